@@ -1,0 +1,33 @@
+# Every target installs what it needs, at pinned versions, below this folder.
+.DEFAULT_GOAL := help
+.PHONY: help dev build test lint deploy clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+dev: ## the paywall on this machine, with a wallet and an origin to try it on
+	@tools/setup.sh worker lnbits
+	@tools/build.sh
+	@exec node_modules/.bin/node tools/dev.mjs
+
+build: ## the Worker, into build/
+	@tools/setup.sh worker
+	@tools/build.sh
+
+test: ## all tests: native, and end to end against the real Worker and LNbits
+	@tools/setup.sh worker lint lnbits
+	@tools/build.sh
+	@exec node_modules/.bin/node tools/test.mjs
+
+lint: ## formatting and clippy, native and wasm
+	@tools/setup.sh worker lint
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --lib --target wasm32-unknown-unknown -- -D warnings
+
+deploy: ## the Worker, onto your Cloudflare account
+	@tools/setup.sh worker
+	@exec node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy
+
+clean: ## removes what was built and installed
+	rm -rf build target node_modules .tools .wrangler

@@ -1,0 +1,84 @@
+// The demo origin: what a paywall stands in front of. It knows nothing of Lightning; who paid, and how much, it reads from
+// the headers that the Worker sets and nobody else can.
+import { createServer } from 'node:http';
+import { marked } from 'marked';
+import PDFDocument from 'pdfkit';
+
+const routes = {
+  'GET /': (request, response) => send(response, 'text/plain; charset=utf-8', 'This page is free.\n'),
+  'GET /api/joke': (request, response) => sendJson(response, { joke: pick(jokes), ...receipt(request) }),
+  'GET /api/time': (request, response) => sendJson(response, { time: new Date().toISOString(), ...receipt(request) }),
+  'GET /api/data': (request, response) => sendJson(response, { readings: readings(), ...receipt(request) }),
+  'POST /convert/html': async (request, response) =>
+    send(response, 'text/html; charset=utf-8', marked.parse(await text(request))),
+  'POST /convert/pdf': async (request, response) => {
+    response.writeHead(200, { 'Content-Type': 'application/pdf' });
+    pdf(await text(request)).pipe(response);
+  },
+};
+
+/** Starts the origin; gives the server once it listens. */
+export function startOrigin(port = 0) {
+  const server = createServer(async (request, response) => {
+    const path = request.url.split('?')[0];
+    const answer = routes[`${request.method === 'HEAD' ? 'GET' : request.method} ${path}`];
+    try {
+      if (answer) await answer(request, response);
+      else sendJson(response, { error: 'not found' }, 404);
+    } catch (error) {
+      console.error(error);
+      if (!response.headersSent) sendJson(response, { error: 'the origin failed' }, 500);
+    }
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject).listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+/** What the Worker says of the payment. */
+function receipt({ headers }) {
+  const paid = headers['x-toll-status'] === 'paid';
+  return paid ? { paidSats: Number(headers['x-toll-amount-sats']), paymentHash: headers['x-toll-payment-hash'] } : {};
+}
+
+function pdf(markdown) {
+  const document = new PDFDocument({ margin: 56 });
+  for (const token of marked.lexer(markdown)) {
+    if (token.type === 'space') continue;
+    const heading = token.type === 'heading';
+    document.font(heading ? 'Helvetica-Bold' : token.type === 'code' ? 'Courier' : 'Helvetica');
+    document.fontSize(heading ? 26 - 3 * token.depth : 11).text(plain(token)).moveDown();
+  }
+  document.end();
+  return document;
+}
+
+/** A token's text without its markup. */
+function plain(token) {
+  if (token.type === 'list') return token.items.map((item) => `•  ${plain(item)}`).join('\n');
+  return token.tokens ? token.tokens.map(plain).join('') : (token.text ?? token.raw);
+}
+
+async function text(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function send(response, type, body, status = 200) {
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+const sendJson = (response, body, status) => send(response, 'application/json', `${JSON.stringify(body)}\n`, status);
+
+const pick = (list) => list[Math.floor(Math.random() * list.length)];
+
+const readings = () => Array.from({ length: 24 }, (_, hour) => ({ hour, celsius: 12 + Math.round(60 * Math.sin(hour / 4)) / 10 }));
+
+const jokes = [
+  'There are 10 kinds of people: those who read binary and those who do not.',
+  'A payment walks into a bar. The bar says: 402.',
+  'I would tell you a UDP joke, but you might not get it.',
+  'Why do satoshis travel light? They never carry change.',
+];

@@ -1,0 +1,52 @@
+//! Our own answers. None of them may be stored by any cache.
+
+use web_sys::{Headers, Response, ResponseInit};
+use worker::wasm_bindgen::JsValue;
+
+use crate::l402::challenge::{Challenge, SCHEME};
+use crate::l402::refusal::Refusal;
+use crate::policy::url::RequestUrl;
+use crate::problem::Problem;
+
+/// 402 with an invoice, and why the credential that came with the request was not enough.
+pub fn challenge(challenge: &Challenge, refused: Option<&Refusal>) -> Result<Response, JsValue> {
+    json(402, &[("WWW-Authenticate", &challenge.header())], &challenge.body(refused))
+}
+
+/// 402 with the price alone.
+pub fn quote(price_sats: u64) -> Result<Response, JsValue> {
+    let headers = [("WWW-Authenticate", SCHEME), ("X-Toll-Price-Sats", &price_sats.to_string())];
+    response(402, &headers, None)
+}
+
+/// A refusal.
+pub fn problem(problem: &Problem) -> Result<Response, JsValue> {
+    json(problem.status(), problem.header().as_slice(), &problem.body())
+}
+
+/// Whether we run, and whether there is a price list to run with.
+pub fn health(is_configured: bool) -> Result<Response, JsValue> {
+    json(200, &[], &format!("{{\"status\":\"ok\",\"configured\":{is_configured}}}"))
+}
+
+/// 308 to the same URL over https.
+pub fn to_https(url: &RequestUrl<'_>) -> Result<Response, JsValue> {
+    response(308, &[("Location", &format!("https://{}", url.after_scheme))], None)
+}
+
+fn json(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Response, JsValue> {
+    let content_type = [("Content-Type", "application/json; charset=utf-8")];
+    response(status, &[&content_type, headers].concat(), Some(body))
+}
+
+fn response(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> Result<Response, JsValue> {
+    let ours = Headers::new()?;
+    ours.set("Cache-Control", "no-store")?;
+    for (name, value) in headers {
+        ours.set(name, value)?;
+    }
+    let init = ResponseInit::new();
+    init.set_status(status);
+    init.set_headers(&ours);
+    Response::new_with_opt_str_and_init(body, &init)
+}

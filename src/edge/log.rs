@@ -1,0 +1,82 @@
+//! The log: one JSON object a line. Never a secret, a preimage, a key, an address, a path or a whole token.
+
+use serde::Serialize;
+
+use crate::gate::Decision;
+
+/// What is told of one request.
+#[derive(Serialize)]
+pub struct Line {
+    event: &'static str,
+    method: String,
+    decision: &'static str,
+    route: Option<String>,
+    pub code: Option<&'static str>,
+    pub detail: Option<String>,
+    pub payment_hash: Option<String>,
+    status: u16,
+    ms: u64,
+}
+
+impl Line {
+    /// A line for a request that nothing is known of but its method.
+    pub fn new(method: String) -> Self {
+        let (code, detail, payment_hash, route) = (None, None, None, None);
+        Self {
+            event: "request",
+            method,
+            decision: "none",
+            route,
+            code,
+            detail,
+            payment_hash,
+            status: 0,
+            ms: 0,
+        }
+    }
+
+    /// Notes the decision.
+    pub fn decided(&mut self, decision: &Decision<'_>) {
+        let (name, route) = match decision {
+            Decision::Open => ("open", None),
+            Decision::Paid { route, grant, .. } => {
+                self.payment_hash = Some(grant.payment_hash.short());
+                ("paid", Some(route))
+            }
+            Decision::Preflight => ("preflight", None),
+            Decision::Challenge { route, refused, .. } => {
+                self.code = refused.as_ref().map(|refused| refused.code());
+                ("challenge", Some(route))
+            }
+            Decision::Quote { route, .. } => ("quote", Some(route)),
+            Decision::ToHttps => ("to_https", None),
+            Decision::Refuse(_) => ("refuse", None),
+            Decision::Health => ("health", None),
+        };
+        self.decision = name;
+        self.route = route.map(|route| route.pattern.as_str().to_owned());
+    }
+
+    /// Writes the line.
+    pub fn write(mut self, status: u16, ms: f64) {
+        self.status = status;
+        self.ms = ms as u64;
+        write(&self);
+    }
+}
+
+/// Tells what is wrong with the settings.
+pub fn fault(fault: &str) {
+    write(&Fault { event: "not_configured", detail: fault });
+}
+
+fn write(line: &impl Serialize) {
+    let line = serde_json::to_string(line).unwrap_or_default();
+    web_sys::console::log_1(&line.into());
+}
+
+#[derive(Serialize)]
+struct Fault<'a> {
+    event: &'static str,
+    detail: &'a str,
+}

@@ -1,0 +1,156 @@
+//! The Worker: it turns a JavaScript request into plain values, lets the gate decide, and does what it says. Bodies stay
+//! in JavaScript.
+
+mod answer;
+mod environment;
+mod log;
+mod origin;
+mod wallet;
+
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::{Context, Env, Result};
+
+use crate::gate::{Decision, Request};
+use crate::l402::challenge::Challenge;
+use crate::policy::client;
+use crate::policy::url::RequestUrl;
+use crate::problem::Problem;
+use crate::settings::Settings;
+use crate::wallet::lnbits::InvoiceRequest;
+use log::Line;
+use origin::Pass;
+
+#[cfg(feature = "entry")]
+#[worker::event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response> {
+    handle(request, env, context).await
+}
+
+/// Answers a request: the whole paywall, for a Worker that has an entry point of its own.
+///
+/// # Errors
+/// None of ours: what goes wrong is answered. The type is what the runtime's glue expects.
+pub async fn handle(request: web_sys::Request, env: Env, _context: Context) -> Result<web_sys::Response> {
+    let started_ms = js_sys::Date::now();
+    let mut line = Line::new(request.method());
+    let answer = match respond(&request, &env, &mut line).await {
+        Ok(response) => Ok(response),
+        Err(Failure::Problem(problem)) => {
+            line.code = Some(problem.code());
+            answer::problem(&problem)
+        }
+        Err(Failure::Js(error)) => {
+            line.code = Some(Problem::Internal.code());
+            line.detail = error.dyn_ref::<js_sys::Error>().map(|error| error.message().into());
+            answer::problem(&Problem::Internal)
+        }
+    };
+    let response = answer.map_err(worker::Error::from)?;
+    line.write(response.status(), js_sys::Date::now() - started_ms);
+    Ok(response)
+}
+
+/// What keeps a request from its answer.
+enum Failure {
+    /// A refusal that the client may read.
+    Problem(Problem),
+    /// The runtime threw.
+    Js(JsValue),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<JsValue> for Failure {
+    fn from(error: JsValue) -> Self {
+        Self::Js(error)
+    }
+}
+
+async fn respond(
+    request: &web_sys::Request,
+    env: &Env,
+    line: &mut Line,
+) -> std::result::Result<web_sys::Response, Failure> {
+    let settings = environment::settings(env);
+    let headers = request.headers();
+    if origin::is_loop(settings, headers.get(origin::HOP_HEADER)?.as_deref()) {
+        return Err(Problem::OriginLoop.into());
+    }
+    let (url, method) = (request.url(), request.method());
+    let authorization = headers.get("Authorization")?;
+    let facts = Request {
+        url: RequestUrl::parse(&url).ok_or(Problem::AmbiguousPath)?,
+        method: &method,
+        authorization: authorization.as_deref(),
+        is_preflight: method == "OPTIONS" && headers.has("Access-Control-Request-Method")?,
+        is_prefetch: is_prefetch(&headers)?,
+    };
+    let client = client::bucket(headers.get("CF-Connecting-IP")?.as_deref());
+    let client = settings.keys().zip(client).map(|(keys, client)| keys.current().client_pseudonym(&client));
+
+    let decision = settings.gate().decide(&facts, now_unix());
+    line.decided(&decision);
+    let pass = match decision {
+        Decision::Health => return Ok(answer::health(settings.policy().is_some())?),
+        Decision::Refuse(problem) => return Err(problem.into()),
+        Decision::ToHttps => return Ok(answer::to_https(&facts.url)?),
+        Decision::Quote { price_sats, .. } => return Ok(answer::quote(price_sats)?),
+        Decision::Challenge { route, terms, description, refused } => {
+            let policy = settings.policy().ok_or(Problem::NotConfigured)?;
+            let invoice = InvoiceRequest {
+                amount_sats: terms.amount_sats,
+                description: &description,
+                expiry_s: policy.invoice_expiry_s,
+                network: &policy.network,
+                route: route.pattern.as_str(),
+                client: client.as_deref(),
+            };
+            let challenge = challenge(settings, &invoice, |invoice, nonce| {
+                let keys = settings.keys()?.current();
+                Some(Challenge::new(keys, policy.encodings, terms, description.clone(), invoice, nonce))
+            });
+            let challenge = challenge.await.inspect_err(|detail| line.detail = Some(detail.clone()));
+            let challenge = challenge.map_err(|_| Problem::InvoiceUnavailable)?;
+            line.payment_hash = Some(challenge.payment_hash().short());
+            return Ok(answer::challenge(&challenge, refused.as_ref())?);
+        }
+        Decision::Open => Pass::Open,
+        Decision::Preflight => Pass::Preflight,
+        Decision::Paid { grant, amount_sats, .. } => Pass::Paid { grant, amount_sats },
+    };
+    let caller = origin::Caller { request, url: &facts.url, client: client.as_deref() };
+    origin::forward(&caller, env, settings, &pass).await
+}
+
+/// Asks the wallet for an invoice and mints its challenge. The error is for the log.
+async fn challenge(
+    settings: &Settings,
+    invoice: &InvoiceRequest<'_>,
+    mint: impl FnOnce(crate::l402::challenge::Invoice, &[u8; 28]) -> Option<Challenge>,
+) -> std::result::Result<Challenge, String> {
+    let lnbits = settings.lnbits().ok_or("no wallet")?;
+    let invoice = wallet::create_invoice(lnbits, invoice).await.map_err(|error| error.to_string())?;
+    let mut nonce = [0; 28];
+    getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
+    mint(invoice, &nonce).ok_or_else(|| "no key".to_owned())
+}
+
+/// Browsers mark what they fetch before anybody asked for it.
+fn is_prefetch(headers: &web_sys::Headers) -> std::result::Result<bool, JsValue> {
+    for name in ["Sec-Purpose", "Purpose", "X-Moz"] {
+        if headers.get(name)?.is_some_and(|value| value.to_ascii_lowercase().contains("prefetch")) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The time in seconds. It stands still while the Worker computes, and moves with each answer from outside.
+fn now_unix() -> u64 {
+    // A float's cast saturates; the clock is never negative.
+    (js_sys::Date::now() / 1_000.0) as u64
+}

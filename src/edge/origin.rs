@@ -1,0 +1,175 @@
+//! The way to the origin and back. Bodies stream through in JavaScript, in both directions, and WebSockets pass.
+
+use js_sys::{Array, Promise};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, Headers, Request, RequestInit, Response, WorkerGlobalScope};
+use worker::Env;
+use worker::wasm_bindgen::closure::Closure;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use super::{Failure, environment};
+use crate::forward;
+use crate::l402::verify::Grant;
+use crate::policy::url::RequestUrl;
+use crate::problem::Problem;
+use crate::settings::{Origin, Settings};
+
+/// On what grounds a request is forwarded.
+pub enum Pass {
+    /// Nothing to pay.
+    Open,
+    /// No charge and no content.
+    Preflight,
+    /// Paid.
+    Paid { grant: Grant, amount_sats: u64 },
+}
+
+/// The request to forward, and who sends it.
+pub struct Caller<'a> {
+    pub request: &'a Request,
+    pub url: &'a RequestUrl<'a>,
+    /// The client's pseudonym.
+    pub client: Option<&'a str>,
+}
+
+/// Forwards a request and prepares the origin's answer for the client.
+pub async fn forward(
+    caller: &Caller<'_>,
+    env: &Env,
+    settings: &Settings,
+    pass: &Pass,
+) -> Result<Response, Failure> {
+    let url = match settings.origin() {
+        _ if environment::value(env, BINDING).is_some() => caller.request.url(),
+        Origin::Url(base) => format!("{base}{}", caller.url.path_and_query),
+        Origin::Zone => caller.request.url(),
+        Origin::Broken => return Err(Problem::NotConfigured.into()),
+    };
+    let request = Request::new_with_str_and_init(&url, as_init(caller.request))?;
+    prepare_request(&request.headers(), caller, settings, pass)?;
+    let timeout_ms = settings.policy().map_or(0, |policy| policy.origin_timeout_ms);
+    let response = fetch(env, &request, pass, timeout_ms).await?;
+    Ok(prepare_response(response, pass)?)
+}
+
+/// Whether this deployment forwarded the request before.
+pub fn is_loop(settings: &Settings, hop: Option<&str>) -> bool {
+    hop.is_some_and(|hop| hop == deployment_tag(settings))
+}
+
+fn prepare_request(
+    headers: &Headers,
+    caller: &Caller<'_>,
+    settings: &Settings,
+    pass: &Pass,
+) -> Result<(), JsValue> {
+    let keep = settings.policy().map_or(&[][..], |policy| &policy.keep_headers);
+    remove(headers, |name| forward::is_removed(name, keep))?;
+    if let Some(header) = headers.get("Authorization")? {
+        match forward::authorization(&header) {
+            Some(others) => headers.set("Authorization", &others)?,
+            None => headers.delete("Authorization")?,
+        }
+    }
+    headers.set(HOP_HEADER, &deployment_tag(settings))?;
+    match pass {
+        Pass::Open | Pass::Preflight => headers.set("X-Toll-Status", "open")?,
+        Pass::Paid { grant, amount_sats } => {
+            headers.set("X-Toll-Status", "paid")?;
+            headers.set("X-Toll-Payment-Hash", &grant.payment_hash.to_hex())?;
+            headers.set("X-Toll-Amount-Sats", &amount_sats.to_string())?;
+        }
+    }
+    if let Some(client) = caller.client {
+        headers.set("X-Toll-Client", client)?;
+    }
+    if let Some(token) = settings.origin_token() {
+        headers.set("X-Toll-Origin-Token", token)?;
+    }
+    Ok(())
+}
+
+/// Fetches, and gives up when the origin has not begun its answer in time. A begun answer may stream as long as it likes.
+async fn fetch(env: &Env, request: &Request, pass: &Pass, timeout_ms: u32) -> Result<Response, Failure> {
+    let controller = AbortController::new()?;
+    let init = RequestInit::new();
+    init.set_signal(Some(&controller.signal()));
+    if matches!(pass, Pass::Paid { .. }) {
+        init.set_cache(web_sys::RequestCache::NoStore);
+    }
+    let abort = controller.clone();
+    let abort = Closure::once(move || abort.abort());
+    let timeout_ms = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
+    let timer = global()
+        .set_timeout_with_callback_and_timeout_and_arguments_0(abort.as_ref().unchecked_ref(), timeout_ms)?;
+    let answer = match environment::value(env, BINDING) {
+        Some(binding) => binding.unchecked_into::<Fetcher>().fetch(request, &init)?,
+        None => global().fetch_with_request_and_init(request, &init),
+    };
+    let answer = JsFuture::from(answer).await;
+    global().clear_timeout_with_handle(timer);
+    match answer {
+        Ok(response) => Ok(response.unchecked_into()),
+        Err(_) if controller.signal().aborted() => Err(Problem::OriginTimeout.into()),
+        Err(_) => Err(Problem::OriginUnreachable.into()),
+    }
+}
+
+fn prepare_response(answer: Response, pass: &Pass) -> Result<Response, JsValue> {
+    let body = if matches!(pass, Pass::Preflight) { None } else { answer.body() };
+    let response = Response::new_with_opt_readable_stream_and_init(body.as_ref(), as_init(&answer))?;
+    let headers = response.headers();
+    remove(&headers, forward::is_ours)?;
+    match pass {
+        Pass::Open => {}
+        Pass::Preflight => {
+            headers.delete("Content-Length")?;
+            headers.delete("Content-Encoding")?;
+        }
+        Pass::Paid { grant, .. } => {
+            headers.set("X-Toll-Expires", &grant.expires_at_unix.to_string())?;
+            let cache_control = forward::private_cache_control(headers.get("Cache-Control")?.as_deref());
+            headers.set("Cache-Control", &cache_control)?;
+            headers.set("Vary", &forward::vary(headers.get("Vary")?.as_deref()))?;
+            for name in forward::CACHE_OVERRIDES {
+                headers.delete(name)?;
+            }
+        }
+    }
+    Ok(response)
+}
+
+fn remove(headers: &Headers, is_removed: impl Fn(&str) -> bool) -> Result<(), JsValue> {
+    let names = Array::from(&headers.keys()).into_iter().filter_map(|name| name.as_string());
+    names.filter(|name| is_removed(name)).try_for_each(|name| headers.delete(&name))
+}
+
+/// A request or response as the initializer of the next one: method, headers, body, redirect mode, status and WebSocket
+/// go over without a copy.
+fn as_init<T: JsCast>(object: &impl AsRef<JsValue>) -> &T {
+    object.as_ref().unchecked_ref()
+}
+
+fn deployment_tag(settings: &Settings) -> String {
+    settings.keys().map_or_else(|| "unconfigured".to_owned(), |keys| keys.current().deployment_tag())
+}
+
+/// The runtime's global scope, whose `fetch` leaves the Worker.
+pub fn global() -> WorkerGlobalScope {
+    js_sys::global().unchecked_into()
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A service binding.
+    type Fetcher;
+
+    #[wasm_bindgen(method, catch)]
+    fn fetch(this: &Fetcher, request: &Request, init: &RequestInit) -> Result<Promise, JsValue>;
+}
+
+/// What we have forwarded carries it, so that a request that comes back is known at once.
+pub const HOP_HEADER: &str = "X-Toll-Hop";
+/// The optional service binding.
+const BINDING: &str = "ORIGIN";

@@ -1,0 +1,149 @@
+//! What an unpaid request gets: one `WWW-Authenticate` line that every known client parses, and lightning-toll's JSON.
+
+use serde::Serialize;
+
+use super::caveat::Terms;
+use super::keys::KeySet;
+use super::macaroon::{Encoding, Macaroon};
+use super::preimage::PaymentHash;
+use super::refusal::Refusal;
+
+/// Which encodings are issued and accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encodings {
+    #[default]
+    Both,
+    Standard,
+    LightningToll,
+}
+
+impl Encodings {
+    /// Whether a macaroon in this encoding is accepted.
+    pub fn accepts(self, encoding: Encoding) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Standard => encoding == Encoding::Standard,
+            Self::LightningToll => encoding == Encoding::LightningToll,
+        }
+    }
+}
+
+/// An invoice and the macaroons that its preimage makes good.
+pub struct Challenge {
+    terms: Terms,
+    description: String,
+    payment_hash: PaymentHash,
+    bolt11: String,
+    invoice_expires_at_unix: u64,
+    header_macaroon: String,
+    body_macaroon: String,
+}
+
+/// The invoice to ask for.
+pub struct Invoice {
+    pub payment_hash: PaymentHash,
+    pub bolt11: String,
+    /// The last second in which it can be paid, by its own word.
+    pub expires_at_unix: u64,
+}
+
+impl Challenge {
+    /// Mints the macaroons for an invoice. The header's is the standard one, the body's is lightning-toll's: its clients
+    /// read only the body, all others the header. `nonce` is random.
+    pub fn new(
+        keys: &KeySet,
+        encodings: Encodings,
+        terms: Terms,
+        description: String,
+        invoice: Invoice,
+        nonce: &[u8; 28],
+    ) -> Self {
+        let Invoice { payment_hash, bolt11, expires_at_unix } = invoice;
+        let standard = || {
+            let caveats = terms.caveats(Encoding::Standard);
+            Macaroon::standard(keys, &terms.host, &payment_hash, nonce, &caveats).encode()
+        };
+        let lightning_toll = || {
+            let caveats = terms.caveats(Encoding::LightningToll);
+            Macaroon::lightning_toll(keys, &payment_hash, &caveats).encode()
+        };
+        let (header_macaroon, body_macaroon) = match encodings {
+            Encodings::Both => (standard(), lightning_toll()),
+            Encodings::Standard => (standard(), standard()),
+            Encodings::LightningToll => (lightning_toll(), lightning_toll()),
+        };
+        Self {
+            terms,
+            description,
+            payment_hash,
+            bolt11,
+            invoice_expires_at_unix: expires_at_unix,
+            header_macaroon,
+            body_macaroon,
+        }
+    }
+
+    /// The value of `WWW-Authenticate`. Order, quotes and comma-space are fixed: other forms are read by fewer clients.
+    pub fn header(&self) -> String {
+        format!("{SCHEME} macaroon=\"{}\", invoice=\"{}\"", self.header_macaroon, self.bolt11)
+    }
+
+    /// The JSON body: lightning-toll's keys in its order, then ours.
+    pub fn body(&self, refused: Option<&Refusal>) -> String {
+        let body = Body {
+            status: 402,
+            message: "Payment Required",
+            payment_hash: self.payment_hash.to_hex(),
+            invoice: &self.bolt11,
+            macaroon: &self.body_macaroon,
+            amount_sats: self.terms.amount_sats,
+            description: (!self.description.is_empty()).then_some(&self.description),
+            protocol: SCHEME,
+            instructions: Instructions {
+                step1: "Pay the Lightning invoice above",
+                step2: "Get the preimage from the payment receipt",
+                step3: "Retry the request with header: Authorization: L402 <macaroon>:<preimage>",
+            },
+            expires_at: self.terms.expires_at_unix,
+            invoice_expires_at: self.invoice_expires_at_unix,
+            error: refused.map(Refusal::to_string),
+            code: refused.map(Refusal::code),
+        };
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+
+    /// The payment hash, for the log.
+    pub fn payment_hash(&self) -> PaymentHash {
+        self.payment_hash
+    }
+}
+
+/// The scheme, and the whole of a challenge that offers no invoice.
+pub const SCHEME: &str = "L402";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    status: u16,
+    message: &'a str,
+    payment_hash: String,
+    invoice: &'a str,
+    macaroon: &'a str,
+    amount_sats: u64,
+    description: Option<&'a String>,
+    protocol: &'a str,
+    instructions: Instructions<'a>,
+    expires_at: u64,
+    invoice_expires_at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Instructions<'a> {
+    step1: &'a str,
+    step2: &'a str,
+    step3: &'a str,
+}

@@ -1,0 +1,114 @@
+//! The `Authorization` header: `L402 <macaroon>{,<macaroon>}:<preimage>`, scheme `L402` or `LSAT` in any case.
+
+use super::macaroon::Macaroon;
+use super::preimage::Preimage;
+use super::refusal::Refusal;
+
+/// What a client shows for one payment: macaroons, any one of which may be good, and the preimage.
+#[derive(Debug)]
+pub struct Credential {
+    /// Each macaroon as it parsed; one that does not spoils none beside it.
+    pub macaroons: Vec<Result<Macaroon, Refusal>>,
+    pub preimage: Preimage,
+}
+
+impl Credential {
+    /// Reads what stands after the scheme.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let (macaroons, preimage) = text.split_once(':').ok_or(Refusal::MalformedCredential)?;
+        let macaroons: Vec<&str> = macaroons.split(',').map(|one| one.trim_matches(' ')).collect();
+        if macaroons.len() > MAX_MACAROONS || macaroons.iter().any(|one| one.is_empty()) {
+            return Err(Refusal::MalformedCredential);
+        }
+        let preimage = Preimage::from_hex(preimage.trim_matches(' ')).ok_or(Refusal::MalformedPreimage)?;
+        let parse = |one: &str| Macaroon::parse(one).map_err(Refusal::MalformedMacaroon);
+        Ok(Self { macaroons: macaroons.into_iter().map(parse).collect(), preimage })
+    }
+}
+
+/// An `Authorization` header split into ours and others'. Header lines sent twice arrive joined by commas, and so do the
+/// macaroons of one credential: a new member begins where a word is followed by a space.
+#[derive(Debug, Default)]
+pub struct Authorization<'a> {
+    l402: Vec<&'a str>,
+    others: Vec<&'a str>,
+    too_large: bool,
+}
+
+impl<'a> Authorization<'a> {
+    /// Splits a header of any size and content; nothing is judged here.
+    pub fn split(header: &'a str) -> Self {
+        let mut split = Self { too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
+        for member in members(header) {
+            if is_l402(member) { split.l402.push(member) } else { split.others.push(member) }
+        }
+        split
+    }
+
+    /// The L402 and LSAT credentials, in order. Empty where the client shows none, whatever other schemes it sends.
+    pub fn credentials(&self) -> Vec<Result<Credential, Refusal>> {
+        if self.too_large && !self.l402.is_empty() {
+            return vec![Err(Refusal::CredentialTooLarge)];
+        }
+        let parse = |member: &&str| match member.get(SCHEME_LENGTH..).and_then(|rest| rest.strip_prefix(' '))
+        {
+            Some(rest) => Credential::parse(rest),
+            None => Err(Refusal::MalformedCredential),
+        };
+        self.l402.iter().map(parse).collect()
+    }
+
+    /// The header without the L402 and LSAT members: what the origin may see. `None` where nothing is left.
+    pub fn others(&self) -> Option<String> {
+        (!self.others.is_empty()).then(|| self.others.join(", "))
+    }
+}
+
+/// Splits at commas outside quotes, and glues to the member before it whatever does not begin with `<scheme> `.
+fn members(header: &str) -> Vec<&str> {
+    let mut starts = vec![0];
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, byte) in header.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted && begins_member(header.get(at.saturating_add(1)..).unwrap_or_default()) => {
+                starts.push(at.saturating_add(1));
+            }
+            _ => {}
+        }
+    }
+    let ends = starts.iter().skip(1).map(|start| start.saturating_sub(1)).chain([header.len()]);
+    let pieces = starts.iter().zip(ends).filter_map(|(start, end)| header.get(*start..end));
+    pieces.map(|piece| piece.trim_matches([' ', '\t', ','])).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// Whether a new member begins here: a word that is our scheme, or any word before a space that no colon follows.
+fn begins_member(rest: &str) -> bool {
+    let rest = rest.trim_start_matches([' ', '\t']);
+    if is_l402(rest) {
+        return true;
+    }
+    let word = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(c));
+    match word {
+        Some(end) if end > 0 => {
+            let after = rest.get(end..).unwrap_or_default();
+            let value = after.trim_start_matches(' ');
+            value.len() < after.len() && !value.is_empty() && !value.starts_with([':', ',', '='])
+        }
+        _ => false,
+    }
+}
+
+/// Whether the member's scheme is `L402` or `LSAT`: that word, and then its end, a space, a tab or a comma.
+fn is_l402(member: &str) -> bool {
+    let Some((scheme, rest)) = member.split_at_checked(SCHEME_LENGTH) else { return false };
+    let ours = scheme.eq_ignore_ascii_case("L402") || scheme.eq_ignore_ascii_case("LSAT");
+    ours && (rest.is_empty() || rest.starts_with([' ', '\t', ',']))
+}
+
+const SCHEME_LENGTH: usize = 4;
+const MAX_MACAROONS: usize = 4;
+const MAX_HEADER_BYTES: usize = 8192;

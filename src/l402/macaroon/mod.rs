@@ -1,0 +1,165 @@
+//! A macaroon in either of the two encodings that clients hold: libmacaroons' binary v2, which all L402 clients decode,
+//! and lightning-toll's JSON. Both sign an identifier and then each caveat under the signature before it, so a holder
+//! can add caveats and never take one away.
+
+mod lightning_toll;
+mod standard;
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::base64;
+use super::keys::{KeySet, Keys, SigningKey};
+use super::mac;
+use super::preimage::PaymentHash;
+
+/// A parsed macaroon. That its signature holds is not known before [`Macaroon::signature`] said so.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Macaroon {
+    encoding: Encoding,
+    location: Vec<u8>,
+    identifier: Vec<u8>,
+    payment_hash: PaymentHash,
+    caveats: Vec<Vec<u8>>,
+    signature: [u8; 32],
+}
+
+/// How a macaroon is written, keyed and separates a caveat's name from its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// libmacaroons binary v2 in base64, caveats `key=value`.
+    Standard,
+    /// lightning-toll: JSON in base64url, caveats `key = value`.
+    LightningToll,
+}
+
+/// What the keys of a deployment say of a macaroon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// Signed by us.
+    Good,
+    /// It names a key that we do not have (any more).
+    UnknownKey,
+    /// Not signed by the key it should be signed by.
+    Forged,
+}
+
+impl Macaroon {
+    /// Mints a standard macaroon: identifier and root key are its own (`nonce` is random).
+    pub fn standard(
+        keys: &KeySet,
+        location: &str,
+        payment_hash: &PaymentHash,
+        nonce: &[u8; 28],
+        caveats: &[String],
+    ) -> Self {
+        let identifier = super::keys::standard_identifier(keys.key_id(), payment_hash, nonce);
+        let key = keys.standard_root(&identifier);
+        let location = location.as_bytes().to_vec();
+        Self { location, ..Self::minted(Encoding::Standard, &key, identifier, payment_hash, caveats) }
+    }
+
+    /// Mints a lightning-toll macaroon: its identifier is the payment hash in hex text.
+    pub fn lightning_toll(keys: &KeySet, payment_hash: &PaymentHash, caveats: &[String]) -> Self {
+        let identifier = payment_hash.to_hex().into_bytes();
+        Self::minted(Encoding::LightningToll, &keys.lightning_toll(), identifier, payment_hash, caveats)
+    }
+
+    fn minted(
+        encoding: Encoding,
+        key: &SigningKey,
+        identifier: Vec<u8>,
+        payment_hash: &PaymentHash,
+        caveats: &[String],
+    ) -> Self {
+        let caveats: Vec<Vec<u8>> = caveats.iter().map(|caveat| caveat.as_bytes().to_vec()).collect();
+        let signature = key.sign(&identifier, caveats.iter().map(Vec::as_slice));
+        Self { encoding, location: Vec::new(), identifier, payment_hash: *payment_hash, caveats, signature }
+    }
+
+    /// Reads a macaroon in base64, of either encoding: the first byte tells which.
+    pub fn parse(text: &str) -> Result<Self, MacaroonError> {
+        let bytes = base64::decode(text).filter(|bytes| !bytes.is_empty()).ok_or(MacaroonError::Base64)?;
+        match bytes.first() {
+            Some(&standard::VERSION) => standard::parse(&bytes),
+            _ => lightning_toll::parse(&bytes),
+        }
+    }
+
+    /// The macaroon as clients carry it: standard base64, or lightning-toll's base64url without padding.
+    pub fn encode(&self) -> String {
+        match self.encoding {
+            Encoding::Standard => base64::encode_standard(&standard::encode(self)),
+            Encoding::LightningToll => base64::encode_url_safe(lightning_toll::encode(self).as_bytes()),
+        }
+    }
+
+    /// Checks the signature against the keys, in constant time.
+    pub fn signature(&self, keys: &Keys) -> Signature {
+        let known: Vec<SigningKey> = match self.encoding {
+            Encoding::LightningToll => keys.all().map(KeySet::lightning_toll).collect(),
+            Encoding::Standard => keys
+                .all()
+                .filter(|set| self.key_id() == Some(&set.key_id()))
+                .map(|set| set.standard_root(&self.identifier))
+                .collect(),
+        };
+        if known.is_empty() {
+            return Signature::UnknownKey;
+        }
+        if known.iter().any(|key| self.is_signed_by(key)) { Signature::Good } else { Signature::Forged }
+    }
+
+    /// Whether this key signed the identifier and every caveat, in constant time.
+    pub fn is_signed_by(&self, key: &SigningKey) -> bool {
+        mac::equal(&key.sign(&self.identifier, self.caveats()), &self.signature)
+    }
+
+    /// The encoding it was read from or minted in.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The payment that it is good for once proven.
+    pub fn payment_hash(&self) -> PaymentHash {
+        self.payment_hash
+    }
+
+    /// The caveats as written, the issuer's first.
+    pub fn caveats(&self) -> impl Iterator<Item = &[u8]> {
+        self.caveats.iter().map(Vec::as_slice)
+    }
+
+    /// The first 4 bytes of a standard token id.
+    fn key_id(&self) -> Option<&[u8]> {
+        self.identifier.get(34..38)
+    }
+}
+
+impl fmt::Debug for Macaroon {
+    /// Names the payment; the rest is half of a bearer's proof.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Macaroon({:?}, {:?})", self.encoding, self.payment_hash)
+    }
+}
+
+/// Why a text is no macaroon of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum MacaroonError {
+    #[error("not base64")]
+    Base64,
+    #[error("not a binary v2 macaroon")]
+    Binary,
+    #[error("its identifier is not of version 0, a payment hash and a token id")]
+    Identifier,
+    #[error("not a lightning-toll macaroon")]
+    Json,
+    #[error("it has a third-party caveat")]
+    ThirdParty,
+    #[error("it has more than 100 caveats")]
+    TooManyCaveats,
+}
+
+/// More caveats than anybody needs; each costs an HMAC.
+const MAX_CAVEATS: usize = 100;

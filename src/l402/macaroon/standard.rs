@@ -1,0 +1,130 @@
+//! libmacaroons binary v2, as go-macaroon, js-macaroon and pymacaroons write it (libmacaroons doc/format.txt; the L402
+//! repository's macaroon-spec.md differs from all of them and from Aperture):
+//!
+//! ```text
+//! 02 | [01 location] | 02 identifier | 00 | ( [01 location] 02 caveat [04 verifier id] 00 )* | 00 | 06 signature
+//! ```
+//!
+//! Every field is its type, its length as a varint, and its bytes.
+
+use super::{Encoding, MAX_CAVEATS, Macaroon, MacaroonError};
+use crate::l402::preimage::PaymentHash;
+
+/// The first byte.
+pub const VERSION: u8 = 2;
+
+/// Reads the bytes; nothing may be missing, out of order or left over.
+pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
+    let mut reader = Reader(bytes);
+    reader.expect(VERSION)?;
+    let location = reader.optional(LOCATION)?.unwrap_or_default().to_vec();
+    let identifier = reader.field(IDENTIFIER)?.to_vec();
+    reader.expect(END)?;
+    let mut caveats = Vec::new();
+    while !reader.at(END) {
+        if caveats.len() >= MAX_CAVEATS {
+            return Err(MacaroonError::TooManyCaveats);
+        }
+        reader.optional(LOCATION)?;
+        caveats.push(reader.field(IDENTIFIER)?.to_vec());
+        if reader.optional(VERIFIER_ID)?.is_some() {
+            return Err(MacaroonError::ThirdParty);
+        }
+        reader.expect(END)?;
+    }
+    reader.expect(END)?;
+    let signature = reader.field(SIGNATURE)?.try_into().map_err(|_| MacaroonError::Binary)?;
+    if !reader.0.is_empty() {
+        return Err(MacaroonError::Binary);
+    }
+    let payment_hash = payment_hash(&identifier).ok_or(MacaroonError::Identifier)?;
+    Ok(Macaroon { encoding: Encoding::Standard, location, identifier, payment_hash, caveats, signature })
+}
+
+/// Writes the bytes.
+pub fn encode(macaroon: &Macaroon) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    if !macaroon.location.is_empty() {
+        put(&mut out, LOCATION, &macaroon.location);
+    }
+    put(&mut out, IDENTIFIER, &macaroon.identifier);
+    out.push(END);
+    for caveat in &macaroon.caveats {
+        put(&mut out, IDENTIFIER, caveat);
+        out.push(END);
+    }
+    out.push(END);
+    put(&mut out, SIGNATURE, &macaroon.signature);
+    out
+}
+
+/// `u16 0 | payment hash 32 | token id 32`, exactly (L402; Aperture also takes a shorter and a longer one, we do not).
+fn payment_hash(identifier: &[u8]) -> Option<PaymentHash> {
+    if identifier.len() != 66 || !identifier.starts_with(&[0, 0]) {
+        return None;
+    }
+    let hash: [u8; 32] = identifier.get(2..34)?.try_into().ok()?;
+    Some(PaymentHash::from_bytes(hash))
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn at(&self, byte: u8) -> bool {
+        self.0.first() == Some(&byte)
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), MacaroonError> {
+        match self.0.split_first() {
+            Some((first, rest)) if *first == byte => {
+                self.0 = rest;
+                Ok(())
+            }
+            _ => Err(MacaroonError::Binary),
+        }
+    }
+
+    fn optional(&mut self, kind: u8) -> Result<Option<&'a [u8]>, MacaroonError> {
+        if self.at(kind) { self.field(kind).map(Some) } else { Ok(None) }
+    }
+
+    fn field(&mut self, kind: u8) -> Result<&'a [u8], MacaroonError> {
+        self.expect(kind)?;
+        let length = self.varint()?;
+        let (field, rest) = self.0.split_at_checked(length).ok_or(MacaroonError::Binary)?;
+        self.0 = rest;
+        Ok(field)
+    }
+
+    /// At most three bytes (a credential is far shorter than 2 MB), and never one more than needed.
+    fn varint(&mut self) -> Result<usize, MacaroonError> {
+        let mut value = 0;
+        for shift in [0, 7, 14] {
+            let (byte, rest) = self.0.split_first().ok_or(MacaroonError::Binary)?;
+            self.0 = rest;
+            value |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                let minimal = *byte != 0 || shift == 0;
+                return if minimal { Ok(value) } else { Err(MacaroonError::Binary) };
+            }
+        }
+        Err(MacaroonError::Binary)
+    }
+}
+
+fn put(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
+    out.push(kind);
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        out.push(0x80 | u8::try_from(length & 0x7f).unwrap_or_default());
+        length >>= 7;
+    }
+    out.push(u8::try_from(length).unwrap_or_default());
+    out.extend_from_slice(bytes);
+}
+
+const END: u8 = 0;
+const LOCATION: u8 = 1;
+const IDENTIFIER: u8 = 2;
+const VERIFIER_ID: u8 = 4;
+const SIGNATURE: u8 = 6;

@@ -1,0 +1,15 @@
+//! The protocol: macaroons, caveats, credentials, challenges, invoices. No I/O, no clock, nothing above it.
+
+pub mod bolt11;
+pub mod caveat;
+pub mod challenge;
+pub mod credential;
+pub mod keys;
+pub mod macaroon;
+pub mod preimage;
+pub mod refusal;
+pub mod verify;
+
+mod base64;
+mod hex;
+mod mac;

@@ -1,0 +1,97 @@
+//! Why a credential is not good. The texts are lightning-toll's where it has one.
+
+use thiserror::Error;
+
+use super::macaroon::MacaroonError;
+
+/// One reason, and what the client may know of it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    #[error("Credential is larger than 8 KB")]
+    CredentialTooLarge,
+    #[error("Credential cannot be read: expected L402 <macaroon>:<preimage>")]
+    MalformedCredential,
+    #[error("Invalid macaroon")]
+    MalformedMacaroon(MacaroonError),
+    #[error("Invalid preimage — expected 64 hex digits")]
+    MalformedPreimage,
+    #[error("Malformed caveat: {0}")]
+    MalformedCaveat(String),
+    #[error("Widened caveat: {0} may only be narrowed")]
+    WidenedCaveat(&'static str),
+    #[error("Invalid macaroon signature")]
+    BadSignature,
+    #[error("Invalid preimage — does not match payment hash")]
+    WrongPreimage,
+    #[error("Macaroon was signed with a key that is no longer in use")]
+    UnknownKey,
+    #[error("Macaroon is of an encoding that is not accepted here")]
+    EncodingNotAccepted,
+    #[error("Macaroon expired")]
+    Expired,
+    #[error("Endpoint mismatch: expected {expected}, got {got}")]
+    EndpointMismatch { expected: String, got: String },
+    #[error("Method mismatch: expected {expected}, got {got}")]
+    MethodMismatch { expected: String, got: String },
+    #[error("Host mismatch: expected {expected}, got {got}")]
+    HostMismatch { expected: String, got: String },
+    #[error("Service mismatch: the macaroon is not for {0}")]
+    ServiceMismatch(String),
+    #[error("Caveat cannot be satisfied here: {0}")]
+    Unsatisfiable(String),
+    #[error("Macaroon has no {0} caveat")]
+    Unbound(&'static str),
+    #[error("Macaroon covers {paid_sats} sats, this request costs {price_sats}")]
+    Underpaid { paid_sats: u64, price_sats: u64 },
+}
+
+impl Refusal {
+    /// The word that programs read.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::CredentialTooLarge => "credential_too_large",
+            Self::MalformedCredential => "malformed_credential",
+            Self::MalformedMacaroon(_) => "malformed_macaroon",
+            Self::MalformedPreimage => "malformed_preimage",
+            Self::MalformedCaveat(_) => "malformed_caveat",
+            Self::WidenedCaveat(_) => "widened_caveat",
+            Self::BadSignature => "bad_signature",
+            Self::WrongPreimage => "wrong_preimage",
+            Self::UnknownKey => "unknown_key",
+            Self::EncodingNotAccepted => "encoding_not_accepted",
+            Self::Expired => "expired",
+            Self::EndpointMismatch { .. } => "endpoint_mismatch",
+            Self::MethodMismatch { .. } => "method_mismatch",
+            Self::HostMismatch { .. } => "host_mismatch",
+            Self::ServiceMismatch(_) => "service_mismatch",
+            Self::Unsatisfiable(_) => "unsatisfiable_caveat",
+            Self::Unbound(_) => "unbound",
+            Self::Underpaid { .. } => "underpaid",
+        }
+    }
+
+    /// Whether the credential was genuine, only not good here and now: its holder gets a fresh challenge (402). All else
+    /// is 401 without an invoice, so that garbage makes none.
+    pub fn is_genuine(&self) -> bool {
+        match self {
+            Self::CredentialTooLarge
+            | Self::MalformedCredential
+            | Self::MalformedMacaroon(_)
+            | Self::MalformedPreimage
+            | Self::MalformedCaveat(_)
+            | Self::WidenedCaveat(_)
+            | Self::BadSignature
+            | Self::WrongPreimage => false,
+            Self::UnknownKey
+            | Self::EncodingNotAccepted
+            | Self::Expired
+            | Self::EndpointMismatch { .. }
+            | Self::MethodMismatch { .. }
+            | Self::HostMismatch { .. }
+            | Self::ServiceMismatch(_)
+            | Self::Unsatisfiable(_)
+            | Self::Unbound(_)
+            | Self::Underpaid { .. } => true,
+        }
+    }
+}

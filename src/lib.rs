@@ -1,0 +1,35 @@
+//! edgetoll: a Lightning paywall that lives at the edge. A functional core that decides, and a thin shell that acts.
+//!
+//! ```text
+//! request ─► edge ─► gate::decide ─┬─► Open, Paid, Preflight ─► forward ─► the origin's answer
+//!             │        │           ├─► Challenge ─► wallet::lnbits ─► l402::challenge ─► 402
+//!             │        │           └─► Refuse ─► problem ─► 400, 401, 405, 503, …
+//!             │        ├─ policy   what a request costs: canonical path, routes, prices
+//!             │        └─ l402     the protocol: macaroons, caveats, credentials, invoices
+//!             └─ settings          the environment, read once per isolate
+//! ```
+//!
+//! A room never reaches up: `l402` knows nothing of `policy`, `policy` nothing of `gate`, `gate` nothing of `edge`. Only
+//! `edge` touches JavaScript; all else runs in native tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod forward;
+pub mod gate;
+pub mod json;
+pub mod l402;
+pub mod policy;
+pub mod problem;
+pub mod settings;
+pub mod wallet;
+
+#[cfg(target_arch = "wasm32")]
+pub mod edge;

@@ -1,0 +1,158 @@
+//! The price list's routes, and which of them a request is for.
+
+use super::path::{self, FoldCase};
+
+/// One entry of the price list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub pattern: Pattern,
+    /// Upper-case methods that the entry prices; empty for every method.
+    pub methods: Vec<String>,
+    pub toll: Toll,
+    /// What the invoice says; `None` for `API access: GET /path`.
+    pub description: Option<String>,
+}
+
+/// What a route costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Toll {
+    /// Its entry is broken: it serves nobody until it is mended.
+    Shut,
+    /// Satoshis a request; 0 is free.
+    Sats(u64),
+}
+
+impl Route {
+    /// Whether the entry prices this method. `HEAD` counts as `GET`.
+    pub fn has_method(&self, method: &str) -> bool {
+        let method = if method == "HEAD" { "GET" } else { method };
+        self.methods.is_empty()
+            || self.methods.iter().any(|one| one == method || (one == "HEAD" && method == "GET"))
+    }
+}
+
+/// A path pattern: exact, with `:param` segments, or with a trailing `*`, which also covers the path before it: whoever
+/// prices `/api/*` does not mean to give `/api` away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    text: String,
+    strict: Vec<Segment>,
+    liberal: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Segment {
+    // In the order of their rank: the more a segment says, the more specific the pattern.
+    Rest,
+    Param,
+    Exact(String),
+    End,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str, fold_case: FoldCase) -> Result<Self, String> {
+        let Some(inner) = text.strip_prefix('/') else { return Err("a path begins with /".to_owned()) };
+        if text.contains(['?', '#', '\\']) {
+            return Err("a path has no query, no fragment and no backslash".to_owned());
+        }
+        let (names, rest) = match inner.strip_suffix('*') {
+            Some(before) if before.is_empty() || before.ends_with('/') => {
+                (before.strip_suffix('/'), Segment::Rest)
+            }
+            _ => (Some(inner), Segment::End),
+        };
+        let mut strict = Vec::new();
+        let mut liberal = Vec::new();
+        for name in names.into_iter().flat_map(|names| names.split('/')) {
+            match name {
+                "." | ".." => return Err("a path has no . and no .. in it".to_owned()),
+                ":" => return Err("a : is followed by the parameter's name".to_owned()),
+                _ if name.contains('*') => return Err("* stands alone, as the last segment".to_owned()),
+                _ if name.starts_with(':') => {
+                    strict.push(Segment::Param);
+                    liberal.push(Segment::Param);
+                }
+                _ => {
+                    strict.push(Segment::Exact(path::percent_encode(name)));
+                    let folded = path::liberal(name, fold_case);
+                    let names = folded.split('/').filter(|name| !name.is_empty());
+                    liberal.extend(names.map(|name| Segment::Exact(name.to_owned())));
+                }
+            }
+        }
+        strict.push(rest.clone());
+        liberal.push(rest);
+        Ok(Self { text: text.to_owned(), strict, liberal })
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether both patterns are the same to a forgiving origin.
+    pub fn folds_like(&self, other: &Self) -> bool {
+        self.liberal == other.liberal
+    }
+
+    fn matches(&self, reading: Reading, path: &str) -> bool {
+        let inner = path.strip_prefix('/').unwrap_or(path);
+        // The liberal reading of `/` has no segment, the strict one has an empty one.
+        let none = reading == Reading::Liberal && inner.is_empty();
+        let mut names = inner.split('/').skip(usize::from(none));
+        self.segments(reading).iter().all(|segment| match segment {
+            Segment::Rest => true,
+            Segment::Param => names.next().is_some_and(|name| !name.is_empty()),
+            Segment::Exact(expected) => names.next() == Some(expected),
+            Segment::End => names.next().is_none(),
+        })
+    }
+
+    fn segments(&self, reading: Reading) -> &[Segment] {
+        match reading {
+            Reading::Strict => &self.strict,
+            Reading::Liberal => &self.liberal,
+        }
+    }
+}
+
+/// What a price list says of a path and method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection<'a> {
+    Route(&'a Route),
+    /// The path is priced, but only under other methods.
+    OtherMethod(&'a Route),
+    Unmatched,
+}
+
+impl Selection<'_> {
+    /// Whether nobody passes here for nothing.
+    pub fn is_priced(&self) -> bool {
+        match self {
+            Self::Route(route) => route.toll != Toll::Sats(0),
+            Self::OtherMethod(_) => true,
+            Self::Unmatched => false,
+        }
+    }
+}
+
+/// Which reading of the path is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    Strict,
+    Liberal,
+}
+
+/// The most specific route among those of the method; else, whether another method has one.
+pub fn select<'a>(routes: &'a [Route], reading: Reading, path: &str, method: &str) -> Selection<'a> {
+    let matching = || routes.iter().filter(|route| route.pattern.matches(reading, path));
+    let of_method = matching().filter(|route| route.has_method(method));
+    let most_specific = of_method.max_by_key(|route| route.pattern.segments(reading));
+    let other = || matching().find(|route| route.toll != Toll::Sats(0));
+    most_specific
+        .map_or_else(|| other().map_or(Selection::Unmatched, Selection::OtherMethod), Selection::Route)
+}

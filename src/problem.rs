@@ -1,0 +1,95 @@
+//! Every refusal that a client can meet: its status, the word that programs read, and the sentence that people read. What
+//! stands here is all that the client may know; the detail goes to the log.
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::l402::refusal::Refusal;
+
+/// Why a request got neither the origin's answer nor a challenge.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Problem {
+    #[error("{0}")]
+    Credential(Refusal),
+    #[error("This path can be read in two ways that cost differently; spell it as the price list does")]
+    AmbiguousPath,
+    #[error("This path is too long to be sold")]
+    PathTooLong,
+    #[error("This path has a price only for other methods")]
+    MethodNotAllowed { allow: String },
+    #[error("Paid requests need https")]
+    PlainHttp,
+    #[error("There is nothing here")]
+    NotFound,
+    #[error("The paywall is not configured; its owner finds the reason in the log")]
+    NotConfigured,
+    #[error("No invoice can be made at the moment; nothing was charged")]
+    InvoiceUnavailable,
+    #[error("The paywall failed; nothing was served")]
+    Internal,
+    #[error("The origin leads back to this paywall; its owner has to set ORIGIN_URL")]
+    OriginLoop,
+    #[error("The origin cannot be reached; a credential stays good")]
+    OriginUnreachable,
+    #[error("The origin did not answer in time; a credential stays good")]
+    OriginTimeout,
+}
+
+impl Problem {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::AmbiguousPath => 400,
+            Self::Credential(_) => 401,
+            Self::PlainHttp => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed { .. } => 405,
+            Self::PathTooLong => 414,
+            Self::Internal => 500,
+            Self::OriginUnreachable => 502,
+            Self::NotConfigured | Self::InvoiceUnavailable => 503,
+            Self::OriginTimeout => 504,
+            Self::OriginLoop => 508,
+        }
+    }
+
+    /// The word that programs read.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Credential(refusal) => refusal.code(),
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::PathTooLong => "path_too_long",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::PlainHttp => "plain_http",
+            Self::NotFound => "not_found",
+            Self::NotConfigured => "not_configured",
+            Self::InvoiceUnavailable => "invoice_unavailable",
+            Self::Internal => "internal",
+            Self::OriginLoop => "origin_loop",
+            Self::OriginUnreachable => "origin_unreachable",
+            Self::OriginTimeout => "origin_timeout",
+        }
+    }
+
+    /// The header that goes with it, beyond `Cache-Control: no-store`.
+    pub fn header(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Credential(_) => Some(("WWW-Authenticate", crate::l402::challenge::SCHEME)),
+            Self::MethodNotAllowed { allow } => Some(("Allow", allow)),
+            Self::InvoiceUnavailable => Some(("Retry-After", "5")),
+            _ => None,
+        }
+    }
+
+    /// The JSON body: `{"error": sentence, "code": word}`.
+    pub fn body(&self) -> String {
+        let body = Body { error: self.to_string(), code: self.code() };
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: String,
+    code: &'static str,
+}

@@ -1,0 +1,142 @@
+//! The deployment's settings, read once per isolate. What is broken closes, and says in the log what is wrong.
+
+use crate::gate::Gate;
+use crate::json::Json;
+use crate::l402::keys::{Keys, TollSecret};
+use crate::policy::Policy;
+use crate::policy::path::FoldCase;
+use crate::wallet::lnbits::Lnbits;
+
+/// Everything that the environment says.
+pub struct Settings {
+    policy: Option<Policy>,
+    keys: Option<Keys>,
+    lnbits: Option<Lnbits>,
+    origin: Origin,
+    origin_token: Option<String>,
+    faults: Vec<String>,
+}
+
+/// Where requests are forwarded to, unless a service binding is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Another server: path and query are appended to this URL.
+    Url(String),
+    /// The zone's own origin, behind the route that the Worker runs on.
+    Zone,
+    /// `ORIGIN_URL` is set and unusable: nothing is forwarded anywhere else instead.
+    Broken,
+}
+
+impl Settings {
+    /// Reads the settings. `var` looks a text up in the environment; `toll` is the price list as JSON.
+    pub fn read(var: impl Fn(&str) -> Option<String>, toll: Option<&str>, fold_case: FoldCase) -> Self {
+        let mut faults = Vec::new();
+        let mut note = |fault: String| faults.push(fault);
+        let policy = read_policy(toll, fold_case, &mut note);
+        let keys = read_keys(&var, &mut note);
+        let lnbits = read_lnbits(&var, &mut note);
+        let origin = read_origin(var("ORIGIN_URL"), &mut note);
+        Self { policy, keys, lnbits, origin, origin_token: var("ORIGIN_TOKEN"), faults }
+    }
+
+    /// What decides: without a wallet nothing priced passes, just as without a key.
+    pub fn gate(&self) -> Gate<'_> {
+        Gate { policy: self.policy.as_ref(), keys: self.keys.as_ref().filter(|_| self.lnbits.is_some()) }
+    }
+
+    /// The price list, where it could be read.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    /// The keys, where the secret is good.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
+    }
+
+    /// The wallet, where its settings are good.
+    pub fn lnbits(&self) -> Option<&Lnbits> {
+        self.lnbits.as_ref()
+    }
+
+    /// Where requests go.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What the origin recognizes us by.
+    pub fn origin_token(&self) -> Option<&str> {
+        self.origin_token.as_deref()
+    }
+
+    /// What is wrong, for the log: names of settings and what they should be, never their values.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
+    }
+}
+
+fn read_policy(toll: Option<&str>, fold_case: FoldCase, note: &mut impl FnMut(String)) -> Option<Policy> {
+    let Some(toll) = toll else {
+        note(
+            "TOLL is missing: the price list, [vars.TOLL] in wrangler.toml (an [env.x] has its own vars)"
+                .to_owned(),
+        );
+        return None;
+    };
+    let Some(list) = Json::parse(toll.as_bytes()) else {
+        note("TOLL is not JSON, or has a key twice".to_owned());
+        return None;
+    };
+    match Policy::read(&list, fold_case) {
+        Ok(reading) => {
+            reading.faults.iter().for_each(|fault| note(fault.to_string()));
+            Some(reading.policy)
+        }
+        Err(fault) => {
+            note(fault.to_string());
+            None
+        }
+    }
+}
+
+fn read_keys(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String)) -> Option<Keys> {
+    let mut secret = |name: &str| {
+        let text = var(name)?;
+        TollSecret::new(&text).map_err(|weak| note(format!("{name} is {weak}"))).ok()
+    };
+    let (current, previous) = (secret("TOLL_SECRET"), secret("TOLL_SECRET_PREVIOUS"));
+    if var("TOLL_SECRET").is_none() {
+        note("TOLL_SECRET is missing: make one with `openssl rand -hex 32`".to_owned());
+    }
+    current.map(|current| Keys::new(current, previous))
+}
+
+fn read_lnbits(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String)) -> Option<Lnbits> {
+    match (var("LNBITS_URL"), var("LNBITS_KEY")) {
+        (Some(url), Some(key)) => Lnbits::new(&url, &key).map_err(|fault| note(fault.to_owned())).ok(),
+        (url, key) => {
+            let missing = [("LNBITS_URL", url), ("LNBITS_KEY", key)];
+            missing
+                .iter()
+                .filter(|(_, value)| value.is_none())
+                .for_each(|(name, _)| note(format!("{name} is missing")));
+            None
+        }
+    }
+}
+
+fn read_origin(url: Option<String>, note: &mut impl FnMut(String)) -> Origin {
+    let Some(url) = url else { return Origin::Zone };
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let plain = |rest: &str| rest.chars().all(|c| c.is_ascii_graphic() && !"?#@\\".contains(c));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && plain(rest) => {
+            Origin::Url(url.trim_end_matches('/').to_owned())
+        }
+        _ => {
+            note("ORIGIN_URL is an http or https URL without user, query or fragment".to_owned());
+            Origin::Broken
+        }
+    }
+}

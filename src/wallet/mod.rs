@@ -1,0 +1,3 @@
+//! Who makes invoices. Requests and answer checks are pure; the shell sends them.
+
+pub mod lnbits;

@@ -1,0 +1,97 @@
+// A real LNbits with its FakeWallet: invoices are real BOLT 11, and payments between its wallets settle at once.
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort, readable, root, writeJson } from './run.mjs';
+
+const venv = join(root, '.tools/lnbits');
+
+/** Starts LNbits on a data folder, makes a merchant's and a funded payer's wallet once, and says how to reach them. */
+export async function startLnbits(run, { dataDir, port }) {
+  port ??= await freePort();
+  mkdirSync(dataDir, { recursive: true });
+  // LNbits looks for its own templates below the working directory.
+  const link = join(dataDir, 'lnbits');
+  rmSync(link, { force: true });
+  symlinkSync(sitePackages(), link);
+  const url = `http://127.0.0.1:${port}`;
+  const server = run.start('lnbits', join(venv, 'bin/lnbits'), [], { cwd: dataDir, env: environment(dataDir, port, url) });
+  await server.until(() => answers(`${url}/api/v1/health`));
+  const wallets = await bootstrap(url, join(dataDir, 'wallets.json'));
+  return { url, server, ...wallets, pay: (bolt11) => pay(url, wallets.payer, bolt11) };
+}
+
+/** Pays an invoice from a wallet; gives the preimage. */
+export async function pay(url, wallet, bolt11) {
+  const payment = await call(`${url}/api/v1/payments`, 'POST', { out: true, bolt11 }, { 'X-Api-Key': wallet.adminKey });
+  // LNbits answers 201 to some payments that moved nothing.
+  if (payment.status !== 'success') throw new Error(`LNbits did not pay: ${payment.status}`);
+  return payment.preimage;
+}
+
+/** Calls LNbits; any status but 2xx throws. */
+export async function call(url, method, body, headers = {}) {
+  const response = await fetch(url, {
+    method,
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: body && JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`LNbits answered ${response.status} to ${method} ${new URL(url).pathname}: ${text}`);
+  return JSON.parse(text);
+}
+
+async function bootstrap(url, file) {
+  const known = readable(file);
+  if (known) return known;
+  const password = randomBytes(16).toString('hex');
+  const install = { username: 'admin', password, password_repeat: password };
+  const { access_token } = await call(`${url}/api/v1/auth/first_install`, 'PUT', install);
+  const headers = { Authorization: `Bearer ${access_token}` };
+  const wallet = async (name) => {
+    const { id, inkey, adminkey } = await call(`${url}/api/v1/wallet`, 'POST', { name }, headers);
+    return { id, invoiceKey: inkey, adminKey: adminkey };
+  };
+  const [merchant, payer] = [await wallet('merchant'), await wallet('payer')];
+  await call(`${url}/users/api/v1/balance`, 'PUT', { id: payer.id, amount: 1_000_000 }, headers);
+  const wallets = { url, merchant, payer, password };
+  writeJson(file, wallets);
+  return wallets;
+}
+
+async function answers(url) {
+  try {
+    await fetch(url, { redirect: 'manual' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function sitePackages() {
+  const found = ['3.12', '3.11', '3.10'].map((v) => join(venv, `lib/python${v}/site-packages/lnbits`)).find(existsSync);
+  if (!found) throw new Error('LNbits is not installed: run `make dev` or `make test`');
+  return found;
+}
+
+// Nothing of this machine's environment reaches LNbits, and LNbits reaches no network.
+const environment = (dataDir, port, url) => ({
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  HOME: dataDir,
+  HOST: '127.0.0.1',
+  PORT: String(port),
+  FORWARDED_ALLOW_IPS: '127.0.0.1',
+  LNBITS_BASEURL: `${url}/`,
+  LNBITS_DATA_FOLDER: join(dataDir, 'data'),
+  LNBITS_EXTENSIONS_PATH: join(dataDir, 'data'),
+  LNBITS_BACKEND_WALLET_CLASS: 'FakeWallet',
+  LNBITS_ADMIN_UI: 'true',
+  LNBITS_EXTENSIONS_DEACTIVATE_ALL: 'true',
+  LNBITS_EXTENSIONS_DEFAULT_INSTALL: '',
+  LNBITS_EXTENSIONS_MANIFESTS: '',
+  LNBITS_WASM_EXTENSIONS_MANIFESTS: '',
+  LNBITS_PRICE_AGGREGATOR_ENABLED: 'false',
+  LNBITS_EXCHANGE_RATE_PROVIDERS: '[]',
+  LNBITS_RATE_LIMIT_NO: '1000000',
+  LNBITS_RATE_LIMIT_UNIT: 'second',
+});

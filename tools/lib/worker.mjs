@@ -1,0 +1,34 @@
+// The real Worker in the real runtime: `wrangler dev`.
+import { join } from 'node:path';
+import { root } from './run.mjs';
+
+const node = join(root, 'node_modules/.bin/node');
+const wrangler = join(root, 'node_modules/wrangler/bin/wrangler.js');
+
+/** Starts `wrangler dev` with these arguments and waits until it serves; gives the URL. */
+export async function startWrangler(run, args, { cwd = root, onLine } = {}) {
+  let url;
+  const server = run.start(
+    'wrangler',
+    node,
+    [wrangler, 'dev', '--ip', '127.0.0.1', '--inspector-port', '0', '--show-interactive-dev-session=false', ...args],
+    {
+      cwd,
+      env: {
+        ...process.env,
+        PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`,
+        CI: '1',
+        CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+        WRANGLER_SEND_METRICS: 'false',
+        WRANGLER_LOG_PATH: join(run.dir, 'wrangler-logs'),
+        WRANGLER_REGISTRY_PATH: join(run.dir, 'wrangler-registry'),
+      },
+      onLine: (line) => {
+        url ??= line.match(/Ready on (http:\/\/[^\s]+)/)?.[1];
+        onLine?.(line);
+      },
+    },
+  );
+  await server.until(() => url, 300);
+  return { url, server };
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Installs what a target needs, at pinned versions, below this folder: .tools/ and node_modules/. Run again, it does nothing.
+#   tools/setup.sh worker    Rust's wasm target, worker-build, wasm-bindgen, npm packages
+#   tools/setup.sh lint      rustfmt and clippy
+#   tools/setup.sh lnbits    LNbits in a virtual environment
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/lock.sh
+
+wasm_bindgen_version=0.2.129
+worker_build_version=0.8.7
+
+main() {
+  mkdir -p .tools/log
+  lock setup
+  for part in "$@"; do
+    "setup_$part"
+  done
+}
+
+setup_worker() {
+  need_rust
+  need_node
+  component target wasm32-unknown-unknown
+  if ! installed npm "$(cksum <package-lock.json)"; then
+    step "npm packages: wrangler, workerd, wasm-opt, esbuild (300 MB)" npm ci --no-progress --loglevel=error
+    note_installed npm "$(cksum <package-lock.json)"
+  fi
+  crate wasm-bindgen-cli "$wasm_bindgen_version" "about a minute" --bin wasm-bindgen
+  crate worker-build "$worker_build_version" "about two minutes"
+  rm -rf .tools/cargo
+}
+
+setup_lint() {
+  need_rust
+  component component clippy
+  component component rustfmt
+}
+
+setup_lnbits() {
+  local wanted
+  wanted=$(cksum <tools/lnbits-requirements.txt)
+  installed lnbits "$wanted" && return
+  local python
+  python=$(find_python) || fail "LNbits needs Python 3.10, 3.11 or 3.12 with venv: install it (Debian: apt install python3 python3-venv), or name it with PYTHON=/path/to/python"
+  rm -rf .tools/lnbits
+  step "a virtual environment for LNbits" "$python" -m venv .tools/lnbits
+  step "LNbits 1.6.2 (about a minute)" .tools/lnbits/bin/pip install --disable-pip-version-check -r tools/lnbits-requirements.txt
+  note_installed lnbits "$wanted"
+}
+
+need_rust() {
+  command -v rustup >/dev/null || fail "rustup is missing: install Rust from https://rustup.rs"
+  command -v cc >/dev/null || fail "a C compiler is missing: install one (Debian: apt install build-essential)"
+  rustup which cargo >/dev/null 2>&1 || step "the Rust toolchain of rust-toolchain.toml" rustup toolchain install
+}
+
+need_node() {
+  local found
+  found=$(node --version 2>/dev/null) || fail "Node is missing: install Node 20 or newer from https://nodejs.org"
+  found=${found#v}
+  [ "${found%%.*}" -ge 20 ] || fail "Node $found is too old: install Node 20 or newer from https://nodejs.org"
+  command -v npm >/dev/null || fail "npm is missing: it comes with Node from https://nodejs.org"
+}
+
+find_python() {
+  local python
+  for python in ${PYTHON:-} python3.12 python3.11 python3.10 python3; do
+    "$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo "$python" && return
+  done
+  return 1
+}
+
+# component KIND NAME: a rustup target or component, unless it is there.
+component() {
+  rustup "$1" list --installed | grep -q "^$2" || step "rustup $1 add $2" rustup "$1" add "$2"
+}
+
+# crate NAME VERSION HOW_LONG [OPTION ...]: a command of a crate, built from source. Both share what they compile.
+crate() {
+  local name=$1 version=$2 how_long=$3
+  shift 3
+  installed "$name" "$version" && return
+  CARGO_TARGET_DIR=$PWD/.tools/cargo step "$name $version ($how_long)" \
+    cargo install "$name" --version "$version" --locked --debug --force --root .tools "$@"
+  note_installed "$name" "$version"
+}
+
+installed() { [ "$(cat ".tools/installed/$1" 2>/dev/null)" = "$2" ]; }
+note_installed() { mkdir -p .tools/installed && echo "$2" >".tools/installed/$1"; }
+
+# step TEXT COMMAND ...: runs it, shows that it runs, and shows its output only if it fails.
+step() {
+  local text=$1 log started=$SECONDS last=0
+  shift
+  log=.tools/log/$(echo "$text" | tr -c 'a-zA-Z0-9\n' - | cut -c1-40).log
+  "$@" >"$log" 2>&1 </dev/null &
+  running=$!
+  while kill -0 "$running" 2>/dev/null; do
+    if [ -t 1 ]; then
+      printf '\r  installing %s … %ss' "$text" $((SECONDS - started))
+    elif [ $((SECONDS - started)) -ge $((last + 15)) ]; then
+      last=$((SECONDS - started))
+      echo "  installing $text … ${last}s"
+    fi
+    sleep 0.5
+  done
+  if wait "$running"; then
+    [ -t 1 ] && printf '\r'
+    echo "  installed $text in $((SECONDS - started))s        "
+  else
+    echo
+    tail -n 30 "$log" >&2
+    fail "could not install $text (all of its output: $log)"
+  fi
+  running=
+}
+
+fail() {
+  echo "edgetoll: $*" >&2
+  exit 1
+}
+
+running=
+trap '[ -n "$running" ] && kill "$running" 2>/dev/null; exit 130' INT TERM HUP
+main "$@"

@@ -59,11 +59,12 @@ export class Run {
     return server;
   }
 
-  /** Ends every server and removes the folder. */
+  /** Ends the servers started here; whoever began the run ends all of it and removes the folder. */
   async end() {
     await Promise.all([...this.#servers].map((server) => server.stop()));
+    if (readable(join(this.dir, 'owner.json'))?.pid !== process.pid) return;
     endGroups(this.dir);
-    if (readable(join(this.dir, 'owner.json'))?.pid === process.pid) rmSync(this.dir, { recursive: true, force: true });
+    rmSync(this.dir, { recursive: true, force: true });
   }
 
   #endWithUs() {
@@ -102,6 +103,11 @@ class Server {
       if (Date.now() > deadline) throw new Error(`${this.name} was not ready after ${seconds} s:\n${this.tail()}`);
       await pause(50);
     }
+  }
+
+  /** Waits until it ends by itself and all of its output has been seen. */
+  ended() {
+    return new Promise((resolve) => this.child.once('close', resolve).once('error', resolve));
   }
 
   tail() {

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { startLnbits } from '../../tools/lib/lnbits.mjs';
+import { freePort, root } from '../../tools/lib/run.mjs';
+import { buy, send } from './support/client.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { lnbits, run, startPaywall } from './support/paywall.mjs';
+
+const toll = { routes: [{ path: '/sold', sats: 5 }] };
+let origin;
+before(async () => {
+  origin = await startRecordingOrigin();
+});
+after(() => origin.close());
+
+async function assertClosed(paywall, path, reason) {
+  const reached = origin.requests.length;
+  const { status, headers, json, text } = await send(paywall.url, path);
+  assert.equal(status, 503, path);
+  assert.equal(json().code, 'not_configured');
+  assert.equal(headers['cache-control'], 'no-store');
+  assert.ok(!text.includes(paywall.secret) && !text.includes(lnbits.merchant.invoiceKey));
+  assert.equal(origin.requests.length, reached);
+  assert.match(paywall.log(), reason);
+  assert.ok(!paywall.log().includes(lnbits.merchant.invoiceKey));
+}
+
+test('without a price list, or with one that cannot be read whole, nothing passes but the health check', async () => {
+  for (const [broken, reason] of [
+    [null, /TOLL is missing/],
+    [{ routes: [{ sats: 5 }] }, /TOLL\.routes\[0\]\.path: is missing/],
+    [{ ...toll, macaroons: 'both' }, /TOLL\.macaroons: is not a key that edgetoll knows/],
+    [{ ...toll, default_sats: -1 }, /TOLL\.default_sats: is a whole number/],
+    [{ ...toll, invoice_expiry: 300 }, /TOLL\.invoice_expiry: is a duration/],
+  ]) {
+    const paywall = await startPaywall({ toll: broken, vars: { ORIGIN_URL: origin.url } });
+    await assertClosed(paywall, '/sold', reason);
+    await assertClosed(paywall, '/free', reason);
+    const health = await send(paywall.url, '/_toll/health');
+    assert.equal(health.status, 200);
+    assert.equal(health.json().configured, false);
+  }
+});
+
+test('an entry that cannot be read shuts its path and no other', async () => {
+  const bad = {
+    routes: [
+      { path: '/sold', sats: 5 },
+      { path: '/negative', sats: -5 },
+      { path: '/misspelt', stas: 5 },
+      { path: '/half', sats: 0.5 },
+      { path: '/twice', sats: 1 },
+      { path: '/TWICE/', sats: 1000 },
+      { path: '/given', sats: 0 },
+    ],
+  };
+  const paywall = await startPaywall({ toll: bad, vars: { ORIGIN_URL: origin.url } });
+  await assertClosed(paywall, '/negative', /TOLL\.routes\[1\]\.sats/);
+  await assertClosed(paywall, '/misspelt', /TOLL\.routes\[2\]\.stas/);
+  await assertClosed(paywall, '/half', /TOLL\.routes\[3\]\.sats/);
+  assert.equal((await send(paywall.url, '/sold')).status, 402);
+  assert.equal((await send(paywall.url, '/free')).status, 200);
+  assert.equal((await send(paywall.url, '/given')).status, 200);
+  assert.ok((await send(paywall.url, '/twice')).status >= 400);
+  assert.match(paywall.log(), /TOLL\.routes\[5\]\.path: is the same path as \/twice/);
+});
+
+test('a missing or weak secret, wallet or key shuts what is priced and nothing else', async () => {
+  const samples = readFileSync(join(root, 'README.md'), 'utf8') + readFileSync(join(root, 'wrangler.toml'), 'utf8');
+  assert.ok(!/[0-9a-f]{32}/.test(samples), 'no sample secret is shown anywhere');
+  for (const [vars, reason] of [
+    [{ TOLL_SECRET: undefined }, /TOLL_SECRET is missing/],
+    [{ TOLL_SECRET: randomBytes(15).toString('hex') }, /TOLL_SECRET is shorter than 32 characters/],
+    [{ TOLL_SECRET: 'a'.repeat(64) }, /TOLL_SECRET is made of fewer than 10/],
+    [{ TOLL_SECRET: 'change-me-to-something-quite-long-0123456789' }, /TOLL_SECRET is a sample/],
+    [{ LNBITS_URL: undefined }, /LNBITS_URL is missing/],
+    [{ LNBITS_URL: 'http://lnbits.example.com' }, /LNBITS_URL is an https URL/],
+    [{ LNBITS_KEY: undefined }, /LNBITS_KEY is missing/],
+    [{ LNBITS_KEY: 'your key' }, /LNBITS_KEY is the invoice key/],
+  ]) {
+    const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ...vars } });
+    paywall.secret ??= 'no secret';
+    await assertClosed(paywall, '/sold', reason);
+    assert.equal((await send(paywall.url, '/free')).status, 200);
+  }
+});
+
+test('an ORIGIN_URL that is no URL forwards nothing anywhere', async () => {
+  const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: '127.0.0.1' } });
+  await assertClosed(paywall, '/free', /ORIGIN_URL is an http or https URL/);
+});
+
+test('a file among the assets that is named like a priced path is not served', async () => {
+  const www = join(run.folder('www'), 'www');
+  cpSync(join(root, 'www'), www, { recursive: true });
+  mkdirSync(join(www, 'api'));
+  for (const file of ['api/joke', 'index.html', 'given']) writeFileSync(join(www, file), 'an asset');
+  const { assets } = JSON.parse(readFileSync(join((await startPaywall()).dir, 'wrangler.json'), 'utf8'));
+  const paywall = await startPaywall({
+    vars: { ORIGIN_URL: origin.url },
+    config: { assets: { ...assets, directory: www } },
+  });
+  assert.equal((await send(paywall.url, '/api/joke')).status, 402);
+  for (const path of ['/', '/given']) assert.ok(!(await send(paywall.url, path)).text.includes('an asset'), path);
+});
+
+test('LNbits stopped: priced paths 503 and later, what was paid still opens, free paths answer', async () => {
+  const own = await startLnbits(run, { dataDir: run.folder('own-lnbits') });
+  const vars = { ORIGIN_URL: origin.url, LNBITS_URL: own.url, LNBITS_KEY: own.merchant.invoiceKey };
+  const paywall = await startPaywall({ toll, vars });
+  const challenge = (await send(paywall.url, '/sold')).json();
+  const authorization = `L402 ${challenge.macaroon}:${await own.pay(challenge.invoice)}`;
+  await own.server.stop();
+  const { status, headers, json } = await send(paywall.url, '/sold');
+  assert.equal(status, 503);
+  assert.equal(json().code, 'invoice_unavailable');
+  assert.ok(Number(headers['retry-after']) > 0);
+  assert.equal((await send(paywall.url, '/free')).status, 200);
+  assert.equal((await send(paywall.url, '/sold', { headers: { authorization } })).status, 200);
+});
+
+test('an LNbits that does not answer is given up after five seconds', async () => {
+  const { createServer } = await import('node:net');
+  const silent = createServer(() => {}).listen(await freePort(), '127.0.0.1');
+  after(() => silent.close());
+  await new Promise((resolve) => silent.once('listening', resolve));
+  const vars = { ORIGIN_URL: origin.url, LNBITS_URL: `http://127.0.0.1:${silent.address().port}` };
+  const paywall = await startPaywall({ toll, vars });
+  const started = Date.now();
+  const { status, json } = await send(paywall.url, '/sold');
+  assert.equal(status, 503);
+  assert.equal(json().code, 'invoice_unavailable');
+  assert.ok(Date.now() - started < 7000 && Date.now() - started > 4500);
+  assert.match(paywall.log(), /LNbits did not answer in time/);
+});
+
+test('a wrong key, and the logs: neither the key nor LNbits’ answer nor a preimage is in them', async () => {
+  const wrong = randomBytes(16).toString('hex');
+  const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, LNBITS_KEY: wrong } });
+  assert.equal((await send(paywall.url, '/sold')).json().code, 'invoice_unavailable');
+  assert.match(paywall.log(), /LNbits answered with status 404/);
+  assert.ok(!paywall.log().includes(wrong) && !paywall.log().includes('Wallet not found'));
+
+  const good = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
+  const { standard, preimage, challenge, macaroons } = await buy(good.url, '/sold');
+  await send(good.url, '/sold', { headers: { authorization: standard } });
+  const log = good.log();
+  assert.match(log, new RegExp(`"payment_hash":"${challenge.paymentHash.slice(0, 8)}"`));
+  for (const secret of [preimage, good.secret, lnbits.merchant.invoiceKey, challenge.invoice, ...Object.values(macaroons)]) {
+    assert.ok(!log.includes(secret));
+  }
+});

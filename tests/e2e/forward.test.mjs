@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { after, before, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { WebSocket } from 'ws';
+import { buy, send } from './support/client.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { startPaywall } from './support/paywall.mjs';
+
+const toll = {
+  keep_headers: ['X-Rewrite-URL'],
+  routes: [{ path: '/sold', sats: 5 }, { path: '/cached', sats: 5 }, { path: '/unstored', sats: 5 }, { path: '/socket', sats: 5 }],
+};
+const originToken = randomBytes(16).toString('hex');
+let origin, paywall, secondChunk;
+before(async () => {
+  const shared = {
+    'Cache-Control': 'public, max-age=60, s-maxage=600',
+    'CDN-Cache-Control': 'max-age=600',
+    'Cloudflare-CDN-Cache-Control': 'max-age=600',
+    'Surrogate-Control': 'max-age=600',
+    Vary: 'Accept',
+    'X-Toll-Expires': '1',
+    'X_Toll_Anything': '1',
+    'Set-Cookie': ['a=1', 'b=2'],
+  };
+  const respond = (headers) => (_, response) => response.writeHead(200, headers).end('cached?');
+  origin = await startRecordingOrigin({
+    '/cached': respond(shared),
+    '/free/cached': respond(shared),
+    '/unstored': respond({ 'Cache-Control': 'no-store' }),
+    '/moved': (_, response) => response.writeHead(302, 'Elsewhere', { Location: '/else' }).end(),
+    '/teapot': (_, response) => response.writeHead(418, 'I am a pot').end(),
+    '/zipped': (_, response) => response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(gzipSync('zipped')),
+    '/dripped': (_, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      response.write('first');
+      secondChunk = () => response.end('second');
+    },
+  });
+  paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ORIGIN_TOKEN: originToken } });
+});
+after(() => origin.close());
+
+test('what only the Worker may say reaches the origin from nobody else, on paid and on free paths', async () => {
+  const { standard, challenge } = await buy(paywall.url, '/sold');
+  const forged = {
+    'X-Toll-Status': 'paid',
+    'X-Toll-Payment-Hash': 'ff',
+    'X-Toll-Amount-Sats': '1000000',
+    'X-Toll-Origin-Token': 'guess',
+    'x-toll-invented': '1',
+    X_Toll_Status: 'paid',
+    'X-Toll_Client': 'me',
+  };
+  await send(paywall.url, '/sold', { headers: { ...forged, authorization: standard } });
+  const paid = origin.last().headers;
+  assert.equal(paid['x-toll-status'], 'paid');
+  assert.equal(paid['x-toll-payment-hash'], challenge.paymentHash);
+  assert.equal(paid['x-toll-amount-sats'], '5');
+  assert.equal(paid['x-toll-origin-token'], originToken);
+  assert.match(paid['x-toll-client'], /^[0-9a-f]{32}$/);
+
+  await send(paywall.url, '/free', { headers: forged });
+  const free = origin.last().headers;
+  assert.equal(free['x-toll-status'], 'open');
+  assert.equal(free['x-toll-payment-hash'], undefined);
+  assert.equal(free['x-toll-amount-sats'], undefined);
+  assert.equal(free['x-toll-origin-token'], originToken);
+  for (const headers of [paid, free]) {
+    for (const name of ['x-toll-invented', 'x_toll_status', 'x-toll_client']) assert.equal(headers[name], undefined, name);
+  }
+});
+
+test('a client keeps its pseudonym, another has another, and neither tells the address', async () => {
+  const pseudonym = async (address) => {
+    await send(paywall.url, '/free', { headers: { 'CF-Connecting-IP': address } });
+    return origin.last().headers['x-toll-client'];
+  };
+  const first = await pseudonym('203.0.113.7');
+  assert.equal(await pseudonym('203.0.113.7'), first);
+  assert.notEqual(await pseudonym('203.0.113.8'), first);
+  assert.equal(await pseudonym('2001:db8:1:2::3'), await pseudonym('2001:db8:1:2:ffff::4'));
+  assert.notEqual(await pseudonym('2001:db8:1:2::3'), await pseudonym('2001:db8:1:3::3'));
+});
+
+test('the credential stays here and other schemes pass', async () => {
+  const { standard, lightningToll } = await buy(paywall.url, '/sold');
+  for (const [sent, arrived] of [
+    [standard, undefined],
+    [`Bearer abc, ${standard}`, 'Bearer abc'],
+    [`${lightningToll}, Bearer abc`, 'Bearer abc'],
+    [`LSAT x:y, Digest username="a, b", realm="c", ${standard}`, 'Digest username="a, b", realm="c"'],
+  ]) {
+    const { status } = await send(paywall.url, '/sold', { headers: { authorization: sent } });
+    assert.equal(status, 200);
+    assert.equal(origin.last().headers.authorization, arrived);
+  }
+  await send(paywall.url, '/free', { headers: { authorization: 'Bearer abc' } });
+  assert.equal(origin.last().headers.authorization, 'Bearer abc');
+  await send(paywall.url, '/free', { headers: { authorization: 'L402 not:good' } });
+  assert.equal(origin.last().headers.authorization, undefined);
+});
+
+test('headers that would rewrite the path or the method do not pass, unless they are kept by name', async () => {
+  const headers = {
+    'X-Original-URL': '/sold', 'X-HTTP-Method': 'DELETE', 'X-HTTP-Method-Override': 'DELETE', 'X-Method-Override': 'DELETE',
+    X_Original_URL: '/sold', 'X-Rewrite-URL': '/kept', Accept: 'text/plain',
+  };
+  await send(paywall.url, '/free', { headers });
+  const seen = origin.last().headers;
+  for (const name of Object.keys(headers).slice(0, 5)) assert.equal(seen[name.toLowerCase()], undefined, name);
+  assert.equal(seen['x-rewrite-url'], '/kept');
+  assert.equal(seen.accept, 'text/plain');
+});
+
+test('path and query reach the origin as they were sent', async () => {
+  for (const path of ['/free?a=1&b=%20c', '/a%2Fb//c;d=e', '/caf%C3%A9', '/%zz?x=//', '/free%00']) {
+    await send(paywall.url, path);
+    assert.equal(origin.last().path, path);
+  }
+});
+
+test('a body arrives byte for byte and comes back so, on a free and on a paid path', async () => {
+  const body = randomBytes(3_000_000);
+  const { standard } = await buy(paywall.url, '/sold', { method: 'POST' });
+  for (const path of ['/free', '/sold']) {
+    const { status, bytes } = await send(paywall.url, path, { method: 'POST', body, headers: { authorization: standard } });
+    assert.equal(status, 200);
+    assert.ok(origin.last().body.equals(body));
+    assert.ok(bytes.equals(body));
+  }
+});
+
+test('an answer streams: its first bytes are there before the origin sends the last', async () => {
+  const chunks = [];
+  await new Promise((resolve, reject) => {
+    httpRequest(`${paywall.url}/dripped`, (response) => {
+      response.on('data', (chunk) => {
+        chunks.push(chunk.toString());
+        if (chunks.length === 1) secondChunk();
+      });
+      response.on('end', resolve);
+    }).on('error', reject).end();
+  });
+  assert.deepEqual(chunks, ['first', 'second']);
+});
+
+test('redirects, statuses and encodings are the origin’s own', async () => {
+  const moved = await send(paywall.url, '/moved');
+  assert.equal(moved.status, 302);
+  assert.equal(moved.headers.location, '/else');
+  assert.equal((await send(paywall.url, '/teapot')).status, 418);
+  const zipped = await send(paywall.url, '/zipped', { headers: { 'Accept-Encoding': 'gzip' } });
+  assert.equal(zipped.headers['content-encoding'], 'gzip');
+  assert.equal(gunzipSync(zipped.bytes).toString(), 'zipped');
+});
+
+test('no shared cache may keep what was paid for, and the origin says nothing in our name', async () => {
+  const cached = await buy(paywall.url, '/cached');
+  const { headers } = await send(paywall.url, '/cached', { headers: { authorization: cached.standard } });
+  assert.equal(headers['cache-control'], 'private, max-age=60');
+  assert.equal(headers.vary, 'Accept, Authorization, Cookie');
+  for (const name of ['cdn-cache-control', 'cloudflare-cdn-cache-control', 'surrogate-control', 'x_toll_anything']) {
+    assert.equal(headers[name], undefined, name);
+  }
+  assert.equal(Number(headers['x-toll-expires']), cached.challenge.expiresAt);
+  assert.deepEqual(headers['set-cookie'], ['a=1', 'b=2']);
+
+  const unstored = await buy(paywall.url, '/unstored');
+  const answer = await send(paywall.url, '/unstored', { headers: { authorization: unstored.standard } });
+  assert.equal(answer.headers['cache-control'], 'no-store');
+
+  const free = await send(paywall.url, '/free/cached');
+  assert.equal(free.headers['cache-control'], 'public, max-age=60, s-maxage=600');
+  assert.equal(free.headers['cdn-cache-control'], 'max-age=600');
+  assert.equal(free.headers['x-toll-expires'], undefined);
+});
+
+test('WebSockets pass, paid and free, and an unpaid one is 402', async () => {
+  const { standard } = await buy(paywall.url, '/socket');
+  const echo = (path, headers) =>
+    new Promise((resolve, reject) => {
+      const socket = new WebSocket(`${paywall.url.replace('http', 'ws')}${path}`, { headers });
+      socket.on('open', () => socket.send('ping'));
+      socket.on('message', (data) => {
+        socket.close();
+        resolve(data.toString());
+      });
+      socket.on('unexpected-response', (_, response) => resolve(response.statusCode));
+      socket.on('error', reject);
+    });
+  assert.equal(await echo('/socket', { authorization: standard }), 'ping');
+  assert.equal(origin.last().headers['x-toll-status'], 'paid');
+  assert.equal(await echo('/free', {}), 'ping');
+  assert.equal(await echo('/socket', {}), 402);
+});
+
+test('no method is taken for another', async () => {
+  for (const method of ['DELETE', 'PATCH', 'PROPFIND', 'PUT']) {
+    await send(paywall.url, '/free', { method });
+    assert.equal(origin.last().method, method);
+    assert.equal((await send(paywall.url, '/sold', { method })).status, 402);
+  }
+});

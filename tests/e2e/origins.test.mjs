@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { freePort } from '../../tools/lib/run.mjs';
+import { buy, send } from './support/client.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { run, startPaywall, writeConfig } from './support/paywall.mjs';
+
+const toll = { origin_timeout: '300ms', routes: [{ path: '/sold', sats: 5 }] };
+let origin;
+before(async () => {
+  origin = await startRecordingOrigin();
+});
+after(() => origin.close());
+
+test('a service binding is the origin before any ORIGIN_URL', async () => {
+  const dir = run.folder('service');
+  writeFileSync(
+    join(dir, 'origin.mjs'),
+    'export default { fetch: async (request) => Response.json({ status: request.headers.get("x-toll-status"), body: await request.text() }) };',
+  );
+  const service = writeConfig(dir, { name: 'bound-origin', main: 'origin.mjs', compatibility_date: '2026-11-01' });
+  const paywall = await startPaywall({
+    toll,
+    vars: { ORIGIN_URL: origin.url },
+    config: { services: [{ binding: 'ORIGIN', service: 'bound-origin' }] },
+    args: ['-c', service],
+  });
+  const { standard } = await buy(paywall.url, '/sold', { method: 'POST' });
+  const paid = await send(paywall.url, '/sold', { method: 'POST', body: 'hello', headers: { authorization: standard } });
+  assert.deepEqual(paid.json(), { status: 'paid', body: 'hello' });
+  assert.equal((await send(paywall.url, '/free')).json().status, 'open');
+  assert.equal(origin.requests.length, 0);
+});
+
+test('on a route of the zone, requests go to the zone’s own origin', async () => {
+  const host = new URL(origin.url).host;
+  const paywall = await startPaywall({ toll, args: ['--local-upstream', host, '--upstream-protocol', 'http'] });
+  assert.equal((await send(paywall.url, '/free?x=1')).status, 200);
+  assert.equal(origin.last().path, '/free?x=1');
+  assert.equal(origin.last().headers['x-toll-status'], 'open');
+  const { standard } = await buy(paywall.url, '/sold', { method: 'POST' });
+  const paid = await send(paywall.url, '/sold', { method: 'POST', body: 'bytes', headers: { authorization: standard } });
+  assert.equal(paid.text, 'bytes');
+  assert.equal(origin.last().headers['x-toll-status'], 'paid');
+});
+
+test('a paywall in front of itself says so at once', async () => {
+  const alone = await startPaywall({ toll });
+  const started = Date.now();
+  // The answer went through `wrangler dev` twice, and so comes compressed: `fetch` undoes that.
+  const answer = await fetch(`${alone.url}/free`);
+  assert.equal(answer.status, 508);
+  assert.equal((await answer.json()).code, 'origin_loop');
+  assert.ok(Date.now() - started < 2000);
+  assert.equal((await send(alone.url, '/sold')).status, 402);
+});
+
+test('an origin that is not there is 502, one that does not answer 504, and the credential stays good', async () => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1');
+  await new Promise((resolve) => silent.once('listening', resolve));
+  after(() => silent.close());
+  const cases = [
+    [`http://127.0.0.1:${await freePort()}`, 502, 'origin_unreachable'],
+    [`http://127.0.0.1:${silent.address().port}`, 504, 'origin_timeout'],
+  ];
+  for (const [url, status, code] of cases) {
+    const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: url } });
+    const { standard } = await buy(paywall.url, '/sold');
+    const failed = await send(paywall.url, '/sold', { headers: { authorization: standard } });
+    assert.equal(failed.status, status);
+    assert.equal(failed.json().code, code);
+    assert.equal(failed.headers['cache-control'], 'no-store');
+    const mended = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: paywall.secret } });
+    assert.equal((await send(mended.url, '/sold', { headers: { authorization: standard } })).status, 200);
+  }
+});
+
+test('the path of ORIGIN_URL stays in front, and no path escapes from under it', async () => {
+  const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: `${origin.url}/base/` } });
+  await send(paywall.url, '/free?x=1');
+  assert.equal(origin.last().path, '/base/free?x=1');
+  await send(paywall.url, '//evil.example/x');
+  assert.equal(origin.last().path, '/base//evil.example/x');
+  await send(paywall.url, '/@evil.example/x');
+  assert.equal(origin.last().path, '/base/@evil.example/x');
+});

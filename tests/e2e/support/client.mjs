@@ -1,0 +1,66 @@
+// A client that sends exactly what it is told: paths are not normalized, headers not checked.
+import { createHmac } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { pay } from './paywall.mjs';
+
+/** Sends a request; gives status, headers and the body as a buffer. */
+export function send(base, path, { method = 'GET', headers = {}, body } = {}) {
+  const { hostname, port } = new URL(base);
+  if (body !== undefined) headers = { 'Content-Length': Buffer.byteLength(body), ...headers };
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ hostname, port, path, method, headers }, async (response) => {
+      const chunks = [];
+      for await (const chunk of response) chunks.push(chunk);
+      const bytes = Buffer.concat(chunks);
+      const { statusCode: status, headers: received } = response;
+      resolve({ status, headers: received, bytes, text: bytes.toString(), json: () => JSON.parse(bytes.toString()) });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+/** Buys a path; gives both credentials for the one payment. */
+export async function buy(base, path, options) {
+  const unpaid = await send(base, path, options);
+  if (unpaid.status !== 402) throw new Error(`expected 402, got ${unpaid.status}: ${unpaid.text}`);
+  const { macaroon, invoice } = parseChallenge(unpaid.headers['www-authenticate']);
+  const preimage = await pay(invoice);
+  const body = unpaid.json();
+  return {
+    preimage,
+    challenge: body,
+    standard: `L402 ${macaroon}:${preimage}`,
+    lightningToll: `L402 ${body.macaroon}:${preimage}`,
+    macaroons: { standard: macaroon, lightningToll: body.macaroon },
+  };
+}
+
+/** The challenge as lnget, the Aperture client and l402-requests read it: the strictest of the known parsers. */
+export function parseChallenge(header) {
+  const [, macaroon, invoice] = header.match(/^L402 macaroon="([^"]+)", invoice="([^"]+)"$/);
+  return { macaroon, invoice };
+}
+
+/** Adds a caveat to a standard macaroon, as any holder can: the new signature is keyed with the old one. */
+export function attenuate(macaroon, caveat) {
+  const bytes = Buffer.from(macaroon, 'base64');
+  const [front, signature] = [bytes.subarray(0, -35), bytes.subarray(-32)];
+  const field = Buffer.concat([Buffer.from([2, caveat.length]), Buffer.from(caveat), Buffer.from([0])]);
+  const signed = createHmac('sha256', signature).update(caveat).digest();
+  return Buffer.concat([front, field, Buffer.from([0, 6, 32]), signed]).toString('base64');
+}
+
+/** Adds a caveat to a lightning-toll macaroon. */
+export function attenuateLightningToll(macaroon, caveat) {
+  const { id, caveats, signature } = JSON.parse(Buffer.from(macaroon, 'base64url'));
+  const signed = createHmac('sha256', Buffer.from(signature, 'hex')).update(caveat).digest('hex');
+  return Buffer.from(JSON.stringify({ id, caveats: [...caveats, caveat], signature: signed })).toString('base64url');
+}
+
+/** Changes the last byte of a base64 macaroon's signature. */
+export function tamper(macaroon) {
+  const bytes = Buffer.from(macaroon, 'base64');
+  bytes[bytes.length - 1] ^= 1;
+  return bytes.toString('base64');
+}

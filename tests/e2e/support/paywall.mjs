@@ -1,0 +1,67 @@
+// A paywall of a test's own: the real Worker under `wrangler dev`, with the settings of wrangler.toml but for what the test
+// names. LNbits is the run's, and real.
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { experimental_readRawConfig } from 'wrangler';
+import { call, pay as payInvoice } from '../../../tools/lib/lnbits.mjs';
+import { Run, root, writeJson } from '../../../tools/lib/run.mjs';
+import { startWrangler } from '../../../tools/lib/worker.mjs';
+
+if (!process.env.EDGETOLL_RUN) throw new Error('these tests are run by `make test`');
+export const run = Run.join(process.env.EDGETOLL_RUN);
+export const lnbits = JSON.parse(process.env.EDGETOLL_LNBITS);
+after(() => run.end());
+
+/**
+ * Starts a paywall.
+ * @param {object} options
+ * @param {object} [options.toll] the price list; `null` for none
+ * @param {object} [options.vars] variables and secrets; `undefined` removes one
+ * @param {object} [options.config] keys of the Wrangler configuration
+ * @param {string[]} [options.args] more arguments for `wrangler dev`
+ */
+export async function startPaywall({ toll, vars = {}, config = {}, args = [] } = {}) {
+  const dir = run.folder('paywall');
+  const { rawConfig } = experimental_readRawConfig({ config: join(root, 'wrangler.toml') });
+  const { build, ...kept } = rawConfig;
+  const secrets = {
+    TOLL_SECRET: randomBytes(32).toString('hex'),
+    LNBITS_URL: lnbits.url,
+    LNBITS_KEY: lnbits.merchant.invoiceKey,
+    ...vars,
+  };
+  const file = writeConfig(dir, {
+    ...kept,
+    main: join(run.dir, 'build/index.js'),
+    assets: { ...kept.assets, directory: join(root, kept.assets.directory) },
+    vars: toll === null ? {} : { TOLL: toll ?? kept.vars.TOLL },
+    ...config,
+  });
+  const lines = Object.entries(secrets).filter(([, value]) => value !== undefined);
+  writeFileSync(join(dir, '.dev.vars'), lines.map(([name, value]) => `${name}="${value}"\n`).join(''));
+  const { url, server } = await startWrangler(
+    run,
+    ['-c', file, '--port', '0', '--persist-to', join(dir, 'state'), ...args],
+    { cwd: dir },
+  );
+  return { url, server, dir, secret: secrets.TOLL_SECRET, log: () => readFileSync(server.log, 'utf8') };
+}
+
+/** Writes a Wrangler configuration into a folder; gives the file. */
+export function writeConfig(dir, config) {
+  const file = join(dir, 'wrangler.json');
+  writeJson(file, config);
+  return file;
+}
+
+/** Pays an invoice from the payer's wallet; gives the preimage. */
+export const pay = (bolt11) => payInvoice(lnbits.url, lnbits.payer, bolt11);
+
+/** How many invoices the merchant's wallet has for a route. */
+export async function invoicesFor(route) {
+  const headers = { 'X-Api-Key': lnbits.merchant.invoiceKey };
+  const payments = await call(`${lnbits.url}/api/v1/payments?limit=1000`, 'GET', undefined, headers);
+  return payments.filter((payment) => payment.extra.route === route).length;
+}

@@ -1,0 +1,264 @@
+//! The decision, from plain values.
+
+use edgetoll::forward::{authorization, is_ours, is_removed, private_cache_control, vary};
+use edgetoll::gate::{Decision, Request};
+use edgetoll::l402::challenge::{Challenge, Encodings, Invoice};
+use edgetoll::l402::keys::{TollSecret, WeakSecret};
+use edgetoll::l402::preimage::Preimage;
+use edgetoll::l402::refusal::Refusal;
+use edgetoll::policy::url::RequestUrl;
+use edgetoll::problem::Problem;
+use edgetoll::settings::{Origin, Settings};
+
+const NOW: u64 = 1_800_000_000;
+const PREIMAGE: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
+const LIST: &str = r#"{"routes":[
+    {"path":"/sold","sats":5},
+    {"path":"/posted","methods":["POST","PUT"],"sats":5},
+    {"path":"/given","sats":0},
+    {"path":"/shut","sats":-1}
+]}"#;
+
+fn settings(list: Option<&str>, change: &[(&str, Option<&str>)]) -> Settings {
+    let vars = [
+        ("TOLL_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("LNBITS_URL", "https://lnbits.test"),
+        ("LNBITS_KEY", "0123456789abcdef"),
+        ("ORIGIN_URL", "https://origin.test"),
+    ];
+    let var = |name: &str| match change.iter().find(|(changed, _)| *changed == name) {
+        Some((_, value)) => value.map(str::to_owned),
+        None => vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
+    };
+    Settings::read(var, list, str::to_lowercase)
+}
+
+fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>) -> Request<'a> {
+    let url = RequestUrl::parse(url).unwrap();
+    Request { url, method, authorization, is_preflight: false, is_prefetch: false }
+}
+
+fn decide<'a>(settings: &'a Settings, url: &str, method: &str, authorization: Option<&str>) -> Decision<'a> {
+    settings.gate().decide(&request(url, method, authorization), NOW)
+}
+
+/// Buys what the gate offers for a request; gives the standard and the lightning-toll credential.
+fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
+    let Decision::Challenge { terms, description, .. } = decide(settings, url, method, None) else {
+        panic!("not for sale");
+    };
+    let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash();
+    let mint = |encodings| {
+        let invoice = Invoice { payment_hash, bolt11: "lnbc1".into(), expires_at_unix: NOW + 300 };
+        let keys = settings.keys().unwrap().current();
+        let challenge =
+            Challenge::new(keys, encodings, terms.clone(), description.clone(), invoice, &[7; 28]);
+        let header = challenge.header();
+        let macaroon = header.split('"').nth(1).unwrap().to_owned();
+        format!("L402 {macaroon}:{PREIMAGE}")
+    };
+    [mint(Encodings::Standard), mint(Encodings::LightningToll)]
+}
+
+fn problem(decision: Decision<'_>) -> Problem {
+    match decision {
+        Decision::Refuse(problem) => problem,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_has_no_price_is_open_and_what_has_one_is_not() {
+    let settings = settings(Some(LIST), &[]);
+    for url in ["https://x/", "https://x/else", "https://x/given", "https://x/%zz//;x", "https://x/sold/else"]
+    {
+        assert_eq!(decide(&settings, url, "GET", None), Decision::Open, "{url}");
+    }
+    for url in ["https://x/sold", "https://x/sold?a=b", "https://x:8443/sold"] {
+        let Decision::Challenge { terms, description, .. } = decide(&settings, url, "GET", None) else {
+            panic!("{url}")
+        };
+        assert_eq!((terms.amount_sats, terms.endpoint.as_str(), terms.host.as_str()), (5, "/sold", "x"));
+        assert_eq!((terms.expires_at_unix, terms.payable_until_unix), (NOW + 3_600, NOW + 300));
+        assert_eq!(description, "API access: GET /sold");
+    }
+}
+
+#[test]
+fn a_bought_credential_opens_what_it_was_bought_for_until_its_last_second() {
+    let settings = settings(Some(LIST), &[]);
+    for credential in buy(&settings, "https://x/sold", "GET") {
+        let at =
+            |now| settings.gate().decide(&request("https://x/sold?any=query", "GET", Some(&credential)), now);
+        assert!(matches!(at(NOW), Decision::Paid { amount_sats: 5, .. }));
+        assert!(matches!(at(NOW + 3_600), Decision::Paid { .. }));
+        assert!(matches!(at(NOW + 3_601), Decision::Challenge { refused: Some(Refusal::Expired), .. }));
+        assert!(matches!(
+            decide(&settings, "https://x/sold", "HEAD", Some(&credential)),
+            Decision::Paid { .. }
+        ));
+        let elsewhere = decide(&settings, "https://y/sold", "GET", Some(&credential));
+        assert!(matches!(elsewhere, Decision::Challenge { refused: Some(Refusal::HostMismatch { .. }), .. }));
+        let posted = decide(&settings, "https://x/posted", "POST", Some(&credential));
+        assert!(matches!(
+            posted,
+            Decision::Challenge { refused: Some(Refusal::EndpointMismatch { .. }), .. }
+        ));
+    }
+}
+
+#[test]
+fn the_first_good_credential_counts_and_a_genuine_refusal_is_told_before_garbage() {
+    let settings = settings(Some(LIST), &[]);
+    let [standard, _] = buy(&settings, "https://x/sold", "GET");
+    let [other, _] = buy(&settings, "https://x/posted", "POST");
+    for header in [
+        format!("L402 garbage:x, {standard}"),
+        format!("{other}, {standard}"),
+        format!("{standard}, L402 garbage:x"),
+        format!("Bearer x, {standard}"),
+    ] {
+        assert!(
+            matches!(decide(&settings, "https://x/sold", "GET", Some(&header)), Decision::Paid { .. }),
+            "{header}"
+        );
+    }
+    let header = format!("L402 garbage:x, {other}");
+    let refused = decide(&settings, "https://x/sold", "GET", Some(&header));
+    assert!(matches!(refused, Decision::Challenge { refused: Some(Refusal::EndpointMismatch { .. }), .. }));
+}
+
+#[test]
+fn only_the_encodings_of_the_price_list_are_accepted() {
+    let both = settings(Some(LIST), &[]);
+    let [standard, lightning_toll] = buy(&both, "https://x/sold", "GET");
+    for (macaroon, good, bad) in
+        [("l402", &standard, &lightning_toll), ("lightning-toll", &lightning_toll, &standard)]
+    {
+        let list = LIST.replacen('{', &format!("{{\"macaroon\":\"{macaroon}\","), 1);
+        let one = settings(Some(&list), &[]);
+        assert!(matches!(decide(&one, "https://x/sold", "GET", Some(good)), Decision::Paid { .. }));
+        let refused = decide(&one, "https://x/sold", "GET", Some(bad));
+        assert!(matches!(refused, Decision::Challenge { refused: Some(Refusal::EncodingNotAccepted), .. }));
+    }
+}
+
+#[test]
+fn plain_http_sells_nothing_but_to_this_machine() {
+    let settings = settings(Some(LIST), &[]);
+    assert_eq!(decide(&settings, "http://x/sold", "GET", None), Decision::ToHttps);
+    assert_eq!(decide(&settings, "http://x/sold", "HEAD", None), Decision::ToHttps);
+    assert_eq!(problem(decide(&settings, "http://x/posted", "POST", None)), Problem::PlainHttp);
+    assert_eq!(decide(&settings, "http://x/free", "POST", None), Decision::Open);
+    for host in ["127.0.0.1:8787", "localhost:8787", "[::1]:8787"] {
+        let url = format!("http://{host}/sold");
+        assert!(matches!(decide(&settings, &url, "GET", None), Decision::Challenge { .. }), "{host}");
+    }
+}
+
+#[test]
+fn other_methods_preflights_and_probes() {
+    let settings = settings(Some(LIST), &[]);
+    let refused = problem(decide(&settings, "https://x/posted", "GET", None));
+    assert_eq!((refused.status(), refused.header()), (405, Some(("Allow", "POST, PUT"))));
+    let preflight = Request { is_preflight: true, ..request("https://x/posted", "OPTIONS", None) };
+    assert_eq!(settings.gate().decide(&preflight, NOW), Decision::Preflight);
+    assert!(matches!(decide(&settings, "https://x/sold", "OPTIONS", None), Decision::Challenge { .. }));
+    assert!(matches!(
+        decide(&settings, "https://x/sold", "HEAD", None),
+        Decision::Quote { price_sats: 5, .. }
+    ));
+    let prefetch = Request { is_prefetch: true, ..request("https://x/sold", "GET", None) };
+    assert!(matches!(settings.gate().decide(&prefetch, NOW), Decision::Quote { .. }));
+}
+
+#[test]
+fn the_reserved_prefix_never_reaches_the_origin_in_any_spelling() {
+    let settings = settings(Some(LIST), &[]);
+    assert_eq!(decide(&settings, "https://x/_toll/health", "GET", None), Decision::Health);
+    for path in ["/_toll", "/_toll/", "/_toll/x", "/_TOLL/x", "//_toll/x", "/%5ftoll/x", "/a/..%2f_toll/x"] {
+        let url = format!("https://x{path}");
+        assert_eq!(problem(decide(&settings, &url, "GET", None)), Problem::NotFound, "{path}");
+    }
+    assert_eq!(decide(&settings, "https://x/_tolls", "GET", None), Decision::Open);
+}
+
+#[test]
+fn broken_settings_close() {
+    for list in [None, Some("{"), Some("[]"), Some(r#"{"routes":[{}]}"#), Some(r#"{"a":1}"#)] {
+        let settings = settings(list, &[]);
+        assert_eq!(problem(decide(&settings, "https://x/", "GET", None)), Problem::NotConfigured);
+        assert_eq!(decide(&settings, "https://x/_toll/health", "GET", None), Decision::Health);
+        assert_eq!(settings.faults().len(), 1);
+    }
+    for name in ["TOLL_SECRET", "LNBITS_URL", "LNBITS_KEY"] {
+        for value in [None, Some("weak")] {
+            let settings = settings(Some(LIST), &[(name, value)]);
+            assert_eq!(problem(decide(&settings, "https://x/sold", "GET", None)), Problem::NotConfigured);
+            assert_eq!(decide(&settings, "https://x/free", "GET", None), Decision::Open);
+            assert!(settings.faults().iter().any(|fault| fault.starts_with(name)), "{:?}", settings.faults());
+        }
+    }
+    let good = settings(Some(LIST), &[]);
+    assert_eq!(problem(decide(&good, "https://x/shut", "GET", None)), Problem::NotConfigured);
+    assert_eq!(*settings(Some(LIST), &[("ORIGIN_URL", Some("x"))]).origin(), Origin::Broken);
+}
+
+#[test]
+fn a_secret_is_long_varied_and_not_a_sample() {
+    for (text, weak) in [
+        ("0123456789abcdef0123456789abcde", Some(WeakSecret::Short)),
+        ("0000000000000000000000000000000000000000", Some(WeakSecret::Repetitive)),
+        ("test-secret-key-for-hmac-signing", Some(WeakSecret::Sample)),
+        ("CHANGE-ME-0123456789-0123456789-0123", Some(WeakSecret::Sample)),
+        ("0123456789abcdef0123456789abcdef", None),
+    ] {
+        assert_eq!(TollSecret::new(text).err(), weak, "{text}");
+    }
+}
+
+#[test]
+fn what_only_we_may_say_is_removed_in_any_spelling() {
+    for name in
+        ["X-Toll-Status", "x_toll_status", "X-Toll_Client", "x-toll-", "X-Original-URL", "x_rewrite_url"]
+    {
+        assert!(is_removed(name, &[]), "{name}");
+    }
+    let keep = ["X-Original-URL".to_owned(), "X-Toll-Status".to_owned()];
+    assert!(!is_removed("x-original-url", &keep));
+    assert!(is_removed("X-Toll-Status", &keep), "no list keeps ours");
+    assert!(!is_removed("X-Tollbooth", &[]) && !is_removed("Authorization", &[]));
+    assert!(is_ours("X_Toll-Expires") && !is_ours("Expires"));
+}
+
+#[test]
+fn the_origin_sees_other_schemes_only() {
+    for (header, left) in [
+        ("L402 a:b", None),
+        ("lsat a:b, L402 c,d:e", None),
+        ("L402", None),
+        ("L402\ta:b", None),
+        ("Bearer x", Some("Bearer x")),
+        ("Bearer x, L402 a:b", Some("Bearer x")),
+        ("L402 a,b : c, Basic eA==", Some("Basic eA==")),
+        (r#"Digest a="L402 x, L402 y", b=c, LSAT q:r"#, Some(r#"Digest a="L402 x, L402 y", b=c"#)),
+    ] {
+        assert_eq!(authorization(header).as_deref(), left, "{header}");
+    }
+}
+
+#[test]
+fn a_shared_cache_is_told_to_keep_nothing_of_a_paid_answer() {
+    for (theirs, ours) in [
+        (None, "private"),
+        (Some("public, max-age=60"), "private, max-age=60"),
+        (Some("S-MaxAge = 9, Public, no-cache"), "private, no-cache"),
+        (Some("no-store"), "no-store"),
+        (Some("private=\"x\", max-age=1"), "private, max-age=1"),
+    ] {
+        assert_eq!(private_cache_control(theirs), ours, "{theirs:?}");
+    }
+    assert_eq!(vary(None), "Authorization, Cookie");
+    assert_eq!(vary(Some("accept, cookie")), "accept, cookie, Authorization");
+    assert_eq!(vary(Some("*")), "*");
+}

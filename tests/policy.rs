@@ -1,0 +1,261 @@
+//! The price list: how it is read, how a path finds its route, and what is closed when it is broken.
+
+use edgetoll::json::Json;
+use edgetoll::policy::client::bucket;
+use edgetoll::policy::duration::parse_ms;
+use edgetoll::policy::path::{liberal, percent_encode};
+use edgetoll::policy::route::{Reading, Selection, Toll, select};
+use edgetoll::policy::url::{RequestUrl, is_loopback, is_safe_base};
+use edgetoll::policy::{Policy, config};
+use proptest::prelude::*;
+
+fn read(list: &str) -> Result<config::Reading, config::ConfigError> {
+    Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase)
+}
+
+fn routes(entries: &[&str]) -> Policy {
+    let reading = read(&format!("{{\"routes\":[{}]}}", entries.join(","))).unwrap();
+    assert_eq!(reading.faults, []);
+    reading.policy
+}
+
+fn pattern_for<'a>(policy: &'a Policy, path: &str, method: &str) -> Option<&'a str> {
+    match select(&policy.routes, Reading::Strict, path, method) {
+        Selection::Route(route) => Some(route.pattern.as_str()),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_most_specific_path_of_the_method_wins() {
+    let policy = routes(&[
+        r#"{"path":"/*"}"#,
+        r#"{"path":"/api/*"}"#,
+        r#"{"path":"/api/:name"}"#,
+        r#"{"path":"/api/joke"}"#,
+        r#"{"path":"/api/:name/raw"}"#,
+        r#"{"path":"/posts","methods":["POST"]}"#,
+    ]);
+    for (path, method, pattern) in [
+        ("/api/joke", "GET", "/api/joke"),
+        ("/api/time", "GET", "/api/:name"),
+        ("/api/time/raw", "GET", "/api/:name/raw"),
+        ("/api/time/else", "GET", "/api/*"),
+        ("/api/", "GET", "/api/*"),
+        ("/api", "GET", "/api/*"),
+        ("/apis", "GET", "/*"),
+        ("/", "GET", "/*"),
+        ("/posts", "POST", "/posts"),
+        ("/posts", "GET", "/*"),
+    ] {
+        assert_eq!(pattern_for(&policy, path, method), Some(pattern), "{method} {path}");
+    }
+}
+
+#[test]
+fn head_counts_as_get() {
+    let policy = routes(&[r#"{"path":"/a","methods":["GET"]}"#, r#"{"path":"/b","methods":["POST"]}"#]);
+    assert_eq!(pattern_for(&policy, "/a", "HEAD"), Some("/a"));
+    assert!(matches!(
+        select(&policy.routes, Reading::Strict, "/b", "HEAD"),
+        Selection::OtherMethod(route) if route.pattern.as_str() == "/b"
+    ));
+}
+
+#[test]
+fn a_pattern_in_letters_beyond_ascii_is_the_path_as_the_wire_has_it() {
+    // The expected value is `new URL("http://x/caf\u00e9 \"<>`{}^|").pathname` in a browser.
+    assert_eq!(percent_encode("/café \"<>`{}^|"), "/caf%C3%A9%20%22%3C%3E%60%7B%7D%5E|");
+    let policy = routes(&[r#"{"path":"/café"}"#]);
+    assert_eq!(pattern_for(&policy, "/caf%C3%A9", "GET"), Some("/café"));
+}
+
+#[test]
+fn the_liberal_reading_is_what_a_forgiving_origin_makes_of_a_path() {
+    for (path, reading) in [
+        ("/", "/"),
+        ("//", "/"),
+        ("/a/", "/a"),
+        ("//a///b", "/a/b"),
+        ("/A/B", "/a/b"),
+        ("/a\\b", "/a/b"),
+        ("/a%5cb", "/a/b"),
+        ("/a/./b/../c", "/a/c"),
+        ("/../../a", "/a"),
+        ("/a;x=1/b;y", "/a/b"),
+        ("/%61", "/a"),
+        ("/%2561", "/a"),
+        ("/%25252561", "/a"),
+        ("/a%2fb", "/a/b"),
+        ("/a%00.png", "/a"),
+        ("/a%3fb", "/a"),
+        ("/a%23b", "/a"),
+        ("/a%0d%0ab", "/ab"),
+        ("/a%20", "/a"),
+        ("/a.", "/a"),
+        ("/a%2e%2e%2f", "/a"),
+        ("/%e2%84%aa", "/k"),
+        ("/%zz", "/%zz"),
+    ] {
+        assert_eq!(liberal(path, str::to_lowercase), reading, "{path}");
+    }
+    assert_eq!(liberal("/A", str::to_owned), "/A");
+}
+
+#[test]
+fn windows_and_durations_need_a_unit_and_are_never_guessed() {
+    // lightning-toll reads each of the refused as an hour.
+    for (text, ms) in [
+        ("500ms", Some(500)),
+        ("45s", Some(45_000)),
+        ("30m", Some(1_800_000)),
+        ("1h", Some(3_600_000)),
+        ("1d", Some(86_400_000)),
+        ("0h", Some(0)),
+        ("90", None),
+        ("1H", None),
+        ("1w", None),
+        ("1.5h", None),
+        (" 1h", None),
+        ("", None),
+        ("h", None),
+        ("-1h", None),
+        ("99999999999999999999d", None),
+    ] {
+        assert_eq!(parse_ms(text), ms, "{text:?}");
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_read_whole_is_refused_with_its_place() {
+    for (list, place) in [
+        ("[]", "TOLL"),
+        (r#"{"routes":{}}"#, "TOLL.routes"),
+        (r#"{"routes":[5]}"#, "TOLL.routes[0].path"),
+        (r#"{"routes":[{"path":"api"}]}"#, "TOLL.routes[0].path"),
+        (r#"{"routes":[{"path":"/a?b"}]}"#, "TOLL.routes[0].path"),
+        (r#"{"routes":[{"path":"/a*"}]}"#, "TOLL.routes[0].path"),
+        (r#"{"routes":[{"path":"/*/a"}]}"#, "TOLL.routes[0].path"),
+        (r#"{"routes":[{"path":"/a/../b"}]}"#, "TOLL.routes[0].path"),
+        (r#"{"routes":[{"path":"/a/:"}]}"#, "TOLL.routes[0].path"),
+        (r#"{"unmatchd":"deny"}"#, "TOLL.unmatchd"),
+        (r#"{"macaroon":"json"}"#, "TOLL.macaroon"),
+        (r#"{"network":"btc"}"#, "TOLL.network"),
+        (r#"{"invoice_expiry":"1m"}"#, "TOLL.invoice_expiry"),
+        (r#"{"credential_expiry":"1w"}"#, "TOLL.credential_expiry"),
+        (r#"{"origin_timeout":"1h"}"#, "TOLL.origin_timeout"),
+        (r#"{"keep_headers":"X-Rewrite-URL"}"#, "TOLL.keep_headers"),
+    ] {
+        let error = read(list).unwrap_err();
+        assert_eq!(error.place, place, "{error}");
+    }
+    assert!(Json::parse(br#"{"routes":[],"routes":[]}"#).is_none(), "a key that stands twice");
+}
+
+#[test]
+fn a_bad_entry_shuts_its_path() {
+    for entry in [
+        r#"{"path":"/x","sats":-1}"#,
+        r#"{"path":"/x","sats":1.5}"#,
+        r#"{"path":"/x","sats":"7"}"#,
+        r#"{"path":"/x","sats":10000001}"#,
+        r#"{"path":"/x","sats":null}"#,
+        r#"{"path":"/x","methods":"GET"}"#,
+        r#"{"path":"/x","methods":["get"]}"#,
+        r#"{"path":"/x","description":5}"#,
+        r#"{"path":"/x","free_request":5}"#,
+    ] {
+        let reading = read(&format!(r#"{{"routes":[{{"path":"/y","sats":1}},{entry}]}}"#)).unwrap();
+        let tolls: Vec<Toll> = reading.policy.routes.iter().map(|route| route.toll).collect();
+        assert_eq!(tolls, [Toll::Sats(1), Toll::Shut], "{entry}");
+        assert!(reading.faults[0].place.starts_with("TOLL.routes[1]."), "{}", reading.faults[0]);
+    }
+}
+
+#[test]
+fn two_entries_for_one_path_shut_both_unless_their_methods_differ() {
+    let reading = read(r#"{"routes":[{"path":"/a","sats":1},{"path":"/A/","sats":9}]}"#).unwrap();
+    assert!(reading.policy.routes.iter().all(|route| route.toll == Toll::Shut));
+    let reading =
+        read(r#"{"routes":[{"path":"/a","methods":["GET"]},{"path":"/a","methods":["POST"]}]}"#).unwrap();
+    assert_eq!(reading.faults, []);
+}
+
+#[test]
+fn a_credential_never_ends_before_its_invoice() {
+    let policy = read(r#"{"invoice_expiry":"2h","credential_expiry":"1h"}"#).unwrap().policy;
+    assert_eq!((policy.invoice_expiry_s, policy.credential_expiry_s), (7_200, 7_200));
+    let policy = read("{}").unwrap().policy;
+    assert_eq!((policy.invoice_expiry_s, policy.credential_expiry_s), (300, 3_600));
+}
+
+#[test]
+fn a_url_is_sliced_as_the_runtime_wrote_it() {
+    let url = RequestUrl::parse("https://api.example.com:8443/a/b?c=/d#e").unwrap();
+    assert_eq!((url.host, url.path, url.path_and_query), ("api.example.com", "/a/b", "/a/b?c=/d"));
+    assert!(url.is_https);
+    assert_eq!(RequestUrl::parse("http://[::1]:8787/").unwrap().host, "[::1]");
+    assert_eq!(RequestUrl::parse("http://example.com./").unwrap().host, "example.com");
+    assert_eq!(RequestUrl::parse("ftp://example.com/"), None);
+}
+
+#[test]
+fn secrets_go_over_https_or_to_this_machine_only() {
+    for url in [
+        "https://lnbits.example.com",
+        "https://x/base",
+        "http://127.0.0.1:5000",
+        "http://localhost/",
+        "http://[::1]:5",
+    ] {
+        assert!(is_safe_base(url), "{url}");
+    }
+    for url in [
+        "http://lnbits.example.com",
+        "http://127.0.0.1.example.com",
+        "http://127.0.0.1@example.com",
+        "https://user:pw@x",
+        "https://",
+        "https://x?y",
+        "https://x#y",
+        "https:///x",
+        "ftp://x",
+        "x",
+        "",
+        "https://x\\@y",
+        "http://localhost.example.com",
+    ] {
+        assert!(!is_safe_base(url), "{url}");
+    }
+    assert!(is_loopback("127.8.9.1") && !is_loopback("128.0.0.1") && !is_loopback("127.0.0.1.nip.io"));
+}
+
+#[test]
+fn a_client_is_its_ipv4_address_or_the_64_of_its_ipv6_one() {
+    assert_eq!(bucket(Some("203.0.113.7")).as_deref(), Some("203.0.113.7"));
+    assert_eq!(bucket(Some("::ffff:203.0.113.7")).as_deref(), Some("203.0.113.7"));
+    assert_eq!(bucket(Some("2001:db8:1:2:3:4:5:6")).as_deref(), Some("2001:db8:1:2::/64"));
+    for absent in [None, Some(""), Some("unknown"), Some("203.0.113.7, 10.0.0.1"), Some("203.0.113.7:80")] {
+        assert_eq!(bucket(absent), None, "{absent:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_liberal_reading_of_a_liberal_reading_is_itself(path in "/[a-zA-Z./;%2Ff\\\\ ]{0,40}") {
+        let once = liberal(&path, str::to_lowercase);
+        // Four decodings end at a fixed point of a path that was encoded no deeper.
+        prop_assume!(!once.contains('%'));
+        prop_assert_eq!(liberal(&once, str::to_lowercase), once);
+    }
+
+    #[test]
+    fn no_path_and_no_list_makes_a_panic(path in "\\PC{0,80}", pattern in "/\\PC{0,40}") {
+        let _ = liberal(&path, str::to_lowercase);
+        let entry = serde_json::to_string(&pattern).unwrap();
+        if let Ok(reading) = read(&format!("{{\"routes\":[{{\"path\":{entry}}}]}}")) {
+            let policy = reading.policy;
+            let _ = select(&policy.routes, Reading::Liberal, &path, "GET");
+        }
+    }
+}

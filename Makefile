@@ -17,7 +17,6 @@ build: ## the Worker, into build/
 test: ## all tests: native, and end to end against the real Worker and LNbits
 	@tools/setup.sh worker lint lnbits
 	@tools/build.sh
-	@$(MAKE) --no-print-directory lint
 	@exec node_modules/.bin/node tools/test.mjs
 
 lint: ## formatting and clippy, native and wasm

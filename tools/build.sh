@@ -2,7 +2,7 @@
 # Compiles the Worker into build/. Everything is made in target/worker first, so that build/ changes only when it is whole.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. tools/lock.sh
+. tools/lib.sh
 lock build
 
 if [ -f build/index_bg.wasm ] && [ -z "$(find src Cargo.toml Cargo.lock rust-toolchain.toml tools/build.sh -newer build/index_bg.wasm -print -quit)" ]; then
@@ -13,7 +13,9 @@ fi
 bin=$PWD/node_modules/.bin
 # Without these worker-build would download the three.
 export WASM_BINDGEN_BIN=$PWD/.tools/bin/wasm-bindgen WASM_OPT_BIN=$bin/wasm-opt ESBUILD_BIN=$bin/esbuild PATH=$bin:$PATH
-.tools/bin/worker-build --release --out-dir target/worker
+background .tools/bin/worker-build --release --out-dir target/worker
+wait "$running"
+running=
 # worker-build keeps the function names, a fifth of the size.
 wasm-opt --all-features --strip-debug -O target/worker/index_bg.wasm -o target/worker/stripped.wasm
 mkdir -p build

@@ -5,7 +5,7 @@
 #   tools/setup.sh lnbits    LNbits in a virtual environment
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. tools/lock.sh
+. tools/lib.sh
 
 wasm_bindgen_version=0.2.129
 worker_build_version=0.8.7
@@ -94,8 +94,7 @@ step() {
   local text=$1 log started=$SECONDS last=0
   shift
   log=.tools/log/$(echo "$text" | tr -c 'a-zA-Z0-9\n' - | cut -c1-40).log
-  "$@" >"$log" 2>&1 </dev/null &
-  running=$!
+  background "$@" >"$log" 2>&1
   while kill -0 "$running" 2>/dev/null; do
     if [ -t 1 ]; then
       printf '\r  installing %s … %ss' "$text" $((SECONDS - started))
@@ -121,6 +120,4 @@ fail() {
   exit 1
 }
 
-running=
-trap '[ -n "$running" ] && kill "$running" 2>/dev/null; exit 130' INT TERM HUP
 main "$@"

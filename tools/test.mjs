@@ -9,12 +9,13 @@ const run = Run.begin('test');
 const total = { passed: 0, failed: 0 };
 
 try {
+  await suite('make', ['--no-print-directory', 'lint'], {});
   await suite('cargo', ['test', '--quiet', '--no-fail-fast'], {}, (line) => {
     const [, passed, failed] = line.match(/^test result: .* (\d+) passed; (\d+) failed;/) ?? [];
     return passed && { passed: Number(passed), failed: Number(failed) };
   });
   // A private copy: another run may build while this one serves.
-  execFileSync('bash', ['-c', '. tools/lock.sh; lock build; cp -R build "$1"', '-', join(run.dir, 'build')], { cwd: root });
+  execFileSync('bash', ['-c', '. tools/lib.sh; lock build; cp -R build "$1"', '-', join(run.dir, 'build')], { cwd: root });
   const { url, merchant, payer } = await startLnbits(run, { dataDir: join(run.dir, 'lnbits') });
   const env = { EDGETOLL_RUN: run.dir, EDGETOLL_LNBITS: JSON.stringify({ url, merchant, payer }) };
   const wanted = process.env.ONLY ?? '';
@@ -31,19 +32,19 @@ await run.end();
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed || !total.passed ? 1 : 0);
 
-/** Runs one runner, shows its output and adds up what it counted; one that fails without a count counts as a failure. */
+/** Runs one runner, shows its output and adds up what it counts; one that fails, or that finds no test, is a failure. */
 async function suite(command, args, env, count) {
   const before = { ...total };
   const runner = run.start('runner', command, args, {
     env: { ...process.env, ...env },
     onLine: (line) => {
       console.log(line);
-      const { passed = 0, failed = 0 } = count(line) || {};
+      const { passed = 0, failed = 0 } = count?.(line) || {};
       total.passed += passed;
       total.failed += failed;
     },
   });
   await runner.ended();
   if (runner.child.exitCode !== 0 && total.failed === before.failed) total.failed += 1;
-  if (total.passed === before.passed && total.failed === before.failed) total.failed += 1;
+  if (count && total.passed === before.passed && total.failed === before.failed) total.failed += 1;
 }

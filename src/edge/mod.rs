@@ -41,7 +41,7 @@ pub async fn handle(request: web_sys::Request, env: Env, _context: Context) -> R
         }
         Err(Failure::Js(error)) => {
             line.code = Some(Problem::Internal.code());
-            line.detail = error.dyn_ref::<js_sys::Error>().map(|error| error.message().into());
+            line.detail = error.dyn_ref::<js_sys::Error>().map(|error| error.name().into());
             answer::problem(&Problem::Internal)
         }
     };

@@ -7,3 +7,12 @@ lock() {
     flock 9
   fi
 }
+
+# background COMMAND ...: runs it in a process group of its own, which ends with this script. `wait "$running"` for it.
+set -m
+running=
+background() {
+  "$@" </dev/null &
+  running=$!
+}
+trap '[ -n "$running" ] && kill -TERM -- "-$running" 2>/dev/null; exit 130' INT TERM HUP

@@ -46,7 +46,10 @@ export async function startPaywall({ toll, vars = {}, config = {}, args = [] } =
     ['-c', file, '--port', '0', '--persist-to', join(dir, 'state'), ...args],
     { cwd: dir },
   );
-  return { url, server, dir, secret: secrets.TOLL_SECRET, log: () => readFileSync(server.log, 'utf8') };
+  const log = () => readFileSync(server.log, 'utf8');
+  // What the Worker logs arrives after its answer.
+  const logged = (pattern) => server.until(() => pattern.test(log()), 10);
+  return { url, server, dir, secret: secrets.TOLL_SECRET, log, logged };
 }
 
 /** Writes a Wrangler configuration into a folder; gives the file. */

@@ -7,14 +7,14 @@
 //! 5. A good credential: forward. A genuine one that is not good here: a fresh challenge that says why. Any other: 401.
 //! 6. No credential: a challenge; for `HEAD` and prefetches only the price.
 
-use crate::l402::caveat::Terms;
+use crate::l402::caveat::{Scope, Terms};
 use crate::l402::credential::Authorization;
 use crate::l402::keys::Keys;
 use crate::l402::refusal::Refusal;
-use crate::l402::verify::{self, Context, Grant};
+use crate::l402::verify::{self, Context, Grant, Price};
 use crate::policy::Policy;
 use crate::policy::path;
-use crate::policy::route::{Reading, Route, Selection, Toll, select};
+use crate::policy::route::{Reading, Route, Selection, Sold, Toll, select};
 use crate::policy::url::{RequestUrl, is_loopback};
 use crate::problem::Problem;
 
@@ -23,6 +23,8 @@ use crate::problem::Problem;
 pub struct Request<'a> {
     pub url: RequestUrl<'a>,
     pub method: &'a str,
+    /// The client's address, or the /64 of an IPv6 one; `None` where it is not known.
+    pub client_ip: Option<&'a str>,
     /// The `Authorization` header, lines joined by commas.
     pub authorization: Option<&'a str>,
     /// `OPTIONS` with `Access-Control-Request-Method`.
@@ -104,20 +106,31 @@ impl<'a> Gate<'a> {
             return if repeatable { Decision::ToHttps } else { Decision::Refuse(Problem::PlainHttp) };
         }
         let Some(keys) = self.keys else { return Decision::Refuse(Problem::NotConfigured) };
+        if route.by_ip && request.client_ip.is_none() {
+            return Decision::Refuse(Problem::UnknownClient);
+        }
         let context = Context {
             now_unix,
-            service: SERVICE,
+            service: &route.service,
             host: request.url.host,
             endpoint: request.url.path,
             method: request.method,
-            price_sats,
+            ip: request.client_ip,
+            realm: match &route.sold {
+                Sold::Endpoint { .. } => None,
+                Sold::Realm(realm) => Some(realm),
+            },
+            price: Price::Sats(price_sats),
         };
-        let refused = match check(policy, keys, request.authorization, &context) {
-            Ok(Some((grant, amount_sats))) => return Decision::Paid { route, grant, amount_sats },
-            Err(refusal) if !refusal.is_genuine() => return Decision::Refuse(Problem::Credential(refusal)),
-            Err(refusal) => Some(refusal),
-            Ok(None) => None,
-        };
+        let refused =
+            match check(&Seller { policy, keys, route, price_sats }, request.authorization, &context) {
+                Ok(Some((grant, amount_sats))) => return Decision::Paid { route, grant, amount_sats },
+                Err(refusal) if !refusal.is_genuine() => {
+                    return Decision::Refuse(Problem::Credential(refusal));
+                }
+                Err(refusal) => Some(refusal),
+                Ok(None) => None,
+            };
         if request.url.path.len() > MAX_PRICED_PATH_BYTES {
             return Decision::Refuse(Problem::PathTooLong);
         }
@@ -126,17 +139,25 @@ impl<'a> Gate<'a> {
         }
         Decision::Challenge {
             route,
-            terms: terms(policy, &context),
+            terms: terms(policy, route, price_sats, &context),
             description: description(route, &context),
             refused,
         }
     }
 }
 
-/// The first good credential; else the refusal to report: a genuine one before garbage that came with it.
+/// Who sells what.
+struct Seller<'a> {
+    policy: &'a Policy,
+    keys: &'a Keys,
+    route: &'a Route,
+    price_sats: u64,
+}
+
+/// The first good credential and what was paid for it; else the refusal to report: a genuine one before garbage that came
+/// with it.
 fn check(
-    policy: &Policy,
-    keys: &Keys,
+    seller: &Seller<'_>,
     authorization: Option<&str>,
     context: &Context<'_>,
 ) -> Result<Option<(Grant, u64)>, Refusal> {
@@ -156,8 +177,8 @@ fn check(
         };
         for macaroon in credential.macaroons {
             let good = macaroon
-                .and_then(|macaroon| verify::verify(&macaroon, &credential.preimage, keys, context))
-                .and_then(|grant| demand(policy, grant));
+                .and_then(|macaroon| verify::verify(&macaroon, &credential.preimage, seller.keys, context))
+                .and_then(|grant| seller.demand(grant, context.now_unix));
             match good {
                 Ok(good) => return Ok(Some(good)),
                 Err(refusal) => note(refusal),
@@ -167,29 +188,74 @@ fn check(
     refused.map_or(Ok(None), Err)
 }
 
-/// Every binding that a route sells by must be in the macaroon; that it holds was checked already.
-fn demand(policy: &Policy, grant: Grant) -> Result<(Grant, u64), Refusal> {
-    if !policy.encodings.accepts(grant.encoding) {
-        return Err(Refusal::EncodingNotAccepted);
+impl Seller<'_> {
+    /// Every limit that the route sells by must be in the macaroon; that those in it hold was checked already.
+    fn demand(&self, grant: Grant, now_unix: u64) -> Result<(Grant, u64), Refusal> {
+        if !self.policy.encodings.accepts(grant.encoding) {
+            return Err(Refusal::EncodingNotAccepted);
+        }
+        if self.policy.revoked.contains(&grant.payment_hash) {
+            return Err(Refusal::Revoked);
+        }
+        if grant.uses.is_some() {
+            return Err(Refusal::Unsatisfiable("uses".to_owned()));
+        }
+        let binds = grant.binds;
+        let by_method = self.route.sold == Sold::Endpoint { by_method: true };
+        let by_realm = matches!(self.route.sold, Sold::Realm(_));
+        let demanded = [
+            ("endpoint", binds.endpoint, !by_realm),
+            ("method", binds.method, by_method),
+            ("realm", binds.realm, by_realm),
+            ("ip", binds.ip, self.route.by_ip),
+            ("host", binds.host, !grant.is_foreign),
+        ];
+        if grant.is_foreign {
+            self.demand_of_foreign(&grant, now_unix)?;
+        }
+        if let Some((name, ..)) = demanded.iter().find(|(_, is_bound, is_demanded)| *is_demanded && !is_bound)
+        {
+            return Err(Refusal::Unbound(name));
+        }
+        match grant.amount_sats {
+            // Nobody of ours said what was paid for it.
+            _ if grant.is_foreign => Ok((grant, self.price_sats)),
+            Some(amount_sats) => Ok((grant, amount_sats)),
+            None => Err(Refusal::Unbound("amount_sats")),
+        }
     }
-    if !grant.binds_host {
-        return Err(Refusal::Unbound("host"));
+
+    /// A foreign macaroon is short-lived, and good only where one fixed price is asked for one path.
+    fn demand_of_foreign(&self, grant: &Grant, now_unix: u64) -> Result<(), Refusal> {
+        let max_age_s = self.policy.foreign_max_age_s.unwrap_or_default();
+        let in_time = grant.expires_at_unix <= now_unix.saturating_add(max_age_s);
+        let is_sold_so = matches!(self.route.sold, Sold::Endpoint { .. });
+        if self.policy.foreign_max_age_s.is_some() && in_time && is_sold_so {
+            Ok(())
+        } else {
+            Err(Refusal::Foreign(max_age_s.checked_div(3_600).unwrap_or_default()))
+        }
     }
-    if !grant.binds_method {
-        return Err(Refusal::Unbound("method"));
-    }
-    let amount_sats = grant.amount_sats.ok_or(Refusal::Unbound("amount_sats"))?;
-    Ok((grant, amount_sats))
 }
 
-fn terms(policy: &Policy, context: &Context<'_>) -> Terms {
+fn terms(policy: &Policy, route: &Route, price_sats: u64, context: &Context<'_>) -> Terms {
+    let scope = match &route.sold {
+        Sold::Realm(realm) => Scope::Realm(realm.clone()),
+        Sold::Endpoint { by_method } => Scope::Endpoint {
+            endpoint: context.endpoint.to_owned(),
+            method: by_method.then(|| context.method.to_owned()),
+        },
+    };
     Terms {
-        service: context.service.to_owned(),
+        service: route.service.clone(),
         expires_at_unix: context.now_unix.saturating_add(policy.credential_expiry_s),
-        amount_sats: context.price_sats,
+        amount_sats: price_sats,
         host: context.host.to_owned(),
-        endpoint: context.endpoint.to_owned(),
-        method: context.method.to_owned(),
+        scope,
+        ip: context.ip.filter(|_| route.by_ip).map(str::to_owned),
+        uses: None,
+        fiat: None,
+        wallet: None,
         payable_until_unix: context.now_unix.saturating_add(policy.invoice_expiry_s),
     }
 }
@@ -205,6 +271,5 @@ fn is_reserved(path: &str) -> bool {
 
 const RESERVED: &str = "/_toll";
 const HEALTH_PATH: &str = "/_toll/health";
-const SERVICE: &str = "toll";
 /// A credential for a longer path would not fit into the 8 KB that a credential may have.
 const MAX_PRICED_PATH_BYTES: usize = 4096;

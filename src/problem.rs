@@ -19,6 +19,8 @@ pub enum Problem {
     MethodNotAllowed { allow: String },
     #[error("Paid requests need https")]
     PlainHttp,
+    #[error("This path is sold for one address, and yours is not known")]
+    UnknownClient,
     #[error("There is nothing here")]
     NotFound,
     #[error("The paywall is not configured; its owner finds the reason in the log")]
@@ -41,7 +43,7 @@ impl Problem {
         match self {
             Self::AmbiguousPath => 400,
             Self::Credential(_) => 401,
-            Self::PlainHttp => 403,
+            Self::PlainHttp | Self::UnknownClient => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::PathTooLong => 414,
@@ -61,6 +63,7 @@ impl Problem {
             Self::PathTooLong => "path_too_long",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::PlainHttp => "plain_http",
+            Self::UnknownClient => "unknown_client",
             Self::NotFound => "not_found",
             Self::NotConfigured => "not_configured",
             Self::InvoiceUnavailable => "invoice_unavailable",

@@ -2,6 +2,7 @@
 
 use edgetoll::forward::{authorization, is_ours, is_removed, private_cache_control, vary};
 use edgetoll::gate::{Decision, Request};
+use edgetoll::l402::caveat::Scope;
 use edgetoll::l402::challenge::{Challenge, Encodings, Invoice};
 use edgetoll::l402::keys::{TollSecret, WeakSecret};
 use edgetoll::l402::preimage::Preimage;
@@ -35,7 +36,7 @@ fn settings(list: Option<&str>, change: &[(&str, Option<&str>)]) -> Settings {
 
 fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>) -> Request<'a> {
     let url = RequestUrl::parse(url).unwrap();
-    Request { url, method, authorization, is_preflight: false, is_prefetch: false }
+    Request { url, method, client_ip: None, authorization, is_preflight: false, is_prefetch: false }
 }
 
 fn decide<'a>(settings: &'a Settings, url: &str, method: &str, authorization: Option<&str>) -> Decision<'a> {
@@ -78,7 +79,8 @@ fn what_has_no_price_is_open_and_what_has_one_is_not() {
         let Decision::Challenge { terms, description, .. } = decide(&settings, url, "GET", None) else {
             panic!("{url}")
         };
-        assert_eq!((terms.amount_sats, terms.endpoint.as_str(), terms.host.as_str()), (5, "/sold", "x"));
+        let scope = Scope::Endpoint { endpoint: "/sold".to_owned(), method: Some("GET".to_owned()) };
+        assert_eq!((terms.amount_sats, &terms.scope, terms.host.as_str()), (5, &scope, "x"));
         assert_eq!((terms.expires_at_unix, terms.payable_until_unix), (NOW + 3_600, NOW + 300));
         assert_eq!(description, "API access: GET /sold");
     }

@@ -1,9 +1,10 @@
 //! The price list: how it is read, how a path finds its route, and what is closed when it is broken.
 
 use edgetoll::json::Json;
+use edgetoll::l402::percent;
 use edgetoll::policy::client::bucket;
 use edgetoll::policy::duration::parse_ms;
-use edgetoll::policy::path::{liberal, percent_encode};
+use edgetoll::policy::path::liberal;
 use edgetoll::policy::route::{Reading, Selection, Toll, select};
 use edgetoll::policy::url::{RequestUrl, is_loopback, is_safe_base};
 use edgetoll::policy::{Policy, config};
@@ -65,7 +66,7 @@ fn head_counts_as_get() {
 #[test]
 fn a_pattern_in_letters_beyond_ascii_is_the_path_as_the_wire_has_it() {
     // What `new URL(path, "http://x").pathname` gives in workerd.
-    assert_eq!(percent_encode("/café \"<>`{}^|"), "/caf%C3%A9%20%22%3C%3E%60%7B%7D%5E|");
+    assert_eq!(percent::encode("/café \"<>`{}^|"), "/caf%C3%A9%20%22%3C%3E%60%7B%7D%5E|");
     let policy = routes(&[r#"{"path":"/café"}"#]);
     assert_eq!(pattern_for(&policy, "/caf%C3%A9", "GET"), Some("/café"));
 }

@@ -82,15 +82,17 @@ async fn respond(
     }
     let (url, method) = (request.url(), request.method());
     let authorization = headers.get("Authorization")?;
+    let client = client::bucket(headers.get("CF-Connecting-IP")?.as_deref());
     let facts = Request {
         url: RequestUrl::parse(&url).ok_or(Problem::AmbiguousPath)?,
         method: &method,
+        client_ip: client.as_deref(),
         authorization: authorization.as_deref(),
         is_preflight: method == "OPTIONS" && headers.has("Access-Control-Request-Method")?,
         is_prefetch: is_prefetch(&headers)?,
     };
-    let client = client::bucket(headers.get("CF-Connecting-IP")?.as_deref());
-    let client = settings.keys().zip(client).map(|(keys, client)| keys.current().client_pseudonym(&client));
+    let pseudonym = |client: &str| settings.keys().map(|keys| keys.current().client_pseudonym(client));
+    let client = client.as_deref().and_then(pseudonym);
 
     let decision = settings.gate().decide(&facts, now_unix());
     line.decided(&decision);

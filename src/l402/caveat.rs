@@ -1,5 +1,7 @@
 //! Caveats: the limits that we mint, and how a caveat of any issuer or holder is read.
 
+use std::fmt;
+
 use super::macaroon::Encoding;
 
 /// The limits of a credential as it is sold. Both encodings of a challenge carry the same.
@@ -13,37 +15,68 @@ pub struct Terms {
     pub amount_sats: u64,
     /// Lower case, without port.
     pub host: String,
-    /// The strict path, encoded as it arrived.
-    pub endpoint: String,
-    /// The method; `GET` also buys `HEAD`.
-    pub method: String,
+    pub scope: Scope,
+    /// The client's address, or the /64 of an IPv6 one.
+    pub ip: Option<String>,
+    /// How many requests it buys; `None` for as many as fit into its time.
+    pub uses: Option<u32>,
+    /// The price in the currency that it was sold in.
+    pub fiat: Option<Fiat>,
+    /// Which wallet made the invoice, where it was not the first.
+    pub wallet: Option<u8>,
     /// The last second in which the invoice could be paid.
     pub payable_until_unix: u64,
 }
 
+/// What a credential opens on its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One path, and one method of it where the route binds the method; `GET` also buys `HEAD`.
+    Endpoint {
+        /// The strict path, encoded as it arrived.
+        endpoint: String,
+        method: Option<String>,
+    },
+    /// Every route that is sold under this name.
+    Realm(String),
+}
+
 impl Terms {
-    /// The caveats in the order of the wire: first the issuer's that others know, then ours.
+    /// The caveats in the order of the wire: first those that others know, then ours.
     pub fn caveats(&self, encoding: Encoding) -> Vec<String> {
-        let Self { service, expires_at_unix, amount_sats, host, endpoint, method, payable_until_unix } = self;
-        match encoding {
-            Encoding::Standard => vec![
-                format!("{SERVICES}={service}:0"),
-                format!("{service}{VALID_UNTIL}={expires_at_unix}"),
-                format!("{AMOUNT_SATS}={amount_sats}"),
-                format!("{HOST}={host}"),
-                format!("{ENDPOINT}={endpoint}"),
-                format!("{METHOD}={method}"),
-                format!("{PAYABLE_UNTIL}={payable_until_unix}"),
-            ],
-            Encoding::LightningToll => vec![
-                format!("{EXPIRES_AT} = {expires_at_unix}"),
-                format!("{ENDPOINT} = {endpoint}"),
-                format!("{METHOD} = {method}"),
-                format!("{AMOUNT_SATS} = {amount_sats}"),
-                format!("{HOST} = {host}"),
-                format!("{PAYABLE_UNTIL} = {payable_until_unix}"),
-            ],
-        }
+        let (endpoint, method, realm) = match &self.scope {
+            Scope::Endpoint { endpoint, method } => (Some(endpoint.clone()), method.clone(), None),
+            Scope::Realm(realm) => (None, None, Some(realm.clone())),
+        };
+        let ours = |name: &'static str, value: Option<String>| (name.to_owned(), value);
+        let number = |value: Option<u64>| value.map(|value| value.to_string());
+        let known = [
+            ours(AMOUNT_SATS, number(Some(self.amount_sats))),
+            ours(HOST, Some(self.host.clone())),
+            ours(ENDPOINT, endpoint),
+            ours(METHOD, method),
+            ours(IP, self.ip.clone()),
+            ours(REALM, realm),
+            ours(USES, number(self.uses.map(u64::from))),
+            ours(FIAT, self.fiat.as_ref().map(Fiat::to_string)),
+            ours(WALLET, number(self.wallet.map(u64::from))),
+            ours(PAYABLE_UNTIL, number(Some(self.payable_until_unix))),
+        ];
+        let expiry = number(Some(self.expires_at_unix));
+        let (first, separator) = match encoding {
+            Encoding::Standard => {
+                let services = Some(format!("{}:0", self.service));
+                (vec![ours(SERVICES, services), (format!("{}{VALID_UNTIL}", self.service), expiry)], "=")
+            }
+            Encoding::LightningToll => (vec![ours(EXPIRES_AT, expiry)], " = "),
+        };
+        // lightning-toll's own caveats stand first in its encoding, as its mint writes them.
+        let (foreign, own): (Vec<_>, Vec<_>) = known.into_iter().partition(|(name, _)| {
+            encoding == Encoding::LightningToll && [ENDPOINT, METHOD, IP].contains(&name.as_str())
+        });
+        let written =
+            |(name, value): (String, Option<String>)| value.map(|value| format!("{name}{separator}{value}"));
+        first.into_iter().chain(foreign).chain(own).filter_map(written).collect()
     }
 }
 
@@ -53,20 +86,30 @@ impl Terms {
 pub enum Caveat {
     AmountSats(u64),
     Endpoint(String),
+    /// `expires_at`, or the service's `_valid_until`.
     ExpiresAtUnix(u64),
+    Fiat(Fiat),
     Host(String),
+    Ip(String),
+    /// That we minted a lightning-toll macaroon ([`KeySet::native_mark`](super::keys::KeySet::native_mark)).
+    Mark(String),
     Method(String),
     PayableUntilUnix(u64),
+    Realm(String),
     /// Service names with their tiers.
     Services(Vec<(String, u8)>),
-    /// A reserved name that no route of ours can satisfy.
-    Unsatisfiable(String),
+    /// A name that is not ours to judge.
     Unknown,
+    Uses(u32),
+    Wallet(u8),
 }
 
 impl Caveat {
-    /// Reads one caveat for a service. `Err` is the caveat's text: a reserved name with a value that cannot be read, in
-    /// another case or in look-alike letters, or a lightning-toll caveat without its ` = `.
+    /// Reads one caveat for a service.
+    ///
+    /// # Errors
+    /// The caveat's text: a reserved name without a value that can be read, in another case or in letters beyond ASCII, or
+    /// a lightning-toll caveat without its ` = `.
     pub fn parse(encoding: Encoding, service: &str, bytes: &[u8]) -> Result<Self, String> {
         let text = || String::from_utf8_lossy(bytes).into_owned();
         let (name, value) = match split(encoding, bytes) {
@@ -90,17 +133,68 @@ impl Caveat {
         Some(match name {
             AMOUNT_SATS => Self::AmountSats(number(value)?),
             ENDPOINT => Self::Endpoint(value.to_owned()),
+            FIAT => Self::Fiat(Fiat::parse(value)?),
             HOST => Self::Host(value.to_owned()),
+            IP => Self::Ip(value.to_owned()),
+            MARK => Self::Mark(value.to_owned()),
             METHOD => Self::Method(value.to_owned()),
             PAYABLE_UNTIL => Self::PayableUntilUnix(number(value)?),
+            REALM => Self::Realm(value.to_owned()),
             SERVICES => Self::Services(services(value)?),
-            IP | REALM | USES | FIAT | WALLET => Self::Unsatisfiable(name.to_owned()),
+            USES => Self::Uses(number(value)?.try_into().ok().filter(|uses| *uses > 0)?),
+            WALLET => Self::Wallet(number(value)?.try_into().ok().filter(|wallet| (1..=2).contains(wallet))?),
             _ => Self::ExpiresAtUnix(number(value)?),
         })
     }
+
+    /// The caveat by which a lightning-toll macaroon shows that we minted it.
+    pub fn mark(mark: &str) -> String {
+        format!("{MARK} = {mark}")
+    }
 }
 
-/// lightning-toll separates by the first ` = `, the field by the first `=`.
+/// A price in a currency: `0.01 USD`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fiat {
+    /// Hundred-millionths of the currency's unit.
+    e8: u64,
+    currency: String,
+}
+
+impl Fiat {
+    /// Digits with at most eight behind the point, a space, and three upper-case letters. Zero is no price.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (amount, currency) = text.split_once(' ')?;
+        let (whole, part) = amount.split_once('.').unwrap_or((amount, "0"));
+        if part.is_empty()
+            || part.len() > 8
+            || currency.len() != 3
+            || !currency.bytes().all(|b| b.is_ascii_uppercase())
+        {
+            return None;
+        }
+        let part = number(&format!("{part:0<8}"))?;
+        let e8 = number(whole)?.checked_mul(100_000_000)?.checked_add(part)?;
+        (e8 > 0).then(|| Self { e8, currency: currency.to_owned() })
+    }
+
+    /// Whether this amount covers a price: of the same currency, and no less.
+    pub fn covers(&self, price: &Self) -> bool {
+        self.currency == price.currency && self.e8 >= price.e8
+    }
+}
+
+impl fmt::Display for Fiat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.e8.checked_div(100_000_000), self.e8.checked_rem(100_000_000));
+        let digits = format!("{:08}", part.unwrap_or_default());
+        let digits = digits.trim_end_matches('0');
+        let point = if digits.is_empty() { "" } else { "." };
+        write!(f, "{}{point}{digits} {}", whole.unwrap_or_default(), self.currency)
+    }
+}
+
+/// lightning-toll separates by the first ` = `, Aperture by the first `=`.
 fn split(encoding: Encoding, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let separator: &[u8] = match encoding {
         Encoding::Standard => b"=",
@@ -141,6 +235,7 @@ const EXPIRES_AT: &str = "expires_at";
 const FIAT: &str = "fiat";
 const HOST: &str = "host";
 const IP: &str = "ip";
+const MARK: &str = "edgetoll";
 const METHOD: &str = "method";
 const PAYABLE_UNTIL: &str = "payable_until";
 const REALM: &str = "realm";
@@ -149,7 +244,20 @@ const USES: &str = "uses";
 const WALLET: &str = "wallet";
 const VALID_UNTIL: &str = "_valid_until";
 
-const RESERVED: [&str; 12] =
-    [AMOUNT_SATS, ENDPOINT, EXPIRES_AT, FIAT, HOST, IP, METHOD, PAYABLE_UNTIL, REALM, SERVICES, USES, WALLET];
+const RESERVED: [&str; 13] = [
+    AMOUNT_SATS,
+    ENDPOINT,
+    EXPIRES_AT,
+    FIAT,
+    HOST,
+    IP,
+    MARK,
+    METHOD,
+    PAYABLE_UNTIL,
+    REALM,
+    SERVICES,
+    USES,
+    WALLET,
+];
 
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::caveat::Terms;
+use super::caveat::{Caveat, Terms};
 use super::keys::KeySet;
 use super::macaroon::{Encoding, Macaroon};
 use super::preimage::PaymentHash;
@@ -60,12 +60,14 @@ impl Challenge {
     ) -> Self {
         let Invoice { payment_hash, bolt11, expires_at_unix } = invoice;
         let standard = || {
+            let identifier = keys.identifier(payment_hash, nonce);
             let caveats = terms.caveats(Encoding::Standard);
-            Macaroon::standard(keys, &terms.host, &payment_hash, nonce, &caveats).encode()
+            Macaroon::standard(&keys.standard_key(&identifier), &terms.host, &identifier, &caveats).encode()
         };
         let lightning_toll = || {
-            let caveats = terms.caveats(Encoding::LightningToll);
-            Macaroon::lightning_toll(keys, &payment_hash, &caveats).encode()
+            let mut caveats = terms.caveats(Encoding::LightningToll);
+            caveats.push(Caveat::mark(&keys.native_mark(&payment_hash)));
+            Macaroon::lightning_toll(&keys.lightning_toll_key(), &payment_hash, &caveats).encode()
         };
         let (header_macaroon, body_macaroon) = match encodings {
             Encodings::Both => (standard(), lightning_toll()),
@@ -115,6 +117,31 @@ impl Challenge {
     /// The payment hash, for the log.
     pub fn payment_hash(&self) -> PaymentHash {
         self.payment_hash
+    }
+}
+
+/// A challenge as a client reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The macaroon to send back with the preimage, as it was given.
+    pub macaroon: String,
+    pub bolt11: String,
+}
+
+impl Offer {
+    /// Reads a `WWW-Authenticate` header: the first L402 or LSAT challenge in it, its parameters in any order, quoted or
+    /// not, the macaroon under `macaroon` or `token`.
+    pub fn parse(header: &str) -> Option<Self> {
+        let folded = header.to_ascii_lowercase();
+        let starts = ["l402 ", "lsat "].into_iter().filter_map(|scheme| folded.find(scheme));
+        let parameters = header.get(starts.min()?.checked_add(5)?..)?;
+        let value = |name: &str| {
+            parameters.split(',').find_map(|parameter| {
+                let (key, value) = parameter.trim().split_once('=')?;
+                key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"').to_owned())
+            })
+        };
+        Some(Self { macaroon: value("macaroon").or_else(|| value("token"))?, bolt11: value("invoice")? })
     }
 }
 

@@ -4,6 +4,7 @@
 use thiserror::Error;
 
 use super::mac;
+use super::macaroon::Identifier;
 use super::preimage::PaymentHash;
 
 /// The keys of a deployment: those that sign, and those of the secret before, which only verify.
@@ -29,11 +30,12 @@ impl Keys {
     }
 }
 
-/// All that is derived from one secret.
+/// All that is derived from one secret: `HMAC-SHA256(secret, "edgetoll/1/" + purpose)` for each purpose.
 pub struct KeySet {
     lightning_toll: Vec<u8>,
     standard: [u8; 32],
     client: [u8; 32],
+    native: [u8; 32],
     key_id: [u8; 4],
 }
 
@@ -41,38 +43,55 @@ impl KeySet {
     fn new(secret: TollSecret) -> Self {
         let lightning_toll = secret.0.into_bytes();
         let derive = |purpose: &str| mac::hmac_sha256(&lightning_toll, &[b"edgetoll/1/", purpose.as_bytes()]);
-        let standard = derive("v2-root");
-        let client = derive("client");
+        let (standard, client, native) = (derive("v2-root"), derive("client"), derive("native"));
         // A root key's message is an identifier of 66 bytes, so this one never collides with it.
         let [a, b, c, d, ..] = mac::hmac_sha256(&standard, &[b"key-id"]);
-        Self { lightning_toll, standard, client, key_id: [a, b, c, d] }
+        Self { lightning_toll, standard, client, native, key_id: [a, b, c, d] }
     }
 
-    /// The 4 bytes by which a standard macaroon names the secret that signed it.
-    pub fn key_id(&self) -> [u8; 4] {
-        self.key_id
+    /// A standard identifier for a payment: its token id begins with the 4 bytes by which we know the secret that signed
+    /// it; the rest is `nonce`, which is random.
+    pub fn identifier(&self, payment_hash: PaymentHash, nonce: &[u8; 28]) -> Identifier {
+        let mut token_id = [0; 32];
+        token_id.iter_mut().zip(self.key_id.iter().chain(nonce)).for_each(|(slot, byte)| *slot = *byte);
+        Identifier { payment_hash, token_id }
     }
 
-    /// The root key of one standard macaroon: each identifier has its own, and none is stored.
-    pub fn standard_root(&self, identifier: &[u8]) -> SigningKey {
-        SigningKey::standard(&mac::hmac_sha256(&self.standard, &[identifier]))
+    /// The key of one standard macaroon: each identifier has its own, and none is stored.
+    pub fn standard_key(&self, identifier: &Identifier) -> SigningKey {
+        SigningKey::standard(&mac::hmac_sha256(&self.standard, &[&identifier.to_bytes()]))
+    }
+
+    /// The key of a standard macaroon that names this secret.
+    pub(super) fn key_for(&self, identifier: &[u8]) -> Option<SigningKey> {
+        let identifier = Identifier::parse(identifier)?;
+        identifier.token_id.starts_with(&self.key_id).then(|| self.standard_key(&identifier))
     }
 
     /// The key of lightning-toll macaroons.
-    pub fn lightning_toll(&self) -> SigningKey {
+    pub fn lightning_toll_key(&self) -> SigningKey {
         SigningKey::lightning_toll(&self.lightning_toll)
+    }
+
+    /// What marks a lightning-toll macaroon as minted by us: 32 hex digits. Whoever shares `TOLL_SECRET` with a
+    /// lightning-toll server accepts its macaroons, and a holder may add any caveat to one; this one he cannot make.
+    pub fn native_mark(&self, payment_hash: &PaymentHash) -> String {
+        half_hex(&mac::hmac_sha256(&self.native, &[payment_hash.as_bytes()]))
     }
 
     /// A stable name for a client that tells nothing about its address: 32 hex digits.
     pub fn client_pseudonym(&self, client: &str) -> String {
-        let tag = mac::hmac_sha256(&self.client, &[client.as_bytes()]);
-        super::hex::encode(&tag).chars().take(32).collect()
+        half_hex(&mac::hmac_sha256(&self.client, &[b"client:", client.as_bytes()]))
     }
 
-    /// A name for this deployment that only it can make: 16 hex digits. It marks what it forwards, to see a loop.
+    /// A name for this deployment that only it can make: 32 hex digits. It marks what it forwards, to see a loop.
     pub fn deployment_tag(&self) -> String {
-        super::hex::encode(&mac::hmac_sha256(&self.client, &[b"deployment"])).chars().take(16).collect()
+        half_hex(&mac::hmac_sha256(&self.client, &[b"deployment"]))
     }
+}
+
+fn half_hex(tag: &[u8; 32]) -> String {
+    super::hex::encode(tag).chars().take(32).collect()
 }
 
 /// The key under which a macaroon's identifier is signed; every caveat is then signed under the signature before it.
@@ -90,7 +109,7 @@ impl SigningKey {
     }
 
     /// The signature over an identifier and its caveats, in order.
-    pub(super) fn sign<'a>(&self, identifier: &[u8], caveats: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
+    pub fn sign<'a>(&self, identifier: &[u8], caveats: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
         caveats.fold(mac::hmac_sha256(&self.0, &[identifier]), |signature, caveat| {
             mac::hmac_sha256(&signature, &[caveat])
         })
@@ -129,12 +148,109 @@ pub enum WeakSecret {
     Sample,
 }
 
-/// The payment hash in a standard identifier stands after a version of 2 bytes (L402, Aperture's `lsat.Identifier`).
-pub(super) fn standard_identifier(key_id: [u8; 4], payment_hash: &PaymentHash, nonce: &[u8; 28]) -> Vec<u8> {
-    [&[0, 0][..], payment_hash.as_bytes(), &key_id, nonce].concat()
-}
-
 const MIN_CHARACTERS: usize = 32;
 const MIN_DIFFERENT: usize = 10;
 const SAMPLE_WORDS: [&str; 8] =
     ["secret", "change", "example", "sample", "replace", "password", "placeholder", "edgetoll"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::l402::caveat::{Caveat, Scope, Terms};
+    use crate::l402::hex::encode as hex;
+    use crate::l402::macaroon::{Encoding, Macaroon, Signature};
+    use crate::l402::preimage::Preimage;
+
+    /// The worked example of docs/protocol.md, whose values another program computed.
+    fn example(name: &str) -> String {
+        let document = include_str!("../../docs/protocol.md");
+        let lines = document.lines().skip_while(|line| *line != "## 9. A worked example");
+        let mut values = lines.filter_map(|line| line.strip_prefix("    ")?.split_once("  "));
+        let value = values.find(|(key, _)| *key == name).unwrap_or_else(|| panic!("no {name}")).1;
+        value.trim().to_owned()
+    }
+
+    #[test]
+    fn the_worked_example_of_the_protocol_is_what_we_compute() {
+        let set = KeySet::new(TollSecret(example("secret")));
+        let payment_hash = Preimage::from_hex(&example("preimage")).unwrap().payment_hash();
+        assert_eq!(payment_hash.to_hex(), example("payment hash"));
+        assert_eq!(hex(&set.standard), example("K(v2-root)"));
+        assert_eq!(hex(&set.key_id), example("key id"));
+        let identifier = set.identifier(payment_hash, &[7; 28]);
+        assert_eq!(hex(&identifier.to_bytes()), example("identifier"));
+        assert_eq!(hex(&mac::hmac_sha256(&set.standard, &[&identifier.to_bytes()])), example("root key"));
+        let key = set.standard_key(&identifier);
+        assert_eq!(hex(&key.0), example("signing key"));
+
+        let terms = Terms {
+            service: "toll".to_owned(),
+            expires_at_unix: 1_800_003_600,
+            amount_sats: 5,
+            host: "api.example.com".to_owned(),
+            scope: Scope::Endpoint { endpoint: "/api/joke".to_owned(), method: Some("GET".to_owned()) },
+            ip: None,
+            uses: None,
+            fiat: None,
+            wallet: None,
+            payable_until_unix: 1_800_000_300,
+        };
+        let caveats = terms.caveats(Encoding::Standard);
+        assert_eq!(caveats.join(" , "), example("caveats"));
+        let signature = key.sign(&identifier.to_bytes(), caveats.iter().map(|caveat| caveat.as_bytes()));
+        assert_eq!(hex(&signature), example("signature"));
+        let standard = Macaroon::standard(&key, &terms.host, &identifier, &caveats);
+        assert_eq!(standard.encode(), example("macaroon"));
+
+        let mark = set.native_mark(&payment_hash);
+        assert_eq!(mark, example("mark"));
+        let mut caveats = terms.caveats(Encoding::LightningToll);
+        caveats.push(Caveat::mark(&mark));
+        let lightning_toll = Macaroon::lightning_toll(&set.lightning_toll_key(), &payment_hash, &caveats);
+        assert_eq!(lightning_toll.encode(), example("lightning-toll macaroon"));
+    }
+
+    #[test]
+    fn the_secret_of_the_worked_example_is_accepted_by_no_worker() {
+        assert_eq!(TollSecret::new(&example("secret")).err(), Some(WeakSecret::Sample));
+    }
+
+    #[test]
+    fn nothing_that_leaves_the_worker_is_keyed_with_the_secret_itself_but_lightning_toll_signatures() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let set = KeySet::new(TollSecret(secret.to_owned()));
+        let payment_hash = PaymentHash::from_bytes([3; 32]);
+        let identifier = set.identifier(payment_hash, &[7; 28]);
+        let keys = Keys::new(TollSecret(secret.to_owned()), None);
+        let leaving = [
+            set.native_mark(&payment_hash),
+            set.client_pseudonym("203.0.113.7"),
+            set.deployment_tag(),
+            hex(&set.key_id),
+            hex(&set.standard_key(&identifier).sign(&identifier.to_bytes(), [].into_iter())),
+        ];
+        // Each of them, had it been made under the secret itself, would be one of these, in full or cut.
+        let messages: [&[u8]; 8] = [
+            payment_hash.as_bytes(),
+            b"203.0.113.7",
+            b"client:203.0.113.7",
+            b"deployment",
+            b"key-id",
+            &identifier.to_bytes(),
+            b"edgetoll/1/v2-root",
+            b"edgetoll/1/native",
+        ];
+        for message in messages {
+            let oracle = hex(&mac::hmac_sha256(secret.as_bytes(), &[message]));
+            assert!(leaving.iter().all(|left| !oracle.starts_with(left.as_str())), "{message:?}");
+        }
+        // What does leave under it signs a payment hash, which the wallet chooses.
+        let signed = Macaroon::lightning_toll(&set.lightning_toll_key(), &payment_hash, &[]);
+        assert_eq!(signed.signature(&keys), Signature::Good);
+        let chosen = hex(&mac::hmac_sha256(secret.as_bytes(), &[payment_hash.to_hex().as_bytes()]));
+        assert_eq!(
+            hex(&set.lightning_toll_key().sign(payment_hash.to_hex().as_bytes(), [].into_iter())),
+            chosen
+        );
+    }
+}

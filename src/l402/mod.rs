@@ -6,6 +6,7 @@ pub mod challenge;
 pub mod credential;
 pub mod keys;
 pub mod macaroon;
+pub mod percent;
 pub mod preimage;
 pub mod refusal;
 pub mod verify;

@@ -33,6 +33,10 @@ pub enum Refusal {
     EndpointMismatch { expected: String, got: String },
     #[error("Method mismatch: expected {expected}, got {got}")]
     MethodMismatch { expected: String, got: String },
+    #[error("IP mismatch: expected {expected}, got {got}")]
+    IpMismatch { expected: String, got: String },
+    #[error("Realm mismatch: expected {expected}, got {got}")]
+    RealmMismatch { expected: String, got: String },
     #[error("Host mismatch: expected {expected}, got {got}")]
     HostMismatch { expected: String, got: String },
     #[error("Service mismatch: the macaroon is not for {0}")]
@@ -43,6 +47,12 @@ pub enum Refusal {
     Unbound(&'static str),
     #[error("Macaroon covers {paid_sats} sats, this request costs {price_sats}")]
     Underpaid { paid_sats: u64, price_sats: u64 },
+    #[error("Macaroon covers {paid}, this request costs {price}")]
+    UnderpaidFiat { paid: String, price: String },
+    #[error("Macaroon without a host is good for at most {0} hours, and only where one fixed price is asked")]
+    Foreign(u64),
+    #[error("Macaroon was revoked")]
+    Revoked,
 }
 
 impl Refusal {
@@ -62,11 +72,15 @@ impl Refusal {
             Self::Expired => "expired",
             Self::EndpointMismatch { .. } => "endpoint_mismatch",
             Self::MethodMismatch { .. } => "method_mismatch",
+            Self::IpMismatch { .. } => "ip_mismatch",
+            Self::RealmMismatch { .. } => "realm_mismatch",
             Self::HostMismatch { .. } => "host_mismatch",
             Self::ServiceMismatch(_) => "service_mismatch",
             Self::Unsatisfiable(_) => "unsatisfiable_caveat",
             Self::Unbound(_) => "unbound",
-            Self::Underpaid { .. } => "underpaid",
+            Self::Underpaid { .. } | Self::UnderpaidFiat { .. } => "underpaid",
+            Self::Foreign(_) => "foreign",
+            Self::Revoked => "revoked",
         }
     }
 
@@ -87,11 +101,16 @@ impl Refusal {
             | Self::Expired
             | Self::EndpointMismatch { .. }
             | Self::MethodMismatch { .. }
+            | Self::IpMismatch { .. }
+            | Self::RealmMismatch { .. }
             | Self::HostMismatch { .. }
             | Self::ServiceMismatch(_)
             | Self::Unsatisfiable(_)
             | Self::Unbound(_)
-            | Self::Underpaid { .. } => true,
+            | Self::Underpaid { .. }
+            | Self::UnderpaidFiat { .. }
+            | Self::Foreign(_)
+            | Self::Revoked => true,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The verdict on a macaroon and its preimage: chain, proof of payment, caveats, in this order.
 
-use super::caveat::Caveat;
+use super::caveat::{Caveat, Fiat};
 use super::keys::Keys;
+use super::mac;
 use super::macaroon::{Encoding, Macaroon, Signature};
 use super::preimage::{PaymentHash, Preimage};
 use super::refusal::Refusal;
@@ -17,28 +18,56 @@ pub struct Context<'a> {
     /// The strict path.
     pub endpoint: &'a str,
     pub method: &'a str,
-    /// What the request costs now.
-    pub price_sats: u64,
+    /// The client's address, or the /64 of an IPv6 one; `None` where it is not known, and then no `ip` caveat holds.
+    pub ip: Option<&'a str>,
+    /// The realm of the route.
+    pub realm: Option<&'a str>,
+    pub price: Price<'a>,
 }
 
-/// What a good credential says.
+/// What the request costs now.
+#[derive(Clone, Copy, Debug)]
+pub enum Price<'a> {
+    Sats(u64),
+    /// Compared in its currency: what it was in satoshis on the day of payment does not matter.
+    Fiat(&'a Fiat),
+}
+
+/// What a good credential says. All that it binds does hold; what a route sells by must be among it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub payment_hash: PaymentHash,
     pub encoding: Encoding,
+    /// Minted by a lightning-toll server that shares our secret. What a holder added to it is nobody's word.
+    pub is_foreign: bool,
     /// The last second in which it is good.
     pub expires_at_unix: u64,
-    /// What was paid; a macaroon without it is not from us.
+    /// What was paid, where the macaroon says so.
     pub amount_sats: Option<u64>,
-    /// Which bindings it carries. Those that it has do hold; those that a route demands must be here.
-    pub binds_host: bool,
-    pub binds_method: bool,
+    pub binds: Binds,
+    /// How many requests were bought: the least that it says.
+    pub uses: Option<u32>,
+    /// Which wallet made the invoice, by the issuer's word: the first that it says.
+    pub wallet: Option<u8>,
+    /// The last second in which the invoice could be paid: the earliest that it says.
+    pub payable_until_unix: Option<u64>,
+}
+
+/// Which limits a macaroon names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Binds {
+    pub endpoint: bool,
+    pub fiat: bool,
+    pub host: bool,
+    pub ip: bool,
+    pub method: bool,
+    pub realm: bool,
 }
 
 /// Checks a macaroon and the preimage that came with it.
 ///
 /// # Errors
-/// The first reason why it is not good. That it names a host, a method and an amount is the caller's to demand.
+/// The first reason why it is not good. Which limits it must name is the caller's to demand.
 pub fn verify(
     macaroon: &Macaroon,
     preimage: &Preimage,
@@ -53,19 +82,37 @@ pub fn verify(
     if !preimage.proves(&macaroon.payment_hash()) {
         return Err(Refusal::WrongPreimage);
     }
-    check_caveats(macaroon, context)
+    let marks: Vec<String> = keys.all().map(|set| set.native_mark(&macaroon.payment_hash())).collect();
+    check_caveats(macaroon, &marks, context)
 }
 
-/// Every caveat must hold, and a repeated one may only narrow.
-pub fn check_caveats(macaroon: &Macaroon, context: &Context<'_>) -> Result<Grant, Refusal> {
-    let mut expires_at_unix = None;
+/// Checks the caveats of a macaroon whose signature holds: every one must, and a repeated one may only narrow. `marks` are
+/// those that show that a lightning-toll macaroon for this payment is from us.
+///
+/// # Errors
+/// The first caveat that does not hold, or that is missing: an expiry, and a scope (an endpoint, a realm or services).
+pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_>) -> Result<Grant, Refusal> {
+    let encoding = macaroon.encoding();
+    let caveats = macaroon.caveats().map(|bytes| Caveat::parse(encoding, context.service, bytes));
+    let caveats: Vec<Caveat> = caveats.collect::<Result<_, _>>().map_err(Refusal::MalformedCaveat)?;
+    let is_mark = |mark: &str| marks.iter().any(|ours| mac::equal(ours.as_bytes(), mark.as_bytes()));
+    let is_native = |caveat: &Caveat| matches!(caveat, Caveat::Mark(mark) if is_mark(mark));
+    let is_foreign = encoding == Encoding::LightningToll && !caveats.iter().any(is_native);
+    let mut expires_at_unix: Option<u64> = None;
     let mut services: Option<Vec<(String, u8)>> = None;
-    let mut amount_sats: Option<u64> = None;
-    let (mut binds_host, mut binds_endpoint, mut binds_method) = (false, false, false);
-
-    for bytes in macaroon.caveats() {
-        let caveat = Caveat::parse(macaroon.encoding(), context.service, bytes);
-        match caveat.map_err(Refusal::MalformedCaveat)? {
+    let mut grant = Grant {
+        payment_hash: macaroon.payment_hash(),
+        encoding,
+        is_foreign,
+        expires_at_unix: 0,
+        amount_sats: None,
+        binds: Binds::default(),
+        uses: None,
+        wallet: None,
+        payable_until_unix: None,
+    };
+    for caveat in caveats {
+        match caveat {
             Caveat::ExpiresAtUnix(at) => {
                 if expires_at_unix.is_some_and(|earlier| at > earlier) {
                     return Err(Refusal::WidenedCaveat("the expiry"));
@@ -76,7 +123,7 @@ pub fn check_caveats(macaroon: &Macaroon, context: &Context<'_>) -> Result<Grant
                 expires_at_unix = Some(at);
             }
             Caveat::Services(named) => {
-                if services.is_some_and(|earlier| !named.iter().all(|one| earlier.contains(one))) {
+                if services.as_ref().is_some_and(|earlier| !named.iter().all(|one| earlier.contains(one))) {
                     return Err(Refusal::WidenedCaveat("services"));
                 }
                 if !named.iter().any(|(name, _)| name == context.service) {
@@ -85,50 +132,88 @@ pub fn check_caveats(macaroon: &Macaroon, context: &Context<'_>) -> Result<Grant
                 services = Some(named);
             }
             Caveat::AmountSats(paid_sats) => {
-                if paid_sats < context.price_sats {
-                    return Err(Refusal::Underpaid { paid_sats, price_sats: context.price_sats });
+                match context.price {
+                    Price::Sats(price_sats) if paid_sats < price_sats => {
+                        return Err(Refusal::Underpaid { paid_sats, price_sats });
+                    }
+                    Price::Sats(_) | Price::Fiat(_) => {}
                 }
-                amount_sats = Some(amount_sats.map_or(paid_sats, |earlier| earlier.min(paid_sats)));
+                grant.amount_sats = least(grant.amount_sats, paid_sats);
+            }
+            Caveat::Fiat(paid) => {
+                if let Price::Fiat(price) = context.price
+                    && !paid.covers(price)
+                {
+                    return Err(Refusal::UnderpaidFiat { paid: paid.to_string(), price: price.to_string() });
+                }
+                grant.binds.fiat = true;
             }
             Caveat::Host(expected) => {
-                if expected != context.host {
-                    return Err(Refusal::HostMismatch { expected, got: context.host.to_owned() });
-                }
-                binds_host = true;
+                hold(&expected, &[context.host], |expected, got| Refusal::HostMismatch { expected, got })?;
+                grant.binds.host = true;
             }
             Caveat::Endpoint(expected) => {
-                if expected != context.endpoint {
-                    return Err(Refusal::EndpointMismatch { expected, got: context.endpoint.to_owned() });
-                }
-                binds_endpoint = true;
+                // lightning-toll's Python package binds the decoded path, its Node package the encoded one.
+                let decoded = if is_foreign { decoded_once(context.endpoint) } else { None };
+                let paths = [context.endpoint, decoded.as_deref().unwrap_or(context.endpoint)];
+                hold(&expected, &paths, |expected, got| Refusal::EndpointMismatch { expected, got })?;
+                grant.binds.endpoint = true;
             }
             Caveat::Method(expected) => {
                 if !buys_method(&expected, context.method) {
                     return Err(Refusal::MethodMismatch { expected, got: context.method.to_owned() });
                 }
-                binds_method = true;
+                grant.binds.method = true;
             }
-            Caveat::Unsatisfiable(name) => return Err(Refusal::Unsatisfiable(name)),
-            // Read, so that a garbled one refuses; it widens nothing, and nothing depends on it before settlement does.
-            Caveat::PayableUntilUnix(_) | Caveat::Unknown => {}
+            Caveat::Ip(expected) => {
+                let known = context.ip.unwrap_or("unknown");
+                if context.ip != Some(expected.as_str()) {
+                    return Err(Refusal::IpMismatch { expected, got: known.to_owned() });
+                }
+                grant.binds.ip = true;
+            }
+            Caveat::Realm(expected) => {
+                let realm = context.realm.unwrap_or("no realm");
+                if context.realm != Some(expected.as_str()) {
+                    return Err(Refusal::RealmMismatch { expected, got: realm.to_owned() });
+                }
+                grant.binds.realm = true;
+            }
+            Caveat::Mark(mark) if !is_mark(&mark) => return Err(Refusal::Unsatisfiable(Caveat::mark(&mark))),
+            Caveat::Mark(_) => {}
+            Caveat::Uses(uses) => grant.uses = least(grant.uses, uses),
+            Caveat::Wallet(wallet) => grant.wallet = grant.wallet.or(Some(wallet)),
+            Caveat::PayableUntilUnix(until) => {
+                grant.payable_until_unix = least(grant.payable_until_unix, until)
+            }
+            Caveat::Unknown => {}
         }
     }
-
-    let expires_at_unix = expires_at_unix.ok_or(Refusal::Unbound("expiry"))?;
-    if !binds_endpoint {
+    if !grant.binds.endpoint && !grant.binds.realm && services.is_none() {
         return Err(Refusal::Unbound("endpoint"));
     }
-    Ok(Grant {
-        payment_hash: macaroon.payment_hash(),
-        encoding: macaroon.encoding(),
-        expires_at_unix,
-        amount_sats,
-        binds_host,
-        binds_method,
-    })
+    grant.expires_at_unix = expires_at_unix.ok_or(Refusal::Unbound("expiry"))?;
+    Ok(grant)
+}
+
+fn hold(expected: &str, got: &[&str], refuse: impl Fn(String, String) -> Refusal) -> Result<(), Refusal> {
+    match got {
+        _ if got.contains(&expected) => Ok(()),
+        [got, ..] => Err(refuse(expected.to_owned(), (*got).to_owned())),
+        [] => Err(refuse(expected.to_owned(), String::new())),
+    }
 }
 
 /// A credential for `GET` is good for `HEAD`, which returns less of the same.
 fn buys_method(bought: &str, method: &str) -> bool {
     bought.eq_ignore_ascii_case(method) || (bought.eq_ignore_ascii_case("GET") && method == "HEAD")
+}
+
+fn least<T: Ord + Copy>(earlier: Option<T>, value: T) -> Option<T> {
+    Some(earlier.map_or(value, |earlier| earlier.min(value)))
+}
+
+/// The path percent-decoded once, where it is then text.
+fn decoded_once(path: &str) -> Option<String> {
+    String::from_utf8(super::percent::decode(path.as_bytes())).ok()
 }

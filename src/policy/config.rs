@@ -4,9 +4,10 @@ use thiserror::Error;
 
 use super::duration;
 use super::path::FoldCase;
-use super::route::{Pattern, Route, Toll};
+use super::route::{Pattern, Route, Sold, Toll};
 use crate::json::Json;
 use crate::l402::challenge::Encodings;
+use crate::l402::preimage::PaymentHash;
 
 /// The price list, checked.
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ pub struct Policy {
     pub fold_case: FoldCase,
     /// How long the origin may take to begin its answer, in milliseconds.
     pub origin_timeout_ms: u32,
+    /// How far ahead a lightning-toll macaroon of another server may expire, in seconds; `None` where none is accepted.
+    pub foreign_max_age_s: Option<u64>,
+    /// Payments whose credentials are good no more.
+    pub revoked: Vec<PaymentHash>,
     /// Request headers that are forwarded although they could rewrite a path or a method.
     pub keep_headers: Vec<String>,
 }
@@ -65,6 +70,11 @@ impl Policy {
             network: table.one_of("network", &NETWORKS)?.unwrap_or("bc").to_owned(),
             fold_case,
             origin_timeout_ms: table.milliseconds("origin_timeout")?.unwrap_or(ORIGIN_TIMEOUT_MS),
+            foreign_max_age_s: table
+                .flag("accept_foreign")?
+                .unwrap_or(true)
+                .then_some(table.seconds("foreign_max_age")?.unwrap_or(FOREIGN_MAX_AGE_S)),
+            revoked: read_revoked(&table)?,
             keep_headers: table.texts("keep_headers")?.unwrap_or_default(),
         };
         Ok(Reading { policy, faults })
@@ -88,7 +98,7 @@ fn read_routes(
         let pattern = read_pattern(&place, entry, fold_case)?;
         let mut route = read_route(&place, entry, &pattern, default_sats).unwrap_or_else(|fault| {
             faults.push(fault);
-            Route { pattern, methods: Vec::new(), toll: Toll::Shut, description: None }
+            shut(pattern)
         });
         let mut is_twin = false;
         for earlier in routes.iter_mut().filter(|earlier| overlap(earlier, &route)) {
@@ -121,12 +131,55 @@ fn read_route(place: &str, entry: &Json, pattern: &Pattern, default_sats: u64) -
     if !methods.iter().all(is_method) {
         return Err(table.fault("methods", "is a list of upper-case methods, such as [\"GET\", \"POST\"]"));
     }
+    if table.get("uses").is_some() {
+        return Err(table.fault("uses", "cannot be counted by this version"));
+    }
+    let bind = table.texts("bind")?;
+    if bind.iter().flatten().any(|one| !BINDINGS.contains(&one.as_str())) {
+        return Err(table.fault("bind", "is a list of endpoint, method and ip"));
+    }
+    let binds =
+        |name: &str, default: bool| bind.as_ref().map_or(default, |bind| bind.iter().any(|one| one == name));
+    let sold = match table.name("realm")? {
+        Some(_) if binds("endpoint", false) || binds("method", false) => {
+            return Err(
+                table.fault("bind", "has neither endpoint nor method beside a realm, which replaces both")
+            );
+        }
+        Some(realm) => Sold::Realm(realm.to_owned()),
+        None if !binds("endpoint", true) => {
+            return Err(table.fault("bind", "has endpoint in it, unless the route has a realm"));
+        }
+        None => Sold::Endpoint { by_method: binds("method", true) },
+    };
     Ok(Route {
-        pattern: pattern.clone(),
         methods,
         toll: Toll::Sats(table.sats("sats")?.unwrap_or(default_sats)),
+        sold,
+        by_ip: binds("ip", false),
+        service: table.name("service")?.unwrap_or(DEFAULT_SERVICE).to_owned(),
         description: table.text("description")?.map(str::to_owned),
+        ..shut(pattern.clone())
     })
+}
+
+/// A route that serves nobody.
+fn shut(pattern: Pattern) -> Route {
+    Route {
+        pattern,
+        methods: Vec::new(),
+        toll: Toll::Shut,
+        sold: Sold::Endpoint { by_method: true },
+        by_ip: false,
+        service: DEFAULT_SERVICE.to_owned(),
+        description: None,
+    }
+}
+
+fn read_revoked(table: &Table<'_>) -> Result<Vec<PaymentHash>, ConfigError> {
+    let hashes = table.texts("revoked")?.unwrap_or_default();
+    let hashes = hashes.iter().map(|hash| PaymentHash::from_hex(hash)).collect::<Option<_>>();
+    hashes.ok_or_else(|| table.fault("revoked", "is a list of payment hashes of 64 hex digits"))
 }
 
 fn overlap(a: &Route, b: &Route) -> bool {
@@ -183,6 +236,12 @@ impl<'a> Table<'a> {
         self.read(key, "is a text", Json::as_str)
     }
 
+    fn name(&self, key: &str) -> Result<Option<&'a str>, ConfigError> {
+        let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        let is_name = |text: &&str| (1..=32).contains(&text.len()) && text.bytes().all(of_name);
+        self.read(key, "is a name: 1 to 32 of a-z, 0-9 and _", |value| value.as_str().filter(is_name))
+    }
+
     fn texts(&self, key: &str) -> Result<Option<Vec<String>>, ConfigError> {
         let texts = |value: &Json| {
             value.as_array()?.iter().map(|one| one.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
@@ -217,18 +276,23 @@ impl<'a> Table<'a> {
     }
 }
 
-const LIST_KEYS: [&str; 9] = [
+const LIST_KEYS: [&str; 12] = [
+    "accept_foreign",
     "credential_expiry",
     "default_sats",
+    "foreign_max_age",
     "invoice_expiry",
     "keep_headers",
     "macaroon",
     "network",
     "origin_case_sensitive",
     "origin_timeout",
+    "revoked",
     "routes",
 ];
-const ROUTE_KEYS: [&str; 4] = ["description", "methods", "path", "sats"];
+const ROUTE_KEYS: [&str; 8] = ["bind", "description", "methods", "path", "realm", "sats", "service", "uses"];
+const BINDINGS: [&str; 3] = ["endpoint", "method", "ip"];
+const DEFAULT_SERVICE: &str = "toll";
 const ENCODINGS: [(&str, Encodings); 3] =
     [("both", Encodings::Both), ("l402", Encodings::Standard), ("lightning-toll", Encodings::LightningToll)];
 const NETWORKS: [(&str, &str); 4] = [("bc", "bc"), ("tb", "tb"), ("tbs", "tbs"), ("bcrt", "bcrt")];
@@ -238,6 +302,7 @@ const DEFAULT_SATS: u64 = 10;
 const MAX_SATS: u64 = 10_000_000;
 const INVOICE_EXPIRY_S: u64 = 300;
 const CREDENTIAL_EXPIRY_S: u64 = 3_600;
+const FOREIGN_MAX_AGE_S: u64 = 86_400;
 /// An invoice must have a minute left when it reaches the client.
 const MIN_EXPIRY_S: u64 = 90;
 const MAX_EXPIRY_S: u64 = 365 * 86_400;

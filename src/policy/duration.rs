@@ -1,5 +1,13 @@
 //! Durations as the price list writes them.
 
+use crate::json::Json;
+
+/// A window of the free tier in milliseconds: a duration, or a number of milliseconds; never zero.
+pub fn window_ms(value: &Json) -> Option<u64> {
+    let ms = value.as_u64().or_else(|| parse_ms(value.as_str()?))?;
+    (ms > 0).then_some(ms)
+}
+
 /// `"500ms"`, `"30s"`, `"5m"`, `"1h"`, `"7d"`, in milliseconds. Anything else is `None`, never a default.
 pub fn parse_ms(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());

@@ -2,13 +2,15 @@
 //! what a forgiving origin might make of it. Where the two select different routes and either costs, the request is
 //! refused: nobody gets a priced page under a spelling that the price list does not know.
 
+use crate::l402::percent;
+
 /// The liberal reading: percent-decoded to a fixed point (at most four times), cut at NUL, `?` and `#`, control characters
 /// dropped, `\` as `/`, `;…` dropped per segment, `//` collapsed, dots resolved, trailing space, dot and `/` stripped,
 /// and its case folded.
 pub fn liberal(path: &str, fold_case: FoldCase) -> String {
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..MAX_DECODINGS {
-        let decoded = percent_decode(&bytes);
+        let decoded = percent::decode(&bytes);
         if decoded == bytes {
             break;
         }
@@ -37,52 +39,5 @@ pub fn liberal(path: &str, fold_case: FoldCase) -> String {
 /// How letters are made lower case, or left as they are where the origin tells `/A` from `/a`. Unicode's table is 7 KB of
 /// compressed wasm that JavaScript has already, so the shell brings its own; natively it is `str::to_lowercase`.
 pub type FoldCase = fn(&str) -> String;
-
-/// A pattern's path as the runtime would serialize it, so that `/café` in a price list is `/caf%C3%A9` on the wire.
-pub fn percent_encode(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_graphic() && !b"\"<>`{}^".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(hex_digit(byte >> 4));
-            out.push(hex_digit(byte & 0x0f));
-        }
-    }
-    out
-}
-
-fn percent_decode(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((first, after)) = rest.split_first() {
-        match after {
-            [high, low, tail @ ..] if *first == b'%' => match (hex_value(*high), hex_value(*low)) {
-                (Some(high), Some(low)) => {
-                    out.push((high << 4) | low);
-                    rest = tail;
-                }
-                _ => {
-                    out.push(*first);
-                    rest = after;
-                }
-            },
-            _ => {
-                out.push(*first);
-                rest = after;
-            }
-        }
-    }
-    out
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
-fn hex_digit(value: u8) -> char {
-    char::from_digit(value.into(), 16).unwrap_or_default().to_ascii_uppercase()
-}
 
 const MAX_DECODINGS: usize = 4;

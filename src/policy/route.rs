@@ -1,6 +1,7 @@
 //! The price list's routes, and which of them a request is for.
 
 use super::path::{self, FoldCase};
+use crate::l402::percent;
 
 /// One entry of the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,8 +10,22 @@ pub struct Route {
     /// Upper-case methods that the entry prices; empty for every method.
     pub methods: Vec<String>,
     pub toll: Toll,
+    pub sold: Sold,
+    /// Whether a credential is for one client's address only.
+    pub by_ip: bool,
+    /// What Aperture calls the service: `[a-z0-9_]{1,32}`.
+    pub service: String,
     /// What the invoice says; `None` for `API access: GET /path`.
     pub description: Option<String>,
+}
+
+/// What a credential of the route opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sold {
+    /// The path that was asked for; `by_method`: with the method that was asked for only.
+    Endpoint { by_method: bool },
+    /// Every route of this realm.
+    Realm(String),
 }
 
 /// What a route costs.
@@ -77,7 +92,7 @@ impl Pattern {
                     liberal.push(Segment::Param);
                 }
                 _ => {
-                    strict.push(Segment::Exact(path::percent_encode(name)));
+                    strict.push(Segment::Exact(percent::encode(name)));
                     let folded = path::liberal(name, fold_case);
                     let names = folded.split('/').filter(|name| !name.is_empty());
                     liberal.extend(names.map(|name| Segment::Exact(name.to_owned())));

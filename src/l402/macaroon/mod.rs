@@ -5,6 +5,8 @@
 mod lightning_toll;
 mod standard;
 
+pub use standard::Identifier;
+
 use std::fmt;
 
 use thiserror::Error;
@@ -46,24 +48,17 @@ pub enum Signature {
 }
 
 impl Macaroon {
-    /// Mints a standard macaroon: identifier and root key are its own (`nonce` is random).
-    pub fn standard(
-        keys: &KeySet,
-        location: &str,
-        payment_hash: &PaymentHash,
-        nonce: &[u8; 28],
-        caveats: &[String],
-    ) -> Self {
-        let identifier = super::keys::standard_identifier(keys.key_id(), payment_hash, nonce);
-        let key = keys.standard_root(&identifier);
-        let location = location.as_bytes().to_vec();
-        Self { location, ..Self::minted(Encoding::Standard, &key, identifier, payment_hash, caveats) }
+    /// Mints a standard macaroon. `key` is the identifier's own ([`KeySet::standard_key`]).
+    pub fn standard(key: &SigningKey, location: &str, identifier: &Identifier, caveats: &[String]) -> Self {
+        let minted =
+            Self::minted(Encoding::Standard, key, identifier.to_bytes(), &identifier.payment_hash, caveats);
+        Self { location: location.as_bytes().to_vec(), ..minted }
     }
 
     /// Mints a lightning-toll macaroon: its identifier is the payment hash in hex text.
-    pub fn lightning_toll(keys: &KeySet, payment_hash: &PaymentHash, caveats: &[String]) -> Self {
+    pub fn lightning_toll(key: &SigningKey, payment_hash: &PaymentHash, caveats: &[String]) -> Self {
         let identifier = payment_hash.to_hex().into_bytes();
-        Self::minted(Encoding::LightningToll, &keys.lightning_toll(), identifier, payment_hash, caveats)
+        Self::minted(Encoding::LightningToll, key, identifier, payment_hash, caveats)
     }
 
     fn minted(
@@ -76,6 +71,20 @@ impl Macaroon {
         let caveats: Vec<Vec<u8>> = caveats.iter().map(|caveat| caveat.as_bytes().to_vec()).collect();
         let signature = key.sign(&identifier, caveats.iter().map(Vec::as_slice));
         Self { encoding, location: Vec::new(), identifier, payment_hash: *payment_hash, caveats, signature }
+    }
+
+    /// Adds a caveat, as any holder can without a key.
+    ///
+    /// # Errors
+    /// Where it has as many as a macaroon may have.
+    pub fn attenuate(&self, caveat: &str) -> Result<Self, MacaroonError> {
+        if self.caveats.len() >= MAX_CAVEATS {
+            return Err(MacaroonError::TooManyCaveats);
+        }
+        let mut narrowed = self.clone();
+        narrowed.signature = mac::hmac_sha256(&self.signature, &[caveat.as_bytes()]);
+        narrowed.caveats.push(caveat.as_bytes().to_vec());
+        Ok(narrowed)
     }
 
     /// Reads a macaroon in base64, of either encoding: the first byte tells which.
@@ -98,12 +107,8 @@ impl Macaroon {
     /// Checks the signature against the keys, in constant time.
     pub fn signature(&self, keys: &Keys) -> Signature {
         let known: Vec<SigningKey> = match self.encoding {
-            Encoding::LightningToll => keys.all().map(KeySet::lightning_toll).collect(),
-            Encoding::Standard => keys
-                .all()
-                .filter(|set| self.key_id() == Some(&set.key_id()))
-                .map(|set| set.standard_root(&self.identifier))
-                .collect(),
+            Encoding::LightningToll => keys.all().map(KeySet::lightning_toll_key).collect(),
+            Encoding::Standard => keys.all().filter_map(|set| set.key_for(&self.identifier)).collect(),
         };
         if known.is_empty() {
             return Signature::UnknownKey;
@@ -129,11 +134,6 @@ impl Macaroon {
     /// The caveats as written, the issuer's first.
     pub fn caveats(&self) -> impl Iterator<Item = &[u8]> {
         self.caveats.iter().map(Vec::as_slice)
-    }
-
-    /// The first 4 bytes of a standard token id.
-    fn key_id(&self) -> Option<&[u8]> {
-        self.identifier.get(34..38)
     }
 }
 

@@ -37,7 +37,7 @@ pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
     if !reader.0.is_empty() {
         return Err(MacaroonError::Binary);
     }
-    let payment_hash = payment_hash(&identifier).ok_or(MacaroonError::Identifier)?;
+    let payment_hash = Identifier::parse(&identifier).ok_or(MacaroonError::Identifier)?.payment_hash;
     Ok(Macaroon { encoding: Encoding::Standard, location, identifier, payment_hash, caveats, signature })
 }
 
@@ -58,13 +58,27 @@ pub fn encode(macaroon: &Macaroon) -> Vec<u8> {
     out
 }
 
-/// `u16 0 | payment hash 32 | token id 32`, exactly (L402; Aperture also takes a shorter and a longer one, we do not).
-fn payment_hash(identifier: &[u8]) -> Option<PaymentHash> {
-    if identifier.len() != 66 || !identifier.starts_with(&[0, 0]) {
-        return None;
+/// `u16 0 | payment hash 32 | token id 32`, exactly (L402; Aperture also reads a shorter and a longer one, we do not).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identifier {
+    pub payment_hash: PaymentHash,
+    /// Names this token among all others.
+    pub token_id: [u8; 32],
+}
+
+impl Identifier {
+    /// Reads the 66 bytes.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; 66] = bytes.try_into().ok()?;
+        let (payment_hash, token_id) = bytes.strip_prefix(&[0, 0])?.split_at_checked(32)?;
+        let payment_hash = PaymentHash::from_bytes(payment_hash.try_into().ok()?);
+        Some(Self { payment_hash, token_id: token_id.try_into().ok()? })
     }
-    let hash: [u8; 32] = identifier.get(2..34)?.try_into().ok()?;
-    Some(PaymentHash::from_bytes(hash))
+
+    /// Writes the 66 bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&[0, 0][..], self.payment_hash.as_bytes(), &self.token_id].concat()
+    }
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -1,6 +1,6 @@
 # Every target installs what it needs, at pinned versions, below this folder.
 .DEFAULT_GOAL := help
-.PHONY: help dev build test lint deploy clean
+.PHONY: help dev build test lint fuzz deploy clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -15,7 +15,7 @@ build: ## the Worker, into build/
 	@tools/build.sh
 
 test: ## all tests: native, and end to end against the real Worker and LNbits
-	@tools/setup.sh worker lint lnbits
+	@tools/setup.sh worker lint lnbits peers
 	@tools/build.sh
 	@exec node_modules/.bin/node tools/test.mjs
 
@@ -24,6 +24,10 @@ lint: ## formatting and clippy, native and wasm
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo clippy --quiet --lib --target wasm32-unknown-unknown -- -D warnings
+
+fuzz: ## every parser, with random input for a minute each
+	@tools/setup.sh fuzz
+	@tools/fuzz.sh
 
 deploy: ## the Worker, onto your Cloudflare account
 	@tools/setup.sh worker

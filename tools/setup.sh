@@ -3,12 +3,15 @@
 #   tools/setup.sh worker    Rust's wasm target, worker-build, wasm-bindgen, npm packages
 #   tools/setup.sh lint      rustfmt and clippy
 #   tools/setup.sh lnbits    LNbits in a virtual environment
+#   tools/setup.sh peers     other implementations that tests check against
+#   tools/setup.sh fuzz      cargo-fuzz
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 
 wasm_bindgen_version=0.2.129
 worker_build_version=0.8.7
+cargo_fuzz_version=0.13.2
 
 main() {
   mkdir -p .tools/log
@@ -38,15 +41,18 @@ setup_lint() {
 }
 
 setup_lnbits() {
-  local wanted
-  wanted=$(cksum <tools/lnbits-requirements.txt)
-  installed lnbits "$wanted" && return
-  local python
-  python=$(find_python) || fail "LNbits needs Python 3.10, 3.11 or 3.12 with venv: install it (Debian: apt install python3 python3-venv), or name it with PYTHON=/path/to/python"
-  rm -rf .tools/lnbits
-  step "a virtual environment for LNbits" "$python" -m venv .tools/lnbits
-  step "LNbits 1.6.2 (about a minute)" .tools/lnbits/bin/pip install --disable-pip-version-check -r tools/lnbits-requirements.txt
-  note_installed lnbits "$wanted"
+  venv lnbits "LNbits 1.6.2 (about a minute)"
+}
+
+setup_peers() {
+  venv lightning-toll "lightning-toll 0.1.1, to check against"
+}
+
+setup_fuzz() {
+  need_rust
+  command -v c++ >/dev/null || fail "a C++ compiler is missing: install one (Debian: apt install build-essential)"
+  crate cargo-fuzz "$cargo_fuzz_version" "half a minute"
+  rm -rf .tools/cargo
 }
 
 need_rust() {
@@ -61,6 +67,18 @@ need_node() {
   found=${found#v}
   [ "${found%%.*}" -ge 20 ] || fail "Node $found is too old: install Node 20 or newer from https://nodejs.org"
   command -v npm >/dev/null || fail "npm is missing: it comes with Node from https://nodejs.org"
+}
+
+# venv NAME TEXT: a virtual environment with what tools/NAME-requirements.txt lists.
+venv() {
+  local name=$1 list=tools/$1-requirements.txt wanted python
+  wanted=$(cksum <"$list")
+  installed "$name" "$wanted" && return
+  python=$(find_python) || fail "$2 needs Python 3.10, 3.11 or 3.12 with venv: install it (Debian: apt install python3 python3-venv), or name it with PYTHON=/path/to/python"
+  rm -rf ".tools/$name"
+  step "a virtual environment for $name" "$python" -m venv ".tools/$name"
+  step "$2" ".tools/$name/bin/pip" install --disable-pip-version-check -r "$list"
+  note_installed "$name" "$wanted"
 }
 
 find_python() {

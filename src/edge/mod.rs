@@ -7,8 +7,10 @@ mod log;
 mod origin;
 mod wallet;
 
+use std::fmt;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{Context, Env, Result};
+
+use worker::{Context, Env};
 
 use crate::gate::{Decision, Request};
 use crate::l402::challenge::Challenge;
@@ -22,15 +24,23 @@ use origin::Pass;
 
 #[cfg(feature = "entry")]
 #[worker::event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response> {
+async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: Context,
+) -> Result<web_sys::Response, Unanswered> {
     handle(request, env, context).await
 }
 
 /// Answers a request: the whole paywall, for a Worker that has an entry point of its own.
 ///
 /// # Errors
-/// None of ours: what goes wrong is answered. The type is what the runtime's glue expects.
-pub async fn handle(request: web_sys::Request, env: Env, _context: Context) -> Result<web_sys::Response> {
+/// Where the runtime makes no response at all: all else that goes wrong is answered.
+pub async fn handle(
+    request: web_sys::Request,
+    env: Env,
+    _context: Context,
+) -> Result<web_sys::Response, Unanswered> {
     let started_ms = js_sys::Date::now();
     let mut line = Line::new(request.method());
     let answer = match respond(&request, &env, &mut line).await {
@@ -45,10 +55,22 @@ pub async fn handle(request: web_sys::Request, env: Env, _context: Context) -> R
             answer::problem(&Problem::Internal)
         }
     };
-    let response = answer.map_err(worker::Error::from)?;
+    let response = answer.map_err(|_| Unanswered)?;
     line.write(response.status(), js_sys::Date::now() - started_ms);
     Ok(response)
 }
+
+/// The runtime made no response.
+#[derive(Debug)]
+pub struct Unanswered;
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime made no response")
+    }
+}
+
+impl std::error::Error for Unanswered {}
 
 /// What keeps a request from its answer.
 enum Failure {
@@ -74,7 +96,7 @@ async fn respond(
     request: &web_sys::Request,
     env: &Env,
     line: &mut Line,
-) -> std::result::Result<web_sys::Response, Failure> {
+) -> Result<web_sys::Response, Failure> {
     let settings = environment::settings(env);
     let headers = request.headers();
     if origin::is_loop(settings, headers.get(origin::HOP_HEADER)?.as_deref()) {
@@ -133,7 +155,7 @@ async fn challenge(
     settings: &Settings,
     invoice: &InvoiceRequest<'_>,
     mint: impl FnOnce(crate::l402::challenge::Invoice, &[u8; 28]) -> Option<Challenge>,
-) -> std::result::Result<Challenge, String> {
+) -> Result<Challenge, String> {
     let lnbits = settings.lnbits().ok_or("no wallet")?;
     let invoice = wallet::create_invoice(lnbits, invoice).await.map_err(|error| error.to_string())?;
     let mut nonce = [0; 28];
@@ -142,7 +164,7 @@ async fn challenge(
 }
 
 /// Browsers mark what they fetch before anybody asked for it.
-fn is_prefetch(headers: &web_sys::Headers) -> std::result::Result<bool, JsValue> {
+fn is_prefetch(headers: &web_sys::Headers) -> Result<bool, JsValue> {
     for name in ["Sec-Purpose", "Purpose", "X-Moz"] {
         if headers.get(name)?.is_some_and(|value| value.to_ascii_lowercase().contains("prefetch")) {
             return Ok(true);

@@ -48,35 +48,33 @@ impl Terms {
             Scope::Endpoint { endpoint, method } => (Some(endpoint.clone()), method.clone(), None),
             Scope::Realm(realm) => (None, None, Some(realm.clone())),
         };
-        let ours = |name: &'static str, value: Option<String>| (name.to_owned(), value);
-        let number = |value: Option<u64>| value.map(|value| value.to_string());
-        let known = [
-            ours(AMOUNT_SATS, number(Some(self.amount_sats))),
-            ours(HOST, Some(self.host.clone())),
-            ours(ENDPOINT, endpoint),
-            ours(METHOD, method),
-            ours(IP, self.ip.clone()),
-            ours(REALM, realm),
-            ours(USES, number(self.uses.map(u64::from))),
-            ours(FIAT, self.fiat.as_ref().map(Fiat::to_string)),
-            ours(WALLET, number(self.wallet.map(u64::from))),
-            ours(PAYABLE_UNTIL, number(Some(self.payable_until_unix))),
+        let expiry = Some(self.expires_at_unix.to_string());
+        let amount = [(AMOUNT_SATS, Some(self.amount_sats.to_string())), (HOST, Some(self.host.clone()))];
+        let request = [(ENDPOINT, endpoint), (METHOD, method), (IP, self.ip.clone())];
+        let ours = [
+            (REALM, realm),
+            (USES, self.uses.map(|uses| uses.to_string())),
+            (FIAT, self.fiat.as_ref().map(Fiat::to_string)),
+            (WALLET, self.wallet.map(|wallet| wallet.to_string())),
+            (PAYABLE_UNTIL, Some(self.payable_until_unix.to_string())),
         ];
-        let expiry = number(Some(self.expires_at_unix));
-        let (first, separator) = match encoding {
+        let valid_until = format!("{}{VALID_UNTIL}", self.service);
+        let (separator, mut named) = match encoding {
             Encoding::Standard => {
                 let services = Some(format!("{}:0", self.service));
-                (vec![ours(SERVICES, services), (format!("{}{VALID_UNTIL}", self.service), expiry)], "=")
+                ("=", vec![(SERVICES, services), (valid_until.as_str(), expiry)])
             }
-            Encoding::LightningToll => (vec![ours(EXPIRES_AT, expiry)], " = "),
+            // lightning-toll's own caveats stand first, as its mint writes them.
+            Encoding::LightningToll => (" = ", vec![(EXPIRES_AT, expiry)]),
         };
-        // lightning-toll's own caveats stand first in its encoding, as its mint writes them.
-        let (foreign, own): (Vec<_>, Vec<_>) = known.into_iter().partition(|(name, _)| {
-            encoding == Encoding::LightningToll && [ENDPOINT, METHOD, IP].contains(&name.as_str())
-        });
+        match encoding {
+            Encoding::Standard => named.extend(amount.into_iter().chain(request)),
+            Encoding::LightningToll => named.extend(request.into_iter().chain(amount)),
+        }
+        named.extend(ours);
         let written =
-            |(name, value): (String, Option<String>)| value.map(|value| format!("{name}{separator}{value}"));
-        first.into_iter().chain(foreign).chain(own).filter_map(written).collect()
+            |(name, value): (&str, Option<String>)| value.map(|value| [name, separator, &value].concat());
+        named.into_iter().filter_map(written).collect()
     }
 }
 

@@ -1,0 +1,14 @@
+//! Any path and any pattern: no panic, and a path that is its own pattern is found in both readings or is no path.
+#![no_main]
+
+use edgetoll::l402::percent;
+use edgetoll::policy::path::liberal;
+use edgetoll::policy::route::Pattern;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let reading = liberal(text, str::to_lowercase);
+    assert!(reading.starts_with('/') && !reading.contains("//") && !reading.contains('\\'), "{reading:?}");
+    assert!(percent::encode(text).is_ascii());
+    let _ = Pattern::parse(text, str::to_lowercase);
+});

@@ -2,17 +2,17 @@
 
 use edgetoll::forward::{authorization, is_ours, is_removed, private_cache_control, vary};
 use edgetoll::gate::{Decision, Request};
+use edgetoll::json::Json;
+use edgetoll::l402::bolt11::Bolt11;
 use edgetoll::l402::caveat::Scope;
-use edgetoll::l402::challenge::{Challenge, Encodings, Invoice};
+use edgetoll::l402::challenge::{Challenge, Encodings};
 use edgetoll::l402::keys::{TollSecret, WeakSecret};
-use edgetoll::l402::preimage::Preimage;
 use edgetoll::l402::refusal::Refusal;
 use edgetoll::policy::url::RequestUrl;
 use edgetoll::problem::Problem;
 use edgetoll::settings::{Origin, Settings};
 
 const NOW: u64 = 1_800_000_000;
-const PREIMAGE: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
 const LIST: &str = r#"{"routes":[
     {"path":"/sold","sats":5},
     {"path":"/posted","methods":["POST","PUT"],"sats":5},
@@ -48,15 +48,15 @@ fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
     let Decision::Challenge { terms, description, .. } = decide(settings, url, method, None) else {
         panic!("not for sale");
     };
-    let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash();
+    let answer = Json::parse(include_bytes!("vectors/lnbits_invoice.json")).unwrap();
+    let part = |key: &str| answer.get(key).unwrap().as_str().unwrap();
     let mint = |encodings| {
-        let invoice = Invoice { payment_hash, bolt11: "lnbc1".into(), expires_at_unix: NOW + 300 };
+        let bolt11 = Bolt11::parse(part("bolt11")).unwrap();
         let keys = settings.keys().unwrap().current();
-        let challenge =
-            Challenge::new(keys, encodings, terms.clone(), description.clone(), invoice, &[7; 28]);
+        let challenge = Challenge::new(keys, encodings, terms.clone(), description.clone(), bolt11, &[7; 28]);
         let header = challenge.header();
         let macaroon = header.split('"').nth(1).unwrap().to_owned();
-        format!("L402 {macaroon}:{PREIMAGE}")
+        format!("L402 {macaroon}:{}", part("preimage"))
     };
     [mint(Encodings::Standard), mint(Encodings::LightningToll)]
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use edgetoll::json::Json;
-use edgetoll::l402::caveat::{Caveat, Scope, Terms};
+use edgetoll::l402::caveat::{Caveat, Scope, Service, Terms};
 use edgetoll::l402::keys::{Keys, TollSecret};
 use edgetoll::l402::macaroon::{Encoding, Macaroon};
 use edgetoll::l402::preimage::Preimage;
@@ -52,7 +52,7 @@ fn cases() -> Vec<Case> {
         let payment_hash = Preimage::from_hex(&preimage).unwrap().payment_hash();
         let keys = Keys::new(TollSecret::new(&secret).ok()?, None);
         let terms = Terms {
-            service: "toll".to_owned(),
+            service: Service::default(),
             expires_at_unix: FAR_UNIX + more_s,
             amount_sats: 5,
             host: "x".to_owned(),
@@ -121,7 +121,7 @@ fn the_package_verifies_ours_and_we_verify_its() {
         let keys = Keys::new(TollSecret::new(&case.secret).unwrap(), None);
         let context = Context {
             now_unix: FAR_UNIX,
-            service: "toll",
+            service: &Service::default(),
             host: "x",
             endpoint: &case.endpoint,
             method: &case.method,

@@ -1,7 +1,10 @@
 //! Every vector of other implementations, against ours. Where we judge otherwise than one of them, docs/protocol.md says so
 //! in a table that this test holds to be complete.
 
+use std::sync::LazyLock;
+
 use edgetoll::json::Json;
+use edgetoll::l402::caveat::Service;
 use edgetoll::l402::credential::Authorization;
 use edgetoll::l402::keys::SigningKey;
 use edgetoll::l402::macaroon::{Encoding, Identifier, Macaroon, MacaroonError};
@@ -12,6 +15,8 @@ use edgetoll::policy::duration::window_ms;
 
 /// After the vectors' past expiry (2001), before their far ones (2025, 2030, 2100).
 const NOW: u64 = 1_700_000_000;
+
+static TOLL: LazyLock<Service> = LazyLock::new(Service::default);
 
 fn lightning_toll() -> Json {
     Json::parse(include_bytes!("vectors/lightning_toll.json")).unwrap()
@@ -37,7 +42,7 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-fn context<'a>(endpoint: &'a str, method: &'a str, ip: Option<&'a str>, service: &'a str) -> Context<'a> {
+fn context<'a>(endpoint: &'a str, method: &'a str, ip: Option<&'a str>, service: &'a Service) -> Context<'a> {
     Context { now_unix: NOW, service, host: "x", endpoint, method, ip, realm: None, price: Price::Sats(1) }
 }
 
@@ -103,7 +108,7 @@ fn verdict_of_verify_vectors() -> Vec<Verdicts> {
         let asked = vector.get("context").unwrap();
         let part = |key: &str| asked.get(key).and_then(Json::as_str);
         let ip = part("ip").filter(|ip| !ip.is_empty());
-        let context = context(part("endpoint").unwrap(), part("method").unwrap_or("GET"), ip, "toll");
+        let context = context(part("endpoint").unwrap(), part("method").unwrap_or("GET"), ip, &TOLL);
         let key = SigningKey::lightning_toll(text(vector, "secret").as_bytes());
         let ours = judge(text(vector, "raw"), text(vector, "preimage"), &key, &context);
         Verdicts {
@@ -182,7 +187,7 @@ fn the_refusals_of_both_packages_have_their_texts() {
         let asked = vector.get("context").unwrap();
         let part = |key: &str| asked.get(key).and_then(Json::as_str);
         let (Some(python), Some(node)) = (error("python"), error("node")) else { continue };
-        let context = context(part("endpoint").unwrap(), part("method").unwrap_or("GET"), part("ip"), "toll");
+        let context = context(part("endpoint").unwrap(), part("method").unwrap_or("GET"), part("ip"), &TOLL);
         let key = SigningKey::lightning_toll(text(vector, "secret").as_bytes());
         let ours = judge(text(vector, "raw"), text(vector, "preimage"), &key, &context).unwrap_err();
         let name = text(vector, "name");
@@ -263,7 +268,8 @@ fn the_semantics_of_generated_v2_vectors_hold() {
         Macaroon::parse(text(vector.unwrap(), "base64_std")).unwrap()
     };
     let check = |name: &str, service: &str, now_unix: u64| {
-        check_caveats(&generated(name), &[], &Context { now_unix, ..context("/", "GET", None, service) })
+        let service = Service::parse(service).unwrap();
+        check_caveats(&generated(name), &[], &Context { now_unix, ..context("/", "GET", None, &service) })
     };
     assert_eq!(check("04", "api", NOW).unwrap().expires_at_unix, 1_893_456_000);
     assert_eq!(check("04", "blog", NOW), Err(Refusal::ServiceMismatch("blog".to_owned())));
@@ -350,7 +356,11 @@ fn parse_only_v2_vectors_are_read_without_a_panic() {
             }
             _ => {
                 // A caveat that is no UTF-8 is skipped: what is missing refuses.
-                let verdict = check_caveats(&read, &[], &context("/", "GET", None, "randomnumber"));
+                let verdict = check_caveats(
+                    &read,
+                    &[],
+                    &context("/", "GET", None, &Service::parse("randomnumber").unwrap()),
+                );
                 assert_eq!(verdict, Err(Refusal::Unbound("expiry")));
             }
         }
@@ -369,7 +379,8 @@ fn authorization_header_vectors_are_judged_as_they_say() {
         let is_good = |macaroon: &Macaroon, preimage: &Preimage| {
             macaroon.is_signed_by(&key)
                 && preimage.proves(&macaroon.payment_hash())
-                && check_caveats(macaroon, &[], &context("/", "GET", None, "api")).is_ok()
+                && check_caveats(macaroon, &[], &context("/", "GET", None, &Service::parse("api").unwrap()))
+                    .is_ok()
         };
         let credentials = Authorization::split(text(vector, "value")).credentials();
         let accepted = credentials.iter().flatten().any(|credential| {

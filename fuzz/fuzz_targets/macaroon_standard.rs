@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use edgetoll::l402::caveat::Service;
 use edgetoll::l402::macaroon::Macaroon;
 use edgetoll::l402::verify::{Context, Price, check_caveats};
 use libfuzzer_sys::fuzz_target;
@@ -11,9 +12,10 @@ fuzz_target!(|bytes: &[u8]| {
     let text = STANDARD.encode([&[2], bytes.strip_prefix(&[2]).unwrap_or(bytes)].concat());
     let Ok(macaroon) = Macaroon::parse(&text) else { return };
     assert_eq!(Macaroon::parse(&macaroon.encode()).as_ref(), Ok(&macaroon));
+    let service = Service::parse("api").unwrap_or_default();
     let context = Context {
         now_unix: 1_700_000_000,
-        service: "api",
+        service: &service,
         host: "x",
         endpoint: "/",
         method: "GET",

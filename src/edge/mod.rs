@@ -13,12 +13,13 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env};
 
 use crate::gate::{Decision, Request};
+use crate::l402::caveat::Terms;
 use crate::l402::challenge::Challenge;
 use crate::policy::client;
 use crate::policy::url::RequestUrl;
 use crate::problem::Problem;
 use crate::settings::Settings;
-use crate::wallet::lnbits::InvoiceRequest;
+use crate::wallet::lnbits::{InvoiceError, InvoiceRequest};
 use log::Line;
 use origin::Pass;
 
@@ -124,21 +125,12 @@ async fn respond(
         Decision::ToHttps => return Ok(answer::to_https(&facts.url)?),
         Decision::Quote { price_sats, .. } => return Ok(answer::quote(price_sats)?),
         Decision::Challenge { route, terms, description, refused } => {
-            let policy = settings.policy().ok_or(Problem::NotConfigured)?;
-            let invoice = InvoiceRequest {
-                amount_sats: terms.amount_sats,
-                description: &description,
-                expiry_s: policy.invoice_expiry_s,
-                network: &policy.network,
-                route: route.pattern.as_str(),
-                client: client.as_deref(),
-            };
-            let challenge = challenge(settings, &invoice, |invoice, nonce| {
-                let keys = settings.keys()?.current();
-                Some(Challenge::new(keys, policy.encodings, terms, description.clone(), invoice, nonce))
-            });
-            let challenge = challenge.await.inspect_err(|detail| line.detail = Some(detail.clone()));
-            let challenge = challenge.map_err(|_| Problem::InvoiceUnavailable)?;
+            let route = route.pattern.as_str();
+            let challenge = challenge(settings, route, terms, description, client.as_deref()).await;
+            let challenge = challenge.map_err(|error| {
+                line.detail = Some(error.to_string());
+                Problem::InvoiceUnavailable
+            })?;
             line.payment_hash = Some(challenge.payment_hash().short());
             return Ok(answer::challenge(&challenge, refused.as_ref())?);
         }
@@ -150,17 +142,30 @@ async fn respond(
     origin::forward(&caller, env, settings, &pass).await
 }
 
-/// Asks the wallet for an invoice and mints its challenge. The error is for the log.
+/// Asks the wallet for an invoice and mints its challenge.
 async fn challenge(
     settings: &Settings,
-    invoice: &InvoiceRequest<'_>,
-    mint: impl FnOnce(crate::l402::challenge::Invoice, &[u8; 28]) -> Option<Challenge>,
-) -> Result<Challenge, String> {
-    let lnbits = settings.lnbits().ok_or("no wallet")?;
-    let invoice = wallet::create_invoice(lnbits, invoice).await.map_err(|error| error.to_string())?;
+    route: &str,
+    terms: Terms,
+    description: String,
+    client: Option<&str>,
+) -> Result<Challenge, InvoiceError> {
+    let (Some(policy), Some(keys), Some(lnbits)) = (settings.policy(), settings.keys(), settings.lnbits())
+    else {
+        return Err(InvoiceError::NotConfigured);
+    };
+    let invoice = InvoiceRequest {
+        amount_sats: terms.amount_sats,
+        description: &description,
+        expiry_s: policy.invoice_expiry_s,
+        network: &policy.network,
+        route,
+        client,
+    };
+    let bolt11 = wallet::create_invoice(lnbits, &invoice).await?;
     let mut nonce = [0; 28];
-    getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
-    mint(invoice, &nonce).ok_or_else(|| "no key".to_owned())
+    getrandom::fill(&mut nonce).map_err(|_| InvoiceError::NoRandomness)?;
+    Ok(Challenge::new(keys.current(), policy.encodings, terms, description, bolt11, &nonce))
 }
 
 /// Browsers mark what they fetch before anybody asked for it.

@@ -5,17 +5,15 @@ use thiserror::Error;
 
 use super::preimage::PaymentHash;
 
-/// The fields of an invoice that are checked.
+/// An invoice whose checksum holds and whose payment hash is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bolt11 {
-    /// The prefix after `ln`: `bc` (bitcoin), `tb` (testnet), `tbs` (signet), `bcrt` (regtest).
-    pub network: String,
-    /// `None` for an invoice that leaves the amount to the payer.
-    pub amount_msat: Option<u64>,
-    pub timestamp_unix: u64,
-    /// Seconds after the timestamp; 3600 where the invoice does not say (BOLT 11).
-    pub expiry_s: u64,
-    pub payment_hash: PaymentHash,
+    text: String,
+    network: String,
+    amount_msat: Option<u64>,
+    timestamp_unix: u64,
+    expiry_s: u64,
+    payment_hash: PaymentHash,
 }
 
 impl Bolt11 {
@@ -39,12 +37,43 @@ impl Bolt11 {
         let (timestamp, fields) = body.split_at_checked(TIMESTAMP_GROUPS).ok_or(Bolt11Error::Truncated)?;
         let fields = read_fields(fields)?;
         Ok(Self {
+            text: text.clone(),
             network,
             amount_msat,
             timestamp_unix: number(timestamp).ok_or(Bolt11Error::Truncated)?,
             expiry_s: fields.expiry_s.unwrap_or(DEFAULT_EXPIRY_S),
             payment_hash: fields.payment_hash.ok_or(Bolt11Error::NoPaymentHash)?,
         })
+    }
+
+    /// The invoice itself, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The prefix after `ln`: `bc` (bitcoin), `tb` (testnet), `tbs` (signet), `bcrt` (regtest).
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
+    /// `None` for an invoice that leaves the amount to the payer.
+    pub fn amount_msat(&self) -> Option<u64> {
+        self.amount_msat
+    }
+
+    /// When it was made.
+    pub fn timestamp_unix(&self) -> u64 {
+        self.timestamp_unix
+    }
+
+    /// Seconds after the timestamp; 3600 where the invoice does not say (BOLT 11).
+    pub fn expiry_s(&self) -> u64 {
+        self.expiry_s
+    }
+
+    /// What the preimage of its payment proves.
+    pub fn payment_hash(&self) -> PaymentHash {
+        self.payment_hash
     }
 
     /// The last second in which the invoice can be paid.

@@ -1,14 +1,14 @@
 //! Caveats: the limits that we mint, and how a caveat of any issuer or holder is read.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use super::macaroon::Encoding;
 
 /// The limits of a credential as it is sold. Both encodings of a challenge carry the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// What Aperture calls the service: `[a-z0-9_]{1,32}`.
-    pub service: String,
+    pub service: Service,
     /// The last second in which the credential is good.
     pub expires_at_unix: u64,
     /// What the invoice asks for, and so the dearest request that the credential buys.
@@ -19,13 +19,57 @@ pub struct Terms {
     /// The client's address, or the /64 of an IPv6 one.
     pub ip: Option<String>,
     /// How many requests it buys; `None` for as many as fit into its time.
-    pub uses: Option<u32>,
+    pub uses: Option<NonZeroU32>,
     /// The price in the currency that it was sold in.
     pub fiat: Option<Fiat>,
     /// Which wallet made the invoice, where it was not the first.
-    pub wallet: Option<u8>,
+    pub wallet: Option<Wallet>,
     /// The last second in which the invoice could be paid.
     pub payable_until_unix: u64,
+}
+
+/// What Aperture calls a service: `[a-z0-9_]{1,32}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service(String);
+
+impl Service {
+    /// Checks the name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        let is_name = (1..=32).contains(&name.len()) && name.bytes().all(is_letter);
+        is_name.then(|| Self(name.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self("toll".to_owned())
+    }
+}
+
+/// Which of a deployment's wallets made an invoice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wallet {
+    First,
+    Second,
+}
+
+impl Wallet {
+    const ALL: [Self; 2] = [Self::First, Self::Second];
+}
+
+impl fmt::Display for Wallet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::First => "1",
+            Self::Second => "2",
+        })
+    }
 }
 
 /// What a credential opens on its host.
@@ -58,10 +102,10 @@ impl Terms {
             (WALLET, self.wallet.map(|wallet| wallet.to_string())),
             (PAYABLE_UNTIL, Some(self.payable_until_unix.to_string())),
         ];
-        let valid_until = format!("{}{VALID_UNTIL}", self.service);
+        let valid_until = format!("{}{VALID_UNTIL}", self.service.as_str());
         let (separator, mut named) = match encoding {
             Encoding::Standard => {
-                let services = Some(format!("{}:0", self.service));
+                let services = Some(format!("{}:0", self.service.as_str()));
                 ("=", vec![(SERVICES, services), (valid_until.as_str(), expiry)])
             }
             // lightning-toll's own caveats stand first, as its mint writes them.
@@ -98,8 +142,8 @@ pub enum Caveat {
     Services(Vec<(String, u8)>),
     /// A name that is not ours to judge.
     Unknown,
-    Uses(u32),
-    Wallet(u8),
+    Uses(NonZeroU32),
+    Wallet(Wallet),
 }
 
 impl Caveat {
@@ -108,7 +152,7 @@ impl Caveat {
     /// # Errors
     /// The caveat's text: a reserved name without a value that can be read, in another case or in letters beyond ASCII, or
     /// a lightning-toll caveat without its ` = `.
-    pub fn parse(encoding: Encoding, service: &str, bytes: &[u8]) -> Result<Self, String> {
+    pub fn parse(encoding: Encoding, service: &Service, bytes: &[u8]) -> Result<Self, String> {
         let text = || String::from_utf8_lossy(bytes).into_owned();
         let (name, value) = match split(encoding, bytes) {
             Some((name, value)) => (name, Some(value)),
@@ -139,8 +183,8 @@ impl Caveat {
             PAYABLE_UNTIL => Self::PayableUntilUnix(number(value)?),
             REALM => Self::Realm(value.to_owned()),
             SERVICES => Self::Services(services(value)?),
-            USES => Self::Uses(number(value)?.try_into().ok().filter(|uses| *uses > 0)?),
-            WALLET => Self::Wallet(number(value)?.try_into().ok().filter(|wallet| (1..=2).contains(wallet))?),
+            USES => Self::Uses(NonZeroU32::new(number(value)?.try_into().ok()?)?),
+            WALLET => Self::Wallet(Wallet::ALL.into_iter().find(|wallet| wallet.to_string() == value)?),
             _ => Self::ExpiresAtUnix(number(value)?),
         })
     }
@@ -203,9 +247,10 @@ fn split(encoding: Encoding, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The reserved name that this one is, but for its case.
-fn reserved(name: &str, service: &str) -> Option<String> {
+fn reserved(name: &str, service: &Service) -> Option<String> {
     let folded = name.to_ascii_lowercase();
-    let known = RESERVED.contains(&folded.as_str()) || folded.strip_suffix(VALID_UNTIL) == Some(service);
+    let known =
+        RESERVED.contains(&folded.as_str()) || folded.strip_suffix(VALID_UNTIL) == Some(service.as_str());
     known.then_some(folded)
 }
 

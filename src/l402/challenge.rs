@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::bolt11::Bolt11;
 use super::caveat::{Caveat, Terms};
 use super::keys::KeySet;
 use super::macaroon::{Encoding, Macaroon};
@@ -32,19 +33,9 @@ impl Encodings {
 pub struct Challenge {
     terms: Terms,
     description: String,
-    payment_hash: PaymentHash,
-    bolt11: String,
-    invoice_expires_at_unix: u64,
+    bolt11: Bolt11,
     header_macaroon: String,
     body_macaroon: String,
-}
-
-/// The invoice to ask for.
-pub struct Invoice {
-    pub payment_hash: PaymentHash,
-    pub bolt11: String,
-    /// The last second in which it can be paid, by its own word.
-    pub expires_at_unix: u64,
 }
 
 impl Challenge {
@@ -55,10 +46,10 @@ impl Challenge {
         encodings: Encodings,
         terms: Terms,
         description: String,
-        invoice: Invoice,
+        bolt11: Bolt11,
         nonce: &[u8; 28],
     ) -> Self {
-        let Invoice { payment_hash, bolt11, expires_at_unix } = invoice;
+        let payment_hash = bolt11.payment_hash();
         let standard = || {
             let identifier = keys.identifier(payment_hash, nonce);
             let caveats = terms.caveats(Encoding::Standard);
@@ -74,20 +65,12 @@ impl Challenge {
             Encodings::Standard => (standard(), standard()),
             Encodings::LightningToll => (lightning_toll(), lightning_toll()),
         };
-        Self {
-            terms,
-            description,
-            payment_hash,
-            bolt11,
-            invoice_expires_at_unix: expires_at_unix,
-            header_macaroon,
-            body_macaroon,
-        }
+        Self { terms, description, bolt11, header_macaroon, body_macaroon }
     }
 
     /// The value of `WWW-Authenticate`. Order, quotes and comma-space are fixed: other forms are read by fewer clients.
     pub fn header(&self) -> String {
-        format!("{SCHEME} macaroon=\"{}\", invoice=\"{}\"", self.header_macaroon, self.bolt11)
+        format!("{SCHEME} macaroon=\"{}\", invoice=\"{}\"", self.header_macaroon, self.bolt11.as_str())
     }
 
     /// The JSON body: lightning-toll's keys in its order, then ours.
@@ -95,8 +78,8 @@ impl Challenge {
         let body = Body {
             status: 402,
             message: "Payment Required",
-            payment_hash: self.payment_hash.to_hex(),
-            invoice: &self.bolt11,
+            payment_hash: self.payment_hash().to_hex(),
+            invoice: self.bolt11.as_str(),
             macaroon: &self.body_macaroon,
             amount_sats: self.terms.amount_sats,
             description: (!self.description.is_empty()).then_some(&self.description),
@@ -107,7 +90,7 @@ impl Challenge {
                 step3: "Retry the request with header: Authorization: L402 <macaroon>:<preimage>",
             },
             expires_at: self.terms.expires_at_unix,
-            invoice_expires_at: self.invoice_expires_at_unix,
+            invoice_expires_at: self.bolt11.expires_at_unix(),
             error: refused.map(Refusal::to_string),
             code: refused.map(Refusal::code),
         };
@@ -116,7 +99,7 @@ impl Challenge {
 
     /// The payment hash, for the log.
     pub fn payment_hash(&self) -> PaymentHash {
-        self.payment_hash
+        self.bolt11.payment_hash()
     }
 }
 

@@ -156,7 +156,7 @@ const SAMPLE_WORDS: [&str; 8] =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::l402::caveat::{Caveat, Scope, Terms};
+    use crate::l402::caveat::{Caveat, Scope, Service, Terms};
     use crate::l402::hex::encode as hex;
     use crate::l402::macaroon::{Encoding, Macaroon, Signature};
     use crate::l402::preimage::Preimage;
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(hex(&key.0), example("signing key"));
 
         let terms = Terms {
-            service: "toll".to_owned(),
+            service: Service::default(),
             expires_at_unix: 1_800_003_600,
             amount_sats: 5,
             host: "api.example.com".to_owned(),

@@ -1,6 +1,8 @@
 //! The verdict on a macaroon and its preimage: chain, proof of payment, caveats, in this order.
 
-use super::caveat::{Caveat, Fiat};
+use std::num::NonZeroU32;
+
+use super::caveat::{Caveat, Fiat, Service, Wallet};
 use super::keys::Keys;
 use super::mac;
 use super::macaroon::{Encoding, Macaroon, Signature};
@@ -12,7 +14,7 @@ use super::refusal::Refusal;
 pub struct Context<'a> {
     pub now_unix: u64,
     /// The service of the route.
-    pub service: &'a str,
+    pub service: &'a Service,
     /// Lower case, without port.
     pub host: &'a str,
     /// The strict path.
@@ -46,9 +48,9 @@ pub struct Grant {
     pub amount_sats: Option<u64>,
     pub binds: Binds,
     /// How many requests were bought: the least that it says.
-    pub uses: Option<u32>,
-    /// Which wallet made the invoice, by the issuer's word: the first that it says.
-    pub wallet: Option<u8>,
+    pub uses: Option<NonZeroU32>,
+    /// Which wallet made the invoice: the first that it says, which is the issuer's word.
+    pub wallet: Option<Wallet>,
     /// The last second in which the invoice could be paid: the earliest that it says.
     pub payable_until_unix: Option<u64>,
 }
@@ -126,8 +128,8 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
                 if services.as_ref().is_some_and(|earlier| !named.iter().all(|one| earlier.contains(one))) {
                     return Err(Refusal::WidenedCaveat("services"));
                 }
-                if !named.iter().any(|(name, _)| name == context.service) {
-                    return Err(Refusal::ServiceMismatch(context.service.to_owned()));
+                if !named.iter().any(|(name, _)| name == context.service.as_str()) {
+                    return Err(Refusal::ServiceMismatch(context.service.as_str().to_owned()));
                 }
                 services = Some(named);
             }

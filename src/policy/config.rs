@@ -6,6 +6,7 @@ use super::duration;
 use super::path::FoldCase;
 use super::route::{Pattern, Route, Sold, Toll};
 use crate::json::Json;
+use crate::l402::caveat::Service;
 use crate::l402::challenge::Encodings;
 use crate::l402::preimage::PaymentHash;
 
@@ -146,7 +147,7 @@ fn read_route(place: &str, entry: &Json, pattern: &Pattern, default_sats: u64) -
                 table.fault("bind", "has neither endpoint nor method beside a realm, which replaces both")
             );
         }
-        Some(realm) => Sold::Realm(realm.to_owned()),
+        Some(realm) => Sold::Realm(realm.as_str().to_owned()),
         None if !binds("endpoint", true) => {
             return Err(table.fault("bind", "has endpoint in it, unless the route has a realm"));
         }
@@ -157,7 +158,7 @@ fn read_route(place: &str, entry: &Json, pattern: &Pattern, default_sats: u64) -
         toll: Toll::Sats(table.sats("sats")?.unwrap_or(default_sats)),
         sold,
         by_ip: binds("ip", false),
-        service: table.name("service")?.unwrap_or(DEFAULT_SERVICE).to_owned(),
+        service: table.name("service")?.unwrap_or_default(),
         description: table.text("description")?.map(str::to_owned),
         ..shut(pattern.clone())
     })
@@ -171,7 +172,7 @@ fn shut(pattern: Pattern) -> Route {
         toll: Toll::Shut,
         sold: Sold::Endpoint { by_method: true },
         by_ip: false,
-        service: DEFAULT_SERVICE.to_owned(),
+        service: Service::default(),
         description: None,
     }
 }
@@ -236,10 +237,9 @@ impl<'a> Table<'a> {
         self.read(key, "is a text", Json::as_str)
     }
 
-    fn name(&self, key: &str) -> Result<Option<&'a str>, ConfigError> {
-        let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        let is_name = |text: &&str| (1..=32).contains(&text.len()) && text.bytes().all(of_name);
-        self.read(key, "is a name: 1 to 32 of a-z, 0-9 and _", |value| value.as_str().filter(is_name))
+    /// Realms are named as services are.
+    fn name(&self, key: &str) -> Result<Option<Service>, ConfigError> {
+        self.read(key, "is a name: 1 to 32 of a-z, 0-9 and _", |value| Service::parse(value.as_str()?))
     }
 
     fn texts(&self, key: &str) -> Result<Option<Vec<String>>, ConfigError> {
@@ -292,7 +292,6 @@ const LIST_KEYS: [&str; 12] = [
 ];
 const ROUTE_KEYS: [&str; 8] = ["bind", "description", "methods", "path", "realm", "sats", "service", "uses"];
 const BINDINGS: [&str; 3] = ["endpoint", "method", "ip"];
-const DEFAULT_SERVICE: &str = "toll";
 const ENCODINGS: [(&str, Encodings); 3] =
     [("both", Encodings::Both), ("l402", Encodings::Standard), ("lightning-toll", Encodings::LightningToll)];
 const NETWORKS: [(&str, &str); 4] = [("bc", "bc"), ("tb", "tb"), ("tbs", "tbs"), ("bcrt", "bcrt")];

@@ -1,6 +1,7 @@
 //! The price list's routes, and which of them a request is for.
 
 use super::path::{self, FoldCase};
+use crate::l402::caveat::Service;
 use crate::l402::percent;
 
 /// One entry of the price list.
@@ -13,8 +14,7 @@ pub struct Route {
     pub sold: Sold,
     /// Whether a credential is for one client's address only.
     pub by_ip: bool,
-    /// What Aperture calls the service: `[a-z0-9_]{1,32}`.
-    pub service: String,
+    pub service: Service,
     /// What the invoice says; `None` for `API access: GET /path`.
     pub description: Option<String>,
 }

@@ -5,7 +5,6 @@ use thiserror::Error;
 
 use crate::json::Json;
 use crate::l402::bolt11::{Bolt11, Bolt11Error};
-use crate::l402::challenge::Invoice;
 use crate::l402::preimage::PaymentHash;
 use crate::policy::url;
 
@@ -73,7 +72,7 @@ impl InvoiceRequest<'_> {
     }
 
     /// Checks an answer: the invoice is for this amount, on this network, fresh, and for the hash that LNbits says.
-    pub fn read_answer(&self, status: u16, body: &str, now_unix: u64) -> Result<Invoice, InvoiceError> {
+    pub fn read_answer(&self, status: u16, body: &str, now_unix: u64) -> Result<Bolt11, InvoiceError> {
         if status != 201 {
             return Err(InvoiceError::Status(status));
         }
@@ -83,30 +82,33 @@ impl InvoiceRequest<'_> {
         let payment_hash =
             PaymentHash::from_hex(text("payment_hash")?).ok_or(InvoiceError::Missing("payment_hash"))?;
         // `payment_request` may be something else than the invoice of this payment.
-        let bolt11 = text("bolt11")?.to_ascii_lowercase();
-        let invoice = Bolt11::parse(&bolt11)?;
-        if invoice.payment_hash != payment_hash {
+        let bolt11 = Bolt11::parse(text("bolt11")?)?;
+        if bolt11.payment_hash() != payment_hash {
             return Err(InvoiceError::OtherPaymentHash);
         }
-        if invoice.amount_msat != self.amount_sats.checked_mul(1_000) {
+        if bolt11.amount_msat() != self.amount_sats.checked_mul(1_000) {
             return Err(InvoiceError::OtherAmount);
         }
-        if invoice.network != self.network {
+        if bolt11.network() != self.network {
             return Err(InvoiceError::OtherNetwork);
         }
-        if invoice.timestamp_unix.abs_diff(now_unix) > MAX_CLOCK_SKEW_S {
+        if bolt11.timestamp_unix().abs_diff(now_unix) > MAX_CLOCK_SKEW_S {
             return Err(InvoiceError::Clock);
         }
-        if invoice.expires_at_unix() < now_unix.saturating_add(MIN_LEFT_S) {
+        if bolt11.expires_at_unix() < now_unix.saturating_add(MIN_LEFT_S) {
             return Err(InvoiceError::Expired);
         }
-        Ok(Invoice { payment_hash, expires_at_unix: invoice.expires_at_unix(), bolt11 })
+        Ok(bolt11)
     }
 }
 
 /// Why there is no invoice. Nothing of LNbits' answer is in it but its status: the answer holds the preimage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvoiceError {
+    #[error("no wallet is configured")]
+    NotConfigured,
+    #[error("the runtime gave no random numbers")]
+    NoRandomness,
     #[error("LNbits could not be reached")]
     Unreachable,
     #[error("LNbits did not answer in time")]

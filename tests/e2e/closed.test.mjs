@@ -42,6 +42,7 @@ test('without a price list, or with one that cannot be read whole, nothing passe
     const health = await send(paywall.url, '/_toll/health');
     assert.equal(health.status, 200);
     assert.equal(health.json().configured, false);
+    await paywall.server.stop();
   }
 });
 
@@ -85,6 +86,7 @@ test('a missing or weak secret, wallet or key shuts what is priced and nothing e
     paywall.secret ??= 'no secret';
     await assertClosed(paywall, '/sold', reason);
     assert.equal((await send(paywall.url, '/free')).status, 200);
+    await paywall.server.stop();
   }
 });
 

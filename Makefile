@@ -34,4 +34,4 @@ deploy: ## the Worker, onto your Cloudflare account
 	@exec node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy
 
 clean: ## removes what was built and installed
-	rm -rf build target node_modules .tools .wrangler
+	rm -rf build target node_modules .tools .wrangler fuzz/target fuzz/corpus fuzz/artifacts

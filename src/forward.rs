@@ -5,14 +5,25 @@ use crate::l402::credential::Authorization;
 /// Whether a request header stays here: what only we may say, and what could change the path or method that was priced.
 /// `keep` names exceptions to the latter.
 pub fn is_removed(name: &str, keep: &[String]) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    let kept = || keep.iter().any(|one| one.eq_ignore_ascii_case(&name));
+    let name = folded(name);
+    let kept = || keep.iter().any(|one| folded(one) == name);
     name.starts_with(OUR_PREFIX) || (REWRITING.contains(&name.as_str()) && !kept())
 }
 
 /// Whether a response header of the origin's is one that only we may send.
 pub fn is_ours(name: &str) -> bool {
-    name.to_ascii_lowercase().replace('_', "-").starts_with(OUR_PREFIX)
+    folded(name).starts_with(OUR_PREFIX)
+}
+
+/// Whether an answer to a preflight keeps this header: nothing else of it is for a client that has not paid.
+pub fn is_for_preflight(name: &str) -> bool {
+    let name = folded(name);
+    name.starts_with("access-control-") || ["allow", "vary"].contains(&name.as_str())
+}
+
+/// A name as an origin may read it: CGI and PHP make `_` of every dot and dash, lighttpd of every other sign too.
+fn folded(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
 /// The `Authorization` that the origin sees: all but the L402 and LSAT members. `None` where nothing is left.
@@ -51,5 +62,18 @@ pub const CACHE_OVERRIDES: [&str; 3] =
     ["CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control"];
 
 const OUR_PREFIX: &str = "x-toll-";
-const REWRITING: [&str; 5] =
-    ["x-original-url", "x-rewrite-url", "x-http-method", "x-http-method-override", "x-method-override"];
+/// Frameworks and servers that believe a client here serve another path, or run another method, than was asked for.
+const REWRITING: [&str; 12] = [
+    "path-info",
+    "script-name",
+    "x-forwarded-path",
+    "x-forwarded-prefix",
+    "x-forwarded-uri",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-script-name",
+];

@@ -1,7 +1,7 @@
 //! The decision: what happens to a request, from plain values alone.
 //!
-//! 1. The path has one reading that counts and one that a forgiving origin might take; where they cost differently: 400.
-//! 2. `/_toll/` is ours.
+//! 1. `/_toll/` is ours. What would reach the origin as something else than it is priced as is refused.
+//! 2. The path has one reading that counts and others that an origin might take; where they cost differently: 400.
 //! 3. The route: none, or one that is free: forward. Priced under other methods only: 405.
 //! 4. A preflight is neither charged nor answered with content.
 //! 5. A good credential: forward. A genuine one that is not good here: a fresh challenge that says why. Any other: 401.
@@ -14,7 +14,7 @@ use crate::l402::refusal::Refusal;
 use crate::l402::verify::{self, Context, Grant, Price};
 use crate::policy::Policy;
 use crate::policy::path;
-use crate::policy::route::{Reading, Route, Selection, Sold, Toll, select};
+use crate::policy::route::{Reading, Route, Selection, Sold, Toll, allowed, select};
 use crate::policy::url::{RequestUrl, is_loopback};
 use crate::problem::Problem;
 
@@ -29,6 +29,8 @@ pub struct Request<'a> {
     pub authorization: Option<&'a str>,
     /// `OPTIONS` with `Access-Control-Request-Method`.
     pub is_preflight: bool,
+    /// `Upgrade: websocket`: the runtime sends it as `GET`, whatever the method.
+    pub is_upgrade: bool,
     /// A browser fetches ahead of a click, so nobody would see an invoice.
     pub is_prefetch: bool,
 }
@@ -70,13 +72,28 @@ impl<'a> Gate<'a> {
             return Decision::Health;
         }
         let Some(policy) = self.policy else { return Decision::Refuse(Problem::NotConfigured) };
+        if request.method.eq_ignore_ascii_case("TRACE") {
+            return Decision::Refuse(Problem::MethodNotAllowed { allow: "GET, HEAD, POST".to_owned() });
+        }
+        if request.is_upgrade && request.method != "GET" {
+            return Decision::Refuse(Problem::UpgradeWithoutGet);
+        }
         let liberal = path::liberal(strict, policy.fold_case);
-        if [strict, &liberal].into_iter().any(is_reserved) {
+        let others = path::others(strict, policy.fold_case);
+        if others.iter().map(String::as_str).chain([strict, &liberal]).any(is_reserved) {
             return Decision::Refuse(Problem::NotFound);
         }
+        let has_prices = policy.routes.iter().any(|route| route.toll != Toll::Sats(0));
+        if has_prices && path::has_dot_segment(strict) {
+            return Decision::Refuse(Problem::AmbiguousPath);
+        }
         let selection = select(&policy.routes, Reading::Strict, strict, request.method);
-        let other_reading = select(&policy.routes, Reading::Liberal, &liberal, request.method);
-        if selection != other_reading && (selection.is_priced() || other_reading.is_priced()) {
+        let read = |path: &str| select(&policy.routes, Reading::Liberal, path, request.method);
+        let liberal = read(&liberal);
+        if selection != liberal && (selection.is_priced() || liberal.is_priced()) {
+            return Decision::Refuse(Problem::AmbiguousPath);
+        }
+        if others.iter().map(|path| read(path)).any(|other| other != selection && other.is_priced()) {
             return Decision::Refuse(Problem::AmbiguousPath);
         }
         match selection {
@@ -84,8 +101,8 @@ impl<'a> Gate<'a> {
             Selection::Route(Route { toll: Toll::Sats(0), .. }) => Decision::Open,
             Selection::Route(Route { toll: Toll::Shut, .. }) => Decision::Refuse(Problem::NotConfigured),
             _ if request.is_preflight => Decision::Preflight,
-            Selection::OtherMethod(route) => {
-                Decision::Refuse(Problem::MethodNotAllowed { allow: route.methods.join(", ") })
+            Selection::OtherMethod(_) => {
+                Decision::Refuse(Problem::MethodNotAllowed { allow: allowed(&policy.routes, strict) })
             }
             Selection::Route(route @ Route { toll: Toll::Sats(price_sats), .. }) => {
                 self.charge(policy, route, *price_sats, request, now_unix)
@@ -227,14 +244,10 @@ impl Seller<'_> {
 
     /// A foreign macaroon is short-lived, and good only where one fixed price is asked for one path.
     fn demand_of_foreign(&self, grant: &Grant, now_unix: u64) -> Result<(), Refusal> {
-        let max_age_s = self.policy.foreign_max_age_s.unwrap_or_default();
+        let max_age_s = self.policy.foreign_max_age_s.ok_or(Refusal::ForeignNotAccepted)?;
         let in_time = grant.expires_at_unix <= now_unix.saturating_add(max_age_s);
         let is_sold_so = matches!(self.route.sold, Sold::Endpoint { .. });
-        if self.policy.foreign_max_age_s.is_some() && in_time && is_sold_so {
-            Ok(())
-        } else {
-            Err(Refusal::Foreign(max_age_s.checked_div(3_600).unwrap_or_default()))
-        }
+        if in_time && is_sold_so { Ok(()) } else { Err(Refusal::Foreign { max_age_s }) }
     }
 }
 

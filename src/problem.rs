@@ -13,9 +13,11 @@ pub enum Problem {
     Credential(Refusal),
     #[error("This path can be read in two ways that cost differently; spell it as the price list does")]
     AmbiguousPath,
+    #[error("An upgrade to a WebSocket is a GET")]
+    UpgradeWithoutGet,
     #[error("This path is too long to be sold")]
     PathTooLong,
-    #[error("This path has a price only for other methods")]
+    #[error("This path has a price only for other methods, or the method is never forwarded")]
     MethodNotAllowed { allow: String },
     #[error("Paid requests need https")]
     PlainHttp,
@@ -41,7 +43,7 @@ impl Problem {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::AmbiguousPath => 400,
+            Self::AmbiguousPath | Self::UpgradeWithoutGet => 400,
             Self::Credential(_) => 401,
             Self::PlainHttp | Self::UnknownClient => 403,
             Self::NotFound => 404,
@@ -60,6 +62,7 @@ impl Problem {
         match self {
             Self::Credential(refusal) => refusal.code(),
             Self::AmbiguousPath => "ambiguous_path",
+            Self::UpgradeWithoutGet => "upgrade_without_get",
             Self::PathTooLong => "path_too_long",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::PlainHttp => "plain_http",

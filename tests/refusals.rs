@@ -29,7 +29,8 @@ fn all() -> Vec<Refusal> {
         Refusal::Unbound("…"),
         Refusal::Underpaid { paid_sats: 1, price_sats: 2 },
         Refusal::UnderpaidFiat { paid: text("1 USD"), price: text("2 USD") },
-        Refusal::Foreign(24),
+        Refusal::Foreign { max_age_s: 86_400 },
+        Refusal::ForeignNotAccepted,
         Refusal::Revoked,
     ];
     for refusal in &all {
@@ -55,7 +56,8 @@ fn all() -> Vec<Refusal> {
             | Refusal::Unbound(_)
             | Refusal::Underpaid { .. }
             | Refusal::UnderpaidFiat { .. }
-            | Refusal::Foreign(_)
+            | Refusal::Foreign { .. }
+            | Refusal::ForeignNotAccepted
             | Refusal::Revoked => {}
         }
     }

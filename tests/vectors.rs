@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use edgetoll::json::Json;
 use edgetoll::l402::caveat::Service;
 use edgetoll::l402::credential::Authorization;
-use edgetoll::l402::keys::SigningKey;
+use edgetoll::l402::keys::{SigningKey, TollSecret};
 use edgetoll::l402::macaroon::{Encoding, Identifier, Macaroon, MacaroonError};
 use edgetoll::l402::preimage::{PaymentHash, Preimage};
 use edgetoll::l402::refusal::Refusal;
@@ -82,6 +82,14 @@ fn lightning_toll_mint_vectors_are_minted_alike() {
         minted += 1;
     }
     assert_eq!(minted, 21);
+    let errors: Vec<&str> = list(&vectors, "mint")
+        .iter()
+        .filter(|one| one.get("id").is_none())
+        .map(|one| text(one, "name"))
+        .collect();
+    assert_eq!(errors, ["err_empty_secret", "err_no_payment_hash"]);
+    assert!(TollSecret::new("").is_err());
+    assert!(PaymentHash::from_hex("").is_none());
 }
 
 /// What each implementation makes of a vector; ours in their words, and by our own code.

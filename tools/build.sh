@@ -5,7 +5,9 @@ cd "$(dirname "$0")/.."
 . tools/lib.sh
 lock build
 
-if [ -f build/index_bg.wasm ] && [ -z "$(find src Cargo.toml Cargo.lock rust-toolchain.toml tools/build.sh -newer build/index_bg.wasm -print -quit)" ]; then
+sources="src Cargo.toml Cargo.lock .cargo rust-toolchain.toml package-lock.json tools/build.sh tools/setup.sh"
+# shellcheck disable=SC2086
+if [ -f build/index_bg.wasm ] && [ -z "$(find $sources -newer build/index_bg.wasm -print -quit)" ]; then
   echo "build/ is up to date"
   exit 0
 fi
@@ -13,12 +15,16 @@ fi
 bin=$PWD/node_modules/.bin
 # Without these worker-build would download the three.
 export WASM_BINDGEN_BIN=$PWD/.tools/bin/wasm-bindgen WASM_OPT_BIN=$bin/wasm-opt ESBUILD_BIN=$bin/esbuild PATH=$bin:$PATH
+mkdir -p target build
+touch target/worker.started
 background .tools/bin/worker-build --release --out-dir target/worker
 wait "$running"
 running=
 # worker-build keeps the function names, a fifth of the size.
-wasm-opt --all-features --strip-debug -O target/worker/index_bg.wasm -o target/worker/stripped.wasm
-mkdir -p build
-cp -R target/worker/. build/
-mv build/stripped.wasm build/index_bg.wasm
-echo "build/: $(gzip -9c build/*.wasm build/*.js | wc -c) bytes compressed"
+wasm-opt --all-features --strip-debug -O target/worker/index_bg.wasm -o target/worker.wasm
+cp -R target/worker/worker target/worker/index.js build/
+# The wasm comes last, and is as old as what it was made from: until it is there, build/ is not up to date.
+cp target/worker.wasm build/index_bg.wasm.new
+touch -r target/worker.started build/index_bg.wasm.new
+mv build/index_bg.wasm.new build/index_bg.wasm
+echo "build/: $(cat build/*.wasm build/*.js | gzip -9 | wc -c) bytes compressed"

@@ -33,10 +33,17 @@ try {
   const wrangler = await startWrangler(run, ['--port', String(ports.PORT), '--persist-to', state], {
     onLine: (line) => isOpen && line.trim() && console.log(`  │ ${line}`),
   });
+  for (const { server } of [lnbits, wrangler]) server.ended().then(() => end(`${server.name} ended: see ${server.log}`));
   console.log(help(wrangler.url));
   isOpen = true;
 } catch (error) {
-  console.error(`edgetoll: ${error.message}`);
+  await end(error.message);
+}
+
+/** Ends everything and says why, unless it is being ended. */
+async function end(reason) {
+  if (run.isEnding) return;
+  console.error(`edgetoll: ${reason}`);
   await run.end();
   process.exit(1);
 }

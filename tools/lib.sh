@@ -4,15 +4,17 @@ lock() {
   mkdir -p .tools
   if command -v flock >/dev/null; then
     exec 9>".tools/$1.lock"
-    flock 9
+    flock -n 9 || { echo "  waiting for another run in this folder …" && flock 9; }
   fi
 }
 
 # background COMMAND ...: runs it in a process group of its own, which ends with this script. `wait "$running"` for it.
-set -m
+# Job control stays on for that alone: else Ctrl-C would go to whatever runs in front, and the trap would not run.
 running=
 background() {
-  "$@" </dev/null &
+  set -m
+  "$@" </dev/null 9>&- &
   running=$!
+  set +m
 }
 trap '[ -n "$running" ] && kill -TERM -- "-$running" 2>/dev/null; exit 130' INT TERM HUP

@@ -25,7 +25,7 @@ setup_worker() {
   need_rust
   need_node
   component target wasm32-unknown-unknown
-  if ! installed npm "$(cksum <package-lock.json)"; then
+  if [ ! -d node_modules ] || ! installed npm "$(cksum <package-lock.json)"; then
     step "npm packages: wrangler, workerd, wasm-opt, esbuild (300 MB)" npm ci --no-progress --loglevel=error
     note_installed npm "$(cksum <package-lock.json)"
   fi

@@ -29,9 +29,10 @@ pub fn value(env: &Env, name: &str) -> Option<JsValue> {
     (!value.is_undefined() && !value.is_null()).then_some(value)
 }
 
-/// A variable or secret; an empty one counts as absent.
+/// A variable or secret; an empty one counts as absent, and one that is no text is broken, not absent.
 fn text(env: &Env, name: &str) -> Option<String> {
-    value(env, name)?.as_string().filter(|text| !text.is_empty())
+    let text = value(env, name)?.as_string().unwrap_or_else(|| "(not a text)".to_owned());
+    (!text.is_empty()).then_some(text)
 }
 
 fn fold_case(text: &str) -> String {

@@ -8,8 +8,8 @@ mod origin;
 mod wallet;
 
 use std::fmt;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
+use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env};
 
 use crate::gate::{Decision, Request};
@@ -103,7 +103,9 @@ async fn respond(
     if origin::is_loop(settings, headers.get(origin::HOP_HEADER)?.as_deref()) {
         return Err(Problem::OriginLoop.into());
     }
-    let (url, method) = (request.url(), request.method());
+    // Not every runtime serializes the URL before it is read: what is priced is what a new request would be sent to.
+    let url = web_sys::Url::new(&request.url()).map_err(|_| Problem::AmbiguousPath)?.href();
+    let method = request.method();
     let authorization = headers.get("Authorization")?;
     let client = client::bucket(headers.get("CF-Connecting-IP")?.as_deref());
     let facts = Request {
@@ -111,6 +113,7 @@ async fn respond(
         method: &method,
         client_ip: client.as_deref(),
         authorization: authorization.as_deref(),
+        is_upgrade: headers.get("Upgrade")?.is_some_and(|to| to.to_ascii_lowercase().contains("websocket")),
         is_preflight: method == "OPTIONS" && headers.has("Access-Control-Request-Method")?,
         is_prefetch: is_prefetch(&headers)?,
     };
@@ -138,7 +141,7 @@ async fn respond(
         Decision::Preflight => Pass::Preflight,
         Decision::Paid { grant, amount_sats, .. } => Pass::Paid { grant, amount_sats },
     };
-    let caller = origin::Caller { request, url: &facts.url, client: client.as_deref() };
+    let caller = origin::Caller { request, href: &url, url: &facts.url, client: client.as_deref() };
     origin::forward(&caller, env, settings, &pass).await
 }
 

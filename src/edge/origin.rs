@@ -1,8 +1,13 @@
 //! The way to the origin and back. Bodies stream through in JavaScript, in both directions, and WebSockets pass.
 
+use std::sync::OnceLock;
+
 use js_sys::{Array, Promise};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, Request, RequestInit, Response, WorkerGlobalScope};
+use web_sys::{
+    AbortController, Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit,
+    WorkerGlobalScope,
+};
 use worker::Env;
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -28,6 +33,8 @@ pub enum Pass {
 /// The request to forward, and who sends it.
 pub struct Caller<'a> {
     pub request: &'a Request,
+    /// The URL that was priced, whole.
+    pub href: &'a str,
     pub url: &'a RequestUrl<'a>,
     /// The client's pseudonym.
     pub client: Option<&'a str>,
@@ -41,21 +48,33 @@ pub async fn forward(
     pass: &Pass,
 ) -> Result<Response, Failure> {
     let url = match settings.origin() {
-        _ if environment::value(env, BINDING).is_some() => caller.request.url(),
+        _ if environment::value(env, BINDING).is_some() => caller.href.to_owned(),
         Origin::Url(base) => format!("{base}{}", caller.url.path_and_query),
-        Origin::Zone => caller.request.url(),
+        Origin::Zone => caller.href.to_owned(),
         Origin::Broken => return Err(Problem::NotConfigured.into()),
     };
-    let request = Request::new_with_str_and_init(&url, as_init(caller.request))?;
+    let request = match pass {
+        Pass::Preflight => {
+            let init = RequestInit::new();
+            init.set_method(&caller.request.method());
+            init.set_headers(&caller.request.headers());
+            init.set_redirect(RequestRedirect::Manual);
+            Request::new_with_str_and_init(&url, &init)?
+        }
+        Pass::Open | Pass::Paid { .. } => Request::new_with_str_and_init(&url, as_init(caller.request))?,
+    };
     prepare_request(&request.headers(), caller, settings, pass)?;
     let timeout_ms = settings.policy().map_or(0, |policy| policy.origin_timeout_ms);
     let response = fetch(env, &request, pass, timeout_ms).await?;
+    if response.status() > 599 {
+        return Err(Problem::OriginUnreachable.into());
+    }
     Ok(prepare_response(response, pass)?)
 }
 
 /// Whether this deployment forwarded the request before.
 pub fn is_loop(settings: &Settings, hop: Option<&str>) -> bool {
-    hop.is_some_and(|hop| hop == deployment_tag(settings))
+    hop.is_some_and(|hop| !hop.is_empty() && hop == deployment_tag(settings))
 }
 
 fn prepare_request(
@@ -68,6 +87,8 @@ fn prepare_request(
     remove(headers, |name| forward::is_removed(name, keep))?;
     if let Some(header) = headers.get("Authorization")? {
         match forward::authorization(&header) {
+            // Written back it would lose letters beyond ASCII.
+            Some(others) if others == header => {}
             Some(others) => headers.set("Authorization", &others)?,
             None => headers.delete("Authorization")?,
         }
@@ -104,10 +125,13 @@ async fn fetch(env: &Env, request: &Request, pass: &Pass, timeout_ms: u32) -> Re
     let timer = global()
         .set_timeout_with_callback_and_timeout_and_arguments_0(abort.as_ref().unchecked_ref(), timeout_ms)?;
     let answer = match environment::value(env, BINDING) {
-        Some(binding) => binding.unchecked_into::<Fetcher>().fetch(request, &init)?,
-        None => global().fetch_with_request_and_init(request, &init),
+        Some(binding) => binding.unchecked_into::<Fetcher>().fetch(request, &init),
+        None => Ok(global().fetch_with_request_and_init(request, &init)),
     };
-    let answer = JsFuture::from(answer).await;
+    let answer = match answer {
+        Ok(answer) => JsFuture::from(answer).await,
+        Err(error) => Err(error),
+    };
     global().clear_timeout_with_handle(timer);
     match answer {
         Ok(response) => Ok(response.unchecked_into()),
@@ -117,16 +141,22 @@ async fn fetch(env: &Env, request: &Request, pass: &Pass, timeout_ms: u32) -> Re
 }
 
 fn prepare_response(answer: Response, pass: &Pass) -> Result<Response, JsValue> {
-    let body = if matches!(pass, Pass::Preflight) { None } else { answer.body() };
-    let response = Response::new_with_opt_readable_stream_and_init(body.as_ref(), as_init(&answer))?;
+    let response = match pass {
+        Pass::Preflight => {
+            let init = ResponseInit::new();
+            init.set_status(answer.status());
+            init.set_headers(&answer.headers());
+            Response::new_with_opt_str_and_init(None, &init)?
+        }
+        Pass::Open | Pass::Paid { .. } => {
+            Response::new_with_opt_readable_stream_and_init(answer.body().as_ref(), as_init(&answer))?
+        }
+    };
     let headers = response.headers();
     remove(&headers, forward::is_ours)?;
     match pass {
         Pass::Open => {}
-        Pass::Preflight => {
-            headers.delete("Content-Length")?;
-            headers.delete("Content-Encoding")?;
-        }
+        Pass::Preflight => remove(&headers, |name| !forward::is_for_preflight(name))?,
         Pass::Paid { grant, .. } => {
             headers.set("X-Toll-Expires", &grant.expires_at_unix.to_string())?;
             let cache_control = forward::private_cache_control(headers.get("Cache-Control")?.as_deref());
@@ -151,8 +181,12 @@ fn as_init<T: JsCast>(object: &impl AsRef<JsValue>) -> &T {
     object.as_ref().unchecked_ref()
 }
 
+/// Without a secret the tag is this isolate's own: nobody else can know it.
 fn deployment_tag(settings: &Settings) -> String {
-    settings.keys().map_or_else(|| "unconfigured".to_owned(), |keys| keys.current().deployment_tag())
+    static OF_ISOLATE: OnceLock<String> = OnceLock::new();
+    let random =
+        || OF_ISOLATE.get_or_init(|| getrandom::u64().map_or_else(|_| String::new(), |n| format!("{n:x}")));
+    settings.keys().map_or_else(|| random().clone(), |keys| keys.current().deployment_tag())
 }
 
 /// The runtime's global scope, whose `fetch` leaves the Worker.

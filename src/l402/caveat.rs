@@ -93,6 +93,7 @@ impl Terms {
             Scope::Realm(realm) => (None, None, Some(realm.clone())),
         };
         let expiry = Some(self.expires_at_unix.to_string());
+        let services = (SERVICES, Some(format!("{}:0", self.service.as_str())));
         let amount = [(AMOUNT_SATS, Some(self.amount_sats.to_string())), (HOST, Some(self.host.clone()))];
         let request = [(ENDPOINT, endpoint), (METHOD, method), (IP, self.ip.clone())];
         let ours = [
@@ -105,16 +106,15 @@ impl Terms {
         let valid_until = format!("{}{VALID_UNTIL}", self.service.as_str());
         let (separator, mut named) = match encoding {
             Encoding::Standard => {
-                let services = Some(format!("{}:0", self.service.as_str()));
-                ("=", vec![(SERVICES, services), (valid_until.as_str(), expiry)])
+                let known = [services, (valid_until.as_str(), expiry)];
+                ("=", known.into_iter().chain(amount).chain(request).collect::<Vec<_>>())
             }
             // lightning-toll's own caveats stand first, as its mint writes them.
-            Encoding::LightningToll => (" = ", vec![(EXPIRES_AT, expiry)]),
+            Encoding::LightningToll => {
+                let known = [(EXPIRES_AT, expiry)].into_iter().chain(request);
+                (" = ", known.chain([services]).chain(amount).collect())
+            }
         };
-        match encoding {
-            Encoding::Standard => named.extend(amount.into_iter().chain(request)),
-            Encoding::LightningToll => named.extend(request.into_iter().chain(amount)),
-        }
         named.extend(ours);
         let written =
             |(name, value): (&str, Option<String>)| value.map(|value| [name, separator, &value].concat());

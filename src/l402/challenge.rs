@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::bolt11::Bolt11;
 use super::caveat::{Caveat, Terms};
+use super::credential;
 use super::keys::KeySet;
 use super::macaroon::{Encoding, Macaroon};
 use super::preimage::PaymentHash;
@@ -115,16 +116,17 @@ impl Offer {
     /// Reads a `WWW-Authenticate` header: the first L402 or LSAT challenge in it, its parameters in any order, quoted or
     /// not, the macaroon under `macaroon` or `token`.
     pub fn parse(header: &str) -> Option<Self> {
-        let folded = header.to_ascii_lowercase();
-        let starts = ["l402 ", "lsat "].into_iter().filter_map(|scheme| folded.find(scheme));
-        let parameters = header.get(starts.min()?.checked_add(5)?..)?;
-        let value = |name: &str| {
-            parameters.split(',').find_map(|parameter| {
-                let (key, value) = parameter.trim().split_once('=')?;
-                key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"').to_owned())
-            })
-        };
-        Some(Self { macaroon: value("macaroon").or_else(|| value("token"))?, bolt11: value("invoice")? })
+        credential::l402_members(header).find_map(|member| {
+            let (_, parameters) = member.split_once(' ')?;
+            let value = |name: &str| {
+                parameters.split(',').find_map(|parameter| {
+                    let (key, value) = parameter.trim().split_once('=')?;
+                    let value = value.trim().trim_matches('"');
+                    (key.trim().eq_ignore_ascii_case(name) && !value.is_empty()).then(|| value.to_owned())
+                })
+            };
+            Some(Self { macaroon: value("macaroon").or_else(|| value("token"))?, bolt11: value("invoice")? })
+        })
     }
 }
 

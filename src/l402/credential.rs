@@ -64,16 +64,23 @@ impl<'a> Authorization<'a> {
     }
 }
 
+/// The L402 and LSAT members of a header that is split as `Authorization` is.
+pub(super) fn l402_members(header: &str) -> impl Iterator<Item = &str> {
+    members(header).into_iter().filter(|member| is_l402(member))
+}
+
 /// Splits at commas outside quotes, and glues to the member before it whatever does not begin with `<scheme> `.
 fn members(header: &str) -> Vec<&str> {
     let mut starts = vec![0];
+    // An unclosed quote quotes nothing, or it would hide a credential from us and show it to the origin.
+    let has_quotes = header.bytes().filter(|byte| *byte == b'"').count().is_multiple_of(2);
     let mut quoted = false;
     let mut escaped = false;
     for (at, byte) in header.bytes().enumerate() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
+            b'"' if has_quotes => quoted = !quoted,
             b',' if !quoted && begins_member(header.get(at.saturating_add(1)..).unwrap_or_default()) => {
                 starts.push(at.saturating_add(1));
             }
@@ -93,7 +100,8 @@ fn begins_member(rest: &str) -> bool {
     }
     let word = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(c));
     match word {
-        Some(end) if end > 0 => {
+        // No scheme is as long as a macaroon.
+        Some(end) if (1..=MAX_SCHEME_LENGTH).contains(&end) => {
             let after = rest.get(end..).unwrap_or_default();
             let value = after.trim_start_matches(' ');
             value.len() < after.len() && !value.is_empty() && !value.starts_with([':', ',', '='])
@@ -111,4 +119,5 @@ fn is_l402(member: &str) -> bool {
 
 const SCHEME_LENGTH: usize = 4;
 const MAX_MACAROONS: usize = 4;
+const MAX_SCHEME_LENGTH: usize = 32;
 const MAX_HEADER_BYTES: usize = 8192;

@@ -32,7 +32,7 @@ impl Keys {
 
 /// All that is derived from one secret: `HMAC-SHA256(secret, "edgetoll/1/" + purpose)` for each purpose.
 pub struct KeySet {
-    lightning_toll: Vec<u8>,
+    lightning_toll: SigningKey,
     standard: [u8; 32],
     client: [u8; 32],
     native: [u8; 32],
@@ -41,11 +41,13 @@ pub struct KeySet {
 
 impl KeySet {
     fn new(secret: TollSecret) -> Self {
-        let lightning_toll = secret.0.into_bytes();
-        let derive = |purpose: &str| mac::hmac_sha256(&lightning_toll, &[b"edgetoll/1/", purpose.as_bytes()]);
+        let derive =
+            |purpose: &str| mac::hmac_sha256(secret.0.as_bytes(), &[b"edgetoll/1/", purpose.as_bytes()]);
         let (standard, client, native) = (derive("v2-root"), derive("client"), derive("native"));
         // A root key's message is an identifier of 66 bytes, so this one never collides with it.
         let [a, b, c, d, ..] = mac::hmac_sha256(&standard, &[b"key-id"]);
+        // From here on the secret itself can only sign lightning-toll macaroons.
+        let lightning_toll = SigningKey::lightning_toll(secret.0.as_bytes());
         Self { lightning_toll, standard, client, native, key_id: [a, b, c, d] }
     }
 
@@ -70,7 +72,7 @@ impl KeySet {
 
     /// The key of lightning-toll macaroons.
     pub fn lightning_toll_key(&self) -> SigningKey {
-        SigningKey::lightning_toll(&self.lightning_toll)
+        self.lightning_toll.clone()
     }
 
     /// What marks a lightning-toll macaroon as minted by us: 32 hex digits. Whoever shares `TOLL_SECRET` with a
@@ -95,6 +97,7 @@ fn half_hex(tag: &[u8; 32]) -> String {
 }
 
 /// The key under which a macaroon's identifier is signed; every caveat is then signed under the signature before it.
+#[derive(Clone)]
 pub struct SigningKey(Vec<u8>);
 
 impl SigningKey {
@@ -150,8 +153,18 @@ pub enum WeakSecret {
 
 const MIN_CHARACTERS: usize = 32;
 const MIN_DIFFERENT: usize = 10;
-const SAMPLE_WORDS: [&str; 8] =
-    ["secret", "change", "example", "sample", "replace", "password", "placeholder", "edgetoll"];
+const SAMPLE_WORDS: [&str; 10] = [
+    "0123456789",
+    "abcdefgh",
+    "change",
+    "edgetoll",
+    "example",
+    "password",
+    "placeholder",
+    "replace",
+    "sample",
+    "secret",
+];
 
 #[cfg(test)]
 mod tests {
@@ -217,7 +230,7 @@ mod tests {
 
     #[test]
     fn nothing_that_leaves_the_worker_is_keyed_with_the_secret_itself_but_lightning_toll_signatures() {
-        let secret = "0123456789abcdef0123456789abcdef";
+        let secret = "whatever was derived from a secret, never it";
         let set = KeySet::new(TollSecret(secret.to_owned()));
         let payment_hash = PaymentHash::from_bytes([3; 32]);
         let identifier = set.identifier(payment_hash, &[7; 28]);

@@ -49,8 +49,12 @@ pub enum Refusal {
     Underpaid { paid_sats: u64, price_sats: u64 },
     #[error("Macaroon covers {paid}, this request costs {price}")]
     UnderpaidFiat { paid: String, price: String },
-    #[error("Macaroon without a host is good for at most {0} hours, and only where one fixed price is asked")]
-    Foreign(u64),
+    #[error(
+        "Macaroon of another server is good for at most {max_age_s} seconds, and only for one path at one price"
+    )]
+    Foreign { max_age_s: u64 },
+    #[error("Macaroon of another server is not accepted here")]
+    ForeignNotAccepted,
     #[error("Macaroon was revoked")]
     Revoked,
 }
@@ -79,7 +83,7 @@ impl Refusal {
             Self::Unsatisfiable(_) => "unsatisfiable_caveat",
             Self::Unbound(_) => "unbound",
             Self::Underpaid { .. } | Self::UnderpaidFiat { .. } => "underpaid",
-            Self::Foreign(_) => "foreign",
+            Self::Foreign { .. } | Self::ForeignNotAccepted => "foreign",
             Self::Revoked => "revoked",
         }
     }
@@ -109,7 +113,8 @@ impl Refusal {
             | Self::Unbound(_)
             | Self::Underpaid { .. }
             | Self::UnderpaidFiat { .. }
-            | Self::Foreign(_)
+            | Self::Foreign { .. }
+            | Self::ForeignNotAccepted
             | Self::Revoked => true,
         }
     }

@@ -100,6 +100,12 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
     let is_mark = |mark: &str| marks.iter().any(|ours| mac::equal(ours.as_bytes(), mark.as_bytes()));
     let is_native = |caveat: &Caveat| matches!(caveat, Caveat::Mark(mark) if is_mark(mark));
     let is_foreign = encoding == Encoding::LightningToll && !caveats.iter().any(is_native);
+    // What we mint ends here; what a holder adds behind it must hold and can only narrow: it binds nothing that was sold.
+    let is_last_minted = |caveat: &Caveat| match encoding {
+        Encoding::Standard => matches!(caveat, Caveat::PayableUntilUnix(_)),
+        Encoding::LightningToll => is_native(caveat),
+    };
+    let minted = caveats.iter().position(is_last_minted).unwrap_or(caveats.len());
     let mut expires_at_unix: Option<u64> = None;
     let mut services: Option<Vec<(String, u8)>> = None;
     let mut grant = Grant {
@@ -113,7 +119,8 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
         wallet: None,
         payable_until_unix: None,
     };
-    for caveat in caveats {
+    for (at, caveat) in caveats.into_iter().enumerate() {
+        let is_minted = at <= minted;
         match caveat {
             Caveat::ExpiresAtUnix(at) => {
                 if expires_at_unix.is_some_and(|earlier| at > earlier) {
@@ -148,43 +155,43 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
                 {
                     return Err(Refusal::UnderpaidFiat { paid: paid.to_string(), price: price.to_string() });
                 }
-                grant.binds.fiat = true;
+                grant.binds.fiat |= is_minted;
             }
             Caveat::Host(expected) => {
                 hold(&expected, &[context.host], |expected, got| Refusal::HostMismatch { expected, got })?;
-                grant.binds.host = true;
+                grant.binds.host |= is_minted;
             }
             Caveat::Endpoint(expected) => {
                 // lightning-toll's Python package binds the decoded path, its Node package the encoded one.
                 let decoded = if is_foreign { decoded_once(context.endpoint) } else { None };
                 let paths = [context.endpoint, decoded.as_deref().unwrap_or(context.endpoint)];
                 hold(&expected, &paths, |expected, got| Refusal::EndpointMismatch { expected, got })?;
-                grant.binds.endpoint = true;
+                grant.binds.endpoint |= is_minted;
             }
             Caveat::Method(expected) => {
                 if !buys_method(&expected, context.method) {
                     return Err(Refusal::MethodMismatch { expected, got: context.method.to_owned() });
                 }
-                grant.binds.method = true;
+                grant.binds.method |= is_minted;
             }
             Caveat::Ip(expected) => {
                 let known = context.ip.unwrap_or("unknown");
                 if context.ip != Some(expected.as_str()) {
                     return Err(Refusal::IpMismatch { expected, got: known.to_owned() });
                 }
-                grant.binds.ip = true;
+                grant.binds.ip |= is_minted;
             }
             Caveat::Realm(expected) => {
                 let realm = context.realm.unwrap_or("no realm");
                 if context.realm != Some(expected.as_str()) {
                     return Err(Refusal::RealmMismatch { expected, got: realm.to_owned() });
                 }
-                grant.binds.realm = true;
+                grant.binds.realm |= is_minted;
             }
             Caveat::Mark(mark) if !is_mark(&mark) => return Err(Refusal::Unsatisfiable(Caveat::mark(&mark))),
             Caveat::Mark(_) => {}
             Caveat::Uses(uses) => grant.uses = least(grant.uses, uses),
-            Caveat::Wallet(wallet) => grant.wallet = grant.wallet.or(Some(wallet)),
+            Caveat::Wallet(wallet) => grant.wallet = grant.wallet.or(is_minted.then_some(wallet)),
             Caveat::PayableUntilUnix(until) => {
                 grant.payable_until_unix = least(grant.payable_until_unix, until)
             }

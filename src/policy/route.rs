@@ -38,11 +38,11 @@ pub enum Toll {
 }
 
 impl Route {
-    /// Whether the entry prices this method. `HEAD` counts as `GET`.
+    /// Whether the entry prices this method, in any case: an origin may take `patch` for `PATCH`. `HEAD` counts as `GET`.
     pub fn has_method(&self, method: &str) -> bool {
-        let method = if method == "HEAD" { "GET" } else { method };
-        self.methods.is_empty()
-            || self.methods.iter().any(|one| one == method || (one == "HEAD" && method == "GET"))
+        let as_get = |method: &str| method.eq_ignore_ascii_case("HEAD") || method.eq_ignore_ascii_case("GET");
+        let is_it = |one: &String| one.eq_ignore_ascii_case(method) || (as_get(one) && as_get(method));
+        self.methods.is_empty() || self.methods.iter().any(is_it)
     }
 }
 
@@ -82,8 +82,9 @@ impl Pattern {
         };
         let mut strict = Vec::new();
         let mut liberal = Vec::new();
-        for name in names.into_iter().flat_map(|names| names.split('/')) {
-            match name {
+        let names: Vec<&str> = names.into_iter().flat_map(|names| names.split('/')).collect();
+        for (at, name) in names.iter().enumerate() {
+            match *name {
                 "." | ".." => return Err("a path has no . and no .. in it".to_owned()),
                 ":" => return Err("a : is followed by the parameter's name".to_owned()),
                 _ if name.contains('*') => return Err("* stands alone, as the last segment".to_owned()),
@@ -92,10 +93,10 @@ impl Pattern {
                     liberal.push(Segment::Param);
                 }
                 _ => {
+                    let is_last = rest == Segment::End && names.len() == at.saturating_add(1);
                     strict.push(Segment::Exact(percent::encode(name)));
-                    let folded = path::liberal(name, fold_case);
-                    let names = folded.split('/').filter(|name| !name.is_empty());
-                    liberal.extend(names.map(|name| Segment::Exact(name.to_owned())));
+                    let folded = path::fold_segment(name, is_last, fold_case);
+                    liberal.extend(folded.into_iter().map(Segment::Exact));
                 }
             }
         }
@@ -153,6 +154,19 @@ impl Selection<'_> {
             Self::Unmatched => false,
         }
     }
+}
+
+/// What `Allow` says of a path: every method that some route of it has.
+pub fn allowed(routes: &[Route], path: &str) -> String {
+    let mut methods: Vec<&str> = Vec::new();
+    let matching = routes.iter().filter(|route| route.pattern.matches(Reading::Strict, path));
+    for method in matching.flat_map(|route| &route.methods) {
+        let with_head = if method == "GET" { &["GET", "HEAD"][..] } else { &[method.as_str()] };
+        methods.extend(with_head);
+    }
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
 }
 
 /// Which reading of the path is looked up.

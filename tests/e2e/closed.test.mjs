@@ -76,6 +76,7 @@ test('a missing or weak secret, wallet or key shuts what is priced and nothing e
     [{ TOLL_SECRET: undefined }, /TOLL_SECRET is missing/],
     [{ TOLL_SECRET: randomBytes(15).toString('hex') }, /TOLL_SECRET is shorter than 32 characters/],
     [{ TOLL_SECRET: 'a'.repeat(64) }, /TOLL_SECRET is made of fewer than 10/],
+    [{ TOLL_SECRET: '0123456789abcdef0123456789abcdef' }, /TOLL_SECRET is a sample/],
     [{ TOLL_SECRET: 'change-me-to-something-quite-long-0123456789' }, /TOLL_SECRET is a sample/],
     [{ LNBITS_URL: undefined }, /LNBITS_URL is missing/],
     [{ LNBITS_URL: 'http://lnbits.example.com' }, /LNBITS_URL is an https URL/],

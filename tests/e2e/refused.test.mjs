@@ -118,10 +118,12 @@ test('a rotated secret still verifies what it signed', async () => {
 
 test('garbage is refused with its reason and makes no invoice', async () => {
   const { macaroons, preimage } = bought;
-  const before = await invoicesFor('/counted');
+  const [counted, sold] = [await invoicesFor('/counted'), await invoicesFor('/sold')];
   const json = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const id = bought.challenge.paymentHash;
   for (const [credential, code] of [
+    [`L402 ${tamper(macaroons.standard)}:${preimage}`, 'bad_signature'],
+    [`L402 ${macaroons.standard}:${'0'.repeat(64)}`, 'wrong_preimage'],
     ['L402', 'malformed_credential'],
     ['L402 ', 'malformed_credential'],
     ['L402 :', 'malformed_credential'],
@@ -149,7 +151,7 @@ test('garbage is refused with its reason and makes no invoice', async () => {
     const path = code.endsWith('caveat') ? '/sold' : '/counted';
     await assertUnauthorized(credential, code, path);
   }
-  assert.equal(await invoicesFor('/counted'), before);
+  assert.deepEqual([await invoicesFor('/counted'), await invoicesFor('/sold')], [counted, sold]);
 });
 
 test('other schemes are no credential: they get a challenge', async () => {

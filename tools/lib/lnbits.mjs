@@ -18,7 +18,7 @@ export async function startLnbits(run, { dataDir, port }) {
   const server = run.start('lnbits', join(venv, 'bin/lnbits'), [], { cwd: dataDir, env: environment(dataDir, port, url) });
   await server.until(() => answers(`${url}/api/v1/health`));
   const wallets = await bootstrap(url, join(dataDir, 'wallets.json'));
-  return { url, server, ...wallets, pay: (bolt11) => pay(url, wallets.payer, bolt11) };
+  return { ...wallets, url, server, pay: (bolt11) => pay(url, wallets.payer, bolt11) };
 }
 
 /** Pays an invoice from a wallet; gives the preimage. */
@@ -43,7 +43,11 @@ export async function call(url, method, body, headers = {}) {
 
 async function bootstrap(url, file) {
   const known = readable(file);
-  if (known) return known;
+  if (known) {
+    // The port may be another than last time.
+    writeJson(file, { ...known, url });
+    return known;
+  }
   const password = randomBytes(16).toString('hex');
   const install = { username: 'admin', password, password_repeat: password };
   const { access_token } = await call(`${url}/api/v1/auth/first_install`, 'PUT', install);

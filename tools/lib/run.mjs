@@ -1,7 +1,7 @@
 // The servers of one run: each in a process group of its own, each with a pid file. A run ends them when it ends, on
 // Ctrl-C and SIGTERM too; what a `kill -9` left behind is found by its pid file and ended by the next run.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -10,6 +10,7 @@ const runs = join(root, '.tools/run');
 
 export class Run {
   #servers = new Set();
+  #isEnding = false;
 
   /** A run with a folder of its own. Ends first what dead runs left. */
   static begin(kind) {
@@ -32,6 +33,11 @@ export class Run {
     this.dir = dir;
   }
 
+  /** Whether its servers are being ended. */
+  get isEnding() {
+    return this.#isEnding;
+  }
+
   /** A new folder in the run's. */
   folder(name) {
     return mkdtempSync(join(this.dir, `${name}-`));
@@ -39,6 +45,7 @@ export class Run {
 
   /** Starts a server; its output goes to a file and, line by line, to `onLine`. */
   start(name, command, args, { cwd = root, env = process.env, onLine } = {}) {
+    if (this.#isEnding) throw new Error('the run is ending');
     const dir = this.folder(name);
     const log = join(dir, 'log');
     const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -46,21 +53,24 @@ export class Run {
     child.on('error', (error) => server.fail(`${command}: ${error.message}`));
     if (child.pid) writeJson(server.pidFile, identity(child.pid));
     const file = openSync(log, 'a');
-    let rest = '';
     for (const stream of [child.stdout, child.stderr]) {
+      let rest = '';
       stream.setEncoding('utf8').on('data', (text) => {
         writeFileSync(file, text);
         const lines = (rest + text).split('\n');
         rest = lines.pop();
         lines.forEach((line) => onLine?.(line));
       });
+      stream.on('end', () => rest && onLine?.(rest));
     }
+    child.on('close', () => closeSync(file));
     this.#servers.add(server);
     return server;
   }
 
   /** Ends the servers started here; whoever began the run ends all of it and removes the folder. */
   async end() {
+    this.#isEnding = true;
     await Promise.all([...this.#servers].map((server) => server.stop()));
     if (readable(join(this.dir, 'owner.json'))?.pid !== process.pid) return;
     endGroups(this.dir);
@@ -69,8 +79,9 @@ export class Run {
 
   #endWithUs() {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-      process.once(signal, async () => {
-        await this.end();
+      process.on(signal, async () => {
+        // Whoever asks twice does not want to wait: the exit below kills what is left.
+        if (!this.#isEnding) await this.end();
         process.exit(130);
       });
     }

@@ -21,7 +21,9 @@ use crate::problem::Problem;
 /// What of a request decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
+    /// The URL, taken apart: what is priced is what is forwarded.
     pub url: RequestUrl<'a>,
+    /// As it was sent; compared as text, since the runtime's own type takes unknown methods for GET.
     pub method: &'a str,
     /// The client's address, or the /64 of an IPv6 one; `None` where it is not known.
     pub client_ip: Option<&'a str>,
@@ -35,8 +37,9 @@ pub struct Request<'a> {
     pub is_prefetch: bool,
 }
 
-/// What happens to it.
+/// What happens to it. `route` is the entry of the price list that it fell under.
 #[derive(Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are named for what they are")]
 pub enum Decision<'a> {
     /// To the origin: nothing to pay.
     Open,

@@ -9,13 +9,17 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Json {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// A whole number, not negative.
     Integer(u64),
     /// Any other number.
     OtherNumber,
+    /// A text.
     String(String),
+    /// A list.
     Array(Vec<Json>),
     /// In the order of the text; no key twice.
     Object(Vec<(String, Json)>),
@@ -35,6 +39,7 @@ impl Json {
         }
     }
 
+    /// The values of a list.
     pub fn as_array(&self) -> Option<&[Self]> {
         match self {
             Self::Array(values) => Some(values),
@@ -42,6 +47,7 @@ impl Json {
         }
     }
 
+    /// `true` or `false`.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),
@@ -49,6 +55,7 @@ impl Json {
         }
     }
 
+    /// A text.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -56,6 +63,7 @@ impl Json {
         }
     }
 
+    /// A whole number, not negative.
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Integer(value) => Some(*value),

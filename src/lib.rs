@@ -11,6 +11,7 @@
 //!
 //! A room never reaches up: `l402` knows nothing of `policy`, `policy` nothing of `gate`, `gate` nothing of `edge`. Only
 //! `edge` touches JavaScript; all else runs in native tests.
+#![warn(missing_docs)]
 #![cfg_attr(
     not(test),
     deny(

@@ -8,6 +8,7 @@ use crate::l402::refusal::Refusal;
 
 /// Why a request got neither the origin's answer nor a challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum Problem {
     #[error("{0}")]
     Credential(Refusal),

@@ -17,7 +17,10 @@ pub struct Bolt11 {
 }
 
 impl Bolt11 {
-    /// Reads an invoice. Its checksum must hold and it must have one payment hash.
+    /// Reads an invoice (BOLT 11), in upper or lower case.
+    ///
+    /// # Errors
+    /// Where its checksum does not hold, it is cut, or it has not one payment hash.
     pub fn parse(text: &str) -> Result<Self, Bolt11Error> {
         if text.len() > MAX_BYTES || !text.is_ascii() {
             return Err(Bolt11Error::NotBech32);
@@ -84,6 +87,7 @@ impl Bolt11 {
 
 /// Why a text is no invoice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum Bolt11Error {
     #[error("not bech32")]
     NotBech32,

@@ -8,6 +8,7 @@ use super::macaroon::Encoding;
 /// The limits of a credential as it is sold. Both encodings of a challenge carry the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
+    /// What is sold, in Aperture's sense.
     pub service: Service,
     /// The last second in which the credential is good.
     pub expires_at_unix: u64,
@@ -15,6 +16,7 @@ pub struct Terms {
     pub amount_sats: u64,
     /// Lower case, without port.
     pub host: String,
+    /// What it opens there.
     pub scope: Scope,
     /// The client's address, or the /64 of an IPv6 one.
     pub ip: Option<String>,
@@ -55,7 +57,9 @@ impl Default for Service {
 /// Which of a deployment's wallets made an invoice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wallet {
+    /// `LNBITS_URL`.
     First,
+    /// `LNBITS_URL_2`.
     Second,
 }
 
@@ -79,6 +83,7 @@ pub enum Scope {
     Endpoint {
         /// The strict path, encoded as it arrived.
         endpoint: String,
+        /// The method; `None` for all of them.
         method: Option<String>,
     },
     /// Every route that is sold under this name.
@@ -88,37 +93,46 @@ pub enum Scope {
 impl Terms {
     /// The caveats in the order of the wire: first those that others know, then ours.
     pub fn caveats(&self, encoding: Encoding) -> Vec<String> {
+        let separator = match encoding {
+            Encoding::Standard => "=",
+            Encoding::LightningToll => " = ",
+        };
+        let mut caveats = Vec::new();
+        let mut put = |name: &str, value: Option<&str>| {
+            caveats.extend(value.map(|value| [name, separator, value].concat()));
+        };
+        let service = self.service.as_str();
+        let services = [service, ":0"].concat();
+        let expiry = self.expires_at_unix.to_string();
+        let amount = self.amount_sats.to_string();
         let (endpoint, method, realm) = match &self.scope {
-            Scope::Endpoint { endpoint, method } => (Some(endpoint.clone()), method.clone(), None),
-            Scope::Realm(realm) => (None, None, Some(realm.clone())),
+            Scope::Endpoint { endpoint, method } => (Some(endpoint.as_str()), method.as_deref(), None),
+            Scope::Realm(realm) => (None, None, Some(realm.as_str())),
         };
-        let expiry = Some(self.expires_at_unix.to_string());
-        let services = (SERVICES, Some(format!("{}:0", self.service.as_str())));
-        let amount = [(AMOUNT_SATS, Some(self.amount_sats.to_string())), (HOST, Some(self.host.clone()))];
-        let request = [(ENDPOINT, endpoint), (METHOD, method), (IP, self.ip.clone())];
-        let ours = [
-            (REALM, realm),
-            (USES, self.uses.map(|uses| uses.to_string())),
-            (FIAT, self.fiat.as_ref().map(Fiat::to_string)),
-            (WALLET, self.wallet.map(|wallet| wallet.to_string())),
-            (PAYABLE_UNTIL, Some(self.payable_until_unix.to_string())),
-        ];
-        let valid_until = format!("{}{VALID_UNTIL}", self.service.as_str());
-        let (separator, mut named) = match encoding {
-            Encoding::Standard => {
-                let known = [services, (valid_until.as_str(), expiry)];
-                ("=", known.into_iter().chain(amount).chain(request).collect::<Vec<_>>())
-            }
+        let is_standard = encoding == Encoding::Standard;
+        if is_standard {
+            put(SERVICES, Some(&services));
+            put(&[service, VALID_UNTIL].concat(), Some(&expiry));
+            put(AMOUNT_SATS, Some(&amount));
+            put(HOST, Some(&self.host));
+        } else {
             // lightning-toll's own caveats stand first, as its mint writes them.
-            Encoding::LightningToll => {
-                let known = [(EXPIRES_AT, expiry)].into_iter().chain(request);
-                (" = ", known.chain([services]).chain(amount).collect())
-            }
-        };
-        named.extend(ours);
-        let written =
-            |(name, value): (&str, Option<String>)| value.map(|value| [name, separator, &value].concat());
-        named.into_iter().filter_map(written).collect()
+            put(EXPIRES_AT, Some(&expiry));
+        }
+        put(ENDPOINT, endpoint);
+        put(METHOD, method);
+        put(IP, self.ip.as_deref());
+        if !is_standard {
+            put(SERVICES, Some(&services));
+            put(AMOUNT_SATS, Some(&amount));
+            put(HOST, Some(&self.host));
+        }
+        put(REALM, realm);
+        put(USES, self.uses.map(|uses| uses.to_string()).as_deref());
+        put(FIAT, self.fiat.as_ref().map(Fiat::to_string).as_deref());
+        put(WALLET, self.wallet.map(|wallet| wallet.to_string()).as_deref());
+        put(PAYABLE_UNTIL, Some(&self.payable_until_unix.to_string()));
+        caveats
     }
 }
 
@@ -126,23 +140,33 @@ impl Terms {
 /// (`preimage=<hex>`) before they send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caveat {
+    /// Satoshis paid.
     AmountSats(u64),
+    /// A path.
     Endpoint(String),
     /// `expires_at`, or the service's `_valid_until`.
     ExpiresAtUnix(u64),
+    /// The price in a currency.
     Fiat(Fiat),
+    /// A host.
     Host(String),
+    /// An address, or the /64 of an IPv6 one.
     Ip(String),
     /// That we minted a lightning-toll macaroon ([`KeySet::native_mark`](super::keys::KeySet::native_mark)).
     Mark(String),
+    /// A method.
     Method(String),
+    /// When the invoice could last be paid.
     PayableUntilUnix(u64),
+    /// A realm.
     Realm(String),
     /// Service names with their tiers.
     Services(Vec<(String, u8)>),
     /// A name that is not ours to judge.
     Unknown,
+    /// How many requests were bought.
     Uses(NonZeroU32),
+    /// Which wallet made the invoice.
     Wallet(Wallet),
 }
 

@@ -13,9 +13,12 @@ use super::refusal::Refusal;
 /// Which encodings are issued and accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encodings {
+    /// Both: the header's macaroon is the standard one, the body's is lightning-toll's.
     #[default]
     Both,
+    /// libmacaroons v2 alone.
     Standard,
+    /// lightning-toll's JSON alone.
     LightningToll,
 }
 
@@ -109,6 +112,7 @@ impl Challenge {
 pub struct Offer {
     /// The macaroon to send back with the preimage, as it was given.
     pub macaroon: String,
+    /// The invoice, as it was given.
     pub bolt11: String,
 }
 

@@ -9,11 +9,16 @@ use super::refusal::Refusal;
 pub struct Credential {
     /// Each macaroon as it parsed; one that does not spoils none beside it.
     pub macaroons: Vec<Result<Macaroon, Refusal>>,
+    /// The proof that it was paid.
     pub preimage: Preimage,
 }
 
 impl Credential {
-    /// Reads what stands after the scheme.
+    /// Reads what stands after the scheme (L402: macaroons, a colon, the preimage).
+    ///
+    /// # Errors
+    /// [`Refusal::MalformedCredential`] or [`Refusal::MalformedPreimage`]. A macaroon that cannot be read is not one: it
+    /// stands among the others as what it is.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let (macaroons, preimage) = text.split_once(':').ok_or(Refusal::MalformedCredential)?;
         let macaroons: Vec<&str> = macaroons.split(',').map(|one| one.trim_matches(' ')).collect();

@@ -123,7 +123,10 @@ impl SigningKey {
 pub struct TollSecret(String);
 
 impl TollSecret {
-    /// At least 32 characters, at least 10 different ones, none of the words that stand in samples.
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// Where it has fewer than 32 characters, fewer than 10 different ones, or a word that stands in samples.
     pub fn new(text: &str) -> Result<Self, WeakSecret> {
         if text.chars().count() < MIN_CHARACTERS {
             return Err(WeakSecret::Short);
@@ -142,6 +145,7 @@ impl TollSecret {
 
 /// Why a secret is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum WeakSecret {
     #[error("shorter than 32 characters")]
     Short,

@@ -6,6 +6,7 @@ use super::macaroon::MacaroonError;
 
 /// One reason, and what the client may know of it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum Refusal {
     #[error("Credential is larger than 8 KB")]
     CredentialTooLarge,

@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 /// The request that a credential is shown for.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
+    /// The time, in Unix seconds.
     pub now_unix: u64,
     /// The service of the route.
     pub service: &'a Service,
@@ -19,17 +20,20 @@ pub struct Context<'a> {
     pub host: &'a str,
     /// The strict path.
     pub endpoint: &'a str,
+    /// As it was sent.
     pub method: &'a str,
     /// The client's address, or the /64 of an IPv6 one; `None` where it is not known, and then no `ip` caveat holds.
     pub ip: Option<&'a str>,
     /// The realm of the route.
     pub realm: Option<&'a str>,
+    /// What it costs.
     pub price: Price<'a>,
 }
 
 /// What the request costs now.
 #[derive(Clone, Copy, Debug)]
 pub enum Price<'a> {
+    /// Satoshis.
     Sats(u64),
     /// Compared in its currency: what it was in satoshis on the day of payment does not matter.
     Fiat(&'a Fiat),
@@ -38,7 +42,9 @@ pub enum Price<'a> {
 /// What a good credential says. All that it binds does hold; what a route sells by must be among it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
+    /// The payment that it was bought by.
     pub payment_hash: PaymentHash,
+    /// The encoding that it was shown in.
     pub encoding: Encoding,
     /// Minted by a lightning-toll server that shares our secret. What a holder added to it is nobody's word.
     pub is_foreign: bool,
@@ -46,6 +52,7 @@ pub struct Grant {
     pub expires_at_unix: u64,
     /// What was paid, where the macaroon says so.
     pub amount_sats: Option<u64>,
+    /// Which limits it was sold with.
     pub binds: Binds,
     /// How many requests were bought: the least that it says.
     pub uses: Option<NonZeroU32>,
@@ -58,11 +65,17 @@ pub struct Grant {
 /// Which limits a macaroon names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Binds {
+    /// A path.
     pub endpoint: bool,
+    /// A price in a currency.
     pub fiat: bool,
+    /// A host.
     pub host: bool,
+    /// An address.
     pub ip: bool,
+    /// A method.
     pub method: bool,
+    /// A realm.
     pub realm: bool,
 }
 

@@ -13,7 +13,9 @@ use crate::l402::preimage::PaymentHash;
 /// The price list, checked.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// In the order of the list, which decides nothing.
     pub routes: Vec<Route>,
+    /// Which macaroons are issued and accepted.
     pub encodings: Encodings,
     /// How long an invoice can be paid, in seconds.
     pub invoice_expiry_s: u64,
@@ -36,6 +38,7 @@ pub struct Policy {
 /// A price list as read: good where it can be, shut where it cannot, and a sentence for each fault.
 #[derive(Clone, Debug)]
 pub struct Reading {
+    /// What can be enforced.
     pub policy: Policy,
     /// Faults of single entries, whose paths are shut.
     pub faults: Vec<ConfigError>,
@@ -47,6 +50,7 @@ pub struct Reading {
 pub struct ConfigError {
     /// `TOLL`, `TOLL.routes[2].sats`, …
     pub place: String,
+    /// What the value there should be.
     pub fault: String,
 }
 

@@ -7,13 +7,17 @@ use crate::l402::percent;
 /// One entry of the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
+    /// Which paths it is for.
     pub pattern: Pattern,
     /// Upper-case methods that the entry prices; empty for every method.
     pub methods: Vec<String>,
+    /// What it costs.
     pub toll: Toll,
+    /// What its credential opens.
     pub sold: Sold,
     /// Whether a credential is for one client's address only.
     pub by_ip: bool,
+    /// What is sold, in Aperture's sense.
     pub service: Service,
     /// What the invoice says; `None` for `API access: GET /path`.
     pub description: Option<String>,
@@ -23,6 +27,7 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sold {
     /// The path that was asked for; `by_method`: with the method that was asked for only.
+    #[allow(missing_docs, reason = "said above")]
     Endpoint { by_method: bool },
     /// Every route of this realm.
     Realm(String),
@@ -139,9 +144,11 @@ impl Pattern {
 /// What a price list says of a path and method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection<'a> {
+    /// The route of the request.
     Route(&'a Route),
     /// The path is priced, but only under other methods.
     OtherMethod(&'a Route),
+    /// No route knows the path.
     Unmatched,
 }
 
@@ -161,18 +168,22 @@ pub fn allowed(routes: &[Route], path: &str) -> String {
     let mut methods: Vec<&str> = Vec::new();
     let matching = routes.iter().filter(|route| route.pattern.matches(Reading::Strict, path));
     for method in matching.flat_map(|route| &route.methods) {
-        let with_head = if method == "GET" { &["GET", "HEAD"][..] } else { &[method.as_str()] };
-        methods.extend(with_head);
+        if !methods.contains(&method.as_str()) {
+            methods.push(method);
+        }
     }
-    methods.sort_unstable();
-    methods.dedup();
+    if methods.contains(&"GET") && !methods.contains(&"HEAD") {
+        methods.push("HEAD");
+    }
     methods.join(", ")
 }
 
 /// Which reading of the path is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
+    /// The path as it arrived.
     Strict,
+    /// A path as some origin might read it.
     Liberal,
 }
 

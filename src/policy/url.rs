@@ -3,6 +3,7 @@
 /// The parts of a request's URL that decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestUrl<'a> {
+    /// Whether it came over TLS.
     pub is_https: bool,
     /// Without port or trailing dot; lower case already.
     pub host: &'a str,

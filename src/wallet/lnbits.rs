@@ -45,8 +45,11 @@ impl Lnbits {
 
 /// An invoice to be made.
 pub struct InvoiceRequest<'a> {
+    /// Satoshis.
     pub amount_sats: u64,
+    /// What the payer reads; cut where BOLT 11 ends it.
     pub description: &'a str,
+    /// Seconds in which it can be paid.
     pub expiry_s: u64,
     /// As BOLT 11 writes it.
     pub network: &'a str,
@@ -72,6 +75,9 @@ impl InvoiceRequest<'_> {
     }
 
     /// Checks an answer: the invoice is for this amount, on this network, fresh, and for the hash that LNbits says.
+    ///
+    /// # Errors
+    /// The first check that it does not pass. Nothing of the answer is in it.
     pub fn read_answer(&self, status: u16, body: &str, now_unix: u64) -> Result<Bolt11, InvoiceError> {
         if status != 201 {
             return Err(InvoiceError::Status(status));
@@ -104,6 +110,7 @@ impl InvoiceRequest<'_> {
 
 /// Why there is no invoice. Nothing of LNbits' answer is in it but its status: the answer holds the preimage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum InvoiceError {
     #[error("no wallet is configured")]
     NotConfigured,

@@ -88,6 +88,9 @@ impl Macaroon {
     }
 
     /// Reads a macaroon in base64, of either encoding: the first byte tells which.
+    ///
+    /// # Errors
+    /// Why it is no macaroon of ours.
     pub fn parse(text: &str) -> Result<Self, MacaroonError> {
         let bytes = base64::decode(text).filter(|bytes| !bytes.is_empty()).ok_or(MacaroonError::Base64)?;
         match bytes.first() {
@@ -146,6 +149,7 @@ impl fmt::Debug for Macaroon {
 
 /// Why a text is no macaroon of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum MacaroonError {
     #[error("not base64")]
     Base64,

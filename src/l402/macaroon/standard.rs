@@ -61,6 +61,7 @@ pub fn encode(macaroon: &Macaroon) -> Vec<u8> {
 /// `u16 0 | payment hash 32 | token id 32`, exactly (L402; Aperture also reads a shorter and a longer one, we do not).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identifier {
+    /// The payment that makes the macaroon good.
     pub payment_hash: PaymentHash,
     /// Names this token among all others.
     pub token_id: [u8; 32],

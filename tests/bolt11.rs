@@ -63,6 +63,41 @@ fn an_invoice_with_one_letter_changed_is_refused() {
     }
 }
 
+/// An invoice with the groups of another put in behind its timestamp, and its checksum made anew (BIP 173).
+fn with_field(invoice: &str, field: &str) -> String {
+    const CHARSET: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    let (prefix, data) = invoice.rsplit_once('1').unwrap();
+    let data = format!("{}{field}{}", &data[..7], &data[7..data.len() - 6]);
+    let high = prefix.bytes().map(|b| b >> 5);
+    let low = prefix.bytes().map(|b| b & 31);
+    let groups = data.chars().map(|c| u8::try_from(CHARSET.find(c).unwrap()).unwrap());
+    let values = high.chain([0]).chain(low).chain(groups).chain([0; 6]);
+    let generator = [0x3b6a_57b2_u32, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+    let residue = values.fold(1_u32, |residue, value| {
+        let shifted = ((residue & 0x01ff_ffff) << 5) ^ u32::from(value);
+        (0..5).filter(|bit| (residue >> 25 >> bit) & 1 == 1).fold(shifted, |sum, bit| sum ^ generator[bit])
+    }) ^ 1;
+    let checksum = (0..6).map(|at| &CHARSET[(residue >> (5 * (5 - at)) & 31) as usize..][..1]);
+    format!("{prefix}1{data}{}", checksum.collect::<String>())
+}
+
+#[test]
+fn an_invoice_for_two_payments_is_refused_and_one_that_repeats_its_own_is_not() {
+    let vectors = vectors();
+    let valid = vectors.get("valid").unwrap().as_array().unwrap();
+    let invoice = valid[1].as_str().unwrap();
+    let at = invoice.find("pp5").unwrap();
+    let own = &invoice[at..at + 3 + 52];
+    let other = format!("{}{}", &own[..54], if own.ends_with('q') { 'y' } else { 'q' });
+    let another = own.replacen("qqqsyq", "pqqsyq", 1);
+    assert_eq!(with_field(invoice, ""), invoice);
+    assert!(Bolt11::parse(&with_field(invoice, own)).is_ok());
+    assert_ne!(another, own);
+    assert_eq!(Bolt11::parse(&with_field(invoice, &another)), Err(Bolt11Error::TwoPaymentHashes));
+    // Four bits behind the hash are padding.
+    assert!(Bolt11::parse(&with_field(invoice, &other)).is_ok());
+}
+
 proptest! {
     #[test]
     fn random_invoices_are_read_as_lightning_invoice_reads_them(

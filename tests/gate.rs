@@ -175,6 +175,7 @@ fn other_methods_preflights_and_probes() {
     assert_eq!((refused.status(), refused.header()), (405, Some(("Allow", "POST, PUT"))));
     let preflight = Request { is_preflight: true, ..request("https://x/posted", "OPTIONS", None) };
     assert_eq!(settings.gate().decide(&preflight, NOW), Decision::Preflight);
+    assert_eq!(Problem::InvoiceUnavailable.header(), Some(("Retry-After", "5")));
     assert!(matches!(decide(&settings, "https://x/sold", "OPTIONS", None), Decision::Challenge { .. }));
     assert!(matches!(
         decide(&settings, "https://x/sold", "HEAD", None),

@@ -347,9 +347,17 @@ fn a_challenge_is_read_back_by_a_client() {
     let vectors = Json::parse(include_bytes!("vectors/bolt11.json")).unwrap();
     let invoice = vectors.get("valid").unwrap().as_array().unwrap()[1].as_str().unwrap();
     let bolt11 = Bolt11::parse(invoice).unwrap();
+    let bolt11_hash = bolt11.payment_hash();
     let challenge = Challenge::new(keys.current(), Encodings::Both, terms(), String::new(), bolt11, &[7; 28]);
     let offer = Offer::parse(&challenge.header()).unwrap();
     assert_eq!(offer.bolt11, invoice);
+    assert_eq!(Macaroon::parse(&offer.macaroon).unwrap().encoding(), Encoding::Standard);
+    let body = Json::parse(challenge.body(None).as_bytes()).unwrap();
+    let of_body = Macaroon::parse(body.get("macaroon").unwrap().as_str().unwrap()).unwrap();
+    assert_eq!(of_body.encoding(), Encoding::LightningToll);
+    assert_eq!(of_body.payment_hash(), bolt11_hash);
+    assert_eq!(body.get("expiresAt").unwrap().as_u64(), Some(NOW + 3_600));
+    assert_eq!(body.get("description"), Some(&Json::Null));
     assert_eq!(Macaroon::parse(&offer.macaroon).unwrap().signature(&keys), Signature::Good);
     for header in [
         r#"L402 invoice="i", macaroon="m""#,

@@ -176,6 +176,13 @@ fn two_entries_for_one_path_shut_both_unless_their_methods_differ() {
     let reading =
         read(r#"{"routes":[{"path":"/a","methods":["GET"]},{"path":"/a","methods":["POST"]}]}"#).unwrap();
     assert_eq!(reading.faults, []);
+    for methods in [r#"["POST","GET"]"#, r#"["HEAD"]"#, r#"["PUT","GET"]"#, "[]"] {
+        let list = format!(
+            r#"{{"routes":[{{"path":"/a","methods":["GET"]}},{{"path":"/a","methods":{methods}}}]}}"#
+        );
+        let tolls: Vec<Toll> = read(&list).unwrap().policy.routes.iter().map(|route| route.toll).collect();
+        assert_eq!(tolls, [Toll::Shut, Toll::Shut], "{methods}");
+    }
 }
 
 #[test]
@@ -337,6 +344,8 @@ fn no_spelling_that_an_origin_was_seen_to_serve_is_free_or_cheaper() {
     for path in BYPASSES {
         assert_eq!(decide(path), Decision::Refuse(Problem::AmbiguousPath), "{path}");
     }
+    // Nor is anything sold that an origin could take for a free page.
+    assert_eq!(decide("/search/a%2Fb"), Decision::Refuse(Problem::AmbiguousPath));
     for path in [
         "/",
         "/x",

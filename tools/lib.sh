@@ -9,12 +9,22 @@ lock() {
 }
 
 # background COMMAND ...: runs it in a process group of its own, which ends with this script. `wait "$running"` for it.
-# Job control stays on for that alone: else Ctrl-C would go to whatever runs in front, and the trap would not run.
+# (Bash's own job control would take the terminal from make, and Ctrl-C with it.)
 running=
 background() {
-  set -m
-  "$@" </dev/null 9>&- &
+  if command -v setsid >/dev/null; then
+    setsid "$@" </dev/null 9>&- &
+  else
+    perl -e 'setpgrp(0, 0); exec @ARGV' "$@" </dev/null 9>&- &
+  fi
   running=$!
-  set +m
 }
-trap '[ -n "$running" ] && kill -TERM -- "-$running" 2>/dev/null; exit 130' INT TERM HUP
+
+stop_background() {
+  if [ -n "$running" ]; then
+    kill -TERM -- "-$running" 2>/dev/null || true
+    wait "$running" 2>/dev/null || true
+  fi
+  exit 130
+}
+trap stop_background INT TERM HUP

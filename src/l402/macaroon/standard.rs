@@ -16,10 +16,10 @@ pub const VERSION: u8 = 2;
 /// Reads the bytes; nothing may be missing, out of order or left over.
 pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
     let mut reader = Reader(bytes);
-    reader.expect(VERSION)?;
+    reader.require(VERSION)?;
     let location = reader.optional(LOCATION)?.unwrap_or_default().to_vec();
     let identifier = reader.field(IDENTIFIER)?.to_vec();
-    reader.expect(END)?;
+    reader.require(END)?;
     let mut caveats = Vec::new();
     while !reader.at(END) {
         if caveats.len() >= MAX_CAVEATS {
@@ -30,9 +30,9 @@ pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
         if reader.optional(VERIFIER_ID)?.is_some() {
             return Err(MacaroonError::ThirdParty);
         }
-        reader.expect(END)?;
+        reader.require(END)?;
     }
-    reader.expect(END)?;
+    reader.require(END)?;
     let signature = reader.field(SIGNATURE)?.try_into().map_err(|_| MacaroonError::Binary)?;
     if !reader.0.is_empty() {
         return Err(MacaroonError::Binary);
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         self.0.first() == Some(&byte)
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), MacaroonError> {
+    fn require(&mut self, byte: u8) -> Result<(), MacaroonError> {
         match self.0.split_first() {
             Some((first, rest)) if *first == byte => {
                 self.0 = rest;
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
     }
 
     fn field(&mut self, kind: u8) -> Result<&'a [u8], MacaroonError> {
-        self.expect(kind)?;
+        self.require(kind)?;
         let length = self.varint()?;
         let (field, rest) = self.0.split_at_checked(length).ok_or(MacaroonError::Binary)?;
         self.0 = rest;

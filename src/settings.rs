@@ -113,17 +113,15 @@ fn read_keys(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String
 }
 
 fn read_lnbits(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String)) -> Option<Lnbits> {
-    match (var("LNBITS_URL"), var("LNBITS_KEY")) {
-        (Some(url), Some(key)) => Lnbits::new(&url, &key).map_err(|fault| note(fault.to_owned())).ok(),
-        (url, key) => {
-            let missing = [("LNBITS_URL", url), ("LNBITS_KEY", key)];
-            missing
-                .iter()
-                .filter(|(_, value)| value.is_none())
-                .for_each(|(name, _)| note(format!("{name} is missing")));
-            None
+    let mut demand = |name: &str| {
+        let value = var(name);
+        if value.is_none() {
+            note(format!("{name} is missing"));
         }
-    }
+        value
+    };
+    let (url, key) = (demand("LNBITS_URL"), demand("LNBITS_KEY"));
+    Lnbits::new(&url?, &key?).map_err(|fault| note(fault.to_owned())).ok()
 }
 
 fn read_origin(url: Option<String>, note: &mut impl FnMut(String)) -> Origin {

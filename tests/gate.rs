@@ -63,7 +63,8 @@ fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
     let mint = |encodings| {
         let bolt11 = Bolt11::parse(part("bolt11")).unwrap();
         let keys = settings.keys().unwrap().current();
-        let challenge = Challenge::new(keys, encodings, terms.clone(), description.clone(), bolt11, &[7; 28]);
+        let challenge =
+            Challenge::new(keys, encodings, terms.clone(), description.clone(), bolt11, &[7; 28]).unwrap();
         let header = challenge.header();
         let macaroon = header.split('"').nth(1).unwrap().to_owned();
         format!("L402 {macaroon}:{}", part("preimage"))

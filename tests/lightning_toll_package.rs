@@ -65,8 +65,10 @@ fn cases() -> Vec<Case> {
         };
         let mut caveats = terms.caveats(Encoding::LightningToll);
         caveats.push(Caveat::mark(&keys.current().native_mark(&payment_hash)));
-        let raw =
-            Macaroon::lightning_toll(&keys.current().lightning_toll_key(), &payment_hash, &caveats).encode();
+        let raw = Macaroon::lightning_toll(&keys.current().lightning_toll_key(), payment_hash)
+            .with_caveats(&caveats)
+            .unwrap()
+            .encode();
         let (expires_at, payment_hash) = (terms.expires_at_unix, payment_hash.to_hex());
         Some(Case {
             raw,

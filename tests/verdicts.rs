@@ -90,10 +90,12 @@ fn mint_with(set: &KeySet, encoding: Encoding, caveats: Vec<String>) -> Macaroon
     match encoding {
         Encoding::Standard => {
             let identifier = set.identifier(payment_hash, &[7; 28]);
-            Macaroon::standard(&set.standard_key(&identifier), "x", &identifier, &caveats)
+            Macaroon::standard(&set.standard_key(&identifier), "x", &identifier)
+                .with_caveats(&caveats)
+                .unwrap()
         }
         Encoding::LightningToll => {
-            Macaroon::lightning_toll(&set.lightning_toll_key(), &payment_hash, &caveats)
+            Macaroon::lightning_toll(&set.lightning_toll_key(), payment_hash).with_caveats(&caveats).unwrap()
         }
     }
 }

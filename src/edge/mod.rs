@@ -168,7 +168,8 @@ async fn challenge(
     let bolt11 = wallet::create_invoice(lnbits, &invoice).await?;
     let mut nonce = [0; 28];
     getrandom::fill(&mut nonce).map_err(|_| InvoiceError::NoRandomness)?;
-    Ok(Challenge::new(keys.current(), policy.encodings, terms, description, bolt11, &nonce))
+    let challenge = Challenge::new(keys.current(), policy.encodings, terms, description, bolt11, &nonce);
+    challenge.map_err(|_| InvoiceError::Unmintable)
 }
 
 /// Browsers mark what they fetch before anybody asked for it.

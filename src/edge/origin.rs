@@ -74,7 +74,7 @@ pub async fn forward(
 
 /// Whether this deployment forwarded the request before.
 pub fn is_loop(settings: &Settings, hop: Option<&str>) -> bool {
-    hop.is_some_and(|hop| !hop.is_empty() && hop == deployment_tag(settings))
+    hop.is_some_and(|hop| hop == deployment_tag(settings))
 }
 
 fn prepare_request(
@@ -184,9 +184,10 @@ fn as_init<T: JsCast>(object: &impl AsRef<JsValue>) -> &T {
 /// Without a secret the tag is this isolate's own: nobody else can know it.
 fn deployment_tag(settings: &Settings) -> String {
     static OF_ISOLATE: OnceLock<String> = OnceLock::new();
-    let random =
-        || OF_ISOLATE.get_or_init(|| getrandom::u64().map_or_else(|_| String::new(), |n| format!("{n:x}")));
-    settings.keys().map_or_else(|| random().clone(), |keys| keys.current().deployment_tag())
+    match settings.keys() {
+        Some(keys) => keys.current().deployment_tag(),
+        None => OF_ISOLATE.get_or_init(|| getrandom::u64().unwrap_or_default().to_string()).clone(),
+    }
 }
 
 /// The runtime's global scope, whose `fetch` leaves the Worker.

@@ -1,6 +1,5 @@
 //! Caveats: the limits that we mint, and how a caveat of any issuer or holder is read.
 
-use std::fmt;
 use std::num::NonZeroU32;
 
 use super::macaroon::Encoding;
@@ -65,14 +64,13 @@ pub enum Wallet {
 
 impl Wallet {
     const ALL: [Self; 2] = [Self::First, Self::Second];
-}
 
-impl fmt::Display for Wallet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// As the caveat names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::First => "1",
             Self::Second => "2",
-        })
+        }
     }
 }
 
@@ -129,8 +127,8 @@ impl Terms {
         }
         put(REALM, realm);
         put(USES, self.uses.map(|uses| uses.to_string()).as_deref());
-        put(FIAT, self.fiat.as_ref().map(Fiat::to_string).as_deref());
-        put(WALLET, self.wallet.map(|wallet| wallet.to_string()).as_deref());
+        put(FIAT, self.fiat.as_ref().map(Fiat::as_str));
+        put(WALLET, self.wallet.map(Wallet::as_str));
         put(PAYABLE_UNTIL, Some(&self.payable_until_unix.to_string()));
         caveats
     }
@@ -208,7 +206,7 @@ impl Caveat {
             REALM => Self::Realm(value.to_owned()),
             SERVICES => Self::Services(services(value)?),
             USES => Self::Uses(NonZeroU32::new(number(value)?.try_into().ok()?)?),
-            WALLET => Self::Wallet(Wallet::ALL.into_iter().find(|wallet| wallet.to_string() == value)?),
+            WALLET => Self::Wallet(Wallet::ALL.into_iter().find(|wallet| wallet.as_str() == value)?),
             _ => Self::ExpiresAtUnix(number(value)?),
         })
     }
@@ -222,9 +220,9 @@ impl Caveat {
 /// A price in a currency: `0.01 USD`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fiat {
+    text: String,
     /// Hundred-millionths of the currency's unit.
     e8: u64,
-    currency: String,
 }
 
 impl Fiat {
@@ -232,31 +230,25 @@ impl Fiat {
     pub fn parse(text: &str) -> Option<Self> {
         let (amount, currency) = text.split_once(' ')?;
         let (whole, part) = amount.split_once('.').unwrap_or((amount, "0"));
-        if part.is_empty()
-            || part.len() > 8
-            || currency.len() != 3
-            || !currency.bytes().all(|b| b.is_ascii_uppercase())
-        {
+        let zeros = "00000000".get(part.len()..)?;
+        if part.is_empty() || currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
             return None;
         }
-        let part = number(&format!("{part:0<8}"))?;
-        let e8 = number(whole)?.checked_mul(100_000_000)?.checked_add(part)?;
-        (e8 > 0).then(|| Self { e8, currency: currency.to_owned() })
+        // The digits of both parts, run together, are the amount in hundred-millionths.
+        number(whole)?;
+        let e8 = number(&[whole, part, zeros].concat())?;
+        (e8 > 0).then(|| Self { text: text.to_owned(), e8 })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Whether this amount covers a price: of the same currency, and no less.
     pub fn covers(&self, price: &Self) -> bool {
-        self.currency == price.currency && self.e8 >= price.e8
-    }
-}
-
-impl fmt::Display for Fiat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (self.e8.checked_div(100_000_000), self.e8.checked_rem(100_000_000));
-        let digits = format!("{:08}", part.unwrap_or_default());
-        let digits = digits.trim_end_matches('0');
-        let point = if digits.is_empty() { "" } else { "." };
-        write!(f, "{}{point}{digits} {}", whole.unwrap_or_default(), self.currency)
+        let currency = |fiat: &Self| fiat.text.split_once(' ').map(|(_, currency)| currency.to_owned());
+        currency(self) == currency(price) && self.e8 >= price.e8
     }
 }
 

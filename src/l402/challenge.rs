@@ -6,7 +6,7 @@ use super::bolt11::Bolt11;
 use super::caveat::{Caveat, Terms};
 use super::credential;
 use super::keys::KeySet;
-use super::macaroon::{Encoding, Macaroon};
+use super::macaroon::{Encoding, Macaroon, MacaroonError};
 use super::preimage::PaymentHash;
 use super::refusal::Refusal;
 
@@ -45,6 +45,9 @@ pub struct Challenge {
 impl Challenge {
     /// Mints the macaroons for an invoice. The header's is the standard one, the body's is lightning-toll's: its clients
     /// read only the body, all others the header. `nonce` is random.
+    ///
+    /// # Errors
+    /// Where the terms are more than a macaroon holds; no terms are.
     pub fn new(
         keys: &KeySet,
         encodings: Encodings,
@@ -52,24 +55,30 @@ impl Challenge {
         description: String,
         bolt11: Bolt11,
         nonce: &[u8; 28],
-    ) -> Self {
+    ) -> Result<Self, MacaroonError> {
         let payment_hash = bolt11.payment_hash();
-        let standard = || {
-            let identifier = keys.identifier(payment_hash, nonce);
-            let caveats = terms.caveats(Encoding::Standard);
-            Macaroon::standard(&keys.standard_key(&identifier), &terms.host, &identifier, &caveats).encode()
+        let mint = |encoding| {
+            let mut caveats = terms.caveats(encoding);
+            let macaroon = match encoding {
+                Encoding::Standard => {
+                    let identifier = keys.identifier(payment_hash, nonce);
+                    Macaroon::standard(&keys.standard_key(&identifier), &terms.host, &identifier)
+                }
+                Encoding::LightningToll => {
+                    caveats.push(Caveat::mark(&keys.native_mark(&payment_hash)));
+                    Macaroon::lightning_toll(&keys.lightning_toll_key(), payment_hash)
+                }
+            };
+            Ok(macaroon.with_caveats(&caveats)?.encode())
         };
-        let lightning_toll = || {
-            let mut caveats = terms.caveats(Encoding::LightningToll);
-            caveats.push(Caveat::mark(&keys.native_mark(&payment_hash)));
-            Macaroon::lightning_toll(&keys.lightning_toll_key(), &payment_hash, &caveats).encode()
+        let (header, body) = match encodings {
+            Encodings::Both => (Encoding::Standard, Encoding::LightningToll),
+            Encodings::Standard => (Encoding::Standard, Encoding::Standard),
+            Encodings::LightningToll => (Encoding::LightningToll, Encoding::LightningToll),
         };
-        let (header_macaroon, body_macaroon) = match encodings {
-            Encodings::Both => (standard(), lightning_toll()),
-            Encodings::Standard => (standard(), standard()),
-            Encodings::LightningToll => (lightning_toll(), lightning_toll()),
-        };
-        Self { terms, description, bolt11, header_macaroon, body_macaroon }
+        let header_macaroon = mint(header)?;
+        let body_macaroon = if body == header { header_macaroon.clone() } else { mint(body)? };
+        Ok(Self { terms, description, bolt11, header_macaroon, body_macaroon })
     }
 
     /// The value of `WWW-Authenticate`. Order, quotes and comma-space are fixed: other forms are read by fewer clients.

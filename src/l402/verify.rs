@@ -166,7 +166,10 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
                 if let Price::Fiat(price) = context.price
                     && !paid.covers(price)
                 {
-                    return Err(Refusal::UnderpaidFiat { paid: paid.to_string(), price: price.to_string() });
+                    return Err(Refusal::UnderpaidFiat {
+                        paid: paid.as_str().to_owned(),
+                        price: price.as_str().to_owned(),
+                    });
                 }
                 grant.binds.fiat |= is_minted;
             }

@@ -1,5 +1,7 @@
 //! The price list `[vars.TOLL]`, read whole. What cannot be read closes: the list, or the path of one bad entry.
 
+use std::ops::RangeInclusive;
+
 use thiserror::Error;
 
 use super::duration;
@@ -74,7 +76,10 @@ impl Policy {
             credential_expiry_s: credential_expiry_s.max(invoice_expiry_s),
             network: table.one_of("network", &NETWORKS)?.unwrap_or("bc").to_owned(),
             fold_case,
-            origin_timeout_ms: table.milliseconds("origin_timeout")?.unwrap_or(ORIGIN_TIMEOUT_MS),
+            origin_timeout_ms: table
+                .milliseconds("origin_timeout", 100..=600_000, "is a duration from \"100ms\" to \"10m\"")?
+                .and_then(|ms| u32::try_from(ms).ok())
+                .unwrap_or(ORIGIN_TIMEOUT_MS),
             foreign_max_age_s: table
                 .flag("accept_foreign")?
                 .unwrap_or(true)
@@ -258,16 +263,20 @@ impl<'a> Table<'a> {
         self.read(key, "is a whole number of satoshis, 0 to 10000000", sats)
     }
 
-    fn seconds(&self, key: &str) -> Result<Option<u64>, ConfigError> {
-        let seconds = |value: &Json| duration::parse_ms(value.as_str()?)?.checked_div(1_000);
-        let in_range = |value: &Json| seconds(value).filter(|s| (MIN_EXPIRY_S..=MAX_EXPIRY_S).contains(s));
-        self.read(key, "is a duration from \"90s\" to \"365d\"", in_range)
+    fn milliseconds(
+        &self,
+        key: &str,
+        range: RangeInclusive<u64>,
+        what: &str,
+    ) -> Result<Option<u64>, ConfigError> {
+        let ms = |value: &Json| duration::parse_ms(value.as_str()?).filter(|ms| range.contains(ms));
+        self.read(key, what, ms)
     }
 
-    fn milliseconds(&self, key: &str) -> Result<Option<u32>, ConfigError> {
-        let ms = |value: &Json| u32::try_from(duration::parse_ms(value.as_str()?)?).ok();
-        let in_range = |value: &Json| ms(value).filter(|ms| (100..=600_000).contains(ms));
-        self.read(key, "is a duration from \"100ms\" to \"10m\"", in_range)
+    fn seconds(&self, key: &str) -> Result<Option<u64>, ConfigError> {
+        let ms =
+            self.milliseconds(key, MIN_EXPIRY_MS..=MAX_EXPIRY_MS, "is a duration from \"90s\" to \"365d\"")?;
+        Ok(ms.and_then(|ms| ms.checked_div(1_000)))
     }
 
     fn one_of<T: Copy>(&self, key: &str, known: &[(&str, T)]) -> Result<Option<T>, ConfigError> {
@@ -307,7 +316,7 @@ const INVOICE_EXPIRY_S: u64 = 300;
 const CREDENTIAL_EXPIRY_S: u64 = 3_600;
 const FOREIGN_MAX_AGE_S: u64 = 86_400;
 /// An invoice must have a minute left when it reaches the client.
-const MIN_EXPIRY_S: u64 = 90;
-const MAX_EXPIRY_S: u64 = 365 * 86_400;
+const MIN_EXPIRY_MS: u64 = 90_000;
+const MAX_EXPIRY_MS: u64 = 365 * 86_400_000;
 /// As long as Cloudflare itself waits for an origin.
 const ORIGIN_TIMEOUT_MS: u32 = 100_000;

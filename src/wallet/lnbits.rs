@@ -116,6 +116,8 @@ pub enum InvoiceError {
     NotConfigured,
     #[error("the runtime gave no random numbers")]
     NoRandomness,
+    #[error("its macaroon cannot be minted")]
+    Unmintable,
     #[error("LNbits could not be reached")]
     Unreachable,
     #[error("LNbits did not answer in time")]

@@ -48,29 +48,42 @@ pub enum Signature {
 }
 
 impl Macaroon {
-    /// Mints a standard macaroon. `key` is the identifier's own ([`KeySet::standard_key`]).
-    pub fn standard(key: &SigningKey, location: &str, identifier: &Identifier, caveats: &[String]) -> Self {
-        let minted =
-            Self::minted(Encoding::Standard, key, identifier.to_bytes(), &identifier.payment_hash, caveats);
-        Self { location: location.as_bytes().to_vec(), ..minted }
+    /// Mints a standard macaroon without a caveat. `key` is the identifier's own ([`KeySet::standard_key`]).
+    pub fn standard(key: &SigningKey, location: &str, identifier: &Identifier) -> Self {
+        let location = location.as_bytes().to_vec();
+        Self::minted(Encoding::Standard, key, location, identifier.to_bytes(), identifier.payment_hash)
     }
 
-    /// Mints a lightning-toll macaroon: its identifier is the payment hash in hex text.
-    pub fn lightning_toll(key: &SigningKey, payment_hash: &PaymentHash, caveats: &[String]) -> Self {
+    /// Mints a lightning-toll macaroon without a caveat: its identifier is the payment hash in hex text.
+    pub fn lightning_toll(key: &SigningKey, payment_hash: PaymentHash) -> Self {
         let identifier = payment_hash.to_hex().into_bytes();
-        Self::minted(Encoding::LightningToll, key, identifier, payment_hash, caveats)
+        Self::minted(Encoding::LightningToll, key, Vec::new(), identifier, payment_hash)
     }
 
     fn minted(
         encoding: Encoding,
         key: &SigningKey,
+        location: Vec<u8>,
         identifier: Vec<u8>,
-        payment_hash: &PaymentHash,
-        caveats: &[String],
+        payment_hash: PaymentHash,
     ) -> Self {
-        let caveats: Vec<Vec<u8>> = caveats.iter().map(|caveat| caveat.as_bytes().to_vec()).collect();
-        let signature = key.sign(&identifier, caveats.iter().map(Vec::as_slice));
-        Self { encoding, location: Vec::new(), identifier, payment_hash: *payment_hash, caveats, signature }
+        let signature = key.sign(&identifier, [].into_iter());
+        Self { encoding, location, identifier, payment_hash, caveats: Vec::new(), signature }
+    }
+
+    /// Adds caveats, in order.
+    ///
+    /// # Errors
+    /// Where it would have more than a macaroon may have.
+    pub fn with_caveats(mut self, caveats: &[String]) -> Result<Self, MacaroonError> {
+        for caveat in caveats {
+            if self.caveats.len() >= MAX_CAVEATS {
+                return Err(MacaroonError::TooManyCaveats);
+            }
+            self.signature = mac::hmac_sha256(&self.signature, &[caveat.as_bytes()]);
+            self.caveats.push(caveat.as_bytes().to_vec());
+        }
+        Ok(self)
     }
 
     /// Adds a caveat, as any holder can without a key.
@@ -78,13 +91,7 @@ impl Macaroon {
     /// # Errors
     /// Where it has as many as a macaroon may have.
     pub fn attenuate(&self, caveat: &str) -> Result<Self, MacaroonError> {
-        if self.caveats.len() >= MAX_CAVEATS {
-            return Err(MacaroonError::TooManyCaveats);
-        }
-        let mut narrowed = self.clone();
-        narrowed.signature = mac::hmac_sha256(&self.signature, &[caveat.as_bytes()]);
-        narrowed.caveats.push(caveat.as_bytes().to_vec());
-        Ok(narrowed)
+        self.clone().with_caveats(&[caveat.to_owned()])
     }
 
     /// Reads a macaroon in base64, of either encoding: the first byte tells which.

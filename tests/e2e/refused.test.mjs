@@ -136,6 +136,8 @@ test('garbage is refused with its reason and makes no invoice', async () => {
     [`L402 "${macaroons.standard}:${preimage}"`, 'malformed_preimage'],
     [`L402\t${macaroons.standard}:${preimage}`, 'malformed_credential'],
     [`L402 garbage:${preimage}`, 'malformed_macaroon'],
+    [`L402 \xff\xfe\x80:${preimage}`, 'malformed_macaroon'],
+    [`L402 ${macaroons.standard}:\xff${preimage.slice(2)}`, 'malformed_preimage'],
     [`L402 !${macaroons.standard}:${preimage}`, 'malformed_macaroon'],
     [`L402 ${json({ id, caveats: [], signature: '00' })}:${preimage}`, 'malformed_macaroon'],
     [`L402 ${json({ id, caveats: [], signature: 5 })}:${preimage}`, 'malformed_macaroon'],

@@ -24,8 +24,7 @@ after(() => run.end());
  */
 export async function startPaywall({ toll, vars = {}, config = {}, args = [] } = {}) {
   const dir = run.folder('paywall');
-  const { rawConfig } = experimental_readRawConfig({ config: join(root, 'wrangler.toml') });
-  const { build, ...kept } = rawConfig;
+  const { build, ...kept } = settings();
   const secrets = {
     TOLL_SECRET: randomBytes(32).toString('hex'),
     LNBITS_URL: lnbits.url,
@@ -51,6 +50,9 @@ export async function startPaywall({ toll, vars = {}, config = {}, args = [] } =
   const logged = (pattern) => server.until(() => pattern.test(log()), 10);
   return { url, server, dir, secret: secrets.TOLL_SECRET, log, logged };
 }
+
+/** What wrangler.toml says. */
+export const settings = () => experimental_readRawConfig({ config: join(root, 'wrangler.toml') }).rawConfig;
 
 /** Writes a Wrangler configuration into a folder; gives the file. */
 export function writeConfig(dir, config) {

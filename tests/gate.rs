@@ -1,6 +1,9 @@
 //! The decision, from plain values.
 
-mod support;
+#[path = "support/request.rs"]
+mod request;
+#[path = "support/secret.rs"]
+mod secret;
 
 use edgetoll::forward::{authorization, is_ours, is_removed, private_cache_control, vary};
 use edgetoll::gate::{Decision, Request};
@@ -10,9 +13,9 @@ use edgetoll::l402::caveat::Scope;
 use edgetoll::l402::challenge::{Challenge, Encodings};
 use edgetoll::l402::keys::{TollSecret, WeakSecret};
 use edgetoll::l402::refusal::Refusal;
-use edgetoll::policy::url::RequestUrl;
 use edgetoll::problem::Problem;
 use edgetoll::settings::{Origin, Settings};
+use request::request;
 
 const NOW: u64 = 1_800_000_000;
 const LIST: &str = r#"{"routes":[
@@ -24,7 +27,7 @@ const LIST: &str = r#"{"routes":[
 
 fn settings(list: Option<&str>, change: &[(&str, Option<&str>)]) -> Settings {
     let vars = [
-        ("TOLL_SECRET", support::SECRET.as_str()),
+        ("TOLL_SECRET", secret::SECRET.as_str()),
         ("LNBITS_URL", "https://lnbits.test"),
         ("LNBITS_KEY", "0123456789abcdef"),
         ("ORIGIN_URL", "https://origin.test"),
@@ -34,19 +37,6 @@ fn settings(list: Option<&str>, change: &[(&str, Option<&str>)]) -> Settings {
         None => vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
     };
     Settings::read(var, list, str::to_lowercase)
-}
-
-fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>) -> Request<'a> {
-    let url = RequestUrl::parse(url).unwrap();
-    Request {
-        url,
-        method,
-        client_ip: None,
-        authorization,
-        is_upgrade: false,
-        is_preflight: false,
-        is_prefetch: false,
-    }
 }
 
 fn decide<'a>(settings: &'a Settings, url: &str, method: &str, authorization: Option<&str>) -> Decision<'a> {
@@ -232,7 +222,7 @@ fn a_secret_is_long_varied_and_not_a_sample() {
         ("test-secret-key-for-hmac-signing", Some(WeakSecret::Sample)),
         ("CHANGE-ME-0123456789-0123456789-0123", Some(WeakSecret::Sample)),
         ("0123456789abcdef0123456789abcdef", Some(WeakSecret::Sample)),
-        (support::SECRET.as_str(), None),
+        (secret::SECRET.as_str(), None),
     ] {
         assert_eq!(TollSecret::new(text).err(), weak, "{text}");
     }

@@ -11,7 +11,8 @@ use edgetoll::l402::macaroon::{Encoding, Identifier, Macaroon, MacaroonError, Si
 use edgetoll::l402::preimage::{PaymentHash, Preimage};
 use edgetoll::l402::refusal::Refusal;
 use edgetoll::l402::verify::{Context, Grant, Price, check_caveats, verify};
-mod support;
+#[path = "support/secret.rs"]
+mod secret;
 
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
@@ -23,7 +24,7 @@ const NOW: u64 = 1_800_000_000;
 const PREIMAGE: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
 
 fn keys() -> Keys {
-    Keys::new(TollSecret::new(&support::SECRET).unwrap(), None)
+    Keys::new(TollSecret::new(&secret::SECRET).unwrap(), None)
 }
 
 fn preimage() -> Preimage {

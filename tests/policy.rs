@@ -1,5 +1,9 @@
 //! The price list: how it is read, how a path finds its route, and what is closed when it is broken.
 
+#[path = "support/request.rs"]
+mod request;
+
+use edgetoll::gate::{Decision, Gate};
 use edgetoll::json::Json;
 use edgetoll::l402::percent;
 use edgetoll::policy::client::bucket;
@@ -8,7 +12,9 @@ use edgetoll::policy::path::liberal;
 use edgetoll::policy::route::{Reading, Selection, Toll, select};
 use edgetoll::policy::url::{RequestUrl, is_loopback, is_safe_base};
 use edgetoll::policy::{Policy, config};
+use edgetoll::problem::Problem;
 use proptest::prelude::*;
+use request::request;
 
 fn read(list: &str) -> Result<config::Reading, config::ConfigError> {
     Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase)
@@ -315,8 +321,6 @@ const BYPASSES: [&str; 45] = [
 
 #[test]
 fn no_spelling_that_an_origin_was_seen_to_serve_is_free_or_cheaper() {
-    use edgetoll::gate::{Decision, Gate, Request};
-    use edgetoll::problem::Problem;
     let policy = routes(&[
         r#"{"path":"/api/joke","sats":5}"#,
         r#"{"path":"/api/paid.php","sats":5}"#,
@@ -327,19 +331,7 @@ fn no_spelling_that_an_origin_was_seen_to_serve_is_free_or_cheaper() {
     let gate = Gate { policy: Some(&policy), keys: None };
     let decide = |path: &str| {
         let url = format!("https://x{path}");
-        let url = RequestUrl::parse(&url).unwrap();
-        gate.decide(
-            &Request {
-                url,
-                method: "GET",
-                client_ip: None,
-                authorization: None,
-                is_upgrade: false,
-                is_preflight: false,
-                is_prefetch: false,
-            },
-            0,
-        )
+        gate.decide(&request(&url, "GET", None), 0)
     };
     for path in BYPASSES {
         assert_eq!(decide(path), Decision::Refuse(Problem::AmbiguousPath), "{path}");

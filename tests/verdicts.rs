@@ -1,6 +1,9 @@
 //! Which credential opens which route: what the gate demands beyond what a macaroon's own limits say.
 
-mod support;
+#[path = "support/request.rs"]
+mod request;
+#[path = "support/secret.rs"]
+mod secret;
 
 use edgetoll::gate::{Decision, Gate, Request};
 use edgetoll::json::Json;
@@ -11,8 +14,8 @@ use edgetoll::l402::preimage::Preimage;
 use edgetoll::l402::refusal::Refusal;
 use edgetoll::l402::verify::{Context, Price, verify};
 use edgetoll::policy::Policy;
-use edgetoll::policy::url::RequestUrl;
 use edgetoll::problem::Problem;
+use request::request;
 
 const NOW: u64 = 1_800_000_000;
 const PREIMAGE: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
@@ -37,27 +40,19 @@ fn keys_of(secret: &str, previous: Option<&str>) -> Keys {
 }
 
 fn keys() -> Keys {
-    keys_of(&support::SECRET, None)
+    keys_of(&secret::SECRET, None)
 }
 
 /// A secret that differs from the run's.
 fn other_secret() -> String {
-    support::SECRET.chars().rev().collect()
+    secret::SECRET.chars().rev().collect()
 }
 
 /// What the gate says, in one word: `paid`, or the refusal's code.
 fn judge(policy: &Policy, keys: &Keys, path: &str, method: &str, macaroon: &Macaroon) -> String {
     let url = format!("https://x{path}");
     let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
-    let request = Request {
-        url: RequestUrl::parse(&url).unwrap(),
-        method,
-        client_ip: Some(IP),
-        authorization: Some(&authorization),
-        is_upgrade: false,
-        is_preflight: false,
-        is_prefetch: false,
-    };
+    let request = Request { client_ip: Some(IP), ..request(&url, method, Some(&authorization)) };
     match (Gate { policy: Some(policy), keys: Some(keys) }.decide(&request, NOW)) {
         Decision::Paid { .. } => "paid".to_owned(),
         Decision::Challenge { refused: Some(refusal), .. } => refusal.code().to_owned(),
@@ -234,7 +229,7 @@ fn a_revoked_payment_opens_nothing() {
 fn the_secret_before_still_verifies_and_another_never_did() {
     let policy = policy("");
     let terms = terms(endpoint("/plain", Some("GET")), None);
-    let rotated = keys_of(&other_secret(), Some(&support::SECRET));
+    let rotated = keys_of(&other_secret(), Some(&secret::SECRET));
     let stranger = keys_of(&other_secret(), None);
     for (encoding, of_a_stranger) in
         [(Encoding::Standard, "unknown_key"), (Encoding::LightningToll, "bad_signature")]
@@ -277,16 +272,7 @@ fn a_wrong_preimage_is_told_before_any_caveat_and_a_wrong_signature_before_it() 
 #[test]
 fn a_route_by_address_sells_nothing_to_an_unknown_one() {
     let policy = policy("");
-    let url = RequestUrl::parse("https://x/mine").unwrap();
-    let request = Request {
-        url,
-        method: "GET",
-        client_ip: None,
-        authorization: None,
-        is_upgrade: false,
-        is_preflight: false,
-        is_prefetch: false,
-    };
+    let request = request("https://x/mine", "GET", None);
     let keys = keys();
     let decision = Gate { policy: Some(&policy), keys: Some(&keys) }.decide(&request, NOW);
     assert_eq!(decision, Decision::Refuse(Problem::UnknownClient));
@@ -299,15 +285,7 @@ fn a_path_too_long_for_a_credential_is_not_sold() {
     let keys = keys();
     for (length, sold) in [(4_096, true), (4_097, false)] {
         let url = format!("https://x/files/{}", "x".repeat(length - "/files/".len()));
-        let request = Request {
-            url: RequestUrl::parse(&url).unwrap(),
-            method: "GET",
-            client_ip: None,
-            authorization: None,
-            is_upgrade: false,
-            is_preflight: false,
-            is_prefetch: false,
-        };
+        let request = request(&url, "GET", None);
         let decision = Gate { policy: Some(&policy), keys: Some(&keys) }.decide(&request, NOW);
         assert_eq!(matches!(decision, Decision::Challenge { .. }), sold, "{length}");
     }

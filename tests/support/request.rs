@@ -1,0 +1,16 @@
+//! A request with nothing about it.
+
+use edgetoll::gate::Request;
+use edgetoll::policy::url::RequestUrl;
+
+pub fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>) -> Request<'a> {
+    Request {
+        url: RequestUrl::parse(url).unwrap(),
+        method,
+        client_ip: None,
+        authorization,
+        is_upgrade: false,
+        is_preflight: false,
+        is_prefetch: false,
+    }
+}

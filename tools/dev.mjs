@@ -33,7 +33,7 @@ try {
   const wrangler = await startWrangler(run, ['--port', String(ports.PORT), '--persist-to', state], {
     onLine: (line) => isOpen && line.trim() && console.log(`  │ ${line}`),
   });
-  for (const { server } of [lnbits, wrangler]) server.ended().then(() => end(`${server.name} ended: see ${server.log}`));
+  for (const { server } of [lnbits, wrangler]) server.ended().then(() => end(`${server.name} ended:\n${server.tail()}`));
   console.log(help(wrangler.url));
   isOpen = true;
 } catch (error) {

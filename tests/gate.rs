@@ -265,6 +265,7 @@ fn the_origin_sees_other_schemes_only() {
         ("L402 a,b : c, Basic eA==", Some("Basic eA==")),
         (r#"Digest a="L402 x, L402 y", b=c, LSAT q:r"#, Some(r#"Digest a="L402 x, L402 y", b=c"#)),
         (r#"Bearer "x, L402 a:b"#, Some(r#"Bearer "x"#)),
+        (r#"Bearer "x\", L402 a:b"#, Some(r#"Bearer "x\""#)),
         ("L402 a, AgEJMTI3LjAuMC4xAkIAAKfIqRtAgEJMTI3LjAuMC4xAkIAAKfIqRt c:d", None),
     ] {
         assert_eq!(authorization(header).as_deref(), left, "{header}");

@@ -74,27 +74,32 @@ pub(super) fn l402_members(header: &str) -> impl Iterator<Item = &str> {
     members(header).into_iter().filter(|member| is_l402(member))
 }
 
-/// Splits at commas outside quotes, and glues to the member before it whatever does not begin with `<scheme> `.
+/// Splits at commas outside quotes, and glues to the member before it whatever does not begin with `<scheme> `. A quote
+/// that is never closed quotes nothing: it would hide a credential from us and show it to the origin.
 fn members(header: &str) -> Vec<&str> {
+    let starts = member_starts(header, true).or_else(|| member_starts(header, false)).unwrap_or_default();
+    let ends = starts.iter().skip(1).map(|start| start.saturating_sub(1)).chain([header.len()]);
+    let pieces = starts.iter().zip(ends).filter_map(|(start, end)| header.get(*start..end));
+    pieces.map(|piece| piece.trim_matches([' ', '\t', ','])).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// Where members begin; `None` where a quote stays open.
+fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
     let mut starts = vec![0];
-    // An unclosed quote quotes nothing, or it would hide a credential from us and show it to the origin.
-    let has_quotes = header.bytes().filter(|byte| *byte == b'"').count().is_multiple_of(2);
     let mut quoted = false;
     let mut escaped = false;
     for (at, byte) in header.bytes().enumerate() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
-            b'"' if has_quotes => quoted = !quoted,
+            b'"' if with_quotes => quoted = !quoted,
             b',' if !quoted && begins_member(header.get(at.saturating_add(1)..).unwrap_or_default()) => {
                 starts.push(at.saturating_add(1));
             }
             _ => {}
         }
     }
-    let ends = starts.iter().skip(1).map(|start| start.saturating_sub(1)).chain([header.len()]);
-    let pieces = starts.iter().zip(ends).filter_map(|(start, end)| header.get(*start..end));
-    pieces.map(|piece| piece.trim_matches([' ', '\t', ','])).filter(|piece| !piece.is_empty()).collect()
+    (!quoted).then_some(starts)
 }
 
 /// Whether a new member begins here: a word that is our scheme, or any word before a space that no colon follows.

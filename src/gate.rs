@@ -1,31 +1,37 @@
 //! The decision: what happens to a request, from plain values alone.
 //!
-//! 1. `/_toll/` is ours. What would reach the origin as something else than it is priced as is refused.
+//! 1. `/_toll/` is ours, and `/.well-known/l402` is the public price list. What would reach the origin as something else
+//!    than it is priced as is refused.
 //! 2. The path has one reading that counts and others that an origin might take; where they cost differently: 400.
-//! 3. The route: none, or one that is free: forward. Priced under other methods only: 405.
+//! 3. The route: none, or one that is free: forward. Priced under other methods only: 405; on other hosts only: 421.
 //! 4. A preflight is neither charged nor answered with content.
-//! 5. A good credential: forward. A genuine one that is not good here: a fresh challenge that says why. Any other: 401.
-//! 6. No credential: a challenge; for `HEAD` and prefetches only the price.
+//! 5. The price of this very request. Where origins could read what it depends on in two ways: 400.
+//! 6. A good credential: forward. A genuine one that is not good here: a fresh challenge that says why. Any other: 401.
+//! 7. No credential: the free tier, if the route has one; then a challenge; for `HEAD` and prefetches only the price.
 
 use crate::l402::caveat::{Scope, Terms};
 use crate::l402::credential::Authorization;
 use crate::l402::keys::Keys;
 use crate::l402::refusal::Refusal;
-use crate::l402::verify::{self, Context, Grant, Price};
+use crate::l402::verify::{self, Context, Grant};
 use crate::policy::Policy;
-use crate::policy::path;
-use crate::policy::route::{Reading, Route, Selection, Sold, Toll, allowed, select};
+use crate::policy::config::{PREFIX, Unmatched};
+use crate::policy::facts::{EdgeFact, Facts, Unpriced};
+use crate::policy::free::FreeTier;
+use crate::policy::price::{Cost, MAX_SATS, cost};
+use crate::policy::reach::{Ambiguous, PRICES_PATH, Resolved};
+use crate::policy::route::{Route, Selection, Sold, Target, Toll, allowed};
 use crate::policy::url::{RequestUrl, is_loopback};
 use crate::problem::Problem;
 
 /// What of a request decides.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The URL, taken apart: what is priced is what is forwarded.
     pub url: RequestUrl<'a>,
     /// As it was sent; compared as text, since the runtime's own type takes unknown methods for GET.
     pub method: &'a str,
-    /// The client's address, or the /64 of an IPv6 one; `None` where it is not known.
+    /// The client's address, or the prefix of an IPv6 one; `None` where it is not known.
     pub client_ip: Option<&'a str>,
     /// The `Authorization` header, lines joined by commas.
     pub authorization: Option<&'a str>,
@@ -35,6 +41,12 @@ pub struct Request<'a> {
     pub is_upgrade: bool,
     /// A browser fetches ahead of a click, so nobody would see an invoice.
     pub is_prefetch: bool,
+    /// Whether a body comes with it.
+    pub has_body: bool,
+    /// Looks a header up, for prices that depend on it.
+    pub header: &'a dyn Fn(&str) -> Option<String>,
+    /// Looks up what the edge knows.
+    pub edge: &'a dyn Fn(EdgeFact) -> Option<String>,
 }
 
 /// What happens to it. `route` is the entry of the price list that it fell under.
@@ -43,73 +55,93 @@ pub struct Request<'a> {
 pub enum Decision<'a> {
     /// To the origin: nothing to pay.
     Open,
+    /// To the origin: this very request costs nothing, though others of the route do.
+    Waived { route: &'a Route },
     /// To the origin: paid.
     Paid { route: &'a Route, grant: Grant, amount_sats: u64 },
-    /// To the origin, and its answer back without the body.
+    /// To the origin, and its answer back without the body; or the Worker answers it itself.
     Preflight,
-    /// 402 with an invoice.
-    Challenge { route: &'a Route, terms: Terms, description: String, refused: Option<Refusal> },
-    /// 402 with the price and no invoice.
-    Quote { route: &'a Route, price_sats: u64 },
+    /// To the origin while free requests are left, counted under `key`; else what the offer says.
+    FreeTier { route: &'a Route, tier: FreeTier, key: String, offer: Offer<'a> },
+    /// 402.
+    Offer { route: &'a Route, offer: Offer<'a> },
     /// 308 to https.
     ToHttps,
     /// Our own answer.
     Refuse(Problem),
     /// `/_toll/health`.
     Health,
+    /// `/.well-known/l402`.
+    Prices,
+}
+
+/// What is sold to a request that did not pay.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Offer<'a> {
+    /// What it costs.
+    pub cost: Cost<'a>,
+    /// What its credential is bound to. The amount of a price in fiat is known with its invoice.
+    pub terms: Terms,
+    /// What the invoice says.
+    pub description: String,
+    /// Why the credential that came along was not enough.
+    pub refused: Option<Refusal>,
+    /// Only the price is told: nobody would see an invoice.
+    pub is_quote: bool,
 }
 
 /// What decides besides the request.
-pub struct Gate<'a> {
+pub struct Gate<'a, 'c> {
     /// `None` where the price list cannot be read: then nothing passes.
     pub policy: Option<&'a Policy>,
     /// `None` where a secret or the wallet's settings are missing: then nothing priced passes.
     pub keys: Option<&'a Keys>,
+    /// Prices that the Worker's own code makes, in satoshis; `None` where it has none for a route.
+    pub code: &'c PriceCode<'c>,
 }
 
-impl<'a> Gate<'a> {
+/// A price made by code.
+pub type PriceCode<'c> = dyn Fn(&Route, &Facts<'_>) -> Option<Result<u64, Unpriced>> + 'c;
+
+/// No price is made by code.
+pub const NO_CODE: &PriceCode<'static> = &|_, _| None;
+
+impl<'a> Gate<'a, '_> {
     /// Decides.
     pub fn decide(&self, request: &Request<'_>, now_unix: u64) -> Decision<'a> {
         let strict = request.url.path;
-        if strict == HEALTH_PATH {
+        let prefix = self.policy.map_or(PREFIX, |policy| &policy.prefix);
+        if strict.strip_prefix(prefix) == Some("/health") {
             return Decision::Health;
         }
         let Some(policy) = self.policy else { return Decision::Refuse(Problem::NotConfigured) };
         if request.method.eq_ignore_ascii_case("TRACE") {
-            return Decision::Refuse(Problem::MethodNotAllowed { allow: "GET, HEAD, POST".to_owned() });
+            return refuse_method("GET, HEAD, POST");
         }
         if request.is_upgrade && request.method != "GET" {
             return Decision::Refuse(Problem::UpgradeWithoutGet);
         }
-        let liberal = path::liberal(strict, policy.fold_case);
-        let others = path::others(strict, policy.fold_case);
-        if others.iter().map(String::as_str).chain([strict, &liberal]).any(is_reserved) {
-            return Decision::Refuse(Problem::NotFound);
+        if strict == PRICES_PATH && policy.is_public {
+            let reads = ["GET", "HEAD", "OPTIONS"].contains(&request.method);
+            return if reads { Decision::Prices } else { refuse_method("GET, HEAD") };
         }
-        let has_prices = policy.routes.iter().any(|route| route.toll != Toll::Sats(0));
-        if has_prices && path::has_dot_segment(strict) {
-            return Decision::Refuse(Problem::AmbiguousPath);
-        }
-        let selection = select(&policy.routes, Reading::Strict, strict, request.method);
-        let read = |path: &str| select(&policy.routes, Reading::Liberal, path, request.method);
-        let liberal = read(&liberal);
-        if selection != liberal && (selection.is_priced() || liberal.is_priced()) {
-            return Decision::Refuse(Problem::AmbiguousPath);
-        }
-        if others.iter().map(|path| read(path)).any(|other| other != selection && other.is_priced()) {
-            return Decision::Refuse(Problem::AmbiguousPath);
-        }
+        let target = Target { host: request.url.host, method: request.method };
+        let selection = match policy.resolve(strict, target) {
+            Err(Ambiguous) => return Decision::Refuse(Problem::AmbiguousPath),
+            Ok(Resolved::Reserved) => return Decision::Refuse(Problem::NotFound),
+            Ok(Resolved::Selected(selection)) => selection,
+        };
         match selection {
+            Selection::Unmatched if policy.unmatched == Unmatched::Deny => {
+                Decision::Refuse(Problem::NotFound)
+            }
             Selection::Unmatched => Decision::Open,
-            Selection::Route(Route { toll: Toll::Sats(0), .. }) => Decision::Open,
+            Selection::Route(route) if route.is_free() => Decision::Open,
             Selection::Route(Route { toll: Toll::Shut, .. }) => Decision::Refuse(Problem::NotConfigured),
             _ if request.is_preflight => Decision::Preflight,
-            Selection::OtherMethod(_) => {
-                Decision::Refuse(Problem::MethodNotAllowed { allow: allowed(&policy.routes, strict) })
-            }
-            Selection::Route(route @ Route { toll: Toll::Sats(price_sats), .. }) => {
-                self.charge(policy, route, *price_sats, request, now_unix)
-            }
+            Selection::OtherMethod(_) => refuse_method(&allowed(&policy.routes, strict, target.host)),
+            Selection::OtherHost(_) => Decision::Refuse(Problem::OtherHost),
+            Selection::Route(route) => self.charge(policy, route, request, now_unix),
         }
     }
 
@@ -117,7 +149,6 @@ impl<'a> Gate<'a> {
         &self,
         policy: &'a Policy,
         route: &'a Route,
-        price_sats: u64,
         request: &Request<'_>,
         now_unix: u64,
     ) -> Decision<'a> {
@@ -129,6 +160,12 @@ impl<'a> Gate<'a> {
         if route.by_ip && request.client_ip.is_none() {
             return Decision::Refuse(Problem::UnknownClient);
         }
+        let facts = facts(policy, request);
+        let cost = match self.cost(route, &facts) {
+            Ok(Cost::Sats(0)) => return Decision::Waived { route },
+            Ok(cost) => cost,
+            Err(problem) => return Decision::Refuse(problem),
+        };
         let context = Context {
             now_unix,
             service: &route.service,
@@ -140,30 +177,69 @@ impl<'a> Gate<'a> {
                 Sold::Endpoint { .. } => None,
                 Sold::Realm(realm) => Some(realm),
             },
-            price: Price::Sats(price_sats),
+            price: match cost {
+                Cost::Sats(sats) => verify::Price::Sats(sats),
+                Cost::Fiat(price) => verify::Price::Fiat(&price.fiat),
+            },
         };
-        let refused =
-            match check(&Seller { policy, keys, route, price_sats }, request.authorization, &context) {
-                Ok(Some((grant, amount_sats))) => return Decision::Paid { route, grant, amount_sats },
-                Err(refusal) if !refusal.is_genuine() => {
-                    return Decision::Refuse(Problem::Credential(refusal));
-                }
-                Err(refusal) => Some(refusal),
-                Ok(None) => None,
-            };
+        let refused = match check(&Seller { policy, keys, route, cost }, request.authorization, &context) {
+            Ok(Some((grant, amount_sats))) => return Decision::Paid { route, grant, amount_sats },
+            Err(refusal) if !refusal.is_genuine() => {
+                return Decision::Refuse(Problem::Credential(refusal));
+            }
+            Err(refusal) => Some(refusal),
+            Ok(None) => None,
+        };
         if request.url.path.len() > MAX_PRICED_PATH_BYTES {
             return Decision::Refuse(Problem::PathTooLong);
         }
-        if request.method == "HEAD" || request.is_prefetch {
-            return Decision::Quote { route, price_sats };
-        }
-        Decision::Challenge {
-            route,
-            terms: terms(policy, route, price_sats, &context),
-            description: description(route, &context),
+        let offer = Offer {
+            cost,
+            terms: terms(route, cost, &context),
+            description: match &route.description {
+                Some(description) => description.fill(&facts),
+                None => format!("API access: {} {}", context.method, context.endpoint),
+            },
+            is_quote: request.method == "HEAD" || request.is_prefetch,
             refused,
+        };
+        match (route.free, request.client_ip) {
+            (Some(tier), Some(client)) if offer.refused.is_none() => {
+                let key = keys.current().free_key(&route.id(), client);
+                Decision::FreeTier { route, tier, key, offer }
+            }
+            _ => Decision::Offer { route, offer },
         }
     }
+
+    fn cost(&self, route: &'a Route, facts: &Facts<'_>) -> Result<Cost<'a>, Problem> {
+        let cost = match &route.toll {
+            Toll::Prices(prices) => cost(prices, facts),
+            Toll::Code => match (self.code)(route, facts) {
+                Some(Ok(sats)) if sats <= MAX_SATS => Ok(Cost::Sats(sats)),
+                Some(Err(unpriced)) => Err(unpriced),
+                _ => return Err(Problem::NotConfigured),
+            },
+            Toll::Shut => return Err(Problem::NotConfigured),
+        };
+        cost.map_err(Problem::Unpriced)
+    }
+}
+
+fn facts<'a>(policy: &Policy, request: &Request<'a>) -> Facts<'a> {
+    Facts {
+        method: request.method,
+        path: request.url.path,
+        query: request.url.query(),
+        has_body: request.has_body,
+        header: request.header,
+        edge: request.edge,
+        fold_case: policy.fold_case,
+    }
+}
+
+fn refuse_method(allow: &str) -> Decision<'static> {
+    Decision::Refuse(Problem::MethodNotAllowed { allow: allow.to_owned() })
 }
 
 /// Who sells what.
@@ -171,7 +247,7 @@ struct Seller<'a> {
     policy: &'a Policy,
     keys: &'a Keys,
     route: &'a Route,
-    price_sats: u64,
+    cost: Cost<'a>,
 }
 
 /// The first good credential and what was paid for it; else the refusal to report: a genuine one before garbage that came
@@ -228,6 +304,7 @@ impl Seller<'_> {
             ("method", binds.method, by_method),
             ("realm", binds.realm, by_realm),
             ("ip", binds.ip, self.route.by_ip),
+            ("fiat", binds.fiat, matches!(self.cost, Cost::Fiat(_))),
             ("host", binds.host, !grant.is_foreign),
         ];
         if grant.is_foreign {
@@ -237,11 +314,11 @@ impl Seller<'_> {
         {
             return Err(Refusal::Unbound(name));
         }
-        match grant.amount_sats {
+        match (grant.amount_sats, self.cost) {
             // Nobody of ours said what was paid for it.
-            _ if grant.is_foreign => Ok((grant, self.price_sats)),
-            Some(amount_sats) => Ok((grant, amount_sats)),
-            None => Err(Refusal::Unbound("amount_sats")),
+            (_, Cost::Sats(price_sats)) if grant.is_foreign => Ok((grant, price_sats)),
+            (Some(amount_sats), _) => Ok((grant, amount_sats)),
+            (None, _) => Err(Refusal::Unbound("amount_sats")),
         }
     }
 
@@ -249,12 +326,14 @@ impl Seller<'_> {
     fn demand_of_foreign(&self, grant: &Grant, now_unix: u64) -> Result<(), Refusal> {
         let max_age_s = self.policy.foreign_max_age_s.ok_or(Refusal::ForeignNotAccepted)?;
         let in_time = grant.expires_at_unix <= now_unix.saturating_add(max_age_s);
-        let is_sold_so = matches!(self.route.sold, Sold::Endpoint { .. });
+        let is_sold_so = matches!(self.route.sold, Sold::Endpoint { .. })
+            && self.route.toll.fixed_sats().is_some()
+            && self.route.uses.is_none();
         if in_time && is_sold_so { Ok(()) } else { Err(Refusal::Foreign { max_age_s }) }
     }
 }
 
-fn terms(policy: &Policy, route: &Route, price_sats: u64, context: &Context<'_>) -> Terms {
+fn terms(route: &Route, cost: Cost<'_>, context: &Context<'_>) -> Terms {
     let scope = match &route.sold {
         Sold::Realm(realm) => Scope::Realm(realm.clone()),
         Sold::Endpoint { by_method } => Scope::Endpoint {
@@ -262,30 +341,23 @@ fn terms(policy: &Policy, route: &Route, price_sats: u64, context: &Context<'_>)
             method: by_method.then(|| context.method.to_owned()),
         },
     };
+    let (amount_sats, fiat) = match cost {
+        Cost::Sats(sats) => (sats, None),
+        Cost::Fiat(price) => (0, Some(price.fiat.clone())),
+    };
     Terms {
         service: route.service.clone(),
-        expires_at_unix: context.now_unix.saturating_add(policy.credential_expiry_s),
-        amount_sats: price_sats,
+        expires_at_unix: context.now_unix.saturating_add(route.credential_expiry_s),
+        amount_sats,
         host: context.host.to_owned(),
         scope,
         ip: context.ip.filter(|_| route.by_ip).map(str::to_owned),
-        uses: None,
-        fiat: None,
+        uses: route.uses,
+        fiat,
         wallet: None,
-        payable_until_unix: context.now_unix.saturating_add(policy.invoice_expiry_s),
+        payable_until_unix: context.now_unix.saturating_add(route.invoice_expiry_s),
     }
 }
 
-fn description(route: &Route, context: &Context<'_>) -> String {
-    let default = || format!("API access: {} {}", context.method, context.endpoint);
-    route.description.clone().unwrap_or_else(default)
-}
-
-fn is_reserved(path: &str) -> bool {
-    path.strip_prefix(RESERVED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-const RESERVED: &str = "/_toll";
-const HEALTH_PATH: &str = "/_toll/health";
 /// A credential for a longer path would not fit into the 8 KB that a credential may have.
 const MAX_PRICED_PATH_BYTES: usize = 4096;

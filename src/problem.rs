@@ -5,6 +5,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::l402::refusal::Refusal;
+use crate::policy::facts::Unpriced;
 
 /// Why a request got neither the origin's answer nor a challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -14,12 +15,16 @@ pub enum Problem {
     Credential(Refusal),
     #[error("This path can be read in two ways that cost differently; spell it as the price list does")]
     AmbiguousPath,
+    #[error("{0}")]
+    Unpriced(Unpriced),
     #[error("An upgrade to a WebSocket is a GET")]
     UpgradeWithoutGet,
     #[error("This path is too long to be sold")]
     PathTooLong,
     #[error("This path has a price only for other methods, or the method is never forwarded")]
     MethodNotAllowed { allow: String },
+    #[error("This path has a price only on another host")]
+    OtherHost,
     #[error("Paid requests need https")]
     PlainHttp,
     #[error("This path is sold for one address, and yours is not known")]
@@ -45,11 +50,15 @@ impl Problem {
     pub fn status(&self) -> u16 {
         match self {
             Self::AmbiguousPath | Self::UpgradeWithoutGet => 400,
+            Self::Unpriced(Unpriced::AmbiguousQuery(_) | Unpriced::AmbiguousHeader(_)) => 400,
             Self::Credential(_) => 401,
             Self::PlainHttp | Self::UnknownClient => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
+            Self::Unpriced(Unpriced::LengthRequired) => 411,
+            Self::Unpriced(Unpriced::TooLong) => 413,
             Self::PathTooLong => 414,
+            Self::OtherHost => 421,
             Self::Internal => 500,
             Self::OriginUnreachable => 502,
             Self::NotConfigured | Self::InvoiceUnavailable => 503,
@@ -63,9 +72,14 @@ impl Problem {
         match self {
             Self::Credential(refusal) => refusal.code(),
             Self::AmbiguousPath => "ambiguous_path",
+            Self::Unpriced(Unpriced::AmbiguousQuery(_)) => "ambiguous_query",
+            Self::Unpriced(Unpriced::AmbiguousHeader(_)) => "ambiguous_header",
+            Self::Unpriced(Unpriced::LengthRequired) => "length_required",
+            Self::Unpriced(Unpriced::TooLong) => "body_too_long",
             Self::UpgradeWithoutGet => "upgrade_without_get",
             Self::PathTooLong => "path_too_long",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::OtherHost => "other_host",
             Self::PlainHttp => "plain_http",
             Self::UnknownClient => "unknown_client",
             Self::NotFound => "not_found",

@@ -1,6 +1,6 @@
 //! The deployment's settings, read once per isolate. What is broken closes, and says in the log what is wrong.
 
-use crate::gate::Gate;
+use crate::gate::{Gate, NO_CODE};
 use crate::json::Json;
 use crate::l402::keys::{Keys, TollSecret};
 use crate::policy::Policy;
@@ -41,8 +41,9 @@ impl Settings {
     }
 
     /// What decides: without a wallet nothing priced passes, just as without a key.
-    pub fn gate(&self) -> Gate<'_> {
-        Gate { policy: self.policy.as_ref(), keys: self.keys.as_ref().filter(|_| self.lnbits.is_some()) }
+    pub fn gate(&self) -> Gate<'_, 'static> {
+        let keys = self.keys.as_ref().filter(|_| self.lnbits.is_some());
+        Gate { policy: self.policy.as_ref(), keys, code: NO_CODE }
     }
 
     /// The price list, where it could be read.
@@ -88,16 +89,9 @@ fn read_policy(toll: Option<&str>, fold_case: FoldCase, note: &mut impl FnMut(St
         note("TOLL is not JSON, or has a key twice".to_owned());
         return None;
     };
-    match Policy::read(&list, fold_case) {
-        Ok(reading) => {
-            reading.faults.iter().for_each(|fault| note(fault.to_string()));
-            Some(reading.policy)
-        }
-        Err(fault) => {
-            note(fault.to_string());
-            None
-        }
-    }
+    let reading = Policy::read(&list, fold_case);
+    reading.faults.iter().for_each(|fault| note(fault.to_string()));
+    reading.policy
 }
 
 fn read_keys(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String)) -> Option<Keys> {

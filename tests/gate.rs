@@ -5,14 +5,16 @@ mod request;
 #[path = "support/secret.rs"]
 mod secret;
 
-use edgetoll::forward::{authorization, is_ours, is_removed, private_cache_control, vary};
-use edgetoll::gate::{Decision, Request};
+use edgetoll::forward::{authorization, is_removed, private_cache_control, vary};
+use edgetoll::gate::{Decision, Offer, Request};
 use edgetoll::json::Json;
 use edgetoll::l402::bolt11::Bolt11;
 use edgetoll::l402::caveat::Scope;
 use edgetoll::l402::challenge::{Challenge, Encodings};
 use edgetoll::l402::keys::{TollSecret, WeakSecret};
 use edgetoll::l402::refusal::Refusal;
+use edgetoll::policy::header::is_ours;
+use edgetoll::policy::price::Cost;
 use edgetoll::problem::Problem;
 use edgetoll::settings::{Origin, Settings};
 use request::request;
@@ -45,7 +47,8 @@ fn decide<'a>(settings: &'a Settings, url: &str, method: &str, authorization: Op
 
 /// Buys what the gate offers for a request; gives the standard and the lightning-toll credential.
 fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
-    let Decision::Challenge { terms, description, .. } = decide(settings, url, method, None) else {
+    let Decision::Offer { offer: Offer { terms, description, .. }, .. } = decide(settings, url, method, None)
+    else {
         panic!("not for sale");
     };
     let answer = Json::parse(include_bytes!("vectors/lnbits_invoice.json")).unwrap();
@@ -77,7 +80,9 @@ fn what_has_no_price_is_open_and_what_has_one_is_not() {
         assert_eq!(decide(&settings, url, "GET", None), Decision::Open, "{url}");
     }
     for url in ["https://x/sold", "https://x/sold?a=b", "https://x:8443/sold"] {
-        let Decision::Challenge { terms, description, .. } = decide(&settings, url, "GET", None) else {
+        let Decision::Offer { offer: Offer { terms, description, .. }, .. } =
+            decide(&settings, url, "GET", None)
+        else {
             panic!("{url}")
         };
         let scope = Scope::Endpoint { endpoint: "/sold".to_owned(), method: Some("GET".to_owned()) };
@@ -95,17 +100,23 @@ fn a_bought_credential_opens_what_it_was_bought_for_until_its_last_second() {
             |now| settings.gate().decide(&request("https://x/sold?any=query", "GET", Some(&credential)), now);
         assert!(matches!(at(NOW), Decision::Paid { amount_sats: 5, .. }));
         assert!(matches!(at(NOW + 3_600), Decision::Paid { .. }));
-        assert!(matches!(at(NOW + 3_601), Decision::Challenge { refused: Some(Refusal::Expired), .. }));
+        assert!(matches!(
+            at(NOW + 3_601),
+            Decision::Offer { offer: Offer { refused: Some(Refusal::Expired), .. }, .. }
+        ));
         assert!(matches!(
             decide(&settings, "https://x/sold", "HEAD", Some(&credential)),
             Decision::Paid { .. }
         ));
         let elsewhere = decide(&settings, "https://y/sold", "GET", Some(&credential));
-        assert!(matches!(elsewhere, Decision::Challenge { refused: Some(Refusal::HostMismatch { .. }), .. }));
+        assert!(matches!(
+            elsewhere,
+            Decision::Offer { offer: Offer { refused: Some(Refusal::HostMismatch { .. }), .. }, .. }
+        ));
         let posted = decide(&settings, "https://x/posted", "POST", Some(&credential));
         assert!(matches!(
             posted,
-            Decision::Challenge { refused: Some(Refusal::EndpointMismatch { .. }), .. }
+            Decision::Offer { offer: Offer { refused: Some(Refusal::EndpointMismatch { .. }), .. }, .. }
         ));
     }
 }
@@ -128,7 +139,10 @@ fn the_first_good_credential_counts_and_a_genuine_refusal_is_told_before_garbage
     }
     let header = format!("L402 garbage:x, {other}");
     let refused = decide(&settings, "https://x/sold", "GET", Some(&header));
-    assert!(matches!(refused, Decision::Challenge { refused: Some(Refusal::EndpointMismatch { .. }), .. }));
+    assert!(matches!(
+        refused,
+        Decision::Offer { offer: Offer { refused: Some(Refusal::EndpointMismatch { .. }), .. }, .. }
+    ));
 }
 
 #[test]
@@ -142,7 +156,10 @@ fn only_the_encodings_of_the_price_list_are_accepted() {
         let one = settings(Some(&list), &[]);
         assert!(matches!(decide(&one, "https://x/sold", "GET", Some(good)), Decision::Paid { .. }));
         let refused = decide(&one, "https://x/sold", "GET", Some(bad));
-        assert!(matches!(refused, Decision::Challenge { refused: Some(Refusal::EncodingNotAccepted), .. }));
+        assert!(matches!(
+            refused,
+            Decision::Offer { offer: Offer { refused: Some(Refusal::EncodingNotAccepted), .. }, .. }
+        ));
     }
 }
 
@@ -155,7 +172,7 @@ fn plain_http_sells_nothing_but_to_this_machine() {
     assert_eq!(decide(&settings, "http://x/free", "POST", None), Decision::Open);
     for host in ["127.0.0.1:8787", "localhost:8787", "[::1]:8787"] {
         let url = format!("http://{host}/sold");
-        assert!(matches!(decide(&settings, &url, "GET", None), Decision::Challenge { .. }), "{host}");
+        assert!(matches!(decide(&settings, &url, "GET", None), Decision::Offer { .. }), "{host}");
     }
 }
 
@@ -167,10 +184,10 @@ fn other_methods_preflights_and_probes() {
     let preflight = Request { is_preflight: true, ..request("https://x/posted", "OPTIONS", None) };
     assert_eq!(settings.gate().decide(&preflight, NOW), Decision::Preflight);
     assert_eq!(Problem::InvoiceUnavailable.header(), Some(("Retry-After", "5")));
-    assert!(matches!(decide(&settings, "https://x/sold", "OPTIONS", None), Decision::Challenge { .. }));
+    assert!(matches!(decide(&settings, "https://x/sold", "OPTIONS", None), Decision::Offer { .. }));
     assert!(matches!(
         decide(&settings, "https://x/sold", "HEAD", None),
-        Decision::Quote { price_sats: 5, .. }
+        Decision::Offer { offer: Offer { is_quote: true, cost: Cost::Sats(5), .. }, .. }
     ));
     for path in ["/sold", "/free", "/posted"] {
         let url = format!("https://x{path}");
@@ -179,7 +196,10 @@ fn other_methods_preflights_and_probes() {
         assert_eq!(problem(decide(&settings, &url, "TRACE", None)).status(), 405, "{path}");
     }
     let prefetch = Request { is_prefetch: true, ..request("https://x/sold", "GET", None) };
-    assert!(matches!(settings.gate().decide(&prefetch, NOW), Decision::Quote { .. }));
+    assert!(matches!(
+        settings.gate().decide(&prefetch, NOW),
+        Decision::Offer { offer: Offer { is_quote: true, .. }, .. }
+    ));
 }
 
 #[test]

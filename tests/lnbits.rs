@@ -2,11 +2,12 @@
 
 use edgetoll::json::Json;
 use edgetoll::l402::bolt11::Bolt11;
+use edgetoll::policy::price::Cost;
 use edgetoll::wallet::lnbits::{InvoiceError, InvoiceRequest, Lnbits};
 
 fn asked() -> InvoiceRequest<'static> {
     InvoiceRequest {
-        amount_sats: 5,
+        cost: Cost::Sats(5),
         description: "Random joke",
         expiry_s: 300,
         network: "bc",
@@ -28,7 +29,7 @@ fn made_at() -> u64 {
 fn the_request_spells_out_that_it_pays_nothing_and_carries_no_text_of_the_customers_beside_the_memo() {
     assert_eq!(
         asked().body(),
-        r#"{"out":false,"amount":5,"unit":"sat","memo":"Random joke","expiry":300,"extra":{"tag":"edgetoll","route":"/api/joke","c":"aa"}}"#
+        r#"{"amount":5,"out":false,"unit":"sat","memo":"Random joke","expiry":300,"extra":{"tag":"edgetoll","route":"/api/joke","c":"aa"}}"#
     );
 }
 
@@ -47,8 +48,8 @@ fn a_memo_is_cut_at_639_bytes_on_a_character_border() {
 #[test]
 fn a_good_answer_gives_its_invoice() {
     let invoice = asked().read_answer(201, ANSWER, made_at()).unwrap();
-    assert_eq!(invoice.as_str(), bolt11());
-    assert_eq!(invoice.expires_at_unix(), made_at() + 300);
+    assert_eq!(invoice.bolt11.as_str(), bolt11());
+    assert_eq!(invoice.bolt11.expires_at_unix(), made_at() + 300);
     assert!(asked().read_answer(201, ANSWER, made_at() + 240).is_ok());
 }
 
@@ -57,7 +58,10 @@ fn an_answer_that_is_not_what_was_asked_for_gives_none() {
     let read =
         |asked: InvoiceRequest<'_>, answer: &str, now| asked.read_answer(201, answer, now).err().unwrap();
     let now = made_at();
-    assert_eq!(read(InvoiceRequest { amount_sats: 6, ..asked() }, ANSWER, now), InvoiceError::OtherAmount);
+    assert_eq!(
+        read(InvoiceRequest { cost: Cost::Sats(6), ..asked() }, ANSWER, now),
+        InvoiceError::OtherAmount
+    );
     assert_eq!(read(InvoiceRequest { network: "tb", ..asked() }, ANSWER, now), InvoiceError::OtherNetwork);
     assert_eq!(read(asked(), ANSWER, now + 241), InvoiceError::Expired);
     assert_eq!(read(asked(), ANSWER, now + 601), InvoiceError::Clock);

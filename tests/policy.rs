@@ -3,31 +3,40 @@
 #[path = "support/request.rs"]
 mod request;
 
-use edgetoll::gate::{Decision, Gate};
+use edgetoll::gate::{Decision, Gate, NO_CODE};
 use edgetoll::json::Json;
 use edgetoll::l402::percent;
-use edgetoll::policy::client::bucket;
+use edgetoll::policy::client::ClientSource;
 use edgetoll::policy::duration::parse_ms;
 use edgetoll::policy::path::liberal;
-use edgetoll::policy::route::{Reading, Selection, Toll, select};
+use edgetoll::policy::route::{Reading, Selection, Target, select};
 use edgetoll::policy::url::{RequestUrl, is_loopback, is_safe_base};
 use edgetoll::policy::{Policy, config};
 use edgetoll::problem::Problem;
 use proptest::prelude::*;
 use request::request;
 
-fn read(list: &str) -> Result<config::Reading, config::ConfigError> {
+fn read(list: &str) -> config::Reading {
     Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase)
 }
 
 fn routes(entries: &[&str]) -> Policy {
-    let reading = read(&format!("{{\"routes\":[{}]}}", entries.join(","))).unwrap();
+    good(&format!("{{\"routes\":[{}]}}", entries.join(",")))
+}
+
+/// A list without a mistake.
+fn good(list: &str) -> Policy {
+    let reading = read(list);
     assert_eq!(reading.faults, []);
-    reading.policy
+    reading.policy.unwrap()
+}
+
+fn on<'a>(method: &'a str) -> Target<'a> {
+    Target { host: "x", method }
 }
 
 fn pattern_for<'a>(policy: &'a Policy, path: &str, method: &str) -> Option<&'a str> {
-    match select(&policy.routes, Reading::Strict, path, method) {
+    match select(&policy.routes, Reading::Strict, path, on(method)) {
         Selection::Route(route) => Some(route.pattern.as_str()),
         _ => None,
     }
@@ -65,7 +74,7 @@ fn head_counts_as_get() {
     let policy = routes(&[r#"{"path":"/a","methods":["GET"]}"#, r#"{"path":"/b","methods":["POST"]}"#]);
     assert_eq!(pattern_for(&policy, "/a", "HEAD"), Some("/a"));
     assert!(matches!(
-        select(&policy.routes, Reading::Strict, "/b", "HEAD"),
+        select(&policy.routes, Reading::Strict, "/b", on("HEAD")),
         Selection::OtherMethod(route) if route.pattern.as_str() == "/b"
     ));
 }
@@ -134,7 +143,7 @@ fn a_list_that_cannot_be_read_whole_is_refused_with_its_place() {
     for (list, place) in [
         ("[]", "TOLL"),
         (r#"{"routes":{}}"#, "TOLL.routes"),
-        (r#"{"routes":[5]}"#, "TOLL.routes[0].path"),
+        (r#"{"routes":[5]}"#, "TOLL.routes[0]"),
         (r#"{"routes":[{"path":"api"}]}"#, "TOLL.routes[0].path"),
         (r#"{"routes":[{"path":"/a?b"}]}"#, "TOLL.routes[0].path"),
         (r#"{"routes":[{"path":"/a*"}]}"#, "TOLL.routes[0].path"),
@@ -149,10 +158,16 @@ fn a_list_that_cannot_be_read_whole_is_refused_with_its_place() {
         (r#"{"origin_timeout":"1h"}"#, "TOLL.origin_timeout"),
         (r#"{"keep_headers":"X-Rewrite-URL"}"#, "TOLL.keep_headers"),
     ] {
-        let error = read(list).unwrap_err();
-        assert_eq!(error.place, place, "{error}");
+        let reading = read(list);
+        assert!(reading.policy.is_none(), "{list}");
+        assert_eq!(reading.faults[0].place, place, "{}", reading.faults[0]);
     }
     assert!(Json::parse(br#"{"routes":[],"routes":[]}"#).is_none(), "a key that stands twice");
+}
+
+/// The fixed prices of a list; `None` for what is shut.
+fn tolls(policy: &Policy) -> Vec<Option<u64>> {
+    policy.routes.iter().map(|route| route.toll.fixed_sats()).collect()
 }
 
 #[test]
@@ -168,35 +183,38 @@ fn a_bad_entry_shuts_its_path() {
         r#"{"path":"/x","description":5}"#,
         r#"{"path":"/x","free_request":5}"#,
     ] {
-        let reading = read(&format!(r#"{{"routes":[{{"path":"/y","sats":1}},{entry}]}}"#)).unwrap();
-        let tolls: Vec<Toll> = reading.policy.routes.iter().map(|route| route.toll).collect();
-        assert_eq!(tolls, [Toll::Sats(1), Toll::Shut], "{entry}");
+        let reading = read(&format!(r#"{{"routes":[{{"path":"/y","sats":1}},{entry}]}}"#));
+        let tolls = tolls(&reading.policy.unwrap());
+        assert_eq!(tolls, [Some(1), None], "{entry}");
         assert!(reading.faults[0].place.starts_with("TOLL.routes[1]."), "{}", reading.faults[0]);
     }
 }
 
 #[test]
 fn two_entries_for_one_path_shut_both_unless_their_methods_differ() {
-    let reading = read(r#"{"routes":[{"path":"/a","sats":1},{"path":"/A/","sats":9}]}"#).unwrap();
-    assert!(reading.policy.routes.iter().all(|route| route.toll == Toll::Shut));
-    let reading =
-        read(r#"{"routes":[{"path":"/a","methods":["GET"]},{"path":"/a","methods":["POST"]}]}"#).unwrap();
-    assert_eq!(reading.faults, []);
-    for methods in [r#"["POST","GET"]"#, r#"["HEAD"]"#, r#"["PUT","GET"]"#, "[]"] {
+    let reading = read(r#"{"routes":[{"path":"/a","sats":1},{"path":"/A/","sats":9}]}"#);
+    assert_eq!(tolls(&reading.policy.unwrap()), [None, None]);
+    good(r#"{"routes":[{"path":"/a","methods":["GET"]},{"path":"/a","methods":["POST"]}]}"#);
+    for methods in [r#"["POST","GET"]"#, r#"["HEAD"]"#, r#"["PUT","GET"]"#] {
         let list = format!(
             r#"{{"routes":[{{"path":"/a","methods":["GET"]}},{{"path":"/a","methods":{methods}}}]}}"#
         );
-        let tolls: Vec<Toll> = read(&list).unwrap().policy.routes.iter().map(|route| route.toll).collect();
-        assert_eq!(tolls, [Toll::Shut, Toll::Shut], "{methods}");
+        assert_eq!(tolls(&read(&list).policy.unwrap()), [None, None], "{methods}");
     }
 }
 
 #[test]
 fn a_credential_never_ends_before_its_invoice() {
-    let policy = read(r#"{"invoice_expiry":"2h","credential_expiry":"1h"}"#).unwrap().policy;
-    assert_eq!((policy.invoice_expiry_s, policy.credential_expiry_s), (7_200, 7_200));
-    let policy = read("{}").unwrap().policy;
-    assert_eq!((policy.invoice_expiry_s, policy.credential_expiry_s), (300, 3_600));
+    for (list, expiries) in [
+        (r#"{"routes":[{"path":"/a"}]}"#, (300, 3_600)),
+        (r#"{"invoice_expiry":"2h","credential_expiry":"1h","routes":[{"path":"/a"}]}"#, (7_200, 7_200)),
+        (r#"{"invoice_expiry":"2h","routes":[{"path":"/a","invoice_expiry":"10m"}]}"#, (600, 3_600)),
+        (r#"{"routes":[{"path":"/a","invoice_expiry":"10m","credential_expiry":"5m"}]}"#, (600, 600)),
+        (r#"{"routes":[{"path":"/a","credential_expiry":"7d"}]}"#, (300, 604_800)),
+    ] {
+        let route = &good(list).routes[0];
+        assert_eq!((route.invoice_expiry_s, route.credential_expiry_s), expiries, "{list}");
+    }
 }
 
 #[test]
@@ -242,6 +260,8 @@ fn secrets_go_over_https_or_to_this_machine_only() {
 
 #[test]
 fn a_client_is_its_ipv4_address_or_the_64_of_its_ipv6_one() {
+    let source = ClientSource::default();
+    let bucket = |value| source.client(value);
     assert_eq!(bucket(Some("203.0.113.7")).as_deref(), Some("203.0.113.7"));
     assert_eq!(bucket(Some("::ffff:203.0.113.7")).as_deref(), Some("203.0.113.7"));
     assert_eq!(bucket(Some("2001:db8:1:2:3:4:5:6")).as_deref(), Some("2001:db8:1:2::/64"));
@@ -263,9 +283,8 @@ proptest! {
     fn no_path_and_no_list_makes_a_panic(path in "\\PC{0,80}", pattern in "/\\PC{0,40}") {
         let _ = liberal(&path, str::to_lowercase);
         let entry = serde_json::to_string(&pattern).unwrap();
-        if let Ok(reading) = read(&format!("{{\"routes\":[{{\"path\":{entry}}}]}}")) {
-            let policy = reading.policy;
-            let _ = select(&policy.routes, Reading::Liberal, &path, "GET");
+        if let Some(policy) = read(&format!("{{\"routes\":[{{\"path\":{entry}}}]}}")).policy {
+            let _ = policy.resolve(&path, on("GET"));
         }
     }
 }
@@ -328,7 +347,7 @@ fn no_spelling_that_an_origin_was_seen_to_serve_is_free_or_cheaper() {
         r#"{"path":"/cheap/*","sats":1}"#,
         r#"{"path":"/dear/report","sats":1000}"#,
     ]);
-    let gate = Gate { policy: Some(&policy), keys: None };
+    let gate = Gate { policy: Some(&policy), keys: None, code: NO_CODE };
     let decide = |path: &str| {
         let url = format!("https://x{path}");
         gate.decide(&request(&url, "GET", None), 0)
@@ -364,5 +383,5 @@ fn a_pattern_with_a_dot_at_the_end_of_an_inner_name_can_be_bought() {
     let policy = routes(&[r#"{"path":"/v1./x."}"#]);
     assert_eq!(pattern_for(&policy, "/v1./x.", "GET"), Some("/v1./x."));
     let reading = liberal("/v1./x.", str::to_lowercase);
-    assert!(matches!(select(&policy.routes, Reading::Liberal, &reading, "GET"), Selection::Route(_)));
+    assert!(matches!(select(&policy.routes, Reading::Liberal, &reading, on("GET")), Selection::Route(_)));
 }

@@ -5,7 +5,7 @@ mod request;
 #[path = "support/secret.rs"]
 mod secret;
 
-use edgetoll::gate::{Decision, Gate, Request};
+use edgetoll::gate::{Decision, Gate, NO_CODE, Offer, Request};
 use edgetoll::json::Json;
 use edgetoll::l402::caveat::{Caveat, Scope, Service, Terms};
 use edgetoll::l402::keys::{KeySet, Keys, TollSecret};
@@ -31,7 +31,7 @@ const ROUTES: &str = r#""routes":[
 
 fn policy(settings: &str) -> Policy {
     let list = format!("{{{settings}{ROUTES}}}");
-    Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase).unwrap().policy
+    Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase).policy.unwrap()
 }
 
 fn keys_of(secret: &str, previous: Option<&str>) -> Keys {
@@ -53,9 +53,9 @@ fn judge(policy: &Policy, keys: &Keys, path: &str, method: &str, macaroon: &Maca
     let url = format!("https://x{path}");
     let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
     let request = Request { client_ip: Some(IP), ..request(&url, method, Some(&authorization)) };
-    match (Gate { policy: Some(policy), keys: Some(keys) }.decide(&request, NOW)) {
+    match (Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE }.decide(&request, NOW)) {
         Decision::Paid { .. } => "paid".to_owned(),
-        Decision::Challenge { refused: Some(refusal), .. } => refusal.code().to_owned(),
+        Decision::Offer { offer: Offer { refused: Some(refusal), .. }, .. } => refusal.code().to_owned(),
         Decision::Refuse(problem) => problem.code().to_owned(),
         other => panic!("{other:?}"),
     }
@@ -274,19 +274,19 @@ fn a_route_by_address_sells_nothing_to_an_unknown_one() {
     let policy = policy("");
     let request = request("https://x/mine", "GET", None);
     let keys = keys();
-    let decision = Gate { policy: Some(&policy), keys: Some(&keys) }.decide(&request, NOW);
+    let decision = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE }.decide(&request, NOW);
     assert_eq!(decision, Decision::Refuse(Problem::UnknownClient));
 }
 
 #[test]
 fn a_path_too_long_for_a_credential_is_not_sold() {
     let list = r#"{"routes":[{"path":"/files/*"}]}"#;
-    let policy = Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase).unwrap().policy;
+    let policy = Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase).policy.unwrap();
     let keys = keys();
     for (length, sold) in [(4_096, true), (4_097, false)] {
         let url = format!("https://x/files/{}", "x".repeat(length - "/files/".len()));
         let request = request(&url, "GET", None);
-        let decision = Gate { policy: Some(&policy), keys: Some(&keys) }.decide(&request, NOW);
-        assert_eq!(matches!(decision, Decision::Challenge { .. }), sold, "{length}");
+        let decision = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE }.decide(&request, NOW);
+        assert_eq!(matches!(decision, Decision::Offer { .. }), sold, "{length}");
     }
 }

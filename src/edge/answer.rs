@@ -5,6 +5,7 @@ use worker::wasm_bindgen::JsValue;
 
 use crate::l402::challenge::{Challenge, SCHEME};
 use crate::l402::refusal::Refusal;
+use crate::policy::price::Cost;
 use crate::policy::url::RequestUrl;
 use crate::problem::Problem;
 
@@ -14,9 +15,23 @@ pub fn challenge(challenge: &Challenge, refused: Option<&Refusal>) -> Result<Res
 }
 
 /// 402 with the price alone.
-pub fn quote(price_sats: u64) -> Result<Response, JsValue> {
-    let headers = [("WWW-Authenticate", SCHEME), ("X-Toll-Price-Sats", &price_sats.to_string())];
-    response(402, &headers, None)
+pub fn quote(cost: Cost<'_>) -> Result<Response, JsValue> {
+    let (name, price) = match cost {
+        Cost::Sats(sats) => ("X-Toll-Price-Sats", sats.to_string()),
+        Cost::Fiat(price) => ("X-Toll-Price-Fiat", price.fiat.as_str().to_owned()),
+    };
+    response(402, &[("WWW-Authenticate", SCHEME), (name, &price)], None)
+}
+
+/// The public price list, for everybody and for a minute.
+pub fn prices(catalog: &str) -> Result<Response, JsValue> {
+    let headers = [("Cache-Control", "public, max-age=60"), ("Access-Control-Allow-Origin", "*")];
+    json(200, &headers, catalog)
+}
+
+/// A status alone.
+pub fn empty(status: u16) -> Result<Response, JsValue> {
+    response(status, &[], None)
 }
 
 /// A refusal.

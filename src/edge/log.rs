@@ -11,6 +11,8 @@ pub struct Line {
     method: String,
     decision: &'static str,
     route: Option<String>,
+    /// Why a route's free tier was not for this client.
+    pub free: Option<&'static str>,
     pub code: Option<&'static str>,
     pub detail: Option<String>,
     pub payment_hash: Option<String>,
@@ -21,12 +23,13 @@ pub struct Line {
 impl Line {
     /// A line for a request that nothing is known of but its method.
     pub fn new(method: String) -> Self {
-        let (code, detail, payment_hash, route) = (None, None, None, None);
+        let (code, detail, payment_hash, route, free) = (None, None, None, None, None);
         Self {
             event: "request",
             method,
             decision: "none",
             route,
+            free,
             code,
             detail,
             payment_hash,
@@ -39,28 +42,35 @@ impl Line {
     pub fn decided(&mut self, decision: &Decision<'_>) {
         let (name, route) = match decision {
             Decision::Open => ("open", None),
+            Decision::Waived { route } => ("waived", Some(route)),
             Decision::Paid { route, grant, .. } => {
                 self.payment_hash = Some(grant.payment_hash.short());
                 ("paid", Some(route))
             }
             Decision::Preflight => ("preflight", None),
-            Decision::Challenge { route, refused, .. } => {
-                self.code = refused.as_ref().map(|refused| refused.code());
-                ("challenge", Some(route))
+            Decision::FreeTier { route, .. } => ("challenge", Some(route)),
+            Decision::Offer { route, offer } => {
+                self.code = offer.refused.as_ref().map(|refused| refused.code());
+                (if offer.is_quote { "quote" } else { "challenge" }, Some(route))
             }
-            Decision::Quote { route, .. } => ("quote", Some(route)),
             Decision::ToHttps => ("to_https", None),
             Decision::Refuse(_) => ("refuse", None),
             Decision::Health => ("health", None),
+            Decision::Prices => ("prices", None),
         };
         self.decision = name;
         self.route = route.map(|route| route.pattern.as_str().to_owned());
     }
 
+    /// Notes that the request passes, as what.
+    pub fn passed(&mut self, decision: &'static str) {
+        self.decision = decision;
+    }
+
     /// Writes the line.
-    pub fn write(mut self, status: u16, ms: f64) {
+    pub fn write(mut self, status: u16, ms: u64) {
         self.status = status;
-        self.ms = ms as u64;
+        self.ms = ms;
         write(&self);
     }
 }

@@ -2,9 +2,14 @@
 //! in JavaScript.
 
 mod answer;
+mod cors;
 mod environment;
+mod facts;
+mod free_tier;
+mod free_tier_counter;
 mod log;
 mod origin;
+mod toll;
 mod wallet;
 
 use std::fmt;
@@ -12,16 +17,18 @@ use std::fmt;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env};
 
-use crate::gate::{Decision, Request};
-use crate::l402::caveat::Terms;
+use crate::gate::{Decision, Offer};
 use crate::l402::challenge::Challenge;
-use crate::policy::client;
-use crate::policy::url::RequestUrl;
+use crate::policy::route::Route;
 use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::wallet::lnbits::{InvoiceError, InvoiceRequest};
+use facts::Arrival;
 use log::Line;
 use origin::Pass;
+
+pub use free_tier_counter::FreeTierCounter;
+pub use toll::Toll;
 
 #[cfg(feature = "entry")]
 #[worker::event(fetch)]
@@ -30,38 +37,10 @@ async fn fetch(
     env: Env,
     context: Context,
 ) -> Result<web_sys::Response, Unanswered> {
-    handle(request, env, context).await
+    Toll::from_env(&env)?.handle(request, env, context).await
 }
 
-/// Answers a request: the whole paywall, for a Worker that has an entry point of its own.
-///
-/// # Errors
-/// Where the runtime makes no response at all: all else that goes wrong is answered.
-pub async fn handle(
-    request: web_sys::Request,
-    env: Env,
-    _context: Context,
-) -> Result<web_sys::Response, Unanswered> {
-    let started_ms = js_sys::Date::now();
-    let mut line = Line::new(request.method());
-    let answer = match respond(&request, &env, &mut line).await {
-        Ok(response) => Ok(response),
-        Err(Failure::Problem(problem)) => {
-            line.code = Some(problem.code());
-            answer::problem(&problem)
-        }
-        Err(Failure::Js(error)) => {
-            line.code = Some(Problem::Internal.code());
-            line.detail = error.dyn_ref::<js_sys::Error>().map(|error| error.name().into());
-            answer::problem(&Problem::Internal)
-        }
-    };
-    let response = answer.map_err(|_| Unanswered)?;
-    line.write(response.status(), js_sys::Date::now() - started_ms);
-    Ok(response)
-}
-
-/// The runtime made no response.
+/// The runtime made no response, or gave no environment.
 #[derive(Debug)]
 pub struct Unanswered;
 
@@ -93,97 +72,148 @@ impl From<JsValue> for Failure {
     }
 }
 
-async fn respond(
-    request: &web_sys::Request,
-    env: &Env,
-    line: &mut Line,
-) -> Result<web_sys::Response, Failure> {
-    let settings = environment::settings(env);
-    let headers = request.headers();
-    if origin::is_loop(settings, headers.get(origin::HOP_HEADER)?.as_deref()) {
-        return Err(Problem::OriginLoop.into());
-    }
-    // Not every runtime serializes the URL before it is read: what is priced is what a new request would be sent to.
-    let url = web_sys::Url::new(&request.url()).map_err(|_| Problem::AmbiguousPath)?.href();
-    let method = request.method();
-    let authorization = headers.get("Authorization")?;
-    let client = client::bucket(headers.get("CF-Connecting-IP")?.as_deref());
-    let facts = Request {
-        url: RequestUrl::parse(&url).ok_or(Problem::AmbiguousPath)?,
-        method: &method,
-        client_ip: client.as_deref(),
-        authorization: authorization.as_deref(),
-        is_upgrade: headers.get("Upgrade")?.is_some_and(|to| to.to_ascii_lowercase().contains("websocket")),
-        is_preflight: method == "OPTIONS" && headers.has("Access-Control-Request-Method")?,
-        is_prefetch: is_prefetch(&headers)?,
-    };
-    let pseudonym = |client: &str| settings.keys().map(|keys| keys.current().client_pseudonym(client));
-    let client = client.as_deref().and_then(pseudonym);
+/// Does what was decided for one request.
+struct Exchange<'a> {
+    arrival: &'a Arrival,
+    env: &'a Env,
+    context: &'a Context,
+    settings: &'a Settings,
+}
 
-    let decision = settings.gate().decide(&facts, now_unix());
-    line.decided(&decision);
-    let pass = match decision {
-        Decision::Health => return Ok(answer::health(settings.policy().is_some())?),
-        Decision::Refuse(problem) => return Err(problem.into()),
-        Decision::ToHttps => return Ok(answer::to_https(&facts.url)?),
-        Decision::Quote { price_sats, .. } => return Ok(answer::quote(price_sats)?),
-        Decision::Challenge { route, terms, description, refused } => {
-            let route = route.pattern.as_str();
-            let challenge = challenge(settings, route, terms, description, client.as_deref()).await;
-            let challenge = challenge.map_err(|error| {
-                line.detail = Some(error.to_string());
-                Problem::InvoiceUnavailable
-            })?;
-            line.payment_hash = Some(challenge.payment_hash().short());
-            return Ok(answer::challenge(&challenge, refused.as_ref())?);
+impl Exchange<'_> {
+    /// Answers, whatever happens on the way.
+    async fn answer(&self, decision: Decision<'_>, line: &mut Line) -> Result<web_sys::Response, JsValue> {
+        // A free page is the origin's own affair.
+        let cors = match decision {
+            Decision::Open => None,
+            _ => self.settings.policy().and_then(|policy| policy.cors.as_ref()),
+        };
+        let response = match self.act(decision, line).await {
+            Ok(response) => response,
+            Err(Failure::Problem(problem)) => {
+                line.code = Some(problem.code());
+                answer::problem(&problem)?
+            }
+            Err(Failure::Js(error)) => {
+                line.code = Some(Problem::Internal.code());
+                line.detail = error.dyn_ref::<js_sys::Error>().map(|error| error.name().into());
+                answer::problem(&Problem::Internal)?
+            }
+        };
+        if let Some(cors) = cors {
+            cors::share(&response.headers(), cors, self.arrival.header("Origin").as_deref())?;
         }
-        Decision::Open => Pass::Open,
-        Decision::Preflight => Pass::Preflight,
-        Decision::Paid { grant, amount_sats, .. } => Pass::Paid { grant, amount_sats },
-    };
-    let caller = origin::Caller { request, href: &url, url: &facts.url, client: client.as_deref() };
-    origin::forward(&caller, env, settings, &pass).await
-}
+        Ok(response)
+    }
 
-/// Asks the wallet for an invoice and mints its challenge.
-async fn challenge(
-    settings: &Settings,
-    route: &str,
-    terms: Terms,
-    description: String,
-    client: Option<&str>,
-) -> Result<Challenge, InvoiceError> {
-    let (Some(policy), Some(keys), Some(lnbits)) = (settings.policy(), settings.keys(), settings.lnbits())
-    else {
-        return Err(InvoiceError::NotConfigured);
-    };
-    let invoice = InvoiceRequest {
-        amount_sats: terms.amount_sats,
-        description: &description,
-        expiry_s: policy.invoice_expiry_s,
-        network: &policy.network,
-        route,
-        client,
-    };
-    let bolt11 = wallet::create_invoice(lnbits, &invoice).await?;
-    let mut nonce = [0; 28];
-    getrandom::fill(&mut nonce).map_err(|_| InvoiceError::NoRandomness)?;
-    let challenge = Challenge::new(keys.current(), policy.encodings, terms, description, bolt11, &nonce);
-    challenge.map_err(|_| InvoiceError::Unmintable)
-}
-
-/// Browsers mark what they fetch before anybody asked for it.
-fn is_prefetch(headers: &web_sys::Headers) -> Result<bool, JsValue> {
-    for name in ["Sec-Purpose", "Purpose", "X-Moz"] {
-        if headers.get(name)?.is_some_and(|value| value.to_ascii_lowercase().contains("prefetch")) {
-            return Ok(true);
+    async fn act(&self, decision: Decision<'_>, line: &mut Line) -> Result<web_sys::Response, Failure> {
+        match decision {
+            Decision::Health => Ok(answer::health(self.settings.policy().is_some())?),
+            Decision::Prices => {
+                let host = self.arrival.url().ok_or(Problem::AmbiguousPath)?.host;
+                let catalog = self.settings.policy().map(|policy| policy.catalog(host));
+                Ok(answer::prices(&catalog.ok_or(Problem::NotConfigured)?)?)
+            }
+            Decision::Refuse(problem) => Err(problem.into()),
+            Decision::ToHttps => Ok(answer::to_https(&self.arrival.url().ok_or(Problem::AmbiguousPath)?)?),
+            Decision::Preflight if self.settings.policy().is_some_and(|policy| policy.cors.is_some()) => {
+                Ok(cors::preflight(self.arrival)?)
+            }
+            Decision::Preflight => self.forward(&Pass::Preflight, None).await,
+            Decision::Open => self.forward(&Pass::Open, None).await,
+            Decision::Waived { route } => self.forward(&Pass::Waived, Some(route)).await,
+            Decision::Paid { route, grant, amount_sats } => {
+                self.forward(&Pass::Paid { grant, amount_sats }, Some(route)).await
+            }
+            Decision::FreeTier { route, tier, key, offer } => {
+                let now_ms = now_ms();
+                let counting = self.settings.policy().map(|policy| policy.counting).unwrap_or_default();
+                let taken = free_tier::take(self.env, self.context, counting, tier, key, now_ms).await;
+                let remaining = match taken {
+                    Ok(remaining) => remaining,
+                    Err(denied) => {
+                        line.free = Some(denied.as_str());
+                        0
+                    }
+                };
+                let response = if taken.is_ok() {
+                    line.passed("free");
+                    self.forward(&Pass::Free, Some(route)).await?
+                } else {
+                    self.offer(route, offer, line).await?
+                };
+                let headers = response.headers();
+                headers.append("RateLimit-Policy", &tier.policy_header())?;
+                headers.append("RateLimit", &tier.state_header(remaining, now_ms))?;
+                Ok(response)
+            }
+            Decision::Offer { route, offer } => {
+                if let Some(denied) = free_tier::never_asked(route, &offer) {
+                    line.free = Some(denied.as_str());
+                }
+                self.offer(route, offer, line).await
+            }
         }
     }
-    Ok(false)
+
+    async fn forward(&self, pass: &Pass, route: Option<&Route>) -> Result<web_sys::Response, Failure> {
+        origin::forward(self.arrival, self.env, self.settings, pass, route).await
+    }
+
+    /// Tells what a request costs, with an invoice or without.
+    async fn offer(
+        &self,
+        route: &Route,
+        offer: Offer<'_>,
+        line: &mut Line,
+    ) -> Result<web_sys::Response, Failure> {
+        if offer.is_quote {
+            return Ok(answer::quote(offer.cost)?);
+        }
+        let refused = offer.refused.clone();
+        let challenge = self.challenge(route, offer).await.map_err(|error| {
+            line.detail = Some(error.to_string());
+            Problem::InvoiceUnavailable
+        })?;
+        line.payment_hash = Some(challenge.payment_hash().short());
+        Ok(answer::challenge(&challenge, refused.as_ref())?)
+    }
+
+    /// Asks the wallet for an invoice and mints its challenge.
+    async fn challenge(&self, route: &Route, offer: Offer<'_>) -> Result<Challenge, InvoiceError> {
+        let settings = self.settings;
+        let (Some(policy), Some(keys), Some(lnbits)) =
+            (settings.policy(), settings.keys(), settings.lnbits())
+        else {
+            return Err(InvoiceError::NotConfigured);
+        };
+        let client = self.arrival.pseudonym(settings);
+        let invoice = InvoiceRequest {
+            cost: offer.cost,
+            description: &offer.description,
+            expiry_s: route.invoice_expiry_s,
+            network: &policy.network,
+            route: route.pattern.as_str(),
+            client: client.as_deref(),
+        };
+        let invoice = wallet::create_invoice(lnbits, &invoice).await?;
+        let mut terms = offer.terms;
+        terms.amount_sats = invoice.amount_sats;
+        let mut nonce = [0; 28];
+        getrandom::fill(&mut nonce).map_err(|_| InvoiceError::NoRandomness)?;
+        let (keys, description) = (keys.current(), offer.description);
+        let challenge = Challenge::new(keys, policy.encodings, terms, description, invoice.bolt11, &nonce);
+        challenge.map_err(|_| InvoiceError::Unmintable)
+    }
 }
 
-/// The time in seconds. It stands still while the Worker computes, and moves with each answer from outside.
-fn now_unix() -> u64 {
+/// The time in milliseconds. It stands still while the Worker computes, and moves with each answer from outside.
+fn now_ms() -> u64 {
     // A float's cast saturates; the clock is never negative.
-    (js_sys::Date::now() / 1_000.0) as u64
+    js_sys::Date::now() as u64
+}
+
+/// The time in seconds.
+fn now_unix() -> u64 {
+    now_ms().checked_div(1_000).unwrap_or_default()
 }

@@ -6,70 +6,105 @@ use js_sys::{Array, Promise};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit,
-    WorkerGlobalScope,
+    WorkerGlobalScope, WritableStream,
 };
 use worker::Env;
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
+use super::facts::Arrival;
 use super::{Failure, environment};
 use crate::forward;
 use crate::l402::verify::Grant;
-use crate::policy::url::RequestUrl;
+use crate::policy::header;
+use crate::policy::route::Route;
 use crate::problem::Problem;
 use crate::settings::{Origin, Settings};
 
 /// On what grounds a request is forwarded.
 pub enum Pass {
-    /// Nothing to pay.
+    /// Nothing is sold there.
     Open,
+    /// This very request costs nothing.
+    Waived,
+    /// Within the free tier.
+    Free,
     /// No charge and no content.
     Preflight,
     /// Paid.
     Paid { grant: Grant, amount_sats: u64 },
 }
 
-/// The request to forward, and who sends it.
-pub struct Caller<'a> {
-    pub request: &'a Request,
-    /// The URL that was priced, whole.
-    pub href: &'a str,
-    pub url: &'a RequestUrl<'a>,
-    /// The client's pseudonym.
-    pub client: Option<&'a str>,
+impl Pass {
+    /// What the origin is told.
+    fn status(&self) -> &'static str {
+        match self {
+            Self::Open | Self::Waived | Self::Preflight => "open",
+            Self::Free => "free",
+            Self::Paid { .. } => "paid",
+        }
+    }
 }
 
-/// Forwards a request and prepares the origin's answer for the client.
+/// Forwards a request and prepares the origin's answer for the client. `route` is the priced one, where there is one: its
+/// answers are for nobody else, so that no cache may keep them.
 pub async fn forward(
-    caller: &Caller<'_>,
+    arrival: &Arrival,
     env: &Env,
     settings: &Settings,
     pass: &Pass,
+    route: Option<&Route>,
 ) -> Result<Response, Failure> {
+    let path_and_query = arrival.url().ok_or(Problem::AmbiguousPath)?.path_and_query;
     let url = match settings.origin() {
-        _ if environment::value(env, BINDING).is_some() => caller.href.to_owned(),
-        Origin::Url(base) => format!("{base}{}", caller.url.path_and_query),
-        Origin::Zone => caller.href.to_owned(),
+        _ if environment::value(env, BINDING).is_some() => arrival.href.clone(),
+        Origin::Url(base) => format!("{base}{path_and_query}"),
+        Origin::Zone => arrival.href.clone(),
         Origin::Broken => return Err(Problem::NotConfigured.into()),
     };
     let request = match pass {
-        Pass::Preflight => {
-            let init = RequestInit::new();
-            init.set_method(&caller.request.method());
-            init.set_headers(&caller.request.headers());
-            init.set_redirect(RequestRedirect::Manual);
-            Request::new_with_str_and_init(&url, &init)?
-        }
-        Pass::Open | Pass::Paid { .. } => Request::new_with_str_and_init(&url, as_init(caller.request))?,
+        Pass::Preflight => Request::new_with_str_and_init(&url, &bare(arrival))?,
+        _ => match sized_body(arrival, route) {
+            None => Request::new_with_str_and_init(&url, as_init(&arrival.request))?,
+            Some(body) => {
+                let init = bare(arrival);
+                init.set_body(&body);
+                Request::new_with_str_and_init(&url, &init)?
+            }
+        },
     };
-    prepare_request(&request.headers(), caller, settings, pass)?;
+    prepare_request(&request.headers(), arrival, settings, pass, route)?;
     let timeout_ms = settings.policy().map_or(0, |policy| policy.origin_timeout_ms);
-    let response = fetch(env, &request, pass, timeout_ms).await?;
+    let may_store = route.is_none_or(|route| route.may_cache);
+    let response = fetch(env, &request, may_store, timeout_ms).await?;
     if response.status() > 599 {
         return Err(Problem::OriginUnreachable.into());
     }
-    Ok(prepare_response(response, pass)?)
+    Ok(prepare_response(response, pass, route.is_some())?)
+}
+
+/// Method and headers of the request, without its body.
+fn bare(arrival: &Arrival) -> RequestInit {
+    let init = RequestInit::new();
+    init.set_method(&arrival.method);
+    init.set_headers(arrival.headers());
+    init.set_redirect(RequestRedirect::Manual);
+    init
+}
+
+/// Where the price depends on the length of the body, the body is held to the length that was announced.
+fn sized_body(arrival: &Arrival, route: Option<&Route>) -> Option<JsValue> {
+    let looks_at_length = route.is_some_and(|route| route.toll.may_look_at_length());
+    let length = arrival.header("Content-Length").and_then(|length| length.parse::<u64>().ok());
+    let (true, Some(body), Some(length)) = (looks_at_length, arrival.request.body(), length) else {
+        return None;
+    };
+    let sized = FixedLengthStream::new(length as f64);
+    // A body of another length breaks off, at the origin too.
+    let piped = JsFuture::from(body.pipe_to(&sized.writable()));
+    wasm_bindgen_futures::spawn_local(async { drop(piped.await) });
+    Some(sized.readable())
 }
 
 /// Whether this deployment forwarded the request before.
@@ -79,12 +114,15 @@ pub fn is_loop(settings: &Settings, hop: Option<&str>) -> bool {
 
 fn prepare_request(
     headers: &Headers,
-    caller: &Caller<'_>,
+    arrival: &Arrival,
     settings: &Settings,
     pass: &Pass,
+    route: Option<&Route>,
 ) -> Result<(), JsValue> {
     let keep = settings.policy().map_or(&[][..], |policy| &policy.keep_headers);
     remove(headers, |name| forward::is_removed(name, keep))?;
+    let looked_at: Vec<&str> = route.into_iter().flat_map(|route| route.toll.headers()).collect();
+    remove(headers, |name| looked_at.iter().any(|one| forward::is_misspelt(name, one)))?;
     if let Some(header) = headers.get("Authorization")? {
         match forward::authorization(&header) {
             // Written back it would lose letters beyond ASCII.
@@ -94,16 +132,13 @@ fn prepare_request(
         }
     }
     headers.set(HOP_HEADER, &deployment_tag(settings))?;
-    match pass {
-        Pass::Open | Pass::Preflight => headers.set("X-Toll-Status", "open")?,
-        Pass::Paid { grant, amount_sats } => {
-            headers.set("X-Toll-Status", "paid")?;
-            headers.set("X-Toll-Payment-Hash", &grant.payment_hash.to_hex())?;
-            headers.set("X-Toll-Amount-Sats", &amount_sats.to_string())?;
-        }
+    headers.set("X-Toll-Status", pass.status())?;
+    if let Pass::Paid { grant, amount_sats } = pass {
+        headers.set("X-Toll-Payment-Hash", &grant.payment_hash.to_hex())?;
+        headers.set("X-Toll-Amount-Sats", &amount_sats.to_string())?;
     }
-    if let Some(client) = caller.client {
-        headers.set("X-Toll-Client", client)?;
+    if let Some(client) = arrival.pseudonym(settings) {
+        headers.set("X-Toll-Client", &client)?;
     }
     if let Some(token) = settings.origin_token() {
         headers.set("X-Toll-Origin-Token", token)?;
@@ -112,11 +147,11 @@ fn prepare_request(
 }
 
 /// Fetches, and gives up when the origin has not begun its answer in time. A begun answer may stream as long as it likes.
-async fn fetch(env: &Env, request: &Request, pass: &Pass, timeout_ms: u32) -> Result<Response, Failure> {
+async fn fetch(env: &Env, request: &Request, may_store: bool, timeout_ms: u32) -> Result<Response, Failure> {
     let controller = AbortController::new()?;
     let init = RequestInit::new();
     init.set_signal(Some(&controller.signal()));
-    if matches!(pass, Pass::Paid { .. }) {
+    if !may_store {
         init.set_cache(web_sys::RequestCache::NoStore);
     }
     let abort = controller.clone();
@@ -140,7 +175,7 @@ async fn fetch(env: &Env, request: &Request, pass: &Pass, timeout_ms: u32) -> Re
     }
 }
 
-fn prepare_response(answer: Response, pass: &Pass) -> Result<Response, JsValue> {
+fn prepare_response(answer: Response, pass: &Pass, is_priced: bool) -> Result<Response, JsValue> {
     let response = match pass {
         Pass::Preflight => {
             let init = ResponseInit::new();
@@ -148,23 +183,21 @@ fn prepare_response(answer: Response, pass: &Pass) -> Result<Response, JsValue> 
             init.set_headers(&answer.headers());
             Response::new_with_opt_str_and_init(None, &init)?
         }
-        Pass::Open | Pass::Paid { .. } => {
-            Response::new_with_opt_readable_stream_and_init(answer.body().as_ref(), as_init(&answer))?
-        }
+        _ => Response::new_with_opt_readable_stream_and_init(answer.body().as_ref(), as_init(&answer))?,
     };
     let headers = response.headers();
-    remove(&headers, forward::is_ours)?;
+    remove(&headers, header::is_ours)?;
     match pass {
-        Pass::Open => {}
         Pass::Preflight => remove(&headers, |name| !forward::is_for_preflight(name))?,
-        Pass::Paid { grant, .. } => {
-            headers.set("X-Toll-Expires", &grant.expires_at_unix.to_string())?;
-            let cache_control = forward::private_cache_control(headers.get("Cache-Control")?.as_deref());
-            headers.set("Cache-Control", &cache_control)?;
-            headers.set("Vary", &forward::vary(headers.get("Vary")?.as_deref()))?;
-            for name in forward::CACHE_OVERRIDES {
-                headers.delete(name)?;
-            }
+        Pass::Paid { grant, .. } => headers.set("X-Toll-Expires", &grant.expires_at_unix.to_string())?,
+        Pass::Open | Pass::Waived | Pass::Free => {}
+    }
+    if is_priced {
+        let cache_control = forward::private_cache_control(headers.get("Cache-Control")?.as_deref());
+        headers.set("Cache-Control", &cache_control)?;
+        headers.set("Vary", &forward::vary(headers.get("Vary")?.as_deref()))?;
+        for name in forward::CACHE_OVERRIDES {
+            headers.delete(name)?;
         }
     }
     Ok(response)
@@ -202,6 +235,18 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     fn fetch(this: &Fetcher, request: &Request, init: &RequestInit) -> Result<Promise, JsValue>;
+
+    /// The runtime's own: a stream of so many bytes, no more and no fewer.
+    type FixedLengthStream;
+
+    #[wasm_bindgen(constructor)]
+    fn new(length: f64) -> FixedLengthStream;
+
+    #[wasm_bindgen(method, getter)]
+    fn writable(this: &FixedLengthStream) -> WritableStream;
+
+    #[wasm_bindgen(method, getter)]
+    fn readable(this: &FixedLengthStream) -> JsValue;
 }
 
 /// What we have forwarded carries it, so that a request that comes back is known at once.

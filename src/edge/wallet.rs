@@ -7,11 +7,10 @@ use web_sys::{
 };
 use worker::wasm_bindgen::{JsCast, JsValue};
 
-use crate::l402::bolt11::Bolt11;
-use crate::wallet::lnbits::{InvoiceError, InvoiceRequest, Lnbits, MAX_ANSWER_BYTES, TIMEOUT_MS};
+use crate::wallet::lnbits::{Invoice, InvoiceError, InvoiceRequest, Lnbits, MAX_ANSWER_BYTES, TIMEOUT_MS};
 
 /// Asks LNbits for an invoice and checks it.
-pub async fn create_invoice(lnbits: &Lnbits, invoice: &InvoiceRequest<'_>) -> Result<Bolt11, InvoiceError> {
+pub async fn create_invoice(lnbits: &Lnbits, invoice: &InvoiceRequest<'_>) -> Result<Invoice, InvoiceError> {
     let signal = AbortSignal::timeout_with_u32(TIMEOUT_MS);
     let failure =
         |_: JsValue| if signal.aborted() { InvoiceError::Timeout } else { InvoiceError::Unreachable };

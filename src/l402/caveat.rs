@@ -245,10 +245,21 @@ impl Fiat {
         &self.text
     }
 
+    /// The amount alone, as JSON writes a number.
+    pub fn amount(&self) -> String {
+        let (whole, part) = (self.e8.checked_div(E8), self.e8.checked_rem(E8));
+        let text = format!("{}.{:08}", whole.unwrap_or_default(), part.unwrap_or_default());
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+
+    /// The currency alone.
+    pub fn currency(&self) -> &str {
+        self.text.split_once(' ').map_or("", |(_, currency)| currency)
+    }
+
     /// Whether this amount covers a price: of the same currency, and no less.
     pub fn covers(&self, price: &Self) -> bool {
-        let currency = |fiat: &Self| fiat.text.split_once(' ').map(|(_, currency)| currency.to_owned());
-        currency(self) == currency(price) && self.e8 >= price.e8
+        self.currency() == price.currency() && self.e8 >= price.e8
     }
 }
 
@@ -319,4 +330,6 @@ const RESERVED: [&str; 13] = [
     WALLET,
 ];
 
+/// Hundred-millionths in one.
+const E8: u64 = 100_000_000;
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;

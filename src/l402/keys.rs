@@ -86,6 +86,11 @@ impl KeySet {
         half_hex(&mac::hmac_sha256(&self.client, &[b"client:", client.as_bytes()]))
     }
 
+    /// What a client's free requests on a route are counted under: 32 hex digits.
+    pub fn free_key(&self, route: &str, client: &str) -> String {
+        half_hex(&mac::hmac_sha256(&self.client, &[b"free:", client.as_bytes(), b"\n", route.as_bytes()]))
+    }
+
     /// A name for this deployment that only it can make: 32 hex digits. It marks what it forwards, to see a loop.
     pub fn deployment_tag(&self) -> String {
         half_hex(&mac::hmac_sha256(&self.client, &[b"deployment"]))

@@ -1,6 +1,11 @@
 //! The price list's routes, and which of them a request is for.
 
+use std::num::NonZeroU32;
+
+use super::description::Description;
+use super::free::FreeTier;
 use super::path::{self, FoldCase};
+use super::price::{Amount, Condition, Price};
 use crate::l402::caveat::Service;
 use crate::l402::percent;
 
@@ -9,6 +14,8 @@ use crate::l402::percent;
 pub struct Route {
     /// Which paths it is for.
     pub pattern: Pattern,
+    /// Which hosts.
+    pub host: HostPattern,
     /// Upper-case methods that the entry prices; empty for every method.
     pub methods: Vec<String>,
     /// What it costs.
@@ -17,10 +24,22 @@ pub struct Route {
     pub sold: Sold,
     /// Whether a credential is for one client's address only.
     pub by_ip: bool,
+    /// How many requests a credential buys; `None` for as many as fit into its time.
+    pub uses: Option<NonZeroU32>,
     /// What is sold, in Aperture's sense.
     pub service: Service,
     /// What the invoice says; `None` for `API access: GET /path`.
-    pub description: Option<String>,
+    pub description: Option<Description>,
+    /// What is given away first.
+    pub free: Option<FreeTier>,
+    /// How long an invoice can be paid, in seconds.
+    pub invoice_expiry_s: u64,
+    /// How long a credential is good, in seconds from the challenge on; never shorter than the invoice.
+    pub credential_expiry_s: u64,
+    /// Whether the public price list has it.
+    pub is_listed: bool,
+    /// Whether the cache behind the Worker may keep the origin's answers.
+    pub may_cache: bool,
 }
 
 /// What a credential of the route opens.
@@ -34,15 +53,65 @@ pub enum Sold {
 }
 
 /// What a route costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Toll {
     /// Its entry is broken: it serves nobody until it is mended.
     Shut,
-    /// Satoshis a request; 0 is free.
-    Sats(u64),
+    /// The Worker's own code says it.
+    Code,
+    /// The first price whose conditions hold; the last one has none.
+    Prices(Vec<Price>),
+}
+
+impl Toll {
+    /// The one price in satoshis, where there is no other.
+    pub fn fixed_sats(&self) -> Option<u64> {
+        match self {
+            Self::Prices(prices) => match prices.as_slice() {
+                [Price { amount: Amount::Sats(sats), .. }] => Some(*sats),
+                _ => None,
+            },
+            Self::Shut | Self::Code => None,
+        }
+    }
+
+    /// Whether a price may depend on the length of the body.
+    pub fn may_look_at_length(&self) -> bool {
+        let looks = |price: &Price| {
+            let is_length = |condition: &Condition| matches!(condition, Condition::ContentLength(_));
+            matches!(price.amount, Amount::SatsPerKib(_)) || price.when.iter().any(is_length)
+        };
+        match self {
+            Self::Prices(prices) => prices.iter().any(looks),
+            Self::Code => true,
+            Self::Shut => false,
+        }
+    }
+
+    /// The headers that a price depends on.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        let prices = match self {
+            Self::Prices(prices) => prices.as_slice(),
+            Self::Shut | Self::Code => &[],
+        };
+        prices.iter().flat_map(|price| &price.when).filter_map(|condition| match condition {
+            Condition::Header { name, .. } => Some(name.as_str()),
+            _ => None,
+        })
+    }
 }
 
 impl Route {
+    /// Whether nobody ever pays here.
+    pub fn is_free(&self) -> bool {
+        self.toll.fixed_sats() == Some(0)
+    }
+
+    /// A name that no other route has.
+    pub fn id(&self) -> String {
+        format!("{} {}{}", self.methods.join(","), self.host.as_str(), self.pattern.as_str())
+    }
+
     /// Whether the entry prices this method, in any case: an origin may take `patch` for `PATCH`. `HEAD` counts as `GET`.
     pub fn has_method(&self, method: &str) -> bool {
         let as_get = |method: &str| method.eq_ignore_ascii_case("HEAD") || method.eq_ignore_ascii_case("GET");
@@ -115,6 +184,17 @@ impl Pattern {
         &self.text
     }
 
+    /// A path that it is for, and hardly any other pattern.
+    pub fn sample(&self) -> String {
+        let name = |segment: &Segment| match segment {
+            Segment::Rest | Segment::Param => Some("any-0".to_owned()),
+            Segment::Exact(name) => Some(name.clone()),
+            Segment::End => None,
+        };
+        let names: Vec<String> = self.strict.iter().filter_map(name).collect();
+        format!("/{}", names.join("/"))
+    }
+
     /// Whether both patterns are the same to a forgiving origin.
     pub fn folds_like(&self, other: &Self) -> bool {
         self.liberal == other.liberal
@@ -141,13 +221,61 @@ impl Pattern {
     }
 }
 
-/// What a price list says of a path and method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which hosts a route is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostPattern {
+    // In the order of their rank.
+    /// Every host.
+    Any,
+    /// `*.example.com`: every host below it. The longer says more.
+    Below(usize, String),
+    /// One host.
+    Exact(String),
+}
+
+impl HostPattern {
+    /// Reads `api.example.com` or `*.example.com`, without a port; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let (is_below, name) = text.strip_prefix("*.").map_or((false, text.as_str()), |name| (true, name));
+        let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.[]:".contains(&b);
+        let is_bracketed = name.starts_with('[') && name.ends_with(']');
+        let is_name = !name.is_empty()
+            && name.bytes().all(is_letter)
+            && !name.starts_with('.')
+            && !name.ends_with('.')
+            && (is_bracketed || !name.contains(['[', ']', ':']));
+        let length = name.len();
+        is_name.then_some(if is_below { Self::Below(length, text) } else { Self::Exact(text) })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Any => "",
+            Self::Below(_, text) | Self::Exact(text) => text,
+        }
+    }
+
+    /// Whether a host, lower case and without port, is one of them.
+    pub fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Below(_, text) => text.strip_prefix('*').is_some_and(|end| host.ends_with(end)),
+            Self::Exact(text) => text == host,
+        }
+    }
+}
+
+/// What a price list says of a path, host and method.
+#[derive(Clone, Copy, Debug)]
 pub enum Selection<'a> {
     /// The route of the request.
     Route(&'a Route),
     /// The path is priced, but only under other methods.
     OtherMethod(&'a Route),
+    /// The path is priced, but only on other hosts.
+    OtherHost(&'a Route),
     /// No route knows the path.
     Unmatched,
 }
@@ -156,18 +284,30 @@ impl Selection<'_> {
     /// Whether nobody passes here for nothing.
     pub fn is_priced(&self) -> bool {
         match self {
-            Self::Route(route) => route.toll != Toll::Sats(0),
-            Self::OtherMethod(_) => true,
+            Self::Route(route) => !route.is_free(),
+            Self::OtherMethod(_) | Self::OtherHost(_) => true,
             Self::Unmatched => false,
         }
     }
 }
 
-/// What `Allow` says of a path: every method that some route of it has.
-pub fn allowed(routes: &[Route], path: &str) -> String {
+impl PartialEq for Selection<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Route(a), Self::Route(b))
+            | (Self::OtherMethod(a), Self::OtherMethod(b))
+            | (Self::OtherHost(a), Self::OtherHost(b)) => std::ptr::eq(*a, *b),
+            (Self::Unmatched, Self::Unmatched) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What `Allow` says of a path: every method that some route of it has on this host.
+pub fn allowed(routes: &[Route], path: &str, host: &str) -> String {
     let mut methods: Vec<&str> = Vec::new();
-    let matching = routes.iter().filter(|route| route.pattern.matches(Reading::Strict, path));
-    for method in matching.flat_map(|route| &route.methods) {
+    let is_it = |route: &&Route| route.pattern.matches(Reading::Strict, path) && route.host.matches(host);
+    for method in routes.iter().filter(is_it).flat_map(|route| &route.methods) {
         if !methods.contains(&method.as_str()) {
             methods.push(method);
         }
@@ -187,12 +327,26 @@ pub enum Reading {
     Liberal,
 }
 
-/// The most specific route among those of the method; else, whether another method has one.
-pub fn select<'a>(routes: &'a [Route], reading: Reading, path: &str, method: &str) -> Selection<'a> {
-    let matching = || routes.iter().filter(|route| route.pattern.matches(reading, path));
-    let of_method = matching().filter(|route| route.has_method(method));
-    let most_specific = of_method.max_by_key(|route| route.pattern.segments(reading));
-    let other = || matching().find(|route| route.toll != Toll::Sats(0));
-    most_specific
-        .map_or_else(|| other().map_or(Selection::Unmatched, Selection::OtherMethod), Selection::Route)
+/// Where a request goes, but for its path.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Lower case, without port.
+    pub host: &'a str,
+    /// As it was sent.
+    pub method: &'a str,
+}
+
+/// The most specific route among those of the host and the method, a route for this host before one for any; else, whether
+/// another method or another host has a price for the path.
+pub fn select<'a>(routes: &'a [Route], reading: Reading, path: &str, target: Target<'_>) -> Selection<'a> {
+    let of_path = || routes.iter().filter(|route| route.pattern.matches(reading, path));
+    let of_host = || of_path().filter(|route| route.host.matches(target.host));
+    let of_method = of_host().filter(|route| route.has_method(target.method));
+    if let Some(route) = of_method.max_by_key(|route| (route.pattern.segments(reading), &route.host)) {
+        return Selection::Route(route);
+    }
+    if let Some(route) = of_host().find(|route| !route.is_free()) {
+        return Selection::OtherMethod(route);
+    }
+    of_path().find(|route| !route.is_free()).map_or(Selection::Unmatched, Selection::OtherHost)
 }

@@ -31,6 +31,11 @@ impl<'a> RequestUrl<'a> {
         let host = host(authority).trim_end_matches('.');
         Some(Self { is_https, host, path, path_and_query, after_scheme })
     }
+
+    /// What stands behind the first `?`.
+    pub fn query(&self) -> &'a str {
+        self.path_and_query.split_once('?').map_or("", |(_, query)| query)
+    }
 }
 
 /// The host of an authority: without user, without port, an IPv6 address in its brackets.

@@ -6,6 +6,7 @@ use thiserror::Error;
 use crate::json::Json;
 use crate::l402::bolt11::{Bolt11, Bolt11Error};
 use crate::l402::preimage::PaymentHash;
+use crate::policy::price::Cost;
 use crate::policy::url;
 
 /// Where LNbits is, and the invoice key of the wallet that is paid.
@@ -45,8 +46,8 @@ impl Lnbits {
 
 /// An invoice to be made.
 pub struct InvoiceRequest<'a> {
-    /// Satoshis.
-    pub amount_sats: u64,
+    /// What it asks for; LNbits converts a price in a currency.
+    pub cost: Cost<'a>,
     /// What the payer reads; cut where BOLT 11 ends it.
     pub description: &'a str,
     /// Seconds in which it can be paid.
@@ -63,22 +64,27 @@ impl InvoiceRequest<'_> {
     /// The body of the POST. `out` is spelled out, since LNbits takes an absent one for a payment; `extra` has nothing of
     /// the customer's in it, since some of its keys replace the invoice.
     pub fn body(&self) -> String {
+        let (amount, unit) = match self.cost {
+            Cost::Sats(sats) => (sats.to_string(), "sat"),
+            Cost::Fiat(price) => (price.fiat.amount(), price.fiat.currency()),
+        };
         let body = Body {
             out: false,
-            amount: self.amount_sats,
-            unit: "sat",
+            unit,
             memo: cut(self.description, MAX_MEMO_BYTES),
             expiry: self.expiry_s,
             extra: Extra { tag: "edgetoll", route: self.route, c: self.client },
         };
-        serde_json::to_string(&body).unwrap_or_default()
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        // An amount such as 0.01 goes in as it is: serde_json would bring 10 KB of floating point into the wasm.
+        format!("{{\"amount\":{amount},{}", body.trim_start_matches('{'))
     }
 
     /// Checks an answer: the invoice is for this amount, on this network, fresh, and for the hash that LNbits says.
     ///
     /// # Errors
     /// The first check that it does not pass. Nothing of the answer is in it.
-    pub fn read_answer(&self, status: u16, body: &str, now_unix: u64) -> Result<Bolt11, InvoiceError> {
+    pub fn read_answer(&self, status: u16, body: &str, now_unix: u64) -> Result<Invoice, InvoiceError> {
         if status != 201 {
             return Err(InvoiceError::Status(status));
         }
@@ -92,8 +98,13 @@ impl InvoiceRequest<'_> {
         if bolt11.payment_hash() != payment_hash {
             return Err(InvoiceError::OtherPaymentHash);
         }
-        if bolt11.amount_msat() != self.amount_sats.checked_mul(1_000) {
-            return Err(InvoiceError::OtherAmount);
+        let amount_sats = whole_sats(bolt11.amount_msat()).ok_or(InvoiceError::OtherAmount)?;
+        match self.cost {
+            Cost::Sats(sats) if sats != amount_sats => return Err(InvoiceError::OtherAmount),
+            Cost::Fiat(price) if !(price.min_sats..=price.max_sats).contains(&amount_sats) => {
+                return Err(InvoiceError::OutOfBounds { amount_sats });
+            }
+            Cost::Sats(_) | Cost::Fiat(_) => {}
         }
         if bolt11.network() != self.network {
             return Err(InvoiceError::OtherNetwork);
@@ -104,8 +115,17 @@ impl InvoiceRequest<'_> {
         if bolt11.expires_at_unix() < now_unix.saturating_add(MIN_LEFT_S) {
             return Err(InvoiceError::Expired);
         }
-        Ok(bolt11)
+        Ok(Invoice { bolt11, amount_sats })
     }
+}
+
+/// An invoice that passed.
+#[derive(Debug)]
+pub struct Invoice {
+    /// As LNbits gave it.
+    pub bolt11: Bolt11,
+    /// What it asks for.
+    pub amount_sats: u64,
 }
 
 /// Why there is no invoice. Nothing of LNbits' answer is in it but its status: the answer holds the preimage.
@@ -136,12 +156,19 @@ pub enum InvoiceError {
     OtherPaymentHash,
     #[error("LNbits' invoice is for another amount")]
     OtherAmount,
+    #[error("the price comes to {amount_sats} sats, which is outside of min_sats and max_sats")]
+    OutOfBounds { amount_sats: u64 },
     #[error("LNbits' invoice is for another network")]
     OtherNetwork,
     #[error("LNbits' clock is more than ten minutes away")]
     Clock,
     #[error("LNbits' invoice ends too soon")]
     Expired,
+}
+
+fn whole_sats(amount_msat: Option<u64>) -> Option<u64> {
+    let sats = amount_msat?.checked_div(1_000)?;
+    (sats.checked_mul(1_000) == amount_msat && sats > 0).then_some(sats)
 }
 
 /// The text cut on a character border.
@@ -154,7 +181,6 @@ fn cut(text: &str, max_bytes: usize) -> &str {
 #[derive(Serialize)]
 struct Body<'a> {
     out: bool,
-    amount: u64,
     unit: &'a str,
     memo: &'a str,
     expiry: u64,

@@ -12,5 +12,8 @@ pub fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>
         is_upgrade: false,
         is_preflight: false,
         is_prefetch: false,
+        has_body: false,
+        header: &|_| None,
+        edge: &|_| None,
     }
 }

@@ -1,0 +1,168 @@
+//! Free requests, counted in Workers KV or in a Durable Object.
+
+use std::sync::{LazyLock, Mutex};
+
+use js_sys::{Object, Promise, Reflect};
+use wasm_bindgen_futures::JsFuture;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::{Context, Env};
+
+use super::{environment, now_ms, origin};
+use crate::gate::Offer;
+use crate::policy::free::counters::{Counters, Failure, Write};
+use crate::policy::free::{Counting, Denied, FreeTier};
+use crate::policy::route::Route;
+
+/// Takes one free request, if one is left; gives how many remain.
+pub async fn take(
+    env: &Env,
+    context: &Context,
+    counting: Counting,
+    tier: FreeTier,
+    key: String,
+    now_ms: u64,
+) -> Result<u64, Denied> {
+    let ends_at_ms = tier.window_ends_ms(now_ms);
+    match counting {
+        Counting::Durable => take_exactly(env, &key, tier.requests, ends_at_ms).await,
+        Counting::Kv => {
+            let store = environment::value(env, "FREE_TIER").ok_or(Denied::NoStore)?;
+            let key = format!("free/{key}/{ends_at_ms}");
+            take_from(store.unchecked_into(), context, key, tier.requests, ends_at_ms, now_ms).await
+        }
+    }
+}
+
+/// Why a route with a free tier offers none here, where it was not even asked.
+pub fn never_asked(route: &Route, offer: &Offer<'_>) -> Option<Denied> {
+    (route.free.is_some() && offer.refused.is_none()).then_some(Denied::UnknownClient)
+}
+
+async fn take_from(
+    store: KvNamespace,
+    context: &Context,
+    key: String,
+    quota: u64,
+    ends_at_ms: u64,
+    now_ms: u64,
+) -> Result<u64, Denied> {
+    if counters(|counters| counters.needs_read(&key, now_ms))? {
+        let value = read(&store, &key).await.map_err(|_| Denied::StoreUnreadable)?;
+        counters(|counters| counters.merge(&key, value.as_deref(), ends_at_ms, now_ms))?;
+    }
+    let taken = counters(|counters| counters.take(&key, quota, now_ms))?;
+    if taken.must_write {
+        context.wait_until(write_all(store, key));
+    }
+    Ok(taken.remaining)
+}
+
+/// Writes a key until the store has all of our count, at most once a second.
+async fn write_all(store: KvNamespace, key: String) {
+    while let Some(wait_ms) = counters(|counters| counters.write_in_ms(&key, now_ms())) {
+        pause(wait_ms).await;
+        let Some(write) = counters(|counters| counters.write(&key, now_ms())) else { return };
+        let mut result = put(&store, &key, &write).await;
+        if result == Err(Failure::Busy) {
+            // Another isolate wrote this key in the same second: not in the same one again.
+            pause(
+                RETRY_AFTER_MS.saturating_add(getrandom::u32().map_or(0, |random| u64::from(random % 1_000))),
+            )
+            .await;
+            result = put(&store, &key, &write).await;
+        }
+        if !counters(|counters| counters.wrote(&key, &write, result, now_ms())) {
+            return;
+        }
+    }
+}
+
+async fn read(store: &KvNamespace, key: &str) -> Result<Option<String>, JsValue> {
+    let options = Object::new();
+    Reflect::set(&options, &"cacheTtl".into(), &MIN_CACHE_TTL_S.into())?;
+    Ok(JsFuture::from(store.get(key, &options)?).await?.as_string())
+}
+
+async fn put(store: &KvNamespace, key: &str, write: &Write) -> Result<(), Failure> {
+    let put = || {
+        let options = Object::new();
+        Reflect::set(&options, &"expirationTtl".into(), &(write.ttl_s as f64).into())?;
+        store.put(key, &write.value, &options)
+    };
+    let result = match put() {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(error) => Err(error),
+    };
+    result.map(|_| ()).map_err(|error| {
+        let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+        let is_busy = message.is_some_and(|message| message.contains("429"));
+        if is_busy { Failure::Busy } else { Failure::Broken }
+    })
+}
+
+async fn take_exactly(env: &Env, key: &str, quota: u64, ends_at_ms: u64) -> Result<u64, Denied> {
+    let objects = environment::value(env, "FREE_TIER_EXACT").ok_or(Denied::NoStore)?;
+    let objects: ObjectNamespace = objects.unchecked_into();
+    let url = format!("https://free-tier.invalid/{quota}/{ends_at_ms}");
+    let answer = async {
+        let answer = objects.get(&objects.id_from_name(key)?)?.fetch(&url)?;
+        let response: web_sys::Response = JsFuture::from(answer).await?.unchecked_into();
+        JsFuture::from(response.text()?).await
+    };
+    let text = answer.await.ok().and_then(|text| text.as_string()).ok_or(Denied::StoreUnreadable)?;
+    match text.as_str() {
+        "used_up" => Err(Denied::UsedUp),
+        _ => text.parse().map_err(|_| Denied::StoreUnreadable),
+    }
+}
+
+/// Waits. The wait belongs to the request that began it.
+async fn pause(ms: u64) {
+    let ms = i32::try_from(ms).unwrap_or(i32::MAX);
+    let promise = Promise::new(&mut |resolve, _| {
+        let _ = origin::global().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
+    });
+    let _ = JsFuture::from(promise).await;
+}
+
+/// What this isolate has counted. Nobody holds it over an await.
+fn counters<T>(look: impl FnOnce(&mut Counters) -> T) -> T {
+    static COUNTERS: LazyLock<Mutex<Counters>> =
+        LazyLock::new(|| Mutex::new(Counters::new(getrandom::u32().unwrap_or_default().to_string())));
+    let mut counters = match COUNTERS.lock() {
+        Ok(counters) => counters,
+        Err(poisoned) => poisoned.into_inner(),
+    };
+    look(&mut counters)
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A KV namespace. (`worker`'s own wrapper is 15 KB of compressed wasm.)
+    type KvNamespace;
+
+    #[wasm_bindgen(method, catch)]
+    fn get(this: &KvNamespace, key: &str, options: &Object) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn put(this: &KvNamespace, key: &str, value: &str, options: &Object) -> Result<Promise, JsValue>;
+
+    /// A Durable Object namespace.
+    type ObjectNamespace;
+    type ObjectId;
+    type ObjectStub;
+
+    #[wasm_bindgen(method, catch, js_name = idFromName)]
+    fn id_from_name(this: &ObjectNamespace, name: &str) -> Result<ObjectId, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn get(this: &ObjectNamespace, id: &ObjectId) -> Result<ObjectStub, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn fetch(this: &ObjectStub, url: &str) -> Result<Promise, JsValue>;
+}
+
+/// The least that KV allows: the sooner we see what others counted, the better.
+const MIN_CACHE_TTL_S: u32 = 30;
+const RETRY_AFTER_MS: u64 = 1_000;

@@ -1,0 +1,98 @@
+//! The paywall as a whole, for this crate's own entry point and for a Worker of one's own that prices by code.
+
+use worker::wasm_bindgen::JsValue;
+use worker::{Context, Env};
+
+use super::facts::Arrival;
+use super::log::{self, Line};
+use super::{Exchange, Unanswered, answer, environment, now_ms};
+use crate::gate::{Decision, Gate};
+use crate::policy::Policy;
+use crate::policy::facts::{Facts, Unpriced};
+use crate::policy::route::{Route, Toll as RouteToll};
+use crate::problem::Problem;
+use crate::settings::Settings;
+
+/// The paywall of an environment.
+pub struct Toll<'a> {
+    settings: &'static Settings,
+    code: Vec<(&'a str, Box<PriceOf<'a>>)>,
+}
+
+/// Makes the price of a request in satoshis.
+type PriceOf<'a> = dyn Fn(&Facts<'_>) -> Result<u64, Unpriced> + 'a;
+
+impl<'a> Toll<'a> {
+    /// Reads `TOLL`, the secrets and the rest, once per isolate. What is broken there closes, with the reason in the log.
+    ///
+    /// # Errors
+    /// Where the runtime gives no environment.
+    pub fn from_env(env: &Env) -> Result<Self, Unanswered> {
+        if !AsRef::<JsValue>::as_ref(env).is_object() {
+            return Err(Unanswered);
+        }
+        Ok(Self { settings: environment::settings(env), code: Vec::new() })
+    }
+
+    /// Prices a route by code. The price list has the route, with `price = "code"`; 0 lets the request pass for nothing.
+    #[must_use]
+    pub fn price(mut self, path: &'a str, price: impl Fn(&Facts<'_>) -> Result<u64, Unpriced> + 'a) -> Self {
+        self.code.push((path, Box::new(price)));
+        self
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// Where the runtime makes no response at all: all else that goes wrong is answered.
+    pub async fn handle(
+        self,
+        request: web_sys::Request,
+        env: Env,
+        context: Context,
+    ) -> Result<web_sys::Response, Unanswered> {
+        let started_ms = now_ms();
+        let settings = self.settings;
+        let arrival = Arrival::read(request, settings);
+        let mut line = Line::new(arrival.method.clone());
+        let decision = self.decide(&arrival);
+        line.decided(&decision);
+        let exchange = Exchange { arrival: &arrival, env: &env, context: &context, settings };
+        let answer = exchange.answer(decision, &mut line).await;
+        let response = answer.or_else(|_| answer::problem(&Problem::Internal)).map_err(|_| Unanswered)?;
+        line.write(response.status(), now_ms().saturating_sub(started_ms));
+        Ok(response)
+    }
+
+    fn decide(&self, arrival: &Arrival) -> Decision<'static> {
+        if arrival.is_loop(self.settings) {
+            return Decision::Refuse(Problem::OriginLoop);
+        }
+        let Some(url) = arrival.url() else { return Decision::Refuse(Problem::AmbiguousPath) };
+        let code = |route: &Route, facts: &Facts<'_>| {
+            let (_, price) = self.code.iter().find(|(path, _)| *path == route.pattern.as_str())?;
+            Some(price(facts))
+        };
+        let header = |name: &str| arrival.header(name);
+        let edge = |fact| arrival.edge(fact);
+        let settings = self.settings.gate();
+        let policy = settings.policy.filter(|policy| self.is_listed(policy));
+        let gate = Gate { policy, keys: settings.keys, code: &code };
+        let request = arrival.as_request(url, &header, &edge);
+        gate.decide(&request, super::now_unix())
+    }
+
+    /// Whether the list has every path that the code prices; if not, nothing is served.
+    fn is_listed(&self, policy: &Policy) -> bool {
+        let is_listed = |path: &str| {
+            let is_it =
+                |route: &Route| route.pattern.as_str() == path && matches!(route.toll, RouteToll::Code);
+            policy.routes.iter().any(is_it)
+        };
+        let unlisted = self.code.iter().find(|(path, _)| !is_listed(path));
+        if let Some((path, _)) = unlisted {
+            log::fault(&format!("the code prices {path}: the list needs that path, with price = \"code\""));
+        }
+        unlisted.is_none()
+    }
+}

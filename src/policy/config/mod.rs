@@ -1,0 +1,189 @@
+//! The price list `[vars.TOLL]`, read whole. What cannot be read closes: the list, or the path of one bad entry.
+
+mod entry;
+mod prices;
+mod table;
+
+pub use table::{ConfigError, Fault};
+
+use super::client::ClientSource;
+use super::cors::Cors;
+use super::free::Counting;
+use super::path::FoldCase;
+use super::route::Route;
+use crate::json::Json;
+use crate::l402::challenge::Encodings;
+use crate::l402::preimage::PaymentHash;
+use table::{Faults, Table};
+
+/// The price list, checked.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// In the order of the list, which decides nothing.
+    pub routes: Vec<Route>,
+    /// What happens to a path that no route names.
+    pub unmatched: Unmatched,
+    /// The path below which everything is edgetoll's: `/_toll`.
+    pub prefix: String,
+    /// Whether `/.well-known/l402` tells the prices.
+    pub is_public: bool,
+    /// Which pages of other origins may read our answers; `None` where CORS is not ours to answer.
+    pub cors: Option<Cors>,
+    /// How free requests are counted.
+    pub counting: Counting,
+    /// How a client is known.
+    pub client: ClientSource,
+    /// Which macaroons are issued and accepted.
+    pub encodings: Encodings,
+    /// The network of the invoices, as BOLT 11 writes it: `bc`, `tb`, `tbs` or `bcrt`.
+    pub network: String,
+    /// Leaves the case as it is where the origin tells `/A` from `/a`.
+    pub fold_case: FoldCase,
+    /// How long the origin may take to begin its answer, in milliseconds.
+    pub origin_timeout_ms: u32,
+    /// How far ahead a lightning-toll macaroon of another server may expire, in seconds; `None` where none is accepted.
+    pub foreign_max_age_s: Option<u64>,
+    /// Payments whose credentials are good no more.
+    pub revoked: Vec<PaymentHash>,
+    /// Request headers that are forwarded although they could rewrite a path or a method.
+    pub keep_headers: Vec<String>,
+}
+
+/// What happens to a path that no route names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    /// It is free.
+    #[default]
+    Pass,
+    /// It is not there: 404.
+    Deny,
+}
+
+/// A price list as read: good where it can be, shut where it cannot, and a sentence for each fault.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What can be enforced; `None` where the list cannot be read whole: nothing may then be served.
+    pub policy: Option<Policy>,
+    /// Every mistake.
+    pub faults: Vec<ConfigError>,
+}
+
+impl Policy {
+    /// Reads the price list. A bad entry whose path can be read shuts that path; any other mistake shuts everything.
+    pub fn read(list: &Json, fold_case: FoldCase) -> Reading {
+        let faults = Faults::default();
+        let entry_faults = Faults::default();
+        let policy = read_list(list, fold_case, &faults, &entry_faults);
+        let policy = (faults.count() == 0).then_some(policy);
+        let faults = [faults.into_inner(), entry_faults.into_inner()].concat();
+        Reading { policy, faults }
+    }
+
+    /// Where the Worker tells whether it runs.
+    pub fn health_path(&self) -> String {
+        format!("{}/health", self.prefix)
+    }
+}
+
+fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &Faults) -> Policy {
+    let table = Table::new("TOLL".to_owned(), list, &LIST_KEYS, faults);
+    let case_sensitive = table.flag("origin_case_sensitive").unwrap_or(false);
+    let fold_case = if case_sensitive { str::to_owned } else { fold_case };
+    let defaults = entry::Defaults {
+        sats: table.sats("default_sats", 0).unwrap_or(DEFAULT_SATS),
+        invoice_expiry_s: table.seconds("invoice_expiry").unwrap_or(INVOICE_EXPIRY_S),
+        credential_expiry_s: table.seconds("credential_expiry").unwrap_or(CREDENTIAL_EXPIRY_S),
+        fold_case,
+    };
+    let prefix =
+        table.read("prefix", "is one name behind a /, of a-z, 0-9, _ and -, such as \"/_toll\"", |value| {
+            let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+            let text = value.as_str()?;
+            text.strip_prefix('/')
+                .filter(|name| !name.is_empty() && name.bytes().all(is_letter))
+                .map(|_| text)
+        });
+    let prefix = prefix.unwrap_or(PREFIX).to_owned();
+    let origin_timeout_ms =
+        table.milliseconds("origin_timeout", 100..=600_000, "is a duration from \"100ms\" to \"10m\"");
+    let foreign_max_age_s = table.seconds("foreign_max_age").unwrap_or(FOREIGN_MAX_AGE_S);
+    let revoked = table.read("revoked", "is a list of payment hashes of 64 hex digits", |value| {
+        value.as_array()?.iter().map(|hash| PaymentHash::from_hex(hash.as_str()?)).collect()
+    });
+    Policy {
+        routes: entry::read_routes(&table, &defaults, faults, entry_faults),
+        unmatched: table.one_of("unmatched", &UNMATCHED).unwrap_or_default(),
+        prefix,
+        is_public: table.flag("public_prices").unwrap_or(true),
+        cors: table.text_or_texts("cors").and_then(|origins| {
+            let cors = Cors::new(origins);
+            if cors.is_none() {
+                table.note("cors", "is \"*\", or a list of origins such as \"https://app.example.com\"");
+            }
+            cors
+        }),
+        counting: table.one_of("free_tier", &COUNTING).unwrap_or_default(),
+        client: ClientSource {
+            header: table
+                .read(
+                    "client_header",
+                    "is a header that no client can write; X-Forwarded-For is not",
+                    |value| ClientSource::header(value.as_str()?),
+                )
+                .unwrap_or_else(|| ClientSource::default().header),
+            ipv6_bits: table
+                .integer("client_ipv6_prefix", 32..=128)
+                .and_then(|bits| u32::try_from(bits).ok())
+                .unwrap_or_else(|| ClientSource::default().ipv6_bits),
+        },
+        encodings: table.one_of("macaroon", &ENCODINGS).unwrap_or_default(),
+        network: table.one_of("network", &NETWORKS).unwrap_or("bc").to_owned(),
+        fold_case,
+        origin_timeout_ms: origin_timeout_ms
+            .and_then(|ms| u32::try_from(ms).ok())
+            .unwrap_or(ORIGIN_TIMEOUT_MS),
+        foreign_max_age_s: table.flag("accept_foreign").unwrap_or(true).then_some(foreign_max_age_s),
+        revoked: revoked.unwrap_or_default(),
+        keep_headers: table.texts("keep_headers").unwrap_or_default(),
+    }
+}
+
+/// The keys of the list.
+pub const LIST_KEYS: [&str; 19] = [
+    "accept_foreign",
+    "client_header",
+    "client_ipv6_prefix",
+    "cors",
+    "credential_expiry",
+    "default_sats",
+    "foreign_max_age",
+    "free_tier",
+    "invoice_expiry",
+    "keep_headers",
+    "macaroon",
+    "network",
+    "origin_case_sensitive",
+    "origin_timeout",
+    "prefix",
+    "public_prices",
+    "revoked",
+    "routes",
+    "unmatched",
+];
+pub use entry::ROUTE_KEYS;
+pub use prices::{PRICE_KEYS, RANGE_KEYS, WHEN_KEYS};
+
+const UNMATCHED: [(&str, Unmatched); 2] = [("pass", Unmatched::Pass), ("deny", Unmatched::Deny)];
+const COUNTING: [(&str, Counting); 2] = [("kv", Counting::Kv), ("durable", Counting::Durable)];
+const ENCODINGS: [(&str, Encodings); 3] =
+    [("both", Encodings::Both), ("l402", Encodings::Standard), ("lightning-toll", Encodings::LightningToll)];
+const NETWORKS: [(&str, &str); 4] = [("bc", "bc"), ("tb", "tb"), ("tbs", "tbs"), ("bcrt", "bcrt")];
+
+/// Where nothing else is said.
+pub const PREFIX: &str = "/_toll";
+const DEFAULT_SATS: u64 = 10;
+const INVOICE_EXPIRY_S: u64 = 300;
+const CREDENTIAL_EXPIRY_S: u64 = 3_600;
+const FOREIGN_MAX_AGE_S: u64 = 86_400;
+/// As long as Cloudflare itself waits for an origin.
+const ORIGIN_TIMEOUT_MS: u32 = 100_000;

@@ -1,0 +1,132 @@
+//! The prices of one entry, and the conditions under which they are asked.
+
+use std::ops::RangeInclusive;
+
+use super::table::Table;
+use crate::json::Json;
+use crate::l402::caveat::Fiat;
+use crate::policy::header;
+use crate::policy::price::{Amount, Condition, FiatPrice, MAX_SATS, Price, Values};
+use crate::policy::route::Toll;
+
+/// Reads `price = [{ when = {…}, sats = 50 }, { sats = 10 }]`.
+pub fn read_prices(route: &Table<'_>, value: &Json) -> Toll {
+    let Some(entries) = value.as_array().filter(|entries| !entries.is_empty()) else {
+        route.note("price", "is a list of prices, such as [{ when = { query = { hd = \"1\" } }, sats = 50 }, { sats = 10 }], or \"code\"");
+        return Toll::Shut;
+    };
+    let mut prices: Vec<Price> = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let key = format!("price[{at}]");
+        let table = route.inner(&key, entry, &PRICE_KEYS);
+        if prices.last().is_some_and(|earlier| earlier.when.is_empty()) {
+            route.note(&key, "is never asked: the price before it has no `when`");
+        }
+        let when = table.get("when").map(|when| read_conditions(&table.inner("when", when, &WHEN_KEYS)));
+        if when.as_ref().is_some_and(Vec::is_empty) {
+            table.note("when", "has no condition in it");
+        }
+        let amount = read_amount(&table);
+        if amount.is_none() && PRICE_KEYS.iter().all(|key| *key == "when" || table.get(key).is_none()) {
+            route.note(&key, "has no price: sats, fiat or sats_per_kib");
+        }
+        prices
+            .push(Price { when: when.unwrap_or_default(), amount: amount.unwrap_or(Amount::Sats(MAX_SATS)) });
+    }
+    if prices.last().is_some_and(|last| !last.when.is_empty()) {
+        route.note("price", "ends with a price without `when`, for whatever the others are not for");
+    }
+    Toll::Prices(prices)
+}
+
+/// `sats`, `fiat` with its bounds, or `sats_per_kib`; `None` where there is none.
+pub fn read_amount(table: &Table<'_>) -> Option<Amount> {
+    let names: Vec<&str> =
+        ["sats", "fiat", "sats_per_kib"].into_iter().filter(|key| table.get(key).is_some()).collect();
+    if let [_, second, ..] = names.as_slice() {
+        table.note(second, "stands beside another price: one of sats, fiat and sats_per_kib");
+    }
+    if table.get("fiat").is_none() {
+        for key in ["min_sats", "max_sats"].into_iter().filter(|key| table.get(key).is_some()) {
+            table.note(key, "is for a price in fiat");
+        }
+    }
+    match names.first().copied() {
+        Some("sats") => table.sats("sats", 0).map(Amount::Sats),
+        Some("sats_per_kib") => table.sats("sats_per_kib", 1).map(Amount::SatsPerKib),
+        Some(_) => read_fiat(table).map(Amount::Fiat),
+        None => None,
+    }
+}
+
+fn read_fiat(table: &Table<'_>) -> Option<FiatPrice> {
+    let fiat = table.read("fiat", "is an amount and a currency, such as \"0.01 USD\"", |value| {
+        Fiat::parse(value.as_str()?)
+    });
+    let (min_sats, max_sats) =
+        (table.sats("min_sats", 1).unwrap_or(1), table.sats("max_sats", 1).unwrap_or(MAX_SATS));
+    if min_sats > max_sats {
+        table.note("min_sats", "is more than max_sats");
+    }
+    Some(FiatPrice { fiat: fiat?, min_sats, max_sats })
+}
+
+fn read_conditions(table: &Table<'_>) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    for (name, is) in read_values(table, "query") {
+        if name.contains(['[', '&', ';', '=']) {
+            table.note("query", "names parameters without [, &, ; and =");
+        }
+        conditions.push(Condition::Query { name, is });
+    }
+    for (name, is) in read_values(table, "header") {
+        if !header::is_name(&name) || header::is_ours(&name) || header::fold(&name) == "content-length" {
+            table.note(
+                "header",
+                "names headers that a client sends; the length of the body is content_length",
+            );
+        }
+        conditions.push(Condition::Header { name, is });
+    }
+    conditions.extend(table.text_or_texts("method").map(Condition::Method));
+    let countries = table.text_or_texts("country");
+    if countries
+        .iter()
+        .flatten()
+        .any(|country| country.len() != 2 || country.bytes().any(|b| b.is_ascii_lowercase()))
+    {
+        table.note("country", "is two upper-case letters, or a list of such");
+    }
+    conditions.extend(countries.map(Condition::Country));
+    conditions.extend(read_range(table, "content_length", u64::MAX).map(Condition::ContentLength));
+    conditions.extend(read_range(table, "bot_score", 99).map(Condition::BotScore));
+    let verified_bot = table.text_or_texts("verified_bot");
+    conditions.extend(verified_bot.map(|categories| Condition::VerifiedBot(Values(categories))));
+    conditions
+}
+
+/// `query = { name = "value", other = ["a", "b*"] }`.
+fn read_values(table: &Table<'_>, key: &'static str) -> Vec<(String, Values)> {
+    let Some(value) = table.get(key) else { return Vec::new() };
+    let names = table.inner_open(key, value);
+    let texts = |(name, _): &(String, Json)| Some((name.clone(), Values(names.text_or_texts(name)?)));
+    names.members().iter().filter_map(texts).collect()
+}
+
+/// `content_length = { min = 1, max = 1048576 }`.
+fn read_range(table: &Table<'_>, key: &'static str, most: u64) -> Option<RangeInclusive<u64>> {
+    let bounds = table.inner(key, table.get(key)?, &RANGE_KEYS);
+    let (min, max) = (bounds.integer("min", 0..=most), bounds.integer("max", 0..=most));
+    if min.is_none() && max.is_none() || min > max && max.is_some() {
+        table.note(key, "has a min, a max or both, and the min is not the larger one");
+    }
+    Some(min.unwrap_or(0)..=max.unwrap_or(most))
+}
+
+/// The keys of one price of a list.
+pub const PRICE_KEYS: [&str; 6] = ["fiat", "max_sats", "min_sats", "sats", "sats_per_kib", "when"];
+/// The keys of `when`.
+pub const WHEN_KEYS: [&str; 7] =
+    ["bot_score", "content_length", "country", "header", "method", "query", "verified_bot"];
+/// The keys of a range.
+pub const RANGE_KEYS: [&str; 2] = ["max", "min"];

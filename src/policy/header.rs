@@ -1,0 +1,37 @@
+//! Header names, as origins may read them.
+
+/// Whether a text is a header's name (RFC 9110, token).
+pub fn is_name(text: &str) -> bool {
+    let is_sign = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(is_sign)
+}
+
+/// A name as an origin may read it: CGI and PHP make `_` of every dot and dash, lighttpd of every other sign too.
+pub fn fold(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+/// Whether only we may say it.
+pub fn is_ours(name: &str) -> bool {
+    fold(name).starts_with("x-toll-")
+}
+
+/// Whether frameworks and servers that believe a client here serve another path, or run another method, than was asked for.
+pub fn is_rewriting(name: &str) -> bool {
+    REWRITING.contains(&fold(name).as_str())
+}
+
+const REWRITING: [&str; 12] = [
+    "path-info",
+    "script-name",
+    "x-forwarded-path",
+    "x-forwarded-prefix",
+    "x-forwarded-uri",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-script-name",
+];

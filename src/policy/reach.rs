@@ -1,0 +1,79 @@
+//! Which route a path is for in every reading, and which routes no request can reach.
+
+use super::config::{ConfigError, Fault, Policy};
+use super::path;
+use super::route::{HostPattern, Reading, Route, Selection, Target, select};
+
+/// Some origin might take the path for another one, which costs something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ambiguous;
+
+/// What a path is for, or whether it is ours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Resolved<'a> {
+    /// Below the reserved prefix, in some reading.
+    Reserved,
+    /// What the price list says.
+    Selected(Selection<'a>),
+}
+
+impl Policy {
+    /// Looks the path up in all of its readings.
+    ///
+    /// # Errors
+    /// Where two of them select differently and either costs, or where it hides a `.` or `..` segment while the list has
+    /// a price.
+    pub fn resolve(&self, strict: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
+        let liberal = path::liberal(strict, self.fold_case);
+        let others = path::others(strict, self.fold_case);
+        if others.iter().map(String::as_str).chain([strict, &liberal]).any(|path| self.is_reserved(path)) {
+            return Ok(Resolved::Reserved);
+        }
+        let has_prices = self.routes.iter().any(|route| !route.is_free());
+        if has_prices && path::has_dot_segment(strict) {
+            return Err(Ambiguous);
+        }
+        let selection = select(&self.routes, Reading::Strict, strict, target);
+        let read = |path: &str| select(&self.routes, Reading::Liberal, path, target);
+        let liberal = read(&liberal);
+        if selection != liberal && (selection.is_priced() || liberal.is_priced()) {
+            return Err(Ambiguous);
+        }
+        if others.iter().map(|path| read(path)).any(|other| other != selection && other.is_priced()) {
+            return Err(Ambiguous);
+        }
+        Ok(Resolved::Selected(selection))
+    }
+
+    fn is_reserved(&self, path: &str) -> bool {
+        path.strip_prefix(&self.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// The routes that no request can reach: below our own prefix, or with a path that is always ambiguous.
+pub fn unreachable(policy: &Policy) -> Vec<ConfigError> {
+    let routes = policy.routes.iter().enumerate();
+    let unreachable = routes.filter(|(_, route)| !is_reachable(policy, route)).map(|(at, _)| ConfigError {
+        place: format!("TOLL.routes[{at}].path"),
+        fault: Fault::Wrong(
+            "can never be asked for: some origin would read every such path as another one".to_owned(),
+        ),
+    });
+    unreachable.collect()
+}
+
+fn is_reachable(policy: &Policy, route: &Route) -> bool {
+    let host = match &route.host {
+        HostPattern::Any => "any.invalid".to_owned(),
+        HostPattern::Below(_, text) => text.replacen('*', "any", 1),
+        HostPattern::Exact(host) => host.clone(),
+    };
+    let method = route.methods.first().map_or("GET", String::as_str);
+    let path = route.pattern.sample();
+    let is_public = policy.is_public && path == PRICES_PATH;
+    let resolved = policy.resolve(&path, Target { host: &host, method });
+    resolved == Ok(Resolved::Selected(Selection::Route(route))) && !is_public
+}
+
+/// The public price list.
+pub const PRICES_PATH: &str = "/.well-known/l402";

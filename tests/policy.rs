@@ -1,34 +1,25 @@
 //! The price list: how it is read, how a path finds its route, and what is closed when it is broken.
 
+#[path = "support/list.rs"]
+mod list;
 #[path = "support/request.rs"]
 mod request;
 
 use edgetoll::gate::{Decision, Gate, NO_CODE};
-use edgetoll::json::Json;
 use edgetoll::l402::percent;
+use edgetoll::policy::Policy;
 use edgetoll::policy::client::ClientSource;
 use edgetoll::policy::duration::parse_ms;
 use edgetoll::policy::path::liberal;
 use edgetoll::policy::route::{Reading, Selection, Target, select};
 use edgetoll::policy::url::{RequestUrl, is_loopback, is_safe_base};
-use edgetoll::policy::{Policy, config};
 use edgetoll::problem::Problem;
+use list::{good, read};
 use proptest::prelude::*;
 use request::request;
 
-fn read(list: &str) -> config::Reading {
-    Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase)
-}
-
 fn routes(entries: &[&str]) -> Policy {
     good(&format!("{{\"routes\":[{}]}}", entries.join(",")))
-}
-
-/// A list without a mistake.
-fn good(list: &str) -> Policy {
-    let reading = read(list);
-    assert_eq!(reading.faults, []);
-    reading.policy.unwrap()
 }
 
 fn on<'a>(method: &'a str) -> Target<'a> {
@@ -162,7 +153,10 @@ fn a_list_that_cannot_be_read_whole_is_refused_with_its_place() {
         assert!(reading.policy.is_none(), "{list}");
         assert_eq!(reading.faults[0].place, place, "{}", reading.faults[0]);
     }
-    assert!(Json::parse(br#"{"routes":[],"routes":[]}"#).is_none(), "a key that stands twice");
+    assert!(
+        edgetoll::json::Json::parse(br#"{"routes":[],"routes":[]}"#).is_none(),
+        "a key that stands twice"
+    );
 }
 
 /// The fixed prices of a list; `None` for what is shut.

@@ -28,6 +28,23 @@ pub enum Origin {
     Broken,
 }
 
+impl Origin {
+    /// Reads `ORIGIN_URL`.
+    ///
+    /// # Errors
+    /// What it should be, as a sentence without its subject.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let plain = |rest: &str| rest.chars().all(|c| c.is_ascii_graphic() && !"?#@\\".contains(c));
+        match rest {
+            Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && plain(rest) => {
+                Ok(Self::Url(url.trim_end_matches('/').to_owned()))
+            }
+            _ => Err("is an http or https URL without user, query or fragment"),
+        }
+    }
+}
+
 impl Settings {
     /// Reads the settings. `var` looks a text up in the environment; `toll` is the price list as JSON.
     pub fn read(var: impl Fn(&str) -> Option<String>, toll: Option<&str>, fold_case: FoldCase) -> Self {
@@ -120,15 +137,8 @@ fn read_lnbits(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(Stri
 
 fn read_origin(url: Option<String>, note: &mut impl FnMut(String)) -> Origin {
     let Some(url) = url else { return Origin::Zone };
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let plain = |rest: &str| rest.chars().all(|c| c.is_ascii_graphic() && !"?#@\\".contains(c));
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && plain(rest) => {
-            Origin::Url(url.trim_end_matches('/').to_owned())
-        }
-        _ => {
-            note("ORIGIN_URL is an http or https URL without user, query or fragment".to_owned());
-            Origin::Broken
-        }
-    }
+    Origin::parse(&url).unwrap_or_else(|fault| {
+        note(format!("ORIGIN_URL {fault}"));
+        Origin::Broken
+    })
 }

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! A room never reaches up: `l402` knows nothing of `policy`, `policy` nothing of `gate`, `gate` nothing of `edge`. Only
-//! `edge` touches JavaScript; all else runs in native tests.
+//! `edge` touches JavaScript; all else runs in native tests. `check` is native only: it judges a Wrangler file before it
+//! is deployed, with the same readers.
 #![warn(missing_docs)]
 #![cfg_attr(
     not(test),
@@ -23,6 +24,8 @@
     )
 )]
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod check;
 pub mod forward;
 pub mod gate;
 pub mod json;

@@ -1,0 +1,91 @@
+//! The price list: what the core says of it, and what is allowed but may cost money.
+
+use super::Severity;
+use super::nearest::nearest;
+use super::scope::{Point, Scope};
+use crate::json::Json;
+use crate::policy::Policy;
+use crate::policy::config::{ConfigError, LIST_KEYS, ROUTE_KEYS, UNKNOWN_KEY};
+
+/// Judges a price list that is there.
+pub(super) fn check(scope: &mut Scope<'_>, toll: &Json, list: &Json) {
+    for mistake in judge(list) {
+        scope.error(&format!("vars.{}", mistake.place), mistake.point, &mistake.sentence);
+    }
+    check_size(scope, toll);
+    if list.get("network").and_then(Json::as_str).is_some_and(|network| TEST_NETWORKS.contains(&network)) {
+        scope.warn("vars.TOLL.network", Point::Value, "is a test network: whoever pays, pays nothing");
+    }
+    if list.get("settlement").and_then(Json::as_str) == Some("preimage") {
+        let sentence = "is \"preimage\": whoever gets the preimage without paying is let in";
+        scope.warn("vars.TOLL.settlement", Point::Value, sentence);
+    }
+}
+
+fn check_size(scope: &mut Scope<'_>, toll: &Json) {
+    let bytes = toll.as_str().map_or_else(|| json_bytes(toll), str::len);
+    if bytes >= LARGE_BYTES {
+        let severity = if bytes > MAX_BYTES { Severity::Error } else { Severity::Warning };
+        let sentence = format!("is {bytes} bytes as JSON: a variable holds at most 5 KB");
+        scope.note(severity, "vars.TOLL", Point::Value, &sentence);
+    }
+}
+
+/// How long a value is as JSON without spaces.
+fn json_bytes(value: &Json) -> usize {
+    let text_bytes = |text: &str| serde_json::to_string(text).map_or(0, |text| text.len());
+    match value {
+        Json::Null => 4,
+        Json::Bool(flag) => flag.to_string().len(),
+        Json::Integer(number) => number.to_string().len(),
+        Json::OtherNumber => 1,
+        Json::String(text) => text_bytes(text),
+        Json::Array(values) => list_bytes(values.iter().map(json_bytes)),
+        Json::Object(members) => list_bytes(
+            members
+                .iter()
+                .map(|(key, value)| text_bytes(key).saturating_add(1).saturating_add(json_bytes(value))),
+        ),
+    }
+}
+
+/// Two brackets, and a comma between any two items.
+fn list_bytes(items: impl Iterator<Item = usize>) -> usize {
+    items.map(|bytes| bytes.saturating_add(1)).fold(1, usize::saturating_add).max(2)
+}
+
+struct Mistake {
+    place: String,
+    point: Point,
+    sentence: String,
+}
+
+/// What the core says of a price list.
+fn judge(list: &Json) -> Vec<Mistake> {
+    let faults = match Policy::read(list, str::to_lowercase) {
+        Ok(reading) => reading.faults,
+        Err(fault) => vec![fault],
+    };
+    faults.into_iter().map(mistake).collect()
+}
+
+fn mistake(ConfigError { place, fault }: ConfigError) -> Mistake {
+    if fault != UNKNOWN_KEY {
+        return Mistake { place, point: Point::Value, sentence: fault };
+    }
+    let known = if place.starts_with("TOLL.routes[") { ROUTE_KEYS.as_slice() } else { &LIST_KEYS };
+    let sentence = format!("{fault}; {}", advice(&place, known));
+    Mistake { place, point: Point::Key, sentence }
+}
+
+fn advice(place: &str, known: &[&str]) -> String {
+    let key = place.rsplit_once('.').map_or(place, |(_, key)| key);
+    match nearest(key, known) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("it knows {}", known.join(", ")),
+    }
+}
+
+const TEST_NETWORKS: [&str; 3] = ["tb", "tbs", "bcrt"];
+const LARGE_BYTES: usize = 4_000;
+const MAX_BYTES: usize = 5_000;

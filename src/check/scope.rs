@@ -1,0 +1,71 @@
+//! The top level of a Wrangler file, or one of its environments.
+
+use super::document::Document;
+use super::{Finding, Severity};
+use crate::json::Json;
+
+/// Where variables and bindings are looked up. An environment inherits neither from the top level.
+pub(super) struct Scope<'a> {
+    document: &'a Document,
+    /// The environment's name, unless this is the top level.
+    pub environment: Option<&'a str>,
+    table: &'a Json,
+    findings: Vec<Finding>,
+}
+
+/// What a finding points at.
+#[derive(Clone, Copy)]
+pub(super) enum Point {
+    Key,
+    Value,
+}
+
+impl<'a> Scope<'a> {
+    /// The top level first.
+    pub fn all(document: &'a Document) -> Vec<Self> {
+        let root = document.root();
+        let scope = |environment, table| Self { document, environment, table, findings: Vec::new() };
+        let mut scopes = vec![scope(None, root)];
+        if let Some(Json::Object(environments)) = root.get("env") {
+            scopes.extend(environments.iter().map(|(name, table)| scope(Some(name.as_str()), table)));
+        }
+        scopes
+    }
+
+    /// The value of a key below keys.
+    pub fn get(&self, keys: &[&str]) -> Option<&'a Json> {
+        keys.iter().try_fold(self.table, |table, key| table.get(key))
+    }
+
+    /// The same, inherited from the top level where the environment has no such table of its own.
+    pub fn inherited(&self, key: &str) -> Option<&'a Json> {
+        self.table.get(key).or_else(|| self.document.root().get(key))
+    }
+
+    /// Notes what must be changed. The place begins in this scope.
+    pub fn error(&mut self, place: &str, point: Point, sentence: &str) {
+        self.note(Severity::Error, place, point, sentence);
+    }
+
+    /// Notes what may be meant so.
+    pub fn warn(&mut self, place: &str, point: Point, sentence: &str) {
+        self.note(Severity::Warning, place, point, sentence);
+    }
+
+    /// Notes a finding. What stands in `vars` is named as the Worker names it: without `vars`.
+    pub fn note(&mut self, severity: Severity, place: &str, point: Point, sentence: &str) {
+        let prefix = self.environment.map_or(String::new(), |name| format!("env.{name}."));
+        let in_file = format!("{prefix}{place}");
+        let position = match point {
+            Point::Key => self.document.key(&in_file),
+            Point::Value => self.document.value(&in_file),
+        };
+        let place = format!("{prefix}{}", place.strip_prefix("vars.").unwrap_or(place));
+        self.findings.push(Finding { severity, position, place, sentence: sentence.to_owned() });
+    }
+
+    /// What was found.
+    pub fn into_findings(self) -> Vec<Finding> {
+        self.findings
+    }
+}

@@ -1,0 +1,60 @@
+//! The variables beside the price list.
+
+use super::nearest::nearest;
+use super::scope::{Point, Scope};
+use crate::json::Json;
+use crate::policy::url::is_safe_base;
+use crate::settings::Origin;
+
+/// Judges the names and values in `vars`.
+pub(super) fn check(scope: &mut Scope<'_>) {
+    let Some(Json::Object(variables)) = scope.get(&["vars"]) else { return };
+    for (name, value) in variables {
+        check_name(scope, name);
+        check_url(scope, name, value);
+    }
+}
+
+fn check_name(scope: &mut Scope<'_>, name: &str) {
+    let place = format!("vars.{name}");
+    if SECRETS.contains(&name) {
+        let environment = scope.environment.map_or(String::new(), |name| format!(" --env {name}"));
+        let sentence = format!("is a secret: set it with `npx wrangler secret put {name}{environment}`");
+        return scope.error(&place, Point::Key, &sentence);
+    }
+    if VARIABLES.contains(&name) {
+        return;
+    }
+    if let Some(meant) = nearest(name, &VARIABLES).or_else(|| nearest(name, &SECRETS)) {
+        let sentence = format!("is not a variable that edgetoll knows; did you mean `{meant}`?");
+        scope.warn(&place, Point::Key, &sentence);
+    }
+}
+
+fn check_url(scope: &mut Scope<'_>, name: &str, value: &Json) {
+    let url = value.as_str().unwrap_or_default();
+    let fault = match name {
+        "LNBITS_URL" | "LNBITS_URL_2" if !is_safe_base(url) => {
+            Some("is an https URL (http only for this machine), without user, query or fragment")
+        }
+        "ORIGIN_URL" => Origin::parse(url).err(),
+        _ => None,
+    };
+    if let Some(fault) = fault {
+        scope.error(&format!("vars.{name}"), Point::Value, fault);
+    }
+}
+
+/// What never stands in a file that is committed.
+pub(super) const SECRETS: [&str; 8] = [
+    "TOLL_SECRET",
+    "TOLL_SECRET_PREVIOUS",
+    "LNBITS_KEY",
+    "LNBITS_KEY_2",
+    "ADMIN_TOKEN",
+    "ORIGIN_TOKEN",
+    "ORIGIN_SECRET",
+    "ON_PAYMENT_SECRET",
+];
+const VARIABLES: [&str; 6] =
+    ["TOLL", "LNBITS_URL", "LNBITS_URL_2", "ORIGIN_URL", "PUBLIC_URL", "ON_PAYMENT_URL"];

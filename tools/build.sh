@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
-# Compiles the Worker into build/. Everything is made in target/worker first, so that build/ changes only when it is whole.
+# Checks the price list and compiles the Worker into build/. Everything is made in target/worker first, so that build/ changes only when it is whole.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 lock build
+
+# With the profile of the tests, so that nothing is compiled for it twice.
+for config in wrangler*.toml wrangler*.json wrangler*.jsonc; do
+  if [ -f "$config" ]; then cargo run --quiet --bin edgetoll -- check "$config"; fi
+done
 
 sources="src Cargo.toml Cargo.lock .cargo rust-toolchain.toml package-lock.json tools/build.sh tools/setup.sh"
 # shellcheck disable=SC2086

@@ -5,7 +5,8 @@ use super::nearest::nearest;
 use super::scope::{Point, Scope};
 use crate::json::Json;
 use crate::policy::Policy;
-use crate::policy::config::{ConfigError, LIST_KEYS, ROUTE_KEYS, UNKNOWN_KEY};
+use crate::policy::config::{ConfigError, Fault};
+use crate::policy::reach::unreachable;
 
 /// Judges a price list that is there.
 pub(super) fn check(scope: &mut Scope<'_>, toll: &Json, list: &Json) {
@@ -62,20 +63,17 @@ struct Mistake {
 
 /// What the core says of a price list.
 fn judge(list: &Json) -> Vec<Mistake> {
-    let faults = match Policy::read(list, str::to_lowercase) {
-        Ok(reading) => reading.faults,
-        Err(fault) => vec![fault],
-    };
-    faults.into_iter().map(mistake).collect()
+    let reading = Policy::read(list, str::to_lowercase);
+    let unreachable = reading.policy.iter().flat_map(unreachable);
+    reading.faults.into_iter().chain(unreachable).map(mistake).collect()
 }
 
 fn mistake(ConfigError { place, fault }: ConfigError) -> Mistake {
-    if fault != UNKNOWN_KEY {
-        return Mistake { place, point: Point::Value, sentence: fault };
-    }
-    let known = if place.starts_with("TOLL.routes[") { ROUTE_KEYS.as_slice() } else { &LIST_KEYS };
-    let sentence = format!("{fault}; {}", advice(&place, known));
-    Mistake { place, point: Point::Key, sentence }
+    let (point, sentence) = match &fault {
+        Fault::UnknownKey { known } => (Point::Key, format!("{fault}; {}", advice(&place, known))),
+        Fault::Wrong(sentence) => (Point::Value, sentence.clone()),
+    };
+    Mistake { place, point, sentence }
 }
 
 fn advice(place: &str, known: &[&str]) -> String {

@@ -1,6 +1,6 @@
 # Every target installs what it needs, at pinned versions, below this folder.
 .DEFAULT_GOAL := help
-.PHONY: help dev build test lint fuzz deploy clean
+.PHONY: help dev build test repeat lint fuzz deploy clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,11 @@ test: ## all tests: native, and end to end against the real Worker and LNbits
 	@tools/setup.sh worker lint lnbits peers
 	@tools/build.sh
 	@exec node_modules/.bin/node tools/test.mjs
+
+repeat: ## the tests of what is counted, again and again: make repeat N=20
+	@tools/setup.sh worker lnbits
+	@tools/build.sh
+	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 
 lint: ## formatting and clippy, native and wasm
 	@tools/setup.sh worker lint

@@ -1,4 +1,6 @@
 // `make test`: every runner, one after the other, and one closing line over all of them.
+//   ONLY=name     of the end-to-end tests only the files with this in their name
+//   REPEAT=times  the end-to-end tests alone, so often (`make repeat`)
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,22 +10,27 @@ import { Run, root } from './lib/run.mjs';
 const run = Run.begin('test');
 const total = { passed: 0, failed: 0 };
 
+const times = Number(process.env.REPEAT ?? 0);
 try {
-  await suite('make', ['--no-print-directory', 'lint'], {});
-  await suite('cargo', ['test', '--quiet', '--no-fail-fast'], {}, (line) => {
-    const [, passed, failed] = line.match(/^test result: .* (\d+) passed; (\d+) failed;/) ?? [];
-    return passed && { passed: Number(passed), failed: Number(failed) };
-  });
+  if (!times) {
+    await suite('make', ['--no-print-directory', 'lint'], {});
+    await suite('cargo', ['test', '--quiet', '--no-fail-fast'], {}, (line) => {
+      const [, passed, failed] = line.match(/^test result: .* (\d+) passed; (\d+) failed;/) ?? [];
+      return passed && { passed: Number(passed), failed: Number(failed) };
+    });
+  }
   // A private copy: another run may build while this one serves.
   execFileSync('bash', ['-c', '. tools/lib.sh; lock build; cp -R build "$1"', '-', join(run.dir, 'build')], { cwd: root });
   const { url, merchant, payer } = await startLnbits(run, { dataDir: join(run.dir, 'lnbits') });
   const env = { EDGETOLL_RUN: run.dir, EDGETOLL_LNBITS: JSON.stringify({ url, merchant, payer }) };
   const wanted = process.env.ONLY ?? '';
   const files = readdirSync(join(root, 'tests/e2e')).filter((name) => name.endsWith('.test.mjs') && name.includes(wanted));
-  await suite(process.execPath, ['--test', '--test-reporter=spec', ...files.map((name) => join('tests/e2e', name))], env, (line) => {
-    const [, result, count] = line.match(/^ℹ (pass|fail|cancelled|skipped|todo) (\d+)$/) ?? [];
-    return result && (result === 'pass' ? { passed: Number(count) } : { failed: Number(count) });
-  });
+  for (let time = 0; time < Math.max(times, 1); time += 1) {
+    await suite(process.execPath, ['--test', '--test-reporter=spec', ...files.map((name) => join('tests/e2e', name))], env, (line) => {
+      const [, result, count] = line.match(/^ℹ (pass|fail|cancelled|skipped|todo) (\d+)$/) ?? [];
+      return result && (result === 'pass' ? { passed: Number(count) } : { failed: Number(count) });
+    });
+  }
 } catch (error) {
   console.error(`edgetoll: ${error.message}`);
   total.failed += 1;

@@ -20,10 +20,25 @@ after(() => run.end());
  * @param {object} [options.toll] the price list; `null` for none
  * @param {object} [options.vars] variables and secrets; `undefined` removes one
  * @param {object} [options.config] keys of the Wrangler configuration
+ * @param {string} [options.state] the folder of its stores; a new one where absent
  * @param {string[]} [options.args] more arguments for `wrangler dev`
  */
-export async function startPaywall({ toll, vars = {}, config = {}, args = [] } = {}) {
+export async function startPaywall(options = {}) {
   const dir = run.folder('paywall');
+  const { config, secrets } = configFor(options);
+  const file = writeConfig(dir, config);
+  const lines = Object.entries(secrets).filter(([, value]) => value !== undefined);
+  writeFileSync(join(dir, '.dev.vars'), lines.map(([name, value]) => `${name}="${value}"\n`).join(''));
+  const { state = join(dir, 'state'), args = [] } = options;
+  const { url, server } = await startWrangler(run, ['-c', file, '--port', '0', '--persist-to', state, ...args], { cwd: dir });
+  const log = () => readFileSync(server.log, 'utf8');
+  // What the Worker logs arrives after its answer.
+  const logged = (pattern) => server.until(() => pattern.test(log()), 10);
+  return { url, server, dir, secret: secrets.TOLL_SECRET, log, logged };
+}
+
+/** The Wrangler configuration of such a paywall, and its secrets. */
+export function configFor({ toll, vars = {}, config = {} }) {
   const { build, ...kept } = settings();
   const secrets = {
     TOLL_SECRET: randomBytes(32).toString('hex'),
@@ -31,32 +46,22 @@ export async function startPaywall({ toll, vars = {}, config = {}, args = [] } =
     LNBITS_KEY: lnbits.merchant.invoiceKey,
     ...vars,
   };
-  const file = writeConfig(dir, {
+  const whole = {
     ...kept,
     main: join(run.dir, 'build/index.js'),
     assets: { ...kept.assets, directory: join(root, kept.assets.directory) },
     vars: toll === null ? {} : { TOLL: toll ?? kept.vars.TOLL },
     ...config,
-  });
-  const lines = Object.entries(secrets).filter(([, value]) => value !== undefined);
-  writeFileSync(join(dir, '.dev.vars'), lines.map(([name, value]) => `${name}="${value}"\n`).join(''));
-  const { url, server } = await startWrangler(
-    run,
-    ['-c', file, '--port', '0', '--persist-to', join(dir, 'state'), ...args],
-    { cwd: dir },
-  );
-  const log = () => readFileSync(server.log, 'utf8');
-  // What the Worker logs arrives after its answer.
-  const logged = (pattern) => server.until(() => pattern.test(log()), 10);
-  return { url, server, dir, secret: secrets.TOLL_SECRET, log, logged };
+  };
+  return { config: whole, secrets };
 }
 
 /** What wrangler.toml says. */
 export const settings = () => experimental_readRawConfig({ config: join(root, 'wrangler.toml') }).rawConfig;
 
 /** Writes a Wrangler configuration into a folder; gives the file. */
-export function writeConfig(dir, config) {
-  const file = join(dir, 'wrangler.json');
+export function writeConfig(dir, config, name = 'wrangler.json') {
+  const file = join(dir, name);
   writeJson(file, config);
   return file;
 }

@@ -17,6 +17,7 @@ build: ## the Worker, into build/
 test: ## all tests: native, and end to end against the real Worker and LNbits
 	@tools/setup.sh worker lint lnbits peers
 	@tools/build.sh
+	@tools/build.sh examples/price-by-code
 	@exec node_modules/.bin/node tools/test.mjs
 
 repeat: ## the tests of what is counted, again and again: make repeat N=20
@@ -26,9 +27,9 @@ repeat: ## the tests of what is counted, again and again: make repeat N=20
 
 lint: ## formatting and clippy, native and wasm
 	@tools/setup.sh worker lint
-	cargo fmt --check
-	cargo clippy --quiet --all-targets -- -D warnings
-	cargo clippy --quiet --lib --target wasm32-unknown-unknown -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --workspace --lib --target wasm32-unknown-unknown -- -D warnings
 
 fuzz: ## every parser, with random input for a minute each
 	@tools/setup.sh fuzz

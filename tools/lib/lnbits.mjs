@@ -6,8 +6,8 @@ import { freePort, readable, root, writeJson } from './run.mjs';
 
 const venv = join(root, '.tools/lnbits');
 
-/** Starts LNbits on a data folder, makes a merchant's and a funded payer's wallet once, and says how to reach them. */
-export async function startLnbits(run, { dataDir, port }) {
+/** Starts LNbits on a data folder, makes a merchant's and a funded payer's wallet once, and says how to reach them. `env` changes settings. */
+export async function startLnbits(run, { dataDir, port, env = {} }) {
   port ??= await freePort();
   mkdirSync(dataDir, { recursive: true });
   // LNbits looks for its own templates below the working directory.
@@ -15,7 +15,7 @@ export async function startLnbits(run, { dataDir, port }) {
   rmSync(link, { force: true });
   symlinkSync(sitePackages(), link);
   const url = `http://127.0.0.1:${port}`;
-  const server = run.start('lnbits', join(venv, 'bin/lnbits'), [], { cwd: dataDir, env: environment(dataDir, port, url) });
+  const server = run.start('lnbits', join(venv, 'bin/lnbits'), [], { cwd: dataDir, env: { ...environment(dataDir, port, url), ...env } });
   await server.until(() => answers(`${url}/api/v1/health`));
   const wallets = await bootstrap(url, join(dataDir, 'wallets.json'));
   return { ...wallets, url, server, pay: (bolt11) => pay(url, wallets.payer, bolt11) };

@@ -3,8 +3,8 @@ import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { pay } from './paywall.mjs';
 
-/** Sends a request; gives status, headers and the body as a buffer. */
-export function send(base, path, { method = 'GET', headers = {}, body } = {}) {
+/** Sends a request, its body whole or in chunks; gives status, headers and the body as a buffer. */
+export function send(base, path, { method = 'GET', headers = {}, body, chunks } = {}) {
   const { hostname, port } = new URL(base);
   if (body !== undefined) headers = { 'Content-Length': Buffer.byteLength(body), ...headers };
   return new Promise((resolve, reject) => {
@@ -16,6 +16,7 @@ export function send(base, path, { method = 'GET', headers = {}, body } = {}) {
       resolve({ status, headers: received, bytes, text: bytes.toString(), json: () => JSON.parse(bytes.toString()) });
     });
     request.on('error', reject);
+    chunks?.forEach((chunk) => request.write(chunk));
     request.end(body);
   });
 }

@@ -1,0 +1,26 @@
+//! A Worker of one's own: what a request costs is made by code, and everything else is edgetoll.
+#![cfg(target_arch = "wasm32")]
+
+use edgetoll::edge::{Toll, Unanswered};
+use worker::{Context, Env, event};
+
+#[event(fetch)]
+async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: Context,
+) -> Result<web_sys::Response, Unanswered> {
+    Toll::from_env(&env)?
+        // One sat a word.
+        .price("/api/echo", |request| {
+            let text = request.query("text")?.unwrap_or_default();
+            Ok(text.split_whitespace().count().max(1) as u64)
+        })
+        // Pages are free for whoever asks for few of them.
+        .price("/api/search", |request| match request.query("limit")? {
+            None => Ok(0),
+            Some(limit) => Ok(limit.parse::<u64>().unwrap_or(100).clamp(1, 100)),
+        })
+        .handle(request, env, context)
+        .await
+}

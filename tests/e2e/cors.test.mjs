@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { buy, send } from './support/client.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { invoicesFor, startPaywall } from './support/paywall.mjs';
+
+const routes = [{ path: '/sold', sats: 5 }, { path: '/theirs', sats: 5 }, { path: '/posted', methods: ['POST'], sats: 5 }];
+const page = 'https://app.example.com';
+const exposed = ['WWW-Authenticate', 'Retry-After', 'RateLimit', 'X-Toll-Price-Sats', 'X-Toll-Expires'];
+let origin, anyone, ours, none;
+before(async () => {
+  origin = await startRecordingOrigin({
+    '/theirs': (request, response) =>
+      response
+        .writeHead(200, { 'Access-Control-Allow-Origin': 'https://their.example', 'Access-Control-Expose-Headers': 'X-Own, x-toll-expires', Vary: 'Origin' })
+        .end('content'),
+  });
+  const start = (cors) => startPaywall({ toll: { cors, routes }, vars: { ORIGIN_URL: origin.url } });
+  [anyone, ours, none] = [await start('*'), await start([page, 'http://localhost:5173']), await start()];
+});
+after(() => origin.close());
+
+const list = (value) => value.split(', ');
+const preflight = (url, path, origin = page) =>
+  send(url, path, { method: 'OPTIONS', headers: { Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization, x-mine' }, body: 'a body' });
+
+test('a preflight is answered by the Worker: not charged, not forwarded, without content', async () => {
+  const [reached, asked] = [origin.requests.length, await invoicesFor('/sold')];
+  for (const path of ['/sold', '/posted']) {
+    const { status, headers, text } = await preflight(anyone.url, path);
+    assert.equal(status, 204);
+    assert.equal(text, '');
+    assert.equal(headers['access-control-allow-origin'], '*');
+    assert.equal(headers['access-control-allow-methods'], 'POST');
+    assert.equal(headers['access-control-allow-headers'], 'authorization, x-mine');
+  }
+  assert.equal(origin.requests.length, reached);
+  assert.equal(await invoicesFor('/sold'), asked);
+});
+
+test('a page reads the challenge, the refusal and what was paid for', async () => {
+  const unpaid = await send(anyone.url, '/sold', { headers: { Origin: page } });
+  const refused = await send(anyone.url, '/sold', { headers: { Origin: page, authorization: 'L402 x' } });
+  const { standard: authorization } = await buy(anyone.url, '/sold');
+  const paid = await send(anyone.url, '/sold', { headers: { Origin: page, authorization } });
+  assert.deepEqual([unpaid.status, refused.status, paid.status], [402, 401, 200]);
+  for (const { headers } of [unpaid, refused, paid]) {
+    assert.equal(headers['access-control-allow-origin'], '*');
+    assert.ok(exposed.every((name) => list(headers['access-control-expose-headers']).includes(name)));
+  }
+});
+
+test('only pages of the listed origins may read, and caches are told that it depends', async () => {
+  for (const [from, allowed] of [[page, page], ['http://localhost:5173', 'http://localhost:5173'], ['https://evil.example', undefined], ['null', undefined]]) {
+    for (const { headers } of [await send(ours.url, '/sold', { headers: { Origin: from } }), await preflight(ours.url, '/sold', from)]) {
+      assert.equal(headers['access-control-allow-origin'], allowed, from);
+      assert.ok(list(headers.vary).includes('Origin'));
+      assert.equal(headers['access-control-allow-credentials'], undefined);
+    }
+  }
+  assert.equal((await send(ours.url, '/sold')).headers['access-control-allow-origin'], undefined);
+});
+
+test('what the origin says of itself stays, and nothing is said twice', async () => {
+  const { standard: authorization } = await buy(anyone.url, '/theirs');
+  const { headers } = await send(anyone.url, '/theirs', { headers: { Origin: page, authorization } });
+  assert.equal(headers['access-control-allow-origin'], 'https://their.example');
+  const names = list(headers['access-control-expose-headers']).map((name) => name.toLowerCase());
+  assert.ok(names.includes('x-own') && names.includes('www-authenticate'));
+  assert.equal(new Set(names).size, names.length);
+});
+
+test('free pages stay the origin’s own affair, and so does everything without the option', async () => {
+  const free = await send(anyone.url, '/free', { headers: { Origin: page } });
+  assert.equal(free.headers['access-control-allow-origin'], undefined);
+  const unpaid = await send(none.url, '/sold', { headers: { Origin: page } });
+  assert.equal(unpaid.headers['access-control-allow-origin'], undefined);
+  const reached = origin.requests.length;
+  assert.equal((await preflight(none.url, '/sold')).text, '');
+  assert.equal(origin.requests.length, reached + 1, 'the origin answers');
+});
+
+test('the public price list may be read by every page and kept for a minute', async () => {
+  const { status, headers, json } = await send(none.url, '/.well-known/l402');
+  assert.equal(status, 200);
+  assert.equal(headers['access-control-allow-origin'], '*');
+  assert.equal(headers['cache-control'], 'public, max-age=60');
+  assert.deepEqual(json().routes.map(({ path, methods, prices }) => [path, methods, prices]), [
+    ['/sold', [], [{ sats: 5 }]],
+    ['/theirs', [], [{ sats: 5 }]],
+    ['/posted', ['POST'], [{ sats: 5 }]],
+  ]);
+});

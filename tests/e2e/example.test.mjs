@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { experimental_readRawConfig } from 'wrangler';
+import { root } from '../../tools/lib/run.mjs';
+import { buy, send } from './support/client.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { startPaywall } from './support/paywall.mjs';
+
+const example = join(root, 'examples/price-by-code');
+const { build, main, ...config } = experimental_readRawConfig({ config: join(example, 'wrangler.toml') }).rawConfig;
+let origin;
+before(async () => (origin = await startRecordingOrigin()));
+after(() => origin.close());
+
+const start = (toll = config.vars.TOLL) =>
+  startPaywall({ toll, vars: { ORIGIN_URL: origin.url }, config: { ...config, vars: { TOLL: toll }, main: join(example, main) } });
+
+test('a Worker of one’s own prices by code, and all else is the paywall', async () => {
+  const { url } = await start();
+  for (const [text, sats] of [['one', 1], ['a+b+c', 3], ['', 1]]) {
+    const { status, json } = await send(url, `/api/echo?text=${text}`);
+    assert.equal(status, 402);
+    assert.equal(json().amountSats, sats);
+  }
+  assert.equal((await send(url, '/api/echo?text=a%20b')).json().description, 'Echo of a b');
+  const { standard: authorization } = await buy(url, '/api/echo?text=a+b');
+  assert.equal((await send(url, '/api/echo?text=c+d', { headers: { authorization } })).status, 200);
+  assert.equal((await send(url, '/api/echo?text=a+b+c', { headers: { authorization } })).json().code, 'underpaid');
+  assert.equal((await send(url, '/api/echo?text=a&text=b')).json().code, 'ambiguous_query');
+  assert.equal((await send(url, '/api/search')).status, 200);
+  assert.equal(origin.last().headers['x-toll-status'], 'open');
+  assert.equal((await send(url, '/free')).status, 200);
+});
+
+test('a price by code has the free tier of its route', async () => {
+  const { url } = await start();
+  const statuses = [];
+  for (let at = 0; at < 3; at += 1) statuses.push((await send(url, '/api/search?limit=20')).status);
+  assert.deepEqual(statuses, [200, 200, 402]);
+});
+
+test('code that prices what the list does not know serves nothing, and the log says so', async () => {
+  const paywall = await start({ routes: [config.vars.TOLL.routes[0], { path: '/api/search', sats: 5 }] });
+  for (const path of ['/api/echo', '/api/search', '/free']) {
+    const { status, json } = await send(paywall.url, path);
+    assert.equal(status, 503, path);
+    assert.equal(json().code, 'not_configured');
+  }
+  assert.equal((await send(paywall.url, '/_toll/health')).status, 200);
+  await paywall.logged(/the code prices \/api\/search/);
+});

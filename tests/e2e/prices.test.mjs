@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { call, pay as payFrom, startLnbits } from '../../tools/lib/lnbits.mjs';
+import { buy, parseChallenge, send } from './support/client.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { invoicesFor, lnbits, run, startPaywall } from './support/paywall.mjs';
+
+const toll = {
+  routes: [
+    { path: '/search', price: [{ when: { query: { premium: '*' } }, sats: 50 }, { sats: 10 }], description: 'Search for {query.q} by {method}' },
+    { path: '/video', price: [{ when: { header: { 'X-Quality': 'hd' } }, sats: 40 }, { sats: 4 }] },
+    { path: '/bots', price: [{ when: { header: { 'User-Agent': ['*GPTBot*', '*ClaudeBot*'] } }, sats: 7 }, { sats: 0 }] },
+    { path: '/upload', methods: ['POST'], sats_per_kib: 2 },
+    { path: '/large', methods: ['POST'], price: [{ when: { content_length: { min: 1000 } }, sats: 30 }, { sats: 3 }] },
+    { path: '/verbs', price: [{ when: { method: ['POST', 'PUT'] }, sats: 9 }, { sats: 1 }], bind: ['endpoint'] },
+    { path: '/plain' },
+    { path: '/slow', sats: 3, invoice_expiry: '20m', credential_expiry: '2d' },
+  ],
+};
+let origin, paywall;
+before(async () => {
+  origin = await startRecordingOrigin();
+  paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
+});
+after(() => origin.close());
+
+const ask = (path, options) => send(paywall.url, path, options);
+async function assertPrice(sats, path, options) {
+  const { status, json } = await ask(path, options);
+  assert.equal(status, 402, path);
+  assert.equal(json().amountSats, sats, path);
+  return json();
+}
+
+test('a price depends on the query, and the cheap credential does not open the dear variant', async () => {
+  await assertPrice(10, '/search?q=cats');
+  await assertPrice(50, '/search?q=cats&premium=1');
+  const cheap = await buy(paywall.url, '/search');
+  const dear = await buy(paywall.url, '/search?premium');
+  const show = (path, { standard }) => ask(path, { headers: { authorization: standard } });
+  assert.equal((await show('/search?q=dogs', cheap)).status, 200);
+  assert.equal((await show('/search?premium=yes', dear)).status, 200);
+  assert.equal((await show('/search', dear)).status, 200);
+  const refused = await show('/search?premium=1', cheap);
+  assert.equal(refused.status, 402);
+  assert.equal(refused.json().code, 'underpaid');
+  assert.equal(refused.json().amountSats, 50);
+  const reached = origin.requests.length;
+  for (const query of ['premium=1&premium=2', 'premium[]=1', 'PREMIUM=1', 'x;premium=1', 'premium%00', '+premium']) {
+    const { status, json } = await show(`/search?${query}`, cheap);
+    assert.equal(status, 400, query);
+    assert.equal(json().code, 'ambiguous_query', query);
+  }
+  assert.equal(origin.requests.length, reached);
+});
+
+test('a price depends on a header, and no other spelling of it reaches the origin', async () => {
+  await assertPrice(40, '/video', { headers: { 'x-quality': 'HD' } });
+  await assertPrice(4, '/video', { headers: { 'X-Quality': 'sd' } });
+  const { standard: authorization } = await buy(paywall.url, '/video');
+  const cheap = await ask('/video', { headers: { authorization, X_Quality: 'hd', 'X.Quality': 'hd' } });
+  assert.equal(cheap.status, 200);
+  assert.deepEqual(Object.keys(origin.last().headers).filter((name) => /quality/.test(name)), []);
+  const twice = await ask('/video', { headers: { authorization, 'X-Quality': 'sd, hd' } });
+  assert.equal(twice.json().code, 'ambiguous_header');
+});
+
+test('a price of nothing passes, is told to no cache, and makes no invoice', async () => {
+  const asked = await invoicesFor('/bots');
+  const { status, headers } = await ask('/bots', { headers: { 'User-Agent': 'Mozilla/5.0' } });
+  assert.equal(status, 200);
+  assert.equal(headers['cache-control'], 'private');
+  assert.equal(origin.last().headers['x-toll-status'], 'open');
+  assert.equal(await invoicesFor('/bots'), asked);
+  await assertPrice(7, '/bots', { headers: { 'User-Agent': 'Mozilla/5.0 (compatible; GPTBot/1.2)' } });
+});
+
+test('a body is paid by the KiB, and a credential for a small one sends no large one', async () => {
+  const post = (bytes, headers) => ask('/upload', { method: 'POST', body: 'x'.repeat(bytes), headers });
+  for (const [bytes, sats] of [[0, 2], [1, 2], [1024, 2], [1025, 4], [10_000, 20]]) {
+    assert.equal((await post(bytes)).json().amountSats, sats, `${bytes} bytes`);
+  }
+  const { standard: authorization } = await buy(paywall.url, '/upload', { method: 'POST', body: 'x'.repeat(2000) });
+  const sent = await post(2048, { authorization });
+  assert.equal(sent.status, 200);
+  assert.equal(origin.last().body.length, 2048);
+  assert.equal(origin.last().headers['content-length'], '2048');
+  assert.equal((await post(2049, { authorization })).json().code, 'underpaid');
+  const chunked = await ask('/upload', { method: 'POST', headers: { authorization, 'Transfer-Encoding': 'chunked' }, chunks: ['x'.repeat(5000)] });
+  assert.equal(chunked.status, 411);
+  assert.equal(chunked.json().code, 'length_required');
+});
+
+test('a price depends on the length of the body and on the method', async () => {
+  await assertPrice(3, '/large', { method: 'POST', body: 'x'.repeat(999) });
+  await assertPrice(30, '/large', { method: 'POST', body: 'x'.repeat(1000) });
+  await assertPrice(1, '/verbs');
+  await assertPrice(9, '/verbs', { method: 'PUT', body: '' });
+  const { standard: authorization } = await buy(paywall.url, '/verbs');
+  assert.equal((await ask('/verbs', { headers: { authorization } })).status, 200);
+  assert.equal((await ask('/verbs', { method: 'POST', body: '', headers: { authorization } })).json().code, 'underpaid');
+});
+
+test('what no price is named for costs the default, and expiries are the route’s own', async () => {
+  const now = Date.now() / 1000;
+  const plain = await assertPrice(10, '/plain');
+  assert.ok(Math.abs(plain.expiresAt - now - 3600) < 60 && Math.abs(plain.invoiceExpiresAt - now - 300) < 60);
+  const slow = await assertPrice(3, '/slow');
+  assert.ok(Math.abs(slow.expiresAt - now - 2 * 86400) < 60 && Math.abs(slow.invoiceExpiresAt - now - 1200) < 60);
+});
+
+test('an invoice says what was asked for, and nothing that turns its text around', async () => {
+  const { description } = await assertPrice(10, '/search?q=%E2%80%AEcats%20%26%0d%0adogs');
+  assert.equal(description, 'Search for cats &dogs by GET');
+  const headers = { 'X-Api-Key': lnbits.merchant.invoiceKey };
+  const [latest] = await call(`${lnbits.url}/api/v1/payments?limit=1`, 'GET', undefined, headers);
+  assert.equal(latest.memo, description);
+});
+
+test('HEAD and prefetches learn a price and make no invoice', async () => {
+  const asked = await invoicesFor('/search');
+  for (const [path, sats] of [['/search', '10'], ['/search?premium=1', '50']]) {
+    for (const options of [{ method: 'HEAD' }, { headers: { 'Sec-Purpose': 'prefetch' } }, { headers: { Purpose: 'prefetch' } }, { headers: { 'X-Moz': 'prefetch' } }]) {
+      const { status, headers, text } = await ask(path, options);
+      assert.equal(status, 402);
+      assert.equal(headers['www-authenticate'], 'L402');
+      assert.equal(headers['x-toll-price-sats'], sats);
+      assert.equal(text, '');
+    }
+  }
+  assert.equal(await invoicesFor('/search'), asked);
+});
+
+test('a price in a currency is converted by LNbits, bounded in satoshis, and compared in its currency', async () => {
+  const rates = { USD: 60_000, CHF: 60 };
+  const prices = createServer(({ url }, response) => {
+    const rate = rates[url.split('/').at(-1)];
+    response.writeHead(rate ? 200 : 404, { 'Content-Type': 'application/json' }).end(JSON.stringify({ rates: { median: rate } }));
+  });
+  await new Promise((resolve) => prices.listen(0, '127.0.0.1', resolve));
+  const env = { LNBITS_PRICE_AGGREGATOR_ENABLED: 'true', LNBITS_PRICE_AGGREGATOR_URL: `http://127.0.0.1:${prices.address().port}`, LNBITS_EXCHANGE_RATE_CACHE_SECONDS: '0' };
+  const wallet = await startLnbits(run, { dataDir: join(run.folder('rated'), 'lnbits'), env });
+  const fiat = (path, fiat, more) => ({ path, fiat, ...more });
+  const { url } = await startPaywall({
+    toll: { routes: [fiat('/usd', '0.01 USD', { min_sats: 5, max_sats: 100 }), fiat('/chf', '0.01 CHF', { max_sats: 100 }), fiat('/eur', '0.01 EUR'), { path: '/sats', sats: 5 }] },
+    vars: { ORIGIN_URL: origin.url, LNBITS_URL: wallet.url, LNBITS_KEY: wallet.merchant.invoiceKey },
+  });
+  const { headers, json } = await send(url, '/usd');
+  // 0.01 USD at 60,000 USD a bitcoin.
+  assert.equal(json().amountSats, 16);
+  const { macaroon, invoice } = parseChallenge(headers['www-authenticate']);
+  const authorization = `L402 ${macaroon}:${await payFrom(wallet.url, wallet.payer, invoice)}`;
+  rates.USD = 20_000;
+  assert.equal((await send(url, '/usd')).json().amountSats, 50);
+  assert.equal((await send(url, '/usd', { headers: { authorization } })).status, 200);
+  assert.equal(origin.last().headers['x-toll-amount-sats'], '16');
+  assert.equal((await send(url, '/usd', { method: 'HEAD' })).headers['x-toll-price-fiat'], '0.01 USD');
+  rates.USD = 1_000_000;
+  const reached = origin.requests.length;
+  for (const path of ['/usd', '/chf', '/eur']) {
+    const { status, headers, json } = await send(url, path);
+    assert.equal(status, 503, path);
+    assert.equal(json().code, 'invoice_unavailable', path);
+    assert.equal(headers['retry-after'], '5');
+  }
+  assert.equal(origin.requests.length, reached);
+  assert.equal((await send(url, '/sats')).status, 402);
+  prices.close();
+});

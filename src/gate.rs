@@ -6,8 +6,11 @@
 //! 3. The route: none, or one that is free: forward. Priced under other methods only: 405; on other hosts only: 421.
 //! 4. A preflight is neither charged nor answered with content.
 //! 5. The price of this very request. Where origins could read what it depends on in two ways: 400.
-//! 6. A good credential: forward. A genuine one that is not good here: a fresh challenge that says why. Any other: 401.
+//! 6. A good credential: forward, counted where it buys so many uses. A genuine one that is not good here: a fresh challenge
+//!    that says why. Any other: 401.
 //! 7. No credential: the free tier, if the route has one; then a challenge; for `HEAD` and prefetches only the price.
+
+use std::num::NonZeroU32;
 
 use crate::l402::caveat::{Scope, Terms};
 use crate::l402::credential::Authorization;
@@ -61,6 +64,8 @@ pub enum Decision<'a> {
     Paid { route: &'a Route, grant: Grant, amount_sats: u64 },
     /// To the origin, and its answer back without the body; or the Worker answers it itself.
     Preflight,
+    /// To the origin while the payment has uses left; else what the offer says.
+    Metered { route: &'a Route, grant: Grant, amount_sats: u64, uses: NonZeroU32, offer: Offer<'a> },
     /// To the origin while free requests are left, counted under `key`; else what the offer says.
     FreeTier { route: &'a Route, tier: FreeTier, key: String, offer: Offer<'a> },
     /// 402.
@@ -182,18 +187,8 @@ impl<'a> Gate<'a, '_> {
                 Cost::Fiat(price) => verify::Price::Fiat(&price.fiat),
             },
         };
-        let refused = match check(&Seller { policy, keys, route, cost }, request.authorization, &context) {
-            Ok(Some((grant, amount_sats))) => return Decision::Paid { route, grant, amount_sats },
-            Err(refusal) if !refusal.is_genuine() => {
-                return Decision::Refuse(Problem::Credential(refusal));
-            }
-            Err(refusal) => Some(refusal),
-            Ok(None) => None,
-        };
-        if request.url.path.len() > MAX_PRICED_PATH_BYTES {
-            return Decision::Refuse(Problem::PathTooLong);
-        }
-        let offer = Offer {
+        let checked = check(&Seller { policy, keys, route, cost }, request.authorization, &context);
+        let offer = |refused| Offer {
             cost,
             terms: terms(route, cost, &context),
             description: match &route.description {
@@ -203,12 +198,27 @@ impl<'a> Gate<'a, '_> {
             is_quote: request.method == "HEAD" || request.is_prefetch,
             refused,
         };
-        match (route.free, request.client_ip) {
-            (Some(tier), Some(client)) if offer.refused.is_none() => {
-                let key = keys.current().free_key(&route.id(), client);
-                Decision::FreeTier { route, tier, key, offer }
-            }
-            _ => Decision::Offer { route, offer },
+        match checked {
+            Ok(Some((grant, amount_sats))) => match grant.uses {
+                // HEAD returns nothing of what was bought.
+                Some(bought) if request.method != "HEAD" => {
+                    // Within a realm a credential may come from a route that sells more uses for the same price.
+                    let uses = route.uses.map_or(bought, |uses| uses.min(bought));
+                    let offer = offer(Some(Refusal::Spent));
+                    Decision::Metered { route, grant, amount_sats, uses, offer }
+                }
+                _ => Decision::Paid { route, grant, amount_sats },
+            },
+            Err(refusal) if !refusal.is_genuine() => Decision::Refuse(Problem::Credential(refusal)),
+            _ if request.url.path.len() > MAX_PRICED_PATH_BYTES => Decision::Refuse(Problem::PathTooLong),
+            Err(refusal) => Decision::Offer { route, offer: offer(Some(refusal)) },
+            Ok(None) => match (route.free, request.client_ip) {
+                (Some(tier), Some(client)) => {
+                    let key = keys.current().free_key(&route.id(), client);
+                    Decision::FreeTier { route, tier, key, offer: offer(None) }
+                }
+                _ => Decision::Offer { route, offer: offer(None) },
+            },
         }
     }
 
@@ -293,9 +303,6 @@ impl Seller<'_> {
         if self.policy.revoked.contains(&grant.payment_hash) {
             return Err(Refusal::Revoked);
         }
-        if grant.uses.is_some() {
-            return Err(Refusal::Unsatisfiable("uses".to_owned()));
-        }
         let binds = grant.binds;
         let by_method = self.route.sold == Sold::Endpoint { by_method: true };
         let by_realm = matches!(self.route.sold, Sold::Realm(_));
@@ -304,6 +311,7 @@ impl Seller<'_> {
             ("method", binds.method, by_method),
             ("realm", binds.realm, by_realm),
             ("ip", binds.ip, self.route.by_ip),
+            ("uses", binds.uses, self.route.uses.is_some()),
             ("fiat", binds.fiat, matches!(self.cost, Cost::Fiat(_))),
             ("host", binds.host, !grant.is_foreign),
         ];

@@ -6,6 +6,7 @@
 //!             │        │           └─► Refuse ─► problem ─► 400, 401, 405, 503, …
 //!             │        ├─ policy   what a request costs: canonical path, routes, prices
 //!             │        └─ l402     the protocol: macaroons, caveats, credentials, invoices
+//!             ├─ uses              how many requests a payment bought, and had
 //!             └─ settings          the environment, read once per isolate
 //! ```
 //!
@@ -33,6 +34,7 @@ pub mod l402;
 pub mod policy;
 pub mod problem;
 pub mod settings;
+pub mod uses;
 pub mod wallet;
 
 #[cfg(target_arch = "wasm32")]

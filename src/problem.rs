@@ -35,6 +35,10 @@ pub enum Problem {
     NotConfigured,
     #[error("No invoice can be made at the moment; nothing was charged")]
     InvoiceUnavailable,
+    #[error("Every use that was bought is on its way; one may come back")]
+    UsesInFlight,
+    #[error("Uses cannot be counted at the moment; nothing was taken")]
+    UsesUnavailable,
     #[error("The paywall failed; nothing was served")]
     Internal,
     #[error("The origin leads back to this paywall; its owner has to set ORIGIN_URL")]
@@ -57,11 +61,12 @@ impl Problem {
             Self::MethodNotAllowed { .. } => 405,
             Self::Unpriced(Unpriced::LengthRequired) => 411,
             Self::Unpriced(Unpriced::TooLong) => 413,
+            Self::UsesInFlight => 409,
             Self::PathTooLong => 414,
             Self::OtherHost => 421,
             Self::Internal => 500,
             Self::OriginUnreachable => 502,
-            Self::NotConfigured | Self::InvoiceUnavailable => 503,
+            Self::NotConfigured | Self::InvoiceUnavailable | Self::UsesUnavailable => 503,
             Self::OriginTimeout => 504,
             Self::OriginLoop => 508,
         }
@@ -85,6 +90,8 @@ impl Problem {
             Self::NotFound => "not_found",
             Self::NotConfigured => "not_configured",
             Self::InvoiceUnavailable => "invoice_unavailable",
+            Self::UsesInFlight => "uses_in_flight",
+            Self::UsesUnavailable => "uses_unavailable",
             Self::Internal => "internal",
             Self::OriginLoop => "origin_loop",
             Self::OriginUnreachable => "origin_unreachable",
@@ -97,7 +104,8 @@ impl Problem {
         match self {
             Self::Credential(_) => Some(("WWW-Authenticate", crate::l402::challenge::SCHEME)),
             Self::MethodNotAllowed { allow } => Some(("Allow", allow)),
-            Self::InvoiceUnavailable => Some(("Retry-After", "5")),
+            Self::InvoiceUnavailable | Self::UsesUnavailable => Some(("Retry-After", "5")),
+            Self::UsesInFlight => Some(("Retry-After", "1")),
             _ => None,
         }
     }

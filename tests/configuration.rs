@@ -87,7 +87,7 @@ fn defaults_and_examples_are_what_the_code_makes_of_them() {
             Json::Object(list)
         });
     }
-    for row in keys[1].iter().filter(|row| !["path", "uses"].contains(&row[0].as_str())) {
+    for row in keys[1].iter().filter(|row| row[0] != "path") {
         assert_row(row, |mut route| {
             route.push(("path".to_owned(), Json::String("/x".to_owned())));
             Json::Object(vec![("routes".to_owned(), Json::Array(vec![Json::Object(route)]))])

@@ -32,6 +32,7 @@ fn all() -> Vec<Refusal> {
         Refusal::Foreign { max_age_s: 86_400 },
         Refusal::ForeignNotAccepted,
         Refusal::Revoked,
+        Refusal::Spent,
     ];
     for refusal in &all {
         match refusal {
@@ -58,7 +59,8 @@ fn all() -> Vec<Refusal> {
             | Refusal::UnderpaidFiat { .. }
             | Refusal::Foreign { .. }
             | Refusal::ForeignNotAccepted
-            | Refusal::Revoked => {}
+            | Refusal::Revoked
+            | Refusal::Spent => {}
         }
     }
     all

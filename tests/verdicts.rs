@@ -5,6 +5,8 @@ mod request;
 #[path = "support/secret.rs"]
 mod secret;
 
+use std::num::NonZeroU32;
+
 use edgetoll::gate::{Decision, Gate, NO_CODE, Offer, Request};
 use edgetoll::json::Json;
 use edgetoll::l402::caveat::{Caveat, Scope, Service, Terms};
@@ -26,7 +28,8 @@ const ROUTES: &str = r#""routes":[
     {"path":"/mine","sats":5,"bind":["endpoint","method","ip"]},
     {"path":"/club","sats":5,"realm":"club"},
     {"path":"/club/mine","sats":5,"realm":"club","bind":["ip"]},
-    {"path":"/counted","sats":5,"uses":1}
+    {"path":"/counted","sats":5,"uses":1},
+    {"path":"/counted/five","sats":5,"uses":5}
 ]"#;
 
 fn policy(settings: &str) -> Policy {
@@ -55,6 +58,7 @@ fn judge(policy: &Policy, keys: &Keys, path: &str, method: &str, macaroon: &Maca
     let request = Request { client_ip: Some(IP), ..request(&url, method, Some(&authorization)) };
     match (Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE }.decide(&request, NOW)) {
         Decision::Paid { .. } => "paid".to_owned(),
+        Decision::Metered { uses, .. } => format!("metered {uses}"),
         Decision::Offer { offer: Offer { refused: Some(refusal), .. }, .. } => refusal.code().to_owned(),
         Decision::Refuse(problem) => problem.code().to_owned(),
         other => panic!("{other:?}"),
@@ -132,7 +136,12 @@ fn a_route_demands_every_limit_that_it_sells_by() {
         ("/club", terms(endpoint("/club", Some("GET")), None), "unbound"),
         ("/club/mine", terms(realm("club"), Some(IP)), "paid"),
         ("/club/mine", terms(realm("club"), None), "unbound"),
-        ("/counted", terms(endpoint("/counted", Some("GET")), None), "not_configured"),
+        ("/counted", terms(endpoint("/counted", Some("GET")), None), "unbound"),
+        (
+            "/counted",
+            Terms { uses: NonZeroU32::new(1), ..terms(endpoint("/counted", Some("GET")), None) },
+            "metered 1",
+        ),
     ];
     let (policy, keys) = (policy(""), keys());
     for (path, terms, verdict) in cases {
@@ -173,11 +182,28 @@ fn what_a_holder_adds_is_no_limit_that_was_sold() {
 }
 
 #[test]
-fn uses_are_refused_until_they_are_counted() {
+fn uses_are_the_least_that_was_said_and_no_more_than_the_route_sells() {
     let (policy, keys) = (policy(""), keys());
-    let counted =
-        mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None)).attenuate("uses=1").unwrap();
-    assert_eq!(judge(&policy, &keys, "/plain", "GET", &counted), "unsatisfiable_caveat");
+    let sold =
+        |uses| Terms { uses: NonZeroU32::new(uses), ..terms(endpoint("/counted/five", Some("GET")), None) };
+    let judge = |method, macaroon: &Macaroon| judge(&policy, &keys, "/counted/five", method, macaroon);
+    for encoding in BOTH {
+        let uses =
+            |number: u32| format!("uses{}{number}", if encoding == Encoding::Standard { "=" } else { " = " });
+        assert_eq!(judge("GET", &mint(encoding, &sold(5))), "metered 5");
+        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(2)).unwrap()), "metered 2");
+        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(9)).unwrap()), "metered 5");
+        // A token of a route of the realm that sells more of them.
+        assert_eq!(judge("GET", &mint(encoding, &sold(100))), "metered 5");
+        // What its holder wrote is nothing that was bought.
+        let unlimited = terms(endpoint("/counted/five", Some("GET")), None);
+        assert_eq!(judge("GET", &mint(encoding, &unlimited).attenuate(&uses(9)).unwrap()), "unbound");
+        assert_eq!(judge("HEAD", &mint(encoding, &sold(5))), "paid", "takes no use");
+    }
+    // A holder may limit a credential that has no limit.
+    let plain = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
+    let limited = plain.attenuate("uses=1").unwrap();
+    assert_eq!(crate::judge(&policy, &keys, "/plain", "GET", &limited), "metered 1");
 }
 
 #[test]

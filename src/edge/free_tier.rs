@@ -8,7 +8,8 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env};
 
-use super::{environment, now_ms, origin};
+use super::time::{limit, now_ms, pause};
+use super::{environment, object};
 use crate::gate::Offer;
 use crate::policy::free::counters::{Counters, Failure, Write};
 use crate::policy::free::{Counting, Denied, FreeTier};
@@ -81,7 +82,7 @@ async fn write_all(store: KvNamespace, key: String) {
 async fn read(store: &KvNamespace, key: &str) -> Result<Option<String>, JsValue> {
     let options = Object::new();
     Reflect::set(&options, &"cacheTtl".into(), &MIN_CACHE_TTL_S.into())?;
-    Ok(JsFuture::from(store.get(key, &options)?).await?.as_string())
+    Ok(limit(store.get(key, &options)?).await?.as_string())
 }
 
 async fn put(store: &KvNamespace, key: &str, write: &Write) -> Result<(), Failure> {
@@ -102,28 +103,12 @@ async fn put(store: &KvNamespace, key: &str, write: &Write) -> Result<(), Failur
 }
 
 async fn take_exactly(env: &Env, key: &str, quota: u64, ends_at_ms: u64) -> Result<u64, Denied> {
-    let objects = environment::value(env, "FREE_TIER_EXACT").ok_or(Denied::NoStore)?;
-    let objects: ObjectNamespace = objects.unchecked_into();
-    let url = format!("https://free-tier.invalid/{quota}/{ends_at_ms}");
-    let answer = async {
-        let answer = objects.get(&objects.id_from_name(key)?)?.fetch(&url)?;
-        let response: web_sys::Response = JsFuture::from(answer).await?.unchecked_into();
-        JsFuture::from(response.text()?).await
-    };
-    let text = answer.await.ok().and_then(|text| text.as_string()).ok_or(Denied::StoreUnreadable)?;
-    match text.as_str() {
-        "used_up" => Err(Denied::UsedUp),
-        _ => text.parse().map_err(|_| Denied::StoreUnreadable),
+    environment::value(env, OBJECTS).ok_or(Denied::NoStore)?;
+    let answer = object::ask(env, OBJECTS, key, &format!("/{quota}/{ends_at_ms}")).await;
+    match answer.as_deref() {
+        Some("used_up") => Err(Denied::UsedUp),
+        answer => answer.and_then(|left| left.parse().ok()).ok_or(Denied::StoreUnreadable),
     }
-}
-
-/// Waits. The wait belongs to the request that began it.
-async fn pause(ms: u64) {
-    let ms = i32::try_from(ms).unwrap_or(i32::MAX);
-    let promise = Promise::new(&mut |resolve, _| {
-        let _ = origin::global().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
-    });
-    let _ = JsFuture::from(promise).await;
 }
 
 /// What this isolate has counted. Nobody holds it over an await.
@@ -147,22 +132,10 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     fn put(this: &KvNamespace, key: &str, value: &str, options: &Object) -> Result<Promise, JsValue>;
-
-    /// A Durable Object namespace.
-    type ObjectNamespace;
-    type ObjectId;
-    type ObjectStub;
-
-    #[wasm_bindgen(method, catch, js_name = idFromName)]
-    fn id_from_name(this: &ObjectNamespace, name: &str) -> Result<ObjectId, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn get(this: &ObjectNamespace, id: &ObjectId) -> Result<ObjectStub, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn fetch(this: &ObjectStub, url: &str) -> Result<Promise, JsValue>;
 }
 
 /// The least that KV allows: the sooner we see what others counted, the better.
 const MIN_CACHE_TTL_S: u32 = 30;
 const RETRY_AFTER_MS: u64 = 1_000;
+/// The binding of the objects that count exactly.
+const OBJECTS: &str = "FREE_TIER_EXACT";

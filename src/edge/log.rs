@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::gate::Decision;
+use crate::gate::{Decision, Offer};
 
 /// What is told of one request.
 #[derive(Serialize)]
@@ -43,7 +43,7 @@ impl Line {
         let (name, route) = match decision {
             Decision::Open => ("open", None),
             Decision::Waived { route } => ("waived", Some(route)),
-            Decision::Paid { route, grant, .. } => {
+            Decision::Paid { route, grant, .. } | Decision::Metered { route, grant, .. } => {
                 self.payment_hash = Some(grant.payment_hash.short());
                 ("paid", Some(route))
             }
@@ -60,6 +60,12 @@ impl Line {
         };
         self.decision = name;
         self.route = route.map(|route| route.pattern.as_str().to_owned());
+    }
+
+    /// Notes that what was presented was not enough after all.
+    pub fn refused(&mut self, offer: &Offer<'_>) {
+        self.decision = "challenge";
+        self.code = offer.refused.as_ref().map(|refused| refused.code());
     }
 
     /// Notes that the request passes, as what.

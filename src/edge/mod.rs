@@ -8,7 +8,10 @@ mod facts;
 mod free_tier;
 mod free_tier_counter;
 mod log;
+mod meter;
+mod object;
 mod origin;
+mod time;
 mod toll;
 mod wallet;
 
@@ -28,6 +31,7 @@ use log::Line;
 use origin::Pass;
 
 pub use free_tier_counter::FreeTierCounter;
+pub use meter::Meter;
 pub use toll::Toll;
 
 #[cfg(feature = "entry")]
@@ -125,8 +129,32 @@ impl Exchange<'_> {
             Decision::Paid { route, grant, amount_sats } => {
                 self.forward(&Pass::Paid { grant, amount_sats }, Some(route)).await
             }
+            Decision::Metered { route, grant, amount_sats, uses, offer } => {
+                let timeout_ms = self.settings.policy().map_or(0, |policy| policy.origin_timeout_ms);
+                let lease_ms = u64::from(timeout_ms).saturating_add(LEASE_BEYOND_TIMEOUT_MS);
+                let bought = u64::from(uses.get());
+                let Some(ticket) = meter::take(self.env, &grant, bought, lease_ms).await? else {
+                    line.refused(&offer);
+                    return self.offer(route, offer, line).await;
+                };
+                let answer = self.forward(&Pass::Paid { grant, amount_sats }, Some(route)).await;
+                let (answer, remaining) = match answer {
+                    Ok(response) if response.status() < 500 => {
+                        let remaining = ticket.remaining();
+                        self.context.wait_until(ticket.spend(self.env.clone()));
+                        (response, remaining)
+                    }
+                    Ok(response) => (response, ticket.give_back(self.env).await),
+                    Err(failure) => {
+                        ticket.give_back(self.env).await;
+                        return Err(failure);
+                    }
+                };
+                answer.headers().set("X-Toll-Uses-Remaining", &remaining.to_string())?;
+                Ok(answer)
+            }
             Decision::FreeTier { route, tier, key, offer } => {
-                let now_ms = now_ms();
+                let now_ms = time::now_ms();
                 let counting = self.settings.policy().map(|policy| policy.counting).unwrap_or_default();
                 let taken = free_tier::take(self.env, self.context, counting, tier, key, now_ms).await;
                 let remaining = match taken {
@@ -207,13 +235,5 @@ impl Exchange<'_> {
     }
 }
 
-/// The time in milliseconds. It stands still while the Worker computes, and moves with each answer from outside.
-fn now_ms() -> u64 {
-    // A float's cast saturates; the clock is never negative.
-    js_sys::Date::now() as u64
-}
-
-/// The time in seconds.
-fn now_unix() -> u64 {
-    now_ms().checked_div(1_000).unwrap_or_default()
-}
+/// How much longer than the origin may take a use is on its way before it counts as spent.
+const LEASE_BEYOND_TIMEOUT_MS: u64 = 30_000;

@@ -5,7 +5,8 @@ use worker::{Context, Env};
 
 use super::facts::Arrival;
 use super::log::{self, Line};
-use super::{Exchange, Unanswered, answer, environment, now_ms};
+use super::time::{now_ms, now_unix};
+use super::{Exchange, Unanswered, answer, environment};
 use crate::gate::{Decision, Gate};
 use crate::policy::Policy;
 use crate::policy::facts::{Facts, Unpriced};
@@ -79,7 +80,7 @@ impl<'a> Toll<'a> {
         let policy = settings.policy.filter(|policy| self.is_listed(policy));
         let gate = Gate { policy, keys: settings.keys, code: &code };
         let request = arrival.as_request(url, &header, &edge);
-        gate.decide(&request, super::now_unix())
+        gate.decide(&request, now_unix())
     }
 
     /// Whether the list has every path that the code prices; if not, nothing is served.

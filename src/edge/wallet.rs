@@ -19,7 +19,7 @@ pub async fn create_invoice(lnbits: &Lnbits, invoice: &InvoiceRequest<'_>) -> Re
         JsFuture::from(super::origin::global().fetch_with_request(&request)).await.map_err(failure)?;
     let response: Response = response.unchecked_into();
     let body = read(&response).await.map_err(failure)?.ok_or(InvoiceError::TooLarge)?;
-    invoice.read_answer(response.status(), &body, super::now_unix())
+    invoice.read_answer(response.status(), &body, super::time::now_unix())
 }
 
 fn post(lnbits: &Lnbits, body: &str, signal: &AbortSignal) -> Result<Request, JsValue> {

@@ -58,6 +58,8 @@ pub enum Refusal {
     ForeignNotAccepted,
     #[error("Macaroon was revoked")]
     Revoked,
+    #[error("Every use that was bought is spent")]
+    Spent,
 }
 
 impl Refusal {
@@ -86,6 +88,7 @@ impl Refusal {
             Self::Underpaid { .. } | Self::UnderpaidFiat { .. } => "underpaid",
             Self::Foreign { .. } | Self::ForeignNotAccepted => "foreign",
             Self::Revoked => "revoked",
+            Self::Spent => "spent",
         }
     }
 
@@ -116,7 +119,8 @@ impl Refusal {
             | Self::UnderpaidFiat { .. }
             | Self::Foreign { .. }
             | Self::ForeignNotAccepted
-            | Self::Revoked => true,
+            | Self::Revoked
+            | Self::Spent => true,
         }
     }
 }

@@ -77,6 +77,8 @@ pub struct Binds {
     pub method: bool,
     /// A realm.
     pub realm: bool,
+    /// So many uses.
+    pub uses: bool,
 }
 
 /// Checks a macaroon and the preimage that came with it.
@@ -209,7 +211,10 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
             }
             Caveat::Mark(mark) if !is_mark(&mark) => return Err(Refusal::Unsatisfiable(Caveat::mark(&mark))),
             Caveat::Mark(_) => {}
-            Caveat::Uses(uses) => grant.uses = least(grant.uses, uses),
+            Caveat::Uses(uses) => {
+                grant.uses = least(grant.uses, uses);
+                grant.binds.uses |= is_minted;
+            }
             Caveat::Wallet(wallet) => grant.wallet = grant.wallet.or(is_minted.then_some(wallet)),
             Caveat::PayableUntilUnix(until) => {
                 grant.payable_until_unix = least(grant.payable_until_unix, until)

@@ -31,10 +31,10 @@ async function assertClosed(paywall, path, reason) {
 test('without a price list, or with one that cannot be read whole, nothing passes but the health check', async () => {
   for (const [broken, reason] of [
     [null, /TOLL is missing/],
-    [{ routes: [{ sats: 5 }] }, /TOLL\.routes\[0\]\.path: is missing/],
-    [{ ...toll, macaroons: 'both' }, /TOLL\.macaroons: is not a key that edgetoll knows/],
-    [{ ...toll, default_sats: -1 }, /TOLL\.default_sats: is a whole number/],
-    [{ ...toll, invoice_expiry: 300 }, /TOLL\.invoice_expiry: is a duration/],
+    [{ routes: [{ sats: 5 }] }, /TOLL\.routes\[0\]\.path is missing/],
+    [{ ...toll, macaroons: 'both' }, /TOLL\.macaroons is not a key that edgetoll knows/],
+    [{ ...toll, default_sats: -1 }, /TOLL\.default_sats is a whole number/],
+    [{ ...toll, invoice_expiry: 300 }, /TOLL\.invoice_expiry is a duration/],
   ]) {
     const paywall = await startPaywall({ toll: broken, vars: { ORIGIN_URL: origin.url } });
     await assertClosed(paywall, '/sold', reason);
@@ -66,7 +66,7 @@ test('an entry that cannot be read shuts its path and no other', async () => {
   assert.equal((await send(paywall.url, '/free')).status, 200);
   assert.equal((await send(paywall.url, '/given')).status, 200);
   assert.ok((await send(paywall.url, '/twice')).status >= 400);
-  await paywall.logged(/TOLL\.routes\[5\]\.path: is the same path as \/twice/);
+  await paywall.logged(/TOLL\.routes\[5\]\.path is the same path as \/twice/);
 });
 
 test('a missing or weak secret, wallet or key shuts what is priced and nothing else', async () => {

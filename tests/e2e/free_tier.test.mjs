@@ -16,7 +16,11 @@ const routes = [
   { path: '/sold', sats: 5 },
 ];
 let origin;
-before(async () => (origin = await startRecordingOrigin()));
+const urls = {};
+before(async () => {
+  origin = await startRecordingOrigin();
+  for (const free_tier of ['kv', 'durable']) urls[free_tier] = (await start({ free_tier })).url;
+});
 after(() => origin.close());
 
 const start = (toll = {}, options = {}) =>
@@ -29,10 +33,15 @@ async function letIn(count, request) {
   assert.ok(answers.every(({ status }) => status === 200 || status === 402), answers.map(({ status }) => status).join());
   return answers.filter(({ status }) => status === 200).length;
 }
+async function statusesOf(requests) {
+  const statuses = [];
+  for (const request of requests) statuses.push((await request()).status);
+  return statuses;
+}
 
 for (const free_tier of ['kv', 'durable']) {
   test(`counted in ${free_tier}, a client gets its free requests, then the price; what is left is told`, async () => {
-    const { url } = await start({ free_tier });
+    const url = urls[free_tier];
     for (const remaining of [2, 1, 0]) {
       const { status, headers } = await from('203.0.113.1', '/free', url);
       assert.equal(status, 200);
@@ -55,18 +64,15 @@ for (const free_tier of ['kv', 'durable']) {
   });
 
   test(`counted in ${free_tier}, an IPv6 client is its /64`, async () => {
-    const { url } = await start({ free_tier });
-    const addresses = ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:DB8::3', '2001:db8::4'];
-    const statuses = [];
-    for (const address of addresses) statuses.push((await from(address, '/free', url)).status);
-    assert.deepEqual(statuses, [200, 200, 200, 402]);
-    assert.equal((await from('2001:db8:0:1::1', '/free', url)).status, 200);
+    const addresses = ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:DB8::3', '2001:db8::4', '2001:db8:0:1::1'];
+    const statuses = await statusesOf(addresses.map((address) => () => from(address, '/free', urls[free_tier])));
+    assert.deepEqual(statuses, [200, 200, 200, 402, 200]);
   });
 
   test(`counted in ${free_tier}, a new window gives anew`, async () => {
-    const { url } = await start({ free_tier });
-    await until(async () => (await from('203.0.113.1', '/short', url)).status === 402);
-    await until(async () => (await from('203.0.113.1', '/short', url)).status === 200);
+    const ask = async () => (await from('203.0.113.3', '/short', urls[free_tier])).status;
+    await until(async () => (await ask()) === 402);
+    await until(async () => (await ask()) === 200);
   });
 
   test(`counted in ${free_tier}, a restart forgets nothing`, async () => {
@@ -82,14 +88,12 @@ for (const free_tier of ['kv', 'durable']) {
 }
 
 test('counted in an object, a hundred requests at once get exactly what is free', async () => {
-  const { url } = await start({ free_tier: 'durable' });
-  assert.equal(await letIn(100, () => from('203.0.113.1', '/many', url)), 20);
-  assert.equal(await letIn(10, () => from('203.0.113.1', '/many', url)), 0);
+  assert.equal(await letIn(100, () => from('203.0.113.4', '/many', urls.durable)), 20);
+  assert.equal(await letIn(10, () => from('203.0.113.4', '/many', urls.durable)), 0);
 });
 
 test('counted in KV, one isolate gives exactly what is free', async () => {
-  const { url } = await start();
-  assert.equal(await letIn(100, () => from('203.0.113.1', '/many', url)), 20);
+  assert.equal(await letIn(100, () => from('203.0.113.4', '/many', urls.kv)), 20);
 });
 
 test('three isolates that share a KV give at most three times what is free, and what is free where they are asked in turn', async () => {
@@ -98,22 +102,22 @@ test('three isolates that share a KV give at most three times what is free, and 
   const burst = await letIn(120, ask('203.0.113.1'));
   assert.ok(burst >= 20 && burst <= 60, `${burst} of 20`);
   let slow = 0;
-  for (let at = 0; at < 24; at += 1) {
-    slow += (await ask('203.0.113.2')(at)).status === 200 ? 1 : 0;
+  for (let at = 0; at < 7; at += 1) {
+    slow += (await from('203.0.113.2', '/free', url, { headers: { 'X-Isolate': String(at % 3) } })).status === 200 ? 1 : 0;
     // Each isolate reads and writes a key at most once a second.
     await pause(1100);
   }
-  assert.equal(slow, 20);
+  assert.equal(slow, 3);
 });
 
 test('a credential is taken before a free request, and a refused one is told', async () => {
-  const { url } = await start();
+  const url = urls.kv;
   const { standard } = await buy(url, '/sold');
-  const { status, json } = await from('203.0.113.1', '/free', url, { headers: { authorization: standard } });
+  const { status, json } = await from('203.0.113.5', '/free', url, { headers: { authorization: standard } });
   assert.equal(status, 402);
   assert.equal(json().code, 'endpoint_mismatch');
-  assert.equal(await letIn(3, () => from('203.0.113.1', '/free', url)), 3);
-  const paid = await buy(url, '/free', { headers: { 'CF-Connecting-IP': '203.0.113.1' } });
+  assert.equal(await letIn(3, () => from('203.0.113.5', '/free', url)), 3);
+  const paid = await buy(url, '/free', { headers: { 'CF-Connecting-IP': '203.0.113.5' } });
   const { headers } = await from('203.0.113.9', '/free', url, { headers: { authorization: paid.standard } });
   assert.equal(origin.last().headers['x-toll-status'], 'paid');
   assert.equal(headers.ratelimit, undefined);
@@ -129,19 +133,18 @@ test('whose address nobody knows pays, and so does everybody where there is noth
 });
 
 test('an address that a client writes itself is no new client', async () => {
-  const { url } = await start();
-  const forged = (at) => from('203.0.113.1', '/free', url, { headers: { 'X-Forwarded-For': `198.51.100.${at}`, 'X-Real-IP': `198.51.100.${at}`, Forwarded: `for=198.51.100.${at}` } });
-  const statuses = [];
-  for (let at = 0; at < 5; at += 1) statuses.push((await forged(at)).status);
-  assert.deepEqual(statuses, [200, 200, 200, 402, 402]);
+  const forged = (at) => () => {
+    const headers = { 'X-Forwarded-For': `198.51.100.${at}`, 'X-Real-IP': `198.51.100.${at}`, Forwarded: `for=198.51.100.${at}` };
+    return from('203.0.113.6', '/free', urls.kv, { headers });
+  };
+  assert.deepEqual(await statusesOf([1, 2, 3, 4, 5].map(forged)), [200, 200, 200, 402, 402]);
 });
 
 test('the client is known by the header that the owner names', async () => {
   const { url } = await start({ client_header: 'X-Edge-Client', client_ipv6_prefix: 48 });
-  const ask = (address) => send(url, '/free', { headers: { 'X-Edge-Client': address, 'CF-Connecting-IP': `203.0.113.${Math.floor(Math.random() * 250)}` } });
-  const statuses = [];
-  for (const address of ['2001:db8:1:1::1', '2001:db8:1:2::1', '2001:db8:1:3::1', '2001:db8:1:4::1']) statuses.push((await ask(address)).status);
-  assert.deepEqual(statuses, [200, 200, 200, 402]);
+  const ask = (at) => () =>
+    send(url, '/free', { headers: { 'X-Edge-Client': `2001:db8:1:${at}::1`, 'CF-Connecting-IP': `203.0.113.${at}` } });
+  assert.deepEqual(await statusesOf([1, 2, 3, 4].map(ask)), [200, 200, 200, 402]);
 });
 
 test('whoever changes addresses is charged from the thousand-and-first in a minute on', async () => {

@@ -12,7 +12,6 @@ const routes = [
   { path: '/club/:any', sats: 5, realm: 'club' },
   { path: '/mine', sats: 5, bind: ['endpoint', 'method', 'ip'] },
   { path: '/any/method', sats: 5, bind: ['endpoint'] },
-  { path: '/counted', sats: 5, uses: 1 },
 ];
 let origin, paywall;
 before(async () => {
@@ -91,15 +90,6 @@ test('a macaroon of a lightning-toll server with the same secret opens one path,
   const added = ['amount_sats = 1000000', 'host = 127.0.0.1', `payable_until = ${inHours(1)}`];
   const dressed = added.reduce((macaroon, caveat) => attenuateLightningToll(macaroon, caveat), macaroon);
   await assertRefused(`L402 ${dressed}:${preimage}`, '/sold', 'foreign');
-});
-
-test('a macaroon that counts its uses refuses until they can be counted, and so does such a route', async () => {
-  const { macaroons, preimage } = await buy(paywall.url, '/sold');
-  await assertRefused(`L402 ${attenuateLightningToll(macaroons.lightningToll, 'uses = 1')}:${preimage}`, '/sold', 'unsatisfiable_caveat');
-  const { status, json } = await send(paywall.url, '/counted');
-  assert.equal(status, 503);
-  assert.equal(json().code, 'not_configured');
-  await paywall.logged(/TOLL\.routes\[6\]\.uses/);
 });
 
 test('a revoked payment opens nothing, and foreign macaroons can be refused whole', async () => {

@@ -87,9 +87,6 @@ fn read_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Route
     let invoice_expiry_s = table.seconds("invoice_expiry").unwrap_or(defaults.invoice_expiry_s);
     let credential_expiry_s = table.seconds("credential_expiry").unwrap_or(defaults.credential_expiry_s);
     let (sold, by_ip) = read_scope(table);
-    if table.get("uses").is_some() {
-        table.note("uses", "cannot be counted by this version");
-    }
     Route {
         pattern,
         host: host.unwrap_or(HostPattern::Any),

@@ -1,0 +1,52 @@
+// The Worker in the bare runtime: `wrangler dev` has a proxy in front that mends URLs and methods before we see them, and
+// nobody says that every edge has.
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort, root } from '../../../tools/lib/run.mjs';
+import { send } from './client.mjs';
+import { lnbits, run } from './paywall.mjs';
+
+/**
+ * Starts the Worker in `workerd`. What Cloudflare would say of a request (`request.cf`) is read from its header `Cf-Blob`.
+ * @param {object} options
+ * @param {object} options.toll the price list
+ * @param {object} [options.vars] variables and secrets
+ * @param {string} [options.kv] the address of a server that answers for the KV namespace FREE_TIER
+ */
+export async function startBareWorker({ toll, vars = {}, kv }) {
+  const dir = run.folder('workerd');
+  for (const file of ['index.js', 'index_bg.wasm']) copyFileSync(join(run.dir, 'build', file), join(dir, file));
+  const port = await freePort();
+  const settings = {
+    TOLL_SECRET: randomBytes(32).toString('hex'),
+    LNBITS_URL: lnbits.url,
+    LNBITS_KEY: lnbits.merchant.invoiceKey,
+    ...vars,
+  };
+  const texts = Object.entries(settings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
+  const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify(toll))})`];
+  if (kv) bindings.push('(name = "FREE_TIER", kvNamespace = "kv")');
+  writeFileSync(
+    join(dir, 'config.capnp'),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      modules = [(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
+      compatibilityDate = "2026-11-01",
+      globalOutbound = "net",
+      bindings = [${bindings.join(', ')}],
+    )),
+    (name = "net", network = (allow = ["private", "public", "local"])),
+    ${kv ? `(name = "kv", external = (address = "${kv}", http = ())),` : ''}
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (cfBlobHeader = "Cf-Blob"), service = "main")],
+);
+`,
+  );
+  const server = run.start('workerd', join(root, 'node_modules/.bin/workerd'), ['serve', join(dir, 'config.capnp')]);
+  const url = `http://127.0.0.1:${port}`;
+  await server.until(async () => (await send(url, '/_toll/health').catch(() => undefined))?.status === 200);
+  return { url, server, logged: (pattern) => server.until(() => pattern.test(server.tail()), 10) };
+}

@@ -1,13 +1,9 @@
-// The Worker in the bare runtime: `wrangler dev` has a proxy in front that mends URLs and methods before we see them, and
-// nobody says that every edge has.
+// What `wrangler dev` would mend reaches the Worker as it was sent.
 import assert from 'node:assert/strict';
-import { copyFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { freePort, root } from '../../tools/lib/run.mjs';
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { lnbits, run } from './support/paywall.mjs';
+import { startBareWorker } from './support/workerd.mjs';
 
 const toll = {
   routes: [
@@ -19,37 +15,7 @@ const toll = {
 let origin, url;
 before(async () => {
   origin = await startRecordingOrigin();
-  const dir = run.folder('workerd');
-  for (const file of ['index.js', 'index_bg.wasm']) copyFileSync(join(run.dir, 'build', file), join(dir, file));
-  const port = await freePort();
-  const vars = {
-    TOLL_SECRET: [...crypto.getRandomValues(new Uint8Array(32))].map((byte) => byte.toString(16).padStart(2, '0')).join(''),
-    LNBITS_URL: lnbits.url,
-    LNBITS_KEY: lnbits.merchant.invoiceKey,
-    ORIGIN_URL: origin.url,
-  };
-  const texts = Object.entries(vars).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
-  const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify(toll))})`];
-  writeFileSync(
-    join(dir, 'config.capnp'),
-    `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "main", worker = (
-      modules = [(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
-      compatibilityDate = "2026-11-01",
-      globalOutbound = "net",
-      bindings = [${bindings.join(', ')}],
-    )),
-    (name = "net", network = (allow = ["private", "public", "local"])),
-  ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
-);
-`,
-  );
-  const server = run.start('workerd', join(root, 'node_modules/.bin/workerd'), ['serve', join(dir, 'config.capnp')]);
-  url = `http://127.0.0.1:${port}`;
-  await server.until(async () => (await send(url, '/_toll/health').catch(() => undefined))?.status === 200);
+  ({ url } = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url } }));
 });
 after(() => origin.close());
 

@@ -1,6 +1,7 @@
 // A client that sends exactly what it is told: paths are not normalized, headers not checked.
 import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { pay } from './paywall.mjs';
 
 /** Sends a request, its body whole or in chunks; gives status, headers and the body as a buffer. */
@@ -18,6 +19,28 @@ export function send(base, path, { method = 'GET', headers = {}, body, chunks } 
     request.on('error', reject);
     chunks?.forEach((chunk) => request.write(chunk));
     request.end(body);
+  });
+}
+
+/** Sends bytes as they are, and gives all that comes back until the server closes or says nothing more for a while. */
+export function sendRaw(base, bytes, { quietMs = 250, patienceMs = 5000 } = {}) {
+  const { hostname, port } = new URL(base);
+  return new Promise((resolve, reject) => {
+    const chunks = [];
+    const socket = connect({ host: hostname, port }, () => socket.write(bytes, 'latin1'));
+    const end = () => {
+      socket.destroy();
+      const text = Buffer.concat(chunks).toString('latin1');
+      resolve({ status: Number(text.match(/^HTTP\/1\.1 (\d{3}) /)?.[1]) || undefined, text });
+    };
+    socket.setTimeout(patienceMs, end);
+    socket.on('data', (chunk) => {
+      chunks.push(chunk);
+      socket.setTimeout(quietMs);
+    });
+    socket.on('close', end);
+    // A server that has answered may reset what is left to send.
+    socket.on('error', (error) => (error.code === 'ECONNREFUSED' ? reject(error) : end()));
   });
 }
 

@@ -1,0 +1,388 @@
+// Every known way around a paywall, sent byte by byte: none gets what it did not pay for from an origin that forgives
+// everything. Sent straight to that origin, each does: so each would, if the Worker let it through.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { pause } from '../../tools/lib/run.mjs';
+import { buy, sendRaw } from './support/client.mjs';
+import { startLiberalOrigin } from './support/liberal.mjs';
+import { startPaywall } from './support/paywall.mjs';
+import { startBareWorker } from './support/workerd.mjs';
+
+const toll = {
+  routes: [
+    { path: '/sold', sats: 5 },
+    { path: '/kelvin', sats: 5 },
+    { path: '/paid.php', sats: 5 },
+    { path: '/users/:id', sats: 5 },
+    { path: '/files/*', sats: 5 },
+    { path: '/files/free', sats: 0 },
+    { path: '/cheap/*', sats: 1 },
+    { path: '/dear/report', sats: 100 },
+    { path: '/hosted', host: '127.0.0.1', sats: 5 },
+    { path: '/posted', methods: ['POST'], sats: 5 },
+    { path: '/posted', methods: ['GET'], sats: 0 },
+    { path: '/report', price: [{ when: { query: { premium: '*' } }, sats: 50 }, { when: { query: { full_text: '*' } }, sats: 50 }, { sats: 10 }] },
+    { path: '/clip', price: [{ when: { query: { quality: 'hd' } }, sats: 50 }, { sats: 10 }] },
+    { path: '/video', price: [{ when: { header: { 'X-Quality': 'hd' } }, sats: 50 }, { sats: 10 }] },
+    { path: '/upload', methods: ['POST'], sats_per_kib: 10 },
+  ],
+};
+
+const at = (path) => (reading) => reading === path;
+const asks = (name, value) => ({ query }) => query.some((pair) => pair.name === name && (value === undefined || pair.value === value));
+const sold = [
+  { name: 'dear report', is: at('/dear/report') },
+  { name: 'premium report', is: at('/report'), when: asks('premium') },
+  { name: 'full report', is: at('/report'), when: asks('full_text') },
+  { name: 'clip in hd', is: at('/clip'), when: asks('quality', 'hd') },
+  { name: 'video in hd', is: at('/video'), when: ({ headers }) => headers['x-quality']?.includes('hd') },
+  { name: 'upload of more than a KiB', is: at('/upload'), when: ({ bytes }) => bytes > 1024 },
+  { name: 'report', is: at('/report') },
+  { name: 'clip', is: at('/clip') },
+  { name: 'video', is: at('/video') },
+  { name: 'upload', is: at('/upload') },
+  { name: 'posted', is: at('/posted'), when: ({ methods }) => methods.includes('POST') },
+  { name: 'members', is: at('/members'), when: ({ headers }) => headers['x-toll-status']?.includes('paid') },
+  ...['/sold', '/kelvin', '/paid.php', '/hosted'].map((path) => ({ name: path, is: at(path) })),
+  { name: 'user', is: (path) => /^\/users\/[^/]+$/.test(path) },
+  { name: 'file', is: (path) => /^\/files(\/|$)/.test(path) && path !== '/files/free' },
+];
+
+/** Attempts that the liberal origin answers with what is sold. */
+const spellings = {
+  'double slash': [
+    '//sold', '///sold', '/sold//', '//sold//', '/dear//report', '//dear///report', '/users//7', '//files/a', '//paid.php/x',
+  ],
+  backslash: [
+    '/\\sold', '/dear\\report', '/users\\7', '/%5Csold', '/dear%5Creport', '/dear%255creport', '/users%5C7', '/files%5Ca',
+    '/cheap/..\\dear\\report', '/x/..%5Csold', '/x%5C..%5Csold',
+  ],
+  dots: [
+    '/./sold', '/x/../sold', '/../sold', '/sold/.', '/sold/x/..', '/cheap/../dear/report', '/files/free/../a', '/%2e/sold',
+    '/x/%2e%2e/sold', '/x/.%2E/sold', '/sold/%2e', '/cheap/%2e%2e/dear/report', '/files/free/%2e%2e/a',
+  ],
+  'encoded dots': [
+    '/x/%252e%252e/sold', '/x/%252e./sold', '/%25%32%65%25%32%65/sold', '/x%2F..%2Fsold', '/x%2f%2e%2e%2fsold',
+    '/x%252F..%252Fsold', '/cheap/x%2F..%2F..%2Fdear%2Freport', '/cheap%2F..%2Fdear%2Freport', '/files/free%2F..%2Fa',
+    '/_toll/health%2F..%2F..%2Fsold', '/.well-known/l402%2F..%2F..%2Fsold',
+  ],
+  'dots with parameters': [
+    '/x/..;/sold', '/x/..;a=b/sold', '/x/%2e%2e;/sold', '/x/..%3B/sold', '/x/..%253b/sold', '/.;/sold', '/dear/.;x/report',
+    '/cheap/..;/dear/report', '/_toll/health/..;/..;/sold', '/dear/x;%2F..%2Freport',
+  ],
+  'encoded slash': [
+    '/%2Fsold', '/%2fsold', '/sold%2F', '/sold%2f%2f', '/dear%2Freport', '/dear%2freport', '/dear%252Freport',
+    '/dear%25252freport', '/%2F%2Fsold', '/users%2F7', '/files%2Fa',
+  ],
+  'encoded letters': [
+    '/so%6cd', '/s%6Fld', '/%73%6f%6c%64', '/so%256cd', '/so%25256cd', '/so%25%36%63d', '/d%65ar/report', '/us%65rs/7',
+    '/fil%65s/a', '/paid%2Ephp',
+  ],
+  'control characters': [
+    '/sold%00', '/sold%00.png', '/sold%2500', '/so%00ld', '/sold%0d%0a', '/so%0ald', '/%09sold', '/sold%01', '/sold%7f',
+    '/dear/%00report', '/sold%0A%20',
+  ],
+  'broken escapes': [
+    '/sol%64%zz/..%2f..%2fsold', '/sold%00%2', '/sold%3F%zz', '/sold;%', '/%2/..%2fsold', '/sold%23%C0%AF', '/sold%3f%ff',
+  ],
+  case: [
+    '/SOLD', '/Sold', '/sOld', '/S%4FLD', '/DEAR/report', '/dear/REPORT', '/Users/7', '/FILES/a', '/%E2%84%AAelvin',
+    '/%e2%84%aaELVIN', '/PAID.PHP',
+  ],
+  'trailing characters': [
+    '/sold/', '/sold.', '/sold..', '/sold%20', '/sold%20%20', '/sold%2e', '/sold/%20', '/sold%20/', '/sold%2520',
+    '/dear/report/', '/users/7/', '/sold./', '/files/',
+  ],
+  parameters: [
+    '/sold;', '/sold;x=1', '/sold;jsessionid=1', '/sold%3Bx', '/sold%253Bx', '/;x/sold', '/;/sold', '/dear;x/report',
+    '/dear/;x/report', '/dear;a=b;c/report;d', '/users;x/7', '/sold;x.', '/sold/;x',
+  ],
+  'query and fragment in the path': [
+    '/sold%3F', '/sold%3Fx=1', '/sold%23', '/sold%23x', '/sold%253Fx', '/sold%2523', '/dear/report%3f/x', '/sold#',
+    '/sold#/../x', '/sold#?x', '/sold?x#y', '/sold?', '/sold??', '/x%3F/../sold',
+  ],
+  'names that the most forgiving reading loses': [
+    '/users%2F;7', '/users%2F%237', '/users%2F%3F7', '/us%65rs/%20', '/us%65rs/a%5Cb', '/us%65rs/a%252Fb',
+  ],
+  'front controllers and PATH_INFO': [
+    '/index.php/sold', '/INDEX.PHP/sold', '/index.php//sold', '/index.php%2Fsold', '/index%2Ephp/sold', '/index.php/so%6cd',
+    '/index.php;x/sold', '/paid.php/x', '/paid.php/', '/paid.php%2Fx', '/paid.php/x/y.css', '/paid%2ephp/x', '/PAID.php/x',
+    '/paid.php/index.php',
+  ],
+  'absolute targets': [
+    'http://127.0.0.1:{port}/sold', 'http://127.0.0.1/sold', 'http://other.example/sold', 'https://127.0.0.1:{port}/sold',
+    'HTTP://127.0.0.1:{port}/sold', 'http://user:password@127.0.0.1:{port}/sold', 'http://127.0.0.1:{port}//sold',
+    'http://127.0.0.1:{port}/%2Fsold', 'http://127.0.0.1:{port}/x/..%2Fsold', 'http://localhost/hosted',
+    'ftp://127.0.0.1/sold',
+  ],
+};
+
+const websocket = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==', 'Sec-WebSocket-Version: 13'];
+const upload = { method: 'POST', target: '/upload', owns: 'upload' };
+const body = (length = 4) => [`Content-Length: ${length}`];
+const others = {
+  methods: [
+    ...['HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PATCH', 'PROPFIND', 'QUERY'].map((method) => ({ method, target: '/sold' })),
+    { method: 'HEAD', target: '/dear/report' },
+    { method: 'POST', target: '/sold', headers: body(), body: 'body' },
+    { method: 'GET', target: '/sold', headers: body(), body: 'body' },
+    ...[
+      'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X_HTTP_Method_Override', 'x-http-method_override',
+    ].map((name) => ({ target: '/posted', headers: [`${name}: POST`] })),
+    { method: 'HEAD', target: '/posted', headers: ['X-HTTP-Method-Override: POST'] },
+    { method: 'OPTIONS', target: '/sold', headers: ['Origin: https://example.org'] },
+    { method: 'OPTIONS', target: '/sold', headers: ['Access-Control-Request-Headers: authorization'] },
+    { method: 'OPTIONS', target: '/sold', headers: ['Access_Control_Request_Method: GET'] },
+    { method: 'OPTIONS', target: '/sold', headers: ['Access-Control-Request-Method: GET', 'Origin: https://example.org'], isPreflight: true },
+    { method: 'OPTIONS', target: '/sold', headers: ['Access-Control-Request-Method: GET', ...body()], body: 'body', isPreflight: true },
+    { method: 'OPTIONS', target: '/posted', headers: ['Access-Control-Request-Method: POST', 'X-HTTP-Method-Override: POST'] },
+  ],
+  'host header': [
+    ...[
+      '127.0.0.1.:{port}', '127.0.0.1', '127.0.0.1:1', '127.1:{port}', '0x7f.1', '2130706433', '[::1]', '[::ffff:127.0.0.1]',
+      'localhost', 'LOCALHOST:{port}', 'localhost.', 'other.example',
+    ].map((host) => ({ target: '/hosted', host })),
+    ...['LOCALHOST', '127.0.0.1.', 'other.example', 'OTHER.example.:443'].map((host) => ({ target: '/sold', host })),
+    ...[
+      '127.0.0.1/free?', '127.0.0.1#', 'user@127.0.0.1', '127.0.0.1\\free', '127.0.0.1/_toll/health?',
+      '127.0.0.1/.well-known/l402?',
+    ].map((host) => ({ target: '/sold', host })),
+  ],
+  'rewriting headers': [
+    ...[
+      'X-Original-URL', 'X-Rewrite-URL', 'X-Original-URI', 'X-Forwarded-Uri', 'X-Forwarded-Path', 'X_Original_URL',
+      'x-rewrite_url', 'X.Original.URL', 'Path-Info', 'PATH_INFO',
+    ].map((name) => ({ target: '/free', headers: [`${name}: /sold`] })),
+    ...[
+      'X-Forwarded-Prefix', 'X-Script-Name', 'Script-Name', 'X_Forwarded_Prefix',
+    ].map((name) => ({ target: '/report', headers: [`${name}: /dear`] })),
+    { target: '/free', headers: ['X-Original-URL: /free', 'X-Original-URL: /sold'] },
+    { method: 'POST', target: '/free', headers: ['X-Original-URL: /dear/report', ...body()], body: 'body' },
+  ],
+  'forged status': [
+    ...[
+      'X-Toll-Status', 'x-toll-status', 'X_Toll_Status', 'X-Toll_Status', 'X.Toll.Status', 'X-TOLL.STATUS',
+    ].map((name) => ({ target: '/members', headers: [`${name}: paid`] })),
+    { target: '/members', headers: ['X-Toll-Status: open', 'X_Toll_Status: paid'] },
+    { target: '/sold', headers: ['X-Toll-Status: paid', 'X-Toll-Amount-Sats: 1000', 'X-Toll-Hop: 1'] },
+    { target: '/sold', headers: ['X-Forwarded-For: 127.0.0.1', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: localhost', 'CF-Connecting-IP: 127.0.0.1'] },
+    ...[
+      'Sec-Purpose: prefetch', 'Purpose: prefetch', 'Range: bytes=0-', 'If-None-Match: *', 'Cache-Control: only-if-cached',
+      'Connection: Authorization', 'Accept: text/html',
+    ].map((header) => ({ target: '/sold', headers: [header] })),
+  ],
+  upgrade: [
+    ...['/sold', '//sold', '/so%6cd', '/dear/report'].map((target) => ({ target, headers: websocket })),
+    { target: '/free', headers: [...websocket, 'X-Original-URL: /sold'] },
+    { target: '/sold', headers: ['Upgrade: websocket'] },
+  ],
+  'the premium query, with the plain one paid': [
+    '?premium', '?premium=', '?premium=1', '?premium=0', '?%70remium=1', '?pre%6Dium=1', '?%2570remium=1', '?PREMIUM=1',
+    '?Premium=1', '?premium[]=1', '?premium%5B%5D=1', '?premium[a]=1', '?+premium=1', '?%20premium=1', '?premium+=1',
+    '?premium%20=1', '?premium%00=1', '?premium%00x=1', '?pre%0amium=1', '?premium%09=1', '?x;premium=1', '?x=1;premium=1',
+    '?x=1&amp;premium=1', '??premium=1', '?x?premium=1', '?&&premium=1', '?x=1&premium', '?premium=1&premium=1',
+    '?premium=1&Premium=1', '?premium=1#x', '?x=%26&premium=1', '%3Fpremium=1', ';x?premium=1', '/?premium=1',
+    '?full_text=1', '?full.text=1', '?full+text=1', '?full%20text=1', '?full%2Etext=1', '?FULL.TEXT=1', '?full_text[]=1',
+    '?x=1&full+text', '?full%5Ftext=1', '?x;full.text',
+  ].map((query) => ({ target: `/report${query}`, owns: 'report' })),
+  'a value of the query, with another one paid': [
+    'hd', 'HD', 'h%64', 'h%2564', '%68%64', 'hd+', '+hd', 'hd%20', '%20hd', 'hd%09', 'hd;', 'hd&quality=sd', 'sd&quality=hd',
+    'hd;quality=sd', 'sd;quality=hd', 'sd&quality[]=hd', 'sd&QUALITY=hd', 'sd&+quality=hd', '&quality=hd',
+  ].map((value) => ({ target: `/clip?quality=${value}`, owns: 'clip' })),
+  'queries in rewriting headers': [
+    'X-Original-URL', 'X-Rewrite-URL', 'X_Rewrite_URL',
+  ].map((name) => ({ target: '/report', headers: [`${name}: /report?premium=1`], owns: 'report' })),
+  'a header that makes it dearer, with the cheap one paid': [
+    ['X-Quality: hd'], ['x-quality: HD'], ['X-QUALITY:hd'], ['X-Quality:\thd\t'], ['X-Quality: hd, sd'], ['X-Quality: sd,hd'],
+    ['X-Quality: sd', 'X-Quality: hd'], ['X-Quality: hd', 'X-Quality: sd'], ['X-Quality:', 'X-Quality: hd'],
+    ['X_Quality: hd'], ['X.Quality: hd'], ['x_quality: HD', 'X-Quality: sd'], ['X-Quality: ,hd'],
+    ['X-Quality: hd', 'Connection: X-Quality'],
+  ].map((headers) => ({ target: '/video', headers, owns: 'video' })),
+  'a body that is dearer than it says': [
+    { headers: body(4096), body: 'x'.repeat(4096) },
+    { headers: body('04096'), body: 'x'.repeat(4096) },
+    { headers: body(' 4096 '), body: 'x'.repeat(4096) },
+    { headers: body('4096\t'), body: 'x'.repeat(4096) },
+    { headers: ['Transfer-Encoding: chunked'], body: chunked(4096) },
+    { headers: ['Transfer-Encoding: Chunked'], body: chunked(4096) },
+    { headers: ['Transfer-Encoding: chunked', 'Content_Length: 10'], body: chunked(4096) },
+    { headers: [...body(4096), 'Expect: 100-continue'], body: 'x'.repeat(4096) },
+    { headers: [...body(4096), 'Content_Length: 10', 'X-Content-Length: 10'], body: 'x'.repeat(4096) },
+  ].map((attempt) => ({ ...upload, ...attempt })),
+};
+
+/** Attempts that this origin's own parser refuses, or that no reading of it can serve: each with the reason. */
+const unproven = [
+  ...[
+    'get', 'Get', 'post', 'FOO', 'GETX', 'G%45T', '',
+  ].map((method) => ({ family: 'methods', method, target: '/sold', reason: 'Node knows no such method' })),
+  { family: 'methods', method: 'CONNECT', target: '/sold', reason: 'Node answers CONNECT with nothing' },
+  { family: 'methods', method: 'CONNECT', target: '127.0.0.1:{port}', reason: 'Node answers CONNECT with nothing' },
+  { family: 'methods', method: 'TRACE', target: '/posted', headers: ['X-HTTP-Method-Override: POST'], reason: 'no origin runs an overridden TRACE' },
+  { family: 'upgrade', method: 'POST', target: '/sold', headers: websocket, reason: 'a WebSocket is opened by GET only' },
+  { family: 'upgrade', headers: [...websocket, ...body(4096)], body: 'x'.repeat(4096), reason: 'a WebSocket is opened by GET only' },
+  { family: 'upgrade', target: '/sold', headers: ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA'], reason: 'Node speaks no HTTP/2 here' },
+  ...[
+    '\\sold', 'http://127.0.0.1:{port}\\sold',
+  ].map((target) => ({ family: 'backslash', target, reason: 'Node refuses it where a path begins' })),
+  ...[
+    '/so ld', '/sold ', ' /sold', '/sold\x00', '/sold\t', '/s\x7fold',
+  ].map((target) => ({ family: 'raw characters', target, reason: 'Node refuses them in a target' })),
+  ...[
+    '/%C0%AFsold', '/x%C0%AF..%C0%AFsold', '/%E0%80%AFsold', '/so%C1%ACd', '/%c0%ae%c0%ae/sold', '/%F0%80%80%AFsold',
+  ].map((target) => ({ family: 'overlong UTF-8', target, reason: 'no decoder of today takes it' })),
+  ...[
+    '/%uff53old', '/%u002fsold', '/so%u006cd',
+  ].map((target) => ({ family: '%u escapes', target, reason: 'no decoder of today takes them' })),
+  ...[
+    '/sold%zz', '/sold%2', '/sold%', '/%zz/sold', '/so%%6cd',
+  ].map((target) => ({ family: 'broken escapes', target, reason: 'what is no escape stays in the name' })),
+  ...[
+    '/%EF%BD%93old', '/%EF%BC%B3OLD', '/sol%F0%9D%93%AD', '/%EF%BC%8Fsold',
+  ].map((target) => ({ family: 'letters that are only alike', target, reason: 'lower case is another letter' })),
+  ...[
+    'sold', '*', '', '?sold', '#/sold', ':80/sold', '@127.0.0.1/sold', 'http:/sold', 'http:sold', 'http:///sold',
+  ].map((target) => ({ family: 'targets that are none', target, reason: 'Node refuses them, or they name no path of ours' })),
+  { family: 'host header', target: '/sold', hosts: ['127.0.0.1:{port}', 'localhost'], reason: 'Node refuses a second one' },
+  { family: 'host header', target: '/hosted', hosts: ['localhost', '127.0.0.1:{port}'], reason: 'Node refuses a second one' },
+  { family: 'host header', target: '/sold', hosts: [], reason: 'Node wants one' },
+  { family: 'host header', target: '/sold', hosts: [''], reason: 'it is about the Worker’s own URL' },
+  ...[
+    ['X-Quality : hd'], ['X-Quality: sd\r\n hd'], ['X-Quality: sd,\r\n\thd'], ['X-Quality: hd\x00'],
+    ['X-Quality: sd\rX-Quality: hd'],
+  ].map((headers) => ({ family: 'header syntax', target: '/video', headers, owns: 'video', reason: 'Node refuses it, or joins the lines' })),
+  ...[
+    ['Content-Length: 10', 'Transfer-Encoding: chunked'], ['Transfer-Encoding: chunked', 'Content-Length: 10'],
+    ['Content-Length: 4096', 'Content-Length: 10', 'Transfer-Encoding: chunked'],
+    ['Transfer-Encoding: identity, chunked', 'Content-Length: 10'], ['Transfer-Encoding: xchunked', 'Content-Length: 10'],
+    ['Transfer-Encoding : chunked', 'Content-Length: 10'],
+    ['Transfer-Encoding: chunked', 'Transfer-Encoding: identity', 'Content-Length: 10'],
+    ['Transfer-Encoding:\x0bchunked', 'Content-Length: 10'], ['Transfer_Encoding: chunked', 'Content-Length: 10'],
+    ['Transfer-Encoding: identity'],
+  ].map((headers) => ({ family: 'two lengths', headers, body: chunked(4096) })),
+  { family: 'two lengths', headers: ['Transfer-Encoding: chunked', 'Trailer: Content-Length'], body: chunked(4096, 'Content-Length: 10\r\n') },
+  ...[
+    ['10', '4096'], ['4096', '10'], ['10', '10'], ['10, 4096'], ['10, 10'],
+  ].map((lengths) => ({ family: 'two lengths', headers: lengths.map((length) => `Content-Length: ${length}`), body: 'x'.repeat(4096) })),
+  ...[
+    '10', '+10', '-1', '0x10', '1e1', '10;', '1 0', '"10"', '0', '', '1024.0', '18446744073709551626', '4294967306',
+    '99999999999999999999999', '٣',
+  ].map((length) => ({ family: 'lengths that lie or are none', headers: body(length), body: 'x'.repeat(4096) })),
+  { family: 'lengths that lie or are none', headers: [], body: 'x'.repeat(4096) },
+  { family: 'lengths that lie or are none', headers: ['Content-Length : 10'], body: 'x'.repeat(4096) },
+  { family: 'lengths that lie or are none', headers: body('10\r\n 96'), body: 'x'.repeat(4096) },
+].map((attempt) => (attempt.target === undefined ? { ...upload, reason: 'Node reads as much as is announced, or refuses it', ...attempt } : attempt));
+
+const inFamily = (families) => Object.entries(families).flatMap(([family, list]) => list.map((attempt) => ({ family, ...attempt })));
+const paths = inFamily(Object.fromEntries(Object.entries(spellings).map(([family, targets]) => [family, targets.map((target) => ({ target }))])));
+const proven = [...paths, ...inFamily(others)];
+const attempts = [...proven, ...unproven];
+
+let origin;
+const workers = {};
+before(async () => {
+  origin = await startLiberalOrigin(sold);
+  const vars = { ORIGIN_URL: origin.url };
+  const [proxied, bare] = await Promise.all([startPaywall({ toll, vars }), startBareWorker({ toll, vars })]);
+  Object.assign(workers, { 'wrangler dev': proxied.url, 'bare workerd': bare.url });
+});
+after(() => origin.close());
+
+function chunked(length, trailer = '') {
+  return `${length.toString(16)}\r\n${'x'.repeat(length)}\r\n0\r\n${trailer}\r\n`;
+}
+
+/** What is sent, byte by byte. */
+function write(base, { method = 'GET', target, host = '127.0.0.1:{port}', hosts = [host], headers = [], body = '' }, more) {
+  const lines = [`${method} ${target} HTTP/1.1`, ...hosts.map((host) => `Host: ${host}`), ...headers, ...more];
+  return `${lines.join('\r\n').replaceAll('{port}', new URL(base).port)}\r\n\r\n${body}`;
+}
+
+const describe = ({ family, method = 'GET', target, host, hosts, headers = [], body = '' }) =>
+  JSON.stringify([family, `${method} ${target}`, ...(hosts ?? (host ? [host] : [])), ...headers, body.slice(0, 12)]);
+
+/** Sends all attempts, some at a time; gives for each its answer, and what the origin served for it. */
+async function sendAll(base, list, credentials = {}) {
+  const [answers, queue] = [[], [...list.entries()]];
+  origin.served.length = 0;
+  const worker = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const [id, attempt] = next;
+      const more = [`X-Attempt: ${id}`];
+      if (credentials[attempt.owns]) more.push(`Authorization: ${credentials[attempt.owns]}`);
+      answers[id] = await sendRaw(base, write(base, attempt, more));
+    }
+  };
+  await Promise.all(Array.from({ length: 6 }, worker));
+  // What a client did not wait for may still be on its way.
+  await pause(500);
+  const served = origin.served.splice(0);
+  const stray = served.filter(({ attempt }) => !list[attempt]);
+  const of = (id) => served.filter(({ attempt }) => attempt === String(id)).map(({ resource }) => resource);
+  return { stray, results: list.map((attempt, id) => ({ attempt, ...answers[id], served: of(id) })) };
+}
+
+const buyAll = async (url) => ({
+  report: (await buy(url, '/report')).standard,
+  clip: (await buy(url, '/clip')).standard,
+  video: (await buy(url, '/video')).standard,
+  upload: (await buy(url, '/upload', { method: 'POST', body: 'x' })).standard,
+});
+
+test('no attempt was taken off the table', () => {
+  const count = (list) => new Set(list.map(({ family, reason, ...sent }) => JSON.stringify(sent))).size;
+  assert.ok(count(paths) >= 174, `${count(paths)} spellings`);
+  assert.ok(count(proven) >= 346, `${count(proven)} with the control`);
+  assert.ok(count(unproven) >= 90, `${count(unproven)} without it`);
+});
+
+test('sent straight to the origin, every attempt gets what is sold', async () => {
+  const { results } = await sendAll(origin.url, proven);
+  const failed = results.filter(({ attempt, text, served }) => {
+    const dearer = served.filter((resource) => resource !== attempt.owns);
+    return !dearer.some((resource) => text.includes(`${origin.secret} ${resource}`));
+  });
+  assert.deepEqual(failed.map(({ attempt, status, served }) => [describe(attempt), status, ...served]), []);
+});
+
+for (const name of ['wrangler dev', 'bare workerd']) {
+  test(`behind the Worker in ${name}, no attempt gets what it did not pay for`, async () => {
+    const url = workers[name];
+    const { stray, results } = await sendAll(url, attempts, await buyAll(url));
+    const got = ({ attempt, text }) => sold.some((one) => one.name !== attempt.owns && text.includes(`${origin.secret} ${one.name}`));
+    const reached = ({ attempt, served }) => !attempt.isPreflight && served.some((resource) => resource !== attempt.owns);
+    const slipped = results.filter((result) => got(result) || reached(result));
+    assert.deepEqual(slipped.map(({ attempt, status, served }) => [describe(attempt), status, ...served]), []);
+    assert.deepEqual(stray, []);
+    const unanswered = results.filter(({ attempt, status }) => proven.includes(attempt) && !status);
+    assert.deepEqual(unanswered.map(({ attempt }) => describe(attempt)), []);
+    const unrefused = results.filter(({ attempt, status }) => paths.includes(attempt) && ![400, 402, 404, 421].includes(status));
+    assert.deepEqual(unrefused.map(({ attempt, status }) => [describe(attempt), status]), []);
+  });
+
+  test(`behind the Worker in ${name}, what is paid for is served`, async () => {
+    const url = workers[name];
+    for (const [path, resource, options = {}] of [
+      ['/sold', '/sold'],
+      ['/dear/report', 'dear report'],
+      ['/users/7', 'user'],
+      ['/files/a', 'file'],
+      ['/hosted', '/hosted'],
+      ['/report', 'report'],
+      ['/report?premium=1', 'premium report'],
+      ['/report?full_text=1', 'full report'],
+      ['/clip?quality=hd', 'clip in hd'],
+      ['/video', 'video in hd', { headers: { 'X-Quality': 'hd' } }],
+      ['/upload', 'upload of more than a KiB', { method: 'POST', body: 'x'.repeat(4096) }],
+      ['/posted', 'posted', { method: 'POST', body: 'x' }],
+    ]) {
+      const { standard } = await buy(url, path, options);
+      const { headers = {}, body = '' } = options;
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+      const paid = { ...options, target: path, headers: [...lines, `Content-Length: ${body.length}`] };
+      const { status, text } = await sendRaw(url, write(url, paid, [`Authorization: ${standard}`]));
+      assert.equal(status, 200, path);
+      assert.ok(text.includes(`${origin.secret} ${resource}`), path);
+    }
+  });
+}

@@ -19,6 +19,8 @@ const toll = {
     { path: '/cheap/*', sats: 1 },
     { path: '/dear/report', sats: 100 },
     { path: '/hosted', host: '127.0.0.1', sats: 5 },
+    { path: '/split', host: '127.0.0.1', sats: 5 },
+    { path: '/split', host: 'localhost', sats: 0 },
     { path: '/posted', methods: ['POST'], sats: 5 },
     { path: '/posted', methods: ['GET'], sats: 0 },
     { path: '/report', price: [{ when: { query: { premium: '*' } }, sats: 50 }, { when: { query: { full_text: '*' } }, sats: 50 }, { sats: 10 }] },
@@ -28,6 +30,7 @@ const toll = {
   ],
 };
 
+const FORWARDED = ['x-forwarded-host', 'x-original-host', 'x-host', 'forwarded'];
 const at = (path) => (reading) => reading === path;
 const asks = (name, value) => ({ query }) => query.some((pair) => pair.name === name && (value === undefined || pair.value === value));
 const sold = [
@@ -42,6 +45,7 @@ const sold = [
   { name: 'video', is: at('/video') },
   { name: 'upload', is: at('/upload') },
   { name: 'posted', is: at('/posted'), when: ({ methods }) => methods.includes('POST') },
+  { name: 'split', is: at('/split'), when: ({ headers }) => FORWARDED.some((name) => headers[name]?.some((host) => host.includes('127.0.0.1'))) },
   { name: 'members', is: at('/members'), when: ({ headers }) => headers['x-toll-status']?.includes('paid') },
   ...['/sold', '/kelvin', '/paid.php', '/hosted'].map((path) => ({ name: path, is: at(path) })),
   { name: 'user', is: (path) => /^\/users\/[^/]+$/.test(path) },
@@ -109,6 +113,15 @@ const spellings = {
     '/index.php;x/sold', '/paid.php/x', '/paid.php/', '/paid.php%2Fx', '/paid.php/x/y.css', '/paid%2ephp/x', '/PAID.php/x',
     '/paid.php/index.php',
   ],
+  'a host in the path': ['//x/sold', '//127.0.0.1:1/dear/report', '//x/users/7'],
+  'parameters with an encoded slash': [
+    '/sol%64;%2Fx', '/dear/r%65port;%2Fx', '/sol%64;%3Bx%2Fy', '/sol%64;x=%2Fy', '/paid%2Ephp;%2Fx', '/kelvi%6e;%5cx',
+  ],
+  'front controllers in folders': [
+    '//index.php/sold', '/x/..//index.php/sold', '/dear/index.php/report', '/dear/index.php//report', '/users/index.php/7',
+  ],
+  'folders with a trailing dot or space': ['/dear./report', '/dear%20/report', '/dear../report', '/dear%2e/report'],
+  'letters of the same folding': ['/%C5%BFold', '/kelv%C4%B0n', '/kelv%C4%B1n', '/u%C5%BFers/7'],
   'absolute targets': [
     'http://127.0.0.1:{port}/sold', 'http://127.0.0.1/sold', 'http://other.example/sold', 'https://127.0.0.1:{port}/sold',
     'HTTP://127.0.0.1:{port}/sold', 'http://user:password@127.0.0.1:{port}/sold', 'http://127.0.0.1:{port}//sold',
@@ -148,6 +161,11 @@ const others = {
       '127.0.0.1/.well-known/l402?',
     ].map((host) => ({ target: '/sold', host })),
   ],
+  'forwarded hosts': FORWARDED.map((name) => ({
+    target: '/split',
+    host: 'localhost:{port}',
+    headers: [`${name}: ${name === 'forwarded' ? 'host=' : ''}127.0.0.1`],
+  })),
   'rewriting headers': [
     ...[
       'X-Original-URL', 'X-Rewrite-URL', 'X-Original-URI', 'X-Forwarded-Uri', 'X-Forwarded-Path', 'X_Original_URL',
@@ -186,7 +204,7 @@ const others = {
     '?x=1&full+text', '?full%5Ftext=1', '?x;full.text',
   ].map((query) => ({ target: `/report${query}`, owns: 'report' })),
   'a value of the query, with another one paid': [
-    'hd', 'HD', 'h%64', 'h%2564', '%68%64', 'hd+', '+hd', 'hd%20', '%20hd', 'hd%09', 'hd;', 'hd&quality=sd', 'sd&quality=hd',
+    'hd', 'HD', 'h%64', 'h%2564', '%68%64', 'hd+', '+hd', 'hd%20', '%20hd', 'hd%09', 'hd;', 'hd?', 'hd?x', 'hd&quality=sd', 'sd&quality=hd',
     'hd;quality=sd', 'sd;quality=hd', 'sd&quality[]=hd', 'sd&QUALITY=hd', 'sd&+quality=hd', '&quality=hd',
   ].map((value) => ({ target: `/clip?quality=${value}`, owns: 'clip' })),
   'queries in rewriting headers': [
@@ -195,7 +213,7 @@ const others = {
   'a header that makes it dearer, with the cheap one paid': [
     ['X-Quality: hd'], ['x-quality: HD'], ['X-QUALITY:hd'], ['X-Quality:\thd\t'], ['X-Quality: hd, sd'], ['X-Quality: sd,hd'],
     ['X-Quality: sd', 'X-Quality: hd'], ['X-Quality: hd', 'X-Quality: sd'], ['X-Quality:', 'X-Quality: hd'],
-    ['X_Quality: hd'], ['X.Quality: hd'], ['x_quality: HD', 'X-Quality: sd'], ['X-Quality: ,hd'],
+    ['X_Quality: hd'], ['X.Quality: hd'], ['x_quality: HD', 'X-Quality: sd'], ['X-Quality: ,hd'], ['X-Quality: hd;q=1'],
     ['X-Quality: hd', 'Connection: X-Quality'],
   ].map((headers) => ({ target: '/video', headers, owns: 'video' })),
   'a body that is dearer than it says': [

@@ -115,11 +115,11 @@ function parameters(targets) {
   });
 }
 
-/** Headers as CGI names them, each with its values in lower case. */
+/** Headers as CGI names them, each with its values in lower case and without their parameters. */
 function folded(headers) {
   const values = {};
   for (const [name, value] of Object.entries(headers)) {
-    (values[fold(name)] ??= []).push(...String(value).toLowerCase().split(',').map((part) => part.trim()));
+    (values[fold(name)] ??= []).push(...String(value).toLowerCase().split(',').map((part) => part.split(';')[0].trim()));
   }
   return values;
 }

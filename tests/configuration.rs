@@ -11,6 +11,7 @@ use edgetoll::check::{Severity, check};
 use edgetoll::json::Json;
 use edgetoll::policy::Policy;
 use edgetoll::policy::config::{LIST_KEYS, PRICE_KEYS, RANGE_KEYS, ROUTE_KEYS, WHEN_KEYS};
+use edgetoll::policy::path::fold_case;
 use edgetoll::settings::Settings;
 
 const DOCUMENT: &str = include_str!("../docs/configuration.md");
@@ -47,7 +48,7 @@ fn every_key_has_its_row_and_every_row_its_key() {
 
 /// What a list means, as text. `list` and `route` are TOML without line breaks.
 fn meaning(list: &Json) -> String {
-    let reading = Policy::read(list, str::to_lowercase);
+    let reading = Policy::read(list, fold_case);
     assert_eq!(reading.faults, [], "{list:?}");
     format!("{:?}", reading.policy.unwrap())
 }
@@ -115,7 +116,7 @@ fn every_setting_that_is_read_has_its_row() {
         asked.borrow_mut().insert(name.to_owned());
         (name == "TOLL_SECRET").then(|| secret::SECRET.clone())
     };
-    Settings::read(var, Some("{}"), str::to_lowercase);
+    Settings::read(var, Some("{}"), fold_case);
     let table = tables("name");
     let asked = asked.into_inner();
     assert_eq!(names(&table[0]), asked.iter().map(String::as_str).collect());

@@ -14,6 +14,7 @@ use edgetoll::l402::challenge::{Challenge, Encodings};
 use edgetoll::l402::keys::{TollSecret, WeakSecret};
 use edgetoll::l402::refusal::Refusal;
 use edgetoll::policy::header::is_ours;
+use edgetoll::policy::path::fold_case;
 use edgetoll::policy::price::Cost;
 use edgetoll::problem::Problem;
 use edgetoll::settings::{Origin, Settings};
@@ -38,7 +39,7 @@ fn settings(list: Option<&str>, change: &[(&str, Option<&str>)]) -> Settings {
         Some((_, value)) => value.map(str::to_owned),
         None => vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
     };
-    Settings::read(var, list, str::to_lowercase)
+    Settings::read(var, list, fold_case)
 }
 
 fn decide<'a>(settings: &'a Settings, url: &str, method: &str, authorization: Option<&str>) -> Decision<'a> {

@@ -10,6 +10,7 @@ use edgetoll::l402::percent;
 use edgetoll::policy::Policy;
 use edgetoll::policy::client::ClientSource;
 use edgetoll::policy::duration::parse_ms;
+use edgetoll::policy::path::fold_case;
 use edgetoll::policy::path::liberal;
 use edgetoll::policy::route::{Reading, Selection, Target, select};
 use edgetoll::policy::url::{RequestUrl, is_loopback, is_safe_base};
@@ -100,7 +101,7 @@ fn the_liberal_reading_is_what_a_forgiving_origin_makes_of_a_path() {
         ("/%e2%84%aa", "/k"),
         ("/%zz", "/%zz"),
     ] {
-        assert_eq!(liberal(path, str::to_lowercase), reading, "{path}");
+        assert_eq!(liberal(path, fold_case), reading, "{path}");
     }
     assert_eq!(liberal("/A", str::to_owned), "/A");
 }
@@ -267,15 +268,15 @@ fn a_client_is_its_ipv4_address_or_the_64_of_its_ipv6_one() {
 proptest! {
     #[test]
     fn the_liberal_reading_of_a_liberal_reading_is_itself(path in "/[a-zA-Z./;%2Ff\\\\ ]{0,40}") {
-        let once = liberal(&path, str::to_lowercase);
+        let once = liberal(&path, fold_case);
         // Four decodings end at a fixed point of a path that was encoded no deeper.
         prop_assume!(!once.contains('%'));
-        prop_assert_eq!(liberal(&once, str::to_lowercase), once);
+        prop_assert_eq!(liberal(&once, fold_case), once);
     }
 
     #[test]
     fn no_path_and_no_list_makes_a_panic(path in "\\PC{0,80}", pattern in "/\\PC{0,40}") {
-        let _ = liberal(&path, str::to_lowercase);
+        let _ = liberal(&path, fold_case);
         let entry = serde_json::to_string(&pattern).unwrap();
         if let Some(policy) = read(&format!("{{\"routes\":[{{\"path\":{entry}}}]}}")).policy {
             let _ = policy.resolve(&path, on("GET"));
@@ -284,7 +285,7 @@ proptest! {
 }
 
 /// What origins of the field were seen to serve `/api/joke`, `/search/<word>` and `/api/paid.php` under.
-const BYPASSES: [&str; 45] = [
+const BYPASSES: [&str; 63] = [
     "/x%3F%2F..%2Fapi%2Fjoke",
     "/x%23%2F..%2Fapi/joke",
     "/api%2F..;%2F..%2Fjoke",
@@ -330,6 +331,28 @@ const BYPASSES: [&str; 45] = [
     "/api%2fjoke",
     "/api%252fjoke",
     "/API/Joke%20",
+    // A host in the path, as Node's `new URL` and Python's `urlparse` read it.
+    "//x/api/joke",
+    "/%2Fx/api/joke",
+    "//127.0.0.1:1/search/bitcoin",
+    // Parameters that are cut before anything is decoded, as Tomcat does.
+    "/api/jok%65;%2Fx",
+    "/api/jok%65;x=%2Fy",
+    "//index.php/api/joke",
+    "/api/index.php/joke",
+    "/api/index.php//joke",
+    "/api/joke/index.html",
+    "/dear/report/index.php",
+    // Letters that some fold to `k` and `i`.
+    "/ap%C4%B1/joke",
+    "/AP%C4%B0/joke",
+    "/api/jo%E2%84%AAe",
+    // Windows drops dots and spaces behind a name.
+    "/api./joke",
+    "/api../joke",
+    "/api%2e/joke",
+    "/api%20/joke",
+    "/%20api/joke",
 ];
 
 #[test]
@@ -376,6 +399,36 @@ fn no_spelling_that_an_origin_was_seen_to_serve_is_free_or_cheaper() {
 fn a_pattern_with_a_dot_at_the_end_of_an_inner_name_can_be_bought() {
     let policy = routes(&[r#"{"path":"/v1./x."}"#]);
     assert_eq!(pattern_for(&policy, "/v1./x.", "GET"), Some("/v1./x."));
-    let reading = liberal("/v1./x.", str::to_lowercase);
+    let reading = liberal("/v1./x.", fold_case);
     assert!(matches!(select(&policy.routes, Reading::Liberal, &reading, on("GET")), Selection::Route(_)));
+}
+
+#[test]
+fn a_folder_and_its_index_are_one_path_to_a_file_server() {
+    for list in [r#"{"path":"/members/","sats":5}"#, r#"{"path":"/members/index.html","sats":5}"#] {
+        let policy = routes(&[list]);
+        let gate = Gate { policy: Some(&policy), keys: None, code: NO_CODE };
+        for path in ["/members", "/members/", "/members/index.html", "/members/INDEX.htm"] {
+            let url = format!("https://x{path}");
+            let decision = gate.decide(&request(&url, "GET", None), 0);
+            assert!(matches!(decision, Decision::Refuse(_)), "{list}: {path} is {decision:?}");
+        }
+    }
+    let policy = routes(&[r#"{"path":"/members/index.html","sats":5}"#]);
+    assert_eq!(pattern_for(&policy, "/members/index.html", "GET"), Some("/members/index.html"));
+    assert!(edgetoll::policy::reach::unreachable(&policy).is_empty());
+}
+
+#[test]
+fn a_path_with_more_readings_than_can_be_looked_at_is_refused() {
+    let policy = routes(&[r#"{"path":"/sold","sats":5}"#]);
+    let nested = (0..40).fold("%".to_owned(), |path, _| path.replace('%', "%25"));
+    for path in [
+        format!("/{nested}2e"),
+        format!("/{}", "a;b/ x.php/%25252e;c//".repeat(700)),
+        format!("/{}", "%2f%2541;x%20/index.php/".repeat(600)),
+    ] {
+        assert!(policy.resolve(&path, on("GET")).is_err(), "{}", path.len());
+    }
+    assert!(policy.resolve(&format!("/{}", "long".repeat(4_000)), on("GET")).is_ok());
 }

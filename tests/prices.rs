@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use edgetoll::policy::description::Description;
 use edgetoll::policy::facts::{EdgeFact, Facts, Unpriced};
+use edgetoll::policy::path::fold_case;
 use edgetoll::policy::price::{Cost, cost};
 use edgetoll::policy::route::Toll;
 use list::{faults, good};
@@ -37,7 +38,7 @@ impl Asked<'_> {
             has_body: self.body,
             header: &header,
             edge: &edge,
-            fold_case: str::to_lowercase,
+            fold_case,
         })
     }
 

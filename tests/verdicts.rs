@@ -16,6 +16,7 @@ use edgetoll::l402::preimage::Preimage;
 use edgetoll::l402::refusal::Refusal;
 use edgetoll::l402::verify::{Context, Price, verify};
 use edgetoll::policy::Policy;
+use edgetoll::policy::path::fold_case;
 use edgetoll::problem::Problem;
 use request::request;
 
@@ -34,7 +35,7 @@ const ROUTES: &str = r#""routes":[
 
 fn policy(settings: &str) -> Policy {
     let list = format!("{{{settings}{ROUTES}}}");
-    Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase).policy.unwrap()
+    Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
 }
 
 fn keys_of(secret: &str, previous: Option<&str>) -> Keys {
@@ -307,7 +308,7 @@ fn a_route_by_address_sells_nothing_to_an_unknown_one() {
 #[test]
 fn a_path_too_long_for_a_credential_is_not_sold() {
     let list = r#"{"routes":[{"path":"/files/*"}]}"#;
-    let policy = Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase).policy.unwrap();
+    let policy = Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
     let keys = keys();
     for (length, sold) in [(4_096, true), (4_097, false)] {
         let url = format!("https://x/files/{}", "x".repeat(length - "/files/".len()));

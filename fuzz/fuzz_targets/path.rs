@@ -4,11 +4,12 @@
 use edgetoll::l402::percent;
 use edgetoll::policy::path::liberal;
 use edgetoll::policy::route::Pattern;
+use edgetoll::policy::path::fold_case;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let reading = liberal(text, str::to_lowercase);
+    let reading = liberal(text, fold_case);
     assert!(reading.starts_with('/') && !reading.contains("//") && !reading.contains('\\'), "{reading:?}");
     assert!(percent::encode(text).is_ascii());
-    let _ = Pattern::parse(text, str::to_lowercase);
+    let _ = Pattern::parse(text, fold_case);
 });

@@ -6,6 +6,7 @@ use super::scope::{Point, Scope};
 use crate::json::Json;
 use crate::policy::Policy;
 use crate::policy::config::{ConfigError, Fault};
+use crate::policy::path::fold_case;
 use crate::policy::reach::unreachable;
 
 /// Judges a price list that is there.
@@ -63,7 +64,7 @@ struct Mistake {
 
 /// What the core says of a price list.
 fn judge(list: &Json) -> Vec<Mistake> {
-    let reading = Policy::read(list, str::to_lowercase);
+    let reading = Policy::read(list, fold_case);
     let unreachable = reading.policy.iter().flat_map(unreachable);
     reading.faults.into_iter().chain(unreachable).map(mistake).collect()
 }

@@ -36,5 +36,9 @@ fn text(env: &Env, name: &str) -> Option<String> {
 }
 
 fn fold_case(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { JsString::from(text).to_lower_case().into() }
+    if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        JsString::from(text).to_upper_case().to_lower_case().into()
+    }
 }

@@ -69,7 +69,7 @@ impl Facts<'_> {
         });
         let value = strict.next();
         // Values are split by `;` and `?` as well by some: then a part of one is left over here.
-        let is_whole = value.as_ref().is_none_or(|value| !value.contains(';'));
+        let is_whole = value.as_ref().is_none_or(|value| !value.contains([';', '?']));
         if liberal.count() == usize::from(value.is_some()) && strict.next().is_none() && is_whole {
             Ok(value)
         } else {

@@ -16,22 +16,35 @@ pub fn is_ours(name: &str) -> bool {
     fold(name).starts_with("x-toll-")
 }
 
-/// Whether frameworks and servers that believe a client here serve another path, or run another method, than was asked for.
+/// Whether frameworks and servers that believe a client here serve another path or host, or run another method, than was
+/// asked for.
 pub fn is_rewriting(name: &str) -> bool {
     REWRITING.contains(&fold(name).as_str())
 }
 
-const REWRITING: [&str; 12] = [
+const REWRITING: [&str; 24] = [
+    "forwarded",
     "path-info",
+    "request-uri",
     "script-name",
+    "x-envoy-original-path",
+    "x-forwarded-host",
     "x-forwarded-path",
     "x-forwarded-prefix",
+    "x-forwarded-server",
     "x-forwarded-uri",
+    "x-host",
+    "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-host",
+    "x-original-path",
     "x-original-uri",
     "x-original-url",
+    "x-proxy-url",
+    "x-replaced-path",
+    "x-request-uri",
     "x-rewrite-url",
     "x-script-name",
 ];

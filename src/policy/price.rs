@@ -116,7 +116,9 @@ impl Condition {
                 None => false,
                 Some(value) => {
                     let decoded = percent::decode(value.as_bytes());
-                    let forgiving = (facts.fold_case)(String::from_utf8_lossy(&decoded).trim());
+                    let visible = |c: &char| !c.is_control() && *c != '\u{feff}';
+                    let visible: String = String::from_utf8_lossy(&decoded).chars().filter(visible).collect();
+                    let forgiving = (facts.fold_case)(visible.trim());
                     let holds = is.include(&value, str::to_owned);
                     if holds != is.include(&forgiving, facts.fold_case) {
                         return Err(Unpriced::AmbiguousQuery(name.clone()));
@@ -129,7 +131,7 @@ impl Condition {
                 Some(value) => {
                     let value = value.to_ascii_lowercase();
                     let holds = is.include(value.trim(), lower_case);
-                    if holds != value.split(',').any(|part| is.include(part.trim(), lower_case)) {
+                    if holds != value.split([',', ';']).any(|part| is.include(part.trim(), lower_case)) {
                         return Err(Unpriced::AmbiguousHeader(name.clone()));
                     }
                     holds

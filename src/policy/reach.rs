@@ -21,16 +21,19 @@ impl Policy {
     /// Looks the path up in all of its readings.
     ///
     /// # Errors
-    /// Where two of them select differently and either costs, or where it hides a `.` or `..` segment while the list has
-    /// a price.
+    /// Where two of them select differently and either costs; and, while the list has a price, where it hides a `.` or `..`
+    /// segment or has more readings than can be looked at.
     pub fn resolve(&self, strict: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
+        let has_prices = self.routes.iter().any(|route| !route.is_free());
+        let Some(readings) = path::readings(strict) else {
+            return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
+        };
         let liberal = path::liberal(strict, self.fold_case);
-        let others = path::others(strict, self.fold_case);
+        let others: Vec<String> = readings.iter().map(|bytes| path::finish(bytes, self.fold_case)).collect();
         if others.iter().map(String::as_str).chain([strict, &liberal]).any(|path| self.is_reserved(path)) {
             return Ok(Resolved::Reserved);
         }
-        let has_prices = self.routes.iter().any(|route| !route.is_free());
-        if has_prices && path::has_dot_segment(strict) {
+        if has_prices && path::has_dot_segment(&readings) {
             return Err(Ambiguous);
         }
         let selection = select(&self.routes, Reading::Strict, strict, target);

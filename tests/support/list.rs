@@ -3,9 +3,10 @@
 use edgetoll::json::Json;
 use edgetoll::policy::Policy;
 use edgetoll::policy::config::{ConfigError, Reading};
+use edgetoll::policy::path::fold_case;
 
 pub fn read(list: &str) -> Reading {
-    Policy::read(&Json::parse(list.as_bytes()).unwrap(), str::to_lowercase)
+    Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case)
 }
 
 /// A list without a mistake.

@@ -17,14 +17,14 @@ use crate::l402::credential::Authorization;
 use crate::l402::keys::Keys;
 use crate::l402::refusal::Refusal;
 use crate::l402::verify::{self, Context, Grant};
-use crate::policy::Policy;
 use crate::policy::config::{PREFIX, Unmatched};
-use crate::policy::facts::{EdgeFact, Facts, Unpriced};
+use crate::policy::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Unpriced, method_override};
 use crate::policy::free::FreeTier;
 use crate::policy::price::{Cost, MAX_SATS, cost};
 use crate::policy::reach::{Ambiguous, PRICES_PATH, Resolved};
 use crate::policy::route::{Route, Selection, Sold, Target, Toll, allowed};
 use crate::policy::url::{RequestUrl, is_loopback};
+use crate::policy::{Policy, path};
 use crate::problem::Problem;
 
 /// What of a request decides.
@@ -136,6 +136,13 @@ impl<'a> Gate<'a, '_> {
             Ok(Resolved::Reserved) => return Decision::Refuse(Problem::NotFound),
             Ok(Resolved::Selected(selection)) => selection,
         };
+        if let Some(method) = method_override(request.url.query()) {
+            let overridden = policy.select(strict, Target { method: &method, ..target });
+            if overridden != selection && (overridden.is_priced() || selection.is_priced()) {
+                let problem = Unpriced::AmbiguousQuery(METHOD_OVERRIDE.to_owned());
+                return Decision::Refuse(Problem::Unpriced(problem));
+            }
+        }
         match selection {
             Selection::Unmatched if policy.unmatched == Unmatched::Deny => {
                 Decision::Refuse(Problem::NotFound)
@@ -164,6 +171,9 @@ impl<'a> Gate<'a, '_> {
         let Some(keys) = self.keys else { return Decision::Refuse(Problem::NotConfigured) };
         if route.by_ip && request.client_ip.is_none() {
             return Decision::Refuse(Problem::UnknownClient);
+        }
+        if route.toll.looks_at_query() && path::hides_query(request.url.path) {
+            return Decision::Refuse(Problem::AmbiguousPath);
         }
         let facts = facts(policy, request);
         let cost = match self.cost(route, &facts) {
@@ -241,7 +251,7 @@ fn facts<'a>(policy: &Policy, request: &Request<'a>) -> Facts<'a> {
         method: request.method,
         path: request.url.path,
         query: request.url.query(),
-        has_body: request.has_body,
+        has_body: request.has_body || request.is_upgrade,
         header: request.header,
         edge: request.edge,
         fold_case: policy.fold_case,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use edgetoll::policy::free::counters::{Counters, Failure};
+use edgetoll::policy::free::exact;
+use edgetoll::policy::free::newcomers::Newcomers;
 use edgetoll::policy::free::{Denied, FreeTier};
 
 const QUOTA: u64 = 10;
@@ -213,21 +215,57 @@ fn a_key_that_another_isolate_just_wrote_is_closed_here_and_no_other() {
 }
 
 #[test]
-fn an_isolate_lets_in_a_thousand_new_clients_a_minute_and_remembers_so_many() {
-    let mut edge = Edge::new(1, 0);
-    let mut at = |client: u64, now_ms: u64| edge.take(0, &format!("k{client}"), now_ms);
-    for client in 0..1_000 {
-        assert!(at(client, START_MS).is_ok());
+fn an_isolate_lets_in_a_thousand_new_clients_a_minute_and_each_is_new_once() {
+    let mut newcomers = Newcomers::default();
+    for _ in 0..5_000 {
+        assert_eq!(newcomers.admit("one", START_MS), Ok(()), "who asks often is one client");
     }
-    assert_eq!(at(1_000, START_MS), Err(Denied::TooManyClients));
-    assert!(at(5, START_MS + 1_000).is_ok(), "known clients are not new ones");
-    assert!(at(1_000, START_MS + 60_000).is_ok());
-    let mut admitted = 0;
-    for client in 2_000..60_000 {
-        // A thousand in each of 58 minutes, as fast as they may.
-        admitted += u64::from(at(client, START_MS + 120_000 + (client - 2_000) / 1_000 * 60_000).is_ok());
+    for client in 1..1_000 {
+        assert_eq!(newcomers.admit(&format!("c{client}"), START_MS), Ok(()));
     }
-    assert_eq!(admitted, 58_000);
+    assert_eq!(newcomers.admit("c1000", START_MS), Err(Denied::TooManyClients));
+    assert_eq!(newcomers.admit("c5", START_MS), Ok(()));
+    assert_eq!(newcomers.admit("c1000", START_MS + 60_000), Ok(()));
+    // A regular is no newcomer in the next window, nor on the next route.
+    for minute in 2..20 {
+        let now_ms = START_MS + minute * 60_000;
+        assert_eq!(newcomers.admit("one", now_ms), Ok(()));
+        (0..999).for_each(|client| {
+            assert_eq!(newcomers.admit(&format!("m{minute}-{client}"), now_ms), Ok(()));
+        });
+        assert_eq!(newcomers.admit("one", now_ms), Ok(()));
+    }
+}
+
+#[test]
+fn an_isolate_that_remembers_all_that_it_can_forgets_nobody_that_others_may_not_know_of() {
+    let mut edge = Edge::new(1, 60_000);
+    let ask = |edge: &mut Edge, client: u64, now_ms| edge.take(0, &format!("k{client}"), now_ms);
+    for client in 0..20_000 {
+        assert!(ask(&mut edge, client, START_MS + client).is_ok());
+    }
+    assert_eq!(ask(&mut edge, 20_000, START_MS + 30_000), Err(Denied::TooManyClients));
+    assert_eq!(ask(&mut edge, 5, START_MS + 30_000), Ok(8));
+    assert!(ask(&mut edge, 20_000, START_MS + 200_000).is_ok(), "all were written long ago");
+    assert_eq!(ask(&mut edge, 5, START_MS + 200_000), Ok(7), "the store has them");
+}
+
+#[test]
+fn an_exact_count_ends_at_the_quota_and_begins_anew_only_with_a_later_window() {
+    let mut stored: Option<String> = None;
+    let mut take = |window| {
+        let step = exact::take(stored.as_deref(), 2, window)?;
+        stored = Some(step.stored);
+        Ok::<_, Denied>((step.remaining, step.is_first))
+    };
+    assert_eq!(take(1_000), Ok((1, true)));
+    assert_eq!(take(1_000), Ok((0, false)));
+    assert_eq!(take(1_000), Err(Denied::UsedUp));
+    assert_eq!(take(2_000), Ok((1, true)));
+    // Asked by a clock behind, it gives nothing and forgets nothing.
+    assert_eq!(take(1_000), Err(Denied::UsedUp));
+    assert_eq!(take(2_000), Ok((0, false)));
+    assert_eq!(take(2_000), Err(Denied::UsedUp));
 }
 
 #[test]

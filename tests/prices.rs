@@ -74,7 +74,7 @@ fn the_first_price_whose_conditions_hold_is_asked() {
     assert_eq!(get("tier=silver"), Ok(10));
     let agent = |agent| Asked { headers: &[("user-agent", agent)], ..Asked::default() }.cost(list);
     assert_eq!(agent("Mozilla/5.0 (compatible, like that; GPTBot/1.2)"), Ok(40));
-    assert_eq!(agent("mozilla/5.0 gptbot"), Ok(40));
+    assert_eq!(agent("mozilla/5.0 gptbot"), Err(Unpriced::AmbiguousHeader("User-Agent".to_owned())));
     assert_eq!(agent("curl/8"), Ok(10));
     let edge = |fact, value| Asked { edge: &[(fact, value)], ..Asked::default() }.cost(list);
     assert_eq!(edge(EdgeFact::Country, "LI"), Ok(30));
@@ -127,6 +127,24 @@ fn a_query_name_that_a_price_looks_at_has_one_reading_or_none() {
         "%2570remium=1",
         "premium=1;x",
         "premium%0a=1",
+        // qs, Rack, PHP, Spring and ASP.NET take each of these for `premium`.
+        "[premium]=1",
+        "%5Bpremium%5D=1",
+        "]premium=1",
+        "premium]=1",
+        "[premium][x]=1",
+        "!premium=1",
+        "_premium=1",
+        "%u0070remium=1",
+        "%EF%BB%BFpremium=1",
+        "premium%E2%80%8B=1",
+        "pre%FFmium=1",
+        "%2525%37%30remium=1",
+        "prem%C4%B1um=1",
+        // Some drop a parameter that they cannot decode.
+        "premium=%zz",
+        "x=%",
+        "x=%e",
     ] {
         let cost = Asked { query, ..Asked::default() }.cost(PREMIUM);
         assert_eq!(cost, Err(Unpriced::AmbiguousQuery("premium".to_owned())), "{query}");
@@ -137,11 +155,20 @@ fn a_query_name_that_a_price_looks_at_has_one_reading_or_none() {
 fn a_value_that_an_origin_may_take_for_a_dearer_one_is_refused() {
     let list =
         r#""price":[{"when":{"query":{"tier":"gold"},"header":{"X-Quality":"hd"}},"sats":50},{"sats":10}]"#;
-    for query in ["tier=GOLD", "tier=gold%20", "tier=+gold", "tier=%2567old", "tier=gold%09"] {
+    for query in [
+        "tier=gold%00",
+        "tier=%EF%BB%BFgold",
+        "tier=gold?",
+        "tier=GOLD",
+        "tier=gold%20",
+        "tier=+gold",
+        "tier=%2567old",
+        "tier=gold%09",
+    ] {
         let cost = Asked { query, ..Asked::default() }.cost(list);
         assert_eq!(cost, Err(Unpriced::AmbiguousQuery("tier".to_owned())), "{query}");
     }
-    for value in ["sd, hd", "hd, sd", "hd,", ", hd"] {
+    for value in ["sd, hd", "hd, sd", "hd,", ", hd", "hd;q=1", "HD", "\u{a0}hd", "hd\u{85}", "sd;hd"] {
         let cost = Asked { headers: &[("X-Quality", value)], ..Asked::default() }.cost(list);
         assert_eq!(cost, Err(Unpriced::AmbiguousHeader("X-Quality".to_owned())), "{value}");
     }
@@ -152,7 +179,7 @@ fn a_value_that_an_origin_may_take_for_a_dearer_one_is_refused() {
             "{value}"
         );
     }
-    let both = Asked { query: "tier=gold", headers: &[("X-Quality", " HD ")], ..Asked::default() };
+    let both = Asked { query: "tier=gold", headers: &[("X-Quality", " hd\t")], ..Asked::default() };
     assert_eq!(both.cost(list), Ok(50));
 }
 
@@ -172,7 +199,7 @@ fn a_body_is_paid_by_the_kib_begun_and_never_without_a_length() {
     for length in [None, Some("x"), Some("-1"), Some("5, 5"), Some("0x5"), Some(""), Some("1 2")] {
         assert_eq!(per_kib(length), Err(Unpriced::LengthRequired), "{length:?}");
     }
-    for length in ["3413332993", "18446744073709551615"] {
+    for length in ["3413332993", "9007199254740993", "18446744073709551615"] {
         assert_eq!(per_kib(Some(length)), Err(Unpriced::TooLong), "{length}");
     }
     assert_eq!(Asked::default().cost(r#""sats_per_kib":3"#), Ok(3), "nothing is sent");
@@ -182,6 +209,9 @@ fn a_body_is_paid_by_the_kib_begun_and_never_without_a_length() {
             .cost(large)
     };
     assert_eq!((posted("999"), posted("1000")), (Ok(10), Ok(50)));
+    let compressed = [("Content-Length", "9"), ("Content-Encoding", "gzip")];
+    let compressed = Asked { method: "POST", body: true, headers: &compressed, ..Asked::default() };
+    assert_eq!(compressed.cost(large), Err(Unpriced::Encoded));
     let unsized_body = Asked { method: "POST", body: true, ..Asked::default() };
     assert_eq!(unsized_body.cost(large), Err(Unpriced::LengthRequired));
 }
@@ -190,6 +220,23 @@ fn a_body_is_paid_by_the_kib_begun_and_never_without_a_length() {
 fn what_the_edge_does_not_say_holds_for_nothing() {
     let list = r#""price":[{"when":{"country":"US"},"sats":1},{"when":{"bot_score":{"min":1}},"sats":2},{"when":{"verified_bot":"*"},"sats":3},{"sats":10}]"#;
     assert_eq!(Asked::default().cost(list), Ok(10));
+}
+
+#[test]
+fn a_query_of_more_parameters_than_frameworks_read_has_no_price() {
+    let query = |parameters: usize, more: &str| format!("{}{more}", "a&".repeat(parameters));
+    assert_eq!(Asked { query: &query(99, "premium"), ..Asked::default() }.cost(PREMIUM), Ok(50));
+    for query in [query(100, "premium"), query(1_000, ""), "&".repeat(1_000)] {
+        assert!(Asked { query: &query, ..Asked::default() }.cost(PREMIUM).is_err(), "{}", query.len());
+    }
+    assert_eq!(Asked { query: &query(1_000, ""), ..Asked::default() }.cost(r#""sats":5"#), Ok(5));
+}
+
+#[test]
+fn a_bot_score_of_nothing_is_none() {
+    let list = r#""price":[{"when":{"bot_score":{"max":29}},"sats":20},{"sats":10}]"#;
+    assert_eq!(Asked { edge: &[(EdgeFact::BotScore, "0")], ..Asked::default() }.cost(list), Ok(10));
+    assert_eq!(Asked { edge: &[(EdgeFact::BotScore, "1")], ..Asked::default() }.cost(list), Ok(20));
 }
 
 #[test]
@@ -227,6 +274,20 @@ fn a_price_that_makes_no_sense_is_a_mistake() {
             r#""price":[{"when":{"bot_score":{"max":100}},"sats":5},{"sats":6}]"#,
             "price[0].when.bot_score.max",
         ),
+        (r#""price":[{"when":{"bot_score":{"min":0}},"sats":5},{"sats":6}]"#, "price[0].when.bot_score.min"),
+        (
+            r#""price":[{"when":{"content_length":{"max":9007199254740992}},"sats":5},{"sats":6}]"#,
+            "price[0].when.content_length.max",
+        ),
+        (r#""price":[{"when":{"query":{"a":"x*y"}},"sats":5},{"sats":6}]"#, "price[0].when.query.a"),
+        (r#""price":[{"when":{"query":{"a":"x;y"}},"sats":5},{"sats":6}]"#, "price[0].when.query"),
+        (r#""price":[{"when":{"query":{"":"x"}},"sats":5},{"sats":6}]"#, "price[0].when.query"),
+        (r#""price":[{"when":{"header":{"Accept":"a, b"}},"sats":5},{"sats":6}]"#, "price[0].when.header"),
+        (r#""price":[{"when":{"method":"HEAD"},"sats":5},{"sats":6}]"#, "price[0].when.method"),
+        (r#""price":[{"when":{"method":"post"},"sats":5},{"sats":6}]"#, "price[0].when.method"),
+        (r#""price":[{"when":{"country":"U1"},"sats":5},{"sats":6}]"#, "price[0].when.country"),
+        (r#""cache":true,"price":[{"when":{"header":{"X-A":"b"}},"sats":5},{"sats":6}]"#, "cache"),
+        (r#""cache":true,"price":"code""#, "cache"),
         (
             r#""price":[{"when":{"bot_score":{"min":9,"max":3}},"sats":5},{"sats":6}]"#,
             "price[0].when.bot_score",

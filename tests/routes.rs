@@ -150,6 +150,7 @@ fn the_public_list_says_what_is_sold_to_whom_and_for_how_long() {
                 {"when":{"query":{"hd":"*"},"header":{"X-Partner":"a secret between two"}},"sats":50},
                 {"when":{"content_length":{"min":9},"bot_score":{"max":29}},"sats_per_kib":2},
                 {"fiat":"0.01 USD","max_sats":99}]},
+            {"path":"/rebate","price":[{"when":{"query":{"code":"FRIENDS"}},"sats":0},{"sats":9}]},
             {"path":"/c","bind":["endpoint","ip"],"price":"code","invoice_expiry":"10m","service":"gpu"},
             {"path":"/d","listed":false},
             {"path":"/e","host":"other.example.com"}
@@ -161,9 +162,12 @@ fn the_public_list_says_what_is_sold_to_whom_and_for_how_long() {
          "reusable":true,"free":{"requests":3,"windowMs":1800000}},
         {"path":"/b","methods":[],"prices":[
             {"when":[{"fact":"query","name":"hd","is":["*"]},{"fact":"header","name":"X-Partner"}],"sats":50},
-            {"when":[{"fact":"content_length","min":9},{"fact":"bot_score","min":0,"max":29}],"satsPerKib":2},
+            {"when":[{"fact":"content_length","min":9},{"fact":"bot_score","min":1,"max":29}],"satsPerKib":2},
             {"fiat":"0.01 USD","minSats":1,"maxSats":99}],
          "scope":{"realm":"club","bind":[]},"service":"toll","invoiceExpiresIn":300,"credentialExpiresIn":604800,"reusable":true},
+        {"path":"/rebate","methods":[],"prices":[{"when":[{"fact":"query","name":"code"}],"sats":0},{"sats":9}],
+         "scope":{"bind":["endpoint","method"]},"service":"toll","invoiceExpiresIn":300,"credentialExpiresIn":3600,
+         "reusable":true},
         {"path":"/c","methods":[],"prices":[],"scope":{"bind":["endpoint","ip"]},"service":"gpu",
          "invoiceExpiresIn":600,"credentialExpiresIn":3600,"reusable":true}
     ]}"#;
@@ -216,6 +220,42 @@ fn the_free_tier_is_for_known_clients_without_a_credential() {
     assert!(matches!(asked(None, None), Decision::Offer { .. }));
     let malformed = asked(Some("203.0.113.1"), Some("L402 x"));
     assert!(matches!(malformed, Decision::Refuse(Problem::Credential(_))));
+}
+
+#[test]
+fn a_method_in_the_query_and_a_query_in_the_path_make_a_price_ambiguous() {
+    let policy = good(
+        r#"{"routes":[
+            {"path":"/a","methods":["POST"],"sats":1},
+            {"path":"/a","methods":["DELETE"],"sats":900},
+            {"path":"/verbs","price":[{"when":{"method":"DELETE"},"sats":900},{"sats":1}]},
+            {"path":"/search/*","price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]},
+            {"path":"/files/*","sats":5}
+        ]}"#,
+    );
+    for (path, met) in [
+        ("/a", "/a"),
+        ("/a?_method=POST", "/a"),
+        ("/a?_method=DELETE", "ambiguous_query"),
+        ("/a?x=1;%5Fmethod=delete", "ambiguous_query"),
+        ("/verbs?_method=DELETE", "ambiguous_query"),
+        ("/free?_method=DELETE", "open"),
+        ("/search/x?premium=1", "/search/*"),
+        ("/search/x%3fpremium=1", "ambiguous_path"),
+        ("/search/x%253fpremium=1", "ambiguous_path"),
+        ("/files/x%3fy", "/files/*"),
+    ] {
+        assert_eq!(meets(&policy, &format!("https://x{path}"), "POST"), met, "{path}");
+    }
+}
+
+#[test]
+fn a_websocket_pays_no_price_by_the_length_of_a_body() {
+    let policy = good(r#"{"routes":[{"path":"/a","sats_per_kib":2}]}"#);
+    let keys = keys();
+    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE };
+    let upgrade = Request { is_upgrade: true, ..request("https://x/a", "GET", None) };
+    assert_eq!(gate.decide(&upgrade, NOW), Decision::Refuse(Problem::Unpriced(Unpriced::LengthRequired)));
 }
 
 #[test]

@@ -12,18 +12,21 @@ use super::time::{limit, now_ms, pause};
 use super::{environment, object};
 use crate::gate::Offer;
 use crate::policy::free::counters::{Counters, Failure, Write};
+use crate::policy::free::newcomers::Newcomers;
 use crate::policy::free::{Counting, Denied, FreeTier};
 use crate::policy::route::Route;
 
-/// Takes one free request, if one is left; gives how many remain.
+/// Takes one free request of a client, if one is left; gives how many remain.
 pub async fn take(
     env: &Env,
     context: &Context,
     counting: Counting,
     tier: FreeTier,
     key: String,
+    client: &str,
     now_ms: u64,
 ) -> Result<u64, Denied> {
+    held(&NEWCOMERS, |newcomers| newcomers.admit(client, now_ms))?;
     let ends_at_ms = tier.window_ends_ms(now_ms);
     match counting {
         Counting::Durable => take_exactly(env, &key, tier.requests, ends_at_ms).await,
@@ -111,16 +114,23 @@ async fn take_exactly(env: &Env, key: &str, quota: u64, ends_at_ms: u64) -> Resu
     }
 }
 
-/// What this isolate has counted. Nobody holds it over an await.
+/// What this isolate has counted.
 fn counters<T>(look: impl FnOnce(&mut Counters) -> T) -> T {
     static COUNTERS: LazyLock<Mutex<Counters>> =
         LazyLock::new(|| Mutex::new(Counters::new(getrandom::u32().unwrap_or_default().to_string())));
-    let mut counters = match COUNTERS.lock() {
-        Ok(counters) => counters,
-        Err(poisoned) => poisoned.into_inner(),
-    };
-    look(&mut counters)
+    held(&COUNTERS, look)
 }
+
+/// Looks at a value of this isolate. Nobody holds it over an await.
+fn held<T, R>(value: &LazyLock<Mutex<T>>, look: impl FnOnce(&mut T) -> R) -> R {
+    match value.lock() {
+        Ok(mut value) => look(&mut value),
+        Err(poisoned) => look(&mut poisoned.into_inner()),
+    }
+}
+
+/// The clients that this isolate has met.
+static NEWCOMERS: LazyLock<Mutex<Newcomers>> = LazyLock::new(Mutex::default);
 
 #[wasm_bindgen]
 extern "C" {

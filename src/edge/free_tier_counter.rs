@@ -6,6 +6,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use super::object::{self, Store};
+use crate::policy::free::exact;
 
 /// A counter; `wrangler.toml` names this class.
 #[wasm_bindgen]
@@ -29,13 +30,12 @@ impl FreeTierCounter {
     pub fn fetch(&self, request: &Request) -> Result<Response, JsValue> {
         let (quota, ends_at_ms) = read_path(&request.url()).ok_or(JsValue::NULL)?;
         let stored = self.0.read()?;
-        let used = stored.as_deref().and_then(|stored| read_count(stored, ends_at_ms));
-        let left = quota.checked_sub(used.unwrap_or_default()).and_then(|left| left.checked_sub(1));
-        let Some(left) = left else { return Response::new_with_opt_str(Some("used_up")) };
-        let count = used.unwrap_or_default().saturating_add(1);
-        let forget_at_ms = used.is_none().then_some(ends_at_ms);
-        self.0.write(&format!("{ends_at_ms}/{count}"), forget_at_ms)?;
-        Response::new_with_opt_str(Some(&left.to_string()))
+        let Ok(step) = exact::take(stored.as_deref(), quota, ends_at_ms) else {
+            return Response::new_with_opt_str(Some("used_up"));
+        };
+        let forget_at_ms = step.is_first.then(|| ends_at_ms.saturating_add(FORGET_AFTER_MS));
+        self.0.write(&step.stored, forget_at_ms)?;
+        Response::new_with_opt_str(Some(&step.remaining.to_string()))
     }
 
     /// The window is over.
@@ -54,8 +54,5 @@ fn read_path(url: &str) -> Option<(u64, u64)> {
     }
 }
 
-/// What was counted, if it was in the same window.
-fn read_count(stored: &str, ends_at_ms: u64) -> Option<u64> {
-    let (window, count) = stored.split_once('/')?;
-    (window.parse() == Ok(ends_at_ms)).then(|| count.parse().ok())?
-}
+/// Clocks differ.
+const FORGET_AFTER_MS: u64 = 60_000;

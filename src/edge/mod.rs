@@ -155,8 +155,10 @@ impl Exchange<'_> {
             }
             Decision::FreeTier { route, tier, key, offer } => {
                 let now_ms = time::now_ms();
+                let client = self.arrival.client.as_deref().unwrap_or_default();
                 let counting = self.settings.policy().map(|policy| policy.counting).unwrap_or_default();
-                let taken = free_tier::take(self.env, self.context, counting, tier, key, now_ms).await;
+                let taken =
+                    free_tier::take(self.env, self.context, counting, tier, key, client, now_ms).await;
                 let remaining = match taken {
                     Ok(remaining) => remaining,
                     Err(denied) => {

@@ -17,8 +17,9 @@ use super::facts::Arrival;
 use super::{Failure, environment};
 use crate::forward;
 use crate::l402::verify::Grant;
+use crate::policy::facts::{MAX_LENGTH, Unpriced};
 use crate::policy::header;
-use crate::policy::route::Route;
+use crate::policy::route::{Route, Toll};
 use crate::problem::Problem;
 use crate::settings::{Origin, Settings};
 
@@ -65,7 +66,7 @@ pub async fn forward(
     };
     let request = match pass {
         Pass::Preflight => Request::new_with_str_and_init(&url, &bare(arrival))?,
-        _ => match sized_body(arrival, route) {
+        _ => match sized_body(arrival, route)? {
             None => Request::new_with_str_and_init(&url, as_init(&arrival.request))?,
             Some(body) => {
                 let init = bare(arrival);
@@ -94,17 +95,20 @@ fn bare(arrival: &Arrival) -> RequestInit {
 }
 
 /// Where the price depends on the length of the body, the body is held to the length that was announced.
-fn sized_body(arrival: &Arrival, route: Option<&Route>) -> Option<JsValue> {
+fn sized_body(arrival: &Arrival, route: Option<&Route>) -> Result<Option<JsValue>, Failure> {
     let looks_at_length = route.is_some_and(|route| route.toll.may_look_at_length());
     let length = arrival.header("Content-Length").and_then(|length| length.parse::<u64>().ok());
     let (true, Some(body), Some(length)) = (looks_at_length, arrival.request.body(), length) else {
-        return None;
+        return Ok(None);
     };
-    let sized = FixedLengthStream::new(length as f64);
+    if length > MAX_LENGTH {
+        return Err(Problem::Unpriced(Unpriced::TooLong).into());
+    }
+    let sized = FixedLengthStream::new(length as f64)?;
     // A body of another length breaks off, at the origin too.
     let piped = JsFuture::from(body.pipe_to(&sized.writable()));
     wasm_bindgen_futures::spawn_local(async { drop(piped.await) });
-    Some(sized.readable())
+    Ok(Some(sized.readable()))
 }
 
 /// Whether this deployment forwarded the request before.
@@ -121,8 +125,17 @@ fn prepare_request(
 ) -> Result<(), JsValue> {
     let keep = settings.policy().map_or(&[][..], |policy| &policy.keep_headers);
     remove(headers, |name| forward::is_removed(name, keep))?;
-    let looked_at: Vec<&str> = route.into_iter().flat_map(|route| route.toll.headers()).collect();
-    remove(headers, |name| looked_at.iter().any(|one| forward::is_misspelt(name, one)))?;
+    if let Some(toll) = route.map(|route| &route.toll) {
+        let looked_at: Vec<&str> = toll.headers().collect();
+        let is_misspelt = |name: &str| looked_at.iter().any(|one| forward::is_misspelt(name, one));
+        // What code looks at nobody knows: only what every origin reads alike goes on.
+        let is_unclear = |name: &str| matches!(toll, Toll::Code) && !header::is_plain(name);
+        remove(headers, |name| is_misspelt(name) || is_unclear(name))?;
+    }
+    if !headers.has(FORWARDED_HOST)? {
+        let host = arrival.url().map_or("", |url| url.host);
+        headers.set(FORWARDED_HOST, host)?;
+    }
     if let Some(header) = headers.get("Authorization")? {
         match forward::authorization(&header) {
             // Written back it would lose letters beyond ASCII.
@@ -239,8 +252,8 @@ extern "C" {
     /// The runtime's own: a stream of so many bytes, no more and no fewer.
     type FixedLengthStream;
 
-    #[wasm_bindgen(constructor)]
-    fn new(length: f64) -> FixedLengthStream;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(length: f64) -> Result<FixedLengthStream, JsValue>;
 
     #[wasm_bindgen(method, getter)]
     fn writable(this: &FixedLengthStream) -> WritableStream;
@@ -251,5 +264,7 @@ extern "C" {
 
 /// What we have forwarded carries it, so that a request that comes back is known at once.
 pub const HOP_HEADER: &str = "X-Toll-Hop";
+/// The host that was priced; a client's own is removed, unless the owner keeps it.
+const FORWARDED_HOST: &str = "X-Forwarded-Host";
 /// The optional service binding.
 const BINDING: &str = "ORIGIN";

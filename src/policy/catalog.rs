@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::config::Policy;
+use super::facts::MAX_LENGTH;
 use super::price::{Amount, Condition, Price, Values};
 use super::route::{Route, Sold, Toll};
 
@@ -103,7 +104,10 @@ impl<'a> Entry<'a> {
             methods: &route.methods,
             description: route.description.as_ref().map(|description| description.template()),
             prices: match &route.toll {
-                Toll::Prices(prices) => prices.iter().map(Offered::new).collect(),
+                Toll::Prices(prices) => {
+                    let last = prices.last();
+                    prices.iter().map(|price| Offered::new(price, last)).collect()
+                }
                 Toll::Shut | Toll::Code => Vec::new(),
             },
             scope: Scope { realm, bind: bind.into_iter().chain(by_ip).collect() },
@@ -118,8 +122,14 @@ impl<'a> Entry<'a> {
 }
 
 impl<'a> Offered<'a> {
-    fn new(price: &'a Price) -> Self {
-        let when = price.when.iter().map(Fact::new).collect();
+    fn new(price: &'a Price, last: Option<&'a Price>) -> Self {
+        let sats = |price: &Price| match price.amount {
+            Amount::Sats(sats) => Some(sats),
+            Amount::Fiat(_) | Amount::SatsPerKib(_) => None,
+        };
+        // What makes a request cheaper may be a code that only some clients know.
+        let is_rebate = sats(price) < last.and_then(sats);
+        let when = price.when.iter().map(|condition| Fact::new(condition, is_rebate)).collect();
         match &price.amount {
             Amount::Sats(sats) => Self { when, sats: Some(*sats), ..Self::default() },
             Amount::SatsPerKib(sats) => Self { when, sats_per_kib: Some(*sats), ..Self::default() },
@@ -135,12 +145,14 @@ impl<'a> Offered<'a> {
 }
 
 impl<'a> Fact<'a> {
-    fn new(condition: &'a Condition) -> Self {
+    fn new(condition: &'a Condition, is_rebate: bool) -> Self {
         let bare = |fact| Self { fact, name: None, is: None, min: None, max: None };
         match condition {
             Condition::Query { name, is: Values(is) } => {
-                Self { name: Some(name), is: Some(is), ..bare("query") }
+                let is = Some(is.as_slice()).filter(|_| !is_rebate);
+                Self { name: Some(name), is, ..bare("query") }
             }
+
             Condition::Header { name, .. } => Self { name: Some(name), ..bare("header") },
             Condition::Method(is) => Self { is: Some(is), ..bare("method") },
             Condition::Country(is) => Self { is: Some(is), ..bare("country") },
@@ -149,7 +161,7 @@ impl<'a> Fact<'a> {
                 Self { min: Some(*range.start()), max: Some(*range.end()), ..bare("bot_score") }
             }
             Condition::ContentLength(range) => {
-                let max = Some(*range.end()).filter(|max| *max < u64::MAX);
+                let max = Some(*range.end()).filter(|max| *max < MAX_LENGTH);
                 Self { min: Some(*range.start()), max, ..bare("content_length") }
             }
         }

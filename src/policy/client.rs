@@ -23,7 +23,7 @@ impl Default for ClientSource {
 impl ClientSource {
     /// A header's name, unless it is one that proxies only add to.
     pub fn header(name: &str) -> Option<String> {
-        let is_forged = ["x-forwarded-for", "forwarded"].contains(&name.to_ascii_lowercase().as_str());
+        let is_forged = ["x-forwarded-for", "forwarded"].contains(&header::fold(name).as_str());
         (header::is_name(name) && !is_forged).then(|| name.to_owned())
     }
 

@@ -15,7 +15,7 @@ pub struct Facts<'a> {
     pub path: &'a str,
     /// What stands behind the `?`.
     pub query: &'a str,
-    /// Whether a body comes with it.
+    /// Whether a body comes with it, or a WebSocket follows.
     pub has_body: bool,
     /// Looks a header up; lines joined by commas.
     pub header: &'a dyn Fn(&str) -> Option<String>,
@@ -48,6 +48,8 @@ pub enum Unpriced {
     AmbiguousHeader(String),
     #[error("The price depends on the length of the body: send Content-Length")]
     LengthRequired,
+    #[error("The price depends on the length of the body: send it without Content-Encoding")]
+    Encoded,
     #[error("The body is too long to be sold")]
     TooLong,
 }
@@ -58,14 +60,21 @@ impl Facts<'_> {
     /// # Errors
     /// Where it stands twice, with `[]`, or under another spelling that some origin takes for it.
     pub fn query(&self, name: &str) -> Result<Option<String>, Unpriced> {
+        let ambiguous = || Unpriced::AmbiguousQuery(name.to_owned());
+        // Frameworks drop what is beyond their limit of parameters, and pairs that they cannot decode.
+        if self.query.split('&').nth(MAX_PARAMETERS).is_some() || has_broken_percent(self.query) {
+            return Err(ambiguous());
+        }
         let mut strict = self.query.split('&').filter_map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(key) == name).then(|| decode(value))
         });
         let folded = self.fold_name(name);
         let liberal = self.query.split(['&', ';', '?']).filter(|pair| {
-            let key = pair.split('=').next().unwrap_or_default();
-            self.fold_name(&decode(&decode(key))) == folded
+            let key = decode_fully(pair.split('=').next().unwrap_or_default());
+            let inner = key.trim_start_matches(['[', ']', ' ']);
+            let before_bracket = inner.split(['[', '\0']).next().unwrap_or_default();
+            self.fold_name(&key) == folded || self.fold_name(before_bracket) == folded
         });
         let value = strict.next();
         // Values are split by `;` and `?` as well by some: then a part of one is left over here.
@@ -73,8 +82,13 @@ impl Facts<'_> {
         if liberal.count() == usize::from(value.is_some()) && strict.next().is_none() && is_whole {
             Ok(value)
         } else {
-            Err(Unpriced::AmbiguousQuery(name.to_owned()))
+            Err(ambiguous())
         }
+    }
+
+    /// Whether the query names a method that some frameworks take for the request's.
+    pub fn names_a_method(&self) -> bool {
+        method_override(self.query).is_some()
     }
 
     /// A header's value.
@@ -85,13 +99,18 @@ impl Facts<'_> {
     /// The length of the body in bytes, as it was announced; the shell holds the body to it.
     ///
     /// # Errors
-    /// Where a body comes without a length.
+    /// Where a body comes without a length, with one that no runtime can hold it to, or compressed.
     pub fn content_length(&self) -> Result<u64, Unpriced> {
         if !self.has_body {
             return Ok(0);
         }
+        let encoding = (self.header)("Content-Encoding").unwrap_or_default();
+        if !["", "identity"].contains(&encoding.trim().to_ascii_lowercase().as_str()) {
+            return Err(Unpriced::Encoded);
+        }
         let length = (self.header)("Content-Length").and_then(|length| length.parse().ok());
-        length.ok_or(Unpriced::LengthRequired)
+        let length = length.ok_or(Unpriced::LengthRequired)?;
+        if length > MAX_LENGTH { Err(Unpriced::TooLong) } else { Ok(length) }
     }
 
     /// What the edge knows.
@@ -99,12 +118,23 @@ impl Facts<'_> {
         (self.edge)(fact)
     }
 
-    /// A name as the most forgiving origin reads it: PHP makes `_` of dots, spaces and brackets and takes `a[]` for `a`.
+    /// A name as the most forgiving origin reads it: PHP makes `_` of dots, spaces and brackets, Rack and qs drop brackets
+    /// around it, Spring signs before it. What is left in all of them are letters and digits.
     fn fold_name(&self, name: &str) -> String {
-        let name = name.trim_start_matches([' ', '\t']).split(['[', '\0']).next().unwrap_or_default();
-        let name: String = name.chars().filter(|c| !c.is_control()).collect();
-        (self.fold_case)(&name.trim_end().replace(['.', ' '], "_"))
+        let letters: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+        (self.fold_case)(&letters)
     }
+}
+
+/// The method that Rails, Laravel, Symfony and Express' method-override read in a query, of a POST at least.
+pub fn method_override(query: &str) -> Option<String> {
+    query.split(['&', ';', '?']).find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        decode_fully(key)
+            .trim()
+            .eq_ignore_ascii_case(METHOD_OVERRIDE)
+            .then(|| decode_fully(value).trim().to_ascii_uppercase())
+    })
 }
 
 /// A part of a query as text.
@@ -112,3 +142,27 @@ pub fn decode(text: &str) -> String {
     let bytes = percent::decode(text.replace('+', " ").as_bytes());
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+fn decode_fully(text: &str) -> String {
+    let mut text = decode(text);
+    for _ in 0..MAX_DECODINGS {
+        text = decode(&text);
+    }
+    text
+}
+
+/// A `%` without two hex digits behind it: some drop the parameter, some keep the sign, some read `%u0061`.
+fn has_broken_percent(query: &str) -> bool {
+    query.split('%').skip(1).any(|behind| {
+        let digits = behind.as_bytes().first_chunk::<2>();
+        digits.is_none_or(|digits| !digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+/// The parameter that names a method.
+pub const METHOD_OVERRIDE: &str = "_method";
+/// Express reads 1,000 parameters, counting empty ones; others fewer.
+const MAX_PARAMETERS: usize = 100;
+const MAX_DECODINGS: usize = 4;
+/// The largest whole number that JavaScript has.
+pub const MAX_LENGTH: u64 = (1 << 53) - 1;

@@ -6,6 +6,11 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_sign)
 }
 
+/// Whether all origins read a name alike.
+pub fn is_plain(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 /// A name as an origin may read it: CGI and PHP make `_` of every dot and dash, lighttpd of every other sign too.
 pub fn fold(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()

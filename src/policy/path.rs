@@ -70,6 +70,11 @@ pub fn fold_segment(name: &str, is_last: bool, fold_case: FoldCase) -> Vec<Strin
     folded.split('/').filter(|name| !is_dropped(name)).map(str::to_owned).collect()
 }
 
+/// Whether an origin that parses a decoded path again would find a query in it.
+pub fn hides_query(path: &str) -> bool {
+    decodings(path).iter().any(|bytes| bytes.contains(&b'?'))
+}
+
 /// A reading as patterns are compared with it.
 pub fn finish(path: &[u8], fold_case: FoldCase) -> String {
     let text = String::from_utf8_lossy(path);

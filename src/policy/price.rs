@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::facts::{EdgeFact, Facts, Unpriced};
+use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Unpriced};
 use super::path::FoldCase;
 use crate::l402::caveat::Fiat;
 use crate::l402::percent;
@@ -57,7 +57,7 @@ pub enum Condition {
         /// The values.
         is: Values,
     },
-    /// A header has one of these values, in any case.
+    /// A header has one of these values.
     Header {
         /// The name.
         name: String,
@@ -129,14 +129,18 @@ impl Condition {
             Self::Header { name, is } => match facts.header(name) {
                 None => false,
                 Some(value) => {
-                    let value = value.to_ascii_lowercase();
-                    let holds = is.include(value.trim(), lower_case);
-                    if holds != value.split([',', ';']).any(|part| is.include(part.trim(), lower_case)) {
+                    let holds = is.include(value.trim_matches([' ', '\t']), str::to_owned);
+                    let folded = value.to_ascii_lowercase();
+                    let mut parts = folded.split([',', ';']).chain([folded.as_str()]);
+                    if parts.any(|part| is.include(part.trim(), lower_case)) != holds {
                         return Err(Unpriced::AmbiguousHeader(name.clone()));
                     }
                     holds
                 }
             },
+            Self::Method(_) if facts.names_a_method() => {
+                return Err(Unpriced::AmbiguousQuery(METHOD_OVERRIDE.to_owned()));
+            }
             Self::Method(methods) => {
                 let method = if facts.method == "HEAD" { "GET" } else { facts.method };
                 methods.iter().any(|one| one.eq_ignore_ascii_case(method))
@@ -147,8 +151,9 @@ impl Condition {
                 country.is_some_and(|country| countries.contains(&country))
             }
             Self::BotScore(range) => {
-                let score = facts.edge(EdgeFact::BotScore).and_then(|score| score.parse().ok());
-                score.is_some_and(|score| range.contains(&score))
+                // 0 is what Cloudflare says where it computed none.
+                let score: Option<u64> = facts.edge(EdgeFact::BotScore).and_then(|score| score.parse().ok());
+                score.is_some_and(|score| score > 0 && range.contains(&score))
             }
             Self::VerifiedBot(categories) => {
                 let category = facts.edge(EdgeFact::VerifiedBot).filter(|category| !category.is_empty());

@@ -36,7 +36,7 @@ impl Policy {
         if has_prices && path::has_dot_segment(&readings) {
             return Err(Ambiguous);
         }
-        let selection = select(&self.routes, Reading::Strict, strict, target);
+        let selection = self.select(strict, target);
         let read = |path: &str| select(&self.routes, Reading::Liberal, path, target);
         let liberal = read(&liberal);
         if selection != liberal && (selection.is_priced() || liberal.is_priced()) {
@@ -46,6 +46,11 @@ impl Policy {
             return Err(Ambiguous);
         }
         Ok(Resolved::Selected(selection))
+    }
+
+    /// What the price list says of the path as it arrived.
+    pub fn select(&self, strict: &str, target: Target<'_>) -> Selection<'_> {
+        select(&self.routes, Reading::Strict, strict, target)
     }
 
     fn is_reserved(&self, path: &str) -> bool {

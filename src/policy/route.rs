@@ -88,6 +88,28 @@ impl Toll {
         }
     }
 
+    /// Whether a price may depend on anything but the URL.
+    pub fn looks_beyond_url(&self) -> bool {
+        match self {
+            Self::Prices(prices) => {
+                prices.iter().flat_map(|price| &price.when).any(|one| !matches!(one, Condition::Query { .. }))
+            }
+            Self::Code => true,
+            Self::Shut => false,
+        }
+    }
+
+    /// Whether a price may depend on the query.
+    pub fn looks_at_query(&self) -> bool {
+        match self {
+            Self::Prices(prices) => {
+                prices.iter().flat_map(|price| &price.when).any(|one| matches!(one, Condition::Query { .. }))
+            }
+            Self::Code => true,
+            Self::Shut => false,
+        }
+    }
+
     /// The headers that a price depends on.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         let prices = match self {

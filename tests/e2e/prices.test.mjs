@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { call, pay as payFrom, startLnbits } from '../../tools/lib/lnbits.mjs';
-import { buy, parseChallenge, send } from './support/client.mjs';
+import { buy, parseChallenge, send, sendRaw } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { invoicesFor, lnbits, run, startPaywall } from './support/paywall.mjs';
 
@@ -16,6 +16,7 @@ const toll = {
     { path: '/large', methods: ['POST'], price: [{ when: { content_length: { min: 1000 } }, sats: 30 }, { sats: 3 }] },
     { path: '/verbs', price: [{ when: { method: ['POST', 'PUT'] }, sats: 9 }, { sats: 1 }], bind: ['endpoint'] },
     { path: '/plain' },
+    { path: '/short', price: [{ when: { content_length: { max: 10 } }, sats: 5 }, { sats: 0 }] },
     { path: '/slow', sats: 3, invoice_expiry: '20m', credential_expiry: '2d' },
   ],
 };
@@ -57,14 +58,15 @@ test('a price depends on the query, and the cheap credential does not open the d
 });
 
 test('a price depends on a header, and no other spelling of it reaches the origin', async () => {
-  await assertPrice(40, '/video', { headers: { 'x-quality': 'HD' } });
+  await assertPrice(40, '/video', { headers: { 'x-quality': 'hd' } });
   await assertPrice(4, '/video', { headers: { 'X-Quality': 'sd' } });
   const { standard: authorization } = await buy(paywall.url, '/video');
   const cheap = await ask('/video', { headers: { authorization, X_Quality: 'hd', 'X.Quality': 'hd' } });
   assert.equal(cheap.status, 200);
   assert.deepEqual(Object.keys(origin.last().headers).filter((name) => /quality/.test(name)), []);
-  const twice = await ask('/video', { headers: { authorization, 'X-Quality': 'sd, hd' } });
-  assert.equal(twice.json().code, 'ambiguous_header');
+  for (const value of ['sd, hd', 'HD', 'hd;q=1']) {
+    assert.equal((await ask('/video', { headers: { authorization, 'X-Quality': value } })).json().code, 'ambiguous_header');
+  }
 });
 
 test('a price of nothing passes, is told to no cache, and makes no invoice', async () => {
@@ -91,6 +93,18 @@ test('a body is paid by the KiB, and a credential for a small one sends no large
   const chunked = await ask('/upload', { method: 'POST', headers: { authorization, 'Transfer-Encoding': 'chunked' }, chunks: ['x'.repeat(5000)] });
   assert.equal(chunked.status, 411);
   assert.equal(chunked.json().code, 'length_required');
+  const compressed = await post(100, { authorization, 'Content-Encoding': 'gzip' });
+  assert.equal(compressed.status, 415);
+  assert.equal(compressed.json().code, 'body_encoded');
+});
+
+test('a length that no runtime can hold a body to harms nobody', async () => {
+  const lengths = ['9007199254740993', '18446744073709551615', '99999999999999999999999'];
+  const answers = await Promise.all([
+    ...lengths.map((length) => sendRaw(paywall.url, `POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\nabc`)),
+    ...Array.from({ length: 20 }, () => ask('/free').then(({ status }) => status)),
+  ]);
+  assert.deepEqual(answers.slice(lengths.length), Array(20).fill(200));
 });
 
 test('a price depends on the length of the body and on the method', async () => {

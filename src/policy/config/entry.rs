@@ -87,11 +87,19 @@ fn read_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Route
     let invoice_expiry_s = table.seconds("invoice_expiry").unwrap_or(defaults.invoice_expiry_s);
     let credential_expiry_s = table.seconds("credential_expiry").unwrap_or(defaults.credential_expiry_s);
     let (sold, by_ip) = read_scope(table);
+    let toll = read_toll(table, defaults);
+    let may_cache = table.flag("cache").unwrap_or(false);
+    if may_cache && toll.looks_beyond_url() {
+        table.note(
+            "cache",
+            "is for prices that depend on nothing but the query: the cache knows only the URL",
+        );
+    }
     Route {
         pattern,
         host: host.unwrap_or(HostPattern::Any),
         methods: methods.unwrap_or_default(),
-        toll: read_toll(table, defaults),
+        toll,
         sold,
         by_ip,
         uses: table
@@ -107,7 +115,7 @@ fn read_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Route
         invoice_expiry_s,
         credential_expiry_s: credential_expiry_s.max(invoice_expiry_s),
         is_listed: table.flag("listed").unwrap_or(true),
-        may_cache: table.flag("cache").unwrap_or(false),
+        may_cache,
     }
 }
 

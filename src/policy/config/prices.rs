@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use super::table::Table;
 use crate::json::Json;
 use crate::l402::caveat::Fiat;
+use crate::policy::facts::MAX_LENGTH;
 use crate::policy::header;
 use crate::policy::price::{Amount, Condition, FiatPrice, MAX_SATS, Price, Values};
 use crate::policy::route::Toll;
@@ -74,8 +75,11 @@ fn read_fiat(table: &Table<'_>) -> Option<FiatPrice> {
 fn read_conditions(table: &Table<'_>) -> Vec<Condition> {
     let mut conditions = Vec::new();
     for (name, is) in read_values(table, "query") {
-        if name.contains(['[', '&', ';', '=']) {
-            table.note("query", "names parameters without [, &, ; and =");
+        if name.contains(['[', '&', ';', '=', '?']) || !name.contains(char::is_alphanumeric) {
+            table.note("query", "names parameters by letters and digits, without [, &, ;, = and ?");
+        }
+        if is.0.iter().any(|value| value.contains([';', '?'])) {
+            table.note("query", "has values without ; and ?, which some origins end a value at");
         }
         conditions.push(Condition::Query { name, is });
     }
@@ -86,20 +90,29 @@ fn read_conditions(table: &Table<'_>) -> Vec<Condition> {
                 "names headers that a client sends; the length of the body is content_length",
             );
         }
+        if is.0.iter().any(|value| value.contains([',', ';'])) {
+            table.note(
+                "header",
+                "has values without , and ;, which end a value: name a part of it as \"*part*\"",
+            );
+        }
         conditions.push(Condition::Header { name, is });
     }
-    conditions.extend(table.text_or_texts("method").map(Condition::Method));
+    let methods = table.text_or_texts("method");
+    let is_method = |method: &String| method.bytes().all(|b| b.is_ascii_uppercase()) && method != "HEAD";
+    if !methods.iter().flatten().all(is_method) {
+        table.note("method", "is an upper-case method, or a list of such; HEAD counts as GET");
+    }
+    conditions.extend(methods.map(Condition::Method));
     let countries = table.text_or_texts("country");
-    if countries
-        .iter()
-        .flatten()
-        .any(|country| country.len() != 2 || country.bytes().any(|b| b.is_ascii_lowercase()))
-    {
+    let is_country =
+        |code: &String| code == "T1" || (code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()));
+    if !countries.iter().flatten().all(is_country) {
         table.note("country", "is two upper-case letters, or a list of such");
     }
     conditions.extend(countries.map(Condition::Country));
-    conditions.extend(read_range(table, "content_length", u64::MAX).map(Condition::ContentLength));
-    conditions.extend(read_range(table, "bot_score", 99).map(Condition::BotScore));
+    conditions.extend(read_range(table, "content_length", 0..=MAX_LENGTH).map(Condition::ContentLength));
+    conditions.extend(read_range(table, "bot_score", 1..=99).map(Condition::BotScore));
     let verified_bot = table.text_or_texts("verified_bot");
     conditions.extend(verified_bot.map(|categories| Condition::VerifiedBot(Values(categories))));
     conditions
@@ -109,18 +122,30 @@ fn read_conditions(table: &Table<'_>) -> Vec<Condition> {
 fn read_values(table: &Table<'_>, key: &'static str) -> Vec<(String, Values)> {
     let Some(value) = table.get(key) else { return Vec::new() };
     let names = table.inner_open(key, value);
-    let texts = |(name, _): &(String, Json)| Some((name.clone(), Values(names.text_or_texts(name)?)));
-    names.members().iter().filter_map(texts).collect()
+    let mut values = Vec::new();
+    for (name, _) in names.members() {
+        let Some(texts) = names.text_or_texts(name) else { continue };
+        let inner = |text: &String| text.trim_start_matches('*').trim_end_matches('*').contains('*');
+        if texts.iter().any(|text| inner(text) || text.starts_with("**") || text.ends_with("**")) {
+            names.note(name, "has a * at the start or the end of a value only");
+        }
+        values.push((name.clone(), Values(texts)));
+    }
+    values
 }
 
 /// `content_length = { min = 1, max = 1048576 }`.
-fn read_range(table: &Table<'_>, key: &'static str, most: u64) -> Option<RangeInclusive<u64>> {
+fn read_range(
+    table: &Table<'_>,
+    key: &'static str,
+    whole: RangeInclusive<u64>,
+) -> Option<RangeInclusive<u64>> {
     let bounds = table.inner(key, table.get(key)?, &RANGE_KEYS);
-    let (min, max) = (bounds.integer("min", 0..=most), bounds.integer("max", 0..=most));
+    let (min, max) = (bounds.integer("min", whole.clone()), bounds.integer("max", whole.clone()));
     if min.is_none() && max.is_none() || min > max && max.is_some() {
         table.note(key, "has a min, a max or both, and the min is not the larger one");
     }
-    Some(min.unwrap_or(0)..=max.unwrap_or(most))
+    Some(min.unwrap_or(*whole.start())..=max.unwrap_or(*whole.end()))
 }
 
 /// The keys of one price of a list.

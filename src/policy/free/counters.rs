@@ -13,8 +13,6 @@ use super::Denied;
 pub struct Counters {
     isolate: String,
     clients: BTreeMap<String, Client>,
-    minute: u64,
-    newcomers: u64,
     failed_at_ms: Option<u64>,
 }
 
@@ -62,7 +60,7 @@ pub enum Failure {
 impl Counters {
     /// Counters of an isolate with a name that no other has: letters and digits.
     pub fn new(isolate: String) -> Self {
-        Self { isolate, clients: BTreeMap::new(), minute: 0, newcomers: 0, failed_at_ms: None }
+        Self { isolate, clients: BTreeMap::new(), failed_at_ms: None }
     }
 
     /// Whether the store must be read before the next [`take`](Self::take).
@@ -79,18 +77,12 @@ impl Counters {
             }
             return Ok(now_ms.saturating_sub(client.read_at_ms) >= WRITE_EVERY_MS);
         }
-        let minute = now_ms.checked_div(60_000).unwrap_or_default();
-        if minute != self.minute {
-            (self.minute, self.newcomers) = (minute, 0);
-            self.clients.retain(|_, client| client.ends_at_ms > now_ms);
+        if self.clients.len() >= MAX_CLIENTS {
+            self.clients.retain(|_, client| !client.may_be_forgotten(&self.isolate, now_ms));
         }
         if self.clients.len() >= MAX_CLIENTS {
-            self.clients.retain(|_, client| client.ends_at_ms > now_ms && client.is_dirty(&self.isolate));
-        }
-        if self.newcomers >= MAX_NEWCOMERS || self.clients.len() >= MAX_CLIENTS {
             return Err(Denied::TooManyClients);
         }
-        self.newcomers = self.newcomers.saturating_add(1);
         Ok(true)
     }
 
@@ -176,6 +168,12 @@ impl Client {
         }
     }
 
+    /// Its window is over, or others have long seen all that we counted.
+    fn may_be_forgotten(&self, isolate: &str, now_ms: u64) -> bool {
+        let is_old = |at: u64| now_ms.saturating_sub(at) > STALE_MS;
+        self.ends_at_ms <= now_ms || (!self.is_dirty(isolate) && self.written_at_ms.is_none_or(is_old))
+    }
+
     fn is_dirty(&self, isolate: &str) -> bool {
         self.tally.of(isolate) > self.written
     }
@@ -235,7 +233,7 @@ const WRITE_LEASE_MS: u64 = 20_000;
 /// The store keeps a value for at least a minute.
 const MIN_TTL_S: u64 = 60;
 const CLOSED_AFTER_FAILURE_MS: u64 = 60_000;
-/// New clients that an isolate lets in each minute: whoever changes addresses gets no further.
-const MAX_NEWCOMERS: u64 = 1_000;
+/// How old a value may be that the store gives, and more.
+const STALE_MS: u64 = 120_000;
 /// Clients that it remembers, at some 200 bytes each.
 const MAX_CLIENTS: usize = 20_000;

@@ -2,6 +2,8 @@
 //! everybody who counts agrees on them.
 
 pub mod counters;
+pub mod exact;
+pub mod newcomers;
 
 /// What a route gives away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What an invoice says is sold. Values of the request in it are short and cannot turn its text around.
 
-use super::facts::{Facts, decode};
+use super::facts::{Facts, decode, is_invisible};
 use crate::l402::percent;
 
 /// A text with `{method}`, `{path}` and `{query.name}` in it.
@@ -73,8 +73,7 @@ impl Part {
 }
 
 fn shown(value: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    value.chars().filter(|c| !c.is_control() && !turns(*c)).take(MAX_VALUE_CHARACTERS).collect()
+    value.chars().filter(|c| !is_invisible(*c)).take(MAX_VALUE_CHARACTERS).collect()
 }
 
 const MAX_VALUE_CHARACTERS: usize = 64;

@@ -121,7 +121,8 @@ impl Facts<'_> {
     /// A name as the most forgiving origin reads it: PHP makes `_` of dots, spaces and brackets, Rack and qs drop brackets
     /// around it, Spring signs before it. What is left in all of them are letters and digits.
     fn fold_name(&self, name: &str) -> String {
-        let letters: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+        let is_letter = |c: &char| c.is_ascii_alphanumeric() || (!c.is_ascii() && !is_invisible(*c));
+        let letters: String = name.chars().filter(is_letter).collect();
         (self.fold_case)(&letters)
     }
 }
@@ -141,6 +142,13 @@ pub fn method_override(query: &str) -> Option<String> {
 pub fn decode(text: &str) -> String {
     let bytes = percent::decode(text.replace('+', " ").as_bytes());
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Whether a reader does not see it: controls, spaces that are not the usual one, what turns the text around, and what stands
+/// for bytes that are no text.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
 }
 
 fn decode_fully(text: &str) -> String {

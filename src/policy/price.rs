@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Unpriced};
+use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Unpriced, is_invisible};
 use super::path::FoldCase;
 use crate::l402::caveat::Fiat;
 use crate::l402::percent;
@@ -116,7 +116,7 @@ impl Condition {
                 None => false,
                 Some(value) => {
                     let decoded = percent::decode(value.as_bytes());
-                    let visible = |c: &char| !c.is_control() && *c != '\u{feff}';
+                    let visible = |c: &char| !is_invisible(*c);
                     let visible: String = String::from_utf8_lossy(&decoded).chars().filter(visible).collect();
                     let forgiving = (facts.fold_case)(visible.trim());
                     let holds = is.include(&value, str::to_owned);

@@ -75,7 +75,9 @@ fn read_fiat(table: &Table<'_>) -> Option<FiatPrice> {
 fn read_conditions(table: &Table<'_>) -> Vec<Condition> {
     let mut conditions = Vec::new();
     for (name, is) in read_values(table, "query") {
-        if name.contains(['[', '&', ';', '=', '?']) || !name.contains(char::is_alphanumeric) {
+        if name.contains(['[', '&', ';', '=', '?'])
+            || !name.contains(|c: char| c.is_ascii_alphanumeric() || !c.is_ascii())
+        {
             table.note("query", "names parameters by letters and digits, without [, &, ;, = and ?");
         }
         if is.0.iter().any(|value| value.contains([';', '?'])) {

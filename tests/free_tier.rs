@@ -230,7 +230,7 @@ fn an_isolate_lets_in_a_thousand_new_clients_a_minute_and_each_is_new_once() {
     for minute in 2..20 {
         let now_ms = START_MS + minute * 60_000;
         assert_eq!(newcomers.admit("one", now_ms), Ok(()));
-        (0..999).for_each(|client| {
+        (0..1_000).for_each(|client| {
             assert_eq!(newcomers.admit(&format!("m{minute}-{client}"), now_ms), Ok(()));
         });
         assert_eq!(newcomers.admit("one", now_ms), Ok(()));
@@ -248,6 +248,19 @@ fn an_isolate_that_remembers_all_that_it_can_forgets_nobody_that_others_may_not_
     assert_eq!(ask(&mut edge, 5, START_MS + 30_000), Ok(8));
     assert!(ask(&mut edge, 20_000, START_MS + 200_000).is_ok(), "all were written long ago");
     assert_eq!(ask(&mut edge, 5, START_MS + 200_000), Ok(7), "the store has them");
+}
+
+#[test]
+fn who_is_not_written_yet_is_never_forgotten() {
+    let mut counters = Counters::new("a".to_owned());
+    for client in 0..20_000 {
+        let key = format!("k{client}");
+        assert_eq!(counters.needs_read(&key, START_MS), Ok(true));
+        counters.merge(&key, None, START_MS + HOUR_MS, START_MS).unwrap();
+        counters.take(&key, QUOTA, START_MS).unwrap();
+    }
+    assert_eq!(counters.needs_read("another", START_MS + 600_000), Err(Denied::TooManyClients));
+    assert_eq!(counters.needs_read("another", START_MS + HOUR_MS), Ok(true), "their window is over");
 }
 
 #[test]

@@ -77,10 +77,10 @@ fn host_and_method_are_filtered_before_the_most_specific_path_is_chosen() {
 fn a_host_is_more_specific_than_a_wildcard_and_that_than_none() {
     let policy = good(
         r#"{"routes":[
-            {"path":"/a","sats":1},
-            {"path":"/a","host":"*.example.com","sats":2},
+            {"path":"/a","host":"A.b.Example.com","sats":4},
             {"path":"/a","host":"*.b.example.com","sats":3},
-            {"path":"/a","host":"A.b.Example.com","sats":4}
+            {"path":"/a","sats":1},
+            {"path":"/a","host":"*.example.com","sats":2}
         ]}"#,
     );
     let keys = keys();
@@ -175,6 +175,29 @@ fn the_public_list_says_what_is_sold_to_whom_and_for_how_long() {
     assert_eq!(policy.catalog("x"), lines);
     let shut = read(r#"{"routes":[{"path":"/a","sats":-1}]}"#).policy.unwrap();
     assert!(!shut.catalog("x").contains("/a"));
+}
+
+#[test]
+fn pages_that_may_read_are_named_by_their_origins() {
+    for cors in [
+        r#""*""#,
+        r#"["*"]"#,
+        r#""https://app.example.com""#,
+        r#"["https://a.example","http://localhost:5173"]"#,
+    ] {
+        good(&format!(r#"{{"cors":{cors}}}"#));
+    }
+    for cors in [
+        "[]",
+        r#""app.example.com""#,
+        r#""https://a.example/""#,
+        r#""https://A.example""#,
+        r#"["*","https://a.example"]"#,
+        r#""null""#,
+        "true",
+    ] {
+        assert_eq!(faults(&format!(r#"{{"cors":{cors}}}"#))[0].place, "TOLL.cors", "{cors}");
+    }
 }
 
 #[test]

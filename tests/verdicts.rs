@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 
 use edgetoll::gate::{Decision, Gate, NO_CODE, Offer, Request};
 use edgetoll::json::Json;
-use edgetoll::l402::caveat::{Caveat, Scope, Service, Terms};
+use edgetoll::l402::caveat::{Caveat, Fiat, Scope, Service, Terms};
 use edgetoll::l402::keys::{KeySet, Keys, TollSecret};
 use edgetoll::l402::macaroon::{Encoding, Macaroon, Signature};
 use edgetoll::l402::preimage::Preimage;
@@ -30,7 +30,10 @@ const ROUTES: &str = r#""routes":[
     {"path":"/club","sats":5,"realm":"club"},
     {"path":"/club/mine","sats":5,"realm":"club","bind":["ip"]},
     {"path":"/counted","sats":5,"uses":1},
-    {"path":"/counted/five","sats":5,"uses":5}
+    {"path":"/counted/five","sats":5,"uses":5},
+    {"path":"/fiat","fiat":"0.01 USD"},
+    {"path":"/varied","price":[{"when":{"method":"POST"},"sats":9},{"sats":5}]},
+    {"path":"/weighed","sats_per_kib":5}
 ]"#;
 
 fn policy(settings: &str) -> Policy {
@@ -179,6 +182,54 @@ fn what_a_holder_adds_is_no_limit_that_was_sold() {
         let dressed =
             added.chunks(2).fold(bought, |macaroon, pair| macaroon.attenuate(&pair.join(separator)).unwrap());
         assert_eq!(judge(&policy, &keys, "/mine", "GET", &dressed), "unbound", "{encoding:?}");
+    }
+}
+
+#[test]
+fn a_price_in_a_currency_is_paid_in_that_currency() {
+    let (policy, keys) = (policy(""), keys());
+    let sold = |fiat: Option<&str>| Terms {
+        fiat: fiat.map(|fiat| Fiat::parse(fiat).unwrap()),
+        ..terms(endpoint("/fiat", Some("GET")), None)
+    };
+    for encoding in BOTH {
+        for (fiat, verdict) in [
+            (Some("0.01 USD"), "paid"),
+            (Some("1.00 USD"), "paid"),
+            (Some("0.0099 USD"), "underpaid"),
+            (Some("1 EUR"), "underpaid"),
+            (None, "unbound"),
+        ] {
+            assert_eq!(
+                judge(&policy, &keys, "/fiat", "GET", &mint(encoding, &sold(fiat))),
+                verdict,
+                "{fiat:?}"
+            );
+        }
+        let added = if encoding == Encoding::Standard { "fiat=9 USD" } else { "fiat = 9 USD" };
+        let dressed = mint(encoding, &sold(None)).attenuate(added).unwrap();
+        assert_eq!(judge(&policy, &keys, "/fiat", "GET", &dressed), "unbound");
+    }
+}
+
+#[test]
+fn a_foreign_macaroon_opens_nothing_whose_price_varies_or_is_counted() {
+    let (policy, keys) = (policy(""), keys());
+    let expiry = format!("expires_at = {}", NOW + 3_600);
+    for (path, verdict) in [
+        ("/plain", "paid"),
+        ("/varied", "foreign"),
+        ("/weighed", "foreign"),
+        ("/fiat", "foreign"),
+        ("/counted", "foreign"),
+        ("/club", "foreign"),
+    ] {
+        let endpoint = format!("endpoint = {path}");
+        let macaroon =
+            foreign(&[&expiry, &endpoint, "method = GET", "uses = 1", "fiat = 9 USD", "realm = club"]);
+        let plain = foreign(&[&expiry, &endpoint, "method = GET"]);
+        assert_eq!(judge(&policy, &keys, path, "GET", &plain), verdict, "{path}");
+        assert_ne!(judge(&policy, &keys, path, "GET", &macaroon), "paid", "{path}");
     }
 }
 

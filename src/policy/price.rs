@@ -151,9 +151,9 @@ impl Condition {
                 country.is_some_and(|country| countries.contains(&country))
             }
             Self::BotScore(range) => {
-                // 0 is what Cloudflare says where it computed none.
+                // A range begins at 1: 0 is what Cloudflare says where it computed none.
                 let score: Option<u64> = facts.edge(EdgeFact::BotScore).and_then(|score| score.parse().ok());
-                score.is_some_and(|score| score > 0 && range.contains(&score))
+                score.is_some_and(|score| range.contains(&score))
             }
             Self::VerifiedBot(categories) => {
                 let category = facts.edge(EdgeFact::VerifiedBot).filter(|category| !category.is_empty());

@@ -85,7 +85,7 @@ async fn write_all(store: KvNamespace, key: String) {
 async fn read(store: &KvNamespace, key: &str) -> Result<Option<String>, JsValue> {
     let options = Object::new();
     Reflect::set(&options, &"cacheTtl".into(), &MIN_CACHE_TTL_S.into())?;
-    Ok(limit(store.get(key, &options)?).await?.as_string())
+    Ok(limit(&store.get(key, &options)?, TIMEOUT_MS).await?.as_string())
 }
 
 async fn put(store: &KvNamespace, key: &str, write: &Write) -> Result<(), Failure> {
@@ -106,9 +106,8 @@ async fn put(store: &KvNamespace, key: &str, write: &Write) -> Result<(), Failur
 }
 
 async fn take_exactly(env: &Env, key: &str, quota: u64, ends_at_ms: u64) -> Result<u64, Denied> {
-    environment::value(env, OBJECTS).ok_or(Denied::NoStore)?;
-    let answer = object::ask(env, OBJECTS, key, &format!("/{quota}/{ends_at_ms}")).await;
-    match answer.as_deref() {
+    let asked = object::ask(env, OBJECTS, key, &format!("/{quota}/{ends_at_ms}")).ok_or(Denied::NoStore)?;
+    match asked.within(TIMEOUT_MS).await.as_deref() {
         Some("used_up") => Err(Denied::UsedUp),
         answer => answer.and_then(|left| left.parse().ok()).ok_or(Denied::StoreUnreadable),
     }
@@ -147,5 +146,7 @@ extern "C" {
 /// The least that KV allows: the sooner we see what others counted, the better.
 const MIN_CACHE_TTL_S: u32 = 30;
 const RETRY_AFTER_MS: u64 = 1_000;
+/// How long a client waits for a store; after that it is asked to pay.
+const TIMEOUT_MS: i32 = 2_000;
 /// The binding of the objects that count exactly.
 const OBJECTS: &str = "FREE_TIER_EXACT";

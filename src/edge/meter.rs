@@ -3,9 +3,9 @@
 
 use js_sys::Promise;
 use web_sys::{Request, Response};
-use worker::Env;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Env};
 
 use super::object::{self, Store};
 use super::time::now_ms;
@@ -77,26 +77,43 @@ pub struct Ticket {
 }
 
 /// Takes a use, which counts as spent after `lease_ms`; `None` where all are spent.
-pub async fn take(env: &Env, grant: &Grant, bought: u64, lease_ms: u64) -> Result<Option<Ticket>, Problem> {
+pub async fn take(
+    env: &Env,
+    context: &Context,
+    grant: &Grant,
+    bought: u64,
+    lease_ms: u64,
+) -> Result<Option<Ticket>, Problem> {
     let meter = grant.payment_hash.to_hex();
     let until_ms = now_ms().saturating_add(lease_ms);
     let forget_at_ms = grant.expires_at_unix.saturating_mul(1_000).saturating_add(FORGET_AFTER_MS);
     let path = format!("/take/{bought}/{until_ms}/{forget_at_ms}");
-    let answer = object::ask(env, BINDING, &meter, &path).await.ok_or(Problem::UsesUnavailable)?;
-    match answer.as_str() {
-        "spent" => Ok(None),
-        "in_flight" => Err(Problem::UsesInFlight),
-        _ => {
-            let taken = answer.split_once('/').and_then(|(ticket, remaining)| {
-                Some(Taken { ticket: ticket.parse().ok()?, remaining: remaining.parse().ok()? })
+    let asked = object::ask(env, BINDING, &meter, &path).ok_or(Problem::UsesUnavailable)?;
+    match asked.within(TIMEOUT_MS).await.as_deref() {
+        Some("spent") => Ok(None),
+        Some("in_flight") => Err(Problem::UsesInFlight),
+        Some(answer) => Ticket::read(meter, bought, answer).map(Some).ok_or(Problem::UsesUnavailable),
+        None => {
+            // The object may still take it, and nobody would be served for it.
+            let env = env.clone();
+            context.wait_until(async move {
+                let answer = asked.within(LATE_MS).await.unwrap_or_default();
+                if let Some(ticket) = Ticket::read(meter, bought, &answer) {
+                    ticket.give_back(&env).await;
+                }
             });
-            let taken = taken.ok_or(Problem::UsesUnavailable)?;
-            Ok(Some(Ticket { meter, bought, taken }))
+            Err(Problem::UsesUnavailable)
         }
     }
 }
 
 impl Ticket {
+    fn read(meter: String, bought: u64, answer: &str) -> Option<Self> {
+        let (ticket, remaining) = answer.split_once('/')?;
+        let taken = Taken { ticket: ticket.parse().ok()?, remaining: remaining.parse().ok()? };
+        Some(Self { meter, bought, taken })
+    }
+
     /// How many are left besides it.
     pub fn remaining(&self) -> u64 {
         self.taken.remaining
@@ -104,18 +121,25 @@ impl Ticket {
 
     /// The origin has answered.
     pub async fn spend(self, env: Env) {
-        let _ = object::ask(&env, BINDING, &self.meter, &format!("/spend/{}", self.taken.ticket)).await;
+        self.ask(&env, format!("/spend/{}", self.taken.ticket)).await;
     }
 
     /// The origin failed; tells how many are left.
     pub async fn give_back(self, env: &Env) -> u64 {
-        let path = format!("/give_back/{}/{}", self.taken.ticket, self.bought);
-        let left = object::ask(env, BINDING, &self.meter, &path).await;
+        let left = self.ask(env, format!("/give_back/{}/{}", self.taken.ticket, self.bought)).await;
         left.and_then(|left| left.parse().ok()).unwrap_or(self.taken.remaining)
+    }
+
+    async fn ask(&self, env: &Env, path: String) -> Option<String> {
+        object::ask(env, BINDING, &self.meter, &path)?.within(TIMEOUT_MS).await
     }
 }
 
 /// The binding of the objects.
 const BINDING: &str = "METER";
+/// How long a client waits for an object.
+const TIMEOUT_MS: i32 = 5_000;
+/// How long an answer that came too late for it is waited for; the runtime ends what takes longer.
+const LATE_MS: i32 = 25_000;
 /// Clocks differ.
 const FORGET_AFTER_MS: u64 = 3_600_000;

@@ -16,18 +16,22 @@ mod toll;
 mod wallet;
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env};
 
 use crate::gate::{Decision, Offer};
 use crate::l402::challenge::Challenge;
+use crate::l402::verify::Grant;
+use crate::policy::free::{Denied, FreeTier};
 use crate::policy::route::Route;
 use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::wallet::lnbits::{InvoiceError, InvoiceRequest};
 use facts::Arrival;
 use log::Line;
+use meter::Ticket;
 use origin::Pass;
 
 pub use free_tier_counter::FreeTierCounter;
@@ -130,47 +134,25 @@ impl Exchange<'_> {
                 self.forward(&Pass::Paid { grant, amount_sats }, Some(route)).await
             }
             Decision::Metered { route, grant, amount_sats, uses, offer } => {
-                let timeout_ms = self.settings.policy().map_or(0, |policy| policy.origin_timeout_ms);
-                let lease_ms = u64::from(timeout_ms).saturating_add(LEASE_BEYOND_TIMEOUT_MS);
-                let bought = u64::from(uses.get());
-                let Some(ticket) = meter::take(self.env, &grant, bought, lease_ms).await? else {
-                    line.refused(&offer);
-                    return self.offer(route, offer, line).await;
-                };
-                let answer = self.forward(&Pass::Paid { grant, amount_sats }, Some(route)).await;
-                let (answer, remaining) = match answer {
-                    Ok(response) if response.status() < 500 => {
-                        let remaining = ticket.remaining();
-                        self.context.wait_until(ticket.spend(self.env.clone()));
-                        (response, remaining)
+                match self.take_use(&grant, uses).await? {
+                    Some(ticket) => self.forward_counted(route, grant, amount_sats, ticket).await,
+                    None => {
+                        line.refused(&offer);
+                        self.offer(route, offer, line).await
                     }
-                    Ok(response) => (response, ticket.give_back(self.env).await),
-                    Err(failure) => {
-                        ticket.give_back(self.env).await;
-                        return Err(failure);
-                    }
-                };
-                answer.headers().set("X-Toll-Uses-Remaining", &remaining.to_string())?;
-                Ok(answer)
+                }
             }
             Decision::FreeTier { route, tier, key, offer } => {
                 let now_ms = time::now_ms();
-                let client = self.arrival.client.as_deref().unwrap_or_default();
-                let counting = self.settings.policy().map(|policy| policy.counting).unwrap_or_default();
-                let taken =
-                    free_tier::take(self.env, self.context, counting, tier, key, client, now_ms).await;
-                let remaining = match taken {
-                    Ok(remaining) => remaining,
+                let (response, remaining) = match self.take_free(tier, key, now_ms).await {
+                    Ok(remaining) => {
+                        line.passed("free");
+                        (self.forward(&Pass::Free, Some(route)).await?, remaining)
+                    }
                     Err(denied) => {
                         line.free = Some(denied.as_str());
-                        0
+                        (self.offer(route, offer, line).await?, 0)
                     }
-                };
-                let response = if taken.is_ok() {
-                    line.passed("free");
-                    self.forward(&Pass::Free, Some(route)).await?
-                } else {
-                    self.offer(route, offer, line).await?
                 };
                 let headers = response.headers();
                 headers.append("RateLimit-Policy", &tier.policy_header())?;
@@ -184,6 +166,45 @@ impl Exchange<'_> {
                 self.offer(route, offer, line).await
             }
         }
+    }
+
+    /// Takes a use of a payment; `None` where all are spent.
+    async fn take_use(&self, grant: &Grant, uses: NonZeroU32) -> Result<Option<Ticket>, Problem> {
+        let timeout_ms = self.settings.policy().map_or(0, |policy| policy.origin_timeout_ms);
+        let lease_ms = u64::from(timeout_ms).saturating_add(LEASE_BEYOND_TIMEOUT_MS);
+        meter::take(self.env, self.context, grant, u64::from(uses.get()), lease_ms).await
+    }
+
+    /// Forwards for a use that was taken: it is spent when the origin has answered, and given back when it failed.
+    async fn forward_counted(
+        &self,
+        route: &Route,
+        grant: Grant,
+        amount_sats: u64,
+        ticket: Ticket,
+    ) -> Result<web_sys::Response, Failure> {
+        let (response, remaining) = match self.forward(&Pass::Paid { grant, amount_sats }, Some(route)).await
+        {
+            Ok(response) if response.status() < 500 => {
+                let remaining = ticket.remaining();
+                self.context.wait_until(ticket.spend(self.env.clone()));
+                (response, remaining)
+            }
+            Ok(response) => (response, ticket.give_back(self.env).await),
+            Err(failure) => {
+                ticket.give_back(self.env).await;
+                return Err(failure);
+            }
+        };
+        response.headers().set("X-Toll-Uses-Remaining", &remaining.to_string())?;
+        Ok(response)
+    }
+
+    /// Takes a free request of this client; tells how many remain.
+    async fn take_free(&self, tier: FreeTier, key: String, now_ms: u64) -> Result<u64, Denied> {
+        let client = self.arrival.client.as_deref().ok_or(Denied::UnknownClient)?;
+        let counting = self.settings.policy().map(|policy| policy.counting).unwrap_or_default();
+        free_tier::take(self.env, self.context, counting, tier, key, client, now_ms).await
     }
 
     async fn forward(&self, pass: &Pass, route: Option<&Route>) -> Result<web_sys::Response, Failure> {

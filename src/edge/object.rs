@@ -1,7 +1,7 @@
 //! Durable Objects: how the Worker asks one, and what one stores. (`worker`'s own wrappers are 15 KB of compressed wasm.)
 
 use js_sys::{Promise, Reflect};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::Response;
 use worker::Env;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -10,19 +10,26 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use super::{environment, time};
 use crate::policy::url::RequestUrl;
 
-/// Asks the object of this name; `None` where the binding is missing, the object fails, or takes too long.
-pub async fn ask(env: &Env, binding: &str, name: &str, path: &str) -> Option<String> {
+/// A question to an object, on its way.
+#[derive(Clone)]
+pub struct Asked(Promise);
+
+/// Asks the object of this name; `None` where the binding is missing.
+pub fn ask(env: &Env, binding: &str, name: &str, path: &str) -> Option<Asked> {
     let objects: ObjectNamespace = environment::value(env, binding)?.unchecked_into();
-    let answer = async {
-        let object = objects.get(&objects.id_from_name(name)?)?;
-        let response = time::limit(object.fetch(&format!("https://object.invalid{path}"))?).await?;
-        let response: Response = response.unchecked_into();
-        if !response.ok() {
-            return Ok(None);
-        }
-        Ok::<_, JsValue>(JsFuture::from(response.text()?).await?.as_string())
-    };
-    answer.await.ok().flatten()
+    let (name, url) = (name.to_owned(), format!("https://object.invalid{path}"));
+    Some(Asked(future_to_promise(async move {
+        let object = objects.get(&objects.id_from_name(&name)?)?;
+        let response: Response = JsFuture::from(object.fetch(&url)?).await?.unchecked_into();
+        if response.ok() { JsFuture::from(response.text()?).await } else { Err(JsValue::NULL) }
+    })))
+}
+
+impl Asked {
+    /// The answer; `None` where the object fails, or takes too long.
+    pub async fn within(&self, limit_ms: i32) -> Option<String> {
+        time::limit(&self.0, limit_ms).await.ok()?.as_string()
+    }
 }
 
 /// The names in the path that an object was asked with.

@@ -18,9 +18,9 @@ pub fn now_unix() -> u64 {
 }
 
 /// What a store answers, or an error when it takes too long.
-pub async fn limit(answer: Promise) -> Result<JsValue, JsValue> {
-    let deadline = Promise::new(&mut |_, reject| after(STORE_TIMEOUT_MS, &reject));
-    JsFuture::from(Promise::race(&Array::of2(&answer, &deadline))).await
+pub async fn limit(answer: &Promise, limit_ms: i32) -> Result<JsValue, JsValue> {
+    let deadline = Promise::new(&mut |_, reject| after(limit_ms, &reject));
+    JsFuture::from(Promise::race(&Array::of2(answer, &deadline))).await
 }
 
 /// Waits. The wait belongs to the request that began it.
@@ -32,6 +32,3 @@ pub async fn pause(ms: u64) {
 fn after(ms: i32, call: &Function) {
     let _ = origin::global().set_timeout_with_callback_and_timeout_and_arguments_0(call, ms);
 }
-
-/// How long a request waits for a store.
-const STORE_TIMEOUT_MS: i32 = 2_000;

@@ -20,7 +20,7 @@ test: ## all tests: native, and end to end against the real Worker and LNbits
 	@tools/build.sh examples/price-by-code
 	@exec node_modules/.bin/node tools/test.mjs
 
-repeat: ## the tests of what is counted, again and again: make repeat N=20
+repeat: ## the end-to-end tests of ONLY=free_tier, again and again: make repeat N=20
 	@tools/setup.sh worker lnbits
 	@tools/build.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs

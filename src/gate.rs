@@ -3,8 +3,8 @@
 //! 1. `/_toll/` is ours, and `/.well-known/l402` is the public price list. What would reach the origin as something else
 //!    than it is priced as is refused.
 //! 2. The path has one reading that counts and others that an origin might take; where they cost differently: 400.
-//! 3. The route: none, or one that is free: forward. Priced under other methods only: 405; on other hosts only: 421.
-//! 4. A preflight is neither charged nor answered with content.
+//! 3. The route: none, or one that is free: forward.
+//! 4. A preflight is neither charged nor answered with content. Priced under other methods only: 405; on other hosts: 421.
 //! 5. The price of this very request. Where origins could read what it depends on in two ways: 400.
 //! 6. A good credential: forward, counted where it buys so many uses. A genuine one that is not good here: a fresh challenge
 //!    that says why. Any other: 401.
@@ -18,7 +18,7 @@ use crate::l402::keys::Keys;
 use crate::l402::refusal::Refusal;
 use crate::l402::verify::{self, Context, Grant};
 use crate::policy::config::{PREFIX, Unmatched};
-use crate::policy::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Unpriced, method_override};
+use crate::policy::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Unpriced, method_overrides};
 use crate::policy::free::FreeTier;
 use crate::policy::price::{Cost, MAX_SATS, cost};
 use crate::policy::reach::{Ambiguous, PRICES_PATH, Resolved};
@@ -136,7 +136,7 @@ impl<'a> Gate<'a, '_> {
             Ok(Resolved::Reserved) => return Decision::Refuse(Problem::NotFound),
             Ok(Resolved::Selected(selection)) => selection,
         };
-        if let Some(method) = method_override(request.url.query()) {
+        for method in method_overrides(request.url.query()) {
             let overridden = policy.select(strict, Target { method: &method, ..target });
             if overridden != selection && (overridden.is_priced() || selection.is_priced()) {
                 let problem = Unpriced::AmbiguousQuery(METHOD_OVERRIDE.to_owned());

@@ -1,8 +1,8 @@
 //! edgetoll: a Lightning paywall that lives at the edge. A functional core that decides, and a thin shell that acts.
 //!
 //! ```text
-//! request ─► edge ─► gate::decide ─┬─► Open, Paid, Preflight ─► forward ─► the origin's answer
-//!             │        │           ├─► Challenge ─► wallet::lnbits ─► l402::challenge ─► 402
+//! request ─► edge ─► gate::decide ─┬─► Open, Waived, Paid, Metered, FreeTier, Preflight ─► forward ─► the origin's answer
+//!             │        │           ├─► Offer ─► wallet::lnbits ─► l402::challenge ─► 402
 //!             │        │           └─► Refuse ─► problem ─► 400, 401, 405, 503, …
 //!             │        ├─ policy   what a request costs: canonical path, routes, prices
 //!             │        └─ l402     the protocol: macaroons, caveats, credentials, invoices

@@ -252,6 +252,16 @@ fn uses_are_the_least_that_was_said_and_no_more_than_the_route_sells() {
         assert_eq!(judge("GET", &mint(encoding, &unlimited).attenuate(&uses(9)).unwrap()), "unbound");
         assert_eq!(judge("HEAD", &mint(encoding, &sold(5))), "paid", "takes no use");
     }
+    // However soon a holder lets it end, its uses are remembered for as long as it was sold.
+    let sold = mint(Encoding::Standard, &sold(5));
+    let ended = sold.attenuate(&format!("toll_valid_until={}", NOW + 2)).unwrap();
+    for (macaroon, expires_at_unix) in [(sold, NOW + 3_600), (ended, NOW + 2)] {
+        let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
+        let request = request("https://x/counted/five", "GET", Some(&authorization));
+        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE };
+        let Decision::Metered { grant, .. } = gate.decide(&request, NOW) else { panic!() };
+        assert_eq!((grant.expires_at_unix, grant.sold_until_unix), (expires_at_unix, NOW + 3_600));
+    }
     // A holder may limit a credential that has no limit.
     let plain = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
     let limited = plain.attenuate("uses=1").unwrap();

@@ -1,4 +1,4 @@
-//! Our own answers. None of them may be stored by any cache.
+//! Our own answers. None of them but the public price list may be stored by any cache.
 
 use web_sys::{Headers, Response, ResponseInit};
 use worker::wasm_bindgen::JsValue;

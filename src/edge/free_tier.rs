@@ -29,7 +29,11 @@ pub async fn take(
     held(&NEWCOMERS, |newcomers| newcomers.admit(client, now_ms))?;
     let ends_at_ms = tier.window_ends_ms(now_ms);
     match counting {
-        Counting::Durable => take_exactly(env, &key, tier.requests, ends_at_ms).await,
+        // Another window is another count.
+        Counting::Durable => {
+            let name = format!("{key}/{}", tier.window_ms);
+            take_exactly(env, &name, tier.requests, ends_at_ms).await
+        }
         Counting::Kv => {
             let store = environment::value(env, "FREE_TIER").ok_or(Denied::NoStore)?;
             let key = format!("free/{key}/{ends_at_ms}");

@@ -29,7 +29,7 @@ impl Meter {
     }
 
     /// `/take/<bought>/<until ms>/<forget at ms>` answers `<ticket>/<remaining>`, `in_flight` or `spent`;
-    /// `/spend/<ticket>` and `/give_back/<ticket>/<bought>` answer how many remain.
+    /// `/give_back/<ticket>/<bought>` how many remain, `/spend/<ticket>` nothing.
     ///
     /// # Errors
     /// Where the storage fails, holds something else, or the path is none of ours.
@@ -86,7 +86,7 @@ pub async fn take(
 ) -> Result<Option<Ticket>, Problem> {
     let meter = grant.payment_hash.to_hex();
     let until_ms = now_ms().saturating_add(lease_ms);
-    let forget_at_ms = grant.expires_at_unix.saturating_mul(1_000).saturating_add(FORGET_AFTER_MS);
+    let forget_at_ms = grant.sold_until_unix.saturating_mul(1_000).saturating_add(FORGET_AFTER_MS);
     let path = format!("/take/{bought}/{until_ms}/{forget_at_ms}");
     let asked = object::ask(env, BINDING, &meter, &path).ok_or(Problem::UsesUnavailable)?;
     match asked.within(TIMEOUT_MS).await.as_deref() {

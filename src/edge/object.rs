@@ -11,7 +11,6 @@ use super::{environment, time};
 use crate::policy::url::RequestUrl;
 
 /// A question to an object, on its way.
-#[derive(Clone)]
 pub struct Asked(Promise);
 
 /// Asks the object of this name; `None` where the binding is missing.
@@ -49,12 +48,12 @@ impl Store {
 
     /// The text, where one was written.
     pub fn read(&self) -> Result<Option<String>, JsValue> {
-        Ok(self.0.kv().get(KEY)?.as_string())
+        Ok(self.0.kv()?.get(KEY)?.as_string())
     }
 
     /// Writes the text. Its first writer says when the object forgets it.
     pub fn write(&self, text: &str, forget_at_ms: Option<u64>) -> Result<(), JsValue> {
-        self.0.kv().put(KEY, text)?;
+        self.0.kv()?.put(KEY, text)?;
         if let Some(at_ms) = forget_at_ms {
             // The runtime waits for the promise, and holds the answer back until all is stored.
             let _ = self.0.set_alarm(at_ms as f64)?;
@@ -87,8 +86,8 @@ extern "C" {
     /// Its synchronous side.
     type SyncKv;
 
-    #[wasm_bindgen(method, getter)]
-    fn kv(this: &Storage) -> SyncKv;
+    #[wasm_bindgen(method, getter, catch)]
+    fn kv(this: &Storage) -> Result<SyncKv, JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = setAlarm)]
     fn set_alarm(this: &Storage, at_ms: f64) -> Result<Promise, JsValue>;

@@ -106,9 +106,9 @@ fn sized_body(arrival: &Arrival, route: Option<&Route>) -> Result<Option<JsValue
     }
     let sized = FixedLengthStream::new(length as f64)?;
     // A body of another length breaks off, at the origin too.
-    let piped = JsFuture::from(body.pipe_to(&sized.writable()));
+    let piped = JsFuture::from(body.pipe_to(&sized.writable()?));
     wasm_bindgen_futures::spawn_local(async { drop(piped.await) });
-    Ok(Some(sized.readable()))
+    Ok(Some(sized.readable()?))
 }
 
 /// Whether this deployment forwarded the request before.
@@ -255,11 +255,11 @@ extern "C" {
     #[wasm_bindgen(constructor, catch)]
     fn new(length: f64) -> Result<FixedLengthStream, JsValue>;
 
-    #[wasm_bindgen(method, getter)]
-    fn writable(this: &FixedLengthStream) -> WritableStream;
+    #[wasm_bindgen(method, getter, catch)]
+    fn writable(this: &FixedLengthStream) -> Result<WritableStream, JsValue>;
 
-    #[wasm_bindgen(method, getter)]
-    fn readable(this: &FixedLengthStream) -> JsValue;
+    #[wasm_bindgen(method, getter, catch)]
+    fn readable(this: &FixedLengthStream) -> Result<JsValue, JsValue>;
 }
 
 /// What we have forwarded carries it, so that a request that comes back is known at once.

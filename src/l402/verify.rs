@@ -50,6 +50,8 @@ pub struct Grant {
     pub is_foreign: bool,
     /// The last second in which it is good.
     pub expires_at_unix: u64,
+    /// The last second in which it was sold to be good: no holder can say another.
+    pub sold_until_unix: u64,
     /// What was paid, where the macaroon says so.
     pub amount_sats: Option<u64>,
     /// Which limits it was sold with.
@@ -131,6 +133,7 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
         encoding,
         is_foreign,
         expires_at_unix: 0,
+        sold_until_unix: 0,
         amount_sats: None,
         binds: Binds::default(),
         uses: None,
@@ -146,6 +149,9 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
                 }
                 if context.now_unix > at {
                     return Err(Refusal::Expired);
+                }
+                if expires_at_unix.is_none() {
+                    grant.sold_until_unix = at;
                 }
                 expires_at_unix = Some(at);
             }

@@ -105,8 +105,8 @@ impl<'a> Entry<'a> {
             description: route.description.as_ref().map(|description| description.template()),
             prices: match &route.toll {
                 Toll::Prices(prices) => {
-                    let last = prices.last();
-                    prices.iter().map(|price| Offered::new(price, last)).collect()
+                    let offered = |(at, price)| Offered::new(price, prices.get(at..).unwrap_or_default());
+                    prices.iter().enumerate().map(offered).collect()
                 }
                 Toll::Shut | Toll::Code => Vec::new(),
             },
@@ -122,13 +122,14 @@ impl<'a> Entry<'a> {
 }
 
 impl<'a> Offered<'a> {
-    fn new(price: &'a Price, last: Option<&'a Price>) -> Self {
+    /// `rest` are this price and those behind it.
+    fn new(price: &'a Price, rest: &'a [Price]) -> Self {
         let sats = |price: &Price| match price.amount {
             Amount::Sats(sats) => Some(sats),
             Amount::Fiat(_) | Amount::SatsPerKib(_) => None,
         };
-        // What makes a request cheaper may be a code that only some clients know.
-        let is_rebate = sats(price) < last.and_then(sats);
+        // What may make a request cheaper may be a code that only some clients know.
+        let is_rebate = !rest.iter().all(|later| sats(later).is_some_and(|later| sats(price) >= Some(later)));
         let when = price.when.iter().map(|condition| Fact::new(condition, is_rebate)).collect();
         match &price.amount {
             Amount::Sats(sats) => Self { when, sats: Some(*sats), ..Self::default() },

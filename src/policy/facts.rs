@@ -88,7 +88,7 @@ impl Facts<'_> {
 
     /// Whether the query names a method that some frameworks take for the request's.
     pub fn names_a_method(&self) -> bool {
-        method_override(self.query).is_some()
+        !method_overrides(self.query).is_empty()
     }
 
     /// A header's value.
@@ -127,15 +127,16 @@ impl Facts<'_> {
     }
 }
 
-/// The method that Rails, Laravel, Symfony and Express' method-override read in a query, of a POST at least.
-pub fn method_override(query: &str) -> Option<String> {
-    query.split(['&', ';', '?']).find_map(|pair| {
+/// The methods that Rails, Laravel, Symfony and Express' method-override read in a query, of a POST at least.
+pub fn method_overrides(query: &str) -> Vec<String> {
+    let overrides = query.split(['&', ';', '?']).filter_map(|pair| {
         let (key, value) = pair.split_once('=')?;
-        decode_fully(key)
-            .trim()
-            .eq_ignore_ascii_case(METHOD_OVERRIDE)
-            .then(|| decode_fully(value).trim().to_ascii_uppercase())
-    })
+        let key = decode_fully(key).replace(['.', ' '], "_");
+        let name = key.split(['[', '\0']).next().unwrap_or_default();
+        let is_override = name.trim_matches('_').eq_ignore_ascii_case(METHOD_OVERRIDE.trim_matches('_'));
+        (is_override && name.starts_with('_')).then(|| decode_fully(value).trim().to_ascii_uppercase())
+    });
+    overrides.collect()
 }
 
 /// A part of a query as text.

@@ -78,11 +78,6 @@ impl Policy {
         let faults = [faults.into_inner(), entry_faults.into_inner()].concat();
         Reading { policy, faults }
     }
-
-    /// Where the Worker tells whether it runs.
-    pub fn health_path(&self) -> String {
-        format!("{}/health", self.prefix)
-    }
 }
 
 fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &Faults) -> Policy {

@@ -28,7 +28,7 @@ impl Newcomers {
             (self.minute, self.admitted) = (minute, 0);
             self.known.retain(|_, seen_ms| now_ms.saturating_sub(*seen_ms) < FORGET_AFTER_MS);
         }
-        if self.admitted >= MAX_A_MINUTE {
+        if self.admitted >= MAX_A_MINUTE || self.known.len() >= MAX_KNOWN {
             return Err(Denied::TooManyClients);
         }
         self.admitted = self.admitted.saturating_add(1);
@@ -38,5 +38,6 @@ impl Newcomers {
 }
 
 const MAX_A_MINUTE: u64 = 1_000;
-/// So that it remembers at most ten thousand.
+/// How many it remembers, and for how long since they were last seen.
+const MAX_KNOWN: usize = 20_000;
 const FORGET_AFTER_MS: u64 = 600_000;

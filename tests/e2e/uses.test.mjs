@@ -42,7 +42,8 @@ test('64 requests at once with a credential for one: the origin sees one', async
   const answers = await Promise.all(Array.from({ length: 64 }, (_, at) => show('/once', at % 2 ? standard : lightningToll)));
   const of = (wanted) => answers.filter(({ status }) => status === wanted).length;
   assert.equal(of(200), 1);
-  assert.equal(of(200) + of(402) + of(409), 64);
+  // So many fresh invoices at once may be more than LNbits makes in time.
+  assert.equal(of(200) + of(402) + of(409) + of(503), 64);
   assert.equal(served('/once'), 1);
   await assertSpent('/once', standard);
   await assertSpent('/once', lightningToll);

@@ -662,3 +662,15 @@ fn run(files: &[(&str, &str)], arguments: &[&str]) -> Output {
     }
     Command::new(env!("CARGO_BIN_EXE_edgetoll")).args(arguments).current_dir(folder.path()).output().unwrap()
 }
+
+#[test]
+fn a_route_that_nobody_can_reach_is_told_beside_every_other_mistake() {
+    let text = "[vars.TOLL]\ndefault_sats = -1\n[[vars.TOLL.routes]]\npath = \"a\"\n[[vars.TOLL.routes]]\npath = \"/_toll/x\"\n";
+    let report = edgetoll::check::check("wrangler.toml", text).to_string();
+    assert!(report.contains("wrangler.toml:2:16: error: TOLL.default_sats"), "{report}");
+    assert!(report.contains("wrangler.toml:4:8: error: TOLL.routes[0].path"), "{report}");
+    assert!(
+        report.contains("wrangler.toml:6:8: error: TOLL.routes[1].path can never be asked for"),
+        "{report}"
+    );
+}

@@ -65,8 +65,36 @@ struct Mistake {
 /// What the core says of a price list.
 fn judge(list: &Json) -> Vec<Mistake> {
     let reading = Policy::read(list, fold_case);
-    let unreachable = reading.policy.iter().flat_map(unreachable);
+    let whole = reading.policy.or_else(|| Policy::read(&readable(list), fold_case).policy);
+    let unreachable = whole.iter().flat_map(unreachable);
     reading.faults.into_iter().chain(unreachable).map(mistake).collect()
+}
+
+/// The list with what can be read of it: a route without a readable path keeps its place, so that the others keep theirs.
+fn readable(list: &Json) -> Json {
+    let is_read = |key: &str, value: Json| {
+        Policy::read(&Json::Object(vec![(key.to_owned(), value)]), fold_case).policy.is_some()
+    };
+    let Json::Object(members) = list else { return Json::Object(Vec::new()) };
+    let members = members.iter().filter_map(|(key, value)| {
+        let value = match value {
+            Json::Array(routes) if key == "routes" => Json::Array(
+                routes
+                    .iter()
+                    .enumerate()
+                    .map(|(at, route)| {
+                        if is_read("routes", Json::Array(vec![route.clone()])) {
+                            return route.clone();
+                        }
+                        Json::Object(vec![("path".to_owned(), Json::String(format!("/unreadable/{at}")))])
+                    })
+                    .collect(),
+            ),
+            _ => value.clone(),
+        };
+        is_read(key, value.clone()).then(|| (key.clone(), value))
+    });
+    Json::Object(members.collect())
 }
 
 fn mistake(ConfigError { place, fault }: ConfigError) -> Mistake {

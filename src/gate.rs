@@ -6,8 +6,9 @@
 //! 3. The route: none, or one that is free: forward.
 //! 4. A preflight is neither charged nor answered with content. Priced under other methods only: 405; on other hosts: 421.
 //! 5. The price of this very request. Where origins could read what it depends on in two ways: 400.
-//! 6. A good credential: forward, counted where it buys so many uses. A genuine one that is not good here: a fresh challenge
-//!    that says why. Any other: 401.
+//! 6. A good credential: forward, counted where it buys so many uses; but where its preimage is not enough, or missing, its
+//!    wallet must say first that it was paid. A genuine one that is not good here: a fresh challenge that says why. Any
+//!    other: 401.
 //! 7. No credential: the free tier, if the route has one; then a challenge; for `HEAD` and prefetches only the price.
 
 use std::num::NonZeroU32;
@@ -15,6 +16,7 @@ use std::num::NonZeroU32;
 use crate::l402::caveat::{Scope, Terms};
 use crate::l402::credential::Authorization;
 use crate::l402::keys::Keys;
+use crate::l402::macaroon::Macaroon;
 use crate::l402::refusal::Refusal;
 use crate::l402::verify::{self, Context, Grant};
 use crate::policy::config::{PREFIX, Unmatched};
@@ -66,6 +68,15 @@ pub enum Decision<'a> {
     Preflight,
     /// To the origin while the payment has uses left; else what the offer says.
     Metered { route: &'a Route, grant: Grant, amount_sats: u64, uses: NonZeroU32, offer: Offer<'a> },
+    /// What `once_paid` says, if the wallet says that the payment has arrived; the same challenge again while it can still be
+    /// made; else what the offer says.
+    Unsettled {
+        grant: Grant,
+        macaroon: Macaroon,
+        once_paid: Box<Decision<'a>>,
+        route: &'a Route,
+        offer: Offer<'a>,
+    },
     /// To the origin while free requests are left, counted under `key`; else what the offer says.
     FreeTier { route: &'a Route, tier: FreeTier, key: String, offer: Offer<'a> },
     /// 402.
@@ -103,7 +114,15 @@ pub struct Gate<'a, 'c> {
     pub keys: Option<&'a Keys>,
     /// Prices that the Worker's own code makes, in satoshis; `None` where it has none for a route.
     pub code: &'c PriceCode<'c>,
+    /// Whether a good credential is known to be paid for, without asking its wallet.
+    pub is_settled: &'c IsSettled<'c>,
 }
+
+/// Whether a payment is known to have arrived.
+pub type IsSettled<'c> = dyn Fn(&Grant) -> bool + 'c;
+
+/// Whoever has the preimage has paid.
+pub const BY_PREIMAGE: &IsSettled<'static> = &|grant| grant.is_proven;
 
 /// A price made by code.
 pub type PriceCode<'c> = dyn Fn(&Route, &Facts<'_>) -> Option<Result<u64, Unpriced>> + 'c;
@@ -197,7 +216,8 @@ impl<'a> Gate<'a, '_> {
                 Cost::Fiat(price) => verify::Price::Fiat(&price.fiat),
             },
         };
-        let checked = check(&Seller { policy, keys, route, cost }, request.authorization, &context);
+        let seller = Seller { policy, keys, route, cost, is_settled: self.is_settled };
+        let checked = check(&seller, request.authorization, &context);
         let offer = |refused| Offer {
             cost,
             terms: terms(route, cost, &context),
@@ -209,16 +229,26 @@ impl<'a> Gate<'a, '_> {
             refused,
         };
         match checked {
-            Ok(Some((grant, amount_sats))) => match grant.uses {
-                // HEAD returns nothing of what was bought.
-                Some(bought) if request.method != "HEAD" => {
-                    // Within a realm a credential may come from a route that sells more uses for the same price.
-                    let uses = route.uses.map_or(bought, |uses| uses.min(bought));
-                    let offer = offer(Some(Refusal::Spent));
-                    Decision::Metered { route, grant, amount_sats, uses, offer }
+            Ok(Some(Good { grant, amount_sats, unsettled })) => {
+                let settling = unsettled.map(|macaroon| (grant.clone(), macaroon));
+                let once_paid = match grant.uses {
+                    // HEAD returns nothing of what was bought.
+                    Some(bought) if request.method != "HEAD" => {
+                        // Within a realm a credential may come from a route that sells more uses for the same price.
+                        let uses = route.uses.map_or(bought, |uses| uses.min(bought));
+                        let offer = offer(Some(Refusal::Spent));
+                        Decision::Metered { route, grant, amount_sats, uses, offer }
+                    }
+                    _ => Decision::Paid { route, grant, amount_sats },
+                };
+                match settling {
+                    None => once_paid,
+                    Some((grant, macaroon)) => {
+                        let (once_paid, offer) = (Box::new(once_paid), offer(Some(Refusal::Unpaid)));
+                        Decision::Unsettled { grant, macaroon, once_paid, route, offer }
+                    }
                 }
-                _ => Decision::Paid { route, grant, amount_sats },
-            },
+            }
             Err(refusal) if !refusal.is_genuine() => Decision::Refuse(Problem::Credential(refusal)),
             _ if request.url.path.len() > MAX_PRICED_PATH_BYTES => Decision::Refuse(Problem::PathTooLong),
             Err(refusal) => Decision::Offer { route, offer: offer(Some(refusal)) },
@@ -268,16 +298,27 @@ struct Seller<'a> {
     keys: &'a Keys,
     route: &'a Route,
     cost: Cost<'a>,
+    is_settled: &'a IsSettled<'a>,
 }
 
-/// The first good credential and what was paid for it; else the refusal to report: a genuine one before garbage that came
-/// with it.
+/// A credential that is good here.
+struct Good {
+    grant: Grant,
+    /// What was paid for it.
+    amount_sats: u64,
+    /// Where its wallet has to say that it was paid: the macaroon itself.
+    unsettled: Option<Macaroon>,
+}
+
+/// The first good credential that is paid for, else the first good one; else the refusal to report: a genuine one before
+/// garbage that came with it.
 fn check(
     seller: &Seller<'_>,
     authorization: Option<&str>,
     context: &Context<'_>,
-) -> Result<Option<(Grant, u64)>, Refusal> {
+) -> Result<Option<Good>, Refusal> {
     let mut refused: Option<Refusal> = None;
+    let mut unsettled: Option<Good> = None;
     let mut note = |refusal: Refusal| {
         if refused.as_ref().is_none_or(|earlier| refusal.is_genuine() && !earlier.is_genuine()) {
             refused = Some(refusal);
@@ -292,16 +333,26 @@ fn check(
             }
         };
         for macaroon in credential.macaroons {
-            let good = macaroon
-                .and_then(|macaroon| verify::verify(&macaroon, &credential.preimage, seller.keys, context))
-                .and_then(|grant| seller.demand(grant, context.now_unix));
+            let preimage = credential.preimage.as_ref();
+            let good = macaroon.and_then(|macaroon| {
+                let grant = verify::verify(&macaroon, preimage, seller.keys, context)?;
+                Ok((macaroon, seller.demand(grant, context.now_unix)?))
+            });
             match good {
-                Ok(good) => return Ok(Some(good)),
+                Ok((_, (grant, amount_sats))) if (seller.is_settled)(&grant) => {
+                    return Ok(Some(Good { grant, amount_sats, unsettled: None }));
+                }
+                Ok((macaroon, (grant, amount_sats))) => {
+                    unsettled.get_or_insert(Good { grant, amount_sats, unsettled: Some(macaroon) });
+                }
                 Err(refusal) => note(refusal),
             }
         }
     }
-    refused.map_or(Ok(None), Err)
+    match unsettled {
+        Some(good) => Ok(Some(good)),
+        None => refused.map_or(Ok(None), Err),
+    }
 }
 
 impl Seller<'_> {
@@ -332,7 +383,7 @@ impl Seller<'_> {
         {
             return Err(Refusal::Unbound(name));
         }
-        match (grant.amount_sats, self.cost) {
+        match (grant.invoice_sats, self.cost) {
             // Nobody of ours said what was paid for it.
             (_, Cost::Sats(price_sats)) if grant.is_foreign => Ok((grant, price_sats)),
             (Some(amount_sats), _) => Ok((grant, amount_sats)),
@@ -342,6 +393,10 @@ impl Seller<'_> {
 
     /// A foreign macaroon is short-lived, and good only where one fixed price is asked for one path.
     fn demand_of_foreign(&self, grant: &Grant, now_unix: u64) -> Result<(), Refusal> {
+        // Its invoice is not ours to ask about.
+        if !grant.is_proven {
+            return Err(Refusal::MalformedPreimage);
+        }
         let max_age_s = self.policy.foreign_max_age_s.ok_or(Refusal::ForeignNotAccepted)?;
         let in_time = grant.expires_at_unix <= now_unix.saturating_add(max_age_s);
         let is_sold_so = matches!(self.route.sold, Sold::Endpoint { .. })

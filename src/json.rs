@@ -15,6 +15,8 @@ pub enum Json {
     Bool(bool),
     /// A whole number, not negative.
     Integer(u64),
+    /// A whole number below zero, without its sign.
+    Negative(u64),
     /// Any other number.
     OtherNumber,
     /// A text.
@@ -70,6 +72,19 @@ impl Json {
             _ => None,
         }
     }
+
+    /// A whole number without its sign.
+    pub fn magnitude(&self) -> Option<u64> {
+        match self {
+            Self::Integer(value) | Self::Negative(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Whether it is an object.
+    pub fn is_object(&self) -> bool {
+        matches!(self, Self::Object(_))
+    }
 }
 
 impl<'de> Deserialize<'de> for Json {
@@ -99,8 +114,8 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Integer(value))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::OtherNumber)
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Negative(value.unsigned_abs()))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Json, E> {

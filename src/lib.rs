@@ -27,6 +27,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod check;
+pub mod flood;
 pub mod forward;
 pub mod gate;
 pub mod json;

@@ -34,7 +34,13 @@ pub enum Problem {
     #[error("The paywall is not configured; its owner finds the reason in the log")]
     NotConfigured,
     #[error("No invoice can be made at the moment; nothing was charged")]
-    InvoiceUnavailable,
+    InvoiceUnavailable { retry_after_s: u64 },
+    #[error("Whether this was paid cannot be learned at the moment; the credential stays good")]
+    SettlementUnavailable { retry_after_s: u64 },
+    #[error("You ask too often; nothing was charged, and a credential stays good")]
+    TooManyChallenges { retry_after_s: u64 },
+    #[error("Too many invoices are asked for at the moment; nothing was charged")]
+    TooManyInvoices { retry_after_s: u64 },
     #[error("Every use that was bought is on its way; one may come back")]
     UsesInFlight,
     #[error("Uses cannot be counted at the moment; nothing was taken")]
@@ -65,9 +71,13 @@ impl Problem {
             Self::UsesInFlight => 409,
             Self::PathTooLong => 414,
             Self::OtherHost => 421,
+            Self::TooManyChallenges { .. } | Self::TooManyInvoices { .. } => 429,
             Self::Internal => 500,
             Self::OriginUnreachable => 502,
-            Self::NotConfigured | Self::InvoiceUnavailable | Self::UsesUnavailable => 503,
+            Self::NotConfigured
+            | Self::InvoiceUnavailable { .. }
+            | Self::SettlementUnavailable { .. }
+            | Self::UsesUnavailable => 503,
             Self::OriginTimeout => 504,
             Self::OriginLoop => 508,
         }
@@ -91,7 +101,10 @@ impl Problem {
             Self::UnknownClient => "unknown_client",
             Self::NotFound => "not_found",
             Self::NotConfigured => "not_configured",
-            Self::InvoiceUnavailable => "invoice_unavailable",
+            Self::InvoiceUnavailable { .. } => "invoice_unavailable",
+            Self::SettlementUnavailable { .. } => "settlement_unavailable",
+            Self::TooManyChallenges { .. } => "too_many_challenges",
+            Self::TooManyInvoices { .. } => "too_many_invoices",
             Self::UsesInFlight => "uses_in_flight",
             Self::UsesUnavailable => "uses_unavailable",
             Self::Internal => "internal",
@@ -102,12 +115,17 @@ impl Problem {
     }
 
     /// The header that goes with it, beyond `Cache-Control: no-store`.
-    pub fn header(&self) -> Option<(&'static str, &str)> {
+    pub fn header(&self) -> Option<(&'static str, String)> {
+        let retry_after = |seconds: u64| Some(("Retry-After", seconds.to_string()));
         match self {
-            Self::Credential(_) => Some(("WWW-Authenticate", crate::l402::challenge::SCHEME)),
-            Self::MethodNotAllowed { allow } => Some(("Allow", allow)),
-            Self::InvoiceUnavailable | Self::UsesUnavailable => Some(("Retry-After", "5")),
-            Self::UsesInFlight => Some(("Retry-After", "1")),
+            Self::Credential(_) => Some(("WWW-Authenticate", crate::l402::challenge::SCHEME.to_owned())),
+            Self::MethodNotAllowed { allow } => Some(("Allow", allow.clone())),
+            Self::InvoiceUnavailable { retry_after_s }
+            | Self::SettlementUnavailable { retry_after_s }
+            | Self::TooManyChallenges { retry_after_s }
+            | Self::TooManyInvoices { retry_after_s } => retry_after(*retry_after_s),
+            Self::UsesUnavailable => retry_after(5),
+            Self::UsesInFlight => retry_after(1),
             _ => None,
         }
     }

@@ -1,20 +1,37 @@
 //! The deployment's settings, read once per isolate. What is broken closes, and says in the log what is wrong.
 
-use crate::gate::{Gate, NO_CODE};
+use crate::gate::{BY_PREIMAGE, Gate, NO_CODE};
 use crate::json::Json;
+use crate::l402::caveat::Wallet;
 use crate::l402::keys::{Keys, TollSecret};
 use crate::policy::Policy;
 use crate::policy::path::FoldCase;
-use crate::wallet::lnbits::Lnbits;
+use crate::wallet::lnbits::{Fault, Lnbits};
 
 /// Everything that the environment says.
 pub struct Settings {
     policy: Option<Policy>,
     keys: Option<Keys>,
-    lnbits: Option<Lnbits>,
+    wallets: Option<Wallets>,
     origin: Origin,
     origin_token: Option<String>,
     faults: Vec<String>,
+}
+
+/// The wallets that are paid.
+pub struct Wallets {
+    first: Lnbits,
+    second: Option<Lnbits>,
+}
+
+impl Wallets {
+    /// One of them, where it is configured.
+    pub fn get(&self, wallet: Wallet) -> Option<&Lnbits> {
+        match wallet {
+            Wallet::First => Some(&self.first),
+            Wallet::Second => self.second.as_ref(),
+        }
+    }
 }
 
 /// Where requests are forwarded to, unless a service binding is there.
@@ -52,15 +69,15 @@ impl Settings {
         let mut note = |fault: String| faults.push(fault);
         let policy = read_policy(toll, fold_case, &mut note);
         let keys = read_keys(&var, &mut note);
-        let lnbits = read_lnbits(&var, &mut note);
+        let wallets = read_wallets(&var, &mut note);
         let origin = read_origin(var("ORIGIN_URL"), &mut note);
-        Self { policy, keys, lnbits, origin, origin_token: var("ORIGIN_TOKEN"), faults }
+        Self { policy, keys, wallets, origin, origin_token: var("ORIGIN_TOKEN"), faults }
     }
 
     /// What decides: without a wallet nothing priced passes, just as without a key.
     pub fn gate(&self) -> Gate<'_, 'static> {
-        let keys = self.keys.as_ref().filter(|_| self.lnbits.is_some());
-        Gate { policy: self.policy.as_ref(), keys, code: NO_CODE }
+        let keys = self.keys.as_ref().filter(|_| self.wallets.is_some());
+        Gate { policy: self.policy.as_ref(), keys, code: NO_CODE, is_settled: BY_PREIMAGE }
     }
 
     /// The price list, where it could be read.
@@ -73,9 +90,9 @@ impl Settings {
         self.keys.as_ref()
     }
 
-    /// The wallet, where its settings are good.
-    pub fn lnbits(&self) -> Option<&Lnbits> {
-        self.lnbits.as_ref()
+    /// The wallets, where their settings are good.
+    pub fn wallets(&self) -> Option<&Wallets> {
+        self.wallets.as_ref()
     }
 
     /// Where requests go.
@@ -123,16 +140,32 @@ fn read_keys(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String
     current.map(|current| Keys::new(current, previous))
 }
 
-fn read_lnbits(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String)) -> Option<Lnbits> {
-    let mut demand = |name: &str| {
-        let value = var(name);
-        if value.is_none() {
-            note(format!("{name} is missing"));
-        }
-        value
+/// A second wallet that cannot be read shuts as the first does: an owner who trusts in it must not learn of it on the day
+/// it is needed.
+fn read_wallets(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String)) -> Option<Wallets> {
+    let mut read = |url_name: &str, key_name: &str| {
+        let mut demand = |name: &str| {
+            let value = var(name);
+            if value.is_none() {
+                note(format!("{name} is missing"));
+            }
+            value
+        };
+        let (url, key) = (demand(url_name), demand(key_name));
+        let lnbits = Lnbits::new(&url?, &key?);
+        lnbits
+            .map_err(|fault| match fault {
+                Fault::Url(what) => note(format!("{url_name} {what}")),
+                Fault::Key(what) => note(format!("{key_name} {what}")),
+            })
+            .ok()
     };
-    let (url, key) = (demand("LNBITS_URL"), demand("LNBITS_KEY"));
-    Lnbits::new(&url?, &key?).map_err(|fault| note(fault.to_owned())).ok()
+    let first = read("LNBITS_URL", "LNBITS_KEY");
+    let second = match var("LNBITS_URL_2").or_else(|| var("LNBITS_KEY_2")) {
+        Some(_) => Some(read("LNBITS_URL_2", "LNBITS_KEY_2")?),
+        None => None,
+    };
+    Some(Wallets { first: first?, second })
 }
 
 fn read_origin(url: Option<String>, note: &mut impl FnMut(String)) -> Origin {

@@ -181,10 +181,10 @@ fn plain_http_sells_nothing_but_to_this_machine() {
 fn other_methods_preflights_and_probes() {
     let settings = settings(Some(LIST), &[]);
     let refused = problem(decide(&settings, "https://x/posted", "GET", None));
-    assert_eq!((refused.status(), refused.header()), (405, Some(("Allow", "POST, PUT"))));
+    assert_eq!((refused.status(), refused.header()), (405, Some(("Allow", "POST, PUT".to_owned()))));
     let preflight = Request { is_preflight: true, ..request("https://x/posted", "OPTIONS", None) };
     assert_eq!(settings.gate().decide(&preflight, NOW), Decision::Preflight);
-    assert_eq!(Problem::InvoiceUnavailable.header(), Some(("Retry-After", "5")));
+    assert_eq!(Problem::InvoiceUnavailable { retry_after_s: 5 }.header(), Some(("Retry-After", "5".to_owned())));
     assert!(matches!(decide(&settings, "https://x/sold", "OPTIONS", None), Decision::Offer { .. }));
     assert!(matches!(
         decide(&settings, "https://x/sold", "HEAD", None),

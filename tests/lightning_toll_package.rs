@@ -132,10 +132,10 @@ fn the_package_verifies_ours_and_we_verify_its() {
             price: Price::Sats(5),
         };
         let preimage = Preimage::from_hex(&case.preimage).unwrap();
-        let grant = verify(&theirs, &preimage, &keys, &context).unwrap();
+        let grant = verify(&theirs, Some(&preimage), &keys, &context).unwrap();
         assert!(grant.is_foreign);
         assert_eq!(grant.expires_at_unix, case.expires_at);
         let elsewhere = Context { endpoint: "/not/this", ..context };
-        assert!(verify(&theirs, &preimage, &keys, &elsewhere).is_err());
+        assert!(verify(&theirs, Some(&preimage), &keys, &elsewhere).is_err());
     }
 }

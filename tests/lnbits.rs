@@ -3,7 +3,8 @@
 use edgetoll::json::Json;
 use edgetoll::l402::bolt11::Bolt11;
 use edgetoll::policy::price::Cost;
-use edgetoll::wallet::lnbits::{InvoiceError, InvoiceRequest, Lnbits};
+use edgetoll::wallet::lnbits::{Fault, Lnbits};
+use edgetoll::wallet::{Answer, Invoice, InvoiceRequest, Payment, Standing, Wallet, WalletError};
 
 fn asked() -> InvoiceRequest<'static> {
     InvoiceRequest {
@@ -60,22 +61,22 @@ fn an_answer_that_is_not_what_was_asked_for_gives_none() {
     let now = made_at();
     assert_eq!(
         read(InvoiceRequest { cost: Cost::Sats(6), ..asked() }, ANSWER, now),
-        InvoiceError::OtherAmount
+        WalletError::OtherAmount
     );
-    assert_eq!(read(InvoiceRequest { network: "tb", ..asked() }, ANSWER, now), InvoiceError::OtherNetwork);
-    assert_eq!(read(asked(), ANSWER, now + 241), InvoiceError::Expired);
-    assert_eq!(read(asked(), ANSWER, now + 601), InvoiceError::Clock);
-    assert_eq!(read(asked(), ANSWER, now - 601), InvoiceError::Clock);
+    assert_eq!(read(InvoiceRequest { network: "tb", ..asked() }, ANSWER, now), WalletError::OtherNetwork);
+    assert_eq!(read(asked(), ANSWER, now + 241), WalletError::Expired);
+    assert_eq!(read(asked(), ANSWER, now + 601), WalletError::Clock);
+    assert_eq!(read(asked(), ANSWER, now - 601), WalletError::Clock);
     let hash = Bolt11::parse(&bolt11()).unwrap().payment_hash().to_hex();
     let other_hash = ANSWER
         .replace(&format!("\"payment_hash\":\"{hash}"), &format!("\"payment_hash\":\"{}", "0".repeat(64)));
-    assert_eq!(read(asked(), &other_hash, now), InvoiceError::OtherPaymentHash);
+    assert_eq!(read(asked(), &other_hash, now), WalletError::OtherPaymentHash);
     let amountless = ANSWER.replace("\"bolt11\":\"lnbc50n1", "\"bolt11\":\"lnbc1");
-    assert!(matches!(read(asked(), &amountless, now), InvoiceError::Bolt11(_)));
-    assert_eq!(read(asked(), "<html>", now), InvoiceError::NotJson);
-    assert_eq!(read(asked(), "{}", now), InvoiceError::Missing("payment_hash"));
+    assert!(matches!(read(asked(), &amountless, now), WalletError::Bolt11(_)));
+    assert_eq!(read(asked(), "<html>", now), WalletError::NotJson);
+    assert_eq!(read(asked(), "{}", now), WalletError::Missing("payment_hash"));
     for status in [200, 302, 401, 404, 429, 500, 520] {
-        assert_eq!(asked().read_answer(status, ANSWER, now).err(), Some(InvoiceError::Status(status)));
+        assert_eq!(asked().read_answer(status, ANSWER, now).err(), Some(WalletError::Status(status)));
     }
 }
 

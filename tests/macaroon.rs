@@ -82,7 +82,7 @@ fn mint(encoding: Encoding, terms: &Terms) -> Macaroon {
 }
 
 fn judge(macaroon: &Macaroon, context: &Context<'_>) -> Result<Grant, Refusal> {
-    verify(macaroon, &preimage(), &keys(), context)
+    verify(macaroon, Some(&preimage()), &keys(), context)
 }
 
 fn with(encoding: Encoding, caveat: &str) -> Macaroon {

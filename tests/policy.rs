@@ -5,7 +5,7 @@ mod list;
 #[path = "support/request.rs"]
 mod request;
 
-use edgetoll::gate::{Decision, Gate, NO_CODE};
+use edgetoll::gate::{BY_PREIMAGE, Decision, Gate, NO_CODE};
 use edgetoll::l402::percent;
 use edgetoll::policy::Policy;
 use edgetoll::policy::client::ClientSource;
@@ -364,7 +364,7 @@ fn no_spelling_that_an_origin_was_seen_to_serve_is_free_or_cheaper() {
         r#"{"path":"/cheap/*","sats":1}"#,
         r#"{"path":"/dear/report","sats":1000}"#,
     ]);
-    let gate = Gate { policy: Some(&policy), keys: None, code: NO_CODE };
+    let gate = Gate { policy: Some(&policy), keys: None, code: NO_CODE, is_settled: BY_PREIMAGE };
     let decide = |path: &str| {
         let url = format!("https://x{path}");
         gate.decide(&request(&url, "GET", None), 0)
@@ -407,7 +407,7 @@ fn a_pattern_with_a_dot_at_the_end_of_an_inner_name_can_be_bought() {
 fn a_folder_and_its_index_are_one_path_to_a_file_server() {
     for list in [r#"{"path":"/members/","sats":5}"#, r#"{"path":"/members/index.html","sats":5}"#] {
         let policy = routes(&[list]);
-        let gate = Gate { policy: Some(&policy), keys: None, code: NO_CODE };
+        let gate = Gate { policy: Some(&policy), keys: None, code: NO_CODE, is_settled: BY_PREIMAGE };
         for path in ["/members", "/members/", "/members/index.html", "/members/INDEX.htm"] {
             let url = format!("https://x{path}");
             let decision = gate.decide(&request(&url, "GET", None), 0);

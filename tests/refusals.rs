@@ -33,6 +33,7 @@ fn all() -> Vec<Refusal> {
         Refusal::ForeignNotAccepted,
         Refusal::Revoked,
         Refusal::Spent,
+        Refusal::Unpaid,
     ];
     for refusal in &all {
         match refusal {
@@ -60,7 +61,8 @@ fn all() -> Vec<Refusal> {
             | Refusal::Foreign { .. }
             | Refusal::ForeignNotAccepted
             | Refusal::Revoked
-            | Refusal::Spent => {}
+            | Refusal::Spent
+            | Refusal::Unpaid => {}
         }
     }
     all

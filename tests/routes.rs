@@ -7,7 +7,7 @@ mod request;
 #[path = "support/secret.rs"]
 mod secret;
 
-use edgetoll::gate::{Decision, Gate, NO_CODE, Offer, Request};
+use edgetoll::gate::{BY_PREIMAGE, Decision, Gate, NO_CODE, Offer, Request};
 use edgetoll::l402::caveat::Scope;
 use edgetoll::l402::keys::{Keys, TollSecret};
 use edgetoll::policy::Policy;
@@ -29,7 +29,7 @@ fn keys() -> Keys {
 /// What a request meets, as one word: the pattern that it is charged by, `open`, or the code of the refusal.
 fn meets(policy: &Policy, url: &str, method: &str) -> String {
     let keys = keys();
-    let gate = Gate { policy: Some(policy), keys: Some(&keys), code: NO_CODE };
+    let gate = Gate { policy: Some(policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
     match gate.decide(&request(url, method, None), NOW) {
         Decision::Open => "open".to_owned(),
         Decision::Offer { route, .. } => route.pattern.as_str().to_owned(),
@@ -84,7 +84,7 @@ fn a_host_is_more_specific_than_a_wildcard_and_that_than_none() {
         ]}"#,
     );
     let keys = keys();
-    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE };
+    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
     for (host, sats) in [
         ("x.test", 1),
         ("example.com", 1),
@@ -207,7 +207,7 @@ fn a_price_by_code_is_the_codes_or_the_route_is_shut() {
     let keys = keys();
     let asked = |code: &dyn Fn() -> Option<Result<u64, Unpriced>>| {
         let code = |_: &Route, _: &Facts<'_>| code();
-        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: &code };
+        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: &code, is_settled: BY_PREIMAGE };
         match gate.decide(&request("https://x/a", "GET", None), NOW) {
             Decision::Offer { offer: Offer { cost: Cost::Sats(sats), .. }, .. } => Ok(sats),
             Decision::Waived { .. } => Ok(0),
@@ -229,7 +229,7 @@ fn a_price_by_code_is_the_codes_or_the_route_is_shut() {
 fn the_free_tier_is_for_known_clients_without_a_credential() {
     let policy = good(r#"{"routes":[{"path":"/a","free_requests":2}]}"#);
     let keys = keys();
-    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE };
+    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
     let asked = |client_ip, authorization| {
         gate.decide(&Request { client_ip, ..request("https://x/a", "GET", authorization) }, NOW)
     };
@@ -281,7 +281,7 @@ fn a_method_in_the_query_and_a_query_in_the_path_make_a_price_ambiguous() {
 fn a_websocket_pays_no_price_by_the_length_of_a_body() {
     let policy = good(r#"{"routes":[{"path":"/a","sats_per_kib":2}]}"#);
     let keys = keys();
-    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE };
+    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
     let upgrade = Request { is_upgrade: true, ..request("https://x/a", "GET", None) };
     assert_eq!(gate.decide(&upgrade, NOW), Decision::Refuse(Problem::Unpriced(Unpriced::LengthRequired)));
 }
@@ -323,7 +323,7 @@ proptest! {
             {"path":"/api/joke","sats":5},{"path":"/cheap/*","sats":1},{"path":"/dear/:x","sats":1000},{"path":"/a","sats":0}
         ]}"#);
         let keys = keys();
-        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE };
+        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
         let url = format!("https://x{path}");
         let request = request(&url, "GET", None);
         match gate.decide(&request, NOW) {

@@ -396,7 +396,8 @@ fn authorization_header_vectors_are_judged_as_they_say() {
         };
         let credentials = Authorization::split(text(vector, "value")).credentials();
         let accepted = credentials.iter().flatten().any(|credential| {
-            credential.macaroons.iter().flatten().any(|macaroon| is_good(macaroon, &credential.preimage))
+            let Some(preimage) = &credential.preimage else { return false };
+            credential.macaroons.iter().flatten().any(|macaroon| is_good(macaroon, preimage))
         });
         // gRPC's own header is not ours to read.
         let expected = expect.starts_with("accept") && !name.starts_with("H16");

@@ -7,7 +7,7 @@ mod secret;
 
 use std::num::NonZeroU32;
 
-use edgetoll::gate::{Decision, Gate, NO_CODE, Offer, Request};
+use edgetoll::gate::{BY_PREIMAGE, Decision, Gate, NO_CODE, Offer, Request};
 use edgetoll::json::Json;
 use edgetoll::l402::caveat::{Caveat, Fiat, Scope, Service, Terms};
 use edgetoll::l402::keys::{KeySet, Keys, TollSecret};
@@ -60,7 +60,9 @@ fn judge(policy: &Policy, keys: &Keys, path: &str, method: &str, macaroon: &Maca
     let url = format!("https://x{path}");
     let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
     let request = Request { client_ip: Some(IP), ..request(&url, method, Some(&authorization)) };
-    match (Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE }.decide(&request, NOW)) {
+    match (Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: BY_PREIMAGE }
+        .decide(&request, NOW))
+    {
         Decision::Paid { .. } => "paid".to_owned(),
         Decision::Metered { uses, .. } => format!("metered {uses}"),
         Decision::Offer { offer: Offer { refused: Some(refusal), .. }, .. } => refusal.code().to_owned(),
@@ -258,7 +260,7 @@ fn uses_are_the_least_that_was_said_and_no_more_than_the_route_sells() {
     for (macaroon, expires_at_unix) in [(sold, NOW + 3_600), (ended, NOW + 2)] {
         let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
         let request = request("https://x/counted/five", "GET", Some(&authorization));
-        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE };
+        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
         let Decision::Metered { grant, .. } = gate.decide(&request, NOW) else { panic!() };
         assert_eq!((grant.expires_at_unix, grant.sold_until_unix), (expires_at_unix, NOW + 3_600));
     }
@@ -349,12 +351,12 @@ fn a_wrong_preimage_is_told_before_any_caveat_and_a_wrong_signature_before_it() 
     let right = Preimage::from_hex(PREIMAGE).unwrap();
     for encoding in BOTH {
         let macaroon = mint(encoding, &terms(endpoint("/plain", Some("GET")), None));
-        assert_eq!(verify(&macaroon, &wrong, &keys, &context), Err(Refusal::WrongPreimage), "{encoding:?}");
-        assert_eq!(verify(&macaroon, &right, &keys, &context), Err(Refusal::Expired), "{encoding:?}");
+        assert_eq!(verify(&macaroon, Some(&wrong), &keys, &context), Err(Refusal::WrongPreimage), "{encoding:?}");
+        assert_eq!(verify(&macaroon, Some(&right), &keys, &context), Err(Refusal::Expired), "{encoding:?}");
     }
     let stranger = keys_of(&other_secret(), None);
     let macaroon = mint(Encoding::Standard, &terms(endpoint("/plain", None), None));
-    assert_eq!(verify(&macaroon, &wrong, &stranger, &context), Err(Refusal::UnknownKey));
+    assert_eq!(verify(&macaroon, Some(&wrong), &stranger, &context), Err(Refusal::UnknownKey));
 }
 
 #[test]
@@ -362,7 +364,8 @@ fn a_route_by_address_sells_nothing_to_an_unknown_one() {
     let policy = policy("");
     let request = request("https://x/mine", "GET", None);
     let keys = keys();
-    let decision = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE }.decide(&request, NOW);
+    let decision = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE }
+        .decide(&request, NOW);
     assert_eq!(decision, Decision::Refuse(Problem::UnknownClient));
 }
 
@@ -374,7 +377,9 @@ fn a_path_too_long_for_a_credential_is_not_sold() {
     for (length, sold) in [(4_096, true), (4_097, false)] {
         let url = format!("https://x/files/{}", "x".repeat(length - "/files/".len()));
         let request = request(&url, "GET", None);
-        let decision = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE }.decide(&request, NOW);
+        let decision =
+            Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE }
+                .decide(&request, NOW);
         assert_eq!(matches!(decision, Decision::Offer { .. }), sold, "{length}");
     }
 }

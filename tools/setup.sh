@@ -3,7 +3,7 @@
 #   tools/setup.sh worker    Rust's wasm target, worker-build, wasm-bindgen, npm packages
 #   tools/setup.sh lint      rustfmt and clippy
 #   tools/setup.sh lnbits    LNbits in a virtual environment
-#   tools/setup.sh peers     other implementations that tests check against
+#   tools/setup.sh peers     other implementations that tests check against, and an LNbits that leaks preimages
 #   tools/setup.sh fuzz      cargo-fuzz
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -46,6 +46,7 @@ setup_lnbits() {
 
 setup_peers() {
   venv lightning-toll "lightning-toll 0.1.1, to check against"
+  venv lnbits-1.5.5 "LNbits 1.5.5, to attack with (about a minute)"
 }
 
 setup_fuzz() {

@@ -40,6 +40,7 @@ fn json_bytes(value: &Json) -> usize {
         Json::Null => 4,
         Json::Bool(flag) => flag.to_string().len(),
         Json::Integer(number) => number.to_string().len(),
+        Json::Negative(number) => number.to_string().len().saturating_add(1),
         Json::OtherNumber => 1,
         Json::String(text) => text_bytes(text),
         Json::Array(values) => list_bytes(values.iter().map(json_bytes)),

@@ -36,7 +36,9 @@ pub fn empty(status: u16) -> Result<Response, JsValue> {
 
 /// A refusal.
 pub fn problem(problem: &Problem) -> Result<Response, JsValue> {
-    json(problem.status(), problem.header().as_slice(), &problem.body())
+    let header = problem.header();
+    let header = header.as_ref().map(|(name, value)| (*name, value.as_str()));
+    json(problem.status(), header.as_slice(), &problem.body())
 }
 
 /// Whether we run, and whether there is a price list to run with.

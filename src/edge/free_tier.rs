@@ -2,14 +2,13 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use js_sys::{Object, Promise, Reflect};
-use wasm_bindgen_futures::JsFuture;
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen::JsCast;
 use worker::{Context, Env};
 
-use super::time::{limit, now_ms, pause};
-use super::{environment, object};
+use super::isolate::held;
+use super::kv::Kv;
+use super::object;
+use super::time::{now_ms, pause};
 use crate::gate::Offer;
 use crate::policy::free::counters::{Counters, Failure, Write};
 use crate::policy::free::newcomers::Newcomers;
@@ -35,9 +34,9 @@ pub async fn take(
             take_exactly(env, &name, tier.requests, ends_at_ms).await
         }
         Counting::Kv => {
-            let store = environment::value(env, "FREE_TIER").ok_or(Denied::NoStore)?;
+            let store = Kv::bound(env).ok_or(Denied::NoStore)?;
             let key = format!("free/{key}/{ends_at_ms}");
-            take_from(store.unchecked_into(), context, key, tier.requests, ends_at_ms, now_ms).await
+            take_from(store, context, key, tier.requests, ends_at_ms, now_ms).await
         }
     }
 }
@@ -48,7 +47,7 @@ pub fn never_asked(route: &Route, offer: &Offer<'_>) -> Option<Denied> {
 }
 
 async fn take_from(
-    store: KvNamespace,
+    store: Kv,
     context: &Context,
     key: String,
     quota: u64,
@@ -56,7 +55,7 @@ async fn take_from(
     now_ms: u64,
 ) -> Result<u64, Denied> {
     if counters(|counters| counters.needs_read(&key, now_ms))? {
-        let value = read(&store, &key).await.map_err(|_| Denied::StoreUnreadable)?;
+        let value = store.get(&key).await.map_err(|_| Denied::StoreUnreadable)?;
         counters(|counters| counters.merge(&key, value.as_deref(), ends_at_ms, now_ms))?;
     }
     let taken = counters(|counters| counters.take(&key, quota, now_ms))?;
@@ -67,7 +66,7 @@ async fn take_from(
 }
 
 /// Writes a key until the store has all of our count, at most once a second.
-async fn write_all(store: KvNamespace, key: String) {
+async fn write_all(store: Kv, key: String) {
     while let Some(wait_ms) = counters(|counters| counters.write_in_ms(&key, now_ms())) {
         pause(wait_ms).await;
         let Some(write) = counters(|counters| counters.write(&key, now_ms())) else { return };
@@ -86,23 +85,8 @@ async fn write_all(store: KvNamespace, key: String) {
     }
 }
 
-async fn read(store: &KvNamespace, key: &str) -> Result<Option<String>, JsValue> {
-    let options = Object::new();
-    Reflect::set(&options, &"cacheTtl".into(), &MIN_CACHE_TTL_S.into())?;
-    Ok(limit(&store.get(key, &options)?, TIMEOUT_MS).await?.as_string())
-}
-
-async fn put(store: &KvNamespace, key: &str, write: &Write) -> Result<(), Failure> {
-    let put = || {
-        let options = Object::new();
-        Reflect::set(&options, &"expirationTtl".into(), &(write.ttl_s as f64).into())?;
-        store.put(key, &write.value, &options)
-    };
-    let result = match put() {
-        Ok(promise) => JsFuture::from(promise).await,
-        Err(error) => Err(error),
-    };
-    result.map(|_| ()).map_err(|error| {
+async fn put(store: &Kv, key: &str, write: &Write) -> Result<(), Failure> {
+    store.put(key, &write.value, write.ttl_s).await.map_err(|error| {
         let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
         let is_busy = message.is_some_and(|message| message.contains("429"));
         if is_busy { Failure::Busy } else { Failure::Broken }
@@ -124,33 +108,11 @@ fn counters<T>(look: impl FnOnce(&mut Counters) -> T) -> T {
     held(&COUNTERS, look)
 }
 
-/// Looks at a value of this isolate. Nobody holds it over an await.
-fn held<T, R>(value: &LazyLock<Mutex<T>>, look: impl FnOnce(&mut T) -> R) -> R {
-    match value.lock() {
-        Ok(mut value) => look(&mut value),
-        Err(poisoned) => look(&mut poisoned.into_inner()),
-    }
-}
-
 /// The clients that this isolate has met.
 static NEWCOMERS: LazyLock<Mutex<Newcomers>> = LazyLock::new(Mutex::default);
 
-#[wasm_bindgen]
-extern "C" {
-    /// A KV namespace. (`worker`'s own wrapper is 15 KB of compressed wasm.)
-    type KvNamespace;
-
-    #[wasm_bindgen(method, catch)]
-    fn get(this: &KvNamespace, key: &str, options: &Object) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn put(this: &KvNamespace, key: &str, value: &str, options: &Object) -> Result<Promise, JsValue>;
-}
-
-/// The least that KV allows: the sooner we see what others counted, the better.
-const MIN_CACHE_TTL_S: u32 = 30;
 const RETRY_AFTER_MS: u64 = 1_000;
-/// How long a client waits for a store; after that it is asked to pay.
+/// How long a client waits for an object; after that it is asked to pay.
 const TIMEOUT_MS: i32 = 2_000;
 /// The binding of the objects that count exactly.
 const OBJECTS: &str = "FREE_TIER_EXACT";

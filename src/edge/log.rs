@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::gate::{Decision, Offer};
+use crate::l402::caveat::Wallet;
 
 /// What is told of one request.
 #[derive(Serialize)]
@@ -47,6 +48,10 @@ impl Line {
                 self.payment_hash = Some(grant.payment_hash.short());
                 ("paid", Some(route))
             }
+            Decision::Unsettled { route, grant, .. } => {
+                self.payment_hash = Some(grant.payment_hash.short());
+                ("unsettled", Some(route))
+            }
             Decision::Preflight => ("preflight", None),
             Decision::FreeTier { route, .. } => ("challenge", Some(route)),
             Decision::Offer { route, offer } => {
@@ -81,6 +86,11 @@ impl Line {
     }
 }
 
+/// Tells of a wallet what its owner should know.
+pub fn wallet(wallet: Wallet, detail: &str) {
+    write(&OfWallet { event: "wallet", wallet: wallet.as_str(), detail });
+}
+
 /// Tells what is wrong with the settings.
 pub fn fault(fault: &str) {
     write(&Fault { event: "not_configured", detail: fault });
@@ -89,6 +99,13 @@ pub fn fault(fault: &str) {
 fn write(line: &impl Serialize) {
     let line = serde_json::to_string(line).unwrap_or_default();
     web_sys::console::log_1(&line.into());
+}
+
+#[derive(Serialize)]
+struct OfWallet<'a> {
+    event: &'static str,
+    wallet: &'a str,
+    detail: &'a str,
 }
 
 #[derive(Serialize)]

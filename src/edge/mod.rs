@@ -5,12 +5,18 @@ mod answer;
 mod cors;
 mod environment;
 mod facts;
+mod flood;
 mod free_tier;
 mod free_tier_counter;
+mod invoice_limit;
+mod isolate;
+mod kv;
 mod log;
 mod meter;
 mod object;
 mod origin;
+mod sale;
+mod settlement;
 mod time;
 mod toll;
 mod wallet;
@@ -21,20 +27,21 @@ use std::num::NonZeroU32;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env};
 
-use crate::gate::{Decision, Offer};
-use crate::l402::challenge::Challenge;
+use crate::gate::Decision;
 use crate::l402::verify::Grant;
 use crate::policy::free::{Denied, FreeTier};
 use crate::policy::route::Route;
 use crate::problem::Problem;
 use crate::settings::Settings;
-use crate::wallet::lnbits::{InvoiceError, InvoiceRequest};
+use crate::wallet::Standing;
 use facts::Arrival;
 use log::Line;
 use meter::Ticket;
 use origin::Pass;
+use wallet::Budget;
 
 pub use free_tier_counter::FreeTierCounter;
+pub use invoice_limit::InvoiceLimit;
 pub use meter::Meter;
 pub use toll::Toll;
 
@@ -86,6 +93,7 @@ struct Exchange<'a> {
     env: &'a Env,
     context: &'a Context,
     settings: &'a Settings,
+    budget: Budget,
 }
 
 impl Exchange<'_> {
@@ -115,7 +123,28 @@ impl Exchange<'_> {
     }
 
     async fn act(&self, decision: Decision<'_>, line: &mut Line) -> Result<web_sys::Response, Failure> {
+        let decision = match decision {
+            Decision::Unsettled { grant, macaroon, once_paid, route, offer } => {
+                match self.settle(&grant, line).await? {
+                    Standing::Paid => {
+                        line.decided(&once_paid);
+                        *once_paid
+                    }
+                    Standing::Pending(bolt11) => {
+                        line.refused(&offer);
+                        return self.offer_again(&macaroon, &grant, offer, bolt11);
+                    }
+                    Standing::Unpaid => {
+                        line.refused(&offer);
+                        return self.offer(route, offer, line).await;
+                    }
+                }
+            }
+            decision => decision,
+        };
         match decision {
+            // What it comes to was decided above.
+            Decision::Unsettled { .. } => Err(Problem::Internal.into()),
             Decision::Health => Ok(answer::health(self.settings.policy().is_some())?),
             Decision::Prices => {
                 let host = self.arrival.url().ok_or(Problem::AmbiguousPath)?.host;
@@ -209,52 +238,6 @@ impl Exchange<'_> {
 
     async fn forward(&self, pass: &Pass, route: Option<&Route>) -> Result<web_sys::Response, Failure> {
         origin::forward(self.arrival, self.env, self.settings, pass, route).await
-    }
-
-    /// Tells what a request costs, with an invoice or without.
-    async fn offer(
-        &self,
-        route: &Route,
-        offer: Offer<'_>,
-        line: &mut Line,
-    ) -> Result<web_sys::Response, Failure> {
-        if offer.is_quote {
-            return Ok(answer::quote(offer.cost)?);
-        }
-        let refused = offer.refused.clone();
-        let challenge = self.challenge(route, offer).await.map_err(|error| {
-            line.detail = Some(error.to_string());
-            Problem::InvoiceUnavailable
-        })?;
-        line.payment_hash = Some(challenge.payment_hash().short());
-        Ok(answer::challenge(&challenge, refused.as_ref())?)
-    }
-
-    /// Asks the wallet for an invoice and mints its challenge.
-    async fn challenge(&self, route: &Route, offer: Offer<'_>) -> Result<Challenge, InvoiceError> {
-        let settings = self.settings;
-        let (Some(policy), Some(keys), Some(lnbits)) =
-            (settings.policy(), settings.keys(), settings.lnbits())
-        else {
-            return Err(InvoiceError::NotConfigured);
-        };
-        let client = self.arrival.pseudonym(settings);
-        let invoice = InvoiceRequest {
-            cost: offer.cost,
-            description: &offer.description,
-            expiry_s: route.invoice_expiry_s,
-            network: &policy.network,
-            route: route.pattern.as_str(),
-            client: client.as_deref(),
-        };
-        let invoice = wallet::create_invoice(lnbits, &invoice).await?;
-        let mut terms = offer.terms;
-        terms.amount_sats = invoice.amount_sats;
-        let mut nonce = [0; 28];
-        getrandom::fill(&mut nonce).map_err(|_| InvoiceError::NoRandomness)?;
-        let (keys, description) = (keys.current(), offer.description);
-        let challenge = Challenge::new(keys, policy.encodings, terms, description, invoice.bolt11, &nonce);
-        challenge.map_err(|_| InvoiceError::Unmintable)
     }
 }
 

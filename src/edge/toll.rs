@@ -6,8 +6,10 @@ use worker::{Context, Env};
 use super::facts::Arrival;
 use super::log::{self, Line};
 use super::time::{now_ms, now_unix};
-use super::{Exchange, Unanswered, answer, environment};
+use super::wallet::Budget;
+use super::{Exchange, Unanswered, answer, environment, settlement};
 use crate::gate::{Decision, Gate};
+use crate::l402::verify::Grant;
 use crate::policy::Policy;
 use crate::policy::facts::{Facts, Unpriced};
 use crate::policy::route::{Route, Toll as RouteToll};
@@ -58,7 +60,8 @@ impl<'a> Toll<'a> {
         let mut line = Line::new(arrival.method.clone());
         let decision = self.decide(&arrival);
         line.decided(&decision);
-        let exchange = Exchange { arrival: &arrival, env: &env, context: &context, settings };
+        let budget = Budget::from(started_ms);
+        let exchange = Exchange { arrival: &arrival, env: &env, context: &context, settings, budget };
         let answer = exchange.answer(decision, &mut line).await;
         let response = answer.or_else(|_| answer::problem(&Problem::Internal)).map_err(|_| Unanswered)?;
         line.write(response.status(), now_ms().saturating_sub(started_ms));
@@ -78,7 +81,8 @@ impl<'a> Toll<'a> {
         let edge = |fact| arrival.edge(fact);
         let settings = self.settings.gate();
         let policy = settings.policy.filter(|policy| self.is_listed(policy));
-        let gate = Gate { policy, keys: settings.keys, code: &code };
+        let is_settled = |grant: &Grant| settlement::is_known(self.settings, grant);
+        let gate = Gate { policy, keys: settings.keys, code: &code, is_settled: &is_settled };
         let request = arrival.as_request(url, &header, &edge);
         gate.decide(&request, now_unix())
     }

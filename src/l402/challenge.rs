@@ -9,6 +9,7 @@ use super::keys::KeySet;
 use super::macaroon::{Encoding, Macaroon, MacaroonError};
 use super::preimage::PaymentHash;
 use super::refusal::Refusal;
+use super::verify::Grant;
 
 /// Which encodings are issued and accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,8 @@ impl Encodings {
 
 /// An invoice and the macaroons that its preimage makes good.
 pub struct Challenge {
-    terms: Terms,
+    amount_sats: u64,
+    expires_at_unix: u64,
     description: String,
     bolt11: Bolt11,
     header_macaroon: String,
@@ -78,7 +80,22 @@ impl Challenge {
         };
         let header_macaroon = mint(header)?;
         let body_macaroon = if body == header { header_macaroon.clone() } else { mint(body)? };
-        Ok(Self { terms, description, bolt11, header_macaroon, body_macaroon })
+        let Terms { amount_sats, expires_at_unix, .. } = terms;
+        Ok(Self { amount_sats, expires_at_unix, description, bolt11, header_macaroon, body_macaroon })
+    }
+
+    /// The challenge of an invoice that is not paid yet, once more, for the holder of its macaroon: the very same one, in
+    /// the encoding that it was shown in, so that nothing is widened.
+    pub fn again(macaroon: &Macaroon, grant: &Grant, description: String, bolt11: Bolt11) -> Self {
+        let macaroon = macaroon.encode();
+        Self {
+            amount_sats: grant.invoice_sats.unwrap_or_default(),
+            expires_at_unix: grant.expires_at_unix,
+            description,
+            bolt11,
+            header_macaroon: macaroon.clone(),
+            body_macaroon: macaroon,
+        }
     }
 
     /// The value of `WWW-Authenticate`. Order, quotes and comma-space are fixed: other forms are read by fewer clients.
@@ -94,7 +111,7 @@ impl Challenge {
             payment_hash: self.payment_hash().to_hex(),
             invoice: self.bolt11.as_str(),
             macaroon: &self.body_macaroon,
-            amount_sats: self.terms.amount_sats,
+            amount_sats: self.amount_sats,
             description: (!self.description.is_empty()).then_some(&self.description),
             protocol: SCHEME,
             instructions: Instructions {
@@ -102,7 +119,7 @@ impl Challenge {
                 step2: "Get the preimage from the payment receipt",
                 step3: "Retry the request with header: Authorization: L402 <macaroon>:<preimage>",
             },
-            expires_at: self.terms.expires_at_unix,
+            expires_at: self.expires_at_unix,
             invoice_expires_at: self.bolt11.expires_at_unix(),
             error: refused.map(Refusal::to_string),
             code: refused.map(Refusal::code),

@@ -1,4 +1,5 @@
-//! The `Authorization` header: `L402 <macaroon>{,<macaroon>}:<preimage>`, scheme `L402` or `LSAT` in any case.
+//! The `Authorization` header: `L402 <macaroon>{,<macaroon>}:<preimage>`, scheme `L402` or `LSAT` in any case. The preimage
+//! may be missing: some payers never learn it.
 
 use super::macaroon::Macaroon;
 use super::preimage::Preimage;
@@ -9,25 +10,36 @@ use super::refusal::Refusal;
 pub struct Credential {
     /// Each macaroon as it parsed; one that does not spoils none beside it.
     pub macaroons: Vec<Result<Macaroon, Refusal>>,
-    /// The proof that it was paid.
-    pub preimage: Preimage,
+    /// The proof that it was paid; `None` where there is none, or 64 zeros in its place: then its wallet must say so.
+    pub preimage: Option<Preimage>,
 }
 
 impl Credential {
-    /// Reads what stands after the scheme (L402: macaroons, a colon, the preimage).
+    /// Reads what stands after the scheme (L402: macaroons, a colon, the preimage). Whoever has no preimage may leave out
+    /// the colon too, as clients of ngx_l402 do.
     ///
     /// # Errors
     /// [`Refusal::MalformedCredential`] or [`Refusal::MalformedPreimage`]. A macaroon that cannot be read is not one: it
     /// stands among the others as what it is.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let (macaroons, preimage) = text.split_once(':').ok_or(Refusal::MalformedCredential)?;
+        let (macaroons, preimage) = text.split_once(':').unwrap_or((text, ""));
+        let has_colon = macaroons.len() < text.len();
         let macaroons: Vec<&str> = macaroons.split(',').map(|one| one.trim_matches(' ')).collect();
         if macaroons.len() > MAX_MACAROONS || macaroons.iter().any(|one| one.is_empty()) {
             return Err(Refusal::MalformedCredential);
         }
-        let preimage = Preimage::from_hex(preimage.trim_matches(' ')).ok_or(Refusal::MalformedPreimage)?;
+        let preimage = match preimage.trim_matches(' ') {
+            "" => None,
+            digits => Some(Preimage::from_hex(digits).ok_or(Refusal::MalformedPreimage)?),
+        };
+        let preimage = preimage.filter(|preimage| !preimage.is_blank());
         let parse = |one: &str| Macaroon::parse(one).map_err(Refusal::MalformedMacaroon);
-        Ok(Self { macaroons: macaroons.into_iter().map(parse).collect(), preimage })
+        let macaroons: Vec<_> = macaroons.into_iter().map(parse).collect();
+        // Without a colon anything could stand there.
+        if !has_colon && macaroons.iter().any(Result::is_err) {
+            return Err(Refusal::MalformedCredential);
+        }
+        Ok(Self { macaroons, preimage })
     }
 }
 

@@ -36,6 +36,7 @@ pub struct KeySet {
     standard: [u8; 32],
     client: [u8; 32],
     native: [u8; 32],
+    settled: [u8; 32],
     key_id: [u8; 4],
 }
 
@@ -43,12 +44,13 @@ impl KeySet {
     fn new(secret: TollSecret) -> Self {
         let derive =
             |purpose: &str| mac::hmac_sha256(secret.0.as_bytes(), &[b"edgetoll/1/", purpose.as_bytes()]);
-        let (standard, client, native) = (derive("v2-root"), derive("client"), derive("native"));
+        let (standard, client) = (derive("v2-root"), derive("client"));
+        let (native, settled) = (derive("native"), derive("settled"));
         // A root key's message is an identifier of 66 bytes, so this one never collides with it.
         let [a, b, c, d, ..] = mac::hmac_sha256(&standard, &[b"key-id"]);
         // From here on the secret itself can only sign lightning-toll macaroons.
         let lightning_toll = SigningKey::lightning_toll(secret.0.as_bytes());
-        Self { lightning_toll, standard, client, native, key_id: [a, b, c, d] }
+        Self { lightning_toll, standard, client, native, settled, key_id: [a, b, c, d] }
     }
 
     /// A standard identifier for a payment: its token id begins with the 4 bytes by which we know the secret that signed
@@ -89,6 +91,16 @@ impl KeySet {
     /// What a client's free requests on a route are counted under: 32 hex digits.
     pub fn free_key(&self, route: &str, client: &str) -> String {
         half_hex(&mac::hmac_sha256(&self.client, &[b"free:", client.as_bytes(), b"\n", route.as_bytes()]))
+    }
+
+    /// What it is remembered under that a payment has arrived: 32 hex digits.
+    pub fn settled_key(&self, payment_hash: &PaymentHash) -> String {
+        half_hex(&mac::hmac_sha256(&self.settled, &[b"paid:", payment_hash.as_bytes()]))
+    }
+
+    /// What is known of a wallet is remembered under this: 32 hex digits of its URL and key.
+    pub fn wallet_key(&self, [url, key]: [&str; 2]) -> String {
+        half_hex(&mac::hmac_sha256(&self.settled, &[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))
     }
 
     /// A name for this deployment that only it can make: 32 hex digits. It marks what it forwards, to see a loop.

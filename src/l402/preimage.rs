@@ -51,6 +51,11 @@ impl Preimage {
         hex::decode_32(text).map(Self)
     }
 
+    /// All zeros: what LNbits is known to hand out for a payment whose preimage it does not know.
+    pub fn is_blank(&self) -> bool {
+        self.0 == [0; 32]
+    }
+
     /// The payment hash that this preimage proves.
     pub fn payment_hash(&self) -> PaymentHash {
         PaymentHash(mac::sha256(&self.0))

@@ -60,6 +60,8 @@ pub enum Refusal {
     Revoked,
     #[error("Every use that was bought is spent")]
     Spent,
+    #[error("Invoice was not paid")]
+    Unpaid,
 }
 
 impl Refusal {
@@ -89,6 +91,7 @@ impl Refusal {
             Self::Foreign { .. } | Self::ForeignNotAccepted => "foreign",
             Self::Revoked => "revoked",
             Self::Spent => "spent",
+            Self::Unpaid => "unpaid",
         }
     }
 
@@ -120,7 +123,8 @@ impl Refusal {
             | Self::Foreign { .. }
             | Self::ForeignNotAccepted
             | Self::Revoked
-            | Self::Spent => true,
+            | Self::Spent
+            | Self::Unpaid => true,
         }
     }
 }

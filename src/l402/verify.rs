@@ -46,14 +46,18 @@ pub struct Grant {
     pub payment_hash: PaymentHash,
     /// The encoding that it was shown in.
     pub encoding: Encoding,
+    /// Whether the preimage came with it; without it, only the wallet knows whether it was paid.
+    pub is_proven: bool,
     /// Minted by a lightning-toll server that shares our secret. What a holder added to it is nobody's word.
     pub is_foreign: bool,
     /// The last second in which it is good.
     pub expires_at_unix: u64,
     /// The last second in which it was sold to be good: no holder can say another.
     pub sold_until_unix: u64,
-    /// What was paid, where the macaroon says so.
+    /// What was paid, where the macaroon says so: the least that it says.
     pub amount_sats: Option<u64>,
+    /// What the invoice asked for: the first amount that it says, which is the issuer's word.
+    pub invoice_sats: Option<u64>,
     /// Which limits it was sold with.
     pub binds: Binds,
     /// How many requests were bought: the least that it says.
@@ -83,13 +87,13 @@ pub struct Binds {
     pub uses: bool,
 }
 
-/// Checks a macaroon and the preimage that came with it.
+/// Checks a macaroon and the preimage, where one came with it.
 ///
 /// # Errors
 /// The first reason why it is not good. Which limits it must name is the caller's to demand.
 pub fn verify(
     macaroon: &Macaroon,
-    preimage: &Preimage,
+    preimage: Option<&Preimage>,
     keys: &Keys,
     context: &Context<'_>,
 ) -> Result<Grant, Refusal> {
@@ -98,14 +102,15 @@ pub fn verify(
         Signature::UnknownKey => return Err(Refusal::UnknownKey),
         Signature::Forged => return Err(Refusal::BadSignature),
     }
-    if !preimage.proves(&macaroon.payment_hash()) {
+    if preimage.is_some_and(|preimage| !preimage.proves(&macaroon.payment_hash())) {
         return Err(Refusal::WrongPreimage);
     }
     let marks: Vec<String> = match macaroon.encoding() {
         Encoding::Standard => Vec::new(),
         Encoding::LightningToll => keys.all().map(|set| set.native_mark(&macaroon.payment_hash())).collect(),
     };
-    check_caveats(macaroon, &marks, context)
+    let grant = check_caveats(macaroon, &marks, context)?;
+    Ok(Grant { is_proven: preimage.is_some(), ..grant })
 }
 
 /// Checks the caveats of a macaroon whose signature holds: every one must, and a repeated one may only narrow. `marks` are
@@ -131,10 +136,12 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
     let mut grant = Grant {
         payment_hash: macaroon.payment_hash(),
         encoding,
+        is_proven: false,
         is_foreign,
         expires_at_unix: 0,
         sold_until_unix: 0,
         amount_sats: None,
+        invoice_sats: None,
         binds: Binds::default(),
         uses: None,
         wallet: None,
@@ -172,6 +179,7 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
                     Price::Sats(_) | Price::Fiat(_) => {}
                 }
                 grant.amount_sats = least(grant.amount_sats, paid_sats);
+                grant.invoice_sats = grant.invoice_sats.or(Some(paid_sats));
             }
             Caveat::Fiat(paid) => {
                 if let Price::Fiat(price) = context.price

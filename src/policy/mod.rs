@@ -13,6 +13,7 @@ pub mod path;
 pub mod price;
 pub mod reach;
 pub mod route;
+pub mod settlement;
 pub mod url;
 
 pub use config::Policy;

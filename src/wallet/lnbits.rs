@@ -1,169 +1,166 @@
-//! LNbits: the request for an invoice, and the checks that its answer must pass before anybody is asked to pay it.
+//! LNbits: what it is asked, and the checks that its answers must pass before anybody is asked to pay, or let in.
 
 use serde::Serialize;
-use thiserror::Error;
 
+use super::{Answer, Call, Invoice, InvoiceRequest, Payment, Standing, Wallet, WalletError};
 use crate::json::Json;
-use crate::l402::bolt11::{Bolt11, Bolt11Error};
+use crate::l402::bolt11::Bolt11;
 use crate::l402::preimage::PaymentHash;
 use crate::policy::price::Cost;
 use crate::policy::url;
 
 /// Where LNbits is, and the invoice key of the wallet that is paid.
 pub struct Lnbits {
-    payments_url: String,
+    base_url: String,
     invoice_key: String,
+}
+
+/// Which of the two settings is wrong, and what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The URL.
+    Url(&'static str),
+    /// The key.
+    Key(&'static str),
 }
 
 impl Lnbits {
     /// Checks the two settings.
     ///
     /// # Errors
-    /// A sentence that names the setting and tells nothing of its value.
-    pub fn new(base_url: &str, invoice_key: &str) -> Result<Self, &'static str> {
+    /// What one should be, and nothing of its value.
+    pub fn new(base_url: &str, invoice_key: &str) -> Result<Self, Fault> {
         if !url::is_safe_base(base_url) {
-            return Err(
-                "LNBITS_URL is an https URL (http only for this machine), without user, query or fragment",
-            );
+            return Err(Fault::Url(
+                "is an https URL (http only for this machine), without user, query or fragment",
+            ));
         }
         if invoice_key.len() < 8 || !invoice_key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err("LNBITS_KEY is the invoice key of an LNbits wallet: letters and digits");
+            return Err(Fault::Key("is the invoice key of an LNbits wallet: letters and digits"));
         }
-        let payments_url = format!("{}/api/v1/payments", base_url.trim_end_matches('/'));
-        Ok(Self { payments_url, invoice_key: invoice_key.to_owned() })
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        Ok(Self { base_url, invoice_key: invoice_key.to_owned() })
     }
 
-    /// Where invoices are made, by POST.
-    pub fn payments_url(&self) -> &str {
-        &self.payments_url
+    /// What tells this wallet from another: never shown.
+    pub fn identity(&self) -> [&str; 2] {
+        [&self.base_url, &self.invoice_key]
     }
 
-    /// The value of `X-Api-Key`.
-    pub fn invoice_key(&self) -> &str {
-        &self.invoice_key
+    /// A `GET` below the base, with the key or as anybody.
+    pub fn get(&self, path: &str, with_key: bool) -> Call {
+        let url = format!("{}{path}", self.base_url);
+        Call { method: "GET", url, key: with_key.then(|| self.invoice_key.clone()), body: None }
     }
 }
 
-/// An invoice to be made.
-pub struct InvoiceRequest<'a> {
-    /// What it asks for; LNbits converts a price in a currency.
-    pub cost: Cost<'a>,
-    /// What the payer reads; cut where BOLT 11 ends it.
-    pub description: &'a str,
-    /// Seconds in which it can be paid.
-    pub expiry_s: u64,
-    /// As BOLT 11 writes it.
-    pub network: &'a str,
-    /// The route's pattern.
-    pub route: &'a str,
-    /// The client's pseudonym.
-    pub client: Option<&'a str>,
-}
-
-impl InvoiceRequest<'_> {
-    /// The body of the POST. `out` is spelled out, since LNbits takes an absent one for a payment; `extra` has nothing of
-    /// the customer's in it, since some of its keys replace the invoice.
-    pub fn body(&self) -> String {
-        let (amount, unit) = match self.cost {
+impl Wallet for Lnbits {
+    /// `out` is spelled out, since LNbits takes an absent one for a payment; `extra` has nothing of the customer's in it,
+    /// since some of its keys replace the invoice.
+    fn create(&self, invoice: &InvoiceRequest<'_>) -> Call {
+        let (amount, unit) = match invoice.cost {
             Cost::Sats(sats) => (sats.to_string(), "sat"),
             Cost::Fiat(price) => (price.fiat.amount(), price.fiat.currency()),
         };
         let body = Body {
             out: false,
             unit,
-            memo: cut(self.description, MAX_MEMO_BYTES),
-            expiry: self.expiry_s,
-            extra: Extra { tag: "edgetoll", route: self.route, c: self.client },
+            memo: cut(invoice.description, MAX_MEMO_BYTES),
+            expiry: invoice.expiry_s,
+            extra: Extra { tag: "edgetoll", route: invoice.route, c: invoice.client },
         };
         let body = serde_json::to_string(&body).unwrap_or_default();
         // An amount such as 0.01 goes in as it is: serde_json would bring 10 KB of floating point into the wasm.
-        format!("{{\"amount\":{amount},{}", body.trim_start_matches('{'))
+        let body = format!("{{\"amount\":{amount},{}", body.trim_start_matches('{'));
+        Call { method: "POST", body: Some(body), ..self.get(PAYMENTS, true) }
     }
 
-    /// Checks an answer: the invoice is for this amount, on this network, fresh, and for the hash that LNbits says.
-    ///
-    /// # Errors
-    /// The first check that it does not pass. Nothing of the answer is in it.
-    pub fn read_answer(&self, status: u16, body: &str, now_unix: u64) -> Result<Invoice, InvoiceError> {
-        if status != 201 {
-            return Err(InvoiceError::Status(status));
-        }
-        let answer = Json::parse(body.as_bytes()).ok_or(InvoiceError::NotJson)?;
-        let text =
-            |key: &'static str| answer.get(key).and_then(Json::as_str).ok_or(InvoiceError::Missing(key));
-        let payment_hash =
-            PaymentHash::from_hex(text("payment_hash")?).ok_or(InvoiceError::Missing("payment_hash"))?;
+    fn read_created(
+        &self,
+        invoice: &InvoiceRequest<'_>,
+        answer: &Answer,
+        now_unix: u64,
+    ) -> Result<Invoice, WalletError> {
+        let payment = read(answer, 201)?;
+        let payment_hash = PaymentHash::from_hex(text(&payment, "payment_hash")?)
+            .ok_or(WalletError::Missing("payment_hash"))?;
         // `payment_request` may be something else than the invoice of this payment.
-        let bolt11 = Bolt11::parse(text("bolt11")?)?;
-        if bolt11.payment_hash() != payment_hash {
-            return Err(InvoiceError::OtherPaymentHash);
+        let bolt11 = Bolt11::parse(text(&payment, "bolt11")?)?;
+        if text(&payment, "status")? != "pending" {
+            return Err(WalletError::NotPending);
         }
-        let amount_sats = whole_sats(bolt11.amount_msat()).ok_or(InvoiceError::OtherAmount)?;
-        match self.cost {
-            Cost::Sats(sats) if sats != amount_sats => return Err(InvoiceError::OtherAmount),
+        if bolt11.payment_hash() != payment_hash {
+            return Err(WalletError::OtherPaymentHash);
+        }
+        let amount_sats = whole_sats(bolt11.amount_msat()).ok_or(WalletError::OtherAmount)?;
+        match invoice.cost {
+            Cost::Sats(sats) if sats != amount_sats => return Err(WalletError::OtherAmount),
             Cost::Fiat(price) if !(price.min_sats..=price.max_sats).contains(&amount_sats) => {
-                return Err(InvoiceError::OutOfBounds { amount_sats });
+                return Err(WalletError::OutOfBounds { amount_sats });
             }
             Cost::Sats(_) | Cost::Fiat(_) => {}
         }
-        if bolt11.network() != self.network {
-            return Err(InvoiceError::OtherNetwork);
+        if bolt11.network() != invoice.network {
+            return Err(WalletError::OtherNetwork);
         }
         if bolt11.timestamp_unix().abs_diff(now_unix) > MAX_CLOCK_SKEW_S {
-            return Err(InvoiceError::Clock);
+            return Err(WalletError::Clock);
         }
         if bolt11.expires_at_unix() < now_unix.saturating_add(MIN_LEFT_S) {
-            return Err(InvoiceError::Expired);
+            return Err(WalletError::Expired);
         }
         Ok(Invoice { bolt11, amount_sats })
     }
+
+    /// With the key: LNbits tells a stranger less.
+    fn look_up(&self, payment_hash: &PaymentHash) -> Call {
+        self.get(&format!("{PAYMENTS}/{}", payment_hash.to_hex()), true)
+    }
+
+    fn read_looked_up(
+        &self,
+        payment: &Payment,
+        answer: &Answer,
+        now_unix: u64,
+    ) -> Result<Standing, WalletError> {
+        let answer = read(answer, 200)?;
+        let is_paid = answer.get("paid").and_then(Json::as_bool).ok_or(WalletError::Missing("paid"))?;
+        // Without the wallet's own key there are none.
+        let details = answer.get("details").ok_or(WalletError::Missing("details"))?;
+        if PaymentHash::from_hex(text(details, "payment_hash")?) != Some(payment.hash) {
+            return Err(WalletError::OtherPaymentHash);
+        }
+        // Of a payment within one wallet LNbits shows the outgoing side, which is negative.
+        let amount_msat = details.get("amount").and_then(Json::magnitude);
+        if whole_sats(amount_msat) != Some(payment.amount_sats) {
+            return Err(WalletError::OtherAmount);
+        }
+        match (is_paid, text(details, "status")?) {
+            (true, "success") => Ok(Standing::Paid),
+            (false, "pending") => {
+                let bolt11 = Bolt11::parse(text(details, "bolt11")?)?;
+                let is_same = bolt11.payment_hash() == payment.hash && bolt11.amount_msat() == amount_msat;
+                let is_payable = bolt11.expires_at_unix() > now_unix;
+                Ok(if is_same && is_payable { Standing::Pending(bolt11) } else { Standing::Unpaid })
+            }
+            _ => Ok(Standing::Unpaid),
+        }
+    }
 }
 
-/// An invoice that passed.
-#[derive(Debug)]
-pub struct Invoice {
-    /// As LNbits gave it.
-    pub bolt11: Bolt11,
-    /// What it asks for.
-    pub amount_sats: u64,
+/// The JSON of an answer with the expected status.
+fn read(answer: &Answer, expected: u16) -> Result<Json, WalletError> {
+    match answer.status {
+        status if status == expected => {
+            Json::parse(answer.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
+        }
+        429 => Err(WalletError::RateLimited { retry_after_s: answer.retry_after_s }),
+        status => Err(WalletError::Status(status)),
+    }
 }
 
-/// Why there is no invoice. Nothing of LNbits' answer is in it but its status: the answer holds the preimage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[allow(missing_docs, reason = "each variant's sentence says what it is")]
-pub enum InvoiceError {
-    #[error("no wallet is configured")]
-    NotConfigured,
-    #[error("the runtime gave no random numbers")]
-    NoRandomness,
-    #[error("its macaroon cannot be minted")]
-    Unmintable,
-    #[error("LNbits could not be reached")]
-    Unreachable,
-    #[error("LNbits did not answer in time")]
-    Timeout,
-    #[error("LNbits answered more than 64 KB")]
-    TooLarge,
-    #[error("LNbits answered with status {0}")]
-    Status(u16),
-    #[error("LNbits answered something else than JSON")]
-    NotJson,
-    #[error("LNbits' answer has no good {0}")]
-    Missing(&'static str),
-    #[error("LNbits' invoice cannot be read: {0}")]
-    Bolt11(#[from] Bolt11Error),
-    #[error("LNbits' invoice is for another payment hash")]
-    OtherPaymentHash,
-    #[error("LNbits' invoice is for another amount")]
-    OtherAmount,
-    #[error("the price comes to {amount_sats} sats, which is outside of min_sats and max_sats")]
-    OutOfBounds { amount_sats: u64 },
-    #[error("LNbits' invoice is for another network")]
-    OtherNetwork,
-    #[error("LNbits' clock is more than ten minutes away")]
-    Clock,
-    #[error("LNbits' invoice ends too soon")]
-    Expired,
+fn text<'a>(object: &'a Json, key: &'static str) -> Result<&'a str, WalletError> {
+    object.get(key).and_then(Json::as_str).ok_or(WalletError::Missing(key))
 }
 
 fn whole_sats(amount_msat: Option<u64>) -> Option<u64> {
@@ -195,10 +192,7 @@ struct Extra<'a> {
     c: Option<&'a str>,
 }
 
-/// An answer of LNbits is 2 KB.
-pub const MAX_ANSWER_BYTES: usize = 65_536;
-/// How long one try may take.
-pub const TIMEOUT_MS: u32 = 5_000;
+pub(super) const PAYMENTS: &str = "/api/v1/payments";
 /// A BOLT 11 description is at most 639 bytes.
 const MAX_MEMO_BYTES: usize = 639;
 const MAX_CLOCK_SKEW_S: u64 = 600;

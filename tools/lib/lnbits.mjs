@@ -4,18 +4,16 @@ import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, readable, root, writeJson } from './run.mjs';
 
-const venv = join(root, '.tools/lnbits');
-
-/** Starts LNbits on a data folder, makes a merchant's and a funded payer's wallet once, and says how to reach them. `env` changes settings. */
-export async function startLnbits(run, { dataDir, port, env = {} }) {
+/** Starts LNbits on a data folder, makes a merchant's and a funded payer's wallet once, and says how to reach them. `env` changes settings, `venv` names another installation. */
+export async function startLnbits(run, { dataDir, port, env = {}, venv = 'lnbits' }) {
   port ??= await freePort();
   mkdirSync(dataDir, { recursive: true });
   // LNbits looks for its own templates below the working directory.
   const link = join(dataDir, 'lnbits');
   rmSync(link, { force: true });
-  symlinkSync(sitePackages(), link);
+  symlinkSync(sitePackages(venv), link);
   const url = `http://127.0.0.1:${port}`;
-  const server = run.start('lnbits', join(venv, 'bin/lnbits'), [], { cwd: dataDir, env: { ...environment(dataDir, port, url), ...env } });
+  const server = run.start('lnbits', join(root, '.tools', venv, 'bin/lnbits'), [], { cwd: dataDir, env: { ...environment(dataDir, port, url), ...env } });
   await server.until(() => answers(`${url}/api/v1/health`));
   const wallets = await bootstrap(url, join(dataDir, 'wallets.json'));
   return { ...wallets, url, server, pay: (bolt11) => pay(url, wallets.payer, bolt11) };
@@ -72,8 +70,8 @@ async function answers(url) {
   }
 }
 
-function sitePackages() {
-  const found = ['3.12', '3.11', '3.10'].map((v) => join(venv, `lib/python${v}/site-packages/lnbits`)).find(existsSync);
+function sitePackages(venv) {
+  const found = ['3.12', '3.11', '3.10'].map((v) => join(root, '.tools', venv, `lib/python${v}/site-packages/lnbits`)).find(existsSync);
   if (!found) throw new Error('LNbits is not installed: run `make dev` or `make test`');
   return found;
 }

@@ -6,11 +6,14 @@ mod table;
 
 pub use table::{ConfigError, Fault};
 
+use std::ops::RangeInclusive;
+
 use super::client::ClientSource;
 use super::cors::Cors;
 use super::free::Counting;
 use super::path::FoldCase;
 use super::route::Route;
+use super::settlement::Settlement;
 use crate::json::Json;
 use crate::l402::challenge::Encodings;
 use crate::l402::preimage::PaymentHash;
@@ -29,6 +32,12 @@ pub struct Policy {
     pub is_public: bool,
     /// Which pages of other origins may read our answers; `None` where CORS is not ours to answer.
     pub cors: Option<Cors>,
+    /// Whose word counts for a payment.
+    pub settlement: Settlement,
+    /// How many challenges a client may ask for in a minute, where the platform's limiter is not bound.
+    pub challenges_per_minute: u64,
+    /// How many invoices are asked for in a minute, all clients together.
+    pub invoices_per_minute: u64,
     /// How free requests are counted.
     pub counting: Counting,
     /// How a client is known.
@@ -117,6 +126,11 @@ fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &F
             }
             cors
         }),
+        settlement: table.one_of("settlement", &SETTLEMENTS).unwrap_or_default(),
+        challenges_per_minute: table
+            .integer("challenges_per_minute", PER_MINUTE)
+            .unwrap_or(CHALLENGES_PER_MINUTE),
+        invoices_per_minute: table.integer("invoices_per_minute", PER_MINUTE).unwrap_or(INVOICES_PER_MINUTE),
         counting: table.one_of("free_tier", &COUNTING).unwrap_or_default(),
         client: ClientSource {
             header: table
@@ -144,8 +158,9 @@ fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &F
 }
 
 /// The keys of the list.
-pub const LIST_KEYS: [&str; 19] = [
+pub const LIST_KEYS: [&str; 22] = [
     "accept_foreign",
+    "challenges_per_minute",
     "client_header",
     "client_ipv6_prefix",
     "cors",
@@ -154,6 +169,7 @@ pub const LIST_KEYS: [&str; 19] = [
     "foreign_max_age",
     "free_tier",
     "invoice_expiry",
+    "invoices_per_minute",
     "keep_headers",
     "macaroon",
     "network",
@@ -163,12 +179,15 @@ pub const LIST_KEYS: [&str; 19] = [
     "public_prices",
     "revoked",
     "routes",
+    "settlement",
     "unmatched",
 ];
 pub use entry::ROUTE_KEYS;
 pub use prices::{PRICE_KEYS, RANGE_KEYS, WHEN_KEYS};
 
 const UNMATCHED: [(&str, Unmatched); 2] = [("pass", Unmatched::Pass), ("deny", Unmatched::Deny)];
+const SETTLEMENTS: [(&str, Settlement); 3] =
+    [("auto", Settlement::Auto), ("lnbits", Settlement::Lnbits), ("preimage", Settlement::Preimage)];
 const COUNTING: [(&str, Counting); 2] = [("kv", Counting::Kv), ("durable", Counting::Durable)];
 const ENCODINGS: [(&str, Encodings); 3] =
     [("both", Encodings::Both), ("l402", Encodings::Standard), ("lightning-toll", Encodings::LightningToll)];
@@ -180,5 +199,10 @@ const DEFAULT_SATS: u64 = 10;
 const INVOICE_EXPIRY_S: u64 = 300;
 const CREDENTIAL_EXPIRY_S: u64 = 3_600;
 const FOREIGN_MAX_AGE_S: u64 = 86_400;
+const PER_MINUTE: RangeInclusive<u64> = 1..=1_000_000;
+/// As many as `[[ratelimits]]` of wrangler.toml lets through.
+const CHALLENGES_PER_MINUTE: u64 = 10;
+/// LNbits takes 200 a minute from all of the edge, where its owner did not say otherwise.
+const INVOICES_PER_MINUTE: u64 = 120;
 /// As long as Cloudflare itself waits for an origin.
 const ORIGIN_TIMEOUT_MS: u32 = 100_000;

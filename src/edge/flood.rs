@@ -1,0 +1,95 @@
+//! How often may be asked for what costs LNbits work: by each client, and by all together.
+
+use std::sync::{LazyLock, Mutex};
+
+use js_sys::{Object, Promise, Reflect};
+use worker::Env;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use super::isolate::held;
+use super::time::{limit, now_ms};
+use super::{environment, object};
+use crate::flood::{Minute, Minutes};
+use crate::policy::Policy;
+use crate::problem::Problem;
+
+/// What a client asks for.
+#[derive(Clone, Copy)]
+pub enum Wish {
+    /// An invoice.
+    Challenge,
+    /// Whether an invoice is paid, without a proof that it is.
+    Poll,
+    /// Whether an invoice is paid that it has a proof for.
+    Settlement,
+}
+
+/// Lets a client ask, unless it asks too often. `client` is its pseudonym; those that nobody knows count together.
+pub async fn admit(env: &Env, policy: &Policy, client: Option<&str>, wish: Wish) -> Result<(), Problem> {
+    let per_minute = policy.challenges_per_minute;
+    let (wish, per_minute) = match wish {
+        Wish::Challenge => ("challenge", per_minute),
+        Wish::Poll => ("poll", per_minute),
+        // Who holds many credentials may show them all at once, in a new isolate.
+        Wish::Settlement => {
+            let per_minute = per_minute.saturating_mul(SETTLEMENTS_FOR_A_CHALLENGE);
+            return admit_here(&format!("settlement/{}", client.unwrap_or_default()), per_minute);
+        }
+    };
+    let name = format!("{wish}/{}", client.unwrap_or_default());
+    match ask_platform(env, &name).await {
+        Some(true) => Ok(()),
+        Some(false) => Err(Problem::TooManyChallenges { retry_after_s: PLATFORM_RETRY_AFTER_S }),
+        None => admit_here(&name, per_minute),
+    }
+}
+
+fn admit_here(name: &str, per_minute: u64) -> Result<(), Problem> {
+    static CLIENTS: LazyLock<Mutex<Minutes>> = LazyLock::new(Mutex::default);
+    held(&CLIENTS, |clients| clients.take(name, per_minute, now_ms()))
+        .map_err(|wait_ms| Problem::TooManyChallenges { retry_after_s: wait_ms.div_ceil(1_000) })
+}
+
+/// What the platform's limiter says; `None` where it is not bound, or fails.
+async fn ask_platform(env: &Env, name: &str) -> Option<bool> {
+    let limiter: RateLimiter = environment::value(env, LIMITER)?.unchecked_into();
+    let options = Object::new();
+    Reflect::set(&options, &"key".into(), &name.into()).ok()?;
+    let outcome = limit(&limiter.limit(&options).ok()?, LIMITER_TIMEOUT_MS).await.ok()?;
+    Reflect::get(&outcome, &"success".into()).ok()?.as_bool()
+}
+
+/// Lets one more invoice be asked for, unless all clients together had too many. Where the object does not answer, each
+/// isolate counts by itself.
+pub async fn admit_invoice(env: &Env, policy: &Policy) -> Result<(), Problem> {
+    static INVOICES: LazyLock<Mutex<Minute>> = LazyLock::new(Mutex::default);
+    let per_minute = policy.invoices_per_minute;
+    let too_many = |wait_ms: u64| Problem::TooManyInvoices { retry_after_s: wait_ms.div_ceil(1_000) };
+    let answer = match object::ask(env, INVOICE_LIMIT, "all", &format!("/{per_minute}")) {
+        Some(asked) => asked.within(OBJECT_TIMEOUT_MS).await,
+        None => None,
+    };
+    match answer.as_deref() {
+        Some("ok") => Ok(()),
+        Some(wait_ms) => Err(too_many(wait_ms.parse().unwrap_or(1_000))),
+        None => held(&INVOICES, |invoices| invoices.take(per_minute, now_ms())).map_err(too_many),
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// The platform's rate limiter.
+    type RateLimiter;
+
+    #[wasm_bindgen(method, catch)]
+    fn limit(this: &RateLimiter, options: &Object) -> Result<Promise, JsValue>;
+}
+
+const LIMITER: &str = "CHALLENGE_LIMIT";
+const LIMITER_TIMEOUT_MS: i32 = 1_000;
+/// It does not say when; its longest period is a minute.
+const PLATFORM_RETRY_AFTER_S: u64 = 60;
+const INVOICE_LIMIT: &str = "INVOICE_LIMIT";
+const OBJECT_TIMEOUT_MS: i32 = 2_000;
+const SETTLEMENTS_FOR_A_CHALLENGE: u64 = 6;

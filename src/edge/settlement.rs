@@ -1,0 +1,123 @@
+//! Whether a payment has arrived: what this isolate knows, what KV knows, and what the wallet says.
+
+use std::sync::{LazyLock, Mutex};
+
+use worker::{Context, Env};
+
+use super::flood::{self, Wish};
+use super::isolate::held;
+use super::kv::Kv;
+use super::time::now_unix;
+use super::wallet::{self, Budget, probe};
+use crate::l402::caveat::Wallet;
+use crate::l402::keys::Keys;
+use crate::l402::verify::Grant;
+use crate::policy::Policy;
+use crate::problem::Problem;
+use crate::settings::{Settings, Wallets};
+use crate::wallet::settlement::{Settled, trusts_preimage};
+use crate::wallet::{Payment, Standing, WalletError};
+
+/// Whether a credential is known here to be paid for, without asking anybody.
+pub fn is_known(settings: &Settings, grant: &Grant) -> bool {
+    let Some(policy) = settings.policy() else { return false };
+    let is_remembered = !grant.is_foreign && held(&SETTLED, |settled| settled.knows(&grant.payment_hash));
+    is_remembered || is_shown_by_preimage(policy, grant)
+}
+
+fn is_shown_by_preimage(policy: &Policy, grant: &Grant) -> bool {
+    let probe = probe::known(made_by(grant)).unwrap_or_default();
+    let is_shown = trusts_preimage(policy.settlement, probe, grant, now_unix());
+    if is_shown && !grant.is_foreign {
+        remember(grant);
+    }
+    is_shown
+}
+
+/// What is asked, and for whom.
+pub struct Question<'a> {
+    pub env: &'a Env,
+    pub context: &'a Context,
+    pub policy: &'a Policy,
+    pub keys: &'a Keys,
+    pub wallets: &'a Wallets,
+    /// The client's pseudonym.
+    pub client: Option<&'a str>,
+    pub budget: Budget,
+}
+
+/// Why it is not known whether a payment has arrived.
+pub struct Unknown {
+    /// What the client is told.
+    pub problem: Problem,
+    /// What the log is told.
+    pub error: Option<WalletError>,
+}
+
+impl Question<'_> {
+    /// Learns whether a credential is paid for. A yes is remembered until the credential ends.
+    pub async fn ask(&self, grant: &Grant) -> Result<Standing, Unknown> {
+        if self.is_known_elsewhere(grant).await {
+            return Ok(Standing::Paid);
+        }
+        let wish = if grant.is_proven { Wish::Settlement } else { Wish::Poll };
+        let admitted = flood::admit(self.env, self.policy, self.client, wish).await;
+        admitted.map_err(|problem| Unknown { problem, error: None })?;
+        let payment =
+            Payment { hash: grant.payment_hash, amount_sats: grant.invoice_sats.unwrap_or_default() };
+        let standing = wallet::look_up(self.wallets, made_by(grant), &payment, self.budget).await;
+        let standing = standing.map_err(|error| Unknown {
+            problem: Problem::SettlementUnavailable { retry_after_s: error.retry_after_s() },
+            error: Some(error),
+        })?;
+        if standing == Standing::Paid {
+            remember(grant);
+            self.tell_others(grant);
+        }
+        Ok(standing)
+    }
+
+    async fn is_known_elsewhere(&self, grant: &Grant) -> bool {
+        let name = made_by(grant);
+        if let Some(lnbits) = self.wallets.get(name)
+            && probe::known(name).is_none()
+            && probe::known_to_all(self.env, self.keys, name, lnbits).await.is_some()
+            && is_shown_by_preimage(self.policy, grant)
+        {
+            return true;
+        }
+        let Some(kv) = Kv::bound(self.env) else { return false };
+        let stored = kv.get(&self.key(grant)).await;
+        let is_known = stored.is_ok_and(|stored| stored.as_deref() == Some(PAID));
+        if is_known {
+            remember(grant);
+        }
+        is_known
+    }
+
+    fn tell_others(&self, grant: &Grant) {
+        let Some(kv) = Kv::bound(self.env) else { return };
+        let key = self.key(grant);
+        let ttl_s = grant.sold_until_unix.saturating_sub(now_unix()).saturating_add(MIN_TTL_S);
+        self.context.wait_until(async move { drop(kv.put(&key, PAID, ttl_s).await) });
+    }
+
+    fn key(&self, grant: &Grant) -> String {
+        format!("paid/{}", self.keys.current().settled_key(&grant.payment_hash))
+    }
+}
+
+/// The wallet that made the invoice.
+fn made_by(grant: &Grant) -> Wallet {
+    grant.wallet.unwrap_or(Wallet::First)
+}
+
+fn remember(grant: &Grant) {
+    held(&SETTLED, |settled| settled.remember(&grant.payment_hash, grant.sold_until_unix, now_unix()));
+}
+
+static SETTLED: LazyLock<Mutex<Settled>> = LazyLock::new(Mutex::default);
+
+const PAID: &str = "1";
+/// KV keeps nothing for less.
+const MIN_TTL_S: u64 = 60;

@@ -1,0 +1,92 @@
+//! Which of the wallets is asked next. The second is there for when the first fails, and only then.
+
+use super::WalletError;
+use super::breaker::Breaker;
+use crate::l402::caveat::Wallet;
+
+/// How each wallet did lately.
+pub struct Turns {
+    first: Breaker,
+    second: Breaker,
+}
+
+impl Turns {
+    /// Both do well.
+    pub const fn new() -> Self {
+        Self { first: Breaker::new(), second: Breaker::new() }
+    }
+
+    /// In how many milliseconds a wallet may be asked, where none may now.
+    pub fn wait_ms(&self, has_second: bool, now_ms: u64) -> Option<u64> {
+        let first_ms = self.first.wait_ms(now_ms);
+        let wait_ms = if has_second { first_ms.min(self.second.wait_ms(now_ms)) } else { first_ms };
+        (wait_ms > 0).then_some(wait_ms)
+    }
+
+    /// Who is asked first: the first wallet, unless it is left alone.
+    ///
+    /// # Errors
+    /// In how many milliseconds one may be asked.
+    pub fn begin(&mut self, has_second: bool, now_ms: u64) -> Result<Wallet, u64> {
+        let wait_ms = match self.admit(Wallet::First, now_ms) {
+            Ok(()) => return Ok(Wallet::First),
+            Err(wait_ms) => wait_ms,
+        };
+        if !has_second {
+            return Err(wait_ms);
+        }
+        match self.admit(Wallet::Second, now_ms) {
+            Ok(()) => Ok(Wallet::Second),
+            Err(second_ms) => Err(wait_ms.min(second_ms)),
+        }
+    }
+
+    /// Who is asked after one has failed: the other, else the same once more where that may help.
+    pub fn go_on(
+        &mut self,
+        failed: Wallet,
+        error: &WalletError,
+        has_second: bool,
+        now_ms: u64,
+    ) -> Option<Wallet> {
+        let other = match failed {
+            Wallet::First => Wallet::Second,
+            Wallet::Second => Wallet::First,
+        };
+        if has_second && self.admit(other, now_ms).is_ok() {
+            return Some(other);
+        }
+        (error.may_pass_at_once() && self.admit(failed, now_ms).is_ok()).then_some(failed)
+    }
+
+    /// Whether this wallet may be asked now.
+    ///
+    /// # Errors
+    /// In how many milliseconds it may.
+    pub fn admit(&mut self, wallet: Wallet, now_ms: u64) -> Result<(), u64> {
+        self.breaker(wallet).admit(now_ms)
+    }
+
+    /// Notes what became of a request. Tells whether the wallet is left alone from now on.
+    pub fn note<T>(&mut self, wallet: Wallet, result: &Result<T, WalletError>, now_ms: u64) -> bool {
+        let breaker = self.breaker(wallet);
+        match result {
+            Err(error) if error.is_failure_of_wallet() => {
+                let is_asked_for = matches!(error, WalletError::RateLimited { .. });
+                let rest_ms = is_asked_for.then(|| error.retry_after_s().saturating_mul(1_000));
+                breaker.failed(rest_ms, now_ms)
+            }
+            Ok(_) | Err(_) => {
+                breaker.succeeded();
+                false
+            }
+        }
+    }
+
+    fn breaker(&mut self, wallet: Wallet) -> &mut Breaker {
+        match wallet {
+            Wallet::First => &mut self.first,
+            Wallet::Second => &mut self.second,
+        }
+    }
+}

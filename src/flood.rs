@@ -55,7 +55,11 @@ impl Minute {
 
 /// The same for each of many.
 #[derive(Default)]
-pub struct Minutes(BTreeMap<String, Minute>);
+pub struct Minutes {
+    known: BTreeMap<String, Minute>,
+    /// When those that are idle were forgotten last: to look through all of them for each newcomer would take long.
+    swept_ms: u64,
+}
 
 impl Minutes {
     /// Lets one of this name through. Where there are too many names, new ones count together.
@@ -63,12 +67,14 @@ impl Minutes {
     /// # Errors
     /// Where `limit` of it were; in how many milliseconds one may come again.
     pub fn take(&mut self, name: &str, limit: u64, now_ms: u64) -> Result<(), u64> {
-        if self.0.len() >= MAX_NAMES && !self.0.contains_key(name) {
-            self.0.retain(|_, minute| !minute.is_idle(now_ms));
+        let is_full =
+            |known: &BTreeMap<String, Minute>| known.len() >= MAX_NAMES && !known.contains_key(name);
+        if is_full(&self.known) && now_ms.saturating_sub(self.swept_ms) >= SLOT_MS {
+            self.known.retain(|_, minute| !minute.is_idle(now_ms));
+            self.swept_ms = now_ms;
         }
-        let is_room = self.0.len() < MAX_NAMES || self.0.contains_key(name);
-        let name = if is_room { name } else { "" };
-        self.0.entry(name.to_owned()).or_default().take(limit, now_ms)
+        let name = if is_full(&self.known) { "" } else { name };
+        self.known.entry(name.to_owned()).or_default().take(limit, now_ms)
     }
 }
 

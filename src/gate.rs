@@ -9,7 +9,7 @@
 //! 6. A good credential: forward, counted where it buys so many uses; but where its preimage is not enough, or missing, its
 //!    wallet must say first that it was paid. A genuine one that is not good here: a fresh challenge that says why. Any
 //!    other: 401.
-//! 7. No credential: the free tier, if the route has one; then a challenge; for `HEAD` and prefetches only the price.
+//! 7. No credential: the free tier, if the route has one; then a challenge; for `HEAD`, `OPTIONS` and prefetches only the price.
 
 use std::num::NonZeroU32;
 
@@ -225,7 +225,7 @@ impl<'a> Gate<'a, '_> {
                 Some(description) => description.fill(&facts),
                 None => format!("API access: {} {}", context.method, context.endpoint),
             },
-            is_quote: request.method == "HEAD" || request.is_prefetch,
+            is_quote: is_quote(route, request),
             refused,
         };
         match checked {
@@ -286,6 +286,12 @@ fn facts<'a>(policy: &Policy, request: &Request<'a>) -> Facts<'a> {
         edge: request.edge,
         fold_case: policy.fold_case,
     }
+}
+
+/// Nobody would see an invoice, or buy by this method unless the list names it.
+fn is_quote(route: &Route, request: &Request<'_>) -> bool {
+    let is_named = |method: &str| route.methods.iter().any(|one| one == method);
+    request.is_prefetch || request.method == "HEAD" || (request.method == "OPTIONS" && !is_named("OPTIONS"))
 }
 
 fn refuse_method(allow: &str) -> Decision<'static> {

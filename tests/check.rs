@@ -470,6 +470,47 @@ env.b.durable_objects.bindings = [{ name = "FREE_TIER_EXACT", class_name = "Free
 }
 
 #[test]
+fn the_limit_of_the_platform_and_that_of_the_list_are_one() {
+    let of = |limiter: &str, list: &str| {
+        of_toml(&format!(
+            "[[ratelimits]]\nname = \"CHALLENGE_LIMIT\"\nnamespace_id = \"1\"\nsimple = {{ {limiter} }}\n[vars.TOLL]\n{list}"
+        ))
+    };
+    let differ = |limiter, list| {
+        [format!(
+            "5:10: warning: ratelimits[0].simple lets {limiter} a minute through, and TOLL.challenges_per_minute is {list}: say the same in both"
+        )]
+    };
+    assert_eq!(of("limit = 10, period = 60", ""), [""; 0]);
+    assert_eq!(of("limit = 2, period = 10", "challenges_per_minute = 12"), [""; 0]);
+    assert_eq!(of("limit = 20, period = 60", ""), differ(20, 10));
+    assert_eq!(of("limit = 10, period = 10", ""), differ(60, 10));
+    assert_eq!(of("limit = 10, period = 60", "challenges_per_minute = 30"), differ(10, 30));
+    // Whoever binds none has the one of the list.
+    assert_eq!(of_toml("[vars.TOLL]\nchallenges_per_minute = 30\n"), [""; 0]);
+}
+
+#[test]
+fn an_environment_that_loses_the_flood_guards_is_told() {
+    let text = r#"
+migrations = [{ tag = "v1", new_sqlite_classes = ["InvoiceLimit"] }]
+ratelimits = [{ name = "CHALLENGE_LIMIT", namespace_id = "1", simple = { limit = 10, period = 60 } }]
+durable_objects.bindings = [{ name = "INVOICE_LIMIT", class_name = "InvoiceLimit" }]
+[vars.TOLL]
+[env.staging.vars.TOLL]
+"#;
+    assert_eq!(
+        of_toml(text),
+        [
+            "7:1: warning: env.staging.TOLL has no CHALLENGE_LIMIT, which is not inherited: each isolate counts by itself how often a client asks",
+            "7:1: warning: env.staging.TOLL has no INVOICE_LIMIT, which is not inherited: each isolate counts by itself how many invoices are made",
+        ]
+    );
+    let without = text.replace("new_sqlite_classes = [\"InvoiceLimit\"]", "new_sqlite_classes = []");
+    assert!(of_toml(&without)[0].contains("is in no migration"), "{:?}", of_toml(&without));
+}
+
+#[test]
 fn who_trusts_a_preimage_alone_is_warned() {
     let found = of_toml("[vars.TOLL]\nsettlement = \"preimage\"");
     let warning =

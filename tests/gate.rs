@@ -6,12 +6,14 @@ mod request;
 mod secret;
 
 use edgetoll::forward::{authorization, is_removed, private_cache_control, vary};
-use edgetoll::gate::{Decision, Offer, Request};
+use edgetoll::gate::{Decision, Gate, Offer, Request};
 use edgetoll::json::Json;
 use edgetoll::l402::bolt11::Bolt11;
-use edgetoll::l402::caveat::Scope;
+use edgetoll::l402::caveat::{Scope, Wallet};
 use edgetoll::l402::challenge::{Challenge, Encodings};
-use edgetoll::l402::keys::{TollSecret, WeakSecret};
+use edgetoll::l402::keys::{SigningKey, TollSecret, WeakSecret};
+use edgetoll::l402::macaroon::Macaroon;
+use edgetoll::l402::preimage::Preimage;
 use edgetoll::l402::refusal::Refusal;
 use edgetoll::policy::header::is_ours;
 use edgetoll::policy::path::fold_case;
@@ -184,8 +186,17 @@ fn other_methods_preflights_and_probes() {
     assert_eq!((refused.status(), refused.header()), (405, Some(("Allow", "POST, PUT".to_owned()))));
     let preflight = Request { is_preflight: true, ..request("https://x/posted", "OPTIONS", None) };
     assert_eq!(settings.gate().decide(&preflight, NOW), Decision::Preflight);
-    assert_eq!(Problem::InvoiceUnavailable { retry_after_s: 5 }.header(), Some(("Retry-After", "5".to_owned())));
-    assert!(matches!(decide(&settings, "https://x/sold", "OPTIONS", None), Decision::Offer { .. }));
+    assert_eq!(
+        Problem::InvoiceUnavailable { retry_after_s: 5 }.header(),
+        Some(("Retry-After", "5".to_owned()))
+    );
+    let is_quote = |settings, method| match decide(settings, "https://x/sold", method, None) {
+        Decision::Offer { offer, .. } => offer.is_quote,
+        other => panic!("{other:?}"),
+    };
+    assert!(is_quote(&settings, "OPTIONS"));
+    let sold = r#"{"routes":[{"path":"/sold","methods":["GET","OPTIONS"],"sats":5}]}"#;
+    assert!(!is_quote(&self::settings(Some(sold), &[]), "OPTIONS"));
     assert!(matches!(
         decide(&settings, "https://x/sold", "HEAD", None),
         Decision::Offer { offer: Offer { is_quote: true, cost: Cost::Sats(5), .. }, .. }
@@ -307,4 +318,117 @@ fn a_shared_cache_is_told_to_keep_nothing_of_a_paid_answer() {
     assert_eq!(vary(None), "Authorization, Cookie");
     assert_eq!(vary(Some("accept, cookie")), "accept, cookie, Authorization");
     assert_eq!(vary(Some("*")), "*");
+}
+
+/// Decides where only these payments are known to have arrived.
+fn decide_unless<'a>(settings: &'a Settings, authorization: &str, is_settled: bool) -> Decision<'a> {
+    let gate = Gate { is_settled: &|_| is_settled, ..settings.gate() };
+    gate.decide(&request("https://x/sold", "GET", Some(authorization)), NOW)
+}
+
+#[test]
+fn what_is_not_known_to_be_paid_waits_for_its_wallets_word() {
+    let settings = settings(Some(LIST), &[]);
+    for credential in buy(&settings, "https://x/sold", "GET") {
+        assert!(matches!(decide_unless(&settings, &credential, true), Decision::Paid { .. }));
+        let Decision::Unsettled { grant, macaroon, once_paid, offer, .. } =
+            decide_unless(&settings, &credential, false)
+        else {
+            panic!("it passed");
+        };
+        assert!(matches!(*once_paid, Decision::Paid { amount_sats: 5, .. }));
+        assert_eq!(offer.refused, Some(Refusal::Unpaid));
+        assert_eq!(grant.payment_hash, macaroon.payment_hash());
+        assert!(credential.contains(&macaroon.encode()));
+    }
+}
+
+#[test]
+fn without_a_preimage_or_with_zeros_for_one_the_wallet_is_asked_and_nothing_passes() {
+    let settings = settings(Some(LIST), &[]);
+    for credential in buy(&settings, "https://x/sold", "GET") {
+        let (macaroon, _) = credential.split_once(':').unwrap();
+        for unproven in
+            [format!("{macaroon}:"), macaroon.to_owned(), format!("{macaroon}:{}", "0".repeat(64))]
+        {
+            let decision = decide(&settings, "https://x/sold", "GET", Some(&unproven));
+            assert!(
+                matches!(&decision, Decision::Unsettled { grant, .. } if !grant.is_proven),
+                "{decision:?}"
+            );
+            let elsewhere = decide(&settings, "https://x/posted", "POST", Some(&unproven));
+            let Decision::Offer { offer, .. } = elsewhere else { panic!("{elsewhere:?}") };
+            assert_eq!(offer.refused.unwrap().code(), "endpoint_mismatch");
+        }
+        let wrong = format!("{macaroon}:{}", "1".repeat(64));
+        let refused = problem(decide(&settings, "https://x/sold", "GET", Some(&wrong)));
+        assert_eq!(refused, Problem::Credential(Refusal::WrongPreimage));
+    }
+}
+
+#[test]
+fn a_credential_that_is_known_to_be_paid_counts_before_one_that_is_not() {
+    let settings = settings(Some(LIST), &[]);
+    let [standard, toll] = buy(&settings, "https://x/sold", "GET");
+    let (unproven, _) = standard.split_once(':').unwrap();
+    let both = format!("{unproven}:, {toll}");
+    assert!(matches!(decide(&settings, "https://x/sold", "GET", Some(&both)), Decision::Paid { .. }));
+}
+
+#[test]
+fn the_invoice_of_another_server_without_its_preimage_is_refused() {
+    let settings = settings(Some(LIST), &[]);
+    let preimage = "01".repeat(32);
+    let payment_hash = Preimage::from_hex(&preimage).unwrap().payment_hash();
+    let caveats = ["expires_at = 1800003600", "endpoint = /sold", "method = GET"].map(str::to_owned);
+    let key = SigningKey::lightning_toll(secret::SECRET.as_bytes());
+    let foreign = Macaroon::lightning_toll(&key, payment_hash).with_caveats(&caveats).unwrap().encode();
+    let shown = |preimage: &str| {
+        decide(&settings, "https://x/sold", "GET", Some(&format!("L402 {foreign}:{preimage}")))
+    };
+    for preimage in ["", &"0".repeat(64)] {
+        assert_eq!(problem(shown(preimage)), Problem::Credential(Refusal::MalformedPreimage));
+    }
+    assert!(matches!(shown(&preimage), Decision::Paid { .. }));
+}
+
+#[test]
+fn a_challenge_that_is_repeated_widens_nothing() {
+    let settings = settings(Some(LIST), &[]);
+    let answer = Json::parse(include_bytes!("vectors/lnbits_invoice.json")).unwrap();
+    let bolt11 = Bolt11::parse(answer.get("bolt11").unwrap().as_str().unwrap()).unwrap();
+    for credential in buy(&settings, "https://x/sold", "GET") {
+        let Decision::Unsettled { grant, macaroon, .. } = decide_unless(&settings, &credential, false) else {
+            panic!("it passed");
+        };
+        let narrowed = macaroon.attenuate("amount_sats=5").unwrap();
+        let again = Challenge::again(&narrowed, &grant, "Random joke".to_owned(), bolt11.clone());
+        let text = narrowed.encode();
+        assert_eq!(again.header(), format!("L402 macaroon=\"{text}\", invoice=\"{}\"", bolt11.as_str()));
+        let body = Json::parse(again.body(Some(&Refusal::Unpaid)).as_bytes()).unwrap();
+        assert_eq!(body.get("macaroon").unwrap().as_str(), Some(text.as_str()));
+        assert_eq!(body.get("amountSats").unwrap().as_u64(), Some(5));
+        assert_eq!(body.get("expiresAt").unwrap().as_u64(), Some(grant.expires_at_unix));
+        assert_eq!(body.get("code").unwrap().as_str(), Some("unpaid"));
+    }
+}
+
+#[test]
+fn a_second_wallet_is_read_whole_or_nothing_is_sold() {
+    let second = |url, key| settings(Some(LIST), &[("LNBITS_URL_2", url), ("LNBITS_KEY_2", key)]);
+    let (url, key) = ("https://other.test", "fedcba9876543210");
+    assert!(second(Some(url), Some(key)).wallets().unwrap().get(Wallet::Second).is_some());
+    assert!(second(None, None).wallets().unwrap().get(Wallet::Second).is_none());
+    for (url, key, fault) in [
+        (Some(url), None, "LNBITS_KEY_2 is missing"),
+        (None, Some(key), "LNBITS_URL_2 is missing"),
+        (Some("http://other.test"), Some(key), "LNBITS_URL_2 is an https URL"),
+        (Some(url), Some("short"), "LNBITS_KEY_2 is the invoice key"),
+    ] {
+        let settings = second(url, key);
+        assert!(settings.wallets().is_none());
+        assert!(settings.faults().iter().any(|told| told.starts_with(fault)), "{:?}", settings.faults());
+        let refused = problem(decide(&settings, "https://x/sold", "GET", None));
+        assert_eq!(refused, Problem::NotConfigured);
+    }
 }

@@ -351,7 +351,11 @@ fn a_wrong_preimage_is_told_before_any_caveat_and_a_wrong_signature_before_it() 
     let right = Preimage::from_hex(PREIMAGE).unwrap();
     for encoding in BOTH {
         let macaroon = mint(encoding, &terms(endpoint("/plain", Some("GET")), None));
-        assert_eq!(verify(&macaroon, Some(&wrong), &keys, &context), Err(Refusal::WrongPreimage), "{encoding:?}");
+        assert_eq!(
+            verify(&macaroon, Some(&wrong), &keys, &context),
+            Err(Refusal::WrongPreimage),
+            "{encoding:?}"
+        );
         assert_eq!(verify(&macaroon, Some(&right), &keys, &context), Err(Refusal::Expired), "{encoding:?}");
     }
     let stranger = keys_of(&other_secret(), None);

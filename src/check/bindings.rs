@@ -3,9 +3,12 @@
 use super::document::{item, member};
 use super::scope::{Point, Scope};
 use crate::json::Json;
+use crate::policy::config::CHALLENGES_PER_MINUTE;
 
-/// Judges where free requests and uses are counted.
+/// Judges where free requests, uses, challenges and invoices are counted.
 pub(super) fn check(scope: &mut Scope<'_>, list: &Json) {
+    check_limiter(scope, list);
+    check_invoice_limit(scope);
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
     if let Some(at) = routes.iter().position(|route| route.get("uses").is_some()) {
         check_object(scope, &member(&item("vars.TOLL.routes", at), "uses"), &METER);
@@ -21,6 +24,47 @@ pub(super) fn check(scope: &mut Scope<'_>, list: &Json) {
                 scope.error(&place, Point::Value, sentence);
             }
         }
+    }
+}
+
+/// The platform's limiter keeps its limit in the file, the one that stands in for it in the list.
+fn check_limiter(scope: &mut Scope<'_>, list: &Json) {
+    let limiters = scope.get(&["ratelimits"]).and_then(Json::as_array).unwrap_or_default();
+    let Some((at, limiter)) = limiters.iter().enumerate().find(|(_, one)| has(one, "name", LIMITER)) else {
+        return warn_of_lost(scope, &["ratelimits"], LIMITER, "how often a client asks");
+    };
+    let number = |key: &str| limiter.get("simple").and_then(|simple| simple.get(key)).and_then(Json::as_u64);
+    let a_minute =
+        number("period").and_then(|period_s| number("limit")?.checked_mul(60)?.checked_div(period_s));
+    let in_list = list.get("challenges_per_minute").map_or(Some(CHALLENGES_PER_MINUTE), Json::as_u64);
+    if let (Some(a_minute), Some(in_list)) = (a_minute, in_list)
+        && a_minute != in_list
+    {
+        let place = member(&item("ratelimits", at), "simple");
+        let sentence = format!(
+            "lets {a_minute} a minute through, and TOLL.challenges_per_minute is {in_list}: say the same in both"
+        );
+        scope.warn(&place, Point::Value, &sentence);
+    }
+}
+
+fn check_invoice_limit(scope: &mut Scope<'_>) {
+    const BINDINGS: [&str; 2] = ["durable_objects", "bindings"];
+    let objects = scope.get(&BINDINGS).and_then(Json::as_array).unwrap_or_default();
+    if objects.iter().any(|one| has(one, "name", INVOICE_LIMIT.binding)) {
+        check_object(scope, "vars.TOLL", &INVOICE_LIMIT);
+    } else {
+        warn_of_lost(scope, &BINDINGS, INVOICE_LIMIT.binding, "how many invoices are made");
+    }
+}
+
+/// An environment inherits no binding: what is bound at the top level and not here was forgotten.
+fn warn_of_lost(scope: &mut Scope<'_>, keys: &[&str], name: &str, counted: &str) {
+    let above = scope.above(keys).and_then(Json::as_array).unwrap_or_default();
+    if above.iter().any(|one| has(one, "name", name)) {
+        let sentence =
+            format!("has no {name}, which is not inherited: each isolate counts by itself {counted}");
+        scope.warn("vars.TOLL", Point::Value, &sentence);
     }
 }
 
@@ -66,4 +110,6 @@ fn has(table: &Json, key: &str, text: &str) -> bool {
 
 const FREE_TIER_EXACT: Object =
     Object { binding: "FREE_TIER_EXACT", class: "FreeTierCounter", counts: "free requests" };
+const LIMITER: &str = "CHALLENGE_LIMIT";
+const INVOICE_LIMIT: Object = Object { binding: "INVOICE_LIMIT", class: "InvoiceLimit", counts: "invoices" };
 const METER: Object = Object { binding: "METER", class: "Meter", counts: "uses" };

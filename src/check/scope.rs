@@ -42,6 +42,12 @@ impl<'a> Scope<'a> {
         self.table.get(key).or_else(|| self.document.root().get(key))
     }
 
+    /// What stands at the top level, where this is an environment.
+    pub fn above(&self, keys: &[&str]) -> Option<&'a Json> {
+        self.environment?;
+        keys.iter().try_fold(self.document.root(), |table, key| table.get(key))
+    }
+
     /// Notes what must be changed. The place begins in this scope.
     pub fn error(&mut self, place: &str, point: Point, sentence: &str) {
         self.note(Severity::Error, place, point, sentence);

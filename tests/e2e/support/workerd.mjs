@@ -5,7 +5,7 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, root } from '../../../tools/lib/run.mjs';
 import { send } from './client.mjs';
-import { lnbits, run } from './paywall.mjs';
+import { lnbits, run, unlimited } from './paywall.mjs';
 
 /**
  * Starts the Worker in `workerd`. What Cloudflare would say of a request (`request.cf`) is read from its header `Cf-Blob`.
@@ -25,7 +25,7 @@ export async function startBareWorker({ toll, vars = {}, kv }) {
     ...vars,
   };
   const texts = Object.entries(settings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
-  const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify(toll))})`];
+  const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify({ ...unlimited, ...toll }))})`];
   if (kv) bindings.push('(name = "FREE_TIER", kvNamespace = "kv")');
   writeFileSync(
     join(dir, 'config.capnp'),

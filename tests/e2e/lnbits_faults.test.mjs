@@ -1,0 +1,122 @@
+// Every way in which LNbits can fail, by a server in front of the real one that fails so. What a client is told stands in
+// docs/operations.md.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { root } from '../../tools/lib/run.mjs';
+import { buy, send } from './support/client.mjs';
+import { FAULTS, MARK, startFaulty } from './support/faulty.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { lnbits, startPaywall } from './support/paywall.mjs';
+
+/** The rows of the table: what LNbits does, and what is told to whom. */
+const rows = readFileSync(join(root, 'docs/operations.md'), 'utf8')
+  .split('| LNbits |')[1]
+  .split('\n')
+  .slice(2)
+  .filter((line, at, all) => all.slice(0, at + 1).every((one) => one.startsWith('|')))
+  .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '')));
+const told = (what, retryAfter) => {
+  const [, status, code] = what.match(/^(\d+) `(.*)`$/) ?? [];
+  return { status: Number(status), code, retryAfter: retryAfter === '—' ? undefined : retryAfter };
+};
+
+let origin, faulty, paywall;
+before(async () => {
+  origin = await startRecordingOrigin();
+  faulty = await startFaulty();
+  paywall = await startPaywall({
+    toll: { settlement: 'lnbits', routes: [{ path: '/sold', sats: 5 }] },
+    vars: { ORIGIN_URL: origin.url, LNBITS_URL: faulty.url },
+  });
+});
+after(() => Promise.all([origin.close(), faulty.close()]));
+
+/** Until the paywall has seen that LNbits works again. */
+async function recovered(options) {
+  await faulty.pass();
+  await paywall.server.until(async () => (await send(paywall.url, '/sold', options)).status < 500, 30);
+}
+
+/** Sends a request while LNbits fails, and one to a free path beside it; gives the answer. */
+async function sendMeanwhile(options) {
+  const started = Date.now();
+  const [answer, free] = await Promise.all([send(paywall.url, '/sold', options), send(paywall.url, '/free')]);
+  const tookMs = Date.now() - started;
+  assert.ok(tookMs < 8_500, `${tookMs} ms`);
+  assert.equal(free.status, 200);
+  const whole = `${JSON.stringify(answer.headers)} ${answer.text} ${paywall.log()}`;
+  assert.ok(!whole.includes(MARK) && !whole.includes(lnbits.merchant.invoiceKey));
+  return answer;
+}
+
+function assertTold({ status, headers, json }, expected) {
+  const { code } = json();
+  assert.deepEqual({ status, code, retryAfter: headers['retry-after'] }, expected);
+  assert.equal(headers['cache-control'], 'no-store');
+}
+
+test('the table has every fault, and every fault its row', () => {
+  assert.deepEqual(rows.map(([fault]) => fault).sort(), ['refuses the connection', ...Object.keys(FAULTS)].sort());
+});
+
+for (const [fault, unpaid, retryAfter, shown, retryAfterShown] of rows) {
+  test(`LNbits ${fault}: ${unpaid} for a new request`, async () => {
+    await recovered();
+    const reached = origin.requests.filter(({ path }) => path === '/sold').length;
+    await faulty.fail(fault, 'POST');
+    const answer = await sendMeanwhile();
+    assertTold(answer, told(unpaid, retryAfter));
+    assert.equal(origin.requests.filter(({ path }) => path === '/sold').length, reached);
+    await recovered();
+  });
+
+  if (shown === '—') continue;
+  test(`LNbits ${fault}: ${shown} for a credential that it is asked about, which stays good`, async () => {
+    await recovered();
+    const { standard: authorization } = await buy(paywall.url, '/sold');
+    const options = { headers: { authorization } };
+    await faulty.fail(fault, 'GET');
+    assertTold(await sendMeanwhile(options), told(shown, retryAfterShown));
+    await recovered(options);
+    const { status } = await send(paywall.url, '/sold', options);
+    assert.equal(status, 200);
+  });
+}
+
+test('a redirect leads the invoice key nowhere', () => assert.deepEqual(faulty.elsewhere, []));
+
+test('the reasons are in the log', async () => {
+  for (const reason of ['could not be reached', 'did not answer in time', 'more than 64 KB', 'status 404', 'status 307', 'another network']) {
+    await paywall.logged(new RegExp(`"detail":"LNbits[^"]*${reason}`));
+  }
+});
+
+test('a failing LNbits is asked once more only where it cannot have made an invoice for this client', async () => {
+  for (const [fault, tries] of [['502', 2], ['breaks off in the body', 2], ['429', 1], ['404 for the key', 1], ['520', 1], ['does not answer', 1]]) {
+    await recovered();
+    await faulty.fail(fault, 'POST');
+    const before = faulty.invoices();
+    await send(paywall.url, '/sold');
+    assert.equal(faulty.invoices() - before, tries, fault);
+  }
+  await recovered();
+});
+
+test('an LNbits that fails again and again is left alone: nobody waits, and it is not asked', async () => {
+  await recovered();
+  await faulty.fail('does not answer', 'POST');
+  await Promise.all([1, 2, 3].map(() => send(paywall.url, '/sold')));
+  const asked = faulty.invoices();
+  const started = Date.now();
+  const answers = await Promise.all(Array.from({ length: 20 }, () => send(paywall.url, '/sold')));
+  assert.ok(Date.now() - started < 1_500, `${Date.now() - started} ms`);
+  for (const answer of answers) {
+    assert.equal(answer.json().code, 'invoice_unavailable');
+    assert.ok(['1', '2'].includes(answer.headers['retry-after']), answer.headers['retry-after']);
+  }
+  assert.equal(faulty.invoices(), asked);
+  await paywall.logged(/"event":"wallet","wallet":"1","detail":"LNbits did not answer in time/);
+  await recovered();
+});

@@ -1,0 +1,28 @@
+// Invoices changed after they were made: the checksum is made anew (BIP 173); the node's signature is then wrong, which only a
+// payer looks at.
+const LETTERS = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
+
+/** The invoice with another prefix (`lntb50n`, `lnbc` for one without amount) or another time. */
+export function change(bolt11, { prefix, timestamp }) {
+  const at = bolt11.lastIndexOf('1');
+  const groups = [...bolt11.slice(at + 1, -6)].map((letter) => LETTERS.indexOf(letter));
+  if (timestamp) groups.splice(0, 7, ...[30, 25, 20, 15, 10, 5, 0].map((shift) => Math.floor(timestamp / 2 ** shift) % 32));
+  prefix ??= bolt11.slice(0, at);
+  return `${prefix}1${[...groups, ...checksum(prefix, groups)].map((group) => LETTERS[group]).join('')}`;
+}
+
+function checksum(prefix, groups) {
+  const codes = [...prefix].map((letter) => letter.charCodeAt(0));
+  const expanded = [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31)];
+  const rest = polymod([...expanded, ...groups, 0, 0, 0, 0, 0, 0]) ^ 1;
+  return [25, 20, 15, 10, 5, 0].map((shift) => (rest >> shift) & 31);
+}
+
+function polymod(values) {
+  const generator = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
+  return values.reduce((sum, value) => {
+    const top = sum >>> 25;
+    const next = ((sum & 0x1ffffff) << 5) ^ value;
+    return generator.reduce((all, one, bit) => ((top >> bit) & 1 ? all ^ one : all), next);
+  }, 1);
+}

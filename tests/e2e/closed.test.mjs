@@ -82,6 +82,7 @@ test('a missing or weak secret, wallet or key shuts what is priced and nothing e
     [{ LNBITS_URL: 'http://lnbits.example.com' }, /LNBITS_URL is an https URL/],
     [{ LNBITS_KEY: undefined }, /LNBITS_KEY is missing/],
     [{ LNBITS_KEY: 'your key' }, /LNBITS_KEY is the invoice key/],
+    [{ LNBITS_URL_2: lnbits.url }, /LNBITS_KEY_2 is missing/],
   ]) {
     const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ...vars } });
     paywall.secret ??= 'no secret';

@@ -160,7 +160,7 @@ test('a price in a currency is converted by LNbits, bounded in satoshis, and com
   const wallet = await startLnbits(run, { dataDir: join(run.folder('rated'), 'lnbits'), env });
   const fiat = (path, fiat, more) => ({ path, fiat, ...more });
   const { url } = await startPaywall({
-    toll: { routes: [fiat('/usd', '0.01 USD', { min_sats: 5, max_sats: 100 }), fiat('/chf', '0.01 CHF', { max_sats: 100 }), fiat('/eur', '0.01 EUR'), { path: '/sats', sats: 5 }] },
+    toll: { routes: [fiat('/usd', '0.01 USD', { min_sats: 5, max_sats: 100 }), fiat('/chf', '0.01 CHF', { max_sats: 100 }), fiat('/eur', '0.01 EUR'), fiat('/tiny', '0.0001 USD'), { path: '/sats', sats: 5 }] },
     vars: { ORIGIN_URL: origin.url, LNBITS_URL: wallet.url, LNBITS_KEY: wallet.merchant.invoiceKey },
   });
   const { headers, json } = await send(url, '/usd');
@@ -173,14 +173,25 @@ test('a price in a currency is converted by LNbits, bounded in satoshis, and com
   assert.equal((await send(url, '/usd', { headers: { authorization } })).status, 200);
   assert.equal(origin.last().headers['x-toll-amount-sats'], '16');
   assert.equal((await send(url, '/usd', { method: 'HEAD' })).headers['x-toll-price-fiat'], '0.01 USD');
-  rates.USD = 1_000_000;
   const reached = origin.requests.length;
-  for (const path of ['/usd', '/chf', '/eur']) {
-    const { status, headers, json } = await send(url, path);
-    assert.equal(status, 503, path);
-    assert.equal(json().code, 'invoice_unavailable', path);
-    assert.equal(headers['retry-after'], '5');
-  }
+  const assertNotSold = async (paths) => {
+    for (const path of paths) {
+      const { status, headers, json, text } = await send(url, path);
+      assert.equal(status, 503, path);
+      assert.equal(json().code, 'invoice_unavailable', path);
+      assert.equal(headers['retry-after'], '5');
+      assert.ok(!text.includes('lnbc'));
+    }
+  };
+  rates.USD = 1_000_000;
+  await assertNotSold(['/usd', '/chf', '/eur']);
+  // Less than a satoshi: LNbits makes an invoice of it that leaves the amount to the payer.
+  rates.USD = 60_000;
+  await assertNotSold(['/tiny']);
+  rates.USD = 0;
+  const { rate } = await (await fetch(`${wallet.url}/api/v1/rate/USD`)).json();
+  assert.equal(rate, 0);
+  await assertNotSold(['/usd', '/tiny']);
   assert.equal(origin.requests.length, reached);
   assert.equal((await send(url, '/sats')).status, 402);
   prices.close();

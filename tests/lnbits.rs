@@ -201,7 +201,7 @@ fn a_payment_that_failed_has_not_arrived() {
 #[test]
 fn an_lnbits_that_cannot_say_has_not_said_no() {
     let paid = payment("1.6.2: paid");
-    assert_eq!(look_up(&paid, &recorded("1.6.2: unknown")), Err(WalletError::Status(404)));
+    assert_eq!(look_up(&paid, &recorded("1.6.2: unknown")), Err(WalletError::UnknownPayment));
     let body = &recorded("1.6.2: paid").body;
     for status in [201, 302, 401, 403, 500, 502, 520] {
         assert_eq!(look_up(&paid, &answer(status, body)), Err(WalletError::Status(status)));

@@ -16,7 +16,7 @@ const NOW: u64 = 1_800_000_000;
 
 #[test]
 fn a_wallet_that_fails_three_times_in_a_row_is_left_alone() {
-    let mut breaker = Breaker::new();
+    let mut breaker = Breaker::default();
     assert!(!breaker.failed(None, NOW_MS));
     assert!(!breaker.failed(None, NOW_MS));
     assert_eq!(breaker.admit(NOW_MS), Ok(()));
@@ -28,10 +28,18 @@ fn a_wallet_that_fails_three_times_in_a_row_is_left_alone() {
     assert_eq!(breaker.admit(NOW_MS + 1_500), Err(500));
 }
 
+/// That of a wallet that has just failed three times.
+fn resting() -> Breaker {
+    let mut breaker = Breaker::default();
+    for _ in 0..3 {
+        breaker.failed(None, NOW_MS);
+    }
+    breaker
+}
+
 #[test]
 fn one_request_at_a_time_tries_a_wallet_that_was_left_alone() {
-    let mut breaker = Breaker::new();
-    (0..3).for_each(|_| drop(breaker.failed(None, NOW_MS)));
+    let mut breaker = resting();
     let later = NOW_MS + 2_000;
     assert_eq!(breaker.admit(later), Ok(()));
     assert_eq!(breaker.admit(later), Err(6_000));
@@ -42,8 +50,7 @@ fn one_request_at_a_time_tries_a_wallet_that_was_left_alone() {
 
 #[test]
 fn a_request_that_never_comes_back_keeps_nobody_from_trying_again() {
-    let mut breaker = Breaker::new();
-    (0..3).for_each(|_| drop(breaker.failed(None, NOW_MS)));
+    let mut breaker = resting();
     assert_eq!(breaker.admit(NOW_MS + 2_000), Ok(()));
     assert_eq!(breaker.admit(NOW_MS + 7_999), Err(1));
     assert_eq!(breaker.admit(NOW_MS + 8_000), Ok(()));
@@ -51,8 +58,7 @@ fn a_request_that_never_comes_back_keeps_nobody_from_trying_again() {
 
 #[test]
 fn a_wallet_that_goes_on_failing_is_left_alone_for_longer_and_never_for_more_than_half_a_minute() {
-    let mut breaker = Breaker::new();
-    (0..3).for_each(|_| drop(breaker.failed(None, NOW_MS)));
+    let mut breaker = resting();
     let mut now_ms = NOW_MS;
     for rest_ms in [2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
         assert_eq!(breaker.wait_ms(now_ms), rest_ms);
@@ -64,21 +70,23 @@ fn a_wallet_that_goes_on_failing_is_left_alone_for_longer_and_never_for_more_tha
 
 #[test]
 fn what_was_sent_before_a_wallet_was_left_alone_makes_it_no_worse() {
-    let mut breaker = Breaker::new();
-    (0..20).for_each(|_| drop(breaker.failed(None, NOW_MS)));
+    let mut breaker = Breaker::default();
+    for _ in 0..20 {
+        breaker.failed(None, NOW_MS);
+    }
     assert_eq!(breaker.wait_ms(NOW_MS), 2_000);
 }
 
 #[test]
 fn a_wallet_that_asks_to_be_left_alone_is_at_once_and_for_so_long() {
-    let mut breaker = Breaker::new();
+    let mut breaker = Breaker::default();
     assert!(breaker.failed(Some(7_000), NOW_MS));
     assert_eq!(breaker.wait_ms(NOW_MS), 7_000);
 }
 
 #[test]
 fn the_second_wallet_is_asked_while_the_first_fails_and_the_first_again_when_it_is_back() {
-    let mut turns = Turns::new();
+    let mut turns = Turns::default();
     let error = WalletError::Timeout;
     let failed: Result<(), _> = Err(error);
     for _ in 0..3 {
@@ -97,7 +105,7 @@ fn the_second_wallet_is_asked_while_the_first_fails_and_the_first_again_when_it_
 
 #[test]
 fn with_one_wallet_only_what_may_pass_at_once_is_tried_again() {
-    let mut turns = Turns::new();
+    let mut turns = Turns::default();
     for (error, again) in [
         (WalletError::Unreachable, Some(Wallet::First)),
         (WalletError::Status(502), Some(Wallet::First)),
@@ -113,23 +121,28 @@ fn with_one_wallet_only_what_may_pass_at_once_is_tried_again() {
 
 #[test]
 fn with_all_wallets_left_alone_nobody_waits() {
-    let mut turns = Turns::new();
+    let mut turns = Turns::default();
     let failed: Result<(), _> = Err(WalletError::Unreachable);
-    (0..3).for_each(|_| drop(turns.note(Wallet::First, &failed, NOW_MS)));
+    for _ in 0..3 {
+        turns.note(Wallet::First, &failed, NOW_MS);
+    }
     assert_eq!(turns.begin(false, NOW_MS + 500), Err(1_500));
     assert_eq!(turns.wait_ms(false, NOW_MS + 500), Some(1_500));
     assert_eq!(turns.wait_ms(true, NOW_MS + 500), None);
-    (0..3).for_each(|_| drop(turns.note(Wallet::Second, &failed, NOW_MS + 500)));
+    for _ in 0..3 {
+        turns.note(Wallet::Second, &failed, NOW_MS + 500);
+    }
     assert_eq!(turns.begin(true, NOW_MS + 500), Err(1_500));
     assert_eq!(turns.go_on(Wallet::First, &WalletError::Unreachable, true, NOW_MS + 500), None);
 }
 
 #[test]
 fn what_one_request_alone_brings_about_keeps_no_other_from_buying() {
-    let mut turns = Turns::new();
+    let mut turns = Turns::default();
     for error in [
         WalletError::Status(400),
         WalletError::Status(520),
+        WalletError::UnknownPayment,
         WalletError::OtherAmount,
         WalletError::OutOfBounds { amount_sats: 1 },
     ] {
@@ -142,11 +155,23 @@ fn what_one_request_alone_brings_about_keeps_no_other_from_buying() {
 }
 
 #[test]
+fn a_wallet_that_was_not_asked_is_neither_blamed_nor_cleared() {
+    let mut turns = Turns::default();
+    let failed: Result<(), _> = Err(WalletError::Timeout);
+    let not_asked: Result<(), _> = Err(WalletError::NoTimeLeft);
+    for _ in 0..2 {
+        assert!(!turns.note(Wallet::First, &failed, NOW_MS));
+        assert!(!turns.note(Wallet::First, &not_asked, NOW_MS));
+    }
+    assert!(turns.note(Wallet::First, &failed, NOW_MS), "the third failure in a row");
+}
+
+#[test]
 fn a_wallet_is_left_alone_as_long_as_it_says_and_never_for_more_than_a_minute() {
     for (retry_after_s, wait_ms) in
         [(None, 5_000), (Some(7), 7_000), (Some(0), 1_000), (Some(86_400), 60_000)]
     {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         let failed: Result<(), _> = Err(WalletError::RateLimited { retry_after_s });
         assert!(turns.note(Wallet::First, &failed, NOW_MS));
         assert_eq!(turns.wait_ms(false, NOW_MS), Some(wait_ms));

@@ -6,7 +6,7 @@ use worker::wasm_bindgen::JsCast;
 use worker::{Context, Env};
 
 use super::isolate::held;
-use super::kv::Kv;
+use super::kv::{self, Kv};
 use super::object;
 use super::time::{now_ms, pause};
 use crate::gate::Offer;
@@ -55,7 +55,7 @@ async fn take_from(
     now_ms: u64,
 ) -> Result<u64, Denied> {
     if counters(|counters| counters.needs_read(&key, now_ms))? {
-        let value = store.get(&key).await.map_err(|_| Denied::StoreUnreadable)?;
+        let value = store.get(&key, kv::TIMEOUT_MS).await.map_err(|_| Denied::StoreUnreadable)?;
         counters(|counters| counters.merge(&key, value.as_deref(), ends_at_ms, now_ms))?;
     }
     let taken = counters(|counters| counters.take(&key, quota, now_ms))?;

@@ -18,10 +18,10 @@ impl Kv {
     }
 
     /// The value of a key, where it has one. An answer that takes too long is an error.
-    pub async fn get(&self, key: &str) -> Result<Option<String>, JsValue> {
+    pub async fn get(&self, key: &str, limit_ms: i32) -> Result<Option<String>, JsValue> {
         let options = Object::new();
         Reflect::set(&options, &"cacheTtl".into(), &MIN_CACHE_TTL_S.into())?;
-        Ok(time::limit(&self.0.get(key, &options)?, TIMEOUT_MS).await?.as_string())
+        Ok(time::limit(&self.0.get(key, &options)?, limit_ms).await?.as_string())
     }
 
     /// Writes a value for so many seconds; KV takes none for less than a minute.
@@ -46,5 +46,5 @@ extern "C" {
 const BINDING: &str = "FREE_TIER";
 /// The least that KV allows: the sooner we see what others wrote, the better.
 const MIN_CACHE_TTL_S: u32 = 30;
-/// How long a client waits for it.
-const TIMEOUT_MS: i32 = 2_000;
+/// How long a client waits for it at most.
+pub const TIMEOUT_MS: i32 = 2_000;

@@ -81,13 +81,13 @@ impl Question<'_> {
         let name = made_by(grant);
         if let Some(lnbits) = self.wallets.get(name)
             && probe::known(name).is_none()
-            && probe::known_to_all(self.env, self.keys, name, lnbits).await.is_some()
+            && probe::known_to_all(self.env, self.keys, name, lnbits, self.budget).await.is_some()
             && is_shown_by_preimage(self.policy, grant)
         {
             return true;
         }
         let Some(kv) = Kv::bound(self.env) else { return false };
-        let stored = kv.get(&self.key(grant)).await;
+        let stored = kv.get(&self.key(grant), self.budget.of_store_ms()).await;
         let is_known = stored.is_ok_and(|stored| stored.as_deref() == Some(PAID));
         if is_known {
             remember(grant);

@@ -2,7 +2,7 @@
 //! have made its client wait for is answered at once.
 
 /// How a wallet did lately.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Breaker {
     /// One after the other.
     failures: u32,
@@ -15,11 +15,6 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// That of a wallet that does well.
-    pub const fn new() -> Self {
-        Self { failures: 0, closed_again_ms: 0, rest_ms: 0, probed_until_ms: 0 }
-    }
-
     /// In how many milliseconds a request may go to the wallet; 0 for now.
     pub fn wait_ms(&self, now_ms: u64) -> u64 {
         self.closed_again_ms.max(self.probed_until_ms).saturating_sub(now_ms)
@@ -42,7 +37,7 @@ impl Breaker {
 
     /// It answered as it should.
     pub fn succeeded(&mut self) {
-        *self = Self::new();
+        *self = Self::default();
     }
 
     /// It failed. `rest_ms` is what it asked for itself. Tells whether it is left alone from now on.

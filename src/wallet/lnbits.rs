@@ -123,6 +123,9 @@ impl Wallet for Lnbits {
         answer: &Answer,
         now_unix: u64,
     ) -> Result<Standing, WalletError> {
+        if answer.status == 404 {
+            return Err(WalletError::UnknownPayment);
+        }
         let answer = read(answer, 200)?;
         let is_paid = answer.get("paid").and_then(Json::as_bool).ok_or(WalletError::Missing("paid"))?;
         // Without the wallet's own key there are none.

@@ -126,6 +126,8 @@ pub enum WalletError {
     Unmintable,
     #[error("LNbits failed again and again, and is not asked for {} s", retry_in_ms.div_ceil(1_000))]
     Resting { retry_in_ms: u64 },
+    #[error("the time for this request was up before LNbits could be asked")]
+    NoTimeLeft,
     #[error("LNbits could not be reached")]
     Unreachable,
     #[error("LNbits did not answer in time")]
@@ -136,6 +138,8 @@ pub enum WalletError {
     RateLimited { retry_after_s: Option<u64> },
     #[error("LNbits answered with status {0}")]
     Status(u16),
+    #[error("LNbits does not know the payment: its wallet may be another one than that of the key")]
+    UnknownPayment,
     #[error("LNbits answered something else than JSON")]
     NotJson,
     #[error("LNbits' answer has no good {0}")]
@@ -159,9 +163,9 @@ pub enum WalletError {
 }
 
 impl WalletError {
-    /// Whether the wallet is at fault, and not this one request: what a request alone brings about (an amount that LNbits
-    /// does not take, a currency without a rate) must not keep others from buying.
-    pub fn is_failure_of_wallet(&self) -> bool {
+    /// Whether the wallet is at fault; `None` where it was not asked. What one request alone brings about (an amount that
+    /// LNbits does not take, a currency without a rate) must not keep others from buying.
+    pub fn is_fault_of_wallet(&self) -> Option<bool> {
         match self {
             Self::Unreachable
             | Self::Timeout
@@ -174,16 +178,16 @@ impl WalletError {
             | Self::OtherPaymentHash
             | Self::OtherNetwork
             | Self::Clock
-            | Self::Expired => true,
+            | Self::Expired => Some(true),
             // 400 and 520 are LNbits' own answers about one invoice.
-            Self::Status(status) => ![400, 520].contains(status),
+            Self::Status(status) => Some(![400, 520].contains(status)),
+            Self::UnknownPayment | Self::OtherAmount | Self::OutOfBounds { .. } => Some(false),
             Self::NotConfigured
             | Self::Gone
             | Self::NoRandomness
             | Self::Unmintable
-            | Self::Resting { .. }
-            | Self::OtherAmount
-            | Self::OutOfBounds { .. } => false,
+            | Self::NoTimeLeft
+            | Self::Resting { .. } => None,
         }
     }
 

@@ -5,17 +5,13 @@ use super::breaker::Breaker;
 use crate::l402::caveat::Wallet;
 
 /// How each wallet did lately.
+#[derive(Default)]
 pub struct Turns {
     first: Breaker,
     second: Breaker,
 }
 
 impl Turns {
-    /// Both do well.
-    pub const fn new() -> Self {
-        Self { first: Breaker::new(), second: Breaker::new() }
-    }
-
     /// In how many milliseconds a wallet may be asked, where none may now.
     pub fn wait_ms(&self, has_second: bool, now_ms: u64) -> Option<u64> {
         let first_ms = self.first.wait_ms(now_ms);
@@ -70,16 +66,13 @@ impl Turns {
     /// Notes what became of a request. Tells whether the wallet is left alone from now on.
     pub fn note<T>(&mut self, wallet: Wallet, result: &Result<T, WalletError>, now_ms: u64) -> bool {
         let breaker = self.breaker(wallet);
-        match result {
-            Err(error) if error.is_failure_of_wallet() => {
-                let is_asked_for = matches!(error, WalletError::RateLimited { .. });
-                let rest_ms = is_asked_for.then(|| error.retry_after_s().saturating_mul(1_000));
-                breaker.failed(rest_ms, now_ms)
-            }
-            Ok(_) | Err(_) => {
+        match result.as_ref().err().map_or(Some(false), WalletError::is_fault_of_wallet) {
+            Some(true) => breaker.failed(rest_ms(result), now_ms),
+            Some(false) => {
                 breaker.succeeded();
                 false
             }
+            None => false,
         }
     }
 
@@ -89,4 +82,10 @@ impl Turns {
             Wallet::Second => &mut self.second,
         }
     }
+}
+
+/// How long the wallet wants to be left alone, where it says so.
+fn rest_ms<T>(result: &Result<T, WalletError>) -> Option<u64> {
+    let error = result.as_ref().err()?;
+    matches!(error, WalletError::RateLimited { .. }).then(|| error.retry_after_s().saturating_mul(1_000))
 }

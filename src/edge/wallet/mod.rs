@@ -3,9 +3,10 @@
 pub mod probe;
 mod send;
 
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 use super::isolate::held;
+use super::kv;
 use super::log;
 use super::time::{now_ms, now_unix};
 use crate::l402::caveat::Wallet as Name;
@@ -30,8 +31,17 @@ impl Budget {
 
     /// What of it one try may take, where it is worth to begin one.
     pub fn of_try_ms(self) -> Option<u32> {
-        let left_ms = self.ends_at_ms.saturating_sub(now_ms()).min(TRY_MS);
+        let left_ms = self.left_ms().min(TRY_MS);
         u32::try_from(left_ms).ok().filter(|left_ms| *left_ms >= MIN_TRY_MS)
+    }
+
+    /// What of it a store may take.
+    pub fn of_store_ms(self) -> i32 {
+        i32::try_from(self.left_ms()).unwrap_or(kv::TIMEOUT_MS).min(kv::TIMEOUT_MS)
+    }
+
+    fn left_ms(self) -> u64 {
+        self.ends_at_ms.saturating_sub(now_ms())
     }
 }
 
@@ -111,7 +121,7 @@ async fn try_to_look_up(lnbits: &Lnbits, payment: &Payment, budget: Budget) -> R
 }
 
 async fn send(call: &Call, budget: Budget) -> Result<crate::wallet::Answer, WalletError> {
-    send::send(call, budget.of_try_ms().ok_or(WalletError::Timeout)?).await
+    send::send(call, budget.of_try_ms().ok_or(WalletError::NoTimeLeft)?).await
 }
 
 fn resting(retry_in_ms: u64) -> WalletError {
@@ -119,9 +129,9 @@ fn resting(retry_in_ms: u64) -> WalletError {
 }
 
 /// How the wallets do. Making invoices and looking payments up have limits of their own, at LNbits as well.
-static CREATING: Mutex<Turns> = Mutex::new(Turns::new());
-static LOOKING_UP: Mutex<Turns> = Mutex::new(Turns::new());
+static CREATING: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
+static LOOKING_UP: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
 
 const MAX_TRIES: u32 = 2;
-/// In less an answer is not to be had.
-const MIN_TRY_MS: u32 = 250;
+/// A wallet is not blamed for what nobody could do in so little time.
+const MIN_TRY_MS: u32 = 1_000;

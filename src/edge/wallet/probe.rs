@@ -25,11 +25,17 @@ pub fn known(name: Name) -> Option<Probe> {
 }
 
 /// What any isolate knows of it.
-pub async fn known_to_all(env: &Env, keys: &Keys, name: Name, lnbits: &Lnbits) -> Option<Probe> {
+pub async fn known_to_all(
+    env: &Env,
+    keys: &Keys,
+    name: Name,
+    lnbits: &Lnbits,
+    budget: Budget,
+) -> Option<Probe> {
     if let Some(probe) = known(name) {
         return Some(probe);
     }
-    let stored = Kv::bound(env)?.get(&key(keys, lnbits)).await.ok()??;
+    let stored = Kv::bound(env)?.get(&key(keys, lnbits), budget.of_store_ms()).await.ok()??;
     let probe = Probe::parse(&stored);
     (probe != Probe::Unknown).then(|| remember(name, probe))
 }
@@ -44,7 +50,7 @@ pub async fn look(
     unpaid: &PaymentHash,
     budget: Budget,
 ) -> Probe {
-    if let Some(probe) = known_to_all(env, keys, name, lnbits).await {
+    if let Some(probe) = known_to_all(env, keys, name, lnbits, budget).await {
         return probe;
     }
     // Whoever comes meanwhile does not look as well.

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A room never reaches up: `l402` knows nothing of `policy`, `policy` nothing of `gate`, `gate` nothing of `edge`. Only
-//! `edge` touches JavaScript; all else runs in native tests. `check` is native only: it judges a Wrangler file before it
-//! is deployed, with the same readers.
+//! `edge` touches JavaScript; all else runs in native tests. `check` and `doctor` are native only: they judge a Wrangler
+//! file before it is deployed, and the LNbits that it names, with the same readers.
 #![warn(missing_docs)]
 #![cfg_attr(
     not(test),
@@ -27,6 +27,8 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod check;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod doctor;
 pub mod flood;
 pub mod forward;
 pub mod gate;

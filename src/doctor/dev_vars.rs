@@ -1,0 +1,17 @@
+//! `.dev.vars`, as wrangler reads it: a line `NAME=value` for each variable, the value bare or in quotes.
+
+/// The value of a variable; of two the last.
+pub fn get<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().filter_map(|line| value(line, name)).next_back()
+}
+
+fn value<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let line = line.trim();
+    let line = line.strip_prefix("export ").map_or(line, str::trim_start);
+    let value = line.strip_prefix(name)?.trim_start().strip_prefix('=')?.trim();
+    let quoted = ['"', '\'', '`'].into_iter().find_map(|quote| {
+        let (inside, _) = value.strip_prefix(quote)?.split_once(quote)?;
+        Some(inside)
+    });
+    Some(quoted.unwrap_or_else(|| value.split_once('#').map_or(value, |(value, _)| value).trim_end()))
+}

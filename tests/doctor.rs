@@ -171,8 +171,7 @@ fn an_invoice_that_is_not_made_fails_with_what_to_do() {
 
 #[test]
 fn a_preimage_that_anybody_gets_fails_and_what_nobody_can_tell_is_noted() {
-    let wallet = answer(200, r#"{"name":"merchant","balance":22000}"#);
-    let leak = |preimage| judge::leak(&wallet, &preimage);
+    let leak = |preimage| judge::leak(&preimage);
     let told = answer(200, &format!(r#"{{"paid":false,"preimage":"{}"}}"#, "ab".repeat(32)));
     assert_eq!(
         levels([

@@ -11,6 +11,7 @@ use crate::json::Json;
 use crate::policy::Policy;
 use crate::policy::price::Amount;
 use crate::policy::route::Toll;
+use crate::wallet::lnbits::MAX_CLOCK_SKEW_S;
 use crate::wallet::probe::{self, Probe};
 use crate::wallet::{Answer, Standing, WalletError};
 
@@ -58,7 +59,7 @@ pub fn clock(health: &Answer, now_unix: u64) -> Finding {
     let skew_s = server_time_unix.abs_diff(now_unix);
     let (level, advice) = if skew_s <= NOTED_SKEW_S {
         (Level::Ok, "")
-    } else if skew_s <= MAX_SKEW_S {
+    } else if skew_s <= MAX_CLOCK_SKEW_S {
         (Level::Warn, ": set the one that is wrong")
     } else {
         (Level::Fail, ": set the one that is wrong; where it is LNbits', the Worker refuses its invoices")
@@ -99,10 +100,10 @@ fn numbers(version: &str) -> Option<(u64, u64)> {
 /// The answer to [`probe::ask_for_wallet`].
 pub fn key(wallet: &Asked) -> Finding {
     let (level, sentence) = match wallet {
-        Ok(answer) if probe::read(Some(answer), None) == Probe::AdminKey => {
+        Ok(answer) if probe::is_admin_key(answer) == Some(true) => {
             (Level::Fail, Probe::AdminKey.warning().unwrap_or_default().to_owned())
         }
-        Ok(Answer { status: 200, body, .. }) if is_wallet(body) => {
+        Ok(answer) if probe::is_admin_key(answer) == Some(false) => {
             (Level::Ok, "is an invoice key".to_owned())
         }
         Ok(Answer { status: 404, .. }) => (
@@ -122,10 +123,6 @@ pub fn key(wallet: &Asked) -> Finding {
         Err(unreached) => (Level::Fail, format!("cannot be judged: {unreached}")),
     };
     Finding::new(level, Check::Key, sentence)
-}
-
-fn is_wallet(body: &str) -> bool {
-    Json::parse(body.as_bytes()).is_some_and(|wallet| wallet.get("balance").is_some())
 }
 
 /// No invoice was made.
@@ -162,15 +159,12 @@ pub fn looked_up(standing: &Result<Standing, WalletError>, made_ms: u64, found_m
     Finding::new(level, Check::Invoice, sentence)
 }
 
-/// The answers to both questions of the probe; the key is known to be an invoice key.
-pub fn leak(wallet: &Asked, preimage: &Asked) -> Finding {
-    let probe = probe::read(wallet.as_ref().ok(), preimage.as_ref().ok());
-    let (level, sentence) = match (probe, probe.warning()) {
-        (Probe::Sealed, _) => (Level::Ok, "keeps the preimages of unpaid invoices to itself"),
-        (_, Some(warning)) => (Level::Fail, warning),
-        (_, None) => {
-            (Level::Warn, "cannot be judged: until the Worker can, it asks LNbits about each payment")
-        }
+/// The answer to [`probe::ask_for_preimage`].
+pub fn leak(preimage: &Asked) -> Finding {
+    let (level, sentence) = match preimage.as_ref().ok().and_then(probe::leaks) {
+        Some(false) => (Level::Ok, "keeps the preimages of unpaid invoices to itself"),
+        Some(true) => (Level::Fail, Probe::Leaks.warning().unwrap_or_default()),
+        None => (Level::Warn, "cannot be judged: until the Worker can, it asks LNbits about each payment"),
     };
     Finding::new(level, Check::Leak, sentence)
 }
@@ -274,8 +268,6 @@ pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> Finding {
 /// A client notices.
 const SLOW_MS: u64 = 1_000;
 const NOTED_SKEW_S: u64 = 60;
-/// As far as an invoice's time may be off.
-const MAX_SKEW_S: u64 = 600;
 /// Older ones give preimages away.
 const SEALED_SINCE: &str = "1.6.0";
 const MAX_VERSION_CHARS: usize = 20;

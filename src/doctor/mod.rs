@@ -59,16 +59,15 @@ impl Examination<'_> {
 
     /// What a sale needs: the right key, an invoice, and that nobody learns its preimage without paying.
     fn sell(&mut self) {
-        let wallet = self.http.send(&probe::ask_for_wallet(self.lnbits)).answer;
-        if self.tell(judge::key(&wallet)) == Level::Fail {
+        let wallet = self.http.send(&probe::ask_for_wallet(self.lnbits));
+        if self.tell(judge::key(&wallet.answer)) == Level::Fail {
             return self.skip(&[Check::Invoice, Check::Leak], "nothing is asked for with this key");
         }
         let Some(unpaid) = self.make_invoice() else {
             return self.skip(&[Check::Leak], "there is no unpaid invoice to try it on");
         };
         let preimage = probe::ask_for_preimage(self.lnbits, &unpaid.payment_hash());
-        let preimage = self.http.send(&preimage).answer;
-        self.tell(judge::leak(&wallet, &preimage));
+        self.tell(judge::leak(&self.http.send(&preimage).answer));
     }
 
     /// Has an invoice made and looks it up.

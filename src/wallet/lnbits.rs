@@ -42,7 +42,7 @@ impl Lnbits {
         Ok(Self { base_url, invoice_key: invoice_key.to_owned() })
     }
 
-    /// What tells this wallet from another: never shown.
+    /// What tells this wallet from another: the base of its URL, and the key, which is never shown.
     pub fn identity(&self) -> [&str; 2] {
         [&self.base_url, &self.invoice_key]
     }
@@ -198,5 +198,6 @@ struct Extra<'a> {
 pub(super) const PAYMENTS: &str = "/api/v1/payments";
 /// A BOLT 11 description is at most 639 bytes.
 const MAX_MEMO_BYTES: usize = 639;
-const MAX_CLOCK_SKEW_S: u64 = 600;
+/// How far the time of an invoice may be from ours, in seconds.
+pub const MAX_CLOCK_SKEW_S: u64 = 600;
 const MIN_LEFT_S: u64 = 60;

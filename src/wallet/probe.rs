@@ -79,12 +79,14 @@ pub fn read(wallet: Option<&Answer>, payment: Option<&Answer>) -> Probe {
     }
 }
 
-fn is_admin_key(answer: &Answer) -> Option<bool> {
+/// Whether the key can pay; `None` where the answer does not tell.
+pub fn is_admin_key(answer: &Answer) -> Option<bool> {
     let wallet = Json::parse(answer.body.as_bytes()).filter(|_| answer.status == 200)?;
     wallet.get("balance").map(|_| wallet.get("id").is_some())
 }
 
-fn leaks(answer: &Answer) -> Option<bool> {
+/// Whether a stranger learned the preimage; `None` where the answer does not tell.
+pub fn leaks(answer: &Answer) -> Option<bool> {
     match answer.status {
         200 => {
             let payment = Json::parse(answer.body.as_bytes())?;

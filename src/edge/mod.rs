@@ -17,6 +17,7 @@ mod object;
 mod origin;
 mod sale;
 mod settlement;
+mod shop;
 mod time;
 mod toll;
 mod wallet;

@@ -2,22 +2,20 @@
 
 use super::flood::{self, Wish};
 use super::log::Line;
-use super::settlement::{Question, Unknown};
+use super::settlement::Unknown;
+use super::shop::Shop;
 use super::wallet::probe;
 use super::{Exchange, Failure, answer, wallet};
 use crate::gate::Offer;
 use crate::l402::bolt11::Bolt11;
 use crate::l402::caveat::Wallet;
 use crate::l402::challenge::Challenge;
-use crate::l402::keys::Keys;
 use crate::l402::macaroon::Macaroon;
 use crate::l402::verify::Grant;
-use crate::policy::Policy;
 use crate::policy::route::Route;
 use crate::problem::Problem;
-use crate::settings::Wallets;
 use crate::wallet::probe::Probe;
-use crate::wallet::{InvoiceRequest, Standing, WalletError};
+use crate::wallet::{Invoice, InvoiceRequest, Standing, WalletError};
 
 impl Exchange<'_> {
     /// Tells what a request costs, with an invoice or without.
@@ -53,11 +51,8 @@ impl Exchange<'_> {
 
     /// Learns whether a credential is paid for.
     pub(super) async fn settle(&self, grant: &Grant, line: &mut Line) -> Result<Standing, Problem> {
-        let Some((policy, keys, wallets)) = self.shop() else { return Err(Problem::NotConfigured) };
-        let client = self.arrival.pseudonym(self.settings);
-        let (env, context, client, budget) = (self.env, self.context, client.as_deref(), self.budget);
-        let question = Question { env, context, policy, keys, wallets, client, budget };
-        question.ask(grant).await.map_err(|Unknown { problem, error }| {
+        let shop = self.shop().ok_or(Problem::NotConfigured)?;
+        shop.settle(grant).await.map_err(|Unknown { problem, error }| {
             line.detail = error.map(|error| error.to_string());
             problem
         })
@@ -70,7 +65,8 @@ impl Exchange<'_> {
         offer: Offer<'_>,
         line: &mut Line,
     ) -> Result<Challenge, Problem> {
-        let Some((policy, keys, wallets)) = self.shop() else { return Err(Problem::NotConfigured) };
+        let shop = self.shop().ok_or(Problem::NotConfigured)?;
+        let Shop { env, policy, wallets, client, .. } = &shop;
         if probe::known(Wallet::First) == Some(Probe::AdminKey) {
             return Err(Problem::NotConfigured);
         }
@@ -79,9 +75,8 @@ impl Exchange<'_> {
             Problem::InvoiceUnavailable { retry_after_s: error.retry_after_s() }
         };
         wallet::is_awake(wallets).map_err(|error| unavailable(line, error))?;
-        let client = self.arrival.pseudonym(self.settings);
-        flood::admit(self.env, policy, client.as_deref(), Wish::Challenge).await?;
-        flood::admit_invoice(self.env, policy).await?;
+        flood::admit(env, policy, client.as_deref(), Wish::Challenge).await?;
+        flood::admit_invoice(env, policy).await?;
         let invoice = InvoiceRequest {
             cost: offer.cost,
             description: &offer.description,
@@ -90,34 +85,18 @@ impl Exchange<'_> {
             route: route.pattern.as_str(),
             client: client.as_deref(),
         };
-        let made = wallet::create(wallets, &invoice, self.budget).await;
-        let (made_by, invoice) = made.map_err(|error| unavailable(line, error))?;
-        if self.look_at(wallets, keys, made_by, &invoice.bolt11).await == Probe::AdminKey {
+        let made = wallet::create(wallets, &invoice, shop.budget).await;
+        let (made_by, Invoice { bolt11, amount_sats }) = made.map_err(|error| unavailable(line, error))?;
+        if probe::look(&shop, made_by, &bolt11.payment_hash()).await == Probe::AdminKey {
             return Err(Problem::NotConfigured);
         }
         let mut terms = offer.terms;
-        terms.amount_sats = invoice.amount_sats;
+        terms.amount_sats = amount_sats;
         terms.wallet = (made_by != Wallet::First).then_some(made_by);
         let mut nonce = [0; 28];
         getrandom::fill(&mut nonce).map_err(|_| unavailable(line, WalletError::NoRandomness))?;
-        let (keys, description) = (keys.current(), offer.description);
-        let challenge = Challenge::new(keys, policy.encodings, terms, description, invoice.bolt11, &nonce);
+        let keys = shop.keys.current();
+        let challenge = Challenge::new(keys, policy.encodings, terms, offer.description, bolt11, &nonce);
         challenge.map_err(|_| unavailable(line, WalletError::Unmintable))
-    }
-
-    async fn look_at(&self, wallets: &Wallets, keys: &Keys, made_by: Wallet, unpaid: &Bolt11) -> Probe {
-        let Some(lnbits) = wallets.get(made_by) else { return Probe::Unknown };
-        match probe::known(made_by) {
-            Some(probe) => probe,
-            None => {
-                let unpaid = unpaid.payment_hash();
-                probe::look(self.env, self.context, keys, made_by, lnbits, &unpaid, self.budget).await
-            }
-        }
-    }
-
-    /// All that is needed to sell.
-    fn shop(&self) -> Option<(&Policy, &Keys, &Wallets)> {
-        Some((self.settings.policy()?, self.settings.keys()?, self.settings.wallets()?))
     }
 }

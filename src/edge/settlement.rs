@@ -2,19 +2,17 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use worker::{Context, Env};
-
 use super::flood::{self, Wish};
 use super::isolate::held;
 use super::kv::Kv;
+use super::shop::Shop;
 use super::time::now_unix;
-use super::wallet::{self, Budget, probe};
+use super::wallet::{self, probe};
 use crate::l402::caveat::Wallet;
-use crate::l402::keys::Keys;
 use crate::l402::verify::Grant;
 use crate::policy::Policy;
 use crate::problem::Problem;
-use crate::settings::{Settings, Wallets};
+use crate::settings::Settings;
 use crate::wallet::settlement::{Settled, trusts_preimage};
 use crate::wallet::{Payment, Standing, WalletError};
 
@@ -34,18 +32,6 @@ fn is_shown_by_preimage(policy: &Policy, grant: &Grant) -> bool {
     is_shown
 }
 
-/// What is asked, and for whom.
-pub struct Question<'a> {
-    pub env: &'a Env,
-    pub context: &'a Context,
-    pub policy: &'a Policy,
-    pub keys: &'a Keys,
-    pub wallets: &'a Wallets,
-    /// The client's pseudonym.
-    pub client: Option<&'a str>,
-    pub budget: Budget,
-}
-
 /// Why it is not known whether a payment has arrived.
 pub struct Unknown {
     /// What the client is told.
@@ -54,14 +40,14 @@ pub struct Unknown {
     pub error: Option<WalletError>,
 }
 
-impl Question<'_> {
+impl Shop<'_> {
     /// Learns whether a credential is paid for. A yes is remembered until the credential ends.
-    pub async fn ask(&self, grant: &Grant) -> Result<Standing, Unknown> {
+    pub async fn settle(&self, grant: &Grant) -> Result<Standing, Unknown> {
         if self.is_known_elsewhere(grant).await {
             return Ok(Standing::Paid);
         }
         let wish = if grant.is_proven { Wish::Settlement } else { Wish::Poll };
-        let admitted = flood::admit(self.env, self.policy, self.client, wish).await;
+        let admitted = flood::admit(self.env, self.policy, self.client.as_deref(), wish).await;
         admitted.map_err(|problem| Unknown { problem, error: None })?;
         let payment =
             Payment { hash: grant.payment_hash, amount_sats: grant.invoice_sats.unwrap_or_default() };
@@ -81,7 +67,7 @@ impl Question<'_> {
         let name = made_by(grant);
         if let Some(lnbits) = self.wallets.get(name)
             && probe::known(name).is_none()
-            && probe::known_to_all(self.env, self.keys, name, lnbits, self.budget).await.is_some()
+            && probe::known_to_all(self, name, lnbits).await.is_some()
             && is_shown_by_preimage(self.policy, grant)
         {
             return true;

@@ -3,13 +3,12 @@
 
 use std::sync::Mutex;
 
-use worker::{Context, Env};
-
 use super::Budget;
 use super::send::send;
 use crate::edge::isolate::held;
 use crate::edge::kv::Kv;
 use crate::edge::log;
+use crate::edge::shop::Shop;
 use crate::edge::time::now_ms;
 use crate::l402::caveat::Wallet as Name;
 use crate::l402::keys::Keys;
@@ -25,45 +24,33 @@ pub fn known(name: Name) -> Option<Probe> {
 }
 
 /// What any isolate knows of it.
-pub async fn known_to_all(
-    env: &Env,
-    keys: &Keys,
-    name: Name,
-    lnbits: &Lnbits,
-    budget: Budget,
-) -> Option<Probe> {
+pub async fn known_to_all(shop: &Shop<'_>, name: Name, lnbits: &Lnbits) -> Option<Probe> {
     if let Some(probe) = known(name) {
         return Some(probe);
     }
-    let stored = Kv::bound(env)?.get(&key(keys, lnbits), budget.of_store_ms()).await.ok()??;
+    let kv = Kv::bound(shop.env)?;
+    let stored = kv.get(&key(shop.keys, lnbits), shop.budget.of_store_ms()).await.ok()??;
     let probe = Probe::parse(&stored);
     (probe != Probe::Unknown).then(|| remember(name, probe))
 }
 
-/// Looks at a wallet that nobody knows yet, by an invoice that it has just made.
-pub async fn look(
-    env: &Env,
-    context: &Context,
-    keys: &Keys,
-    name: Name,
-    lnbits: &Lnbits,
-    unpaid: &PaymentHash,
-    budget: Budget,
-) -> Probe {
-    if let Some(probe) = known_to_all(env, keys, name, lnbits, budget).await {
+/// What is known of a wallet; if nothing is, it is looked at, by an invoice that it has just made.
+pub async fn look(shop: &Shop<'_>, name: Name, unpaid: &PaymentHash) -> Probe {
+    let Some(lnbits) = shop.wallets.get(name) else { return Probe::Unknown };
+    if let Some(probe) = known_to_all(shop, name, lnbits).await {
         return probe;
     }
     // Whoever comes meanwhile does not look as well.
     held(&KNOWN, |known| *slot(known, name) = (Probe::Unknown, now_ms().saturating_add(LOOKING_MS)));
-    let wallet = ask(&probe::ask_for_wallet(lnbits), budget).await;
-    let payment = ask(&probe::ask_for_preimage(lnbits, unpaid), budget).await;
+    let wallet = ask(&probe::ask_for_wallet(lnbits), shop.budget).await;
+    let payment = ask(&probe::ask_for_preimage(lnbits, unpaid), shop.budget).await;
     let probe = remember(name, probe::read(wallet.as_ref(), payment.as_ref()));
     if probe != Probe::Unknown
-        && let Some(kv) = Kv::bound(env)
+        && let Some(kv) = Kv::bound(shop.env)
     {
-        let key = key(keys, lnbits);
+        let key = key(shop.keys, lnbits);
         let ttl_s = probe.good_for_ms().div_ceil(1_000);
-        context.wait_until(async move { drop(kv.put(&key, probe.as_str(), ttl_s).await) });
+        shop.context.wait_until(async move { drop(kv.put(&key, probe.as_str(), ttl_s).await) });
     }
     probe
 }

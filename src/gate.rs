@@ -63,20 +63,12 @@ pub enum Decision<'a> {
     /// To the origin: this very request costs nothing, though others of the route do.
     Waived { route: &'a Route },
     /// To the origin: paid.
-    Paid { route: &'a Route, grant: Grant, amount_sats: u64 },
+    Sold(Sale<'a>),
     /// To the origin, and its answer back without the body; or the Worker answers it itself.
     Preflight,
-    /// To the origin while the payment has uses left; else what the offer says.
-    Metered { route: &'a Route, grant: Grant, amount_sats: u64, uses: NonZeroU32, offer: Offer<'a> },
-    /// What `once_paid` says, if the wallet says that the payment has arrived; the same challenge again while it can still be
-    /// made; else what the offer says.
-    Unsettled {
-        grant: Grant,
-        macaroon: Macaroon,
-        once_paid: Box<Decision<'a>>,
-        route: &'a Route,
-        offer: Offer<'a>,
-    },
+    /// Sold to the first of these whose wallet says that it was paid. To one that can still be paid, the same challenge again;
+    /// else what the offer says.
+    Unsettled { claims: Vec<Claim<'a>>, route: &'a Route, offer: Offer<'a> },
     /// To the origin while free requests are left, counted under `key`; else what the offer says.
     FreeTier { route: &'a Route, tier: FreeTier, key: String, offer: Offer<'a> },
     /// 402.
@@ -89,6 +81,37 @@ pub enum Decision<'a> {
     Health,
     /// `/.well-known/l402`.
     Prices,
+}
+
+/// What was paid for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sale<'a> {
+    /// The entry of the price list.
+    pub route: &'a Route,
+    /// What the credential says.
+    pub grant: Grant,
+    /// What was paid for it.
+    pub amount_sats: u64,
+    /// Where the credential buys so many requests: they are counted.
+    pub metered: Option<Metered<'a>>,
+}
+
+/// So many requests, and no more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metered<'a> {
+    /// How many were bought.
+    pub uses: NonZeroU32,
+    /// What is said when all are spent.
+    pub offer: Offer<'a>,
+}
+
+/// A credential that is good, if it was paid for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Claim<'a> {
+    /// As it was shown.
+    pub macaroon: Macaroon,
+    /// What it buys.
+    pub sale: Sale<'a>,
 }
 
 /// What is sold to a request that did not pay.
@@ -228,31 +251,26 @@ impl<'a> Gate<'a, '_> {
             is_quote: is_quote(route, request),
             refused,
         };
+        let sale = |Good { grant, amount_sats }| {
+            // HEAD returns nothing of what was bought.
+            let bought = grant.uses.filter(|_| request.method != "HEAD");
+            let metered = bought.map(|bought| Metered {
+                // Within a realm a credential may come from a route that sells more uses for the same price.
+                uses: route.uses.map_or(bought, |uses| uses.min(bought)),
+                offer: offer(Some(Refusal::Spent)),
+            });
+            Sale { route, grant, amount_sats, metered }
+        };
         match checked {
-            Ok(Some(Good { grant, amount_sats, unsettled })) => {
-                let settling = unsettled.map(|macaroon| (grant.clone(), macaroon));
-                let once_paid = match grant.uses {
-                    // HEAD returns nothing of what was bought.
-                    Some(bought) if request.method != "HEAD" => {
-                        // Within a realm a credential may come from a route that sells more uses for the same price.
-                        let uses = route.uses.map_or(bought, |uses| uses.min(bought));
-                        let offer = offer(Some(Refusal::Spent));
-                        Decision::Metered { route, grant, amount_sats, uses, offer }
-                    }
-                    _ => Decision::Paid { route, grant, amount_sats },
-                };
-                match settling {
-                    None => once_paid,
-                    Some((grant, macaroon)) => {
-                        let (once_paid, offer) = (Box::new(once_paid), offer(Some(Refusal::Unpaid)));
-                        Decision::Unsettled { grant, macaroon, once_paid, route, offer }
-                    }
-                }
+            Ok(Checked::Good(good)) => Decision::Sold(sale(good)),
+            Ok(Checked::Unsettled(claims)) => {
+                let claims = claims.into_iter().map(|(macaroon, good)| Claim { macaroon, sale: sale(good) });
+                Decision::Unsettled { claims: claims.collect(), route, offer: offer(Some(Refusal::Unpaid)) }
             }
             Err(refusal) if !refusal.is_genuine() => Decision::Refuse(Problem::Credential(refusal)),
             _ if request.url.path.len() > MAX_PRICED_PATH_BYTES => Decision::Refuse(Problem::PathTooLong),
             Err(refusal) => Decision::Offer { route, offer: offer(Some(refusal)) },
-            Ok(None) => match (route.free, request.client_ip) {
+            Ok(Checked::Nothing) => match (route.free, request.client_ip) {
                 (Some(tier), Some(client)) => {
                     let key = keys.current().free_key(&route.id(), client);
                     Decision::FreeTier { route, tier, key, offer: offer(None) }
@@ -307,24 +325,32 @@ struct Seller<'a> {
     is_settled: &'a IsSettled<'a>,
 }
 
+/// What the credentials of a request come to.
+enum Checked {
+    /// There is none.
+    Nothing,
+    /// One is good and known to be paid for.
+    Good(Good),
+    /// These are good, if they were paid for.
+    Unsettled(Vec<(Macaroon, Good)>),
+}
+
 /// A credential that is good here.
 struct Good {
     grant: Grant,
     /// What was paid for it.
     amount_sats: u64,
-    /// Where its wallet has to say that it was paid: the macaroon itself.
-    unsettled: Option<Macaroon>,
 }
 
-/// The first good credential that is paid for, else the first good one; else the refusal to report: a genuine one before
-/// garbage that came with it.
+/// The first good credential that is known to be paid for, else all that are good, those with a proof first; else the
+/// refusal to report: a genuine one before garbage that came with it.
 fn check(
     seller: &Seller<'_>,
     authorization: Option<&str>,
     context: &Context<'_>,
-) -> Result<Option<Good>, Refusal> {
+) -> Result<Checked, Refusal> {
     let mut refused: Option<Refusal> = None;
-    let mut unsettled: Option<Good> = None;
+    let mut unsettled: Vec<(Macaroon, Good)> = Vec::new();
     let mut note = |refusal: Refusal| {
         if refused.as_ref().is_none_or(|earlier| refusal.is_genuine() && !earlier.is_genuine()) {
             refused = Some(refusal);
@@ -345,25 +371,25 @@ fn check(
                 Ok((macaroon, seller.demand(grant, context.now_unix)?))
             });
             match good {
-                Ok((_, (grant, amount_sats))) if (seller.is_settled)(&grant) => {
-                    return Ok(Some(Good { grant, amount_sats, unsettled: None }));
-                }
-                Ok((macaroon, (grant, amount_sats))) => {
-                    unsettled.get_or_insert(Good { grant, amount_sats, unsettled: Some(macaroon) });
-                }
+                Ok((_, good)) if (seller.is_settled)(&good.grant) => return Ok(Checked::Good(good)),
+                Ok(claim) => unsettled.push(claim),
                 Err(refusal) => note(refusal),
             }
         }
     }
-    match unsettled {
-        Some(good) => Ok(Some(good)),
-        None => refused.map_or(Ok(None), Err),
+    if !unsettled.is_empty() {
+        let (mut claims, unproven): (Vec<_>, Vec<_>) =
+            unsettled.into_iter().partition(|(_, good)| good.grant.is_proven);
+        claims.extend(unproven);
+        claims.truncate(MAX_CLAIMS);
+        return Ok(Checked::Unsettled(claims));
     }
+    refused.map_or(Ok(Checked::Nothing), Err)
 }
 
 impl Seller<'_> {
     /// Every limit that the route sells by must be in the macaroon; that those in it hold was checked already.
-    fn demand(&self, grant: Grant, now_unix: u64) -> Result<(Grant, u64), Refusal> {
+    fn demand(&self, grant: Grant, now_unix: u64) -> Result<Good, Refusal> {
         if !self.policy.encodings.accepts(grant.encoding) {
             return Err(Refusal::EncodingNotAccepted);
         }
@@ -389,10 +415,10 @@ impl Seller<'_> {
         {
             return Err(Refusal::Unbound(name));
         }
-        match (grant.invoice_sats, self.cost) {
+        match (grant.amount_sats, self.cost) {
             // Nobody of ours said what was paid for it.
-            (_, Cost::Sats(price_sats)) if grant.is_foreign => Ok((grant, price_sats)),
-            (Some(amount_sats), _) => Ok((grant, amount_sats)),
+            (_, Cost::Sats(price_sats)) if grant.is_foreign => Ok(Good { grant, amount_sats: price_sats }),
+            (Some(amount_sats), _) => Ok(Good { grant, amount_sats }),
             (None, _) => Err(Refusal::Unbound("amount_sats")),
         }
     }
@@ -440,3 +466,5 @@ fn terms(route: &Route, cost: Cost<'_>, context: &Context<'_>) -> Terms {
 
 /// A credential for a longer path would not fit into the 8 KB that a credential may have.
 const MAX_PRICED_PATH_BYTES: usize = 4096;
+/// Each is a question to a wallet.
+const MAX_CLAIMS: usize = 4;

@@ -1,6 +1,6 @@
 //! The deployment's settings, read once per isolate. What is broken closes, and says in the log what is wrong.
 
-use crate::gate::{BY_PREIMAGE, Gate, NO_CODE};
+use crate::gate::{Gate, IsSettled, NO_CODE};
 use crate::json::Json;
 use crate::l402::caveat::Wallet;
 use crate::l402::keys::{Keys, TollSecret};
@@ -75,9 +75,9 @@ impl Settings {
     }
 
     /// What decides: without a wallet nothing priced passes, just as without a key.
-    pub fn gate(&self) -> Gate<'_, 'static> {
+    pub fn gate<'c>(&self, is_settled: &'c IsSettled<'c>) -> Gate<'_, 'c> {
         let keys = self.keys.as_ref().filter(|_| self.wallets.is_some());
-        Gate { policy: self.policy.as_ref(), keys, code: NO_CODE, is_settled: BY_PREIMAGE }
+        Gate { policy: self.policy.as_ref(), keys, code: NO_CODE, is_settled }
     }
 
     /// The price list, where it could be read.

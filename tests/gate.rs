@@ -6,7 +6,7 @@ mod request;
 mod secret;
 
 use edgetoll::forward::{authorization, is_removed, private_cache_control, vary};
-use edgetoll::gate::{Decision, Gate, Offer, Request};
+use edgetoll::gate::{BY_PREIMAGE, Claim, Decision, Gate, Offer, Request, Sale};
 use edgetoll::json::Json;
 use edgetoll::l402::bolt11::Bolt11;
 use edgetoll::l402::caveat::{Scope, Wallet};
@@ -45,7 +45,7 @@ fn settings(list: Option<&str>, change: &[(&str, Option<&str>)]) -> Settings {
 }
 
 fn decide<'a>(settings: &'a Settings, url: &str, method: &str, authorization: Option<&str>) -> Decision<'a> {
-    settings.gate().decide(&request(url, method, authorization), NOW)
+    settings.gate(BY_PREIMAGE).decide(&request(url, method, authorization), NOW)
 }
 
 /// Buys what the gate offers for a request; gives the standard and the lightning-toll credential.
@@ -99,18 +99,18 @@ fn what_has_no_price_is_open_and_what_has_one_is_not() {
 fn a_bought_credential_opens_what_it_was_bought_for_until_its_last_second() {
     let settings = settings(Some(LIST), &[]);
     for credential in buy(&settings, "https://x/sold", "GET") {
-        let at =
-            |now| settings.gate().decide(&request("https://x/sold?any=query", "GET", Some(&credential)), now);
-        assert!(matches!(at(NOW), Decision::Paid { amount_sats: 5, .. }));
-        assert!(matches!(at(NOW + 3_600), Decision::Paid { .. }));
+        let at = |now| {
+            settings
+                .gate(BY_PREIMAGE)
+                .decide(&request("https://x/sold?any=query", "GET", Some(&credential)), now)
+        };
+        assert!(matches!(at(NOW), Decision::Sold(Sale { amount_sats: 5, .. })));
+        assert!(matches!(at(NOW + 3_600), Decision::Sold(_)));
         assert!(matches!(
             at(NOW + 3_601),
             Decision::Offer { offer: Offer { refused: Some(Refusal::Expired), .. }, .. }
         ));
-        assert!(matches!(
-            decide(&settings, "https://x/sold", "HEAD", Some(&credential)),
-            Decision::Paid { .. }
-        ));
+        assert!(matches!(decide(&settings, "https://x/sold", "HEAD", Some(&credential)), Decision::Sold(_)));
         let elsewhere = decide(&settings, "https://y/sold", "GET", Some(&credential));
         assert!(matches!(
             elsewhere,
@@ -136,7 +136,7 @@ fn the_first_good_credential_counts_and_a_genuine_refusal_is_told_before_garbage
         format!("Bearer x, {standard}"),
     ] {
         assert!(
-            matches!(decide(&settings, "https://x/sold", "GET", Some(&header)), Decision::Paid { .. }),
+            matches!(decide(&settings, "https://x/sold", "GET", Some(&header)), Decision::Sold(_)),
             "{header}"
         );
     }
@@ -157,7 +157,7 @@ fn only_the_encodings_of_the_price_list_are_accepted() {
     {
         let list = LIST.replacen('{', &format!("{{\"macaroon\":\"{macaroon}\","), 1);
         let one = settings(Some(&list), &[]);
-        assert!(matches!(decide(&one, "https://x/sold", "GET", Some(good)), Decision::Paid { .. }));
+        assert!(matches!(decide(&one, "https://x/sold", "GET", Some(good)), Decision::Sold(_)));
         let refused = decide(&one, "https://x/sold", "GET", Some(bad));
         assert!(matches!(
             refused,
@@ -185,7 +185,7 @@ fn other_methods_preflights_and_probes() {
     let refused = problem(decide(&settings, "https://x/posted", "GET", None));
     assert_eq!((refused.status(), refused.header()), (405, Some(("Allow", "POST, PUT".to_owned()))));
     let preflight = Request { is_preflight: true, ..request("https://x/posted", "OPTIONS", None) };
-    assert_eq!(settings.gate().decide(&preflight, NOW), Decision::Preflight);
+    assert_eq!(settings.gate(BY_PREIMAGE).decide(&preflight, NOW), Decision::Preflight);
     assert_eq!(
         Problem::InvoiceUnavailable { retry_after_s: 5 }.header(),
         Some(("Retry-After", "5".to_owned()))
@@ -204,12 +204,16 @@ fn other_methods_preflights_and_probes() {
     for path in ["/sold", "/free", "/posted"] {
         let url = format!("https://x{path}");
         let upgrade = Request { is_upgrade: true, ..request(&url, "POST", None) };
-        assert_eq!(problem(settings.gate().decide(&upgrade, NOW)), Problem::UpgradeWithoutGet, "{path}");
+        assert_eq!(
+            problem(settings.gate(BY_PREIMAGE).decide(&upgrade, NOW)),
+            Problem::UpgradeWithoutGet,
+            "{path}"
+        );
         assert_eq!(problem(decide(&settings, &url, "TRACE", None)).status(), 405, "{path}");
     }
     let prefetch = Request { is_prefetch: true, ..request("https://x/sold", "GET", None) };
     assert!(matches!(
-        settings.gate().decide(&prefetch, NOW),
+        settings.gate(BY_PREIMAGE).decide(&prefetch, NOW),
         Decision::Offer { offer: Offer { is_quote: true, .. }, .. }
     ));
 }
@@ -322,24 +326,29 @@ fn a_shared_cache_is_told_to_keep_nothing_of_a_paid_answer() {
 
 /// Decides where only these payments are known to have arrived.
 fn decide_unless<'a>(settings: &'a Settings, authorization: &str, is_settled: bool) -> Decision<'a> {
-    let gate = Gate { is_settled: &|_| is_settled, ..settings.gate() };
+    let gate = Gate { is_settled: &|_| is_settled, ..settings.gate(BY_PREIMAGE) };
     gate.decide(&request("https://x/sold", "GET", Some(authorization)), NOW)
+}
+
+/// The only claim, and what is offered to whoever did not pay.
+fn claim(decision: Decision<'_>) -> (Claim<'_>, Offer<'_>) {
+    match decision {
+        Decision::Unsettled { mut claims, offer, .. } if claims.len() == 1 => (claims.remove(0), offer),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
 fn what_is_not_known_to_be_paid_waits_for_its_wallets_word() {
     let settings = settings(Some(LIST), &[]);
     for credential in buy(&settings, "https://x/sold", "GET") {
-        assert!(matches!(decide_unless(&settings, &credential, true), Decision::Paid { .. }));
-        let Decision::Unsettled { grant, macaroon, once_paid, offer, .. } =
-            decide_unless(&settings, &credential, false)
-        else {
-            panic!("it passed");
-        };
-        assert!(matches!(*once_paid, Decision::Paid { amount_sats: 5, .. }));
+        assert!(matches!(decide_unless(&settings, &credential, true), Decision::Sold(_)));
+        let (claim, offer) = claim(decide_unless(&settings, &credential, false));
+        assert_eq!(claim.sale.amount_sats, 5);
+        assert_eq!(claim.sale.metered, None);
         assert_eq!(offer.refused, Some(Refusal::Unpaid));
-        assert_eq!(grant.payment_hash, macaroon.payment_hash());
-        assert!(credential.contains(&macaroon.encode()));
+        assert_eq!(claim.sale.grant.payment_hash, claim.macaroon.payment_hash());
+        assert!(credential.contains(&claim.macaroon.encode()));
     }
 }
 
@@ -352,10 +361,7 @@ fn without_a_preimage_or_with_zeros_for_one_the_wallet_is_asked_and_nothing_pass
             [format!("{macaroon}:"), macaroon.to_owned(), format!("{macaroon}:{}", "0".repeat(64))]
         {
             let decision = decide(&settings, "https://x/sold", "GET", Some(&unproven));
-            assert!(
-                matches!(&decision, Decision::Unsettled { grant, .. } if !grant.is_proven),
-                "{decision:?}"
-            );
+            assert!(!claim(decision).0.sale.grant.is_proven);
             let elsewhere = decide(&settings, "https://x/posted", "POST", Some(&unproven));
             let Decision::Offer { offer, .. } = elsewhere else { panic!("{elsewhere:?}") };
             assert_eq!(offer.refused.unwrap().code(), "endpoint_mismatch");
@@ -372,7 +378,25 @@ fn a_credential_that_is_known_to_be_paid_counts_before_one_that_is_not() {
     let [standard, toll] = buy(&settings, "https://x/sold", "GET");
     let (unproven, _) = standard.split_once(':').unwrap();
     let both = format!("{unproven}:, {toll}");
-    assert!(matches!(decide(&settings, "https://x/sold", "GET", Some(&both)), Decision::Paid { .. }));
+    assert!(matches!(decide(&settings, "https://x/sold", "GET", Some(&both)), Decision::Sold(_)));
+}
+
+#[test]
+fn every_credential_that_may_be_paid_is_asked_about_and_those_with_a_proof_first() {
+    let settings = settings(Some(LIST), &[]);
+    let [standard, toll] = buy(&settings, "https://x/sold", "GET");
+    let (unproven, _) = standard.split_once(':').unwrap();
+    let asked = |header: &str| match decide_unless(&settings, header, false) {
+        Decision::Unsettled { claims, .. } => {
+            claims.iter().map(|claim| claim.sale.grant.is_proven).collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(asked(&format!("{unproven}:, {toll}")), [true, false]);
+    assert_eq!(
+        asked(&format!("{unproven}:, {unproven}:, {toll}, {unproven}:, {standard}")),
+        [true, true, false, false]
+    );
 }
 
 #[test]
@@ -389,7 +413,7 @@ fn the_invoice_of_another_server_without_its_preimage_is_refused() {
     for preimage in ["", &"0".repeat(64)] {
         assert_eq!(problem(shown(preimage)), Problem::Credential(Refusal::MalformedPreimage));
     }
-    assert!(matches!(shown(&preimage), Decision::Paid { .. }));
+    assert!(matches!(shown(&preimage), Decision::Sold(_)));
 }
 
 #[test]
@@ -398,9 +422,8 @@ fn a_challenge_that_is_repeated_widens_nothing() {
     let answer = Json::parse(include_bytes!("vectors/lnbits_invoice.json")).unwrap();
     let bolt11 = Bolt11::parse(answer.get("bolt11").unwrap().as_str().unwrap()).unwrap();
     for credential in buy(&settings, "https://x/sold", "GET") {
-        let Decision::Unsettled { grant, macaroon, .. } = decide_unless(&settings, &credential, false) else {
-            panic!("it passed");
-        };
+        let (Claim { macaroon, sale: Sale { grant, .. } }, _) =
+            claim(decide_unless(&settings, &credential, false));
         let narrowed = macaroon.attenuate("amount_sats=5").unwrap();
         let again = Challenge::again(&narrowed, &grant, "Random joke".to_owned(), bolt11.clone());
         let text = narrowed.encode();

@@ -5,7 +5,7 @@ use edgetoll::l402::bolt11::Bolt11;
 use edgetoll::l402::preimage::PaymentHash;
 use edgetoll::policy::price::Cost;
 use edgetoll::wallet::lnbits::{Fault, Lnbits};
-use edgetoll::wallet::probe::{self, Probe};
+use edgetoll::wallet::probe::{self, Known, Probe};
 use edgetoll::wallet::{Answer, Invoice, InvoiceRequest, Payment, Standing, Wallet, WalletError};
 
 fn lnbits() -> Lnbits {
@@ -206,6 +206,8 @@ fn an_lnbits_that_cannot_say_has_not_said_no() {
     for status in [201, 302, 401, 403, 500, 502, 520] {
         assert_eq!(look_up(&paid, &answer(status, body)), Err(WalletError::Status(status)));
     }
+    let busy = Answer { status: 429, retry_after_s: Some(7), body: body.clone() };
+    assert_eq!(look_up(&paid, &busy), Err(WalletError::PaymentRateLimited { retry_after_s: Some(7) }));
     assert_eq!(look_up(&paid, &answer(200, "<html>")), Err(WalletError::NotJson));
     assert_eq!(look_up(&paid, &answer(200, "{}")), Err(WalletError::Missing("paid")));
 }
@@ -218,15 +220,18 @@ fn a_look_at_lnbits_shows_a_leak_and_an_admin_key() {
     assert_eq!(look("1.5.5: wallet, invoice key", "1.5.5: pending, no key"), Probe::Leaks);
     assert_eq!(look("1.5.5: wallet, admin key", "1.5.5: pending, no key"), Probe::AdminKey);
     // Whoever has paid meanwhile may see it.
-    assert_eq!(look("1.6.2: wallet, invoice key", "1.6.2: paid, no key"), Probe::Unknown);
-    assert_eq!(look("1.6.2: wallet, invoice key", "1.6.2: unknown"), Probe::Sealed);
-    let of = recorded;
+    assert_eq!(look("1.6.2: wallet, invoice key", "1.6.2: paid, no key"), Probe::InvoiceKey);
+    let invoice_key = recorded("1.6.2: wallet, invoice key");
     let busy = answer(429, "{}");
-    assert_eq!(probe::read(None, Some(&of("1.6.2: pending, no key"))), Probe::Unknown);
-    assert_eq!(probe::read(Some(&of("1.6.2: wallet, invoice key")), None), Probe::Unknown);
-    assert_eq!(probe::read(Some(&of("1.6.2: wallet, invoice key")), Some(&busy)), Probe::Unknown);
-    assert_eq!(probe::read(Some(&busy), Some(&of("1.6.2: pending, no key"))), Probe::Unknown);
-    assert_eq!(probe::read(Some(&busy), Some(&of("1.5.5: pending, no key"))), Probe::Leaks);
+    // Who is not let in has not seen that nobody is.
+    for closed in [answer(401, ""), answer(403, ""), answer(404, ""), recorded("1.6.2: unknown"), busy] {
+        assert_eq!(probe::read(Some(&invoice_key), Some(&closed)), Probe::InvoiceKey, "{}", closed.status);
+    }
+    let busy = answer(429, "{}");
+    assert_eq!(probe::read(Some(&invoice_key), None), Probe::InvoiceKey);
+    assert_eq!(probe::read(None, Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
+    assert_eq!(probe::read(Some(&busy), Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
+    assert_eq!(probe::read(Some(&busy), Some(&recorded("1.5.5: pending, no key"))), Probe::Leaks);
 }
 
 #[test]
@@ -241,11 +246,38 @@ fn the_look_for_a_leak_is_a_strangers_look() {
 }
 
 #[test]
-fn what_is_known_of_a_wallet_is_stored_as_a_word() {
-    for probe in [Probe::Sealed, Probe::Leaks, Probe::AdminKey] {
-        assert_eq!(Probe::parse(probe.as_str()), probe);
+fn what_is_known_of_a_wallet_is_known_for_an_hour_wherever_it_is_read() {
+    let hour_ms = 3_600_000;
+    for probe in [Probe::InvoiceKey, Probe::Sealed, Probe::Leaks, Probe::AdminKey] {
+        let known = Known::after(Known::NOTHING, probe, 1_000);
+        assert_eq!(Known::parse(&known.to_text()), Some(known), "{probe:?}");
+        assert_eq!(known.at(999 + hour_ms), Some(probe));
+        assert_eq!(known.at(1_000 + hour_ms), None);
     }
-    assert_eq!(Probe::parse("something else"), Probe::Unknown);
+    assert_eq!(Known::NOTHING.at(0), None);
+    for text in ["", "sealed", "sealed x", "other 5"] {
+        assert_eq!(Known::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_look_that_shows_nothing_leaves_what_was_known_for_a_minute() {
+    for before in [Probe::Sealed, Probe::Leaks, Probe::AdminKey] {
+        let known = Known::after(Known::NOTHING, before, 0);
+        let known = Known::after(known, Probe::Unknown, 5_000_000);
+        assert_eq!(known.at(5_000_000 + 59_999), Some(before));
+        assert_eq!(known.at(5_000_000 + 60_000), None);
+    }
+}
+
+#[test]
+fn a_funding_source_that_is_down_is_told_from_a_refusal() {
+    let read = |body: &str| lnbits().read_created(&asked(), &answer(520, body), made_at()).err();
+    let down = r#"{"detail":"Unable to connect to http://127.0.0.1:5000.","status":"pending"}"#;
+    assert_eq!(read(down), Some(WalletError::FundingSource));
+    for refusal in [r#"{"detail":"Amountless invoices not supported.","status":"failed"}"#, "", "{}"] {
+        assert_eq!(read(refusal), Some(WalletError::Status(520)));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod secret;
 
 use std::num::NonZeroU32;
 
-use edgetoll::gate::{BY_PREIMAGE, Decision, Gate, NO_CODE, Offer, Request};
+use edgetoll::gate::{BY_PREIMAGE, Decision, Gate, Metered, NO_CODE, Offer, Request, Sale};
 use edgetoll::json::Json;
 use edgetoll::l402::caveat::{Caveat, Fiat, Scope, Service, Terms};
 use edgetoll::l402::keys::{KeySet, Keys, TollSecret};
@@ -63,8 +63,8 @@ fn judge(policy: &Policy, keys: &Keys, path: &str, method: &str, macaroon: &Maca
     match (Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: BY_PREIMAGE }
         .decide(&request, NOW))
     {
-        Decision::Paid { .. } => "paid".to_owned(),
-        Decision::Metered { uses, .. } => format!("metered {uses}"),
+        Decision::Sold(Sale { metered: None, .. }) => "paid".to_owned(),
+        Decision::Sold(Sale { metered: Some(Metered { uses, .. }), .. }) => format!("metered {uses}"),
         Decision::Offer { offer: Offer { refused: Some(refusal), .. }, .. } => refusal.code().to_owned(),
         Decision::Refuse(problem) => problem.code().to_owned(),
         other => panic!("{other:?}"),
@@ -261,7 +261,9 @@ fn uses_are_the_least_that_was_said_and_no_more_than_the_route_sells() {
         let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
         let request = request("https://x/counted/five", "GET", Some(&authorization));
         let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
-        let Decision::Metered { grant, .. } = gate.decide(&request, NOW) else { panic!() };
+        let Decision::Sold(Sale { grant, metered: Some(_), .. }) = gate.decide(&request, NOW) else {
+            panic!()
+        };
         assert_eq!((grant.expires_at_unix, grant.sold_until_unix), (expires_at_unix, NOW + 3_600));
     }
     // A holder may limit a credential that has no limit.

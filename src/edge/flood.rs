@@ -3,15 +3,14 @@
 use std::sync::{LazyLock, Mutex};
 
 use js_sys::{Object, Promise, Reflect};
-use worker::Env;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::isolate::held;
+use super::shop::Shop;
 use super::time::{limit, now_ms};
 use super::{environment, object};
 use crate::flood::{Minute, Minutes};
-use crate::policy::Policy;
 use crate::problem::Problem;
 
 /// What a client asks for.
@@ -25,20 +24,20 @@ pub enum Wish {
     Settlement,
 }
 
-/// Lets a client ask, unless it asks too often. `client` is its pseudonym; those that nobody knows count together.
-pub async fn admit(env: &Env, policy: &Policy, client: Option<&str>, wish: Wish) -> Result<(), Problem> {
-    let per_minute = policy.challenges_per_minute;
-    let (wish, per_minute) = match wish {
-        Wish::Challenge => ("challenge", per_minute),
-        Wish::Poll => ("poll", per_minute),
+/// Lets a client ask, unless it asks too often. Those that nobody knows count together.
+pub async fn admit(shop: &Shop<'_>, wish: Wish) -> Result<(), Problem> {
+    let client = shop.client.as_deref().unwrap_or_default();
+    let per_minute = shop.policy.challenges_per_minute;
+    let name = match wish {
+        Wish::Challenge => format!("challenge/{client}"),
+        Wish::Poll => format!("poll/{client}"),
         // Who holds many credentials may show them all at once, in a new isolate.
         Wish::Settlement => {
             let per_minute = per_minute.saturating_mul(SETTLEMENTS_FOR_A_CHALLENGE);
-            return admit_here(&format!("settlement/{}", client.unwrap_or_default()), per_minute);
+            return admit_here(&format!("settlement/{client}"), per_minute);
         }
     };
-    let name = format!("{wish}/{}", client.unwrap_or_default());
-    match ask_platform(env, &name).await {
+    match ask_platform(shop, &name).await {
         Some(true) => Ok(()),
         Some(false) => Err(Problem::TooManyChallenges { retry_after_s: PLATFORM_RETRY_AFTER_S }),
         None => admit_here(&name, per_minute),
@@ -52,22 +51,23 @@ fn admit_here(name: &str, per_minute: u64) -> Result<(), Problem> {
 }
 
 /// What the platform's limiter says; `None` where it is not bound, or fails.
-async fn ask_platform(env: &Env, name: &str) -> Option<bool> {
-    let limiter: RateLimiter = environment::value(env, LIMITER)?.unchecked_into();
+async fn ask_platform(shop: &Shop<'_>, name: &str) -> Option<bool> {
+    let limiter: RateLimiter = environment::value(shop.env, LIMITER)?.unchecked_into();
     let options = Object::new();
     Reflect::set(&options, &"key".into(), &name.into()).ok()?;
-    let outcome = limit(&limiter.limit(&options).ok()?, LIMITER_TIMEOUT_MS).await.ok()?;
+    let limit_ms = shop.budget.of_store_ms().min(LIMITER_TIMEOUT_MS);
+    let outcome = limit(&limiter.limit(&options).ok()?, limit_ms).await.ok()?;
     Reflect::get(&outcome, &"success".into()).ok()?.as_bool()
 }
 
 /// Lets one more invoice be asked for, unless all clients together had too many. Where the object does not answer, each
 /// isolate counts by itself.
-pub async fn admit_invoice(env: &Env, policy: &Policy) -> Result<(), Problem> {
+pub async fn admit_invoice(shop: &Shop<'_>) -> Result<(), Problem> {
     static INVOICES: LazyLock<Mutex<Minute>> = LazyLock::new(Mutex::default);
-    let per_minute = policy.invoices_per_minute;
+    let per_minute = shop.policy.invoices_per_minute;
     let too_many = |wait_ms: u64| Problem::TooManyInvoices { retry_after_s: wait_ms.div_ceil(1_000) };
-    let answer = match object::ask(env, INVOICE_LIMIT, "all", &format!("/{per_minute}")) {
-        Some(asked) => asked.within(OBJECT_TIMEOUT_MS).await,
+    let answer = match object::ask(shop.env, INVOICE_LIMIT, "all", &format!("/{per_minute}")) {
+        Some(asked) => asked.within(shop.budget.of_store_ms()).await,
         None => None,
     };
     match answer.as_deref() {
@@ -91,5 +91,4 @@ const LIMITER_TIMEOUT_MS: i32 = 1_000;
 /// It does not say when; its longest period is a minute.
 const PLATFORM_RETRY_AFTER_S: u64 = 60;
 const INVOICE_LIMIT: &str = "INVOICE_LIMIT";
-const OBJECT_TIMEOUT_MS: i32 = 2_000;
 const SETTLEMENTS_FOR_A_CHALLENGE: u64 = 6;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::gate::{Decision, Offer};
+use crate::gate::{Decision, Offer, Sale};
 use crate::l402::caveat::Wallet;
 
 /// What is told of one request.
@@ -44,12 +44,9 @@ impl Line {
         let (name, route) = match decision {
             Decision::Open => ("open", None),
             Decision::Waived { route } => ("waived", Some(route)),
-            Decision::Paid { route, grant, .. } | Decision::Metered { route, grant, .. } => {
-                self.payment_hash = Some(grant.payment_hash.short());
-                ("paid", Some(route))
-            }
-            Decision::Unsettled { route, grant, .. } => {
-                self.payment_hash = Some(grant.payment_hash.short());
+            Decision::Sold(sale) => ("paid", Some(&sale.route)),
+            Decision::Unsettled { claims, route, .. } => {
+                self.payment_hash = claims.first().map(|claim| claim.sale.grant.payment_hash.short());
                 ("unsettled", Some(route))
             }
             Decision::Preflight => ("preflight", None),
@@ -71,6 +68,12 @@ impl Line {
     pub fn refused(&mut self, offer: &Offer<'_>) {
         self.decision = "challenge";
         self.code = offer.refused.as_ref().map(|refused| refused.code());
+    }
+
+    /// Notes that it was paid for.
+    pub fn sold(&mut self, sale: &Sale<'_>) {
+        self.decision = "paid";
+        self.payment_hash = Some(sale.grant.payment_hash.short());
     }
 
     /// Notes that the request passes, as what.

@@ -28,17 +28,17 @@ use std::num::NonZeroU32;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env};
 
-use crate::gate::Decision;
+use crate::gate::{Decision, Metered, Sale};
 use crate::l402::verify::Grant;
 use crate::policy::free::{Denied, FreeTier};
 use crate::policy::route::Route;
 use crate::problem::Problem;
 use crate::settings::Settings;
-use crate::wallet::Standing;
 use facts::Arrival;
 use log::Line;
 use meter::Ticket;
 use origin::Pass;
+use sale::Settled;
 use wallet::Budget;
 
 pub use free_tier_counter::FreeTierCounter;
@@ -124,28 +124,7 @@ impl Exchange<'_> {
     }
 
     async fn act(&self, decision: Decision<'_>, line: &mut Line) -> Result<web_sys::Response, Failure> {
-        let decision = match decision {
-            Decision::Unsettled { grant, macaroon, once_paid, route, offer } => {
-                match self.settle(&grant, line).await? {
-                    Standing::Paid => {
-                        line.decided(&once_paid);
-                        *once_paid
-                    }
-                    Standing::Pending(bolt11) => {
-                        line.refused(&offer);
-                        return self.offer_again(&macaroon, &grant, offer, bolt11);
-                    }
-                    Standing::Unpaid => {
-                        line.refused(&offer);
-                        return self.offer(route, offer, line).await;
-                    }
-                }
-            }
-            decision => decision,
-        };
         match decision {
-            // What it comes to was decided above.
-            Decision::Unsettled { .. } => Err(Problem::Internal.into()),
             Decision::Health => Ok(answer::health(self.settings.policy().is_some())?),
             Decision::Prices => {
                 let host = self.arrival.url().ok_or(Problem::AmbiguousPath)?.host;
@@ -160,18 +139,18 @@ impl Exchange<'_> {
             Decision::Preflight => self.forward(&Pass::Preflight, None).await,
             Decision::Open => self.forward(&Pass::Open, None).await,
             Decision::Waived { route } => self.forward(&Pass::Waived, Some(route)).await,
-            Decision::Paid { route, grant, amount_sats } => {
-                self.forward(&Pass::Paid { grant, amount_sats }, Some(route)).await
-            }
-            Decision::Metered { route, grant, amount_sats, uses, offer } => {
-                match self.take_use(&grant, uses).await? {
-                    Some(ticket) => self.forward_counted(route, grant, amount_sats, ticket).await,
-                    None => {
-                        line.refused(&offer);
-                        self.offer(route, offer, line).await
-                    }
+            Decision::Sold(sale) => self.serve(sale, line).await,
+            Decision::Unsettled { claims, route, offer } => match self.settle(claims, line).await? {
+                Settled::Paid(sale) => self.serve(sale, line).await,
+                Settled::Pending(claim, bolt11) => {
+                    line.refused(&offer);
+                    self.offer_again(&claim, offer, bolt11)
                 }
-            }
+                Settled::Unpaid => {
+                    line.refused(&offer);
+                    self.offer(route, offer, line).await
+                }
+            },
             Decision::FreeTier { route, tier, key, offer } => {
                 let now_ms = time::now_ms();
                 let (response, remaining) = match self.take_free(tier, key, now_ms).await {
@@ -193,6 +172,22 @@ impl Exchange<'_> {
                 if let Some(denied) = free_tier::never_asked(route, &offer) {
                     line.free = Some(denied.as_str());
                 }
+                self.offer(route, offer, line).await
+            }
+        }
+    }
+
+    /// Serves what was paid for, while it has uses left.
+    async fn serve(&self, sale: Sale<'_>, line: &mut Line) -> Result<web_sys::Response, Failure> {
+        line.sold(&sale);
+        let Sale { route, grant, amount_sats, metered } = sale;
+        let Some(Metered { uses, offer }) = metered else {
+            return self.forward(&Pass::Paid { grant, amount_sats }, Some(route)).await;
+        };
+        match self.take_use(&grant, uses).await? {
+            Some(ticket) => self.forward_counted(route, grant, amount_sats, ticket).await,
+            None => {
+                line.refused(&offer);
                 self.offer(route, offer, line).await
             }
         }

@@ -5,16 +5,13 @@ use super::log::Line;
 use super::settlement::Unknown;
 use super::shop::Shop;
 use super::wallet::probe;
-use super::{Exchange, Failure, answer, wallet};
-use crate::gate::Offer;
+use super::{Exchange, Failure, answer, time, wallet};
+use crate::gate::{Claim, Offer, Sale};
 use crate::l402::bolt11::Bolt11;
 use crate::l402::caveat::Wallet;
 use crate::l402::challenge::Challenge;
-use crate::l402::macaroon::Macaroon;
-use crate::l402::verify::Grant;
 use crate::policy::route::Route;
 use crate::problem::Problem;
-use crate::wallet::probe::Probe;
 use crate::wallet::{Invoice, InvoiceRequest, Standing, WalletError};
 
 impl Exchange<'_> {
@@ -37,25 +34,43 @@ impl Exchange<'_> {
     /// The same invoice once more.
     pub(super) fn offer_again(
         &self,
-        macaroon: &Macaroon,
-        grant: &Grant,
+        claim: &Claim<'_>,
         offer: Offer<'_>,
         bolt11: Bolt11,
     ) -> Result<web_sys::Response, Failure> {
         if offer.is_quote {
             return Ok(answer::quote(offer.cost)?);
         }
-        let challenge = Challenge::again(macaroon, grant, offer.description, bolt11);
+        let challenge = Challenge::again(&claim.macaroon, &claim.sale.grant, offer.description, bolt11);
         Ok(answer::challenge(&challenge, offer.refused.as_ref())?)
     }
 
-    /// Learns whether a credential is paid for.
-    pub(super) async fn settle(&self, grant: &Grant, line: &mut Line) -> Result<Standing, Problem> {
+    /// Learns whether one of these is paid for.
+    pub(super) async fn settle<'a>(
+        &self,
+        claims: Vec<Claim<'a>>,
+        line: &mut Line,
+    ) -> Result<Settled<'a>, Problem> {
         let shop = self.shop().ok_or(Problem::NotConfigured)?;
-        shop.settle(grant).await.map_err(|Unknown { problem, error }| {
-            line.detail = error.map(|error| error.to_string());
-            problem
-        })
+        let mut pending = None;
+        let mut unknown: Option<Unknown> = None;
+        for claim in claims {
+            match shop.settle(&claim.sale.grant).await {
+                Ok(Standing::Paid) => return Ok(Settled::Paid(claim.sale)),
+                Ok(Standing::Pending(bolt11)) => pending = pending.or(Some((claim, bolt11))),
+                Ok(Standing::Unpaid) => {}
+                Err(error) => unknown = unknown.or(Some(error)),
+            }
+        }
+        match (unknown, pending) {
+            // It may be the one that was paid.
+            (Some(Unknown { problem, error }), _) => {
+                line.detail = error.map(|error| error.to_string());
+                Err(problem)
+            }
+            (None, Some((claim, bolt11))) => Ok(Settled::Pending(claim, bolt11)),
+            (None, None) => Ok(Settled::Unpaid),
+        }
     }
 
     /// Has an invoice made and mints its challenge.
@@ -66,17 +81,17 @@ impl Exchange<'_> {
         line: &mut Line,
     ) -> Result<Challenge, Problem> {
         let shop = self.shop().ok_or(Problem::NotConfigured)?;
-        let Shop { env, policy, wallets, client, .. } = &shop;
-        if probe::known(Wallet::First) == Some(Probe::AdminKey) {
+        let Shop { policy, wallets, client, .. } = &shop;
+        if probe::has_admin_key() {
             return Err(Problem::NotConfigured);
         }
         let unavailable = |line: &mut Line, error: WalletError| {
             line.detail = Some(error.to_string());
             Problem::InvoiceUnavailable { retry_after_s: error.retry_after_s() }
         };
-        wallet::is_awake(wallets).map_err(|error| unavailable(line, error))?;
-        flood::admit(env, policy, client.as_deref(), Wish::Challenge).await?;
-        flood::admit_invoice(env, policy).await?;
+        wallet::is_asked_for_invoices(wallets).map_err(|error| unavailable(line, error))?;
+        flood::admit(&shop, Wish::Challenge).await?;
+        flood::admit_invoice(&shop).await?;
         let invoice = InvoiceRequest {
             cost: offer.cost,
             description: &offer.description,
@@ -85,18 +100,32 @@ impl Exchange<'_> {
             route: route.pattern.as_str(),
             client: client.as_deref(),
         };
-        let made = wallet::create(wallets, &invoice, shop.budget).await;
+        let made = time::to_the_end(shop.context, wallet::create(wallets, &invoice, shop.budget)).await;
         let (made_by, Invoice { bolt11, amount_sats }) = made.map_err(|error| unavailable(line, error))?;
-        if probe::look(&shop, made_by, &bolt11.payment_hash()).await == Probe::AdminKey {
+        probe::look(&shop, made_by, &bolt11.payment_hash()).await;
+        if probe::has_admin_key() {
             return Err(Problem::NotConfigured);
         }
         let mut terms = offer.terms;
         terms.amount_sats = amount_sats;
         terms.wallet = (made_by != Wallet::First).then_some(made_by);
+        // Not every backend lets an invoice last as long as it was asked to.
+        let shorter_s = route.invoice_expiry_s.saturating_sub(bolt11.expiry_s());
+        terms.payable_until_unix = terms.payable_until_unix.saturating_sub(shorter_s);
         let mut nonce = [0; 28];
         getrandom::fill(&mut nonce).map_err(|_| unavailable(line, WalletError::NoRandomness))?;
         let keys = shop.keys.current();
         let challenge = Challenge::new(keys, policy.encodings, terms, offer.description, bolt11, &nonce);
         challenge.map_err(|_| unavailable(line, WalletError::Unmintable))
     }
+}
+
+/// What wallets say of credentials that are good if they were paid for.
+pub(super) enum Settled<'a> {
+    /// This was paid for.
+    Paid(Sale<'a>),
+    /// None was, and this one still can be.
+    Pending(Claim<'a>, Bolt11),
+    /// None was, and none can be.
+    Unpaid,
 }

@@ -12,24 +12,19 @@ use crate::l402::caveat::Wallet;
 use crate::l402::verify::Grant;
 use crate::policy::Policy;
 use crate::problem::Problem;
-use crate::settings::Settings;
+use crate::wallet::probe::Probe;
 use crate::wallet::settlement::{Settled, trusts_preimage};
 use crate::wallet::{Payment, Standing, WalletError};
 
 /// Whether a credential is known here to be paid for, without asking anybody.
-pub fn is_known(settings: &Settings, grant: &Grant) -> bool {
-    let Some(policy) = settings.policy() else { return false };
+pub fn is_known(policy: &Policy, grant: &Grant) -> bool {
     let is_remembered = !grant.is_foreign && held(&SETTLED, |settled| settled.knows(&grant.payment_hash));
     is_remembered || is_shown_by_preimage(policy, grant)
 }
 
 fn is_shown_by_preimage(policy: &Policy, grant: &Grant) -> bool {
     let probe = probe::known(made_by(grant)).unwrap_or_default();
-    let is_shown = trusts_preimage(policy.settlement, probe, grant, now_unix());
-    if is_shown && !grant.is_foreign {
-        remember(grant);
-    }
-    is_shown
+    trusts_preimage(policy.settlement, probe, grant, now_unix())
 }
 
 /// Why it is not known whether a payment has arrived.
@@ -40,22 +35,32 @@ pub struct Unknown {
     pub error: Option<WalletError>,
 }
 
+impl From<WalletError> for Unknown {
+    fn from(error: WalletError) -> Self {
+        let problem = Problem::SettlementUnavailable { retry_after_s: error.retry_after_s() };
+        Self { problem, error: Some(error) }
+    }
+}
+
 impl Shop<'_> {
     /// Learns whether a credential is paid for. A yes is remembered until the credential ends.
     pub async fn settle(&self, grant: &Grant) -> Result<Standing, Unknown> {
+        let wish = if grant.is_proven { Wish::Settlement } else { Wish::Poll };
+        // Whoever has no proof does not even ask the stores too often.
+        if !grant.is_proven {
+            self.admit(wish).await?;
+        }
         if self.is_known_elsewhere(grant).await {
             return Ok(Standing::Paid);
         }
-        let wish = if grant.is_proven { Wish::Settlement } else { Wish::Poll };
-        let admitted = flood::admit(self.env, self.policy, self.client.as_deref(), wish).await;
-        admitted.map_err(|problem| Unknown { problem, error: None })?;
+        let name = made_by(grant);
+        wallet::is_asked_about_payments(name)?;
+        if grant.is_proven {
+            self.admit(wish).await?;
+        }
         let payment =
-            Payment { hash: grant.payment_hash, amount_sats: grant.invoice_sats.unwrap_or_default() };
-        let standing = wallet::look_up(self.wallets, made_by(grant), &payment, self.budget).await;
-        let standing = standing.map_err(|error| Unknown {
-            problem: Problem::SettlementUnavailable { retry_after_s: error.retry_after_s() },
-            error: Some(error),
-        })?;
+            Payment { hash: grant.payment_hash, amount_sats: grant.amount_sats.unwrap_or_default() };
+        let standing = wallet::look_up(self.wallets, name, &payment, self.budget).await?;
         if standing == Standing::Paid {
             remember(grant);
             self.tell_others(grant);
@@ -65,8 +70,9 @@ impl Shop<'_> {
 
     async fn is_known_elsewhere(&self, grant: &Grant) -> bool {
         let name = made_by(grant);
-        if let Some(lnbits) = self.wallets.get(name)
-            && probe::known(name).is_none()
+        // Where the word of any isolate on its wallet would do.
+        if trusts_preimage(self.policy.settlement, Probe::Sealed, grant, now_unix())
+            && let Some(lnbits) = self.wallets.get(name)
             && probe::known_to_all(self, name, lnbits).await.is_some()
             && is_shown_by_preimage(self.policy, grant)
         {
@@ -79,6 +85,10 @@ impl Shop<'_> {
             remember(grant);
         }
         is_known
+    }
+
+    async fn admit(&self, wish: Wish) -> Result<(), Unknown> {
+        flood::admit(self, wish).await.map_err(|problem| Unknown { problem, error: None })
     }
 
     fn tell_others(&self, grant: &Grant) {

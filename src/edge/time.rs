@@ -2,6 +2,7 @@
 
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen_futures::JsFuture;
+use worker::Context;
 use worker::wasm_bindgen::JsValue;
 
 use super::origin;
@@ -27,6 +28,18 @@ pub async fn limit(answer: &Promise, limit_ms: i32) -> Result<JsValue, JsValue> 
 pub async fn pause(ms: u64) {
     let ms = i32::try_from(ms).unwrap_or(i32::MAX);
     let _ = JsFuture::from(Promise::new(&mut |resolve, _| after(ms, &resolve))).await;
+}
+
+/// Goes on with what was begun, also when the client has gone: others wait for what it shows.
+pub async fn to_the_end<T>(context: &Context, work: impl Future<Output = T>) -> T {
+    let mut end = None;
+    let ended = Promise::new(&mut |resolve, _| end = Some(resolve));
+    context.wait_until(async move { drop(JsFuture::from(ended).await) });
+    let result = work.await;
+    if let Some(end) = end {
+        let _ = end.call0(&JsValue::NULL);
+    }
+    result
 }
 
 fn after(ms: i32, call: &Function) {

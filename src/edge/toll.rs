@@ -79,10 +79,11 @@ impl<'a> Toll<'a> {
         };
         let header = |name: &str| arrival.header(name);
         let edge = |fact| arrival.edge(fact);
-        let settings = self.settings.gate();
-        let policy = settings.policy.filter(|policy| self.is_listed(policy));
-        let is_settled = |grant: &Grant| settlement::is_known(self.settings, grant);
-        let gate = Gate { policy, keys: settings.keys, code: &code, is_settled: &is_settled };
+        let is_settled =
+            |grant: &Grant| self.settings.policy().is_some_and(|policy| settlement::is_known(policy, grant));
+        let gate = self.settings.gate(&is_settled);
+        let policy = gate.policy.filter(|policy| self.is_listed(policy));
+        let gate = Gate { policy, code: &code, ..gate };
         let request = arrival.as_request(url, &header, &edge);
         gate.decide(&request, now_unix())
     }

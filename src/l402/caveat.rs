@@ -63,7 +63,8 @@ pub enum Wallet {
 }
 
 impl Wallet {
-    const ALL: [Self; 2] = [Self::First, Self::Second];
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::First, Self::Second];
 
     /// As the caveat names it.
     pub fn as_str(self) -> &'static str {

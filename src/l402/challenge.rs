@@ -89,7 +89,7 @@ impl Challenge {
     pub fn again(macaroon: &Macaroon, grant: &Grant, description: String, bolt11: Bolt11) -> Self {
         let macaroon = macaroon.encode();
         Self {
-            amount_sats: grant.invoice_sats.unwrap_or_default(),
+            amount_sats: grant.amount_sats.unwrap_or_default(),
             expires_at_unix: grant.expires_at_unix,
             description,
             bolt11,

@@ -54,10 +54,8 @@ pub struct Grant {
     pub expires_at_unix: u64,
     /// The last second in which it was sold to be good: no holder can say another.
     pub sold_until_unix: u64,
-    /// What was paid, where the macaroon says so: the least that it says.
+    /// What its invoice asked for, where the macaroon says so: the first that it says, which is the issuer's word.
     pub amount_sats: Option<u64>,
-    /// What the invoice asked for: the first amount that it says, which is the issuer's word.
-    pub invoice_sats: Option<u64>,
     /// Which limits it was sold with.
     pub binds: Binds,
     /// How many requests were bought: the least that it says.
@@ -141,7 +139,6 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
         expires_at_unix: 0,
         sold_until_unix: 0,
         amount_sats: None,
-        invoice_sats: None,
         binds: Binds::default(),
         uses: None,
         wallet: None,
@@ -178,8 +175,7 @@ pub fn check_caveats(macaroon: &Macaroon, marks: &[String], context: &Context<'_
                     }
                     Price::Sats(_) | Price::Fiat(_) => {}
                 }
-                grant.amount_sats = least(grant.amount_sats, paid_sats);
-                grant.invoice_sats = grant.invoice_sats.or(Some(paid_sats));
+                grant.amount_sats = grant.amount_sats.or(Some(paid_sats));
             }
             Caveat::Fiat(paid) => {
                 if let Price::Fiat(price) = context.price

@@ -123,10 +123,14 @@ impl Wallet for Lnbits {
         answer: &Answer,
         now_unix: u64,
     ) -> Result<Standing, WalletError> {
-        if answer.status == 404 {
-            return Err(WalletError::UnknownPayment);
-        }
-        let answer = read(answer, 200)?;
+        let answer = match answer.status {
+            404 => return Err(WalletError::UnknownPayment),
+            429 => {
+                let retry_after_s = answer.retry_after_s;
+                return Err(WalletError::PaymentRateLimited { retry_after_s });
+            }
+            _ => read(answer, 200)?,
+        };
         let is_paid = answer.get("paid").and_then(Json::as_bool).ok_or(WalletError::Missing("paid"))?;
         // Without the wallet's own key there are none.
         let details = answer.get("details").ok_or(WalletError::Missing("details"))?;
@@ -158,6 +162,12 @@ fn read(answer: &Answer, expected: u16) -> Result<Json, WalletError> {
             Json::parse(answer.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
         }
         429 => Err(WalletError::RateLimited { retry_after_s: answer.retry_after_s }),
+        // Anything else that it says of one invoice is a refusal: `failed`.
+        520 if Json::parse(answer.body.as_bytes())
+            .is_some_and(|json| text(&json, "status") == Ok("pending")) =>
+        {
+            Err(WalletError::FundingSource)
+        }
         status => Err(WalletError::Status(status)),
     }
 }

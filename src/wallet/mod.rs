@@ -116,8 +116,6 @@ pub enum Standing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum WalletError {
-    #[error("no wallet is configured")]
-    NotConfigured,
     #[error("the wallet that made the invoice is not configured any more")]
     Gone,
     #[error("the runtime gave no random numbers")]
@@ -136,6 +134,10 @@ pub enum WalletError {
     TooLarge,
     #[error("LNbits answered with status 429")]
     RateLimited { retry_after_s: Option<u64> },
+    #[error("LNbits answered with status 429 about this payment")]
+    PaymentRateLimited { retry_after_s: Option<u64> },
+    #[error("LNbits answered with status 520: its funding source does not answer")]
+    FundingSource,
     #[error("LNbits answered with status {0}")]
     Status(u16),
     #[error("LNbits does not know the payment: its wallet may be another one than that of the key")]
@@ -171,6 +173,7 @@ impl WalletError {
             | Self::Timeout
             | Self::TooLarge
             | Self::RateLimited { .. }
+            | Self::FundingSource
             | Self::NotJson
             | Self::Missing(_)
             | Self::Bolt11(_)
@@ -181,13 +184,14 @@ impl WalletError {
             | Self::Expired => Some(true),
             // 400 and 520 are LNbits' own answers about one invoice.
             Self::Status(status) => Some(![400, 520].contains(status)),
-            Self::UnknownPayment | Self::OtherAmount | Self::OutOfBounds { .. } => Some(false),
-            Self::NotConfigured
-            | Self::Gone
-            | Self::NoRandomness
-            | Self::Unmintable
-            | Self::NoTimeLeft
-            | Self::Resting { .. } => None,
+            // LNbits counts each payment that it is asked about apart.
+            Self::PaymentRateLimited { .. }
+            | Self::UnknownPayment
+            | Self::OtherAmount
+            | Self::OutOfBounds { .. } => Some(false),
+            Self::Gone | Self::NoRandomness | Self::Unmintable | Self::NoTimeLeft | Self::Resting { .. } => {
+                None
+            }
         }
     }
 
@@ -200,7 +204,10 @@ impl WalletError {
     pub fn retry_after_s(&self) -> u64 {
         match self {
             Self::Resting { retry_in_ms } => retry_in_ms.div_ceil(1_000).max(1),
-            Self::RateLimited { retry_after_s: Some(seconds) } => (*seconds).clamp(1, MAX_RETRY_AFTER_S),
+            Self::RateLimited { retry_after_s: Some(seconds) }
+            | Self::PaymentRateLimited { retry_after_s: Some(seconds) } => {
+                (*seconds).clamp(1, MAX_RETRY_AFTER_S)
+            }
             _ => RETRY_AFTER_S,
         }
     }

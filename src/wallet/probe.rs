@@ -6,12 +6,14 @@ use super::{Answer, Call};
 use crate::json::Json;
 use crate::l402::preimage::PaymentHash;
 
-/// What is known of an LNbits.
+/// What a look at an LNbits showed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Probe {
-    /// Nothing yet: it did not answer.
+    /// Nothing: it did not answer.
     #[default]
     Unknown,
+    /// The key is an invoice key; whether it leaks was not to be seen.
+    InvoiceKey,
     /// It keeps the preimages of unpaid invoices to itself.
     Sealed,
     /// It gives them to anybody.
@@ -21,34 +23,22 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// As it is stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Sealed => "sealed",
-            Self::Leaks => "leaks",
-            Self::AdminKey => "admin_key",
-        }
-    }
-
-    /// Reads what was stored.
-    pub fn parse(text: &str) -> Self {
-        let all = [Self::Sealed, Self::Leaks, Self::AdminKey];
-        all.into_iter().find(|one| one.as_str() == text).unwrap_or_default()
-    }
+    const WORDS: [(Self, &'static str); 4] = [
+        (Self::InvoiceKey, "invoice_key"),
+        (Self::Sealed, "sealed"),
+        (Self::Leaks, "leaks"),
+        (Self::AdminKey, "admin_key"),
+    ];
 
     /// How long it is believed, in milliseconds.
     pub fn good_for_ms(self) -> u64 {
-        match self {
-            Self::Sealed => 3_600_000,
-            Self::Unknown | Self::Leaks | Self::AdminKey => 60_000,
-        }
+        if self == Self::Unknown { 60_000 } else { 3_600_000 }
     }
 
     /// What the owner is told.
     pub fn warning(self) -> Option<&'static str> {
         match self {
-            Self::Unknown | Self::Sealed => None,
+            Self::Unknown | Self::InvoiceKey | Self::Sealed => None,
             Self::Leaks => Some(
                 "gives the preimages of unpaid invoices to anybody: update LNbits to 1.6.0 or later; until then it is asked about each payment",
             ),
@@ -56,6 +46,43 @@ impl Probe {
                 "is an admin key, which can spend what you earn: put the invoice key of the wallet in its place; until then nothing is sold",
             ),
         }
+    }
+}
+
+/// What is known of an LNbits, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What was seen.
+    pub probe: Probe,
+    until_ms: u64,
+}
+
+impl Known {
+    /// Nothing, and it is time to look.
+    pub const NOTHING: Self = Self { probe: Probe::Unknown, until_ms: 0 };
+
+    /// After a look. One that showed nothing leaves what was known, for a minute.
+    pub fn after(before: Self, seen: Probe, now_ms: u64) -> Self {
+        let probe = if seen == Probe::Unknown { before.probe } else { seen };
+        Self { probe, until_ms: now_ms.saturating_add(seen.good_for_ms()) }
+    }
+
+    /// What is known then; `None` when it is time to look again.
+    pub fn at(self, now_ms: u64) -> Option<Probe> {
+        (now_ms < self.until_ms).then_some(self.probe)
+    }
+
+    /// As it is stored.
+    pub fn to_text(self) -> String {
+        let word = Probe::WORDS.iter().find(|(probe, _)| *probe == self.probe).map_or("", |(_, word)| word);
+        format!("{word} {}", self.until_ms)
+    }
+
+    /// Reads what was stored.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (word, until_ms) = text.split_once(' ')?;
+        let (probe, _) = Probe::WORDS.into_iter().find(|(_, known)| *known == word)?;
+        Some(Self { probe, until_ms: until_ms.parse().ok()? })
     }
 }
 
@@ -75,6 +102,7 @@ pub fn read(wallet: Option<&Answer>, payment: Option<&Answer>) -> Probe {
         (Some(true), _) => Probe::AdminKey,
         (_, Some(true)) => Probe::Leaks,
         (Some(false), Some(false)) => Probe::Sealed,
+        (Some(false), None) => Probe::InvoiceKey,
         _ => Probe::Unknown,
     }
 }

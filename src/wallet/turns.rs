@@ -14,9 +14,18 @@ pub struct Turns {
 impl Turns {
     /// In how many milliseconds a wallet may be asked, where none may now.
     pub fn wait_ms(&self, has_second: bool, now_ms: u64) -> Option<u64> {
-        let first_ms = self.first.wait_ms(now_ms);
-        let wait_ms = if has_second { first_ms.min(self.second.wait_ms(now_ms)) } else { first_ms };
+        let first_ms = self.wait_ms_of(Wallet::First, now_ms);
+        let second_ms = self.wait_ms_of(Wallet::Second, now_ms);
+        let wait_ms = if has_second { first_ms.min(second_ms) } else { first_ms };
         (wait_ms > 0).then_some(wait_ms)
+    }
+
+    /// In how many milliseconds this wallet may be asked; 0 for now.
+    pub fn wait_ms_of(&self, wallet: Wallet, now_ms: u64) -> u64 {
+        match wallet {
+            Wallet::First => self.first.wait_ms(now_ms),
+            Wallet::Second => self.second.wait_ms(now_ms),
+        }
     }
 
     /// Who is asked first: the first wallet, unless it is left alone.
@@ -63,11 +72,17 @@ impl Turns {
         self.breaker(wallet).admit(now_ms)
     }
 
-    /// Notes what became of a request. Tells whether the wallet is left alone from now on.
-    pub fn note<T>(&mut self, wallet: Wallet, result: &Result<T, WalletError>, now_ms: u64) -> bool {
+    /// Notes what became of a request that was sent then. Tells whether the wallet is left alone from now on.
+    pub fn note<T>(
+        &mut self,
+        wallet: Wallet,
+        result: &Result<T, WalletError>,
+        sent_ms: u64,
+        now_ms: u64,
+    ) -> bool {
         let breaker = self.breaker(wallet);
         match result.as_ref().err().map_or(Some(false), WalletError::is_fault_of_wallet) {
-            Some(true) => breaker.failed(rest_ms(result), now_ms),
+            Some(true) => breaker.failed(rest_ms(result), sent_ms, now_ms),
             Some(false) => {
                 breaker.succeeded();
                 false

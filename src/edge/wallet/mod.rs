@@ -5,17 +5,16 @@ mod send;
 
 use std::sync::{LazyLock, Mutex};
 
+use send::send;
+
 use super::isolate::held;
 use super::kv;
 use super::log;
 use super::time::{now_ms, now_unix};
 use crate::l402::caveat::Wallet as Name;
 use crate::settings::Wallets;
-use crate::wallet::lnbits::Lnbits;
 use crate::wallet::turns::Turns;
-use crate::wallet::{
-    BUDGET_MS, Call, Invoice, InvoiceRequest, Payment, Standing, TRY_MS, Wallet, WalletError,
-};
+use crate::wallet::{BUDGET_MS, Invoice, InvoiceRequest, Payment, Standing, TRY_MS, Wallet, WalletError};
 
 /// The time that a request may spend on wallets.
 #[derive(Clone, Copy)]
@@ -46,10 +45,12 @@ impl Budget {
 }
 
 /// Whether any wallet would be asked for an invoice now.
-pub fn is_awake(wallets: &Wallets) -> Result<(), WalletError> {
+pub fn is_asked_for_invoices(wallets: &Wallets) -> Result<(), WalletError> {
     let has_second = wallets.get(Name::Second).is_some();
-    held(&CREATING, |turns| turns.wait_ms(has_second, now_ms()))
-        .map_or(Ok(()), |wait_ms| Err(resting(wait_ms)))
+    match held(&CREATING, |turns| turns.wait_ms(has_second, now_ms())) {
+        Some(retry_in_ms) => Err(WalletError::Resting { retry_in_ms }),
+        None => Ok(()),
+    }
 }
 
 /// Has an invoice made, and says by which wallet.
@@ -59,35 +60,39 @@ pub async fn create(
     budget: Budget,
 ) -> Result<(Name, Invoice), WalletError> {
     let has_second = wallets.get(Name::Second).is_some();
-    let mut name = held(&CREATING, |turns| turns.begin(has_second, now_ms())).map_err(resting)?;
-    let mut tries = 1_u32;
-    loop {
-        let made = try_to_create(wallets, name, invoice, budget).await;
-        let is_resting = held(&CREATING, |turns| turns.note(name, &made, now_ms()));
-        let error = match made {
-            Ok(made) => return Ok((name, made)),
-            Err(error) => error,
-        };
-        if is_resting {
-            log::wallet(name, &error.to_string());
-        }
-        let next = held(&CREATING, |turns| turns.go_on(name, &error, has_second, now_ms()));
-        match next {
-            Some(next) if tries < MAX_TRIES => (name, tries) = (next, tries.saturating_add(1)),
-            _ => return Err(error),
-        }
-    }
+    let limit_ms = budget.of_try_ms().ok_or(WalletError::NoTimeLeft)?;
+    let name = held(&CREATING, |turns| turns.begin(has_second, now_ms())).map_err(resting)?;
+    let error = match try_to_create(wallets, name, invoice, limit_ms).await {
+        Ok(made) => return Ok((name, made)),
+        Err(error) => error,
+    };
+    let limit_ms = budget.of_try_ms().ok_or(error)?;
+    let name = held(&CREATING, |turns| turns.go_on(name, &error, has_second, now_ms())).ok_or(error)?;
+    Ok((name, try_to_create(wallets, name, invoice, limit_ms).await?))
 }
 
 async fn try_to_create(
     wallets: &Wallets,
     name: Name,
     invoice: &InvoiceRequest<'_>,
-    budget: Budget,
+    limit_ms: u32,
 ) -> Result<Invoice, WalletError> {
-    let lnbits = wallets.get(name).ok_or(WalletError::Gone)?;
-    let answer = send(&lnbits.create(invoice), budget).await?;
-    lnbits.read_created(invoice, &answer, now_unix())
+    let wallet = wallets.get(name).ok_or(WalletError::Gone)?;
+    let sent_ms = now_ms();
+    let made = match send(&wallet.create(invoice), limit_ms).await {
+        Ok(answer) => wallet.read_created(invoice, &answer, now_unix()),
+        Err(error) => Err(error),
+    };
+    note(&CREATING, name, &made, sent_ms);
+    made
+}
+
+/// Whether a wallet would be asked about a payment now.
+pub fn is_asked_about_payments(name: Name) -> Result<(), WalletError> {
+    match held(&LOOKING_UP, |turns| turns.wait_ms_of(name, now_ms())) {
+        0 => Ok(()),
+        retry_in_ms => Err(WalletError::Resting { retry_in_ms }),
+    }
 }
 
 /// Asks the wallet that made an invoice whether it was paid.
@@ -97,31 +102,37 @@ pub async fn look_up(
     payment: &Payment,
     budget: Budget,
 ) -> Result<Standing, WalletError> {
-    let lnbits = wallets.get(name).ok_or(WalletError::Gone)?;
-    held(&LOOKING_UP, |turns| turns.admit(name, now_ms())).map_err(resting)?;
-    let mut tries = 1_u32;
-    loop {
-        let standing = try_to_look_up(lnbits, payment, budget).await;
-        if held(&LOOKING_UP, |turns| turns.note(name, &standing, now_ms())) {
-            log::wallet(name, "is not asked about payments for a while");
-        }
-        match standing {
-            Err(error) if error.may_pass_at_once() && tries < MAX_TRIES => {
-                held(&LOOKING_UP, |turns| turns.admit(name, now_ms())).map_err(|_| error)?;
-                tries = tries.saturating_add(1);
-            }
-            standing => return standing,
-        }
+    let wallet = wallets.get(name).ok_or(WalletError::Gone)?;
+    let standing = try_to_look_up(wallet, name, payment, budget).await;
+    match standing {
+        // Whoever asks twice learns the same.
+        Err(error) if error.may_pass_at_once() => try_to_look_up(wallet, name, payment, budget).await,
+        standing => standing,
     }
 }
 
-async fn try_to_look_up(lnbits: &Lnbits, payment: &Payment, budget: Budget) -> Result<Standing, WalletError> {
-    let answer = send(&lnbits.look_up(&payment.hash), budget).await?;
-    lnbits.read_looked_up(payment, &answer, now_unix())
+async fn try_to_look_up(
+    wallet: &impl Wallet,
+    name: Name,
+    payment: &Payment,
+    budget: Budget,
+) -> Result<Standing, WalletError> {
+    let limit_ms = budget.of_try_ms().ok_or(WalletError::NoTimeLeft)?;
+    held(&LOOKING_UP, |turns| turns.admit(name, now_ms())).map_err(resting)?;
+    let sent_ms = now_ms();
+    let standing = match send(&wallet.look_up(&payment.hash), limit_ms).await {
+        Ok(answer) => wallet.read_looked_up(payment, &answer, now_unix()),
+        Err(error) => Err(error),
+    };
+    note(&LOOKING_UP, name, &standing, sent_ms);
+    standing
 }
 
-async fn send(call: &Call, budget: Budget) -> Result<crate::wallet::Answer, WalletError> {
-    send::send(call, budget.of_try_ms().ok_or(WalletError::NoTimeLeft)?).await
+fn note<T>(turns: &Mutex<Turns>, name: Name, result: &Result<T, WalletError>, sent_ms: u64) {
+    let rests = held(turns, |turns| turns.note(name, result, sent_ms, now_ms()));
+    if let (true, Err(error)) = (rests, result) {
+        log::wallet(name, &format!("is left alone for a while: {error}"));
+    }
 }
 
 fn resting(retry_in_ms: u64) -> WalletError {
@@ -132,6 +143,5 @@ fn resting(retry_in_ms: u64) -> WalletError {
 static CREATING: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
 static LOOKING_UP: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
 
-const MAX_TRIES: u32 = 2;
 /// A wallet is not blamed for what nobody could do in so little time.
-const MIN_TRY_MS: u32 = 1_000;
+const MIN_TRY_MS: u32 = 2_000;

@@ -1,9 +1,8 @@
-//! What this deployment knows of its wallets: looked at with the first invoice, then remembered for an hour, in the isolate and
-//! in KV for all others.
+//! What this deployment knows of its wallets: looked at with the first invoice, and again after an hour; remembered in the
+//! isolate, and in KV for all others.
 
 use std::sync::Mutex;
 
-use super::Budget;
 use super::send::send;
 use crate::edge::isolate::held;
 use crate::edge::kv::Kv;
@@ -11,16 +10,19 @@ use crate::edge::log;
 use crate::edge::shop::Shop;
 use crate::edge::time::now_ms;
 use crate::l402::caveat::Wallet as Name;
-use crate::l402::keys::Keys;
 use crate::l402::preimage::PaymentHash;
 use crate::wallet::lnbits::Lnbits;
-use crate::wallet::probe::{self, Probe};
+use crate::wallet::probe::{self, Known, Probe};
 use crate::wallet::{Answer, Call};
 
 /// What this isolate knows of a wallet.
 pub fn known(name: Name) -> Option<Probe> {
-    let (probe, until_ms) = held(&KNOWN, |known| *slot(known, name));
-    (now_ms() < until_ms).then_some(probe)
+    held(&KNOWN, |known| slot(known, name).at(now_ms()))
+}
+
+/// Whether a wallet's key is known to be an admin key.
+pub fn has_admin_key() -> bool {
+    Name::ALL.into_iter().any(|name| known(name) == Some(Probe::AdminKey))
 }
 
 /// What any isolate knows of it.
@@ -29,45 +31,61 @@ pub async fn known_to_all(shop: &Shop<'_>, name: Name, lnbits: &Lnbits) -> Optio
         return Some(probe);
     }
     let kv = Kv::bound(shop.env)?;
-    let stored = kv.get(&key(shop.keys, lnbits), shop.budget.of_store_ms()).await.ok()??;
-    let probe = Probe::parse(&stored);
-    (probe != Probe::Unknown).then(|| remember(name, probe))
+    let stored = kv.get(&key(shop, lnbits), shop.budget.of_store_ms()).await.ok()??;
+    let stored = Known::parse(&stored).filter(|known| known.at(now_ms()).is_some())?;
+    Some(remember(name, stored))
 }
 
-/// What is known of a wallet; if nothing is, it is looked at, by an invoice that it has just made.
-pub async fn look(shop: &Shop<'_>, name: Name, unpaid: &PaymentHash) -> Probe {
-    let Some(lnbits) = shop.wallets.get(name) else { return Probe::Unknown };
-    if let Some(probe) = known_to_all(shop, name, lnbits).await {
-        return probe;
+/// Looks at every wallet that nobody knows: at the one that has just made an invoice by that invoice, at the other by its
+/// key alone.
+pub async fn look(shop: &Shop<'_>, made_by: Name, unpaid: &PaymentHash) {
+    for name in Name::ALL {
+        let Some(lnbits) = shop.wallets.get(name) else { continue };
+        let unpaid = (name == made_by).then_some(unpaid);
+        let is_known = match known_to_all(shop, name, lnbits).await {
+            // Its key was seen, and nothing else could be.
+            Some(Probe::InvoiceKey) => unpaid.is_none(),
+            Some(_) => true,
+            None => false,
+        };
+        if !is_known {
+            look_at(shop, name, lnbits, unpaid).await;
+        }
     }
-    // Whoever comes meanwhile does not look as well.
-    held(&KNOWN, |known| *slot(known, name) = (Probe::Unknown, now_ms().saturating_add(LOOKING_MS)));
-    let wallet = ask(&probe::ask_for_wallet(lnbits), shop.budget).await;
-    let payment = ask(&probe::ask_for_preimage(lnbits, unpaid), shop.budget).await;
-    let probe = remember(name, probe::read(wallet.as_ref(), payment.as_ref()));
-    if probe != Probe::Unknown
+}
+
+async fn look_at(shop: &Shop<'_>, name: Name, lnbits: &Lnbits, unpaid: Option<&PaymentHash>) {
+    let wallet = ask(shop, &probe::ask_for_wallet(lnbits)).await;
+    let payment = match unpaid {
+        Some(unpaid) => ask(shop, &probe::ask_for_preimage(lnbits, unpaid)).await,
+        None => None,
+    };
+    let seen = probe::read(wallet.as_ref(), payment.as_ref());
+    // Who was not told anything knows what it knew.
+    let before = held(&KNOWN, |known| *slot(known, name));
+    let known = Known::after(before, seen, now_ms());
+    remember(name, known);
+    if seen != Probe::Unknown
         && let Some(kv) = Kv::bound(shop.env)
     {
-        let key = key(shop.keys, lnbits);
-        let ttl_s = probe.good_for_ms().div_ceil(1_000);
-        shop.context.wait_until(async move { drop(kv.put(&key, probe.as_str(), ttl_s).await) });
+        let (key, value, ttl_s) = (key(shop, lnbits), known.to_text(), seen.good_for_ms().div_ceil(1_000));
+        shop.context.wait_until(async move { drop(kv.put(&key, &value, ttl_s).await) });
     }
-    probe
 }
 
-async fn ask(call: &Call, budget: Budget) -> Option<Answer> {
-    send(call, budget.of_try_ms()?.min(LIMIT_MS)).await.ok()
+async fn ask(shop: &Shop<'_>, call: &Call) -> Option<Answer> {
+    send(call, shop.budget.of_try_ms()?.min(LIMIT_MS)).await.ok()
 }
 
-fn remember(name: Name, probe: Probe) -> Probe {
-    held(&KNOWN, |known| *slot(known, name) = (probe, now_ms().saturating_add(probe.good_for_ms())));
-    if let Some(warning) = probe.warning() {
+fn remember(name: Name, known: Known) -> Probe {
+    held(&KNOWN, |all| *slot(all, name) = known);
+    if let Some(warning) = known.probe.warning() {
         log::wallet(name, warning);
     }
-    probe
+    known.probe
 }
 
-fn slot(known: &mut Known, name: Name) -> &mut (Probe, u64) {
+fn slot(known: &mut [Known; 2], name: Name) -> &mut Known {
     let [first, second] = known;
     match name {
         Name::First => first,
@@ -76,14 +94,11 @@ fn slot(known: &mut Known, name: Name) -> &mut (Probe, u64) {
 }
 
 /// Another URL or another key is another wallet.
-fn key(keys: &Keys, lnbits: &Lnbits) -> String {
-    format!("probe/{}", keys.current().wallet_key(lnbits.identity()))
+fn key(shop: &Shop<'_>, lnbits: &Lnbits) -> String {
+    format!("probe/{}", shop.keys.current().wallet_key(lnbits.identity()))
 }
 
-/// For each wallet what is known, and until when.
-type Known = [(Probe, u64); 2];
-static KNOWN: Mutex<Known> = Mutex::new([(Probe::Unknown, 0); 2]);
+static KNOWN: Mutex<[Known; 2]> = Mutex::new([Known::NOTHING; 2]);
 
-/// How long a client waits for each of the two answers.
+/// How long a client waits for each answer.
 const LIMIT_MS: u32 = 2_000;
-const LOOKING_MS: u64 = 5_000;

@@ -21,7 +21,7 @@ test: ## all tests: native, and end to end against the real Worker and LNbits
 	@exec node_modules/.bin/node tools/test.mjs
 
 repeat: ## the end-to-end tests of ONLY=free_tier, again and again: make repeat N=20
-	@tools/setup.sh worker lnbits
+	@tools/setup.sh worker lnbits peers
 	@tools/build.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 

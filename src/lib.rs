@@ -1,11 +1,14 @@
 //! edgetoll: a Lightning paywall that lives at the edge. A functional core that decides, and a thin shell that acts.
 //!
 //! ```text
-//! request ─► edge ─► gate::decide ─┬─► Open, Waived, Paid, Metered, FreeTier, Preflight ─► forward ─► the origin's answer
-//!             │        │           ├─► Offer ─► wallet::lnbits ─► l402::challenge ─► 402
+//! request ─► edge ─► gate::decide ─┬─► Open, Waived, Sold, FreeTier, Preflight ─► forward ─► the origin's answer
+//!             │        │           ├─► Unsettled ─► wallet: was it paid? ─► Sold, or Offer
+//!             │        │           ├─► Offer ─► flood ─► wallet: an invoice ─► l402::challenge ─► 402
 //!             │        │           └─► Refuse ─► problem ─► 400, 401, 405, 503, …
 //!             │        ├─ policy   what a request costs: canonical path, routes, prices
 //!             │        └─ l402     the protocol: macaroons, caveats, credentials, invoices
+//!             ├─ wallet            who makes invoices, LNbits; which of two is asked, and whether it is believed
+//!             ├─ flood             how often one may ask
 //!             ├─ uses              how many requests a payment bought, and had
 //!             └─ settings          the environment, read once per isolate
 //! ```

@@ -496,14 +496,16 @@ fn an_environment_that_loses_the_flood_guards_is_told() {
 migrations = [{ tag = "v1", new_sqlite_classes = ["InvoiceLimit"] }]
 ratelimits = [{ name = "CHALLENGE_LIMIT", namespace_id = "1", simple = { limit = 10, period = 60 } }]
 durable_objects.bindings = [{ name = "INVOICE_LIMIT", class_name = "InvoiceLimit" }]
+kv_namespaces = [{ binding = "FREE_TIER" }]
 [vars.TOLL]
 [env.staging.vars.TOLL]
 "#;
     assert_eq!(
         of_toml(text),
         [
-            "7:1: warning: env.staging.TOLL has no CHALLENGE_LIMIT, which is not inherited: each isolate counts by itself how often a client asks",
-            "7:1: warning: env.staging.TOLL has no INVOICE_LIMIT, which is not inherited: each isolate counts by itself how many invoices are made",
+            "8:1: warning: env.staging.TOLL has no CHALLENGE_LIMIT, which is not inherited: each isolate counts by itself how often a client asks",
+            "8:1: warning: env.staging.TOLL has no INVOICE_LIMIT, which is not inherited: each isolate counts by itself how many invoices are made",
+            "8:1: warning: env.staging.TOLL has no FREE_TIER, which is not inherited: each isolate asks LNbits by itself which payments have arrived",
         ]
     );
     let without = text.replace("new_sqlite_classes = [\"InvoiceLimit\"]", "new_sqlite_classes = []");

@@ -9,13 +9,18 @@ use crate::policy::config::CHALLENGES_PER_MINUTE;
 pub(super) fn check(scope: &mut Scope<'_>, list: &Json) {
     check_limiter(scope, list);
     check_invoice_limit(scope);
+    let is_bound = is_one(scope.get(&["kv_namespaces"]), |one| has(one, "binding", "FREE_TIER"));
+    if !is_bound {
+        let lost = "each isolate asks LNbits by itself which payments have arrived";
+        warn_of_lost(scope, &["kv_namespaces"], ("binding", "FREE_TIER"), lost);
+    }
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
     if let Some(at) = routes.iter().position(|route| route.get("uses").is_some()) {
         check_object(scope, &member(&item("vars.TOLL.routes", at), "uses"), &METER);
     }
     if list.get("free_tier").and_then(Json::as_str) == Some("durable") {
         check_object(scope, "vars.TOLL.free_tier", &FREE_TIER_EXACT);
-    } else if !is_one(scope.get(&["kv_namespaces"]), |one| has(one, "binding", "FREE_TIER")) {
+    } else if !is_bound {
         let sentence = "needs a KV namespace bound as FREE_TIER: free requests are counted in it; \
                         without it everybody pays";
         for (at, route) in routes.iter().enumerate() {
@@ -31,7 +36,12 @@ pub(super) fn check(scope: &mut Scope<'_>, list: &Json) {
 fn check_limiter(scope: &mut Scope<'_>, list: &Json) {
     let limiters = scope.get(&["ratelimits"]).and_then(Json::as_array).unwrap_or_default();
     let Some((at, limiter)) = limiters.iter().enumerate().find(|(_, one)| has(one, "name", LIMITER)) else {
-        return warn_of_lost(scope, &["ratelimits"], LIMITER, "how often a client asks");
+        return warn_of_lost(
+            scope,
+            &["ratelimits"],
+            ("name", LIMITER),
+            "each isolate counts by itself how often a client asks",
+        );
     };
     let number = |key: &str| limiter.get("simple").and_then(|simple| simple.get(key)).and_then(Json::as_u64);
     let a_minute =
@@ -54,16 +64,16 @@ fn check_invoice_limit(scope: &mut Scope<'_>) {
     if objects.iter().any(|one| has(one, "name", INVOICE_LIMIT.binding)) {
         check_object(scope, "vars.TOLL", &INVOICE_LIMIT);
     } else {
-        warn_of_lost(scope, &BINDINGS, INVOICE_LIMIT.binding, "how many invoices are made");
+        let lost = "each isolate counts by itself how many invoices are made";
+        warn_of_lost(scope, &BINDINGS, ("name", INVOICE_LIMIT.binding), lost);
     }
 }
 
 /// An environment inherits no binding: what is bound at the top level and not here was forgotten.
-fn warn_of_lost(scope: &mut Scope<'_>, keys: &[&str], name: &str, counted: &str) {
+fn warn_of_lost(scope: &mut Scope<'_>, keys: &[&str], (key, name): (&str, &str), lost: &str) {
     let above = scope.above(keys).and_then(Json::as_array).unwrap_or_default();
-    if above.iter().any(|one| has(one, "name", name)) {
-        let sentence =
-            format!("has no {name}, which is not inherited: each isolate counts by itself {counted}");
+    if above.iter().any(|one| has(one, key, name)) {
+        let sentence = format!("has no {name}, which is not inherited: {lost}");
         scope.warn("vars.TOLL", Point::Value, &sentence);
     }
 }

@@ -115,18 +115,11 @@ pub fn is_admin_key(answer: &Answer) -> Option<bool> {
 
 /// Whether a stranger learned the preimage; `None` where the answer does not tell.
 pub fn leaks(answer: &Answer) -> Option<bool> {
-    match answer.status {
-        200 => {
-            let payment = Json::parse(answer.body.as_bytes())?;
-            let is_paid = payment.get("paid").and_then(Json::as_bool)?;
-            let tells =
-                |object: &Json| object.get("preimage").is_some_and(|preimage| *preimage != Json::Null);
-            let is_told = tells(&payment) || payment.get("details").is_some_and(tells);
-            // Whoever paid in the meantime may see it.
-            (!is_paid).then_some(is_told)
-        }
-        // Somebody in front of LNbits lets nobody look.
-        401 | 403 | 404 => Some(false),
-        _ => None,
-    }
+    // Whoever in front of LNbits does not let us look may let others.
+    let payment = Json::parse(answer.body.as_bytes()).filter(|_| answer.status == 200)?;
+    let is_paid = payment.get("paid").and_then(Json::as_bool)?;
+    let tells = |object: &Json| object.get("preimage").is_some_and(|preimage| *preimage != Json::Null);
+    let is_told = tells(&payment) || payment.get("details").is_some_and(tells);
+    // Whoever paid in the meantime may see it.
+    (!is_paid).then_some(is_told)
 }

@@ -83,7 +83,9 @@ test('clients that nobody knows count as one, and so do the addresses of one IPv
 });
 
 test('all clients together get so many invoices, and LNbits is asked for no more', async () => {
-  const paywall = await startPaywall({ toll: { routes, invoices_per_minute: 15 }, vars });
+  const paywall = await startPaywall({ toll: { routes, invoices_per_minute: 16 }, vars });
+  // The object's first answer may take its time.
+  assert.equal((await send(paywall.url, '/sold', from('198.51.100.200'))).status, 402);
   const before = faulty.invoices();
   const answers = await flood(60, (at) => send(paywall.url, '/sold', from(`198.51.100.${at}`)));
   assert.equal(answers.filter(({ status }) => status === 402).length, 15);
@@ -95,14 +97,15 @@ test('all clients together get so many invoices, and LNbits is asked for no more
 test('the count of all clients together is the deployment’s: a restart does not begin it anew', async () => {
   const options = { toll: { routes, invoices_per_minute: 2 }, vars };
   const first = await startPaywall(options);
+  const began = Date.now();
   for (const last of [1, 2]) assert.equal((await send(first.url, '/sold', from(`192.0.2.${last}`))).status, 402);
   await first.server.stop();
   const second = await startPaywall({ ...options, state: `${first.dir}/state` });
   const answer = await send(second.url, '/sold', from('192.0.2.3'));
-  // Starting may take a minute on a busy machine.
-  if (answer.status === 402) return;
-  assertTold([answer], 'too_many_invoices');
   await second.server.stop();
+  // Starting may take a minute on a busy machine.
+  if (Date.now() - began < 60_000) assert.equal(answer.status, 429);
+  assertTold([answer], 'too_many_invoices');
 });
 
 test('whoever asks about payments without a proof is held up as well, and loses nothing', async () => {

@@ -2,10 +2,11 @@
 // docs/operations.md.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { root } from '../../tools/lib/run.mjs';
-import { buy, send } from './support/client.mjs';
+import { pause, root } from '../../tools/lib/run.mjs';
+import { buy, parseChallenge, send } from './support/client.mjs';
 import { FAULTS, MARK, startFaulty } from './support/faulty.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, startPaywall } from './support/paywall.mjs';
@@ -37,6 +38,7 @@ const REASONS = {
   '500': 'status 500',
   '502': 'status 502',
   '520': 'status 520',
+  '520, since its funding source is down': 'funding source',
   'HTML instead of JSON': 'something else than JSON',
   '`status: failed`': 'not waiting for its payment',
   'another amount': 'of another amount',
@@ -48,6 +50,9 @@ const REASONS = {
   'megabytes of answer': 'more than 64 KB',
   'a redirect to another host': 'status 307',
 };
+
+/** The budget of 8 s, and what a busy machine adds. */
+const LONGEST_MS = 9_500;
 
 let origin, faulty, paywall;
 before(async () => {
@@ -69,10 +74,11 @@ async function recovered(options) {
 /** Sends a request while LNbits fails, and one to a free path beside it; gives the answer. */
 async function sendMeanwhile(options) {
   const started = Date.now();
-  const [answer, free] = await Promise.all([send(paywall.url, '/sold', options), send(paywall.url, '/free')]);
+  const freely = send(paywall.url, '/free').then(({ status }) => ({ status, tookMs: Date.now() - started }));
+  const [answer, free] = await Promise.all([send(paywall.url, '/sold', options), freely]);
   const tookMs = Date.now() - started;
-  assert.ok(tookMs < 8_500, `${tookMs} ms`);
-  assert.equal(free.status, 200);
+  assert.ok(tookMs < LONGEST_MS, `${tookMs} ms`);
+  assert.ok(free.status === 200 && free.tookMs < 2_000, `the free one: ${free.status} in ${free.tookMs} ms`);
   const whole = `${JSON.stringify(answer.headers)} ${answer.text} ${paywall.log()}`;
   assert.ok(!whole.includes(MARK) && !whole.includes(lnbits.merchant.invoiceKey));
   return answer;
@@ -135,12 +141,55 @@ test('an LNbits that fails again and again is left alone: nobody waits, and it i
   const asked = faulty.invoices();
   const started = Date.now();
   const answers = await Promise.all(Array.from({ length: 20 }, () => send(paywall.url, '/sold')));
-  assert.ok(Date.now() - started < 1_500, `${Date.now() - started} ms`);
+  assert.ok(Date.now() - started < 3_000, `${Date.now() - started} ms`);
   for (const answer of answers) {
     assert.equal(answer.json().code, 'invoice_unavailable');
-    assert.ok(['1', '2'].includes(answer.headers['retry-after']), answer.headers['retry-after']);
+    const seconds = Number(answer.headers['retry-after']);
+    assert.ok(seconds >= 1 && seconds <= 5, `${seconds}`);
   }
   assert.equal(faulty.invoices(), asked);
-  await paywall.logged(/"event":"wallet","wallet":"1","detail":"LNbits did not answer in time/);
+  await paywall.logged(/"event":"wallet","wallet":"1","detail":"is left alone for a while: LNbits did not answer in time/);
+  await recovered();
+});
+
+test('one payment that LNbits will not be asked about any more keeps nobody else from being let in', async () => {
+  await recovered();
+  const { standard: authorization } = await buy(paywall.url, '/sold');
+  const { headers } = await send(paywall.url, '/sold');
+  const { macaroon } = parseChallenge(headers['www-authenticate']);
+  await faulty.fail('429', 'GET');
+  for (let time = 0; time < 5; time += 1) {
+    assert.equal((await send(paywall.url, '/sold', { headers: { authorization: `L402 ${macaroon}:` } })).status, 503);
+  }
+  await faulty.pass();
+  assert.equal((await send(paywall.url, '/sold', { headers: { authorization } })).status, 200, 'at once');
+});
+
+test('whoever hangs up while LNbits is tried again keeps nobody waiting for longer', async () => {
+  await recovered();
+  await faulty.fail('502', 'POST');
+  await Promise.all([1, 2, 3].map(() => send(paywall.url, '/sold')));
+  await faulty.fail('answers after two seconds', 'POST');
+  const asked = faulty.invoices();
+  // It hangs up as soon as LNbits is tried.
+  for (let left; faulty.invoices() === asked; left?.destroy()) {
+    left = connect({ host: '127.0.0.1', port: new URL(paywall.url).port }, () => left.write('GET /sold HTTP/1.1\r\nHost: x\r\n\r\n'));
+    await pause(200);
+  }
+  const started = Date.now();
+  await paywall.server.until(async () => (await send(paywall.url, '/sold')).status === 402, 30);
+  assert.ok(Date.now() - started < 5_500, `${Date.now() - started} ms`);
+  await recovered();
+});
+
+test('an invoice that lasts for less than it was asked to makes its preimage count for less', async () => {
+  await recovered();
+  await faulty.fail('an invoice that lasts 100 seconds', 'POST');
+  const asked = Math.floor(Date.now() / 1000);
+  const { macaroon } = (await send(paywall.url, '/sold')).json();
+  const answered = Math.floor(Date.now() / 1000);
+  const { caveats } = JSON.parse(Buffer.from(macaroon, 'base64url'));
+  const payableUntil = Number(caveats.find((caveat) => caveat.startsWith('payable_until')).split(' = ')[1]);
+  assert.ok(payableUntil >= asked + 100 && payableUntil <= answered + 100, `${payableUntil - asked} s`);
   await recovered();
 });

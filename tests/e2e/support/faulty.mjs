@@ -1,6 +1,6 @@
 // A server in front of the real LNbits that answers wrongly when it is told to, and passes everything on when it is not.
 import { createServer } from 'node:http';
-import { freePort } from '../../../tools/lib/run.mjs';
+import { freePort, pause } from '../../../tools/lib/run.mjs';
 import { change } from './bolt11.mjs';
 import { lnbits } from './paywall.mjs';
 
@@ -22,7 +22,7 @@ export async function startFaulty({ target = lnbits.url } = {}) {
     const ask = (wanted = body) => forward(target, request, wanted);
     try {
       const isHit = fault && (!on || on === method);
-      await (isHit ? FAULTS[fault] : passOn)({ request, response, body, ask, elsewhere: elsewhereUrl });
+      await (isHit ? (FAULTS[fault] ?? ODD[fault]) : passOn)({ request, response, body, ask, elsewhere: elsewhereUrl });
     } catch {
       response.destroy();
     }
@@ -85,10 +85,23 @@ const status = (code, headers = {}) => ({ response }) =>
     .writeHead(code, { 'Content-Type': 'application/json', ...headers })
     .end(JSON.stringify({ detail: MARK, error: MARK, preimage: MARK, bolt11: MARK }));
 
+const good = ({ method }) => (method === 'POST' ? 201 : 200);
+
 const resign = (edit) => (payment) => {
   payment.bolt11 = payment.payment_request = change(payment.bolt11, edit(payment));
 };
 const prefixOf = (bolt11) => bolt11.slice(0, bolt11.lastIndexOf('1'));
+
+/** What is no fault, though not what one would like. */
+const ODD = {
+  'an invoice that lasts 100 seconds': changed({
+    body: (body) => body && JSON.stringify({ ...JSON.parse(body), expiry: 100 }),
+  }),
+  'answers after two seconds': async (all) => {
+    await pause(2_000);
+    await passOn(all);
+  },
+};
 
 /** Every fault, by its name in docs/operations.md. (Whoever refuses connections has no handler.) */
 export const FAULTS = {
@@ -112,8 +125,10 @@ export const FAULTS = {
   '500': status(500),
   '502': status(502),
   '520': status(520),
-  'HTML instead of JSON': ({ response }) =>
-    void response.writeHead(201, { 'Content-Type': 'text/html' }).end(`<html><body>${MARK}</body></html>`),
+  '520, since its funding source is down': ({ response }) =>
+    void response.writeHead(520, { 'Content-Type': 'application/json' }).end(JSON.stringify({ detail: MARK, status: 'pending' })),
+  'HTML instead of JSON': ({ request, response }) =>
+    void response.writeHead(good(request), { 'Content-Type': 'text/html' }).end(`<html><body>${MARK}</body></html>`),
   '`status: failed`': changed({ answer: (payment) => (payment.status = 'failed') }),
   'another amount': changed({
     body: (body) => body && JSON.stringify({ ...JSON.parse(body), amount: JSON.parse(body).amount + 1 }),
@@ -128,8 +143,8 @@ export const FAULTS = {
   'an invoice for another network': changed({
     answer: resign(({ bolt11 }) => ({ prefix: prefixOf(bolt11).replace('lnbc', 'lntb') })),
   }),
-  'megabytes of answer': ({ response }) => {
-    response.writeHead(201, { 'Content-Type': 'application/json' });
+  'megabytes of answer': ({ request, response }) => {
+    response.writeHead(good(request), { 'Content-Type': 'application/json' });
     const more = () => !response.destroyed && response.write(MARK.repeat(4096), (error) => error || setImmediate(more));
     more();
   },

@@ -11,36 +11,42 @@ use super::shop::Shop;
 use super::time::{limit, now_ms};
 use super::{environment, object};
 use crate::flood::{Minute, Minutes};
+use crate::l402::preimage::PaymentHash;
 use crate::problem::Problem;
 
-/// What a client asks for.
-#[derive(Clone, Copy)]
-pub enum Wish {
-    /// An invoice.
-    Challenge,
-    /// Whether an invoice is paid, without a proof that it is.
-    Poll,
-    /// Whether an invoice is paid that it has a proof for.
-    Settlement,
+/// Lets a client have an invoice, unless it asks too often. Those that nobody knows count together, and so, more generously,
+/// do those of one IPv6 network: it could use up by itself what all clients have together.
+pub async fn admit_challenge(shop: &Shop<'_>) -> Result<(), Problem> {
+    admit_client(shop, "challenge").await?;
+    match &shop.network {
+        Some(network) => {
+            let share = shop.policy.invoices_per_minute.div_ceil(NETWORKS_FOR_ALL);
+            admit_here(network, share.max(shop.policy.challenges_per_minute))
+        }
+        None => Ok(()),
+    }
 }
 
-/// Lets a client ask, unless it asks too often. Those that nobody knows count together.
-pub async fn admit(shop: &Shop<'_>, wish: Wish) -> Result<(), Problem> {
-    let client = shop.client.as_deref().unwrap_or_default();
+/// Lets a client ask whether an invoice is paid without a proof that it is, unless it asks too often.
+pub async fn admit_poll(shop: &Shop<'_>) -> Result<(), Problem> {
+    admit_client(shop, "poll").await
+}
+
+/// Lets a wallet be asked about a payment, unless this client has asked too often, or anybody about this one.
+pub fn admit_look_up(shop: &Shop<'_>, payment_hash: &PaymentHash) -> Result<(), Problem> {
     let per_minute = shop.policy.challenges_per_minute;
-    let name = match wish {
-        Wish::Challenge => format!("challenge/{client}"),
-        Wish::Poll => format!("poll/{client}"),
-        // Who holds many credentials may show them all at once, in a new isolate.
-        Wish::Settlement => {
-            let per_minute = per_minute.saturating_mul(SETTLEMENTS_FOR_A_CHALLENGE);
-            return admit_here(&format!("settlement/{client}"), per_minute);
-        }
-    };
+    let client = shop.client.as_deref().unwrap_or_default();
+    admit_here(&payment_hash.to_hex(), per_minute.saturating_mul(LOOK_UPS_OF_A_PAYMENT))?;
+    // Who holds many credentials may show them all at once, in a new isolate.
+    admit_here(&format!("look_up/{client}"), per_minute.saturating_mul(LOOK_UPS_FOR_A_CHALLENGE))
+}
+
+async fn admit_client(shop: &Shop<'_>, wish: &str) -> Result<(), Problem> {
+    let name = format!("{wish}/{}", shop.client.as_deref().unwrap_or_default());
     match ask_platform(shop, &name).await {
         Some(true) => Ok(()),
         Some(false) => Err(Problem::TooManyChallenges { retry_after_s: PLATFORM_RETRY_AFTER_S }),
-        None => admit_here(&name, per_minute),
+        None => admit_here(&name, shop.policy.challenges_per_minute),
     }
 }
 
@@ -91,4 +97,7 @@ const LIMITER_TIMEOUT_MS: i32 = 1_000;
 /// It does not say when; its longest period is a minute.
 const PLATFORM_RETRY_AFTER_S: u64 = 60;
 const INVOICE_LIMIT: &str = "INVOICE_LIMIT";
-const SETTLEMENTS_FOR_A_CHALLENGE: u64 = 6;
+const LOOK_UPS_FOR_A_CHALLENGE: u64 = 6;
+const LOOK_UPS_OF_A_PAYMENT: u64 = 2;
+/// So many networks together may have all invoices.
+const NETWORKS_FOR_ALL: u64 = 4;

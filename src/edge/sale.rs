@@ -1,6 +1,6 @@
 //! What an unpaid request gets: its price, an invoice, or once more the invoice that is still to be paid.
 
-use super::flood::{self, Wish};
+use super::flood;
 use super::log::Line;
 use super::settlement::Unknown;
 use super::shop::Shop;
@@ -90,7 +90,7 @@ impl Exchange<'_> {
             Problem::InvoiceUnavailable { retry_after_s: error.retry_after_s() }
         };
         wallet::is_asked_for_invoices(wallets).map_err(|error| unavailable(line, error))?;
-        flood::admit(&shop, Wish::Challenge).await?;
+        flood::admit_challenge(&shop).await?;
         flood::admit_invoice(&shop).await?;
         let invoice = InvoiceRequest {
             cost: offer.cost,

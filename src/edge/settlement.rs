@@ -2,7 +2,7 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use super::flood::{self, Wish};
+use super::flood;
 use super::isolate::held;
 use super::kv::Kv;
 use super::shop::Shop;
@@ -35,6 +35,12 @@ pub struct Unknown {
     pub error: Option<WalletError>,
 }
 
+impl From<Problem> for Unknown {
+    fn from(problem: Problem) -> Self {
+        Self { problem, error: None }
+    }
+}
+
 impl From<WalletError> for Unknown {
     fn from(error: WalletError) -> Self {
         let problem = Problem::SettlementUnavailable { retry_after_s: error.retry_after_s() };
@@ -45,19 +51,16 @@ impl From<WalletError> for Unknown {
 impl Shop<'_> {
     /// Learns whether a credential is paid for. A yes is remembered until the credential ends.
     pub async fn settle(&self, grant: &Grant) -> Result<Standing, Unknown> {
-        let wish = if grant.is_proven { Wish::Settlement } else { Wish::Poll };
         // Whoever has no proof does not even ask the stores too often.
         if !grant.is_proven {
-            self.admit(wish).await?;
+            flood::admit_poll(self).await?;
         }
         if self.is_known_elsewhere(grant).await {
             return Ok(Standing::Paid);
         }
         let name = made_by(grant);
         wallet::is_asked_about_payments(name)?;
-        if grant.is_proven {
-            self.admit(wish).await?;
-        }
+        flood::admit_look_up(self, &grant.payment_hash)?;
         let payment =
             Payment { hash: grant.payment_hash, amount_sats: grant.amount_sats.unwrap_or_default() };
         let standing = wallet::look_up(self.wallets, name, &payment, self.budget).await?;
@@ -85,10 +88,6 @@ impl Shop<'_> {
             remember(grant);
         }
         is_known
-    }
-
-    async fn admit(&self, wish: Wish) -> Result<(), Unknown> {
-        flood::admit(self, wish).await.map_err(|problem| Unknown { problem, error: None })
     }
 
     fn tell_others(&self, grant: &Grant) {

@@ -5,7 +5,7 @@ use worker::{Context, Env};
 use super::Exchange;
 use super::wallet::Budget;
 use crate::l402::keys::Keys;
-use crate::policy::Policy;
+use crate::policy::{Policy, client};
 use crate::settings::Wallets;
 
 /// What a sale needs, and what it may take.
@@ -17,6 +17,8 @@ pub struct Shop<'a> {
     pub wallets: &'a Wallets,
     /// The client's pseudonym.
     pub client: Option<String>,
+    /// The wider network of an IPv6 client.
+    pub network: Option<String>,
     pub budget: Budget,
 }
 
@@ -31,6 +33,7 @@ impl Exchange<'_> {
             keys: settings.keys()?,
             wallets: settings.wallets()?,
             client: self.arrival.pseudonym(settings),
+            network: self.arrival.client.as_deref().and_then(client::network),
             budget: self.budget,
         })
     }

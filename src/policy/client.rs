@@ -34,13 +34,22 @@ impl ClientSource {
             IpAddr::V4(address) => Some(address.to_string()),
             IpAddr::V6(address) => match address.to_ipv4_mapped() {
                 Some(address) => Some(address.to_string()),
-                None => Some(self.prefix(address)),
+                None => Some(prefix(address, self.ipv6_bits)),
             },
         }
     }
-
-    fn prefix(&self, address: Ipv6Addr) -> String {
-        let mask = u128::MAX.checked_shl(128_u32.saturating_sub(self.ipv6_bits)).unwrap_or_default();
-        format!("{}/{}", Ipv6Addr::from_bits(address.to_bits() & mask), self.ipv6_bits)
-    }
 }
+
+/// The /48 that an IPv6 client lies in: who has one network of it often has them all. `None` for any other client.
+pub fn network(client: &str) -> Option<String> {
+    let (address, bits) = client.split_once('/')?;
+    let (address, bits): (Ipv6Addr, u32) = (address.parse().ok()?, bits.parse().ok()?);
+    (bits > NETWORK_BITS).then(|| prefix(address, NETWORK_BITS))
+}
+
+fn prefix(address: Ipv6Addr, bits: u32) -> String {
+    let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or_default();
+    format!("{}/{bits}", Ipv6Addr::from_bits(address.to_bits() & mask))
+}
+
+const NETWORK_BITS: u32 = 48;

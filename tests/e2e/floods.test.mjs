@@ -82,6 +82,27 @@ test('clients that nobody knows count as one, and so do the addresses of one IPv
   await bare.server.stop();
 });
 
+test('the networks of one IPv6 /48 together get a quarter of what all clients get', async () => {
+  const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 2, invoices_per_minute: 12 }, vars });
+  const ask = async (client) => (await send(bare.url, '/sold', from(client))).status;
+  const statuses = [];
+  for (const network of [1, 2, 3, 4, 5]) statuses.push(await ask(`2001:db8:7:${network}::1`));
+  assert.deepEqual(statuses, [402, 402, 402, 429, 429]);
+  for (const client of ['2001:db8:8::1', '192.0.2.7', '192.0.2.8', '192.0.2.9', '192.0.2.10']) assert.equal(await ask(client), 402, client);
+  await bare.server.stop();
+});
+
+test('LNbits is asked about one payment only so often, whoever asks', async () => {
+  const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 3 }, vars });
+  const unpaid = await send(bare.url, '/sold', from('192.0.2.1'));
+  const { macaroon } = parseChallenge(unpaid.headers['www-authenticate']);
+  const asked = () => faulty.calls.filter(({ method, url, headers }) => method === 'GET' && url.endsWith(unpaid.json().paymentHash) && headers['x-api-key']).length;
+  const answers = await flood(60, (at) => send(bare.url, '/sold', from(`198.51.100.${at % 30}`, { Authorization: `L402 ${macaroon}:` })));
+  assert.equal(asked(), 6);
+  assertTold(answers, 'too_many_challenges');
+  await bare.server.stop();
+});
+
 test('all clients together get so many invoices, and LNbits is asked for no more', async () => {
   const paywall = await startPaywall({ toll: { routes, invoices_per_minute: 16 }, vars });
   // The object's first answer may take its time.

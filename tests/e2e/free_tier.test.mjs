@@ -6,7 +6,7 @@ import { pause } from '../../tools/lib/run.mjs';
 import { startWrangler } from '../../tools/lib/worker.mjs';
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { configFor, invoicesFor, run, startPaywall, writeConfig } from './support/paywall.mjs';
+import { configFor, invoicesFor, run, startPaywall, writeConfig, writeSecrets } from './support/paywall.mjs';
 
 const routes = [
   { path: '/free', sats: 5, free_requests: 3, free_window: '1d' },
@@ -169,7 +169,6 @@ async function startThreeIsolates() {
   const { config, secrets } = configFor({ toll: { routes }, vars: { ORIGIN_URL: origin.url } });
   const edge = {
     ...config,
-    vars: { ...config.vars, ...secrets },
     kv_namespaces: [{ binding: 'FREE_TIER', id: 'shared' }],
     durable_objects: undefined,
     migrations: undefined,
@@ -181,6 +180,7 @@ async function startThreeIsolates() {
     services: names.map((service) => ({ binding: service, service })),
   };
   const files = [writeConfig(dir, front, 'front.json'), ...names.map((name) => writeConfig(dir, { ...edge, name }, `${name}.json`))];
+  writeSecrets(dir, secrets);
   const args = files.flatMap((file) => ['-c', file]);
   const { url } = await startWrangler(run, [...args, '--port', '0', '--persist-to', join(dir, 'state')], { cwd: dir });
   return url;

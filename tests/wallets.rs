@@ -208,7 +208,7 @@ fn a_preimage_is_proof_while_the_invoice_can_be_paid_and_lnbits_keeps_preimages(
     // Seconds begin elsewhere on another clock: not up to the last one.
     assert!(trusts(Probe::Sealed, NOW + 295));
     assert!(!trusts(Probe::Sealed, NOW + 296));
-    for probe in [Probe::Unknown, Probe::InvoiceKey, Probe::Leaks, Probe::AdminKey] {
+    for probe in [Probe::Unknown, Probe::Leaks, Probe::AdminKey] {
         assert!(!trusts(probe, NOW), "{probe:?}");
     }
     let boundless = Grant { payable_until_unix: None, ..grant() };

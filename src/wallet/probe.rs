@@ -9,11 +9,9 @@ use crate::l402::preimage::PaymentHash;
 /// What a look at an LNbits showed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Probe {
-    /// Nothing: it did not answer.
+    /// Not enough: it did not answer, or not for everybody.
     #[default]
     Unknown,
-    /// The key is an invoice key; whether it leaks was not to be seen.
-    InvoiceKey,
     /// It keeps the preimages of unpaid invoices to itself.
     Sealed,
     /// It gives them to anybody.
@@ -23,12 +21,8 @@ pub enum Probe {
 }
 
 impl Probe {
-    const WORDS: [(Self, &'static str); 4] = [
-        (Self::InvoiceKey, "invoice_key"),
-        (Self::Sealed, "sealed"),
-        (Self::Leaks, "leaks"),
-        (Self::AdminKey, "admin_key"),
-    ];
+    const WORDS: [(Self, &'static str); 3] =
+        [(Self::Sealed, "sealed"), (Self::Leaks, "leaks"), (Self::AdminKey, "admin_key")];
 
     /// How long it is believed, in milliseconds.
     pub fn good_for_ms(self) -> u64 {
@@ -38,7 +32,7 @@ impl Probe {
     /// What the owner is told.
     pub fn warning(self) -> Option<&'static str> {
         match self {
-            Self::Unknown | Self::InvoiceKey | Self::Sealed => None,
+            Self::Unknown | Self::Sealed => None,
             Self::Leaks => Some(
                 "gives the preimages of unpaid invoices to anybody: update LNbits to 1.6.0 or later; until then it is asked about each payment",
             ),
@@ -61,7 +55,7 @@ impl Known {
     /// Nothing, and it is time to look.
     pub const NOTHING: Self = Self { probe: Probe::Unknown, until_ms: 0 };
 
-    /// After a look. One that showed nothing leaves what was known, for a minute.
+    /// After a look. One that showed too little leaves what was known, for a minute.
     pub fn after(before: Self, seen: Probe, now_ms: u64) -> Self {
         let probe = if seen == Probe::Unknown { before.probe } else { seen };
         Self { probe, until_ms: now_ms.saturating_add(seen.good_for_ms()) }
@@ -102,7 +96,6 @@ pub fn read(wallet: Option<&Answer>, payment: Option<&Answer>) -> Probe {
         (Some(true), _) => Probe::AdminKey,
         (_, Some(true)) => Probe::Leaks,
         (Some(false), Some(false)) => Probe::Sealed,
-        (Some(false), None) => Probe::InvoiceKey,
         _ => Probe::Unknown,
     }
 }

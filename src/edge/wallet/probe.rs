@@ -41,15 +41,8 @@ pub async fn known_to_all(shop: &Shop<'_>, name: Name, lnbits: &Lnbits) -> Optio
 pub async fn look(shop: &Shop<'_>, made_by: Name, unpaid: &PaymentHash) {
     for name in Name::ALL {
         let Some(lnbits) = shop.wallets.get(name) else { continue };
-        let unpaid = (name == made_by).then_some(unpaid);
-        let is_known = match known_to_all(shop, name, lnbits).await {
-            // Its key was seen, and nothing else could be.
-            Some(Probe::InvoiceKey) => unpaid.is_none(),
-            Some(_) => true,
-            None => false,
-        };
-        if !is_known {
-            look_at(shop, name, lnbits, unpaid).await;
+        if known_to_all(shop, name, lnbits).await.is_none() {
+            look_at(shop, name, lnbits, (name == made_by).then_some(unpaid)).await;
         }
     }
 }
@@ -61,7 +54,6 @@ async fn look_at(shop: &Shop<'_>, name: Name, lnbits: &Lnbits, unpaid: Option<&P
         None => None,
     };
     let seen = probe::read(wallet.as_ref(), payment.as_ref());
-    // Who was not told anything knows what it knew.
     let before = held(&KNOWN, |known| *slot(known, name));
     let known = Known::after(before, seen, now_ms());
     remember(name, known);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startLnbits } from '../../tools/lib/lnbits.mjs';
-import { freePort } from '../../tools/lib/run.mjs';
+import { freePort, pause } from '../../tools/lib/run.mjs';
 import { parseChallenge, send } from './support/client.mjs';
 import { startFaulty } from './support/faulty.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
@@ -110,7 +110,7 @@ test('LNbits is killed and started again under load: no request hangs, and the p
       const tookMs = Date.now() - started;
       seen.push({ status, tookMs, retryAfter: headers['retry-after'] });
       // Politely, as a client that is told to come back does not; but not in a busy loop.
-      if (status === 503) await new Promise((resolve) => setTimeout(resolve, 50));
+      if (status === 503) await pause(50);
     }
   });
   const count = (status) => seen.filter((one) => one.status === status).length;

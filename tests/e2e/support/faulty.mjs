@@ -1,6 +1,6 @@
 // A server in front of the real LNbits that answers wrongly when it is told to, and passes everything on when it is not.
 import { createServer } from 'node:http';
-import { freePort, pause } from '../../../tools/lib/run.mjs';
+import { freePort } from '../../../tools/lib/run.mjs';
 import { change } from './bolt11.mjs';
 import { lnbits } from './paywall.mjs';
 
@@ -97,10 +97,6 @@ const ODD = {
   'an invoice that lasts 100 seconds': changed({
     body: (body) => body && JSON.stringify({ ...JSON.parse(body), expiry: 100 }),
   }),
-  'answers after two seconds': async (all) => {
-    await pause(2_000);
-    await passOn(all);
-  },
 };
 
 /** Every fault, by its name in docs/operations.md. (Whoever refuses connections has no handler.) */

@@ -199,6 +199,14 @@ fn a_payment_that_failed_has_not_arrived() {
 }
 
 #[test]
+fn an_lnbits_that_could_not_ask_its_node_has_not_said_no() {
+    let pending = recorded("1.6.2: pending");
+    let body = pending.body.replacen(r#""status":"pending","preimage":null,"#, "", 1);
+    assert_ne!(body, pending.body);
+    assert_eq!(look_up(&payment("1.6.2: pending"), &answer(200, &body)), Err(WalletError::NotAsked));
+}
+
+#[test]
 fn an_lnbits_that_cannot_say_has_not_said_no() {
     let paid = payment("1.6.2: paid");
     assert_eq!(look_up(&paid, &recorded("1.6.2: unknown")), Err(WalletError::UnknownPayment));
@@ -225,7 +233,18 @@ fn a_look_at_lnbits_shows_a_leak_and_an_admin_key() {
     let busy = answer(429, "{}");
     // Who is not let in has not seen that nobody is.
     let kept = r#"{"paid":false,"preimage":null}"#;
-    for closed in [answer(401, ""), answer(403, kept), answer(404, "{}"), recorded("1.6.2: unknown"), busy] {
+    // LNbits answers so where it could not ask its node, and of what has failed.
+    let not_asked = answer(200, r#"{"paid":false}"#);
+    let failed = answer(200, r#"{"paid":false,"status":"failed"}"#);
+    for closed in [
+        not_asked,
+        failed,
+        answer(401, ""),
+        answer(403, kept),
+        answer(404, "{}"),
+        recorded("1.6.2: unknown"),
+        busy,
+    ] {
         assert_eq!(probe::read(Some(&invoice_key), Some(&closed)), Probe::Unknown, "{}", closed.status);
     }
     let busy = answer(429, "{}");
@@ -268,6 +287,15 @@ fn a_look_that_shows_too_little_leaves_what_was_known_for_a_minute() {
         let known = Known::after(known, Probe::Unknown, 5_000_000);
         assert_eq!(known.at(5_000_000 + 59_999), Some(before));
         assert_eq!(known.at(5_000_000 + 60_000), None);
+    }
+}
+
+#[test]
+fn a_wallet_that_stands_by_is_not_looked_at_again_for_an_hour() {
+    for before in [Known::NOTHING, Known::after(Known::NOTHING, Probe::Leaks, 0)] {
+        let known = Known::after_key(before, 5_000_000);
+        assert_eq!(known.at(5_000_000 + 3_599_999), Some(before.probe));
+        assert_eq!(known.at(5_000_000 + 3_600_000), None);
     }
 }
 

@@ -162,13 +162,16 @@ fn what_one_request_alone_brings_about_keeps_no_other_from_buying() {
 }
 
 #[test]
-fn a_wallet_that_was_not_asked_is_neither_blamed_nor_cleared() {
+fn what_says_nothing_of_a_wallet_neither_blames_nor_clears_it() {
     let mut turns = Turns::default();
     let failed: Result<(), _> = Err(WalletError::Timeout);
-    let not_asked: Result<(), _> = Err(WalletError::NoTimeLeft);
     for _ in 0..2 {
         assert!(!turns.note(Wallet::First, &failed, NOW_MS, NOW_MS));
-        assert!(!turns.note(Wallet::First, &not_asked, NOW_MS, NOW_MS));
+        for error in
+            [WalletError::NoTimeLeft, WalletError::Late, WalletError::FundingSource, WalletError::NotAsked]
+        {
+            assert!(!turns.note(Wallet::First, &Err::<(), _>(error), NOW_MS, NOW_MS), "{error}");
+        }
     }
     assert!(turns.note(Wallet::First, &failed, NOW_MS, NOW_MS), "the third failure in a row");
 }

@@ -36,9 +36,11 @@ pub async fn admit_poll(shop: &Shop<'_>) -> Result<(), Problem> {
 pub fn admit_look_up(shop: &Shop<'_>, payment_hash: &PaymentHash) -> Result<(), Problem> {
     let per_minute = shop.policy.challenges_per_minute;
     let client = shop.client.as_deref().unwrap_or_default();
-    admit_here(&payment_hash.to_hex(), per_minute.saturating_mul(LOOK_UPS_OF_A_PAYMENT))?;
+    // No flood of strangers gets in here: only macaroons of ours do.
+    static LOOK_UPS: LazyLock<Mutex<Minutes>> = LazyLock::new(Mutex::default);
+    admit_to(&LOOK_UPS, &payment_hash.to_hex(), per_minute.saturating_mul(LOOK_UPS_OF_A_PAYMENT))?;
     // Who holds many credentials may show them all at once, in a new isolate.
-    admit_here(&format!("look_up/{client}"), per_minute.saturating_mul(LOOK_UPS_FOR_A_CHALLENGE))
+    admit_to(&LOOK_UPS, client, per_minute.saturating_mul(LOOK_UPS_FOR_A_CHALLENGE))
 }
 
 async fn admit_client(shop: &Shop<'_>, wish: &str) -> Result<(), Problem> {
@@ -52,7 +54,11 @@ async fn admit_client(shop: &Shop<'_>, wish: &str) -> Result<(), Problem> {
 
 fn admit_here(name: &str, per_minute: u64) -> Result<(), Problem> {
     static CLIENTS: LazyLock<Mutex<Minutes>> = LazyLock::new(Mutex::default);
-    held(&CLIENTS, |clients| clients.take(name, per_minute, now_ms()))
+    admit_to(&CLIENTS, name, per_minute)
+}
+
+fn admit_to(minutes: &Mutex<Minutes>, name: &str, per_minute: u64) -> Result<(), Problem> {
+    held(minutes, |minutes| minutes.take(name, per_minute, now_ms()))
         .map_err(|wait_ms| Problem::TooManyChallenges { retry_after_s: wait_ms.div_ceil(1_000) })
 }
 

@@ -6,11 +6,12 @@ use super::flood;
 use super::isolate::held;
 use super::kv::Kv;
 use super::shop::Shop;
-use super::time::now_unix;
+use super::time::{self, now_unix};
 use super::wallet::{self, probe};
 use crate::l402::caveat::Wallet;
 use crate::l402::verify::Grant;
 use crate::policy::Policy;
+use crate::policy::settlement::Settlement;
 use crate::problem::Problem;
 use crate::wallet::probe::Probe;
 use crate::wallet::settlement::{Settled, trusts_preimage};
@@ -22,9 +23,14 @@ pub fn is_known(policy: &Policy, grant: &Grant) -> bool {
     is_remembered || is_shown_by_preimage(policy, grant)
 }
 
+/// What was proof in time stays proof: asked later, an LNbits that missed the payment would call it failed.
 fn is_shown_by_preimage(policy: &Policy, grant: &Grant) -> bool {
     let probe = probe::known(made_by(grant)).unwrap_or_default();
-    trusts_preimage(policy.settlement, probe, grant, now_unix())
+    let is_shown = trusts_preimage(policy.settlement, probe, grant, now_unix());
+    if is_shown && policy.settlement == Settlement::Auto && !grant.is_foreign {
+        remember(grant);
+    }
+    is_shown
 }
 
 /// Why it is not known whether a payment has arrived.
@@ -63,7 +69,8 @@ impl Shop<'_> {
         flood::admit_look_up(self, &grant.payment_hash)?;
         let payment =
             Payment { hash: grant.payment_hash, amount_sats: grant.amount_sats.unwrap_or_default() };
-        let standing = wallet::look_up(self.wallets, name, &payment, self.budget).await?;
+        let asked = wallet::look_up(self.wallets, name, &payment, self.budget);
+        let standing = time::to_the_end(self.context, asked).await?;
         if standing == Standing::Paid {
             remember(grant);
             self.tell_others(grant);

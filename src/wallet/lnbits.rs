@@ -144,6 +144,8 @@ impl Wallet for Lnbits {
         }
         match (is_paid, text(details, "status")?) {
             (true, "success") => Ok(Standing::Paid),
+            // LNbits leaves out its own word where it could not ask its node.
+            (false, "pending") if answer.get("status").is_none() => Err(WalletError::NotAsked),
             (false, "pending") => {
                 let bolt11 = Bolt11::parse(text(details, "bolt11")?)?;
                 let is_same = bolt11.payment_hash() == payment.hash && bolt11.amount_msat() == amount_msat;
@@ -162,7 +164,7 @@ fn read(answer: &Answer, expected: u16) -> Result<Json, WalletError> {
             Json::parse(answer.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
         }
         429 => Err(WalletError::RateLimited { retry_after_s: answer.retry_after_s }),
-        // Anything else that it says of one invoice is a refusal: `failed`.
+        // Else it refuses this one invoice: `failed`.
         520 if Json::parse(answer.body.as_bytes())
             .is_some_and(|json| text(&json, "status") == Ok("pending")) =>
         {

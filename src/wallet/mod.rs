@@ -130,14 +130,18 @@ pub enum WalletError {
     Unreachable,
     #[error("LNbits did not answer in time")]
     Timeout,
+    #[error("LNbits did not answer in the time that this request had left")]
+    Late,
     #[error("LNbits answered more than 64 KB")]
     TooLarge,
     #[error("LNbits answered with status 429")]
     RateLimited { retry_after_s: Option<u64> },
     #[error("LNbits answered with status 429 about this payment")]
     PaymentRateLimited { retry_after_s: Option<u64> },
-    #[error("LNbits answered with status 520: its funding source does not answer")]
+    #[error("LNbits answered with status 520: its funding source is down, or refuses this invoice")]
     FundingSource,
+    #[error("LNbits could not ask its funding source about this payment")]
+    NotAsked,
     #[error("LNbits answered with status {0}")]
     Status(u16),
     #[error("LNbits does not know the payment: its wallet may be another one than that of the key")]
@@ -165,15 +169,14 @@ pub enum WalletError {
 }
 
 impl WalletError {
-    /// Whether the wallet is at fault; `None` where it was not asked. What one request alone brings about (an amount that
-    /// LNbits does not take, a currency without a rate) must not keep others from buying.
+    /// Whether the wallet is at fault; `None` where that does not show. What one request alone brings about (an amount that
+    /// LNbits or its node does not take, a currency without a rate) must not keep others from buying.
     pub fn is_fault_of_wallet(&self) -> Option<bool> {
         match self {
             Self::Unreachable
             | Self::Timeout
             | Self::TooLarge
             | Self::RateLimited { .. }
-            | Self::FundingSource
             | Self::NotJson
             | Self::Missing(_)
             | Self::Bolt11(_)
@@ -189,9 +192,14 @@ impl WalletError {
             | Self::UnknownPayment
             | Self::OtherAmount
             | Self::OutOfBounds { .. } => Some(false),
-            Self::Gone | Self::NoRandomness | Self::Unmintable | Self::NoTimeLeft | Self::Resting { .. } => {
-                None
-            }
+            Self::FundingSource
+            | Self::NotAsked
+            | Self::Late
+            | Self::Gone
+            | Self::NoRandomness
+            | Self::Unmintable
+            | Self::NoTimeLeft
+            | Self::Resting { .. } => None,
         }
     }
 

@@ -77,7 +77,7 @@ async function sendMeanwhile(options) {
   const [answer, free] = await Promise.all([send(paywall.url, '/sold', options), freely]);
   const tookMs = Date.now() - started;
   assert.ok(tookMs < LONGEST_MS, `${tookMs} ms`);
-  assert.ok(free.status === 200 && free.tookMs < 2_000, `the free one: ${free.status} in ${free.tookMs} ms`);
+  assert.ok(free.status === 200 && free.tookMs < 4_000, `the free one: ${free.status} in ${free.tookMs} ms`);
   const whole = `${JSON.stringify(answer.headers)} ${answer.text} ${paywall.log()}`;
   assert.ok(!whole.includes(MARK) && !whole.includes(lnbits.merchant.invoiceKey));
   return answer;
@@ -120,7 +120,6 @@ for (const [fault, unpaid, retryAfter, shown, retryAfterShown] of rows) {
 }
 
 test('a redirect leads the invoice key nowhere', () => assert.deepEqual(faulty.elsewhere, []));
-
 
 test('a failing LNbits is asked once more only where it cannot have made an invoice for this client', async () => {
   for (const [fault, tries] of [['502', 2], ['breaks off in the body', 2], ['429', 1], ['404 for the key', 1], ['520', 1], ['does not answer', 1]]) {

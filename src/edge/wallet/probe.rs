@@ -39,7 +39,11 @@ pub async fn known_to_all(shop: &Shop<'_>, name: Name, lnbits: &Lnbits) -> Optio
 /// Looks at every wallet that nobody knows: at the one that has just made an invoice by that invoice, at the other by its
 /// key alone.
 pub async fn look(shop: &Shop<'_>, made_by: Name, unpaid: &PaymentHash) {
-    for name in Name::ALL {
+    let other = match made_by {
+        Name::First => Name::Second,
+        Name::Second => Name::First,
+    };
+    for name in [made_by, other] {
         let Some(lnbits) = shop.wallets.get(name) else { continue };
         if known_to_all(shop, name, lnbits).await.is_none() {
             look_at(shop, name, lnbits, (name == made_by).then_some(unpaid)).await;
@@ -55,7 +59,11 @@ async fn look_at(shop: &Shop<'_>, name: Name, lnbits: &Lnbits, unpaid: Option<&P
     };
     let seen = probe::read(wallet.as_ref(), payment.as_ref());
     let before = held(&KNOWN, |known| *slot(known, name));
-    let known = Known::after(before, seen, now_ms());
+    let is_good_key = wallet.as_ref().and_then(probe::is_admin_key) == Some(false);
+    let known = match unpaid {
+        None if is_good_key => Known::after_key(before, now_ms()),
+        _ => Known::after(before, seen, now_ms()),
+    };
     remember(name, known);
     if seen != Probe::Unknown
         && let Some(kv) = Kv::bound(shop.env)

@@ -8,12 +8,16 @@ use web_sys::{
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 use crate::edge::origin;
-use crate::wallet::{Answer, Call, MAX_ANSWER_BYTES, WalletError};
+use crate::wallet::{Answer, Call, MAX_ANSWER_BYTES, TRY_MS, WalletError};
 
 /// Sends a call, and reads the answer to its end or to the limits of time and size.
 pub async fn send(call: &Call, limit_ms: u32) -> Result<Answer, WalletError> {
     let signal = AbortSignal::timeout_with_u32(limit_ms);
-    let failure = |_: JsValue| if signal.aborted() { WalletError::Timeout } else { WalletError::Unreachable };
+    let failure = |_: JsValue| match signal.aborted() {
+        true if u64::from(limit_ms) < TRY_MS => WalletError::Late,
+        true => WalletError::Timeout,
+        false => WalletError::Unreachable,
+    };
     let request = request(call, &signal).map_err(failure)?;
     let response = JsFuture::from(origin::global().fetch_with_request(&request)).await.map_err(failure)?;
     let response: Response = response.unchecked_into();

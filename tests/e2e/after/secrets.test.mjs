@@ -9,15 +9,23 @@ import { test } from 'node:test';
 // As tests/e2e/support/faulty.mjs writes it into every wrong answer.
 const MARK = 'SECRET-OF-LNBITS';
 
-const files = readdirSync(process.env.EDGETOLL_RUN, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile())
-  .map((entry) => join(entry.parentPath, entry.name));
+const files = [...below(process.env.EDGETOLL_RUN)];
+
+/** The files below a folder; no link is followed, since some lead back to the project. */
+function* below(dir) {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) yield* below(path);
+    else if (entry.isFile()) yield path;
+  }
+}
 
 /** Keys, preimages and invoices, from the databases of every LNbits that ran, and the secrets of every paywall. */
 function secrets() {
   const found = { keys: new Set(), preimages: new Set(), invoices: new Set(), tolls: new Set() };
-  for (const file of files.filter((file) => basename(file) === '.dev.vars')) {
-    for (const [, secret] of readFileSync(file, 'utf8').matchAll(/^(?:TOLL_SECRET|ORIGIN_TOKEN)\w*="(.{16,})"$/gm)) found.tolls.add(secret);
+  for (const file of files.filter((file) => ['.dev.vars', 'config.capnp'].includes(basename(file)))) {
+    const settings = readFileSync(file, 'utf8').matchAll(/(?:TOLL_SECRET|ORIGIN_TOKEN)\w*"?(?:=|, text = )"([^"]{16,})"/g);
+    for (const [, secret] of settings) found.tolls.add(secret);
   }
   for (const file of files.filter((file) => basename(file) === 'database.sqlite3')) {
     const database = new DatabaseSync(file, { readOnly: true });

@@ -144,9 +144,6 @@ pub struct Gate<'a, 'c> {
 /// Whether a payment is known to have arrived.
 pub type IsSettled<'c> = dyn Fn(&Grant) -> bool + 'c;
 
-/// Whoever has the preimage has paid.
-pub const BY_PREIMAGE: &IsSettled<'static> = &|grant| grant.is_proven;
-
 /// A price made by code.
 pub type PriceCode<'c> = dyn Fn(&Route, &Facts<'_>) -> Option<Result<u64, Unpriced>> + 'c;
 

@@ -6,7 +6,7 @@ mod request;
 mod secret;
 
 use edgetoll::forward::{authorization, is_removed, private_cache_control, vary};
-use edgetoll::gate::{BY_PREIMAGE, Claim, Decision, Gate, Offer, Request, Sale};
+use edgetoll::gate::{Claim, Decision, Gate, Offer, Request, Sale};
 use edgetoll::json::Json;
 use edgetoll::l402::bolt11::Bolt11;
 use edgetoll::l402::caveat::{Scope, Wallet};
@@ -20,7 +20,7 @@ use edgetoll::policy::path::fold_case;
 use edgetoll::policy::price::Cost;
 use edgetoll::problem::Problem;
 use edgetoll::settings::{Origin, Settings};
-use request::request;
+use request::{BY_PREIMAGE, request};
 
 const NOW: u64 = 1_800_000_000;
 const LIST: &str = r#"{"routes":[

@@ -5,7 +5,7 @@ mod list;
 #[path = "support/request.rs"]
 mod request;
 
-use edgetoll::gate::{BY_PREIMAGE, Decision, Gate, NO_CODE};
+use edgetoll::gate::{Decision, Gate, NO_CODE};
 use edgetoll::l402::percent;
 use edgetoll::policy::Policy;
 use edgetoll::policy::client::ClientSource;
@@ -17,7 +17,7 @@ use edgetoll::policy::url::{RequestUrl, is_loopback, is_safe_base};
 use edgetoll::problem::Problem;
 use list::{good, read};
 use proptest::prelude::*;
-use request::request;
+use request::{BY_PREIMAGE, request};
 
 fn routes(entries: &[&str]) -> Policy {
     good(&format!("{{\"routes\":[{}]}}", entries.join(",")))

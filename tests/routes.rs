@@ -7,7 +7,7 @@ mod request;
 #[path = "support/secret.rs"]
 mod secret;
 
-use edgetoll::gate::{BY_PREIMAGE, Decision, Gate, NO_CODE, Offer, Request};
+use edgetoll::gate::{Decision, Gate, NO_CODE, Offer, Request};
 use edgetoll::l402::caveat::Scope;
 use edgetoll::l402::keys::{Keys, TollSecret};
 use edgetoll::policy::Policy;
@@ -18,7 +18,7 @@ use edgetoll::policy::route::{Route, Toll};
 use edgetoll::problem::Problem;
 use list::{faults, good, read};
 use proptest::prelude::*;
-use request::request;
+use request::{BY_PREIMAGE, request};
 
 const NOW: u64 = 1_800_000_000;
 

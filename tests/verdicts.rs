@@ -7,7 +7,7 @@ mod secret;
 
 use std::num::NonZeroU32;
 
-use edgetoll::gate::{BY_PREIMAGE, Decision, Gate, Metered, NO_CODE, Offer, Request, Sale};
+use edgetoll::gate::{Decision, Gate, Metered, NO_CODE, Offer, Request, Sale};
 use edgetoll::json::Json;
 use edgetoll::l402::caveat::{Caveat, Fiat, Scope, Service, Terms};
 use edgetoll::l402::keys::{KeySet, Keys, TollSecret};
@@ -18,7 +18,7 @@ use edgetoll::l402::verify::{Context, Price, verify};
 use edgetoll::policy::Policy;
 use edgetoll::policy::path::fold_case;
 use edgetoll::problem::Problem;
-use request::request;
+use request::{BY_PREIMAGE, request};
 
 const NOW: u64 = 1_800_000_000;
 const PREIMAGE: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";

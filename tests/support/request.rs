@@ -1,6 +1,6 @@
 //! A request with nothing about it.
 
-use edgetoll::gate::Request;
+use edgetoll::gate::{IsSettled, Request};
 use edgetoll::policy::url::RequestUrl;
 
 pub fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>) -> Request<'a> {
@@ -17,3 +17,6 @@ pub fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>
         edge: &|_| None,
     }
 }
+
+/// Whoever has the preimage has paid: what settlement adds has tests of its own.
+pub const BY_PREIMAGE: &IsSettled<'static> = &|grant| grant.is_proven;

@@ -25,15 +25,18 @@ pub fn has_admin_key() -> bool {
     Name::ALL.into_iter().any(|name| known(name) == Some(Probe::AdminKey))
 }
 
-/// What any isolate knows of it.
-pub async fn known_to_all(shop: &Shop<'_>, name: Name, lnbits: &Lnbits) -> Option<Probe> {
-    if let Some(probe) = known(name) {
-        return Some(probe);
+/// Learns what any isolate knows of it; tells whether there is anything.
+pub async fn learn(shop: &Shop<'_>, name: Name, lnbits: &Lnbits) -> bool {
+    if known(name).is_some() {
+        return true;
     }
+    let stored = stored(shop, lnbits).await.filter(|stored| stored.at(now_ms()).is_some());
+    stored.map(|stored| remember(name, stored)).is_some()
+}
+
+async fn stored(shop: &Shop<'_>, lnbits: &Lnbits) -> Option<Known> {
     let kv = Kv::bound(shop.env)?;
-    let stored = kv.get(&key(shop, lnbits), shop.budget.of_store_ms()).await.ok()??;
-    let stored = Known::parse(&stored).filter(|known| known.at(now_ms()).is_some())?;
-    Some(remember(name, stored))
+    Known::parse(&kv.get(&key(shop, lnbits), shop.budget.of_store_ms()).await.ok()??)
 }
 
 /// Looks at every wallet that nobody knows: at the one that has just made an invoice by that invoice, at the other by its
@@ -45,7 +48,7 @@ pub async fn look(shop: &Shop<'_>, made_by: Name, unpaid: &PaymentHash) {
     };
     for name in [made_by, other] {
         let Some(lnbits) = shop.wallets.get(name) else { continue };
-        if known_to_all(shop, name, lnbits).await.is_none() {
+        if !learn(shop, name, lnbits).await {
             look_at(shop, name, lnbits, (name == made_by).then_some(unpaid)).await;
         }
     }
@@ -77,12 +80,11 @@ async fn ask(shop: &Shop<'_>, call: &Call) -> Option<Answer> {
     send(call, shop.budget.of_try_ms()?.min(LIMIT_MS)).await.ok()
 }
 
-fn remember(name: Name, known: Known) -> Probe {
+fn remember(name: Name, known: Known) {
     held(&KNOWN, |all| *slot(all, name) = known);
     if let Some(warning) = known.probe.warning() {
         log::wallet(name, warning);
     }
-    known.probe
 }
 
 fn slot(known: &mut [Known; 2], name: Name) -> &mut Known {

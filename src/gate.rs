@@ -1,6 +1,6 @@
 //! The decision: what happens to a request, from plain values alone.
 //!
-//! 1. `/_toll/` is ours, and `/.well-known/l402` is the public price list. What would reach the origin as something else
+//! 1. `/_toll/` is ours and the operator's, and `/.well-known/l402` is the public price list. What would reach the origin as something else
 //!    than it is priced as is refused.
 //! 2. The path has one reading that counts and others that an origin might take; where they cost differently: 400.
 //! 3. The route: none, or one that is free: forward.
@@ -19,6 +19,7 @@ use crate::l402::keys::Keys;
 use crate::l402::macaroon::Macaroon;
 use crate::l402::refusal::Refusal;
 use crate::l402::verify::{self, Context, Grant};
+use crate::operator::Door;
 use crate::policy::config::{PREFIX, Unmatched};
 use crate::policy::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Unpriced, method_overrides};
 use crate::policy::free::FreeTier;
@@ -75,10 +76,14 @@ pub enum Decision<'a> {
     Offer { route: &'a Route, offer: Offer<'a> },
     /// 308 to https.
     ToHttps,
-    /// Our own answer.
-    Refuse(Problem),
+    /// Our own answer, about this route where it is known.
+    Refuse(Problem, Option<&'a Route>),
     /// `/_toll/health`.
     Health,
+    /// A door of the operator's.
+    Operator(Door),
+    /// `/_toll/hook/…`: a wallet says that something was paid. This is what stands behind `hook/`.
+    Hook(String),
     /// `/.well-known/l402`.
     Prices,
 }
@@ -158,41 +163,54 @@ impl<'a> Gate<'a, '_> {
         if strict.strip_prefix(prefix) == Some("/health") {
             return Decision::Health;
         }
-        let Some(policy) = self.policy else { return Decision::Refuse(Problem::NotConfigured) };
+        let Some(policy) = self.policy else { return Decision::Refuse(Problem::NotConfigured, None) };
         if request.method.eq_ignore_ascii_case("TRACE") {
             return refuse_method("GET, HEAD, POST");
         }
         if request.is_upgrade && request.method != "GET" {
-            return Decision::Refuse(Problem::UpgradeWithoutGet);
+            return Decision::Refuse(Problem::UpgradeWithoutGet, None);
         }
         if strict == PRICES_PATH && policy.is_public {
             let reads = ["GET", "HEAD", "OPTIONS"].contains(&request.method);
             return if reads { Decision::Prices } else { refuse_method("GET, HEAD") };
         }
+        if let Some(own) = strict.strip_prefix(prefix) {
+            if let Some(token) = own.strip_prefix("/hook/") {
+                return Decision::Hook(token.to_owned());
+            }
+            if let Some(door) = Door::find(own) {
+                return Decision::Operator(door);
+            }
+        }
         let target = Target { host: request.url.host, method: request.method };
         let selection = match policy.resolve(strict, target) {
-            Err(Ambiguous) => return Decision::Refuse(Problem::AmbiguousPath),
-            Ok(Resolved::Reserved) => return Decision::Refuse(Problem::NotFound),
+            Err(Ambiguous) => return Decision::Refuse(Problem::AmbiguousPath, None),
+            Ok(Resolved::Reserved) => return Decision::Refuse(Problem::NotFound, None),
             Ok(Resolved::Selected(selection)) => selection,
         };
         for method in method_overrides(request.url.query()) {
             let overridden = policy.select(strict, Target { method: &method, ..target });
             if overridden != selection && (overridden.is_priced() || selection.is_priced()) {
                 let problem = Unpriced::AmbiguousQuery(METHOD_OVERRIDE.to_owned());
-                return Decision::Refuse(Problem::Unpriced(problem));
+                return Decision::Refuse(Problem::Unpriced(problem), None);
             }
         }
         match selection {
             Selection::Unmatched if policy.unmatched == Unmatched::Deny => {
-                Decision::Refuse(Problem::NotFound)
+                Decision::Refuse(Problem::NotFound, None)
             }
             Selection::Unmatched => Decision::Open,
             Selection::Route(route) if route.is_free() => Decision::Open,
-            Selection::Route(Route { toll: Toll::Shut, .. }) => Decision::Refuse(Problem::NotConfigured),
+            Selection::Route(route @ Route { toll: Toll::Shut, .. }) => {
+                Decision::Refuse(Problem::NotConfigured, Some(route))
+            }
             _ if request.is_preflight => Decision::Preflight,
             Selection::OtherMethod(_) => refuse_method(&allowed(&policy.routes, strict, target.host)),
-            Selection::OtherHost(_) => Decision::Refuse(Problem::OtherHost),
-            Selection::Route(route) => self.charge(policy, route, request, now_unix),
+            Selection::OtherHost(_) => Decision::Refuse(Problem::OtherHost, None),
+            Selection::Route(route) => {
+                let charged = self.charge(policy, route, request, now_unix);
+                charged.unwrap_or_else(|problem| Decision::Refuse(problem, Some(route)))
+            }
         }
     }
 
@@ -202,24 +220,23 @@ impl<'a> Gate<'a, '_> {
         route: &'a Route,
         request: &Request<'_>,
         now_unix: u64,
-    ) -> Decision<'a> {
+    ) -> Result<Decision<'a>, Problem> {
         if !request.url.is_https && !is_loopback(request.url.host) {
             let repeatable = ["GET", "HEAD"].contains(&request.method);
-            return if repeatable { Decision::ToHttps } else { Decision::Refuse(Problem::PlainHttp) };
+            return if repeatable { Ok(Decision::ToHttps) } else { Err(Problem::PlainHttp) };
         }
-        let Some(keys) = self.keys else { return Decision::Refuse(Problem::NotConfigured) };
+        let keys = self.keys.ok_or(Problem::NotConfigured)?;
         if route.by_ip && request.client_ip.is_none() {
-            return Decision::Refuse(Problem::UnknownClient);
+            return Err(Problem::UnknownClient);
         }
         if route.toll.looks_at_query() && path::hides_query(request.url.path) {
-            return Decision::Refuse(Problem::AmbiguousPath);
+            return Err(Problem::AmbiguousPath);
         }
         let facts = facts(policy, request);
-        let cost = match self.cost(route, &facts) {
-            Ok(Cost::Sats(0)) => return Decision::Waived { route },
-            Ok(cost) => cost,
-            Err(problem) => return Decision::Refuse(problem),
-        };
+        let cost = self.cost(route, &facts)?;
+        if cost == Cost::Sats(0) {
+            return Ok(Decision::Waived { route });
+        }
         let context = Context {
             now_unix,
             service: &route.service,
@@ -258,14 +275,14 @@ impl<'a> Gate<'a, '_> {
             });
             Sale { route, grant, amount_sats, metered }
         };
-        match checked {
+        Ok(match checked {
             Ok(Checked::Good(good)) => Decision::Sold(sale(good)),
             Ok(Checked::Unsettled(claims)) => {
                 let claims = claims.into_iter().map(|(macaroon, good)| Claim { macaroon, sale: sale(good) });
                 Decision::Unsettled { claims: claims.collect(), route, offer: offer(Some(Refusal::Unpaid)) }
             }
-            Err(refusal) if !refusal.is_genuine() => Decision::Refuse(Problem::Credential(refusal)),
-            _ if request.url.path.len() > MAX_PRICED_PATH_BYTES => Decision::Refuse(Problem::PathTooLong),
+            Err(refusal) if !refusal.is_genuine() => return Err(Problem::Credential(refusal)),
+            _ if request.url.path.len() > MAX_PRICED_PATH_BYTES => return Err(Problem::PathTooLong),
             Err(refusal) => Decision::Offer { route, offer: offer(Some(refusal)) },
             Ok(Checked::Nothing) => match (route.free, request.client_ip) {
                 (Some(tier), Some(client)) => {
@@ -274,7 +291,7 @@ impl<'a> Gate<'a, '_> {
                 }
                 _ => Decision::Offer { route, offer: offer(None) },
             },
-        }
+        })
     }
 
     fn cost(&self, route: &'a Route, facts: &Facts<'_>) -> Result<Cost<'a>, Problem> {
@@ -310,7 +327,7 @@ fn is_quote(route: &Route, request: &Request<'_>) -> bool {
 }
 
 fn refuse_method(allow: &str) -> Decision<'static> {
-    Decision::Refuse(Problem::MethodNotAllowed { allow: allow.to_owned() })
+    Decision::Refuse(Problem::MethodNotAllowed { allow: allow.to_owned() }, None)
 }
 
 /// Who sells what.

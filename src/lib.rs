@@ -37,6 +37,8 @@ pub mod forward;
 pub mod gate;
 pub mod json;
 pub mod l402;
+pub mod ledger;
+pub mod operator;
 pub mod policy;
 pub mod problem;
 pub mod settings;

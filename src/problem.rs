@@ -31,6 +31,12 @@ pub enum Problem {
     UnknownClient,
     #[error("There is nothing here")]
     NotFound,
+    #[error("This is the operator's: send the admin token as Authorization: Bearer")]
+    Unauthorized,
+    #[error("Too many tries; come back later")]
+    TooManyTries { retry_after_s: u64 },
+    #[error("The books cannot be read at the moment")]
+    LedgerUnavailable,
     #[error("The paywall is not configured; its owner finds the reason in the log")]
     NotConfigured,
     #[error("No invoice can be made at the moment; nothing was charged")]
@@ -61,7 +67,7 @@ impl Problem {
         match self {
             Self::AmbiguousPath | Self::UpgradeWithoutGet => 400,
             Self::Unpriced(Unpriced::AmbiguousQuery(_) | Unpriced::AmbiguousHeader(_)) => 400,
-            Self::Credential(_) => 401,
+            Self::Credential(_) | Self::Unauthorized => 401,
             Self::PlainHttp | Self::UnknownClient => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
@@ -71,13 +77,14 @@ impl Problem {
             Self::UsesInFlight => 409,
             Self::PathTooLong => 414,
             Self::OtherHost => 421,
-            Self::TooManyChallenges { .. } | Self::TooManyInvoices { .. } => 429,
+            Self::TooManyChallenges { .. } | Self::TooManyInvoices { .. } | Self::TooManyTries { .. } => 429,
             Self::Internal => 500,
             Self::OriginUnreachable => 502,
             Self::NotConfigured
             | Self::InvoiceUnavailable { .. }
             | Self::SettlementUnavailable { .. }
-            | Self::UsesUnavailable => 503,
+            | Self::UsesUnavailable
+            | Self::LedgerUnavailable => 503,
             Self::OriginTimeout => 504,
             Self::OriginLoop => 508,
         }
@@ -100,6 +107,9 @@ impl Problem {
             Self::PlainHttp => "plain_http",
             Self::UnknownClient => "unknown_client",
             Self::NotFound => "not_found",
+            Self::Unauthorized => "unauthorized",
+            Self::TooManyTries { .. } => "too_many_tries",
+            Self::LedgerUnavailable => "ledger_unavailable",
             Self::NotConfigured => "not_configured",
             Self::InvoiceUnavailable { .. } => "invoice_unavailable",
             Self::SettlementUnavailable { .. } => "settlement_unavailable",
@@ -119,12 +129,14 @@ impl Problem {
         let retry_after = |seconds: u64| Some(("Retry-After", seconds.to_string()));
         match self {
             Self::Credential(_) => Some(("WWW-Authenticate", crate::l402::challenge::SCHEME.to_owned())),
+            Self::Unauthorized => Some(("WWW-Authenticate", "Bearer".to_owned())),
             Self::MethodNotAllowed { allow } => Some(("Allow", allow.clone())),
             Self::InvoiceUnavailable { retry_after_s }
             | Self::SettlementUnavailable { retry_after_s }
             | Self::TooManyChallenges { retry_after_s }
-            | Self::TooManyInvoices { retry_after_s } => retry_after(*retry_after_s),
-            Self::UsesUnavailable => retry_after(5),
+            | Self::TooManyInvoices { retry_after_s }
+            | Self::TooManyTries { retry_after_s } => retry_after(*retry_after_s),
+            Self::UsesUnavailable | Self::LedgerUnavailable => retry_after(5),
             Self::UsesInFlight => retry_after(1),
             _ => None,
         }

@@ -4,8 +4,11 @@ use crate::gate::{Gate, IsSettled, NO_CODE};
 use crate::json::Json;
 use crate::l402::caveat::Wallet;
 use crate::l402::keys::{Keys, TollSecret};
+use crate::ledger::callback::{self, OnPayment};
+use crate::operator::{AdminToken, Guard};
 use crate::policy::Policy;
 use crate::policy::path::FoldCase;
+use crate::policy::url::is_safe_base;
 use crate::wallet::lnbits::{Fault, Lnbits};
 
 /// Everything that the environment says.
@@ -15,6 +18,9 @@ pub struct Settings {
     wallets: Option<Wallets>,
     origin: Origin,
     origin_token: Option<String>,
+    admin_token: Option<AdminToken>,
+    public_url: Option<String>,
+    callbacks: Callbacks,
     faults: Vec<String>,
 }
 
@@ -32,6 +38,16 @@ impl Wallets {
             Wallet::Second => self.second.as_ref(),
         }
     }
+}
+
+/// Whether the owner's server is told of payments.
+pub enum Callbacks {
+    /// It is not.
+    None,
+    /// It should be, and a setting is wrong: they wait.
+    Broken,
+    /// It is.
+    To(OnPayment),
 }
 
 /// Where requests are forwarded to, unless a service binding is there.
@@ -71,7 +87,11 @@ impl Settings {
         let keys = read_keys(&var, &mut note);
         let wallets = read_wallets(&var, &mut note);
         let origin = read_origin(var("ORIGIN_URL"), &mut note);
-        Self { policy, keys, wallets, origin, origin_token: var("ORIGIN_TOKEN"), faults }
+        let admin_token = read_admin_token(&var, &mut note);
+        let public_url = read_public_url(var("PUBLIC_URL"), &mut note);
+        let callbacks = read_callbacks(&var, &mut note);
+        let origin_token = var("ORIGIN_TOKEN");
+        Self { policy, keys, wallets, origin, origin_token, admin_token, public_url, callbacks, faults }
     }
 
     /// What decides: without a wallet nothing priced passes, just as without a key.
@@ -103,6 +123,21 @@ impl Settings {
     /// What the origin recognizes us by.
     pub fn origin_token(&self) -> Option<&str> {
         self.origin_token.as_deref()
+    }
+
+    /// Who lets the operator in; `None` where nobody does.
+    pub fn guard(&self) -> Option<Guard<'_>> {
+        Some(Guard { token: self.admin_token.as_ref()?, keys: self.keys.as_ref()? })
+    }
+
+    /// Where this deployment is reached, for those that it asks to call back.
+    pub fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
+    }
+
+    /// Whether the owner's server is told of payments.
+    pub fn callbacks(&self) -> &Callbacks {
+        &self.callbacks
     }
 
     /// What is wrong, for the log: names of settings and what they should be, never their values.
@@ -174,4 +209,39 @@ fn read_origin(url: Option<String>, note: &mut impl FnMut(String)) -> Origin {
         note(format!("ORIGIN_URL {fault}"));
         Origin::Broken
     })
+}
+
+fn read_admin_token(
+    var: &impl Fn(&str) -> Option<String>,
+    note: &mut impl FnMut(String),
+) -> Option<AdminToken> {
+    let token = AdminToken::new(&var("ADMIN_TOKEN")?);
+    token.map_err(|weak| note(format!("ADMIN_TOKEN is {weak}"))).ok()
+}
+
+fn read_public_url(url: Option<String>, note: &mut impl FnMut(String)) -> Option<String> {
+    let url = url?;
+    if !is_safe_base(&url) {
+        note("PUBLIC_URL is an https URL (http only for this machine), without user, query or fragment".to_owned());
+        return None;
+    }
+    Some(url.trim_end_matches('/').to_owned())
+}
+
+fn read_callbacks(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String)) -> Callbacks {
+    let Some(url) = var("ON_PAYMENT_URL") else { return Callbacks::None };
+    let Some(secret) = var("ON_PAYMENT_SECRET") else {
+        note("ON_PAYMENT_SECRET is missing: callbacks wait for it".to_owned());
+        return Callbacks::Broken;
+    };
+    match OnPayment::new(&url, &secret) {
+        Ok(on_payment) => Callbacks::To(on_payment),
+        Err(fault) => {
+            note(match fault {
+                callback::Fault::Url(what) => format!("ON_PAYMENT_URL {what}"),
+                callback::Fault::Secret(what) => format!("ON_PAYMENT_SECRET {what}"),
+            });
+            Callbacks::Broken
+        }
+    }
 }

@@ -81,6 +81,7 @@ fn a_clock_is_noted_after_a_minute_and_fails_where_the_worker_refuses_its_invoic
         network: "bc",
         route: "",
         client: None,
+        webhook: None,
     };
     for (skew_s, is_refused) in [(600, false), (601, true)] {
         let read = lnbits.read_created(&wanted, &created, made_at - skew_s);

@@ -70,7 +70,7 @@ fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
 
 fn problem(decision: Decision<'_>) -> Problem {
     match decision {
-        Decision::Refuse(problem) => problem,
+        Decision::Refuse(problem, _) => problem,
         other => panic!("{other:?}"),
     }
 }

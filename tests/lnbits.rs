@@ -20,6 +20,7 @@ fn asked() -> InvoiceRequest<'static> {
         network: "bc",
         route: "/api/joke",
         client: Some("aa"),
+        webhook: None,
     }
 }
 

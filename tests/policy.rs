@@ -370,10 +370,10 @@ fn no_spelling_that_an_origin_was_seen_to_serve_is_free_or_cheaper() {
         gate.decide(&request(&url, "GET", None), 0)
     };
     for path in BYPASSES {
-        assert_eq!(decide(path), Decision::Refuse(Problem::AmbiguousPath), "{path}");
+        assert!(matches!(decide(path), Decision::Refuse(Problem::AmbiguousPath, _)), "{path}");
     }
     // Nor is anything sold that an origin could take for a free page.
-    assert_eq!(decide("/search/a%2Fb"), Decision::Refuse(Problem::AmbiguousPath));
+    assert!(matches!(decide("/search/a%2Fb"), Decision::Refuse(Problem::AmbiguousPath, _)));
     for path in [
         "/",
         "/x",
@@ -391,7 +391,7 @@ fn no_spelling_that_an_origin_was_seen_to_serve_is_free_or_cheaper() {
     }
     // Priced as it stands; without a key nothing priced passes.
     for path in ["/api/joke", "/search/a%20b", "/cheap/a;b", "/cheap/a%2Fb%3Fc"] {
-        assert_eq!(decide(path), Decision::Refuse(Problem::NotConfigured), "{path}");
+        assert!(matches!(decide(path), Decision::Refuse(Problem::NotConfigured, _)), "{path}");
     }
 }
 
@@ -411,7 +411,7 @@ fn a_folder_and_its_index_are_one_path_to_a_file_server() {
         for path in ["/members", "/members/", "/members/index.html", "/members/INDEX.htm"] {
             let url = format!("https://x{path}");
             let decision = gate.decide(&request(&url, "GET", None), 0);
-            assert!(matches!(decision, Decision::Refuse(_)), "{list}: {path} is {decision:?}");
+            assert!(matches!(decision, Decision::Refuse(..)), "{list}: {path} is {decision:?}");
         }
     }
     let policy = routes(&[r#"{"path":"/members/index.html","sats":5}"#]);

@@ -33,7 +33,7 @@ fn meets(policy: &Policy, url: &str, method: &str) -> String {
     match gate.decide(&request(url, method, None), NOW) {
         Decision::Open => "open".to_owned(),
         Decision::Offer { route, .. } => route.pattern.as_str().to_owned(),
-        Decision::Refuse(problem) => problem.code().to_owned(),
+        Decision::Refuse(problem, _) => problem.code().to_owned(),
         Decision::Prices => "prices".to_owned(),
         Decision::Health => "health".to_owned(),
         other => format!("{other:?}"),
@@ -211,7 +211,7 @@ fn a_price_by_code_is_the_codes_or_the_route_is_shut() {
         match gate.decide(&request("https://x/a", "GET", None), NOW) {
             Decision::Offer { offer: Offer { cost: Cost::Sats(sats), .. }, .. } => Ok(sats),
             Decision::Waived { .. } => Ok(0),
-            Decision::Refuse(problem) => Err(problem.code()),
+            Decision::Refuse(problem, _) => Err(problem.code()),
             other => panic!("{other:?}"),
         }
     };
@@ -243,7 +243,7 @@ fn the_free_tier_is_for_known_clients_without_a_credential() {
     assert!(!one.contains("203"), "a key tells nothing of the address");
     assert!(matches!(asked(None, None), Decision::Offer { .. }));
     let malformed = asked(Some("203.0.113.1"), Some("L402 x"));
-    assert!(matches!(malformed, Decision::Refuse(Problem::Credential(_))));
+    assert!(matches!(malformed, Decision::Refuse(Problem::Credential(_), Some(_))));
 }
 
 #[test]
@@ -283,7 +283,8 @@ fn a_websocket_pays_no_price_by_the_length_of_a_body() {
     let keys = keys();
     let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
     let upgrade = Request { is_upgrade: true, ..request("https://x/a", "GET", None) };
-    assert_eq!(gate.decide(&upgrade, NOW), Decision::Refuse(Problem::Unpriced(Unpriced::LengthRequired)));
+    let problem = Problem::Unpriced(Unpriced::LengthRequired);
+    assert!(matches!(gate.decide(&upgrade, NOW), Decision::Refuse(refused, Some(_)) if refused == problem));
 }
 
 #[test]

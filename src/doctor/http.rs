@@ -8,7 +8,7 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::Response;
 use ureq::{Agent, Body, Error as Failure};
 
-use crate::wallet::{Answer, Call, MAX_ANSWER_BYTES, TRY_MS, WalletError};
+use crate::wallet::{Answer, Call, TRY_MS, WalletError};
 
 /// A client that keeps its connections.
 pub(super) struct Http(Agent);
@@ -63,13 +63,9 @@ impl Http {
 
     /// Sends a call.
     pub fn send(&self, call: &Call) -> Sent {
-        self.send_for(call, MAX_ANSWER_BYTES)
-    }
-
-    /// Sends a call whose answer may be so large.
-    pub fn send_for(&self, call: &Call, max_bytes: usize) -> Sent {
         let clock = Clock::start();
-        let answer = self.request(call).map_err(unreached).and_then(|response| read(response, max_bytes));
+        let answer = self.request(call).map_err(unreached);
+        let answer = answer.and_then(|response| read(response, call.max_answer_bytes));
         Sent { answer, ms: clock.ms(), at_unix: now_unix() }
     }
 

@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::policy::path::fold_case;
 use crate::policy::price::Cost;
 use crate::wallet::lnbits::Lnbits;
-use crate::wallet::{Answer, Invoice, InvoiceRequest, Payment, Standing, Wallet, WalletError, probe};
+use crate::wallet::{Answer, Call, Invoice, InvoiceRequest, Payment, Standing, Wallet, WalletError, probe};
 use http::{Http, MAX_OPENAPI_BYTES, Sent};
 use report::{Check, Finding, Level};
 
@@ -47,8 +47,8 @@ impl Examination<'_> {
         if let Ok(answer) = &health.answer {
             self.tell(judge::clock(answer, health.at_unix));
         }
-        let openapi = self.lnbits.get("/openapi.json", false);
-        let openapi = self.http.send_for(&openapi, MAX_OPENAPI_BYTES);
+        let openapi = Call { max_answer_bytes: MAX_OPENAPI_BYTES, ..self.lnbits.get("/openapi.json", false) };
+        let openapi = self.http.send(&openapi);
         self.tell(judge::version(&openapi.answer));
         self.sell();
         self.convert();
@@ -79,6 +79,7 @@ impl Examination<'_> {
             network: &self.price_list.network,
             route: "edgetoll doctor",
             client: None,
+            webhook: None,
         };
         let made = self.http.send(&self.lnbits.create(&wanted));
         let invoice = read(&made, |answer| self.lnbits.read_created(&wanted, answer, made.at_unix));

@@ -66,6 +66,11 @@ impl Wallet {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::First, Self::Second];
 
+    /// The one of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|wallet| wallet.as_str() == name)
+    }
+
     /// As the caveat names it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -207,7 +212,7 @@ impl Caveat {
             REALM => Self::Realm(value.to_owned()),
             SERVICES => Self::Services(services(value)?),
             USES => Self::Uses(NonZeroU32::new(number(value)?.try_into().ok()?)?),
-            WALLET => Self::Wallet(Wallet::ALL.into_iter().find(|wallet| wallet.as_str() == value)?),
+            WALLET => Self::Wallet(Wallet::parse(value)?),
             _ => Self::ExpiresAtUnix(number(value)?),
         })
     }

@@ -37,6 +37,8 @@ pub struct KeySet {
     client: [u8; 32],
     native: [u8; 32],
     settled: [u8; 32],
+    hook: [u8; 32],
+    admin: [u8; 32],
     key_id: [u8; 4],
 }
 
@@ -46,11 +48,12 @@ impl KeySet {
             |purpose: &str| mac::hmac_sha256(secret.0.as_bytes(), &[b"edgetoll/1/", purpose.as_bytes()]);
         let (standard, client) = (derive("v2-root"), derive("client"));
         let (native, settled) = (derive("native"), derive("settled"));
+        let (hook, admin) = (derive("hook"), derive("admin"));
         // A root key's message is an identifier of 66 bytes, so this one never collides with it.
         let [a, b, c, d, ..] = mac::hmac_sha256(&standard, &[b"key-id"]);
         // From here on the secret itself can only sign lightning-toll macaroons.
         let lightning_toll = SigningKey::lightning_toll(secret.0.as_bytes());
-        Self { lightning_toll, standard, client, native, settled, key_id: [a, b, c, d] }
+        Self { lightning_toll, standard, client, native, settled, hook, admin, key_id: [a, b, c, d] }
     }
 
     /// A standard identifier for a payment: its token id begins with the 4 bytes by which we know the secret that signed
@@ -103,6 +106,16 @@ impl KeySet {
         half_hex(&mac::hmac_sha256(&self.settled, &[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))
     }
 
+    /// What makes the address of a wallet's webhook ours: 64 hex digits.
+    pub fn hook_tag(&self, nonce: &str) -> String {
+        super::hex::encode(&mac::hmac_sha256(&self.hook, &[nonce.as_bytes()]))
+    }
+
+    /// Under this secrets of the operator's are compared and signed, so that none is compared as it is.
+    pub fn admin_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        mac::hmac_sha256(&self.admin, parts)
+    }
+
     /// A name for this deployment that only it can make: 32 hex digits. It marks what it forwards, to see a loop.
     pub fn deployment_tag(&self) -> String {
         half_hex(&mac::hmac_sha256(&self.client, &[b"deployment"]))
@@ -143,21 +156,29 @@ impl TollSecret {
     /// Checks a text.
     ///
     /// # Errors
-    /// Where it has fewer than 32 characters, fewer than 10 different ones, or a word that stands in samples.
+    /// Where it is weak.
     pub fn new(text: &str) -> Result<Self, WeakSecret> {
-        if text.chars().count() < MIN_CHARACTERS {
-            return Err(WeakSecret::Short);
-        }
-        let is_first = |(at, c): &(usize, char)| text.find(*c) == Some(*at);
-        if text.char_indices().filter(is_first).count() < MIN_DIFFERENT {
-            return Err(WeakSecret::Repetitive);
-        }
-        let folded = text.to_ascii_lowercase();
-        if SAMPLE_WORDS.iter().any(|word| folded.contains(word)) {
-            return Err(WeakSecret::Sample);
-        }
-        Ok(Self(text.to_owned()))
+        check_secret(text).map(|()| Self(text.to_owned()))
     }
+}
+
+/// Whether a text is a secret.
+///
+/// # Errors
+/// Where it has fewer than 32 characters, fewer than 10 different ones, or a word that stands in samples.
+pub fn check_secret(text: &str) -> Result<(), WeakSecret> {
+    if text.chars().count() < MIN_CHARACTERS {
+        return Err(WeakSecret::Short);
+    }
+    let is_first = |(at, c): &(usize, char)| text.find(*c) == Some(*at);
+    if text.char_indices().filter(is_first).count() < MIN_DIFFERENT {
+        return Err(WeakSecret::Repetitive);
+    }
+    let folded = text.to_ascii_lowercase();
+    if SAMPLE_WORDS.iter().any(|word| folded.contains(word)) {
+        return Err(WeakSecret::Sample);
+    }
+    Ok(())
 }
 
 /// Why a secret is refused.

@@ -11,6 +11,6 @@ pub mod preimage;
 pub mod refusal;
 pub mod verify;
 
-mod base64;
-mod hex;
-mod mac;
+pub(crate) mod base64;
+pub(crate) mod hex;
+pub(crate) mod mac;

@@ -27,6 +27,11 @@ pub fn is_rewriting(name: &str) -> bool {
     REWRITING.contains(&fold(name).as_str())
 }
 
+/// The values of the cookies of a name in a `Cookie` header.
+pub fn cookies<'a>(header: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    header.split(';').filter_map(move |pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
 const REWRITING: [&str; 24] = [
     "forwarded",
     "path-info",

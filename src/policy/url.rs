@@ -56,10 +56,15 @@ pub fn is_loopback(host: &str) -> bool {
 /// Whether a URL may be called from the Worker with secrets in the request: https, or http to this machine; with a host
 /// and without user, query or fragment.
 pub fn is_safe_base(url: &str) -> bool {
+    is_safe_target(url) && !url.contains('?')
+}
+
+/// The same, where a query may stand in it.
+pub fn is_safe_target(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
-    let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
+    let authority = rest.split_once(['/', '?']).map_or(rest, |(authority, _)| authority);
     let host = host(authority);
-    let plain = |c: char| c.is_ascii_graphic() && !"?#@\\\"<>`{}|^".contains(c);
+    let plain = |c: char| c.is_ascii_graphic() && !"#@\\\"<>`{}|^".contains(c);
     !host.is_empty()
         && rest.chars().all(plain)
         && (scheme == "https" || (scheme == "http" && is_loopback(&host.to_ascii_lowercase())))

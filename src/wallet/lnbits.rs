@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Answer, Call, Invoice, InvoiceRequest, Payment, Standing, Wallet, WalletError};
+use super::{Answer, Call, Invoice, InvoiceRequest, Payment, MAX_ANSWER_BYTES, Standing, Wallet, WalletError};
 use crate::json::Json;
 use crate::l402::bolt11::Bolt11;
 use crate::l402::preimage::PaymentHash;
@@ -50,7 +50,13 @@ impl Lnbits {
     /// A `GET` below the base, with the key or as anybody.
     pub fn get(&self, path: &str, with_key: bool) -> Call {
         let url = format!("{}{path}", self.base_url);
-        Call { method: "GET", url, key: with_key.then(|| self.invoice_key.clone()), body: None }
+        Call {
+            method: "GET",
+            url,
+            key: with_key.then(|| self.invoice_key.clone()),
+            body: None,
+            max_answer_bytes: MAX_ANSWER_BYTES,
+        }
     }
 }
 
@@ -67,7 +73,8 @@ impl Wallet for Lnbits {
             unit,
             memo: cut(invoice.description, MAX_MEMO_BYTES),
             expiry: invoice.expiry_s,
-            extra: Extra { tag: "edgetoll", route: invoice.route, c: invoice.client },
+            webhook: invoice.webhook,
+            extra: Extra { tag: TAG, route: invoice.route, c: invoice.client },
         };
         let body = serde_json::to_string(&body).unwrap_or_default();
         // An amount such as 0.01 goes in as it is: serde_json would bring 10 KB of floating point into the wasm.
@@ -158,7 +165,7 @@ impl Wallet for Lnbits {
 }
 
 /// The JSON of an answer with the expected status.
-fn read(answer: &Answer, expected: u16) -> Result<Json, WalletError> {
+pub(super) fn read(answer: &Answer, expected: u16) -> Result<Json, WalletError> {
     match answer.status {
         status if status == expected => {
             Json::parse(answer.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
@@ -174,11 +181,11 @@ fn read(answer: &Answer, expected: u16) -> Result<Json, WalletError> {
     }
 }
 
-fn text<'a>(object: &'a Json, key: &'static str) -> Result<&'a str, WalletError> {
+pub(super) fn text<'a>(object: &'a Json, key: &'static str) -> Result<&'a str, WalletError> {
     object.get(key).and_then(Json::as_str).ok_or(WalletError::Missing(key))
 }
 
-fn whole_sats(amount_msat: Option<u64>) -> Option<u64> {
+pub(super) fn whole_sats(amount_msat: Option<u64>) -> Option<u64> {
     let sats = amount_msat?.checked_div(1_000)?;
     (sats.checked_mul(1_000) == amount_msat && sats > 0).then_some(sats)
 }
@@ -196,6 +203,8 @@ struct Body<'a> {
     unit: &'a str,
     memo: &'a str,
     expiry: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<&'a str>,
     extra: Extra<'a>,
 }
 
@@ -207,6 +216,8 @@ struct Extra<'a> {
     c: Option<&'a str>,
 }
 
+/// What our invoices carry.
+pub(super) const TAG: &str = "edgetoll";
 pub(super) const PAYMENTS: &str = "/api/v1/payments";
 /// A BOLT 11 description is at most 639 bytes.
 const MAX_MEMO_BYTES: usize = 639;

@@ -4,6 +4,7 @@
 pub mod breaker;
 pub mod lnbits;
 pub mod probe;
+pub mod receipt;
 pub mod settlement;
 pub mod turns;
 
@@ -54,6 +55,8 @@ pub struct Call {
     pub key: Option<String>,
     /// A JSON text.
     pub body: Option<String>,
+    /// More is not read of the answer.
+    pub max_answer_bytes: usize,
 }
 
 /// A wallet's answer. It may hold the preimage of an unpaid invoice, so it is read and dropped, and never shown.
@@ -62,7 +65,7 @@ pub struct Answer {
     pub status: u16,
     /// `Retry-After`, where it is a number of seconds.
     pub retry_after_s: Option<u64>,
-    /// At most [`MAX_ANSWER_BYTES`].
+    /// At most as long as the call allows.
     pub body: String,
 }
 
@@ -80,6 +83,8 @@ pub struct InvoiceRequest<'a> {
     pub route: &'a str,
     /// The client's pseudonym.
     pub client: Option<&'a str>,
+    /// Where the wallet says that it was paid.
+    pub webhook: Option<&'a str>,
 }
 
 /// An invoice that passed.
@@ -132,7 +137,7 @@ pub enum WalletError {
     Timeout,
     #[error("LNbits did not answer in the time that this request had left")]
     Late,
-    #[error("LNbits answered more than 64 KB")]
+    #[error("LNbits answered more than it can have to say")]
     TooLarge,
     #[error("LNbits answered with status 429")]
     RateLimited { retry_after_s: Option<u64> },

@@ -1,14 +1,11 @@
 //! One call to a wallet. What it answers may hold the preimage: it is read here, and dropped by whoever asked.
 
-use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortSignal, Headers, ReadableStreamDefaultReader, Request, RequestInit, RequestRedirect, Response,
-};
+use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
 use worker::wasm_bindgen::{JsCast, JsValue};
 
-use crate::edge::origin;
-use crate::wallet::{Answer, Call, MAX_ANSWER_BYTES, TRY_MS, WalletError};
+use crate::edge::{body, origin};
+use crate::wallet::{Answer, Call, TRY_MS, WalletError};
 
 /// Sends a call, and reads the answer to its end or to the limits of time and size.
 pub async fn send(call: &Call, limit_ms: u32) -> Result<Answer, WalletError> {
@@ -21,7 +18,8 @@ pub async fn send(call: &Call, limit_ms: u32) -> Result<Answer, WalletError> {
     let request = request(call, &signal).map_err(failure)?;
     let response = JsFuture::from(origin::global().fetch_with_request(&request)).await.map_err(failure)?;
     let response: Response = response.unchecked_into();
-    let body = read(&response).await.map_err(failure)?.ok_or(WalletError::TooLarge)?;
+    let body = body::read(response.body(), call.max_answer_bytes).await.map_err(failure)?;
+    let body = body.ok_or(WalletError::TooLarge)?;
     let retry_after = response.headers().get("Retry-After").ok().flatten();
     let retry_after_s = retry_after.and_then(|seconds| seconds.trim().parse().ok());
     Ok(Answer { status: response.status(), retry_after_s, body })
@@ -45,24 +43,4 @@ fn request(call: &Call, signal: &AbortSignal) -> Result<Request, JsValue> {
     init.set_cache(web_sys::RequestCache::NoStore);
     init.set_signal(Some(signal));
     Request::new_with_str_and_init(&call.url, &init)
-}
-
-/// The body as text; `None` where it is larger than an answer can be.
-async fn read(response: &Response) -> Result<Option<String>, JsValue> {
-    let Some(stream) = response.body() else { return Ok(Some(String::new())) };
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-    let mut bytes = Vec::new();
-    loop {
-        let chunk = JsFuture::from(reader.read()).await?;
-        if Reflect::get(&chunk, &"done".into())?.is_truthy() {
-            return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
-        }
-        let chunk: Uint8Array = Reflect::get(&chunk, &"value".into())?.unchecked_into();
-        if bytes.len().saturating_add(chunk.byte_length() as usize) > MAX_ANSWER_BYTES {
-            // What is left of it may fail as it likes.
-            let _ = JsFuture::from(reader.cancel()).await;
-            return Ok(None);
-        }
-        bytes.extend(chunk.to_vec());
-    }
 }

@@ -1,0 +1,1 @@
+DELETE FROM callbacks WHERE hash = ?1 ->> 'hash'

@@ -1,0 +1,1 @@
+SELECT CAST(min(next_ms) AS TEXT) FROM callbacks

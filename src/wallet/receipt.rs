@@ -1,0 +1,143 @@
+//! What a wallet says of our payments when the books are kept: of one, or as a list.
+
+use super::lnbits::{Lnbits, PAYMENTS, TAG, read, text, whole_sats};
+use super::{Answer, Call, WalletError};
+use crate::json::Json;
+use crate::l402::bolt11::Bolt11;
+use crate::l402::preimage::PaymentHash;
+
+/// A payment of ours that the wallet calls paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its name.
+    pub payment_hash: PaymentHash,
+    /// What arrived.
+    pub amount_sats: u64,
+    /// The pattern of the route that sold it.
+    pub route: String,
+    /// The pseudonym of whoever asked for the invoice.
+    pub client: Option<String>,
+    /// When the invoice was made.
+    pub minted_unix: u64,
+    /// When it was paid, as the wallet writes it (ISO 8601).
+    pub settled: String,
+}
+
+impl Receipt {
+    /// Reads a payment of LNbits'; `None` where it is not paid, or not one of ours. LNbits ignores a filter that it cannot
+    /// read, so nothing is taken for granted of a list.
+    fn read(payment: &Json) -> Option<Self> {
+        let invoice = our_invoice(payment)?;
+        if payment.get("status")?.as_str()? != "success" {
+            return None;
+        }
+        let extra = payment.get("extra")?;
+        let text = |object: &Json, key: &str| object.get(key)?.as_str().map(str::to_owned);
+        Some(Self {
+            payment_hash: invoice.payment_hash(),
+            // That of an outgoing payment is negative.
+            amount_sats: whole_sats(payment.get("amount")?.as_u64())?,
+            route: text(extra, "route")?,
+            client: text(extra, "c"),
+            minted_unix: invoice.timestamp_unix(),
+            settled: text(payment, "updated_at").or_else(|| text(payment, "time")).unwrap_or_default(),
+        })
+    }
+}
+
+/// A piece of a list, oldest first.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Those that are ours, and what was asked for.
+    pub ours: Vec<T>,
+    /// Whether there may be more.
+    pub is_full: bool,
+    /// When the last one was made, as LNbits writes it.
+    pub until: Option<String>,
+}
+
+/// Which payments are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// Those that are paid.
+    Paid,
+    /// Those that are not, and still may be.
+    Pending,
+}
+
+impl Lnbits {
+    /// What is sent for the payments that were made since then.
+    pub fn list(&self, listed: Listed, since_unix: u64, offset: usize) -> Call {
+        let status = match listed {
+            Listed::Paid => "success",
+            Listed::Pending => "pending",
+        };
+        let path = format!(
+            "{PAYMENTS}/paginated?status={status}&tag={TAG}&time%5Bge%5D={since_unix}\
+             &sortby=time&direction=asc&limit={PAGE}&offset={offset}"
+        );
+        Call { max_answer_bytes: MAX_PAGE_BYTES, ..self.get(&path, true) }
+    }
+
+    /// Reads a list of paid ones.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn read_paid(&self, answer: &Answer) -> Result<Page<Receipt>, WalletError> {
+        read_page(answer, Receipt::read)
+    }
+
+    /// Reads a list of those that may still be paid.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn read_pending(&self, answer: &Answer, now_unix: u64) -> Result<Page<PaymentHash>, WalletError> {
+        read_page(answer, |payment| {
+            let invoice = our_invoice(payment)?;
+            let is_pending = payment.get("status")?.as_str()? == "pending";
+            (is_pending && invoice.expires_at_unix() > now_unix).then(|| invoice.payment_hash())
+        })
+    }
+
+    /// Reads the answer to a look-up for the books; `None` where the payment is not paid, or not one of ours.
+    ///
+    /// # Errors
+    /// Where LNbits does not say.
+    pub fn read_receipt(
+        &self,
+        payment_hash: &PaymentHash,
+        answer: &Answer,
+    ) -> Result<Option<Receipt>, WalletError> {
+        if answer.status == 404 {
+            return Err(WalletError::UnknownPayment);
+        }
+        let answer = read(answer, 200)?;
+        let is_paid = answer.get("paid").and_then(Json::as_bool).ok_or(WalletError::Missing("paid"))?;
+        let receipt = answer.get("details").and_then(Receipt::read);
+        Ok(receipt.filter(|receipt| is_paid && receipt.payment_hash == *payment_hash))
+    }
+}
+
+/// The invoice of a payment that carries our tag.
+fn our_invoice(payment: &Json) -> Option<Bolt11> {
+    if payment.get("extra")?.get("tag")?.as_str()? != TAG {
+        return None;
+    }
+    let invoice = Bolt11::parse(payment.get("bolt11")?.as_str()?).ok()?;
+    let hash = PaymentHash::from_hex(payment.get("payment_hash")?.as_str()?)?;
+    (invoice.payment_hash() == hash).then_some(invoice)
+}
+
+fn read_page<T>(
+    answer: &Answer,
+    ours: impl Fn(&Json) -> Option<T>,
+) -> Result<Page<T>, WalletError> {
+    let answer = read(answer, 200)?;
+    let rows = answer.get("data").and_then(Json::as_array).ok_or(WalletError::Missing("data"))?;
+    let until = rows.last().and_then(|last| text(last, "time").ok()).map(str::to_owned);
+    Ok(Page { ours: rows.iter().filter_map(ours).collect(), is_full: rows.len() >= PAGE, until })
+}
+
+const PAGE: usize = 100;
+/// A payment takes 2 KB, or 8 where its description is as long as it can be.
+const MAX_PAGE_BYTES: usize = 1_048_576;

@@ -1,0 +1,350 @@
+//! The books, in the real SQL and a real SQLite.
+
+use std::cell::RefCell;
+
+use edgetoll::json::Json;
+use edgetoll::l402::caveat::Wallet;
+use edgetoll::l402::preimage::PaymentHash;
+use edgetoll::ledger::callback::{Callback, Fault, OnPayment};
+use edgetoll::ledger::metrics::metrics;
+use edgetoll::ledger::traffic::{Outcome, Traffic};
+use edgetoll::ledger::{self, Database, Seen, ToAsk};
+use edgetoll::wallet::receipt::Receipt;
+use rusqlite::types::Value;
+
+/// 2026-11-21, 12:00:00 UTC.
+const NOON_MS: u64 = 1_795_262_400_000;
+const NOON_UNIX: u64 = NOON_MS / 1_000;
+
+struct Books(RefCell<rusqlite::Connection>);
+
+impl Database for Books {
+    type Error = rusqlite::Error;
+
+    fn run(&self, statement: &str, input: Option<&str>) -> Result<Option<String>, rusqlite::Error> {
+        let connection = self.0.borrow();
+        let mut prepared = connection.prepare(statement)?;
+        let mut rows = match input {
+            Some(input) => prepared.query([input])?,
+            None => prepared.query([])?,
+        };
+        let first = rows.next()?.map(|row| row.get::<_, Value>(0)).transpose()?;
+        while rows.next()?.is_some() {}
+        Ok(first.and_then(|value| if let Value::Text(text) = value { Some(text) } else { None }))
+    }
+}
+
+impl Books {
+    fn new() -> Self {
+        let books = Self(RefCell::new(rusqlite::Connection::open_in_memory().unwrap()));
+        ledger::migrate(&books, NOON_MS).unwrap();
+        books
+    }
+
+    fn run(&self, step: &str, input: &str) -> String {
+        ledger::run(self, step, input).expect("a step").unwrap().unwrap_or_default()
+    }
+
+    fn settle(&self, receipts: &[Receipt], now_ms: u64) {
+        self.run("settle", &ledger::settled(Wallet::First, receipts, true, now_ms));
+    }
+
+    fn see(&self, hash: PaymentHash, now_ms: u64) -> String {
+        let seen = Seen {
+            now_ms,
+            hash: hash.to_hex(),
+            route: "/seen",
+            sats: 5,
+            payer: Some("bb"),
+            wallet: Wallet::First.as_str(),
+        };
+        self.run("see", &serde_json::to_string(&seen).unwrap())
+    }
+
+    fn stats(&self, now_ms: u64) -> serde_json::Value {
+        serde_json::from_str(&self.run("stats", &format!("{{\"now_ms\":{now_ms}}}"))).unwrap()
+    }
+
+    fn due(&self, now_ms: u64) -> Vec<Callback> {
+        Callback::read_all(&self.run("due", &format!("{{\"now_ms\":{now_ms}}}")))
+    }
+
+    fn ask(&self, now_ms: u64) -> ToAsk {
+        ToAsk::read(&self.run("ask", &format!("{{\"now_ms\":{now_ms}}}"))).unwrap()
+    }
+}
+
+fn hash(n: u8) -> PaymentHash {
+    PaymentHash::from_hex(&format!("{n:02x}").repeat(32)).unwrap()
+}
+
+fn receipt(n: u8, sats: u64) -> Receipt {
+    Receipt {
+        payment_hash: hash(n),
+        amount_sats: sats,
+        route: "/api/joke".to_owned(),
+        client: Some("aa".to_owned()),
+        minted_unix: NOON_UNIX - 60,
+        settled: "2026-11-21T11:59:30.123456+00:00".to_owned(),
+    }
+}
+
+#[test]
+fn a_payment_counts_once_however_often_and_from_wherever_it_is_told() {
+    let books = Books::new();
+    assert_eq!(books.see(hash(1), NOON_MS), "seen");
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 0);
+    assert_eq!(books.stats(NOON_MS)["unsettled"], 1);
+    let twice = [receipt(1, 5), receipt(1, 5)];
+    for (wallet, now_ms) in [(Wallet::First, NOON_MS), (Wallet::Second, NOON_MS + 1), (Wallet::First, NOON_MS + 99)] {
+        books.run("settle", &ledger::settled(wallet, &twice, true, now_ms));
+    }
+    assert_eq!(books.see(hash(1), NOON_MS), "settled");
+    let stats = books.stats(NOON_MS);
+    assert_eq!(stats["totalRevenue"], 5);
+    assert_eq!(stats["totalPayments"], 1);
+    assert_eq!(stats["unsettled"], 0);
+    assert_eq!(stats["recentPayments"].as_array().unwrap().len(), 1);
+    assert_eq!(books.due(NOON_MS + 100).len(), 1);
+}
+
+#[test]
+fn the_dashboard_has_the_keys_of_lightning_toll_and_what_lnbits_said() {
+    let books = Books::new();
+    // What LNbits says of it goes before what the credential did.
+    books.see(hash(1), NOON_MS);
+    let plain = Receipt { client: None, route: "/b".to_owned(), ..receipt(2, 100) };
+    books.settle(&[receipt(1, 5), plain], NOON_MS);
+    let stats = books.stats(NOON_MS);
+    let theirs = ["totalRevenue", "totalRequests", "totalPaid", "uniquePayers", "endpoints", "recentPayments"];
+    let text = books.run("stats", &format!("{{\"now_ms\":{NOON_MS}}}"));
+    let places: Vec<usize> = theirs.iter().map(|key| text.find(&format!("\"{key}\":")).unwrap()).collect();
+    assert!(places.is_sorted());
+    assert_eq!(stats["totalRevenue"], 105);
+    assert_eq!(stats["uniquePayers"], 1);
+    assert_eq!(stats["endpoints"]["/api/joke"]["revenue"], 5);
+    assert_eq!(stats["endpoints"]["/b"]["revenue"], 100);
+    assert!(stats["endpoints"].get("/seen").is_none());
+    let payment = stats["recentPayments"].as_array().unwrap().iter().find(|one| one["endpoint"] == "/api/joke").unwrap();
+    assert_eq!(payment["amountSats"], 5);
+    assert_eq!(payment["payerId"], "aa");
+    assert_eq!(payment["paymentHash"], hash(1).to_hex());
+    assert_eq!(payment["timestamp"], (NOON_UNIX - 30) * 1_000);
+    assert_eq!(stats["revenueByDay"], serde_json::json!([{ "day": "2026-11-21", "sats": 105, "payments": 2 }]));
+    let hour = (NOON_UNIX - 3_600) * 1_000;
+    assert_eq!(stats["revenueByHour"], serde_json::json!([{ "hour": hour, "sats": 105, "payments": 2 }]));
+}
+
+#[test]
+fn only_the_last_twenty_payments_are_shown_newest_first() {
+    let books = Books::new();
+    let receipts: Vec<Receipt> =
+        (1..=30).map(|n| Receipt { settled: format!("2026-11-21T11:00:{n:02}+00:00"), ..receipt(n, 1) }).collect();
+    books.settle(&receipts, NOON_MS);
+    let stats = books.stats(NOON_MS);
+    let shown: Vec<&str> =
+        stats["recentPayments"].as_array().unwrap().iter().map(|one| one["paymentHash"].as_str().unwrap()).collect();
+    let expected: Vec<String> = (11..=30).rev().map(|n| hash(n).to_hex()).collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_time_that_cannot_be_read_or_has_not_come_is_now() {
+    let books = Books::new();
+    for (n, settled) in [(1, "yesterday"), (2, ""), (3, "2036-01-01T00:00:00+00:00")] {
+        books.settle(&[Receipt { settled: settled.to_owned(), ..receipt(n, 1) }], NOON_MS);
+    }
+    for one in books.stats(NOON_MS)["recentPayments"].as_array().unwrap() {
+        assert_eq!(one["timestamp"], NOON_MS);
+    }
+}
+
+#[test]
+fn traffic_adds_up_by_route_and_outcome() {
+    let books = Books::new();
+    let mut traffic = Traffic::NONE;
+    assert!(traffic.count("/a\"b", Outcome::Paid));
+    for outcome in [Outcome::Free, Outcome::Challenged, Outcome::Challenged, Outcome::Refused] {
+        assert!(!traffic.count("/a\"b", outcome));
+    }
+    assert!(!traffic.count("/c", Outcome::Paid));
+    let taken = traffic.take();
+    assert_eq!(traffic.to_input(NOON_MS), None);
+    books.run("count", &taken.to_input(NOON_MS).unwrap());
+    traffic.put_back(taken);
+    books.run("count", &traffic.to_input(NOON_MS + 86_400_000).unwrap());
+    let stats = books.stats(NOON_MS);
+    let expected = serde_json::json!({
+        "revenue": 0, "requests": 10, "paid": 2, "free": 2, "challenged": 4, "refused": 2, "payments": 0,
+    });
+    assert_eq!(stats["endpoints"]["/a\"b"], expected);
+    let total = |key: &str| stats[key].as_u64().unwrap();
+    assert_eq!(["totalRequests", "totalPaid", "totalFree", "totalChallenged", "totalRefused"].map(total), [12, 4, 2, 4, 2]);
+}
+
+#[test]
+fn what_is_forgotten_stays_in_the_sums_and_never_counts_again() {
+    let books = Books::new();
+    books.settle(&[receipt(1, 5)], NOON_MS);
+    books.see(hash(2), NOON_MS);
+    books.run("forget", &format!("{{\"before_unix\":{}}}", NOON_UNIX + 60));
+    let forgotten = books.stats(NOON_MS);
+    assert_eq!(forgotten["recentPayments"], serde_json::json!([]));
+    assert_eq!(forgotten["uniquePayers"], 0);
+    assert_eq!(forgotten["unsettled"], 0);
+    assert_eq!(forgotten["totalRevenue"], 5);
+    books.settle(&[receipt(1, 5)], NOON_MS);
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 5);
+    let later = Receipt { minted_unix: NOON_UNIX + 61, ..receipt(3, 7) };
+    books.settle(&[later], NOON_MS + 90_000);
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 12);
+    // A shorter memory than before brings nothing back.
+    books.run("forget", "{\"before_unix\":1}");
+    books.settle(&[receipt(1, 5)], NOON_MS);
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 12);
+}
+
+#[test]
+fn what_was_seen_is_asked_about_until_it_is_settled_and_not_all_at_once() {
+    let books = Books::new();
+    (1..=12).for_each(|n| drop(books.see(hash(n), NOON_MS)));
+    assert_eq!(books.ask(NOON_MS + 1_000).unsettled, [], "whoever saw it asks first");
+    let first = books.ask(NOON_MS + 60_000).unsettled;
+    assert_eq!(first.len(), 10);
+    let second = books.ask(NOON_MS + 61_000).unsettled;
+    assert_eq!(second.len(), 2);
+    assert!(second.iter().all(|one| !first.contains(one)));
+    books.settle(&[receipt(1, 5)], NOON_MS + 62_000);
+    let third = books.ask(NOON_MS + 180_000).unsettled;
+    assert!(!third.contains(&(Wallet::First, hash(1))));
+    assert_eq!(books.ask(NOON_MS + 3 * 86_400_000).unsettled, [], "two days are enough");
+}
+
+#[test]
+fn each_wallet_has_its_own_cursor() {
+    let books = Books::new();
+    assert_eq!(books.ask(NOON_MS).cursor(Wallet::First), 0);
+    books.run("listed", &format!("{{\"wallet\":\"1\",\"unix\":{NOON_UNIX}}}"));
+    books.run("listed", "{\"wallet\":\"2\",\"time\":\"2026-11-20T23:49:41.322566+00:00\"}");
+    books.run("listed", "{\"wallet\":\"2\",\"time\":\"whenever\"}");
+    let asked = books.ask(NOON_MS);
+    assert_eq!(asked.cursor(Wallet::First), NOON_UNIX);
+    assert_eq!(asked.cursor(Wallet::Second), 1_795_218_581);
+}
+
+#[test]
+fn a_callback_says_what_lightning_toll_says() {
+    let books = Books::new();
+    books.settle(&[receipt(1, 5), Receipt { client: None, ..receipt(2, 6) }], NOON_MS);
+    let due = books.due(NOON_MS);
+    let expected = format!(
+        "{{\"paymentHash\":\"{}\",\"amountSats\":5,\"endpoint\":\"/api/joke\",\"settledAt\":{},\"clientId\":\"aa\"}}",
+        hash(1).to_hex(),
+        NOON_UNIX - 30,
+    );
+    assert_eq!(due[0].body, expected);
+    assert!(due[1].body.ends_with("\"clientId\":null}"));
+}
+
+#[test]
+fn nobody_is_told_where_nobody_wants_to_be_nor_of_what_is_long_past() {
+    let books = Books::new();
+    books.run("settle", &ledger::settled(Wallet::First, &[receipt(1, 5)], false, NOON_MS));
+    let old = Receipt { minted_unix: NOON_UNIX - 86_401, ..receipt(2, 6) };
+    books.settle(&[old], NOON_MS);
+    assert_eq!(books.due(NOON_MS), []);
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 11);
+}
+
+#[test]
+fn a_callback_is_tried_again_ever_less_often_and_is_dead_after_three_days() {
+    let books = Books::new();
+    books.settle(&[receipt(1, 5)], NOON_MS);
+    let mut now_ms = NOON_MS;
+    let mut waits_s = Vec::new();
+    loop {
+        let due = books.due(now_ms);
+        let [callback] = due.as_slice() else { panic!("one is due at {now_ms}") };
+        assert_eq!(books.due(now_ms - 1).len(), usize::from(waits_s.is_empty()) * 0);
+        let next_ms = callback.next_ms(now_ms);
+        let next = next_ms.map_or("null".to_owned(), |ms| ms.to_string());
+        let failed =
+            format!("{{\"hash\":\"{}\",\"next_ms\":{next},\"outcome\":\"answered 500\"}}", callback.hash);
+        books.run("failed", &failed);
+        match next_ms {
+            Some(next_ms) => {
+                waits_s.push((next_ms - now_ms) / 1_000);
+                now_ms = next_ms;
+            }
+            None => break,
+        }
+    }
+    assert_eq!(waits_s[..5], [5, 10, 20, 40, 80]);
+    assert_eq!(waits_s.iter().max(), Some(&10_800));
+    assert!(now_ms >= NOON_MS + 3 * 86_400_000 && now_ms < NOON_MS + 4 * 86_400_000);
+    let stats = books.stats(now_ms);
+    let dead = &stats["callbacks"]["dead"][0];
+    assert_eq!(dead["paymentHash"], hash(1).to_hex());
+    assert_eq!(dead["outcome"], "answered 500");
+    assert_eq!(dead["tries"], waits_s.len() + 1);
+    assert_eq!(stats["callbacks"]["waiting"], 0);
+    assert_eq!(books.run("next", ""), "");
+    // Sent again by hand, it has three days more.
+    books.run("again", &format!("{{\"now_ms\":{now_ms}}}"));
+    assert_eq!(books.run("next", ""), now_ms.to_string());
+    assert_eq!(books.due(now_ms)[0].next_ms(now_ms), Some(now_ms + 5_000));
+    books.run("delivered", &format!("{{\"hash\":\"{}\"}}", hash(1).to_hex()));
+    assert_eq!(books.due(now_ms + 1), []);
+}
+
+#[test]
+fn a_callback_that_was_delivered_is_not_made_again() {
+    let books = Books::new();
+    books.settle(&[receipt(1, 5)], NOON_MS);
+    books.run("delivered", &format!("{{\"hash\":\"{}\"}}", hash(1).to_hex()));
+    books.settle(&[receipt(1, 5)], NOON_MS + 1);
+    assert_eq!(books.due(NOON_MS + 2), []);
+}
+
+#[test]
+fn a_second_start_finds_everything_as_it_was() {
+    let books = Books::new();
+    books.settle(&[receipt(1, 5)], NOON_MS);
+    ledger::migrate(&books, NOON_MS + 1).unwrap();
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 5);
+}
+
+#[test]
+fn no_step_has_another_name() {
+    assert!(ledger::run(&Books::new(), "drop", "{}").is_none());
+}
+
+/// The values are those of the specification's own example (standardwebhooks.com, "Verifying webhook authenticity").
+#[test]
+fn a_callback_is_signed_as_standard_webhooks_are() {
+    let on_payment = OnPayment::new("https://example.com/x", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let signature = on_payment.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}");
+    assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+}
+
+#[test]
+fn settings_of_callbacks_that_are_no_good_are_named() {
+    let secret = "0f".repeat(32);
+    for url in ["http://example.com/", "ftp://x/", "https://", "https://u@h/", "https://h/#x", "x"] {
+        assert!(matches!(OnPayment::new(url, &secret), Err(Fault::Url(_))), "{url}");
+    }
+    for secret in ["", "short", "whsec_", "whsec_!!!!", "whsec_MfKQ9r8G"] {
+        assert!(matches!(OnPayment::new("https://example.com/?a=b", secret), Err(Fault::Secret(_))), "{secret}");
+    }
+    assert!(OnPayment::new("http://127.0.0.1:9/x", &secret).is_ok());
+}
+
+#[test]
+fn metrics_escape_what_a_label_may_not_hold() {
+    let books = Books::new();
+    books.settle(&[Receipt { route: "/a\"\\\n".to_owned(), ..receipt(1, 5) }], NOON_MS);
+    let stats = Json::parse(books.run("stats", &format!("{{\"now_ms\":{NOON_MS}}}")).as_bytes()).unwrap();
+    let text = metrics(&stats).unwrap();
+    assert!(text.contains("\nedgetoll_revenue_sats_total{route=\"/a\\\"\\\\\\n\"} 5\n"), "{text}");
+    assert_eq!(metrics(&Json::Null), None);
+}

@@ -55,7 +55,7 @@ impl Books {
             hash: hash.to_hex(),
             route: "/seen",
             sats: 5,
-            payer: Some("bb"),
+            payer: Some("bb".to_owned()),
             wallet: Wallet::First.as_str(),
         };
         self.run("see", &serde_json::to_string(&seen).unwrap())

@@ -1,6 +1,6 @@
 //! Our own answers. None of them but the public price list may be stored by any cache.
 
-use web_sys::{Headers, Response, ResponseInit};
+use web_sys::{Headers, ReadableStream, Response, ResponseInit};
 use worker::wasm_bindgen::JsValue;
 
 use crate::l402::challenge::{Challenge, SCHEME};
@@ -51,12 +51,40 @@ pub fn to_https(url: &RequestUrl<'_>) -> Result<Response, JsValue> {
     response(308, &[("Location", &format!("https://{}", url.after_scheme))], None)
 }
 
-fn json(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Response, JsValue> {
+/// Sends the client there.
+pub fn to(status: u16, place: &str, cookie: Option<&str>) -> Result<Response, JsValue> {
+    let mut headers = vec![("Location", place)];
+    headers.extend(cookie.map(|cookie| ("Set-Cookie", cookie)));
+    response(status, &headers, None)
+}
+
+/// A file of ours, which may load nothing but what stands beside it, and stands in no frame.
+pub fn page(status: u16, content_type: &str, body: Option<&ReadableStream>) -> Result<Response, JsValue> {
+    let headers = [
+        ("Content-Type", content_type),
+        ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+        ("Referrer-Policy", "no-referrer"),
+        NOSNIFF,
+    ];
+    Response::new_with_opt_readable_stream_and_init(body, &init(status, &headers)?)
+}
+
+/// A text of such a type.
+pub fn text(content_type: &str, text: &str) -> Result<Response, JsValue> {
+    response(200, &[("Content-Type", content_type), NOSNIFF], Some(text))
+}
+
+/// JSON.
+pub fn json(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Response, JsValue> {
     let content_type = [("Content-Type", "application/json; charset=utf-8")];
     response(status, &[&content_type, headers].concat(), Some(body))
 }
 
 fn response(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> Result<Response, JsValue> {
+    Response::new_with_opt_str_and_init(body, &init(status, headers)?)
+}
+
+fn init(status: u16, headers: &[(&str, &str)]) -> Result<ResponseInit, JsValue> {
     let ours = Headers::new()?;
     ours.set("Cache-Control", "no-store")?;
     for (name, value) in headers {
@@ -65,5 +93,9 @@ fn response(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> Result
     let init = ResponseInit::new();
     init.set_status(status);
     init.set_headers(&ours);
-    Response::new_with_opt_str_and_init(body, &init)
+    Ok(init)
 }
+
+const NOSNIFF: (&str, &str) = ("X-Content-Type-Options", "nosniff");
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::gate::{Decision, Offer, Sale};
 use crate::l402::caveat::Wallet;
+use crate::ledger::traffic::Outcome;
 
 /// What is told of one request.
 #[derive(Serialize)]
@@ -56,7 +57,9 @@ impl Line {
                 (if offer.is_quote { "quote" } else { "challenge" }, Some(route))
             }
             Decision::ToHttps => ("to_https", None),
-            Decision::Refuse(_) => ("refuse", None),
+            Decision::Refuse(_, route) => ("refuse", route.as_ref()),
+            Decision::Operator(_) => ("operator", None),
+            Decision::Hook(_) => ("hook", None),
             Decision::Health => ("health", None),
             Decision::Prices => ("prices", None),
         };
@@ -81,6 +84,17 @@ impl Line {
         self.decision = decision;
     }
 
+    /// The route, and what became of the request there.
+    pub fn outcome(&self, status: u16) -> Option<(&str, Outcome)> {
+        let outcome = match (self.decision, self.code) {
+            (_, _) if status == 402 => Outcome::Challenged,
+            ("paid", None) => Outcome::Paid,
+            ("free" | "waived", None) => Outcome::Free,
+            _ => Outcome::Refused,
+        };
+        Some((self.route.as_deref()?, outcome))
+    }
+
     /// Writes the line.
     pub fn write(mut self, status: u16, ms: u64) {
         self.status = status;
@@ -92,6 +106,11 @@ impl Line {
 /// Tells of a wallet what its owner should know.
 pub fn wallet(wallet: Wallet, detail: &str) {
     write(&OfWallet { event: "wallet", wallet: wallet.as_str(), detail });
+}
+
+/// Tells of the books what their owner should know.
+pub fn ledger(detail: &str) {
+    write(&Fault { event: "ledger", detail });
 }
 
 /// Tells what is wrong with the settings.

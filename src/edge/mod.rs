@@ -2,18 +2,24 @@
 //! in JavaScript.
 
 mod answer;
+mod body;
+mod books;
 mod cors;
+mod cron;
 mod environment;
 mod facts;
 mod flood;
 mod free_tier;
 mod free_tier_counter;
+mod hook;
 mod invoice_limit;
 mod isolate;
 mod kv;
+mod ledger;
 mod log;
 mod meter;
 mod object;
+mod operator;
 mod origin;
 mod sale;
 mod settlement;
@@ -43,6 +49,7 @@ use wallet::Budget;
 
 pub use free_tier_counter::FreeTierCounter;
 pub use invoice_limit::InvoiceLimit;
+pub use ledger::Ledger;
 pub use meter::Meter;
 pub use toll::Toll;
 
@@ -54,6 +61,12 @@ async fn fetch(
     context: Context,
 ) -> Result<web_sys::Response, Unanswered> {
     Toll::from_env(&env)?.handle(request, env, context).await
+}
+
+#[cfg(feature = "entry")]
+#[worker::event(scheduled)]
+async fn scheduled(_: worker::ScheduledEvent, env: Env, _: worker::ScheduleContext) {
+    Toll::keep_books(&env).await;
 }
 
 /// The runtime made no response, or gave no environment.
@@ -93,16 +106,16 @@ struct Exchange<'a> {
     arrival: &'a Arrival,
     env: &'a Env,
     context: &'a Context,
-    settings: &'a Settings,
+    settings: &'static Settings,
     budget: Budget,
 }
 
 impl Exchange<'_> {
     /// Answers, whatever happens on the way.
     async fn answer(&self, decision: Decision<'_>, line: &mut Line) -> Result<web_sys::Response, JsValue> {
-        // A free page is the origin's own affair.
+        // A free page is the origin's own affair, and the operator's pages are for no other page.
         let cors = match decision {
-            Decision::Open => None,
+            Decision::Open | Decision::Operator(_) | Decision::Hook(_) => None,
             _ => self.settings.policy().and_then(|policy| policy.cors.as_ref()),
         };
         let response = match self.act(decision, line).await {
@@ -131,7 +144,9 @@ impl Exchange<'_> {
                 let catalog = self.settings.policy().map(|policy| policy.catalog(host));
                 Ok(answer::prices(&catalog.ok_or(Problem::NotConfigured)?)?)
             }
-            Decision::Refuse(problem) => Err(problem.into()),
+            Decision::Refuse(problem, _) => Err(problem.into()),
+            Decision::Operator(door) => self.open(door).await,
+            Decision::Hook(token) => self.take_hint(&token).await,
             Decision::ToHttps => Ok(answer::to_https(&self.arrival.url().ok_or(Problem::AmbiguousPath)?)?),
             Decision::Preflight if self.settings.policy().is_some_and(|policy| policy.cors.is_some()) => {
                 Ok(cors::preflight(self.arrival)?)
@@ -180,6 +195,7 @@ impl Exchange<'_> {
     /// Serves what was paid for, while it has uses left.
     async fn serve(&self, sale: Sale<'_>, line: &mut Line) -> Result<web_sys::Response, Failure> {
         line.sold(&sale);
+        self.note(&sale);
         let Sale { route, grant, amount_sats, metered } = sale;
         let Some(Metered { uses, offer }) = metered else {
             return self.forward(&Pass::Paid { grant, amount_sats }, Some(route)).await;

@@ -243,11 +243,15 @@ pub fn global() -> WorkerGlobalScope {
 
 #[wasm_bindgen]
 extern "C" {
-    /// A service binding.
-    type Fetcher;
+    /// A service binding, or the assets.
+    pub type Fetcher;
 
     #[wasm_bindgen(method, catch)]
     fn fetch(this: &Fetcher, request: &Request, init: &RequestInit) -> Result<Promise, JsValue>;
+
+    /// Fetches by the URL alone.
+    #[wasm_bindgen(method, catch, js_name = fetch)]
+    pub fn fetch_url(this: &Fetcher, url: &str) -> Result<Promise, JsValue>;
 
     /// The runtime's own: a stream of so many bytes, no more and no fewer.
     type FixedLengthStream;

@@ -10,6 +10,8 @@ use crate::gate::{Claim, Offer, Sale};
 use crate::l402::bolt11::Bolt11;
 use crate::l402::caveat::Wallet;
 use crate::l402::challenge::Challenge;
+use crate::l402::hex;
+use crate::ledger::hook;
 use crate::policy::route::Route;
 use crate::problem::Problem;
 use crate::wallet::{Invoice, InvoiceRequest, Standing, WalletError};
@@ -92,6 +94,7 @@ impl Exchange<'_> {
         wallet::is_asked_for_invoices(wallets).map_err(|error| unavailable(line, error))?;
         flood::admit_challenge(&shop).await?;
         flood::admit_invoice(&shop).await?;
+        let webhook = self.webhook(&shop);
         let invoice = InvoiceRequest {
             cost: offer.cost,
             description: &offer.description,
@@ -99,6 +102,7 @@ impl Exchange<'_> {
             network: &policy.network,
             route: route.pattern.as_str(),
             client: client.as_deref(),
+            webhook: webhook.as_deref(),
         };
         let made = time::to_the_end(shop.context, wallet::create(wallets, &invoice, shop.budget)).await;
         let (made_by, Invoice { bolt11, amount_sats }) = made.map_err(|error| unavailable(line, error))?;
@@ -117,6 +121,14 @@ impl Exchange<'_> {
         let keys = shop.keys.current();
         let challenge = Challenge::new(keys, policy.encodings, terms, offer.description, bolt11, &nonce);
         challenge.map_err(|_| unavailable(line, WalletError::Unmintable))
+    }
+
+    /// Where a wallet says that an invoice was paid: an address that only we can make.
+    fn webhook(&self, shop: &Shop<'_>) -> Option<String> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).ok()?;
+        let token = hook::token(shop.keys, &hex::encode(&nonce));
+        Some(format!("{}{}/hook/{token}", self.settings.public_url()?, shop.policy.prefix))
     }
 }
 

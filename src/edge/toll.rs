@@ -7,7 +7,7 @@ use super::facts::Arrival;
 use super::log::{self, Line};
 use super::time::{now_ms, now_unix};
 use super::wallet::Budget;
-use super::{Exchange, Unanswered, answer, environment, settlement};
+use super::{Exchange, Unanswered, answer, books, cron, environment, settlement};
 use crate::gate::{Decision, Gate};
 use crate::l402::verify::Grant;
 use crate::policy::Policy;
@@ -64,15 +64,23 @@ impl<'a> Toll<'a> {
         let exchange = Exchange { arrival: &arrival, env: &env, context: &context, settings, budget };
         let answer = exchange.answer(decision, &mut line).await;
         let response = answer.or_else(|_| answer::problem(&Problem::Internal)).map_err(|_| Unanswered)?;
+        if let Some((route, outcome)) = line.outcome(response.status()) {
+            books::count(&env, &context, route, outcome);
+        }
         line.write(response.status(), now_ms().saturating_sub(started_ms));
         Ok(response)
     }
 
+    /// Brings the books up to date: what the cron trigger does.
+    pub async fn keep_books(env: &Env) {
+        cron::keep_books(env).await;
+    }
+
     fn decide(&self, arrival: &Arrival) -> Decision<'static> {
         if arrival.is_loop(self.settings) {
-            return Decision::Refuse(Problem::OriginLoop);
+            return Decision::Refuse(Problem::OriginLoop, None);
         }
-        let Some(url) = arrival.url() else { return Decision::Refuse(Problem::AmbiguousPath) };
+        let Some(url) = arrival.url() else { return Decision::Refuse(Problem::AmbiguousPath, None) };
         let code = |route: &Route, facts: &Facts<'_>| {
             let (_, price) = self.code.iter().find(|(path, _)| *path == route.pattern.as_str())?;
             Some(price(facts))

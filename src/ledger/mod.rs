@@ -5,6 +5,7 @@
 //! Revenue and callbacks come from settled ones alone, whoever brought the news, and however often.
 
 pub mod callback;
+pub mod hook;
 pub mod metrics;
 pub mod traffic;
 
@@ -72,7 +73,7 @@ pub struct Seen<'a> {
     /// What it says was paid.
     pub sats: u64,
     /// The pseudonym of who showed it.
-    pub payer: Option<&'a str>,
+    pub payer: Option<String>,
     /// Which wallet made its invoice.
     pub wallet: &'static str,
 }

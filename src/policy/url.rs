@@ -13,6 +13,8 @@ pub struct RequestUrl<'a> {
     pub path_and_query: &'a str,
     /// Everything after the scheme and `://`.
     pub after_scheme: &'a str,
+    /// Scheme, host and port, as browsers send them in `Origin`.
+    pub origin: &'a str,
 }
 
 impl<'a> RequestUrl<'a> {
@@ -29,7 +31,8 @@ impl<'a> RequestUrl<'a> {
         let (authority, path_and_query) = after_scheme.split_at_checked(path_at)?;
         let path = path_and_query.split_once('?').map_or(path_and_query, |(path, _)| path);
         let host = host(authority).trim_end_matches('.');
-        Some(Self { is_https, host, path, path_and_query, after_scheme })
+        let origin = url.split_at_checked(scheme.len().saturating_add(3).saturating_add(path_at))?.0;
+        Some(Self { is_https, host, path, path_and_query, after_scheme, origin })
     }
 
     /// What stands behind the first `?`.

@@ -59,21 +59,31 @@ pub struct Page<T> {
 /// Which payments are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
-    /// Those that are paid.
-    Paid,
-    /// Those that are not, and still may be.
-    Pending,
+    /// Those that are paid, made since then.
+    Paid {
+        /// Unix seconds.
+        since_unix: u64,
+    },
+    /// Those that are not, and still may be, made between then and then.
+    Pending {
+        /// Unix seconds.
+        since_unix: u64,
+        /// Unix seconds.
+        until_unix: u64,
+    },
 }
 
 impl Lnbits {
-    /// What is sent for the payments that were made since then.
-    pub fn list(&self, listed: Listed, since_unix: u64, offset: usize) -> Call {
-        let status = match listed {
-            Listed::Paid => "success",
-            Listed::Pending => "pending",
+    /// What is sent for a list, from its so-manieth payment on.
+    pub fn list(&self, listed: Listed, offset: usize) -> Call {
+        let which = match listed {
+            Listed::Paid { since_unix } => format!("success&time%5Bge%5D={since_unix}"),
+            Listed::Pending { since_unix, until_unix } => {
+                format!("pending&time%5Bge%5D={since_unix}&time%5Ble%5D={until_unix}")
+            }
         };
         let path = format!(
-            "{PAYMENTS}/paginated?status={status}&tag={TAG}&time%5Bge%5D={since_unix}\
+            "{PAYMENTS}/paginated?tag={TAG}&status={which}\
              &sortby=time&direction=asc&limit={PAGE}&offset={offset}"
         );
         Call { max_answer_bytes: MAX_PAGE_BYTES, ..self.get(&path, true) }
@@ -138,6 +148,7 @@ fn read_page<T>(
     Ok(Page { ours: rows.iter().filter_map(ours).collect(), is_full: rows.len() >= PAGE, until })
 }
 
-const PAGE: usize = 100;
+/// How many payments are asked for at once.
+pub const PAGE: usize = 100;
 /// A payment takes 2 KB, or 8 where its description is as long as it can be.
 const MAX_PAGE_BYTES: usize = 1_048_576;

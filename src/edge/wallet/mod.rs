@@ -12,9 +12,13 @@ use super::kv;
 use super::log;
 use super::time::{now_ms, now_unix};
 use crate::l402::caveat::Wallet as Name;
+use crate::l402::preimage::PaymentHash;
 use crate::settings::Wallets;
 use crate::wallet::turns::Turns;
-use crate::wallet::{BUDGET_MS, Invoice, InvoiceRequest, Payment, Standing, TRY_MS, Wallet, WalletError};
+use crate::wallet::receipt::Receipt;
+use crate::wallet::{
+    Answer, BUDGET_MS, Call, Invoice, InvoiceRequest, Payment, Standing, TRY_MS, Wallet, WalletError,
+};
 
 /// The time that a request may spend on wallets.
 #[derive(Clone, Copy)]
@@ -79,12 +83,27 @@ async fn try_to_create(
 ) -> Result<Invoice, WalletError> {
     let wallet = wallets.get(name).ok_or(WalletError::Gone)?;
     let sent_ms = now_ms();
-    let made = match send(&wallet.create(invoice), limit_ms).await {
-        Ok(answer) => wallet.read_created(invoice, &answer, now_unix()),
-        Err(error) => Err(error),
-    };
+    let is_hooked = invoice.webhook.is_some() && !held(&UNHOOKED, |names| names.contains(&name));
+    let unhooked = InvoiceRequest { webhook: None, ..*invoice };
+    let mut made = post(wallet, if is_hooked { invoice } else { &unhooked }, limit_ms).await;
+    if is_hooked && matches!(made, Err(WalletError::Status(400))) {
+        made = post(wallet, &unhooked, limit_ms).await;
+        if made.is_ok() {
+            held(&UNHOOKED, |names| names.push(name));
+            log::wallet(name, "refuses to call PUBLIC_URL: what is paid shows when it is used, or within minutes");
+        }
+    }
     note(&CREATING, name, &made, sent_ms);
     made
+}
+
+async fn post(
+    wallet: &impl Wallet,
+    invoice: &InvoiceRequest<'_>,
+    limit_ms: u32,
+) -> Result<Invoice, WalletError> {
+    let answer = send(&wallet.create(invoice), limit_ms).await?;
+    wallet.read_created(invoice, &answer, now_unix())
 }
 
 /// Whether a wallet would be asked about a payment now.
@@ -128,6 +147,23 @@ async fn try_to_look_up(
     standing
 }
 
+/// What a wallet has to say for the books of one payment.
+pub async fn receipt(
+    wallets: &Wallets,
+    name: Name,
+    payment_hash: &PaymentHash,
+) -> Result<Option<Receipt>, WalletError> {
+    let wallet = wallets.get(name).ok_or(WalletError::Gone)?;
+    let answer = ask_for_books(name, &wallet.look_up(payment_hash)).await?;
+    wallet.read_receipt(payment_hash, &answer)
+}
+
+/// Asks a wallet, unless it is left alone. How it does is judged by what clients ask alone.
+pub async fn ask_for_books(name: Name, call: &Call) -> Result<Answer, WalletError> {
+    is_asked_about_payments(name)?;
+    send(call, BOOKS_MS).await
+}
+
 fn note<T>(turns: &Mutex<Turns>, name: Name, result: &Result<T, WalletError>, sent_ms: u64) {
     let rests = held(turns, |turns| turns.note(name, result, sent_ms, now_ms()));
     if let (true, Err(error)) = (rests, result) {
@@ -142,6 +178,10 @@ fn resting(retry_in_ms: u64) -> WalletError {
 /// How the wallets do. Making invoices and looking payments up have limits of their own, at LNbits as well.
 static CREATING: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
 static LOOKING_UP: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
+/// Those that refused to call us, in this isolate.
+static UNHOOKED: Mutex<Vec<Name>> = Mutex::new(Vec::new());
 
 /// A wallet is not blamed for what nobody could do in so little time.
 const MIN_TRY_MS: u32 = 2_000;
+/// No client waits for it.
+const BOOKS_MS: u32 = 10_000;

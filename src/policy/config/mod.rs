@@ -38,6 +38,8 @@ pub struct Policy {
     pub challenges_per_minute: u64,
     /// How many invoices are asked for in a minute, all clients together.
     pub invoices_per_minute: u64,
+    /// How long the books keep each payment, in seconds.
+    pub ledger_retention_s: u64,
     /// How free requests are counted.
     pub counting: Counting,
     /// How a client is known.
@@ -87,6 +89,22 @@ impl Policy {
         let faults = [faults.into_inner(), entry_faults.into_inner()].concat();
         Reading { policy, faults }
     }
+
+    /// How long invoices can be paid, in seconds: each length once.
+    pub fn invoice_expiries_s(&self) -> Vec<u64> {
+        let mut expiries_s = Vec::new();
+        for route in &self.routes {
+            if !expiries_s.contains(&route.invoice_expiry_s) {
+                expiries_s.push(route.invoice_expiry_s);
+            }
+        }
+        expiries_s
+    }
+
+    /// The longest of them.
+    pub fn longest_invoice_expiry_s(&self) -> u64 {
+        self.invoice_expiries_s().into_iter().max().unwrap_or_default()
+    }
 }
 
 fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &Faults) -> Policy {
@@ -110,6 +128,8 @@ fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &F
     let prefix = prefix.unwrap_or(PREFIX).to_owned();
     let origin_timeout_ms =
         table.milliseconds("origin_timeout", 100..=600_000, "is a duration from \"100ms\" to \"10m\"");
+    let ledger_retention_ms =
+        table.milliseconds("ledger_retention", DAY_MS..=3_650 * DAY_MS, "is a duration from \"1d\" to \"3650d\"");
     let foreign_max_age_s = table.seconds("foreign_max_age").unwrap_or(FOREIGN_MAX_AGE_S);
     let revoked = table.read("revoked", "is a list of payment hashes of 64 hex digits", |value| {
         value.as_array()?.iter().map(|hash| PaymentHash::from_hex(hash.as_str()?)).collect()
@@ -131,6 +151,7 @@ fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &F
             .integer("challenges_per_minute", PER_MINUTE)
             .unwrap_or(CHALLENGES_PER_MINUTE),
         invoices_per_minute: table.integer("invoices_per_minute", PER_MINUTE).unwrap_or(INVOICES_PER_MINUTE),
+        ledger_retention_s: ledger_retention_ms.and_then(|ms| ms.checked_div(1_000)).unwrap_or(LEDGER_RETENTION_S),
         counting: table.one_of("free_tier", &COUNTING).unwrap_or_default(),
         client: ClientSource {
             header: table
@@ -158,7 +179,7 @@ fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &F
 }
 
 /// The keys of the list.
-pub const LIST_KEYS: [&str; 22] = [
+pub const LIST_KEYS: [&str; 23] = [
     "accept_foreign",
     "challenges_per_minute",
     "client_header",
@@ -171,6 +192,7 @@ pub const LIST_KEYS: [&str; 22] = [
     "invoice_expiry",
     "invoices_per_minute",
     "keep_headers",
+    "ledger_retention",
     "macaroon",
     "network",
     "origin_case_sensitive",
@@ -199,6 +221,8 @@ const DEFAULT_SATS: u64 = 10;
 const INVOICE_EXPIRY_S: u64 = 300;
 const CREDENTIAL_EXPIRY_S: u64 = 3_600;
 const FOREIGN_MAX_AGE_S: u64 = 86_400;
+const DAY_MS: u64 = 86_400_000;
+const LEDGER_RETENTION_S: u64 = 31_536_000;
 const PER_MINUTE: RangeInclusive<u64> = 1..=1_000_000;
 /// As many as `[[ratelimits]]` of wrangler.toml lets through.
 pub const CHALLENGES_PER_MINUTE: u64 = 10;

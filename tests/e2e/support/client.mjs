@@ -47,12 +47,12 @@ export function sendRaw(base, bytes, { quietMs = 250, patienceMs = 5000 } = {}) 
   });
 }
 
-/** Buys a path; gives both credentials for the one payment. */
-export async function buy(base, path, options) {
+/** Buys a path, from the run's payer unless another one pays; gives both credentials for the one payment. */
+export async function buy(base, path, { payWith = pay, ...options } = {}) {
   const unpaid = await send(base, path, options);
   if (unpaid.status !== 402) throw new Error(`expected 402, got ${unpaid.status}: ${unpaid.text}`);
   const { macaroon, invoice } = parseChallenge(unpaid.headers['www-authenticate']);
-  const preimage = await pay(invoice);
+  const preimage = await payWith(invoice);
   const body = unpaid.json();
   return {
     preimage,

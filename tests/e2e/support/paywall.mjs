@@ -21,6 +21,7 @@ after(() => run.end());
  * @param {object} [options.vars] variables and secrets; `undefined` removes one
  * @param {object} [options.config] keys of the Wrangler configuration
  * @param {string} [options.state] the folder of its stores; a new one where absent
+ * @param {number} [options.port] where it listens; any free port where absent
  * @param {string[]} [options.args] more arguments for `wrangler dev`
  */
 export async function startPaywall(options = {}) {
@@ -28,8 +29,8 @@ export async function startPaywall(options = {}) {
   const { config, secrets } = configFor(options);
   const file = writeConfig(dir, config);
   writeSecrets(dir, secrets);
-  const { state = join(dir, 'state'), args = [] } = options;
-  const { url, server } = await startWrangler(run, ['-c', file, '--port', '0', '--persist-to', state, ...args], { cwd: dir });
+  const { state = join(dir, 'state'), port = 0, args = [] } = options;
+  const { url, server } = await startWrangler(run, ['-c', file, '--port', String(port), '--persist-to', state, ...args], { cwd: dir });
   const log = () => readFileSync(server.log, 'utf8');
   // What the Worker logs arrives after its answer.
   const logged = (pattern) => server.until(() => pattern.test(log()), 10);

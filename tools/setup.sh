@@ -46,6 +46,7 @@ setup_lnbits() {
 
 setup_peers() {
   venv lightning-toll "lightning-toll 0.1.1, to check against"
+  venv oracles "readers of metrics and of signed callbacks, to check against"
   venv lnbits-1.5.5 "LNbits 1.5.5, to attack with (about a minute)"
 }
 

@@ -19,7 +19,7 @@ export async function startFaulty({ target = lnbits.url } = {}) {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks).toString();
     calls.push({ method, url, headers, body });
-    const ask = (wanted = body) => forward(target, request, wanted);
+    const ask = (wanted = body, at = url) => forward(target, { method, url: at, headers }, wanted);
     try {
       const isHit = fault && (!on || on === method);
       await (isHit ? (FAULTS[fault] ?? ODD[fault]) : passOn)({ request, response, body, ask, elsewhere: elsewhereUrl });
@@ -94,6 +94,12 @@ const prefixOf = (bolt11) => bolt11.slice(0, bolt11.lastIndexOf('1'));
 
 /** What is no fault, though not what one would like. */
 const ODD = {
+  'ignores every filter': async ({ request, response, ask }) => {
+    const at = new URL(request.url, lnbits.url);
+    for (const name of [...at.searchParams.keys()]) if (!['limit', 'offset', 'sortby', 'direction'].includes(name)) at.searchParams.delete(name);
+    const { status, text } = await ask(undefined, at.pathname + at.search);
+    response.writeHead(status, { 'Content-Type': 'application/json' }).end(text);
+  },
   'an invoice that lasts 100 seconds': changed({
     body: (body) => body && JSON.stringify({ ...JSON.parse(body), expiry: 100 }),
   }),

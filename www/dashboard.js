@@ -1,0 +1,287 @@
+// The operator's dashboard: asks for the numbers and shows them. The name of a route can be anybody's: it goes in as text only.
+
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+
+const byId = (id) => document.getElementById(id);
+
+let stats;
+let failures = 0;
+let isAsking = false;
+let timer;
+
+byId('host').textContent = location.host;
+say('Fetching the numbers …');
+byId('redeliver').addEventListener('click', redeliver);
+document.addEventListener('visibilitychange', refresh);
+// Fires when the page is loaded, and when the browser brings it back from its history.
+addEventListener('pageshow', refresh);
+
+/** Shows the newest numbers, again and again as long as somebody can see them. */
+async function refresh() {
+  clearTimeout(timer);
+  if (document.hidden || isAsking) return;
+  isAsking = true;
+  try {
+    show(await (await ask('stats')).json());
+    failures = 0;
+    say('');
+  } catch (error) {
+    failures += 1;
+    say(`${error.message}. Next try in ${delay() / SECOND} seconds.`);
+  }
+  isAsking = false;
+  timer = setTimeout(refresh, delay());
+}
+
+const delay = () => Math.min(5 * 2 ** failures, 60) * SECOND;
+
+async function redeliver() {
+  try {
+    await ask('redeliver', { method: 'POST' });
+    await refresh();
+    say('The notifications are being sent again.');
+  } catch (error) {
+    say(`${error.message}. The notifications were not sent again.`);
+  }
+}
+
+/** The Worker's answer; any but a good one is thrown, in words. */
+async function ask(path, options) {
+  const response = await fetch(path, { ...options, signal: AbortSignal.timeout(20 * SECOND) }).catch(() => {
+    throw new Error('edgetoll does not answer');
+  });
+  if (response.status === 401) location.reload();
+  if (!response.ok) throw new Error(`edgetoll answered ${response.status}`);
+  return response;
+}
+
+function say(text) {
+  byId('status').textContent = text;
+}
+
+function show(newStats) {
+  stats = newStats;
+  byId('numbers').hidden = false;
+  byId('updated').textContent = `Updated ${clock.format(Date.now())}`;
+  document.title = `${some(stats.totalRevenue, 'sat')} · edgetoll`;
+  showTotals();
+  showNote('unsettled', stats.unsettled, 'Not in the revenue: # that LNbits has not confirmed yet.', 'payment');
+  showNote('waiting', stats.callbacks.waiting, 'Still to be delivered to your server: #.', 'notification');
+  showDeadLetters(stats.callbacks.dead);
+  showRoutes(Object.entries(stats.endpoints));
+  showPayments(stats.recentPayments);
+  showEmptiness(stats.totalPayments === 0);
+  showRevenue();
+}
+
+function showTotals() {
+  for (const element of document.querySelectorAll('dd[data-total]')) {
+    element.textContent = number(stats[element.dataset.total]);
+    element.style.setProperty('--characters', element.textContent.length);
+  }
+  for (const element of document.querySelectorAll('i[data-total]')) element.style.flexGrow = stats[element.dataset.total];
+}
+
+function showNote(id, count, sentence, thing) {
+  byId(id).hidden = !count;
+  byId(id).textContent = sentence.replace('#', some(count, thing));
+}
+
+function showDeadLetters(dead) {
+  const section = byId('dead');
+  if (!dead.length && section.contains(document.activeElement)) byId('main').focus();
+  section.hidden = !dead.length;
+  fill(byId('dead-letters'), dead.map(({ endpoint, amountSats, tries, settledAt, outcome, paymentHash }) =>
+    [bdi(endpoint), number(amountSats), number(tries), time(settledAt * SECOND), bdi(outcome), hex(paymentHash)]));
+}
+
+function showRoutes(endpoints) {
+  byId('routes').hidden = !endpoints.length;
+  endpoints.sort(([, a], [, b]) => b.revenue - a.revenue || b.requests - a.requests);
+  fill(byId('route-table'), endpoints.map(([name, { revenue, payments, challenged, requests, paid, free, refused }]) => {
+    const converted = challenged ? percent.format(payments / challenged) : '–';
+    return [bdi(name), number(revenue), number(payments), converted, ...[requests, paid, free, challenged, refused].map(number)];
+  }));
+}
+
+function showPayments(payments) {
+  fill(byId('payment-table'), payments.map(({ endpoint, amountSats, timestamp, payerId, paymentHash }) =>
+    [bdi(endpoint), number(amountSats), time(timestamp), payerId ? hex(payerId) : 'unknown', hex(paymentHash)]));
+}
+
+function showEmptiness(isEmpty) {
+  byId('empty').hidden = !isEmpty;
+  byId('revenue').hidden = byId('payments').hidden = isEmpty;
+}
+
+// Tables
+
+const shownRows = new WeakMap();
+
+/** A table that says what it said before is left alone, so that what is selected in it stays selected. */
+function fill(table, rows) {
+  const before = shownRows.get(table);
+  const texts = rows.map((cells) => cells.map((cell) => cell.textContent ?? cell).join('\n'));
+  if (before?.join('\n\n') === texts.join('\n\n')) return;
+  shownRows.set(table, texts);
+  const columns = [...table.tHead.rows[0].cells];
+  const isNew = (index) => before && !before.includes(texts[index]);
+  table.tBodies[0].replaceChildren(...rows.map((cells, index) => tableRow(cells, columns, isNew(index))));
+}
+
+/** The roles are those that the elements have anyway, until a narrow screen stacks them. */
+function tableRow([header, ...others], columns, isNew) {
+  return html('tr', { role: 'row', className: isNew ? 'new' : '' },
+    html('th', { role: 'rowheader', scope: 'row' }, header),
+    ...others.map((content, index) => {
+      const { className, textContent } = columns[index + 1];
+      const cell = html('td', { role: 'cell', className }, content);
+      cell.dataset.label = textContent;
+      return cell;
+    }));
+}
+
+const bdi = (text) => html('bdi', {}, text);
+const hex = (digits) => html('code', { className: 'hex', title: digits }, digits);
+const time = (at) => html('time', { dateTime: new Date(at).toISOString() }, dateAndTime.format(at));
+
+function html(name, properties, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+}
+
+// Numbers and times
+
+const numbers = new Intl.NumberFormat('en');
+const compact = new Intl.NumberFormat('en', { notation: 'compact' });
+const percent = new Intl.NumberFormat('en', { style: 'percent', maximumSignificantDigits: 2 });
+const number = (value) => numbers.format(value);
+const some = (count, thing) => `${number(count)} ${thing}${count === 1 ? '' : 's'}`;
+
+const timeFormat = (options) => new Intl.DateTimeFormat('en-GB', options);
+const clock = timeFormat({ timeStyle: 'medium' });
+const dateAndTime = timeFormat({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const hour = timeFormat({ hour: '2-digit', minute: '2-digit' });
+const dayAndHour = timeFormat({ weekday: 'short', hour: '2-digit', minute: '2-digit' });
+const date = timeFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' });
+const dayAndDate = timeFormat({ weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' });
+
+// Revenue over time
+
+const periods = {
+  hours: {
+    title: 'the last 24 hours',
+    axis: `Hours in local time (${hour.resolvedOptions().timeZone})`,
+    columns: () => withoutGaps(24, HOUR, stats.revenueByHour.map((entry) => [entry.hour, entry])),
+    name: (at) => `${dayAndHour.format(at)}–${hour.format(at + HOUR)}`,
+    label: hour,
+  },
+  days: {
+    title: 'the last 30 days',
+    axis: 'Days in UTC',
+    columns: () => withoutGaps(30, DAY, stats.revenueByDay.map((entry) => [Date.parse(entry.day), entry])),
+    name: (at) => dayAndDate.format(at),
+    label: date,
+  },
+};
+const margin = { top: 26, right: 18, bottom: 24, left: 46 };
+const bars = byId('bars');
+const cursor = byId('cursor');
+let period;
+let columns;
+let chosen = null;
+
+new ResizeObserver(() => stats && showRevenue()).observe(bars);
+byId('range').addEventListener('change', showRevenue);
+for (const event of ['focus', 'input']) cursor.addEventListener(event, () => choose(cursor.valueAsNumber));
+cursor.addEventListener('blur', () => choose(null));
+bars.addEventListener('pointerleave', ({ pointerType }) => pointerType === 'mouse' && choose(null));
+// A finger that moves on enters the next columns, as a mouse does.
+bars.addEventListener('pointerdown', ({ target, pointerId }) => target.releasePointerCapture(pointerId));
+
+function showRevenue() {
+  const before = period;
+  period = periods[document.querySelector('[name=range]:checked').value];
+  columns = period.columns();
+  if (period !== before) {
+    cursor.max = cursor.value = columns.length - 1;
+    chosen = null;
+  }
+  drawBars(bars.getBoundingClientRect());
+  choose(chosen);
+  byId('axis').textContent = period.axis;
+  byId('revenue-table').caption.textContent = `Revenue of ${period.title}`;
+  fill(byId('revenue-table'), columns.map(({ at, sats, payments }) => [period.name(at), number(sats), number(payments)]));
+}
+
+/** One column for each hour or day until now. */
+function withoutGaps(count, length, entries) {
+  const known = new Map(entries);
+  const last = Math.floor(stats.now / length) * length;
+  const times = Array.from({ length: count }, (_, index) => last - (count - 1 - index) * length);
+  return times.map((at) => ({ sats: 0, payments: 0, ...known.get(at), at }));
+}
+
+function drawBars({ width, height }) {
+  const bottom = height - margin.bottom;
+  const right = width - margin.right;
+  const step = (right - margin.left) / columns.length;
+  if (step <= 0) return;
+  const levels = roundLevels(Math.max(...columns.map(({ sats }) => sats)));
+  const y = (sats) => bottom - (sats / (levels.at(-1) || 1)) * (bottom - margin.top);
+  const labelEvery = [1, 2, 3, 4, 6, 8, 12].find((every) => every * step >= 52);
+  bars.replaceChildren(
+    label('level', margin.left - 8, 10, 'sats'),
+    ...levels.map((sats) => label('level', margin.left - 8, y(sats) + 4, compact.format(sats))),
+    ...levels.map((sats) => svg('line', { x1: margin.left, x2: right, y1: y(sats), y2: y(sats) })),
+    ...columns.map(({ at, sats }, index) => {
+      const x = margin.left + index * step;
+      const column = svg('g', { class: 'column' },
+        svg('rect', { class: 'back', x, y: margin.top, width: step, height: bottom - margin.top }),
+        svg('rect', { class: 'bar', x: x + step * 0.15, y: y(sats), width: step * 0.7, height: bottom - y(sats) }));
+      const fromLast = columns.length - 1 - index;
+      if (fromLast % labelEvery === 0) column.append(label('at', x + step / 2, height - 6, period.label.format(at)));
+      column.addEventListener('pointerenter', () => choose(index));
+      return column;
+    }),
+  );
+}
+
+/** Round numbers from 0 to the highest or just above it. */
+function roundLevels(highest) {
+  const least = Math.max(highest / 4, 1);
+  const power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 5, 10].find((factor) => factor * power >= least) * power;
+  return Array.from({ length: Math.ceil(highest / step) + 1 }, (_, index) => index * step);
+}
+
+/** Says what one column holds, or all of them together. */
+function choose(index) {
+  chosen = index;
+  bars.querySelectorAll('.column').forEach((column, at) => column.classList.toggle('chosen', at === index));
+  byId('readout').textContent = index === null ? describeAll() : describe(index);
+  cursor.ariaValueText = describe(cursor.valueAsNumber);
+}
+
+function describe(index) {
+  const { at, sats, payments } = columns[index];
+  const soFar = index === columns.length - 1 ? ', so far' : '';
+  return `${period.name(at)}: ${some(sats, 'sat')} in ${some(payments, 'payment')}${soFar}`;
+}
+
+function describeAll() {
+  const sum = (key) => columns.reduce((total, column) => total + column[key], 0);
+  return `${some(sum('sats'), 'sat')} in ${some(sum('payments'), 'payment')} in ${period.title}`;
+}
+
+const label = (className, x, y, text) => svg('text', { class: className, x, y }, text);
+
+function svg(name, attributes, ...children) {
+  const element = document.createElementNS('http://www.w3.org/2000/svg', name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}

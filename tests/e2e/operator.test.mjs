@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { root } from '../../tools/lib/run.mjs';
+import { buy, send, sendRaw } from './support/client.mjs';
+import { ADMIN_TOKEN, asOperator, statsWhen } from './support/operator.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { startPaywall } from './support/paywall.mjs';
+
+const doors = ['', 'stats', 'metrics', 'dashboard.js'];
+const posts = ['login', 'logout', 'redeliver'];
+const toll = { cors: '*', routes: [{ path: '/a', sats: 5 }, { path: '/say"hi"', sats: 6 }] };
+
+let origin, paywall;
+before(async () => {
+  origin = await startRecordingOrigin();
+  paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN } });
+});
+after(() => origin.close());
+
+const open = (path, headers, options = {}) => send(paywall.url, `/_toll/${path}`, { ...options, headers });
+const logIn = (token, { ip = '192.0.2.1', ...headers } = {}) =>
+  open('login', { 'content-type': 'application/x-www-form-urlencoded', 'cf-connecting-ip': ip, ...headers }, { method: 'POST', body: `token=${encodeURIComponent(token)}` });
+
+test('without the secret, or with a weak one, nothing of the operator\'s is there', async () => {
+  for (const token of [undefined, 'short', '0123456789abcdef0123456789abcdef']) {
+    const { url, logged } = await startPaywall({ toll, vars: { ADMIN_TOKEN: token, ORIGIN_URL: origin.url } });
+    for (const path of [...doors, ...posts, 'operator.css']) {
+      for (const method of ['GET', 'POST']) {
+        const answer = await send(url, `/_toll/${path}`, { method, headers: { authorization: `Bearer ${token ?? ''}` } });
+        assert.deepEqual([answer.status, answer.json().code], [404, 'not_found'], `${method} ${path}`);
+      }
+    }
+    assert.equal((await send(url, '/_toll/health')).status, 200);
+    if (token) await logged(/ADMIN_TOKEN is/);
+  }
+});
+
+test('whoever does not show the token is refused, always in the same words', async () => {
+  const wrong = [
+    {},
+    { authorization: 'Bearer' },
+    { authorization: 'Bearer ' },
+    { authorization: `Bearer ${ADMIN_TOKEN.slice(0, -1)}` },
+    { authorization: `Bearer ${ADMIN_TOKEN}0` },
+    { authorization: `Bearer ${ADMIN_TOKEN.toUpperCase()}` },
+    { authorization: `Basic ${ADMIN_TOKEN}` },
+    { authorization: ADMIN_TOKEN },
+    { cookie: `toll_admin=${ADMIN_TOKEN}` },
+    { cookie: 'toll_admin=99999999999.' },
+    { cookie: `toll_admin=99999999999.${'0'.repeat(64)}` },
+    { cookie: 'toll_admin=' },
+    { 'x-admin-token': ADMIN_TOKEN },
+  ];
+  for (const path of ['stats', 'metrics', 'dashboard.js']) {
+    const refused = await open(path, wrong[0]);
+    assert.equal(refused.status, 401);
+    assert.equal(refused.headers['www-authenticate'], 'Bearer');
+    assert.equal(refused.json().code, 'unauthorized');
+    for (const headers of wrong) {
+      const answer = await open(path, headers);
+      assert.deepEqual([answer.status, answer.text], [401, refused.text], JSON.stringify(headers));
+    }
+    assert.equal((await open(`${path}?token=${ADMIN_TOKEN}`)).status, 401);
+    assert.equal((await asOperator(paywall.url, path, { method: 'POST' })).status, 405);
+    assert.equal((await asOperator(paywall.url, path)).status, 200);
+    assert.equal((await asOperator(paywall.url, path, { method: 'HEAD' })).status, 200);
+  }
+  for (const path of ['logout', 'redeliver']) {
+    assert.equal((await open(path, {}, { method: 'POST' })).status, 401);
+    assert.equal((await asOperator(paywall.url, path)).status, 405);
+  }
+  assert.equal((await asOperator(paywall.url, 'redeliver', { method: 'POST' })).status, 204);
+});
+
+test('the login form gives a strict cookie for the right token, and five tries a minute', async () => {
+  const form = await open('');
+  assert.equal(form.status, 401);
+  assert.match(form.text, /<form class="panel" method="post" action="login">/);
+  const wrong = await logIn('x'.repeat(64));
+  assert.deepEqual([wrong.status, wrong.headers.location, wrong.headers['set-cookie']], [303, '/_toll/#wrong', undefined]);
+  const right = await logIn(ADMIN_TOKEN);
+  assert.deepEqual([right.status, right.headers.location], [303, '/_toll/']);
+  const [cookie] = right.headers['set-cookie'];
+  assert.match(cookie, /^toll_admin=\d+\.[0-9a-f]{64}; Path=\/_toll\/; Max-Age=43200; HttpOnly; Secure; SameSite=Strict$/);
+  const [session] = cookie.split(';');
+  for (const path of doors) assert.equal((await open(path, { cookie: `a=b; ${session}; c=d` })).status, 200, path);
+  const [, ends, tag] = session.match(/^toll_admin=(\d+)\.(.*)$/);
+  for (const forged of [`${Number(ends) + 1}.${tag}`, `${ends}.${tag.slice(0, -1)}`, `+${ends}.${tag}`]) {
+    assert.equal((await open('stats', { cookie: `toll_admin=${forged}` })).status, 401, forged);
+  }
+  const goodbye = await open('logout', { cookie: session }, { method: 'POST' });
+  assert.equal(goodbye.status, 303);
+  assert.match(goodbye.headers['set-cookie'][0], /^toll_admin=; Path=\/_toll\/; Max-Age=0; /);
+  for (let tries = 0; tries < 5; tries += 1) await logIn('x', { ip: '192.0.2.2' });
+  assert.equal((await logIn(ADMIN_TOKEN, { ip: '192.0.2.2' })).headers.location, '/_toll/#slow');
+  assert.equal((await logIn(ADMIN_TOKEN, { ip: '192.0.2.3' })).headers.location, '/_toll/');
+});
+
+test('another page can neither read the numbers nor send a form', async () => {
+  const session = (await logIn(ADMIN_TOKEN, { ip: '192.0.2.4' })).headers['set-cookie'][0].split(';')[0];
+  const evil = { cookie: session, origin: 'https://evil.example' };
+  assert.equal((await open('redeliver', evil, { method: 'POST' })).status, 401);
+  assert.equal((await open('logout', evil, { method: 'POST' })).status, 401);
+  assert.equal((await logIn(ADMIN_TOKEN, { ip: '192.0.2.4', origin: 'null' })).status, 401);
+  assert.equal((await open('redeliver', { cookie: session, origin: paywall.url }, { method: 'POST' })).status, 204);
+  const { headers } = await open('stats', { ...evil });
+  assert.equal(headers['access-control-allow-origin'], undefined);
+});
+
+test('the token is not asked for where others can listen', async () => {
+  for (const path of ['', 'stats', 'login']) {
+    const answer = await sendRaw(paywall.url, `GET /_toll/${path} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer ${ADMIN_TOKEN}\r\nConnection: close\r\n\r\n`);
+    assert.equal(answer.status, 403);
+    assert.match(answer.text, /plain_http/);
+  }
+});
+
+test('the pages load nothing from elsewhere, stand in no frame, are kept by no cache, and are nowhere else', async () => {
+  for (const path of ['', 'dashboard.js', 'operator.css']) {
+    const { status, headers, text } = await asOperator(paywall.url, path);
+    assert.equal(status, 200);
+    const policy = headers['content-security-policy'];
+    for (const part of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'self'"]) assert.ok(policy.includes(part));
+    assert.equal(headers['cache-control'], 'no-store');
+    assert.equal(headers['x-content-type-options'], 'nosniff');
+    assert.doesNotMatch(text, /https?:\/\/(?!www\.w3\.org)/);
+    assert.doesNotMatch(text, /<script(?![^>]* src=)|<style| style=| on[a-z]+=/);
+  }
+  assert.match((await open('')).headers['content-security-policy'], /default-src 'none'/);
+  assert.deepEqual((await asOperator(paywall.url, '../_toll')).headers.location, '/_toll/');
+  for (const path of ['dashboard.html', 'dashboard', 'login.html', 'README.md', 'operator.css/', 'Stats', '/stats', 'stats/']) {
+    assert.equal((await asOperator(paywall.url, path)).status, 404, path);
+  }
+  for (const path of ['/dashboard.html', '/dashboard.js', '/operator.css', '/login']) {
+    await send(paywall.url, path);
+    assert.equal(origin.last().path, path, 'that is the origin\'s');
+  }
+});
+
+test('a Prometheus client reads the metrics, whatever a route is called', async () => {
+  const { standard } = await buy(paywall.url, '/say"hi"');
+  await send(paywall.url, '/say"hi"', { headers: { authorization: standard } });
+  await statsWhen(paywall.url, ({ totalPayments }) => totalPayments === 1);
+  const answer = await asOperator(paywall.url, 'metrics');
+  assert.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+  const script = 'import json, sys; from prometheus_client.parser import text_string_to_metric_families as read; print(json.dumps([[s.name, s.labels, s.value, f.type] for f in read(sys.stdin.read()) for s in f.samples]))';
+  const samples = JSON.parse(execFileSync(join(root, '.tools/oracles/bin/python'), ['-c', script], { input: answer.text }));
+  const value = (name, labels) => samples.find(([found, of]) => found === name && Object.entries(labels).every(([key, text]) => of[key] === text))?.[2];
+  const route = '/say"hi"';
+  assert.equal(value('edgetoll_revenue_sats_total', { route }), 6);
+  assert.equal(value('edgetoll_payments_total', { route }), 1);
+  assert.equal(value('edgetoll_requests_total', { route, outcome: 'paid' }), 1);
+  assert.equal(value('edgetoll_requests_total', { route, outcome: 'challenged' }), 1);
+  assert.equal(value('edgetoll_unique_payers', {}), 1);
+  assert.equal(value('edgetoll_callbacks_waiting', {}), 0);
+  assert.deepEqual([...new Set(samples.map(([, , , type]) => type))].sort(), ['counter', 'gauge']);
+});

@@ -222,7 +222,10 @@ fn read_admin_token(
 fn read_public_url(url: Option<String>, note: &mut impl FnMut(String)) -> Option<String> {
     let url = url?;
     if !is_safe_base(&url) {
-        note("PUBLIC_URL is an https URL (http only for this machine), without user, query or fragment".to_owned());
+        note(
+            "PUBLIC_URL is an https URL (http only for this machine), without user, query or fragment"
+                .to_owned(),
+        );
         return None;
     }
     Some(url.trim_end_matches('/').to_owned())

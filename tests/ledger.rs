@@ -96,7 +96,9 @@ fn a_payment_counts_once_however_often_and_from_wherever_it_is_told() {
     assert_eq!(books.stats(NOON_MS)["totalRevenue"], 0);
     assert_eq!(books.stats(NOON_MS)["unsettled"], 1);
     let twice = [receipt(1, 5), receipt(1, 5)];
-    for (wallet, now_ms) in [(Wallet::First, NOON_MS), (Wallet::Second, NOON_MS + 1), (Wallet::First, NOON_MS + 99)] {
+    for (wallet, now_ms) in
+        [(Wallet::First, NOON_MS), (Wallet::Second, NOON_MS + 1), (Wallet::First, NOON_MS + 99)]
+    {
         books.run("settle", &ledger::settled(wallet, &twice, true, now_ms));
     }
     assert_eq!(books.see(hash(1), NOON_MS), "settled");
@@ -116,7 +118,8 @@ fn the_dashboard_has_the_keys_of_lightning_toll_and_what_lnbits_said() {
     let plain = Receipt { client: None, route: "/b".to_owned(), ..receipt(2, 100) };
     books.settle(&[receipt(1, 5), plain], NOON_MS);
     let stats = books.stats(NOON_MS);
-    let theirs = ["totalRevenue", "totalRequests", "totalPaid", "uniquePayers", "endpoints", "recentPayments"];
+    let theirs =
+        ["totalRevenue", "totalRequests", "totalPaid", "uniquePayers", "endpoints", "recentPayments"];
     let text = books.run("stats", &format!("{{\"now_ms\":{NOON_MS}}}"));
     let places: Vec<usize> = theirs.iter().map(|key| text.find(&format!("\"{key}\":")).unwrap()).collect();
     assert!(places.is_sorted());
@@ -125,12 +128,20 @@ fn the_dashboard_has_the_keys_of_lightning_toll_and_what_lnbits_said() {
     assert_eq!(stats["endpoints"]["/api/joke"]["revenue"], 5);
     assert_eq!(stats["endpoints"]["/b"]["revenue"], 100);
     assert!(stats["endpoints"].get("/seen").is_none());
-    let payment = stats["recentPayments"].as_array().unwrap().iter().find(|one| one["endpoint"] == "/api/joke").unwrap();
+    let payment = stats["recentPayments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["endpoint"] == "/api/joke")
+        .unwrap();
     assert_eq!(payment["amountSats"], 5);
     assert_eq!(payment["payerId"], "aa");
     assert_eq!(payment["paymentHash"], hash(1).to_hex());
     assert_eq!(payment["timestamp"], (NOON_UNIX - 30) * 1_000);
-    assert_eq!(stats["revenueByDay"], serde_json::json!([{ "day": "2026-11-21", "sats": 105, "payments": 2 }]));
+    assert_eq!(
+        stats["revenueByDay"],
+        serde_json::json!([{ "day": "2026-11-21", "sats": 105, "payments": 2 }])
+    );
     let hour = (NOON_UNIX - 3_600) * 1_000;
     assert_eq!(stats["revenueByHour"], serde_json::json!([{ "hour": hour, "sats": 105, "payments": 2 }]));
 }
@@ -138,12 +149,17 @@ fn the_dashboard_has_the_keys_of_lightning_toll_and_what_lnbits_said() {
 #[test]
 fn only_the_last_twenty_payments_are_shown_newest_first() {
     let books = Books::new();
-    let receipts: Vec<Receipt> =
-        (1..=30).map(|n| Receipt { settled: format!("2026-11-21T11:00:{n:02}+00:00"), ..receipt(n, 1) }).collect();
+    let receipts: Vec<Receipt> = (1..=30)
+        .map(|n| Receipt { settled: format!("2026-11-21T11:00:{n:02}+00:00"), ..receipt(n, 1) })
+        .collect();
     books.settle(&receipts, NOON_MS);
     let stats = books.stats(NOON_MS);
-    let shown: Vec<&str> =
-        stats["recentPayments"].as_array().unwrap().iter().map(|one| one["paymentHash"].as_str().unwrap()).collect();
+    let shown: Vec<&str> = stats["recentPayments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["paymentHash"].as_str().unwrap())
+        .collect();
     let expected: Vec<String> = (11..=30).rev().map(|n| hash(n).to_hex()).collect();
     assert_eq!(shown, expected);
 }
@@ -179,7 +195,10 @@ fn traffic_adds_up_by_route_and_outcome() {
     });
     assert_eq!(stats["endpoints"]["/a\"b"], expected);
     let total = |key: &str| stats[key].as_u64().unwrap();
-    assert_eq!(["totalRequests", "totalPaid", "totalFree", "totalChallenged", "totalRefused"].map(total), [12, 4, 2, 4, 2]);
+    assert_eq!(
+        ["totalRequests", "totalPaid", "totalFree", "totalChallenged", "totalRefused"].map(total),
+        [12, 4, 2, 4, 2]
+    );
 }
 
 #[test]
@@ -265,7 +284,7 @@ fn a_callback_is_tried_again_ever_less_often_and_is_dead_after_three_days() {
     loop {
         let due = books.due(now_ms);
         let [callback] = due.as_slice() else { panic!("one is due at {now_ms}") };
-        assert_eq!(books.due(now_ms - 1).len(), usize::from(waits_s.is_empty()) * 0);
+        assert_eq!(books.due(now_ms - 1), []);
         let next_ms = callback.next_ms(now_ms);
         let next = next_ms.map_or("null".to_owned(), |ms| ms.to_string());
         let failed =
@@ -281,7 +300,8 @@ fn a_callback_is_tried_again_ever_less_often_and_is_dead_after_three_days() {
     }
     assert_eq!(waits_s[..5], [5, 10, 20, 40, 80]);
     assert_eq!(waits_s.iter().max(), Some(&10_800));
-    assert!(now_ms >= NOON_MS + 3 * 86_400_000 && now_ms < NOON_MS + 4 * 86_400_000);
+    let given_up_ms = NOON_MS + 3 * 86_400_000;
+    assert!((given_up_ms..given_up_ms + 10_800_000).contains(&now_ms));
     let stats = books.stats(now_ms);
     let dead = &stats["callbacks"]["dead"][0];
     assert_eq!(dead["paymentHash"], hash(1).to_hex());
@@ -322,7 +342,8 @@ fn no_step_has_another_name() {
 /// The values are those of the specification's own example (standardwebhooks.com, "Verifying webhook authenticity").
 #[test]
 fn a_callback_is_signed_as_standard_webhooks_are() {
-    let on_payment = OnPayment::new("https://example.com/x", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let on_payment =
+        OnPayment::new("https://example.com/x", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let signature = on_payment.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}");
     assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
@@ -334,7 +355,10 @@ fn settings_of_callbacks_that_are_no_good_are_named() {
         assert!(matches!(OnPayment::new(url, &secret), Err(Fault::Url(_))), "{url}");
     }
     for secret in ["", "short", "whsec_", "whsec_!!!!", "whsec_MfKQ9r8G"] {
-        assert!(matches!(OnPayment::new("https://example.com/?a=b", secret), Err(Fault::Secret(_))), "{secret}");
+        assert!(
+            matches!(OnPayment::new("https://example.com/?a=b", secret), Err(Fault::Secret(_))),
+            "{secret}"
+        );
     }
     assert!(OnPayment::new("http://127.0.0.1:9/x", &secret).is_ok());
 }

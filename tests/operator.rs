@@ -32,7 +32,8 @@ fn a_session_ends_after_twelve_hours_and_with_the_token_or_the_secret_that_made_
     let (keys, token) = (Keys::new(secret(SECRET), None), AdminToken::new(TOKEN).unwrap());
     let cookie = session(&keys, &token);
     let visitor = Visitor { cookie: Some(&cookie), ..VISITOR };
-    let admit = |keys: &Keys, token: &AdminToken, now| Guard { token, keys }.admit(Door::Stats, &visitor, now);
+    let admit =
+        |keys: &Keys, token: &AdminToken, now| Guard { token, keys }.admit(Door::Stats, &visitor, now);
     assert_eq!(admit(&keys, &token, NOW + 43_199), Ok(()));
     assert_eq!(admit(&keys, &token, NOW + 43_200), Err(Problem::Unauthorized));
     assert_eq!(admit(&keys, &AdminToken::new(OTHER).unwrap(), NOW), Err(Problem::Unauthorized));

@@ -144,11 +144,7 @@ async fn tell(on_payment: &OnPayment, callback: &Callback) -> Result<(), String>
     }
 }
 
-fn request(
-    on_payment: &OnPayment,
-    callback: &Callback,
-    signal: &AbortSignal,
-) -> Result<Request, JsValue> {
+fn request(on_payment: &OnPayment, callback: &Callback, signal: &AbortSignal) -> Result<Request, JsValue> {
     let timestamp_unix = now_unix();
     let headers = Headers::new()?;
     headers.set("Content-Type", "application/json")?;

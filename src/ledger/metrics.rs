@@ -28,7 +28,11 @@ pub fn metrics(stats: &Json) -> Option<String> {
         ("edgetoll_unique_payers", "Pseudonyms that paid.", payers),
         ("edgetoll_payments_unsettled", "Payments that LNbits has not called paid yet.", unsettled),
         ("edgetoll_callbacks_waiting", "Payments that your server is still to be told of.", waiting),
-        ("edgetoll_callbacks_dead", "Payments that your server could not be told of; 50 at most.", dead as u64),
+        (
+            "edgetoll_callbacks_dead",
+            "Payments that your server could not be told of; 50 at most.",
+            dead as u64,
+        ),
     ] {
         head(&mut text, name, "gauge", help);
         sample(&mut text, name, &[], value);

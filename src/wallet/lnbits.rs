@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Answer, Call, Invoice, InvoiceRequest, Payment, MAX_ANSWER_BYTES, Standing, Wallet, WalletError};
+use super::{
+    Answer, Call, Invoice, InvoiceRequest, MAX_ANSWER_BYTES, Payment, Standing, Wallet, WalletError,
+};
 use crate::json::Json;
 use crate::l402::bolt11::Bolt11;
 use crate::l402::preimage::PaymentHash;

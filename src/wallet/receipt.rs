@@ -138,10 +138,7 @@ fn our_invoice(payment: &Json) -> Option<Bolt11> {
     (invoice.payment_hash() == hash).then_some(invoice)
 }
 
-fn read_page<T>(
-    answer: &Answer,
-    ours: impl Fn(&Json) -> Option<T>,
-) -> Result<Page<T>, WalletError> {
+fn read_page<T>(answer: &Answer, ours: impl Fn(&Json) -> Option<T>) -> Result<Page<T>, WalletError> {
     let answer = read(answer, 200)?;
     let rows = answer.get("data").and_then(Json::as_array).ok_or(WalletError::Missing("data"))?;
     let until = rows.last().and_then(|last| text(last, "time").ok()).map(str::to_owned);

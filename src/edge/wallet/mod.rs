@@ -14,8 +14,8 @@ use super::time::{now_ms, now_unix};
 use crate::l402::caveat::Wallet as Name;
 use crate::l402::preimage::PaymentHash;
 use crate::settings::Wallets;
-use crate::wallet::turns::Turns;
 use crate::wallet::receipt::Receipt;
+use crate::wallet::turns::Turns;
 use crate::wallet::{
     Answer, BUDGET_MS, Call, Invoice, InvoiceRequest, Payment, Standing, TRY_MS, Wallet, WalletError,
 };
@@ -90,7 +90,10 @@ async fn try_to_create(
         made = post(wallet, &unhooked, limit_ms).await;
         if made.is_ok() {
             held(&UNHOOKED, |names| names.push(name));
-            log::wallet(name, "refuses to call PUBLIC_URL: what is paid shows when it is used, or within minutes");
+            log::wallet(
+                name,
+                "refuses to call PUBLIC_URL: what is paid shows when it is used, or within minutes",
+            );
         }
     }
     note(&CREATING, name, &made, sent_ms);

@@ -128,8 +128,11 @@ fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &F
     let prefix = prefix.unwrap_or(PREFIX).to_owned();
     let origin_timeout_ms =
         table.milliseconds("origin_timeout", 100..=600_000, "is a duration from \"100ms\" to \"10m\"");
-    let ledger_retention_ms =
-        table.milliseconds("ledger_retention", DAY_MS..=3_650 * DAY_MS, "is a duration from \"1d\" to \"3650d\"");
+    let ledger_retention_ms = table.milliseconds(
+        "ledger_retention",
+        DAY_MS..=3_650 * DAY_MS,
+        "is a duration from \"1d\" to \"3650d\"",
+    );
     let foreign_max_age_s = table.seconds("foreign_max_age").unwrap_or(FOREIGN_MAX_AGE_S);
     let revoked = table.read("revoked", "is a list of payment hashes of 64 hex digits", |value| {
         value.as_array()?.iter().map(|hash| PaymentHash::from_hex(hash.as_str()?)).collect()
@@ -151,7 +154,9 @@ fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &F
             .integer("challenges_per_minute", PER_MINUTE)
             .unwrap_or(CHALLENGES_PER_MINUTE),
         invoices_per_minute: table.integer("invoices_per_minute", PER_MINUTE).unwrap_or(INVOICES_PER_MINUTE),
-        ledger_retention_s: ledger_retention_ms.and_then(|ms| ms.checked_div(1_000)).unwrap_or(LEDGER_RETENTION_S),
+        ledger_retention_s: ledger_retention_ms
+            .and_then(|ms| ms.checked_div(1_000))
+            .unwrap_or(LEDGER_RETENTION_S),
         counting: table.one_of("free_tier", &COUNTING).unwrap_or_default(),
         client: ClientSource {
             header: table

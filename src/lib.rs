@@ -10,6 +10,8 @@
 //!             ├─ wallet            who makes invoices, LNbits; which of two is asked, and whether it is believed
 //!             ├─ flood             how often one may ask
 //!             ├─ uses              how many requests a payment bought, and had
+//!             ├─ ledger            the books: every payment once, and whom to tell of it
+//!             ├─ operator          who may see them
 //!             └─ settings          the environment, read once per isolate
 //! ```
 //!

@@ -329,7 +329,7 @@ fn a_name_that_is_nearly_right_is_warned_of() {
             format!("3:1: warning: {name} is not a variable that edgetoll knows; did you mean `{meant}`?");
         assert_eq!(of_toml(&format!("[vars]\n{name} = \"x\"\n[vars.TOLL]")), [finding]);
     }
-    for name in ["LOG_LEVEL", "A", "PUBLIC_URL", "ON_PAYMENT_URL", "ORIGIN_HOST"] {
+    for name in ["LOG_LEVEL", "A", "ORIGIN_HOST"] {
         assert_eq!(of_toml(&format!("[vars]\n{name} = \"x\"\n[vars.TOLL]")), [""; 0], "{name}");
     }
 }
@@ -716,4 +716,53 @@ fn a_route_that_nobody_can_reach_is_told_beside_every_other_mistake() {
         report.contains("wrangler.toml:6:8: error: TOLL.routes[1].path can never be asked for"),
         "{report}"
     );
+}
+
+const LEDGER: &str = "durable_objects.bindings = [{ name = \"LEDGER\", class_name = \"Ledger\" }]\n\
+                      migrations = [{ tag = \"v1\", new_sqlite_classes = [\"Ledger\"] }]\n";
+
+#[test]
+fn payments_need_a_ledger_to_be_told_and_a_cron_to_be_complete() {
+    let list = "[vars]\nON_PAYMENT_URL = \"https://shop.example.com/paid?a=b\"\nTOLL.default_sats = 1\n";
+    assert_eq!(
+        of_toml(list)[0],
+        "3:18: error: ON_PAYMENT_URL needs a Durable Object bound as LEDGER with the class Ledger"
+    );
+    let crons = "triggers.crons = [\"* * * * *\"]\n";
+    assert_eq!(of_toml(&format!("{LEDGER}{crons}{list}")), [""; 0]);
+    let no_cron =
+        ["5:1: warning: TOLL has no cron trigger: a payment that nobody tells of is not written down"];
+    assert_eq!(of_toml(&format!("{LEDGER}[vars]\nTOLL.default_sats = 1\n")), no_cron);
+    let other = LEDGER.replace("\"Ledger\" }]", "\"Meter\" }]");
+    assert!(
+        of_toml(&format!("{other}{crons}{list}"))[0].ends_with("is Ledger, the class that counts payments")
+    );
+    let staging =
+        format!("{LEDGER}{crons}[vars]\nTOLL.default_sats = 1\n[env.staging.vars]\nTOLL.default_sats = 1\n");
+    assert!(
+        of_toml(&staging)[0].ends_with(
+            "env.staging.TOLL has no LEDGER, which is not inherited: payments are not written down"
+        )
+    );
+}
+
+#[test]
+fn urls_that_others_call_are_https() {
+    let of = |name: &str, url: &str| {
+        of_toml(&format!(
+            "{LEDGER}triggers.crons = [\"* * * * *\"]\nvars.{name} = \"{url}\"\nvars.TOLL.default_sats = 1\n"
+        ))
+    };
+    for (name, url) in [
+        ("PUBLIC_URL", "http://api.example.com"),
+        ("PUBLIC_URL", "https://api.example.com/?x"),
+        ("PUBLIC_URL", "api.example.com"),
+        ("ON_PAYMENT_URL", "http://shop.example.com/paid"),
+        ("ON_PAYMENT_URL", "https://u:p@shop.example.com/paid"),
+        ("ON_PAYMENT_URL", "https://shop.example.com/#paid"),
+    ] {
+        let found = of(name, url);
+        assert!(found[0].contains(&format!("error: {name} is an https URL")), "{url}: {found:?}");
+    }
+    assert_eq!(of("PUBLIC_URL", "http://127.0.0.1:8787"), [""; 0]);
 }

@@ -20,10 +20,13 @@ try {
     if (!(await freePort(port))) throw new Error(`port ${port} is taken: end what uses it, or choose another: make dev ${name}=…`);
   }
   console.log('  starting LNbits …');
-  const lnbits = await startLnbits(run, { dataDir: join(root, '.tools/dev/lnbits'), port: ports.LNBITS_PORT });
+  const mayCallBack = { LNBITS_CALLBACK_URL_RULES: '', LNBITS_CALLBACK_ALLOW_PRIVATE_IPS: 'true' };
+  const lnbits = await startLnbits(run, { dataDir: join(root, '.tools/dev/lnbits'), port: ports.LNBITS_PORT, env: mayCallBack });
   const origin = await startOrigin(ports.ORIGIN_PORT);
   writeDevVars({
     TOLL_SECRET: { make: () => randomBytes(32).toString('hex') },
+    ADMIN_TOKEN: { make: () => randomBytes(32).toString('hex') },
+    PUBLIC_URL: { make: () => `http://127.0.0.1:${ports.PORT}`, isOurs: isLocal },
     ORIGIN_URL: { make: () => `http://127.0.0.1:${origin.address().port}`, isOurs: isLocal },
     LNBITS_URL: { make: () => lnbits.url, isOurs: isLocal },
     LNBITS_KEY: { make: () => lnbits.merchant.invoiceKey, isOurs: (_, vars) => isLocal(vars.LNBITS_URL) },
@@ -77,6 +80,8 @@ function help(url) {
     What is free       curl -i ${url}/
     Sell a document    credential=$(curl -s -X POST ${url}/convert/html | node demo/pay.mjs)
                        curl ${url}/convert/html -H "Authorization: $credential" --data-binary @README.md
+
+    See what came in   ${url}/_toll/ in a browser, with the ADMIN_TOKEN of .dev.vars
 
   The price list is in wrangler.toml; change it and save. Ctrl-C ends everything.
 `;

@@ -5,10 +5,11 @@ use super::scope::{Point, Scope};
 use crate::json::Json;
 use crate::policy::config::CHALLENGES_PER_MINUTE;
 
-/// Judges where free requests, uses, challenges and invoices are counted.
+/// Judges where free requests, uses, challenges, invoices and payments are counted.
 pub(super) fn check(scope: &mut Scope<'_>, list: &Json) {
     check_limiter(scope, list);
     check_invoice_limit(scope);
+    check_ledger(scope);
     let is_bound = is_one(scope.get(&["kv_namespaces"]), |one| has(one, "binding", "FREE_TIER"));
     if !is_bound {
         let lost = "each isolate asks LNbits by itself which payments have arrived";
@@ -59,13 +60,26 @@ fn check_limiter(scope: &mut Scope<'_>, list: &Json) {
 }
 
 fn check_invoice_limit(scope: &mut Scope<'_>) {
-    const BINDINGS: [&str; 2] = ["durable_objects", "bindings"];
-    let objects = scope.get(&BINDINGS).and_then(Json::as_array).unwrap_or_default();
-    if objects.iter().any(|one| has(one, "name", INVOICE_LIMIT.binding)) {
+    if is_bound(scope, &INVOICE_LIMIT) {
         check_object(scope, "vars.TOLL", &INVOICE_LIMIT);
     } else {
         let lost = "each isolate counts by itself how many invoices are made";
-        warn_of_lost(scope, &BINDINGS, ("name", INVOICE_LIMIT.binding), lost);
+        warn_of_lost(scope, &OBJECTS, ("name", INVOICE_LIMIT.binding), lost);
+    }
+}
+
+fn check_ledger(scope: &mut Scope<'_>) {
+    const WEBHOOK: &str = "vars.ON_PAYMENT_URL";
+    let is_told = scope.get(&["vars", "ON_PAYMENT_URL"]).is_some();
+    if !is_bound(scope, &LEDGER) && !is_told {
+        let lost = "payments are not written down";
+        return warn_of_lost(scope, &OBJECTS, ("name", LEDGER.binding), lost);
+    }
+    check_object(scope, if is_told { WEBHOOK } else { "vars.TOLL" }, &LEDGER);
+    let crons = scope.inherited("triggers").and_then(|triggers| triggers.get("crons"));
+    if crons.and_then(Json::as_array).unwrap_or_default().is_empty() {
+        let sentence = "has no cron trigger: a payment that nobody tells of is not written down";
+        scope.warn("vars.TOLL", Point::Value, sentence);
     }
 }
 
@@ -78,6 +92,10 @@ fn warn_of_lost(scope: &mut Scope<'_>, keys: &[&str], (key, name): (&str, &str),
     }
 }
 
+fn is_bound(scope: &Scope<'_>, object: &Object) -> bool {
+    is_one(scope.get(&OBJECTS), |one| has(one, "name", object.binding))
+}
+
 /// A Durable Object that the list needs.
 struct Object {
     binding: &'static str,
@@ -88,7 +106,7 @@ struct Object {
 /// Judges the binding and the migration of an object that `wanted` needs.
 fn check_object(scope: &mut Scope<'_>, wanted: &str, object: &Object) {
     let Object { binding: name, class, counts } = object;
-    let objects = scope.get(&["durable_objects", "bindings"]).and_then(Json::as_array).unwrap_or_default();
+    let objects = scope.get(&OBJECTS).and_then(Json::as_array).unwrap_or_default();
     let Some((at, binding)) = objects.iter().enumerate().find(|(_, one)| has(one, "name", name)) else {
         let sentence = format!("needs a Durable Object bound as {name} with the class {class}");
         return scope.error(wanted, Point::Value, &sentence);
@@ -118,8 +136,10 @@ fn has(table: &Json, key: &str, text: &str) -> bool {
     table.get(key).and_then(Json::as_str) == Some(text)
 }
 
+const OBJECTS: [&str; 2] = ["durable_objects", "bindings"];
 const FREE_TIER_EXACT: Object =
     Object { binding: "FREE_TIER_EXACT", class: "FreeTierCounter", counts: "free requests" };
 const LIMITER: &str = "CHALLENGE_LIMIT";
 const INVOICE_LIMIT: Object = Object { binding: "INVOICE_LIMIT", class: "InvoiceLimit", counts: "invoices" };
+const LEDGER: Object = Object { binding: "LEDGER", class: "Ledger", counts: "payments" };
 const METER: Object = Object { binding: "METER", class: "Meter", counts: "uses" };

@@ -3,7 +3,7 @@
 use super::nearest::nearest;
 use super::scope::{Point, Scope};
 use crate::json::Json;
-use crate::policy::url::is_safe_base;
+use crate::policy::url::{is_safe_base, is_safe_target};
 use crate::settings::Origin;
 
 /// Judges the names and values in `vars`.
@@ -34,8 +34,11 @@ fn check_name(scope: &mut Scope<'_>, name: &str) {
 fn check_url(scope: &mut Scope<'_>, name: &str, value: &Json) {
     let url = value.as_str().unwrap_or_default();
     let fault = match name {
-        "LNBITS_URL" | "LNBITS_URL_2" if !is_safe_base(url) => {
+        "LNBITS_URL" | "LNBITS_URL_2" | "PUBLIC_URL" if !is_safe_base(url) => {
             Some("is an https URL (http only for this machine), without user, query or fragment")
+        }
+        "ON_PAYMENT_URL" if !is_safe_target(url) => {
+            Some("is an https URL (http only for this machine), without user or fragment")
         }
         "ORIGIN_URL" => Origin::parse(url).err(),
         _ => None,

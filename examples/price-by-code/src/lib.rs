@@ -2,7 +2,7 @@
 #![cfg(target_arch = "wasm32")]
 
 use edgetoll::edge::{Toll, Unanswered};
-use worker::{Context, Env, event};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 #[event(fetch)]
 async fn fetch(
@@ -23,4 +23,9 @@ async fn fetch(
         })
         .handle(request, env, context)
         .await
+}
+
+#[event(scheduled)]
+async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
+    Toll::keep_books(&env).await;
 }

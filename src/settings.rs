@@ -232,19 +232,26 @@ fn read_public_url(url: Option<String>, note: &mut impl FnMut(String)) -> Option
 }
 
 fn read_callbacks(var: &impl Fn(&str) -> Option<String>, note: &mut impl FnMut(String)) -> Callbacks {
-    let Some(url) = var("ON_PAYMENT_URL") else { return Callbacks::None };
-    let Some(secret) = var("ON_PAYMENT_SECRET") else {
-        note("ON_PAYMENT_SECRET is missing: callbacks wait for it".to_owned());
-        return Callbacks::Broken;
+    let (url, secret) = match (var("ON_PAYMENT_URL"), var("ON_PAYMENT_SECRET")) {
+        (Some(url), Some(secret)) => (url, secret),
+        (None, None) => return Callbacks::None,
+        (None, Some(_)) => {
+            note("ON_PAYMENT_URL is missing: nobody is told of payments".to_owned());
+            return Callbacks::None;
+        }
+        (Some(_), None) => {
+            note("ON_PAYMENT_SECRET is missing: callbacks wait for it".to_owned());
+            return Callbacks::Broken;
+        }
     };
-    match OnPayment::new(&url, &secret) {
-        Ok(on_payment) => Callbacks::To(on_payment),
-        Err(fault) => {
+    OnPayment::new(&url, &secret).map_or_else(
+        |fault| {
             note(match fault {
                 callback::Fault::Url(what) => format!("ON_PAYMENT_URL {what}"),
                 callback::Fault::Secret(what) => format!("ON_PAYMENT_SECRET {what}"),
             });
             Callbacks::Broken
-        }
-    }
+        },
+        Callbacks::To,
+    )
 }

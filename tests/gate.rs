@@ -15,11 +15,12 @@ use edgetoll::l402::keys::{SigningKey, TollSecret, WeakSecret};
 use edgetoll::l402::macaroon::Macaroon;
 use edgetoll::l402::preimage::Preimage;
 use edgetoll::l402::refusal::Refusal;
+use edgetoll::operator::Door;
 use edgetoll::policy::header::is_ours;
 use edgetoll::policy::path::fold_case;
 use edgetoll::policy::price::Cost;
 use edgetoll::problem::Problem;
-use edgetoll::settings::{Origin, Settings};
+use edgetoll::settings::{Callbacks, Origin, Settings};
 use request::{BY_PREIMAGE, request};
 
 const NOW: u64 = 1_800_000_000;
@@ -222,7 +223,12 @@ fn other_methods_preflights_and_probes() {
 fn the_reserved_prefix_never_reaches_the_origin_in_any_spelling() {
     let settings = settings(Some(LIST), &[]);
     assert_eq!(decide(&settings, "https://x/_toll/health", "GET", None), Decision::Health);
-    for path in ["/_toll", "/_toll/", "/_toll/x", "/_TOLL/x", "//_toll/x", "/%5ftoll/x"] {
+    assert_eq!(decide(&settings, "https://x/_toll", "GET", None), Decision::Operator(Door::Bare));
+    assert_eq!(decide(&settings, "https://x/_toll/?x", "GET", None), Decision::Operator(Door::Dashboard));
+    assert_eq!(decide(&settings, "https://x/_toll/hook/a.b", "GET", None), Decision::Hook("a.b".to_owned()));
+    for path in
+        ["/_toll/x", "/_toll/stats/", "/_toll//stats", "/_TOLL/stats", "//_toll/stats", "/%5ftoll/stats"]
+    {
         let url = format!("https://x{path}");
         assert_eq!(problem(decide(&settings, &url, "GET", None)), Problem::NotFound, "{path}");
     }
@@ -454,4 +460,40 @@ fn a_second_wallet_is_read_whole_or_nothing_is_sold() {
         let refused = problem(decide(&settings, "https://x/sold", "GET", None));
         assert_eq!(refused, Problem::NotConfigured);
     }
+}
+
+#[test]
+fn what_is_wrong_with_the_operators_settings_is_told_and_sells_on() {
+    let url = ("ON_PAYMENT_URL", Some("https://shop.test/paid"));
+    let good = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    for (variables, fault) in [
+        (vec![("ADMIN_TOKEN", Some("short"))], "ADMIN_TOKEN is shorter than 32 characters"),
+        (vec![("PUBLIC_URL", Some("http://x.test"))], "PUBLIC_URL is an https URL"),
+        (vec![url], "ON_PAYMENT_SECRET is missing"),
+        (vec![url, ("ON_PAYMENT_SECRET", Some("short"))], "ON_PAYMENT_SECRET has 24 bytes or more"),
+        (
+            vec![("ON_PAYMENT_URL", Some("x")), ("ON_PAYMENT_SECRET", Some(good))],
+            "ON_PAYMENT_URL is an https URL",
+        ),
+        (vec![("ON_PAYMENT_SECRET", Some(good))], "ON_PAYMENT_URL is missing"),
+    ] {
+        let settings = settings(Some(LIST), &variables);
+        assert!(settings.faults().iter().any(|told| told.starts_with(fault)), "{:?}", settings.faults());
+        assert!(!matches!(settings.callbacks(), Callbacks::To(_)));
+        assert!(settings.guard().is_none() && settings.public_url().is_none());
+        assert!(matches!(decide(&settings, "https://x/sold", "GET", None), Decision::Offer { .. }));
+    }
+    let whole = settings(
+        Some(LIST),
+        &[
+            url,
+            ("ON_PAYMENT_SECRET", Some(good)),
+            ("ADMIN_TOKEN", Some(good)),
+            ("PUBLIC_URL", Some("https://x.test/")),
+        ],
+    );
+    assert_eq!(whole.faults(), settings(Some(LIST), &[]).faults());
+    assert!(matches!(whole.callbacks(), Callbacks::To(_)));
+    assert!(whole.guard().is_some());
+    assert_eq!(whole.public_url(), Some("https://x.test"));
 }

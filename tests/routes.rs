@@ -36,6 +36,7 @@ fn meets(policy: &Policy, url: &str, method: &str) -> String {
         Decision::Refuse(problem, _) => problem.code().to_owned(),
         Decision::Prices => "prices".to_owned(),
         Decision::Health => "health".to_owned(),
+        Decision::Operator(_) => "operator".to_owned(),
         other => format!("{other:?}"),
     }
 }
@@ -117,7 +118,9 @@ fn the_reserved_prefix_is_the_owners_to_name() {
     let policy = good(r#"{"prefix":"/_pay","routes":[{"path":"/*"}]}"#);
     for (path, met) in [
         ("/_pay/health", "health"),
-        ("/_pay", "not_found"),
+        ("/_pay", "operator"),
+        ("/_pay/stats", "operator"),
+        ("/_pay/x", "not_found"),
         ("/_PAY/x", "not_found"),
         ("/%5Fpay/x", "not_found"),
         ("/_toll/health", "/*"),

@@ -1,7 +1,7 @@
 //! Every minute: what no client and no webhook has told is read from the wallets' own lists; and what may still be paid is
 //! looked at before it expires, since an LNbits that was away while its node was paid calls it failed afterwards.
 
-use std::error::Error;
+use std::fmt;
 
 use worker::Env;
 
@@ -110,7 +110,31 @@ impl Clerk<'_> {
 }
 
 /// Why a run ends early.
-type Stopped = Box<dyn Error>;
+enum Stopped {
+    Wallet(WalletError),
+    Books(Problem),
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wallet(error) => error.fmt(f),
+            Self::Books(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl From<WalletError> for Stopped {
+    fn from(error: WalletError) -> Self {
+        Self::Wallet(error)
+    }
+}
+
+impl From<Problem> for Stopped {
+    fn from(problem: Problem) -> Self {
+        Self::Books(problem)
+    }
+}
 
 /// A thousand payments for each wallet in a run.
 const MAX_PAGES: usize = 10;

@@ -1,6 +1,6 @@
 # Every target installs what it needs, at pinned versions, below this folder.
 .DEFAULT_GOAL := help
-.PHONY: help dev build test repeat lint fuzz deploy clean
+.PHONY: help dev build test repeat bench lint fuzz deploy clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,11 @@ repeat: ## the end-to-end tests of ONLY=free_tier, again and again: make repeat 
 	@tools/setup.sh worker lnbits peers
 	@tools/build.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
+
+bench: ## how many payments a second the books take, beside what LNbits makes
+	@tools/setup.sh worker lnbits
+	@tools/build.sh
+	@exec node_modules/.bin/node benches/ledger.mjs
 
 lint: ## formatting and clippy, native and wasm
 	@tools/setup.sh worker lint

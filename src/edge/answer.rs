@@ -63,7 +63,8 @@ pub fn page(status: u16, content_type: &str, body: Option<&ReadableStream>) -> R
     let headers = [
         ("Content-Type", content_type),
         ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
-        ("Referrer-Policy", "no-referrer"),
+        // With `no-referrer` a browser would send our own form from the origin `null`.
+        ("Referrer-Policy", "same-origin"),
         NOSNIFF,
     ];
     Response::new_with_opt_readable_stream_and_init(body, &init(status, &headers)?)

@@ -125,6 +125,8 @@ test('the pages load nothing from elsewhere, stand in no frame, are kept by no c
     for (const part of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'self'"]) assert.ok(policy.includes(part));
     assert.equal(headers['cache-control'], 'no-store');
     assert.equal(headers['x-content-type-options'], 'nosniff');
+    // With `no-referrer` browsers send a form of ours with `Origin: null`, which is refused.
+    assert.equal(headers['referrer-policy'], 'same-origin');
     assert.doesNotMatch(text, /https?:\/\/(?!www\.w3\.org)/);
     assert.doesNotMatch(text, /<script(?![^>]* src=)|<style| style=| on[a-z]+=/);
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { call, startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, pause } from '../../tools/lib/run.mjs';
@@ -196,12 +197,26 @@ test('every request of a route counts as what became of it, and money is what wa
   assert.deepEqual([books.totalRequests, books.totalPaid, books.totalFree, books.totalChallenged, books.totalRefused], [16, 5, 3, 6, 2]);
 });
 
+test('when the price falls afterwards, origin and books are told what was paid, not what it costs today', async () => {
+  const wallet = await startWallet();
+  const state = run.folder('state');
+  const vars = { TOLL_SECRET: randomBytes(32).toString('hex') };
+  const dear = await start(wallet, { state, vars });
+  const { standard } = await wallet.buy(dear.url, '/b');
+  await dear.server.stop();
+  const cheap = await start(wallet, { state, vars, toll: { routes: [{ path: '/b', sats: 2 }] } });
+  assert.equal((await show(cheap.url, '/b', standard)).status, 200);
+  assert.equal(origin.last().headers['x-toll-amount-sats'], '7');
+  await statsWhen(cheap.url, ({ totalPayments }) => totalPayments === 1);
+  assert.equal((await assertSameAsLnbits(cheap.url, wallet)).totalRevenue, 7);
+});
+
 test('the books outlive a restart, and so does a callback that could not be delivered', async () => {
   const wallet = await startWallet();
   const receiver = await startReceiver();
   ended.push(receiver.close);
   const state = run.folder('state');
-  const options = { state, vars: { ON_PAYMENT_URL: receiver.url, ON_PAYMENT_SECRET: SECRET, TOLL_SECRET: 'f'.repeat(10) + 'a1b2c3d4e5f60718293a4b5c6d7e8f90' } };
+  const options = { state, vars: { ON_PAYMENT_URL: receiver.url, ON_PAYMENT_SECRET: SECRET, TOLL_SECRET: randomBytes(32).toString('hex') } };
   receiver.fail(503);
   const first = await start(wallet, options);
   await wallet.buy(first.url, '/a');

@@ -1,7 +1,7 @@
 //! The decision: what happens to a request, from plain values alone.
 //!
-//! 1. `/_toll/` is ours and the operator's, and `/.well-known/l402` is the public price list. What would reach the origin as something else
-//!    than it is priced as is refused.
+//! 1. `/_toll/` is ours and the operator's, and `/.well-known/l402` is the public price list. What would reach the origin as
+//!    something else than it is priced as is refused.
 //! 2. The path has one reading that counts and others that an origin might take; where they cost differently: 400.
 //! 3. The route: none, or one that is free: forward.
 //! 4. A preflight is neither charged nor answered with content. Priced under other methods only: 405; on other hosts: 421.

@@ -35,7 +35,7 @@ pub enum Problem {
     Unauthorized,
     #[error("Too many tries; come back later")]
     TooManyTries { retry_after_s: u64 },
-    #[error("The books cannot be read at the moment")]
+    #[error("The books cannot be reached at the moment")]
     LedgerUnavailable,
     #[error("The paywall is not configured; its owner finds the reason in the log")]
     NotConfigured,

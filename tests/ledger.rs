@@ -7,8 +7,9 @@ use edgetoll::l402::caveat::Wallet;
 use edgetoll::l402::preimage::PaymentHash;
 use edgetoll::ledger::callback::{Callback, Fault, OnPayment};
 use edgetoll::ledger::metrics::metrics;
-use edgetoll::ledger::traffic::{Outcome, Traffic};
-use edgetoll::ledger::{self, Database, Seen, ToAsk};
+use edgetoll::ledger::step::Step;
+use edgetoll::ledger::traffic::{GATHER_MS, Outcome, Traffic};
+use edgetoll::ledger::{self, Database, ToAsk};
 use edgetoll::wallet::receipt::Receipt;
 use rusqlite::types::Value;
 
@@ -41,36 +42,35 @@ impl Books {
         books
     }
 
-    fn run(&self, step: &str, input: &str) -> String {
-        ledger::run(self, step, input).expect("a step").unwrap().unwrap_or_default()
+    fn take(&self, step: Step<'_>) -> String {
+        ledger::run(self, step.name(), &step.input()).expect("a step").unwrap().unwrap_or_default()
     }
 
     fn settle(&self, receipts: &[Receipt], now_ms: u64) {
-        self.run("settle", &ledger::settled(Wallet::First, receipts, true, now_ms));
+        self.take(Step::settle(Wallet::First, receipts, true, now_ms));
     }
 
     fn see(&self, hash: PaymentHash, now_ms: u64) -> String {
-        let seen = Seen {
-            now_ms,
-            hash: hash.to_hex(),
-            route: "/seen",
-            sats: 5,
-            payer: Some("bb".to_owned()),
-            wallet: Wallet::First.as_str(),
-        };
-        self.run("see", &serde_json::to_string(&seen).unwrap())
+        let (hash, wallet) = (&hash.to_hex(), Wallet::First.as_str());
+        self.take(Step::See { now_ms, hash, route: "/seen", sats: 5, payer: Some("bb"), wallet })
     }
 
     fn stats(&self, now_ms: u64) -> serde_json::Value {
-        serde_json::from_str(&self.run("stats", &format!("{{\"now_ms\":{now_ms}}}"))).unwrap()
+        serde_json::from_str(&self.take(Step::Stats { now_ms })).unwrap()
     }
 
     fn due(&self, now_ms: u64) -> Vec<Callback> {
-        Callback::read_all(&self.run("due", &format!("{{\"now_ms\":{now_ms}}}")))
+        Callback::read_all(&self.take(Step::Due { now_ms }))
+    }
+
+    fn fail(&self, callback: &Callback, now_ms: u64) -> Option<u64> {
+        let next_ms = callback.next_ms(now_ms);
+        self.take(Step::Failed { hash: &callback.hash, now_ms, next_ms, outcome: "answered 500" });
+        next_ms
     }
 
     fn ask(&self, now_ms: u64) -> ToAsk {
-        ToAsk::read(&self.run("ask", &format!("{{\"now_ms\":{now_ms}}}"))).unwrap()
+        ToAsk::read(&self.take(Step::Ask { now_ms })).unwrap()
     }
 }
 
@@ -99,7 +99,7 @@ fn a_payment_counts_once_however_often_and_from_wherever_it_is_told() {
     for (wallet, now_ms) in
         [(Wallet::First, NOON_MS), (Wallet::Second, NOON_MS + 1), (Wallet::First, NOON_MS + 99)]
     {
-        books.run("settle", &ledger::settled(wallet, &twice, true, now_ms));
+        books.take(Step::settle(wallet, &twice, true, now_ms));
     }
     assert_eq!(books.see(hash(1), NOON_MS), "settled");
     let stats = books.stats(NOON_MS);
@@ -120,7 +120,7 @@ fn the_dashboard_has_the_keys_of_lightning_toll_and_what_lnbits_said() {
     let stats = books.stats(NOON_MS);
     let theirs =
         ["totalRevenue", "totalRequests", "totalPaid", "uniquePayers", "endpoints", "recentPayments"];
-    let text = books.run("stats", &format!("{{\"now_ms\":{NOON_MS}}}"));
+    let text = books.take(Step::Stats { now_ms: NOON_MS });
     let places: Vec<usize> = theirs.iter().map(|key| text.find(&format!("\"{key}\":")).unwrap()).collect();
     assert!(places.is_sorted());
     assert_eq!(stats["totalRevenue"], 105);
@@ -150,7 +150,11 @@ fn the_dashboard_has_the_keys_of_lightning_toll_and_what_lnbits_said() {
 fn only_the_last_twenty_payments_are_shown_newest_first() {
     let books = Books::new();
     let receipts: Vec<Receipt> = (1..=30)
-        .map(|n| Receipt { settled: format!("2026-11-21T11:00:{n:02}+00:00"), ..receipt(n, 1) })
+        .map(|n| Receipt {
+            settled: format!("2026-11-21T11:00:{n:02}+00:00"),
+            minted_unix: NOON_UNIX - 7_200,
+            ..receipt(n, 1)
+        })
         .collect();
     books.settle(&receipts, NOON_MS);
     let stats = books.stats(NOON_MS);
@@ -179,48 +183,84 @@ fn a_time_that_cannot_be_read_or_has_not_come_is_now() {
 fn traffic_adds_up_by_route_and_outcome() {
     let books = Books::new();
     let mut traffic = Traffic::NONE;
-    assert!(traffic.count("/a\"b", Outcome::Paid));
+    assert!(traffic.count("/a\"b", Outcome::Paid, NOON_MS), "the first one is to write all");
     for outcome in [Outcome::Free, Outcome::Challenged, Outcome::Challenged, Outcome::Refused] {
-        assert!(!traffic.count("/a\"b", outcome));
+        assert!(!traffic.count("/a\"b", outcome, NOON_MS + GATHER_MS - 1));
     }
-    assert!(!traffic.count("/c", Outcome::Paid));
+    assert!(!traffic.count("/c", Outcome::Paid, NOON_MS + 1));
     let taken = traffic.take();
-    assert_eq!(traffic.to_input(NOON_MS), None);
-    books.run("count", &taken.to_input(NOON_MS).unwrap());
-    traffic.put_back(taken);
-    books.run("count", &traffic.to_input(NOON_MS + 86_400_000).unwrap());
+    assert_eq!(traffic.take(), []);
+    books.take(Step::Count { routes: &taken });
+    traffic.put_back(&taken);
+    assert!(traffic.count("/c", Outcome::Free, NOON_MS + GATHER_MS), "what was put back is written again");
+    books.take(Step::Count { routes: &traffic.take() });
     let stats = books.stats(NOON_MS);
     let expected = serde_json::json!({
         "revenue": 0, "requests": 10, "paid": 2, "free": 2, "challenged": 4, "refused": 2, "payments": 0,
     });
     assert_eq!(stats["endpoints"]["/a\"b"], expected);
     let total = |key: &str| stats[key].as_u64().unwrap();
-    assert_eq!(
-        ["totalRequests", "totalPaid", "totalFree", "totalChallenged", "totalRefused"].map(total),
-        [12, 4, 2, 4, 2]
-    );
+    let totals = ["totalRequests", "totalPaid", "totalFree", "totalChallenged", "totalRefused"].map(total);
+    assert_eq!(totals, [13, 4, 3, 4, 2]);
 }
 
 #[test]
 fn what_is_forgotten_stays_in_the_sums_and_never_counts_again() {
     let books = Books::new();
-    books.settle(&[receipt(1, 5)], NOON_MS);
+    let of_another = Receipt { client: Some("cc".to_owned()), ..receipt(4, 1) };
+    books.settle(&[receipt(1, 5), of_another], NOON_MS);
     books.see(hash(2), NOON_MS);
-    books.run("forget", &format!("{{\"before_unix\":{}}}", NOON_UNIX + 60));
+    assert_eq!(books.stats(NOON_MS)["uniquePayers"], 2);
+    let before_unix = NOON_UNIX + 60;
+    books.take(Step::Forget { before_unix });
     let forgotten = books.stats(NOON_MS);
     assert_eq!(forgotten["recentPayments"], serde_json::json!([]));
     assert_eq!(forgotten["uniquePayers"], 0);
     assert_eq!(forgotten["unsettled"], 0);
-    assert_eq!(forgotten["totalRevenue"], 5);
+    assert_eq!(forgotten["totalRevenue"], 6);
+    assert_eq!(forgotten["revenueByDay"][0]["sats"], 6);
     books.settle(&[receipt(1, 5)], NOON_MS);
-    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 5);
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 6);
     let later = Receipt { minted_unix: NOON_UNIX + 61, ..receipt(3, 7) };
     books.settle(&[later], NOON_MS + 90_000);
-    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 12);
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 13);
+    assert_eq!(books.stats(NOON_MS)["uniquePayers"], 1);
     // A shorter memory than before brings nothing back.
-    books.run("forget", "{\"before_unix\":1}");
+    books.take(Step::Forget { before_unix: 1 });
     books.settle(&[receipt(1, 5)], NOON_MS);
-    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 12);
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 13);
+}
+
+#[test]
+fn a_credential_for_what_was_forgotten_is_no_riddle() {
+    let books = Books::new();
+    books.settle(&[receipt(1, 5)], NOON_MS);
+    books.take(Step::Forget { before_unix: NOON_UNIX });
+    assert_eq!(books.see(hash(1), NOON_MS), "seen");
+    books.settle(&[receipt(1, 5)], NOON_MS);
+    let stats = books.stats(NOON_MS);
+    assert_eq!((&stats["unsettled"], &stats["totalRevenue"]), (&0.into(), &5.into()));
+}
+
+#[test]
+fn a_clock_that_is_ahead_makes_nothing_count_twice() {
+    let books = Books::new();
+    // The node's clock made the invoice a minute after LNbits' called it paid.
+    let odd = Receipt { minted_unix: NOON_UNIX + 30, ..receipt(1, 5) };
+    books.settle(&[odd.clone()], NOON_MS);
+    books.take(Step::Forget { before_unix: NOON_UNIX });
+    books.settle(&[odd], NOON_MS + 1);
+    assert_eq!(books.stats(NOON_MS)["totalRevenue"], 5);
+    assert_eq!(books.due(NOON_MS + 2).len(), 1);
+}
+
+#[test]
+fn payers_are_counted_once_each() {
+    let books = Books::new();
+    let of = |n: u8, client: Option<&str>| Receipt { client: client.map(str::to_owned), ..receipt(n, 1) };
+    books.settle(&[of(1, Some("aa")), of(2, Some("aa")), of(3, None)], NOON_MS);
+    books.settle(&[of(4, Some("aa")), of(5, Some("bb"))], NOON_MS);
+    assert_eq!(books.stats(NOON_MS)["uniquePayers"], 2);
 }
 
 #[test]
@@ -243,9 +283,9 @@ fn what_was_seen_is_asked_about_until_it_is_settled_and_not_all_at_once() {
 fn each_wallet_has_its_own_cursor() {
     let books = Books::new();
     assert_eq!(books.ask(NOON_MS).cursor(Wallet::First), 0);
-    books.run("listed", &format!("{{\"wallet\":\"1\",\"unix\":{NOON_UNIX}}}"));
-    books.run("listed", "{\"wallet\":\"2\",\"time\":\"2026-11-20T23:49:41.322566+00:00\"}");
-    books.run("listed", "{\"wallet\":\"2\",\"time\":\"whenever\"}");
+    books.take(Step::Listed { wallet: "1", time: None, unix: Some(NOON_UNIX) });
+    books.take(Step::Listed { wallet: "2", time: Some("2026-11-20T23:49:41.322566+00:00"), unix: None });
+    books.take(Step::Listed { wallet: "2", time: Some("whenever"), unix: None });
     let asked = books.ask(NOON_MS);
     assert_eq!(asked.cursor(Wallet::First), NOON_UNIX);
     assert_eq!(asked.cursor(Wallet::Second), 1_795_218_581);
@@ -268,7 +308,7 @@ fn a_callback_says_what_lightning_toll_says() {
 #[test]
 fn nobody_is_told_where_nobody_wants_to_be_nor_of_what_is_long_past() {
     let books = Books::new();
-    books.run("settle", &ledger::settled(Wallet::First, &[receipt(1, 5)], false, NOON_MS));
+    books.take(Step::settle(Wallet::First, &[receipt(1, 5)], false, NOON_MS));
     let old = Receipt { minted_unix: NOON_UNIX - 86_401, ..receipt(2, 6) };
     books.settle(&[old], NOON_MS);
     assert_eq!(books.due(NOON_MS), []);
@@ -276,52 +316,46 @@ fn nobody_is_told_where_nobody_wants_to_be_nor_of_what_is_long_past() {
 }
 
 #[test]
-fn a_callback_is_tried_again_ever_less_often_and_is_dead_after_three_days() {
+fn a_callback_is_tried_again_ever_less_often_and_given_up_after_three_days() {
     let books = Books::new();
     books.settle(&[receipt(1, 5)], NOON_MS);
-    let mut now_ms = NOON_MS;
-    let mut waits_s = Vec::new();
+    // That nobody could be told for a week does not count.
+    let first_ms = NOON_MS + 7 * 86_400_000;
+    let (mut now_ms, mut waits_s) = (first_ms, Vec::new());
     loop {
         let due = books.due(now_ms);
         let [callback] = due.as_slice() else { panic!("one is due at {now_ms}") };
-        assert_eq!(books.due(now_ms - 1), []);
-        let next_ms = callback.next_ms(now_ms);
-        let next = next_ms.map_or("null".to_owned(), |ms| ms.to_string());
-        let failed =
-            format!("{{\"hash\":\"{}\",\"next_ms\":{next},\"outcome\":\"answered 500\"}}", callback.hash);
-        books.run("failed", &failed);
-        match next_ms {
-            Some(next_ms) => {
-                waits_s.push((next_ms - now_ms) / 1_000);
-                now_ms = next_ms;
-            }
-            None => break,
-        }
+        let Some(next_ms) = books.fail(callback, now_ms) else { break };
+        assert_eq!(books.due(next_ms - 1), []);
+        waits_s.push((next_ms - now_ms) / 1_000);
+        now_ms = next_ms;
     }
     assert_eq!(waits_s[..5], [5, 10, 20, 40, 80]);
     assert_eq!(waits_s.iter().max(), Some(&10_800));
-    let given_up_ms = NOON_MS + 3 * 86_400_000;
+    let given_up_ms = first_ms + 3 * 86_400_000;
     assert!((given_up_ms..given_up_ms + 10_800_000).contains(&now_ms));
     let stats = books.stats(now_ms);
     let dead = &stats["callbacks"]["dead"][0];
     assert_eq!(dead["paymentHash"], hash(1).to_hex());
+    assert_eq!(dead["endpoint"], "/api/joke");
+    assert_eq!(dead["amountSats"], 5);
     assert_eq!(dead["outcome"], "answered 500");
     assert_eq!(dead["tries"], waits_s.len() + 1);
-    assert_eq!(stats["callbacks"]["waiting"], 0);
-    assert_eq!(books.run("next", ""), "");
+    assert_eq!((&stats["callbacks"]["waiting"], &stats["callbacks"]["givenUp"]), (&0.into(), &1.into()));
+    assert_eq!(books.take(Step::Next {}), "");
     // Sent again by hand, it has three days more.
-    books.run("again", &format!("{{\"now_ms\":{now_ms}}}"));
-    assert_eq!(books.run("next", ""), now_ms.to_string());
-    assert_eq!(books.due(now_ms)[0].next_ms(now_ms), Some(now_ms + 5_000));
-    books.run("delivered", &format!("{{\"hash\":\"{}\"}}", hash(1).to_hex()));
-    assert_eq!(books.due(now_ms + 1), []);
+    books.take(Step::Again { now_ms });
+    assert_eq!(books.take(Step::Next {}), now_ms.to_string());
+    assert_eq!(books.fail(&books.due(now_ms)[0], now_ms), Some(now_ms + 5_000));
+    books.take(Step::Delivered { hash: &hash(1).to_hex() });
+    assert_eq!(books.due(now_ms + 5_000), []);
 }
 
 #[test]
 fn a_callback_that_was_delivered_is_not_made_again() {
     let books = Books::new();
     books.settle(&[receipt(1, 5)], NOON_MS);
-    books.run("delivered", &format!("{{\"hash\":\"{}\"}}", hash(1).to_hex()));
+    books.take(Step::Delivered { hash: &hash(1).to_hex() });
     books.settle(&[receipt(1, 5)], NOON_MS + 1);
     assert_eq!(books.due(NOON_MS + 2), []);
 }
@@ -367,7 +401,7 @@ fn settings_of_callbacks_that_are_no_good_are_named() {
 fn metrics_escape_what_a_label_may_not_hold() {
     let books = Books::new();
     books.settle(&[Receipt { route: "/a\"\\\n".to_owned(), ..receipt(1, 5) }], NOON_MS);
-    let stats = Json::parse(books.run("stats", &format!("{{\"now_ms\":{NOON_MS}}}")).as_bytes()).unwrap();
+    let stats = Json::parse(books.take(Step::Stats { now_ms: NOON_MS }).as_bytes()).unwrap();
     let text = metrics(&stats).unwrap();
     assert!(text.contains("\nedgetoll_revenue_sats_total{route=\"/a\\\"\\\\\\n\"} 5\n"), "{text}");
     assert_eq!(metrics(&Json::Null), None);

@@ -1,6 +1,7 @@
 //! What the Worker writes into the books, and when: payments as soon as they are known, traffic now and then; none of it
 //! on a client's time.
 
+use std::fmt;
 use std::sync::{LazyLock, Mutex};
 
 use worker::{Context, Env};
@@ -12,19 +13,19 @@ use crate::flood::Minutes;
 use crate::gate::Sale;
 use crate::l402::caveat::Wallet;
 use crate::l402::preimage::PaymentHash;
-use crate::ledger::traffic::{Outcome, Traffic};
-use crate::ledger::{self, Seen};
-use crate::problem::Problem;
+use crate::ledger::step::Step;
+use crate::ledger::traffic::{GATHER_MS, Outcome, Traffic};
 use crate::settings::{Callbacks, Settings};
 use crate::wallet::WalletError;
 use crate::wallet::receipt::Receipt;
 use crate::wallet::settlement::Settled;
 
-/// Asks for a step of the books; `None` where they cannot be reached.
-pub async fn ask(env: &Env, step: &str, input: &str) -> Option<String> {
-    let answer = object::tell(env, BINDING, NAME, &format!("/{step}"), input)?.within(TIMEOUT_MS).await;
+/// Has a step done in the books; `None` where they cannot be reached.
+pub async fn ask(env: &Env, step: &Step<'_>) -> Option<String> {
+    let asked = object::tell(env, BINDING, NAME, &format!("/{}", step.name()), &step.input())?;
+    let answer = asked.within(TIMEOUT_MS).await;
     if answer.is_none() {
-        log::ledger(&format!("did not take `{step}`"));
+        log::ledger(&format!("the step `{}` failed", step.name()));
     }
     answer
 }
@@ -44,20 +45,19 @@ impl Exchange<'_> {
             return;
         }
         let name = grant.wallet.unwrap_or(Wallet::First);
-        let seen = Seen {
-            now_ms: now_ms(),
-            hash: hash.to_hex(),
-            route: sale.route.pattern.as_str(),
-            sats: sale.amount_sats,
-            payer: self.arrival.pseudonym(self.settings),
-            wallet: name.as_str(),
-        };
-        let seen = serde_json::to_string(&seen).unwrap_or_default();
+        let (route, sats) = (sale.route.pattern.as_str().to_owned(), sale.amount_sats);
+        let payer = self.arrival.pseudonym(self.settings);
         let (env, settings) = (self.env.clone(), self.settings);
         self.context.wait_until(async move {
-            match ask(&env, "see", &seen).await.as_deref() {
+            let (now_ms, wallet, payer) = (now_ms(), name.as_str(), payer.as_deref());
+            let seen = Step::See { now_ms, hash: &hash.to_hex(), route: &route, sats, payer, wallet };
+            match ask(&env, &seen).await.as_deref() {
                 Some("settled") => remember(&hash),
-                Some(_) => drop(learn(&env, settings, name, &hash).await),
+                Some(_) => {
+                    if let Err(error) = learn(&env, settings, name, &hash).await {
+                        log::wallet(name, &format!("did not say for the books what was paid: {error}"));
+                    }
+                }
                 None => {}
             }
         });
@@ -70,15 +70,12 @@ pub async fn learn(
     settings: &Settings,
     name: Wallet,
     hash: &PaymentHash,
-) -> Result<bool, Problem> {
-    let wallets = settings.wallets().ok_or(Problem::NotConfigured)?;
+) -> Result<bool, Unlearned> {
+    let wallets = settings.wallets().ok_or(WalletError::Gone)?;
     match wallet::receipt(wallets, name, hash).await {
         Ok(Some(receipt)) => settle(env, settings, name, &[receipt]).await.map(|()| true),
         Ok(None) | Err(WalletError::UnknownPayment | WalletError::Gone) => Ok(false),
-        Err(error) => {
-            log::wallet(name, &format!("did not say for the books what was paid: {error}"));
-            Err(Problem::SettlementUnavailable { retry_after_s: error.retry_after_s() })
-        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -88,15 +85,44 @@ pub async fn settle(
     settings: &Settings,
     name: Wallet,
     receipts: &[Receipt],
-) -> Result<(), Problem> {
+) -> Result<(), Unlearned> {
     if receipts.is_empty() {
         return Ok(());
     }
     let tells = !matches!(settings.callbacks(), Callbacks::None);
-    let input = ledger::settled(name, receipts, tells, now_ms());
-    ask(env, "settle", &input).await.ok_or(Problem::LedgerUnavailable)?;
+    ask(env, &Step::settle(name, receipts, tells, now_ms())).await.ok_or(Unlearned::Unwritten)?;
     receipts.iter().for_each(|receipt| remember(&receipt.payment_hash));
     Ok(())
+}
+
+/// Why a payment is not in the books.
+pub enum Unlearned {
+    /// Its wallet did not say.
+    Wallet(WalletError),
+    /// It could not be written.
+    Unwritten,
+}
+
+impl Unlearned {
+    /// Whether another payment may fare better.
+    pub fn is_of_one_payment(&self) -> bool {
+        matches!(self, Self::Wallet(error) if error.is_fault_of_wallet() == Some(false))
+    }
+}
+
+impl From<WalletError> for Unlearned {
+    fn from(error: WalletError) -> Self {
+        Self::Wallet(error)
+    }
+}
+
+impl fmt::Display for Unlearned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wallet(error) => error.fmt(f),
+            Self::Unwritten => f.write_str("the ledger did not take it"),
+        }
+    }
 }
 
 /// Whether a payment is known to be settled in the books.
@@ -106,7 +132,7 @@ pub fn is_settled(hash: &PaymentHash) -> bool {
 
 /// Counts a request of a route. What is counted is written some seconds later, together.
 pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome) {
-    if !is_bound(env) || !held(&TRAFFIC, |traffic| traffic.count(route, outcome)) {
+    if !is_bound(env) || !held(&TRAFFIC, |traffic| traffic.count(route, outcome, now_ms())) {
         return;
     }
     let env = env.clone();
@@ -118,10 +144,9 @@ pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome) {
 
 /// Writes what this isolate has counted.
 pub async fn flush(env: &Env) {
-    let traffic = held(&TRAFFIC, Traffic::take);
-    let Some(input) = traffic.to_input(now_ms()) else { return };
-    if ask(env, "count", &input).await.is_none() {
-        held(&TRAFFIC, |counted| counted.put_back(traffic));
+    let routes = held(&TRAFFIC, Traffic::take);
+    if !routes.is_empty() && ask(env, &Step::Count { routes: &routes }).await.is_none() {
+        held(&TRAFFIC, |traffic| traffic.put_back(&routes));
     }
 }
 
@@ -141,6 +166,4 @@ const BINDING: &str = "LEDGER";
 /// One object has the books of the whole deployment.
 const NAME: &str = "all";
 const TIMEOUT_MS: i32 = 10_000;
-/// A request may go on for 30 s after its answer.
-const GATHER_MS: u64 = 5_000;
 const REMEMBER_S: u64 = 86_400;

@@ -1,44 +1,38 @@
 //! Every minute: what no client and no webhook has told is read from the wallets' own lists; and what may still be paid is
 //! looked at before it expires, since an LNbits that was away while its node was paid calls it failed afterwards.
 
-use std::fmt;
-
 use worker::Env;
 
+use super::books::{self, Unlearned};
 use super::time::{now_ms, now_unix};
-use super::{books, environment, log, wallet};
+use super::{environment, log, wallet};
 use crate::l402::caveat::Wallet as Name;
+use crate::l402::preimage::PaymentHash;
 use crate::ledger::ToAsk;
+use crate::ledger::step::Step;
 use crate::policy::Policy;
-use crate::problem::Problem;
 use crate::settings::Settings;
-use crate::wallet::lnbits::{Lnbits, MAX_CLOCK_SKEW_S};
-use crate::wallet::receipt::{Listed, PAGE, Receipt};
+use crate::wallet::lnbits::Lnbits;
+use crate::wallet::receipt::{Listed, PAGE, Page, Receipt, ending_first};
 use crate::wallet::{Answer, Call, WalletError};
 
 /// Brings the books up to date. What fails is tried again in the next run.
 pub async fn keep_books(env: &Env) {
     let settings = environment::settings(env);
     let (Some(policy), Some(wallets)) = (settings.policy(), settings.wallets()) else { return };
-    let now = format!("{{\"now_ms\":{}}}", now_ms());
-    let asked = books::ask(env, "ask", &now).await.and_then(|answer| ToAsk::read(&answer));
-    let Some(to_ask) = asked else { return };
-    for (name, hash) in &to_ask.unsettled {
-        let _ = books::learn(env, settings, *name, hash).await;
+    let before_unix = now_unix().saturating_sub(policy.books_memory_s(LATE_S));
+    books::ask(env, &Step::Forget { before_unix }).await;
+    let asked = books::ask(env, &Step::Ask { now_ms: now_ms() }).await;
+    let Some(to_ask) = asked.and_then(|answer| ToAsk::read(&answer)) else { return };
+    let clerk = |name| Some(Clerk { env, settings, policy, name, lnbits: wallets.get(name)? });
+    for clerk in Name::ALL.into_iter().filter_map(clerk) {
+        clerk.report(clerk.read_paid(to_ask.cursor(clerk.name)).await);
     }
-    for name in Name::ALL {
-        let Some(lnbits) = wallets.get(name) else { continue };
-        let clerk = Clerk { env, settings, policy, name, lnbits };
-        let done = async {
-            clerk.read_paid(to_ask.cursor(name)).await?;
-            clerk.look_at_pending().await
-        };
-        if let Err(error) = done.await {
-            log::wallet(name, &format!("was not read for the books: {error}"));
-        }
+    for clerk in Name::ALL.into_iter().filter_map(clerk) {
+        let seen = to_ask.unsettled.iter().filter(|(name, _)| *name == clerk.name).map(|(_, hash)| *hash);
+        clerk.report(clerk.look_at(seen).await);
+        clerk.report(clerk.look_at_pending().await);
     }
-    let before_unix = now_unix().saturating_sub(policy.ledger_retention_s);
-    books::ask(env, "forget", &format!("{{\"before_unix\":{before_unix}}}")).await;
 }
 
 /// Who reads one wallet.
@@ -51,97 +45,95 @@ struct Clerk<'a> {
 }
 
 impl Clerk<'_> {
-    /// Writes down what is paid, from where it was read to last. Where that is too much for one run, the next goes on.
-    async fn read_paid(&self, cursor_unix: u64) -> Result<(), Stopped> {
+    /// Writes down what is paid: the news, and all that was made since it was read to the end. Where that is too much for one
+    /// run, the next goes on.
+    async fn read_paid(&self, cursor_unix: u64) -> Result<(), Unlearned> {
         let began_unix = now_unix();
-        let mut until = None;
+        self.write_down(Listed::News, 0).await?;
         for page in 0..MAX_PAGES {
-            let call = self.lnbits.list(Listed::Paid { since_unix: cursor_unix }, page.saturating_mul(PAGE));
-            let page = self.lnbits.read_paid(&self.ask(&call).await?)?;
-            let is_news = |receipt: &Receipt| !books::is_settled(&receipt.payment_hash);
-            let news: Vec<Receipt> = page.ours.into_iter().filter(is_news).collect();
-            books::settle(self.env, self.settings, self.name, &news).await?;
+            let listed = Listed::Paid { since_unix: cursor_unix };
+            let page = self.write_down(listed, page.saturating_mul(PAGE)).await?;
             if !page.is_full {
-                let done_unix = began_unix.saturating_sub(self.policy.longest_invoice_expiry_s());
-                return self.note(&format!("\"unix\":{}", done_unix.saturating_sub(LATE_S))).await;
+                let life_s = self.policy.longest_invoice_expiry_s().saturating_add(LATE_S);
+                return self.note(None, Some(began_unix.saturating_sub(life_s))).await;
             }
-            until = page.until;
+            self.note(Some(&page.until.ok_or(WalletError::Missing("time"))?), None).await?;
         }
-        let until = serde_json::to_string(&until).unwrap_or_default();
-        self.note(&format!("\"time\":{until}")).await
+        Ok(())
     }
 
-    async fn note(&self, until: &str) -> Result<(), Stopped> {
-        let listed = format!("{{\"wallet\":\"{}\",{until}}}", self.name.as_str());
-        let written = books::ask(self.env, "listed", &listed).await;
-        Ok(written.map(drop).ok_or(Problem::LedgerUnavailable)?)
+    async fn write_down(&self, listed: Listed, offset: usize) -> Result<Page<()>, Unlearned> {
+        let page = self.lnbits.read_paid(&self.ask(&self.lnbits.list(listed, offset)).await?)?;
+        let is_news = |receipt: &Receipt| !books::is_settled(&receipt.payment_hash);
+        let news: Vec<Receipt> = page.ours.into_iter().filter(is_news).collect();
+        books::settle(self.env, self.settings, self.name, &news).await?;
+        Ok(Page { ours: Vec::new(), is_full: page.is_full, until: page.until })
     }
 
-    /// Asks about those that expire soonest, of each length of life that invoices have.
-    async fn look_at_pending(&self) -> Result<(), Stopped> {
-        let mut looks: usize = MAX_LOOKS;
+    async fn note(&self, time: Option<&str>, unix: Option<u64>) -> Result<(), Unlearned> {
+        let listed = Step::Listed { wallet: self.name.as_str(), time, unix };
+        books::ask(self.env, &listed).await.map(drop).ok_or(Unlearned::Unwritten)
+    }
+
+    /// Asks about those that end soon, of each length of life that invoices have.
+    async fn look_at_pending(&self) -> Result<(), Unlearned> {
+        let now_unix = now_unix();
+        let mut pending = Vec::new();
         for expiry_s in self.policy.invoice_expiries_s() {
-            let now_unix = now_unix();
+            let oldest_unix = now_unix.saturating_sub(expiry_s);
             let listed = Listed::Pending {
-                since_unix: now_unix.saturating_sub(expiry_s).saturating_sub(MAX_CLOCK_SKEW_S),
-                until_unix: now_unix.saturating_sub(expiry_s).saturating_add(SOON_S),
+                since_unix: oldest_unix.saturating_sub(CLOCK_S),
+                until_unix: oldest_unix.saturating_add(SOON_S).saturating_add(CLOCK_S),
             };
             for page in 0..MAX_PENDING_PAGES {
                 let call = self.lnbits.list(listed, page.saturating_mul(PAGE));
-                let page = self.lnbits.read_pending(&self.ask(&call).await?, now_unix)?;
-                for hash in page.ours.iter().take(looks) {
-                    books::learn(self.env, self.settings, self.name, hash).await?;
-                    looks = looks.saturating_sub(1);
-                }
-                if looks == 0 {
-                    return Ok(());
+                let page = self.lnbits.read_pending(&self.ask(&call).await?)?;
+                for one in page.ours {
+                    if !pending.contains(&one) {
+                        pending.push(one);
+                    }
                 }
                 if !page.is_full {
                     break;
                 }
             }
         }
-        Ok(())
+        let first = ending_first(pending, now_unix, SOON_S, MAX_LOOKS);
+        self.look_at(first.into_iter().map(|(_, hash)| hash)).await
+    }
+
+    /// Asks about each. What LNbits does not say of one, it may say of the next, unless it does not answer.
+    async fn look_at(&self, hashes: impl Iterator<Item = PaymentHash>) -> Result<(), Unlearned> {
+        let mut result = Ok(());
+        for hash in hashes {
+            match books::learn(self.env, self.settings, self.name, &hash).await {
+                Ok(_) => {}
+                Err(error) if error.is_of_one_payment() => result = Err(error),
+                Err(error) => return Err(error),
+            }
+        }
+        result
     }
 
     async fn ask(&self, call: &Call) -> Result<Answer, WalletError> {
         wallet::ask_for_books(self.name, call).await
     }
-}
 
-/// Why a run ends early.
-enum Stopped {
-    Wallet(WalletError),
-    Books(Problem),
-}
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wallet(error) => error.fmt(f),
-            Self::Books(problem) => problem.fmt(f),
+    fn report(&self, done: Result<(), Unlearned>) {
+        if let Err(error) = done {
+            log::wallet(self.name, &format!("was not read for the books: {error}"));
         }
     }
 }
 
-impl From<WalletError> for Stopped {
-    fn from(error: WalletError) -> Self {
-        Self::Wallet(error)
-    }
-}
-
-impl From<Problem> for Stopped {
-    fn from(problem: Problem) -> Self {
-        Self::Books(problem)
-    }
-}
-
-/// A thousand payments for each wallet in a run.
+/// Five hundred payments for each wallet in a run.
 const MAX_PAGES: usize = 10;
-const MAX_PENDING_PAGES: usize = 4;
+const MAX_PENDING_PAGES: usize = 10;
 /// Each is a question to LNbits, and one of its own to its node.
 const MAX_LOOKS: usize = 50;
-/// What lives longer is looked at when it has so long left.
+/// What has so long left is looked at in every run.
 const SOON_S: u64 = 600;
+/// Clocks differ.
+const CLOCK_S: u64 = 60;
 /// How long after its end an invoice may still turn out to be paid: clocks differ, and LNbits may hear of it late.
 const LATE_S: u64 = 1_200;

@@ -7,7 +7,7 @@ use web_sys::Response;
 
 use super::isolate::held;
 use super::time::now_ms;
-use super::{Exchange, Failure, answer, body, books};
+use super::{Exchange, Failure, answer, body, books, log};
 use crate::flood::Minutes;
 use crate::l402::caveat::Wallet;
 use crate::l402::preimage::PaymentHash;
@@ -26,22 +26,26 @@ impl Exchange<'_> {
         let body = body::read(self.arrival.request.body(), MAX_BODY_BYTES).await?;
         let hash = body.as_deref().and_then(hook::payment_hash).ok_or(Problem::NotFound)?;
         if !books::is_settled(&hash) {
-            self.look_into(&hash).await?;
+            self.look_into(token, &hash).await?;
         }
         Ok(answer::empty(204)?)
     }
 
     /// Asks each wallet, since the hint does not say whose it is.
-    async fn look_into(&self, hash: &PaymentHash) -> Result<(), Problem> {
+    async fn look_into(&self, token: &str, hash: &PaymentHash) -> Result<(), Problem> {
         static HINTS: LazyLock<Mutex<Minutes>> = LazyLock::new(Mutex::default);
-        held(&HINTS, |hints| hints.take(&hash.to_hex(), HINTS_PER_MINUTE, now_ms()))
+        // Each invoice has a token of its own.
+        held(&HINTS, |hints| hints.take(token, HINTS_PER_MINUTE, now_ms()))
             .map_err(|wait_ms| Problem::TooManyTries { retry_after_s: wait_ms.div_ceil(1_000) })?;
         let mut result = Ok(());
         for name in Wallet::ALL {
             match books::learn(self.env, self.settings, name, hash).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(problem) => result = Err(problem),
+                Err(error) => {
+                    log::wallet(name, &format!("did not say what it was to be asked about: {error}"));
+                    result = Err(Problem::LedgerUnavailable);
+                }
             }
         }
         result

@@ -14,12 +14,13 @@ use super::object::{self, Storage};
 use super::time::{now_ms, now_unix};
 use super::{body, environment, origin};
 use crate::ledger::callback::{Callback, OnPayment};
+use crate::ledger::step::Step;
 use crate::ledger::{self, Database};
 use crate::settings::{Callbacks, Settings};
 
 /// The books; `wrangler.toml` names this class.
 #[wasm_bindgen]
-pub struct Ledger(Rc<Books>);
+pub struct Ledger(Rc<Tables>);
 
 #[wasm_bindgen]
 impl Ledger {
@@ -30,22 +31,22 @@ impl Ledger {
     #[wasm_bindgen(constructor)]
     pub fn new(state: &JsValue, env: Env) -> Result<Self, JsValue> {
         let storage = object::storage(state)?;
-        let books = Books { sql: storage.sql()?, storage, settings: environment::settings(&env) };
-        books.at_once(|books| ledger::migrate(books, now_ms()).map(|()| None))?;
-        Ok(Self(Rc::new(books)))
+        let tables = Tables { sql: storage.sql()?, storage, settings: environment::settings(&env) };
+        tables.at_once(|tables| ledger::migrate(tables, now_ms()).map(|()| None))?;
+        Ok(Self(Rc::new(tables)))
     }
 
     /// `/<step>`, with the step's input as the body, answers what the step does.
     pub fn fetch(&self, request: &Request) -> Promise {
-        let books = Rc::clone(&self.0);
+        let tables = Rc::clone(&self.0);
         let names = object::names(&request.url());
         let body = request.body();
         future_to_promise(async move {
             let step = names.first().ok_or(JsValue::NULL)?;
             let input = body::read(body, MAX_INPUT_BYTES).await?.ok_or(JsValue::NULL)?;
-            let answer = books.run(step, &input)?;
+            let answer = tables.run(step, &input)?;
             if NEWS.contains(&step.as_str()) {
-                books.wake_for_next()?;
+                tables.wake_for_next()?;
             }
             Response::new_with_opt_str(Some(&answer)).map(JsValue::from)
         })
@@ -53,25 +54,29 @@ impl Ledger {
 
     /// Callbacks are due.
     pub fn alarm(&self) -> Promise {
-        let books = Rc::clone(&self.0);
+        let tables = Rc::clone(&self.0);
         future_to_promise(async move {
-            books.deliver().await?;
+            tables.deliver().await?;
             Ok(JsValue::UNDEFINED)
         })
     }
 }
 
-struct Books {
+struct Tables {
     storage: Storage,
     sql: Sql,
     settings: &'static Settings,
 }
 
-impl Books {
+impl Tables {
     /// Runs a step, whole or not at all.
     fn run(&self, step: &str, input: &str) -> Result<String, JsValue> {
-        let answer = self.at_once(|books| ledger::run(books, step, input).ok_or(JsValue::NULL)?);
+        let answer = self.at_once(|tables| ledger::run(tables, step, input).ok_or(JsValue::NULL)?);
         answer.map(Option::unwrap_or_default)
+    }
+
+    fn take(&self, step: &Step<'_>) -> Result<String, JsValue> {
+        self.run(step.name(), &step.input())
     }
 
     fn at_once(
@@ -90,18 +95,16 @@ impl Books {
 
     /// Tells of what is due, oldest first, then sleeps until more is.
     async fn deliver(&self) -> Result<(), JsValue> {
-        let Callbacks::To(on_payment) = self.settings.callbacks() else {
-            return self.storage.wake_at(now_ms().saturating_add(BROKEN_WAIT_MS));
-        };
-        for callback in Callback::read_all(&self.run("due", &format!("{{\"now_ms\":{}}}", now_ms()))?) {
+        // Until the settings are mended they wait; the cron wakes us every minute.
+        let Callbacks::To(on_payment) = self.settings.callbacks() else { return Ok(()) };
+        for callback in Callback::read_all(&self.take(&Step::Due { now_ms: now_ms() })?) {
             let hash = &callback.hash;
             match tell(on_payment, &callback).await {
-                Ok(()) => self.run("delivered", &format!("{{\"hash\":\"{hash}\"}}"))?,
+                Ok(()) => self.take(&Step::Delivered { hash })?,
                 Err(outcome) => {
-                    let next_ms = callback.next_ms(now_ms()).map_or("null".to_owned(), |ms| ms.to_string());
-                    let failed =
-                        format!("{{\"hash\":\"{hash}\",\"next_ms\":{next_ms},\"outcome\":\"{outcome}\"}}");
-                    self.run("failed", &failed)?
+                    let now_ms = now_ms();
+                    let next_ms = callback.next_ms(now_ms);
+                    self.take(&Step::Failed { hash, now_ms, next_ms, outcome: &outcome })?
                 }
             };
         }
@@ -109,14 +112,14 @@ impl Books {
     }
 
     fn wake_for_next(&self) -> Result<(), JsValue> {
-        match self.run("next", "")?.parse() {
+        match self.take(&Step::Next {})?.parse() {
             Ok(next_ms) => self.storage.wake_at(next_ms),
             Err(_) => Ok(()),
         }
     }
 }
 
-impl Database for Books {
+impl Database for Tables {
     type Error = JsValue;
 
     fn run(&self, statement: &str, input: Option<&str>) -> Result<Option<String>, JsValue> {
@@ -137,8 +140,11 @@ async fn tell(on_payment: &OnPayment, callback: &Callback) -> Result<(), String>
         Err(error) => Err(error),
     };
     match answer.map(JsCast::unchecked_into::<Response>) {
-        Ok(response) if response.ok() => Ok(()),
-        Ok(response) => Err(format!("answered {}", response.status())),
+        Ok(response) => {
+            // What it says is not read.
+            drop(response.body().map(|body| body.cancel()));
+            if response.ok() { Ok(()) } else { Err(format!("answered {}", response.status())) }
+        }
         Err(_) if signal.aborted() => Err("did not answer in time".to_owned()),
         Err(_) => Err("could not be reached".to_owned()),
     }
@@ -176,11 +182,9 @@ extern "C" {
     fn to_array(this: &Cursor) -> Result<Array, JsValue>;
 }
 
-/// Steps after which a callback may be due.
-const NEWS: [&str; 2] = ["settle", "again"];
+/// Steps after which a callback may be due. The cron takes the last one every minute, in case an alarm was lost.
+const NEWS: [&str; 3] = ["settle", "again", "ask"];
 /// A hundred payments with routes as long as they can be.
 const MAX_INPUT_BYTES: usize = 1_048_576;
 /// How long the owner's server may take.
 const TIMEOUT_MS: u32 = 10_000;
-/// A setting is wrong: a deploy mends it.
-const BROKEN_WAIT_MS: u64 = 3_600_000;

@@ -87,9 +87,9 @@ impl Line {
     /// The route, and what became of the request there.
     pub fn outcome(&self, status: u16) -> Option<(&str, Outcome)> {
         let outcome = match (self.decision, self.code) {
-            (_, _) if status == 402 => Outcome::Challenged,
             ("paid", None) => Outcome::Paid,
             ("free" | "waived", None) => Outcome::Free,
+            _ if status == 402 => Outcome::Challenged,
             _ => Outcome::Refused,
         };
         Some((self.route.as_deref()?, outcome))

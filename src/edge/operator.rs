@@ -13,6 +13,7 @@ use super::{Exchange, Failure, answer, body, books, environment};
 use crate::flood::Minutes;
 use crate::json::Json;
 use crate::ledger::metrics::metrics;
+use crate::ledger::step::Step;
 use crate::operator::{self, Door, Guard, Visitor};
 use crate::policy::Policy;
 use crate::policy::url::is_loopback;
@@ -65,8 +66,9 @@ impl Exchange<'_> {
                 Ok(answer::to(303, &format!("{prefix}/"), Some(&gone))?)
             }
             Door::Redeliver => {
-                let now = format!("{{\"now_ms\":{}}}", now_ms());
-                books::ask(self.env, "again", &now).await.ok_or(Problem::LedgerUnavailable)?;
+                books::ask(self.env, &Step::Again { now_ms: now_ms() })
+                    .await
+                    .ok_or(Problem::LedgerUnavailable)?;
                 Ok(answer::empty(204)?)
             }
         }
@@ -75,8 +77,7 @@ impl Exchange<'_> {
     /// The books, with what this isolate has counted and not written yet.
     async fn stats(&self) -> Result<String, Problem> {
         books::flush(self.env).await;
-        let now = format!("{{\"now_ms\":{}}}", now_ms());
-        books::ask(self.env, "stats", &now).await.ok_or(Problem::LedgerUnavailable)
+        books::ask(self.env, &Step::Stats { now_ms: now_ms() }).await.ok_or(Problem::LedgerUnavailable)
     }
 
     async fn log_in(&self, prefix: &str, guard: &Guard<'_>) -> Result<Response, Failure> {

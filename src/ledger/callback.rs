@@ -60,7 +60,7 @@ pub struct Callback {
     pub hash: String,
     /// The message.
     pub body: String,
-    made_ms: u64,
+    since_ms: u64,
     tries: u64,
 }
 
@@ -73,7 +73,7 @@ impl Callback {
             Some(Self {
                 hash: text("hash")?,
                 body: text("body")?,
-                made_ms: number("made_ms")?,
+                since_ms: number("since_ms")?,
                 tries: number("tries")?,
             })
         };
@@ -82,11 +82,13 @@ impl Callback {
         all.iter().filter_map(read).collect()
     }
 
-    /// When it is tried again after it failed: 5 s, and twice as long each time, up to three hours; `None` after three days.
+    /// When it is tried again after it failed: 5 s, and twice as long each time, up to three hours; `None` three days
+    /// after it failed first.
     pub fn next_ms(&self, now_ms: u64) -> Option<u64> {
+        let since_ms = if self.tries == 0 { now_ms } else { self.since_ms };
         let doublings = u32::try_from(self.tries).unwrap_or(u32::MAX).min(MAX_DOUBLINGS);
         let wait_ms = FIRST_WAIT_MS.saturating_mul(1 << doublings).min(MAX_WAIT_MS);
-        (now_ms.saturating_sub(self.made_ms) < GIVE_UP_MS).then(|| now_ms.saturating_add(wait_ms))
+        (now_ms.saturating_sub(since_ms) < GIVE_UP_MS).then(|| now_ms.saturating_add(wait_ms))
     }
 }
 

@@ -6,7 +6,6 @@ use crate::json::Json;
 pub fn metrics(stats: &Json) -> Option<String> {
     let Json::Object(endpoints) = stats.get("endpoints")? else { return None };
     let callbacks = stats.get("callbacks")?;
-    let dead = callbacks.get("dead")?.as_array()?.len();
     let mut text = String::new();
     for (name, help, key) in OF_ROUTES {
         head(&mut text, name, "counter", help);
@@ -24,15 +23,12 @@ pub fn metrics(stats: &Json) -> Option<String> {
     let payers = stats.get("uniquePayers")?.as_u64()?;
     let unsettled = stats.get("unsettled")?.as_u64()?;
     let waiting = callbacks.get("waiting")?.as_u64()?;
+    let given_up = callbacks.get("givenUp")?.as_u64()?;
     for (name, help, value) in [
         ("edgetoll_unique_payers", "Pseudonyms that paid.", payers),
         ("edgetoll_payments_unsettled", "Payments that LNbits has not called paid yet.", unsettled),
         ("edgetoll_callbacks_waiting", "Payments that your server is still to be told of.", waiting),
-        (
-            "edgetoll_callbacks_dead",
-            "Payments that your server could not be told of; 50 at most.",
-            dead as u64,
-        ),
+        ("edgetoll_callbacks_given_up", "Payments that your server could not be told of.", given_up),
     ] {
         head(&mut text, name, "gauge", help);
         sample(&mut text, name, &[], value);

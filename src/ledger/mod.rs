@@ -7,13 +7,12 @@
 pub mod callback;
 pub mod hook;
 pub mod metrics;
+pub mod step;
 pub mod traffic;
 
-use serde::Serialize;
-
+use crate::json::Json;
 use crate::l402::caveat::Wallet;
 use crate::l402::preimage::PaymentHash;
-use crate::wallet::receipt::Receipt;
 
 /// A database that runs one statement at a time. `input` is the text bound as `?1`; what comes back is the first column of
 /// the first row, where it is a text.
@@ -44,12 +43,12 @@ pub fn migrate<D: Database>(database: &D, now_ms: u64) -> Result<(), D::Error> {
     Ok(())
 }
 
-/// Runs a step with its input, as one transaction; `None` where there is no such step.
+/// Runs the step of this name with its input, as one transaction; `None` where there is no such step.
 ///
 /// # Errors
 /// Where the database refuses it.
 pub fn run<D: Database>(database: &D, step: &str, input: &str) -> Option<Result<Option<String>, D::Error>> {
-    let (_, script) = STEPS.into_iter().find(|(name, _)| *name == step)?;
+    let (_, script) = SCRIPTS.into_iter().find(|(name, _)| *name == step)?;
     Some(run_all(database, script, input))
 }
 
@@ -61,50 +60,18 @@ fn run_all<D: Database>(database: &D, script: &str, input: &str) -> Result<Optio
     Ok(answer)
 }
 
-/// The input of `see`: a credential was shown. It answers `seen`, or `settled`.
-#[derive(Serialize)]
-pub struct Seen<'a> {
-    /// When.
-    pub now_ms: u64,
-    /// Of which payment, in hex.
-    pub hash: String,
-    /// For which route's pattern.
-    pub route: &'a str,
-    /// What it says was paid.
-    pub sats: u64,
-    /// The pseudonym of who showed it.
-    pub payer: Option<String>,
-    /// Which wallet made its invoice.
-    pub wallet: &'static str,
-}
-
-/// The input of `settle`: LNbits calls these paid. `tells` is whether the owner's server wants to know.
-pub fn settled(wallet: Wallet, receipts: &[Receipt], tells: bool, now_ms: u64) -> String {
-    let receipts = receipts.iter().map(|receipt| Settled {
-        hash: receipt.payment_hash.to_hex(),
-        route: &receipt.route,
-        sats: receipt.amount_sats,
-        payer: receipt.client.as_deref(),
-        minted_unix: receipt.minted_unix,
-        settled: &receipt.settled,
-    });
-    let input = Receipts { now_ms, wallet: wallet.as_str(), tells, receipts: receipts.collect() };
-    serde_json::to_string(&input).unwrap_or_default()
-}
-
-/// What `ask` answers: what is to be asked of LNbits.
+/// What is to be asked of the wallets.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ToAsk {
-    /// Until when the list of each wallet is in the books.
-    pub cursors: Vec<(Wallet, u64)>,
-    /// Payments that were seen, and the wallet that made each invoice.
+    cursors: Vec<(Wallet, u64)>,
+    /// Payments that were seen and are not settled, and the wallet that made each invoice.
     pub unsettled: Vec<(Wallet, PaymentHash)>,
 }
 
 impl ToAsk {
-    /// Reads an answer.
+    /// Reads the answer of [`step::Step::Ask`].
     pub fn read(answer: &str) -> Option<Self> {
-        let answer = crate::json::Json::parse(answer.as_bytes())?;
+        let answer = Json::parse(answer.as_bytes())?;
         let cursor = |wallet: Wallet| Some((wallet, answer.get("cursors")?.get(wallet.as_str())?.as_u64()?));
         let unsettled = answer.get("unsettled")?.as_array()?.iter().filter_map(|one| {
             let wallet = Wallet::parse(one.get("wallet")?.as_str()?)?;
@@ -116,28 +83,10 @@ impl ToAsk {
         })
     }
 
-    /// Until when the list of a wallet is in the books.
+    /// Until when the list of a wallet is in the books, in Unix seconds.
     pub fn cursor(&self, wallet: Wallet) -> u64 {
         self.cursors.iter().find(|(name, _)| *name == wallet).map_or(0, |(_, unix)| *unix)
     }
-}
-
-#[derive(Serialize)]
-struct Receipts<'a> {
-    now_ms: u64,
-    wallet: &'static str,
-    tells: bool,
-    receipts: Vec<Settled<'a>>,
-}
-
-#[derive(Serialize)]
-struct Settled<'a> {
-    hash: String,
-    route: &'a str,
-    sats: u64,
-    payer: Option<&'a str>,
-    minted_unix: u64,
-    settled: &'a str,
 }
 
 const META: &str = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID";
@@ -145,7 +94,7 @@ const NOTE_SCHEMA: &str = "INSERT INTO meta (key, value) VALUES ('schema', ?1 ->
                            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 /// Never changed, only added to: a ledger may be of any of these.
 const MIGRATIONS: [&str; 1] = [include_str!("sql/schema_1.sql")];
-const STEPS: [(&str, &str); 12] = [
+const SCRIPTS: [(&str, &str); 12] = [
     ("again", include_str!("sql/again.sql")),
     ("ask", include_str!("sql/ask.sql")),
     ("count", include_str!("sql/count.sql")),

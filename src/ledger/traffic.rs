@@ -13,43 +13,37 @@ pub enum Outcome {
     Refused,
 }
 
-/// The requests since they were written last.
+/// The requests since they were written last: of each route how many were paid, free, challenged and refused.
 #[derive(Debug, Default)]
 pub struct Traffic {
     routes: Vec<(String, [u64; 4])>,
+    due_ms: u64,
 }
 
 impl Traffic {
     /// No request.
-    pub const NONE: Self = Self { routes: Vec::new() };
+    pub const NONE: Self = Self { routes: Vec::new(), due_ms: 0 };
 
-    /// Counts a request. Tells whether it is the first since the last writing.
-    pub fn count(&mut self, route: &str, outcome: Outcome) -> bool {
-        let is_first = self.routes.is_empty();
+    /// Counts a request. Tells whether whoever counted it is to write all of it, [`GATHER_MS`] later.
+    pub fn count(&mut self, route: &str, outcome: Outcome, now_ms: u64) -> bool {
         let one = [Outcome::Paid, Outcome::Free, Outcome::Challenged, Outcome::Refused]
             .map(|column| u64::from(column == outcome));
         self.add(route, one);
-        is_first
+        let is_due = now_ms >= self.due_ms;
+        if is_due {
+            self.due_ms = now_ms.saturating_add(GATHER_MS);
+        }
+        is_due
     }
 
     /// Takes all of it, to be written.
-    pub fn take(&mut self) -> Self {
-        std::mem::take(self)
+    pub fn take(&mut self) -> Vec<(String, [u64; 4])> {
+        std::mem::take(&mut self.routes)
     }
 
     /// Puts back what could not be written.
-    pub fn put_back(&mut self, unwritten: Self) {
-        unwritten.routes.into_iter().for_each(|(route, counts)| self.add(&route, counts));
-    }
-
-    /// The input of `count`; `None` where there is nothing to write.
-    pub fn to_input(&self, now_ms: u64) -> Option<String> {
-        let rows = self.routes.iter().map(|(route, [paid, free, challenged, refused])| {
-            let route = serde_json::to_string(route).unwrap_or_default();
-            format!("[{route},{paid},{free},{challenged},{refused}]")
-        });
-        let rows: Vec<String> = rows.collect();
-        (!rows.is_empty()).then(|| format!("{{\"now_ms\":{now_ms},\"routes\":[{}]}}", rows.join(",")))
+    pub fn put_back(&mut self, unwritten: &[(String, [u64; 4])]) {
+        unwritten.iter().for_each(|(route, counts)| self.add(route, *counts));
     }
 
     fn add(&mut self, route: &str, counts: [u64; 4]) {
@@ -62,3 +56,6 @@ impl Traffic {
         }
     }
 }
+
+/// How long requests are gathered. (A request may go on for 30 s after its answer.)
+pub const GATHER_MS: u64 = 5_000;

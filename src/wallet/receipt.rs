@@ -45,7 +45,24 @@ impl Receipt {
     }
 }
 
-/// A piece of a list, oldest first.
+/// A payment that may still arrive: until when, in Unix seconds, and its name.
+pub type Pending = (u64, PaymentHash);
+
+/// Those of them that end within so many seconds: the first to end first, and no more than that.
+pub fn ending_first(mut pending: Vec<Pending>, now_unix: u64, within_s: u64, most: usize) -> Vec<Pending> {
+    pending.retain(|(expires_unix, _)| {
+        (now_unix.saturating_add(1)..=now_unix.saturating_add(within_s)).contains(expires_unix)
+    });
+    let mut first = Vec::new();
+    while first.len() < most
+        && let Some((at, _)) = pending.iter().enumerate().min_by_key(|(_, (expires_unix, _))| *expires_unix)
+    {
+        first.push(pending.remove(at));
+    }
+    first
+}
+
+/// A piece of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page<T> {
     /// Those that are ours, and what was asked for.
@@ -64,6 +81,8 @@ pub enum Listed {
         /// Unix seconds.
         since_unix: u64,
     },
+    /// Those that are paid, whatever was changed last first: the news, however old their invoices are.
+    News,
     /// Those that are not, and still may be, made between then and then.
     Pending {
         /// Unix seconds.
@@ -76,16 +95,15 @@ pub enum Listed {
 impl Lnbits {
     /// What is sent for a list, from its so-manieth payment on.
     pub fn list(&self, listed: Listed, offset: usize) -> Call {
+        const OLDEST_FIRST: &str = "&sortby=time&direction=asc";
         let which = match listed {
-            Listed::Paid { since_unix } => format!("success&time%5Bge%5D={since_unix}"),
+            Listed::Paid { since_unix } => format!("success&time%5Bge%5D={since_unix}{OLDEST_FIRST}"),
+            Listed::News => "success&sortby=updated_at&direction=desc".to_owned(),
             Listed::Pending { since_unix, until_unix } => {
-                format!("pending&time%5Bge%5D={since_unix}&time%5Ble%5D={until_unix}")
+                format!("pending&time%5Bge%5D={since_unix}&time%5Ble%5D={until_unix}{OLDEST_FIRST}")
             }
         };
-        let path = format!(
-            "{PAYMENTS}/paginated?tag={TAG}&status={which}\
-             &sortby=time&direction=asc&limit={PAGE}&offset={offset}"
-        );
+        let path = format!("{PAYMENTS}/paginated?tag={TAG}&status={which}&limit={PAGE}&offset={offset}");
         Call { max_answer_bytes: MAX_PAGE_BYTES, ..self.get(&path, true) }
     }
 
@@ -101,11 +119,11 @@ impl Lnbits {
     ///
     /// # Errors
     /// Where it is none.
-    pub fn read_pending(&self, answer: &Answer, now_unix: u64) -> Result<Page<PaymentHash>, WalletError> {
+    pub fn read_pending(&self, answer: &Answer) -> Result<Page<Pending>, WalletError> {
         read_page(answer, |payment| {
             let invoice = our_invoice(payment)?;
             let is_pending = payment.get("status")?.as_str()? == "pending";
-            (is_pending && invoice.expires_at_unix() > now_unix).then(|| invoice.payment_hash())
+            is_pending.then(|| (invoice.expires_at_unix(), invoice.payment_hash()))
         })
     }
 
@@ -146,6 +164,6 @@ fn read_page<T>(answer: &Answer, ours: impl Fn(&Json) -> Option<T>) -> Result<Pa
 }
 
 /// How many payments are asked for at once.
-pub const PAGE: usize = 100;
-/// A payment takes 2 KB, or 8 where its description is as long as it can be.
+pub const PAGE: usize = 50;
+/// A payment takes 2 KB, or ten where everything in it is as long as it can be.
 const MAX_PAGE_BYTES: usize = 1_048_576;

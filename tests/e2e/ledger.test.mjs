@@ -142,11 +142,27 @@ test('a payment that nobody tells of is found by the cron, in an LNbits that ign
   assert.deepEqual(Object.keys(books.endpoints).sort(), ['/a', '/b']);
 });
 
+test('a run goes on where the last one ended, and still finds what was paid for an older invoice', async () => {
+  const wallet = await startWallet();
+  const { url } = await start(wallet, { vars: unhooked });
+  const invoice = parseChallenge((await send(url, '/a')).headers['www-authenticate']).invoice;
+  await wallet.buy(url, '/b');
+  await runCron(url);
+  assert.equal((await stats(url)).totalRevenue, 7);
+  const began = wallet.faulty.calls.length;
+  await wallet.pay(invoice);
+  await runCron(url);
+  assert.equal((await assertSameAsLnbits(url, wallet)).totalRevenue, 12);
+  const sinces = wallet.faulty.calls.slice(began).map(({ url }) => url.match(/status=success&time%5Bge%5D=(\d+)/)?.[1]).filter(Boolean);
+  assert.equal(sinces.length, 1);
+  assert.ok(Math.abs(Number(sinces[0]) - (Date.now() / 1000 - 1500)) < 60, `read since ${sinces[0]}`);
+});
+
 test('what may still be paid is looked at before it expires, fifty at most in one run', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: unhooked });
   const hashes = [];
-  for (let at = 0; at < 55; at += 1) hashes.push((await send(url, '/b')).json().paymentHash);
+  for (let at = 0; at < 52; at += 1) hashes.push((await send(url, '/b')).json().paymentHash);
   const before = wallet.faulty.calls.length;
   await runCron(url);
   const looks = wallet.faulty.calls.slice(before).map(({ url }) => url.match(/payments\/([0-9a-f]{64})$/)?.[1]).filter(Boolean);
@@ -295,12 +311,18 @@ test('a webhook is a hint: without our tag nobody is heard, and what LNbits does
   assert.deepEqual([(await stats(url)).totalRevenue, (await stats(url)).unsettled], [0, 0]);
 });
 
-test('where the books are not bound or fail, everything is sold as ever, and only the numbers are missing', async () => {
+test('where the books are not bound, or fail, everything is sold as ever, and only the numbers are missing', async () => {
   const wallet = await startWallet();
-  const { url } = await start(wallet, { config: { durable_objects: { bindings: [] }, migrations: [], triggers: {} }, toll: { routes: [{ path: '/b', sats: 7 }] } });
-  const bought = await wallet.buy(url, '/b');
-  assert.equal((await show(url, '/b', bought.standard)).status, 200);
-  const answer = await asOperator(url, 'stats');
-  assert.deepEqual([answer.status, answer.json().code], [503, 'ledger_unavailable']);
-  assert.equal((await asOperator(url, 'metrics')).status, 503);
+  const failing = { bindings: [{ name: 'LEDGER', class_name: 'InvoiceLimit' }] };
+  for (const durable_objects of [{ bindings: [] }, failing]) {
+    const { url } = await start(wallet, { config: { durable_objects, triggers: {} }, toll: { routes: [{ path: '/b', sats: 7 }] } });
+    const bought = await wallet.buy(url, '/b');
+    assert.equal((await show(url, '/b', bought.standard)).status, 200);
+    for (const path of ['stats', 'metrics']) {
+      const answer = await asOperator(url, path);
+      assert.deepEqual([answer.status, answer.json().code, answer.headers['retry-after']], [503, 'ledger_unavailable', '5']);
+    }
+    await runCron(url);
+    assert.equal((await show(url, '/b', bought.lightningToll)).status, 200);
+  }
 });

@@ -66,27 +66,30 @@ pub async fn create(
     let has_second = wallets.get(Name::Second).is_some();
     let limit_ms = budget.of_try_ms().ok_or(WalletError::NoTimeLeft)?;
     let name = held(&CREATING, |turns| turns.begin(has_second, now_ms())).map_err(resting)?;
-    let error = match try_to_create(wallets, name, invoice, limit_ms).await {
+    let error = match try_to_create(wallets, name, invoice, (limit_ms, budget)).await {
         Ok(made) => return Ok((name, made)),
         Err(error) => error,
     };
     let limit_ms = budget.of_try_ms().ok_or(error)?;
     let name = held(&CREATING, |turns| turns.go_on(name, &error, has_second, now_ms())).ok_or(error)?;
-    Ok((name, try_to_create(wallets, name, invoice, limit_ms).await?))
+    Ok((name, try_to_create(wallets, name, invoice, (limit_ms, budget)).await?))
 }
 
 async fn try_to_create(
     wallets: &Wallets,
     name: Name,
     invoice: &InvoiceRequest<'_>,
-    limit_ms: u32,
+    (limit_ms, budget): (u32, Budget),
 ) -> Result<Invoice, WalletError> {
     let wallet = wallets.get(name).ok_or(WalletError::Gone)?;
     let sent_ms = now_ms();
     let is_hooked = invoice.webhook.is_some() && !held(&UNHOOKED, |names| names.contains(&name));
     let unhooked = InvoiceRequest { webhook: None, ..*invoice };
     let mut made = post(wallet, if is_hooked { invoice } else { &unhooked }, limit_ms).await;
-    if is_hooked && matches!(made, Err(WalletError::Status(400))) {
+    if is_hooked
+        && matches!(made, Err(WalletError::Status(400)))
+        && let Some(limit_ms) = budget.of_try_ms()
+    {
         made = post(wallet, &unhooked, limit_ms).await;
         if made.is_ok() {
             held(&UNHOOKED, |names| names.push(name));

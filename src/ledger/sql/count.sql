@@ -1,5 +1,4 @@
-INSERT INTO days (day, route, paid, free, challenged, refused)
-SELECT date(?1 ->> 'now_ms' / 1000, 'unixepoch'), value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-FROM json_each(?1, '$.routes') WHERE true
-ON CONFLICT (day, route) DO UPDATE SET paid = paid + excluded.paid, free = free + excluded.free,
+INSERT INTO routes (route, paid, free, challenged, refused)
+SELECT value ->> '$[0]', value ->> '$[1][0]', value ->> '$[1][1]', value ->> '$[1][2]', value ->> '$[1][3]' FROM json_each(?1, '$.routes') WHERE true
+ON CONFLICT (route) DO UPDATE SET paid = paid + excluded.paid, free = free + excluded.free,
   challenged = challenged + excluded.challenged, refused = refused + excluded.refused

@@ -14,27 +14,28 @@ CREATE TABLE payments (
 CREATE INDEX payments_by_time ON payments (settled_ms);
 CREATE INDEX payments_by_payer ON payments (payer) WHERE settled_ms IS NOT NULL;
 CREATE INDEX payments_to_count ON payments (settled_ms) WHERE is_counted = 0;
--- What is kept for ever: sums of a day (UTC) and a route.
-CREATE TABLE days (
-  day TEXT NOT NULL,
-  route TEXT NOT NULL,
+-- Sums, kept as they change: the dashboard must not read every payment to show them.
+CREATE TABLE routes (
+  route TEXT PRIMARY KEY,
   sats INTEGER NOT NULL DEFAULT 0,
   payments INTEGER NOT NULL DEFAULT 0,
   paid INTEGER NOT NULL DEFAULT 0,
   free INTEGER NOT NULL DEFAULT 0,
   challenged INTEGER NOT NULL DEFAULT 0,
-  refused INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (day, route)
+  refused INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+CREATE TABLE hours (hour_ms INTEGER PRIMARY KEY, sats INTEGER NOT NULL, payments INTEGER NOT NULL);
+CREATE TABLE days (day TEXT PRIMARY KEY, sats INTEGER NOT NULL, payments INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE payers (payer TEXT PRIMARY KEY, payments INTEGER NOT NULL) WITHOUT ROWID;
 -- What the owner's server is still to be told. A dead one has no next time.
 CREATE TABLE callbacks (
   hash TEXT PRIMARY KEY,
   body TEXT NOT NULL,
-  made_ms INTEGER NOT NULL,
+  since_ms INTEGER NOT NULL,
   tries INTEGER NOT NULL DEFAULT 0,
   next_ms INTEGER,
   outcome TEXT
 ) WITHOUT ROWID;
 CREATE INDEX callbacks_by_time ON callbacks (next_ms);
--- When the ledger began, and until when each wallet's list is in it.
-INSERT INTO meta (key, value) VALUES ('born_unix', ?1 ->> 'now_ms' / 1000)
+-- When the ledger began, and how many payers there are.
+INSERT INTO meta (key, value) VALUES ('born_unix', ?1 ->> 'now_ms' / 1000), ('payers', 0)

@@ -105,6 +105,11 @@ impl Policy {
     pub fn longest_invoice_expiry_s(&self) -> u64 {
         self.invoice_expiries_s().into_iter().max().unwrap_or_default()
     }
+
+    /// How long the books keep a payment, in seconds: never less than the longest invoice lives, and so much more.
+    pub fn books_memory_s(&self, late_s: u64) -> u64 {
+        self.ledger_retention_s.max(self.longest_invoice_expiry_s().saturating_add(late_s))
+    }
 }
 
 fn read_list(list: &Json, fold_case: FoldCase, faults: &Faults, entry_faults: &Faults) -> Policy {

@@ -1,16 +1,19 @@
 //! The books, in the real SQL and a real SQLite.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use edgetoll::json::Json;
 use edgetoll::l402::caveat::Wallet;
 use edgetoll::l402::preimage::PaymentHash;
 use edgetoll::ledger::callback::{Callback, Fault, OnPayment};
 use edgetoll::ledger::metrics::metrics;
+use edgetoll::ledger::reading::{Piece, Place};
 use edgetoll::ledger::step::Step;
 use edgetoll::ledger::traffic::{GATHER_MS, Outcome, Traffic};
 use edgetoll::ledger::{self, Database, ToAsk};
 use edgetoll::wallet::receipt::Receipt;
+use proptest::prelude::*;
 use rusqlite::types::Value;
 
 /// 2026-11-21, 12:00:00 UTC.
@@ -280,15 +283,92 @@ fn what_was_seen_is_asked_about_until_it_is_settled_and_not_all_at_once() {
 }
 
 #[test]
-fn each_wallet_has_its_own_cursor() {
+fn how_far_each_wallet_was_read_is_noted_by_its_key() {
     let books = Books::new();
-    assert_eq!(books.ask(NOON_MS).cursor(Wallet::First), 0);
-    books.take(Step::Listed { wallet: "1", time: None, unix: Some(NOON_UNIX) });
-    books.take(Step::Listed { wallet: "2", time: Some("2026-11-20T23:49:41.322566+00:00"), unix: None });
-    books.take(Step::Listed { wallet: "2", time: Some("whenever"), unix: None });
+    assert_eq!(books.ask(NOON_MS).place("aa"), Place::default());
+    let place = |offset| Place {
+        cursor: "2026-11-21T11:00:00+00:00".to_owned(),
+        read_to: "2026-11-21T11:30:00+00:00".to_owned(),
+        newest: "2026-11-21T11:59:00.5+00:00".to_owned(),
+        offset,
+    };
+    for (wallet_key, offset) in [("aa", 50), ("bb", 100), ("aa", 150)] {
+        books.take(Step::listed(wallet_key, &place(offset)));
+    }
     let asked = books.ask(NOON_MS);
-    assert_eq!(asked.cursor(Wallet::First), NOON_UNIX);
-    assert_eq!(asked.cursor(Wallet::Second), 1_795_218_581);
+    assert_eq!((asked.place("aa"), asked.place("bb")), (place(150), place(100)));
+    assert_eq!(asked.place("cc"), Place::default());
+}
+
+/// A wallet's list, last changed first: each payment's number and when it was changed.
+#[derive(Default)]
+struct List(Vec<(u32, u64)>);
+
+impl List {
+    fn change(&mut self, payment: u32, at: u64) {
+        self.0.retain(|(known, _)| *known != payment);
+        self.0.insert(0, (payment, at));
+    }
+}
+
+/// One run over a list, as the cron makes it: so many pages at most.
+fn read(list: &List, place: &mut Place, pages: usize, mut meet: impl FnMut(u32)) -> bool {
+    const LIMIT: usize = 5;
+    for _ in 0..pages {
+        let rows: Vec<_> = list.0.iter().skip(place.offset).take(LIMIT).collect();
+        rows.iter().for_each(|(payment, _)| meet(*payment));
+        let time =
+            |row: Option<&&(u32, u64)>| row.map(|(_, at)| format!("2026-11-21T11:59:00.{at:06}+00:00"));
+        let (first, last) = (time(rows.first()), time(rows.last()));
+        let piece = Piece {
+            first: first.as_deref(),
+            last: last.as_deref(),
+            rows: rows.len(),
+            is_full: rows.len() == LIMIT,
+        };
+        let (next, is_done) = place.after(piece);
+        *place = next;
+        if is_done {
+            return true;
+        }
+    }
+    false
+}
+
+proptest! {
+    #[test]
+    fn every_payment_is_read_however_the_list_changes_between_the_runs(
+        steps in prop::collection::vec((prop::collection::vec(0_u32..60, 0..12), 1_usize..4), 1..30)
+    ) {
+        let (mut list, mut place, mut at) = (List::default(), Place::default(), 0);
+        let (mut paid, mut met) = (BTreeSet::new(), BTreeSet::new());
+        for (payments, pages) in steps {
+            for payment in payments {
+                at += 1;
+                list.change(payment, at);
+                paid.insert(payment);
+            }
+            read(&list, &mut place, pages, |payment| { met.insert(payment); });
+        }
+        // When the shop is quiet, what was too much for the runs before is read to its end.
+        for _ in 0..20 {
+            read(&list, &mut place, 3, |payment| { met.insert(payment); });
+        }
+        prop_assert_eq!(met, paid);
+    }
+}
+
+#[test]
+fn a_list_that_was_read_costs_one_page() {
+    let (mut list, mut place) = (List::default(), Place::default());
+    (0..200).for_each(|n| list.change(n, u64::from(n)));
+    while !read(&list, &mut place, 3, |_| {}) {}
+    for n in 200..210 {
+        list.change(n, u64::from(n));
+        let mut met = Vec::new();
+        while !read(&list, &mut place, 1, |payment| met.push(payment)) {}
+        assert!(met.contains(&n) && met.len() <= 10, "{met:?}");
+    }
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn of_a_whole_wallet_what_came_in_with_our_tag_is_ours_and_nothing_else() {
     // LNbits ignores a filter that it cannot read: this is the list without any.
     let page = lnbits().read_paid(&answer("everything")).unwrap();
     assert_eq!(names(&page.ours), [hash("joke"), hash("no_client"), hash("self_paid")]);
+    assert_eq!(page.rows, 9);
     assert_eq!(page.ours, lnbits().read_paid(&answer("paid")).unwrap().ours);
     let joke = &page.ours[0];
     assert_eq!((joke.amount_sats, joke.route.as_str()), (5, "/api/joke"));
@@ -53,13 +54,17 @@ fn of_a_whole_wallet_what_came_in_with_our_tag_is_ours_and_nothing_else() {
     assert_eq!(joke.settled, "2026-11-21T19:39:46.515553+00:00");
     assert_eq!(joke.minted_unix, 1_795_289_986);
     assert_eq!(page.ours[1].client, None);
-    assert!(!page.is_full);
 }
 
 #[test]
-fn the_news_come_last_changed_first() {
-    let news = lnbits().read_paid(&answer("news")).unwrap();
-    assert_eq!(names(&news.ours), [hash("self_paid"), hash("no_client"), hash("joke")]);
+fn a_list_says_how_long_it_is_and_when_its_ends_were_changed() {
+    let page = lnbits().read_paid(&answer("news")).unwrap();
+    assert_eq!(names(&page.ours), [hash("self_paid"), hash("no_client"), hash("joke")]);
+    assert_eq!(page.rows, 4, "what is not ours counts, too");
+    assert_eq!(page.first.as_deref(), Some("2026-11-21T19:39:47.401898+00:00"));
+    assert_eq!(page.last.as_deref(), Some("2026-11-21T19:39:46.515553+00:00"));
+    let empty = lnbits().read_paid(&changed("paid", |rows| rows.clear())).unwrap();
+    assert_eq!((empty.rows, empty.first, empty.last), (0, None, None));
 }
 
 #[test]
@@ -82,18 +87,6 @@ fn a_payment_that_does_not_fit_its_own_invoice_is_left_out() {
 }
 
 #[test]
-fn a_full_page_says_that_there_may_be_more_and_from_when() {
-    let full = changed("paid", |rows| {
-        let last = rows[3].clone();
-        rows.resize(PAGE, last);
-    });
-    let page = lnbits().read_paid(&full).unwrap();
-    assert!(page.is_full);
-    assert_eq!(page.until.as_deref(), Some("2026-11-21T19:39:47.354127+00:00"));
-    assert!(!lnbits().read_paid(&changed("paid", |rows| rows.clear())).unwrap().is_full);
-}
-
-#[test]
 fn what_is_no_list_is_an_error() {
     for (status, body, error) in [
         (200, "[]", WalletError::NotJson),
@@ -109,28 +102,20 @@ fn what_is_no_list_is_an_error() {
 #[test]
 fn what_may_still_be_paid_has_its_end() {
     let pending = lnbits().read_pending(&answer("everything")).unwrap().ours;
-    assert_eq!(pending, [(1_795_289_987 + 300, hash("pending"))]);
+    let made_unix = 1_795_289_987;
+    let payment_hash = hash("pending");
+    assert_eq!(pending, [Pending { payment_hash, made_unix, expires_unix: made_unix + 300 }]);
     assert_eq!(lnbits().read_pending(&answer("pending")).unwrap().ours, pending);
 }
 
 #[test]
 fn those_that_end_first_are_looked_at_and_neither_the_dead_nor_those_with_time_left() {
-    let one = |n: u8| PaymentHash::from_hex(&format!("{n:02x}").repeat(32)).unwrap();
-    let now_unix = 1_000;
-    let all: Vec<Pending> = vec![
-        (1_600, one(1)),
-        (1_000, one(2)),
-        (1_001, one(3)),
-        (1_601, one(4)),
-        (999, one(5)),
-        (1_300, one(6)),
-    ];
-    assert_eq!(
-        ending_first(all.clone(), now_unix, 600, 50),
-        [(1_001, one(3)), (1_300, one(6)), (1_600, one(1))]
-    );
-    assert_eq!(ending_first(all, now_unix, 600, 2), [(1_001, one(3)), (1_300, one(6))]);
-    assert_eq!(ending_first(Vec::new(), now_unix, 600, 2), []);
+    let hash = |n: u64| PaymentHash::from_hex(&format!("{n:02x}").repeat(32)).unwrap();
+    let one = |n: u64, expires_unix| Pending { payment_hash: hash(n), made_unix: 0, expires_unix };
+    let all = vec![one(1, 1_600), one(2, 1_000), one(3, 1_001), one(4, 1_601), one(5, 999), one(6, 1_300)];
+    assert_eq!(ending_first(all.clone(), 1_000, 600, 50), [hash(3), hash(6), hash(1)]);
+    assert_eq!(ending_first(all, 1_000, 600, 2), [hash(3), hash(6)]);
+    assert_eq!(ending_first(Vec::new(), 1_000, 600, 2), []);
 }
 
 #[test]
@@ -147,22 +132,14 @@ fn a_look_up_gives_a_receipt_for_what_is_paid_and_ours() {
 }
 
 #[test]
-fn lists_are_asked_for_with_the_key_and_by_what_lnbits_can_sort() {
-    let url = |listed, offset| lnbits().list(listed, offset).url;
+fn lists_are_asked_for_with_the_key_and_never_by_time() {
+    let url = |listed, offset| lnbits().list(listed, offset, PAGE).url;
     let base = "https://lnbits.example.com/api/v1/payments/paginated?tag=edgetoll&status=";
-    assert_eq!(
-        url(Listed::Paid { since_unix: 7 }, 50),
-        format!("{base}success&time%5Bge%5D=7&sortby=time&direction=asc&limit=50&offset=50")
-    );
-    assert_eq!(
-        url(Listed::News, 0),
-        format!("{base}success&sortby=updated_at&direction=desc&limit=50&offset=0")
-    );
-    assert_eq!(
-        url(Listed::Pending { since_unix: 7, until_unix: 9 }, 0),
-        format!("{base}pending&time%5Bge%5D=7&time%5Ble%5D=9&sortby=time&direction=asc&limit=50&offset=0")
-    );
-    assert_eq!(lnbits().list(Listed::News, 0).key.as_deref(), Some("0011223344556677"));
+    let paid = url(Listed::Paid, 50);
+    assert_eq!(paid, format!("{base}success&sortby=updated_at&direction=desc&limit=50&offset=50"));
+    let pending = url(Listed::Pending, 0);
+    assert_eq!(pending, format!("{base}pending&sortby=time&direction=desc&limit=50&offset=0"));
+    assert_eq!(lnbits().list(Listed::Paid, 0, 1).key.as_deref(), Some("0011223344556677"));
 }
 
 #[test]
@@ -186,7 +163,6 @@ fn the_books_remember_longer_than_any_invoice_lives() {
         Policy::read(&list, fold_case).policy.unwrap()
     };
     let plain = policy(r#"{"routes":[{"path":"/a"},{"path":"/b","invoice_expiry":"10m"},{"path":"/c"}]}"#);
-    assert_eq!(plain.invoice_expiries_s(), [300, 600]);
     assert_eq!(plain.longest_invoice_expiry_s(), 600);
     assert_eq!(plain.books_memory_s(1_200), 365 * 86_400);
     let long = policy(r#"{"ledger_retention":"1d","invoice_expiry":"3d","routes":[{"path":"/a"}]}"#);

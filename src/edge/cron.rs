@@ -9,24 +9,30 @@ use super::{environment, log, wallet};
 use crate::l402::caveat::Wallet as Name;
 use crate::l402::preimage::PaymentHash;
 use crate::ledger::ToAsk;
+use crate::ledger::reading::{Piece, Place};
 use crate::ledger::step::Step;
 use crate::policy::Policy;
 use crate::settings::Settings;
 use crate::wallet::lnbits::Lnbits;
-use crate::wallet::receipt::{Listed, PAGE, Page, Receipt, ending_first};
+use crate::wallet::receipt::{Listed, PAGE, Page, Pending, Receipt, ending_first};
 use crate::wallet::{Answer, Call, WalletError};
 
 /// Brings the books up to date. What fails is tried again in the next run.
 pub async fn keep_books(env: &Env) {
     let settings = environment::settings(env);
-    let (Some(policy), Some(wallets)) = (settings.policy(), settings.wallets()) else { return };
+    let (Some(policy), Some(wallets), Some(keys)) = (settings.policy(), settings.wallets(), settings.keys())
+    else {
+        return;
+    };
     let before_unix = now_unix().saturating_sub(policy.books_memory_s(LATE_S));
     books::ask(env, &Step::Forget { before_unix }).await;
     let asked = books::ask(env, &Step::Ask { now_ms: now_ms() }).await;
     let Some(to_ask) = asked.and_then(|answer| ToAsk::read(&answer)) else { return };
     let clerk = |name| Some(Clerk { env, settings, policy, name, lnbits: wallets.get(name)? });
     for clerk in Name::ALL.into_iter().filter_map(clerk) {
-        clerk.report(clerk.read_paid(to_ask.cursor(clerk.name)).await);
+        // Another URL or another key is another wallet, with a list of its own.
+        let wallet_key = keys.current().wallet_key(clerk.lnbits.identity());
+        clerk.report(clerk.read_paid(&wallet_key, to_ask.place(&wallet_key)).await);
     }
     for clerk in Name::ALL.into_iter().filter_map(clerk) {
         let seen = to_ask.unsettled.iter().filter(|(name, _)| *name == clerk.name).map(|(_, hash)| *hash);
@@ -45,61 +51,56 @@ struct Clerk<'a> {
 }
 
 impl Clerk<'_> {
-    /// Writes down what is paid: the news, and all that was made since it was read to the end. Where that is too much for one
-    /// run, the next goes on.
-    async fn read_paid(&self, cursor_unix: u64) -> Result<(), Unlearned> {
-        let began_unix = now_unix();
-        self.write_down(Listed::News, 0).await?;
-        for page in 0..MAX_PAGES {
-            let listed = Listed::Paid { since_unix: cursor_unix };
-            let page = self.write_down(listed, page.saturating_mul(PAGE)).await?;
-            if !page.is_full {
-                let life_s = self.policy.longest_invoice_expiry_s().saturating_add(LATE_S);
-                return self.note(None, Some(began_unix.saturating_sub(life_s))).await;
+    /// Writes down what is paid. Where that is too much for one run, the next goes on.
+    async fn read_paid(&self, wallet_key: &str, mut place: Place) -> Result<(), Unlearned> {
+        for _ in 0..MAX_PAGES {
+            let (page, limit) = self.read_page(place.offset).await?;
+            let is_news = |receipt: &Receipt| !books::is_settled(&receipt.payment_hash);
+            let news: Vec<Receipt> = page.ours.into_iter().filter(is_news).collect();
+            books::settle(self.env, self.settings, self.name, &news).await?;
+            let (first, last) = (page.first.as_deref(), page.last.as_deref());
+            let is_full = page.rows >= limit;
+            let (next, is_done) = place.after(Piece { first, last, rows: page.rows, is_full });
+            let noted = books::ask(self.env, &Step::listed(wallet_key, &next)).await;
+            noted.ok_or(Unlearned::Unwritten)?;
+            if is_done {
+                break;
             }
-            self.note(Some(&page.until.ok_or(WalletError::Missing("time"))?), None).await?;
+            place = next;
         }
         Ok(())
     }
 
-    async fn write_down(&self, listed: Listed, offset: usize) -> Result<Page<()>, Unlearned> {
-        let page = self.lnbits.read_paid(&self.ask(&self.lnbits.list(listed, offset)).await?)?;
-        let is_news = |receipt: &Receipt| !books::is_settled(&receipt.payment_hash);
-        let news: Vec<Receipt> = page.ours.into_iter().filter(is_news).collect();
-        books::settle(self.env, self.settings, self.name, &news).await?;
-        Ok(Page { ours: Vec::new(), is_full: page.is_full, until: page.until })
+    /// A page from there on, and how many rows it may have had. One that cannot be read is asked for in smaller pieces, and
+    /// a payment that cannot be read even alone counts as none of ours.
+    async fn read_page(&self, offset: usize) -> Result<(Page<Receipt>, usize), Unlearned> {
+        for limit in PAGES {
+            let answer = self.ask(&self.lnbits.list(Listed::Paid, offset, limit)).await;
+            match answer.and_then(|answer| self.lnbits.read_paid(&answer)) {
+                Err(WalletError::TooLarge | WalletError::NotJson) => {}
+                page => return Ok((page?, limit)),
+            }
+        }
+        log::wallet(self.name, "has a payment that cannot be read: the books go on behind it");
+        Ok((Page { ours: Vec::new(), rows: 1, first: None, last: None }, 1))
     }
 
-    async fn note(&self, time: Option<&str>, unix: Option<u64>) -> Result<(), Unlearned> {
-        let listed = Step::Listed { wallet: self.name.as_str(), time, unix };
-        books::ask(self.env, &listed).await.map(drop).ok_or(Unlearned::Unwritten)
-    }
-
-    /// Asks about those that end soon, of each length of life that invoices have.
+    /// Asks about those that end soon.
     async fn look_at_pending(&self) -> Result<(), Unlearned> {
         let now_unix = now_unix();
-        let mut pending = Vec::new();
-        for expiry_s in self.policy.invoice_expiries_s() {
-            let oldest_unix = now_unix.saturating_sub(expiry_s);
-            let listed = Listed::Pending {
-                since_unix: oldest_unix.saturating_sub(CLOCK_S),
-                until_unix: oldest_unix.saturating_add(SOON_S).saturating_add(CLOCK_S),
-            };
-            for page in 0..MAX_PENDING_PAGES {
-                let call = self.lnbits.list(listed, page.saturating_mul(PAGE));
-                let page = self.lnbits.read_pending(&self.ask(&call).await?)?;
-                for one in page.ours {
-                    if !pending.contains(&one) {
-                        pending.push(one);
-                    }
-                }
-                if !page.is_full {
-                    break;
-                }
+        let oldest_unix = now_unix.saturating_sub(self.policy.longest_invoice_expiry_s());
+        let mut pending: Vec<Pending> = Vec::new();
+        for page in 0..MAX_PENDING_PAGES {
+            let call = self.lnbits.list(Listed::Pending, page.saturating_mul(PAGE), PAGE);
+            let page = self.lnbits.read_pending(&self.ask(&call).await?)?;
+            let is_last = page.rows < PAGE || page.ours.iter().any(|one| one.made_unix < oldest_unix);
+            pending.extend(page.ours);
+            if is_last {
+                break;
             }
         }
         let first = ending_first(pending, now_unix, SOON_S, MAX_LOOKS);
-        self.look_at(first.into_iter().map(|(_, hash)| hash)).await
+        self.look_at(first.into_iter()).await
     }
 
     /// Asks about each. What LNbits does not say of one, it may say of the next, unless it does not answer.
@@ -128,12 +129,13 @@ impl Clerk<'_> {
 
 /// Five hundred payments for each wallet in a run.
 const MAX_PAGES: usize = 10;
-const MAX_PENDING_PAGES: usize = 10;
+/// All that `invoices_per_minute` allows in more than five minutes.
+const MAX_PENDING_PAGES: usize = 14;
+/// How many rows are asked for at once, and how many where these cannot be read.
+const PAGES: [usize; 3] = [PAGE, 7, 1];
 /// Each is a question to LNbits, and one of its own to its node.
 const MAX_LOOKS: usize = 50;
 /// What has so long left is looked at in every run.
 const SOON_S: u64 = 600;
-/// Clocks differ.
-const CLOCK_S: u64 = 60;
 /// How long after its end an invoice may still turn out to be paid: clocks differ, and LNbits may hear of it late.
-const LATE_S: u64 = 1_200;
+const LATE_S: u64 = 86_400;

@@ -52,5 +52,6 @@ impl Exchange<'_> {
     }
 }
 
-const MAX_BODY_BYTES: usize = 65_536;
+/// LNbits sends 2 KB.
+const MAX_BODY_BYTES: usize = 16_384;
 const HINTS_PER_MINUTE: u64 = 10;

@@ -7,12 +7,14 @@
 pub mod callback;
 pub mod hook;
 pub mod metrics;
+pub mod reading;
 pub mod step;
 pub mod traffic;
 
 use crate::json::Json;
 use crate::l402::caveat::Wallet;
 use crate::l402::preimage::PaymentHash;
+use reading::Place;
 
 /// A database that runs one statement at a time. `input` is the text bound as `?1`; what comes back is the first column of
 /// the first row, where it is a text.
@@ -63,7 +65,7 @@ fn run_all<D: Database>(database: &D, script: &str, input: &str) -> Result<Optio
 /// What is to be asked of the wallets.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ToAsk {
-    cursors: Vec<(Wallet, u64)>,
+    lists: Json,
     /// Payments that were seen and are not settled, and the wallet that made each invoice.
     pub unsettled: Vec<(Wallet, PaymentHash)>,
 }
@@ -72,20 +74,16 @@ impl ToAsk {
     /// Reads the answer of [`step::Step::Ask`].
     pub fn read(answer: &str) -> Option<Self> {
         let answer = Json::parse(answer.as_bytes())?;
-        let cursor = |wallet: Wallet| Some((wallet, answer.get("cursors")?.get(wallet.as_str())?.as_u64()?));
         let unsettled = answer.get("unsettled")?.as_array()?.iter().filter_map(|one| {
             let wallet = Wallet::parse(one.get("wallet")?.as_str()?)?;
             Some((wallet, PaymentHash::from_hex(one.get("hash")?.as_str()?)?))
         });
-        Some(Self {
-            cursors: Wallet::ALL.into_iter().filter_map(cursor).collect(),
-            unsettled: unsettled.collect(),
-        })
+        Some(Self { unsettled: unsettled.collect(), lists: answer.get("lists")?.clone() })
     }
 
-    /// Until when the list of a wallet is in the books, in Unix seconds.
-    pub fn cursor(&self, wallet: Wallet) -> u64 {
-        self.cursors.iter().find(|(name, _)| *name == wallet).map_or(0, |(_, unix)| *unix)
+    /// How far the list of the wallet with this key was read.
+    pub fn place(&self, wallet_key: &str) -> Place {
+        self.lists.get(wallet_key).and_then(Place::read).unwrap_or_default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::reading::Place;
 use crate::l402::caveat::Wallet;
 use crate::wallet::receipt::Receipt;
 
@@ -24,8 +25,8 @@ pub enum Step<'a> {
     Failed { hash: &'a str, now_ms: u64, next_ms: Option<u64>, outcome: &'a str },
     /// Removes what was settled before.
     Forget { before_unix: u64 },
-    /// A wallet's list is in the books until here: a time as the wallet writes it, or Unix seconds.
-    Listed { wallet: &'static str, time: Option<&'a str>, unix: Option<u64> },
+    /// How far the list of the wallet with this key was read: a [`super::reading::Place`].
+    Listed { wallet: &'a str, cursor: &'a str, read_to: &'a str, newest: &'a str, offset: usize },
     /// Answers when the next callback is due, in milliseconds, where there is one.
     Next {},
     /// A credential was shown; answers `seen`, or `settled`.
@@ -66,6 +67,12 @@ impl<'a> Step<'a> {
             settled: &receipt.settled,
         });
         Self::Settle { now_ms, wallet: wallet.as_str(), tells, receipts: entries.collect() }
+    }
+
+    /// The list of the wallet with this key was read as far as this.
+    pub fn listed(wallet_key: &'a str, place: &'a Place) -> Self {
+        let Place { cursor, read_to, newest, offset } = place;
+        Self::Listed { wallet: wallet_key, cursor, read_to, newest, offset: *offset }
     }
 
     /// The name of its script.

@@ -45,19 +45,31 @@ impl Receipt {
     }
 }
 
-/// A payment that may still arrive: until when, in Unix seconds, and its name.
-pub type Pending = (u64, PaymentHash);
+/// A payment that may still arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Its name.
+    pub payment_hash: PaymentHash,
+    /// When its invoice was made.
+    pub made_unix: u64,
+    /// When it ends.
+    pub expires_unix: u64,
+}
 
 /// Those of them that end within so many seconds: the first to end first, and no more than that.
-pub fn ending_first(mut pending: Vec<Pending>, now_unix: u64, within_s: u64, most: usize) -> Vec<Pending> {
-    pending.retain(|(expires_unix, _)| {
-        (now_unix.saturating_add(1)..=now_unix.saturating_add(within_s)).contains(expires_unix)
-    });
+pub fn ending_first(
+    mut pending: Vec<Pending>,
+    now_unix: u64,
+    within_s: u64,
+    most: usize,
+) -> Vec<PaymentHash> {
+    let soon_unix = now_unix.saturating_add(1)..=now_unix.saturating_add(within_s);
+    pending.retain(|one| soon_unix.contains(&one.expires_unix));
     let mut first = Vec::new();
     while first.len() < most
-        && let Some((at, _)) = pending.iter().enumerate().min_by_key(|(_, (expires_unix, _))| *expires_unix)
+        && let Some((at, _)) = pending.iter().enumerate().min_by_key(|(_, one)| one.expires_unix)
     {
-        first.push(pending.remove(at));
+        first.push(pending.remove(at).payment_hash);
     }
     first
 }
@@ -67,43 +79,33 @@ pub fn ending_first(mut pending: Vec<Pending>, now_unix: u64, within_s: u64, mos
 pub struct Page<T> {
     /// Those that are ours, and what was asked for.
     pub ours: Vec<T>,
-    /// Whether there may be more.
-    pub is_full: bool,
-    /// When the last one was made, as LNbits writes it.
-    pub until: Option<String>,
+    /// How many there are in all.
+    pub rows: usize,
+    /// When the first was changed last, as LNbits writes it.
+    pub first: Option<String>,
+    /// The same of the last.
+    pub last: Option<String>,
 }
 
-/// Which payments are listed.
+/// Which payments are listed. LNbits compares times as its database has them, in a zone of its own: so none is asked for by
+/// its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
-    /// Those that are paid, made since then.
-    Paid {
-        /// Unix seconds.
-        since_unix: u64,
-    },
-    /// Those that are paid, whatever was changed last first: the news, however old their invoices are.
-    News,
-    /// Those that are not, and still may be, made between then and then.
-    Pending {
-        /// Unix seconds.
-        since_unix: u64,
-        /// Unix seconds.
-        until_unix: u64,
-    },
+    /// Those that are paid, last changed first.
+    Paid,
+    /// Those that are not, and still may be, newest first.
+    Pending,
 }
 
 impl Lnbits {
-    /// What is sent for a list, from its so-manieth payment on.
-    pub fn list(&self, listed: Listed, offset: usize) -> Call {
-        const OLDEST_FIRST: &str = "&sortby=time&direction=asc";
+    /// What is sent for a piece of a list.
+    pub fn list(&self, listed: Listed, offset: usize, limit: usize) -> Call {
         let which = match listed {
-            Listed::Paid { since_unix } => format!("success&time%5Bge%5D={since_unix}{OLDEST_FIRST}"),
-            Listed::News => "success&sortby=updated_at&direction=desc".to_owned(),
-            Listed::Pending { since_unix, until_unix } => {
-                format!("pending&time%5Bge%5D={since_unix}&time%5Ble%5D={until_unix}{OLDEST_FIRST}")
-            }
+            Listed::Paid => "status=success&sortby=updated_at",
+            Listed::Pending => "status=pending&sortby=time",
         };
-        let path = format!("{PAYMENTS}/paginated?tag={TAG}&status={which}&limit={PAGE}&offset={offset}");
+        let path =
+            format!("{PAYMENTS}/paginated?tag={TAG}&{which}&direction=desc&limit={limit}&offset={offset}");
         Call { max_answer_bytes: MAX_PAGE_BYTES, ..self.get(&path, true) }
     }
 
@@ -123,7 +125,11 @@ impl Lnbits {
         read_page(answer, |payment| {
             let invoice = our_invoice(payment)?;
             let is_pending = payment.get("status")?.as_str()? == "pending";
-            is_pending.then(|| (invoice.expires_at_unix(), invoice.payment_hash()))
+            is_pending.then(|| Pending {
+                payment_hash: invoice.payment_hash(),
+                made_unix: invoice.timestamp_unix(),
+                expires_unix: invoice.expires_at_unix(),
+            })
         })
     }
 
@@ -159,8 +165,13 @@ fn our_invoice(payment: &Json) -> Option<Bolt11> {
 fn read_page<T>(answer: &Answer, ours: impl Fn(&Json) -> Option<T>) -> Result<Page<T>, WalletError> {
     let answer = read(answer, 200)?;
     let rows = answer.get("data").and_then(Json::as_array).ok_or(WalletError::Missing("data"))?;
-    let until = rows.last().and_then(|last| text(last, "time").ok()).map(str::to_owned);
-    Ok(Page { ours: rows.iter().filter_map(ours).collect(), is_full: rows.len() >= PAGE, until })
+    let changed = |row: Option<&Json>| text(row?, "updated_at").ok().map(str::to_owned);
+    Ok(Page {
+        ours: rows.iter().filter_map(ours).collect(),
+        rows: rows.len(),
+        first: changed(rows.first()),
+        last: changed(rows.last()),
+    })
 }
 
 /// How many payments are asked for at once.

@@ -83,7 +83,8 @@ async fn try_to_create(
 ) -> Result<Invoice, WalletError> {
     let wallet = wallets.get(name).ok_or(WalletError::Gone)?;
     let sent_ms = now_ms();
-    let is_hooked = invoice.webhook.is_some() && !held(&UNHOOKED, |names| names.contains(&name));
+    let is_hooked =
+        invoice.webhook.is_some() && held(&UNHOOKED, |unhooked| now_ms() >= *slot(unhooked, name));
     let unhooked = InvoiceRequest { webhook: None, ..*invoice };
     let mut made = post(wallet, if is_hooked { invoice } else { &unhooked }, limit_ms).await;
     if is_hooked
@@ -91,8 +92,10 @@ async fn try_to_create(
         && let Some(limit_ms) = budget.of_try_ms()
     {
         made = post(wallet, &unhooked, limit_ms).await;
+        // Else it was not the webhook that it refused.
+        let unhooked_ms = if made.is_ok() { UNHOOKED_MS } else { MINUTE_MS };
+        held(&UNHOOKED, |unhooked| *slot(unhooked, name) = now_ms().saturating_add(unhooked_ms));
         if made.is_ok() {
-            held(&UNHOOKED, |names| names.push(name));
             log::wallet(
                 name,
                 "refuses to call PUBLIC_URL: what is paid shows when it is used, or within minutes",
@@ -177,6 +180,15 @@ fn note<T>(turns: &Mutex<Turns>, name: Name, result: &Result<T, WalletError>, se
     }
 }
 
+/// What is kept for a wallet, of what is kept for both.
+fn slot<T>(both: &mut [T; 2], name: Name) -> &mut T {
+    let [first, second] = both;
+    match name {
+        Name::First => first,
+        Name::Second => second,
+    }
+}
+
 fn resting(retry_in_ms: u64) -> WalletError {
     WalletError::Resting { retry_in_ms }
 }
@@ -184,9 +196,11 @@ fn resting(retry_in_ms: u64) -> WalletError {
 /// How the wallets do. Making invoices and looking payments up have limits of their own, at LNbits as well.
 static CREATING: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
 static LOOKING_UP: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
-/// Those that refused to call us, in this isolate.
-static UNHOOKED: Mutex<Vec<Name>> = Mutex::new(Vec::new());
+/// Until when each is not asked to call us, since it refused.
+static UNHOOKED: Mutex<[u64; 2]> = Mutex::new([0; 2]);
 
+const MINUTE_MS: u64 = 60_000;
+const UNHOOKED_MS: u64 = 3_600_000;
 /// A wallet is not blamed for what nobody could do in so little time.
 const MIN_TRY_MS: u32 = 2_000;
 /// No client waits for it.

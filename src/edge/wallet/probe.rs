@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 
 use super::send::send;
+use super::slot;
 use crate::edge::isolate::held;
 use crate::edge::kv::Kv;
 use crate::edge::log;
@@ -84,14 +85,6 @@ fn remember(name: Name, known: Known) {
     held(&KNOWN, |all| *slot(all, name) = known);
     if let Some(warning) = known.probe.warning() {
         log::wallet(name, warning);
-    }
-}
-
-fn slot(known: &mut [Known; 2], name: Name) -> &mut Known {
-    let [first, second] = known;
-    match name {
-        Name::First => first,
-        Name::Second => second,
     }
 }
 

@@ -5,7 +5,7 @@ UPDATE payments SET asked_ms = ?1 ->> 'now_ms' WHERE hash IN (
   ORDER BY asked_ms, hash LIMIT 10
 );
 SELECT json_object(
-  'cursors', json((SELECT json_group_object(substr(key, 8), value) FROM meta WHERE key LIKE 'cursor/%')),
+  'lists', json((SELECT json_group_object(wallet, json_array(cursor, read_to, newest, offset)) FROM lists)),
   'unsettled', json((
     SELECT json_group_array(json_object('hash', hash, 'wallet', wallet))
     FROM payments WHERE settled_ms IS NULL AND asked_ms = ?1 ->> 'now_ms'

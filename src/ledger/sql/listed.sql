@@ -1,4 +1,4 @@
--- A wallet's list is in the ledger until here: a time of LNbits' own, or a number of seconds.
-INSERT INTO meta (key, value)
-SELECT 'cursor/' || (?1 ->> 'wallet'), coalesce(?1 ->> 'unix', unixepoch(?1 ->> 'time')) AS until WHERE until IS NOT NULL
-ON CONFLICT (key) DO UPDATE SET value = excluded.value
+INSERT INTO lists (wallet, cursor, read_to, newest, offset)
+VALUES (?1 ->> 'wallet', ?1 ->> 'cursor', ?1 ->> 'read_to', ?1 ->> 'newest', ?1 ->> 'offset')
+ON CONFLICT (wallet) DO UPDATE SET cursor = excluded.cursor, read_to = excluded.read_to, newest = excluded.newest,
+  offset = excluded.offset

@@ -37,5 +37,13 @@ CREATE TABLE callbacks (
   outcome TEXT
 ) WITHOUT ROWID;
 CREATE INDEX callbacks_by_time ON callbacks (next_ms);
+-- How far each wallet's list was read: see `reading.rs`.
+CREATE TABLE lists (
+  wallet TEXT PRIMARY KEY,
+  cursor TEXT NOT NULL,
+  read_to TEXT NOT NULL,
+  newest TEXT NOT NULL,
+  offset INTEGER NOT NULL
+) WITHOUT ROWID;
 -- When the ledger began, and how many payers there are.
 INSERT INTO meta (key, value) VALUES ('born_unix', ?1 ->> 'now_ms' / 1000), ('payers', 0)

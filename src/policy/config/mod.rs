@@ -90,20 +90,9 @@ impl Policy {
         Reading { policy, faults }
     }
 
-    /// How long invoices can be paid, in seconds: each length once.
-    pub fn invoice_expiries_s(&self) -> Vec<u64> {
-        let mut expiries_s = Vec::new();
-        for route in &self.routes {
-            if !expiries_s.contains(&route.invoice_expiry_s) {
-                expiries_s.push(route.invoice_expiry_s);
-            }
-        }
-        expiries_s
-    }
-
-    /// The longest of them.
+    /// How long the invoices that live longest can be paid, in seconds.
     pub fn longest_invoice_expiry_s(&self) -> u64 {
-        self.invoice_expiries_s().into_iter().max().unwrap_or_default()
+        self.routes.iter().map(|route| route.invoice_expiry_s).max().unwrap_or_default()
     }
 
     /// How long the books keep a payment, in seconds: never less than the longest invoice lives, and so much more.

@@ -250,7 +250,7 @@ fn a_clock_that_is_ahead_makes_nothing_count_twice() {
     let books = Books::new();
     // The node's clock made the invoice a minute after LNbits' called it paid.
     let odd = Receipt { minted_unix: NOON_UNIX + 30, ..receipt(1, 5) };
-    books.settle(&[odd.clone()], NOON_MS);
+    books.settle(std::slice::from_ref(&odd), NOON_MS);
     books.take(Step::Forget { before_unix: NOON_UNIX });
     books.settle(&[odd], NOON_MS + 1);
     assert_eq!(books.stats(NOON_MS)["totalRevenue"], 5);

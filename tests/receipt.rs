@@ -112,8 +112,17 @@ fn what_may_still_be_paid_has_its_end() {
 fn those_that_end_first_are_looked_at_and_neither_the_dead_nor_those_with_time_left() {
     let hash = |n: u64| PaymentHash::from_hex(&format!("{n:02x}").repeat(32)).unwrap();
     let one = |n: u64, expires_unix| Pending { payment_hash: hash(n), made_unix: 0, expires_unix };
-    let all = vec![one(1, 1_600), one(2, 1_000), one(3, 1_001), one(4, 1_601), one(5, 999), one(6, 1_300)];
-    assert_eq!(ending_first(all.clone(), 1_000, 600, 50), [hash(3), hash(6), hash(1)]);
+    // As it is listed: newest first.
+    let all = vec![
+        one(7, 1_300),
+        one(1, 1_600),
+        one(2, 1_000),
+        one(3, 1_001),
+        one(4, 1_601),
+        one(5, 999),
+        one(6, 1_300),
+    ];
+    assert_eq!(ending_first(all.clone(), 1_000, 600, 50), [hash(3), hash(6), hash(7), hash(1)]);
     assert_eq!(ending_first(all, 1_000, 600, 2), [hash(3), hash(6)]);
     assert_eq!(ending_first(Vec::new(), 1_000, 600, 2), []);
 }

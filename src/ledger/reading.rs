@@ -41,9 +41,8 @@ impl Place {
             _ => self.newest.clone(),
         };
         if !piece.is_full || piece.last.is_some_and(|last| last < self.cursor.as_str()) {
-            let begin =
-                Self { cursor: self.read_to.clone(), read_to: newest, newest: String::new(), offset: 0 };
-            return (begin, true);
+            let cursor = if self.read_to.is_empty() { newest.clone() } else { self.read_to.clone() };
+            return (Self { cursor, read_to: newest, newest: String::new(), offset: 0 }, true);
         }
         (Self { newest, offset: self.offset.saturating_add(piece.rows), ..self.clone() }, false)
     }

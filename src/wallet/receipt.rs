@@ -67,7 +67,8 @@ pub fn ending_first(
     pending.retain(|one| soon_unix.contains(&one.expires_unix));
     let mut first = Vec::new();
     while first.len() < most
-        && let Some((at, _)) = pending.iter().enumerate().min_by_key(|(_, one)| one.expires_unix)
+        // Of those that end together, the last of the list, which was made first.
+        && let Some((at, _)) = pending.iter().enumerate().rev().min_by_key(|(_, one)| one.expires_unix)
     {
         first.push(pending.remove(at).payment_hash);
     }

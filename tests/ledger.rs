@@ -114,6 +114,16 @@ fn a_payment_counts_once_however_often_and_from_wherever_it_is_told() {
 }
 
 #[test]
+fn what_is_settled_stays_as_it_was_settled() {
+    let books = Books::new();
+    books.settle(&[receipt(1, 5)], NOON_MS);
+    let before = books.stats(NOON_MS);
+    let other = Receipt { route: "/other".to_owned(), settled: String::new(), ..receipt(1, 500) };
+    books.settle(&[other], NOON_MS);
+    assert_eq!(books.stats(NOON_MS), before);
+}
+
+#[test]
 fn the_dashboard_has_the_keys_of_lightning_toll_and_what_lnbits_said() {
     let books = Books::new();
     // What LNbits says of it goes before what the credential did.

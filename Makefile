@@ -15,13 +15,13 @@ build: ## the Worker, into build/
 	@tools/build.sh
 
 test: ## all tests: native, and end to end against the real Worker and LNbits
-	@tools/setup.sh worker lint lnbits peers
+	@tools/setup.sh worker lint lnbits peers browser
 	@tools/build.sh
 	@tools/build.sh examples/price-by-code
 	@exec node_modules/.bin/node tools/test.mjs
 
 repeat: ## the end-to-end tests of ONLY=free_tier, again and again: make repeat N=20
-	@tools/setup.sh worker lnbits peers
+	@tools/setup.sh worker lnbits peers browser
 	@tools/build.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 

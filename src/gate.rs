@@ -14,12 +14,14 @@
 use std::num::NonZeroU32;
 
 use crate::l402::caveat::{Scope, Terms};
+use crate::l402::cookie::Cookie;
 use crate::l402::credential::Authorization;
 use crate::l402::keys::Keys;
 use crate::l402::macaroon::Macaroon;
 use crate::l402::refusal::Refusal;
 use crate::l402::verify::{self, Context, Grant};
 use crate::operator::Door;
+use crate::pay_page::Public;
 use crate::policy::config::{PREFIX, Unmatched};
 use crate::policy::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Unpriced, method_overrides};
 use crate::policy::free::FreeTier;
@@ -41,6 +43,8 @@ pub struct Request<'a> {
     pub client_ip: Option<&'a str>,
     /// The `Authorization` header, lines joined by commas.
     pub authorization: Option<&'a str>,
+    /// The `Cookie` header.
+    pub cookie: Option<&'a str>,
     /// `OPTIONS` with `Access-Control-Request-Method`.
     pub is_preflight: bool,
     /// `Upgrade: websocket`: the runtime sends it as `GET`, whatever the method.
@@ -82,6 +86,10 @@ pub enum Decision<'a> {
     Health,
     /// A door of the operator's.
     Operator(Door),
+    /// `/_toll/settle`: a person asks whether an invoice is paid.
+    Settle,
+    /// A script or style that anybody may have.
+    Public(Public),
     /// `/_toll/hook/…`: a wallet says that something was paid. This is what stands behind `hook/`.
     Hook(String),
     /// `/.well-known/l402`.
@@ -178,6 +186,12 @@ impl<'a> Gate<'a, '_> {
             if let Some(token) = own.strip_prefix("/hook/") {
                 return Decision::Hook(token.to_owned());
             }
+            if own == "/settle" {
+                return Decision::Settle;
+            }
+            if let Some(file) = Public::find(own) {
+                return Decision::Public(file);
+            }
             if let Some(door) = Door::find(own) {
                 return Decision::Operator(door);
             }
@@ -254,7 +268,12 @@ impl<'a> Gate<'a, '_> {
             },
         };
         let seller = Seller { policy, keys, route, cost, is_settled: self.is_settled };
-        let checked = check(&seller, request.authorization, &context);
+        let checked = match check(&seller, request.authorization, &context) {
+            Ok(Checked::Good(good)) => Ok(Checked::Good(good)),
+            other => {
+                check_cookies(&seller, request.cookie, &context).map_or(other, |good| Ok(Checked::Good(good)))
+            }
+        };
         let offer = |refused| Offer {
             cost,
             terms: terms(route, cost, &context),
@@ -399,6 +418,18 @@ fn check(
         return Ok(Checked::Unsettled(claims));
     }
     refused.map_or(Ok(Checked::Nothing), Err)
+}
+
+/// The first cookie that is good. One that is not says nothing: the request goes on as if without it.
+fn check_cookies(seller: &Seller<'_>, header: Option<&str>, context: &Context<'_>) -> Option<Good> {
+    if !["GET", "HEAD"].contains(&context.method) {
+        return None;
+    }
+    Cookie::read_all(header?).flatten().find_map(|cookie| {
+        let grant = verify::verify(&cookie.macaroon, None, seller.keys, context).ok()?;
+        let good = seller.demand(grant, context.now_unix).ok()?;
+        cookie.is_settled(seller.keys, &good.grant).then_some(good)
+    })
 }
 
 impl Seller<'_> {

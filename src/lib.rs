@@ -41,6 +41,7 @@ pub mod json;
 pub mod l402;
 pub mod ledger;
 pub mod operator;
+pub mod pay_page;
 pub mod policy;
 pub mod problem;
 pub mod settings;

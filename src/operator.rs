@@ -1,8 +1,10 @@
 //! The operator's own doors below `/_toll/`, and who may pass them: whoever shows `ADMIN_TOKEN`, or the cookie that its
 //! login form gave. Without that secret there are none.
 
+use crate::l402::cookie::ADMIN as COOKIE;
 use crate::l402::keys::{KeySet, Keys, WeakSecret, check_secret};
-use crate::l402::{hex, mac, percent};
+use crate::l402::{hex, mac};
+use crate::pay_page;
 use crate::policy::header;
 use crate::problem::Problem;
 
@@ -149,9 +151,7 @@ pub fn close_session(prefix: &str) -> String {
 
 /// The field `token` of a form.
 pub fn token_of_form(body: &str) -> Option<String> {
-    let value = body.split('&').find_map(|field| field.strip_prefix("token="))?;
-    let value = value.replace('+', " ");
-    String::from_utf8(percent::decode(value.trim().as_bytes())).ok()
+    pay_page::field(body, "token").map(|token| token.trim().to_owned())
 }
 
 /// `ADMIN_TOKEN`, which opens the operator's doors.
@@ -171,5 +171,4 @@ fn set_cookie(prefix: &str, value: &str, max_age_s: u64) -> String {
     format!("{COOKIE}={value}; Path={prefix}/; Max-Age={max_age_s}; HttpOnly; Secure; SameSite=Strict")
 }
 
-const COOKIE: &str = "toll_admin";
 const SESSION_S: u64 = 43_200;

@@ -33,6 +33,8 @@ pub enum Problem {
     NotFound,
     #[error("This is the operator's: send the admin token as Authorization: Bearer")]
     Unauthorized,
+    #[error("Only a page of this site may ask this")]
+    OtherPage,
     #[error("Too many tries; come back later")]
     TooManyTries { retry_after_s: u64 },
     #[error("The books cannot be reached at the moment")]
@@ -68,7 +70,7 @@ impl Problem {
             Self::AmbiguousPath | Self::UpgradeWithoutGet => 400,
             Self::Unpriced(Unpriced::AmbiguousQuery(_) | Unpriced::AmbiguousHeader(_)) => 400,
             Self::Credential(_) | Self::Unauthorized => 401,
-            Self::PlainHttp | Self::UnknownClient => 403,
+            Self::PlainHttp | Self::UnknownClient | Self::OtherPage => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::Unpriced(Unpriced::LengthRequired) => 411,
@@ -108,6 +110,7 @@ impl Problem {
             Self::UnknownClient => "unknown_client",
             Self::NotFound => "not_found",
             Self::Unauthorized => "unauthorized",
+            Self::OtherPage => "other_page",
             Self::TooManyTries { .. } => "too_many_tries",
             Self::LedgerUnavailable => "ledger_unavailable",
             Self::NotConfigured => "not_configured",

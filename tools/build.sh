@@ -17,6 +17,9 @@ for config in "$home"/wrangler*.toml "$home"/wrangler*.json "$home"/wrangler*.js
   if [ -f "$config" ]; then cargo run --quiet --bin edgetoll -- check "${config#./}"; fi
 done
 
+# What people see is made in no time; an example has no pages.
+if [ "$crate" = worker ]; then node_modules/.bin/node tools/pages.mjs; fi
+
 sources="$crate/src $crate/Cargo.toml src Cargo.toml Cargo.lock .cargo rust-toolchain.toml package-lock.json tools/build.sh tools/setup.sh"
 # shellcheck disable=SC2086
 if [ -f "$build/index_bg.wasm" ] && [ -z "$(find $sources -newer "$build/index_bg.wasm" -print -quit)" ]; then

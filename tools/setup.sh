@@ -4,6 +4,7 @@
 #   tools/setup.sh lint      rustfmt and clippy
 #   tools/setup.sh lnbits    LNbits in a virtual environment
 #   tools/setup.sh peers     other implementations that tests check against, and an LNbits that leaks preimages
+#   tools/setup.sh browser   Chromium, unless there is one; its path is then in .tools/chromium
 #   tools/setup.sh fuzz      cargo-fuzz
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -48,6 +49,28 @@ setup_peers() {
   venv lightning-toll "lightning-toll 0.1.1, to check against"
   venv oracles "readers of metrics and of signed callbacks, to check against"
   venv lnbits-1.5.5 "LNbits 1.5.5, to attack with (about a minute)"
+}
+
+setup_browser() {
+  [ -x "$(cat .tools/chromium 2>/dev/null)" ] && return
+  note_browser && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    step "Debian's chromium" bash -c 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium' || true
+    note_browser && return
+  fi
+  need_node
+  export PLAYWRIGHT_BROWSERS_PATH=$PWD/.tools/browsers
+  step "Playwright's Chromium (150 MB)" node_modules/.bin/node node_modules/playwright-core/cli.js install chromium-headless-shell
+  note_browser || fail "Chromium is missing: install it (Debian: apt install chromium), or name it with CHROMIUM=/path/to/chromium"
+}
+
+note_browser() {
+  local found
+  for found in "${CHROMIUM:-}" chromium chromium-browser google-chrome-stable google-chrome \
+    .tools/browsers/*/*/headless_shell .tools/browsers/*/*/chrome-headless-shell; do
+    found=$(command -v "$found") && "$found" --version >/dev/null 2>&1 && realpath "$found" >.tools/chromium && return
+  done
+  return 1
 }
 
 setup_fuzz() {
@@ -130,7 +153,9 @@ step() {
   else
     echo
     tail -n 30 "$log" >&2
-    fail "could not install $text (all of its output: $log)"
+    running=
+    echo "edgetoll: could not install $text (all of its output: $log)" >&2
+    return 1
   fi
   running=
 }

@@ -70,6 +70,39 @@ pub fn page(status: u16, content_type: &str, body: Option<&ReadableStream>) -> R
     Response::new_with_opt_readable_stream_and_init(body, &init(status, &headers)?)
 }
 
+/// A file for everybody.
+pub fn file(content_type: &str, body: Option<&ReadableStream>) -> Result<Response, JsValue> {
+    let headers = [
+        ("Content-Type", content_type),
+        ("Cache-Control", "public, max-age=300"),
+        ("Access-Control-Allow-Origin", "*"),
+        NOSNIFF,
+    ];
+    Response::new_with_opt_readable_stream_and_init(body, &init(200, &headers)?)
+}
+
+/// 402 for a person. What may run in it has the nonce.
+pub fn pay_page(challenge: &str, nonce: &str, html: &str) -> Result<Response, JsValue> {
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    let headers = [
+        ("WWW-Authenticate", challenge),
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Security-Policy", &policy),
+        ("Referrer-Policy", "same-origin"),
+        NOSNIFF,
+    ];
+    response(402, &headers, Some(html))
+}
+
+/// What the pay page's script is told, and the cookie with it.
+pub fn standing(status: u16, standing: &str, cookie: Option<&str>) -> Result<Response, JsValue> {
+    let cookie = cookie.map(|cookie| ("Set-Cookie", cookie));
+    json(status, cookie.as_slice(), &format!("{{\"status\":\"{standing}\"}}"))
+}
+
 /// A text of such a type.
 pub fn text(content_type: &str, text: &str) -> Result<Response, JsValue> {
     response(200, &[("Content-Type", content_type), NOSNIFF], Some(text))

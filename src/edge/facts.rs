@@ -6,6 +6,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::origin;
 use crate::gate;
+use crate::pay_page;
 use crate::policy::client::ClientSource;
 use crate::policy::facts::EdgeFact;
 use crate::policy::url::RequestUrl;
@@ -23,6 +24,8 @@ pub struct Arrival {
     /// The client's address, or the prefix of an IPv6 one.
     pub client: Option<String>,
     authorization: Option<String>,
+    /// The `Cookie` header.
+    pub cookie: Option<String>,
 }
 
 impl Arrival {
@@ -38,6 +41,7 @@ impl Arrival {
             method: request.method(),
             client: source.client(header(&source.header).as_deref()),
             authorization: header("Authorization"),
+            cookie: header("Cookie"),
             headers,
             request,
         }
@@ -51,6 +55,12 @@ impl Arrival {
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).ok().flatten()
+    }
+
+    /// Whether a person opens a page.
+    pub fn is_for_people(&self) -> bool {
+        let (accept, mode) = (self.header("Accept"), self.header("Sec-Fetch-Mode"));
+        pay_page::is_for_people(&self.method, accept.as_deref(), mode.as_deref())
     }
 
     /// All headers, as they arrived.
@@ -83,6 +93,7 @@ impl Arrival {
             method: &self.method,
             client_ip: self.client.as_deref(),
             authorization: self.authorization.as_deref(),
+            cookie: self.cookie.as_deref(),
             is_preflight: self.method == "OPTIONS" && self.header("Access-Control-Request-Method").is_some(),
             is_upgrade: says("Upgrade", "websocket"),
             is_prefetch: ["Sec-Purpose", "Purpose", "X-Moz"].iter().any(|name| says(name, "prefetch")),

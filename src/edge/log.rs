@@ -59,6 +59,8 @@ impl Line {
             Decision::ToHttps => ("to_https", None),
             Decision::Refuse(_, route) => ("refuse", route.as_ref()),
             Decision::Operator(_) => ("operator", None),
+            Decision::Settle => ("settle", None),
+            Decision::Public(_) => ("public", None),
             Decision::Hook(_) => ("hook", None),
             Decision::Health => ("health", None),
             Decision::Prices => ("prices", None),

@@ -2,6 +2,7 @@
 //! in JavaScript.
 
 mod answer;
+mod assets;
 mod body;
 mod books;
 mod cors;
@@ -21,6 +22,7 @@ mod meter;
 mod object;
 mod operator;
 mod origin;
+mod people;
 mod sale;
 mod settlement;
 mod shop;
@@ -45,6 +47,7 @@ use log::Line;
 use meter::Ticket;
 use origin::Pass;
 use sale::Settled;
+use settlement::Asker;
 use wallet::Budget;
 
 pub use free_tier_counter::FreeTierCounter;
@@ -115,25 +118,39 @@ impl Exchange<'_> {
     async fn answer(&self, decision: Decision<'_>, line: &mut Line) -> Result<web_sys::Response, JsValue> {
         // A free page is the origin's own affair, and the operator's pages are for no other page.
         let cors = match decision {
-            Decision::Open | Decision::Operator(_) | Decision::Hook(_) => None,
+            Decision::Open | Decision::Operator(_) | Decision::Hook(_) | Decision::Settle => None,
             _ => self.settings.policy().and_then(|policy| policy.cors.as_ref()),
         };
-        let response = match self.act(decision, line).await {
-            Ok(response) => response,
-            Err(Failure::Problem(problem)) => {
-                line.code = Some(problem.code());
-                answer::problem(&problem)?
-            }
-            Err(Failure::Js(error)) => {
-                line.code = Some(Problem::Internal.code());
-                line.detail = error.dyn_ref::<js_sys::Error>().map(|error| error.name().into());
-                answer::problem(&Problem::Internal)?
-            }
-        };
+        let is_open = matches!(decision, Decision::Open);
+        let acted = self.act(decision, line).await;
+        let response = self.conclude(acted, line)?;
+        if !is_open {
+            self.clear_cookies(&response.headers())?;
+        }
         if let Some(cors) = cors {
             cors::share(&response.headers(), cors, self.arrival.header("Origin").as_deref())?;
         }
         Ok(response)
+    }
+
+    /// The answer, or what a client may know of why there is none.
+    fn conclude(
+        &self,
+        acted: Result<web_sys::Response, Failure>,
+        line: &mut Line,
+    ) -> Result<web_sys::Response, JsValue> {
+        match acted {
+            Ok(response) => Ok(response),
+            Err(Failure::Problem(problem)) => {
+                line.code = Some(problem.code());
+                answer::problem(&problem)
+            }
+            Err(Failure::Js(error)) => {
+                line.code = Some(Problem::Internal.code());
+                line.detail = error.dyn_ref::<js_sys::Error>().map(|error| error.name().into());
+                answer::problem(&Problem::Internal)
+            }
+        }
     }
 
     async fn act(&self, decision: Decision<'_>, line: &mut Line) -> Result<web_sys::Response, Failure> {
@@ -146,6 +163,9 @@ impl Exchange<'_> {
             }
             Decision::Refuse(problem, _) => Err(problem.into()),
             Decision::Operator(door) => self.open(door).await,
+            Decision::Public(file) => self.public(file).await,
+            // Whoever decides has it decided what is asked about: see `people`.
+            Decision::Settle => Err(Problem::NotFound.into()),
             Decision::Hook(token) => self.take_hint(&token).await,
             Decision::ToHttps => Ok(answer::to_https(&self.arrival.url().ok_or(Problem::AmbiguousPath)?)?),
             Decision::Preflight if self.settings.policy().is_some_and(|policy| policy.cors.is_some()) => {
@@ -155,17 +175,19 @@ impl Exchange<'_> {
             Decision::Open => self.forward(&Pass::Open, None).await,
             Decision::Waived { route } => self.forward(&Pass::Waived, Some(route)).await,
             Decision::Sold(sale) => self.serve(sale, line).await,
-            Decision::Unsettled { claims, route, offer } => match self.settle(claims, line).await? {
-                Settled::Paid(sale) => self.serve(sale, line).await,
-                Settled::Pending(claim, bolt11) => {
-                    line.refused(&offer);
-                    self.offer_again(&claim, offer, bolt11)
+            Decision::Unsettled { claims, route, offer } => {
+                match self.settle(claims, Asker::Client, line).await? {
+                    Settled::Paid(sale) => self.serve(sale, line).await,
+                    Settled::Pending(claim, bolt11) => {
+                        line.refused(&offer);
+                        self.offer_again(&claim, offer, bolt11, None).await
+                    }
+                    Settled::Unpaid => {
+                        line.refused(&offer);
+                        self.offer(route, offer, line).await
+                    }
                 }
-                Settled::Unpaid => {
-                    line.refused(&offer);
-                    self.offer(route, offer, line).await
-                }
-            },
+            }
             Decision::FreeTier { route, tier, key, offer } => {
                 let now_ms = time::now_ms();
                 let (response, remaining) = match self.take_free(tier, key, now_ms).await {

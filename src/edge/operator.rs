@@ -2,14 +2,11 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
-use worker::wasm_bindgen::JsCast;
 
 use super::isolate::held;
-use super::origin::Fetcher;
 use super::time::{now_ms, now_unix};
-use super::{Exchange, Failure, answer, body, books, environment};
+use super::{Exchange, Failure, answer, assets, body, books};
 use crate::flood::Minutes;
 use crate::json::Json;
 use crate::ledger::metrics::metrics;
@@ -95,18 +92,11 @@ impl Exchange<'_> {
 
     /// A file of www/.
     async fn page(&self, file: &str, content_type: &str, status: u16) -> Result<Response, Failure> {
-        let assets = environment::value(self.env, ASSETS).ok_or(Problem::NotFound)?;
-        let assets: Fetcher = assets.unchecked_into();
-        let stored = assets.fetch_url(&format!("https://assets.invalid/{file}"))?;
-        let stored: Response = JsFuture::from(stored).await?.unchecked_into();
-        if !stored.ok() {
-            return Err(Problem::NotFound.into());
-        }
+        let stored = assets::open(self.env, file).await?.ok_or(Problem::NotFound)?;
         Ok(answer::page(status, content_type, stored.body().as_ref())?)
     }
 }
 
-const ASSETS: &str = "ASSETS";
 const HTML: &str = "text/html; charset=utf-8";
 const TRIES_PER_MINUTE: u64 = 5;
 const MAX_FORM_BYTES: usize = 4_096;

@@ -16,6 +16,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use super::facts::Arrival;
 use super::{Failure, environment};
 use crate::forward;
+use crate::l402::cookie;
 use crate::l402::verify::Grant;
 use crate::policy::facts::{MAX_LENGTH, Unpriced};
 use crate::policy::header;
@@ -142,6 +143,13 @@ fn prepare_request(
             Some(others) if others == header => {}
             Some(others) => headers.set("Authorization", &others)?,
             None => headers.delete("Authorization")?,
+        }
+    }
+    if let Some(header) = headers.get("Cookie")? {
+        match cookie::others(&header) {
+            Some(others) if others == header => {}
+            Some(others) => headers.set("Cookie", &others)?,
+            None => headers.delete("Cookie")?,
         }
     }
     headers.set(HOP_HEADER, &deployment_tag(settings))?;

@@ -1,8 +1,10 @@
 //! What an unpaid request gets: its price, an invoice, or once more the invoice that is still to be paid.
 
+use worker::wasm_bindgen::JsValue;
+
 use super::flood;
 use super::log::Line;
-use super::settlement::Unknown;
+use super::settlement::{Asker, Unknown};
 use super::shop::Shop;
 use super::wallet::probe;
 use super::{Exchange, Failure, answer, time, wallet};
@@ -11,7 +13,9 @@ use crate::l402::bolt11::Bolt11;
 use crate::l402::caveat::Wallet;
 use crate::l402::challenge::Challenge;
 use crate::l402::hex;
+use crate::l402::refusal::Refusal;
 use crate::ledger::hook;
+use crate::policy::price::Cost;
 use crate::policy::route::Route;
 use crate::problem::Problem;
 use crate::wallet::{Invoice, InvoiceRequest, Standing, WalletError};
@@ -27,37 +31,62 @@ impl Exchange<'_> {
         if offer.is_quote {
             return Ok(answer::quote(offer.cost)?);
         }
-        let refused = offer.refused.clone();
+        let goods = self.goods(route, &offer);
         let challenge = self.challenge(route, offer, line).await?;
         line.payment_hash = Some(challenge.payment_hash().short());
-        Ok(answer::challenge(&challenge, refused.as_ref())?)
+        Ok(self.tell(&challenge, &goods).await?)
     }
 
-    /// The same invoice once more.
-    pub(super) fn offer_again(
+    /// A challenge, as a page or as JSON.
+    async fn tell(&self, challenge: &Challenge, goods: &Goods<'_>) -> Result<web_sys::Response, JsValue> {
+        match self.pay_page(challenge, goods).await? {
+            Some(page) => Ok(page),
+            None => answer::challenge(challenge, goods.refused.as_ref()),
+        }
+    }
+
+    fn goods<'a>(&self, route: &'a Route, offer: &Offer<'a>) -> Goods<'a> {
+        Goods {
+            route,
+            cost: offer.cost,
+            description: offer.description.clone(),
+            refused: offer.refused.clone(),
+            path: self.arrival.url().map_or(String::new(), |url| url.path_and_query.to_owned()),
+            is_checked: false,
+        }
+    }
+
+    /// The same invoice once more; to whoever said to have paid on the page of this path, as that page again.
+    pub(super) async fn offer_again(
         &self,
         claim: &Claim<'_>,
         offer: Offer<'_>,
         bolt11: Bolt11,
+        page: Option<&str>,
     ) -> Result<web_sys::Response, Failure> {
         if offer.is_quote {
             return Ok(answer::quote(offer.cost)?);
         }
+        let mut goods = self.goods(claim.sale.route, &offer);
+        if let Some(path) = page {
+            goods = Goods { path: path.to_owned(), refused: None, is_checked: true, ..goods };
+        }
         let challenge = Challenge::again(&claim.macaroon, &claim.sale.grant, offer.description, bolt11);
-        Ok(answer::challenge(&challenge, offer.refused.as_ref())?)
+        Ok(self.tell(&challenge, &goods).await?)
     }
 
     /// Learns whether one of these is paid for.
     pub(super) async fn settle<'a>(
         &self,
         claims: Vec<Claim<'a>>,
+        asker: Asker,
         line: &mut Line,
     ) -> Result<Settled<'a>, Problem> {
         let shop = self.shop().ok_or(Problem::NotConfigured)?;
         let mut pending = None;
         let mut unknown: Option<Unknown> = None;
         for claim in claims {
-            match shop.settle(&claim.sale.grant).await {
+            match shop.settle(&claim.sale.grant, asker).await {
                 Ok(Standing::Paid) => return Ok(Settled::Paid(claim.sale)),
                 Ok(Standing::Pending(bolt11)) => pending = pending.or(Some((claim, bolt11))),
                 Ok(Standing::Unpaid) => {}
@@ -130,6 +159,19 @@ impl Exchange<'_> {
         let token = hook::token(shop.keys, &hex::encode(&nonce));
         Some(format!("{}{}/hook/{token}", self.settings.public_url()?, shop.policy.prefix))
     }
+}
+
+/// What a challenge is for, to be told to a person.
+pub(super) struct Goods<'a> {
+    pub route: &'a Route,
+    pub cost: Cost<'a>,
+    pub description: String,
+    /// Why what came along is not enough.
+    pub refused: Option<Refusal>,
+    /// The path and query that were asked for.
+    pub path: String,
+    /// Whether the person said to have paid.
+    pub is_checked: bool,
 }
 
 /// What wallets say of credentials that are good if they were paid for.

@@ -54,11 +54,20 @@ impl From<WalletError> for Unknown {
     }
 }
 
+/// Who wants to know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A request with a credential.
+    Client,
+    /// The pay page, which asks again and again while somebody pays.
+    PayPage,
+}
+
 impl Shop<'_> {
     /// Learns whether a credential is paid for. A yes is remembered until the credential ends.
-    pub async fn settle(&self, grant: &Grant) -> Result<Standing, Unknown> {
+    pub async fn settle(&self, grant: &Grant, asker: Asker) -> Result<Standing, Unknown> {
         // Whoever has no proof does not even ask the stores too often.
-        if !grant.is_proven {
+        if !grant.is_proven && asker == Asker::Client {
             flood::admit_poll(self).await?;
         }
         if self.is_known_elsewhere(grant).await {

@@ -5,14 +5,17 @@ use worker::{Context, Env};
 
 use super::facts::Arrival;
 use super::log::{self, Line};
+use super::people::{self, Visit};
 use super::time::{now_ms, now_unix};
 use super::wallet::Budget;
-use super::{Exchange, Unanswered, answer, books, cron, environment, settlement};
-use crate::gate::{Decision, Gate};
+use super::{Exchange, Failure, Unanswered, answer, books, cron, environment, settlement};
+use crate::gate::{Decision, Gate, Request};
+use crate::l402::macaroon::Macaroon;
 use crate::l402::verify::Grant;
 use crate::policy::Policy;
 use crate::policy::facts::{Facts, Unpriced};
-use crate::policy::route::{Route, Toll as RouteToll};
+use crate::policy::route::{Route, Sold, Toll as RouteToll};
+use crate::policy::url::RequestUrl;
 use crate::problem::Problem;
 use crate::settings::Settings;
 
@@ -62,7 +65,10 @@ impl<'a> Toll<'a> {
         line.decided(&decision);
         let budget = Budget::from(started_ms);
         let exchange = Exchange { arrival: &arrival, env: &env, context: &context, settings, budget };
-        let answer = exchange.answer(decision, &mut line).await;
+        let answer = match decision {
+            Decision::Settle => exchange.conclude(self.settle_up(&exchange, &mut line).await, &mut line),
+            decision => exchange.answer(decision, &mut line).await,
+        };
         let response = answer.or_else(|_| answer::problem(&Problem::Internal)).map_err(|_| Unanswered)?;
         if let Some((route, outcome)) = line.outcome(response.status()) {
             books::count(&env, &context, route, outcome);
@@ -76,11 +82,49 @@ impl<'a> Toll<'a> {
         cron::keep_books(env).await;
     }
 
+    /// Answers the pay page, which asks whether an invoice is paid.
+    async fn settle_up(
+        &self,
+        exchange: &Exchange<'_>,
+        line: &mut Line,
+    ) -> Result<web_sys::Response, Failure> {
+        let arrival = exchange.arrival;
+        let asked = people::read_asked(arrival).await?;
+        let to = asked.to.clone().or_else(|| self.place_of(&asked.macaroon)).unwrap_or_default();
+        let visit = Visit::new(arrival, &to).ok_or(Problem::NotFound)?;
+        // As if it were shown there, to be asked about.
+        let credential = format!("L402 {}:", asked.macaroon);
+        let decision = self.decide_as(arrival, &visit.href, Some(&credential));
+        exchange.settle_up(&asked, &visit, decision, line).await
+    }
+
+    /// A page that a macaroon opens, for whoever does not say which is wanted.
+    fn place_of(&self, macaroon: &str) -> Option<String> {
+        let macaroon = Macaroon::parse(macaroon).ok()?;
+        let named = |name: &str| {
+            let mut caveats =
+                macaroon.caveats().filter_map(|caveat| std::str::from_utf8(caveat).ok()?.split_once('='));
+            caveats.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
+        };
+        named("endpoint").or_else(|| {
+            let realm = named("realm")?;
+            let is_in = |route: &&Route| matches!(&route.sold, Sold::Realm(name) if *name == realm);
+            Some(self.settings.policy()?.routes.iter().find(is_in)?.pattern.sample())
+        })
+    }
+
     fn decide(&self, arrival: &Arrival) -> Decision<'static> {
         if arrival.is_loop(self.settings) {
             return Decision::Refuse(Problem::OriginLoop, None);
         }
-        let Some(url) = arrival.url() else { return Decision::Refuse(Problem::AmbiguousPath, None) };
+        self.decide_as(arrival, &arrival.href, None)
+    }
+
+    /// Decides; with a credential, as if the client came with it to fetch a page.
+    fn decide_as(&self, arrival: &Arrival, href: &str, visit_with: Option<&str>) -> Decision<'static> {
+        let Some(url) = RequestUrl::parse(href) else {
+            return Decision::Refuse(Problem::AmbiguousPath, None);
+        };
         let code = |route: &Route, facts: &Facts<'_>| {
             let (_, price) = self.code.iter().find(|(path, _)| *path == route.pattern.as_str())?;
             Some(price(facts))
@@ -92,7 +136,16 @@ impl<'a> Toll<'a> {
         let gate = self.settings.gate(&is_settled);
         let policy = gate.policy.filter(|policy| self.is_listed(policy));
         let gate = Gate { policy, code: &code, ..gate };
-        let request = arrival.as_request(url, &header, &edge);
+        let mut request = arrival.as_request(url, &header, &edge);
+        if visit_with.is_some() {
+            request = Request {
+                method: "GET",
+                authorization: visit_with,
+                cookie: None,
+                has_body: false,
+                ..request
+            };
+        }
         gate.decide(&request, now_unix())
     }
 

@@ -36,11 +36,15 @@ impl Encodings {
 
 /// An invoice and the macaroons that its preimage makes good.
 pub struct Challenge {
-    amount_sats: u64,
-    expires_at_unix: u64,
+    /// What it asks for.
+    pub amount_sats: u64,
+    /// The last second in which its credential is good.
+    pub expires_at_unix: u64,
     description: String,
-    bolt11: Bolt11,
-    header_macaroon: String,
+    /// The invoice.
+    pub bolt11: Bolt11,
+    /// The header's.
+    pub macaroon: String,
     body_macaroon: String,
 }
 
@@ -78,10 +82,10 @@ impl Challenge {
             Encodings::Standard => (Encoding::Standard, Encoding::Standard),
             Encodings::LightningToll => (Encoding::LightningToll, Encoding::LightningToll),
         };
-        let header_macaroon = mint(header)?;
-        let body_macaroon = if body == header { header_macaroon.clone() } else { mint(body)? };
+        let macaroon = mint(header)?;
+        let body_macaroon = if body == header { macaroon.clone() } else { mint(body)? };
         let Terms { amount_sats, expires_at_unix, .. } = terms;
-        Ok(Self { amount_sats, expires_at_unix, description, bolt11, header_macaroon, body_macaroon })
+        Ok(Self { amount_sats, expires_at_unix, description, bolt11, macaroon, body_macaroon })
     }
 
     /// The challenge of an invoice that is not paid yet, once more, for the holder of its macaroon: the very same one, in
@@ -93,14 +97,14 @@ impl Challenge {
             expires_at_unix: grant.expires_at_unix,
             description,
             bolt11,
-            header_macaroon: macaroon.clone(),
+            macaroon: macaroon.clone(),
             body_macaroon: macaroon,
         }
     }
 
     /// The value of `WWW-Authenticate`. Order, quotes and comma-space are fixed: other forms are read by fewer clients.
     pub fn header(&self) -> String {
-        format!("{SCHEME} macaroon=\"{}\", invoice=\"{}\"", self.header_macaroon, self.bolt11.as_str())
+        format!("{SCHEME} macaroon=\"{}\", invoice=\"{}\"", self.macaroon, self.bolt11.as_str())
     }
 
     /// The JSON body: lightning-toll's keys in its order, then ours.

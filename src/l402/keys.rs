@@ -101,6 +101,18 @@ impl KeySet {
         half_hex(&mac::hmac_sha256(&self.settled, &[b"paid:", payment_hash.as_bytes()]))
     }
 
+    /// What makes a person's cookie ours: 64 hex digits.
+    pub fn cookie_tag(
+        &self,
+        payment_hash: &PaymentHash,
+        expires_at_unix: u64,
+        macaroon_digest: &[u8; 32],
+    ) -> String {
+        let expires = expires_at_unix.to_be_bytes();
+        let parts = [b"cookie:".as_slice(), payment_hash.as_bytes(), &expires, macaroon_digest];
+        super::hex::encode(&mac::hmac_sha256(&self.settled, &parts))
+    }
+
     /// What is known of a wallet is remembered under this: 32 hex digits of its URL and key.
     pub fn wallet_key(&self, [url, key]: [&str; 2]) -> String {
         half_hex(&mac::hmac_sha256(&self.settled, &[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))

@@ -3,6 +3,7 @@
 pub mod bolt11;
 pub mod caveat;
 pub mod challenge;
+pub mod cookie;
 pub mod credential;
 pub mod keys;
 pub mod macaroon;

@@ -16,11 +16,11 @@ test('`npx wrangler deploy --dry-run --outdir` builds and bundles the Worker', (
   assert.ok(readdirSync(out).some((file) => file.endsWith('.wasm')));
 });
 
-test('the Worker is under 190 KiB compressed', () => {
+test('the Worker is under 200 KiB compressed', () => {
   const build = join(run.dir, 'build');
   const files = readdirSync(build).filter((file) => /\.(wasm|js)$/.test(file)).sort();
   const bytes = files.reduce((sum, file) => sum + gzipSync(readFileSync(join(build, file)), { level: 9 }).length, 0);
-  assert.ok(bytes < 190 * 1024, `${bytes} bytes`);
+  assert.ok(bytes < 200 * 1024, `${bytes} bytes`);
 });
 
 test('a price list with a mistake is not deployed: the build says what is wrong, and where', () => {

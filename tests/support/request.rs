@@ -9,6 +9,7 @@ pub fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>
         method,
         client_ip: None,
         authorization,
+        cookie: None,
         is_upgrade: false,
         is_preflight: false,
         is_prefetch: false,

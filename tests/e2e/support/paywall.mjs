@@ -49,7 +49,7 @@ export function configFor({ toll, vars = {}, config = {} }) {
   const whole = {
     ...kept,
     main: join(run.dir, 'build/index.js'),
-    assets: { ...kept.assets, directory: join(root, kept.assets.directory) },
+    assets: { ...kept.assets, directory: join(run.dir, kept.assets.directory) },
     vars: toll === null ? {} : { TOLL: { ...unlimited, ...(toll ?? kept.vars.TOLL) } },
     ratelimits: [{ ...kept.ratelimits[0], simple: { limit: MANY, period: 60 } }],
     ...config,

@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { parseChallenge, send, tamper } from './support/client.mjs';
+import { assertAccessible, openPage, picture, startBrowser, watch } from './support/browser.mjs';
+import { startFaulty } from './support/faulty.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { pay, startPaywall } from './support/paywall.mjs';
+
+const HOSTILE = `</script><img src=x onerror=alert(1)> "quoted' {{macaroon}} <!--if reason--> \u202Egnp.exe`;
+const toll = {
+  routes: [
+    { path: '/article', sats: 21, description: 'How tolls came to the web' },
+    { path: '/fiat', fiat: '0.01 USD' },
+    { path: '/hostile', sats: 5, description: HOSTILE },
+    { path: '/club/*', sats: 100, realm: 'club', credential_expiry: '30d', description: 'The club, for a month' },
+    { path: '/twice', sats: 5, uses: 2, description: 'Two looks' },
+    { path: '/post', methods: ['POST'], sats: 5 },
+  ],
+};
+const HTML = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', 'sec-fetch-mode': 'navigate' };
+
+let origin, faulty, paywall, browser;
+before(async () => {
+  const content = (title) => (request, response) =>
+    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(`<!doctype html><html lang="en"><title>${title}</title><link rel="icon" href="data:,"><h1>${title}</h1><a href="/article">on</a>`);
+  const pages = { '/': 'A free page', '/article': 'What was paid for', '/club/1': 'In the club', '/club/2': 'Still in the club', '/twice': 'A look', '/hostile': 'Harmless' };
+  origin = await startRecordingOrigin(Object.fromEntries(Object.entries(pages).map(([path, title]) => [path, content(title)])));
+  faulty = await startFaulty();
+  paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, LNBITS_URL: faulty.url } });
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await faulty.close();
+  await origin.close();
+});
+
+const visit = (path, headers = {}) => send(paywall.url, path, { headers: { ...HTML, ...headers } });
+const settle = (body, headers = {}, options = {}) =>
+  send(paywall.url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body), ...options });
+const challenge = (answer) => parseChallenge(answer.headers['www-authenticate']);
+const cookieOf = (answer) => answer.headers['set-cookie'][0].split(';')[0];
+const invoiceOn = (page) => page.inputValue('#invoice');
+
+test('a browser that opens a priced page gets the pay page, with the challenge that programs get as JSON', async () => {
+  const page = await visit('/article?x=1');
+  assert.equal(page.status, 402);
+  assert.equal(page.headers['content-type'], 'text/html; charset=utf-8');
+  assert.equal(page.headers['cache-control'], 'no-store');
+  const { invoice, macaroon } = challenge(page);
+  assert.ok(page.text.includes(`>${invoice}</textarea>`) && page.text.includes(`value="${macaroon.replaceAll('"', '')}"`));
+  const nonces = [...page.text.matchAll(/nonce="([0-9a-f]{32})"/g)].map(([, nonce]) => nonce);
+  assert.equal(new Set(nonces).size, 1);
+  assert.ok(page.headers['content-security-policy'].includes(`script-src 'nonce-${nonces[0]}'`));
+  assert.notEqual((await visit('/article')).text.match(/nonce="([0-9a-f]{32})"/)[1], nonces[0]);
+  for (const headers of [{}, { accept: '*/*' }, { accept: 'application/json' }, { ...HTML, 'sec-fetch-mode': 'cors' }]) {
+    const answer = await send(paywall.url, '/article', { headers });
+    assert.deepEqual([answer.status, answer.json().status], [402, 402]);
+  }
+  assert.equal((await send(paywall.url, '/post', { method: 'POST', headers: HTML })).json().status, 402);
+});
+
+test('the page asks whether it is paid: not yet, then yes with a cookie, and never a preimage', async () => {
+  const { macaroon, invoice } = challenge(await visit('/article'));
+  const pending = await settle({ macaroon, to: '/article' });
+  assert.deepEqual([pending.status, pending.json()], [402, { status: 'pending' }]);
+  assert.equal(pending.headers['set-cookie'], undefined);
+  const preimage = await pay(invoice);
+  const paid = await settle({ macaroon, to: '/article' }, { origin: paywall.url });
+  assert.deepEqual([paid.status, paid.json()], [200, { status: 'paid' }]);
+  const [cookie] = paid.headers['set-cookie'];
+  assert.match(cookie, /^toll_[0-9a-f]{12}=[A-Za-z0-9+/=]+\.[0-9a-f]{64}; Path=\/article; Max-Age=(3600|35\d\d); HttpOnly; Secure; SameSite=Lax$/);
+  assert.ok(!JSON.stringify([paid.headers, paid.text, pending.headers, pending.text]).includes(preimage));
+  assert.equal((await settle({ macaroon })).status, 200, 'the macaroon itself says where');
+  const inside = await visit('/article', { cookie: `session=1; ${cookieOf(paid)}` });
+  assert.equal(inside.status, 200);
+  assert.match(inside.text, /What was paid for/);
+  const { headers } = origin.last();
+  assert.deepEqual([headers.cookie, headers['x-toll-status'], headers['x-toll-amount-sats']], ['session=1', 'paid', '21']);
+  assert.match(inside.headers['cache-control'], /private/);
+  assert.equal((await visit('/club/1', { cookie: cookieOf(paid) })).status, 402);
+  assert.equal((await send(paywall.url, '/post', { method: 'POST', headers: { cookie: cookieOf(paid) } })).status, 402);
+});
+
+test('only our own page may ask, by POST, with a macaroon of ours, and for a place of ours', async () => {
+  const { macaroon, invoice } = challenge(await visit('/article'));
+  const looks = () => faulty.calls.filter(({ method, url }) => method === 'GET' && /[0-9a-f]{64}$/.test(url)).length;
+  const before = looks();
+  const code = async (answer) => [(await answer).status, (await answer).json().code];
+  assert.deepEqual(await code(send(paywall.url, '/_toll/settle')), [405, 'method_not_allowed']);
+  assert.deepEqual(await code(settle({ macaroon }, { origin: 'https://evil.example' })), [403, 'other_page']);
+  assert.deepEqual(await code(settle({ macaroon }, { origin: 'null' })), [403, 'other_page']);
+  assert.deepEqual(await code(settle({ macaroon: tamper(macaroon), to: '/article' })), [401, 'bad_signature']);
+  for (const body of ['', 'x', '{}', JSON.stringify({ macaroon: `${macaroon}:${'0'.repeat(64)}` }), `{"macaroon":"${'A'.repeat(9000)}"}`]) {
+    assert.equal((await settle(body)).status, 401, body.slice(0, 40));
+  }
+  for (const to of ['//evil.example/article', '/\\evil.example', 'https://evil.example/', '/article\r\nx: y', 'article']) {
+    assert.deepEqual(await code(settle({ macaroon, to })), [404, 'not_found'], to);
+  }
+  assert.equal((await settle({ macaroon, to: '/club/1' })).status, 410, 'it opens something else');
+  assert.equal((await send(paywall.url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon, to: '/article' }) })).status, 402);
+  assert.equal(looks(), before + 1, 'LNbits was asked once');
+  faulty.fail('`status: failed`', 'GET');
+  assert.deepEqual([(await settle({ macaroon, to: '/article' })).status], [410]);
+  faulty.fail('500', 'GET');
+  assert.deepEqual(await code(settle({ macaroon, to: '/article' })), [503, 'settlement_unavailable']);
+  await faulty.pass();
+  await pay(invoice);
+});
+
+test('a form asks, too, and leads to nowhere but the page that was paid for', async () => {
+  const { macaroon, invoice } = challenge(await visit('/article?page=2'));
+  const form = (to) => settle(new URLSearchParams({ macaroon, to }).toString(), { ...HTML, 'content-type': 'application/x-www-form-urlencoded', origin: paywall.url });
+  const pending = await form('/article?page=2');
+  assert.equal(pending.status, 402);
+  assert.match(pending.text, /The payment has not arrived yet/);
+  assert.deepEqual(challenge(pending), { macaroon, invoice }, 'the same invoice');
+  await pay(invoice);
+  const paid = await form('/article?page=2');
+  assert.deepEqual([paid.status, paid.headers.location], [303, `${paywall.url}/article?page=2`]);
+  assert.match(paid.headers['set-cookie'][0], /Path=\/article; /);
+  assert.equal((await form('//evil.example/')).status, 404);
+  const elsewhere = await form('/club/1');
+  assert.deepEqual([elsewhere.status, elsewhere.headers.location, elsewhere.headers['set-cookie']], [303, `${paywall.url}/club/1`, undefined]);
+});
+
+test('a cookie that is no good locks nobody out: it is cleared, and the request goes on without it', async () => {
+  for (const cookie of ['toll_000000000000=garbage', 'toll_000000000000=AgE=.00', `toll_a=${'A'.repeat(3000)}.0`]) {
+    assert.equal((await visit('/', { cookie })).status, 200);
+    const answer = await visit('/article', { cookie });
+    assert.equal(answer.status, 402);
+    assert.match(answer.headers['set-cookie'][0], /^toll_[0a]+=; Path=\/; Max-Age=0; /);
+    assert.match(challenge(answer).invoice, /^lnbc/);
+  }
+  const other = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
+  const foreign = challenge(await send(other.url, '/article', { headers: HTML }));
+  await pay(foreign.invoice);
+  const cookie = cookieOf(await send(other.url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon: foreign.macaroon }) }));
+  assert.equal((await send(other.url, '/article', { headers: { cookie } })).status, 200);
+  assert.equal((await visit('/article', { cookie })).status, 402);
+  const { standard } = await (async () => {
+    const { macaroon, invoice } = challenge(await visit('/article'));
+    return { standard: `L402 ${macaroon}:${await pay(invoice)}` };
+  })();
+  assert.equal((await visit('/article', { cookie, authorization: standard })).status, 200);
+});
+
+test('in a browser: paid from a phone while the page is open, and the content appears by itself', async () => {
+  const { context, page, troubles } = await openPage(browser);
+  await page.goto(`${paywall.url}/`);
+  await page.click('a');
+  await page.waitForSelector('#code svg');
+  assert.match(await page.textContent('h1'), /How tolls came to the web/);
+  assert.equal(await page.getAttribute('#open', 'href'), `lightning:${await invoiceOn(page)}`);
+  await pay(await invoiceOn(page));
+  await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+  const [cookie] = await context.cookies();
+  assert.deepEqual([cookie.httpOnly, cookie.secure, cookie.sameSite, cookie.path], [true, true, 'Lax', '/article']);
+  await page.goBack();
+  await page.waitForSelector('text=A free page');
+  await page.goForward();
+  await page.waitForSelector('text=What was paid for');
+  await page.reload();
+  await page.waitForSelector('text=What was paid for');
+  assert.deepEqual(troubles, []);
+  await context.close();
+});
+
+test('in a browser: two tabs wait for one payment each, and one payment opens both', async () => {
+  const { context, page, troubles } = await openPage(browser);
+  const second = await context.newPage();
+  const others = watch(second);
+  await page.goto(`${paywall.url}/club/1`);
+  await second.goto(`${paywall.url}/club/1`);
+  await pay(await invoiceOn(page));
+  await page.bringToFront();
+  await page.waitForSelector('text=In the club', { timeout: 30_000 });
+  await second.bringToFront();
+  await second.waitForSelector('text=This has been paid in another tab');
+  await second.click('text=Continue');
+  await second.waitForSelector('text=In the club');
+  await second.goto(`${paywall.url}/club/2`);
+  await second.waitForSelector('text=Still in the club');
+  assert.deepEqual([troubles, others], [[], []]);
+  await context.close();
+});
+
+test('in a browser: with WebLN it is two clicks', async () => {
+  const { context, page, troubles } = await openPage(browser);
+  await context.exposeFunction('payWithLnbits', pay);
+  await context.addInitScript(() => {
+    window.webln = { enable: async () => {}, sendPayment: async (invoice) => ({ preimage: await window.payWithLnbits(invoice) }) };
+  });
+  await page.goto(`${paywall.url}/article`);
+  await page.click('#pay-here');
+  await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+  assert.deepEqual(troubles, []);
+  await context.close();
+});
+
+test('in a browser without JavaScript: the invoice as text and as a link, and a button to go on', async () => {
+  const { context, page, troubles } = await openPage(browser, { javaScriptEnabled: false });
+  await page.goto(`${paywall.url}/article`);
+  const invoice = await page.locator('#invoice').textContent();
+  assert.match(invoice, /^lnbc/);
+  assert.equal(await page.getAttribute('#open', 'href'), `lightning:${invoice}`);
+  await page.click('text=I have paid');
+  await page.waitForSelector('text=The payment has not arrived yet');
+  assert.equal(await page.locator('#invoice').textContent(), invoice);
+  await picture(page, 'pay-without-javascript');
+  await pay(invoice);
+  await page.click('text=I have paid');
+  await page.waitForSelector('text=What was paid for');
+  assert.deepEqual(troubles, []);
+  await context.close();
+});
+
+test('in a browser: an invoice that ends is not paid any more, and a fresh one is a click away', async () => {
+  const { context, page, troubles } = await openPage(browser);
+  await page.clock.install();
+  await page.goto(`${paywall.url}/article`);
+  const first = await invoiceOn(page);
+  await page.clock.fastForward('06:00');
+  await page.waitForSelector('text=This invoice has ended');
+  assert.ok(!(await page.isVisible('#code')) && !(await page.isVisible('#open')));
+  await picture(page, 'pay-ended');
+  await page.click('text=Get a new invoice');
+  await page.waitForSelector('#code svg');
+  assert.notEqual(await invoiceOn(page), first);
+  assert.deepEqual(troubles, []);
+  await context.close();
+});
+
+test('in a browser: a hostile description is only text', async () => {
+  const { context, page, troubles } = await openPage(browser);
+  page.on('dialog', () => assert.fail('something ran'));
+  await page.goto(`${paywall.url}/hostile?a="><script>alert(1)</script>`);
+  await page.waitForSelector('#code svg');
+  assert.match(await page.textContent('h1'), /<\/script><img src=x onerror=alert\(1\)> "quoted' \{\{macaroon\}\}/);
+  assert.equal(await page.locator('img').count(), 0);
+  await picture(page, 'pay-hostile');
+  assert.deepEqual(troubles, []);
+  await context.close();
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const [device, viewport] of Object.entries({ phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } })) {
+    test(`in a browser: the page on a ${device} in ${colorScheme} keeps nobody out`, async () => {
+      const { context, page, troubles } = await openPage(browser, { colorScheme, viewport });
+      for (const path of ['/article', '/club/1', '/twice']) {
+        await page.goto(paywall.url + path);
+        await page.waitForSelector('#code svg');
+        await assertAccessible(page);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no scrolling to the side');
+        await picture(page, `pay${path.replaceAll('/', '-')}-${device}-${colorScheme}`);
+      }
+      assert.deepEqual(troubles, []);
+      await context.close();
+    });
+  }
+}

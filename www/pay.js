@@ -19,7 +19,7 @@ const macaroon = form.elements.macaroon.defaultValue;
 const path = form.elements.to.defaultValue;
 
 // The server's clock counts: this device's may be wrong.
-const { responseStart } = performance.getEntriesByType('navigation')[0];
+const { responseStart = 0 } = performance.getEntriesByType('navigation')[0] ?? {};
 const clockIsAhead = performance.timeOrigin + responseStart - page.dataset.now * SECOND;
 const now = () => Date.now() - clockIsAhead;
 const invoiceEnds = page.dataset.invoiceExpires * SECOND;

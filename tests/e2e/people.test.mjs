@@ -6,7 +6,7 @@ import { startFaulty } from './support/faulty.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { pay, startPaywall } from './support/paywall.mjs';
 
-const HOSTILE = `</script><img src=x onerror=alert(1)> "quoted' {{macaroon}} <!--if reason--> \u202Egnp.exe`;
+const HOSTILE = `</script><img src=x onerror=alert(1)> "quoted' <!--if reason--> &amp; \u202Egnp.exe`;
 const toll = {
   routes: [
     { path: '/article', sats: 21, description: 'How tolls came to the web' },
@@ -224,19 +224,24 @@ test('in a browser: an invoice that ends is not paid any more, and a fresh one i
   await page.waitForSelector('text=This invoice has ended');
   assert.ok(!(await page.isVisible('#code')) && !(await page.isVisible('#open')));
   await picture(page, 'pay-ended');
-  await page.click('text=Get a new invoice');
-  await page.waitForSelector('#code svg');
-  assert.notEqual(await invoiceOn(page), first);
+  const link = await page.getByText('Get a new invoice').getAttribute('href');
   assert.deepEqual(troubles, []);
   await context.close();
+  // The clock of that context runs ahead for good.
+  const fresh = await openPage(browser);
+  await fresh.page.goto(new URL(link, paywall.url).href);
+  await fresh.page.waitForSelector('#code svg');
+  assert.equal(new URL(fresh.page.url()).pathname, '/article');
+  assert.notEqual(await invoiceOn(fresh.page), first);
+  await fresh.context.close();
 });
 
 test('in a browser: a hostile description is only text', async () => {
   const { context, page, troubles } = await openPage(browser);
   page.on('dialog', () => assert.fail('something ran'));
-  await page.goto(`${paywall.url}/hostile?a="><script>alert(1)</script>`);
+  await page.goto(`${paywall.url}/hostile?a="><script>alert(1)</script>{{macaroon}}`);
   await page.waitForSelector('#code svg');
-  assert.match(await page.textContent('h1'), /<\/script><img src=x onerror=alert\(1\)> "quoted' \{\{macaroon\}\}/);
+  assert.match(await page.textContent('h1'), /<\/script><img src=x onerror=alert\(1\)> "quoted' <!--if reason--> &amp; /);
   assert.equal(await page.locator('img').count(), 0);
   await picture(page, 'pay-hostile');
   assert.deepEqual(troubles, []);

@@ -228,13 +228,21 @@ export function writeJson(file, value) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Whether a port of this machine can be listened on; 0 asks for any, and gives its number. */
-export function freePort(port = 0) {
+/** A port of this machine that can be listened on: this one, else `undefined`; any, where none is named. */
+export async function freePort(port) {
+  if (port) return isFree(port);
+  // Below the range that outgoing connections take theirs from: a server may need seconds before it listens.
+  const any = () => 20_000 + Math.floor(Math.random() * 12_000);
+  for (let tries = 0; tries < 100; tries += 1) {
+    const free = await isFree(any());
+    if (free) return free;
+  }
+  throw new Error('no port of this machine is free');
+}
+
+function isFree(port) {
   return new Promise((resolve) => {
     const server = createServer().once('error', () => resolve(undefined));
-    server.listen(port, '127.0.0.1', () => {
-      const { port: free } = server.address();
-      server.close(() => resolve(free));
-    });
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(port)));
   });
 }

@@ -12,6 +12,7 @@
 //!             ├─ uses              how many requests a payment bought, and had
 //!             ├─ ledger            the books: every payment once, and whom to tell of it
 //!             ├─ operator          who may see them
+//!             ├─ pay_page          what people see, and ask
 //!             └─ settings          the environment, read once per isolate
 //! ```
 //!

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { parseChallenge, send, tamper } from './support/client.mjs';
 import { assertAccessible, openPage, picture, startBrowser, watch } from './support/browser.mjs';
 import { startFaulty } from './support/faulty.mjs';
+import { ADMIN_TOKEN, statsWhen } from './support/operator.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { pay, startPaywall } from './support/paywall.mjs';
 
@@ -145,6 +146,29 @@ test('a cookie that is no good locks nobody out: it is cleared, and the request 
   assert.equal((await visit('/article', { cookie, authorization: standard })).status, 200);
 });
 
+test('whoever asks too often is told when to come back', async () => {
+  const { url } = await startPaywall({ toll: { challenges_per_minute: 10, routes: toll.routes }, vars: { ORIGIN_URL: origin.url } });
+  const { macaroon } = challenge(await send(url, '/article', { headers: HTML }));
+  const ask = () => send(url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon }) });
+  const answers = [];
+  for (let at = 0; at < 21; at += 1) answers.push(await ask());
+  assert.deepEqual(answers.slice(0, 20).map(({ status }) => status), Array(20).fill(402));
+  const { status, headers, json } = answers.at(-1);
+  assert.deepEqual([status, json().code], [429, 'too_many_challenges']);
+  assert.ok(Number(headers['retry-after']) >= 1 && Number(headers['retry-after']) <= 65);
+});
+
+test('scripts and styles are for everybody, and nothing else of theirs is there', async () => {
+  for (const [file, type] of [['pay.js', 'text/javascript'], ['pay.css', 'text/css'], ['toll.js', 'text/javascript'], ['toll.d.ts', 'text/plain']]) {
+    const { status, headers } = await send(paywall.url, `/_toll/${file}`);
+    assert.equal(status, 200, file);
+    assert.equal(headers['content-type'], `${type}; charset=utf-8`);
+    assert.equal(headers['access-control-allow-origin'], '*');
+    assert.equal((await send(paywall.url, `/_toll/${file}`, { method: 'POST' })).status, 405);
+  }
+  for (const file of ['pay.html', 'pay', 'words.json', 'pay.js/', 'PAY.js']) assert.equal((await send(paywall.url, `/_toll/${file}`)).status, 404, file);
+});
+
 test('in a browser: paid from a phone while the page is open, and the content appears by itself', async () => {
   const { context, page, troubles } = await openPage(browser);
   await page.goto(`${paywall.url}/`);
@@ -194,6 +218,51 @@ test('in a browser: with WebLN it is two clicks', async () => {
   await page.goto(`${paywall.url}/article`);
   await page.click('#pay-here');
   await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+  assert.deepEqual(troubles, []);
+  await context.close();
+});
+
+test('in a browser: a page pays for what it fetches with toll.js, and keeps what it bought', async () => {
+  const { context, page, troubles } = await openPage(browser);
+  await context.exposeFunction('payWithLnbits', pay);
+  await page.goto(`${paywall.url}/`);
+  const fetched = await page.evaluate(async () => {
+    const { TollClient } = await import('/_toll/toll.js');
+    const paid = [];
+    const client = new TollClient({ wallet: { payInvoice: (invoice) => window.payWithLnbits(invoice) }, maxSats: 50 });
+    client.addEventListener('paid', ({ detail }) => paid.push(detail.sats));
+    const answers = await Promise.all([1, 2, 3].map(() => client.fetch('/article')));
+    return { paid, titles: await Promise.all(answers.map(async (answer) => (await answer.text()).match(/<h1>(.*)<\/h1>/)[1])) };
+  });
+  assert.deepEqual(fetched, { paid: [21], titles: Array(3).fill('What was paid for') });
+  assert.deepEqual(troubles, []);
+  await context.close();
+});
+
+test('in a browser: the operator logs in, sees what came in, and logs out', async () => {
+  const { url } = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN } });
+  const { macaroon, invoice } = challenge(await send(url, '/article', { headers: HTML }));
+  await send(url, '/article', { headers: { authorization: `L402 ${macaroon}:${await pay(invoice)}` } });
+  await statsWhen(url, ({ totalPayments }) => totalPayments === 1);
+  const { context, page, troubles } = await openPage(browser);
+  await page.goto(`${url}/_toll`);
+  await assertAccessible(page);
+  await page.fill('#token', 'x'.repeat(64));
+  await page.click('text=Log in');
+  await page.waitForSelector('#wrong:visible');
+  await page.fill('#token', ADMIN_TOKEN);
+  await page.click('text=Log in');
+  await page.waitForSelector('#payment-table tbody tr');
+  assert.equal(await page.textContent('dd[data-total=totalRevenue]'), '21');
+  await assertAccessible(page);
+  await picture(page, 'dashboard');
+  const second = challenge(await send(url, '/twice', { headers: HTML }));
+  await send(url, '/twice', { headers: { authorization: `L402 ${second.macaroon}:${await pay(second.invoice)}` } });
+  await page.waitForFunction(() => document.querySelector('dd[data-total=totalRevenue]').textContent === '26', null, { timeout: 15_000 });
+  await page.click('text=Log out');
+  await page.waitForSelector('#token');
+  await page.goto(`${url}/_toll/`);
+  await page.waitForSelector('#token');
   assert.deepEqual(troubles, []);
   await context.close();
 });

@@ -168,6 +168,8 @@ test('a price in a currency is converted by LNbits, bounded in satoshis, and com
   assert.equal(json().amountSats, 16);
   const { macaroon, invoice } = parseChallenge(headers['www-authenticate']);
   const authorization = `L402 ${macaroon}:${await payFrom(wallet.url, wallet.payer, invoice)}`;
+  const page = (await send(url, '/usd', { headers: { accept: 'text/html' } })).text;
+  assert.match(page, /value="16">16<.*<bdi class="fiat">0\.01 USD<\/bdi>/s, 'people are shown both');
   rates.USD = 20_000;
   assert.equal((await send(url, '/usd')).json().amountSats, 50);
   assert.equal((await send(url, '/usd', { headers: { authorization } })).status, 200);

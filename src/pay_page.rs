@@ -196,8 +196,7 @@ impl Page<'_> {
             ("checked", said(self.is_checked)),
         ];
         // The largest unit that measures it without a rest.
-        let is_whole = |(_, _, unit_s): &(&str, &str, u64)| self.lasts_s.is_multiple_of(*unit_s);
-        let lasts_in = UNITS.iter().position(|unit| is_whole(unit));
+        let lasts_in = UNITS.iter().position(|(_, _, unit_s)| self.lasts_s.is_multiple_of(*unit_s));
         for (at, (one, many, unit_s)) in UNITS.into_iter().enumerate() {
             let count = self.lasts_s.checked_div(unit_s).filter(|_| lasts_in == Some(at)).unwrap_or_default();
             values.push((one, said(count == 1)));

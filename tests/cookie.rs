@@ -15,7 +15,7 @@ use edgetoll::l402::preimage::PaymentHash;
 use edgetoll::l402::verify::Grant;
 use edgetoll::policy::Policy;
 use edgetoll::policy::path::fold_case;
-use request::request;
+use request::{BY_PREIMAGE, request};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -27,19 +27,6 @@ fn policy() -> Policy {
     let list = r#"{"routes":[{"path":"/a","sats":5},{"path":"/b","sats":5},{"path":"/club/*","sats":5,"realm":"club"},
         {"path":"/five","sats":5,"uses":5}]}"#;
     Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
-}
-
-fn decide<'a>(
-    policy: &'a Policy,
-    keys: &'a Keys,
-    url: &str,
-    change: impl FnOnce(&mut Request<'_>),
-) -> Decision<'a> {
-    // Nothing is known to be paid but what a cookie says.
-    let gate = Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: &|_| false };
-    let mut request = request(url, "GET", None);
-    change(&mut request);
-    gate.decide(&request, NOW)
 }
 
 fn minted(keys: &Keys, scope: Scope) -> Macaroon {
@@ -69,11 +56,7 @@ fn endpoint(path: &str) -> Scope {
 /// What the macaroon says, as the gate reads it where it is good.
 fn grant(policy: &Policy, keys: &Keys, url: &str, macaroon: &Macaroon) -> Grant {
     let credential = format!("L402 {}:", macaroon.encode());
-    match decide(policy, keys, url, |_| ()) {
-        Decision::Offer { .. } => {}
-        other => panic!("{other:?}"),
-    }
-    let gate = Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: &|_| false };
+    let gate = Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: BY_PREIMAGE };
     match gate.decide(&request(url, "GET", Some(&credential)), NOW) {
         Decision::Unsettled { mut claims, .. } => claims.remove(0).sale.grant,
         other => panic!("{other:?}"),
@@ -88,6 +71,7 @@ fn cookie_for(policy: &Policy, keys: &Keys, url: &str, macaroon: &Macaroon) -> S
 }
 
 fn is_sold(policy: &Policy, keys: &Keys, url: &str, method: &str, shown: &str) -> bool {
+    // Nothing is known to be paid but what the cookie says.
     let gate = Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: &|_| false };
     let request = Request { cookie: Some(shown), ..request(url, method, None) };
     matches!(gate.decide(&request, NOW), Decision::Sold(_))

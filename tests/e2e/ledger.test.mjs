@@ -19,25 +19,28 @@ const toll = {
   ],
 };
 
-let origin;
+let origin, lnbits;
 const ended = [];
 before(async () => {
   origin = await startRecordingOrigin();
+  // It may call this machine.
+  const env = { LNBITS_CALLBACK_URL_RULES: '', LNBITS_CALLBACK_ALLOW_PRIVATE_IPS: 'true' };
+  lnbits = await startLnbits(run, { dataDir: run.folder('lnbits'), env });
 });
 after(async () => {
   for (const end of ended) await end();
   await origin.close();
 });
 
-/** An LNbits of a test's own, whose list is what the books must come to, behind a server that can fail. It may call this machine. */
+/** A wallet of a test's own, whose list is what the books must come to, behind a server that can fail. */
 async function startWallet() {
-  const env = { LNBITS_CALLBACK_URL_RULES: '', LNBITS_CALLBACK_ALLOW_PRIVATE_IPS: 'true' };
-  const lnbits = await startLnbits(run, { dataDir: run.folder('lnbits'), env });
+  const { adminkey, inkey } = await call(`${lnbits.url}/api/v1/account`, 'POST', { name: 'merchant' });
   const faulty = await startFaulty({ target: lnbits.url });
   ended.push(faulty.close);
-  const headers = { 'X-Api-Key': lnbits.merchant.invoiceKey };
+  const headers = { 'X-Api-Key': inkey };
   const paid = async () => (await call(`${lnbits.url}/api/v1/payments/paginated?limit=1000&status=success&tag=edgetoll`, 'GET', undefined, headers)).data;
-  return { ...lnbits, faulty, paid, buy: (base, path, options) => buy(base, path, { payWith: lnbits.pay, ...options }) };
+  const merchant = { invoiceKey: inkey, adminKey: adminkey };
+  return { ...lnbits, merchant, faulty, paid, buy: (base, path, options) => buy(base, path, { payWith: lnbits.pay, ...options }) };
 }
 
 /** A paywall that this LNbits is asked to call back, unless a test says otherwise. */

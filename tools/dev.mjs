@@ -77,6 +77,7 @@ function help(url) {
     Pay it             credential=$(curl -s ${url}/api/joke | node demo/pay.mjs)
     Get what you paid  curl -i ${url}/api/joke -H "Authorization: $credential"
 
+    As people do it    open ${url}/api/data in a browser, copy its invoice, and: node demo/pay.mjs lnbc…
     What is free       curl -i ${url}/
     Sell a document    credential=$(curl -s -X POST ${url}/convert/html | node demo/pay.mjs)
                        curl ${url}/convert/html -H "Authorization: $credential" --data-binary @README.md

@@ -66,7 +66,7 @@ fn grant(policy: &Policy, keys: &Keys, url: &str, macaroon: &Macaroon) -> Grant 
 /// `name=value` of a cookie for a payment that has arrived.
 fn cookie_for(policy: &Policy, keys: &Keys, url: &str, macaroon: &Macaroon) -> String {
     let grant = grant(policy, keys, url, macaroon);
-    let set = cookie::set(keys, macaroon, &grant, "/a", NOW).unwrap();
+    let set = cookie::set(keys, macaroon, &grant, &cookie::Scope::Path("/a"), NOW).unwrap();
     set.split(';').next().unwrap().to_owned()
 }
 
@@ -142,15 +142,19 @@ fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens
     let (policy, keys) = (policy(), keys());
     let macaroon = minted(&keys, endpoint("/a"));
     let grant = grant(&policy, &keys, "https://x.test/a", &macaroon);
-    let set = |path: &str| cookie::set(&keys, &macaroon, &grant, path, NOW + 60).unwrap();
+    let set_for = |scope| cookie::set(&keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
+    let set = |path| set_for(cookie::Scope::Path(path));
     assert!(set("/a").ends_with("; Path=/a; Max-Age=540; HttpOnly; Secure; SameSite=Lax"), "{}", set("/a"));
     assert!(set("/a;b").contains("; Path=/; "), "{}", set("/a;b"));
     let name = |set: &str| set.split('=').next().unwrap().to_owned();
-    assert_ne!(name(&set("/a")), name(&set("/b")));
+    let realm = |name| set_for(cookie::Scope::Realm(name));
+    let names = [set("/a"), set("/b"), set("/"), realm("a"), realm("b")].map(|set| name(&set));
+    assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
+    assert!(realm("a").contains("; Path=/; "));
     assert!(cookie::fits(&macaroon.encode()));
     let long = minted(&keys, endpoint(&format!("/{}", "x".repeat(3_000))));
     assert!(!cookie::fits(&long.encode()));
-    assert_eq!(cookie::set(&keys, &long, &grant, "/a", NOW), None);
+    assert_eq!(cookie::set(&keys, &long, &grant, &cookie::Scope::Path("/a"), NOW), None);
 }
 
 #[test]

@@ -115,8 +115,11 @@ impl Exchange<'_> {
 
     fn cookie(&self, asked: &Asked, visit: &Visit, sale: &Sale<'_>) -> Option<String> {
         let macaroon = Macaroon::parse(&asked.macaroon).ok()?;
-        let path = if matches!(sale.route.sold, Sold::Realm(_)) { "/" } else { visit.path() };
-        cookie::set(self.settings.keys()?, &macaroon, &sale.grant, path, now_unix())
+        let scope = match &sale.route.sold {
+            Sold::Realm(realm) => cookie::Scope::Realm(realm),
+            Sold::Endpoint { .. } => cookie::Scope::Path(visit.path()),
+        };
+        cookie::set(self.settings.keys()?, &macaroon, &sale.grant, &scope, now_unix())
     }
 
     fn let_in(&self, asked: &Asked, visit: &Visit, cookie: Option<&str>) -> Result<Response, Failure> {

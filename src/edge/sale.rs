@@ -39,9 +39,10 @@ impl Exchange<'_> {
 
     /// A challenge, as a page or as JSON.
     async fn tell(&self, challenge: &Challenge, goods: &Goods<'_>) -> Result<web_sys::Response, JsValue> {
-        match self.pay_page(challenge, goods).await? {
-            Some(page) => Ok(page),
-            None => answer::challenge(challenge, goods.refused.as_ref()),
+        match self.pay_page(challenge, goods).await {
+            Ok(Some(page)) => Ok(page),
+            // An invoice was made: whoever can pay it must see it.
+            Ok(None) | Err(_) => answer::challenge(challenge, goods.refused.as_ref()),
         }
     }
 

@@ -36,14 +36,31 @@ impl<'a> Cookie<'a> {
     }
 }
 
+/// What a payment opens. Each has one cookie: a fresh payment takes the place of the one before.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// One path.
+    Path(&'a str),
+    /// A realm, of this name.
+    Realm(&'a str),
+}
+
 /// `Set-Cookie` for a payment that has arrived: it lasts as long as the credential, and is sent where it opens something.
 /// `None` where a browser would not keep it.
-pub fn set(keys: &Keys, macaroon: &Macaroon, grant: &Grant, path: &str, now_unix: u64) -> Option<String> {
+pub fn set(
+    keys: &Keys,
+    macaroon: &Macaroon,
+    grant: &Grant,
+    scope: &Scope<'_>,
+    now_unix: u64,
+) -> Option<String> {
     let value = format!("{}.{}", macaroon.encode(), tag(keys.current(), macaroon, grant));
     let max_age_s = grant.expires_at_unix.saturating_sub(now_unix);
-    // One for each scope: a fresh payment takes the place of the one before.
-    let scope = hex::encode(&mac::sha256(path.as_bytes()));
-    let name = format!("{PREFIX}{}", scope.get(..12)?);
+    let (scope, path) = match scope {
+        Scope::Path(path) => ((*path).to_owned(), *path),
+        Scope::Realm(realm) => (format!("realm {realm}"), "/"),
+    };
+    let name = format!("{PREFIX}{}", hex::encode(&mac::sha256(scope.as_bytes())).get(..12)?);
     let path = if is_plain(path) { path } else { "/" };
     let cookie = format!("{name}={value}; Path={path}; Max-Age={max_age_s}; {ATTRIBUTES}");
     (name.len().saturating_add(value.len()) <= MAX_BYTES).then_some(cookie)

@@ -270,9 +270,7 @@ impl<'a> Gate<'a, '_> {
         let seller = Seller { policy, keys, route, cost, is_settled: self.is_settled };
         let checked = match check(&seller, request.authorization, &context) {
             Ok(Checked::Good(good)) => Ok(Checked::Good(good)),
-            other => {
-                check_cookies(&seller, request.cookie, &context).map_or(other, |good| Ok(Checked::Good(good)))
-            }
+            other => check_cookies(&seller, request, &context).map_or(other, |good| Ok(Checked::Good(good))),
         };
         let offer = |refused| Offer {
             cost,
@@ -420,15 +418,17 @@ fn check(
     refused.map_or(Ok(Checked::Nothing), Err)
 }
 
-/// The first cookie that is good. One that is not says nothing: the request goes on as if without it.
-fn check_cookies(seller: &Seller<'_>, header: Option<&str>, context: &Context<'_>) -> Option<Good> {
+/// The first cookie that is good. One that is not says nothing: the request goes on as if without it. A browser that fetches
+/// ahead takes no use of what a person has bought.
+fn check_cookies(seller: &Seller<'_>, request: &Request<'_>, context: &Context<'_>) -> Option<Good> {
     if !["GET", "HEAD"].contains(&context.method) {
         return None;
     }
-    Cookie::read_all(header?).flatten().find_map(|cookie| {
+    Cookie::read_all(request.cookie?).flatten().find_map(|cookie| {
         let grant = verify::verify(&cookie.macaroon, None, seller.keys, context).ok()?;
         let good = seller.demand(grant, context.now_unix).ok()?;
-        cookie.is_settled(seller.keys, &good.grant).then_some(good)
+        let takes_use = good.grant.uses.is_some() && request.is_prefetch;
+        (!takes_use && cookie.is_settled(seller.keys, &good.grant)).then_some(good)
     })
 }
 

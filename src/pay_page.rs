@@ -136,9 +136,24 @@ pub fn field(body: &str, name: &str) -> Option<String> {
 
 /// Whether a person may be sent there: a path of this host, which no browser takes for another one's.
 pub fn is_own_path(to: &str) -> bool {
-    let rest = to.strip_prefix('/');
-    rest.is_some_and(|rest| !rest.starts_with(['/', '\\']))
-        && to.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+    let path = to.split(['?', '#']).next().unwrap_or_default();
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+        && to.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// What a browser sends when it opens a page, where the page's own question has something else; `None` for a header that
+/// it has in both.
+pub fn header_of_visit(name: &str) -> Option<Option<&'static str>> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "accept" => Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+        "sec-fetch-dest" => Some("document"),
+        "sec-fetch-mode" => Some("navigate"),
+        "upgrade-insecure-requests" => Some("1"),
+        "content-length" | "content-type" | "origin" => None,
+        _ => return None,
+    })
 }
 
 /// What the page says.

@@ -153,7 +153,7 @@ fn a_page_asks_with_one_macaroon_and_nothing_else() {
 
 #[test]
 fn nobody_is_sent_to_another_host() {
-    for own in ["/", "/a?b=c", "/a//b", "/%5Cevil"] {
+    for own in ["/", "/a?b=c", "/a//b", "/%5Cevil", "/a?b=c\\d"] {
         assert!(is_own_path(own), "{own}");
     }
     for other in [

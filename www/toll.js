@@ -86,7 +86,8 @@ export class TollClient extends EventTarget {
   }
 
   #take({ request, tried }, origin, fits) {
-    const credential = this.#shelf.take(origin, (kept) => !tried.has(kept) && fits(kept));
+    // One that seems to fit, and the one that the challenge is for: a server that refuses everything is not sent all of them.
+    const credential = tried.size < 2 && this.#shelf.take(origin, (kept) => !tried.has(kept) && fits(kept));
     if (!credential) return undefined;
     tried.add(credential);
     this.#tell('reused', request, credential);
@@ -284,8 +285,8 @@ const covers = ({ endpoint, method }, request) =>
   (!endpoint || endpoint === new URL(request.url).pathname) &&
   (!method || method === request.method || (method === 'GET' && request.method === 'HEAD'));
 
-/** Whether an answer is of the origin that was called: a redirect may have led to another one. */
-const isFrom = (response, request) => new URL(response.url).origin === new URL(request.url).origin;
+/** Whether an answer is of the origin that was called: a redirect may have led to another one. What a service worker makes has no URL. */
+const isFrom = ({ url }, request) => !url || new URL(url).origin === new URL(request.url).origin;
 
 /** What a 402 asks for. */
 function readChallenge(response, request) {

@@ -1,4 +1,4 @@
-//! Our own answers. None of them but the public price list may be stored by any cache.
+//! Our own answers. No cache may store them, but for the public price list, and files that everybody may have.
 
 use web_sys::{Headers, ReadableStream, Response, ResponseInit};
 use worker::wasm_bindgen::JsValue;
@@ -74,7 +74,7 @@ pub fn page(status: u16, content_type: &str, body: Option<&ReadableStream>) -> R
 pub fn file(content_type: &str, body: Option<&ReadableStream>) -> Result<Response, JsValue> {
     let headers = [
         ("Content-Type", content_type),
-        ("Cache-Control", "public, max-age=300"),
+        ("Cache-Control", "no-cache"),
         ("Access-Control-Allow-Origin", "*"),
         NOSNIFF,
     ];

@@ -121,10 +121,16 @@ impl Exchange<'_> {
             Decision::Open | Decision::Operator(_) | Decision::Hook(_) | Decision::Settle => None,
             _ => self.settings.policy().and_then(|policy| policy.cors.as_ref()),
         };
-        let is_open = matches!(decision, Decision::Open);
+        let is_priced = matches!(
+            decision,
+            Decision::Sold(_)
+                | Decision::Unsettled { .. }
+                | Decision::FreeTier { .. }
+                | Decision::Offer { .. }
+        );
         let acted = self.act(decision, line).await;
         let response = self.conclude(acted, line)?;
-        if !is_open {
+        if is_priced {
             self.clear_cookies(&response.headers())?;
         }
         if let Some(cors) = cors {

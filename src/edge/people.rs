@@ -11,7 +11,7 @@ use super::time::now_unix;
 use super::{Exchange, Failure, answer, assets, body};
 use crate::gate::{Decision, Sale};
 use crate::l402::challenge::Challenge;
-use crate::l402::macaroon::Macaroon;
+use crate::l402::macaroon::{Macaroon, Signature};
 use crate::l402::refusal::Refusal;
 use crate::l402::{cookie, hex};
 use crate::pay_page::{self, Asked, Page, Public};
@@ -19,6 +19,7 @@ use crate::policy::price::Cost;
 use crate::policy::route::Sold;
 use crate::policy::url::{RequestUrl, is_loopback};
 use crate::problem::Problem;
+use crate::settings::Settings;
 
 impl Exchange<'_> {
     /// A file for everybody.
@@ -39,7 +40,9 @@ impl Exchange<'_> {
     ) -> Result<Option<Response>, JsValue> {
         let (Some(policy), Some(url)) = (self.settings.policy(), self.arrival.url()) else { return Ok(None) };
         let wants_page = goods.is_checked || self.arrival.is_for_people();
-        if !wants_page || !cookie::fits(&challenge.macaroon) {
+        // Whoever pays there must be let in there.
+        let may_be_let_in = cookie::fits(&challenge.macaroon) && pay_page::is_own_path(&goods.path);
+        if !wants_page || !may_be_let_in {
             return Ok(None);
         }
         let Some(stored) = assets::open(self.env, "pay").await? else { return Ok(None) };
@@ -79,8 +82,7 @@ impl Exchange<'_> {
     /// that the person wants: every rule holds here that holds there.
     pub(super) async fn settle_up(
         &self,
-        asked: &Asked,
-        visit: &Visit,
+        question: &Question,
         decision: Decision<'_>,
         line: &mut Line,
     ) -> Result<Response, Failure> {
@@ -89,44 +91,33 @@ impl Exchange<'_> {
             Decision::Unsettled { claims, offer, .. } => {
                 match self.settle(claims, Asker::PayPage, line).await? {
                     Settled::Paid(sale) => Some(sale),
-                    Settled::Pending(claim, bolt11) if asked.is_form => {
-                        return self.offer_again(&claim, offer, bolt11, Some(&visit.path_and_query)).await;
+                    Settled::Pending(claim, bolt11) if question.is_form => {
+                        let path = &question.visit.path_and_query;
+                        return self.offer_again(&claim, offer, bolt11, Some(path)).await;
                     }
                     Settled::Pending(..) => return Ok(answer::standing(402, "pending", None)?),
                     Settled::Unpaid => None,
                 }
             }
-            Decision::Open | Decision::Waived { .. } => return self.let_in(asked, visit, None),
             Decision::Refuse(problem, _) => return Err(problem.into()),
             _ => None,
         };
-        let Some(sale) = paid else {
-            return if asked.is_form {
-                self.let_in(asked, visit, None)
-            } else {
-                Ok(answer::standing(410, "ended", None)?)
-            };
-        };
+        let Some(sale) = paid else { return Ok(question.say_ended()?) };
         line.sold(&sale);
         self.note(&sale);
-        let cookie = self.cookie(asked, visit, &sale).ok_or(Problem::PathTooLong)?;
-        self.let_in(asked, visit, Some(&cookie))
+        let cookie = self.cookie(question, &sale).ok_or(Problem::PathTooLong)?;
+        Ok(match question.is_form {
+            true => answer::to(303, &question.visit.href, Some(&cookie))?,
+            false => answer::standing(200, "paid", Some(&cookie))?,
+        })
     }
 
-    fn cookie(&self, asked: &Asked, visit: &Visit, sale: &Sale<'_>) -> Option<String> {
-        let macaroon = Macaroon::parse(&asked.macaroon).ok()?;
+    fn cookie(&self, question: &Question, sale: &Sale<'_>) -> Option<String> {
         let scope = match &sale.route.sold {
             Sold::Realm(realm) => cookie::Scope::Realm(realm),
-            Sold::Endpoint { .. } => cookie::Scope::Path(visit.path()),
+            Sold::Endpoint { .. } => cookie::Scope::Path(question.visit.path()),
         };
-        cookie::set(self.settings.keys()?, &macaroon, &sale.grant, &scope, now_unix())
-    }
-
-    fn let_in(&self, asked: &Asked, visit: &Visit, cookie: Option<&str>) -> Result<Response, Failure> {
-        Ok(match asked.is_form {
-            true => answer::to(303, &visit.href, cookie)?,
-            false => answer::standing(200, "paid", cookie)?,
-        })
+        cookie::set(self.settings.keys()?, &question.macaroon, &sale.grant, &scope, now_unix())
     }
 
     /// Ends cookies that cannot be ours.
@@ -144,7 +135,30 @@ impl Exchange<'_> {
     }
 }
 
-/// The page that a person wants.
+/// What is asked: whether this is paid.
+pub struct Question {
+    /// Whether a form asks, without any script.
+    pub is_form: bool,
+    /// Signed by us.
+    pub macaroon: Macaroon,
+    /// The page that the person wants.
+    pub visit: Visit,
+    /// A page that the macaroon is for, whatever the person wants.
+    pub own: Option<Visit>,
+}
+
+impl Question {
+    /// It is not, and cannot be any more, or opens something else. A form leads to a page that it is for, and its price.
+    fn say_ended(&self) -> Result<Response, JsValue> {
+        match &self.own {
+            Some(own) if self.is_form => answer::to(303, &own.href, None),
+            _ => answer::standing(410, "ended", None),
+        }
+    }
+}
+
+/// A page of this host.
+#[derive(Clone)]
 pub struct Visit {
     /// The whole URL.
     pub href: String,
@@ -167,7 +181,7 @@ impl Visit {
 }
 
 /// Reads what a page asks, from the page itself and nobody else.
-pub async fn read_asked(arrival: &Arrival) -> Result<Asked, Failure> {
+pub async fn read_asked(arrival: &Arrival, settings: &Settings) -> Result<(Asked, Macaroon), Failure> {
     if arrival.method != "POST" {
         return Err(Problem::MethodNotAllowed { allow: "POST".to_owned() }.into());
     }
@@ -181,7 +195,14 @@ pub async fn read_asked(arrival: &Arrival) -> Result<Asked, Failure> {
     let body = body::read(arrival.request.body(), MAX_BODY_BYTES).await?;
     let content_type = arrival.header("Content-Type").unwrap_or_default();
     let asked = body.and_then(|body| Asked::read(&content_type, &body));
-    Ok(asked.ok_or(Problem::Credential(Refusal::MalformedCredential))?)
+    let asked = asked.ok_or(Problem::Credential(Refusal::MalformedCredential))?;
+    let macaroon = Macaroon::parse(&asked.macaroon).map_err(Refusal::MalformedMacaroon);
+    let macaroon = macaroon.map_err(Problem::Credential)?;
+    let keys = settings.keys().ok_or(Problem::NotConfigured)?;
+    match macaroon.signature(keys) {
+        Signature::Good => Ok((asked, macaroon)),
+        Signature::UnknownKey | Signature::Forged => Err(Problem::Credential(Refusal::BadSignature).into()),
+    }
 }
 
 const MAX_BODY_BYTES: usize = 8_192;

@@ -67,15 +67,19 @@ impl Shop<'_> {
     /// Learns whether a credential is paid for. A yes is remembered until the credential ends.
     pub async fn settle(&self, grant: &Grant, asker: Asker) -> Result<Standing, Unknown> {
         // Whoever has no proof does not even ask the stores too often.
-        if !grant.is_proven && asker == Asker::Client {
-            flood::admit_poll(self).await?;
+        match asker {
+            Asker::PayPage => flood::admit_look_up(self, &grant.payment_hash)?,
+            Asker::Client if !grant.is_proven => flood::admit_poll(self).await?,
+            Asker::Client => {}
         }
         if self.is_known_elsewhere(grant).await {
             return Ok(Standing::Paid);
         }
         let name = made_by(grant);
         wallet::is_asked_about_payments(name)?;
-        flood::admit_look_up(self, &grant.payment_hash)?;
+        if asker == Asker::Client {
+            flood::admit_look_up(self, &grant.payment_hash)?;
+        }
         let payment =
             Payment { hash: grant.payment_hash, amount_sats: grant.amount_sats.unwrap_or_default() };
         let asked = wallet::look_up(self.wallets, name, &payment, self.budget);

@@ -5,13 +5,14 @@ use worker::{Context, Env};
 
 use super::facts::Arrival;
 use super::log::{self, Line};
-use super::people::{self, Visit};
+use super::people::{self, Question, Visit};
 use super::time::{now_ms, now_unix};
 use super::wallet::Budget;
 use super::{Exchange, Failure, Unanswered, answer, books, cron, environment, settlement};
 use crate::gate::{Decision, Gate, Request};
 use crate::l402::macaroon::Macaroon;
 use crate::l402::verify::Grant;
+use crate::pay_page;
 use crate::policy::Policy;
 use crate::policy::facts::{Facts, Unpriced};
 use crate::policy::route::{Route, Sold, Toll as RouteToll};
@@ -89,18 +90,22 @@ impl<'a> Toll<'a> {
         line: &mut Line,
     ) -> Result<web_sys::Response, Failure> {
         let arrival = exchange.arrival;
-        let asked = people::read_asked(arrival).await?;
-        let to = asked.to.clone().or_else(|| self.place_of(&asked.macaroon)).unwrap_or_default();
-        let visit = Visit::new(arrival, &to).ok_or(Problem::NotFound)?;
+        let (asked, macaroon) = people::read_asked(arrival, self.settings).await?;
+        let own = self.place_of(&macaroon).and_then(|place| Visit::new(arrival, &place));
+        let visit = match &asked.to {
+            Some(to) => Visit::new(arrival, to),
+            None => own.clone(),
+        };
+        let visit = visit.ok_or(Problem::NotFound)?;
         // As if it were shown there, to be asked about.
         let credential = format!("L402 {}:", asked.macaroon);
         let decision = self.decide_as(arrival, &visit.href, Some(&credential));
-        exchange.settle_up(&asked, &visit, decision, line).await
+        let question = Question { is_form: asked.is_form, macaroon, visit, own };
+        exchange.settle_up(&question, decision, line).await
     }
 
-    /// A page that a macaroon opens, for whoever does not say which is wanted.
-    fn place_of(&self, macaroon: &str) -> Option<String> {
-        let macaroon = Macaroon::parse(macaroon).ok()?;
+    /// A page that a macaroon opens, for whoever does not say which is wanted, or wants another.
+    fn place_of(&self, macaroon: &Macaroon) -> Option<String> {
         let named = |name: &str| {
             let mut caveats =
                 macaroon.caveats().filter_map(|caveat| std::str::from_utf8(caveat).ok()?.split_once('='));
@@ -129,7 +134,10 @@ impl<'a> Toll<'a> {
             let (_, price) = self.code.iter().find(|(path, _)| *path == route.pattern.as_str())?;
             Some(price(facts))
         };
-        let header = |name: &str| arrival.header(name);
+        let header = |name: &str| match visit_with.and_then(|_| pay_page::header_of_visit(name)) {
+            Some(value) => value.map(str::to_owned),
+            None => arrival.header(name),
+        };
         let edge = |fact| arrival.edge(fact);
         let is_settled =
             |grant: &Grant| self.settings.policy().is_some_and(|policy| settlement::is_known(policy, grant));

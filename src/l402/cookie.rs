@@ -21,7 +21,7 @@ impl<'a> Cookie<'a> {
     /// The cookies of ours in a `Cookie` header. One that cannot be read is only a name.
     pub fn read_all(header: &'a str) -> impl Iterator<Item = Result<Self, &'a str>> {
         let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
-        pairs.filter(|(name, _)| is_ours(name) && *name != ADMIN).take(MAX_COOKIES).map(|(name, value)| {
+        pairs.filter(|(name, _)| is_credential(name)).take(MAX_COOKIES).map(|(name, value)| {
             let (macaroon, tag) = value.split_once('.').ok_or(name)?;
             let macaroon = Macaroon::parse(macaroon).map_err(|_| name)?;
             Ok(Self { name, macaroon, tag })
@@ -56,11 +56,15 @@ pub fn set(
 ) -> Option<String> {
     let value = format!("{}.{}", macaroon.encode(), tag(keys.current(), macaroon, grant));
     let max_age_s = grant.expires_at_unix.saturating_sub(now_unix);
-    let (scope, path) = match scope {
+    let (mut scope, path) = match scope {
         Scope::Path(path) => ((*path).to_owned(), *path),
         Scope::Realm(realm) => (format!("realm {realm}"), "/"),
     };
-    let name = format!("{PREFIX}{}", hex::encode(&mac::sha256(scope.as_bytes())).get(..12)?);
+    if grant.uses.is_some() {
+        // What is left of another one stays.
+        scope.push_str(&grant.payment_hash.to_hex());
+    }
+    let name = format!("{PREFIX}{}", hex::encode(&mac::sha256(scope.as_bytes())).get(..NAME_DIGITS)?);
     let path = if is_plain(path) { path } else { "/" };
     let cookie = format!("{name}={value}; Path={path}; Max-Age={max_age_s}; {ATTRIBUTES}");
     (name.len().saturating_add(value.len()) <= MAX_BYTES).then_some(cookie)
@@ -71,13 +75,23 @@ pub fn fits(macaroon: &str) -> bool {
     macaroon.len().saturating_add(NAME_AND_TAG_BYTES) <= MAX_BYTES
 }
 
-/// The names of those that we never made, or cannot know any more. What only opens something else, or has ended, is not
-/// among them.
+/// The names of those that nobody can have got from a paywall. What is another deployment's, has ended or opens something
+/// else is not among them, nor is a name under which there is a good one, too.
 pub fn stale<'a>(header: &'a str, keys: &'a Keys) -> impl Iterator<Item = &'a str> {
-    Cookie::read_all(header).filter_map(|cookie| match cookie {
-        Ok(cookie) => (cookie.macaroon.signature(keys) != Signature::Good).then_some(cookie.name),
-        Err(name) => Some(name),
-    })
+    let is_worthless = |cookie: &Result<Cookie<'_>, &str>| match cookie {
+        Ok(cookie) => cookie.macaroon.signature(keys) == Signature::Forged,
+        Err(_) => true,
+    };
+    let name = |cookie: &Result<Cookie<'a>, &'a str>| match cookie {
+        Ok(cookie) => cookie.name,
+        Err(name) => name,
+    };
+    let cookies: Vec<_> =
+        Cookie::read_all(header).map(|cookie| (name(&cookie), is_worthless(&cookie))).collect();
+    let kept: Vec<&str> =
+        cookies.iter().filter(|(_, is_worthless)| !is_worthless).map(|(name, _)| *name).collect();
+    let stale = cookies.into_iter().filter(move |(name, is_worthless)| *is_worthless && !kept.contains(name));
+    stale.map(|(name, _)| name)
 }
 
 /// `Set-Cookie` that ends one of this name.
@@ -86,15 +100,25 @@ pub fn clear(name: &str, path: &str) -> String {
     format!("{name}=; Path={path}; Max-Age=0; {ATTRIBUTES}")
 }
 
-/// A `Cookie` header without ours: what the origin may see. `None` where nothing is left.
+/// A `Cookie` header without ours: what the origin may see. `None` where nothing is left. (Two header lines arrive joined
+/// by a comma.)
 pub fn others(header: &str) -> Option<String> {
-    let pairs = header.split(';').map(str::trim);
-    let others: Vec<&str> = pairs.filter(|pair| !pair.is_empty() && !is_ours(pair)).collect();
+    let is_ours = |piece: &&str| {
+        let name = piece.split('=').next().unwrap_or_default();
+        is_credential(name) || name == ADMIN
+    };
+    let others = header.split(';').map(str::trim).filter(|pair| !pair.is_empty()).filter_map(|pair| {
+        let kept: Vec<&str> = pair.split(", ").filter(|piece| !is_ours(piece)).collect();
+        (!kept.is_empty()).then(|| kept.join(", "))
+    });
+    let others: Vec<String> = others.collect();
     (!others.is_empty()).then(|| others.join("; "))
 }
 
-fn is_ours(name: &str) -> bool {
-    name.starts_with(PREFIX)
+/// Whether a name is one of those that we give.
+fn is_credential(name: &str) -> bool {
+    let digits = name.strip_prefix(PREFIX).unwrap_or_default();
+    digits.len() == NAME_DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// `HMAC(K(settled), payment hash | expiry | SHA-256(macaroon))`.
@@ -102,9 +126,12 @@ fn tag(set: &KeySet, macaroon: &Macaroon, grant: &Grant) -> String {
     set.cookie_tag(&grant.payment_hash, grant.expires_at_unix, &mac::sha256(macaroon.encode().as_bytes()))
 }
 
-/// Whether a path can stand in a cookie's attribute.
+/// Whether a path can stand in a cookie's attribute; browsers leave out a longer one (RFC 6265bis, 5.6).
 fn is_plain(path: &str) -> bool {
-    path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',')
+    const MAX_PATH_BYTES: usize = 1_024;
+    path.len() <= MAX_PATH_BYTES
+        && path.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_graphic() && b != b';')
 }
 
 const PREFIX: &str = "toll_";
@@ -114,5 +141,6 @@ const ATTRIBUTES: &str = "HttpOnly; Secure; SameSite=Lax";
 /// What browsers keep of a name and a value.
 const MAX_BYTES: usize = 4_096;
 const NAME_AND_TAG_BYTES: usize = 17 + 1 + 64;
-/// Each is a macaroon to verify.
-const MAX_COOKIES: usize = 16;
+/// Each is a macaroon to verify; no browser sends so many.
+const MAX_COOKIES: usize = 100;
+const NAME_DIGITS: usize = 12;

@@ -14,6 +14,9 @@ const toll = {
     { path: '/fiat', fiat: '0.01 USD' },
     { path: '/hostile', sats: 5, description: HOSTILE },
     { path: '/club/*', sats: 100, realm: 'club', credential_expiry: '30d', description: 'The club, for a month' },
+    { path: '/library/*', sats: 50, realm: 'library' },
+    { path: '/any/*', sats: 5 },
+    { path: '/by-header', price: [{ when: { header: { Accept: '*text/html*' } }, sats: 5 }, { sats: 50 }] },
     { path: '/twice', sats: 5, uses: 2, description: 'Two looks' },
     { path: '/post', methods: ['POST'], sats: 5 },
   ],
@@ -121,16 +124,19 @@ test('a form asks, too, and leads to nowhere but the page that was paid for', as
   assert.deepEqual([paid.status, paid.headers.location], [303, `${paywall.url}/article?page=2`]);
   assert.match(paid.headers['set-cookie'][0], /Path=\/article; /);
   assert.equal((await form('//evil.example/')).status, 404);
-  const elsewhere = await form('/club/1');
-  assert.deepEqual([elsewhere.status, elsewhere.headers.location, elsewhere.headers['set-cookie']], [303, `${paywall.url}/club/1`, undefined]);
+  for (const to of ['/club/1', '/', '/_toll/login', '/.//evil.example/']) {
+    const elsewhere = await form(to);
+    assert.deepEqual([elsewhere.status, elsewhere.headers.location, elsewhere.headers['set-cookie']], [303, `${paywall.url}/article`, undefined], to);
+  }
 });
 
 test('a cookie that is no good locks nobody out: it is cleared, and the request goes on without it', async () => {
-  for (const cookie of ['toll_000000000000=garbage', 'toll_000000000000=AgE=.00', `toll_a=${'A'.repeat(3000)}.0`]) {
+  for (const cookie of ['toll_000000000000=garbage', 'toll_000000000000=AgE=.00', `toll_00000000000a=${'A'.repeat(3000)}.0`]) {
     assert.equal((await visit('/', { cookie })).status, 200);
     const answer = await visit('/article', { cookie });
     assert.equal(answer.status, 402);
-    assert.match(answer.headers['set-cookie'][0], /^toll_[0a]+=; Path=\/; Max-Age=0; /);
+    assert.match(answer.headers['set-cookie'][0], /^toll_[0a]{12}=; Path=\/; Max-Age=0; /);
+    assert.equal((await send(paywall.url, '/_toll/pay.js', { headers: { cookie } })).headers['set-cookie'], undefined, 'a cache may keep that');
     assert.match(challenge(answer).invoice, /^lnbc/);
   }
   const other = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
@@ -138,12 +144,58 @@ test('a cookie that is no good locks nobody out: it is cleared, and the request 
   await pay(foreign.invoice);
   const cookie = cookieOf(await send(other.url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon: foreign.macaroon }) }));
   assert.equal((await send(other.url, '/article', { headers: { cookie } })).status, 200);
-  assert.equal((await visit('/article', { cookie })).status, 402);
+  const unknown = await visit('/article', { cookie });
+  assert.deepEqual([unknown.status, unknown.headers['set-cookie']], [402, undefined], 'it may open something of another paywall');
+  const origins = await visit('/article', { cookie: 'toll_theme=dark' });
+  assert.equal(origins.headers['set-cookie'], undefined);
   const { standard } = await (async () => {
     const { macaroon, invoice } = challenge(await visit('/article'));
     return { standard: `L402 ${macaroon}:${await pay(invoice)}` };
   })();
   assert.equal((await visit('/article', { cookie, authorization: standard })).status, 200);
+});
+
+/** Buys as a person does; gives the cookie. */
+async function buyCookie(path, headers) {
+  const { macaroon, invoice } = challenge(await visit(path, headers));
+  await pay(invoice);
+  return cookieOf(await settle({ macaroon, to: path }));
+}
+
+test('what was bought stays bought: beside another realm, beside garbage of its name, and for a browser that fetches ahead', async () => {
+  const [club, library] = [await buyCookie('/club/1'), await buyCookie('/library/1')];
+  assert.notEqual(club.split('=')[0], library.split('=')[0]);
+  for (const path of ['/club/2', '/library/2']) assert.equal((await visit(path, { cookie: `${club}; ${library}` })).status, 200, path);
+  assert.equal((await send(paywall.url, '/library/2', { method: 'POST', headers: { cookie: library } })).status, 402);
+  const planted = await visit('/club/1', { cookie: `${club.split('=')[0]}=garbage; ${club}` });
+  assert.deepEqual([planted.status, planted.headers['set-cookie']], [200, undefined]);
+  const twice = await buyCookie('/twice');
+  const ahead = await visit('/twice', { cookie: twice, 'sec-purpose': 'prefetch' });
+  assert.deepEqual([ahead.status, ahead.headers['x-toll-price-sats']], [402, '5']);
+  assert.equal((await visit('/twice', { cookie: twice })).headers['x-toll-uses-remaining'], '1');
+  const again = await buyCookie('/twice');
+  assert.notEqual(again.split('=')[0], twice.split('=')[0], 'what is left of the first stays');
+});
+
+test('whoever pays on the page is let in, whatever the address and whatever the price depends on', async () => {
+  const long = `/any/${'x'.repeat(1100)}`;
+  const cookie = await buyCookie(long);
+  assert.equal((await visit(long, { cookie })).status, 200);
+  const { macaroon } = challenge(await visit(long));
+  const { headers } = await settle({ macaroon, to: long });
+  assert.equal(headers['set-cookie'], undefined);
+  for (const path of ['/any/a?q=a\\b', '/any/a,b;c', "/any/it's", '/by-header']) {
+    const bought = await buyCookie(path);
+    assert.equal((await visit(path, { cookie: bought })).status, 200, path);
+  }
+});
+
+test('where the pages cannot be had, people get the JSON', async () => {
+  const { assets, ...broken } = { assets: undefined, services: [{ binding: 'ASSETS', service: 'nobody' }] };
+  const { url } = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url }, config: { assets, ...broken } });
+  const answer = await send(url, '/article', { headers: HTML });
+  assert.deepEqual([answer.status, answer.json().status], [402, 402]);
+  assert.equal((await send(url, '/_toll/pay.js')).status >= 400, true);
 });
 
 test('whoever asks too often is told when to come back', async () => {

@@ -145,15 +145,16 @@ fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens
     let (policy, keys) = (policy(), keys());
     let macaroon = minted(&keys, endpoint("/a"));
     let grant = grant(&policy, &keys, "https://x.test/a", &macaroon);
-    let set_for = |scope| cookie::set(&keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
-    let set = |path| set_for(cookie::Scope::Path(path));
+    let set_for = |scope: cookie::Scope<'_>| cookie::set(&keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
+    let set = |path: &str| set_for(cookie::Scope::Path(path));
     assert!(set("/a").ends_with("; Path=/a; Max-Age=540; HttpOnly; Secure; SameSite=Lax"), "{}", set("/a"));
     assert!(set("/a;b").contains("; Path=/; "), "{}", set("/a;b"));
     assert!(set("/a,b").contains("; Path=/a,b; "));
     // Browsers leave out what is longer (RFC 6265bis, 5.6).
-    assert!(set(&format!("/{}", "x".repeat(1_024))).contains("; Path=/; "));
+    let longer = format!("/{}", "x".repeat(1_024));
+    assert!(set(&longer).contains("; Path=/; "));
     let name = |set: &str| set.split('=').next().unwrap().to_owned();
-    let realm = |name| set_for(cookie::Scope::Realm(name));
+    let realm = |name: &str| set_for(cookie::Scope::Realm(name));
     let names = [set("/a"), set("/b"), set("/"), realm("a"), realm("b")].map(|set| name(&set));
     assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
     assert!(realm("a").contains("; Path=/; "));

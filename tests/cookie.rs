@@ -99,6 +99,24 @@ fn a_cookie_opens_what_its_macaroon_opens_for_get_and_head() {
 }
 
 #[test]
+fn a_cookie_must_bind_all_that_the_route_sells_by() {
+    let keys = keys();
+    let read = |list: &str| Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+    let plain = read(r#"{"routes":[{"path":"/a","sats":5}]}"#);
+    let shown = cookie_for(&plain, &keys, "https://x.test/a", &minted(&keys, endpoint("/a")));
+    assert!(is_sold(&plain, &keys, "https://x.test/a", "GET", &shown));
+    for list in [
+        r#"{"routes":[{"path":"/a","sats":5,"uses":3}]}"#.to_owned(),
+        r#"{"routes":[{"path":"/a","sats":5,"realm":"club"}]}"#.to_owned(),
+        r#"{"routes":[{"path":"/a","sats":6}]}"#.to_owned(),
+        r#"{"macaroon":"lightning-toll","routes":[{"path":"/a","sats":5}]}"#.to_owned(),
+        format!(r#"{{"revoked":["{}"],"routes":[{{"path":"/a","sats":5}}]}}"#, "ab".repeat(32)),
+    ] {
+        assert!(!is_sold(&read(&list), &keys, "https://x.test/a", "GET", &shown), "{list}");
+    }
+}
+
+#[test]
 fn a_cookie_needs_our_word_for_this_very_macaroon() {
     let (policy, keys) = (policy(), keys());
     let macaroon = minted(&keys, endpoint("/a"));

@@ -131,6 +131,7 @@ fn a_cookie_needs_our_word_for_this_very_macaroon() {
         format!("{name}={text}.{}", "0".repeat(64)),
         format!("{name}={text}.{swapped}"),
         format!("{name}={narrowed}.{tag}"),
+        format!("{name}={}.{tag}", macaroon.attenuate("note=mine").unwrap().encode()),
         format!("{name}=.{tag}"),
         format!("{name}="),
         format!("{name}=a.b"),

@@ -7,7 +7,7 @@ import { freePort, pause } from '../../tools/lib/run.mjs';
 import { parseChallenge, send } from './support/client.mjs';
 import { startFaulty } from './support/faulty.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { pay, run, startPaywall } from './support/paywall.mjs';
+import { pay, run, startPaywall, withoutBooks } from './support/paywall.mjs';
 
 const toll = { settlement: 'lnbits', routes: [{ path: '/sold', sats: 5 }] };
 /** The budget of 8 s, and what a busy machine adds. */
@@ -36,7 +36,7 @@ const isOfSecond = ({ macaroon, standard }) => {
 test('a second LNbits takes over and gives back, and each is asked about its own payments', async () => {
   const [first, second] = [await startFaulty(), await startFaulty({ target: own.url })];
   const vars = { ORIGIN_URL: origin.url, LNBITS_URL: first.url, LNBITS_URL_2: second.url, LNBITS_KEY_2: own.merchant.invoiceKey };
-  const { url, server, logged } = await startPaywall({ toll, vars });
+  const { url, server, logged } = await startPaywall({ toll, vars, config: withoutBooks() });
   const show = async ({ standard }, preimage) => (await send(url, '/sold', { headers: { Authorization: `L402 ${standard}:${preimage}` } })).status;
   const asked = (lnbits, { paymentHash }) => lnbits.calls.filter(({ method, url: called, headers }) => method === 'GET' && called.endsWith(paymentHash) && headers['x-api-key']).length;
 

@@ -32,6 +32,9 @@ export async function startFaulty({ target = lnbits.url } = {}) {
     response.writeHead(201, { 'Content-Type': 'application/json' }).end('{}');
   });
   await new Promise((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+  // A test that fails must still end.
+  stranger.unref();
+  server.unref();
   const elsewhereUrl = `http://127.0.0.1:${stranger.address().port}`;
   const listen = () => new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
   const hangUp = () => {

@@ -64,6 +64,11 @@ export const unlimited = { challenges_per_minute: MANY, invoices_per_minute: MAN
 /** What wrangler.toml says. */
 export const settings = () => experimental_readRawConfig({ config: join(root, 'wrangler.toml') }).rawConfig;
 
+/** A configuration without the books, which ask LNbits about each payment by themselves. */
+export const withoutBooks = () => ({
+  durable_objects: { bindings: settings().durable_objects.bindings.filter(({ name }) => name !== 'LEDGER') },
+});
+
 /** Writes a Wrangler configuration into a folder; gives the file. */
 export function writeConfig(dir, config, name = 'wrangler.json') {
   const file = join(dir, name);

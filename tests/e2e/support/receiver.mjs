@@ -27,6 +27,8 @@ export async function startReceiver() {
     return new Promise((resolve) => server.close(resolve));
   };
   await up();
+  // A test that fails must still end.
+  server.unref();
   return {
     url: `http://127.0.0.1:${port}/paid?shop=1`,
     calls,

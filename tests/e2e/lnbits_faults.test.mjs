@@ -46,7 +46,7 @@ const REASONS = {
   'an expired invoice': 'ends too soon',
   'an invoice that ends in 30 seconds': 'ends too soon',
   'an invoice for another network': 'for another network',
-  'megabytes of answer': 'more than 64 KB',
+  'megabytes of answer': 'more than it can have to say',
   'a redirect to another host': 'status 307',
 };
 

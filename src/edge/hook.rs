@@ -43,7 +43,7 @@ impl Exchange<'_> {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) => {
-                    log::wallet(name, &format!("did not say what it was to be asked about: {error}"));
+                    log::wallet(name, &format!("did not say whether what it told of was paid: {error}"));
                     result = Err(Problem::LedgerUnavailable);
                 }
             }

@@ -184,7 +184,7 @@ extern "C" {
 
 /// Steps after which a callback may be due. The cron takes the last one every minute, in case an alarm was lost.
 const NEWS: [&str; 3] = ["settle", "again", "ask"];
-/// A hundred payments with routes as long as they can be.
+/// A page of payments with routes as long as they can be.
 const MAX_INPUT_BYTES: usize = 1_048_576;
 /// How long the owner's server may take.
 const TIMEOUT_MS: u32 = 10_000;

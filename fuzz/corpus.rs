@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use edgetoll::json::Json;
+use edgetoll::strict_json::Json;
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,8 +1,8 @@
 //! What every macaroon goes through: what is read is written back as it was, and judged without a panic.
 
-use edgetoll::l402::caveat::Service;
-use edgetoll::l402::macaroon::Macaroon;
-use edgetoll::l402::verify::{Context, Price, check_caveats};
+use edgetoll::protocols::l402::caveat::Service;
+use edgetoll::protocols::l402::macaroon::Macaroon;
+use edgetoll::protocols::l402::verify::{Context, Price, check_caveats};
 
 /// Reads, writes and judges a macaroon in base64.
 pub fn read_and_judge(text: &str) {

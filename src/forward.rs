@@ -1,7 +1,7 @@
 //! What changes on the way to the origin and back. Bodies never do.
 
-use crate::l402::credential::Authorization;
-use crate::policy::header;
+use crate::protocols::l402::credential::Authorization;
+use crate::http::header;
 
 /// Whether a request header stays here: what only we may say, and what could change the path or method that was priced.
 /// `keep` names exceptions to the latter.

@@ -1,7 +1,7 @@
 //! Any text as an invoice.
 #![no_main]
 
-use edgetoll::l402::bolt11::Bolt11;
+use edgetoll::bolt11::Bolt11;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -1,10 +1,10 @@
 //! Any path and any pattern: no panic, and a path that is its own pattern is found in both readings or is no path.
 #![no_main]
 
-use edgetoll::l402::percent;
-use edgetoll::policy::path::liberal;
+use edgetoll::http::percent;
+use edgetoll::policy::normalization::liberal;
 use edgetoll::policy::route::Pattern;
-use edgetoll::policy::path::fold_case;
+use edgetoll::policy::normalization::fold_case;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

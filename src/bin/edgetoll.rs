@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use clap::{Parser, Subcommand};
-use edgetoll::check::document::Document;
-use edgetoll::check::{Severity, check};
-use edgetoll::doctor;
-use edgetoll::doctor::report::{Check, Finding, Level, Tally};
-use edgetoll::doctor::settings::{Deployment, Sources};
+use edgetoll::cli::check::document::Document;
+use edgetoll::cli::check::{Severity, check};
+use edgetoll::cli::doctor;
+use edgetoll::cli::doctor::report::{Check, Finding, Level, Tally};
+use edgetoll::cli::doctor::settings::{Deployment, Sources};
 
 /// A Lightning paywall that lives at the edge.
 #[derive(Parser)]

@@ -1,49 +1,61 @@
-//! The paywall as a whole, for this crate's own entry point and for a Worker of one's own that prices by code.
+//! The paywall as a whole, for the Worker of this crate and for a Worker of your own that prices by code.
+
+use std::sync::Once;
 
 use worker::wasm_bindgen::JsValue;
 use worker::{Context, Env};
 
-use super::facts::Arrival;
-use super::log::{self, Line};
-use super::people::{self, Question, Visit};
-use super::time::{now_ms, now_unix};
-use super::wallet::Budget;
-use super::{Exchange, Failure, Unanswered, answer, books, cron, environment, settlement};
-use crate::gate::{Decision, Gate, Request};
-use crate::l402::macaroon::Macaroon;
-use crate::l402::verify::Grant;
-use crate::pay_page;
+use super::NoResponse;
+use super::context::{IncomingRequest, RequestContext};
+use super::handlers::{self, Answered};
+use super::platform::clock::{Deadline, now_ms, now_unix};
+use super::platform::{environment, log};
+use super::services::{ledger, settlement, wallet_sync};
+use crate::config::Settings;
+use crate::endpoints::{self, Endpoint};
+use crate::error::RequestError;
+use crate::gate::Decision;
 use crate::policy::Policy;
-use crate::policy::facts::{Facts, Unpriced};
-use crate::policy::route::{Route, Sold, Toll as RouteToll};
-use crate::policy::url::RequestUrl;
-use crate::problem::Problem;
-use crate::settings::Settings;
+use crate::policy::facts::{Facts, PriceError};
+use crate::policy::route::{Pricing, Route};
+use crate::protocols::l402::verify::Grant;
 
 /// The paywall of an environment.
+///
+/// This Worker prices two routes by code. CI compiles it as `examples/price-by-code`.
+///
+/// ```ignore
+#[doc = include_str!("../../examples/price-by-code/src/lib.rs")]
+/// ```
 pub struct Toll<'a> {
     settings: &'static Settings,
-    code: Vec<(&'a str, Box<PriceOf<'a>>)>,
+    code: Vec<(&'a str, Box<PriceFn<'a>>)>,
 }
 
-/// Makes the price of a request in satoshis.
-type PriceOf<'a> = dyn Fn(&Facts<'_>) -> Result<u64, Unpriced> + 'a;
+/// Returns the price of a request in satoshis.
+type PriceFn<'a> = dyn Fn(&Facts<'_>) -> Result<u64, PriceError> + 'a;
 
 impl<'a> Toll<'a> {
-    /// Reads `TOLL`, the secrets and the rest, once per isolate. What is broken there closes, with the reason in the log.
+    /// Reads the price list, the secrets and the other settings, once per isolate. A wrong setting closes what depends on it, and
+    /// the log names it.
     ///
     /// # Errors
-    /// Where the runtime gives no environment.
-    pub fn from_env(env: &Env) -> Result<Self, Unanswered> {
+    /// Fails if the runtime provides no environment.
+    pub fn from_env(env: &Env) -> Result<Self, NoResponse> {
         if !AsRef::<JsValue>::as_ref(env).is_object() {
-            return Err(Unanswered);
+            return Err(NoResponse);
         }
         Ok(Self { settings: environment::settings(env), code: Vec::new() })
     }
 
-    /// Prices a route by code. The price list has the route, with `price = "code"`; 0 lets the request pass for nothing.
+    /// Prices a route by code, in satoshis. The price list must have the route with `price = "code"`. A request whose price is 0 is
+    /// forwarded without payment.
     #[must_use]
-    pub fn price(mut self, path: &'a str, price: impl Fn(&Facts<'_>) -> Result<u64, Unpriced> + 'a) -> Self {
+    pub fn price(
+        mut self,
+        path: &'a str,
+        price: impl Fn(&Facts<'_>) -> Result<u64, PriceError> + 'a,
+    ) -> Self {
         self.code.push((path, Box::new(price)));
         self
     }
@@ -51,123 +63,82 @@ impl<'a> Toll<'a> {
     /// Answers a request.
     ///
     /// # Errors
-    /// Where the runtime makes no response at all: all else that goes wrong is answered.
+    /// Fails only if the runtime cannot make a response. Every other error is a response.
     pub async fn handle(
         self,
         request: web_sys::Request,
         env: Env,
         context: Context,
-    ) -> Result<web_sys::Response, Unanswered> {
+    ) -> Result<web_sys::Response, NoResponse> {
         let started_ms = now_ms();
-        let settings = self.settings;
-        let arrival = Arrival::read(request, settings);
-        let mut line = Line::new(arrival.method.clone());
-        let decision = self.decide(&arrival);
-        line.decided(&decision);
-        let budget = Budget::from(started_ms);
-        let exchange = Exchange { arrival: &arrival, env: &env, context: &context, settings, budget };
-        let answer = match decision {
-            Decision::Settle => exchange.conclude(self.settle_up(&exchange, &mut line).await, &mut line),
-            decision => exchange.answer(decision, &mut line).await,
-        };
-        let response = answer.or_else(|_| answer::problem(&Problem::Internal)).map_err(|_| Unanswered)?;
-        if let Some((route, outcome)) = line.outcome(response.status()) {
-            books::count(&env, &context, route, outcome);
+        let request = IncomingRequest::read(request, self.settings);
+        let answered = self.answer(&request, &env, &context, Deadline::of_request(started_ms)).await;
+        let answered =
+            answered.or_else(|_| handlers::refuse(RequestError::Internal)).map_err(|_| NoResponse)?;
+        if let Some((route, outcome)) = answered.traffic() {
+            ledger::count(&env, &context, route, outcome);
         }
-        line.write(response.status(), now_ms().saturating_sub(started_ms));
-        Ok(response)
+        answered.log(&request.method, now_ms().saturating_sub(started_ms));
+        Ok(answered.response)
     }
 
-    /// Brings the books up to date: what the cron trigger does.
-    pub async fn keep_books(env: &Env) {
-        cron::keep_books(env).await;
+    /// Synchronizes the ledger with the wallets. The cron trigger calls it every minute.
+    pub async fn sync_ledger(env: &Env) {
+        wallet_sync::run(env).await;
     }
 
-    /// Answers the pay page, which asks whether an invoice is paid.
-    async fn settle_up(
+    async fn answer(
         &self,
-        exchange: &Exchange<'_>,
-        line: &mut Line,
-    ) -> Result<web_sys::Response, Failure> {
-        let arrival = exchange.arrival;
-        let (asked, macaroon) = people::read_asked(arrival, self.settings).await?;
-        let own = self.place_of(&macaroon).and_then(|place| Visit::new(arrival, &place));
-        let visit = match &asked.to {
-            Some(to) => Visit::new(arrival, to),
-            None => own.clone(),
-        };
-        let visit = visit.ok_or(Problem::NotFound)?;
-        // As if it were shown there, to be asked about.
-        let credential = format!("L402 {}:", asked.macaroon);
-        let decision = self.decide_as(arrival, &visit.href, Some(&credential));
-        let question = Question { is_form: asked.is_form, macaroon, visit, own };
-        exchange.settle_up(&question, decision, line).await
-    }
-
-    /// A page that a macaroon opens, for whoever does not say which is wanted, or wants another.
-    fn place_of(&self, macaroon: &Macaroon) -> Option<String> {
-        let named = |name: &str| {
-            let mut caveats =
-                macaroon.caveats().filter_map(|caveat| std::str::from_utf8(caveat).ok()?.split_once('='));
-            caveats.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
-        };
-        named("endpoint").or_else(|| {
-            let realm = named("realm")?;
-            let is_in = |route: &&Route| matches!(&route.sold, Sold::Realm(name) if *name == realm);
-            Some(self.settings.policy()?.routes.iter().find(is_in)?.pattern.sample())
-        })
-    }
-
-    fn decide(&self, arrival: &Arrival) -> Decision<'static> {
-        if arrival.is_loop(self.settings) {
-            return Decision::Refuse(Problem::OriginLoop, None);
+        request: &IncomingRequest,
+        env: &Env,
+        context: &Context,
+        deadline: Deadline,
+    ) -> Result<Answered, JsValue> {
+        if handlers::is_loop(request, self.settings) {
+            return handlers::refuse(RequestError::OriginLoop);
         }
-        self.decide_as(arrival, &arrival.href, None)
-    }
-
-    /// Decides; with a credential, as if the client came with it to fetch a page.
-    fn decide_as(&self, arrival: &Arrival, href: &str, visit_with: Option<&str>) -> Decision<'static> {
-        let Some(url) = RequestUrl::parse(href) else {
-            return Decision::Refuse(Problem::AmbiguousPath, None);
+        let Some(url) = request.url() else { return handlers::refuse(RequestError::AmbiguousPath) };
+        let policy = self.settings.policy().filter(|policy| self.is_listed(policy));
+        let endpoint = endpoints::find(policy, url.path);
+        let Some(policy) = policy else {
+            return match endpoint {
+                Some(Endpoint::Health) => handlers::health(false),
+                _ => handlers::refuse(RequestError::NotConfigured),
+            };
         };
         let code = |route: &Route, facts: &Facts<'_>| {
             let (_, price) = self.code.iter().find(|(path, _)| *path == route.pattern.as_str())?;
             Some(price(facts))
         };
-        let header = |name: &str| match visit_with.and_then(|_| pay_page::header_of_visit(name)) {
-            Some(value) => value.map(str::to_owned),
-            None => arrival.header(name),
-        };
-        let edge = |fact| arrival.edge(fact);
-        let is_settled =
-            |grant: &Grant| self.settings.policy().is_some_and(|policy| settlement::is_known(policy, grant));
-        let gate = self.settings.gate(&is_settled);
-        let policy = gate.policy.filter(|policy| self.is_listed(policy));
-        let gate = Gate { policy, code: &code, ..gate };
-        let mut request = arrival.as_request(url, &header, &edge);
-        if visit_with.is_some() {
-            request = Request {
-                method: "GET",
-                authorization: visit_with,
-                cookie: None,
-                has_body: false,
-                ..request
-            };
+        let is_settled = |grant: &Grant| settlement::is_known(policy, grant);
+        let gate = self.settings.gate(policy, &code, &is_settled);
+        let settings = self.settings;
+        let ctx = RequestContext { request, url, env, context, settings, gate: &gate, deadline };
+        match endpoint {
+            Some(endpoint) => handlers::endpoint(&ctx, endpoint).await,
+            None => handlers::decision(&ctx, decide(&ctx)).await,
         }
-        gate.decide(&request, now_unix())
     }
 
-    /// Whether the list has every path that the code prices; if not, nothing is served.
+    /// Whether the price list has every route that the code prices. If not, nothing is served: the owner expects it to be sold.
     fn is_listed(&self, policy: &Policy) -> bool {
+        static LOGGED: Once = Once::new();
         let is_listed = |path: &str| {
-            let is_it =
-                |route: &Route| route.pattern.as_str() == path && matches!(route.toll, RouteToll::Code);
-            policy.routes.iter().any(is_it)
+            let mut routes = policy.routes.iter();
+            routes.any(|route| route.pattern.as_str() == path && route.pricing == Pricing::Code)
         };
-        let unlisted = self.code.iter().find(|(path, _)| !is_listed(path));
-        if let Some((path, _)) = unlisted {
-            log::fault(&format!("the code prices {path}: the list needs that path, with price = \"code\""));
-        }
-        unlisted.is_none()
+        let Some((path, _)) = self.code.iter().find(|(path, _)| !is_listed(path)) else { return true };
+        LOGGED.call_once(|| {
+            log::config_fault(&format!(
+                "the code prices {path}, but the price list has no such path with price = \"code\""
+            ));
+        });
+        false
     }
+}
+
+fn decide(ctx: &RequestContext<'_>) -> Decision<'static> {
+    let header = |name: &str| ctx.request.header(name);
+    let edge = |fact| ctx.request.edge_fact(fact);
+    ctx.gate.decide(&ctx.request.for_gate(ctx.url, &header, &edge), now_unix())
 }

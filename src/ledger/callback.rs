@@ -1,9 +1,9 @@
 //! `on_payment`: the owner's server is told of each payment by a signed POST, at least once. The signature is that of
 //! Standard Webhooks (standardwebhooks.com), which has libraries for most languages.
 
-use crate::json::Json;
-use crate::l402::{base64, mac};
-use crate::policy::url;
+use crate::http::url;
+use crate::strict_json::Json;
+use crate::{base64, crypto};
 
 /// Where the owner is told, and with which key it is signed.
 pub struct OnPayment {
@@ -13,7 +13,7 @@ pub struct OnPayment {
 
 /// Which of the two settings is wrong, and what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum CallbackConfigError {
     /// The URL.
     Url(&'static str),
     /// The secret.
@@ -26,16 +26,20 @@ impl OnPayment {
     ///
     /// # Errors
     /// What one should be, and nothing of its value.
-    pub fn new(url: &str, secret: &str) -> Result<Self, Fault> {
+    pub fn new(url: &str, secret: &str) -> Result<Self, CallbackConfigError> {
         if !url::is_safe_target(url) {
-            return Err(Fault::Url("is an https URL (http only for this machine), without user or fragment"));
+            return Err(CallbackConfigError::Url(
+                "must be an https URL (http only on this machine), without user or fragment",
+            ));
         }
         let key = match secret.strip_prefix("whsec_") {
             Some(encoded) => base64::decode(encoded).unwrap_or_default(),
             None => secret.as_bytes().to_vec(),
         };
         if key.len() < MIN_KEY_BYTES {
-            return Err(Fault::Secret("has 24 bytes or more: make one with `openssl rand -hex 32`"));
+            return Err(CallbackConfigError::Secret(
+                "must have at least 24 bytes: make one with `openssl rand -hex 32`",
+            ));
         }
         Ok(Self { url: url.to_owned(), key })
     }
@@ -49,7 +53,7 @@ impl OnPayment {
     pub fn sign(&self, id: &str, timestamp_unix: u64, body: &str) -> String {
         let timestamp = timestamp_unix.to_string();
         let parts = [id, ".", &timestamp, ".", body].map(str::as_bytes);
-        format!("v1,{}", base64::encode_standard(&mac::hmac_sha256(&self.key, &parts)))
+        format!("v1,{}", base64::encode_standard(&crypto::hmac_sha256(&self.key, &parts)))
     }
 }
 
@@ -66,7 +70,7 @@ pub struct Callback {
 
 impl Callback {
     /// Reads the answer of `due`.
-    pub fn read_all(answer: &str) -> Vec<Self> {
+    pub fn parse_all(result: &str) -> Vec<Self> {
         let read = |one: &Json| {
             let text = |key: &str| one.get(key)?.as_str().map(str::to_owned);
             let number = |key: &str| one.get(key)?.as_u64();
@@ -77,7 +81,7 @@ impl Callback {
                 tries: number("tries")?,
             })
         };
-        let answer = Json::parse(answer.as_bytes());
+        let answer = Json::parse(result.as_bytes());
         let all = answer.as_ref().and_then(Json::as_array).unwrap_or_default();
         all.iter().filter_map(read).collect()
     }

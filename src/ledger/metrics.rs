@@ -1,6 +1,6 @@
 //! The books for Prometheus, in its text format (version 0.0.4).
 
-use crate::json::Json;
+use crate::strict_json::Json;
 
 /// Metrics of what `stats` answers; `None` where it is not that.
 pub fn metrics(stats: &Json) -> Option<String> {

@@ -1,108 +1,101 @@
-//! The books: every payment once, by its payment hash, with what became of it, and how many requests each route had. One
-//! database (SQLite, in one Durable Object) keeps them, and its SQL is here whole, so that native tests run it as it is.
+//! The payment ledger: every payment once, by its payment hash, and how many requests each route had.
 //!
-//! A payment is *seen* when a credential for it was shown, and *settled* when LNbits, asked with our key, calls it paid.
-//! Revenue and callbacks come from settled ones alone, whoever brought the news, and however often.
+//! One SQLite database, in one Durable Object, holds it. The SQL is in `sql/`, and native tests run the same SQL.
+//!
+//! A payment is *seen* when a credential for it was shown, and *settled* when LNbits, asked with our key, reports it as paid.
+//! Revenue and callbacks come from settled payments only, however often and from whichever source a payment is reported.
 
 pub mod callback;
-pub mod hook;
+pub mod command;
 pub mod metrics;
-pub mod reading;
-pub mod step;
+pub mod sync;
 pub mod traffic;
+pub mod webhook;
 
-use crate::json::Json;
-use crate::l402::caveat::Wallet;
-use crate::l402::preimage::PaymentHash;
-use reading::Place;
+use serde::Serialize;
 
-/// A database that runs one statement at a time. `input` is the text bound as `?1`; what comes back is the first column of
-/// the first row, where it is a text.
+use crate::payment::{PaymentHash, WalletSlot};
+use crate::strict_json::Json;
+use command::CommandName;
+use sync::Cursor;
+
+/// A database that runs one statement at a time.
 pub trait Database {
-    /// Why it would not.
     type Error;
 
-    /// Runs a statement.
+    /// Runs a statement. `input` is bound as `?1`. Returns the first column of the first row, if it is a text.
     ///
     /// # Errors
-    /// Where the database refuses it.
+    /// Fails if the database refuses the statement.
     fn run(&self, statement: &str, input: Option<&str>) -> Result<Option<String>, Self::Error>;
 }
 
-/// Brings the tables to the newest form; each form adds to the one before. To be run as one transaction.
+/// Migrates the tables to the newest schema. The caller runs it as one transaction.
 ///
 /// # Errors
-/// Where the database refuses it.
+/// Fails if the database refuses a statement.
 pub fn migrate<D: Database>(database: &D, now_ms: u64) -> Result<(), D::Error> {
     database.run(META, None)?;
     let schema = database.run("SELECT CAST(value AS TEXT) FROM meta WHERE key = 'schema'", None)?;
-    let schema = schema.and_then(|text| text.parse().ok()).unwrap_or(0);
-    for (older, script) in MIGRATIONS.into_iter().enumerate().skip(schema) {
-        let input = format!("{{\"now_ms\":{now_ms},\"schema\":{}}}", older.saturating_add(1));
+    let applied = schema.and_then(|text| text.parse().ok()).unwrap_or(0);
+    for (previous, script) in MIGRATIONS.into_iter().enumerate().skip(applied) {
+        let input = MigrationInput { now_ms, schema: previous.saturating_add(1) };
+        let input = serde_json::to_string(&input).unwrap_or_default();
         run_all(database, script, &input)?;
-        run_all(database, NOTE_SCHEMA, &input)?;
+        run_all(database, SAVE_SCHEMA, &input)?;
     }
     Ok(())
 }
 
-/// Runs the step of this name with its input, as one transaction; `None` where there is no such step.
+/// Runs a command, given as JSON. The caller runs it as one transaction.
 ///
 /// # Errors
-/// Where the database refuses it.
-pub fn run<D: Database>(database: &D, step: &str, input: &str) -> Option<Result<Option<String>, D::Error>> {
-    let (_, script) = SCRIPTS.into_iter().find(|(name, _)| *name == step)?;
-    Some(run_all(database, script, input))
+/// Fails if the database refuses a statement.
+pub fn run<D: Database>(database: &D, name: CommandName, command: &str) -> Result<Option<String>, D::Error> {
+    run_all(database, name.script(), command)
 }
 
 fn run_all<D: Database>(database: &D, script: &str, input: &str) -> Result<Option<String>, D::Error> {
-    let mut answer = None;
+    let mut result = None;
     for statement in script.split(";\n") {
-        answer = database.run(statement, statement.contains("?1").then_some(input))?;
+        result = database.run(statement, statement.contains("?1").then_some(input))?;
     }
-    Ok(answer)
+    Ok(result)
 }
 
-/// What is to be asked of the wallets.
+/// What the wallets are asked in the next run of the cron trigger.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ToAsk {
-    lists: Json,
-    /// Payments that were seen and are not settled, and the wallet that made each invoice.
-    pub unsettled: Vec<(Wallet, PaymentHash)>,
+pub struct SyncPlan {
+    cursors: Json,
+    /// Payments that were seen and are not settled, with the wallets that made their invoices.
+    pub unsettled: Vec<(WalletSlot, PaymentHash)>,
 }
 
-impl ToAsk {
-    /// Reads the answer of [`step::Step::Ask`].
-    pub fn read(answer: &str) -> Option<Self> {
-        let answer = Json::parse(answer.as_bytes())?;
-        let unsettled = answer.get("unsettled")?.as_array()?.iter().filter_map(|one| {
-            let wallet = Wallet::parse(one.get("wallet")?.as_str()?)?;
-            Some((wallet, PaymentHash::from_hex(one.get("hash")?.as_str()?)?))
+impl SyncPlan {
+    /// Parses the result of [`command::LedgerCommand::PlanSync`].
+    pub fn parse(result: &str) -> Option<Self> {
+        let result = Json::parse(result.as_bytes())?;
+        let unsettled = result.get("unsettled")?.as_array()?.iter().filter_map(|one| {
+            let slot = WalletSlot::parse(one.get("wallet")?.as_str()?)?;
+            Some((slot, PaymentHash::from_hex(one.get("hash")?.as_str()?)?))
         });
-        Some(Self { unsettled: unsettled.collect(), lists: answer.get("lists")?.clone() })
+        Some(Self { unsettled: unsettled.collect(), cursors: result.get("lists")?.clone() })
     }
 
-    /// How far the list of the wallet with this key was read.
-    pub fn place(&self, wallet_key: &str) -> Place {
-        self.lists.get(wallet_key).and_then(Place::read).unwrap_or_default()
+    /// Returns how far the payment list of a wallet was read.
+    pub fn cursor(&self, wallet_key: &str) -> Cursor {
+        self.cursors.get(wallet_key).and_then(Cursor::parse).unwrap_or_default()
     }
+}
+
+#[derive(Serialize)]
+struct MigrationInput {
+    now_ms: u64,
+    schema: usize,
 }
 
 const META: &str = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID";
-const NOTE_SCHEMA: &str = "INSERT INTO meta (key, value) VALUES ('schema', ?1 ->> 'schema') \
+const SAVE_SCHEMA: &str = "INSERT INTO meta (key, value) VALUES ('schema', ?1 ->> 'schema') \
                            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-/// Never changed, only added to: a ledger may be of any of these.
+/// A script is never changed, only added: a deployed ledger may have any of these schemas.
 const MIGRATIONS: [&str; 1] = [include_str!("sql/schema_1.sql")];
-const SCRIPTS: [(&str, &str); 12] = [
-    ("again", include_str!("sql/again.sql")),
-    ("ask", include_str!("sql/ask.sql")),
-    ("count", include_str!("sql/count.sql")),
-    ("delivered", include_str!("sql/delivered.sql")),
-    ("due", include_str!("sql/due.sql")),
-    ("failed", include_str!("sql/failed.sql")),
-    ("forget", include_str!("sql/forget.sql")),
-    ("listed", include_str!("sql/listed.sql")),
-    ("next", include_str!("sql/next.sql")),
-    ("see", include_str!("sql/see.sql")),
-    ("settle", include_str!("sql/settle.sql")),
-    ("stats", include_str!("sql/stats.sql")),
-];

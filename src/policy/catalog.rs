@@ -2,17 +2,20 @@
 
 use serde::Serialize;
 
-use super::config::Policy;
 use super::facts::MAX_LENGTH;
-use super::price::{Amount, Condition, Price, Values};
-use super::route::{Route, Sold, Toll};
+use super::price::{Condition, PriceAmount, PriceRule, Values};
+use super::price_list::Policy;
+use super::route::{Pricing, Route};
+use crate::protocols::l402::caveat::ScopeRule;
+use crate::protocols::price::Price;
 
 impl Policy {
     /// The public price list of a host, as JSON. Entries that are broken or not listed stay out, and so do the values of
     /// headers, which may be between the owner and some clients.
     pub fn catalog(&self, host: &str) -> String {
-        let is_shown =
-            |route: &&Route| route.is_listed && !matches!(route.toll, Toll::Shut) && route.host.matches(host);
+        let is_shown = |route: &&Route| {
+            route.is_listed && !matches!(route.pricing, Pricing::Invalid) && route.host.matches(host)
+        };
         let routes = self.routes.iter().filter(is_shown).map(Entry::new).collect();
         let catalog = Catalog { protocol: "L402", network: &self.network, host, routes };
         serde_json::to_string(&catalog).unwrap_or_default()
@@ -34,8 +37,8 @@ struct Entry<'a> {
     methods: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    prices: Vec<Offered<'a>>,
-    scope: Scope<'a>,
+    prices: Vec<PriceEntry<'a>>,
+    scope: ScopeEntry<'a>,
     service: &'a str,
     invoice_expires_in: u64,
     credential_expires_in: u64,
@@ -48,7 +51,7 @@ struct Entry<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Scope<'a> {
+struct ScopeEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     realm: Option<&'a str>,
     bind: Vec<&'static str>,
@@ -63,7 +66,7 @@ struct Free {
 
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Offered<'a> {
+struct PriceEntry<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     when: Vec<Fact<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,48 +96,48 @@ struct Fact<'a> {
 
 impl<'a> Entry<'a> {
     fn new(route: &'a Route) -> Self {
-        let (realm, bind) = match &route.sold {
-            Sold::Realm(realm) => (Some(realm.as_str()), Vec::new()),
-            Sold::Endpoint { by_method: true } => (None, vec!["endpoint", "method"]),
-            Sold::Endpoint { by_method: false } => (None, vec!["endpoint"]),
+        let (realm, bind) = match &route.scope {
+            ScopeRule::Realm(realm) => (Some(realm.as_str()), Vec::new()),
+            ScopeRule::Endpoint { binds_method: true } => (None, vec!["endpoint", "method"]),
+            ScopeRule::Endpoint { binds_method: false } => (None, vec!["endpoint"]),
         };
-        let by_ip = route.by_ip.then_some("ip");
+        let by_ip = route.binds_ip.then_some("ip");
         Self {
             path: route.pattern.as_str(),
             methods: &route.methods,
             description: route.description.as_ref().map(|description| description.template()),
-            prices: match &route.toll {
-                Toll::Prices(prices) => {
-                    let offered = |(at, price)| Offered::new(price, prices.get(at..).unwrap_or_default());
+            prices: match &route.pricing {
+                Pricing::Rules(prices) => {
+                    let offered = |(at, price)| PriceEntry::new(price, prices.get(at..).unwrap_or_default());
                     prices.iter().enumerate().map(offered).collect()
                 }
-                Toll::Shut | Toll::Code => Vec::new(),
+                Pricing::Invalid | Pricing::Code => Vec::new(),
             },
-            scope: Scope { realm, bind: bind.into_iter().chain(by_ip).collect() },
+            scope: ScopeEntry { realm, bind: bind.into_iter().chain(by_ip).collect() },
             service: route.service.as_str(),
             invoice_expires_in: route.invoice_expiry_s,
             credential_expires_in: route.credential_expiry_s,
             uses: route.uses.map(u32::from),
             reusable: route.uses.is_none_or(|uses| uses.get() > 1),
-            free: route.free.map(|free| Free { requests: free.requests, window_ms: free.window_ms }),
+            free: route.free_tier.map(|free| Free { requests: free.requests, window_ms: free.window_ms }),
         }
     }
 }
 
-impl<'a> Offered<'a> {
+impl<'a> PriceEntry<'a> {
     /// `rest` are this price and those behind it.
-    fn new(price: &'a Price, rest: &'a [Price]) -> Self {
-        let sats = |price: &Price| match price.amount {
-            Amount::Sats(sats) => Some(sats),
-            Amount::Fiat(_) | Amount::SatsPerKib(_) => None,
+    fn new(price: &'a PriceRule, rest: &'a [PriceRule]) -> Self {
+        let sats = |price: &PriceRule| match price.amount {
+            PriceAmount::Fixed(Price::Sats(sats)) => Some(sats),
+            PriceAmount::Fixed(Price::Fiat(_)) | PriceAmount::SatsPerKib(_) => None,
         };
         // What may make a request cheaper may be a code that only some clients know.
         let is_rebate = !rest.iter().all(|later| sats(later).is_some_and(|later| sats(price) >= Some(later)));
         let when = price.when.iter().map(|condition| Fact::new(condition, is_rebate)).collect();
         match &price.amount {
-            Amount::Sats(sats) => Self { when, sats: Some(*sats), ..Self::default() },
-            Amount::SatsPerKib(sats) => Self { when, sats_per_kib: Some(*sats), ..Self::default() },
-            Amount::Fiat(price) => Self {
+            PriceAmount::Fixed(Price::Sats(sats)) => Self { when, sats: Some(*sats), ..Self::default() },
+            PriceAmount::SatsPerKib(sats) => Self { when, sats_per_kib: Some(*sats), ..Self::default() },
+            PriceAmount::Fixed(Price::Fiat(price)) => Self {
                 when,
                 fiat: Some(price.fiat.as_str()),
                 min_sats: Some(price.min_sats),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::header;
+use crate::http::header;
 
 /// How a client is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

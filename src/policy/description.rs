@@ -1,7 +1,7 @@
 //! What an invoice says is sold. Values of the request in it are short and cannot turn its text around.
 
-use super::facts::{Facts, decode, is_invisible};
-use crate::l402::percent;
+use super::facts::{Facts, is_invisible};
+use crate::http::{form, percent};
 
 /// A text with `{method}`, `{path}` and `{query.name}` in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +52,7 @@ impl Part {
             Self::Text(text) => text.clone(),
             Self::Method => shown(facts.method),
             Self::Path => shown(&String::from_utf8_lossy(&percent::decode(facts.path.as_bytes()))),
-            Self::Query(name) => {
-                let value = facts.query.split('&').find_map(|pair| {
-                    let (key, value) = pair.split_once('=')?;
-                    (decode(key) == *name).then(|| decode(value))
-                });
-                shown(&value.unwrap_or_default())
-            }
+            Self::Query(name) => shown(&form::field(facts.query, name).unwrap_or_default()),
         }
     }
 

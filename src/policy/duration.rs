@@ -1,6 +1,6 @@
 //! Durations as the price list writes them.
 
-use crate::json::Json;
+use crate::strict_json::Json;
 
 /// A window of the free tier in milliseconds: a duration, or a number of milliseconds; never zero.
 pub fn window_ms(value: &Json) -> Option<u64> {

@@ -3,8 +3,9 @@
 
 use thiserror::Error;
 
-use super::path::FoldCase;
-use crate::l402::percent;
+use super::normalization::FoldCase;
+use crate::http::percent::decode_form;
+use crate::protocols::price::MAX_SAFE_INTEGER;
 
 /// A request, as prices see it.
 #[derive(Clone, Copy)]
@@ -39,7 +40,7 @@ pub enum EdgeFact {
 /// Why a request has no price.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "each variant's sentence says what it is")]
-pub enum Unpriced {
+pub enum PriceError {
     #[error(
         "The price depends on the query's {0}: write it once, by this name, with a value as the price list has it"
     )]
@@ -52,6 +53,9 @@ pub enum Unpriced {
     Encoded,
     #[error("The body is too long to be sold")]
     TooLong,
+    /// The reader of the price list requires a last rule without conditions, so this is a bug.
+    #[error("No price of the route applies to this request")]
+    NoRuleHolds,
 }
 
 impl Facts<'_> {
@@ -59,16 +63,14 @@ impl Facts<'_> {
     ///
     /// # Errors
     /// Where it stands twice, with `[]`, or under another spelling that some origin takes for it.
-    pub fn query(&self, name: &str) -> Result<Option<String>, Unpriced> {
-        let ambiguous = || Unpriced::AmbiguousQuery(name.to_owned());
+    pub fn query(&self, name: &str) -> Result<Option<String>, PriceError> {
+        let ambiguous = || PriceError::AmbiguousQuery(name.to_owned());
         // Frameworks drop what is beyond their limit of parameters, and pairs that they cannot decode.
         if self.query.split('&').nth(MAX_PARAMETERS).is_some() || has_broken_percent(self.query) {
             return Err(ambiguous());
         }
-        let mut strict = self.query.split('&').filter_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key) == name).then(|| decode(value))
-        });
+        let mut strict = form_urlencoded::parse(self.query.as_bytes())
+            .filter_map(|(key, value)| (key == name).then(|| value.into_owned()));
         let folded = self.fold_name(name);
         let liberal = self.query.split(['&', ';', '?']).filter(|pair| {
             let key = decode_fully(pair.split('=').next().unwrap_or_default());
@@ -100,17 +102,17 @@ impl Facts<'_> {
     ///
     /// # Errors
     /// Where a body comes without a length, with one that no runtime can hold it to, or compressed.
-    pub fn content_length(&self) -> Result<u64, Unpriced> {
+    pub fn content_length(&self) -> Result<u64, PriceError> {
         if !self.has_body {
             return Ok(0);
         }
         let encoding = (self.header)("Content-Encoding").unwrap_or_default();
         if !["", "identity"].contains(&encoding.trim().to_ascii_lowercase().as_str()) {
-            return Err(Unpriced::Encoded);
+            return Err(PriceError::Encoded);
         }
         let length = (self.header)("Content-Length").and_then(|length| length.parse().ok());
-        let length = length.ok_or(Unpriced::LengthRequired)?;
-        if length > MAX_LENGTH { Err(Unpriced::TooLong) } else { Ok(length) }
+        let length = length.ok_or(PriceError::LengthRequired)?;
+        if length > MAX_LENGTH { Err(PriceError::TooLong) } else { Ok(length) }
     }
 
     /// What the edge knows.
@@ -139,12 +141,6 @@ pub fn method_overrides(query: &str) -> Vec<String> {
     overrides.collect()
 }
 
-/// A part of a query as text.
-pub fn decode(text: &str) -> String {
-    let bytes = percent::decode(text.replace('+', " ").as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// Whether a reader does not see it: controls, spaces that are not the usual one, what turns the text around, and what stands
 /// for bytes that are no text.
 pub fn is_invisible(c: char) -> bool {
@@ -153,9 +149,9 @@ pub fn is_invisible(c: char) -> bool {
 }
 
 fn decode_fully(text: &str) -> String {
-    let mut text = decode(text);
+    let mut text = decode_form(text);
     for _ in 0..MAX_DECODINGS {
-        text = decode(&text);
+        text = decode_form(&text);
     }
     text
 }
@@ -173,5 +169,5 @@ pub const METHOD_OVERRIDE: &str = "_method";
 /// Express reads 1,000 parameters, counting empty ones; others fewer.
 const MAX_PARAMETERS: usize = 100;
 const MAX_DECODINGS: usize = 4;
-/// The largest whole number that JavaScript has.
-pub const MAX_LENGTH: u64 = (1 << 53) - 1;
+/// The largest `Content-Length` that the runtime can hold a body to.
+pub const MAX_LENGTH: u64 = MAX_SAFE_INTEGER;

@@ -2,18 +2,16 @@
 
 pub mod catalog;
 pub mod client;
-pub mod config;
 pub mod cors;
 pub mod description;
 pub mod duration;
 pub mod facts;
-pub mod free;
-pub mod header;
-pub mod path;
+pub mod free_tier;
+pub mod normalization;
 pub mod price;
-pub mod reach;
+pub mod price_list;
+pub mod resolve;
 pub mod route;
 pub mod settlement;
-pub mod url;
 
-pub use config::Policy;
+pub use price_list::Policy;

@@ -2,49 +2,25 @@
 
 use std::ops::RangeInclusive;
 
-use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Unpriced, is_invisible};
-use super::path::FoldCase;
-use crate::l402::caveat::Fiat;
-use crate::l402::percent;
+use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, PriceError, is_invisible};
+use super::normalization::FoldCase;
+use crate::http::percent;
+use crate::protocols::price::{MAX_SATS, Price};
 
-/// One price of a route, and when it is asked.
+/// One price of a route, and the conditions under which it applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Price {
+pub struct PriceRule {
     /// All must hold.
     pub when: Vec<Condition>,
-    /// What is asked then.
-    pub amount: Amount,
+    pub amount: PriceAmount,
 }
 
-/// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Amount {
-    /// Satoshis.
-    Sats(u64),
-    /// A price in a currency.
-    Fiat(FiatPrice),
-    /// Satoshis for each KiB of the request's body that is begun; at least one.
+pub enum PriceAmount {
+    /// The same price for every request.
+    Fixed(Price),
+    /// Satoshis for each KiB of the request body that is begun, and for at least one.
     SatsPerKib(u64),
-}
-
-/// A price in a currency, and the satoshis that it may be worth: a wrong rate makes no wrong invoice.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FiatPrice {
-    /// What is asked.
-    pub fiat: Fiat,
-    /// The least that it may come to.
-    pub min_sats: u64,
-    /// The most.
-    pub max_sats: u64,
-}
-
-/// What one request costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost<'a> {
-    /// Satoshis.
-    Sats(u64),
-    /// LNbits converts it when it makes the invoice.
-    Fiat(&'a FiatPrice),
 }
 
 /// A fact that a price depends on.
@@ -80,37 +56,35 @@ pub enum Condition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Values(pub Vec<String>);
 
-/// What a request costs: the first price whose conditions hold. The last price of a list has none.
+/// Returns the price of a request: that of the first rule whose conditions hold. The last rule of a list has none.
 ///
 /// # Errors
-/// Where an origin might read the request otherwise than we do.
-pub fn cost<'a>(prices: &'a [Price], facts: &Facts<'_>) -> Result<Cost<'a>, Unpriced> {
+/// Fails if an origin might read the request in another way, with another price.
+pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceError> {
     let mut found = None;
-    // All names are looked at, also behind the price that is found: each request has one reading or none.
-    for price in prices {
+    // All rules are evaluated, so that an ambiguous request is refused wherever the ambiguity is.
+    for rule in rules {
         let mut holds = true;
-        for condition in &price.when {
+        for condition in &rule.when {
             holds &= condition.holds(facts)?;
         }
         if holds && found.is_none() {
-            found = Some(&price.amount);
+            found = Some(&rule.amount);
         }
     }
     match found {
-        Some(Amount::Sats(sats)) => Ok(Cost::Sats(*sats)),
-        Some(Amount::Fiat(price)) => Ok(Cost::Fiat(price)),
-        Some(Amount::SatsPerKib(rate)) => {
+        Some(PriceAmount::Fixed(price)) => Ok(price.clone()),
+        Some(PriceAmount::SatsPerKib(rate)) => {
             let kib = facts.content_length()?.div_ceil(1_024).max(1);
             let sats = rate.checked_mul(kib).filter(|sats| *sats <= MAX_SATS);
-            sats.map(Cost::Sats).ok_or(Unpriced::TooLong)
+            sats.map(Price::Sats).ok_or(PriceError::TooLong)
         }
-        // The reader of the list saw to it that the last price has no condition.
-        None => Err(Unpriced::TooLong),
+        None => Err(PriceError::NoRuleHolds),
     }
 }
 
 impl Condition {
-    fn holds(&self, facts: &Facts<'_>) -> Result<bool, Unpriced> {
+    fn holds(&self, facts: &Facts<'_>) -> Result<bool, PriceError> {
         Ok(match self {
             Self::Query { name, is } => match facts.query(name)? {
                 None => false,
@@ -121,7 +95,7 @@ impl Condition {
                     let forgiving = (facts.fold_case)(visible.trim());
                     let holds = is.include(&value, str::to_owned);
                     if holds != is.include(&forgiving, facts.fold_case) {
-                        return Err(Unpriced::AmbiguousQuery(name.clone()));
+                        return Err(PriceError::AmbiguousQuery(name.clone()));
                     }
                     holds
                 }
@@ -133,13 +107,13 @@ impl Condition {
                     let folded = value.to_ascii_lowercase();
                     let mut parts = folded.split([',', ';']).chain([folded.as_str()]);
                     if parts.any(|part| is.include(part.trim(), lower_case)) != holds {
-                        return Err(Unpriced::AmbiguousHeader(name.clone()));
+                        return Err(PriceError::AmbiguousHeader(name.clone()));
                     }
                     holds
                 }
             },
             Self::Method(_) if facts.names_a_method() => {
-                return Err(Unpriced::AmbiguousQuery(METHOD_OVERRIDE.to_owned()));
+                return Err(PriceError::AmbiguousQuery(METHOD_OVERRIDE.to_owned()));
             }
             Self::Method(methods) => {
                 let method = if facts.method == "HEAD" { "GET" } else { facts.method };
@@ -182,6 +156,3 @@ impl Values {
 fn lower_case(text: &str) -> String {
     text.to_ascii_lowercase()
 }
-
-/// The dearest request: LNbits' own limit for one invoice.
-pub const MAX_SATS: u64 = 10_000_000;

@@ -3,11 +3,12 @@
 use std::num::NonZeroU32;
 
 use super::description::Description;
-use super::free::FreeTier;
-use super::path::{self, FoldCase};
-use super::price::{Amount, Condition, Price};
-use crate::l402::caveat::Service;
-use crate::l402::percent;
+use super::free_tier::FreeTier;
+use super::normalization::{self, FoldCase};
+use super::price::{Condition, PriceAmount, PriceRule};
+use crate::http::percent;
+use crate::protocols::l402::caveat::{ScopeRule, Service};
+use crate::protocols::price::Price;
 
 /// One entry of the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +20,11 @@ pub struct Route {
     /// Upper-case methods that the entry prices; empty for every method.
     pub methods: Vec<String>,
     /// What it costs.
-    pub toll: Toll,
+    pub pricing: Pricing,
     /// What its credential opens.
-    pub sold: Sold,
+    pub scope: ScopeRule,
     /// Whether a credential is for one client's address only.
-    pub by_ip: bool,
+    pub binds_ip: bool,
     /// How many requests a credential buys; `None` for as many as fit into its time.
     pub uses: Option<NonZeroU32>,
     /// What is sold, in Aperture's sense.
@@ -31,7 +32,7 @@ pub struct Route {
     /// What the invoice says; `None` for `API access: GET /path`.
     pub description: Option<Description>,
     /// What is given away first.
-    pub free: Option<FreeTier>,
+    pub free_tier: Option<FreeTier>,
     /// How long an invoice can be paid, in seconds.
     pub invoice_expiry_s: u64,
     /// How long a credential is good, in seconds from the challenge on; never shorter than the invoice.
@@ -42,79 +43,69 @@ pub struct Route {
     pub may_cache: bool,
 }
 
-/// What a credential of the route opens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sold {
-    /// The path that was asked for; `by_method`: with the method that was asked for only.
-    #[allow(missing_docs, reason = "said above")]
-    Endpoint { by_method: bool },
-    /// Every route of this realm.
-    Realm(String),
-}
-
 /// What a route costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Toll {
+pub enum Pricing {
     /// Its entry is broken: it serves nobody until it is mended.
-    Shut,
+    Invalid,
     /// The Worker's own code says it.
     Code,
     /// The first price whose conditions hold; the last one has none.
-    Prices(Vec<Price>),
+    Rules(Vec<PriceRule>),
 }
 
-impl Toll {
+impl Pricing {
     /// The one price in satoshis, where there is no other.
     pub fn fixed_sats(&self) -> Option<u64> {
         match self {
-            Self::Prices(prices) => match prices.as_slice() {
-                [Price { amount: Amount::Sats(sats), .. }] => Some(*sats),
+            Self::Rules(rules) => match rules.as_slice() {
+                [PriceRule { amount: PriceAmount::Fixed(Price::Sats(sats)), .. }] => Some(*sats),
                 _ => None,
             },
-            Self::Shut | Self::Code => None,
+            Self::Invalid | Self::Code => None,
         }
     }
 
     /// Whether a price may depend on the length of the body.
     pub fn may_look_at_length(&self) -> bool {
-        let looks = |price: &Price| {
+        let looks = |price: &PriceRule| {
             let is_length = |condition: &Condition| matches!(condition, Condition::ContentLength(_));
-            matches!(price.amount, Amount::SatsPerKib(_)) || price.when.iter().any(is_length)
+            matches!(price.amount, PriceAmount::SatsPerKib(_)) || price.when.iter().any(is_length)
         };
         match self {
-            Self::Prices(prices) => prices.iter().any(looks),
+            Self::Rules(rules) => rules.iter().any(looks),
             Self::Code => true,
-            Self::Shut => false,
+            Self::Invalid => false,
         }
     }
 
     /// Whether a price may depend on anything but the URL.
     pub fn looks_beyond_url(&self) -> bool {
         match self {
-            Self::Prices(prices) => {
-                prices.iter().flat_map(|price| &price.when).any(|one| !matches!(one, Condition::Query { .. }))
+            Self::Rules(rules) => {
+                rules.iter().flat_map(|rule| &rule.when).any(|one| !matches!(one, Condition::Query { .. }))
             }
             Self::Code => true,
-            Self::Shut => false,
+            Self::Invalid => false,
         }
     }
 
     /// Whether a price may depend on the query.
     pub fn looks_at_query(&self) -> bool {
         match self {
-            Self::Prices(prices) => {
-                prices.iter().flat_map(|price| &price.when).any(|one| matches!(one, Condition::Query { .. }))
+            Self::Rules(rules) => {
+                rules.iter().flat_map(|rule| &rule.when).any(|one| matches!(one, Condition::Query { .. }))
             }
             Self::Code => true,
-            Self::Shut => false,
+            Self::Invalid => false,
         }
     }
 
     /// The headers that a price depends on.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         let prices = match self {
-            Self::Prices(prices) => prices.as_slice(),
-            Self::Shut | Self::Code => &[],
+            Self::Rules(rules) => rules.as_slice(),
+            Self::Invalid | Self::Code => &[],
         };
         prices.iter().flat_map(|price| &price.when).filter_map(|condition| match condition {
             Condition::Header { name, .. } => Some(name.as_str()),
@@ -126,7 +117,7 @@ impl Toll {
 impl Route {
     /// Whether nobody ever pays here.
     pub fn is_free(&self) -> bool {
-        self.toll.fixed_sats() == Some(0)
+        self.pricing.fixed_sats() == Some(0)
     }
 
     /// A name that no other route has.
@@ -147,8 +138,8 @@ impl Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
-    strict: Vec<Segment>,
-    liberal: Vec<Segment>,
+    as_sent: Vec<Segment>,
+    normalized: Vec<Segment>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,8 +167,8 @@ impl Pattern {
             }
             _ => (Some(inner), Segment::End),
         };
-        let mut strict = Vec::new();
-        let mut liberal = Vec::new();
+        let mut as_sent = Vec::new();
+        let mut normalized = Vec::new();
         let names: Vec<&str> = names.into_iter().flat_map(|names| names.split('/')).collect();
         for (at, name) in names.iter().enumerate() {
             match *name {
@@ -185,20 +176,20 @@ impl Pattern {
                 ":" => return Err("a : is followed by the parameter's name".to_owned()),
                 _ if name.contains('*') => return Err("* stands alone, as the last segment".to_owned()),
                 _ if name.starts_with(':') => {
-                    strict.push(Segment::Param);
-                    liberal.push(Segment::Param);
+                    as_sent.push(Segment::Param);
+                    normalized.push(Segment::Param);
                 }
                 _ => {
                     let is_last = rest == Segment::End && names.len() == at.saturating_add(1);
-                    strict.push(Segment::Exact(percent::encode(name)));
-                    let folded = path::fold_segment(name, is_last, fold_case);
-                    liberal.extend(folded.into_iter().map(Segment::Exact));
+                    as_sent.push(Segment::Exact(percent::encode_path(name)));
+                    let folded = normalization::fold_segment(name, is_last, fold_case);
+                    normalized.extend(folded.into_iter().map(Segment::Exact));
                 }
             }
         }
-        strict.push(rest.clone());
-        liberal.push(rest);
-        Ok(Self { text: text.to_owned(), strict, liberal })
+        as_sent.push(rest.clone());
+        normalized.push(rest);
+        Ok(Self { text: text.to_owned(), as_sent, normalized })
     }
 
     /// The pattern as it was written.
@@ -213,21 +204,21 @@ impl Pattern {
             Segment::Exact(name) => Some(name.clone()),
             Segment::End => None,
         };
-        let names: Vec<String> = self.strict.iter().filter_map(name).collect();
+        let names: Vec<String> = self.as_sent.iter().filter_map(name).collect();
         format!("/{}", names.join("/"))
     }
 
     /// Whether both patterns are the same to a forgiving origin.
     pub fn folds_like(&self, other: &Self) -> bool {
-        self.liberal == other.liberal
+        self.normalized == other.normalized
     }
 
-    fn matches(&self, reading: Reading, path: &str) -> bool {
+    fn matches(&self, form: PathForm, path: &str) -> bool {
         let inner = path.strip_prefix('/').unwrap_or(path);
         // The liberal reading of `/` has no segment, the strict one has an empty one.
-        let none = reading == Reading::Liberal && inner.is_empty();
+        let none = form == PathForm::Normalized && inner.is_empty();
         let mut names = inner.split('/').skip(usize::from(none));
-        self.segments(reading).iter().all(|segment| match segment {
+        self.segments(form).iter().all(|segment| match segment {
             Segment::Rest => true,
             Segment::Param => names.next().is_some_and(|name| !name.is_empty()),
             Segment::Exact(expected) => names.next() == Some(expected),
@@ -235,10 +226,10 @@ impl Pattern {
         })
     }
 
-    fn segments(&self, reading: Reading) -> &[Segment] {
-        match reading {
-            Reading::Strict => &self.strict,
-            Reading::Liberal => &self.liberal,
+    fn segments(&self, form: PathForm) -> &[Segment] {
+        match form {
+            PathForm::AsSent => &self.as_sent,
+            PathForm::Normalized => &self.normalized,
         }
     }
 }
@@ -328,7 +319,7 @@ impl PartialEq for Selection<'_> {
 /// What `Allow` says of a path: every method that some route of it has on this host.
 pub fn allowed(routes: &[Route], path: &str, host: &str) -> String {
     let mut methods: Vec<&str> = Vec::new();
-    let is_it = |route: &&Route| route.pattern.matches(Reading::Strict, path) && route.host.matches(host);
+    let is_it = |route: &&Route| route.pattern.matches(PathForm::AsSent, path) && route.host.matches(host);
     for method in routes.iter().filter(is_it).flat_map(|route| &route.methods) {
         if !methods.contains(&method.as_str()) {
             methods.push(method);
@@ -342,11 +333,11 @@ pub fn allowed(routes: &[Route], path: &str, host: &str) -> String {
 
 /// Which reading of the path is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum PathForm {
     /// The path as it arrived.
-    Strict,
+    AsSent,
     /// A path as some origin might read it.
-    Liberal,
+    Normalized,
 }
 
 /// Where a request goes, but for its path.
@@ -360,11 +351,11 @@ pub struct Target<'a> {
 
 /// The most specific route among those of the host and the method, a route for this host before one for any; else, whether
 /// another method or another host has a price for the path.
-pub fn select<'a>(routes: &'a [Route], reading: Reading, path: &str, target: Target<'_>) -> Selection<'a> {
-    let of_path = || routes.iter().filter(|route| route.pattern.matches(reading, path));
+pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Target<'_>) -> Selection<'a> {
+    let of_path = || routes.iter().filter(|route| route.pattern.matches(form, path));
     let of_host = || of_path().filter(|route| route.host.matches(target.host));
     let of_method = of_host().filter(|route| route.has_method(target.method));
-    if let Some(route) = of_method.max_by_key(|route| (route.pattern.segments(reading), &route.host)) {
+    if let Some(route) = of_method.max_by_key(|route| (route.pattern.segments(form), &route.host)) {
         return Selection::Route(route);
     }
     if let Some(route) = of_host().find(|route| !route.is_free()) {

@@ -2,7 +2,7 @@
 
 /// The setting `settlement`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Settlement {
+pub enum SettlementMode {
     /// The preimage's, while the invoice could still be paid and LNbits is known to keep preimages; LNbits' after that.
     #[default]
     Auto,

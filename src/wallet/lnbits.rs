@@ -1,15 +1,17 @@
 //! LNbits: what it is asked, and the checks that its answers must pass before anybody is asked to pay, or let in.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{
-    Answer, Call, Invoice, InvoiceRequest, MAX_ANSWER_BYTES, Payment, Standing, Wallet, WalletError,
+    Invoice, InvoiceRequest, MAX_RESPONSE_BYTES, Payment, PaymentStatus, Wallet, WalletError, WalletRequest,
+    WalletResponse,
 };
-use crate::json::Json;
-use crate::l402::bolt11::Bolt11;
-use crate::l402::preimage::PaymentHash;
-use crate::policy::price::Cost;
-use crate::policy::url;
+use crate::bolt11::Bolt11;
+use crate::http::url;
+use crate::payment::PaymentHash;
+use crate::protocols::price::Price;
+use crate::strict_json::Json;
 
 /// Where LNbits is, and the invoice key of the wallet that is paid.
 pub struct Lnbits {
@@ -19,7 +21,7 @@ pub struct Lnbits {
 
 /// Which of the two settings is wrong, and what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum LnbitsConfigError {
     /// The URL.
     Url(&'static str),
     /// The key.
@@ -31,14 +33,16 @@ impl Lnbits {
     ///
     /// # Errors
     /// What one should be, and nothing of its value.
-    pub fn new(base_url: &str, invoice_key: &str) -> Result<Self, Fault> {
+    pub fn new(base_url: &str, invoice_key: &str) -> Result<Self, LnbitsConfigError> {
         if !url::is_safe_base(base_url) {
-            return Err(Fault::Url(
-                "is an https URL (http only for this machine), without user, query or fragment",
+            return Err(LnbitsConfigError::Url(
+                "must be an https URL (http only on this machine), without user, query or fragment",
             ));
         }
         if invoice_key.len() < 8 || !invoice_key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(Fault::Key("is the invoice key of an LNbits wallet: letters and digits"));
+            return Err(LnbitsConfigError::Key(
+                "must be the invoice key of an LNbits wallet: letters and digits",
+            ));
         }
         let base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Self { base_url, invoice_key: invoice_key.to_owned() })
@@ -50,27 +54,29 @@ impl Lnbits {
     }
 
     /// A `GET` below the base, with the key or as anybody.
-    pub fn get(&self, path: &str, with_key: bool) -> Call {
+    pub fn get(&self, path: &str, with_key: bool) -> WalletRequest {
         let url = format!("{}{path}", self.base_url);
-        Call {
+        WalletRequest {
             method: "GET",
             url,
             key: with_key.then(|| self.invoice_key.clone()),
             body: None,
-            max_answer_bytes: MAX_ANSWER_BYTES,
+            max_response_bytes: MAX_RESPONSE_BYTES,
         }
     }
 }
 
 impl Wallet for Lnbits {
-    /// `out` is spelled out, since LNbits takes an absent one for a payment; `extra` has nothing of the customer's in it,
-    /// since some of its keys replace the invoice.
-    fn create(&self, invoice: &InvoiceRequest<'_>) -> Call {
-        let (amount, unit) = match invoice.cost {
-            Cost::Sats(sats) => (sats.to_string(), "sat"),
-            Cost::Fiat(price) => (price.fiat.amount(), price.fiat.currency()),
+    /// `out` is always sent: LNbits takes its absence for an outgoing payment. `extra` contains no text of the client, since LNbits
+    /// lets some of its keys replace the invoice.
+    fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest {
+        let (amount, unit) = match invoice.price {
+            Price::Sats(sats) => (sats.to_string(), "sat"),
+            Price::Fiat(price) => (price.fiat.amount(), price.fiat.currency()),
         };
-        let body = Body {
+        let body = CreateInvoiceBody {
+            // A raw number: floating point would add 10 KB to the wasm.
+            amount: RawValue::from_string(amount).unwrap_or_default(),
             out: false,
             unit,
             memo: cut(invoice.description, MAX_MEMO_BYTES),
@@ -79,15 +85,13 @@ impl Wallet for Lnbits {
             extra: Extra { tag: TAG, route: invoice.route, c: invoice.client },
         };
         let body = serde_json::to_string(&body).unwrap_or_default();
-        // An amount such as 0.01 goes in as it is: serde_json would bring 10 KB of floating point into the wasm.
-        let body = format!("{{\"amount\":{amount},{}", body.trim_start_matches('{'));
-        Call { method: "POST", body: Some(body), ..self.get(PAYMENTS, true) }
+        WalletRequest { method: "POST", body: Some(body), ..self.get(PAYMENTS, true) }
     }
 
     fn read_created(
         &self,
         invoice: &InvoiceRequest<'_>,
-        answer: &Answer,
+        answer: &WalletResponse,
         now_unix: u64,
     ) -> Result<Invoice, WalletError> {
         let payment = read(answer, 201)?;
@@ -102,12 +106,12 @@ impl Wallet for Lnbits {
             return Err(WalletError::OtherPaymentHash);
         }
         let amount_sats = whole_sats(bolt11.amount_msat()).ok_or(WalletError::OtherAmount)?;
-        match invoice.cost {
-            Cost::Sats(sats) if sats != amount_sats => return Err(WalletError::OtherAmount),
-            Cost::Fiat(price) if !(price.min_sats..=price.max_sats).contains(&amount_sats) => {
+        match invoice.price {
+            Price::Sats(sats) if *sats != amount_sats => return Err(WalletError::OtherAmount),
+            Price::Fiat(price) if !(price.min_sats..=price.max_sats).contains(&amount_sats) => {
                 return Err(WalletError::OutOfBounds { amount_sats });
             }
-            Cost::Sats(_) | Cost::Fiat(_) => {}
+            Price::Sats(_) | Price::Fiat(_) => {}
         }
         if bolt11.network() != invoice.network {
             return Err(WalletError::OtherNetwork);
@@ -122,16 +126,16 @@ impl Wallet for Lnbits {
     }
 
     /// With the key: LNbits tells a stranger less.
-    fn look_up(&self, payment_hash: &PaymentHash) -> Call {
+    fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest {
         self.get(&format!("{PAYMENTS}/{}", payment_hash.to_hex()), true)
     }
 
     fn read_looked_up(
         &self,
         payment: &Payment,
-        answer: &Answer,
+        answer: &WalletResponse,
         now_unix: u64,
-    ) -> Result<Standing, WalletError> {
+    ) -> Result<PaymentStatus, WalletError> {
         let answer = match answer.status {
             404 => return Err(WalletError::UnknownPayment),
             429 => {
@@ -152,22 +156,22 @@ impl Wallet for Lnbits {
             return Err(WalletError::OtherAmount);
         }
         match (is_paid, text(details, "status")?) {
-            (true, "success") => Ok(Standing::Paid),
+            (true, "success") => Ok(PaymentStatus::Paid),
             // LNbits leaves out its own word where it could not ask its node.
             (false, "pending") if answer.get("status").is_none() => Err(WalletError::NotAsked),
             (false, "pending") => {
                 let bolt11 = Bolt11::parse(text(details, "bolt11")?)?;
                 let is_same = bolt11.payment_hash() == payment.hash && bolt11.amount_msat() == amount_msat;
                 let is_payable = bolt11.expires_at_unix() > now_unix;
-                Ok(if is_same && is_payable { Standing::Pending(bolt11) } else { Standing::Unpaid })
+                Ok(if is_same && is_payable { PaymentStatus::Pending(bolt11) } else { PaymentStatus::Unpaid })
             }
-            _ => Ok(Standing::Unpaid),
+            _ => Ok(PaymentStatus::Unpaid),
         }
     }
 }
 
 /// The JSON of an answer with the expected status.
-pub(super) fn read(answer: &Answer, expected: u16) -> Result<Json, WalletError> {
+pub(super) fn read(answer: &WalletResponse, expected: u16) -> Result<Json, WalletError> {
     match answer.status {
         status if status == expected => {
             Json::parse(answer.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
@@ -200,7 +204,8 @@ fn cut(text: &str, max_bytes: usize) -> &str {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct CreateInvoiceBody<'a> {
+    amount: Box<RawValue>,
     out: bool,
     unit: &'a str,
     memo: &'a str,

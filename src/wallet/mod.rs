@@ -1,23 +1,24 @@
 //! Who makes invoices, and who says whether they were paid. A wallet says what to send and judges what comes back; whoever
 //! calls it does the sending: the Worker with `fetch`, the command with a socket.
 
-pub mod breaker;
+pub mod circuit_breaker;
+pub mod failover;
 pub mod lnbits;
 pub mod probe;
 pub mod receipt;
 pub mod settlement;
-pub mod turns;
+pub mod slots;
 
 use thiserror::Error;
 
-use crate::l402::bolt11::{Bolt11, Bolt11Error};
-use crate::l402::preimage::PaymentHash;
-use crate::policy::price::Cost;
+use crate::bolt11::{Bolt11, Bolt11Error};
+use crate::payment::PaymentHash;
+use crate::protocols::price::Price;
 
 /// Makes invoices and looks them up.
 pub trait Wallet {
     /// What is sent for an invoice.
-    fn create(&self, invoice: &InvoiceRequest<'_>) -> Call;
+    fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest;
 
     /// Checks what came back: the invoice is for this amount, on this network, fresh, and for the hash that the wallet says.
     ///
@@ -26,12 +27,12 @@ pub trait Wallet {
     fn read_created(
         &self,
         invoice: &InvoiceRequest<'_>,
-        answer: &Answer,
+        answer: &WalletResponse,
         now_unix: u64,
     ) -> Result<Invoice, WalletError>;
 
     /// What is sent to learn whether a payment has arrived.
-    fn look_up(&self, payment_hash: &PaymentHash) -> Call;
+    fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest;
 
     /// What the wallet says of a payment.
     ///
@@ -40,13 +41,13 @@ pub trait Wallet {
     fn read_looked_up(
         &self,
         payment: &Payment,
-        answer: &Answer,
+        answer: &WalletResponse,
         now_unix: u64,
-    ) -> Result<Standing, WalletError>;
+    ) -> Result<PaymentStatus, WalletError>;
 }
 
 /// A request to a wallet. It may hold the invoice key, so it is never shown.
-pub struct Call {
+pub struct WalletRequest {
     /// `GET` or `POST`.
     pub method: &'static str,
     /// Where it goes; redirects are not followed.
@@ -56,11 +57,11 @@ pub struct Call {
     /// A JSON text.
     pub body: Option<String>,
     /// More is not read of the answer.
-    pub max_answer_bytes: usize,
+    pub max_response_bytes: usize,
 }
 
 /// A wallet's answer. It may hold the preimage of an unpaid invoice, so it is read and dropped, and never shown.
-pub struct Answer {
+pub struct WalletResponse {
     /// The HTTP status.
     pub status: u16,
     /// `Retry-After`, where it is a number of seconds.
@@ -70,9 +71,10 @@ pub struct Answer {
 }
 
 /// An invoice to be made.
+#[derive(Clone, Copy)]
 pub struct InvoiceRequest<'a> {
     /// What it asks for; the wallet converts a price in a currency.
-    pub cost: Cost<'a>,
+    pub price: &'a Price,
     /// What the payer reads; cut where BOLT 11 ends it.
     pub description: &'a str,
     /// Seconds in which it can be paid.
@@ -107,7 +109,7 @@ pub struct Payment {
 
 /// What a wallet says of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum PaymentStatus {
     /// The money has arrived.
     Paid,
     /// Not yet, and this is the invoice by which it still can.
@@ -122,13 +124,13 @@ pub enum Standing {
 #[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum WalletError {
     #[error("the wallet that made the invoice is not configured any more")]
-    Gone,
+    NotConfigured,
     #[error("the runtime gave no random numbers")]
     NoRandomness,
     #[error("its macaroon cannot be minted")]
     Unmintable,
     #[error("LNbits failed again and again, and is not asked for {} s", retry_in_ms.div_ceil(1_000))]
-    Resting { retry_in_ms: u64 },
+    CircuitOpen { retry_in_ms: u64 },
     #[error("the time for this request was up before LNbits could be asked")]
     NoTimeLeft,
     #[error("LNbits could not be reached")]
@@ -136,7 +138,7 @@ pub enum WalletError {
     #[error("LNbits did not answer in time")]
     Timeout,
     #[error("LNbits did not answer in the time that this request had left")]
-    Late,
+    DeadlineReached,
     #[error("LNbits answered more than it can have to say")]
     TooLarge,
     #[error("LNbits answered with status 429")]
@@ -199,24 +201,24 @@ impl WalletError {
             | Self::OutOfBounds { .. } => Some(false),
             Self::FundingSource
             | Self::NotAsked
-            | Self::Late
-            | Self::Gone
+            | Self::DeadlineReached
+            | Self::NotConfigured
             | Self::NoRandomness
             | Self::Unmintable
             | Self::NoTimeLeft
-            | Self::Resting { .. } => None,
+            | Self::CircuitOpen { .. } => None,
         }
     }
 
     /// Whether the same wallet may be asked once more at once: it gave no answer of its own, and was not too slow for it.
-    pub fn may_pass_at_once(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable | Self::Status(500 | 502 | 503 | 504))
     }
 
     /// In how many seconds it is worth to come back.
     pub fn retry_after_s(&self) -> u64 {
         match self {
-            Self::Resting { retry_in_ms } => retry_in_ms.div_ceil(1_000).max(1),
+            Self::CircuitOpen { retry_in_ms } => retry_in_ms.div_ceil(1_000).max(1),
             Self::RateLimited { retry_after_s: Some(seconds) }
             | Self::PaymentRateLimited { retry_after_s: Some(seconds) } => {
                 (*seconds).clamp(1, MAX_RETRY_AFTER_S)
@@ -227,11 +229,11 @@ impl WalletError {
 }
 
 /// An answer of LNbits is 2 KB.
-pub const MAX_ANSWER_BYTES: usize = 65_536;
+pub const MAX_RESPONSE_BYTES: usize = 65_536;
 /// How long one try may take.
 pub const TRY_MS: u64 = 5_000;
 /// How long a client waits for wallets, all tries together, counted from the arrival of its request.
-pub const BUDGET_MS: u64 = 8_000;
+pub const REQUEST_BUDGET_MS: u64 = 8_000;
 
 const RETRY_AFTER_S: u64 = 5;
 /// LNbits counts by the minute.

@@ -1,10 +1,10 @@
 //! What a wallet says of our payments when the books are kept: of one, or as a list.
 
 use super::lnbits::{Lnbits, PAYMENTS, TAG, read, text, whole_sats};
-use super::{Answer, Call, WalletError};
-use crate::json::Json;
-use crate::l402::bolt11::Bolt11;
-use crate::l402::preimage::PaymentHash;
+use super::{WalletError, WalletRequest, WalletResponse};
+use crate::bolt11::Bolt11;
+use crate::payment::PaymentHash;
+use crate::strict_json::Json;
 
 /// A payment of ours that the wallet calls paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Pending {
 }
 
 /// Those of them that end within so many seconds: the first to end first, and no more than that.
-pub fn ending_first(
+pub fn expiring_first(
     mut pending: Vec<Pending>,
     now_unix: u64,
     within_s: u64,
@@ -77,7 +77,7 @@ pub fn ending_first(
 
 /// A piece of a list.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Page<T> {
+pub struct PaymentPage<T> {
     /// Those that are ours, and what was asked for.
     pub ours: Vec<T>,
     /// How many there are in all.
@@ -91,7 +91,7 @@ pub struct Page<T> {
 /// Which payments are listed. LNbits compares times as its database has them, in a zone of its own: so none is asked for by
 /// its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listed {
+pub enum PaymentList {
     /// Those that are paid, last changed first.
     Paid,
     /// Those that are not, and still may be, newest first.
@@ -100,21 +100,21 @@ pub enum Listed {
 
 impl Lnbits {
     /// What is sent for a piece of a list.
-    pub fn list(&self, listed: Listed, offset: usize, limit: usize) -> Call {
-        let which = match listed {
-            Listed::Paid => "status=success&sortby=updated_at",
-            Listed::Pending => "status=pending&sortby=time",
+    pub fn list(&self, list: PaymentList, offset: usize, limit: usize) -> WalletRequest {
+        let which = match list {
+            PaymentList::Paid => "status=success&sortby=updated_at",
+            PaymentList::Pending => "status=pending&sortby=time",
         };
         let path =
             format!("{PAYMENTS}/paginated?tag={TAG}&{which}&direction=desc&limit={limit}&offset={offset}");
-        Call { max_answer_bytes: MAX_PAGE_BYTES, ..self.get(&path, true) }
+        WalletRequest { max_response_bytes: MAX_PAGE_BYTES, ..self.get(&path, true) }
     }
 
     /// Reads a list of paid ones.
     ///
     /// # Errors
     /// Where it is none.
-    pub fn read_paid(&self, answer: &Answer) -> Result<Page<Receipt>, WalletError> {
+    pub fn read_paid(&self, answer: &WalletResponse) -> Result<PaymentPage<Receipt>, WalletError> {
         read_page(answer, Receipt::read)
     }
 
@@ -122,7 +122,7 @@ impl Lnbits {
     ///
     /// # Errors
     /// Where it is none.
-    pub fn read_pending(&self, answer: &Answer) -> Result<Page<Pending>, WalletError> {
+    pub fn read_pending(&self, answer: &WalletResponse) -> Result<PaymentPage<Pending>, WalletError> {
         read_page(answer, |payment| {
             let invoice = our_invoice(payment)?;
             let is_pending = payment.get("status")?.as_str()? == "pending";
@@ -141,7 +141,7 @@ impl Lnbits {
     pub fn read_receipt(
         &self,
         payment_hash: &PaymentHash,
-        answer: &Answer,
+        answer: &WalletResponse,
     ) -> Result<Option<Receipt>, WalletError> {
         if answer.status == 404 {
             return Err(WalletError::UnknownPayment);
@@ -163,11 +163,14 @@ fn our_invoice(payment: &Json) -> Option<Bolt11> {
     (invoice.payment_hash() == hash).then_some(invoice)
 }
 
-fn read_page<T>(answer: &Answer, ours: impl Fn(&Json) -> Option<T>) -> Result<Page<T>, WalletError> {
+fn read_page<T>(
+    answer: &WalletResponse,
+    ours: impl Fn(&Json) -> Option<T>,
+) -> Result<PaymentPage<T>, WalletError> {
     let answer = read(answer, 200)?;
     let rows = answer.get("data").and_then(Json::as_array).ok_or(WalletError::Missing("data"))?;
     let changed = |row: Option<&Json>| text(row?, "updated_at").ok().map(str::to_owned);
-    Ok(Page {
+    Ok(PaymentPage {
         ours: rows.iter().filter_map(ours).collect(),
         rows: rows.len(),
         first: changed(rows.first()),
@@ -176,6 +179,6 @@ fn read_page<T>(answer: &Answer, ours: impl Fn(&Json) -> Option<T>) -> Result<Pa
 }
 
 /// How many payments are asked for at once.
-pub const PAGE: usize = 50;
+pub const PAGE_ROWS: usize = 50;
 /// A payment takes 2 KB, or ten where everything in it is as long as it can be.
 const MAX_PAGE_BYTES: usize = 1_048_576;

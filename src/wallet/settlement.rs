@@ -1,25 +1,27 @@
-//! Whether a payment has really arrived. A preimage alone can be had without paying: from an LNbits before 1.6.0 by anybody
-//! who asks, and from any FakeWallet or chained LNbits by "paying" an expired invoice within the same instance.
+//! Settlement: whether the payment for a credential has arrived.
+//!
+//! A preimage alone does not always prove it. An LNbits before 1.6.0 gives the preimage of an unpaid invoice to everyone, and a
+//! FakeWallet or an LNbits behind another LNbits gives it for an expired invoice that is "paid" within the same instance.
 
 use std::collections::BTreeMap;
 
 use super::probe::Probe;
-use crate::l402::preimage::PaymentHash;
-use crate::l402::verify::Grant;
-use crate::policy::settlement::Settlement;
+use crate::payment::PaymentHash;
+use crate::policy::settlement::SettlementMode;
+use crate::protocols::l402::verify::Grant;
 
-/// Whether the preimage shows that the payment has arrived. `probe` is what is known of the wallet that made the invoice.
-pub fn trusts_preimage(settlement: Settlement, probe: Probe, grant: &Grant, now_unix: u64) -> bool {
+/// Whether the preimage of a credential proves the payment. `probe` is what is known of the wallet that made the invoice.
+pub fn trusts_preimage(mode: SettlementMode, probe: Probe, grant: &Grant, now_unix: u64) -> bool {
     if !grant.is_proven {
         return false;
     }
-    // The invoice of another server is not ours to ask about.
-    grant.is_foreign
-        || match settlement {
-            Settlement::Preimage => true,
-            Settlement::Lnbits => false,
-            Settlement::Auto => {
-                probe == Probe::Sealed
+    // Our wallets do not know the invoices of another issuer.
+    grant.other_issuer
+        || match mode {
+            SettlementMode::Preimage => true,
+            SettlementMode::Lnbits => false,
+            SettlementMode::Auto => {
+                probe == Probe::PreimageHidden
                     && grant
                         .payable_until_unix
                         .is_some_and(|until| now_unix.saturating_add(MARGIN_S) <= until)
@@ -27,22 +29,21 @@ pub fn trusts_preimage(settlement: Settlement, probe: Probe, grant: &Grant, now_
         }
 }
 
-/// The payments that are known to have arrived, by their hash, and how long that is of use. Only a yes is remembered.
+/// Payments that are known to be settled, and until when each is of use. Unsettled payments are not remembered.
 #[derive(Default)]
-pub struct Settled {
+pub struct SettledPayments {
     known: BTreeMap<String, u64>,
-    /// When those that have ended were forgotten last.
+    /// When expired entries were last removed.
     swept_unix: u64,
 }
 
-impl Settled {
-    /// Whether this payment has arrived.
-    pub fn knows(&self, payment_hash: &PaymentHash) -> bool {
+impl SettledPayments {
+    pub fn contains(&self, payment_hash: &PaymentHash) -> bool {
         self.known.contains_key(&payment_hash.to_hex())
     }
 
-    /// Remembers it until the credential ends.
-    pub fn remember(&mut self, payment_hash: &PaymentHash, until_unix: u64, now_unix: u64) {
+    /// Remembers a payment until then.
+    pub fn insert(&mut self, payment_hash: &PaymentHash, until_unix: u64, now_unix: u64) {
         if self.known.len() >= MAX_KNOWN && now_unix.saturating_sub(self.swept_unix) >= SWEEP_S {
             self.known.retain(|_, until_unix| *until_unix >= now_unix);
             self.swept_unix = now_unix;
@@ -53,8 +54,8 @@ impl Settled {
     }
 }
 
-/// Clocks count from different beginnings of a second, and LNbits' may run a little faster than ours.
+/// The clock of LNbits may be slightly ahead, and clocks begin a second at different moments.
 const MARGIN_S: u64 = 5;
-/// Two megabytes of them; what is not remembered is asked again.
+/// About two megabytes. A payment that is not remembered is looked up again.
 const MAX_KNOWN: usize = 10_000;
 const SWEEP_S: u64 = 10;

@@ -1,7 +1,7 @@
 //! A Worker of one's own: what a request costs is made by code, and everything else is edgetoll.
 #![cfg(target_arch = "wasm32")]
 
-use edgetoll::edge::{Toll, Unanswered};
+use edgetoll::edge::{NoResponse, Toll};
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 #[event(fetch)]
@@ -9,7 +9,7 @@ async fn fetch(
     request: web_sys::Request,
     env: Env,
     context: Context,
-) -> Result<web_sys::Response, Unanswered> {
+) -> Result<web_sys::Response, NoResponse> {
     Toll::from_env(&env)?
         // One sat a word.
         .price("/api/echo", |request| {
@@ -27,5 +27,5 @@ async fn fetch(
 
 #[event(scheduled)]
 async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
-    Toll::keep_books(&env).await;
+    Toll::sync_ledger(&env).await;
 }

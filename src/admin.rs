@@ -1,0 +1,124 @@
+//! Access to the admin endpoints: with `ADMIN_TOKEN`, or with the session cookie that the login form sets.
+
+use crate::endpoints::AdminEndpoint;
+use crate::error::RequestError;
+use crate::http::cookie::{self, SameSite, SetCookie};
+use crate::http::form;
+use crate::keys::{KeySet, Keys, WeakSecret, check_secret};
+use crate::{crypto, hex};
+
+/// `ADMIN_TOKEN`.
+pub struct AdminToken(String);
+
+impl AdminToken {
+    /// # Errors
+    /// Refuses a token that is too weak for a secret.
+    pub fn new(text: &str) -> Result<Self, WeakSecret> {
+        check_secret(text).map(|()| Self(text.to_owned()))
+    }
+}
+
+/// A request to an admin endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminRequest<'a> {
+    pub method: &'a str,
+    pub authorization: Option<&'a str>,
+    pub cookie: Option<&'a str>,
+    /// The `Origin` header, which browsers send with every form.
+    pub origin: Option<&'a str>,
+    /// The origin that the request was sent to, such as `https://api.example.com`.
+    pub own_origin: &'a str,
+    /// Whether the connection is https, or on the loopback interface.
+    pub is_private: bool,
+}
+
+/// The admin token, and the keys that sign sessions.
+#[derive(Clone, Copy)]
+pub struct AdminAccess<'a> {
+    pub token: &'a AdminToken,
+    pub keys: &'a Keys,
+}
+
+impl AdminAccess<'_> {
+    /// Checks whether a request may use an endpoint.
+    ///
+    /// # Errors
+    /// Every wrong token gets the same error, after the same time.
+    pub fn check(
+        &self,
+        endpoint: AdminEndpoint,
+        request: &AdminRequest<'_>,
+        now_unix: u64,
+    ) -> Result<(), RequestError> {
+        if !request.is_private {
+            return Err(RequestError::PlainHttp);
+        }
+        let allow = endpoint.allow();
+        if !allow.split(", ").any(|method| method == request.method) {
+            return Err(RequestError::MethodNotAllowed { allow: allow.to_owned() });
+        }
+        // A page of another origin on the same site can send a form, and the browser adds the session cookie.
+        let is_cross_origin = request.origin.is_some_and(|origin| origin != request.own_origin);
+        if is_cross_origin && allow == "POST" {
+            return Err(RequestError::Unauthorized);
+        }
+        if endpoint.is_open() || self.is_authorized(request, now_unix) {
+            Ok(())
+        } else {
+            Err(RequestError::Unauthorized)
+        }
+    }
+
+    /// Compares a token in constant time.
+    pub fn is_token(&self, given: &str) -> bool {
+        let tag = |token: &str| self.keys.current().admin_tag(&[b"token:", token.as_bytes()]);
+        crypto::constant_time_eq(&tag(given), &tag(&self.token.0))
+    }
+
+    /// Returns `Set-Cookie` for a session that begins now.
+    pub fn open_session(&self, prefix: &str, now_unix: u64) -> String {
+        let ends_unix = now_unix.saturating_add(SESSION_S);
+        let tag = self.session_tag(self.keys.current(), &ends_unix.to_string());
+        session_cookie(prefix, &format!("{ends_unix}.{tag}"), SESSION_S)
+    }
+
+    fn is_authorized(&self, request: &AdminRequest<'_>, now_unix: u64) -> bool {
+        let bearer = request.authorization.and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+        });
+        let mut cookies = request.cookie.into_iter().flat_map(cookie::pairs);
+        bearer.is_some_and(|token| self.is_token(token))
+            || cookies.any(|(name, value)| name == SESSION_COOKIE && self.is_session(value, now_unix))
+    }
+
+    fn is_session(&self, session: &str, now_unix: u64) -> bool {
+        let Some((ends, tag)) = session.split_once('.') else { return false };
+        let matches =
+            |set: &KeySet| crypto::constant_time_eq(self.session_tag(set, ends).as_bytes(), tag.as_bytes());
+        ends.parse::<u64>().is_ok_and(|ends_unix| now_unix < ends_unix) && self.keys.all().any(matches)
+    }
+
+    /// The tag includes the admin token, so that a new token ends every session.
+    fn session_tag(&self, set: &KeySet, ends: &str) -> String {
+        hex::encode(&set.admin_tag(&[b"session:", ends.as_bytes(), b":", self.token.0.as_bytes()]))
+    }
+}
+
+/// Returns `Set-Cookie` that deletes the session cookie.
+pub fn close_session(prefix: &str) -> String {
+    session_cookie(prefix, "", 0)
+}
+
+/// Returns the token of a submitted login form.
+pub fn token_of_form(body: &str) -> Option<String> {
+    form::field(body, "token").map(|token| token.trim().to_owned())
+}
+
+fn session_cookie(prefix: &str, value: &str, max_age_s: u64) -> String {
+    let path = format!("{prefix}/");
+    SetCookie { name: SESSION_COOKIE, value, path: &path, max_age_s, same_site: SameSite::Strict }.to_string()
+}
+
+pub const SESSION_COOKIE: &str = "toll_admin";
+const SESSION_S: u64 = 43_200;

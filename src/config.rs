@@ -1,0 +1,284 @@
+//! The environment as typed settings, read once per isolate. A wrong setting closes what depends on it and is reported in the log.
+
+use crate::admin::{AdminAccess, AdminToken};
+use crate::gate::{Gate, IsSettled, PriceCode, Seller};
+use crate::http::url::is_safe_base;
+use crate::keys::{Keys, TollSecret};
+use crate::ledger::callback::{CallbackConfigError, OnPayment};
+use crate::policy::Policy;
+use crate::policy::normalization::FoldCase;
+use crate::strict_json::Json;
+use crate::wallet::lnbits::{Lnbits, LnbitsConfigError};
+use crate::wallet::slots::Wallets;
+
+/// Everything that the environment configures.
+pub struct Settings {
+    pub paywall: Paywall,
+    pub origin: Origin,
+    /// `ORIGIN_TOKEN`, which the origin recognizes the Worker by.
+    pub origin_token: Option<String>,
+    /// `PUBLIC_URL`, the URL of this deployment, for webhooks of the wallets.
+    pub public_url: Option<String>,
+    pub callbacks: Callbacks,
+    /// What is wrong: names of settings and what they should be, never their values.
+    pub faults: Vec<String>,
+    admin_token: Option<AdminToken>,
+}
+
+/// What the paywall can do with these settings.
+pub enum Paywall {
+    /// The price list is missing or cannot be read. Only `/_toll/health` answers.
+    Unreadable,
+    /// The secret or the settings of a wallet are missing or wrong. Priced routes are closed, free routes pass.
+    Closed { policy: Policy, keys: Option<Keys> },
+    /// No route has a price. The keys and wallets of earlier sales may still be configured.
+    Free { policy: FreePolicy, keys: Option<Keys>, wallets: Option<Wallets> },
+    /// Priced routes are sold.
+    Selling { policy: Policy, seller: Seller },
+}
+
+/// A price list in which every route is free.
+pub struct FreePolicy(Policy);
+
+impl FreePolicy {
+    /// # Errors
+    /// Returns the price list if a route has a price.
+    fn new(policy: Policy) -> Result<Self, Policy> {
+        if policy.routes.iter().all(|route| route.is_free()) { Ok(Self(policy)) } else { Err(policy) }
+    }
+}
+
+/// Whether the owner's server is called for each payment.
+pub enum Callbacks {
+    Off,
+    /// A setting is wrong. Callbacks are kept until it is corrected.
+    Waiting,
+    On(OnPayment),
+}
+
+/// Where requests are forwarded to, unless a service binding `ORIGIN` exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The base URL that path and query are appended to.
+    Url(String),
+    /// The origin of the zone, behind the route that the Worker runs on.
+    Zone,
+    /// `ORIGIN_URL` cannot be used. Nothing is forwarded.
+    Invalid,
+}
+
+impl Origin {
+    /// Parses `ORIGIN_URL`.
+    ///
+    /// # Errors
+    /// Returns what the setting must be, as a sentence without its subject.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let is_allowed = |rest: &str| rest.chars().all(|c| c.is_ascii_graphic() && !"?#@\\".contains(c));
+        match rest {
+            Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && is_allowed(rest) => {
+                Ok(Self::Url(url.trim_end_matches('/').to_owned()))
+            }
+            _ => Err("must be an http or https URL without user, query or fragment"),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings. `var` returns a variable or a secret; `price_list` is `TOLL` as JSON.
+    pub fn read(var: impl Fn(&str) -> Option<String>, price_list: Option<&str>, fold_case: FoldCase) -> Self {
+        let mut reader = Reader { var: &var, faults: Vec::new() };
+        let policy = reader.policy(price_list, fold_case).map(FreePolicy::new);
+        // Without a priced route, neither a secret nor a wallet is needed.
+        let is_selling = matches!(policy, Some(Err(_)));
+        let keys = reader.keys(is_selling);
+        let wallets = reader.wallets(is_selling);
+        let paywall = match (policy, keys, wallets) {
+            (None, ..) => Paywall::Unreadable,
+            (Some(Ok(policy)), keys, wallets) => Paywall::Free { policy, keys, wallets },
+            (Some(Err(policy)), Some(keys), Some(wallets)) => {
+                Paywall::Selling { policy, seller: Seller { keys, wallets } }
+            }
+            (Some(Err(policy)), keys, _) => Paywall::Closed { policy, keys },
+        };
+        Self {
+            paywall,
+            origin: reader.origin(),
+            origin_token: var("ORIGIN_TOKEN"),
+            admin_token: reader.admin_token(),
+            public_url: reader.public_url(),
+            callbacks: reader.callbacks(),
+            faults: reader.faults,
+        }
+    }
+
+    /// Returns the gate for the price list of these settings.
+    pub fn gate<'a, 'c>(
+        &'a self,
+        policy: &'a Policy,
+        code: &'c PriceCode<'c>,
+        is_settled: &'c IsSettled<'c>,
+    ) -> Gate<'a, 'c> {
+        let seller = match &self.paywall {
+            Paywall::Selling { seller, .. } => Some(seller),
+            Paywall::Unreadable | Paywall::Closed { .. } | Paywall::Free { .. } => None,
+        };
+        Gate { policy, seller, code, is_settled }
+    }
+
+    /// Returns the price list; `None` if it cannot be read.
+    pub fn policy(&self) -> Option<&Policy> {
+        match &self.paywall {
+            Paywall::Unreadable => None,
+            Paywall::Free { policy, .. } => Some(&policy.0),
+            Paywall::Closed { policy, .. } | Paywall::Selling { policy, .. } => Some(policy),
+        }
+    }
+
+    /// Returns the keys; `None` if `TOLL_SECRET` is missing or weak.
+    pub fn keys(&self) -> Option<&Keys> {
+        match &self.paywall {
+            Paywall::Unreadable => None,
+            Paywall::Closed { keys, .. } | Paywall::Free { keys, .. } => keys.as_ref(),
+            Paywall::Selling { seller, .. } => Some(&seller.keys),
+        }
+    }
+
+    /// Returns what the ledger is synchronized with: keys and wallets. A free price list keeps those of earlier sales.
+    pub fn keys_and_wallets(&self) -> Option<(&Keys, &Wallets)> {
+        match &self.paywall {
+            Paywall::Unreadable | Paywall::Closed { .. } => None,
+            Paywall::Free { keys, wallets, .. } => keys.as_ref().zip(wallets.as_ref()),
+            Paywall::Selling { seller, .. } => Some((&seller.keys, &seller.wallets)),
+        }
+    }
+
+    /// Returns the access to the admin endpoints; `None` without `ADMIN_TOKEN` or without keys.
+    pub fn admin_access(&self) -> Option<AdminAccess<'_>> {
+        Some(AdminAccess { token: self.admin_token.as_ref()?, keys: self.keys()? })
+    }
+}
+
+/// Reads settings and collects what is wrong with them.
+struct Reader<'a> {
+    var: &'a dyn Fn(&str) -> Option<String>,
+    faults: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn policy(&mut self, price_list: Option<&str>, fold_case: FoldCase) -> Option<Policy> {
+        let Some(price_list) = price_list else {
+            return self.fault(
+                "TOLL is missing: the price list, [vars.TOLL] in wrangler.toml (an [env.x] has its own vars)",
+            );
+        };
+        let Some(price_list) = Json::parse(price_list.as_bytes()) else {
+            return self.fault("TOLL is not JSON, or has a key twice");
+        };
+        let parsed = Policy::parse(&price_list, fold_case);
+        self.faults.extend(parsed.errors.iter().map(ToString::to_string));
+        parsed.policy
+    }
+
+    fn keys(&mut self, is_required: bool) -> Option<Keys> {
+        let (current, previous) = (self.secret("TOLL_SECRET"), self.secret("TOLL_SECRET_PREVIOUS"));
+        if is_required && (self.var)("TOLL_SECRET").is_none() {
+            self.faults.push("TOLL_SECRET is missing: make one with `openssl rand -hex 32`".to_owned());
+        }
+        current.map(|current| Keys::new(current, previous))
+    }
+
+    fn secret(&mut self, name: &str) -> Option<TollSecret> {
+        let secret = TollSecret::new(&(self.var)(name)?);
+        secret.map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
+    }
+
+    /// A second wallet that is misconfigured closes like the first: the owner must not discover it on the day it is needed.
+    fn wallets(&mut self, is_required: bool) -> Option<Wallets> {
+        let (one, two) = (("LNBITS_URL", "LNBITS_KEY"), ("LNBITS_URL_2", "LNBITS_KEY_2"));
+        let is_set = |reader: &Self, (url, key): (&str, &str)| {
+            (reader.var)(url).or_else(|| (reader.var)(key)).is_some()
+        };
+        let (has_one, has_two) = (is_set(self, one), is_set(self, two));
+        if !has_one && !has_two && !is_required {
+            return None;
+        }
+        let first = self.lnbits(one);
+        let second = if has_two { Some(self.lnbits(two)?) } else { None };
+        Some(Wallets::new(first?, second))
+    }
+
+    fn lnbits(&mut self, (url_name, key_name): (&str, &str)) -> Option<Lnbits> {
+        let (url, key) = (self.required(url_name), self.required(key_name));
+        let lnbits = Lnbits::new(&url?, &key?);
+        lnbits
+            .map_err(|error| {
+                self.faults.push(match error {
+                    LnbitsConfigError::Url(what) => format!("{url_name} {what}"),
+                    LnbitsConfigError::Key(what) => format!("{key_name} {what}"),
+                });
+            })
+            .ok()
+    }
+
+    fn required(&mut self, name: &str) -> Option<String> {
+        let value = (self.var)(name);
+        if value.is_none() {
+            self.faults.push(format!("{name} is missing"));
+        }
+        value
+    }
+
+    fn origin(&mut self) -> Origin {
+        let Some(url) = (self.var)("ORIGIN_URL") else { return Origin::Zone };
+        Origin::parse(&url).unwrap_or_else(|what| {
+            self.faults.push(format!("ORIGIN_URL {what}"));
+            Origin::Invalid
+        })
+    }
+
+    fn admin_token(&mut self) -> Option<AdminToken> {
+        let token = AdminToken::new(&(self.var)("ADMIN_TOKEN")?);
+        token.map_err(|weak| self.faults.push(format!("ADMIN_TOKEN is {weak}"))).ok()
+    }
+
+    fn public_url(&mut self) -> Option<String> {
+        let url = (self.var)("PUBLIC_URL")?;
+        if !is_safe_base(&url) {
+            return self.fault(
+                "PUBLIC_URL must be an https URL (http only on this machine), without user, query or fragment",
+            );
+        }
+        Some(url.trim_end_matches('/').to_owned())
+    }
+
+    fn callbacks(&mut self) -> Callbacks {
+        let (url, secret) = match ((self.var)("ON_PAYMENT_URL"), (self.var)("ON_PAYMENT_SECRET")) {
+            (Some(url), Some(secret)) => (url, secret),
+            (None, None) => return Callbacks::Off,
+            (None, Some(_)) => {
+                self.faults.push("ON_PAYMENT_URL is missing: no callback is sent".to_owned());
+                return Callbacks::Off;
+            }
+            (Some(_), None) => {
+                self.faults.push("ON_PAYMENT_SECRET is missing: callbacks wait until it is set".to_owned());
+                return Callbacks::Waiting;
+            }
+        };
+        OnPayment::new(&url, &secret).map_or_else(
+            |error| {
+                self.faults.push(match error {
+                    CallbackConfigError::Url(what) => format!("ON_PAYMENT_URL {what}"),
+                    CallbackConfigError::Secret(what) => format!("ON_PAYMENT_SECRET {what}"),
+                });
+                Callbacks::Waiting
+            },
+            Callbacks::On,
+        )
+    }
+
+    fn fault<T>(&mut self, fault: &str) -> Option<T> {
+        self.faults.push(fault.to_owned());
+        None
+    }
+}

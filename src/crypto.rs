@@ -1,0 +1,40 @@
+//! HMAC-SHA256, SHA-256, and the comparison of secrets in constant time.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// Returns the HMAC-SHA256 (RFC 2104) of the concatenated parts. The key may have any length.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new(&key_block(key).into());
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// Returns the SHA-256 digest of the bytes.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Compares two byte strings. The time does not depend on where they differ.
+pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+/// Returns the key as an HMAC block: hashed if it is longer than the block, padded with zeros if it is shorter.
+fn key_block(key: &[u8]) -> [u8; 64] {
+    let hashed;
+    let key = if key.len() > 64 {
+        hashed = sha256(key);
+        &hashed[..]
+    } else {
+        key
+    };
+    let mut block = [0; 64];
+    for (slot, byte) in block.iter_mut().zip(key) {
+        *slot = *byte;
+    }
+    block
+}

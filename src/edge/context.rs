@@ -1,0 +1,148 @@
+//! A request, and what its handlers need besides it.
+
+use js_sys::Reflect;
+use web_sys::{Headers, Request};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::{Context, Env};
+
+use super::platform::clock::Deadline;
+use crate::config::Settings;
+use crate::gate::{self, Gate};
+use crate::http::accept;
+use crate::http::url::RequestUrl;
+use crate::policy::Policy;
+use crate::policy::client::{self, ClientSource};
+use crate::policy::facts::EdgeFact;
+
+/// Everything that a handler needs.
+#[derive(Clone, Copy)]
+pub struct RequestContext<'a> {
+    pub request: &'a IncomingRequest,
+    pub url: RequestUrl<'a>,
+    pub env: &'a Env,
+    /// Keeps the Worker alive for work after the response.
+    pub context: &'a Context,
+    pub settings: &'static Settings,
+    pub gate: &'a Gate<'static, 'a>,
+    pub deadline: Deadline,
+}
+
+impl RequestContext<'_> {
+    pub fn policy(&self) -> &'static Policy {
+        self.gate.policy
+    }
+
+    /// Returns the pseudonym of the client; `None` if its address or the keys are not known.
+    pub fn client_pseudonym(&self) -> Option<String> {
+        self.request.client_pseudonym(self.settings)
+    }
+
+    /// Returns the /48 network of an IPv6 client.
+    pub fn client_network(&self) -> Option<String> {
+        client::network(self.request.client.as_deref()?)
+    }
+}
+
+/// A request as it arrived.
+pub struct IncomingRequest {
+    /// The JavaScript request, for its body.
+    pub request: Request,
+    pub headers: Headers,
+    /// The whole URL. What is priced is what is forwarded.
+    pub href: String,
+    pub method: String,
+    /// The client's address, or the prefix of an IPv6 address.
+    pub client: Option<String>,
+    pub cookie: Option<String>,
+    authorization: Option<String>,
+}
+
+impl IncomingRequest {
+    pub fn read(request: Request, settings: &Settings) -> Self {
+        let headers = request.headers();
+        let header = |name: &str| headers.get(name).ok().flatten();
+        let default = ClientSource::default();
+        let source = settings.policy().map_or(&default, |policy| &policy.client);
+        Self {
+            // Some runtimes serialize the URL only when it is parsed. The origin must get the URL that was priced.
+            href: web_sys::Url::new(&request.url()).map(|url| url.href()).unwrap_or_default(),
+            method: request.method(),
+            client: source.client(header(&source.header).as_deref()),
+            cookie: header("Cookie"),
+            authorization: header("Authorization"),
+            headers,
+            request,
+        }
+    }
+
+    /// Returns the parts of the URL; `None` if it is not an http or https URL.
+    pub fn url(&self) -> Option<RequestUrl<'_>> {
+        RequestUrl::parse(&self.href)
+    }
+
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).ok().flatten()
+    }
+
+    /// Whether a browser opens a page and prefers HTML to JSON.
+    pub fn is_navigation(&self) -> bool {
+        self.method == "GET"
+            && self.header("Sec-Fetch-Mode").is_none_or(|mode| mode == "navigate")
+            && accept::prefers_html(&self.header("Accept").unwrap_or_default())
+    }
+
+    /// Returns the name that the origin knows the client by.
+    pub fn client_pseudonym(&self, settings: &Settings) -> Option<String> {
+        Some(settings.keys()?.current().client_pseudonym(self.client.as_deref()?))
+    }
+
+    /// Returns what the gate decides by.
+    pub fn for_gate<'a>(
+        &'a self,
+        url: RequestUrl<'a>,
+        header: &'a dyn Fn(&str) -> Option<String>,
+        edge: &'a dyn Fn(EdgeFact) -> Option<String>,
+    ) -> gate::Request<'a> {
+        gate::Request {
+            url,
+            method: &self.method,
+            client_ip: self.client.as_deref(),
+            authorization: self.authorization.as_deref(),
+            cookie: self.cookie.as_deref(),
+            is_preflight: self.method == "OPTIONS" && self.header("Access-Control-Request-Method").is_some(),
+            is_upgrade: self.is_upgrade(),
+            is_prefetch: ["Sec-Purpose", "Purpose", "X-Moz"]
+                .iter()
+                .any(|name| self.contains(name, "prefetch")),
+            has_body: self.request.body().is_some(),
+            header,
+            edge,
+        }
+    }
+
+    /// Whether the request is a WebSocket upgrade.
+    pub fn is_upgrade(&self) -> bool {
+        self.contains("Upgrade", "websocket")
+    }
+
+    /// Returns what Cloudflare knows of the request (`request.cf`).
+    pub fn edge_fact(&self, fact: EdgeFact) -> Option<String> {
+        let cf = Reflect::get(&self.request, &"cf".into()).ok()?;
+        let get = |object: &JsValue, key: &str| Reflect::get(object, &key.into()).ok();
+        let value = match fact {
+            EdgeFact::Country => get(&cf, "country")?,
+            EdgeFact::VerifiedBot => get(&cf, "verifiedBotCategory")?,
+            EdgeFact::BotScore => get(&get(&cf, "botManagement")?, "score")?,
+        };
+        match value.as_string() {
+            Some(text) => Some(text),
+            None => {
+                value.dyn_into::<js_sys::Number>().ok().map(|number| (number.value_of() as u64).to_string())
+            }
+        }
+    }
+
+    fn contains(&self, name: &str, word: &str) -> bool {
+        self.header(name).is_some_and(|value| value.to_ascii_lowercase().contains(word))
+    }
+}

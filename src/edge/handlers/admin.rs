@@ -1,0 +1,112 @@
+//! The admin endpoints: dashboard, statistics, metrics, and sessions.
+
+use std::sync::{LazyLock, Mutex};
+
+use web_sys::Response;
+
+use super::{HandlerError, response};
+use crate::admin::{self, AdminAccess, AdminRequest};
+use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::{now_ms, now_unix};
+use crate::edge::platform::isolate::with_lock;
+use crate::edge::platform::{assets, body};
+use crate::edge::services::ledger;
+use crate::endpoints::{AdminEndpoint, CSS, HTML, JAVASCRIPT};
+use crate::error::RequestError;
+use crate::ledger::command::LedgerCommand;
+use crate::ledger::metrics::metrics;
+use crate::limits::rate_limit::ClientLimits;
+use crate::strict_json::Json;
+
+/// Answers an admin endpoint. Without `ADMIN_TOKEN` it is 404.
+pub async fn answer(ctx: &RequestContext<'_>, endpoint: AdminEndpoint) -> Result<Response, HandlerError> {
+    let access = ctx.settings.admin_access().ok_or(RequestError::NotFound)?;
+    match (endpoint, check_access(ctx, &access, endpoint)) {
+        (AdminEndpoint::Dashboard, Err(RequestError::Unauthorized)) => page(ctx, "login", HTML, 401).await,
+        (_, Err(error)) => Err(error.into()),
+        (_, Ok(())) => run(ctx, &access, endpoint).await,
+    }
+}
+
+fn check_access(
+    ctx: &RequestContext<'_>,
+    access: &AdminAccess<'_>,
+    endpoint: AdminEndpoint,
+) -> Result<(), RequestError> {
+    let header = |name: &str| ctx.request.header(name);
+    let (authorization, origin) = (header("Authorization"), header("Origin"));
+    let request = AdminRequest {
+        method: &ctx.request.method,
+        authorization: authorization.as_deref(),
+        cookie: ctx.request.cookie.as_deref(),
+        origin: origin.as_deref(),
+        own_origin: ctx.url.origin,
+        is_private: ctx.url.is_private(),
+    };
+    access.check(endpoint, &request, now_unix())
+}
+
+async fn run(
+    ctx: &RequestContext<'_>,
+    access: &AdminAccess<'_>,
+    endpoint: AdminEndpoint,
+) -> Result<Response, HandlerError> {
+    let home = format!("{}/", ctx.policy().prefix);
+    match endpoint {
+        AdminEndpoint::Root => Ok(response::redirect(308, &home, None)?),
+        AdminEndpoint::Dashboard => page(ctx, "dashboard", HTML, 200).await,
+        AdminEndpoint::Script => page(ctx, "dashboard.js", JAVASCRIPT, 200).await,
+        AdminEndpoint::Style => page(ctx, "operator.css", CSS, 200).await,
+        AdminEndpoint::Stats => Ok(response::json(200, &[], &read_stats(ctx).await?)?),
+        AdminEndpoint::Metrics => {
+            let stats = Json::parse(read_stats(ctx).await?.as_bytes());
+            let text = stats.as_ref().and_then(metrics).ok_or(RequestError::LedgerUnavailable)?;
+            Ok(response::text("text/plain; version=0.0.4; charset=utf-8", &text)?)
+        }
+        AdminEndpoint::Login => log_in(ctx, access).await,
+        AdminEndpoint::Logout => {
+            let deleted = admin::close_session(&ctx.policy().prefix);
+            Ok(response::redirect(303, &home, Some(&deleted))?)
+        }
+        AdminEndpoint::RetryCallbacks => {
+            let command = LedgerCommand::RetryCallbacks { now_ms: now_ms() };
+            ledger::run(ctx.env, &command).await.ok_or(RequestError::LedgerUnavailable)?;
+            Ok(response::empty(204)?)
+        }
+    }
+}
+
+/// Returns the ledger's numbers as JSON, with what this isolate has counted and not yet written.
+async fn read_stats(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
+    ledger::flush(ctx.env).await;
+    let stats = ledger::run(ctx.env, &LedgerCommand::ReadStats { now_ms: now_ms() }).await;
+    stats.ok_or(RequestError::LedgerUnavailable)
+}
+
+async fn log_in(ctx: &RequestContext<'_>, access: &AdminAccess<'_>) -> Result<Response, HandlerError> {
+    static ATTEMPTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
+    let prefix = &ctx.policy().prefix;
+    let client = ctx.request.client.as_deref().unwrap_or_default();
+    if with_lock(&ATTEMPTS, |attempts| attempts.admit(client, ATTEMPTS_PER_MINUTE, now_ms())).is_err() {
+        return Ok(response::redirect(303, &format!("{prefix}/#slow"), None)?);
+    }
+    let form = body::read(ctx.request.request.body(), MAX_FORM_BYTES).await?.unwrap_or_default();
+    let is_token = admin::token_of_form(&form).is_some_and(|token| access.is_token(&token));
+    let cookie = is_token.then(|| access.open_session(prefix, now_unix()));
+    let fragment = if is_token { "" } else { "#wrong" };
+    Ok(response::redirect(303, &format!("{prefix}/{fragment}"), cookie.as_deref())?)
+}
+
+/// A file of `www/`.
+async fn page(
+    ctx: &RequestContext<'_>,
+    file: &str,
+    content_type: &str,
+    status: u16,
+) -> Result<Response, HandlerError> {
+    let stored = assets::open(ctx.env, file).await?.ok_or(RequestError::NotFound)?;
+    Ok(response::admin_file(status, content_type, stored.body().as_ref())?)
+}
+
+const ATTEMPTS_PER_MINUTE: u64 = 5;
+const MAX_FORM_BYTES: usize = 4_096;

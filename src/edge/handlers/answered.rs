@@ -1,0 +1,191 @@
+//! The result of a handler. The log record, the traffic counts and the metrics are made of it.
+
+use web_sys::Response;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use super::response;
+use crate::edge::platform::log::RequestLog;
+use crate::error::RequestError;
+use crate::ledger::traffic::Outcome;
+use crate::payment::PaymentHash;
+use crate::policy::free_tier::FreeTierDenied;
+use crate::policy::route::Route;
+
+/// A response, and what the log and the traffic counts record about it.
+pub struct Answered {
+    pub response: Response,
+    action: Action,
+    route: Option<&'static Route>,
+    /// Why there is no response of the origin and no challenge, or why a credential was not accepted.
+    code: Option<&'static str>,
+    is_error: bool,
+    detail: Option<String>,
+    payment_hash: Option<PaymentHash>,
+    free_tier_denied: Option<FreeTierDenied>,
+}
+
+/// What was done with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Forwarded: nothing to pay.
+    Open,
+    /// Forwarded: this request to a priced route costs nothing.
+    Waived,
+    /// Forwarded within the free tier.
+    Free,
+    /// Forwarded: paid.
+    Paid,
+    /// The wallet was asked whether a payment has settled.
+    Unsettled,
+    /// Answered with an invoice.
+    Challenge,
+    /// Answered with the price alone.
+    Quote,
+    Preflight,
+    Redirect,
+    Refuse,
+    /// Answered by one of edgetoll's own endpoints.
+    Endpoint(&'static str),
+}
+
+impl Action {
+    /// Returns the word of `decision` in the log.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Waived => "waived",
+            Self::Free => "free",
+            Self::Paid => "paid",
+            Self::Unsettled => "unsettled",
+            Self::Challenge => "challenge",
+            Self::Quote => "quote",
+            Self::Preflight => "preflight",
+            Self::Redirect => "redirect",
+            Self::Refuse => "refuse",
+            Self::Endpoint(name) => name,
+        }
+    }
+}
+
+impl Answered {
+    pub fn new(response: Response, action: Action) -> Self {
+        Self {
+            response,
+            action,
+            route: None,
+            code: None,
+            is_error: false,
+            detail: None,
+            payment_hash: None,
+            free_tier_denied: None,
+        }
+    }
+
+    /// Makes the response of an error.
+    pub fn from_error(
+        error: HandlerError,
+        action: Action,
+        route: Option<&'static Route>,
+    ) -> Result<Self, JsValue> {
+        Ok(Self {
+            response: response::error(&error.error)?,
+            action: error.action.unwrap_or(action),
+            route,
+            code: Some(error.error.code()),
+            is_error: true,
+            detail: error.detail,
+            payment_hash: error.payment_hash,
+            free_tier_denied: error.free_tier_denied,
+        })
+    }
+
+    pub fn on_route(self, route: Option<&'static Route>) -> Self {
+        Self { route, ..self }
+    }
+
+    pub fn with_code(self, code: Option<&'static str>) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Names the payment, unless it is known already.
+    pub fn about(self, payment_hash: PaymentHash) -> Self {
+        Self { payment_hash: self.payment_hash.or(Some(payment_hash)), ..self }
+    }
+
+    pub fn free_tier_denied(self, denied: Option<FreeTierDenied>) -> Self {
+        Self { free_tier_denied: denied, ..self }
+    }
+
+    /// Returns the route and the outcome that the traffic counts record.
+    pub fn traffic(&self) -> Option<(&'static str, Outcome)> {
+        let outcome = match self.action {
+            _ if self.is_error => Outcome::Refused,
+            Action::Paid => Outcome::Paid,
+            Action::Free | Action::Waived => Outcome::Free,
+            Action::Challenge | Action::Quote => Outcome::Challenged,
+            _ => Outcome::Refused,
+        };
+        Some((self.route?.pattern.as_str(), outcome))
+    }
+
+    /// Writes the log record.
+    pub fn log(&self, method: &str, ms: u64) {
+        let record = RequestLog {
+            event: "request",
+            method,
+            decision: self.action.as_str(),
+            route: self.route.map(|route| route.pattern.as_str()),
+            free: self.free_tier_denied.map(FreeTierDenied::as_str),
+            code: self.code,
+            detail: self.detail.as_deref(),
+            payment_hash: self.payment_hash.map(|hash| hash.short()),
+            status: self.response.status(),
+            ms,
+        };
+        record.write();
+    }
+}
+
+/// Why a handler has no response, and what the log records about it.
+pub struct HandlerError {
+    error: RequestError,
+    detail: Option<String>,
+    /// The action, if it is not that of the decision.
+    action: Option<Action>,
+    payment_hash: Option<PaymentHash>,
+    free_tier_denied: Option<FreeTierDenied>,
+}
+
+impl HandlerError {
+    pub fn with_detail(self, detail: Option<String>) -> Self {
+        Self { detail, ..self }
+    }
+
+    /// Names the action, unless it is known already.
+    pub fn while_doing(self, action: Action) -> Self {
+        Self { action: self.action.or(Some(action)), ..self }
+    }
+
+    /// Names the payment, unless it is known already.
+    pub fn about(self, payment_hash: PaymentHash) -> Self {
+        Self { payment_hash: self.payment_hash.or(Some(payment_hash)), ..self }
+    }
+
+    pub fn free_tier_denied(self, denied: FreeTierDenied) -> Self {
+        Self { free_tier_denied: Some(denied), ..self }
+    }
+}
+
+impl From<RequestError> for HandlerError {
+    fn from(error: RequestError) -> Self {
+        Self { error, detail: None, action: None, payment_hash: None, free_tier_denied: None }
+    }
+}
+
+impl From<JsValue> for HandlerError {
+    /// The runtime threw. The log records only the name of the error: its message may contain a URL or a header.
+    fn from(thrown: JsValue) -> Self {
+        let detail = thrown.dyn_ref::<js_sys::Error>().map(|error| error.name().into());
+        Self::from(RequestError::Internal).with_detail(detail)
+    }
+}

@@ -1,0 +1,147 @@
+//! 402: the price alone, a new invoice, or the invoice that is still to be paid.
+
+use super::pay_page::{self, PageRequest};
+use super::{Action, Answered, HandlerError, response};
+use crate::bolt11::Bolt11;
+use crate::edge::context::RequestContext;
+use crate::edge::platform::clock;
+use crate::edge::services::rate_limits;
+use crate::edge::services::wallets::{self, probe};
+use crate::endpoints::webhook_url;
+use crate::error::RequestError;
+use crate::gate::{ChallengeDraft, Claim};
+use crate::hex;
+use crate::ledger::webhook;
+use crate::payment::WalletSlot;
+use crate::protocols::l402::caveat::InvoiceTerms;
+use crate::protocols::l402::challenge::Challenge;
+use crate::protocols::l402::refusal::Refusal;
+use crate::wallet::{Invoice, InvoiceRequest, WalletError};
+
+/// Answers with a new invoice, or with the price alone.
+pub async fn answer(
+    ctx: &RequestContext<'_>,
+    draft: ChallengeDraft<'static>,
+) -> Result<Answered, HandlerError> {
+    if draft.is_quote {
+        return quote(&draft);
+    }
+    let failed = |error: HandlerError| error.while_doing(Action::Challenge);
+    admit(ctx, &draft).await.map_err(failed)?;
+    let (slot, invoice) = make_invoice(ctx, &draft).await.map_err(failed)?;
+    let challenge = mint(ctx, &draft, slot, invoice).map_err(failed)?;
+    let page = PageRequest { draft: &draft, path: ctx.url.path_and_query, is_retry: false };
+    respond(ctx, &challenge, &page).await
+}
+
+/// Repeats the challenge of an unpaid invoice for the holder of its macaroon. `page` is the path of the page whose form asks: the
+/// answer is that page again.
+pub async fn repeat(
+    ctx: &RequestContext<'_>,
+    claim: &Claim<'static>,
+    draft: ChallengeDraft<'static>,
+    bolt11: Bolt11,
+    page: Option<&str>,
+) -> Result<Answered, HandlerError> {
+    if draft.is_quote {
+        return quote(&draft);
+    }
+    let description = draft.description.clone();
+    let challenge = Challenge::repeat(&claim.macaroon, &claim.purchase.grant, description, bolt11);
+    let page = match page {
+        Some(path) => PageRequest { draft: &draft, path, is_retry: true },
+        None => PageRequest { draft: &draft, path: ctx.url.path_and_query, is_retry: false },
+    };
+    respond(ctx, &challenge, &page).await
+}
+
+fn quote(draft: &ChallengeDraft<'static>) -> Result<Answered, HandlerError> {
+    let answered = Answered::new(response::quote(&draft.price)?, Action::Quote);
+    Ok(answered.on_route(Some(draft.route)).with_code(draft.refused.as_ref().map(Refusal::code)))
+}
+
+/// Answers with a challenge, as a page or as JSON.
+async fn respond(
+    ctx: &RequestContext<'_>,
+    challenge: &Challenge,
+    page: &PageRequest<'_>,
+) -> Result<Answered, HandlerError> {
+    let refused = page.draft.refused.as_ref();
+    let response = match pay_page::render(ctx, challenge, page).await {
+        Ok(Some(page)) => page,
+        // The invoice exists, so it is shown in any case.
+        Ok(None) | Err(_) => response::challenge(challenge, refused.filter(|_| !page.is_retry))?,
+    };
+    let answered = Answered::new(response, Action::Challenge).on_route(Some(page.draft.route));
+    Ok(answered.with_code(refused.map(Refusal::code)).about(challenge.payment_hash()))
+}
+
+/// Checks everything that can refuse an invoice before a wallet is asked.
+async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(), HandlerError> {
+    refuse_admin_key()?;
+    wallets::check_invoice_circuits(&draft.seller.wallets).map_err(unavailable)?;
+    rate_limits::admit_challenge(ctx).await?;
+    Ok(rate_limits::admit_invoice(ctx).await?)
+}
+
+/// Makes the invoice, and probes the wallets if necessary. The result of the probe can close the paywall.
+async fn make_invoice(
+    ctx: &RequestContext<'_>,
+    draft: &ChallengeDraft<'_>,
+) -> Result<(WalletSlot, Invoice), HandlerError> {
+    let ChallengeDraft { seller, route, .. } = draft;
+    let (client, webhook) = (ctx.client_pseudonym(), new_webhook(ctx, draft));
+    let request = InvoiceRequest {
+        price: &draft.price,
+        description: &draft.description,
+        expiry_s: route.invoice_expiry_s,
+        network: &ctx.policy().network,
+        route: route.pattern.as_str(),
+        client: client.as_deref(),
+        webhook: webhook.as_deref(),
+    };
+    let created = wallets::create_invoice(&seller.wallets, &request, ctx.deadline);
+    let (slot, invoice) = clock::complete(ctx.context, created).await.map_err(unavailable)?;
+    probe::probe_unknown(ctx, seller, slot, &invoice.bolt11.payment_hash()).await;
+    refuse_admin_key()?;
+    Ok((slot, invoice))
+}
+
+fn mint(
+    ctx: &RequestContext<'_>,
+    draft: &ChallengeDraft<'_>,
+    slot: WalletSlot,
+    Invoice { bolt11, amount_sats }: Invoice,
+) -> Result<Challenge, HandlerError> {
+    // Some backends let an invoice expire earlier than requested.
+    let shorter_s = draft.route.invoice_expiry_s.saturating_sub(bolt11.expiry_s());
+    let invoice = InvoiceTerms {
+        amount_sats,
+        wallet: slot,
+        payable_until_unix: draft.terms.payable_until_unix.saturating_sub(shorter_s),
+    };
+    let mut nonce = [0; 28];
+    getrandom::fill(&mut nonce).map_err(|_| unavailable(WalletError::NoRandomness))?;
+    let (keys, description) = (draft.seller.keys.current(), draft.description.clone());
+    let encodings = ctx.policy().encodings;
+    let challenge = Challenge::mint(keys, encodings, &draft.terms, &invoice, description, bolt11, &nonce);
+    challenge.map_err(|_| unavailable(WalletError::Unmintable))
+}
+
+/// Returns a webhook URL that only this deployment can make, if `PUBLIC_URL` is set.
+fn new_webhook(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Option<String> {
+    let public_url = ctx.settings.public_url.as_deref()?;
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).ok()?;
+    let token = webhook::token(&draft.seller.keys, &hex::encode(&nonce));
+    Some(webhook_url(public_url, &ctx.policy().prefix, &token))
+}
+
+fn refuse_admin_key() -> Result<(), HandlerError> {
+    if probe::has_admin_key() { Err(RequestError::NotConfigured.into()) } else { Ok(()) }
+}
+
+fn unavailable(error: WalletError) -> HandlerError {
+    let unavailable = RequestError::InvoiceUnavailable { retry_after_s: error.retry_after_s() };
+    HandlerError::from(unavailable).with_detail(Some(error.to_string()))
+}

@@ -1,0 +1,300 @@
+//! Forwarding to the origin. Bodies stream through JavaScript in both directions, and WebSockets pass.
+
+use std::sync::OnceLock;
+
+use js_sys::Array;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    AbortController, Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, WritableStream,
+};
+use worker::Env;
+use worker::wasm_bindgen::closure::Closure;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use super::{Action, Answered, HandlerError};
+use crate::admin::SESSION_COOKIE;
+use crate::bindings::ORIGIN;
+use crate::config::{Origin, Settings};
+use crate::edge::context::{IncomingRequest, RequestContext};
+use crate::edge::platform::environment;
+use crate::edge::platform::fetch::{Fetcher, global};
+use crate::error::RequestError;
+use crate::http::cache_control::{self, CACHE_OVERRIDES, VARY_BY_CREDENTIAL};
+use crate::http::{cookie, header};
+use crate::policy::facts::{MAX_LENGTH, PriceError};
+use crate::policy::route::{Pricing, Route};
+use crate::protocols::l402::cookie::is_credential_name;
+use crate::protocols::l402::credential::Authorization;
+use crate::protocols::l402::verify::Grant;
+
+/// Why a request is forwarded.
+pub enum ForwardReason<'a> {
+    /// There is nothing to pay.
+    Open,
+    /// This request to a priced route costs nothing.
+    Waived,
+    /// Within the free tier.
+    Free,
+    /// Neither charged nor answered with content.
+    Preflight,
+    Paid(&'a Grant),
+}
+
+impl ForwardReason<'_> {
+    /// Returns the value of `X-Toll-Status`.
+    fn status(&self) -> &'static str {
+        match self {
+            Self::Open | Self::Waived | Self::Preflight => "open",
+            Self::Free => "free",
+            Self::Paid(_) => "paid",
+        }
+    }
+
+    fn action(&self) -> Action {
+        match self {
+            Self::Open => Action::Open,
+            Self::Waived => Action::Waived,
+            Self::Free => Action::Free,
+            Self::Preflight => Action::Preflight,
+            Self::Paid(_) => Action::Paid,
+        }
+    }
+}
+
+/// Forwards a request. `route` is the priced route, if there is one: its responses are private to the client.
+pub async fn answer(
+    ctx: &RequestContext<'_>,
+    reason: &ForwardReason<'_>,
+    route: Option<&'static Route>,
+) -> Result<Answered, HandlerError> {
+    let response = forward(ctx, reason, route).await?;
+    Ok(Answered::new(response, reason.action()).on_route(route))
+}
+
+async fn forward(
+    ctx: &RequestContext<'_>,
+    reason: &ForwardReason<'_>,
+    route: Option<&Route>,
+) -> Result<Response, HandlerError> {
+    let url = origin_url(ctx)?;
+    let request = match reason {
+        ForwardReason::Preflight => Request::new_with_str_and_init(&url, &without_body(ctx.request))?,
+        _ => match length_checked_body(ctx.request, route)? {
+            None => Request::new_with_str_and_init(&url, as_init(&ctx.request.request))?,
+            Some(body) => {
+                let init = without_body(ctx.request);
+                init.set_body(&body);
+                Request::new_with_str_and_init(&url, &init)?
+            }
+        },
+    };
+    prepare_request(&request.headers(), ctx, reason, route)?;
+    let may_store = route.is_none_or(|route| route.may_cache);
+    let response = fetch(ctx.env, &request, may_store, ctx.policy().origin_timeout_ms).await?;
+    if response.status() > 599 {
+        return Err(RequestError::OriginUnreachable.into());
+    }
+    Ok(prepare_response(response, reason, route.is_some())?)
+}
+
+fn origin_url(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
+    match &ctx.settings.origin {
+        _ if environment::binding(ctx.env, ORIGIN).is_some() => Ok(ctx.request.href.clone()),
+        Origin::Url(base) => Ok([base, ctx.url.path_and_query].concat()),
+        Origin::Zone => Ok(ctx.request.href.clone()),
+        Origin::Invalid => Err(RequestError::NotConfigured),
+    }
+}
+
+/// Returns method and headers of the request, without its body.
+fn without_body(request: &IncomingRequest) -> RequestInit {
+    let init = RequestInit::new();
+    init.set_method(&request.method);
+    init.set_headers(&request.headers);
+    init.set_redirect(RequestRedirect::Manual);
+    init
+}
+
+/// If the price depends on the length of the body, the body must have the length of `Content-Length`.
+fn length_checked_body(
+    request: &IncomingRequest,
+    route: Option<&Route>,
+) -> Result<Option<JsValue>, HandlerError> {
+    let depends_on_length = route.is_some_and(|route| route.pricing.may_look_at_length());
+    let length = request.header("Content-Length").and_then(|length| length.parse::<u64>().ok());
+    let (true, Some(body), Some(length)) = (depends_on_length, request.request.body(), length) else {
+        return Ok(None);
+    };
+    if length > MAX_LENGTH {
+        return Err(RequestError::Price(PriceError::TooLong).into());
+    }
+    let checked = FixedLengthStream::new(length as f64)?;
+    // A body of another length is cut off, at the origin too.
+    let piped = JsFuture::from(body.pipe_to(&checked.writable()?));
+    wasm_bindgen_futures::spawn_local(async { drop(piped.await) });
+    Ok(Some(checked.readable()?))
+}
+
+/// Removes what the origin must not believe or see, and adds what it may rely on.
+fn prepare_request(
+    headers: &Headers,
+    ctx: &RequestContext<'_>,
+    reason: &ForwardReason<'_>,
+    route: Option<&Route>,
+) -> Result<(), JsValue> {
+    remove_where(headers, |name| header::is_removed(name, &ctx.policy().keep_headers))?;
+    if let Some(pricing) = route.map(|route| &route.pricing) {
+        let priced_by: Vec<&str> = pricing.headers().collect();
+        let is_other_spelling = |name: &str| priced_by.iter().any(|one| header::is_other_spelling(name, one));
+        // It is not known which headers code looks at, so only names that every origin reads alike are forwarded.
+        let is_ambiguous = |name: &str| matches!(pricing, Pricing::Code) && !header::is_unambiguous(name);
+        remove_where(headers, |name| is_other_spelling(name) || is_ambiguous(name))?;
+    }
+    if !headers.has(FORWARDED_HOST)? {
+        headers.set(FORWARDED_HOST, ctx.url.host)?;
+    }
+    replace(headers, "Authorization", |value| Authorization::split(value).others())?;
+    let is_ours = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
+    replace(headers, "Cookie", |value| cookie::without(value, is_ours))?;
+    headers.set(HOP_HEADER, &deployment_tag(ctx.settings))?;
+    headers.set("X-Toll-Status", reason.status())?;
+    if let ForwardReason::Paid(grant) = reason {
+        headers.set("X-Toll-Payment-Hash", &grant.payment_hash.to_hex())?;
+        headers.set("X-Toll-Amount-Sats", &grant.amount_sats.to_string())?;
+    }
+    if let Some(client) = ctx.client_pseudonym() {
+        headers.set("X-Toll-Client", &client)?;
+    }
+    if let Some(token) = &ctx.settings.origin_token {
+        headers.set("X-Toll-Origin-Token", token)?;
+    }
+    Ok(())
+}
+
+/// Replaces the value of a header, or deletes the header if nothing is left of it.
+fn replace(
+    headers: &Headers,
+    name: &str,
+    change: impl FnOnce(&str) -> Option<String>,
+) -> Result<(), JsValue> {
+    let Some(value) = headers.get(name)? else { return Ok(()) };
+    match change(&value) {
+        // Setting it again would lose bytes beyond ASCII.
+        Some(changed) if changed == value => Ok(()),
+        Some(changed) => headers.set(name, &changed),
+        None => headers.delete(name),
+    }
+}
+
+/// Fetches, with a time limit until the response begins. A response that has begun may stream without a limit.
+async fn fetch(
+    env: &Env,
+    request: &Request,
+    may_store: bool,
+    timeout_ms: u32,
+) -> Result<Response, HandlerError> {
+    let controller = AbortController::new()?;
+    let init = RequestInit::new();
+    init.set_signal(Some(&controller.signal()));
+    if !may_store {
+        init.set_cache(web_sys::RequestCache::NoStore);
+    }
+    let abort = controller.clone();
+    let abort = Closure::once(move || abort.abort());
+    let timeout_ms = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
+    let timer = global()
+        .set_timeout_with_callback_and_timeout_and_arguments_0(abort.as_ref().unchecked_ref(), timeout_ms)?;
+    let pending = match environment::binding(env, ORIGIN) {
+        Some(binding) => binding.unchecked_into::<Fetcher>().fetch(request, &init),
+        None => Ok(global().fetch_with_request_and_init(request, &init)),
+    };
+    let response = match pending {
+        Ok(pending) => JsFuture::from(pending).await,
+        Err(error) => Err(error),
+    };
+    global().clear_timeout_with_handle(timer);
+    match response {
+        Ok(response) => Ok(response.unchecked_into()),
+        Err(_) if controller.signal().aborted() => Err(RequestError::OriginTimeout.into()),
+        Err(_) => Err(RequestError::OriginUnreachable.into()),
+    }
+}
+
+fn prepare_response(
+    upstream: Response,
+    reason: &ForwardReason<'_>,
+    is_priced: bool,
+) -> Result<Response, JsValue> {
+    let response = match reason {
+        ForwardReason::Preflight => {
+            let init = ResponseInit::new();
+            init.set_status(upstream.status());
+            init.set_headers(&upstream.headers());
+            Response::new_with_opt_str_and_init(None, &init)?
+        }
+        _ => Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), as_init(&upstream))?,
+    };
+    let headers = response.headers();
+    remove_where(&headers, header::is_reserved)?;
+    match reason {
+        ForwardReason::Preflight => remove_where(&headers, |name| !header::is_for_preflight(name))?,
+        ForwardReason::Paid(grant) => headers.set("X-Toll-Expires", &grant.expires_at_unix.to_string())?,
+        ForwardReason::Open | ForwardReason::Waived | ForwardReason::Free => {}
+    }
+    if is_priced {
+        let cache_control = cache_control::private(headers.get("Cache-Control")?.as_deref());
+        headers.set("Cache-Control", &cache_control)?;
+        let vary = cache_control::with_members(headers.get("Vary")?.as_deref(), &VARY_BY_CREDENTIAL);
+        headers.set("Vary", &vary)?;
+        for name in CACHE_OVERRIDES {
+            headers.delete(name)?;
+        }
+    }
+    Ok(response)
+}
+
+fn remove_where(headers: &Headers, is_removed: impl Fn(&str) -> bool) -> Result<(), JsValue> {
+    let names = Array::from(&headers.keys()).into_iter().filter_map(|name| name.as_string());
+    names.filter(|name| is_removed(name)).try_for_each(|name| headers.delete(&name))
+}
+
+/// Uses a request or response as the initializer of the next one: method, headers, body, redirect mode, status and WebSocket
+/// are taken over without a copy.
+fn as_init<T: JsCast>(object: &impl AsRef<JsValue>) -> &T {
+    object.as_ref().unchecked_ref()
+}
+
+/// Whether this deployment has forwarded the request before.
+pub fn is_loop(request: &IncomingRequest, settings: &Settings) -> bool {
+    request.header(HOP_HEADER).is_some_and(|hop| hop == deployment_tag(settings))
+}
+
+/// Without a secret, the tag is a random number of this isolate.
+fn deployment_tag(settings: &Settings) -> String {
+    static OF_ISOLATE: OnceLock<String> = OnceLock::new();
+    match settings.keys() {
+        Some(keys) => keys.current().deployment_tag(),
+        None => OF_ISOLATE.get_or_init(|| getrandom::u64().unwrap_or_default().to_string()).clone(),
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A stream of the runtime that carries exactly this many bytes.
+    type FixedLengthStream;
+
+    #[wasm_bindgen(constructor, catch)]
+    fn new(length: f64) -> Result<FixedLengthStream, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn writable(this: &FixedLengthStream) -> Result<WritableStream, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn readable(this: &FixedLengthStream) -> Result<JsValue, JsValue>;
+}
+
+/// The header of forwarded requests that detects a loop.
+const HOP_HEADER: &str = "X-Toll-Hop";
+/// The host that was priced. A client's own value is removed, unless `keep_headers` names it.
+const FORWARDED_HOST: &str = "X-Forwarded-Host";

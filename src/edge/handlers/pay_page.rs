@@ -1,0 +1,74 @@
+//! The challenge as a page for a person.
+
+use web_sys::Response;
+use worker::wasm_bindgen::JsValue;
+
+use super::response;
+use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::now_unix;
+use crate::edge::platform::{assets, body};
+use crate::gate::ChallengeDraft;
+use crate::hex;
+use crate::http::url::is_local_path;
+use crate::pages::pay_page::PayPage;
+use crate::pages::template;
+use crate::protocols::l402::challenge::Challenge;
+use crate::protocols::l402::cookie;
+use crate::protocols::price::Price;
+
+/// What the page is for.
+pub struct PageRequest<'a> {
+    pub draft: &'a ChallengeDraft<'static>,
+    /// Path and query that the person wants.
+    pub path: &'a str,
+    /// Whether the person confirmed the payment, which has not arrived yet.
+    pub is_retry: bool,
+}
+
+/// Renders the page. Returns `None` if the client gets JSON, or if the template is missing.
+pub async fn render(
+    ctx: &RequestContext<'_>,
+    challenge: &Challenge,
+    page: &PageRequest<'_>,
+) -> Result<Option<Response>, JsValue> {
+    let wants_page = page.is_retry || ctx.request.is_navigation();
+    // A person who pays must be able to open the page afterwards: with a cookie, at a path of this host.
+    let can_return = cookie::fits(&challenge.macaroon) && is_local_path(page.path);
+    if !wants_page || !can_return {
+        return Ok(None);
+    }
+    let Some(stored) = assets::open(ctx.env, "pay").await? else { return Ok(None) };
+    let Some(html) = body::read(stored.body(), MAX_TEMPLATE_BYTES).await? else { return Ok(None) };
+    let mut nonce = [0; 16];
+    if getrandom::fill(&mut nonce).is_err() {
+        return Ok(None);
+    }
+    let nonce = hex::encode(&nonce);
+    let ChallengeDraft { route, price, description, refused, .. } = page.draft;
+    let values = PayPage {
+        nonce: &nonce,
+        prefix: &ctx.policy().prefix,
+        host: ctx.url.host,
+        path: page.path,
+        description,
+        amount_sats: challenge.amount_sats,
+        fiat: match price {
+            Price::Fiat(price) => Some(price.fiat.as_str()),
+            Price::Sats(_) => None,
+        },
+        uses: route.uses.map(std::num::NonZero::get),
+        lasts_s: route.credential_expiry_s,
+        is_realm: route.scope.realm().is_some(),
+        invoice: challenge.bolt11.as_str(),
+        macaroon: &challenge.macaroon,
+        invoice_expires_unix: challenge.bolt11.expires_at_unix(),
+        expires_unix: challenge.expires_at_unix,
+        now_unix: now_unix(),
+        reason: refused.as_ref().filter(|_| !page.is_retry).map(ToString::to_string),
+        is_retry: page.is_retry,
+    };
+    let html = template::fill(&html, &values.values());
+    response::pay_page(&challenge.header(), &nonce, &html).map(Some)
+}
+
+const MAX_TEMPLATE_BYTES: usize = 65_536;

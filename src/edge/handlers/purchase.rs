@@ -1,0 +1,109 @@
+//! A good credential: its payment is checked, its use is counted, and the request is forwarded.
+
+use super::forward::{self, ForwardReason};
+use super::{Action, Answered, HandlerError, challenge};
+use crate::bolt11::Bolt11;
+use crate::edge::context::RequestContext;
+use crate::edge::services::settlement::{self, Asker, SettlementError};
+use crate::edge::services::{ledger, meter};
+use crate::gate::{ChallengeDraft, Claim, CountedUses, Purchase};
+use crate::policy::route::Route;
+use crate::protocols::l402::verify::Grant;
+use crate::wallet::PaymentStatus;
+
+/// Serves a purchase whose payment is known to be settled.
+pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Result<Answered, HandlerError> {
+    ledger::record_purchase(ctx, &purchase);
+    let Purchase { route, grant, counted, .. } = purchase;
+    let payment_hash = grant.payment_hash;
+    let answered = match counted {
+        None => forward::answer(ctx, &ForwardReason::Paid(&grant), Some(route)).await,
+        Some(counted) => serve_counted(ctx, route, &grant, counted).await,
+    };
+    match answered {
+        Ok(answered) => Ok(answered.about(payment_hash)),
+        Err(error) => Err(error.while_doing(Action::Paid).about(payment_hash)),
+    }
+}
+
+/// Forwards if a use is left. The use is spent when the origin has answered, and returned if it failed.
+async fn serve_counted(
+    ctx: &RequestContext<'_>,
+    route: &'static Route,
+    grant: &Grant,
+    CountedUses { bought, when_spent }: CountedUses<'static>,
+) -> Result<Answered, HandlerError> {
+    let Some(taken) = meter::take(ctx, grant, bought).await? else {
+        return challenge::answer(ctx, when_spent).await;
+    };
+    let (answered, remaining) = match forward::answer(ctx, &ForwardReason::Paid(grant), Some(route)).await {
+        Ok(answered) if answered.response.status() < 500 => {
+            let remaining = taken.remaining;
+            ctx.context.wait_until(taken.spend(ctx.env.clone()));
+            (answered, remaining)
+        }
+        Ok(answered) => (answered, taken.give_back(ctx.env).await),
+        Err(error) => {
+            taken.give_back(ctx.env).await;
+            return Err(error);
+        }
+    };
+    answered.response.headers().set("X-Toll-Uses-Remaining", &remaining.to_string())?;
+    Ok(answered)
+}
+
+/// Checks which of the claims has settled, and serves it. If none has, repeats the challenge of one that can still be paid, or makes
+/// a new one.
+pub async fn serve_settled(
+    ctx: &RequestContext<'_>,
+    claims: Vec<Claim<'static>>,
+    otherwise: ChallengeDraft<'static>,
+    asker: Asker,
+) -> Result<Answered, HandlerError> {
+    match check_claims(ctx, claims, asker).await? {
+        ClaimStatus::Settled(purchase) => serve(ctx, purchase).await,
+        ClaimStatus::Pending(claim, bolt11) => challenge::repeat(ctx, &claim, otherwise, bolt11, None).await,
+        ClaimStatus::Unpaid => challenge::answer(ctx, otherwise).await,
+    }
+}
+
+/// What the wallets report about the claims of a request.
+pub enum ClaimStatus {
+    Settled(Purchase<'static>),
+    /// None has settled, and this one can still be paid.
+    Pending(Claim<'static>, Bolt11),
+    /// None has settled, and none can be paid.
+    Unpaid,
+}
+
+/// Asks the wallets about claims, in order, until one has settled.
+pub async fn check_claims(
+    ctx: &RequestContext<'_>,
+    claims: Vec<Claim<'static>>,
+    asker: Asker,
+) -> Result<ClaimStatus, HandlerError> {
+    let first_hash = claims.first().map(|claim| claim.purchase.grant.payment_hash);
+    let mut pending = None;
+    let mut failed: Option<SettlementError> = None;
+    for claim in claims {
+        let Purchase { seller, grant, .. } = &claim.purchase;
+        match settlement::check(ctx, seller, grant, asker).await {
+            Ok(PaymentStatus::Paid) => return Ok(ClaimStatus::Settled(claim.purchase)),
+            Ok(PaymentStatus::Pending(bolt11)) => pending = pending.or(Some((claim, bolt11))),
+            Ok(PaymentStatus::Unpaid) => {}
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match (failed, pending) {
+        // The one that could not be checked may be the one that was paid.
+        (Some(SettlementError { error, detail }), _) => {
+            let error = HandlerError::from(error).with_detail(detail.map(|detail| detail.to_string()));
+            Err(match first_hash {
+                Some(hash) => error.about(hash),
+                None => error,
+            })
+        }
+        (None, Some((claim, bolt11))) => Ok(ClaimStatus::Pending(claim, bolt11)),
+        (None, None) => Ok(ClaimStatus::Unpaid),
+    }
+}

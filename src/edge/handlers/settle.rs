@@ -1,0 +1,195 @@
+//! `/_toll/settle`: whether the invoice of a pay page was paid. If so, the browser gets a cookie.
+//!
+//! The gate decides as if a browser opened the wanted page with the macaroon, so every rule of the route applies.
+
+use web_sys::{Response, Url};
+use worker::wasm_bindgen::JsValue;
+
+use super::endpoint_files::require_method;
+use super::purchase::{ClaimStatus, check_claims};
+use super::{Action, Answered, HandlerError, challenge, response};
+use crate::edge::context::RequestContext;
+use crate::edge::platform::body;
+use crate::edge::platform::clock::now_unix;
+use crate::edge::services::ledger;
+use crate::edge::services::settlement::Asker;
+use crate::endpoints::Endpoint;
+use crate::error::RequestError;
+use crate::gate::{Decision, Purchase, Refused, Request};
+use crate::http::url::{RequestUrl, is_local_path};
+use crate::pages::settle::{SettleRequest, navigation_header};
+use crate::policy::Policy;
+use crate::protocols::l402::caveat::{Caveat, CredentialScope};
+use crate::protocols::l402::cookie;
+use crate::protocols::l402::macaroon::{Macaroon, Signature};
+use crate::protocols::l402::refusal::Refusal;
+
+const ACTION: Action = Action::Endpoint("settle");
+
+/// Answers the question of a pay page.
+pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> {
+    let (request, macaroon) = read(ctx).await?;
+    let sold_page = page_of(&macaroon, ctx.policy()).and_then(|path| Page::parse(ctx, &path));
+    let wanted_page = match &request.to {
+        Some(to) => Page::parse(ctx, to),
+        None => sold_page.clone(),
+    };
+    let question = Question {
+        is_form: request.is_form,
+        page: wanted_page.ok_or(RequestError::NotFound)?,
+        macaroon,
+        sold_page,
+    };
+    let decision = decide_as_navigation(ctx, &question.page, &format!("L402 {}:", request.macaroon))?;
+    let paid = match decision {
+        Decision::Paid(purchase) => Some(purchase),
+        Decision::Unsettled { claims, otherwise } => match check_claims(ctx, claims, Asker::PayPage).await? {
+            ClaimStatus::Settled(purchase) => Some(purchase),
+            ClaimStatus::Pending(claim, bolt11) if question.is_form => {
+                let path = Some(question.page.path_and_query.as_str());
+                let repeated = challenge::repeat(ctx, &claim, otherwise, bolt11, path).await?;
+                return Ok(Answered::new(repeated.response, ACTION));
+            }
+            ClaimStatus::Pending(..) => {
+                return Ok(Answered::new(response::settle_status(402, "pending", None)?, ACTION));
+            }
+            ClaimStatus::Unpaid => None,
+        },
+        Decision::Refuse(Refused { error, .. }) => return Err(error.into()),
+        _ => None,
+    };
+    match paid {
+        Some(purchase) => let_in(ctx, &question, &purchase),
+        None => Ok(Answered::new(question.answer_ended()?, ACTION)),
+    }
+}
+
+/// Sets the cookie of a settled payment.
+fn let_in(
+    ctx: &RequestContext<'_>,
+    question: &Question,
+    purchase: &Purchase<'static>,
+) -> Result<Answered, HandlerError> {
+    ledger::record_purchase(ctx, purchase);
+    let scope = CredentialScope::new(&purchase.route.scope, question.page.path(), "GET");
+    let (keys, grant) = (&purchase.seller.keys, &purchase.grant);
+    let cookie = cookie::set(keys, &question.macaroon, grant, &scope, now_unix());
+    let cookie = cookie.ok_or(RequestError::PathTooLong)?;
+    let response = match question.is_form {
+        true => response::redirect(303, &question.page.href, Some(&cookie))?,
+        false => response::settle_status(200, "paid", Some(&cookie))?,
+    };
+    Ok(Answered::new(response, ACTION).about(grant.payment_hash))
+}
+
+/// A question, with what it refers to.
+struct Question {
+    /// Whether a form asks, in a browser without JavaScript.
+    is_form: bool,
+    /// Signed by this deployment.
+    macaroon: Macaroon,
+    /// The page that the person wants.
+    page: Page,
+    /// A page that the macaroon opens, whatever the person wants.
+    sold_page: Option<Page>,
+}
+
+impl Question {
+    /// The invoice was not paid and cannot be paid any more, or the macaroon opens another page. A form is redirected to a page that
+    /// the macaroon opens, which tells its price.
+    fn answer_ended(&self) -> Result<Response, JsValue> {
+        match &self.sold_page {
+            Some(page) if self.is_form => response::redirect(303, &page.href, None),
+            _ => response::settle_status(410, "ended", None),
+        }
+    }
+}
+
+/// A page of this host.
+#[derive(Clone)]
+struct Page {
+    href: String,
+    path_and_query: String,
+}
+
+impl Page {
+    /// Returns `None` if `to` leads to another host.
+    fn parse(ctx: &RequestContext<'_>, to: &str) -> Option<Self> {
+        let origin = ctx.url.origin;
+        let href = Url::new(&format!("{origin}{to}")).ok().filter(|_| is_local_path(to))?.href();
+        let url = RequestUrl::parse(&href).filter(|url| url.origin == origin)?;
+        let path_and_query = url.path_and_query.to_owned();
+        Some(Self { href, path_and_query })
+    }
+
+    fn path(&self) -> &str {
+        self.path_and_query.split('?').next().unwrap_or_default()
+    }
+}
+
+/// Lets the gate decide as if a browser opened the page with this credential.
+fn decide_as_navigation(
+    ctx: &RequestContext<'_>,
+    page: &Page,
+    authorization: &str,
+) -> Result<Decision<'static>, RequestError> {
+    let url = RequestUrl::parse(&page.href).ok_or(RequestError::AmbiguousPath)?;
+    let header = |name: &str| match navigation_header(name) {
+        Some(value) => value.map(str::to_owned),
+        None => ctx.request.header(name),
+    };
+    let edge = |fact| ctx.request.edge_fact(fact);
+    let request = Request {
+        method: "GET",
+        authorization: Some(authorization),
+        cookie: None,
+        has_body: false,
+        ..ctx.request.for_gate(url, &header, &edge)
+    };
+    Ok(ctx.gate.decide(&request, now_unix()))
+}
+
+/// Reads the question. Only a page of this host may ask, over a private connection, with a macaroon of this deployment.
+async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), HandlerError> {
+    require_method(ctx, Endpoint::Settle)?;
+    if !ctx.url.is_private() {
+        return Err(RequestError::PlainHttp.into());
+    }
+    if ctx.request.header("Origin").is_some_and(|origin| origin != ctx.url.origin) {
+        return Err(RequestError::OtherPage.into());
+    }
+    let body = body::read(ctx.request.request.body(), MAX_BODY_BYTES).await?;
+    let content_type = ctx.request.header("Content-Type").unwrap_or_default();
+    let request = body.and_then(|body| SettleRequest::parse(&content_type, &body));
+    let request = request.ok_or(RequestError::Credential(Refusal::MalformedCredential))?;
+    let macaroon = Macaroon::parse(&request.macaroon).map_err(Refusal::MalformedMacaroon);
+    let macaroon = macaroon.map_err(RequestError::Credential)?;
+    let keys = ctx.settings.keys().ok_or(RequestError::NotConfigured)?;
+    match macaroon.signature(keys) {
+        Signature::Good => Ok((request, macaroon)),
+        Signature::UnknownKey | Signature::Forged => {
+            Err(RequestError::Credential(Refusal::BadSignature).into())
+        }
+    }
+}
+
+/// Returns the path of a page that a macaroon opens: its endpoint, or the first route of its realm.
+fn page_of(macaroon: &Macaroon, policy: &Policy) -> Option<String> {
+    let service = Default::default();
+    let caveats =
+        || macaroon.caveats().filter_map(|bytes| Caveat::parse(macaroon.encoding(), &service, bytes).ok());
+    let endpoint = caveats().find_map(|caveat| match caveat {
+        Caveat::Endpoint(endpoint) => Some(endpoint),
+        _ => None,
+    });
+    endpoint.or_else(|| {
+        let realm = caveats().find_map(|caveat| match caveat {
+            Caveat::Realm(realm) => Some(realm),
+            _ => None,
+        })?;
+        let mut routes = policy.routes.iter();
+        Some(routes.find(|route| route.scope.realm() == Some(&realm))?.pattern.sample())
+    })
+}
+
+const MAX_BODY_BYTES: usize = 8_192;

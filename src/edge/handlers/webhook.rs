@@ -1,0 +1,67 @@
+//! `/_toll/hook/<token>`: a wallet reports that an invoice was paid.
+//!
+//! The report is only a hint. Everyone who learns the URL can send it, and LNbits sends it twice. So the payment is looked up, and
+//! the response of the wallet counts.
+
+use std::sync::{LazyLock, Mutex};
+
+use web_sys::Response;
+
+use super::endpoint_files::require_method;
+use super::{HandlerError, response};
+use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::now_ms;
+use crate::edge::platform::isolate::with_lock;
+use crate::edge::platform::{body, log};
+use crate::edge::services::ledger;
+use crate::endpoints::Endpoint;
+use crate::error::RequestError;
+use crate::ledger::webhook;
+use crate::limits::rate_limit::ClientLimits;
+use crate::payment::PaymentHash;
+use crate::wallet::slots::Wallets;
+
+/// Receives a report. A token that this deployment did not make is 404.
+pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Response, HandlerError> {
+    if !ctx.settings.keys().is_some_and(|keys| webhook::is_ours(keys, token)) {
+        return Err(RequestError::NotFound.into());
+    }
+    require_method(ctx, Endpoint::Webhook(token))?;
+    let body = body::read(ctx.request.request.body(), MAX_BODY_BYTES).await?;
+    let hash = body.as_deref().and_then(webhook::payment_hash).ok_or(RequestError::NotFound)?;
+    if let Some((_, wallets)) = ctx.settings.keys_and_wallets()
+        && !ledger::is_settled(&hash)
+    {
+        look_up(ctx, wallets, token, &hash).await?;
+    }
+    Ok(response::empty(204)?)
+}
+
+/// Looks the payment up in each wallet, since the report does not tell which one it is from.
+async fn look_up(
+    ctx: &RequestContext<'_>,
+    wallets: &Wallets,
+    token: &str,
+    hash: &PaymentHash,
+) -> Result<(), RequestError> {
+    static REPORTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
+    // Each invoice has its own token, so this limits the reports of one payment.
+    with_lock(&REPORTS, |reports| reports.admit(token, REPORTS_PER_MINUTE, now_ms()))
+        .map_err(|wait_ms| RequestError::TooManyTries { retry_after_s: wait_ms.div_ceil(1_000) })?;
+    let mut result = Ok(());
+    for slot in wallets.slots() {
+        match ledger::look_up_and_record(ctx.env, ctx.settings, wallets, slot, hash).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => {
+                log::wallet(slot, &format!("did not confirm the payment that a webhook reported: {error}"));
+                result = Err(RequestError::LedgerUnavailable);
+            }
+        }
+    }
+    result
+}
+
+/// LNbits sends about 2 KB.
+const MAX_BODY_BYTES: usize = 16_384;
+const REPORTS_PER_MINUTE: u64 = 10;

@@ -1,0 +1,42 @@
+//! Counts the free requests of one client on one route exactly. The object deletes its state when the window has ended.
+
+use js_sys::Promise;
+use web_sys::{Request, Response};
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::edge::platform::storage::{self, ValueStore};
+use crate::policy::free_tier::exact_counter::{ExactCounter, FreeTierRequest, FreeTierResponse};
+
+#[wasm_bindgen]
+pub struct FreeTierCounter(ValueStore);
+
+#[wasm_bindgen]
+impl FreeTierCounter {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: &JsValue) -> Result<Self, JsValue> {
+        ValueStore::new(state).map(Self)
+    }
+
+    /// Answers a [`FreeTierRequest`] with a [`FreeTierResponse`].
+    pub fn fetch(&self, request: &Request) -> Result<Response, JsValue> {
+        let request: FreeTierRequest = storage::read_request(request)?;
+        let mut counter: ExactCounter = self.0.read()?.unwrap_or_default();
+        let response = counter.take(request);
+        if let FreeTierResponse::Granted { is_first, .. } = response {
+            self.0.write(&counter)?;
+            if is_first {
+                self.0.delete_at(request.window_ends_ms.saturating_add(CLOCK_SKEW_MS))?;
+            }
+        }
+        storage::respond(&response)
+    }
+
+    /// The window has ended. If the storage fails, the runtime retries.
+    pub fn alarm(&self) -> Result<Promise, JsValue> {
+        self.0.delete_all()
+    }
+}
+
+/// Isolates with a clock behind may still ask for the window.
+const CLOCK_SKEW_MS: u64 = 60_000;

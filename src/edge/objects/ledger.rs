@@ -1,0 +1,161 @@
+//! The payment ledger, and the callbacks to the owner's server. `crate::ledger` has its SQL.
+
+use std::rc::Rc;
+
+use js_sys::Promise;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
+use worker::Env;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use crate::config::{Callbacks, Settings};
+use crate::edge::platform::clock::{now_ms, now_unix};
+use crate::edge::platform::storage::{self, Sql, Storage};
+use crate::edge::platform::{body, environment, fetch};
+use crate::ledger::callback::{Callback, OnPayment};
+use crate::ledger::command::{CommandName, LedgerCommand};
+use crate::ledger::{self, Database};
+
+#[wasm_bindgen]
+pub struct Ledger(Rc<Tables>);
+
+#[wasm_bindgen]
+impl Ledger {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: &JsValue, env: Env) -> Result<Self, JsValue> {
+        let storage = storage::storage(state)?;
+        let tables = Tables { sql: storage.sql()?, storage, settings: environment::settings(&env) };
+        tables.transaction(|tables| ledger::migrate(tables, now_ms()).map(|()| None))?;
+        Ok(Self(Rc::new(tables)))
+    }
+
+    /// Runs the [`LedgerCommand`] in the body. The response is the result of its script.
+    pub fn fetch(&self, request: &Request) -> Promise {
+        let tables = Rc::clone(&self.0);
+        let body = request.body();
+        future_to_promise(async move {
+            let command = body::read(body, MAX_COMMAND_BYTES).await?.ok_or(JsValue::NULL)?;
+            let name = CommandName::parse(&command).ok_or(JsValue::NULL)?;
+            let result = tables.run_json(name, &command)?;
+            if name.may_make_callback_due() {
+                tables.schedule_next_callback()?;
+            }
+            Response::new_with_opt_str(Some(&result)).map(JsValue::from)
+        })
+    }
+
+    /// Callbacks are due.
+    pub fn alarm(&self) -> Promise {
+        let tables = Rc::clone(&self.0);
+        future_to_promise(async move {
+            tables.send_callbacks().await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+struct Tables {
+    storage: Storage,
+    sql: Sql,
+    settings: &'static Settings,
+}
+
+impl Tables {
+    fn run(&self, command: &LedgerCommand<'_>) -> Result<String, JsValue> {
+        let json = command.to_json();
+        self.run_json(CommandName::parse(&json).ok_or(JsValue::NULL)?, &json)
+    }
+
+    /// Runs a command as one transaction.
+    fn run_json(&self, name: CommandName, command: &str) -> Result<String, JsValue> {
+        self.transaction(|tables| ledger::run(tables, name, command)).map(Option::unwrap_or_default)
+    }
+
+    fn transaction(
+        &self,
+        work: impl FnOnce(&Self) -> Result<Option<String>, JsValue>,
+    ) -> Result<Option<String>, JsValue> {
+        let (mut work, mut result) = (Some(work), None);
+        self.storage.transaction_sync(&mut || {
+            if let Some(work) = work.take() {
+                result = work(self)?;
+            }
+            Ok(JsValue::UNDEFINED)
+        })?;
+        Ok(result)
+    }
+
+    /// Sends the callbacks that are due, oldest first, then schedules the next ones.
+    async fn send_callbacks(&self) -> Result<(), JsValue> {
+        // While the settings are wrong, callbacks wait. The cron trigger runs a command every minute, which schedules again.
+        let Callbacks::On(on_payment) = &self.settings.callbacks else { return Ok(()) };
+        let due = self.run(&LedgerCommand::DueCallbacks { now_ms: now_ms() })?;
+        for callback in Callback::parse_all(&due) {
+            let hash = &callback.hash;
+            match send(on_payment, &callback).await {
+                Ok(()) => self.run(&LedgerCommand::CallbackDelivered { hash })?,
+                Err(outcome) => {
+                    let now_ms = now_ms();
+                    let next_ms = callback.next_ms(now_ms);
+                    self.run(&LedgerCommand::CallbackFailed { hash, now_ms, next_ms, outcome: &outcome })?
+                }
+            };
+        }
+        self.schedule_next_callback()
+    }
+
+    fn schedule_next_callback(&self) -> Result<(), JsValue> {
+        match self.run(&LedgerCommand::NextCallback)?.parse() {
+            Ok(next_ms) => self.storage.set_alarm_at(next_ms),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Database for Tables {
+    type Error = JsValue;
+
+    fn run(&self, statement: &str, input: Option<&str>) -> Result<Option<String>, JsValue> {
+        self.sql.run(statement, input)
+    }
+}
+
+/// Sends a callback. The error tells why it was not accepted, for the dashboard.
+async fn send(on_payment: &OnPayment, callback: &Callback) -> Result<(), String> {
+    let signal = AbortSignal::timeout_with_u32(TIMEOUT_MS);
+    let response = match request(on_payment, callback, &signal) {
+        Ok(request) => JsFuture::from(fetch::global().fetch_with_request(&request)).await,
+        Err(error) => Err(error),
+    };
+    match response.map(JsCast::unchecked_into::<Response>) {
+        Ok(response) => {
+            // The body is not read.
+            drop(response.body().map(|body| body.cancel()));
+            if response.ok() { Ok(()) } else { Err(format!("answered {}", response.status())) }
+        }
+        Err(_) if signal.aborted() => Err("did not answer in time".to_owned()),
+        Err(_) => Err("could not be reached".to_owned()),
+    }
+}
+
+fn request(on_payment: &OnPayment, callback: &Callback, signal: &AbortSignal) -> Result<Request, JsValue> {
+    let timestamp_unix = now_unix();
+    let headers = Headers::new()?;
+    headers.set("Content-Type", "application/json")?;
+    headers.set("webhook-id", &callback.hash)?;
+    headers.set("webhook-timestamp", &timestamp_unix.to_string())?;
+    headers.set("webhook-signature", &on_payment.sign(&callback.hash, timestamp_unix, &callback.body))?;
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&headers);
+    init.set_body(&callback.body.as_str().into());
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_signal(Some(signal));
+    Request::new_with_str_and_init(on_payment.url(), &init)
+}
+
+/// A page of payments whose routes are as long as they can be.
+const MAX_COMMAND_BYTES: usize = 1_048_576;
+/// How long the owner's server may take.
+const TIMEOUT_MS: u32 = 10_000;

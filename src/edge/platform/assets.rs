@@ -1,0 +1,19 @@
+//! Static assets: the files of `www/`. No asset is public by itself; the Worker serves those that it knows.
+
+use web_sys::Response;
+use worker::Env;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use super::fetch::Fetcher;
+use super::{clock, environment};
+use crate::bindings::ASSETS;
+
+/// Opens a file. Returns `None` if no assets are deployed, or not this one.
+pub async fn open(env: &Env, file: &str) -> Result<Option<Response>, JsValue> {
+    let Some(assets) = environment::binding(env, ASSETS) else { return Ok(None) };
+    let pending = assets.unchecked_into::<Fetcher>().fetch_url(&format!("https://assets.invalid/{file}"))?;
+    let response: Response = clock::with_timeout(&pending, TIMEOUT_MS).await?.unchecked_into();
+    Ok(response.ok().then_some(response))
+}
+
+const TIMEOUT_MS: i32 = 2_000;

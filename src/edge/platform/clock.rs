@@ -1,0 +1,80 @@
+//! Clock and timers of the runtime, and the deadline of a request.
+
+use js_sys::{Array, Function, Promise};
+use wasm_bindgen_futures::JsFuture;
+use worker::Context;
+use worker::wasm_bindgen::JsValue;
+
+use super::fetch;
+use crate::wallet::{REQUEST_BUDGET_MS, TRY_MS};
+
+/// Returns Unix milliseconds. The clock stands still while the Worker computes and advances with I/O.
+pub fn now_ms() -> u64 {
+    // The cast of a float saturates, and the clock is never negative.
+    js_sys::Date::now() as u64
+}
+
+/// Returns Unix seconds.
+pub fn now_unix() -> u64 {
+    now_ms().checked_div(1_000).unwrap_or_default()
+}
+
+/// Waits for a promise. Fails after `limit_ms`.
+pub async fn with_timeout(promise: &Promise, limit_ms: i32) -> Result<JsValue, JsValue> {
+    let timeout = Promise::new(&mut |_, reject| call_after(limit_ms, &reject));
+    JsFuture::from(Promise::race(&Array::of2(promise, &timeout))).await
+}
+
+/// Waits. The timer belongs to the request that started it.
+pub async fn sleep(ms: u64) {
+    let ms = i32::try_from(ms).unwrap_or(i32::MAX);
+    let _ = JsFuture::from(Promise::new(&mut |resolve, _| call_after(ms, &resolve))).await;
+}
+
+/// Completes work even if the client disconnects, since its result is useful for other requests too.
+pub async fn complete<T>(context: &Context, work: impl Future<Output = T>) -> T {
+    let mut resolver = None;
+    let completed = Promise::new(&mut |resolve, _| resolver = Some(resolve));
+    context.wait_until(async move { drop(JsFuture::from(completed).await) });
+    let result = work.await;
+    if let Some(resolve) = resolver {
+        let _ = resolve.call0(&JsValue::NULL);
+    }
+    result
+}
+
+/// The time that one request may spend on wallets and stores.
+#[derive(Clone, Copy)]
+pub struct Deadline {
+    at_ms: u64,
+}
+
+impl Deadline {
+    pub fn of_request(arrived_ms: u64) -> Self {
+        Self { at_ms: arrived_ms.saturating_add(REQUEST_BUDGET_MS) }
+    }
+
+    /// Returns the time limit of a request to a wallet, or `None` if too little is left for a wallet to answer.
+    pub fn for_wallet_ms(self) -> Option<u32> {
+        let left_ms = self.left_ms().min(TRY_MS);
+        u32::try_from(left_ms).ok().filter(|left_ms| *left_ms >= MIN_TRY_MS)
+    }
+
+    /// Returns the time limit of a request to a store.
+    pub fn for_store_ms(self) -> i32 {
+        i32::try_from(self.left_ms()).unwrap_or(STORE_TIMEOUT_MS).min(STORE_TIMEOUT_MS)
+    }
+
+    fn left_ms(self) -> u64 {
+        self.at_ms.saturating_sub(now_ms())
+    }
+}
+
+fn call_after(ms: i32, callback: &Function) {
+    let _ = fetch::global().set_timeout_with_callback_and_timeout_and_arguments_0(callback, ms);
+}
+
+/// How long a client waits for Workers KV or a Durable Object.
+pub const STORE_TIMEOUT_MS: i32 = 2_000;
+/// With less time, a failure would not be the wallet's fault.
+const MIN_TRY_MS: u32 = 2_000;

@@ -1,0 +1,23 @@
+//! `fetch`, global and of bindings.
+
+use js_sys::Promise;
+use web_sys::{Request, RequestInit, WorkerGlobalScope};
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+/// Returns the global scope, whose `fetch` sends a request out of the Worker.
+pub fn global() -> WorkerGlobalScope {
+    js_sys::global().unchecked_into()
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A service binding, or the assets.
+    pub type Fetcher;
+
+    #[wasm_bindgen(method, catch)]
+    pub fn fetch(this: &Fetcher, request: &Request, init: &RequestInit) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = fetch)]
+    pub fn fetch_url(this: &Fetcher, url: &str) -> Result<Promise, JsValue>;
+}

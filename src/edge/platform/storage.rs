@@ -1,0 +1,125 @@
+//! The storage of a Durable Object: one JSON value, or a SQLite database.
+
+use js_sys::{Array, Object, Promise, Reflect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use web_sys::{Request, Response};
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use super::durable_object::REQUEST_HEADER;
+
+/// The state of an object that stores one value. Reading and writing are synchronous, so no two calls can interleave.
+pub struct ValueStore(Storage);
+
+impl ValueStore {
+    pub fn new(state: &JsValue) -> Result<Self, JsValue> {
+        storage(state).map(Self)
+    }
+
+    /// Returns the stored value, if there is one.
+    ///
+    /// # Errors
+    /// Fails if the stored text is not such a value.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, JsValue> {
+        let stored = self.0.kv()?.get(KEY)?.as_string();
+        stored.map(|text| serde_json::from_str(&text).map_err(|_| JsValue::NULL)).transpose()
+    }
+
+    pub fn write(&self, value: &impl Serialize) -> Result<(), JsValue> {
+        self.0.kv()?.put(KEY, &to_json(value)?)
+    }
+
+    /// Schedules [`delete_all`](Self::delete_all) by the object's `alarm`.
+    pub fn delete_at(&self, at_ms: u64) -> Result<(), JsValue> {
+        self.0.set_alarm_at(at_ms)
+    }
+
+    pub fn delete_all(&self) -> Result<Promise, JsValue> {
+        self.0.delete_all()
+    }
+}
+
+/// Reads the request that [`call`](super::durable_object::call) sent.
+pub fn read_request<T: DeserializeOwned>(request: &Request) -> Result<T, JsValue> {
+    let json = request.headers().get(REQUEST_HEADER)?.ok_or(JsValue::NULL)?;
+    serde_json::from_str(&json).map_err(|_| JsValue::NULL)
+}
+
+/// Returns a response with a value as JSON.
+pub fn respond(value: &impl Serialize) -> Result<Response, JsValue> {
+    Response::new_with_opt_str(Some(&to_json(value)?))
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, JsValue> {
+    serde_json::to_string(value).map_err(|_| JsValue::NULL)
+}
+
+/// Returns the storage of an object.
+pub fn storage(state: &JsValue) -> Result<Storage, JsValue> {
+    Ok(Reflect::get(state, &"storage".into())?.unchecked_into())
+}
+
+impl Storage {
+    /// Schedules the object's `alarm`. A new time replaces the previous one.
+    pub fn set_alarm_at(&self, at_ms: u64) -> Result<(), JsValue> {
+        // The runtime awaits the promise itself: it sends no response before everything is stored.
+        self.set_alarm(at_ms as f64).map(drop)
+    }
+}
+
+impl Sql {
+    /// Runs a statement. Returns the first column of the first row, if it is a text.
+    pub fn run(&self, statement: &str, input: Option<&str>) -> Result<Option<String>, JsValue> {
+        let cursor = match input {
+            Some(input) => self.exec_with(statement, input)?,
+            None => self.exec(statement)?,
+        };
+        let row = cursor.to_array()?.get(0);
+        Ok(row.dyn_ref::<Object>().and_then(|row| Object::values(row).get(0).as_string()))
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    pub type Storage;
+    /// The synchronous key-value API of the storage.
+    type SyncKv;
+    pub type Sql;
+    type Cursor;
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn kv(this: &Storage) -> Result<SyncKv, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    pub fn sql(this: &Storage) -> Result<Sql, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = transactionSync)]
+    pub fn transaction_sync(
+        this: &Storage,
+        work: &mut dyn FnMut() -> Result<JsValue, JsValue>,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = setAlarm)]
+    fn set_alarm(this: &Storage, at_ms: f64) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = deleteAll)]
+    fn delete_all(this: &Storage) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn get(this: &SyncKv, key: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn put(this: &SyncKv, key: &str, value: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn exec(this: &Sql, statement: &str) -> Result<Cursor, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = exec)]
+    fn exec_with(this: &Sql, statement: &str, input: &str) -> Result<Cursor, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = toArray)]
+    fn to_array(this: &Cursor) -> Result<Array, JsValue>;
+}
+
+const KEY: &str = "state";

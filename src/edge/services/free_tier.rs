@@ -1,0 +1,97 @@
+//! Free requests, counted in Workers KV or in a Durable Object.
+
+use std::sync::{LazyLock, Mutex};
+
+use worker::Env;
+
+use crate::bindings::FREE_TIER_EXACT;
+use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::{STORE_TIMEOUT_MS, now_ms, sleep};
+use crate::edge::platform::durable_object;
+use crate::edge::platform::isolate::with_lock;
+use crate::edge::platform::kv::Kv;
+use crate::policy::free_tier::exact_counter::{FreeTierRequest, FreeTierResponse};
+use crate::policy::free_tier::kv_counters::{KvCounters, KvWriteError};
+use crate::policy::free_tier::new_clients::NewClients;
+use crate::policy::free_tier::{FreeTier, FreeTierDenied, FreeTierStore};
+
+/// Takes one free request of the client. Returns how many remain.
+pub async fn take(
+    ctx: &RequestContext<'_>,
+    tier: FreeTier,
+    key: String,
+    now_ms: u64,
+) -> Result<u64, FreeTierDenied> {
+    let client = ctx.request.client.as_deref().ok_or(FreeTierDenied::UnknownClient)?;
+    with_lock(&NEW_CLIENTS, |clients| clients.admit(client, now_ms))?;
+    let window_ends_ms = tier.window_ends_ms(now_ms);
+    match ctx.policy().free_tier_store {
+        FreeTierStore::Durable => {
+            // A window of another length has another count.
+            let object = format!("{key}/{}", tier.window_ms);
+            let request = FreeTierRequest { quota: tier.requests, window_ends_ms };
+            take_exact(ctx.env, &object, &request).await
+        }
+        FreeTierStore::Kv => {
+            let key = format!("free/{key}/{window_ends_ms}");
+            take_from_kv(ctx, key, tier.requests, window_ends_ms, now_ms).await
+        }
+    }
+}
+
+async fn take_from_kv(
+    ctx: &RequestContext<'_>,
+    key: String,
+    quota: u64,
+    window_ends_ms: u64,
+    now_ms: u64,
+) -> Result<u64, FreeTierDenied> {
+    let kv = Kv::bound(ctx.env).ok_or(FreeTierDenied::NoStore)?;
+    if with_counters(|counters| counters.needs_read(&key, now_ms))? {
+        let value = kv.get(&key, STORE_TIMEOUT_MS).await.map_err(|_| FreeTierDenied::StoreUnreadable)?;
+        with_counters(|counters| counters.merge(&key, value.as_deref(), window_ends_ms, now_ms))?;
+    }
+    let taken = with_counters(|counters| counters.take(&key, quota, now_ms))?;
+    if taken.must_write {
+        ctx.context.wait_until(write_until_clean(kv, key));
+    }
+    Ok(taken.remaining)
+}
+
+/// Writes a key, at most once a second, until KV has all that this isolate has counted.
+async fn write_until_clean(kv: Kv, key: String) {
+    while let Some(wait_ms) = with_counters(|counters| counters.write_in_ms(&key, now_ms())) {
+        sleep(wait_ms).await;
+        let Some(write) = with_counters(|counters| counters.write(&key, now_ms())) else { return };
+        let mut result = kv.put(&key, &write.value, write.ttl_s).await;
+        if result == Err(KvWriteError::Busy) {
+            // Another isolate wrote this key in the same second. A random delay keeps the two apart.
+            let jitter_ms = getrandom::u32().map_or(0, |random| u64::from(random % 1_000));
+            sleep(RETRY_AFTER_MS.saturating_add(jitter_ms)).await;
+            result = kv.put(&key, &write.value, write.ttl_s).await;
+        }
+        if !with_counters(|counters| counters.wrote(&key, &write, result, now_ms())) {
+            return;
+        }
+    }
+}
+
+async fn take_exact(env: &Env, object: &str, request: &FreeTierRequest) -> Result<u64, FreeTierDenied> {
+    let call = durable_object::call(env, &FREE_TIER_EXACT, object, request).ok_or(FreeTierDenied::NoStore)?;
+    match call.response(STORE_TIMEOUT_MS).await {
+        Some(FreeTierResponse::Granted { remaining, .. }) => Ok(remaining),
+        Some(FreeTierResponse::UsedUp) => Err(FreeTierDenied::UsedUp),
+        None => Err(FreeTierDenied::StoreUnreadable),
+    }
+}
+
+/// Runs a function on what this isolate has counted.
+fn with_counters<T>(run: impl FnOnce(&mut KvCounters) -> T) -> T {
+    static COUNTERS: LazyLock<Mutex<KvCounters>> =
+        LazyLock::new(|| Mutex::new(KvCounters::new(getrandom::u32().unwrap_or_default().to_string())));
+    with_lock(&COUNTERS, run)
+}
+
+static NEW_CLIENTS: LazyLock<Mutex<NewClients>> = LazyLock::new(Mutex::default);
+
+const RETRY_AFTER_MS: u64 = 1_000;

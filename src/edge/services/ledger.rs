@@ -1,0 +1,173 @@
+//! The client of the payment ledger. Everything here runs after the response, or for the owner.
+
+use std::fmt;
+use std::sync::{LazyLock, Mutex};
+
+use worker::{Context, Env};
+
+use super::wallets;
+use crate::bindings::LEDGER;
+use crate::config::{Callbacks, Settings};
+use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::{now_ms, now_unix, sleep};
+use crate::edge::platform::isolate::with_lock;
+use crate::edge::platform::{durable_object, environment, log};
+use crate::gate::Purchase;
+use crate::ledger::command::{CommandName, LedgerCommand};
+use crate::ledger::traffic::{GATHER_MS, Outcome, Traffic};
+use crate::limits::rate_limit::ClientLimits;
+use crate::payment::{PaymentHash, WalletSlot};
+use crate::wallet::WalletError;
+use crate::wallet::receipt::Receipt;
+use crate::wallet::settlement::SettledPayments;
+use crate::wallet::slots::Wallets;
+
+/// Runs a command. Returns `None` if the ledger cannot be reached.
+pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
+    let json = command.to_json();
+    let call = durable_object::post(env, &LEDGER, OBJECT_NAME, &json)?;
+    let result = call.text(TIMEOUT_MS).await;
+    if result.is_none() {
+        log::ledger(&format!("the command {:?} failed", CommandName::parse(&json)));
+    }
+    result
+}
+
+/// Records that a credential was shown, and looks its payment up. Each isolate does so at most once a minute for a payment, and
+/// not after it knows that the payment is settled in the ledger.
+pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
+    static ATTEMPTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
+    let grant = &purchase.grant;
+    let hash = grant.payment_hash;
+    // The ledger of another issuer has its own payments.
+    if grant.other_issuer || !is_bound(ctx.env) || is_settled(&hash) {
+        return;
+    }
+    if with_lock(&ATTEMPTS, |attempts| attempts.admit(&hash.to_hex(), 1, now_ms())).is_err() {
+        return;
+    }
+    let (slot, sats) = (grant.wallet, grant.amount_sats);
+    let route = purchase.route.pattern.as_str().to_owned();
+    let payer = ctx.client_pseudonym();
+    let (env, settings, seller) = (ctx.env.clone(), ctx.settings, purchase.seller);
+    ctx.context.wait_until(async move {
+        let (now_ms, wallet, payer) = (now_ms(), slot.as_str(), payer.as_deref());
+        let command =
+            LedgerCommand::RecordSeen { now_ms, hash: &hash.to_hex(), route: &route, sats, payer, wallet };
+        match run(&env, &command).await.as_deref() {
+            Some("settled") => remember(&hash),
+            Some(_) => {
+                let recorded = look_up_and_record(&env, settings, &seller.wallets, slot, &hash).await;
+                if let Err(error) = recorded {
+                    log::wallet(slot, &format!("did not report a payment for the ledger: {error}"));
+                }
+            }
+            None => {}
+        }
+    });
+}
+
+/// Looks a payment up and records it if it is paid. Returns whether it is.
+pub async fn look_up_and_record(
+    env: &Env,
+    settings: &Settings,
+    wallets: &Wallets,
+    slot: WalletSlot,
+    hash: &PaymentHash,
+) -> Result<bool, RecordError> {
+    match wallets::receipt(wallets, slot, hash).await {
+        Ok(Some(receipt)) => record_settled(env, settings, slot, &[receipt]).await.map(|()| true),
+        Ok(None) | Err(WalletError::UnknownPayment | WalletError::NotConfigured) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Records payments that a wallet reports as paid.
+pub async fn record_settled(
+    env: &Env,
+    settings: &Settings,
+    slot: WalletSlot,
+    receipts: &[Receipt],
+) -> Result<(), RecordError> {
+    if receipts.is_empty() {
+        return Ok(());
+    }
+    let has_callback = !matches!(settings.callbacks, Callbacks::Off);
+    let command = LedgerCommand::record_settled(slot, receipts, has_callback, now_ms());
+    run(env, &command).await.ok_or(RecordError::NotRecorded)?;
+    receipts.iter().for_each(|receipt| remember(&receipt.payment_hash));
+    Ok(())
+}
+
+/// Why a payment is not recorded.
+pub enum RecordError {
+    /// Its wallet did not report it.
+    Wallet(WalletError),
+    /// The ledger did not accept it.
+    NotRecorded,
+}
+
+impl RecordError {
+    /// Whether other payments may still be recorded.
+    pub fn is_of_one_payment(&self) -> bool {
+        matches!(self, Self::Wallet(error) if error.is_fault_of_wallet() == Some(false))
+    }
+}
+
+impl From<WalletError> for RecordError {
+    fn from(error: WalletError) -> Self {
+        Self::Wallet(error)
+    }
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wallet(error) => error.fmt(f),
+            Self::NotRecorded => f.write_str("the ledger did not accept it"),
+        }
+    }
+}
+
+/// Whether a payment is known to be settled in the ledger.
+pub fn is_settled(hash: &PaymentHash) -> bool {
+    with_lock(&SETTLED, |settled| settled.contains(hash))
+}
+
+/// Counts a request of a route. Counts are gathered for some seconds and written together.
+pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome) {
+    if !is_bound(env) || !with_lock(&TRAFFIC, |traffic| traffic.count(route, outcome, now_ms())) {
+        return;
+    }
+    let env = env.clone();
+    context.wait_until(async move {
+        sleep(GATHER_MS).await;
+        flush(&env).await;
+    });
+}
+
+/// Writes what this isolate has counted.
+pub async fn flush(env: &Env) {
+    let routes = with_lock(&TRAFFIC, Traffic::take);
+    if !routes.is_empty() && run(env, &LedgerCommand::CountRequests { routes: &routes }).await.is_none() {
+        with_lock(&TRAFFIC, |traffic| traffic.put_back(&routes));
+    }
+}
+
+fn is_bound(env: &Env) -> bool {
+    environment::binding(env, LEDGER.name).is_some()
+}
+
+fn remember(hash: &PaymentHash) {
+    let until_unix = now_unix().saturating_add(REMEMBER_S);
+    with_lock(&SETTLED, |settled| settled.insert(hash, until_unix, now_unix()));
+}
+
+/// Payments that are settled in the ledger.
+static SETTLED: LazyLock<Mutex<SettledPayments>> = LazyLock::new(Mutex::default);
+static TRAFFIC: Mutex<Traffic> = Mutex::new(Traffic::NONE);
+
+/// One object holds the ledger of the whole deployment.
+const OBJECT_NAME: &str = "all";
+const TIMEOUT_MS: i32 = 10_000;
+const REMEMBER_S: u64 = 86_400;

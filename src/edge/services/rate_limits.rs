@@ -1,0 +1,111 @@
+//! Rate limits on what costs LNbits work: for each client, and for all clients together.
+
+use std::sync::{LazyLock, Mutex};
+
+use js_sys::{Object, Promise, Reflect};
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use crate::bindings::{CHALLENGE_LIMIT, INVOICE_LIMIT};
+use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::{now_ms, with_timeout};
+use crate::edge::platform::isolate::with_lock;
+use crate::edge::platform::{durable_object, environment};
+use crate::error::RequestError;
+use crate::limits::rate_limit::{ClientLimits, InvoiceLimitRequest, InvoiceLimitResponse, SlidingWindow};
+use crate::payment::PaymentHash;
+
+/// Admits a request for an invoice.
+///
+/// Clients whose address is not known share one limit. The clients of one IPv6 /48 share a larger one: its holder could otherwise
+/// use up the invoices of all clients.
+pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
+    admit_client(ctx, "challenge").await?;
+    match ctx.client_network() {
+        Some(network) => {
+            let policy = ctx.policy();
+            let share = policy.invoices_per_minute.div_ceil(NETWORKS_FOR_ALL_INVOICES);
+            admit_in_isolate(&network, share.max(policy.challenges_per_minute))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Admits a request whose credential has no preimage, so that the wallet must be asked.
+pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
+    admit_client(ctx, "poll").await
+}
+
+/// Admits the look-up of a payment: a limit for each payment, and a limit for each client.
+pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Result<(), RequestError> {
+    // Only macaroons that we signed get here, so the map cannot be filled by strangers.
+    static LOOK_UPS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
+    let per_minute = ctx.policy().challenges_per_minute;
+    admit(&LOOK_UPS, &payment_hash.to_hex(), per_minute.saturating_mul(LOOK_UPS_OF_A_PAYMENT))?;
+    // A client with many credentials may show all of them to a new isolate at once.
+    let client = ctx.client_pseudonym().unwrap_or_default();
+    admit(&LOOK_UPS, &client, per_minute.saturating_mul(LOOK_UPS_FOR_A_CHALLENGE))
+}
+
+/// Admits one more invoice of the deployment. If the Durable Object does not answer, each isolate counts on its own.
+pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
+    static INVOICES: Mutex<SlidingWindow> = Mutex::new(SlidingWindow::EMPTY);
+    let per_minute = ctx.policy().invoices_per_minute;
+    let too_many = |wait_ms: u64| RequestError::TooManyInvoices { retry_after_s: wait_ms.div_ceil(1_000) };
+    let request = InvoiceLimitRequest { per_minute };
+    let response = match durable_object::call(ctx.env, &INVOICE_LIMIT, "all", &request) {
+        Some(call) => call.response(ctx.deadline.for_store_ms()).await,
+        None => None,
+    };
+    match response {
+        Some(InvoiceLimitResponse::Admitted) => Ok(()),
+        Some(InvoiceLimitResponse::Wait(wait_ms)) => Err(too_many(wait_ms)),
+        None => with_lock(&INVOICES, |invoices| invoices.admit(per_minute, now_ms())).map_err(too_many),
+    }
+}
+
+async fn admit_client(ctx: &RequestContext<'_>, purpose: &str) -> Result<(), RequestError> {
+    let key = format!("{purpose}/{}", ctx.client_pseudonym().unwrap_or_default());
+    match ask_platform(ctx, &key).await {
+        Some(true) => Ok(()),
+        Some(false) => Err(RequestError::TooManyChallenges { retry_after_s: PLATFORM_PERIOD_S }),
+        None => admit_in_isolate(&key, ctx.policy().challenges_per_minute),
+    }
+}
+
+fn admit_in_isolate(key: &str, per_minute: u64) -> Result<(), RequestError> {
+    static CLIENTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
+    admit(&CLIENTS, key, per_minute)
+}
+
+fn admit(limits: &Mutex<ClientLimits>, key: &str, per_minute: u64) -> Result<(), RequestError> {
+    with_lock(limits, |limits| limits.admit(key, per_minute, now_ms()))
+        .map_err(|wait_ms| RequestError::TooManyChallenges { retry_after_s: wait_ms.div_ceil(1_000) })
+}
+
+/// Asks the platform's rate limiter. Returns `None` if it is not bound, or fails.
+async fn ask_platform(ctx: &RequestContext<'_>, key: &str) -> Option<bool> {
+    let limiter: RateLimiter = environment::binding(ctx.env, CHALLENGE_LIMIT)?.unchecked_into();
+    let options = Object::new();
+    Reflect::set(&options, &"key".into(), &key.into()).ok()?;
+    let limit_ms = ctx.deadline.for_store_ms().min(PLATFORM_TIMEOUT_MS);
+    let outcome = with_timeout(&limiter.limit(&options).ok()?, limit_ms).await.ok()?;
+    Reflect::get(&outcome, &"success".into()).ok()?.as_bool()
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// The platform's rate limiter.
+    type RateLimiter;
+
+    #[wasm_bindgen(method, catch)]
+    fn limit(this: &RateLimiter, options: &Object) -> Result<Promise, JsValue>;
+}
+
+const PLATFORM_TIMEOUT_MS: i32 = 1_000;
+/// The platform does not tell when to retry. Its longest period is a minute.
+const PLATFORM_PERIOD_S: u64 = 60;
+const LOOK_UPS_FOR_A_CHALLENGE: u64 = 6;
+const LOOK_UPS_OF_A_PAYMENT: u64 = 2;
+/// One network may have a quarter of all invoices.
+const NETWORKS_FOR_ALL_INVOICES: u64 = 4;

@@ -1,0 +1,139 @@
+//! The settlement check: what this isolate knows of a payment, what KV knows, and what the wallet reports.
+
+use std::sync::{LazyLock, Mutex};
+
+use super::rate_limits;
+use super::wallets::{self, probe};
+use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::{self, now_unix};
+use crate::edge::platform::isolate::with_lock;
+use crate::edge::platform::kv::Kv;
+use crate::error::RequestError;
+use crate::gate::Seller;
+use crate::policy::Policy;
+use crate::policy::settlement::SettlementMode;
+use crate::protocols::l402::verify::Grant;
+use crate::wallet::probe::Probe;
+use crate::wallet::settlement::{SettledPayments, trusts_preimage};
+use crate::wallet::{Payment, PaymentStatus, WalletError};
+
+/// Whether the payment of a credential is known to be settled, without asking anything outside of the isolate.
+pub fn is_known(policy: &Policy, grant: &Grant) -> bool {
+    let is_remembered =
+        !grant.other_issuer && with_lock(&SETTLED, |settled| settled.contains(&grant.payment_hash));
+    is_remembered || is_proven_by_preimage(policy, grant)
+}
+
+/// A preimage that was proof in time stays proof, so it is remembered: an LNbits that missed the payment reports it as failed later.
+fn is_proven_by_preimage(policy: &Policy, grant: &Grant) -> bool {
+    let probe = probe::known(grant.wallet).unwrap_or_default();
+    let is_proven = trusts_preimage(policy.settlement, probe, grant, now_unix());
+    if is_proven && policy.settlement == SettlementMode::Auto && !grant.other_issuer {
+        remember(grant);
+    }
+    is_proven
+}
+
+/// Why the settlement check has no result.
+pub struct SettlementError {
+    /// For the client.
+    pub error: RequestError,
+    /// For the log.
+    pub detail: Option<WalletError>,
+}
+
+impl From<RequestError> for SettlementError {
+    fn from(error: RequestError) -> Self {
+        Self { error, detail: None }
+    }
+}
+
+impl From<WalletError> for SettlementError {
+    fn from(error: WalletError) -> Self {
+        let retry_after_s = error.retry_after_s();
+        Self { error: RequestError::SettlementUnavailable { retry_after_s }, detail: Some(error) }
+    }
+}
+
+/// Who asks whether a payment has settled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A request with a credential.
+    Client,
+    /// The pay page, which polls while a person pays.
+    PayPage,
+}
+
+/// Checks whether the payment of a credential has settled. A positive result is remembered until the credential expires.
+pub async fn check(
+    ctx: &RequestContext<'_>,
+    seller: &Seller,
+    grant: &Grant,
+    asker: Asker,
+) -> Result<PaymentStatus, SettlementError> {
+    // Without a preimage, a rate limit applies before any store is asked.
+    match asker {
+        Asker::PayPage => rate_limits::admit_look_up(ctx, &grant.payment_hash)?,
+        Asker::Client if !grant.is_proven => rate_limits::admit_unproven(ctx).await?,
+        Asker::Client => {}
+    }
+    if is_known_in_kv(ctx, seller, grant).await {
+        return Ok(PaymentStatus::Paid);
+    }
+    wallets::check_look_up_circuit(grant.wallet)?;
+    if asker == Asker::Client {
+        rate_limits::admit_look_up(ctx, &grant.payment_hash)?;
+    }
+    let payment = Payment { hash: grant.payment_hash, amount_sats: grant.amount_sats };
+    let look_up = wallets::look_up(&seller.wallets, grant.wallet, &payment, ctx.deadline);
+    let status = clock::complete(ctx.context, look_up).await?;
+    if status == PaymentStatus::Paid {
+        remember(grant);
+        write_to_kv(ctx, seller, grant);
+    }
+    Ok(status)
+}
+
+/// Asks KV for the probe of another isolate, if it would make the preimage a proof, and for the settled payment.
+async fn is_known_in_kv(ctx: &RequestContext<'_>, seller: &Seller, grant: &Grant) -> bool {
+    let policy = ctx.policy();
+    if trusts_preimage(policy.settlement, Probe::PreimageHidden, grant, now_unix())
+        && let Some(lnbits) = seller.wallets.get(grant.wallet)
+        && probe::read_from_kv(ctx, &seller.keys, grant.wallet, lnbits).await
+        && is_proven_by_preimage(policy, grant)
+    {
+        return true;
+    }
+    let Some(kv) = Kv::bound(ctx.env) else { return false };
+    let stored = kv.get(&kv_key(seller, grant), ctx.deadline.for_store_ms()).await;
+    let is_settled = stored.is_ok_and(|stored| stored.as_deref() == Some(SETTLED_VALUE));
+    if is_settled {
+        remember(grant);
+    }
+    is_settled
+}
+
+/// Tells other isolates.
+fn write_to_kv(ctx: &RequestContext<'_>, seller: &Seller, grant: &Grant) {
+    let Some(kv) = Kv::bound(ctx.env) else { return };
+    let key = kv_key(seller, grant);
+    let ttl_s = grant.issued_until_unix.saturating_sub(now_unix()).saturating_add(MIN_TTL_S);
+    ctx.context.wait_until(async move {
+        // If the write fails, another isolate asks the wallet once more.
+        let _ = kv.put(&key, SETTLED_VALUE, ttl_s).await;
+    });
+}
+
+fn kv_key(seller: &Seller, grant: &Grant) -> String {
+    format!("paid/{}", seller.keys.current().settlement_key(&grant.payment_hash))
+}
+
+fn remember(grant: &Grant) {
+    with_lock(&SETTLED, |settled| settled.insert(&grant.payment_hash, grant.issued_until_unix, now_unix()));
+}
+
+static SETTLED: LazyLock<Mutex<SettledPayments>> = LazyLock::new(Mutex::default);
+
+const SETTLED_VALUE: &str = "1";
+/// The shortest expiry that KV allows.
+const MIN_TTL_S: u64 = 60;

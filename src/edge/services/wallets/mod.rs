@@ -1,0 +1,170 @@
+//! Requests to the wallets, within the deadline of the client's request and with failover.
+
+pub mod probe;
+mod send;
+
+use std::sync::{LazyLock, Mutex};
+
+use crate::edge::platform::clock::{Deadline, now_ms, now_unix};
+use crate::edge::platform::isolate::with_lock;
+use crate::edge::platform::log;
+use crate::payment::{PaymentHash, WalletSlot};
+use crate::wallet::failover::Failover;
+use crate::wallet::receipt::Receipt;
+use crate::wallet::slots::{BySlot, Wallets};
+use crate::wallet::{
+    Invoice, InvoiceRequest, Payment, PaymentStatus, Wallet, WalletError, WalletRequest, WalletResponse,
+};
+use send::send;
+
+/// Fails if the circuits of all wallets are open, so that no invoice can be made now.
+pub fn check_invoice_circuits(wallets: &Wallets) -> Result<(), WalletError> {
+    match with_lock(&INVOICES, |failover| failover.wait_ms(wallets.slots(), now_ms())) {
+        Some(retry_in_ms) => Err(circuit_open(retry_in_ms)),
+        None => Ok(()),
+    }
+}
+
+/// Makes an invoice, and returns the wallet that made it. If the first wallet fails, another one is asked.
+pub async fn create_invoice(
+    wallets: &Wallets,
+    invoice: &InvoiceRequest<'_>,
+    deadline: Deadline,
+) -> Result<(WalletSlot, Invoice), WalletError> {
+    let limit_ms = deadline.for_wallet_ms().ok_or(WalletError::NoTimeLeft)?;
+    let slot = with_lock(&INVOICES, |failover| failover.choose(wallets.slots(), now_ms()));
+    let slot = slot.map_err(circuit_open)?;
+    let error = match create_at(wallets, slot, invoice, limit_ms, deadline).await {
+        Ok(made) => return Ok((slot, made)),
+        Err(error) => error,
+    };
+    let limit_ms = deadline.for_wallet_ms().ok_or(error)?;
+    let has_other = wallets.get(slot.other()).is_some();
+    let next = with_lock(&INVOICES, |failover| failover.choose_after(slot, &error, has_other, now_ms()));
+    let next = next.ok_or(error)?;
+    Ok((next, create_at(wallets, next, invoice, limit_ms, deadline).await?))
+}
+
+/// Makes an invoice with one wallet. A wallet that refuses the webhook URL is asked again without it.
+async fn create_at(
+    wallets: &Wallets,
+    slot: WalletSlot,
+    invoice: &InvoiceRequest<'_>,
+    limit_ms: u32,
+    deadline: Deadline,
+) -> Result<Invoice, WalletError> {
+    let wallet = wallets.get(slot).ok_or(WalletError::NotConfigured)?;
+    let sent_ms = now_ms();
+    let without_webhook = InvoiceRequest { webhook: None, ..*invoice };
+    let has_webhook =
+        invoice.webhook.is_some() && with_lock(&NO_WEBHOOK_UNTIL_MS, |until| now_ms() >= *until.get(slot));
+    let mut made = create(wallet, if has_webhook { invoice } else { &without_webhook }, limit_ms).await;
+    if has_webhook
+        && matches!(made, Err(WalletError::Status(400)))
+        && let Some(limit_ms) = deadline.for_wallet_ms()
+    {
+        made = create(wallet, &without_webhook, limit_ms).await;
+        // If this fails too, the webhook was not the reason.
+        let pause_ms = if made.is_ok() { HOUR_MS } else { MINUTE_MS };
+        with_lock(&NO_WEBHOOK_UNTIL_MS, |until| *until.get_mut(slot) = now_ms().saturating_add(pause_ms));
+        if made.is_ok() {
+            log::wallet(
+                slot,
+                "refuses to call PUBLIC_URL: payments are recorded when their credentials are used, or within minutes",
+            );
+        }
+    }
+    record(&INVOICES, slot, &made, sent_ms);
+    made
+}
+
+async fn create(
+    wallet: &impl Wallet,
+    invoice: &InvoiceRequest<'_>,
+    limit_ms: u32,
+) -> Result<Invoice, WalletError> {
+    let response = send(&wallet.create(invoice), limit_ms).await?;
+    wallet.read_created(invoice, &response, now_unix())
+}
+
+/// Fails if the circuit of this wallet is open, so that no payment can be looked up now.
+pub fn check_look_up_circuit(slot: WalletSlot) -> Result<(), WalletError> {
+    match with_lock(&LOOK_UPS, |failover| failover.wait_ms_of(slot, now_ms())) {
+        0 => Ok(()),
+        retry_in_ms => Err(circuit_open(retry_in_ms)),
+    }
+}
+
+/// Asks the wallet that made an invoice whether it was paid. A transient error is retried once.
+pub async fn look_up(
+    wallets: &Wallets,
+    slot: WalletSlot,
+    payment: &Payment,
+    deadline: Deadline,
+) -> Result<PaymentStatus, WalletError> {
+    let wallet = wallets.get(slot).ok_or(WalletError::NotConfigured)?;
+    match look_up_once(wallet, slot, payment, deadline).await {
+        Err(error) if error.is_transient() => look_up_once(wallet, slot, payment, deadline).await,
+        result => result,
+    }
+}
+
+async fn look_up_once(
+    wallet: &impl Wallet,
+    slot: WalletSlot,
+    payment: &Payment,
+    deadline: Deadline,
+) -> Result<PaymentStatus, WalletError> {
+    let limit_ms = deadline.for_wallet_ms().ok_or(WalletError::NoTimeLeft)?;
+    with_lock(&LOOK_UPS, |failover| failover.admit(slot, now_ms())).map_err(circuit_open)?;
+    let sent_ms = now_ms();
+    let status = match send(&wallet.look_up(&payment.hash), limit_ms).await {
+        Ok(response) => wallet.read_looked_up(payment, &response, now_unix()),
+        Err(error) => Err(error),
+    };
+    record(&LOOK_UPS, slot, &status, sent_ms);
+    status
+}
+
+/// Returns the receipt of a payment; `None` if it is not paid, or not ours.
+pub async fn receipt(
+    wallets: &Wallets,
+    slot: WalletSlot,
+    payment_hash: &PaymentHash,
+) -> Result<Option<Receipt>, WalletError> {
+    let wallet = wallets.get(slot).ok_or(WalletError::NotConfigured)?;
+    let response = send_for_ledger(slot, &wallet.look_up(payment_hash)).await?;
+    wallet.read_receipt(payment_hash, &response)
+}
+
+/// Sends a request of the ledger, unless the circuit is open. Its result does not count for the circuit breaker, which clients'
+/// requests alone decide.
+pub async fn send_for_ledger(
+    slot: WalletSlot,
+    request: &WalletRequest,
+) -> Result<WalletResponse, WalletError> {
+    check_look_up_circuit(slot)?;
+    send(request, LEDGER_TIMEOUT_MS).await
+}
+
+fn record<T>(failover: &Mutex<Failover>, slot: WalletSlot, result: &Result<T, WalletError>, sent_ms: u64) {
+    let has_opened = with_lock(failover, |failover| failover.record(slot, result, sent_ms, now_ms()));
+    if let (true, Err(error)) = (has_opened, result) {
+        log::wallet(slot, &format!("is not asked for a while: {error}"));
+    }
+}
+
+fn circuit_open(retry_in_ms: u64) -> WalletError {
+    WalletError::CircuitOpen { retry_in_ms }
+}
+
+/// Making invoices and looking payments up fail apart: LNbits has separate rate limits for them.
+static INVOICES: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
+static LOOK_UPS: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
+/// Until when invoices are made without a webhook, since the wallet refused its URL.
+static NO_WEBHOOK_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 3_600_000;
+/// No client waits for the ledger.
+const LEDGER_TIMEOUT_MS: u32 = 10_000;

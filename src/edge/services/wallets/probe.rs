@@ -1,0 +1,110 @@
+//! The probe of each wallet: made with the first invoice and repeated every hour, kept in the isolate, and shared through KV.
+
+use std::sync::Mutex;
+
+use super::send::send;
+use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::now_ms;
+use crate::edge::platform::isolate::with_lock;
+use crate::edge::platform::kv::Kv;
+use crate::edge::platform::log;
+use crate::gate::Seller;
+use crate::keys::Keys;
+use crate::payment::{PaymentHash, WalletSlot};
+use crate::wallet::lnbits::Lnbits;
+use crate::wallet::probe::{self, Probe, ProbeRecord};
+use crate::wallet::slots::BySlot;
+use crate::wallet::{WalletRequest, WalletResponse};
+
+/// Returns what this isolate knows of a wallet.
+pub fn known(slot: WalletSlot) -> Option<Probe> {
+    with_lock(&RECORDS, |records| records.get(slot).at(now_ms()))
+}
+
+/// Whether the key of some wallet is known to be an admin key.
+pub fn has_admin_key() -> bool {
+    WalletSlot::ALL.into_iter().any(|slot| known(slot) == Some(Probe::AdminKey))
+}
+
+/// Reads the record of another isolate from KV, unless this isolate has one. Returns whether there is one.
+pub async fn read_from_kv(ctx: &RequestContext<'_>, keys: &Keys, slot: WalletSlot, lnbits: &Lnbits) -> bool {
+    if known(slot).is_some() {
+        return true;
+    }
+    let stored = stored(ctx, keys, lnbits).await.filter(|stored| stored.at(now_ms()).is_some());
+    stored.map(|stored| remember(slot, stored)).is_some()
+}
+
+async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Option<ProbeRecord> {
+    let kv = Kv::bound(ctx.env)?;
+    ProbeRecord::parse(&kv.get(&kv_key(keys, lnbits), ctx.deadline.for_store_ms()).await.ok()??)
+}
+
+/// Probes every wallet of which nothing is known: the one that has just made an invoice with that unpaid invoice, the others by
+/// their keys alone.
+pub async fn probe_unknown(
+    ctx: &RequestContext<'_>,
+    seller: &Seller,
+    made_by: WalletSlot,
+    unpaid: &PaymentHash,
+) {
+    for slot in [made_by, made_by.other()] {
+        let Some(lnbits) = seller.wallets.get(slot) else { continue };
+        if !read_from_kv(ctx, &seller.keys, slot, lnbits).await {
+            probe_wallet(ctx, &seller.keys, slot, lnbits, (slot == made_by).then_some(unpaid)).await;
+        }
+    }
+}
+
+async fn probe_wallet(
+    ctx: &RequestContext<'_>,
+    keys: &Keys,
+    slot: WalletSlot,
+    lnbits: &Lnbits,
+    unpaid: Option<&PaymentHash>,
+) {
+    let key = ask(ctx, &probe::key_request(lnbits)).await;
+    let preimage = match unpaid {
+        Some(unpaid) => ask(ctx, &probe::preimage_request(lnbits, unpaid)).await,
+        None => None,
+    };
+    let result = probe::judge(key.as_ref(), preimage.as_ref());
+    let previous = with_lock(&RECORDS, |records| *records.get(slot));
+    let is_invoice_key = key.as_ref().and_then(probe::is_admin_key) == Some(false);
+    let record = match unpaid {
+        None if is_invoice_key => ProbeRecord::after_key(previous, now_ms()),
+        _ => ProbeRecord::after(previous, result, now_ms()),
+    };
+    remember(slot, record);
+    if result != Probe::Unknown
+        && let Some(kv) = Kv::bound(ctx.env)
+    {
+        let (key, value) = (kv_key(keys, lnbits), record.to_text());
+        let ttl_s = result.valid_for_ms().div_ceil(1_000);
+        ctx.context.wait_until(async move {
+            // If the write fails, another isolate probes once more.
+            let _ = kv.put(&key, &value, ttl_s).await;
+        });
+    }
+}
+
+async fn ask(ctx: &RequestContext<'_>, request: &WalletRequest) -> Option<WalletResponse> {
+    send(request, ctx.deadline.for_wallet_ms()?.min(TIMEOUT_MS)).await.ok()
+}
+
+fn remember(slot: WalletSlot, record: ProbeRecord) {
+    with_lock(&RECORDS, |records| *records.get_mut(slot) = record);
+    if let Some(warning) = record.probe.warning() {
+        log::wallet(slot, warning);
+    }
+}
+
+/// Another URL or another key is another wallet.
+fn kv_key(keys: &Keys, lnbits: &Lnbits) -> String {
+    format!("probe/{}", keys.current().wallet_key(lnbits.identity()))
+}
+
+static RECORDS: Mutex<BySlot<ProbeRecord>> = Mutex::new(BySlot::new(ProbeRecord::NONE, ProbeRecord::NONE));
+
+/// How long a client waits for each request.
+const TIMEOUT_MS: u32 = 2_000;

@@ -1,0 +1,158 @@
+//! edgetoll's own endpoints, matched before the gate decides.
+//!
+//! An endpoint is added here, and as a handler in `edge/handlers/`.
+
+use crate::policy::Policy;
+use crate::policy::price_list::{DEFAULT_PREFIX, PRICES_PATH};
+
+/// An endpoint of edgetoll's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint<'a> {
+    /// `/_toll/health`
+    Health,
+    /// `/.well-known/l402`: the public price list.
+    Prices,
+    /// `/_toll/settle`: the pay page asks whether its invoice was paid.
+    Settle,
+    /// `/_toll/hook/<token>`: a wallet reports a payment.
+    Webhook(&'a str),
+    /// A file that everyone may load.
+    Static(StaticFile),
+    /// An endpoint for the owner.
+    Admin(AdminEndpoint),
+}
+
+/// The paths below the prefix that have a fixed name.
+const BELOW_PREFIX: [(&str, Endpoint<'static>); 15] = [
+    ("", Endpoint::Admin(AdminEndpoint::Root)),
+    ("/", Endpoint::Admin(AdminEndpoint::Dashboard)),
+    ("/dashboard.js", Endpoint::Admin(AdminEndpoint::Script)),
+    ("/operator.css", Endpoint::Admin(AdminEndpoint::Style)),
+    ("/stats", Endpoint::Admin(AdminEndpoint::Stats)),
+    ("/metrics", Endpoint::Admin(AdminEndpoint::Metrics)),
+    ("/login", Endpoint::Admin(AdminEndpoint::Login)),
+    ("/logout", Endpoint::Admin(AdminEndpoint::Logout)),
+    ("/redeliver", Endpoint::Admin(AdminEndpoint::RetryCallbacks)),
+    ("/health", Endpoint::Health),
+    ("/settle", Endpoint::Settle),
+    ("/pay.js", Endpoint::Static(StaticFile::PayScript)),
+    ("/pay.css", Endpoint::Static(StaticFile::PayStyle)),
+    ("/toll.js", Endpoint::Static(StaticFile::Client)),
+    ("/toll.d.ts", Endpoint::Static(StaticFile::ClientTypes)),
+];
+const WEBHOOK: &str = "/hook/";
+
+/// Finds the endpoint of a path, exactly as it arrived. Without a readable price list there is only `/_toll/health`.
+pub fn find<'a>(policy: Option<&Policy>, path: &'a str) -> Option<Endpoint<'a>> {
+    let prefix = policy.map_or(DEFAULT_PREFIX, |policy| &policy.prefix);
+    if path == PRICES_PATH {
+        return policy.is_some_and(|policy| policy.is_public).then_some(Endpoint::Prices);
+    }
+    let rest = path.strip_prefix(prefix)?;
+    if let Some(token) = rest.strip_prefix(WEBHOOK) {
+        return policy.is_some().then_some(Endpoint::Webhook(token));
+    }
+    let (_, endpoint) = BELOW_PREFIX.into_iter().find(|(known, _)| *known == rest)?;
+    (policy.is_some() || endpoint == Endpoint::Health).then_some(endpoint)
+}
+
+/// Returns the URL that a wallet is asked to call when an invoice is paid.
+pub fn webhook_url(public_url: &str, prefix: &str, token: &str) -> String {
+    [public_url, prefix, WEBHOOK, token].concat()
+}
+
+impl Endpoint<'_> {
+    /// Returns the methods that the endpoint answers, as `Allow` lists them; `None` for all.
+    pub fn allow(self) -> Option<&'static str> {
+        match self {
+            Self::Health => None,
+            Self::Prices | Self::Static(_) => Some("GET, HEAD"),
+            Self::Settle | Self::Webhook(_) => Some("POST"),
+            Self::Admin(endpoint) => Some(endpoint.allow()),
+        }
+    }
+
+    /// Returns the word of the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Prices => "prices",
+            Self::Settle => "settle",
+            Self::Webhook(_) => "webhook",
+            Self::Static(_) => "static",
+            Self::Admin(_) => "admin",
+        }
+    }
+
+    /// Whether pages of other origins may read the response, if the price list has `cors`.
+    pub fn is_shared_by_cors(self) -> bool {
+        matches!(self, Self::Health | Self::Prices | Self::Static(_))
+    }
+}
+
+/// A file in `www/` that everyone may load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StaticFile {
+    /// The script of the pay page.
+    PayScript,
+    /// The style sheet of the pay page.
+    PayStyle,
+    /// The browser client, an ES module.
+    Client,
+    /// The types of the browser client.
+    ClientTypes,
+}
+
+impl StaticFile {
+    /// Returns the file's name in `www/` and its media type.
+    pub fn file(self) -> (&'static str, &'static str) {
+        match self {
+            Self::PayScript => ("pay.js", JAVASCRIPT),
+            Self::PayStyle => ("pay.css", CSS),
+            Self::Client => ("toll.js", JAVASCRIPT),
+            Self::ClientTypes => ("toll.d.ts", "text/plain; charset=utf-8"),
+        }
+    }
+}
+
+/// An endpoint for the owner. Without `ADMIN_TOKEN` there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminEndpoint {
+    /// `/_toll`: redirects to the dashboard.
+    Root,
+    /// `/_toll/`: the dashboard, or the login form.
+    Dashboard,
+    /// The script of the dashboard.
+    Script,
+    /// The style sheet of the dashboard and the login form.
+    Style,
+    /// The ledger's numbers as JSON.
+    Stats,
+    /// The ledger's numbers for Prometheus.
+    Metrics,
+    /// Receives the login form.
+    Login,
+    /// Ends an admin session.
+    Logout,
+    /// `/_toll/redeliver`: sends callbacks again that were given up.
+    RetryCallbacks,
+}
+
+impl AdminEndpoint {
+    /// Whether it is open without a session or token. It reveals nothing.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Root | Self::Style | Self::Login)
+    }
+
+    /// Returns the methods that the endpoint answers, as `Allow` lists them.
+    pub fn allow(self) -> &'static str {
+        match self {
+            Self::Login | Self::Logout | Self::RetryCallbacks => "POST",
+            _ => "GET, HEAD",
+        }
+    }
+}
+
+pub const HTML: &str = "text/html; charset=utf-8";
+pub const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+pub const CSS: &str = "text/css; charset=utf-8";

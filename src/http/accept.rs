@@ -1,0 +1,20 @@
+//! The `Accept` header (RFC 9110, 12.5.1).
+
+/// Whether the client names `text/html` and prefers it to JSON, or likes both equally.
+pub fn prefers_html(accept: &str) -> bool {
+    let html = quality(accept, "text/html");
+    html > 0 && html >= quality(accept, "application/json")
+}
+
+/// Returns the quality of a media type that the header names, in thousandths; 0 for a type that it does not name.
+fn quality(accept: &str, media_type: &str) -> u32 {
+    let named = accept.split(',').find_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        parts.next().filter(|name| name.eq_ignore_ascii_case(media_type))?;
+        Some(
+            parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="))).unwrap_or("1"),
+        )
+    });
+    let Some((whole, fraction)) = named.map(|q| q.split_once('.').unwrap_or((q, ""))) else { return 0 };
+    format!("{whole}{fraction:0<3}").parse().unwrap_or_default()
+}

@@ -1,0 +1,65 @@
+//! Cookies (RFC 6265bis): the pairs of a `Cookie` header, and `Set-Cookie`.
+
+use std::fmt;
+
+/// Returns the names and values of a `Cookie` header, in order.
+pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    header.split(';').filter_map(|pair| pair.trim().split_once('='))
+}
+
+/// Returns a `Cookie` header without the cookies that `is_removed` names; `None` if none is left.
+///
+/// The runtime joins two `Cookie` header lines with a comma.
+pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String> {
+    let is_kept = |piece: &&str| !is_removed(piece.split('=').next().unwrap_or_default());
+    let pairs = header.split(';').map(str::trim).filter(|pair| !pair.is_empty()).filter_map(|pair| {
+        let kept: Vec<&str> = pair.split(", ").filter(is_kept).collect();
+        (!kept.is_empty()).then(|| kept.join(", "))
+    });
+    let pairs: Vec<String> = pairs.collect();
+    (!pairs.is_empty()).then(|| pairs.join("; "))
+}
+
+/// A `Set-Cookie` header. `Display` writes its value.
+///
+/// Every cookie is `HttpOnly` and `Secure`. A path that cannot stand in the attribute is replaced by `/`.
+#[derive(Clone, Copy, Debug)]
+pub struct SetCookie<'a> {
+    pub name: &'a str,
+    pub value: &'a str,
+    pub path: &'a str,
+    /// 0 deletes the cookie.
+    pub max_age_s: u64,
+    pub same_site: SameSite,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum SameSite {
+    /// Sent when a link of another site leads here.
+    Lax,
+    /// Never sent from another site.
+    Strict,
+}
+
+impl fmt::Display for SetCookie<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, value, path, max_age_s, same_site } = self;
+        let path = if is_attribute_path(path) { path } else { "/" };
+        let same_site = match same_site {
+            SameSite::Lax => "Lax",
+            SameSite::Strict => "Strict",
+        };
+        write!(f, "{name}={value}; Path={path}; Max-Age={max_age_s}; HttpOnly; Secure; SameSite={same_site}")
+    }
+}
+
+/// Browsers ignore a `Path` attribute that is longer (RFC 6265bis, 5.6).
+fn is_attribute_path(path: &str) -> bool {
+    path.len() <= MAX_PATH_BYTES
+        && path.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_graphic() && b != b';')
+}
+
+/// The size of name and value together that browsers keep (RFC 6265bis, 5.6).
+pub const MAX_NAME_AND_VALUE_BYTES: usize = 4_096;
+const MAX_PATH_BYTES: usize = 1_024;

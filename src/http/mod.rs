@@ -1,0 +1,9 @@
+//! Pure helpers for HTTP: URLs, header names, cookies, forms, `Accept`, and caching headers. They know nothing of payments.
+
+pub mod accept;
+pub mod cache_control;
+pub mod cookie;
+pub mod form;
+pub mod header;
+pub mod percent;
+pub mod url;

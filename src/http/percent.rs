@@ -1,0 +1,21 @@
+//! Percent-encoding (WHATWG URL).
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_decode_str, utf8_percent_encode};
+
+/// Decodes every `%` that is followed by two hexadecimal digits, once. Other `%` signs stay.
+pub fn decode(bytes: &[u8]) -> Vec<u8> {
+    percent_decode(bytes).collect()
+}
+
+/// Decodes a name or a value of a query or of a form: `+` is a space. Bytes that are not UTF-8 become U+FFFD.
+pub fn decode_form(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// Encodes what the Workers runtime encodes in the path of a request URL.
+pub fn encode_path(path: &str) -> String {
+    utf8_percent_encode(path, PATH).to_string()
+}
+
+const PATH: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}').add(b'^');

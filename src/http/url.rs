@@ -1,0 +1,89 @@
+//! URLs: the parts of a request's URL, and rules for URLs in settings.
+//!
+//! The runtime has already serialized a request's URL (WHATWG), so slicing is enough.
+
+/// The parts of a request's URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestUrl<'a> {
+    pub is_https: bool,
+    /// Lower case, without port and without a trailing dot.
+    pub host: &'a str,
+    /// As it arrived, percent-encoded; at least `/`.
+    pub path: &'a str,
+    /// As they are forwarded.
+    pub path_and_query: &'a str,
+    /// Everything after the scheme and `://`, without a fragment.
+    pub after_scheme: &'a str,
+    /// Scheme, host and port, as browsers write them in `Origin`.
+    pub origin: &'a str,
+}
+
+impl<'a> RequestUrl<'a> {
+    /// Parses an absolute http or https URL.
+    pub fn parse(url: &'a str) -> Option<Self> {
+        let (scheme, after_scheme) = url.split_once("://")?;
+        let is_https = match scheme {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let after_scheme = after_scheme.split_once('#').map_or(after_scheme, |(before, _)| before);
+        let path_at = after_scheme.find('/')?;
+        let (authority, path_and_query) = after_scheme.split_at_checked(path_at)?;
+        let path = path_and_query.split_once('?').map_or(path_and_query, |(path, _)| path);
+        let host = host(authority).trim_end_matches('.');
+        let origin = url.split_at_checked(scheme.len().saturating_add(3).saturating_add(path_at))?.0;
+        Some(Self { is_https, host, path, path_and_query, after_scheme, origin })
+    }
+
+    /// Returns the text after the first `?`.
+    pub fn query(&self) -> &'a str {
+        self.path_and_query.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    /// Whether the connection is private: https, or http on the loopback interface.
+    pub fn is_private(&self) -> bool {
+        self.is_https || is_loopback(self.host)
+    }
+}
+
+/// Returns the host of an authority: without user and port, an IPv6 address in its brackets.
+pub fn host(authority: &str) -> &str {
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// Whether a host is the loopback interface.
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+/// Whether a text is a path of this host that no browser takes for a path of another host.
+pub fn is_local_path(text: &str) -> bool {
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+        && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether the Worker may send secrets to this base URL: https, or http on the loopback interface; with a host, without user,
+/// query or fragment.
+pub fn is_safe_base(url: &str) -> bool {
+    is_safe_target(url) && !url.contains('?')
+}
+
+/// Like [`is_safe_base`], and a query is allowed.
+pub fn is_safe_target(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split_once(['/', '?']).map_or(rest, |(authority, _)| authority);
+    let host = host(authority);
+    let is_allowed = |c: char| c.is_ascii_graphic() && !"#@\\\"<>`{}|^".contains(c);
+    !host.is_empty()
+        && rest.chars().all(is_allowed)
+        && (scheme == "https" || (scheme == "http" && is_loopback(&host.to_ascii_lowercase())))
+}

@@ -1,0 +1,236 @@
+//! Keys derived from `TOLL_SECRET`, one for each purpose.
+//!
+//! `TOLL_SECRET` itself signs lightning-toll macaroons and nothing else. There, `HMAC(secret, id)` is a valid signature, so any
+//! other HMAC under the secret would sign for a client that chooses the message. Every other purpose has a key of its own,
+//! `K(purpose) = HMAC-SHA256(TOLL_SECRET, "edgetoll/1/" + purpose)`:
+//!
+//! | purpose | messages |
+//! | --- | --- |
+//! | `v2-root` | an identifier of 66 bytes: the root key of a macaroon; `key-id`: the key id |
+//! | `native` | a payment hash of 32 bytes: the issuer mark |
+//! | `client` | `client:` + address: the pseudonym; `free:` + address + route: the free-tier key; `deployment`: the loop tag |
+//! | `settled` | `paid:` + hash: the KV key of a settlement; `cookie:` + hash + expiry + digest: the tag of a cookie; `wallet:` + URL + key: the KV key of a probe |
+//! | `hook` | a nonce: the tag of a webhook address |
+//! | `admin` | `token:` + token: a comparison; `session:` + expiry + token: an admin session |
+//!
+//! Where one key has several kinds of messages, a fixed prefix (or a length that no other message has) separates them, so that
+//! a tag made for one purpose is never valid for another.
+
+use thiserror::Error;
+
+use crate::payment::PaymentHash;
+use crate::{crypto, hex};
+
+/// The keys of a deployment: a current set that signs, and a previous set that only verifies.
+pub struct Keys {
+    current: KeySet,
+    previous: Option<KeySet>,
+}
+
+impl Keys {
+    /// Derives the keys from `TOLL_SECRET` and, during a rotation, from `TOLL_SECRET_PREVIOUS`.
+    pub fn new(secret: TollSecret, previous: Option<TollSecret>) -> Self {
+        Self { current: KeySet::new(secret), previous: previous.map(KeySet::new) }
+    }
+
+    /// Returns the set that signs.
+    pub fn current(&self) -> &KeySet {
+        &self.current
+    }
+
+    /// Returns every set that verifies, the current one first.
+    pub fn all(&self) -> impl Iterator<Item = &KeySet> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+/// The keys derived from one secret. The table of the module lists them.
+pub struct KeySet {
+    lightning_toll: SigningKey,
+    macaroon_root: [u8; 32],
+    issuer: [u8; 32],
+    client: [u8; 32],
+    settlement: [u8; 32],
+    webhook: [u8; 32],
+    admin: [u8; 32],
+    key_id: [u8; 4],
+}
+
+impl KeySet {
+    fn new(secret: TollSecret) -> Self {
+        let derive =
+            |purpose: &str| crypto::hmac_sha256(secret.0.as_bytes(), &[b"edgetoll/1/", purpose.as_bytes()]);
+        let macaroon_root = derive("v2-root");
+        let [a, b, c, d, ..] = crypto::hmac_sha256(&macaroon_root, &[b"key-id"]);
+        Self {
+            macaroon_root,
+            issuer: derive("native"),
+            client: derive("client"),
+            settlement: derive("settled"),
+            webhook: derive("hook"),
+            admin: derive("admin"),
+            key_id: [a, b, c, d],
+            lightning_toll: SigningKey::lightning_toll(secret.0.as_bytes()),
+        }
+    }
+
+    /// Derives keys from a secret that no deployment accepts, such as that of the worked example.
+    #[cfg(test)]
+    pub(crate) fn from_unchecked(secret: &str) -> Self {
+        Self::new(TollSecret(secret.to_owned()))
+    }
+
+    /// Returns the 4 bytes with which a standard macaroon names the secret that signed it.
+    pub fn key_id(&self) -> [u8; 4] {
+        self.key_id
+    }
+
+    /// Returns the signing key of a standard macaroon. Each identifier has its own, so no key is stored.
+    pub fn standard_key(&self, identifier: &[u8]) -> SigningKey {
+        SigningKey::standard(&crypto::hmac_sha256(&self.macaroon_root, &[identifier]))
+    }
+
+    /// Returns the signing key of lightning-toll macaroons: the secret itself.
+    pub fn lightning_toll_key(&self) -> &SigningKey {
+        &self.lightning_toll
+    }
+
+    /// Returns the mark of a lightning-toll macaroon that this deployment minted: 32 hexadecimal digits.
+    ///
+    /// A lightning-toll server with the same `TOLL_SECRET` can sign macaroons too, and a holder can add any caveat, but
+    /// neither can make this one.
+    pub fn issuer_mark(&self, payment_hash: &PaymentHash) -> String {
+        half_hex(&crypto::hmac_sha256(&self.issuer, &[payment_hash.as_bytes()]))
+    }
+
+    /// Returns a stable name for a client that does not reveal its address: 32 hexadecimal digits.
+    pub fn client_pseudonym(&self, client: &str) -> String {
+        half_hex(&crypto::hmac_sha256(&self.client, &[b"client:", client.as_bytes()]))
+    }
+
+    /// Returns the key under which a client's free requests on a route are counted: 32 hexadecimal digits.
+    pub fn free_tier_key(&self, route: &str, client: &str) -> String {
+        half_hex(&crypto::hmac_sha256(&self.client, &[b"free:", client.as_bytes(), b"\n", route.as_bytes()]))
+    }
+
+    /// Returns a tag that only this deployment can make: 32 hexadecimal digits. Forwarded requests carry it, so that a loop is
+    /// detected.
+    pub fn deployment_tag(&self) -> String {
+        half_hex(&crypto::hmac_sha256(&self.client, &[b"deployment"]))
+    }
+
+    /// Returns the KV key under which a settled payment is stored: 32 hexadecimal digits.
+    pub fn settlement_key(&self, payment_hash: &PaymentHash) -> String {
+        half_hex(&crypto::hmac_sha256(&self.settlement, &[b"paid:", payment_hash.as_bytes()]))
+    }
+
+    /// Returns the tag of a credential cookie: 64 hexadecimal digits.
+    pub fn cookie_tag(
+        &self,
+        payment_hash: &PaymentHash,
+        expires_at_unix: u64,
+        macaroon_digest: &[u8; 32],
+    ) -> String {
+        let expires = expires_at_unix.to_be_bytes();
+        let parts = [b"cookie:".as_slice(), payment_hash.as_bytes(), &expires, macaroon_digest];
+        hex::encode(&crypto::hmac_sha256(&self.settlement, &parts))
+    }
+
+    /// Returns the key under which facts about a wallet are stored, derived from its URL and API key: 32 hexadecimal digits.
+    pub fn wallet_key(&self, [url, key]: [&str; 2]) -> String {
+        half_hex(&crypto::hmac_sha256(&self.settlement, &[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))
+    }
+
+    /// Returns the tag of a webhook address: 64 hexadecimal digits.
+    pub fn webhook_tag(&self, nonce: &str) -> String {
+        hex::encode(&crypto::hmac_sha256(&self.webhook, &[nonce.as_bytes()]))
+    }
+
+    /// Returns a tag for the comparison of `ADMIN_TOKEN` and for admin sessions.
+    pub fn admin_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        crypto::hmac_sha256(&self.admin, parts)
+    }
+}
+
+/// The key that signs a macaroon's identifier. Each caveat is then signed with the signature before it.
+#[derive(Clone)]
+pub struct SigningKey(Vec<u8>);
+
+impl SigningKey {
+    /// Derives the key from a root key as libmacaroons does (go-macaroon, js-macaroon and pymacaroons do the same).
+    pub fn standard(root_key: &[u8]) -> Self {
+        Self(crypto::hmac_sha256(b"macaroons-key-generator", &[root_key]).to_vec())
+    }
+
+    /// Takes a lightning-toll secret, which is the key without derivation.
+    pub fn lightning_toll(secret: &[u8]) -> Self {
+        Self(secret.to_vec())
+    }
+
+    /// Returns the signature over an identifier and its caveats, in order.
+    pub fn sign<'a>(&self, identifier: &[u8], caveats: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
+        caveats.fold(crypto::hmac_sha256(&self.0, &[identifier]), |signature, caveat| {
+            crypto::hmac_sha256(&signature, &[caveat])
+        })
+    }
+}
+
+/// A `TOLL_SECRET` that passed [`check_secret`].
+pub struct TollSecret(String);
+
+impl TollSecret {
+    /// # Errors
+    /// Returns why the secret is weak.
+    pub fn new(text: &str) -> Result<Self, WeakSecret> {
+        check_secret(text).map(|()| Self(text.to_owned()))
+    }
+}
+
+/// Checks that a secret cannot be guessed.
+///
+/// # Errors
+/// Refuses fewer than 32 characters, fewer than 10 different ones, and words that occur in samples.
+pub fn check_secret(text: &str) -> Result<(), WeakSecret> {
+    if text.chars().count() < MIN_CHARACTERS {
+        return Err(WeakSecret::Short);
+    }
+    let is_first = |(at, c): &(usize, char)| text.find(*c) == Some(*at);
+    if text.char_indices().filter(is_first).count() < MIN_DIFFERENT {
+        return Err(WeakSecret::Repetitive);
+    }
+    let folded = text.to_ascii_lowercase();
+    if SAMPLE_WORDS.iter().any(|word| folded.contains(word)) {
+        return Err(WeakSecret::Sample);
+    }
+    Ok(())
+}
+
+/// Why a secret is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum WeakSecret {
+    #[error("shorter than 32 characters")]
+    Short,
+    #[error("made of fewer than 10 different characters")]
+    Repetitive,
+    #[error("a sample, not a secret: make one with `openssl rand -hex 32`")]
+    Sample,
+}
+
+fn half_hex(tag: &[u8; 32]) -> String {
+    hex::encode(tag).chars().take(32).collect()
+}
+
+const MIN_CHARACTERS: usize = 32;
+const MIN_DIFFERENT: usize = 10;
+const SAMPLE_WORDS: [&str; 10] = [
+    "0123456789",
+    "abcdefgh",
+    "change",
+    "edgetoll",
+    "example",
+    "password",
+    "placeholder",
+    "replace",
+    "sample",
+    "secret",
+];

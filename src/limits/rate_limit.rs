@@ -1,0 +1,93 @@
+//! Rate limits: at most so many events in any 60 seconds.
+//!
+//! Events are counted in slots of 5 seconds, so that little is stored. A slot counts until its last moment is a minute old, so
+//! the limit is never exceeded.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The events of the last minute.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlidingWindow {
+    /// The number of each slot and the events in it, oldest first.
+    slots: Vec<(u64, u64)>,
+}
+
+impl SlidingWindow {
+    pub const EMPTY: Self = Self { slots: Vec::new() };
+
+    /// Admits one event if fewer than `limit` were admitted in the last minute.
+    ///
+    /// # Errors
+    /// Returns the milliseconds until the next event can be admitted.
+    pub fn admit(&mut self, limit: u64, now_ms: u64) -> Result<(), u64> {
+        self.slots.retain(|(slot, _)| counts_until_ms(*slot) > now_ms);
+        let admitted = self.slots.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+        if admitted >= limit {
+            let oldest = self.slots.first();
+            return Err(oldest.map_or(SLOT_MS, |(slot, _)| counts_until_ms(*slot).saturating_sub(now_ms)));
+        }
+        let slot = now_ms.checked_div(SLOT_MS).unwrap_or_default();
+        match self.slots.last_mut() {
+            // If the clock went back, the event counts in the latest slot.
+            Some((last, count)) if *last >= slot => *count = count.saturating_add(1),
+            _ => self.slots.push((slot, 1)),
+        }
+        Ok(())
+    }
+
+    fn is_idle(&self, now_ms: u64) -> bool {
+        self.slots.iter().all(|(slot, _)| counts_until_ms(*slot) <= now_ms)
+    }
+}
+
+/// A sliding window for each client.
+#[derive(Default)]
+pub struct ClientLimits {
+    clients: BTreeMap<String, SlidingWindow>,
+    /// When idle clients were last removed. Doing it for each new client would take long.
+    swept_ms: u64,
+}
+
+impl ClientLimits {
+    /// Admits one event of a client. When the map is full, new clients share one window.
+    ///
+    /// # Errors
+    /// Returns the milliseconds until the next event of the client can be admitted.
+    pub fn admit(&mut self, client: &str, limit: u64, now_ms: u64) -> Result<(), u64> {
+        if self.is_full_for(client) && now_ms.saturating_sub(self.swept_ms) >= SLOT_MS {
+            self.clients.retain(|_, window| !window.is_idle(now_ms));
+            self.swept_ms = now_ms;
+        }
+        let client = if self.is_full_for(client) { "" } else { client };
+        self.clients.entry(client.to_owned()).or_default().admit(limit, now_ms)
+    }
+
+    fn is_full_for(&self, client: &str) -> bool {
+        self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(client)
+    }
+}
+
+/// A request to the Durable Object that counts the invoices of the deployment.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceLimitRequest {
+    pub per_minute: u64,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InvoiceLimitResponse {
+    Admitted,
+    /// The limit is reached. The value is the milliseconds until the next invoice.
+    Wait(u64),
+}
+
+/// Returns the time from which on a slot no longer counts.
+fn counts_until_ms(slot: u64) -> u64 {
+    slot.saturating_add(1).saturating_mul(SLOT_MS).saturating_add(WINDOW_MS)
+}
+
+const WINDOW_MS: u64 = 60_000;
+const SLOT_MS: u64 = 5_000;
+const MAX_CLIENTS: usize = 10_000;

@@ -1,0 +1,72 @@
+//! The pay page, which a browser gets instead of JSON.
+
+/// The values of the pay page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayPage<'a> {
+    pub nonce: &'a str,
+    pub prefix: &'a str,
+    pub host: &'a str,
+    /// The requested path and query.
+    pub path: &'a str,
+    pub description: &'a str,
+    pub amount_sats: u64,
+    pub fiat: Option<&'a str>,
+    pub uses: Option<u32>,
+    pub lasts_s: u64,
+    /// Whether the credential opens a whole realm.
+    pub is_realm: bool,
+    pub invoice: &'a str,
+    pub macaroon: &'a str,
+    pub invoice_expires_unix: u64,
+    pub expires_unix: u64,
+    pub now_unix: u64,
+    /// Why the credential of the person was not accepted.
+    pub reason: Option<String>,
+    /// Whether the person confirmed the payment, which has not arrived yet.
+    pub is_retry: bool,
+}
+
+impl PayPage<'_> {
+    /// Returns the names and values of the template.
+    pub fn values(&self) -> Vec<(&'static str, String)> {
+        let flag = |is_set: bool| if is_set { "1".to_owned() } else { String::new() };
+        let mut values = vec![
+            ("nonce", self.nonce.to_owned()),
+            ("prefix", self.prefix.to_owned()),
+            ("host", self.host.to_owned()),
+            ("path", self.path.to_owned()),
+            ("description", self.description.to_owned()),
+            ("sats", self.amount_sats.to_string()),
+            ("one_sat", flag(self.amount_sats == 1)),
+            ("many_sats", flag(self.amount_sats != 1)),
+            ("fiat", self.fiat.unwrap_or_default().to_owned()),
+            ("one_use", flag(self.uses == Some(1))),
+            ("many_uses", self.uses.filter(|uses| *uses > 1).map_or(String::new(), |uses| uses.to_string())),
+            ("lasts_s", self.lasts_s.to_string()),
+            ("scope_path", flag(!self.is_realm)),
+            ("scope_realm", flag(self.is_realm)),
+            ("invoice", self.invoice.to_owned()),
+            ("macaroon", self.macaroon.to_owned()),
+            ("invoice_expires_unix", self.invoice_expires_unix.to_string()),
+            ("expires_unix", self.expires_unix.to_string()),
+            ("now_unix", self.now_unix.to_string()),
+            ("reason", self.reason.clone().unwrap_or_default()),
+            ("checked", flag(self.is_retry)),
+        ];
+        // The largest unit that divides the duration.
+        let lasts_in = UNITS.iter().position(|(_, _, unit_s)| self.lasts_s.is_multiple_of(*unit_s));
+        for (at, (one, many, unit_s)) in UNITS.into_iter().enumerate() {
+            let count = self.lasts_s.checked_div(unit_s).filter(|_| lasts_in == Some(at)).unwrap_or_default();
+            values.push((one, flag(count == 1)));
+            values.push((many, if count > 1 { count.to_string() } else { String::new() }));
+        }
+        values
+    }
+}
+
+const UNITS: [(&str, &str, u64); 4] = [
+    ("one_day", "many_days", 86_400),
+    ("one_hour", "many_hours", 3_600),
+    ("one_minute", "many_minutes", 60),
+    ("one_second", "many_seconds", 1),
+];

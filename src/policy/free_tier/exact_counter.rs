@@ -1,0 +1,47 @@
+//! Exact counting of free requests: one Durable Object holds the count of one client on one route.
+
+use serde::{Deserialize, Serialize};
+
+/// The free requests of one client in one window.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExactCounter {
+    window_ends_ms: u64,
+    used: u64,
+}
+
+/// A request to the Durable Object of a client and route: take one of `quota` free requests in the window that ends at
+/// `window_ends_ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreeTierRequest {
+    pub quota: u64,
+    pub window_ends_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FreeTierResponse {
+    /// Granted. `is_first` tells whether it is the first request of its window.
+    Granted {
+        remaining: u64,
+        is_first: bool,
+    },
+    UsedUp,
+}
+
+impl ExactCounter {
+    /// Takes one free request.
+    ///
+    /// A request for an earlier window, from a clock that is behind, is refused and changes nothing.
+    pub fn take(&mut self, FreeTierRequest { quota, window_ends_ms }: FreeTierRequest) -> FreeTierResponse {
+        if self.window_ends_ms > window_ends_ms {
+            return FreeTierResponse::UsedUp;
+        }
+        let is_first = self.window_ends_ms != window_ends_ms;
+        let used = if is_first { 0 } else { self.used };
+        let Some(remaining) = quota.checked_sub(used).and_then(|left| left.checked_sub(1)) else {
+            return FreeTierResponse::UsedUp;
+        };
+        *self = Self { window_ends_ms, used: used.saturating_add(1) };
+        FreeTierResponse::Granted { remaining, is_first }
+    }
+}

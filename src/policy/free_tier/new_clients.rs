@@ -1,0 +1,48 @@
+//! A limit on new clients in the free tier, so that an attacker who changes addresses gains at most this many free requests.
+
+use std::collections::BTreeMap;
+
+use super::FreeTierDenied;
+use crate::limits::rate_limit::SlidingWindow;
+
+/// The clients that an isolate has seen, and the new ones of the last minute.
+pub struct NewClients {
+    /// When each client was last seen.
+    last_seen_ms: BTreeMap<String, u64>,
+    admitted: SlidingWindow,
+    swept_ms: u64,
+}
+
+impl Default for NewClients {
+    fn default() -> Self {
+        Self { last_seen_ms: BTreeMap::new(), admitted: SlidingWindow::EMPTY, swept_ms: 0 }
+    }
+}
+
+impl NewClients {
+    /// Admits a known client always, and a new one within the limit.
+    ///
+    /// # Errors
+    /// Refuses a new client if too many were admitted in the last minute, or if the map is full.
+    pub fn admit(&mut self, client: &str, now_ms: u64) -> Result<(), FreeTierDenied> {
+        if let Some(seen_ms) = self.last_seen_ms.get_mut(client) {
+            *seen_ms = now_ms;
+            return Ok(());
+        }
+        if now_ms.saturating_sub(self.swept_ms) >= SWEEP_MS {
+            self.last_seen_ms.retain(|_, seen_ms| now_ms.saturating_sub(*seen_ms) < FORGET_AFTER_MS);
+            self.swept_ms = now_ms;
+        }
+        if self.last_seen_ms.len() >= MAX_CLIENTS || self.admitted.admit(MAX_NEW_PER_MINUTE, now_ms).is_err()
+        {
+            return Err(FreeTierDenied::TooManyClients);
+        }
+        self.last_seen_ms.insert(client.to_owned(), now_ms);
+        Ok(())
+    }
+}
+
+const MAX_NEW_PER_MINUTE: u64 = 1_000;
+const MAX_CLIENTS: usize = 20_000;
+const SWEEP_MS: u64 = 60_000;
+const FORGET_AFTER_MS: u64 = 600_000;

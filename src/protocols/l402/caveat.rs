@@ -1,0 +1,289 @@
+//! Caveats: the limits that a challenge mints, and how a caveat of any issuer or holder is read.
+
+use std::num::NonZeroU32;
+
+use super::macaroon::Encoding;
+use crate::payment::WalletSlot;
+use crate::protocols::price::{Fiat, Price, parse_whole_number};
+
+/// The terms of a credential that are known before there is an invoice. Both encodings of a challenge carry the same terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub service: Service,
+    /// The last second in which the credential is good.
+    pub expires_at_unix: u64,
+    /// Lower case, without port.
+    pub host: String,
+    pub scope: CredentialScope,
+    /// The client's address, or the /64 of an IPv6 address.
+    pub ip: Option<String>,
+    /// The number of requests that it buys; `None` if only its expiry limits them.
+    pub uses: Option<NonZeroU32>,
+    pub price: Price,
+    /// The last second in which the invoice can be paid, if the wallet lets it last as long as it was asked to.
+    pub payable_until_unix: u64,
+}
+
+/// The terms that the invoice adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvoiceTerms {
+    /// The amount of the invoice: the most expensive request that the credential pays for.
+    pub amount_sats: u64,
+    /// The wallet that made the invoice.
+    pub wallet: WalletSlot,
+    /// The last second in which the invoice can be paid.
+    pub payable_until_unix: u64,
+}
+
+/// A service name as Aperture defines it: `[a-z0-9_]{1,32}`. Realms are named alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service(String);
+
+impl Service {
+    pub fn parse(name: &str) -> Option<Self> {
+        let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        let is_name = (1..=32).contains(&name.len()) && name.bytes().all(is_allowed);
+        is_name.then(|| Self(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self("toll".to_owned())
+    }
+}
+
+/// What a route sells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScopeRule {
+    /// The requested path, and only the requested method if `binds_method` is set.
+    Endpoint { binds_method: bool },
+    /// Every route of this realm.
+    Realm(String),
+}
+
+impl ScopeRule {
+    pub fn realm(&self) -> Option<&str> {
+        match self {
+            Self::Realm(realm) => Some(realm),
+            Self::Endpoint { .. } => None,
+        }
+    }
+}
+
+/// What a credential is bound to on its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialScope {
+    Endpoint {
+        /// The path as it arrived, percent-encoded.
+        endpoint: String,
+        /// `None` for all methods. `GET` includes `HEAD`.
+        method: Option<String>,
+    },
+    /// Every route of this realm.
+    Realm(String),
+}
+
+impl CredentialScope {
+    /// Applies the rule of a route to a request.
+    pub fn new(rule: &ScopeRule, endpoint: &str, method: &str) -> Self {
+        match rule {
+            ScopeRule::Realm(realm) => Self::Realm(realm.clone()),
+            ScopeRule::Endpoint { binds_method } => Self::Endpoint {
+                endpoint: endpoint.to_owned(),
+                method: binds_method.then(|| method.to_owned()),
+            },
+        }
+    }
+}
+
+impl Terms {
+    /// Returns the caveats in the order of the wire: first those that other implementations know, then ours.
+    pub fn caveats(&self, encoding: Encoding, invoice: &InvoiceTerms) -> Vec<String> {
+        let separator = match encoding {
+            Encoding::Standard => "=",
+            Encoding::LightningToll => " = ",
+        };
+        let mut caveats = Vec::new();
+        let mut put = |name: &str, value: Option<&str>| {
+            caveats.extend(value.map(|value| [name, separator, value].concat()));
+        };
+        let service = self.service.as_str();
+        let services = [service, ":0"].concat();
+        let expiry = self.expires_at_unix.to_string();
+        let amount = invoice.amount_sats.to_string();
+        let (endpoint, method, realm) = match &self.scope {
+            CredentialScope::Endpoint { endpoint, method } => {
+                (Some(endpoint.as_str()), method.as_deref(), None)
+            }
+            CredentialScope::Realm(realm) => (None, None, Some(realm.as_str())),
+        };
+        let is_standard = encoding == Encoding::Standard;
+        if is_standard {
+            put(SERVICES, Some(&services));
+            put(&[service, VALID_UNTIL].concat(), Some(&expiry));
+            put(AMOUNT_SATS, Some(&amount));
+            put(HOST, Some(&self.host));
+        } else {
+            // lightning-toll's own caveats come first, in the order in which it mints them.
+            put(EXPIRES_AT, Some(&expiry));
+        }
+        put(ENDPOINT, endpoint);
+        put(METHOD, method);
+        put(IP, self.ip.as_deref());
+        if !is_standard {
+            put(SERVICES, Some(&services));
+            put(AMOUNT_SATS, Some(&amount));
+            put(HOST, Some(&self.host));
+        }
+        put(REALM, realm);
+        put(USES, self.uses.map(|uses| uses.to_string()).as_deref());
+        if let Price::Fiat(price) = &self.price {
+            put(FIAT, Some(price.fiat.as_str()));
+        }
+        put(WALLET, Some(invoice.wallet.as_str()).filter(|_| invoice.wallet != WalletSlot::One));
+        put(PAYABLE_UNTIL, Some(&invoice.payable_until_unix.to_string()));
+        caveats
+    }
+}
+
+/// A parsed caveat. A reserved name must hold. An unknown name is skipped: clients such as lnget add caveats of their own
+/// (`preimage=<hex>`) before they send a macaroon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caveat {
+    AmountSats(u64),
+    Endpoint(String),
+    /// `expires_at`, or `<service>_valid_until`.
+    ExpiresAtUnix(u64),
+    Fiat(Fiat),
+    Host(String),
+    /// An address, or the /64 of an IPv6 address.
+    Ip(String),
+    /// The mark of a lightning-toll macaroon that this deployment minted
+    /// ([`KeySet::issuer_mark`](crate::keys::KeySet::issuer_mark)).
+    IssuerMark(String),
+    Method(String),
+    /// The last second in which the invoice could be paid.
+    PayableUntilUnix(u64),
+    Realm(String),
+    /// Service names with their tiers.
+    Services(Vec<(String, u8)>),
+    Unknown,
+    /// The number of requests that were bought.
+    Uses(NonZeroU32),
+    /// The wallet that made the invoice.
+    Wallet(WalletSlot),
+}
+
+impl Caveat {
+    /// Parses one caveat for a service.
+    ///
+    /// # Errors
+    /// Returns the text of the caveat if it has a reserved name without a valid value, in another case, or with characters
+    /// beyond ASCII; or if it is a lightning-toll caveat without ` = `.
+    pub fn parse(encoding: Encoding, service: &Service, bytes: &[u8]) -> Result<Self, String> {
+        let text = || String::from_utf8_lossy(bytes).into_owned();
+        let (name, value) = match split(encoding, bytes) {
+            Some((name, value)) => (name, Some(value)),
+            None if encoding == Encoding::LightningToll => return Err(text()),
+            None => (bytes, None),
+        };
+        let Ok(name) = std::str::from_utf8(name).map(str::trim) else { return Ok(Self::Unknown) };
+        if !name.is_ascii() {
+            return Err(text());
+        }
+        let Some(reserved) = reserved_name(name, service) else { return Ok(Self::Unknown) };
+        if reserved != name {
+            return Err(text());
+        }
+        let value = value.and_then(|value| std::str::from_utf8(value).ok()).map(str::trim);
+        value.and_then(|value| Self::parse_value(name, value)).ok_or_else(text)
+    }
+
+    fn parse_value(name: &str, value: &str) -> Option<Self> {
+        Some(match name {
+            AMOUNT_SATS => Self::AmountSats(parse_whole_number(value)?),
+            ENDPOINT => Self::Endpoint(value.to_owned()),
+            FIAT => Self::Fiat(Fiat::parse(value)?),
+            HOST => Self::Host(value.to_owned()),
+            IP => Self::Ip(value.to_owned()),
+            ISSUER_MARK => Self::IssuerMark(value.to_owned()),
+            METHOD => Self::Method(value.to_owned()),
+            PAYABLE_UNTIL => Self::PayableUntilUnix(parse_whole_number(value)?),
+            REALM => Self::Realm(value.to_owned()),
+            SERVICES => Self::Services(parse_services(value)?),
+            USES => Self::Uses(NonZeroU32::new(parse_whole_number(value)?.try_into().ok()?)?),
+            WALLET => Self::Wallet(WalletSlot::parse(value)?),
+            _ => Self::ExpiresAtUnix(parse_whole_number(value)?),
+        })
+    }
+
+    /// Returns the caveat that marks a lightning-toll macaroon as ours.
+    pub fn issuer_mark(mark: &str) -> String {
+        format!("{ISSUER_MARK} = {mark}")
+    }
+}
+
+/// lightning-toll separates name and value at the first ` = `, Aperture at the first `=`.
+fn split(encoding: Encoding, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let separator: &[u8] = match encoding {
+        Encoding::Standard => b"=",
+        Encoding::LightningToll => b" = ",
+    };
+    let at = bytes.windows(separator.len()).position(|window| window == separator)?;
+    Some((bytes.get(..at)?, bytes.get(at.checked_add(separator.len())?..)?))
+}
+
+/// Returns the reserved name that equals this one apart from its case.
+fn reserved_name(name: &str, service: &Service) -> Option<String> {
+    let folded = name.to_ascii_lowercase();
+    let is_reserved =
+        RESERVED.contains(&folded.as_str()) || folded.strip_suffix(VALID_UNTIL) == Some(service.as_str());
+    is_reserved.then_some(folded)
+}
+
+/// Parses `name:tier[,name:tier]`, as Aperture writes it.
+fn parse_services(value: &str) -> Option<Vec<(String, u8)>> {
+    let service = |part: &str| {
+        let (name, tier) = part.split_once(':')?;
+        let tier = u8::try_from(parse_whole_number(tier)?).ok()?;
+        (!name.is_empty()).then(|| (name.to_owned(), tier))
+    };
+    value.split(',').map(service).collect()
+}
+
+const AMOUNT_SATS: &str = "amount_sats";
+const ENDPOINT: &str = "endpoint";
+const EXPIRES_AT: &str = "expires_at";
+const FIAT: &str = "fiat";
+const HOST: &str = "host";
+const IP: &str = "ip";
+const ISSUER_MARK: &str = "edgetoll";
+const METHOD: &str = "method";
+const PAYABLE_UNTIL: &str = "payable_until";
+const REALM: &str = "realm";
+const SERVICES: &str = "services";
+const USES: &str = "uses";
+const WALLET: &str = "wallet";
+const VALID_UNTIL: &str = "_valid_until";
+
+/// A new caveat is added here, to `Caveat`, to `Terms::caveats` and to `verify::check_caveats`.
+const RESERVED: [&str; 13] = [
+    AMOUNT_SATS,
+    ENDPOINT,
+    EXPIRES_AT,
+    FIAT,
+    HOST,
+    IP,
+    ISSUER_MARK,
+    METHOD,
+    PAYABLE_UNTIL,
+    REALM,
+    SERVICES,
+    USES,
+    WALLET,
+];

@@ -1,0 +1,193 @@
+//! The 402 challenge: one `WWW-Authenticate` line that every known client parses, and lightning-toll's JSON body.
+
+use serde::Serialize;
+
+use super::caveat::{Caveat, InvoiceTerms, Terms};
+use super::credential;
+use super::macaroon::{Encoding, Identifier, Macaroon, MacaroonError};
+use super::refusal::Refusal;
+use super::verify::Grant;
+use crate::bolt11::Bolt11;
+use crate::keys::KeySet;
+use crate::payment::PaymentHash;
+
+/// The macaroon encodings that are issued and accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encodings {
+    /// The header carries the standard macaroon, the body that of lightning-toll.
+    #[default]
+    Both,
+    /// libmacaroons v2 only.
+    Standard,
+    /// lightning-toll's JSON only.
+    LightningToll,
+}
+
+impl Encodings {
+    pub fn accepts(self, encoding: Encoding) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Standard => encoding == Encoding::Standard,
+            Self::LightningToll => encoding == Encoding::LightningToll,
+        }
+    }
+}
+
+/// An invoice, and the macaroons that its preimage makes good.
+pub struct Challenge {
+    pub amount_sats: u64,
+    /// The last second in which the credential is good.
+    pub expires_at_unix: u64,
+    pub bolt11: Bolt11,
+    /// The macaroon of the header.
+    pub macaroon: String,
+    body_macaroon: String,
+    description: String,
+}
+
+impl Challenge {
+    /// Mints the macaroons for an invoice. `nonce` must be random.
+    ///
+    /// lightning-toll's clients read only the body, all other clients only the header, so each carries its encoding.
+    ///
+    /// # Errors
+    /// Fails if the terms need more caveats than a macaroon can have. No terms do.
+    pub fn mint(
+        keys: &KeySet,
+        encodings: Encodings,
+        terms: &Terms,
+        invoice: &InvoiceTerms,
+        description: String,
+        bolt11: Bolt11,
+        nonce: &[u8; 28],
+    ) -> Result<Self, MacaroonError> {
+        let payment_hash = bolt11.payment_hash();
+        let mint = |encoding| {
+            let mut caveats = terms.caveats(encoding, invoice);
+            let macaroon = match encoding {
+                Encoding::Standard => {
+                    let identifier = Identifier::new(keys, payment_hash, nonce);
+                    Macaroon::standard(&identifier.signing_key(keys), &terms.host, &identifier)
+                }
+                Encoding::LightningToll => {
+                    caveats.push(Caveat::issuer_mark(&keys.issuer_mark(&payment_hash)));
+                    Macaroon::lightning_toll(keys.lightning_toll_key(), payment_hash)
+                }
+            };
+            Ok(macaroon.with_caveats(&caveats)?.encode())
+        };
+        let (header, body) = match encodings {
+            Encodings::Both => (Encoding::Standard, Encoding::LightningToll),
+            Encodings::Standard => (Encoding::Standard, Encoding::Standard),
+            Encodings::LightningToll => (Encoding::LightningToll, Encoding::LightningToll),
+        };
+        let macaroon = mint(header)?;
+        let body_macaroon = if body == header { macaroon.clone() } else { mint(body)? };
+        let (amount_sats, expires_at_unix) = (invoice.amount_sats, terms.expires_at_unix);
+        Ok(Self { amount_sats, expires_at_unix, bolt11, macaroon, body_macaroon, description })
+    }
+
+    /// Repeats the challenge of an unpaid invoice for the holder of its macaroon. The macaroon is the one that was shown, so
+    /// that nothing is widened.
+    pub fn repeat(macaroon: &Macaroon, grant: &Grant, description: String, bolt11: Bolt11) -> Self {
+        let macaroon = macaroon.encode();
+        Self {
+            amount_sats: grant.amount_sats,
+            expires_at_unix: grant.expires_at_unix,
+            bolt11,
+            macaroon: macaroon.clone(),
+            body_macaroon: macaroon,
+            description,
+        }
+    }
+
+    /// Returns the value of `WWW-Authenticate`. Order, quotes and the comma with a space are fixed: fewer clients parse other
+    /// forms.
+    pub fn header(&self) -> String {
+        format!("{SCHEME} macaroon=\"{}\", invoice=\"{}\"", self.macaroon, self.bolt11.as_str())
+    }
+
+    /// Returns the JSON body: lightning-toll's keys in its order, then ours. `refused` tells why the credential of the request
+    /// was not accepted.
+    pub fn body(&self, refused: Option<&Refusal>) -> String {
+        let body = ChallengeBody {
+            status: 402,
+            message: "Payment Required",
+            payment_hash: self.payment_hash().to_hex(),
+            invoice: self.bolt11.as_str(),
+            macaroon: &self.body_macaroon,
+            amount_sats: self.amount_sats,
+            description: (!self.description.is_empty()).then_some(&self.description),
+            protocol: SCHEME,
+            instructions: Instructions {
+                step1: "Pay the Lightning invoice above",
+                step2: "Get the preimage from the payment receipt",
+                step3: "Retry the request with header: Authorization: L402 <macaroon>:<preimage>",
+            },
+            expires_at: self.expires_at_unix,
+            invoice_expires_at: self.bolt11.expires_at_unix(),
+            error: refused.map(Refusal::to_string),
+            code: refused.map(Refusal::code),
+        };
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+
+    pub fn payment_hash(&self) -> PaymentHash {
+        self.bolt11.payment_hash()
+    }
+}
+
+/// A `WWW-Authenticate` challenge as a client reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedChallenge {
+    pub macaroon: String,
+    pub bolt11: String,
+}
+
+impl ParsedChallenge {
+    /// Parses the first L402 or LSAT challenge of a header. Its parameters may come in any order, quoted or not; the macaroon
+    /// may be named `macaroon` or `token`.
+    pub fn parse(header: &str) -> Option<Self> {
+        credential::l402_members(header).find_map(|member| {
+            let (_, parameters) = member.split_once(' ')?;
+            let value = |name: &str| {
+                parameters.split(',').find_map(|parameter| {
+                    let (key, value) = parameter.trim().split_once('=')?;
+                    let value = value.trim().trim_matches('"');
+                    (key.trim().eq_ignore_ascii_case(name) && !value.is_empty()).then(|| value.to_owned())
+                })
+            };
+            Some(Self { macaroon: value("macaroon").or_else(|| value("token"))?, bolt11: value("invoice")? })
+        })
+    }
+}
+
+/// The scheme. Alone, it is a challenge without an invoice.
+pub const SCHEME: &str = "L402";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChallengeBody<'a> {
+    status: u16,
+    message: &'a str,
+    payment_hash: String,
+    invoice: &'a str,
+    macaroon: &'a str,
+    amount_sats: u64,
+    description: Option<&'a String>,
+    protocol: &'a str,
+    instructions: Instructions<'a>,
+    expires_at: u64,
+    invoice_expires_at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Instructions<'a> {
+    step1: &'a str,
+    step2: &'a str,
+    step3: &'a str,
+}

@@ -1,0 +1,109 @@
+//! The cookie of a person who has paid: a macaroon, and a tag that confirms that its payment has settled.
+//!
+//! The cookie grants what the macaroon grants, under the same rules. It contains no preimage.
+
+use super::caveat::CredentialScope;
+use super::macaroon::{Macaroon, Signature};
+use super::verify::Grant;
+use crate::http::cookie::{self, MAX_NAME_AND_VALUE_BYTES, SameSite, SetCookie};
+use crate::keys::{KeySet, Keys};
+use crate::{crypto, hex};
+
+/// A credential cookie that a client sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cookie<'a> {
+    pub name: &'a str,
+    pub macaroon: Macaroon,
+    tag: &'a str,
+}
+
+impl<'a> Cookie<'a> {
+    /// Parses the credential cookies of a `Cookie` header. The error of a malformed one is its name.
+    pub fn parse_all(header: &'a str) -> impl Iterator<Item = Result<Self, &'a str>> {
+        let named = cookie::pairs(header).filter(|(name, _)| is_credential_name(name));
+        named.take(MAX_COOKIES).map(|(name, value)| {
+            let (macaroon, tag) = value.split_once('.').ok_or(name)?;
+            let macaroon = Macaroon::parse(macaroon).map_err(|_| name)?;
+            Ok(Self { name, macaroon, tag })
+        })
+    }
+
+    /// Whether the tag confirms, for this grant, that the payment has settled.
+    pub fn is_settled(&self, keys: &Keys, grant: &Grant) -> bool {
+        let matches = |set: &KeySet| {
+            crypto::constant_time_eq(tag(set, &self.macaroon, grant).as_bytes(), self.tag.as_bytes())
+        };
+        keys.all().any(matches)
+    }
+}
+
+/// Returns `Set-Cookie` for a settled payment; `None` if a browser would not keep the cookie.
+///
+/// The cookie lasts as long as the credential. Each scope has one cookie, so that a new payment replaces the previous one. A
+/// credential with a number of uses has a cookie of its own, so that uses that are left of another one stay.
+pub fn set(
+    keys: &Keys,
+    macaroon: &Macaroon,
+    grant: &Grant,
+    scope: &CredentialScope,
+    now_unix: u64,
+) -> Option<String> {
+    let value = format!("{}.{}", macaroon.encode(), tag(keys.current(), macaroon, grant));
+    let max_age_s = grant.expires_at_unix.saturating_sub(now_unix);
+    let (mut scope_id, path) = match scope {
+        CredentialScope::Endpoint { endpoint, .. } => (endpoint.clone(), endpoint.as_str()),
+        CredentialScope::Realm(realm) => (format!("realm {realm}"), "/"),
+    };
+    if grant.uses.is_some() {
+        scope_id.push_str(&grant.payment_hash.to_hex());
+    }
+    let name = format!("{PREFIX}{}", hex::encode(&crypto::sha256(scope_id.as_bytes())).get(..NAME_DIGITS)?);
+    let is_kept = name.len().saturating_add(value.len()) <= MAX_NAME_AND_VALUE_BYTES;
+    let set_cookie = SetCookie { name: &name, value: &value, path, max_age_s, same_site: SameSite::Lax };
+    is_kept.then(|| set_cookie.to_string())
+}
+
+/// Whether a browser would keep the cookie of a macaroon of this length in bytes.
+pub fn fits(macaroon: &str) -> bool {
+    macaroon.len().saturating_add(NAME_AND_TAG_BYTES) <= MAX_NAME_AND_VALUE_BYTES
+}
+
+/// Returns the names of cookies that no paywall can have set: malformed or forged ones.
+///
+/// Cookies of another deployment, expired ones and those for another scope are not among them, nor is a name under which a
+/// valid cookie was sent too.
+pub fn invalid_names<'a>(header: &'a str, keys: &'a Keys) -> impl Iterator<Item = &'a str> {
+    let classify = |cookie: Result<Cookie<'a>, &'a str>| match cookie {
+        Ok(cookie) => (cookie.name, cookie.macaroon.signature(keys) == Signature::Forged),
+        Err(name) => (name, true),
+    };
+    let cookies: Vec<(&str, bool)> = Cookie::parse_all(header).map(classify).collect();
+    let valid: Vec<&str> =
+        cookies.iter().filter(|(_, is_invalid)| !is_invalid).map(|(name, _)| *name).collect();
+    let invalid = cookies.into_iter().filter(move |(name, is_invalid)| *is_invalid && !valid.contains(name));
+    invalid.map(|(name, _)| name)
+}
+
+/// Returns `Set-Cookie` that deletes the cookie of this name and path.
+pub fn delete(name: &str, path: &str) -> String {
+    SetCookie { name, value: "", path, max_age_s: 0, same_site: SameSite::Lax }.to_string()
+}
+
+/// Whether a cookie of this name is one that [`set`] makes.
+pub fn is_credential_name(name: &str) -> bool {
+    let digits = name.strip_prefix(PREFIX).unwrap_or_default();
+    digits.len() == NAME_DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// `HMAC(K(settled), "cookie:" | payment hash | expiry | SHA-256(macaroon))`.
+fn tag(set: &KeySet, macaroon: &Macaroon, grant: &Grant) -> String {
+    let digest = crypto::sha256(macaroon.encode().as_bytes());
+    set.cookie_tag(&grant.payment_hash, grant.expires_at_unix, &digest)
+}
+
+const PREFIX: &str = "toll_";
+const NAME_DIGITS: usize = 12;
+/// Name, dot and tag.
+const NAME_AND_TAG_BYTES: usize = 17 + 1 + 64;
+/// Each one costs the verification of a macaroon. No browser sends as many.
+const MAX_COOKIES: usize = 100;

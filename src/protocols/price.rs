@@ -1,0 +1,77 @@
+//! The price of a request.
+
+/// What one request costs. It is the same type in the price list, in the invoice and in the caveats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Price {
+    Sats(u64),
+    /// The wallet converts it when it makes the invoice.
+    Fiat(FiatPrice),
+}
+
+/// A price in a currency, and the satoshis that it may come to: a wrong exchange rate does not make a wrong invoice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FiatPrice {
+    pub fiat: Fiat,
+    pub min_sats: u64,
+    pub max_sats: u64,
+}
+
+/// An amount in a currency, such as `0.01 USD`. It is never zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fiat {
+    text: String,
+    /// Hundred-millionths of the currency's unit.
+    e8: u64,
+}
+
+impl Fiat {
+    /// Parses digits with at most eight decimal places, a space, and three upper-case letters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (amount, currency) = text.split_once(' ')?;
+        let (whole, fraction) = amount.split_once('.').unwrap_or((amount, "0"));
+        let zeros = "00000000".get(fraction.len()..)?;
+        if fraction.is_empty() || currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return None;
+        }
+        parse_whole_number(whole)?;
+        // Whole part, fraction and zeros, written one after the other, are the amount in hundred-millionths.
+        let e8 = parse_whole_number(&[whole, fraction, zeros].concat())?;
+        (e8 > 0).then(|| Self { text: text.to_owned(), e8 })
+    }
+
+    /// Returns the text as it was parsed.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the amount as a JSON number.
+    pub fn amount(&self) -> String {
+        let (whole, fraction) = (self.e8.checked_div(E8), self.e8.checked_rem(E8));
+        let text = format!("{}.{:08}", whole.unwrap_or_default(), fraction.unwrap_or_default());
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+
+    pub fn currency(&self) -> &str {
+        self.text.split_once(' ').map_or("", |(_, currency)| currency)
+    }
+
+    /// Whether this amount pays a price: in the same currency, and at least as much.
+    pub fn covers(&self, price: &Self) -> bool {
+        self.currency() == price.currency() && self.e8 >= price.e8
+    }
+}
+
+/// Parses decimal digits. Numbers that JavaScript cannot represent exactly are refused.
+pub fn parse_whole_number(text: &str) -> Option<u64> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|value| *value <= MAX_SAFE_INTEGER)
+}
+
+/// The highest price of a request, in satoshis: the limit of LNbits for one invoice.
+pub const MAX_SATS: u64 = 10_000_000;
+/// The largest integer that JavaScript represents exactly.
+pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+/// Hundred-millionths in one.
+const E8: u64 = 100_000_000;

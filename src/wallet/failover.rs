@@ -1,0 +1,93 @@
+//! Which wallet is asked: the first slot, and the next one while its circuit is open or after it failed.
+
+use super::WalletError;
+use super::circuit_breaker::CircuitBreaker;
+use super::slots::BySlot;
+use crate::payment::WalletSlot;
+
+/// The circuit breakers of all wallets.
+#[derive(Default)]
+pub struct Failover {
+    breakers: BySlot<CircuitBreaker>,
+}
+
+impl Failover {
+    /// Returns the milliseconds until some wallet may be asked; `None` if one may now.
+    pub fn wait_ms(&self, slots: impl Iterator<Item = WalletSlot>, now_ms: u64) -> Option<u64> {
+        let shortest = slots.map(|slot| self.wait_ms_of(slot, now_ms)).min();
+        shortest.filter(|wait_ms| *wait_ms > 0)
+    }
+
+    /// Returns the milliseconds until this wallet may be asked; 0 if it may now.
+    pub fn wait_ms_of(&self, slot: WalletSlot, now_ms: u64) -> u64 {
+        self.breakers.get(slot).wait_ms(now_ms)
+    }
+
+    /// Chooses the wallet for a new request: the first whose circuit admits it.
+    ///
+    /// # Errors
+    /// Returns the milliseconds until some wallet may be asked.
+    pub fn choose(
+        &mut self,
+        slots: impl Iterator<Item = WalletSlot>,
+        now_ms: u64,
+    ) -> Result<WalletSlot, u64> {
+        let mut shortest_ms = u64::MAX;
+        for slot in slots {
+            match self.admit(slot, now_ms) {
+                Ok(()) => return Ok(slot),
+                Err(wait_ms) => shortest_ms = shortest_ms.min(wait_ms),
+            }
+        }
+        Err(shortest_ms)
+    }
+
+    /// Chooses the wallet that is asked after one has failed: the other one, or the same one again if the error may be gone at
+    /// once.
+    pub fn choose_after(
+        &mut self,
+        failed: WalletSlot,
+        error: &WalletError,
+        has_other: bool,
+        now_ms: u64,
+    ) -> Option<WalletSlot> {
+        let other = failed.other();
+        if has_other && self.admit(other, now_ms).is_ok() {
+            return Some(other);
+        }
+        (error.is_transient() && self.admit(failed, now_ms).is_ok()).then_some(failed)
+    }
+
+    /// Admits a request to this wallet.
+    ///
+    /// # Errors
+    /// Returns the milliseconds until it may be asked.
+    pub fn admit(&mut self, slot: WalletSlot, now_ms: u64) -> Result<(), u64> {
+        self.breakers.get_mut(slot).admit(now_ms)
+    }
+
+    /// Records the result of a request that was sent at `sent_ms`. Returns whether it opened the circuit of the wallet.
+    pub fn record<T>(
+        &mut self,
+        slot: WalletSlot,
+        result: &Result<T, WalletError>,
+        sent_ms: u64,
+        now_ms: u64,
+    ) -> bool {
+        let breaker = self.breakers.get_mut(slot);
+        match result.as_ref().err().map_or(Some(false), WalletError::is_fault_of_wallet) {
+            Some(true) => breaker.failed(retry_after_ms(result), sent_ms, now_ms),
+            Some(false) => {
+                breaker.succeeded();
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+/// Returns the wait that a rate-limited wallet asked for.
+fn retry_after_ms<T>(result: &Result<T, WalletError>) -> Option<u64> {
+    let error = result.as_ref().err()?;
+    matches!(error, WalletError::RateLimited { .. }).then(|| error.retry_after_s().saturating_mul(1_000))
+}

@@ -1,0 +1,768 @@
+//! `edgetoll check`: what it finds in a Wrangler file, on which line and column, and how the command ends.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use edgetoll::cli::check::check;
+use edgetoll::cli::check::document::{Document, Position};
+use proptest::prelude::*;
+
+const TOML: &str = "wrangler.toml";
+const JSON: &str = "wrangler.json";
+const JSONC: &str = "wrangler.jsonc";
+
+const BUILD: &str = "build.command = \"make build\"\n";
+
+/// The findings as they are printed, without the file's name.
+fn findings(name: &str, text: &str) -> Vec<String> {
+    check(name, text).findings.iter().map(ToString::to_string).collect()
+}
+
+/// The findings of a TOML file behind a first line that is good.
+fn of_toml(text: &str) -> Vec<String> {
+    findings(TOML, &format!("{BUILD}{text}"))
+}
+
+#[test]
+fn every_mistake_of_a_toml_file_is_reported_at_once_where_it_stands() {
+    let text = r#"name = "shop"
+assets = { directory = "www" }
+cache.enabled = true
+
+[vars]
+LNBITS_URL = "http://lnbits.example.com"
+ORIGIN_URL = "origin.example.com"
+LNBITS_KEY = "0123456789abcdef"
+LNBIT_URL = "https://lnbits.example.com"
+
+[vars.TOLL]
+network = "tb"
+
+[[vars.TOLL.routes]]
+path = "/a"
+sats = -5
+
+[[vars.TOLL.routes]]
+path = "/b"
+methods = ["get"]
+
+[[vars.TOLL.routes]]
+path = "/c"
+sat = 3
+"#;
+    assert_eq!(
+        findings(TOML, text),
+        [
+            "1:1: warning: build.command is not \"make build\": what is deployed may be an older build",
+            "2:10: error: assets.run_worker_first is not true: a file of the same name would answer a priced path for nothing",
+            "2:10: warning: assets.binding is not \"ASSETS\": edgetoll finds no asset to serve",
+            "3:17: error: cache.enabled is true: what one client paid for would be served from the cache without asking edgetoll",
+            "6:14: error: LNBITS_URL is an https URL (http only for this machine), without user, query or fragment",
+            "7:14: error: ORIGIN_URL is an http or https URL without user, query or fragment",
+            "8:1: error: LNBITS_KEY is a secret: set it with `npx wrangler secret put LNBITS_KEY`",
+            "9:1: warning: LNBIT_URL is not a variable that edgetoll knows; did you mean `LNBITS_URL`?",
+            "12:11: warning: TOLL.network is a test network: whoever pays, pays nothing",
+            "16:8: error: TOLL.routes[0].sats is a whole number of satoshis, 0 to 10000000",
+            "20:11: error: TOLL.routes[1].methods is a list of upper-case methods, such as [\"GET\", \"POST\"]",
+            "24:1: error: TOLL.routes[2].sat is not a key that edgetoll knows; did you mean `sats`?",
+        ]
+    );
+}
+
+#[test]
+fn json_with_comments_has_its_mistakes_where_they_stand() {
+    let text = r#"{
+  // The price list.
+  "build": { "command": "make build" },
+  "vars": {
+    "ADMIN_TOKEN": "x",
+    "TOLL": { "routes": [
+      { "path": "/é", "sats": 1.5 }, { "path": "/b", "setas": 1 },
+      { "path": "/c", "realm": 7, },
+    ] },
+  },
+}"#;
+    for name in [JSON, JSONC] {
+        let found = findings(name, text);
+        for (found, expected) in found.iter().zip([
+            "5:5: error: ADMIN_TOKEN is a secret: set it with `npx wrangler secret put ADMIN_TOKEN`",
+            "7:31: error: TOLL.routes[0].sats is a whole number of satoshis, 0 to 10000000",
+            "7:54: error: TOLL.routes[1].setas is not a key that edgetoll knows; it knows bind, ",
+            "8:32: error: TOLL.routes[2].realm is a name: 1 to 32 of a-z, 0-9 and _",
+        ]) {
+            assert!(found.starts_with(expected), "{found}");
+        }
+        assert_eq!(found.len(), 4);
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_is_reported_at_the_table_that_should_have_it() {
+    let toml = "build.command = \"make build\"\n[vars.TOLL]\n[[vars.TOLL.routes]]\n  sats = 1\n";
+    let json = "{\"build\":{\"command\":\"make build\"},\n\"vars\":{\"TOLL\":{\"routes\":[{\"sats\":1}]}}}";
+    for (name, text, place) in [(TOML, toml, "3:1"), (JSON, json, "2:27")] {
+        let found = findings(name, text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].starts_with(&format!("{place}: error: TOLL.routes[0].path is missing")),
+            "{}",
+            found[0]
+        );
+    }
+}
+
+#[test]
+fn a_place_that_is_not_there_is_where_its_nearest_parent_stands() {
+    let document = Document::read(TOML, "[vars]\nTOLL = { routes = [{ sats = 1 }] }").ok().unwrap();
+    for (place, column) in [
+        ("vars.TOLL", 8),
+        ("vars.TOLL.routes", 19),
+        ("vars.TOLL.routes[0]", 20),
+        ("vars.TOLL.routes[0].sats", 29),
+        ("vars.TOLL.routes[0].path", 20),
+        ("vars.TOLL.routes[1]", 19),
+        ("vars.TOLL.routes[1].sats[2]", 19),
+        ("vars.TOLL.network", 8),
+    ] {
+        assert_eq!(document.value(place), Position { line: 2, column }, "{place}");
+    }
+    assert_eq!(document.key("vars.TOLL.routes[0].sats"), Position { line: 2, column: 22 });
+    assert_eq!(document.key("vars.TOLL.routes[0].path"), Position { line: 2, column: 20 });
+    assert_eq!(document.value("env.live"), Position { line: 1, column: 1 });
+}
+
+#[test]
+fn a_place_is_found_however_toml_writes_it() {
+    for (text, place) in [
+        ("vars.TOLL.network = 1", "2:21"),
+        ("vars = { TOLL = { network = 1 } }", "2:29"),
+        ("[vars]\nTOLL.\"network\" = 1", "3:18"),
+        ("[vars.TOLL]\r\nnetwork = \"\"\"\r\nx\"\"\"\r\n", "3:11"),
+        ("[vars.TOLL]\n\tnetwork\t=\t[]", "3:12"),
+    ] {
+        let finding = format!("{place}: error: TOLL.network is one of bc, tb, tbs, bcrt");
+        assert_eq!(of_toml(text), [finding], "{text}");
+    }
+    let text = "[vars.TOLL]\nroutes = [\n  { path = \"/a\" }, { path = \"/b\", sats = 1.0 },\n]";
+    assert_eq!(
+        of_toml(text),
+        ["4:42: error: TOLL.routes[1].sats is a whole number of satoshis, 0 to 10000000"]
+    );
+    let text = "[vars.TOLL]\n[vars.TOLL.rout]\npath = \"/a\"";
+    assert_eq!(
+        of_toml(text),
+        ["3:12: error: TOLL.rout is not a key that edgetoll knows; did you mean `routes`?"]
+    );
+}
+
+#[test]
+fn no_number_but_a_whole_one_is_a_price() {
+    for number in ["-1", "1.0", "1e3", "inf", "nan", "2026-01-01", "18446744073709551616", "10000001"] {
+        let text = format!("[vars.TOLL]\ndefault_sats = {number}");
+        let finding = "3:16: error: TOLL.default_sats is a whole number of satoshis, 0 to 10000000";
+        assert_eq!(of_toml(&text), [finding], "{number}");
+    }
+    for number in ["0xff", "0b1", "0o7", "1_000", "+5", "10000000"] {
+        assert_eq!(of_toml(&format!("[vars.TOLL]\ndefault_sats = {number}")), [""; 0], "{number}");
+    }
+}
+
+#[test]
+fn a_first_byte_order_mark_moves_no_column() {
+    assert_eq!(findings(TOML, "\u{feff}a = $"), findings(TOML, "a = $"));
+    assert_eq!(findings(JSON, "\u{feff}{]"), findings(JSON, "{]"));
+}
+
+#[test]
+fn a_mistake_of_the_syntax_has_its_line_and_column() {
+    assert_eq!(
+        findings(TOML, "a = 1\nb = \n\nc = [1,,2]"),
+        [
+            "2:5: error: this is not TOML: string values must be quoted, expected literal string",
+            "4:8: error: this is not TOML: extra comma in array, expected value",
+        ]
+    );
+    let twice_told = "a = 1\n[a.b]\nc = 1";
+    assert_eq!(
+        findings(TOML, twice_told),
+        ["2:2: error: this is not TOML: cannot extend value of type integer with a dotted key"]
+    );
+    for (text, finding) in [
+        ("{\n  \"a\": ,\n}", "2:8: error: this is not JSON: Unexpected comma"),
+        ("{\"a\": 1}\n{}", "2:1: error: this is not JSON: Text cannot contain more than one JSON value"),
+        ("{a: 1}", "1:2: error: this is not JSON: Expected string for object property"),
+        ("{'a': 1}", "1:2: error: this is not JSON: Single-quoted strings are not allowed"),
+    ] {
+        assert_eq!(findings(JSON, text), [finding], "{text}");
+    }
+}
+
+#[test]
+fn a_key_that_stands_twice_is_an_error_with_both_lines() {
+    for text in [
+        "a = 1\n\n  a = 2",
+        "[a]\n\n[ a]",
+        "[[a]]\n\n[ a]",
+        "[x]\na = 1\n\"a\" = 2",
+        "x = {a=1,\n\na=1}",
+        "[[x]]\na = 1\na = 2",
+    ] {
+        let found = check(TOML, text).findings;
+        let [finding] = found.as_slice() else { panic!("{text}: {found:?}") };
+        let first = if text.contains("x]") { 2 } else { 1 };
+        assert_eq!(finding.position.line, 3, "{text}");
+        assert_eq!(
+            finding.sentence,
+            format!("this key stands twice; the other is in line {first}"),
+            "{text}"
+        );
+    }
+    assert_eq!(
+        findings(JSON, "{\"vars\": {\n  \"a\": 1, \"\\u0061\": 2,\n  \"a\": 3}}"),
+        [
+            "2:11: error: this key stands twice; the other is in line 2",
+            "3:3: error: this key stands twice; the other is in line 2",
+        ]
+    );
+}
+
+#[test]
+fn without_a_price_list_nothing_is_served() {
+    let sentence = "is missing: without a price list nothing is served (503 not_configured)";
+    assert_eq!(of_toml(""), [format!("1:1: error: TOLL {sentence}")]);
+    assert_eq!(of_toml("\n[vars]\nA = 1"), [format!("3:1: error: TOLL {sentence}")]);
+    assert_eq!(
+        of_toml("[env.live]\n[env.live.vars.TOLL]\n"),
+        [
+            "1:1: warning: TOLL is missing: only the environments serve anything, the rest is 503 not_configured"
+        ]
+    );
+}
+
+#[test]
+fn an_environment_has_its_own_variables() {
+    let text = r#"[vars.TOLL]
+[env.live.vars]
+ADMIN_TOKEN = "x"
+[env.live.vars.TOLL]
+[[env.live.vars.TOLL.routes]]
+path = "a"
+[env.empty]
+name = "empty"
+[env.half.vars]
+PUBLIC_URL = "https://example.com"
+"#;
+    let missing =
+        "TOLL is missing: vars are not inherited, so this environment serves nothing (503 not_configured)";
+    let found = of_toml(text);
+    assert_eq!(
+        found[0],
+        "4:1: error: env.live.ADMIN_TOKEN is a secret: \
+         set it with `npx wrangler secret put ADMIN_TOKEN --env live`"
+    );
+    assert!(found[1].starts_with("7:8: error: env.live.TOLL.routes[0].path "), "{}", found[1]);
+    assert_eq!(found[2], format!("8:1: warning: env.empty.{missing}"));
+    assert_eq!(found[3], format!("10:1: warning: env.half.{missing}"));
+    assert_eq!(found.len(), 4);
+}
+
+#[test]
+fn a_price_list_may_be_a_text_and_its_mistakes_stand_where_the_text_does() {
+    let text = "[vars]\nTOLL = '{\"routes\":[{\"path\":\"/a\",\"sats\":-1}]}'";
+    assert_eq!(
+        of_toml(text),
+        ["3:8: error: TOLL.routes[0].sats is a whole number of satoshis, 0 to 10000000"]
+    );
+    for list in ["{", r#"{"network":"bc","network":"tb"}"#, "{} // free"] {
+        let finding = "3:8: error: TOLL is not JSON, or has a key twice";
+        assert_eq!(of_toml(&format!("[vars]\nTOLL = '{list}'")), [finding], "{list}");
+    }
+    assert_eq!(of_toml("[vars]\nTOLL = 5"), ["3:8: error: TOLL is a table"]);
+}
+
+#[test]
+fn a_price_list_is_too_long_before_cloudflare_says_so() {
+    // {"keep_headers":["…"]} has 21 bytes beside the header.
+    for (bytes, severity) in
+        [(3_999, None), (4_000, Some("warning")), (5_000, Some("warning")), (5_001, Some("error"))]
+    {
+        let name = "x".repeat(bytes - 21);
+        let table = format!("[vars]\nTOLL = {{ keep_headers = [ \"{name}\" ] }}");
+        let text = format!("[vars]\nTOLL = '{{\"keep_headers\":[\"{name}\"]}}'");
+        let expected: Vec<String> = severity
+            .map(|word| format!("3:8: {word}: TOLL is {bytes} bytes as JSON: a variable holds at most 5 KB"))
+            .into_iter()
+            .collect();
+        assert_eq!(of_toml(&table), expected, "{bytes}");
+        assert_eq!(of_toml(&text), expected, "{bytes}");
+    }
+}
+
+#[test]
+fn every_secret_is_told_from_a_variable() {
+    for name in [
+        "TOLL_SECRET",
+        "TOLL_SECRET_PREVIOUS",
+        "LNBITS_KEY",
+        "LNBITS_KEY_2",
+        "ADMIN_TOKEN",
+        "ORIGIN_TOKEN",
+        "ORIGIN_SECRET",
+        "ON_PAYMENT_SECRET",
+    ] {
+        let finding = format!("3:3: error: {name} is a secret: set it with `npx wrangler secret put {name}`");
+        assert_eq!(of_toml(&format!("[vars]\n  {name} = \"very\"\n[vars.TOLL]")), [finding]);
+    }
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_warned_of() {
+    for (name, meant) in [
+        ("toll", "TOLL"),
+        ("TOLLS", "TOLL"),
+        ("LNBITS_ULR", "LNBITS_URL"),
+        ("lnbits_url_2", "LNBITS_URL_2"),
+        ("ORIGINURL", "ORIGIN_URL"),
+        ("TOLL_SECRETS", "TOLL_SECRET"),
+    ] {
+        let finding =
+            format!("3:1: warning: {name} is not a variable that edgetoll knows; did you mean `{meant}`?");
+        assert_eq!(of_toml(&format!("[vars]\n{name} = \"x\"\n[vars.TOLL]")), [finding]);
+    }
+    for name in ["LOG_LEVEL", "A", "ORIGIN_HOST"] {
+        assert_eq!(of_toml(&format!("[vars]\n{name} = \"x\"\n[vars.TOLL]")), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn the_wallet_is_called_over_https_or_on_this_machine() {
+    for (name, value, is_good) in [
+        ("LNBITS_URL", "\"https://lnbits.example.com\"", true),
+        ("LNBITS_URL", "\"http://127.0.0.1:5000\"", true),
+        ("LNBITS_URL", "\"http://lnbits.example.com\"", false),
+        ("LNBITS_URL", "5", false),
+        ("LNBITS_URL_2", "\"http://lnbits.example.com\"", false),
+        ("ORIGIN_URL", "\"http://origin.example.com:8080/base\"", true),
+        ("ORIGIN_URL", "\"https://user@origin.example.com\"", false),
+        ("ORIGIN_URL", "\"https://\"", false),
+        ("ORIGIN_URL", "[]", false),
+    ] {
+        let found = of_toml(&format!("[vars]\n{name} = {value}\n[vars.TOLL]"));
+        assert_eq!(found.is_empty(), is_good, "{name} {value}: {found:?}");
+        let column = name.len() + 4;
+        assert!(found.iter().all(|one| one.starts_with(&format!("3:{column}: error: {name} is an http"))));
+    }
+}
+
+#[test]
+fn no_asset_answers_before_the_worker() {
+    let first = "assets.run_worker_first is not true";
+    let binding = "assets.binding is not \"ASSETS\"";
+    for (assets, expected) in [
+        ("run_worker_first = true", vec![]),
+        ("run_worker_first = [\"/*\"]", vec![]),
+        ("run_worker_first = [\"/*\", \"!/static/*\"]", vec![format!("2:31: error: {first}")]),
+        ("run_worker_first = [\"/api/*\"]", vec![format!("2:31: error: {first}")]),
+        ("run_worker_first = false", vec![format!("2:31: error: {first}")]),
+        ("binding = \"ASSETS\"", vec![format!("2:10: error: {first}")]),
+        ("run_worker_first = true, directory = \"www\", binding = \"ASSETS\"", vec![]),
+        ("run_worker_first = true, directory = \"www\"", vec![format!("2:10: warning: {binding}")]),
+        (
+            "run_worker_first = true, directory = \"w\", binding = \"A\"",
+            vec![format!("2:64: warning: {binding}")],
+        ),
+    ] {
+        let found = of_toml(&format!("assets = {{ {assets} }}\n[vars.TOLL]"));
+        assert_eq!(found.len(), expected.len(), "{assets}: {found:?}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(found.starts_with(expected), "{assets}: {found}");
+        }
+    }
+}
+
+#[test]
+fn no_cache_answers_before_the_worker() {
+    assert_eq!(of_toml("cache.enabled = false\n[vars.TOLL]"), [""; 0]);
+    let found = of_toml("[vars.TOLL]\n[env.live]\ncache = { enabled = true }\nvars.TOLL = {}");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("4:21: error: env.live.cache.enabled is true"), "{}", found[0]);
+}
+
+#[test]
+fn what_is_deployed_is_built_first() {
+    let sentence = "build.command is not \"make build\": what is deployed may be an older build";
+    assert_eq!(findings(TOML, "[vars.TOLL]"), [format!("1:1: warning: {sentence}")]);
+    assert_eq!(
+        findings(TOML, "[vars.TOLL]\n[build]\ncommand = \"true\""),
+        [format!("3:11: warning: {sentence}")]
+    );
+    assert_eq!(of_toml("[vars.TOLL]\n[env.live]\nvars.TOLL = {}"), [""; 0]);
+    let text = "[vars.TOLL]\n[env.live]\nvars.TOLL = {}\nbuild = {}";
+    assert_eq!(of_toml(text), [format!("5:9: warning: env.live.{sentence}")]);
+}
+
+#[test]
+fn a_list_of_secrets_that_is_not_whole_hides_the_others() {
+    let text = "secrets.required = [\"TOLL_SECRET\", \"LNBITS_KEY\", \"ADMIN_TOKEN\", \"ORIGIN_TOKEN\"]\n[vars.TOLL]";
+    assert_eq!(
+        of_toml(text),
+        ["2:20: warning: secrets.required leaves out TOLL_SECRET_PREVIOUS, LNBITS_KEY_2, ORIGIN_SECRET, \
+          ON_PAYMENT_SECRET: wrangler then does not load them from .dev.vars"]
+    );
+}
+
+#[test]
+fn free_requests_need_a_namespace_to_be_counted_in() {
+    let sentence = "TOLL.routes[1].free_requests needs a KV namespace bound as FREE_TIER: \
+                    free requests are counted in it; without it everybody pays";
+    let list =
+        "vars.TOLL.routes = [{ path = \"/a\", free_requests = 0 }, { path = \"/b\", free_requests = 9 }]\n";
+    let found =
+        |text: &str| of_toml(text).into_iter().filter(|one| one.contains("needs a KV")).collect::<Vec<_>>();
+    let here = [format!("2:88: error: {sentence}")];
+    assert_eq!(found(list), here);
+    assert_eq!(found(&format!("{list}[[kv_namespaces]]\nbinding = \"OTHER\"")), here);
+    let bound = "kv_namespaces = [{ binding = \"OTHER\" }, { binding = \"FREE_TIER\" }]\n";
+    assert_eq!(found(&format!("{bound}{list}")), [""; 0]);
+    let in_environment = format!("{bound}env.live.{list}");
+    assert_eq!(found(&in_environment), [format!("3:97: error: env.live.{sentence}")]);
+}
+
+#[test]
+fn exact_counting_needs_its_durable_object() {
+    let found = |more: &str| {
+        let text = format!("[vars.TOLL]\nfree_tier = \"durable\"\n{more}");
+        of_toml(&text).into_iter().filter(|one| !one.contains("not a key")).collect::<Vec<_>>()
+    };
+    let bound = "[[durable_objects.bindings]]\nname = \"FREE_TIER_EXACT\"\n";
+    let class = format!("{bound}class_name = \"FreeTierCounter\"\n");
+    let needs = "3:13: error: TOLL.free_tier needs a Durable Object bound as FREE_TIER_EXACT \
+                 with the class FreeTierCounter";
+    let is = "error: durable_objects.bindings[0].class_name is FreeTierCounter, the class that counts free requests";
+    let is_in_none = "6:14: error: durable_objects.bindings[0].class_name is in no migration: \
+                      add it to new_sqlite_classes of a [[migrations]]";
+    assert_eq!(found(""), [needs]);
+    assert_eq!(found("[[durable_objects.bindings]]\nname = \"METER\""), [needs]);
+    assert_eq!(found(bound), [format!("4:1: {is}")]);
+    assert_eq!(found(&format!("{bound}class_name = \"Meter\"")), [format!("6:14: {is}")]);
+    assert_eq!(found(&class), [is_in_none]);
+    assert_eq!(found(&format!("{class}[[migrations]]\nnew_sqlite_classes = [\"Meter\"]")), [is_in_none]);
+    assert_eq!(found(&format!("{class}script_name = \"other\"")), [""; 0]);
+    assert_eq!(found(&format!("{class}[exports.FreeTierCounter]")), [""; 0]);
+    assert_eq!(found(&format!("{class}[[migrations]]\nnew_sqlite_classes = [\"FreeTierCounter\"]")), [""; 0]);
+}
+
+#[test]
+fn an_environment_inherits_migrations_and_no_bindings() {
+    let text = r#"durable_objects.bindings = [{ name = "FREE_TIER_EXACT", class_name = "FreeTierCounter" }]
+migrations = [{ new_sqlite_classes = ["FreeTierCounter"] }]
+vars.TOLL = {}
+env.a.vars.TOLL = { free_tier = "durable" }
+env.b.vars.TOLL = { free_tier = "durable" }
+env.b.durable_objects.bindings = [{ name = "FREE_TIER_EXACT", class_name = "FreeTierCounter" }]
+"#;
+    let found: Vec<_> = of_toml(text).into_iter().filter(|one| !one.contains("not a key")).collect();
+    assert_eq!(
+        found,
+        ["5:33: error: env.a.TOLL.free_tier needs a Durable Object bound as FREE_TIER_EXACT \
+          with the class FreeTierCounter"]
+    );
+}
+
+#[test]
+fn the_limit_of_the_platform_and_that_of_the_list_are_one() {
+    let of = |limiter: &str, list: &str| {
+        of_toml(&format!(
+            "[[ratelimits]]\nname = \"CHALLENGE_LIMIT\"\nnamespace_id = \"1\"\nsimple = {{ {limiter} }}\n[vars.TOLL]\n{list}"
+        ))
+    };
+    let differ = |limiter, list| {
+        [format!(
+            "5:10: warning: ratelimits[0].simple lets {limiter} a minute through, and TOLL.challenges_per_minute is {list}: say the same in both"
+        )]
+    };
+    assert_eq!(of("limit = 10, period = 60", ""), [""; 0]);
+    assert_eq!(of("limit = 2, period = 10", "challenges_per_minute = 12"), [""; 0]);
+    assert_eq!(of("limit = 20, period = 60", ""), differ(20, 10));
+    assert_eq!(of("limit = 10, period = 10", ""), differ(60, 10));
+    assert_eq!(of("limit = 10, period = 60", "challenges_per_minute = 30"), differ(10, 30));
+    // Whoever binds none has the one of the list.
+    assert_eq!(of_toml("[vars.TOLL]\nchallenges_per_minute = 30\n"), [""; 0]);
+}
+
+#[test]
+fn an_environment_that_loses_the_flood_guards_is_told() {
+    let text = r#"
+migrations = [{ tag = "v1", new_sqlite_classes = ["InvoiceLimit"] }]
+ratelimits = [{ name = "CHALLENGE_LIMIT", namespace_id = "1", simple = { limit = 10, period = 60 } }]
+durable_objects.bindings = [{ name = "INVOICE_LIMIT", class_name = "InvoiceLimit" }]
+kv_namespaces = [{ binding = "FREE_TIER" }]
+[vars.TOLL]
+[env.staging.vars.TOLL]
+"#;
+    assert_eq!(
+        of_toml(text),
+        [
+            "8:1: warning: env.staging.TOLL has no CHALLENGE_LIMIT, which is not inherited: each isolate counts by itself how often a client asks",
+            "8:1: warning: env.staging.TOLL has no INVOICE_LIMIT, which is not inherited: each isolate counts by itself how many invoices are made",
+            "8:1: warning: env.staging.TOLL has no FREE_TIER, which is not inherited: each isolate asks LNbits by itself which payments have arrived",
+        ]
+    );
+    let without = text.replace("new_sqlite_classes = [\"InvoiceLimit\"]", "new_sqlite_classes = []");
+    assert!(of_toml(&without)[0].contains("is in no migration"), "{:?}", of_toml(&without));
+}
+
+#[test]
+fn who_trusts_a_preimage_alone_is_warned() {
+    let found = of_toml("[vars.TOLL]\nsettlement = \"preimage\"");
+    let warning =
+        "3:14: warning: TOLL.settlement is \"preimage\": whoever gets the preimage without paying is let in";
+    assert!(found.contains(&warning.to_owned()), "{found:?}");
+}
+
+#[test]
+fn no_value_of_the_file_is_printed() {
+    let secret = "5up3rS3cr3t";
+    for text in [
+        format!("[vars]\nTOLL_SECRET = \"{secret}\""),
+        format!("[vars]\nTOLL_SECRET = {secret}"),
+        format!("[vars]\nTOLL_SECRET = \"{secret}\nB = 1"),
+        format!("[vars]\nTOLL_SECRET = \"{secret}\\q\""),
+        format!("[vars]\nLNBITS_URL = \"http://{secret}\""),
+    ] {
+        let report = check(TOML, &text).to_string();
+        assert!(report.contains(": error: ") && !report.contains(secret), "{report}");
+    }
+    for text in [
+        format!("{{\"a\": {secret}}}"),
+        format!("{{\"a\": \"{secret}\\q\"}}"),
+        format!("{{\"a\": \"{secret}}}"),
+    ] {
+        let report = check(JSON, &text).to_string();
+        assert!(report.contains(": error: ") && !report.contains(secret), "{report}");
+    }
+}
+
+#[test]
+fn a_finding_is_one_line_whatever_a_key_holds() {
+    for text in ["[vars.TOLL]\n\"a\\n\\u001b[31m\" = 1", "[env.\"a\\r\\nb\"]"] {
+        let report = check(TOML, text);
+        let printed = report.to_string();
+        assert_eq!(printed.lines().count(), report.findings.len() + 1, "{printed}");
+        assert!(!printed.contains(['\r', '\u{1b}']), "{printed}");
+    }
+}
+
+#[test]
+fn the_projects_own_file_has_no_mistakes() {
+    let report = check(TOML, include_str!("../../wrangler.toml"));
+    assert_eq!(report.findings, []);
+    assert!(report.routes > 0);
+}
+
+#[test]
+fn a_file_nested_too_deep_is_refused_and_overflows_nothing() {
+    let key = "a.".repeat(79) + "a";
+    for text in [
+        "a.".repeat(200_000) + "a = 1",
+        format!("{}b = 1{}", format!("{key} = {{").repeat(79), "}".repeat(79)),
+        format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000)),
+    ] {
+        assert_too_deep(TOML, &text);
+    }
+    for depth in [129, 512, 100_000] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let text = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            assert_too_deep(JSON, &text);
+        }
+    }
+}
+
+fn assert_too_deep(name: &str, text: &str) {
+    let found = findings(name, text);
+    let is_told = |one: &String| {
+        ["nested deeper than 128", "nesting depth", "recursion limit", "recursion depth"]
+            .iter()
+            .any(|it| one.contains(it))
+    };
+    assert!(found.iter().any(is_told), "{:?}", found.first());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
+        let text = String::from_utf8_lossy(&bytes);
+        for name in [TOML, JSON] {
+            check(name, &text);
+        }
+    }
+
+    #[test]
+    fn no_pieces_of_a_file_make_it_panic(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..40)) {
+        let text = pieces.concat();
+        for name in [TOML, JSON] {
+            for finding in check(name, &text).findings {
+                let line = text.split('\n').nth(finding.position.line - 1);
+                prop_assert!(line.is_some_and(|line| finding.position.column <= line.chars().count() + 1));
+            }
+        }
+    }
+}
+
+const PIECES: &[&str] = &[
+    "[",
+    "]",
+    "{",
+    "}",
+    "=",
+    ":",
+    ",",
+    ".",
+    "\n",
+    "\r\n",
+    " ",
+    "\"",
+    "'",
+    "\"\"\"",
+    "#",
+    "//",
+    "\\",
+    "\u{feff}",
+    "é",
+    "vars",
+    "\"vars\":",
+    "TOLL",
+    "\"TOLL\":",
+    "\"a\"",
+    "routes",
+    "path",
+    "\"/a\"",
+    "sats",
+    "5",
+    "-1",
+    "1.5",
+    "true",
+    "[vars]\n",
+    "[vars.TOLL]\n",
+    "[[vars.TOLL.routes]]\n",
+    "[env.x]\n",
+    "a = 1\n",
+    "a.b = 1\n",
+    "{\"a\":1}",
+    "\0",
+];
+
+#[test]
+fn the_command_ends_with_0_without_errors() {
+    let run = run(&[("wrangler.toml", "[vars.TOLL]\n[[vars.TOLL.routes]]\npath = \"/a\"\n")], &["check"]);
+    assert_eq!(run.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8_lossy(&run.stdout),
+        "wrangler.toml:1:1: warning: build.command is not \"make build\": what is deployed may be an older build\n\
+         wrangler.toml: 1 warning\n"
+    );
+    let good = format!("{BUILD}[vars.TOLL]\n[[vars.TOLL.routes]]\npath = \"/a\"\n");
+    let run = self::run(&[("other.toml", &good)], &["check", "other.toml"]);
+    assert_eq!(run.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&run.stdout), "other.toml: 1 route, no mistakes\n");
+}
+
+#[test]
+fn the_command_ends_with_1_where_there_is_an_error() {
+    let run =
+        run(&[("wrangler.jsonc", "{\"vars\": {\"TOLL\": {\"sats\": 1}, \"ADMIN_TOKEN\": 1}}")], &["check"]);
+    assert_eq!(run.status.code(), Some(1));
+    let printed = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(
+        printed.contains("\nwrangler.jsonc:1:20: error: TOLL.sats is not a key that edgetoll knows; "),
+        "{printed}"
+    );
+    assert!(printed.ends_with("\nwrangler.jsonc: 2 errors, 1 warning\n"), "{printed}");
+}
+
+#[test]
+fn the_command_takes_the_first_of_the_three_files() {
+    let both = [("wrangler.json", "{}"), ("wrangler.toml", "")];
+    assert!(String::from_utf8_lossy(&run(&both, &["check"]).stdout).starts_with("wrangler.toml:1:1: "));
+    let both = [("wrangler.json", "{}"), ("wrangler.jsonc", "{}")];
+    assert!(String::from_utf8_lossy(&run(&both, &["check"]).stdout).starts_with("wrangler.json:1:1: "));
+}
+
+#[test]
+fn the_command_ends_with_2_where_the_file_cannot_be_read() {
+    for arguments in [&["check"][..], &["check", "missing.toml"], &["check", "."]] {
+        let run = run(&[], arguments);
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}");
+        assert!(run.stdout.is_empty() && String::from_utf8_lossy(&run.stderr).starts_with("edgetoll: "));
+    }
+}
+
+/// Runs the command in a folder with these files.
+fn run(files: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    Command::new(env!("CARGO_BIN_EXE_edgetoll")).args(arguments).current_dir(folder.path()).output().unwrap()
+}
+
+#[test]
+fn a_route_that_nobody_can_reach_is_told_beside_every_other_mistake() {
+    let text = "[vars.TOLL]\ndefault_sats = -1\n[[vars.TOLL.routes]]\npath = \"a\"\n[[vars.TOLL.routes]]\npath = \"/_toll/x\"\n";
+    let report = edgetoll::cli::check::check("wrangler.toml", text).to_string();
+    assert!(report.contains("wrangler.toml:2:16: error: TOLL.default_sats"), "{report}");
+    assert!(report.contains("wrangler.toml:4:8: error: TOLL.routes[0].path"), "{report}");
+    assert!(
+        report.contains("wrangler.toml:6:8: error: TOLL.routes[1].path can never be asked for"),
+        "{report}"
+    );
+}
+
+const LEDGER: &str = "durable_objects.bindings = [{ name = \"LEDGER\", class_name = \"Ledger\" }]\n\
+                      migrations = [{ tag = \"v1\", new_sqlite_classes = [\"Ledger\"] }]\n";
+
+#[test]
+fn payments_need_a_ledger_to_be_told_and_a_cron_to_be_complete() {
+    let list = "[vars]\nON_PAYMENT_URL = \"https://shop.example.com/paid?a=b\"\nTOLL.default_sats = 1\n";
+    assert_eq!(
+        of_toml(list)[0],
+        "3:18: error: ON_PAYMENT_URL needs a Durable Object bound as LEDGER with the class Ledger"
+    );
+    let crons = "triggers.crons = [\"* * * * *\"]\n";
+    assert_eq!(of_toml(&format!("{LEDGER}{crons}{list}")), [""; 0]);
+    let no_cron =
+        ["5:1: warning: TOLL has no cron trigger: a payment that nobody tells of is not written down"];
+    assert_eq!(of_toml(&format!("{LEDGER}[vars]\nTOLL.default_sats = 1\n")), no_cron);
+    let other = LEDGER.replace("\"Ledger\" }]", "\"Meter\" }]");
+    assert!(
+        of_toml(&format!("{other}{crons}{list}"))[0].ends_with("is Ledger, the class that counts payments")
+    );
+    let staging =
+        format!("{LEDGER}{crons}[vars]\nTOLL.default_sats = 1\n[env.staging.vars]\nTOLL.default_sats = 1\n");
+    assert!(
+        of_toml(&staging)[0].ends_with(
+            "env.staging.TOLL has no LEDGER, which is not inherited: payments are not written down"
+        )
+    );
+}
+
+#[test]
+fn urls_that_others_call_are_https() {
+    let of = |name: &str, url: &str| {
+        of_toml(&format!(
+            "{LEDGER}triggers.crons = [\"* * * * *\"]\nvars.{name} = \"{url}\"\nvars.TOLL.default_sats = 1\n"
+        ))
+    };
+    for (name, url) in [
+        ("PUBLIC_URL", "http://api.example.com"),
+        ("PUBLIC_URL", "https://api.example.com/?x"),
+        ("PUBLIC_URL", "api.example.com"),
+        ("ON_PAYMENT_URL", "http://shop.example.com/paid"),
+        ("ON_PAYMENT_URL", "https://u:p@shop.example.com/paid"),
+        ("ON_PAYMENT_URL", "https://shop.example.com/#paid"),
+    ] {
+        let found = of(name, url);
+        assert!(found[0].contains(&format!("error: {name} is an https URL")), "{url}: {found:?}");
+    }
+    assert_eq!(of("PUBLIC_URL", "http://127.0.0.1:8787"), [""; 0]);
+}

@@ -1,0 +1,139 @@
+//! docs/configuration.md says of every key what the code does.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use edgetoll::cli::check::document::Document;
+use edgetoll::cli::check::{Severity, check};
+use edgetoll::config::Settings;
+use edgetoll::policy::Policy;
+use edgetoll::policy::normalization::fold_case;
+use edgetoll::policy::price_list::{LIST_KEYS, PRICE_KEYS, RANGE_KEYS, ROUTE_KEYS, WHEN_KEYS};
+use edgetoll::strict_json::Json;
+
+const DOCUMENT: &str = include_str!("../../docs/configuration.md");
+const README: &str = include_str!("../../README.md");
+
+type Row = Vec<String>;
+
+/// The tables whose first column has this title: their rows, without the quotes of code.
+fn tables(title: &str) -> Vec<Vec<Row>> {
+    let cells = |line: &str| -> Row {
+        let cells = line.trim_matches('|').split(" | ");
+        cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+    };
+    let lines: Vec<&str> = DOCUMENT.lines().collect();
+    let blocks = lines.split(|line| !line.starts_with('|')).filter(|block| !block.is_empty());
+    let tables = blocks.map(|block| block.iter().map(|line| cells(line)).collect::<Vec<Row>>());
+    tables.filter(|table| table[0][0] == title).map(|table| table[2..].to_vec()).collect()
+}
+
+fn names(table: &[Row]) -> BTreeSet<&str> {
+    table.iter().map(|row| row[0].as_str()).collect()
+}
+
+#[test]
+fn every_key_has_its_row_and_every_row_its_key() {
+    let keys = tables("key");
+    let [list, route] = keys.as_slice() else { panic!("two tables of keys") };
+    assert_eq!(names(list), BTreeSet::from(LIST_KEYS));
+    assert_eq!(names(route), BTreeSet::from(ROUTE_KEYS));
+    assert_eq!(names(&tables("key of a price")[0]), BTreeSet::from(PRICE_KEYS));
+    assert_eq!(names(&tables("key of `when")[0]), BTreeSet::from(WHEN_KEYS));
+    assert_eq!(names(&tables("key of a range")[0]), BTreeSet::from(RANGE_KEYS));
+}
+
+/// What a list means, as text. `list` and `route` are TOML without line breaks.
+fn meaning(list: &Json) -> String {
+    let reading = Policy::read(list, fold_case);
+    assert_eq!(reading.faults, [], "{list:?}");
+    format!("{:?}", reading.policy.unwrap())
+}
+
+/// An inline table's members.
+fn members(inline: &str) -> Vec<(String, Json)> {
+    let text = format!("table = {{ {inline} }}");
+    let document = Document::read("x.toml", &text).unwrap_or_else(|errors| panic!("{inline}: {errors:?}"));
+    match document.root().get("table") {
+        Some(Json::Object(members)) => members.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The default, written down, means what its absence means, and the example means something else.
+fn assert_row(row: &Row, in_list: impl Fn(Vec<(String, Json)>) -> Json) {
+    let [key, _, default, example, _] = row.as_slice() else { panic!("{row:?}") };
+    let example = members(example);
+    assert!(example.iter().any(|(name, _)| name == key), "{key}: the example is of another key");
+    let without: Vec<_> = example.iter().filter(|(name, _)| name != key).cloned().collect();
+    let absent = meaning(&in_list(without.clone()));
+    assert_ne!(absent, meaning(&in_list(example)), "{key}: the example changes nothing");
+    if default != "—" {
+        let written = [without, members(&format!("{key} = {default}"))].concat();
+        assert_eq!(absent, meaning(&in_list(written)), "{key}: {default} is not the default");
+    }
+}
+
+#[test]
+fn defaults_and_examples_are_what_the_code_makes_of_them() {
+    let keys = tables("key");
+    for row in &keys[0] {
+        assert_row(row, |mut list| {
+            if !list.iter().any(|(key, _)| key == "routes") && row[0] != "routes" {
+                list.push(("routes".to_owned(), Json::Array(vec![Json::Object(members("path = \"/x\""))])));
+            }
+            Json::Object(list)
+        });
+    }
+    for row in keys[1].iter().filter(|row| row[0] != "path") {
+        assert_row(row, |mut route| {
+            route.push(("path".to_owned(), Json::String("/x".to_owned())));
+            Json::Object(vec![("routes".to_owned(), Json::Array(vec![Json::Object(route)]))])
+        });
+    }
+}
+
+#[test]
+fn every_list_that_is_shown_is_good() {
+    let blocks =
+        |text: &'static str| text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let shown: Vec<&str> = blocks(DOCUMENT).chain(blocks(README)).collect();
+    assert!(shown.len() >= 7, "{}", shown.len());
+    for block in shown {
+        let text = format!("{block}\n[[kv_namespaces]]\nbinding = \"FREE_TIER\"\n");
+        let report = check("x.toml", &text);
+        assert_eq!(report.count(Severity::Error), 0, "{report}\n{block}");
+    }
+}
+
+#[test]
+fn every_setting_that_is_read_has_its_row() {
+    let asked = RefCell::new(BTreeSet::new());
+    let var = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        (name == "TOLL_SECRET").then(|| crate::support::secret::SECRET.clone())
+    };
+    Settings::read(var, Some("{}"), fold_case);
+    let table = tables("name");
+    let asked = asked.into_inner();
+    assert_eq!(names(&table[0]), asked.iter().map(String::as_str).collect());
+}
+
+#[test]
+fn every_pricing_option_of_lightning_toll_has_its_counterpart() {
+    for option in [
+        "defaultSats",
+        "`sats`",
+        "price(req)",
+        "`description`",
+        "freeRequests",
+        "freeWindow",
+        "invoiceExpiry",
+        "macaroonExpiry",
+        "bindEndpoint",
+        "bindMethod",
+        "bindIp",
+    ] {
+        assert!(DOCUMENT.contains(option), "{option}");
+    }
+}

@@ -1,0 +1,190 @@
+//! The cookie of a person who has paid.
+
+use crate::support::request::{BY_PREIMAGE, gate, request};
+use edgetoll::gate::{Decision, Gate, NO_CODE, Request};
+use edgetoll::keys::{Keys, TollSecret};
+use edgetoll::payment::PaymentHash;
+use edgetoll::policy::Policy;
+use edgetoll::policy::normalization::fold_case;
+use edgetoll::protocols::l402::caveat::{Scope, Service, Terms};
+use edgetoll::protocols::l402::cookie;
+use edgetoll::protocols::l402::macaroon::Macaroon;
+use edgetoll::protocols::l402::verify::Grant;
+use edgetoll::strict_json::Json;
+
+const NOW: u64 = 1_800_000_000;
+
+fn keys() -> Keys {
+    Keys::new(TollSecret::new(&crate::support::secret::SECRET).unwrap(), None)
+}
+
+fn policy() -> Policy {
+    let list = r#"{"routes":[{"path":"/a","sats":5},{"path":"/b","sats":5},{"path":"/club/*","sats":5,"realm":"club"},
+        {"path":"/five","sats":5,"uses":5}]}"#;
+    Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
+}
+
+fn minted(keys: &Keys, scope: Scope) -> Macaroon {
+    let payment_hash = PaymentHash::from_hex(&"ab".repeat(32)).unwrap();
+    let identifier = keys.current().identifier(payment_hash, &[7; 28]);
+    let terms = Terms {
+        service: Service::parse("toll").unwrap(),
+        expires_at_unix: NOW + 600,
+        amount_sats: 5,
+        host: "x.test".to_owned(),
+        scope,
+        ip: None,
+        uses: None,
+        fiat: None,
+        wallet: None,
+        payable_until_unix: NOW + 300,
+    };
+    let key = keys.current().standard_key(&identifier);
+    let caveats = terms.caveats(edgetoll::protocols::l402::macaroon::Encoding::Standard);
+    Macaroon::standard(&key, "x.test", &identifier).with_caveats(&caveats).unwrap()
+}
+
+fn endpoint(path: &str) -> Scope {
+    Scope::Endpoint { endpoint: path.to_owned(), method: Some("GET".to_owned()) }
+}
+
+/// What the macaroon says, as the gate reads it where it is good.
+fn grant(policy: &Policy, keys: &Keys, url: &str, macaroon: &Macaroon) -> Grant {
+    let credential = format!("L402 {}:", macaroon.encode());
+    let gate = Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: BY_PREIMAGE };
+    match gate.decide(&request(url, "GET", Some(&credential)), NOW) {
+        Decision::Unsettled { mut claims, .. } => claims.remove(0).sale.grant,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `name=value` of a cookie for a payment that has arrived.
+fn cookie_for(policy: &Policy, keys: &Keys, url: &str, macaroon: &Macaroon) -> String {
+    let grant = grant(policy, keys, url, macaroon);
+    let set = cookie::set(keys, macaroon, &grant, &cookie::Scope::Path("/a"), NOW).unwrap();
+    set.split(';').next().unwrap().to_owned()
+}
+
+fn is_sold(policy: &Policy, keys: &Keys, url: &str, method: &str, shown: &str) -> bool {
+    // Nothing is known to be paid but what the cookie says.
+    let gate = Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: &|_| false };
+    let request = Request { cookie: Some(shown), ..request(url, method, None) };
+    matches!(gate.decide(&request, NOW), Decision::Paid(_))
+}
+
+#[test]
+fn a_cookie_opens_what_its_macaroon_opens_for_get_and_head() {
+    let (policy, keys) = (policy(), keys());
+    let shown = cookie_for(&policy, &keys, "https://x.test/a", &minted(&keys, endpoint("/a")));
+    let among_others = format!("session=1; {shown}; theme=dark");
+    assert!(is_sold(&policy, &keys, "https://x.test/a", "GET", &among_others));
+    assert!(is_sold(&policy, &keys, "https://x.test/a?q=1", "HEAD", &shown));
+    for (url, method) in [
+        ("https://x.test/b", "GET"),
+        ("https://y.test/a", "GET"),
+        ("https://x.test/a", "POST"),
+        ("https://x.test/five", "GET"),
+    ] {
+        assert!(!is_sold(&policy, &keys, url, method, &shown), "{method} {url}");
+    }
+    let club =
+        cookie_for(&policy, &keys, "https://x.test/club/1", &minted(&keys, Scope::Realm("club".to_owned())));
+    assert!(is_sold(&policy, &keys, "https://x.test/club/2", "GET", &club));
+    assert!(!is_sold(&policy, &keys, "https://x.test/club/2", "POST", &club));
+}
+
+#[test]
+fn a_cookie_must_bind_all_that_the_route_sells_by() {
+    let keys = keys();
+    let read = |list: &str| Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+    let plain = read(r#"{"routes":[{"path":"/a","sats":5}]}"#);
+    let shown = cookie_for(&plain, &keys, "https://x.test/a", &minted(&keys, endpoint("/a")));
+    assert!(is_sold(&plain, &keys, "https://x.test/a", "GET", &shown));
+    for list in [
+        r#"{"routes":[{"path":"/a","sats":5,"uses":3}]}"#.to_owned(),
+        r#"{"routes":[{"path":"/a","sats":5,"realm":"club"}]}"#.to_owned(),
+        r#"{"routes":[{"path":"/a","sats":6}]}"#.to_owned(),
+        r#"{"macaroon":"lightning-toll","routes":[{"path":"/a","sats":5}]}"#.to_owned(),
+        format!(r#"{{"revoked":["{}"],"routes":[{{"path":"/a","sats":5}}]}}"#, "ab".repeat(32)),
+    ] {
+        assert!(!is_sold(&read(&list), &keys, "https://x.test/a", "GET", &shown), "{list}");
+    }
+}
+
+#[test]
+fn a_cookie_needs_our_word_for_this_very_macaroon() {
+    let (policy, keys) = (policy(), keys());
+    let macaroon = minted(&keys, endpoint("/a"));
+    let shown = cookie_for(&policy, &keys, "https://x.test/a", &macaroon);
+    let (name, value) = shown.split_once('=').unwrap();
+    let (text, tag) = value.split_once('.').unwrap();
+    let narrowed = macaroon.attenuate(&format!("toll_valid_until={}", NOW + 300)).unwrap().encode();
+    let swapped = if tag.starts_with('0') { tag.replacen('0', "1", 1) } else { format!("0{}", &tag[1..]) };
+    for forged in [
+        format!("{name}={text}"),
+        format!("{name}={text}."),
+        format!("{name}={text}.{}", "0".repeat(64)),
+        format!("{name}={text}.{swapped}"),
+        format!("{name}={narrowed}.{tag}"),
+        format!("{name}={}.{tag}", macaroon.attenuate("note=mine").unwrap().encode()),
+        format!("{name}=.{tag}"),
+        format!("{name}="),
+        format!("{name}=a.b"),
+    ] {
+        assert!(!is_sold(&policy, &keys, "https://x.test/a", "GET", &forged), "{forged}");
+    }
+    assert!(is_sold(&policy, &keys, "https://x.test/a", "GET", &format!("{name}=a.b; {shown}")));
+}
+
+#[test]
+fn a_cookie_outlives_a_rotation_and_ends_with_its_secret() {
+    let (policy, keys) = (policy(), keys());
+    let shown = cookie_for(&policy, &keys, "https://x.test/a", &minted(&keys, endpoint("/a")));
+    let other = || TollSecret::new("b3a81f6de2947c50d8e19bf06a72c345").unwrap();
+    let rotated = Keys::new(other(), Some(TollSecret::new(&crate::support::secret::SECRET).unwrap()));
+    assert!(is_sold(&policy, &rotated, "https://x.test/a", "GET", &shown));
+    let changed = Keys::new(other(), None);
+    assert!(!is_sold(&policy, &changed, "https://x.test/a", "GET", &shown));
+    // It may be another deployment's on the same host.
+    assert_eq!(cookie::stale(&shown, &changed).count(), 0);
+    assert_eq!(cookie::stale(&shown, &keys).count(), 0);
+    let name = shown.split('=').next().unwrap();
+    assert_eq!(cookie::stale(&format!("{name}=garbage; {shown}"), &keys).count(), 0);
+    let garbage = "toll_00000000000a=1; toll_admin=1; tolls=1; toll_theme=dark; toll_00000000000b=a.b";
+    assert_eq!(cookie::stale(garbage, &keys).collect::<Vec<_>>(), ["toll_00000000000a", "toll_00000000000b"]);
+}
+
+#[test]
+fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens() {
+    let (policy, keys) = (policy(), keys());
+    let macaroon = minted(&keys, endpoint("/a"));
+    let grant = grant(&policy, &keys, "https://x.test/a", &macaroon);
+    let set_for = |scope: cookie::Scope<'_>| cookie::set(&keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
+    let set = |path: &str| set_for(cookie::Scope::Path(path));
+    assert!(set("/a").ends_with("; Path=/a; Max-Age=540; HttpOnly; Secure; SameSite=Lax"), "{}", set("/a"));
+    assert!(set("/a;b").contains("; Path=/; "), "{}", set("/a;b"));
+    assert!(set("/a,b").contains("; Path=/a,b; "));
+    // Browsers leave out what is longer (RFC 6265bis, 5.6).
+    let longer = format!("/{}", "x".repeat(1_024));
+    assert!(set(&longer).contains("; Path=/; "));
+    let name = |set: &str| set.split('=').next().unwrap().to_owned();
+    let realm = |name: &str| set_for(cookie::Scope::Realm(name));
+    let names = [set("/a"), set("/b"), set("/"), realm("a"), realm("b")].map(|set| name(&set));
+    assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
+    assert!(realm("a").contains("; Path=/; "));
+    assert!(cookie::fits(&macaroon.encode()));
+    let long = minted(&keys, endpoint(&format!("/{}", "x".repeat(3_000))));
+    assert!(!cookie::fits(&long.encode()));
+    assert_eq!(cookie::set(&keys, &long, &grant, &cookie::Scope::Path("/a"), NOW), None);
+}
+
+#[test]
+fn the_origin_sees_its_own_cookies_alone() {
+    let ours = "toll_0123456789ab=2";
+    let others = |header: &str| cookie::others(header);
+    assert_eq!(others(&format!("a=1; {ours};b=3;toll_admin=4")).as_deref(), Some("a=1; b=3"));
+    assert_eq!(others(ours), None);
+    assert_eq!(others(&format!("a=1, {ours}, b=2")).as_deref(), Some("a=1, b=2"));
+    let theirs = "a; =b; TOLL_x=1; toll_theme=dark; toll_0123456789abc=1; x=1, 2";
+    assert_eq!(others(theirs).as_deref(), Some(theirs));
+}

@@ -1,0 +1,399 @@
+//! What `edgetoll doctor` makes of the answers of an LNbits, and where it finds its settings. What LNbits 1.6.2 and 1.5.5
+//! answer was recorded from them.
+
+use edgetoll::bolt11::Bolt11;
+use edgetoll::cli::check::document::Document;
+use edgetoll::cli::doctor::judge::{self, Unreached};
+use edgetoll::cli::doctor::rate_limit::{Burst, End};
+use edgetoll::cli::doctor::report::{Check, Finding, Level, Tally};
+use edgetoll::cli::doctor::settings::{self, Deployment, SettingsError, Sources};
+use edgetoll::cli::doctor::{default_price_list, dev_vars};
+use edgetoll::policy::Policy;
+use edgetoll::policy::normalization::fold_case;
+use edgetoll::policy::price::Price;
+use edgetoll::strict_json::Json;
+use edgetoll::wallet::lnbits::Lnbits;
+use edgetoll::wallet::{InvoiceRequest, PaymentStatus, Wallet, WalletError, WalletResponse};
+
+fn answer(status: u16, body: &str) -> Result<WalletResponse, Unreached> {
+    Ok(WalletResponse { status, retry_after_s: None, body: body.to_owned() })
+}
+
+fn levels<const N: usize>(findings: [Finding; N]) -> [Level; N] {
+    findings.map(|finding| finding.level)
+}
+
+#[test]
+fn reachable_is_what_tells_its_time_in_a_second() {
+    let health = answer(200, HEALTH);
+    assert_eq!(
+        levels([judge::reachable(&health, 1_000), judge::reachable(&health, 1_001)]),
+        [Level::Ok, Level::Warn]
+    );
+    assert!(judge::reachable(&health, 42).sentence.contains("42 ms"));
+}
+
+#[test]
+fn whatever_else_answers_is_not_reachable_and_the_sentence_says_what_to_do() {
+    for (asked, advice) in [
+        (answer(307, ""), "make its first account"),
+        (answer(301, ""), "redirects"),
+        (answer(308, ""), "redirects"),
+        (answer(200, "<html>"), "is not LNbits"),
+        (answer(200, "{}"), "is not LNbits"),
+        (answer(404, ""), "is not LNbits"),
+        (answer(401, ""), "in front of LNbits"),
+        (answer(403, ""), "in front of LNbits"),
+        (answer(502, ""), "status 502"),
+        (Err(Unreached::Refused), "start LNbits"),
+        (Err(Unreached::Tls), "certificate"),
+        (Err(Unreached::Timeout), "within 5 s"),
+        (Err(Unreached::TooLarge), "larger"),
+        (Err(Unreached::NoHttp), "no HTTP"),
+        (Err(Unreached::NoWay), "host"),
+    ] {
+        let finding = judge::reachable(&asked, 5);
+        assert_eq!((finding.level, finding.check), (Level::Fail, Check::Reachable));
+        assert!(finding.sentence.contains(advice), "{}", finding.sentence);
+    }
+}
+
+#[test]
+fn a_clock_is_noted_after_a_minute_and_fails_where_the_worker_refuses_its_invoices() {
+    let health = WalletResponse { status: 200, retry_after_s: None, body: HEALTH.to_owned() };
+    let level = |now_unix| judge::clock(&health, now_unix).level;
+    for (skew_s, expected) in
+        [(0, Level::Ok), (60, Level::Ok), (61, Level::Warn), (600, Level::Warn), (601, Level::Fail)]
+    {
+        assert_eq!(
+            (level(SERVER_TIME_UNIX + skew_s), level(SERVER_TIME_UNIX - skew_s)),
+            (expected, expected)
+        );
+    }
+    let lnbits = Lnbits::new("https://lnbits.example.com", "0123456789abcdef").unwrap();
+    let invoice = Json::parse(INVOICE.as_bytes()).unwrap();
+    let made_at = Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap().timestamp_unix();
+    let created = WalletResponse { status: 201, retry_after_s: None, body: INVOICE.to_owned() };
+    let wanted = InvoiceRequest {
+        cost: Price::Sats(5),
+        description: "",
+        expiry_s: 300,
+        network: "bc",
+        route: "",
+        client: None,
+        webhook: None,
+    };
+    for (skew_s, is_refused) in [(600, false), (601, true)] {
+        let read = lnbits.read_created(&wanted, &created, made_at - skew_s);
+        assert_eq!(matches!(read, Err(WalletError::Clock)), is_refused);
+    }
+}
+
+#[test]
+fn a_version_before_1_6_fails_and_an_unknown_one_is_noted() {
+    let version = |text: &str| judge::version(&answer(200, &format!(r#"{{"info":{{"version":{text}}}}}"#)));
+    for (text, level) in [
+        (r#""1.6.2""#, Level::Ok),
+        (r#""1.6.0""#, Level::Ok),
+        (r#""v1.6.0-rc2""#, Level::Ok),
+        (r#""1.10.0""#, Level::Ok),
+        (r#""2.0""#, Level::Ok),
+        (r#""1.5.6""#, Level::Fail),
+        (r#""0.12.12""#, Level::Fail),
+        (r#""""#, Level::Warn),
+        (r#""latest""#, Level::Warn),
+        ("7", Level::Warn),
+    ] {
+        assert_eq!(version(text).level, level, "{text}");
+    }
+    for asked in
+        [answer(200, "<html>"), answer(404, r#"{"info":{"version":"1.6.2"}}"#), Err(Unreached::TooLarge)]
+    {
+        assert_eq!(judge::version(&asked).level, Level::Warn);
+    }
+    assert_eq!(version(r#""1.6.2""#).sentence, "1.6.2");
+    assert_eq!(version(r#""1.6.\u001b[31m\u0007\n2""#).sentence, "1.6.[31m2");
+    assert_eq!(version(&format!("\"1.6.{}\"", "9".repeat(90))).sentence.len(), 20);
+}
+
+#[test]
+fn only_an_invoice_key_is_good() {
+    let good = judge::key(&answer(200, r#"{"name":"merchant","balance":22000}"#));
+    assert_eq!((good.level, good.check), (Level::Ok, Check::Key));
+    for (asked, advice) in [
+        (answer(200, r#"{"id":"9cb6","name":"merchant","balance":22000}"#), "admin key"),
+        (answer(404, r#"{"detail":"Wallet not found."}"#), "of no wallet"),
+        (answer(401, r#"{"detail":"No Api Key provided."}"#), "X-Api-Key"),
+        (answer(403, ""), "X-Api-Key"),
+        (answer(200, "<html>"), "status 200"),
+        (answer(429, r#"{"error":"Rate limit exceeded: 200 per 1 minute"}"#), "status 429"),
+        (Err(Unreached::Timeout), "within 5 s"),
+    ] {
+        let finding = judge::key(&asked);
+        assert_eq!(finding.level, Level::Fail);
+        assert!(finding.sentence.contains(advice), "{}", finding.sentence);
+    }
+}
+
+#[test]
+fn an_invoice_is_good_when_it_is_made_and_found_pending_in_a_second_each() {
+    let invoice = Json::parse(INVOICE.as_bytes()).unwrap();
+    let bolt11 = Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap();
+    let pending = Ok(PaymentStatus::Pending(bolt11));
+    let good = judge::looked_up(&pending, 1_000, 7);
+    assert_eq!((good.level, good.check), (Level::Ok, Check::Invoice));
+    assert!(good.sentence.contains("made in 1000 ms and looked up in 7 ms"));
+    assert_eq!(
+        levels([
+            judge::looked_up(&pending, 1_001, 1),
+            judge::looked_up(&pending, 1, 1_001),
+            judge::looked_up(&Ok(PaymentStatus::Unpaid), 1, 1),
+            judge::looked_up(&Ok(PaymentStatus::Paid), 1, 1),
+            judge::looked_up(&Err(WalletError::OtherAmount), 1, 1),
+        ]),
+        [Level::Warn, Level::Warn, Level::Fail, Level::Fail, Level::Fail]
+    );
+}
+
+#[test]
+fn an_invoice_that_is_not_made_fails_with_what_to_do() {
+    for (error, advice) in [
+        (WalletError::Status(520), "funding source"),
+        (WalletError::RateLimited { retry_after_s: None }, "raise LNbits' rate limit"),
+        (WalletError::OtherNetwork, "`network`"),
+        (WalletError::Clock, "set its clock"),
+        (WalletError::NotJson, "something else than JSON"),
+    ] {
+        let finding = judge::not_made(&error);
+        assert_eq!((finding.level, finding.check), (Level::Fail, Check::Invoice));
+        assert!(finding.sentence.contains(advice), "{}", finding.sentence);
+    }
+}
+
+#[test]
+fn a_preimage_that_anybody_gets_fails_and_what_nobody_can_tell_is_noted() {
+    let leak = |preimage| judge::leak(&preimage);
+    let told = answer(200, &format!(r#"{{"paid":false,"preimage":"{}"}}"#, "ab".repeat(32)));
+    assert_eq!(
+        levels([
+            leak(answer(200, r#"{"paid":false,"preimage":null}"#)),
+            leak(answer(403, "")),
+            leak(told),
+            leak(answer(500, "")),
+            leak(Err(Unreached::Timeout)),
+        ]),
+        [Level::Ok, Level::Warn, Level::Fail, Level::Warn, Level::Warn]
+    );
+}
+
+#[test]
+fn a_rate_is_needed_where_the_price_list_has_its_currency() {
+    let rate = |currency: &str, status, body: &str| (currency.to_owned(), answer(status, body));
+    let source = judge::price_source;
+    let usd = rate("USD", 200, r#"{"rate":1666.6666666666667,"price":60000.0}"#);
+    let none = || rate("EUR", 200, r#"{"rate":0.0,"price":0.0}"#);
+    let good = source(&[usd], true);
+    assert_eq!((good.level, good.check), (Level::Ok, Check::PriceSource));
+    assert_eq!(good.sentence, "1 USD is 1666.67 sats");
+    assert_eq!(source(&[none()], false).level, Level::Ok);
+    for asked in [
+        none(),
+        rate("EUR", 400, r#"{"rate":1.0}"#),
+        rate("EUR", 200, r#"{"rate":-1.0}"#),
+        rate("EUR", 200, r#"{"rate":1e300}"#),
+        rate("EUR", 200, r#"{"rate":"1"}"#),
+        rate("EUR", 200, "<html>"),
+        ("EUR".to_owned(), Err(Unreached::Timeout)),
+    ] {
+        let usd = rate("USD", 200, r#"{"rate":1666.67,"price":60000.0}"#);
+        let finding = source(&[usd, asked], true);
+        assert_eq!(finding.level, Level::Fail);
+        assert!(finding.sentence.contains("no rate for EUR:"), "{}", finding.sentence);
+    }
+}
+
+#[test]
+fn every_currency_of_the_price_list_is_asked_for_once() {
+    let list = r#"{"routes":[{"path":"/a","fiat":"0.01 USD"},{"path":"/b","sats":5},
+        {"path":"/c","price":[{"when":{"method":"GET"},"fiat":"1 EUR"},{"fiat":"2 USD"}]}]}"#;
+    let list = Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+    assert_eq!(judge::currencies(&list), ["EUR", "USD"]);
+    assert!(judge::currencies(&default_price_list().unwrap()).is_empty());
+}
+
+#[test]
+fn a_rate_limit_is_noted_where_it_is_met_before_the_deployments_own() {
+    let burst = |wanted, answered, end| judge::rate_limit(&Burst { wanted, answered, end }, 120);
+    assert_eq!(
+        levels([
+            burst(121, 121, End::Done),
+            burst(121, 50, End::Limited),
+            burst(121, 9, End::Status(503)),
+            burst(121, 9, End::NoResponse),
+            burst(121, 9, End::OutOfTime),
+        ]),
+        [Level::Ok, Level::Warn, Level::Warn, Level::Warn, Level::Warn]
+    );
+    let limited = burst(121, 50, End::Limited).sentence;
+    assert!(
+        limited.contains("takes 50 requests") && limited.contains("invoices_per_minute is 120"),
+        "{limited}"
+    );
+    let bounded = judge::rate_limit(&Burst { wanted: 500, answered: 500, end: End::Done }, 1_000);
+    assert_eq!(bounded.level, Level::Ok);
+    assert!(bounded.sentence.contains("more were not tried"));
+}
+
+#[test]
+fn a_report_is_aligned_and_counts() {
+    let finding = |level, check| Finding::new(level, check, "is so").to_string();
+    assert_eq!(finding(Level::Ok, Check::Key), "OK    key           is so");
+    assert_eq!(finding(Level::Fail, Check::PriceSource), "FAIL  price source  is so");
+    let mut tally = Tally::default();
+    for level in [Level::Ok, Level::Skip, Level::Warn] {
+        tally.count(level);
+    }
+    assert!(!tally.has_failed());
+    tally.count(Level::Fail);
+    tally.count(Level::Warn);
+    assert!(tally.has_failed());
+    assert_eq!(tally.to_string(), "1 FAIL, 2 WARN");
+}
+
+#[test]
+fn dev_vars_are_read_as_wrangler_reads_them() {
+    let text =
+        "# A=0\nA=1\n  export B = 'two # 2' # comment\nC=\"x\"\nD=`y`\nE=bare # comment\nF=\nAA=9\nA=3\r\nG";
+    for (name, expected) in [
+        ("A", Some("3")),
+        ("B", Some("two # 2")),
+        ("C", Some("x")),
+        ("D", Some("y")),
+        ("E", Some("bare")),
+        ("F", Some("")),
+        ("AA", Some("9")),
+        ("G", None),
+        ("H", None),
+    ] {
+        assert_eq!(dev_vars::get(text, name), expected, "{name}");
+    }
+}
+
+/// A deployment with these settings: environment, `.dev.vars`, Wrangler file.
+fn read(
+    environment: &[(&str, &str)],
+    dev_vars: Option<&str>,
+    file: Option<&str>,
+    environment_name: Option<&str>,
+) -> Result<Deployment, SettingsError> {
+    let document = file.map(|text| Document::read("wrangler.toml", text).ok().unwrap());
+    settings::read(&Sources {
+        environment: &|name| {
+            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        },
+        dev_vars: dev_vars.map(|text| (".dev.vars", text)),
+        file: document.as_ref().map(|document| ("wrangler.toml", document)),
+        environment_name,
+    })
+}
+
+fn headings(deployment: Result<Deployment, SettingsError>) -> Vec<String> {
+    deployment.unwrap().wallets.into_iter().map(|wallet| wallet.heading).collect()
+}
+
+#[test]
+fn the_environment_counts_most_and_dev_vars_override_the_file() {
+    let file = "[vars]\nLNBITS_URL = \"https://file.example\"\nLNBITS_KEY = \"filefile\"\n";
+    let dev_vars = "LNBITS_URL=https://dev.example\nLNBITS_KEY=devdevdev\n";
+    let both = [("LNBITS_URL", "https://shell.example"), ("LNBITS_KEY", "shellshell")];
+    assert_eq!(
+        headings(read(&both, Some(dev_vars), Some(file), None)),
+        ["LNbits at https://shell.example (LNBITS_URL of the environment, LNBITS_KEY of the environment)"]
+    );
+    assert_eq!(
+        headings(read(&[("LNBITS_KEY", "")], Some(dev_vars), Some(file), None)),
+        ["LNbits at https://dev.example (LNBITS_URL of .dev.vars, LNBITS_KEY of .dev.vars)"]
+    );
+    assert_eq!(
+        headings(read(&[], None, Some(file), None)),
+        ["LNbits at https://file.example (LNBITS_URL of wrangler.toml, LNBITS_KEY of wrangler.toml)"]
+    );
+}
+
+#[test]
+fn a_key_of_the_environment_goes_to_the_deployed_lnbits_and_not_to_that_of_make_dev() {
+    let file = "[vars]\nLNBITS_URL = \"https://file.example\"\n";
+    let dev_vars = "LNBITS_URL=http://127.0.0.1:5402\nLNBITS_KEY=devdevdev\n";
+    let key = [("LNBITS_KEY", "shellshell")];
+    assert_eq!(
+        headings(read(&key, Some(dev_vars), Some(file), None)),
+        ["LNbits at https://file.example (LNBITS_URL of wrangler.toml, LNBITS_KEY of the environment)"]
+    );
+    assert_eq!(
+        headings(read(&key, Some(dev_vars), None, None)),
+        ["LNbits at http://127.0.0.1:5402 (LNBITS_URL of .dev.vars, LNBITS_KEY of the environment)"]
+    );
+}
+
+#[test]
+fn an_environment_has_variables_of_its_own_and_inherits_none() {
+    let file = "[vars]\nLNBITS_URL = \"https://top.example\"\nTOLL = '{\"invoices_per_minute\":7}'\n\
+                [env.staging.vars]\nLNBITS_URL = \"https://staging.example\"\n\
+                [env.staging.vars.TOLL]\ninvoices_per_minute = 9\n[env.bare]\nname = \"x\"\n";
+    let key = [("LNBITS_KEY", "shellshell")];
+    let staging = read(&key, None, Some(file), Some("staging")).unwrap();
+    assert!(staging.wallets[0].heading.starts_with("LNbits at https://staging.example "));
+    assert_eq!(staging.price_list.unwrap().invoices_per_minute, 9);
+    assert_eq!(read(&key, None, Some(file), None).unwrap().price_list.unwrap().invoices_per_minute, 7);
+    assert_eq!(
+        read(&key, None, Some(file), Some("bare")).err(),
+        Some(SettingsError::NoUrl { name: "LNBITS_URL" })
+    );
+    let error = read(&key, None, Some(file), Some("prod")).err().unwrap().to_string();
+    assert_eq!(error, "wrangler.toml has no environment prod");
+}
+
+#[test]
+fn a_second_wallet_needs_both_of_its_settings() {
+    let first = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
+    let with = |more: &[(&'static str, &'static str)]| read(&[&first, more].concat(), None, None, None);
+    assert_eq!(with(&[]).unwrap().wallets.len(), 1);
+    assert_eq!(
+        with(&[("LNBITS_URL_2", "https://b.example")]).err(),
+        Some(SettingsError::NoKey { name: "LNBITS_KEY_2" })
+    );
+    assert_eq!(
+        with(&[("LNBITS_KEY_2", "bbbbbbbb")]).err(),
+        Some(SettingsError::NoUrl { name: "LNBITS_URL_2" })
+    );
+    assert_eq!(
+        headings(with(&[("LNBITS_URL_2", "https://b.example"), ("LNBITS_KEY_2", "bbbbbbbb")]))[1],
+        "LNbits at https://b.example (LNBITS_URL_2 of the environment, LNBITS_KEY_2 of the environment)"
+    );
+}
+
+#[test]
+fn a_setting_that_cannot_be_used_is_named_and_not_shown() {
+    for (url, key, name) in [
+        ("http://lnbits.example.com", "keykeykey", "LNBITS_URL"),
+        ("https://user:word@lnbits.example.com", "keykeykey", "LNBITS_URL"),
+        ("https://lnbits.example.com", "key of mine", "LNBITS_KEY"),
+    ] {
+        let error = read(&[("LNBITS_URL", url), ("LNBITS_KEY", key)], None, None, None).err().unwrap();
+        let sentence = error.to_string();
+        assert!(sentence.starts_with(&format!("{name} of the environment cannot be used")), "{sentence}");
+        assert!(!sentence.contains(url) && !sentence.contains(key));
+    }
+}
+
+#[test]
+fn a_price_list_that_cannot_be_read_is_none() {
+    let both = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
+    for file in ["[vars.TOLL]\nnetwork = \"moon\"\n", "[vars]\nTOLL = \"{\"\n", "[vars]\n"] {
+        assert!(read(&both, None, Some(file), None).unwrap().price_list.is_none());
+    }
+}
+
+const HEALTH: &str = r#"{"server_time":1795219132,"up_time":"00:00:02"}"#;
+const SERVER_TIME_UNIX: u64 = 1_795_219_132;
+const INVOICE: &str = include_str!("../vectors/lnbits_invoice.json");

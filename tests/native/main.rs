@@ -1,0 +1,34 @@
+//! Native tests, in one binary so that they are linked once.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails, as it should"
+)]
+
+mod admin;
+mod bolt11;
+mod check;
+mod configuration;
+mod cookie;
+mod doctor;
+mod free_tier;
+mod gate;
+mod ledger;
+mod lightning_toll_package;
+mod lnbits;
+mod macaroon;
+mod pay_page;
+mod policy;
+mod prices;
+mod rate_limit;
+mod receipt;
+mod refusals;
+mod routes;
+mod support;
+mod uses;
+mod vectors;
+mod verdicts;
+mod wallets;

@@ -1,0 +1,173 @@
+//! The pay page: who gets it, what it says, and what it asks.
+
+use edgetoll::pages::pay_page::{Asked, PayPage, fill, is_for_people, is_own_path};
+use proptest::prelude::*;
+
+/// What browsers send when they open a page, and what programs send (MDN, "Content negotiation"; curl, fetch, axios).
+#[test]
+fn browsers_that_open_a_page_get_it_and_programs_get_json() {
+    const CHROME: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7";
+    const FIREFOX: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (accept, mode) in
+        [(CHROME, Some("navigate")), (FIREFOX, None), ("text/html", None), ("TEXT/HTML;q=0.5", None)]
+    {
+        assert!(is_for_people("GET", Some(accept), mode), "{accept}");
+    }
+    for (method, accept, mode) in [
+        ("GET", Some(CHROME), Some("cors")),
+        ("GET", Some(CHROME), Some("no-cors")),
+        ("POST", Some(CHROME), Some("navigate")),
+        ("HEAD", Some(CHROME), None),
+        ("GET", None, None),
+        ("GET", Some("*/*"), None),
+        ("GET", Some("application/json, text/plain, */*"), None),
+        ("GET", Some("application/json, text/html;q=0.9"), None),
+        ("GET", Some("text/html;q=0"), None),
+        ("GET", Some("text/html;q=0.0"), None),
+        ("GET", Some("text/html;q=x"), None),
+        ("GET", Some("text/htmlx"), None),
+    ] {
+        assert!(!is_for_people(method, accept, mode), "{method} {accept:?}");
+    }
+}
+
+const PAGE: PayPage<'_> = PayPage {
+    nonce: "n",
+    prefix: "/_toll",
+    host: "x.test",
+    path: "/a",
+    description: "A page",
+    amount_sats: 21,
+    fiat: None,
+    uses: None,
+    lasts_s: 3_600,
+    is_realm: false,
+    invoice: "lnbc1",
+    macaroon: "AgE=",
+    invoice_expires_unix: 1,
+    expires_unix: 2,
+    now_unix: 0,
+    reason: None,
+    is_checked: false,
+};
+
+fn said(page: &PayPage<'_>, names: &[&'static str]) -> Vec<String> {
+    let values = page.values();
+    names.iter().map(|name| values.iter().find(|(known, _)| known == name).unwrap().1.clone()).collect()
+}
+
+#[test]
+fn a_page_says_how_long_in_the_largest_unit_that_measures_it() {
+    const UNITS: [&str; 8] = [
+        "one_day",
+        "many_days",
+        "one_hour",
+        "many_hours",
+        "one_minute",
+        "many_minutes",
+        "one_second",
+        "many_seconds",
+    ];
+    for (lasts_s, name, value) in [
+        (86_400, "one_day", "1"),
+        (2_592_000, "many_days", "30"),
+        (3_600, "one_hour", "1"),
+        (5_400, "many_minutes", "90"),
+        (60, "one_minute", "1"),
+        (91, "many_seconds", "91"),
+        (1, "one_second", "1"),
+    ] {
+        let page = PayPage { lasts_s, ..PAGE };
+        let expected: Vec<&str> = UNITS.iter().map(|unit| if *unit == name { value } else { "" }).collect();
+        assert_eq!(said(&page, &UNITS), expected, "{lasts_s}");
+    }
+}
+
+#[test]
+fn a_page_says_what_is_sold_and_for_how_many_visits() {
+    const NAMES: [&str; 6] = ["one_sat", "many_sats", "one_use", "many_uses", "scope_path", "scope_realm"];
+    assert_eq!(said(&PAGE, &NAMES), ["", "1", "", "", "1", ""]);
+    let other = PayPage { amount_sats: 1, uses: Some(1), is_realm: true, ..PAGE };
+    assert_eq!(said(&other, &NAMES), ["1", "", "1", "", "", "1"]);
+    assert_eq!(said(&PayPage { uses: Some(5), ..PAGE }, &NAMES)[3], "5");
+}
+
+#[test]
+fn a_template_is_filled_and_a_value_is_never_more_than_text() {
+    let values =
+        [("a", "1 < 2 & \"3\" > '4'".to_owned()), ("b", String::new()), ("c", "{{a}}<!--if b-->".to_owned())];
+    let template =
+        "<p title=\"{{a}}\"><!--if a-->yes<!--/if a--><!--if b-->no<!--/if b-->{{b}}|{{c}}|{{unknown}}|";
+    let filled = "<p title=\"1 &lt; 2 &amp; &quot;3&quot; &gt; &#39;4&#39;\">yes|{{a}}&lt;!--if b--&gt;||";
+    assert_eq!(fill(template, &values), filled);
+}
+
+proptest! {
+    #[test]
+    fn no_value_leaves_its_place(value in "\\PC{0,40}") {
+        let filled = fill("<a href=\"{{v}}\">{{v}}</a>", &[("v", value)]);
+        prop_assert_eq!(filled.matches('<').count(), 2);
+        prop_assert_eq!(filled.matches('>').count(), 2);
+        prop_assert_eq!(filled.matches('"').count(), 2);
+    }
+}
+
+#[test]
+fn the_page_itself_names_nothing_that_is_not_said() {
+    let template = include_str!("../../www/pay.html");
+    let values = PAGE.values();
+    let is_known = |name: &str| values.iter().any(|(known, _)| *known == name);
+    for name in template.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
+        assert!(is_known(name), "{{{{{name}}}}}");
+    }
+    for name in template.split("<!--if ").skip(1).filter_map(|rest| rest.split("-->").next()) {
+        assert!(is_known(name), "if {name}");
+        assert!(template.contains(&format!("<!--/if {name}-->")), "{name} has no end");
+    }
+    assert!(!fill(template, &values).contains("<!--if"));
+}
+
+#[test]
+fn a_page_asks_with_one_macaroon_and_nothing_else() {
+    let asked = |content_type: &str, body: &str| Asked::read(content_type, body);
+    let form =
+        asked("application/x-www-form-urlencoded;charset=UTF-8", "macaroon=Ag%2BE%3D&to=%2Fa%3Fb%3Dc+d")
+            .unwrap();
+    assert_eq!(form, Asked { macaroon: "Ag+E=".to_owned(), to: Some("/a?b=c d".to_owned()), is_form: true });
+    let json = asked("application/json", r#"{"macaroon":"AgE=","to":"/a"}"#).unwrap();
+    assert_eq!(json, Asked { macaroon: "AgE=".to_owned(), to: Some("/a".to_owned()), is_form: false });
+    assert_eq!(asked("application/json", r#"{"macaroon":"AgE="}"#).unwrap().to, None);
+    for body in [
+        "",
+        "{}",
+        "[]",
+        r#"{"macaroon":5}"#,
+        r#"{"macaroon":"a:b"}"#,
+        r#"{"macaroon":"a,b"}"#,
+        r#"{"macaroon":"a b"}"#,
+    ] {
+        assert_eq!(asked("application/json", body), None, "{body}");
+    }
+    assert_eq!(asked("application/x-www-form-urlencoded", "macaroon=a%0d%0ab"), None);
+}
+
+#[test]
+fn nobody_is_sent_to_another_host() {
+    for own in ["/", "/a?b=c", "/a//b", "/%5Cevil", "/a?b=c\\d"] {
+        assert!(is_own_path(own), "{own}");
+    }
+    for other in [
+        "",
+        "a",
+        "//evil.test",
+        "/\\evil.test",
+        "https://evil.test",
+        "/a\\b",
+        "/a b",
+        "/a\r\nX: y",
+        "/\t/evil.test",
+        "/ä",
+    ] {
+        assert!(!is_own_path(other), "{other}");
+    }
+}

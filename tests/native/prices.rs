@@ -1,0 +1,379 @@
+//! What a request costs, from plain facts.
+
+use std::collections::HashMap;
+
+use crate::support::price_list::{faults, good};
+use edgetoll::policy::description::Description;
+use edgetoll::policy::facts::{EdgeFact, Facts, PriceError};
+use edgetoll::policy::normalization::fold_case;
+use edgetoll::policy::price::{Price, cost};
+use edgetoll::policy::route::Toll;
+use proptest::prelude::*;
+
+/// A request as prices see it.
+#[derive(Default)]
+struct Asked<'a> {
+    method: &'a str,
+    query: &'a str,
+    body: bool,
+    headers: &'a [(&'a str, &'a str)],
+    edge: &'a [(EdgeFact, &'a str)],
+}
+
+impl Asked<'_> {
+    fn look<T>(&self, see: impl FnOnce(&Facts<'_>) -> T) -> T {
+        let headers: HashMap<String, &str> =
+            self.headers.iter().map(|(name, value)| (name.to_lowercase(), *value)).collect();
+        let header = |name: &str| headers.get(&name.to_lowercase()).map(|value| (*value).to_owned());
+        let edge =
+            |fact| self.edge.iter().find(|(known, _)| *known == fact).map(|(_, value)| (*value).to_owned());
+        let method = if self.method.is_empty() { "GET" } else { self.method };
+        see(&Facts {
+            method,
+            path: "/caf%C3%A9/x",
+            query: self.query,
+            has_body: self.body,
+            header: &header,
+            edge: &edge,
+            fold_case,
+        })
+    }
+
+    /// What a route with these keys costs, in satoshis.
+    fn cost(&self, keys: &str) -> Result<u64, PriceError> {
+        let policy = good(&format!(r#"{{"routes":[{{"path":"/a",{keys}}}]}}"#));
+        let Pricing::Rules(prices) = &policy.routes[0].pricing else { panic!("{keys}") };
+        self.look(|facts| cost(prices, facts)).map(|cost| match cost {
+            Price::Sats(sats) => sats,
+            Price::Fiat(price) => panic!("{price:?}"),
+        })
+    }
+}
+
+const PREMIUM: &str = r#""price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]"#;
+
+#[test]
+fn the_first_price_whose_conditions_hold_is_asked() {
+    let list = r#""price":[
+        {"when":{"query":{"tier":["gold","plat*"]},"method":"POST"},"sats":90},
+        {"when":{"query":{"tier":"gold"}},"sats":60},
+        {"when":{"header":{"User-Agent":["*GPTBot*","*ClaudeBot*"]}},"sats":40},
+        {"when":{"country":["CH","LI"]},"sats":30},
+        {"when":{"bot_score":{"max":29}},"sats":20},
+        {"when":{"verified_bot":"Search Engine Crawler"},"sats":0},
+        {"sats":10}]"#;
+    let post = |query| Asked { method: "POST", query, ..Asked::default() }.cost(list);
+    let get = |query| Asked { query, ..Asked::default() }.cost(list);
+    assert_eq!(post("tier=gold"), Ok(90));
+    assert_eq!(post("tier=platinum"), Ok(90));
+    assert_eq!(get("tier=gold"), Ok(60));
+    assert_eq!(get("a=b&tier=gold&c"), Ok(60));
+    assert_eq!(get("tier=silver"), Ok(10));
+    let agent = |agent| Asked { headers: &[("user-agent", agent)], ..Asked::default() }.cost(list);
+    assert_eq!(agent("Mozilla/5.0 (compatible, like that; GPTBot/1.2)"), Ok(40));
+    assert_eq!(agent("mozilla/5.0 gptbot"), Err(PriceError::AmbiguousHeader("User-Agent".to_owned())));
+    assert_eq!(agent("curl/8"), Ok(10));
+    let edge = |fact, value| Asked { edge: &[(fact, value)], ..Asked::default() }.cost(list);
+    assert_eq!(edge(EdgeFact::Country, "LI"), Ok(30));
+    assert_eq!(edge(EdgeFact::Country, "US"), Ok(10));
+    assert_eq!(edge(EdgeFact::BotScore, "29"), Ok(20));
+    assert_eq!(edge(EdgeFact::BotScore, "30"), Ok(10));
+    assert_eq!(edge(EdgeFact::VerifiedBot, "Search Engine Crawler"), Ok(0));
+    assert_eq!(edge(EdgeFact::VerifiedBot, ""), Ok(10));
+}
+
+#[test]
+fn head_costs_what_get_costs() {
+    let list = r#""price":[{"when":{"method":"GET"},"sats":3},{"sats":10}]"#;
+    for (method, sats) in [("GET", 3), ("HEAD", 3), ("get", 3), ("POST", 10)] {
+        assert_eq!(Asked { method, ..Asked::default() }.cost(list), Ok(sats), "{method}");
+    }
+}
+
+#[test]
+fn a_query_name_that_a_price_looks_at_has_one_reading_or_none() {
+    for (query, sats) in [
+        ("", 10),
+        ("x=premium", 10),
+        ("premium", 50),
+        ("premium=", 50),
+        ("premium=1", 50),
+        ("%70remium=1", 50),
+        ("a=1&premium=b%26c", 50),
+        ("notpremium=1", 10),
+    ] {
+        assert_eq!(Asked { query, ..Asked::default() }.cost(PREMIUM), Ok(sats), "{query}");
+    }
+    // PHP, Rails, Express, ASP.NET, CGI and the like read each of these as `premium`, or take another of the two.
+    for query in [
+        "premium=&premium=1",
+        "premium=1&premium=1",
+        "premium[]=1",
+        "premium%5B%5D=1",
+        "premium[a]=1",
+        "Premium=1",
+        "PREMIUM",
+        "a=1;premium=1",
+        ";premium=1",
+        "?premium=1",
+        "+premium=1",
+        "premium+=1",
+        "%20premium=1",
+        "premium%00=1",
+        "premium%00x=1",
+        "%2570remium=1",
+        "premium=1;x",
+        "premium%0a=1",
+        // qs, Rack, PHP, Spring and ASP.NET take each of these for `premium`.
+        "[premium]=1",
+        "%5Bpremium%5D=1",
+        "]premium=1",
+        "premium]=1",
+        "[premium][x]=1",
+        "!premium=1",
+        "_premium=1",
+        "%u0070remium=1",
+        "%EF%BB%BFpremium=1",
+        "premium%E2%80%8B=1",
+        "pre%FFmium=1",
+        "%2525%37%30remium=1",
+        "prem%C4%B1um=1",
+        // Some drop a parameter that they cannot decode.
+        "premium=%zz",
+        "x=%",
+        "x=%e",
+    ] {
+        let cost = Asked { query, ..Asked::default() }.cost(PREMIUM);
+        assert_eq!(cost, Err(PriceError::AmbiguousQuery("premium".to_owned())), "{query}");
+    }
+}
+
+#[test]
+fn a_value_that_an_origin_may_take_for_a_dearer_one_is_refused() {
+    let list =
+        r#""price":[{"when":{"query":{"tier":"gold"},"header":{"X-Quality":"hd"}},"sats":50},{"sats":10}]"#;
+    for query in [
+        "tier=gold%00",
+        "tier=%EF%BB%BFgold",
+        "tier=gold?",
+        "tier=GOLD",
+        "tier=gold%20",
+        "tier=+gold",
+        "tier=%2567old",
+        "tier=gold%09",
+    ] {
+        let cost = Asked { query, ..Asked::default() }.cost(list);
+        assert_eq!(cost, Err(PriceError::AmbiguousQuery("tier".to_owned())), "{query}");
+    }
+    for value in ["sd, hd", "hd, sd", "hd,", ", hd", "hd;q=1", "HD", "\u{a0}hd", "hd\u{85}", "sd;hd"] {
+        let cost = Asked { headers: &[("X-Quality", value)], ..Asked::default() }.cost(list);
+        assert_eq!(cost, Err(PriceError::AmbiguousHeader("X-Quality".to_owned())), "{value}");
+    }
+    for value in ["sd", "sd, md", "hdr", ""] {
+        assert_eq!(
+            Asked { headers: &[("X-Quality", value)], ..Asked::default() }.cost(list),
+            Ok(10),
+            "{value}"
+        );
+    }
+    let both = Asked { query: "tier=gold", headers: &[("X-Quality", " hd\t")], ..Asked::default() };
+    assert_eq!(both.cost(list), Ok(50));
+}
+
+#[test]
+fn a_body_is_paid_by_the_kib_begun_and_never_without_a_length() {
+    let per_kib = |length: Option<&str>| {
+        let headers: Vec<(&str, &str)> =
+            length.map(|length| ("Content-Length", length)).into_iter().collect();
+        Asked { method: "POST", body: true, headers: &headers, ..Asked::default() }
+            .cost(r#""sats_per_kib":3"#)
+    };
+    for (length, sats) in
+        [("0", 3), ("1", 3), ("1024", 3), ("1025", 6), ("10240", 30), ("3413332992", 9_999_999)]
+    {
+        assert_eq!(per_kib(Some(length)), Ok(sats), "{length}");
+    }
+    for length in [None, Some("x"), Some("-1"), Some("5, 5"), Some("0x5"), Some(""), Some("1 2")] {
+        assert_eq!(per_kib(length), Err(PriceError::LengthRequired), "{length:?}");
+    }
+    for length in ["3413332993", "9007199254740993", "18446744073709551615"] {
+        assert_eq!(per_kib(Some(length)), Err(PriceError::TooLong), "{length}");
+    }
+    assert_eq!(Asked::default().cost(r#""sats_per_kib":3"#), Ok(3), "nothing is sent");
+    let large = r#""price":[{"when":{"content_length":{"min":1000}},"sats":50},{"sats":10}]"#;
+    let posted = |length| {
+        Asked { method: "POST", body: true, headers: &[("content-length", length)], ..Asked::default() }
+            .cost(large)
+    };
+    assert_eq!((posted("999"), posted("1000")), (Ok(10), Ok(50)));
+    let compressed = [("Content-Length", "9"), ("Content-Encoding", "gzip")];
+    let compressed = Asked { method: "POST", body: true, headers: &compressed, ..Asked::default() };
+    assert_eq!(compressed.cost(large), Err(PriceError::Encoded));
+    let unsized_body = Asked { method: "POST", body: true, ..Asked::default() };
+    assert_eq!(unsized_body.cost(large), Err(PriceError::LengthRequired));
+}
+
+#[test]
+fn what_the_edge_does_not_say_holds_for_nothing() {
+    let list = r#""price":[{"when":{"country":"US"},"sats":1},{"when":{"bot_score":{"min":1}},"sats":2},{"when":{"verified_bot":"*"},"sats":3},{"sats":10}]"#;
+    assert_eq!(Asked::default().cost(list), Ok(10));
+}
+
+#[test]
+fn a_query_of_more_parameters_than_frameworks_read_has_no_price() {
+    let query = |parameters: usize, more: &str| format!("{}{more}", "a&".repeat(parameters));
+    assert_eq!(Asked { query: &query(99, "premium"), ..Asked::default() }.cost(PREMIUM), Ok(50));
+    for query in [query(100, "premium"), query(1_000, ""), "&".repeat(1_000)] {
+        assert!(Asked { query: &query, ..Asked::default() }.cost(PREMIUM).is_err(), "{}", query.len());
+    }
+    assert_eq!(Asked { query: &query(1_000, ""), ..Asked::default() }.cost(r#""sats":5"#), Ok(5));
+}
+
+#[test]
+fn a_bot_score_of_nothing_is_none() {
+    let list = r#""price":[{"when":{"bot_score":{"max":29}},"sats":20},{"sats":10}]"#;
+    assert_eq!(Asked { edge: &[(EdgeFact::BotScore, "0")], ..Asked::default() }.cost(list), Ok(10));
+    assert_eq!(Asked { edge: &[(EdgeFact::BotScore, "1")], ..Asked::default() }.cost(list), Ok(20));
+}
+
+#[test]
+fn a_price_in_a_currency_has_bounds_in_satoshis() {
+    let policy = good(r#"{"routes":[{"path":"/a","fiat":"0.01 USD","min_sats":5,"max_sats":50}]}"#);
+    let Pricing::Rules(prices) = &policy.routes[0].pricing else { panic!() };
+    let Ok(Price::Fiat(price)) = Asked::default().look(|facts| cost(prices, facts)) else { panic!() };
+    assert_eq!((price.fiat.as_str(), price.min_sats, price.max_sats), ("0.01 USD", 5, 50));
+    assert_eq!((price.fiat.amount().as_str(), price.fiat.currency()), ("0.01", "USD"));
+}
+
+#[test]
+fn a_price_that_makes_no_sense_is_a_mistake() {
+    for (keys, place) in [
+        (r#""price":[]"#, "price"),
+        (r#""price":5"#, "price"),
+        (r#""price":"closure""#, "price"),
+        (r#""price":[{"when":{"method":"POST"},"sats":5}]"#, "price"),
+        (r#""price":[{"sats":5},{"sats":6}]"#, "price[1]"),
+        (r#""price":[{"when":{},"sats":5},{"sats":6}]"#, "price[0].when"),
+        (r#""price":[{"when":{"querry":{}},"sats":5},{"sats":6}]"#, "price[0].when.querry"),
+        (r#""price":[{"when":{"query":{"a":5}},"sats":5},{"sats":6}]"#, "price[0].when.query.a"),
+        (r#""price":[{"when":{"query":{"a[]":"x"}},"sats":5},{"sats":6}]"#, "price[0].when.query"),
+        (r#""price":[{"when":{"query":{"a":[]}},"sats":5},{"sats":6}]"#, "price[0].when.query.a"),
+        (
+            r#""price":[{"when":{"header":{"X-Toll-Status":"paid"}},"sats":5},{"sats":6}]"#,
+            "price[0].when.header",
+        ),
+        (
+            r#""price":[{"when":{"header":{"Content-Length":"5"}},"sats":5},{"sats":6}]"#,
+            "price[0].when.header",
+        ),
+        (r#""price":[{"when":{"country":"us"},"sats":5},{"sats":6}]"#, "price[0].when.country"),
+        (
+            r#""price":[{"when":{"bot_score":{"max":100}},"sats":5},{"sats":6}]"#,
+            "price[0].when.bot_score.max",
+        ),
+        (r#""price":[{"when":{"bot_score":{"min":0}},"sats":5},{"sats":6}]"#, "price[0].when.bot_score.min"),
+        (
+            r#""price":[{"when":{"content_length":{"max":9007199254740992}},"sats":5},{"sats":6}]"#,
+            "price[0].when.content_length.max",
+        ),
+        (r#""price":[{"when":{"query":{"a":"x*y"}},"sats":5},{"sats":6}]"#, "price[0].when.query.a"),
+        (r#""price":[{"when":{"query":{"a":"x;y"}},"sats":5},{"sats":6}]"#, "price[0].when.query"),
+        (r#""price":[{"when":{"query":{"":"x"}},"sats":5},{"sats":6}]"#, "price[0].when.query"),
+        (r#""price":[{"when":{"header":{"Accept":"a, b"}},"sats":5},{"sats":6}]"#, "price[0].when.header"),
+        (r#""price":[{"when":{"method":"HEAD"},"sats":5},{"sats":6}]"#, "price[0].when.method"),
+        (r#""price":[{"when":{"method":"post"},"sats":5},{"sats":6}]"#, "price[0].when.method"),
+        (r#""price":[{"when":{"country":"U1"},"sats":5},{"sats":6}]"#, "price[0].when.country"),
+        (r#""cache":true,"price":[{"when":{"header":{"X-A":"b"}},"sats":5},{"sats":6}]"#, "cache"),
+        (r#""cache":true,"price":"code""#, "cache"),
+        (
+            r#""price":[{"when":{"bot_score":{"min":9,"max":3}},"sats":5},{"sats":6}]"#,
+            "price[0].when.bot_score",
+        ),
+        (r#""price":[{"when":{"content_length":{}},"sats":5},{"sats":6}]"#, "price[0].when.content_length"),
+        (r#""price":[{"when":{"method":"POST"}},{"sats":6}]"#, "price[0]"),
+        (r#""price":[{"sats":6,"fiat":"1 USD"}]"#, "price[0].fiat"),
+        (r#""price":[{"sats":6}],"sats":5"#, "price"),
+        (r#""sats":5,"sats_per_kib":1"#, "sats_per_kib"),
+        (r#""sats":5,"max_sats":1"#, "max_sats"),
+        (r#""fiat":"1 usd""#, "fiat"),
+        (r#""fiat":"0 USD""#, "fiat"),
+        (r#""fiat":"$1""#, "fiat"),
+        (r#""fiat":"1 USD","min_sats":9,"max_sats":3"#, "min_sats"),
+        (r#""sats_per_kib":0"#, "sats_per_kib"),
+        (r#""description":"{body}""#, "description"),
+        (r#""description":"{query.}""#, "description"),
+        (r#""description":"{path""#, "description"),
+        (r#""description":"path}""#, "description"),
+        (r#""host":"example.com:80""#, "host"),
+        (r#""host":"*.""#, "host"),
+        (r#""host":"a*.example.com""#, "host"),
+        (r#""methods":[]"#, "methods"),
+        (r#""methods":["TRACE"]"#, "methods"),
+        (r#""free_requests":-1"#, "free_requests"),
+        (r#""free_requests":5,"free_window":"1 hour""#, "free_window"),
+        (r#""free_requests":5,"free_window":0"#, "free_window"),
+        (r#""free_window":"1h""#, "free_window"),
+        (r#""listed":"no""#, "listed"),
+        (r#""invoice_expiry":"60s""#, "invoice_expiry"),
+        (r#""uses":0"#, "uses"),
+    ] {
+        let faults = faults(&format!(r#"{{"routes":[{{"path":"/a",{keys}}}]}}"#));
+        assert_eq!(
+            faults.first().map(|fault| fault.place.as_str()),
+            Some(format!("TOLL.routes[0].{place}").as_str()),
+            "{keys}: {faults:?}"
+        );
+    }
+}
+
+#[test]
+fn every_mistake_of_a_list_is_told_at_once() {
+    let faults = faults(
+        r#"{"unmatchd":"deny","default_sats":-1,"routes":[{"path":"/a","sats":"5","free_reqests":1},{"paht":"/b"},{"path":"/c","fiat":1}]}"#,
+    );
+    let places: Vec<&str> = faults.iter().map(|fault| fault.place.as_str()).collect();
+    assert_eq!(
+        places,
+        [
+            "TOLL.unmatchd",
+            "TOLL.default_sats",
+            "TOLL.routes[1].path",
+            "TOLL.routes[0].free_reqests",
+            "TOLL.routes[0].sats",
+            "TOLL.routes[2].fiat",
+        ]
+    );
+}
+
+#[test]
+fn an_invoice_says_what_was_asked_for_and_no_more() {
+    let fill = |template: &str, query: &str| {
+        let description = Description::parse(template).unwrap();
+        Asked { query, ..Asked::default() }.look(|facts| description.fill(facts))
+    };
+    assert_eq!(fill("{method} {path}: {query.q}", "q=a+b%21"), "GET /café/x: a b!");
+    assert_eq!(fill("{query.q}", "Q=1&x=2"), "");
+    assert_eq!(fill("{query.a b}", "a+b=1&a+b=2"), "1");
+    assert_eq!(fill("plain", ""), "plain");
+    // Bidirectional overrides and controls could make a wallet show another text; long values could hide ours.
+    assert_eq!(fill("for {query.q}", "q=%E2%80%AEevil%0d%0a%00%E2%81%A6x%D8%9C"), "for evilx");
+    assert_eq!(fill("{query.q}", &format!("q={}", "é".repeat(100))), "é".repeat(64));
+    assert_eq!(Description::parse("{method} at {query.x}").unwrap().template(), "{method} at {query.x}");
+}
+
+proptest! {
+    #[test]
+    fn a_price_never_depends_on_how_a_query_is_split(query in "[a-dA-D&;=?+%0-9\\[\\]. p]{0,24}") {
+        let list = r#""price":[{"when":{"query":{"a":"*"}},"sats":50},{"sats":10}]"#;
+        let asked = Asked { query: &query, ..Asked::default() };
+        if asked.cost(list) == Ok(10) {
+            // No origin of the field sees an `a` in it: WHATWG, `;`, case folding, PHP's brackets.
+            let lower = query.to_lowercase();
+            let sees = lower.split(['&', ';', '?']).any(|pair| {
+                let key = pair.split(['=', '[']).next().unwrap_or_default();
+                key.trim_matches(['+', ' ']) == "a"
+            });
+            prop_assert!(!sees, "{query}");
+        }
+    }
+}

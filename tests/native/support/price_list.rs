@@ -1,0 +1,22 @@
+//! Price lists as tests write them.
+
+use edgetoll::policy::Policy;
+use edgetoll::policy::normalization::fold_case;
+use edgetoll::policy::price_list::{ConfigError, ParsedPolicy};
+use edgetoll::strict_json::Json;
+
+pub fn parse(list: &str) -> ParsedPolicy {
+    Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case)
+}
+
+/// Parses a list that has no mistake.
+pub fn valid(list: &str) -> Policy {
+    let parsed = parse(list);
+    assert_eq!(parsed.errors, [], "{list}");
+    parsed.policy.unwrap()
+}
+
+/// Returns the mistakes of a list.
+pub fn errors(list: &str) -> Vec<ConfigError> {
+    parse(list).errors
+}

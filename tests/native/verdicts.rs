@@ -1,0 +1,388 @@
+//! Which credential opens which route: what the gate demands beyond what a macaroon's own limits say.
+
+use std::num::NonZeroU32;
+
+use crate::support::request::{BY_PREIMAGE, gate, request};
+use edgetoll::error::RequestError;
+use edgetoll::gate::{ChallengeDraft, CountedUses, Decision, Gate, NO_CODE, Purchase, Request};
+use edgetoll::keys::{KeySet, Keys, TollSecret};
+use edgetoll::payment::Preimage;
+use edgetoll::policy::Policy;
+use edgetoll::policy::normalization::fold_case;
+use edgetoll::protocols::l402::caveat::{Caveat, Fiat, Scope, Service, Terms};
+use edgetoll::protocols::l402::macaroon::{Encoding, Macaroon, Signature};
+use edgetoll::protocols::l402::refusal::Refusal;
+use edgetoll::protocols::l402::verify::{Context, Price, verify};
+use edgetoll::strict_json::Json;
+
+const NOW: u64 = 1_800_000_000;
+const PREIMAGE: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
+const IP: &str = "203.0.113.7";
+const ROUTES: &str = r#""routes":[
+    {"path":"/plain","sats":5},
+    {"path":"/any","sats":5,"bind":["endpoint"]},
+    {"path":"/mine","sats":5,"bind":["endpoint","method","ip"]},
+    {"path":"/club","sats":5,"realm":"club"},
+    {"path":"/club/mine","sats":5,"realm":"club","bind":["ip"]},
+    {"path":"/counted","sats":5,"uses":1},
+    {"path":"/counted/five","sats":5,"uses":5},
+    {"path":"/fiat","fiat":"0.01 USD"},
+    {"path":"/varied","price":[{"when":{"method":"POST"},"sats":9},{"sats":5}]},
+    {"path":"/weighed","sats_per_kib":5}
+]"#;
+
+fn policy(settings: &str) -> Policy {
+    let list = format!("{{{settings}{ROUTES}}}");
+    Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
+}
+
+fn keys_of(secret: &str, previous: Option<&str>) -> Keys {
+    let checked = |text: &str| TollSecret::new(text).unwrap();
+    Keys::new(checked(secret), previous.map(checked))
+}
+
+fn keys() -> Keys {
+    keys_of(&crate::support::secret::SECRET, None)
+}
+
+/// A secret that differs from the run's.
+fn other_secret() -> String {
+    crate::support::secret::SECRET.chars().rev().collect()
+}
+
+/// What the gate says, in one word: `paid`, or the refusal's code.
+fn judge(policy: &Policy, keys: &Keys, path: &str, method: &str, macaroon: &Macaroon) -> String {
+    let url = format!("https://x{path}");
+    let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
+    let request = Request { client_ip: Some(IP), ..request(&url, method, Some(&authorization)) };
+    match (Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: BY_PREIMAGE }
+        .decide(&request, NOW))
+    {
+        Decision::Paid(Purchase { metered: None, .. }) => "paid".to_owned(),
+        Decision::Paid(Purchase { metered: Some(CountedUses { uses, .. }), .. }) => format!("metered {uses}"),
+        Decision::Challenge { offer: ChallengeDraft { refused: Some(refusal), .. }, .. } => {
+            refusal.code().to_owned()
+        }
+        Decision::Refuse(problem, _) => problem.code().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn terms(scope: Scope, ip: Option<&str>) -> Terms {
+    Terms {
+        service: Service::default(),
+        expires_at_unix: NOW + 3_600,
+        amount_sats: 5,
+        host: "x".to_owned(),
+        scope,
+        ip: ip.map(str::to_owned),
+        uses: None,
+        fiat: None,
+        wallet: None,
+        payable_until_unix: NOW + 300,
+    }
+}
+
+fn endpoint(path: &str, method: Option<&str>) -> Scope {
+    Scope::Endpoint { endpoint: path.to_owned(), method: method.map(str::to_owned) }
+}
+
+fn mint_with(set: &KeySet, encoding: Encoding, caveats: Vec<String>) -> Macaroon {
+    let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash();
+    match encoding {
+        Encoding::Standard => {
+            let identifier = set.identifier(payment_hash, &[7; 28]);
+            Macaroon::standard(&set.standard_key(&identifier), "x", &identifier)
+                .with_caveats(&caveats)
+                .unwrap()
+        }
+        Encoding::LightningToll => {
+            Macaroon::lightning_toll(&set.lightning_toll_key(), payment_hash).with_caveats(&caveats).unwrap()
+        }
+    }
+}
+
+fn mint(encoding: Encoding, terms: &Terms) -> Macaroon {
+    let keys = keys();
+    let mut caveats = terms.caveats(encoding);
+    if encoding == Encoding::LightningToll {
+        let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash();
+        caveats.push(Caveat::mark(&keys.current().issuer_mark(&payment_hash)));
+    }
+    mint_with(keys.current(), encoding, caveats)
+}
+
+fn foreign(caveats: &[&str]) -> Macaroon {
+    mint_with(
+        keys().current(),
+        Encoding::LightningToll,
+        caveats.iter().map(|one| (*one).to_owned()).collect(),
+    )
+}
+
+const BOTH: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
+
+#[test]
+fn a_route_demands_every_limit_that_it_sells_by() {
+    let realm = |name: &str| Scope::Realm(name.to_owned());
+    let cases = [
+        ("/plain", terms(endpoint("/plain", Some("GET")), None), "paid"),
+        ("/plain", terms(endpoint("/plain", None), None), "unbound"),
+        ("/plain", terms(endpoint("/any", Some("GET")), None), "endpoint_mismatch"),
+        ("/plain", terms(realm("club"), None), "realm_mismatch"),
+        ("/any", terms(endpoint("/any", None), None), "paid"),
+        ("/mine", terms(endpoint("/mine", Some("GET")), Some(IP)), "paid"),
+        ("/mine", terms(endpoint("/mine", Some("GET")), None), "unbound"),
+        ("/mine", terms(endpoint("/mine", Some("GET")), Some("203.0.113.8")), "ip_mismatch"),
+        ("/club", terms(realm("club"), None), "paid"),
+        ("/club", terms(realm("pub"), None), "realm_mismatch"),
+        ("/club", terms(endpoint("/club", Some("GET")), None), "unbound"),
+        ("/club/mine", terms(realm("club"), Some(IP)), "paid"),
+        ("/club/mine", terms(realm("club"), None), "unbound"),
+        ("/counted", terms(endpoint("/counted", Some("GET")), None), "unbound"),
+        (
+            "/counted",
+            Terms { uses: NonZeroU32::new(1), ..terms(endpoint("/counted", Some("GET")), None) },
+            "metered 1",
+        ),
+    ];
+    let (policy, keys) = (policy(""), keys());
+    for (path, terms, verdict) in cases {
+        for encoding in BOTH {
+            let macaroon = mint(encoding, &terms);
+            assert_eq!(
+                judge(&policy, &keys, path, "GET", &macaroon),
+                verdict,
+                "{encoding:?} {path} {terms:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_macaroon_of_ours_without_a_limit_that_we_always_mint_is_none() {
+    let (policy, keys) = (policy(""), keys());
+    let whole = terms(endpoint("/plain", Some("GET")), None).caveats(Encoding::Standard);
+    for name in ["toll_valid_until", "amount_sats", "host", "endpoint", "method"] {
+        let caveats: Vec<String> = whole.iter().filter(|caveat| !caveat.starts_with(name)).cloned().collect();
+        assert_eq!(caveats.len(), whole.len() - 1);
+        let macaroon = mint_with(keys.current(), Encoding::Standard, caveats);
+        assert_eq!(judge(&policy, &keys, "/plain", "GET", &macaroon), "unbound", "{name}");
+    }
+}
+
+#[test]
+fn what_a_holder_adds_is_no_limit_that_was_sold() {
+    let (policy, keys) = (policy(""), keys());
+    for encoding in BOTH {
+        let separator = if encoding == Encoding::Standard { "=" } else { " = " };
+        let bought = mint(encoding, &terms(endpoint("/mine", None), None));
+        let added = ["method", "GET", "ip", IP];
+        let dressed =
+            added.chunks(2).fold(bought, |macaroon, pair| macaroon.attenuate(&pair.join(separator)).unwrap());
+        assert_eq!(judge(&policy, &keys, "/mine", "GET", &dressed), "unbound", "{encoding:?}");
+    }
+}
+
+#[test]
+fn a_price_in_a_currency_is_paid_in_that_currency() {
+    let (policy, keys) = (policy(""), keys());
+    let sold = |fiat: Option<&str>| Terms {
+        fiat: fiat.map(|fiat| Fiat::parse(fiat).unwrap()),
+        ..terms(endpoint("/fiat", Some("GET")), None)
+    };
+    for encoding in BOTH {
+        for (fiat, verdict) in [
+            (Some("0.01 USD"), "paid"),
+            (Some("1.00 USD"), "paid"),
+            (Some("0.0099 USD"), "underpaid"),
+            (Some("1 EUR"), "underpaid"),
+            (None, "unbound"),
+        ] {
+            assert_eq!(
+                judge(&policy, &keys, "/fiat", "GET", &mint(encoding, &sold(fiat))),
+                verdict,
+                "{fiat:?}"
+            );
+        }
+        let added = if encoding == Encoding::Standard { "fiat=9 USD" } else { "fiat = 9 USD" };
+        let dressed = mint(encoding, &sold(None)).attenuate(added).unwrap();
+        assert_eq!(judge(&policy, &keys, "/fiat", "GET", &dressed), "unbound");
+    }
+}
+
+#[test]
+fn a_foreign_macaroon_opens_nothing_whose_price_varies_or_is_counted() {
+    let (policy, keys) = (policy(""), keys());
+    let expiry = format!("expires_at = {}", NOW + 3_600);
+    for (path, verdict) in [
+        ("/plain", "paid"),
+        ("/varied", "foreign"),
+        ("/weighed", "foreign"),
+        ("/fiat", "foreign"),
+        ("/counted", "foreign"),
+        ("/club", "foreign"),
+    ] {
+        let endpoint = format!("endpoint = {path}");
+        let macaroon =
+            foreign(&[&expiry, &endpoint, "method = GET", "uses = 1", "fiat = 9 USD", "realm = club"]);
+        let plain = foreign(&[&expiry, &endpoint, "method = GET"]);
+        assert_eq!(judge(&policy, &keys, path, "GET", &plain), verdict, "{path}");
+        assert_ne!(judge(&policy, &keys, path, "GET", &macaroon), "paid", "{path}");
+    }
+}
+
+#[test]
+fn uses_are_the_least_that_was_said_and_no_more_than_the_route_sells() {
+    let (policy, keys) = (policy(""), keys());
+    let sold =
+        |uses| Terms { uses: NonZeroU32::new(uses), ..terms(endpoint("/counted/five", Some("GET")), None) };
+    let judge = |method, macaroon: &Macaroon| judge(&policy, &keys, "/counted/five", method, macaroon);
+    for encoding in BOTH {
+        let uses =
+            |number: u32| format!("uses{}{number}", if encoding == Encoding::Standard { "=" } else { " = " });
+        assert_eq!(judge("GET", &mint(encoding, &sold(5))), "metered 5");
+        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(2)).unwrap()), "metered 2");
+        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(9)).unwrap()), "metered 5");
+        // A token of a route of the realm that sells more of them.
+        assert_eq!(judge("GET", &mint(encoding, &sold(100))), "metered 5");
+        // What its holder wrote is nothing that was bought.
+        let unlimited = terms(endpoint("/counted/five", Some("GET")), None);
+        assert_eq!(judge("GET", &mint(encoding, &unlimited).attenuate(&uses(9)).unwrap()), "unbound");
+        assert_eq!(judge("HEAD", &mint(encoding, &sold(5))), "paid", "takes no use");
+    }
+    // However soon a holder lets it end, its uses are remembered for as long as it was sold.
+    let sold = mint(Encoding::Standard, &sold(5));
+    let ended = sold.attenuate(&format!("toll_valid_until={}", NOW + 2)).unwrap();
+    for (macaroon, expires_at_unix) in [(sold, NOW + 3_600), (ended, NOW + 2)] {
+        let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
+        let request = request("https://x/counted/five", "GET", Some(&authorization));
+        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
+        let Decision::Paid(Purchase { grant, metered: Some(_), .. }) = gate.decide(&request, NOW) else {
+            panic!()
+        };
+        assert_eq!((grant.expires_at_unix, grant.sold_until_unix), (expires_at_unix, NOW + 3_600));
+    }
+    // A holder may limit a credential that has no limit.
+    let plain = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
+    let limited = plain.attenuate("uses=1").unwrap();
+    assert_eq!(crate::judge(&policy, &keys, "/plain", "GET", &limited), "metered 1");
+}
+
+#[test]
+fn a_foreign_macaroon_opens_one_path_at_one_price_for_a_day() {
+    let keys = keys();
+    let in_a_day = format!("expires_at = {}", NOW + 86_400);
+    let later = format!("expires_at = {}", NOW + 86_401);
+    let cases = [
+        (vec![in_a_day.as_str(), "endpoint = /plain", "method = GET"], "/plain", "paid"),
+        (vec![&later, "endpoint = /plain", "method = GET"], "/plain", "foreign"),
+        (vec!["endpoint = /plain", "method = GET"], "/plain", "unbound"),
+        (vec![&in_a_day, "method = GET"], "/plain", "unbound"),
+        (vec![&in_a_day, "method = GET", "services = toll:0"], "/plain", "unbound"),
+        (vec![&in_a_day, "endpoint = /plain"], "/plain", "unbound"),
+        (vec![&in_a_day, "endpoint = /any"], "/any", "paid"),
+        (vec![&in_a_day, "endpoint = /mine", "method = GET"], "/mine", "unbound"),
+        (vec![&in_a_day, "endpoint = /mine", "method = GET", "ip = 203.0.113.7"], "/mine", "paid"),
+        (vec![&in_a_day, "endpoint = /club", "method = GET"], "/club", "foreign"),
+        (vec![&in_a_day, "endpoint = /club", "realm = club"], "/club", "foreign"),
+        (
+            vec![&later, "endpoint = /plain", "method = GET", "host = x", "amount_sats = 9"],
+            "/plain",
+            "foreign",
+        ),
+    ];
+    for (caveats, path, verdict) in cases {
+        assert_eq!(judge(&policy(""), &keys, path, "GET", &foreign(&caveats)), verdict, "{caveats:?}");
+    }
+    let good = foreign(&[&in_a_day, "endpoint = /plain", "method = GET"]);
+    assert_eq!(judge(&policy(r#""accept_foreign":false,"#), &keys, "/plain", "GET", &good), "foreign");
+    assert_eq!(judge(&policy(r#""foreign_max_age":"1h","#), &keys, "/plain", "GET", &good), "foreign");
+    assert_eq!(
+        judge(&policy(r#""macaroon":"l402","#), &keys, "/plain", "GET", &good),
+        "encoding_not_accepted"
+    );
+}
+
+#[test]
+fn a_revoked_payment_opens_nothing() {
+    let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash().to_hex();
+    let macaroon = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
+    let revoking = policy(&format!("\"revoked\":[\"{payment_hash}\"],"));
+    assert_eq!(judge(&revoking, &keys(), "/plain", "GET", &macaroon), "revoked");
+    let another = policy(&format!("\"revoked\":[\"{}\"],", "0".repeat(64)));
+    assert_eq!(judge(&another, &keys(), "/plain", "GET", &macaroon), "paid");
+}
+
+#[test]
+fn the_secret_before_still_verifies_and_another_never_did() {
+    let policy = policy("");
+    let terms = terms(endpoint("/plain", Some("GET")), None);
+    let rotated = keys_of(&other_secret(), Some(&crate::support::secret::SECRET));
+    let stranger = keys_of(&other_secret(), None);
+    for (encoding, of_a_stranger) in
+        [(Encoding::Standard, "unknown_key"), (Encoding::LightningToll, "bad_signature")]
+    {
+        let macaroon = mint(encoding, &terms);
+        assert_eq!(judge(&policy, &rotated, "/plain", "GET", &macaroon), "paid", "{encoding:?}");
+        assert_eq!(judge(&policy, &stranger, "/plain", "GET", &macaroon), of_a_stranger, "{encoding:?}");
+    }
+    // It verifies and does not sign.
+    let minted = mint_with(rotated.current(), Encoding::Standard, terms.caveats(Encoding::Standard));
+    assert_eq!(minted.signature(&keys()), Signature::UnknownKey);
+}
+
+#[test]
+fn a_wrong_preimage_is_told_before_any_caveat_and_a_wrong_signature_before_it() {
+    let keys = keys();
+    let service = Service::default();
+    let context = Context {
+        now_unix: NOW + 999_999,
+        service: &service,
+        host: "y",
+        endpoint: "/other",
+        method: "GET",
+        ip: None,
+        realm: None,
+        price: Price::Sats(1),
+    };
+    let wrong = Preimage::from_hex(&"0".repeat(64)).unwrap();
+    let right = Preimage::from_hex(PREIMAGE).unwrap();
+    for encoding in BOTH {
+        let macaroon = mint(encoding, &terms(endpoint("/plain", Some("GET")), None));
+        assert_eq!(
+            verify(&macaroon, Some(&wrong), &keys, &context),
+            Err(Refusal::WrongPreimage),
+            "{encoding:?}"
+        );
+        assert_eq!(verify(&macaroon, Some(&right), &keys, &context), Err(Refusal::Expired), "{encoding:?}");
+    }
+    let stranger = keys_of(&other_secret(), None);
+    let macaroon = mint(Encoding::Standard, &terms(endpoint("/plain", None), None));
+    assert_eq!(verify(&macaroon, Some(&wrong), &stranger, &context), Err(Refusal::UnknownKey));
+}
+
+#[test]
+fn a_route_by_address_sells_nothing_to_an_unknown_one() {
+    let policy = policy("");
+    let request = request("https://x/mine", "GET", None);
+    let keys = keys();
+    let decision = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE }
+        .decide(&request, NOW);
+    assert!(matches!(decision, Decision::Refuse(RequestError::UnknownClient, Some(_))));
+}
+
+#[test]
+fn a_path_too_long_for_a_credential_is_not_sold() {
+    let list = r#"{"routes":[{"path":"/files/*"}]}"#;
+    let policy = Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+    let keys = keys();
+    for (length, sold) in [(4_096, true), (4_097, false)] {
+        let url = format!("https://x/files/{}", "x".repeat(length - "/files/".len()));
+        let request = request(&url, "GET", None);
+        let decision =
+            Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE }
+                .decide(&request, NOW);
+        assert_eq!(matches!(decision, Decision::Challenge { .. }), sold, "{length}");
+    }
+}

@@ -41,6 +41,22 @@ impl Json {
         }
     }
 
+    /// Returns the number under a key of an object.
+    pub fn number(&self, key: &str) -> Option<u64> {
+        self.get(key)?.as_u64()
+    }
+
+    /// Returns the key and the value of an object with one member, which is how serde writes an enum variant with data.
+    pub fn variant(&self) -> Option<(&str, &Self)> {
+        match self {
+            Self::Object(members) => match members.as_slice() {
+                [(name, value)] => Some((name, value)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The values of a list.
     pub fn as_array(&self) -> Option<&[Self]> {
         match self {
@@ -84,6 +100,17 @@ impl Json {
     /// Whether it is an object.
     pub fn is_object(&self) -> bool {
         matches!(self, Self::Object(_))
+    }
+}
+
+/// A type that is read from strict JSON. It is written with serde's `Serialize`.
+///
+/// Deriving `Deserialize` for the messages and states of the Durable Objects would add 10 KB of compressed wasm.
+pub trait FromJson: Sized {
+    fn from_json(json: &Json) -> Option<Self>;
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::from_json(&Json::parse(text.as_bytes())?)
     }
 }
 

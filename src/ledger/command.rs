@@ -1,14 +1,14 @@
 //! The commands of the ledger. Each has a SQL script of its name in `sql/`, which reads the command's fields as JSON.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::sync::Cursor;
 use crate::payment::WalletSlot;
 use crate::wallet::receipt::Receipt;
 
-/// A command, as the Worker sends it to the ledger: its name in `command`, and its fields beside it.
+/// A command. Its fields are serialized as a JSON object; its name is sent beside them.
 #[derive(Serialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum LedgerCommand<'a> {
     /// A callback was accepted by the owner's server.
     CallbackDelivered { hash: &'a str },
@@ -19,7 +19,7 @@ pub enum LedgerCommand<'a> {
     /// Returns the callbacks that are due: [`Callback::parse_all`](super::callback::Callback::parse_all).
     DueCallbacks { now_ms: u64 },
     /// Returns when the next callback is due, in Unix milliseconds; nothing if none is.
-    NextCallback,
+    NextCallback {},
     /// Returns what the wallets are asked next: [`SyncPlan`](super::SyncPlan).
     PlanSync { now_ms: u64 },
     /// Deletes the rows of payments that settled before then. Sums stay.
@@ -78,15 +78,31 @@ impl<'a> LedgerCommand<'a> {
         Self::SaveCursor { wallet: wallet_key, cursor, read_to, newest, offset: *offset }
     }
 
-    /// Returns the command as JSON: what the Worker sends, and the input of the script.
-    pub fn to_json(&self) -> String {
+    pub fn name(&self) -> CommandName {
+        match self {
+            Self::CallbackDelivered { .. } => CommandName::CallbackDelivered,
+            Self::CallbackFailed { .. } => CommandName::CallbackFailed,
+            Self::CountRequests { .. } => CommandName::CountRequests,
+            Self::DueCallbacks { .. } => CommandName::DueCallbacks,
+            Self::NextCallback {} => CommandName::NextCallback,
+            Self::PlanSync { .. } => CommandName::PlanSync,
+            Self::Prune { .. } => CommandName::Prune,
+            Self::ReadStats { .. } => CommandName::ReadStats,
+            Self::RecordSeen { .. } => CommandName::RecordSeen,
+            Self::RecordSettled { .. } => CommandName::RecordSettled,
+            Self::RetryCallbacks { .. } => CommandName::RetryCallbacks,
+            Self::SaveCursor { .. } => CommandName::SaveCursor,
+        }
+    }
+
+    /// Returns the fields as JSON, which the script reads.
+    pub fn fields(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// The name of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The name of a command, which selects its script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandName {
     CallbackDelivered,
     CallbackFailed,
@@ -103,13 +119,12 @@ pub enum CommandName {
 }
 
 impl CommandName {
-    /// Reads the name of a command in JSON.
-    pub fn parse(command: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Named {
-            command: CommandName,
-        }
-        serde_json::from_str::<Named>(command).ok().map(|named| named.command)
+    pub fn parse(word: &str) -> Option<Self> {
+        SCRIPTS.into_iter().find(|(_, known, _)| *known == word).map(|(name, ..)| name)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        self.row().1
     }
 
     /// Whether a callback may be due after this command. `PlanSync` runs every minute and is included in case an alarm was lost.
@@ -119,19 +134,26 @@ impl CommandName {
 
     /// Returns the SQL script of the command.
     pub(super) fn script(self) -> &'static str {
-        match self {
-            Self::CallbackDelivered => include_str!("sql/callback_delivered.sql"),
-            Self::CallbackFailed => include_str!("sql/callback_failed.sql"),
-            Self::CountRequests => include_str!("sql/count_requests.sql"),
-            Self::DueCallbacks => include_str!("sql/due_callbacks.sql"),
-            Self::NextCallback => include_str!("sql/next_callback.sql"),
-            Self::PlanSync => include_str!("sql/plan_sync.sql"),
-            Self::Prune => include_str!("sql/prune.sql"),
-            Self::ReadStats => include_str!("sql/read_stats.sql"),
-            Self::RecordSeen => include_str!("sql/record_seen.sql"),
-            Self::RecordSettled => include_str!("sql/record_settled.sql"),
-            Self::RetryCallbacks => include_str!("sql/retry_callbacks.sql"),
-            Self::SaveCursor => include_str!("sql/save_cursor.sql"),
-        }
+        self.row().2
+    }
+
+    fn row(self) -> (Self, &'static str, &'static str) {
+        SCRIPTS.into_iter().find(|(name, ..)| *name == self).unwrap_or((self, "", ""))
     }
 }
+
+/// The word and the script of each command.
+const SCRIPTS: [(CommandName, &str, &str); 12] = [
+    (CommandName::CallbackDelivered, "callback_delivered", include_str!("sql/callback_delivered.sql")),
+    (CommandName::CallbackFailed, "callback_failed", include_str!("sql/callback_failed.sql")),
+    (CommandName::CountRequests, "count_requests", include_str!("sql/count_requests.sql")),
+    (CommandName::DueCallbacks, "due_callbacks", include_str!("sql/due_callbacks.sql")),
+    (CommandName::NextCallback, "next_callback", include_str!("sql/next_callback.sql")),
+    (CommandName::PlanSync, "plan_sync", include_str!("sql/plan_sync.sql")),
+    (CommandName::Prune, "prune", include_str!("sql/prune.sql")),
+    (CommandName::ReadStats, "read_stats", include_str!("sql/read_stats.sql")),
+    (CommandName::RecordSeen, "record_seen", include_str!("sql/record_seen.sql")),
+    (CommandName::RecordSettled, "record_settled", include_str!("sql/record_settled.sql")),
+    (CommandName::RetryCallbacks, "retry_callbacks", include_str!("sql/retry_callbacks.sql")),
+    (CommandName::SaveCursor, "save_cursor", include_str!("sql/save_cursor.sql")),
+];

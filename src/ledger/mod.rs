@@ -47,12 +47,12 @@ pub fn migrate<D: Database>(database: &D, now_ms: u64) -> Result<(), D::Error> {
     Ok(())
 }
 
-/// Runs a command, given as JSON. The caller runs it as one transaction.
+/// Runs the script of a command with its fields, given as JSON. The caller runs it as one transaction.
 ///
 /// # Errors
 /// Fails if the database refuses a statement.
-pub fn run<D: Database>(database: &D, name: CommandName, command: &str) -> Result<Option<String>, D::Error> {
-    run_all(database, name.script(), command)
+pub fn run<D: Database>(database: &D, name: CommandName, fields: &str) -> Result<Option<String>, D::Error> {
+    run_all(database, name.script(), fields)
 }
 
 fn run_all<D: Database>(database: &D, script: &str, input: &str) -> Result<Option<String>, D::Error> {

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::strict_json::{FromJson, Json};
 
 /// The events of the last minute.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SlidingWindow {
     /// The number of each slot and the events in it, oldest first.
     slots: Vec<(u64, u64)>,
@@ -42,6 +44,17 @@ impl SlidingWindow {
     }
 }
 
+impl FromJson for SlidingWindow {
+    fn from_json(json: &Json) -> Option<Self> {
+        let slot = |json: &Json| match json.as_array()? {
+            [slot, count] => Some((slot.as_u64()?, count.as_u64()?)),
+            _ => None,
+        };
+        let slots = json.get("slots")?.as_array()?.iter().map(slot).collect::<Option<_>>()?;
+        Some(Self { slots })
+    }
+}
+
 /// A sliding window for each client.
 #[derive(Default)]
 pub struct ClientLimits {
@@ -70,17 +83,32 @@ impl ClientLimits {
 }
 
 /// A request to the Durable Object that counts the invoices of the deployment.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct InvoiceLimitRequest {
     pub per_minute: u64,
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InvoiceLimitResponse {
     Admitted,
     /// The limit is reached. The value is the milliseconds until the next invoice.
     Wait(u64),
+}
+
+impl FromJson for InvoiceLimitRequest {
+    fn from_json(json: &Json) -> Option<Self> {
+        Some(Self { per_minute: json.number("per_minute")? })
+    }
+}
+
+impl FromJson for InvoiceLimitResponse {
+    fn from_json(json: &Json) -> Option<Self> {
+        if json.as_str() == Some("admitted") {
+            return Some(Self::Admitted);
+        }
+        json.number("wait").map(Self::Wait)
+    }
 }
 
 /// Returns the time from which on a slot no longer counts.

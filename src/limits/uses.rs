@@ -4,9 +4,11 @@
 //! failed. A use whose request never reports back counts as spent. One Durable Object holds the state of one payment and runs
 //! one step at a time, so the count is exact.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+use crate::strict_json::{FromJson, Json};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Uses {
     /// Spent, or in flight.
     taken: u64,
@@ -17,7 +19,7 @@ pub struct Uses {
 }
 
 /// A use whose request has been forwarded and not answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct InFlight {
     ticket: u64,
     /// When it counts as spent.
@@ -25,7 +27,7 @@ struct InFlight {
 }
 
 /// A request to the Durable Object of a payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MeterRequest {
     /// Takes one of `bought` uses, which counts as spent at `until_ms`. The object deletes its state at `delete_at_ms`.
@@ -36,7 +38,7 @@ pub enum MeterRequest {
     Return { ticket: u64, bought: u64 },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MeterResponse {
     /// A use was taken. The ticket spends or returns it.
@@ -89,6 +91,58 @@ impl Uses {
             self.taken = self.taken.saturating_sub(1);
         }
         bought.saturating_sub(self.taken)
+    }
+}
+
+impl FromJson for Uses {
+    fn from_json(json: &Json) -> Option<Self> {
+        let in_flight = json.get("in_flight")?.as_array()?.iter();
+        Some(Self {
+            taken: json.number("taken")?,
+            returned: json.number("returned")?,
+            in_flight: in_flight.map(InFlight::from_json).collect::<Option<_>>()?,
+            next_ticket: json.number("next_ticket")?,
+        })
+    }
+}
+
+impl FromJson for InFlight {
+    fn from_json(json: &Json) -> Option<Self> {
+        Some(Self { ticket: json.number("ticket")?, until_ms: json.number("until_ms")? })
+    }
+}
+
+impl FromJson for MeterRequest {
+    fn from_json(json: &Json) -> Option<Self> {
+        let (name, fields) = json.variant()?;
+        Some(match name {
+            "take" => Self::Take {
+                bought: fields.number("bought")?,
+                until_ms: fields.number("until_ms")?,
+                delete_at_ms: fields.number("delete_at_ms")?,
+            },
+            "spend" => Self::Spend { ticket: fields.number("ticket")? },
+            "return" => Self::Return { ticket: fields.number("ticket")?, bought: fields.number("bought")? },
+            _ => return None,
+        })
+    }
+}
+
+impl FromJson for MeterResponse {
+    fn from_json(json: &Json) -> Option<Self> {
+        match json.as_str() {
+            Some("in_flight") => return Some(Self::InFlight),
+            Some("spent") => return Some(Self::Spent),
+            _ => {}
+        }
+        let (name, value) = json.variant()?;
+        match name {
+            "taken" => {
+                Some(Self::Taken { ticket: value.number("ticket")?, remaining: value.number("remaining")? })
+            }
+            "remaining" => value.as_u64().map(Self::Remaining),
+            _ => None,
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! LNbits: what it is asked, and the checks that its answers must pass before anybody is asked to pay, or let in.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::{
     Invoice, InvoiceRequest, MAX_RESPONSE_BYTES, Payment, PaymentStatus, Wallet, WalletError, WalletRequest,
@@ -71,12 +70,11 @@ impl Wallet for Lnbits {
     /// lets some of its keys replace the invoice.
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest {
         let (amount, unit) = match invoice.price {
-            Price::Sats(sats) => (sats.to_string(), "sat"),
-            Price::Fiat(price) => (price.fiat.amount(), price.fiat.currency()),
+            Price::Sats(sats) => (Amount::Sats(*sats), "sat"),
+            Price::Fiat(price) => (Amount::Fiat(price.fiat.amount()), price.fiat.currency()),
         };
         let body = CreateInvoiceBody {
-            // A raw number: floating point would add 10 KB to the wasm.
-            amount: RawValue::from_string(amount).unwrap_or_default(),
+            amount,
             out: false,
             unit,
             memo: cut(invoice.description, MAX_MEMO_BYTES),
@@ -205,7 +203,7 @@ fn cut(text: &str, max_bytes: usize) -> &str {
 
 #[derive(Serialize)]
 struct CreateInvoiceBody<'a> {
-    amount: Box<RawValue>,
+    amount: Amount,
     out: bool,
     unit: &'a str,
     memo: &'a str,
@@ -213,6 +211,14 @@ struct CreateInvoiceBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook: Option<&'a str>,
     extra: Extra<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Amount {
+    Sats(u64),
+    /// LNbits reads a decimal number in a string like a number. Floating point would add 10 KB to the wasm.
+    Fiat(String),
 }
 
 #[derive(Serialize)]

@@ -30,14 +30,15 @@ impl Ledger {
         Ok(Self(Rc::new(tables)))
     }
 
-    /// Runs the [`LedgerCommand`] in the body. The response is the result of its script.
+    /// Runs a [`LedgerCommand`]: its name is in a header, its fields are the body. The response is the result of its script.
     pub fn fetch(&self, request: &Request) -> Promise {
         let tables = Rc::clone(&self.0);
+        let name = storage::request_text(request);
         let body = request.body();
         future_to_promise(async move {
-            let command = body::read(body, MAX_COMMAND_BYTES).await?.ok_or(JsValue::NULL)?;
-            let name = CommandName::parse(&command).ok_or(JsValue::NULL)?;
-            let result = tables.run_json(name, &command)?;
+            let name = CommandName::parse(&name?).ok_or(JsValue::NULL)?;
+            let fields = body::read(body, MAX_COMMAND_BYTES).await?.ok_or(JsValue::NULL)?;
+            let result = tables.run_script(name, &fields)?;
             if name.may_make_callback_due() {
                 tables.schedule_next_callback()?;
             }
@@ -63,13 +64,12 @@ struct Tables {
 
 impl Tables {
     fn run(&self, command: &LedgerCommand<'_>) -> Result<String, JsValue> {
-        let json = command.to_json();
-        self.run_json(CommandName::parse(&json).ok_or(JsValue::NULL)?, &json)
+        self.run_script(command.name(), &command.fields())
     }
 
-    /// Runs a command as one transaction.
-    fn run_json(&self, name: CommandName, command: &str) -> Result<String, JsValue> {
-        self.transaction(|tables| ledger::run(tables, name, command)).map(Option::unwrap_or_default)
+    /// Runs the script of a command as one transaction.
+    fn run_script(&self, name: CommandName, fields: &str) -> Result<String, JsValue> {
+        self.transaction(|tables| ledger::run(tables, name, fields)).map(Option::unwrap_or_default)
     }
 
     fn transaction(
@@ -106,7 +106,7 @@ impl Tables {
     }
 
     fn schedule_next_callback(&self) -> Result<(), JsValue> {
-        match self.run(&LedgerCommand::NextCallback)?.parse() {
+        match self.run(&LedgerCommand::NextCallback {})?.parse() {
             Ok(next_ms) => self.storage.set_alarm_at(next_ms),
             Err(_) => Ok(()),
         }

@@ -2,7 +2,6 @@
 
 use js_sys::Promise;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{Headers, RequestInit, Response};
 use worker::Env;
@@ -11,6 +10,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::{clock, environment};
 use crate::bindings::ObjectBinding;
+use crate::strict_json::FromJson;
 
 /// A call whose response has not arrived yet.
 pub struct PendingCall(Promise);
@@ -19,19 +19,29 @@ pub struct PendingCall(Promise);
 ///
 /// The request is in a header, so that the object reads it without an await and no two calls can interleave.
 pub fn call(env: &Env, binding: &ObjectBinding, name: &str, request: &impl Serialize) -> Option<PendingCall> {
-    let headers = Headers::new().ok()?;
-    headers.set(REQUEST_HEADER, &serde_json::to_string(request).ok()?).ok()?;
-    let init = RequestInit::new();
-    init.set_headers(&headers);
+    send(env, binding, name, init(&serde_json::to_string(request).ok()?)?)
+}
+
+/// Sends a command with a body of any size.
+pub fn post(
+    env: &Env,
+    binding: &ObjectBinding,
+    name: &str,
+    command: &str,
+    body: &str,
+) -> Option<PendingCall> {
+    let init = init(command)?;
+    init.set_method("POST");
+    init.set_body(&body.into());
     send(env, binding, name, init)
 }
 
-/// Sends a request of any size, given as JSON, in the body.
-pub fn post(env: &Env, binding: &ObjectBinding, name: &str, json: &str) -> Option<PendingCall> {
+fn init(request: &str) -> Option<RequestInit> {
+    let headers = Headers::new().ok()?;
+    headers.set(REQUEST_HEADER, request).ok()?;
     let init = RequestInit::new();
-    init.set_method("POST");
-    init.set_body(&json.into());
-    send(env, binding, name, init)
+    init.set_headers(&headers);
+    Some(init)
 }
 
 fn send(env: &Env, binding: &ObjectBinding, name: &str, init: RequestInit) -> Option<PendingCall> {
@@ -46,8 +56,8 @@ fn send(env: &Env, binding: &ObjectBinding, name: &str, init: RequestInit) -> Op
 
 impl PendingCall {
     /// Returns the response; `None` if the object fails or does not answer within `limit_ms`.
-    pub async fn response<T: DeserializeOwned>(&self, limit_ms: i32) -> Option<T> {
-        serde_json::from_str(&self.text(limit_ms).await?).ok()
+    pub async fn response<T: FromJson>(&self, limit_ms: i32) -> Option<T> {
+        T::parse(&self.text(limit_ms).await?)
     }
 
     /// Returns the response as text; `None` if the object fails or does not answer within `limit_ms`.
@@ -72,7 +82,7 @@ extern "C" {
     fn fetch(this: &ObjectStub, url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 }
 
-/// The header that carries a small request, as JSON.
+/// The header that carries a small request as JSON, or the name of a command.
 pub const REQUEST_HEADER: &str = "Toll-Request";
 /// An object ignores the URL, but `fetch` needs one.
 const OBJECT_URL: &str = "https://object.invalid/";

@@ -2,12 +2,12 @@
 
 use js_sys::{Array, Object, Promise, Reflect};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use web_sys::{Request, Response};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::durable_object::REQUEST_HEADER;
+use crate::strict_json::FromJson;
 
 /// The state of an object that stores one value. Reading and writing are synchronous, so no two calls can interleave.
 pub struct ValueStore(Storage);
@@ -21,9 +21,9 @@ impl ValueStore {
     ///
     /// # Errors
     /// Fails if the stored text is not such a value.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, JsValue> {
+    pub fn read<T: FromJson>(&self) -> Result<Option<T>, JsValue> {
         let stored = self.0.kv()?.get(KEY)?.as_string();
-        stored.map(|text| serde_json::from_str(&text).map_err(|_| JsValue::NULL)).transpose()
+        stored.map(|text| T::parse(&text).ok_or(JsValue::NULL)).transpose()
     }
 
     pub fn write(&self, value: &impl Serialize) -> Result<(), JsValue> {
@@ -41,9 +41,13 @@ impl ValueStore {
 }
 
 /// Reads the request that [`call`](super::durable_object::call) sent.
-pub fn read_request<T: DeserializeOwned>(request: &Request) -> Result<T, JsValue> {
-    let json = request.headers().get(REQUEST_HEADER)?.ok_or(JsValue::NULL)?;
-    serde_json::from_str(&json).map_err(|_| JsValue::NULL)
+pub fn read_request<T: FromJson>(request: &Request) -> Result<T, JsValue> {
+    T::parse(&request_text(request)?).ok_or(JsValue::NULL)
+}
+
+/// Returns the header that [`call`](super::durable_object::call) or [`post`](super::durable_object::post) set.
+pub fn request_text(request: &Request) -> Result<String, JsValue> {
+    request.headers().get(REQUEST_HEADER)?.ok_or(JsValue::NULL)
 }
 
 /// Returns a response with a value as JSON.

@@ -13,7 +13,7 @@ use crate::edge::platform::clock::{now_ms, now_unix, sleep};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{durable_object, environment, log};
 use crate::gate::Purchase;
-use crate::ledger::command::{CommandName, LedgerCommand};
+use crate::ledger::command::LedgerCommand;
 use crate::ledger::traffic::{GATHER_MS, Outcome, Traffic};
 use crate::limits::rate_limit::ClientLimits;
 use crate::payment::{PaymentHash, WalletSlot};
@@ -24,11 +24,11 @@ use crate::wallet::slots::Wallets;
 
 /// Runs a command. Returns `None` if the ledger cannot be reached.
 pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
-    let json = command.to_json();
-    let call = durable_object::post(env, &LEDGER, OBJECT_NAME, &json)?;
+    let name = command.name().as_str();
+    let call = durable_object::post(env, &LEDGER, OBJECT_NAME, name, &command.fields())?;
     let result = call.text(TIMEOUT_MS).await;
     if result.is_none() {
-        log::ledger(&format!("the command {:?} failed", CommandName::parse(&json)));
+        log::ledger(&format!("the command `{name}` failed"));
     }
     result
 }

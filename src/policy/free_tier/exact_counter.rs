@@ -1,9 +1,11 @@
 //! Exact counting of free requests: one Durable Object holds the count of one client on one route.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::strict_json::{FromJson, Json};
 
 /// The free requests of one client in one window.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExactCounter {
     window_ends_ms: u64,
     used: u64,
@@ -11,13 +13,13 @@ pub struct ExactCounter {
 
 /// A request to the Durable Object of a client and route: take one of `quota` free requests in the window that ends at
 /// `window_ends_ms`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct FreeTierRequest {
     pub quota: u64,
     pub window_ends_ms: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FreeTierResponse {
     /// Granted. `is_first` tells whether it is the first request of its window.
@@ -43,5 +45,28 @@ impl ExactCounter {
         };
         *self = Self { window_ends_ms, used: used.saturating_add(1) };
         FreeTierResponse::Granted { remaining, is_first }
+    }
+}
+
+impl FromJson for ExactCounter {
+    fn from_json(json: &Json) -> Option<Self> {
+        Some(Self { window_ends_ms: json.number("window_ends_ms")?, used: json.number("used")? })
+    }
+}
+
+impl FromJson for FreeTierRequest {
+    fn from_json(json: &Json) -> Option<Self> {
+        Some(Self { quota: json.number("quota")?, window_ends_ms: json.number("window_ends_ms")? })
+    }
+}
+
+impl FromJson for FreeTierResponse {
+    fn from_json(json: &Json) -> Option<Self> {
+        if json.as_str() == Some("used_up") {
+            return Some(Self::UsedUp);
+        }
+        let granted = json.get("granted")?;
+        let is_first = granted.get("is_first")?.as_bool()?;
+        Some(Self::Granted { remaining: granted.number("remaining")?, is_first })
     }
 }

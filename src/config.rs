@@ -40,11 +40,16 @@ pub enum Paywall {
 /// A price list in which every route is free.
 pub struct FreePolicy(Policy);
 
-impl FreePolicy {
-    /// # Errors
-    /// Returns the price list if a route has a price.
-    fn new(policy: Policy) -> Result<Self, Policy> {
-        if policy.routes.iter().all(|route| route.is_free()) { Ok(Self(policy)) } else { Err(policy) }
+/// A price list, by whether it needs a seller.
+enum ParsedPaywall {
+    Free(FreePolicy),
+    Priced(Policy),
+}
+
+impl From<Policy> for ParsedPaywall {
+    fn from(policy: Policy) -> Self {
+        let is_free = policy.routes.iter().all(|route| route.is_free());
+        if is_free { Self::Free(FreePolicy(policy)) } else { Self::Priced(policy) }
     }
 }
 
@@ -88,18 +93,18 @@ impl Settings {
     /// Reads the settings. `var` returns a variable or a secret; `price_list` is `TOLL` as JSON.
     pub fn read(var: impl Fn(&str) -> Option<String>, price_list: Option<&str>, fold_case: FoldCase) -> Self {
         let mut reader = Reader { var: &var, faults: Vec::new() };
-        let policy = reader.policy(price_list, fold_case).map(FreePolicy::new);
+        let policy = reader.policy(price_list, fold_case).map(ParsedPaywall::from);
         // Without a priced route, neither a secret nor a wallet is needed.
-        let is_selling = matches!(policy, Some(Err(_)));
+        let is_selling = matches!(policy, Some(ParsedPaywall::Priced(_)));
         let keys = reader.keys(is_selling);
         let wallets = reader.wallets(is_selling);
         let paywall = match (policy, keys, wallets) {
             (None, ..) => Paywall::Unreadable,
-            (Some(Ok(policy)), keys, wallets) => Paywall::Free { policy, keys, wallets },
-            (Some(Err(policy)), Some(keys), Some(wallets)) => {
+            (Some(ParsedPaywall::Free(policy)), keys, wallets) => Paywall::Free { policy, keys, wallets },
+            (Some(ParsedPaywall::Priced(policy)), Some(keys), Some(wallets)) => {
                 Paywall::Selling { policy, seller: Seller { keys, wallets } }
             }
-            (Some(Err(policy)), keys, _) => Paywall::Closed { policy, keys },
+            (Some(ParsedPaywall::Priced(policy)), keys, _) => Paywall::Closed { policy, keys },
         };
         Self {
             paywall,
@@ -246,7 +251,7 @@ impl Reader<'_> {
         let url = (self.var)("PUBLIC_URL")?;
         if !is_safe_base(&url) {
             return self.fault(
-                "PUBLIC_URL must be an https URL (http only on this machine), without user, query or fragment",
+                "PUBLIC_URL must be an https URL (http only for localhost), without user, query or fragment",
             );
         }
         Some(url.trim_end_matches('/').to_owned())

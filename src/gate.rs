@@ -72,16 +72,16 @@ pub enum Decision<'a> {
     FreeTier {
         tier: FreeTier,
         key: String,
-        otherwise: ChallengeDraft<'a>,
+        otherwise: Box<ChallengeDraft<'a>>,
     },
     /// Forward for the first claim whose wallet confirms the payment. If one can still be paid, repeat its challenge; otherwise make
     /// a new one.
     Unsettled {
         claims: Vec<Claim<'a>>,
-        otherwise: ChallengeDraft<'a>,
+        otherwise: Box<ChallengeDraft<'a>>,
     },
     /// 402.
-    Challenge(ChallengeDraft<'a>),
+    Challenge(Box<ChallengeDraft<'a>>),
     /// Forward without a body, and answer without one; or answer here if the price list has `cors`.
     Preflight,
     /// 308 to https.
@@ -116,7 +116,7 @@ pub struct Purchase<'a> {
 pub struct CountedUses<'a> {
     pub bought: NonZeroU32,
     /// The challenge once all uses are spent.
-    pub when_spent: ChallengeDraft<'a>,
+    pub when_spent: Box<ChallengeDraft<'a>>,
 }
 
 /// A credential that is good if its payment has settled.
@@ -414,9 +414,9 @@ impl<'a> PricedRequest<'a, '_> {
         Purchase { seller: self.seller, route: self.route, grant, counted }
     }
 
-    fn draft(&self, refused: Option<Refusal>) -> ChallengeDraft<'a> {
+    fn draft(&self, refused: Option<Refusal>) -> Box<ChallengeDraft<'a>> {
         let (method, path) = (self.request.method, self.request.url.path);
-        ChallengeDraft {
+        Box::new(ChallengeDraft {
             seller: self.seller,
             route: self.route,
             price: self.price.clone(),
@@ -427,7 +427,7 @@ impl<'a> PricedRequest<'a, '_> {
             },
             refused,
             is_quote: self.is_quote(),
-        }
+        })
     }
 
     fn terms(&self) -> Terms {

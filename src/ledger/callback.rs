@@ -29,7 +29,7 @@ impl OnPayment {
     pub fn new(url: &str, secret: &str) -> Result<Self, CallbackConfigError> {
         if !url::is_safe_target(url) {
             return Err(CallbackConfigError::Url(
-                "must be an https URL (http only on this machine), without user or fragment",
+                "must be an https URL (http only for localhost), without user or fragment",
             ));
         }
         let key = match secret.strip_prefix("whsec_") {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::keep_where;
 use crate::strict_json::{FromJson, Json};
 
 /// The events of the last minute.
@@ -70,7 +71,7 @@ impl ClientLimits {
     /// Returns the milliseconds until the next event of the client can be admitted.
     pub fn admit(&mut self, client: &str, limit: u64, now_ms: u64) -> Result<(), u64> {
         if self.is_full_for(client) && now_ms.saturating_sub(self.swept_ms) >= SLOT_MS {
-            self.clients.retain(|_, window| !window.is_idle(now_ms));
+            keep_where(&mut self.clients, |window| !window.is_idle(now_ms));
             self.swept_ms = now_ms;
         }
         let client = if self.is_full_for(client) { "" } else { client };

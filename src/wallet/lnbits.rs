@@ -35,7 +35,7 @@ impl Lnbits {
     pub fn new(base_url: &str, invoice_key: &str) -> Result<Self, LnbitsConfigError> {
         if !url::is_safe_base(base_url) {
             return Err(LnbitsConfigError::Url(
-                "must be an https URL (http only on this machine), without user, query or fragment",
+                "must be an https URL (http only for localhost), without user, query or fragment",
             ));
         }
         if invoice_key.len() < 8 || !invoice_key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::probe::Probe;
+use crate::limits::keep_where;
 use crate::payment::PaymentHash;
 use crate::policy::settlement::SettlementMode;
 use crate::protocols::l402::verify::Grant;
@@ -45,7 +46,7 @@ impl SettledPayments {
     /// Remembers a payment until then.
     pub fn insert(&mut self, payment_hash: &PaymentHash, until_unix: u64, now_unix: u64) {
         if self.known.len() >= MAX_KNOWN && now_unix.saturating_sub(self.swept_unix) >= SWEEP_S {
-            self.known.retain(|_, until_unix| *until_unix >= now_unix);
+            keep_where(&mut self.known, |until_unix| *until_unix >= now_unix);
             self.swept_unix = now_unix;
         }
         if self.known.len() < MAX_KNOWN {

@@ -35,10 +35,10 @@ fn check_url(environment: &mut Environment<'_>, name: &str, value: &Json) {
     let url = value.as_str().unwrap_or_default();
     let fault = match name {
         "LNBITS_URL" | "LNBITS_URL_2" | "PUBLIC_URL" if !is_safe_base(url) => {
-            Some("must be an https URL (http only on this machine), without user, query or fragment")
+            Some("must be an https URL (http only for localhost), without user, query or fragment")
         }
         "ON_PAYMENT_URL" if !is_safe_target(url) => {
-            Some("must be an https URL (http only on this machine), without user or fragment")
+            Some("must be an https URL (http only for localhost), without user or fragment")
         }
         "ORIGIN_URL" => Origin::parse(url).err(),
         _ => None,

@@ -83,7 +83,7 @@ impl Answered {
 
     /// Makes the response of an error.
     pub fn from_error(
-        error: HandlerError,
+        HandlerError(error): HandlerError,
         action: Action,
         route: Option<&'static Route>,
     ) -> Result<Self, JsValue> {
@@ -99,21 +99,25 @@ impl Answered {
         })
     }
 
-    pub fn on_route(self, route: Option<&'static Route>) -> Self {
-        Self { route, ..self }
+    pub fn on_route(mut self, route: Option<&'static Route>) -> Self {
+        self.route = route;
+        self
     }
 
-    pub fn with_code(self, code: Option<&'static str>) -> Self {
-        Self { code, ..self }
+    pub fn with_code(mut self, code: Option<&'static str>) -> Self {
+        self.code = code;
+        self
     }
 
     /// Names the payment, unless it is known already.
-    pub fn about(self, payment_hash: PaymentHash) -> Self {
-        Self { payment_hash: self.payment_hash.or(Some(payment_hash)), ..self }
+    pub fn about(mut self, payment_hash: PaymentHash) -> Self {
+        self.payment_hash = self.payment_hash.or(Some(payment_hash));
+        self
     }
 
-    pub fn free_tier_denied(self, denied: Option<FreeTierDenied>) -> Self {
-        Self { free_tier_denied: denied, ..self }
+    pub fn free_tier_denied(mut self, denied: Option<FreeTierDenied>) -> Self {
+        self.free_tier_denied = denied;
+        self
     }
 
     /// Returns the route and the outcome that the traffic counts record.
@@ -146,8 +150,10 @@ impl Answered {
     }
 }
 
-/// Why a handler has no response, and what the log records about it.
-pub struct HandlerError {
+/// Why a handler has no response, and what the log records about it. It is boxed: moving it inline adds 2 KB of compressed wasm.
+pub struct HandlerError(Box<ErrorRecord>);
+
+struct ErrorRecord {
     error: RequestError,
     detail: Option<String>,
     /// The action, if it is not that of the decision.
@@ -157,28 +163,38 @@ pub struct HandlerError {
 }
 
 impl HandlerError {
-    pub fn with_detail(self, detail: Option<String>) -> Self {
-        Self { detail, ..self }
+    pub fn with_detail(mut self, detail: Option<String>) -> Self {
+        self.0.detail = detail;
+        self
     }
 
     /// Names the action, unless it is known already.
-    pub fn while_doing(self, action: Action) -> Self {
-        Self { action: self.action.or(Some(action)), ..self }
+    pub fn while_doing(mut self, action: Action) -> Self {
+        self.0.action = self.0.action.or(Some(action));
+        self
     }
 
     /// Names the payment, unless it is known already.
-    pub fn about(self, payment_hash: PaymentHash) -> Self {
-        Self { payment_hash: self.payment_hash.or(Some(payment_hash)), ..self }
+    pub fn about(mut self, payment_hash: PaymentHash) -> Self {
+        self.0.payment_hash = self.0.payment_hash.or(Some(payment_hash));
+        self
     }
 
-    pub fn free_tier_denied(self, denied: FreeTierDenied) -> Self {
-        Self { free_tier_denied: Some(denied), ..self }
+    pub fn free_tier_denied(mut self, denied: FreeTierDenied) -> Self {
+        self.0.free_tier_denied = Some(denied);
+        self
     }
 }
 
 impl From<RequestError> for HandlerError {
     fn from(error: RequestError) -> Self {
-        Self { error, detail: None, action: None, payment_hash: None, free_tier_denied: None }
+        Self(Box::new(ErrorRecord {
+            error,
+            detail: None,
+            action: None,
+            payment_hash: None,
+            free_tier_denied: None,
+        }))
     }
 }
 

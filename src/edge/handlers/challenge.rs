@@ -21,7 +21,7 @@ use crate::wallet::{Invoice, InvoiceRequest, WalletError};
 /// Answers with a new invoice, or with the price alone.
 pub async fn answer(
     ctx: &RequestContext<'_>,
-    draft: ChallengeDraft<'static>,
+    draft: Box<ChallengeDraft<'static>>,
 ) -> Result<Answered, HandlerError> {
     if draft.is_quote {
         return quote(&draft);
@@ -39,7 +39,7 @@ pub async fn answer(
 pub async fn repeat(
     ctx: &RequestContext<'_>,
     claim: &Claim<'static>,
-    draft: ChallengeDraft<'static>,
+    draft: Box<ChallengeDraft<'static>>,
     bolt11: Bolt11,
     page: Option<&str>,
 ) -> Result<Answered, HandlerError> {

@@ -13,7 +13,7 @@ pub async fn serve(
     ctx: &RequestContext<'_>,
     tier: FreeTier,
     key: String,
-    otherwise: ChallengeDraft<'static>,
+    otherwise: Box<ChallengeDraft<'static>>,
 ) -> Result<Answered, HandlerError> {
     let now_ms = now_ms();
     let route = otherwise.route;

@@ -57,7 +57,7 @@ async fn serve_counted(
 pub async fn serve_settled(
     ctx: &RequestContext<'_>,
     claims: Vec<Claim<'static>>,
-    otherwise: ChallengeDraft<'static>,
+    otherwise: Box<ChallengeDraft<'static>>,
     asker: Asker,
 ) -> Result<Answered, HandlerError> {
     match check_claims(ctx, claims, asker).await? {

@@ -8,12 +8,15 @@
 use std::collections::BTreeMap;
 
 use super::FreeTierDenied;
+use crate::limits::keep_where;
 
 /// What one isolate knows of its clients.
 pub struct KvCounters {
     isolate: String,
     clients: BTreeMap<String, Client>,
     failed_at_ms: Option<u64>,
+    /// When clients were last forgotten. Doing it for each new client would take long.
+    swept_ms: u64,
 }
 
 /// One client on one route in one window.
@@ -71,7 +74,7 @@ impl KvWriteError {
 impl KvCounters {
     /// KvCounters of an isolate with a name that no other has: letters and digits.
     pub fn new(isolate: String) -> Self {
-        Self { isolate, clients: BTreeMap::new(), failed_at_ms: None }
+        Self { isolate, clients: BTreeMap::new(), failed_at_ms: None, swept_ms: 0 }
     }
 
     /// Whether the store must be read before the next [`take`](Self::take).
@@ -88,8 +91,9 @@ impl KvCounters {
             }
             return Ok(now_ms.saturating_sub(client.read_at_ms) >= WRITE_EVERY_MS);
         }
-        if self.clients.len() >= MAX_CLIENTS {
-            self.clients.retain(|_, client| !client.may_be_forgotten(&self.isolate, now_ms));
+        if self.clients.len() >= MAX_CLIENTS && now_ms.saturating_sub(self.swept_ms) >= SWEEP_MS {
+            keep_where(&mut self.clients, |client| !client.may_be_forgotten(&self.isolate, now_ms));
+            self.swept_ms = now_ms;
         }
         if self.clients.len() >= MAX_CLIENTS {
             return Err(FreeTierDenied::TooManyClients);
@@ -247,4 +251,5 @@ const CLOSED_AFTER_FAILURE_MS: u64 = 60_000;
 /// How old a value may be that the store gives, and more.
 const STALE_MS: u64 = 120_000;
 /// Clients that it remembers, at some 200 bytes each.
+const SWEEP_MS: u64 = 1_000;
 const MAX_CLIENTS: usize = 20_000;

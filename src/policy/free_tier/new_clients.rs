@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::FreeTierDenied;
+use crate::limits::keep_where;
 use crate::limits::rate_limit::SlidingWindow;
 
 /// The clients that an isolate has seen, and the new ones of the last minute.
@@ -30,7 +31,8 @@ impl NewClients {
             return Ok(());
         }
         if now_ms.saturating_sub(self.swept_ms) >= SWEEP_MS {
-            self.last_seen_ms.retain(|_, seen_ms| now_ms.saturating_sub(*seen_ms) < FORGET_AFTER_MS);
+            let is_recent = |seen_ms: &u64| now_ms.saturating_sub(*seen_ms) < FORGET_AFTER_MS;
+            keep_where(&mut self.last_seen_ms, is_recent);
             self.swept_ms = now_ms;
         }
         if self.last_seen_ms.len() >= MAX_CLIENTS || self.admitted.admit(MAX_NEW_PER_MINUTE, now_ms).is_err()

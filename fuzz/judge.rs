@@ -1,4 +1,5 @@
-//! What every fuzzed macaroon must pass: it is parsed, encoded and checked without a panic, and the encoding is the input.
+//! What every fuzzed macaroon must pass: it is parsed, encoded and checked without a panic, and the encoding is the
+//! input.
 
 use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
 use edgetoll::protocols::l402::challenge::Encodings;

@@ -1,7 +1,7 @@
 //! Parsing of BOLT 11 invoices, as far as edgetoll must know an invoice before it passes it to a client.
 //!
-//! The signature of the node is not verified: the invoice comes from the owner's wallet, and the wallet that pays it verifies
-//! the signature.
+//! The signature of the node is not verified: the invoice comes from the owner's wallet, and the wallet that pays it
+//! verifies the signature.
 
 use thiserror::Error;
 
@@ -57,7 +57,7 @@ impl Bolt11 {
         &self.text
     }
 
-    /// Returns the network as the invoice writes it: `bc` (Bitcoin), `tb` (testnet), `tbs` (signet) or `bcrt` (regtest).
+    /// Returns the network in the prefix: `bc` (Bitcoin), `tb` (testnet), `tbs` (signet) or `bcrt` (regtest).
     pub fn network(&self) -> &str {
         &self.network
     }
@@ -110,8 +110,8 @@ struct Fields {
     expiry_s: Option<u64>,
 }
 
-/// Parses the tagged fields. Each is a type, a length of two groups, and that many groups. Unknown fields are skipped, and so
-/// is a payment hash that does not have 52 groups (BOLT 11).
+/// Parses the tagged fields. Each is a type, a length of two groups, and that many groups. Unknown fields are skipped,
+/// and so is a payment hash that does not have 52 groups (BOLT 11).
 fn parse_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
     let mut fields = Fields::default();
     while let [kind, high, low, rest @ ..] = groups {
@@ -134,8 +134,8 @@ fn parse_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
     if groups.is_empty() { Ok(fields) } else { Err(Bolt11Error::Truncated) }
 }
 
-/// Parses `ln`, the letters of the network, and the amount: digits and a multiplier `m`, `u`, `n` or `p` (10^-3, 10^-6, 10^-9 or
-/// 10^-12 bitcoin).
+/// Parses `ln`, the letters of the network, and the amount: digits and a multiplier `m`, `u`, `n` or `p` (10^-3, 10^-6,
+/// 10^-9 or 10^-12 bitcoin).
 fn parse_prefix(prefix: &str) -> Result<(String, Option<u64>), Bolt11Error> {
     let rest = prefix.strip_prefix("ln").ok_or(Bolt11Error::Prefix)?;
     let digits_at = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());

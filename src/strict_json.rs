@@ -1,7 +1,7 @@
 //! JSON values without repeated keys and without floating-point numbers.
 //!
-//! serde_json parses the text. Its own `Value` accepts a repeated key and keeps the last one, so two readers of a text could
-//! see different prices. It would also add 40 KB of floating-point code to the wasm.
+//! serde_json parses the text. Its own `Value` accepts a repeated key and keeps the last one, so two readers of a text
+//! could see different prices. It would also add 40 KB of floating-point code to the wasm.
 
 use std::fmt;
 

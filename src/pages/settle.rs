@@ -30,11 +30,11 @@ impl SettleRequest {
     }
 }
 
-/// Returns the value of a header in the request with which a browser opens a page, if it differs from the request of the pay
-/// page.
+/// Returns the value of a header in the request with which a browser opens a page, if it differs from the request of
+/// the pay page.
 ///
-/// The outer `None` means that both requests have the same value. The inner `None` means that the browser does not send the
-/// header.
+/// The outer `None` means that both requests have the same value. The inner `None` means that the browser does not send
+/// the header.
 pub fn navigation_header(name: &str) -> Option<Option<&'static str>> {
     Some(match name.to_ascii_lowercase().as_str() {
         "accept" => Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),

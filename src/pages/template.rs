@@ -1,5 +1,5 @@
-//! HTML templates. `{{name}}` is replaced with a value. A block from `<!--if name-->` to `<!--/if name-->` is removed if the
-//! value is empty.
+//! HTML templates. `{{name}}` is replaced with a value. A block from `<!--if name-->` to `<!--/if name-->` is removed
+//! if the value is empty.
 
 /// Fills a template. Values are escaped for text and for quoted attributes, and are not parsed as templates.
 pub fn fill(template: &str, values: &[(&str, String)]) -> String {

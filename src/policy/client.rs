@@ -27,8 +27,8 @@ impl ClientSource {
         (header::is_name(name) && !is_forgeable).then(|| name.to_owned())
     }
 
-    /// Returns the client for a value of the header: an IPv4 address, or an IPv6 prefix such as `2001:db8::/64`. Returns
-    /// `None` if the header is missing or is not an address.
+    /// Returns the client for a value of the header: an IPv4 address, or an IPv6 prefix such as `2001:db8::/64`.
+    /// Returns `None` if the header is missing or is not an address.
     pub fn client(&self, value: Option<&str>) -> Option<String> {
         match value?.trim().parse().ok()? {
             IpAddr::V4(address) => Some(address.to_string()),
@@ -40,8 +40,8 @@ impl ClientSource {
     }
 }
 
-/// Returns the /48 of an IPv6 client, which providers often assign to one customer. Returns `None` for an IPv4 client, and for
-/// a client whose prefix is already that short.
+/// Returns the /48 of an IPv6 client, which providers often assign to one customer. Returns `None` for an IPv4 client,
+/// and for a client whose prefix is already that short.
 pub fn network(client: &str) -> Option<String> {
     let (address, bits) = client.split_once('/')?;
     let (address, bits): (Ipv6Addr, u32) = (address.parse().ok()?, bits.parse().ok()?);

@@ -18,8 +18,8 @@ impl Cors {
         origins.iter().all(|origin| is_origin(origin)).then_some(Self::Origins(origins))
     }
 
-    /// Returns the value of `Access-Control-Allow-Origin` for a request with this `Origin` header; `None` if the page may not
-    /// read the response.
+    /// Returns the value of `Access-Control-Allow-Origin` for a request with this `Origin` header; `None` if the page
+    /// may not read the response.
     pub fn allow_origin<'a>(&'a self, origin: Option<&str>) -> Option<&'a str> {
         match self {
             Self::Any => Some("*"),

@@ -1,6 +1,6 @@
 //! The description of an invoice, which may contain values of the request.
 //!
-//! A client chooses these values, so they are cut, and characters that could change how the text is displayed are removed.
+//! Clients choose these values, so each is cut to 64 characters, and invisible characters are removed.
 
 use super::facts::{Facts, is_invisible};
 use crate::http::{form, percent};
@@ -71,7 +71,6 @@ impl Part {
     }
 }
 
-/// Removes invisible characters from a value, and cuts it.
 fn displayable(value: &str) -> String {
     value.chars().filter(|c| !is_invisible(*c)).take(MAX_VALUE_CHARACTERS).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::strict_json::Json;
 
-/// Parses the setting `free_window`: a duration, or a number of milliseconds. The result is in milliseconds and never zero.
+/// Parses the setting `free_window`, a duration or a number of milliseconds. Returns milliseconds, never zero.
 pub fn window_ms(value: &Json) -> Option<u64> {
     let ms = value.as_u64().or_else(|| parse_ms(value.as_str()?))?;
     (ms > 0).then_some(ms)

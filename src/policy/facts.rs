@@ -1,7 +1,8 @@
 //! The facts of a request that a price may depend on.
 //!
-//! Origins read queries and headers differently. If an origin could read a fact in another way than edgetoll, the request has
-//! no price and is refused with 400. Otherwise a client could pay the lower of two prices for what costs the higher one.
+//! Origins read queries and headers differently. If an origin could read a fact in another way than edgetoll, the
+//! request has no price and is refused with 400. Otherwise a client could pay the lower of two prices for what costs
+//! the higher one.
 
 use thiserror::Error;
 
@@ -43,11 +44,13 @@ pub enum EdgeFact {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PriceError {
     #[error(
-        "The price depends on the query parameter {0}, but this request can be read in two ways; send the parameter at most once, with name and value as in the price list"
+        "The price depends on the query parameter {0}, but this request can be read in two ways; \
+         send the parameter at most once, with name and value as in the price list"
     )]
     AmbiguousQuery(String),
     #[error(
-        "The price depends on the header {0}, but this request can be read in two ways; send the header at most once, with a value as in the price list"
+        "The price depends on the header {0}, but this request can be read in two ways; \
+         send the header at most once, with a value as in the price list"
     )]
     AmbiguousHeader(String),
     #[error("The price depends on the length of the body; send Content-Length")]
@@ -65,8 +68,8 @@ impl Facts<'_> {
     /// Returns the decoded value of a query parameter; `None` if the query does not have it.
     ///
     /// # Errors
-    /// Fails if an origin may read another value: if the parameter is repeated, has brackets, or is written in another way that
-    /// some origin accepts.
+    /// Fails if an origin may read another value: if the parameter is repeated, has brackets, or is written in another
+    /// way that some origin accepts.
     pub fn query(&self, name: &str) -> Result<Option<String>, PriceError> {
         let ambiguous = || PriceError::AmbiguousQuery(name.to_owned());
         // Frameworks ignore parameters beyond their limit, and parameters that they cannot decode.
@@ -99,8 +102,8 @@ impl Facts<'_> {
         (self.header)(name)
     }
 
-    /// Returns the length of the body in bytes as `Content-Length` states it; 0 without a body. The length is enforced when the
-    /// request is forwarded.
+    /// Returns the length of the body in bytes as `Content-Length` states it; 0 without a body. The length is enforced
+    /// when the request is forwarded.
     ///
     /// # Errors
     /// Fails if the body has no length, is compressed, or is longer than can be enforced.
@@ -124,8 +127,8 @@ impl Facts<'_> {
 
     /// Returns the letters and digits of a parameter name, in one case. No origin changes these.
     ///
-    /// PHP replaces dots, spaces and brackets with `_`; Rack and qs remove brackets around a name; Spring removes punctuation
-    /// before it.
+    /// PHP replaces dots, spaces and brackets with `_`; Rack and qs remove brackets around a name; Spring removes
+    /// punctuation before it.
     fn fold_name(&self, name: &str) -> String {
         let is_kept = |c: &char| c.is_ascii_alphanumeric() || (!c.is_ascii() && !is_invisible(*c));
         let kept: String = name.chars().filter(is_kept).collect();
@@ -133,8 +136,8 @@ impl Facts<'_> {
     }
 }
 
-/// Returns the methods that Rails, Laravel, Symfony and Express' method-override may read from the query and use in place of
-/// `POST`.
+/// Returns the methods that Rails, Laravel, Symfony and Express' method-override may read from the query and use in
+/// place of `POST`.
 pub fn method_overrides(query: &str) -> Vec<String> {
     let overrides = query.split(['&', ';', '?']).filter_map(|pair| {
         let (key, value) = pair.split_once('=')?;
@@ -146,8 +149,8 @@ pub fn method_overrides(query: &str) -> Vec<String> {
     overrides.collect()
 }
 
-/// Whether a character is not displayed as itself: control characters, special spaces, characters that change the direction of
-/// text, and U+FFFD, which replaces invalid bytes.
+/// Whether a character is not displayed as itself: control characters, special spaces, characters that change the
+/// direction of text, and U+FFFD, which replaces invalid bytes.
 pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
@@ -161,8 +164,8 @@ fn decode_fully(text: &str) -> String {
     text
 }
 
-/// Whether a `%` is not followed by two hexadecimal digits. Some origins drop the parameter, some keep the `%`, and some read
-/// `%u0061` as `a`.
+/// Whether a `%` is not followed by two hexadecimal digits. Some origins drop the parameter, some keep the `%`, and
+/// some read `%u0061` as `a`.
 fn has_broken_percent(query: &str) -> bool {
     query.split('%').skip(1).any(|rest| {
         let digits = rest.as_bytes().first_chunk::<2>();

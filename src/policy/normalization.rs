@@ -1,9 +1,9 @@
 //! Path normalization: how an origin may read a path.
 //!
-//! edgetoll prices a path as it was sent, binds it into the credential, and forwards it unchanged. Origins normalize a path
-//! before they route it, each in its own way: one decodes it twice, one cuts a segment at `;`, one reads `\` as `/`. If a
-//! normalized form of a path belongs to another route than the path as it was sent, and one of the two has a price, the
-//! request is refused. Otherwise a client could get a priced page by a spelling that is not in the price list.
+//! edgetoll prices a path as it was sent, binds it into the credential, and forwards it unchanged. Origins normalize a
+//! path before they route it, each in its own way: one decodes it twice, one cuts a segment at `;`, one reads `\` as
+//! `/`. If a normalized form of a path belongs to another route than the path as it was sent, and one of the two has a
+//! price, the request is refused. Otherwise a client could get a priced page by another spelling of its path.
 
 use crate::http::percent;
 
@@ -17,9 +17,10 @@ pub fn fold_case(text: &str) -> String {
     text.to_uppercase().to_lowercase()
 }
 
-/// Returns the form in which a path is compared with patterns: decoded until decoding changes nothing, without control
-/// characters, path parameters, trailing slashes, dots and spaces, and the file name of an index, with single slashes and in
-/// one case.
+/// Returns the fully normalized form of a path, with which patterns are compared.
+///
+/// Percent-encoding is decoded until nothing changes. Control characters, path parameters, double slashes, the name of
+/// an index file, and trailing slashes, dots and spaces are removed. `\` becomes `/`, and all letters have one case.
 pub fn normalize(path: &str, fold_case: FoldCase) -> String {
     let decoded = decodings(path).pop().unwrap_or_default();
     let steps = [
@@ -33,8 +34,9 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
     comparable(&steps.iter().fold(decoded, |path, step| step(&path)), fold_case)
 }
 
-/// Returns every form that some combination of normalizations produces, the path itself first. Returns `None` if the forms are
-/// more than 128 or larger than 256 KB: only a path that was made for it has that many.
+/// Returns every form that some combination of normalizations produces, the path itself first.
+///
+/// Returns `None` if there are more than 128 forms, or more than 256 KB of them. Only an attacker sends such a path.
 pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
     let mut known = 0;
@@ -58,8 +60,8 @@ pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
 
 /// Whether a form of a path contains a segment `.` or `..`.
 ///
-/// The runtime resolves such segments before the Worker sees the path. One that is left is hidden by an encoding or a `;`, and
-/// origins resolve it differently.
+/// The runtime resolves such segments before the Worker sees the path. One that is left is hidden by an encoding or a
+/// `;`, and origins resolve it differently.
 pub fn has_dot_segment(forms: &[Vec<u8>]) -> bool {
     let is_dots = |segment: &[u8]| {
         let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
@@ -69,8 +71,8 @@ pub fn has_dot_segment(forms: &[Vec<u8>]) -> bool {
     forms.iter().any(|form| form.split(|byte| b"/\\?#\0".contains(byte)).any(is_dots))
 }
 
-/// Normalizes a segment of a pattern as [`normalize`] normalizes a path. An encoded slash makes several segments of one. At the
-/// end of a pattern, trailing dots and spaces and the file name of an index are removed too.
+/// Normalizes a segment of a pattern as [`normalize`] normalizes a path. A segment with an encoded slash becomes several
+/// segments. If it is the last one, trailing dots and spaces and the name of an index file are removed too.
 pub fn normalize_segment(segment: &str, is_last: bool, fold_case: FoldCase) -> Vec<String> {
     let decoded = decodings(segment).pop().unwrap_or_default();
     let path = without_parameters(&without_backslashes(&without_controls(&decoded)));

@@ -21,9 +21,9 @@ impl Policy {
     /// Resolves a path in every normalized form.
     ///
     /// # Errors
-    /// Fails if a form selects another route than the path as it was sent, and that route has a price. Fails if the path as it
-    /// was sent has a price, and its fully normalized form selects another route. If the list has prices, a path that hides a
-    /// `.` or `..` segment or has too many forms fails too.
+    /// Fails if an origin may read the path as one with another price: a normalized form selects another route that has
+    /// a price, or the path as it was sent has a price and its fully normalized form selects another route. If the list
+    /// has a priced route, a path that hides a `.` or `..` segment or has too many forms fails too.
     pub fn resolve(&self, path: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
         let has_prices = self.routes.iter().any(|route| !route.is_free());
         let Some(forms) = normalization::normalized_forms(path) else {
@@ -67,13 +67,14 @@ impl Policy {
     }
 }
 
-/// Reports the routes that no request can reach: those below the reserved prefix, and those whose paths are always ambiguous.
+/// Reports the routes that no request can reach: their paths are reserved or always ambiguous.
 pub fn unreachable(policy: &Policy) -> Vec<ConfigError> {
     let routes = policy.routes.iter().enumerate();
     let unreachable = routes.filter(|(_, route)| !is_reachable(policy, route)).map(|(at, _)| ConfigError {
         place: format!("TOLL.routes[{at}].path"),
         kind: ConfigErrorKind::Wrong(
-            "matches no request: edgetoll uses it itself, or an origin may read it as another path; choose another path"
+            "matches no request: edgetoll uses this path itself, or an origin may read it as another one; \
+             choose another path"
                 .to_owned(),
         ),
     });

@@ -49,11 +49,11 @@ impl Route {
         format!("{} {}{}", self.methods.join(","), self.host.as_str(), self.pattern.as_str())
     }
 
-    /// Whether the route is for this method. Case is ignored, because an origin may read `patch` as `PATCH`. `HEAD` counts as
-    /// `GET`.
+    /// Whether the route is for this method. Case is ignored, because an origin may read `patch` as `PATCH`. `HEAD`
+    /// counts as `GET`.
     pub fn has_method(&self, method: &str) -> bool {
-        let reads = |method: &str| method.eq_ignore_ascii_case("HEAD") || method.eq_ignore_ascii_case("GET");
-        let is_same = |own: &String| own.eq_ignore_ascii_case(method) || (reads(own) && reads(method));
+        let is_get = |method: &str| method.eq_ignore_ascii_case("GET") || method.eq_ignore_ascii_case("HEAD");
+        let is_same = |own: &String| own.eq_ignore_ascii_case(method) || (is_get(own) && is_get(method));
         self.methods.is_empty() || self.methods.iter().any(is_same)
     }
 }
@@ -239,8 +239,7 @@ pub enum PathForm {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostPattern {
     Any,
-    /// `*.example.com`: every host below `example.com`. The number is the length of the name, since a longer one is more
-    /// specific.
+    /// `*.example.com`: every host below `example.com`. A longer name is more specific, so its length comes first.
     Below(usize, String),
     Exact(String),
 }
@@ -288,7 +287,7 @@ pub enum Selection<'a> {
     OtherMethod(&'a Route),
     /// The path has a price, but only on other hosts.
     OtherHost(&'a Route),
-    /// No route matches the path, or only free routes for other methods and hosts do.
+    /// No route matches, except perhaps free routes for other methods or hosts.
     Unmatched,
 }
 
@@ -325,8 +324,8 @@ pub struct Target<'a> {
     pub method: &'a str,
 }
 
-/// Selects the route of a request: among the routes of its host and method, the one with the most specific path, and for equal
-/// paths the one with the most specific host.
+/// Selects the route of a request: among the routes of its host and method, the one with the most specific path, and
+/// for equal paths the one with the most specific host.
 pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Target<'_>) -> Selection<'a> {
     let of_path = || routes.iter().filter(|route| route.pattern.matches(form, path));
     let of_host = || of_path().filter(|route| route.host.matches(target.host));

@@ -1,12 +1,12 @@
-//! Approximate counting of free requests in Workers KV, whose values can be a minute old and which accepts one write per key
-//! and second.
+//! Approximate counting of free requests in Workers KV, whose values can be a minute old and which accepts one write
+//! per key and second.
 //!
-//! The value of a key is a grow-only counter: each isolate has its own count in it and only raises that one. An isolate counts
-//! in memory, merges the stored value, and writes it back at most once a second. If two isolates write at the same time, one
-//! of the writes is lost only until its isolate writes again.
+//! The value of a key is a grow-only counter: each isolate has its own count in it and only raises that one. An isolate
+//! counts in memory, merges the stored value, and writes it back at most once a second. If two isolates write at the
+//! same time, one write is lost, but only until its isolate writes again.
 //!
-//! No isolate grants more free requests than the quota by its own count. So a client gets at most the quota times the number
-//! of isolates that serve it in a window.
+//! No isolate grants more free requests than the quota by its own count. So a client gets at most the quota times the
+//! number of isolates that serve it in a window.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,8 @@ impl KvCounters {
     /// Whether KV must be read before the next [`take`](Self::take).
     ///
     /// # Errors
-    /// Fails if a write failed in the last minute, or if the isolate remembers too many clients. The request is then not free.
+    /// Fails if a write failed in the last minute, or if the isolate remembers too many clients. The request is then
+    /// not free.
     pub fn needs_read(&mut self, key: &str, now_ms: u64) -> Result<bool, FreeTierDenied> {
         if is_recent_failure(self.failed_at_ms, now_ms) {
             return Err(FreeTierDenied::StoreUnwritable);
@@ -152,7 +153,7 @@ impl KvCounters {
         Some(Write { value: client.counts.to_text(), ttl_s, own: client.counts.of(&self.isolate) })
     }
 
-    /// Records the result of a write. Returns whether the caller must write again, because requests were counted meanwhile.
+    /// Records the result of a write. Returns whether the caller must write again, for requests counted meanwhile.
     pub fn wrote(&mut self, key: &str, write: &Write, result: Result<(), KvWriteError>, now_ms: u64) -> bool {
         let Some(client) = self.clients.get_mut(key) else { return false };
         client.written_at_ms = Some(now_ms);
@@ -248,8 +249,8 @@ fn is_recent_failure(failed_at_ms: Option<u64>, now_ms: u64) -> bool {
 
 /// KV accepts one write per key and second. It is not read more often either.
 const WRITE_INTERVAL_MS: u64 = 1_000;
-/// How long one task is responsible for writing a key. The runtime may end it 30 seconds after the response; then another task
-/// takes over.
+/// How long one task is responsible for writing a key. The runtime may end it 30 seconds after the response; then
+/// another task takes over.
 const WRITE_LEASE_MS: u64 = 20_000;
 /// KV accepts no shorter expiry.
 const MIN_TTL_S: u64 = 60;

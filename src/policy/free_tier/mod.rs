@@ -22,8 +22,8 @@ impl FreeTier {
         now_ms.saturating_sub(elapsed_ms).saturating_add(self.window_ms)
     }
 
-    /// Returns the value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers): the free requests, and the window in
-    /// seconds.
+    /// Returns the value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers): the free requests, and the
+    /// window in seconds.
     pub fn policy_header(&self) -> String {
         format!("\"free\";q={};w={}", self.requests, self.window_ms.div_ceil(1_000))
     }

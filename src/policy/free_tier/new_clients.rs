@@ -1,4 +1,4 @@
-//! A limit on new clients in the free tier, so that an attacker who changes addresses gains at most this many free requests.
+//! A limit on new clients in the free tier: an attacker with many addresses would otherwise get the free requests of each.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ impl NewClients {
     /// Admits a client. A known client is always admitted.
     ///
     /// # Errors
-    /// Fails for a new client if 1,000 new clients were admitted in the last minute, or if the isolate remembers 20,000 clients.
+    /// Fails for a new client if 1,000 new clients were admitted in the last minute, or if the isolate remembers 20,000
+    /// clients.
     pub fn admit(&mut self, client: &str, now_ms: u64) -> Result<(), FreeTierDenied> {
         if let Some(seen_ms) = self.last_seen_ms.get_mut(client) {
             *seen_ms = now_ms;

@@ -1,7 +1,7 @@
 //! Parsing of the price list, `[vars.TOLL]`.
 //!
-//! A route with a mistake is invalid, and requests to it are refused. Any other mistake makes the whole list unreadable: no
-//! route would be safe to serve.
+//! A route with a mistake is invalid, and requests to it are refused. Any other mistake makes the whole list
+//! unreadable: no route would be safe to serve.
 
 mod price_entry;
 mod route_entry;
@@ -41,7 +41,7 @@ pub struct Policy {
     pub challenges_per_minute: u64,
     /// How many invoices the wallets are asked for per minute, for all clients together.
     pub invoices_per_minute: u64,
-    /// The setting `ledger_retention`, in seconds. [`Policy::ledger_memory_s`] is what applies.
+    /// The setting `ledger_retention`, in seconds. It has a minimum: see [`ledger_memory_s`](Policy::ledger_memory_s).
     pub ledger_retention_s: u64,
     pub free_tier_store: FreeTierStore,
     pub client: ClientSource,
@@ -53,8 +53,8 @@ pub struct Policy {
     pub fold_case: FoldCase,
     /// How long the origin may take to begin its response, in milliseconds.
     pub origin_timeout_ms: u32,
-    /// How far in the future a lightning-toll macaroon of another issuer may expire, in seconds; `None` if such macaroons are
-    /// refused.
+    /// How far in the future a lightning-toll macaroon of another issuer may expire, in seconds; `None` if such
+    /// macaroons are refused.
     pub other_issuer_max_age_s: Option<u64>,
     /// Payments whose credentials are refused.
     pub revoked: Vec<PaymentHash>,
@@ -77,8 +77,8 @@ impl Policy {
         self.routes.iter().map(|route| route.invoice_expiry_s).max().unwrap_or_default()
     }
 
-    /// Returns how long the ledger keeps a payment, in seconds. It is at least `late_s` longer than an invoice can be paid, so
-    /// that a late settlement still finds its payment.
+    /// Returns how long the ledger keeps a payment, in seconds. It is at least `late_s` longer than an invoice can be
+    /// paid, so that a late settlement still finds its payment.
     pub fn ledger_memory_s(&self, late_s: u64) -> u64 {
         self.ledger_retention_s.max(self.longest_invoice_expiry_s().saturating_add(late_s))
     }
@@ -165,7 +165,8 @@ fn parse_cors(table: &Table<'_>) -> Option<Cors> {
 
 fn parse_client(table: &Table<'_>) -> ClientSource {
     let default = ClientSource::default();
-    let sentence = "must be a header that no client can set, such as \"CF-Connecting-IP\"; clients can set X-Forwarded-For";
+    let sentence = "must be a header that no client can set, such as \"CF-Connecting-IP\"; \
+                    clients can set X-Forwarded-For";
     let header = table.read("client_header", sentence, |value| ClientSource::header(value.as_str()?));
     let ipv6_bits = table.integer("client_ipv6_prefix", 32..=128).and_then(|bits| u32::try_from(bits).ok());
     ClientSource {

@@ -13,7 +13,11 @@ use crate::strict_json::Json;
 /// Parses `price = [{ when = {…}, sats = 50 }, { sats = 10 }]`.
 pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
     let Some(entries) = value.as_array().filter(|entries| !entries.is_empty()) else {
-        route.report("price", "must be \"code\", or a list of prices such as [{ when = { query = { hd = \"1\" } }, sats = 50 }, { sats = 10 }]");
+        route.report(
+            "price",
+            "must be \"code\", or a list of prices such as \
+             [{ when = { query = { hd = \"1\" } }, sats = 50 }, { sats = 10 }]",
+        );
         return Pricing::Invalid;
     };
     let mut rules: Vec<PriceRule> = Vec::new();

@@ -44,10 +44,11 @@ pub fn parse_routes(
         let mut route = parse_route(&table, pattern, defaults);
         for earlier in routes.iter_mut().filter(|earlier| overlap(earlier, &route)) {
             let path = earlier.pattern.as_str();
-            table.report(
-                "path",
-                &format!("is the same as {path} to some origins: make them one route, or give them different methods"),
+            let sentence = format!(
+                "is the same as {path} to some origins: \
+                 make them one route, or give them different methods or hosts"
             );
+            table.report("path", &sentence);
             earlier.pricing = Pricing::Invalid;
         }
         if route_errors.count() > errors_before {
@@ -86,7 +87,8 @@ fn parse_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Rout
     if may_cache && pricing.depends_on_more_than_url() {
         table.report(
             "cache",
-            "must not be true if the price depends on more than the path and the query: the cache knows only the URL",
+            "must not be true if the price depends on more than the path and the query: \
+             the cache knows only the URL",
         );
     }
     Route {

@@ -146,7 +146,7 @@ fn parse_list(
 }
 
 fn parse_prefix<'a>(table: &Table<'a>) -> Option<&'a str> {
-    let sentence = "must be / and one name of a-z, 0-9, _ and -, such as \"/_toll\"";
+    let sentence = "must be a / followed by one name of a-z, 0-9, _ and -, such as \"/_toll\"";
     let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
     table.read("prefix", sentence, |value| {
         let text = value.as_str()?;

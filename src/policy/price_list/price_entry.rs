@@ -164,7 +164,7 @@ fn parse_range(
     if min.is_none() && max.is_none() || min > max && max.is_some() {
         table.report(
             key,
-            "must have min, max or both, and min must not be more than max, such as { min = 1, max = 9 }",
+            "must be a range such as { min = 1, max = 9 }, with min, max or both, and min not more than max",
         );
     }
     Some(min.unwrap_or(*whole.start())..=max.unwrap_or(*whole.end()))

@@ -128,7 +128,7 @@ fn parse_pricing(table: &Table<'_>, defaults: &Defaults) -> Pricing {
         Some(price) if AMOUNT_KEYS.iter().any(|key| table.has(key)) => {
             table.report(
                 "price",
-                "must hold all prices: move sats, fiat and sats_per_kib of the route into its entries",
+                "must not be used together with sats, fiat or sats_per_kib: move these into its entries",
             );
             parse_rules(table, price)
         }
@@ -143,8 +143,8 @@ fn parse_pricing(table: &Table<'_>, defaults: &Defaults) -> Pricing {
 
 /// Parses `bind` and `realm`. Returns what a credential is bound to, and whether to the client address too.
 fn parse_scope(table: &Table<'_>) -> (ScopeRule, bool) {
-    let sentence =
-        "must be a list of \"endpoint\", \"method\" and \"ip\", such as [\"endpoint\", \"method\"]";
+    let sentence = "must be a list whose items are \"endpoint\", \"method\" or \"ip\", \
+                    such as [\"endpoint\", \"method\"]";
     let bind = table.read("bind", sentence, |value| {
         let name = |value: &Json| value.as_str().filter(|name| BIND_NAMES.contains(name)).map(str::to_owned);
         value.as_array()?.iter().map(name).collect::<Option<Vec<String>>>()

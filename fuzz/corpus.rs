@@ -1,4 +1,4 @@
-//! Writes the corpus: what other implementations produce, from tests/vectors/.
+//! Writes the initial corpus: macaroons, headers and invoices of other implementations, from tests/vectors/.
 
 use std::fs;
 use std::path::Path;

@@ -1,23 +1,30 @@
-//! What every macaroon goes through: what is read is written back as it was, and judged without a panic.
+//! What every fuzzed macaroon must pass: it is parsed, encoded and checked without a panic, and the encoding is the
+//! input.
 
-use edgetoll::protocols::l402::caveat::Service;
+use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
+use edgetoll::protocols::l402::challenge::Encodings;
 use edgetoll::protocols::l402::macaroon::Macaroon;
-use edgetoll::protocols::l402::verify::{Context, Price, check_caveats};
+use edgetoll::protocols::l402::verify::{Demand, OtherIssuer, check_caveats};
+use edgetoll::protocols::price::Price;
 
-/// Reads, writes and judges a macaroon in base64.
-pub fn read_and_judge(text: &str) {
+/// Parses, encodes and checks a macaroon in base64.
+pub fn parse_and_check(text: &str) {
     let Ok(macaroon) = Macaroon::parse(text) else { return };
     assert_eq!(Macaroon::parse(&macaroon.encode()).as_ref(), Ok(&macaroon));
-    let service = Service::parse("api").unwrap_or_default();
-    let context = Context {
+    let demand = Demand {
         now_unix: 1_700_000_000,
-        service: &service,
+        service: &Service::parse("api").unwrap_or_default(),
         host: "x",
         endpoint: "/",
         method: "GET",
         ip: None,
-        realm: None,
-        price: Price::Sats(1),
+        price: &Price::Sats(1),
+        scope: &ScopeRule::Endpoint { binds_method: true },
+        binds_ip: false,
+        counts_uses: false,
+        encodings: Encodings::Both,
+        revoked: &[],
+        other_issuer: OtherIssuer::Accepted { max_age_s: 86_400, is_sold_alike: true },
     };
-    let _ = check_caveats(&macaroon, &[], &context);
+    let _ = check_caveats(&macaroon, &[], &demand);
 }

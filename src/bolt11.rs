@@ -1,11 +1,13 @@
-//! A walk over a BOLT 11 invoice: what must be known of an invoice before it is handed to a client. The node's signature
-//! is not checked: whoever pays the invoice checks it, and we asked our own LNbits for it.
+//! Parsing of BOLT 11 invoices, as far as edgetoll must know an invoice before it passes it to a client.
+//!
+//! The signature of the node is not verified: the invoice comes from the owner's wallet, and the wallet that pays it
+//! verifies the signature.
 
 use thiserror::Error;
 
 use crate::payment::PaymentHash;
 
-/// An invoice whose checksum holds and whose payment hash is known.
+/// An invoice with a valid checksum and a payment hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bolt11 {
     text: String,
@@ -17,10 +19,10 @@ pub struct Bolt11 {
 }
 
 impl Bolt11 {
-    /// Reads an invoice (BOLT 11), in upper or lower case.
+    /// Parses an invoice in upper or lower case.
     ///
     /// # Errors
-    /// Where its checksum does not hold, it is cut, or it has not one payment hash.
+    /// Fails if the invoice is malformed, its checksum is wrong, or it does not have exactly one payment hash.
     pub fn parse(text: &str) -> Result<Self, Bolt11Error> {
         if text.len() > MAX_BYTES || !text.is_ascii() {
             return Err(Bolt11Error::NotBech32);
@@ -30,15 +32,16 @@ impl Bolt11 {
         }
         let text = text.to_ascii_lowercase();
         let (prefix, data) = text.rsplit_once('1').ok_or(Bolt11Error::NotBech32)?;
-        let groups: Vec<u8> = data.bytes().map(group).collect::<Option<_>>().ok_or(Bolt11Error::NotBech32)?;
-        if !checksum_holds(prefix, &groups) {
+        let groups: Vec<u8> =
+            data.bytes().map(group_of).collect::<Option<_>>().ok_or(Bolt11Error::NotBech32)?;
+        if !is_checksum_valid(prefix, &groups) {
             return Err(Bolt11Error::Checksum);
         }
-        let (network, amount_msat) = read_prefix(prefix)?;
+        let (network, amount_msat) = parse_prefix(prefix)?;
         let body = groups.len().checked_sub(CHECKSUM_GROUPS + SIGNATURE_GROUPS);
         let body = body.and_then(|end| groups.get(..end)).ok_or(Bolt11Error::Truncated)?;
         let (timestamp, fields) = body.split_at_checked(TIMESTAMP_GROUPS).ok_or(Bolt11Error::Truncated)?;
-        let fields = read_fields(fields)?;
+        let fields = parse_fields(fields)?;
         Ok(Self {
             text: text.clone(),
             network,
@@ -49,53 +52,51 @@ impl Bolt11 {
         })
     }
 
-    /// The invoice itself, in lower case.
+    /// Returns the invoice in lower case.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The prefix after `ln`: `bc` (bitcoin), `tb` (testnet), `tbs` (signet), `bcrt` (regtest).
+    /// Returns the network in the prefix: `bc` (Bitcoin), `tb` (testnet), `tbs` (signet) or `bcrt` (regtest).
     pub fn network(&self) -> &str {
         &self.network
     }
 
-    /// `None` for an invoice that leaves the amount to the payer.
+    /// Returns the amount in millisatoshis; `None` if the payer chooses it.
     pub fn amount_msat(&self) -> Option<u64> {
         self.amount_msat
     }
 
-    /// When it was made.
+    /// Returns when the invoice was made.
     pub fn timestamp_unix(&self) -> u64 {
         self.timestamp_unix
     }
 
-    /// Seconds after the timestamp; 3600 where the invoice does not say (BOLT 11).
+    /// Returns how long the invoice can be paid after its timestamp, in seconds. The default is 3600 (BOLT 11).
     pub fn expiry_s(&self) -> u64 {
         self.expiry_s
     }
 
-    /// What the preimage of its payment proves.
     pub fn payment_hash(&self) -> PaymentHash {
         self.payment_hash
     }
 
-    /// The last second in which the invoice can be paid.
+    /// Returns the last second in which the invoice can be paid.
     pub fn expires_at_unix(&self) -> u64 {
         self.timestamp_unix.saturating_add(self.expiry_s)
     }
 }
 
-/// Why a text is no invoice.
+/// Why a text is not an invoice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum Bolt11Error {
-    #[error("not bech32")]
+    #[error("it is not bech32")]
     NotBech32,
-    #[error("its checksum does not hold")]
+    #[error("its checksum is wrong")]
     Checksum,
-    #[error("its prefix is not that of an invoice")]
+    #[error("its prefix is not one of an invoice")]
     Prefix,
-    #[error("it ends too early")]
+    #[error("it is truncated")]
     Truncated,
     #[error("it has no payment hash")]
     NoPaymentHash,
@@ -109,9 +110,9 @@ struct Fields {
     expiry_s: Option<u64>,
 }
 
-/// Tagged fields: a type, a length of two groups, and that many groups. A reader skips what it does not know, and a
-/// payment hash of another length than 52 groups (BOLT 11).
-fn read_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
+/// Parses the tagged fields. Each is a type, a length of two groups, and that many groups. Unknown fields are skipped,
+/// and so is a payment hash that does not have 52 groups (BOLT 11).
+fn parse_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
     let mut fields = Fields::default();
     while let [kind, high, low, rest @ ..] = groups {
         let length = (usize::from(*high) << 5) | usize::from(*low);
@@ -119,8 +120,8 @@ fn read_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
         groups = rest;
         match (*kind, length) {
             (PAYMENT_HASH, HASH_GROUPS) => {
-                let hash = bytes_32(field).ok_or(Bolt11Error::NoPaymentHash)?;
-                // A payer may take the first or the last: two that differ would pay for something else than we sell.
+                let hash = payment_hash(field).ok_or(Bolt11Error::NoPaymentHash)?;
+                // Wallets differ in whether they pay the first or the last one.
                 if fields.payment_hash.is_some_and(|earlier| earlier != hash) {
                     return Err(Bolt11Error::TwoPaymentHashes);
                 }
@@ -133,8 +134,9 @@ fn read_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
     if groups.is_empty() { Ok(fields) } else { Err(Bolt11Error::Truncated) }
 }
 
-/// `ln`, the network's letters, and the amount: digits and one of `m u n p` (10^-3 to 10^-12 bitcoin).
-fn read_prefix(prefix: &str) -> Result<(String, Option<u64>), Bolt11Error> {
+/// Parses `ln`, the letters of the network, and the amount: digits and a multiplier `m`, `u`, `n` or `p` (10^-3, 10^-6,
+/// 10^-9 or 10^-12 bitcoin).
+fn parse_prefix(prefix: &str) -> Result<(String, Option<u64>), Bolt11Error> {
     let rest = prefix.strip_prefix("ln").ok_or(Bolt11Error::Prefix)?;
     let digits_at = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
     let (network, amount) = rest.split_at_checked(digits_at).ok_or(Bolt11Error::Prefix)?;
@@ -143,12 +145,12 @@ fn read_prefix(prefix: &str) -> Result<(String, Option<u64>), Bolt11Error> {
     }
     let amount_msat = match amount {
         "" => None,
-        _ => Some(read_amount_msat(amount).ok_or(Bolt11Error::Prefix)?),
+        _ => Some(parse_amount_msat(amount).ok_or(Bolt11Error::Prefix)?),
     };
     Ok((network.to_owned(), amount_msat))
 }
 
-fn read_amount_msat(amount: &str) -> Option<u64> {
+fn parse_amount_msat(amount: &str) -> Option<u64> {
     let digits = amount.trim_end_matches(|c: char| c.is_ascii_lowercase());
     let multiplier = amount.strip_prefix(digits)?;
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || digits.starts_with('0') {
@@ -160,19 +162,19 @@ fn read_amount_msat(amount: &str) -> Option<u64> {
         "m" => value.checked_mul(MSAT_PER_BTC / 1_000),
         "u" => value.checked_mul(MSAT_PER_BTC / 1_000_000),
         "n" => value.checked_mul(MSAT_PER_BTC / 1_000_000_000),
-        // A tenth of a millisatoshi: only whole ones are valid.
+        // One `p` is a tenth of a millisatoshi. Only whole millisatoshis are valid.
         "p" if value.checked_rem(10) == Some(0) => value.checked_div(10),
         _ => None,
     }
 }
 
-/// Big-endian groups of five bits as a number.
+/// Returns the number that big-endian groups of five bits encode.
 fn number(groups: &[u8]) -> Option<u64> {
     groups.iter().try_fold(0_u64, |value, group| value.checked_mul(32)?.checked_add(u64::from(*group)))
 }
 
-/// 52 groups as 32 bytes; the last four bits are padding.
-fn bytes_32(groups: &[u8]) -> Option<PaymentHash> {
+/// Converts 52 groups to 32 bytes. The last four bits are padding.
+fn payment_hash(groups: &[u8]) -> Option<PaymentHash> {
     let mut bytes = [0; 32];
     let mut out = bytes.iter_mut();
     let (mut pending, mut bits) = (0_u16, 0_u32);
@@ -188,8 +190,8 @@ fn bytes_32(groups: &[u8]) -> Option<PaymentHash> {
     out.next().is_none().then(|| PaymentHash::from_bytes(bytes))
 }
 
-/// Bech32's checksum (BIP 173), over the prefix and all groups.
-fn checksum_holds(prefix: &str, groups: &[u8]) -> bool {
+/// Verifies the bech32 checksum (BIP 173) over the prefix and all groups.
+fn is_checksum_valid(prefix: &str, groups: &[u8]) -> bool {
     let high = prefix.bytes().map(|b| b >> 5);
     let low = prefix.bytes().map(|b| b & 31);
     let values = high.chain([0]).chain(low).chain(groups.iter().copied());
@@ -202,7 +204,8 @@ fn checksum_holds(prefix: &str, groups: &[u8]) -> bool {
     residue == 1
 }
 
-fn group(letter: u8) -> Option<u8> {
+/// Returns the five bits that a bech32 character encodes.
+fn group_of(letter: u8) -> Option<u8> {
     CHARSET.iter().position(|known| *known == letter).and_then(|at| u8::try_from(at).ok())
 }
 
@@ -216,5 +219,5 @@ const SIGNATURE_GROUPS: usize = 104;
 const CHECKSUM_GROUPS: usize = 6;
 const DEFAULT_EXPIRY_S: u64 = 3600;
 const MSAT_PER_BTC: u64 = 100_000_000_000;
-/// Longer than any invoice that a wallet scans; a bound on the work.
+/// Limits the work. Wallets cannot scan an invoice of this length.
 const MAX_BYTES: usize = 4096;

@@ -222,7 +222,7 @@ impl<'a> Gate<'a, '_> {
         if route.binds_ip && request.client_ip.is_none() {
             return Err(RequestError::UnknownClient);
         }
-        if route.pricing.looks_at_query() && normalization::hides_query(request.url.path) {
+        if route.pricing.depends_on_query() && normalization::hides_query(request.url.path) {
             return Err(RequestError::AmbiguousPath);
         }
         let facts = facts(self.policy, request);

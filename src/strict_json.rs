@@ -1,6 +1,7 @@
-//! JSON as strictly as money wants it: a key that stands twice is an error, and a number is a whole one or no number that
-//! we could use. (serde_json reads the text; its own `Value` lets the last of two keys win, and brings 40 KB of floating
-//! point into the wasm.)
+//! JSON values without repeated keys and without floating-point numbers.
+//!
+//! serde_json parses the text. Its own `Value` accepts a repeated key and keeps the last one, so two readers of a text
+//! could see different prices. It would also add 40 KB of floating-point code to the wasm.
 
 use std::fmt;
 
@@ -9,31 +10,27 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Json {
-    /// `null`.
     Null,
-    /// `true` or `false`.
     Bool(bool),
-    /// A whole number, not negative.
+    /// A whole number that is not negative.
     Integer(u64),
-    /// A whole number below zero, without its sign.
+    /// The absolute value of a negative whole number.
     Negative(u64),
-    /// Any other number.
+    /// A number with a fraction or an exponent, or one that does not fit. Its value is dropped.
     OtherNumber,
-    /// A text.
     String(String),
-    /// A list.
     Array(Vec<Json>),
-    /// In the order of the text; no key twice.
+    /// The members in the order of the text. No key is repeated.
     Object(Vec<(String, Json)>),
 }
 
 impl Json {
-    /// Reads a text. Nesting is limited to 128 levels.
+    /// Parses a text. More than 128 levels of nesting are refused.
     pub fn parse(text: &[u8]) -> Option<Self> {
         serde_json::from_slice(text).ok()
     }
 
-    /// The value of an object's key.
+    /// Returns the value of a key; `None` if this is not an object or does not have the key.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
             Self::Object(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
@@ -57,7 +54,6 @@ impl Json {
         }
     }
 
-    /// The values of a list.
     pub fn as_array(&self) -> Option<&[Self]> {
         match self {
             Self::Array(values) => Some(values),
@@ -65,7 +61,6 @@ impl Json {
         }
     }
 
-    /// `true` or `false`.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),
@@ -73,7 +68,6 @@ impl Json {
         }
     }
 
-    /// A text.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -81,7 +75,7 @@ impl Json {
         }
     }
 
-    /// A whole number, not negative.
+    /// Returns a whole number that is not negative.
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Integer(value) => Some(*value),
@@ -89,7 +83,7 @@ impl Json {
         }
     }
 
-    /// A whole number without its sign.
+    /// Returns the absolute value of a whole number.
     pub fn magnitude(&self) -> Option<u64> {
         match self {
             Self::Integer(value) | Self::Negative(value) => Some(*value),
@@ -97,7 +91,6 @@ impl Json {
         }
     }
 
-    /// Whether it is an object.
     pub fn is_object(&self) -> bool {
         matches!(self, Self::Object(_))
     }
@@ -126,7 +119,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without a repeated key")
+        f.write_str("JSON without repeated keys")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Json, E> {
@@ -168,9 +161,9 @@ impl<'de> Visitor<'de> for JsonVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut members: Vec<(String, Json)> = Vec::new();
         while let Some(key) = map.next_key::<Json>()? {
-            let Json::String(key) = key else { return Err(A::Error::custom("a key is a text")) };
+            let Json::String(key) = key else { return Err(A::Error::custom("a key must be a text")) };
             if members.iter().any(|(name, _)| *name == key) {
-                return Err(A::Error::custom("a key stands twice"));
+                return Err(A::Error::custom("a key is repeated"));
             }
             members.push((key, map.next_value()?));
         }

@@ -1,4 +1,4 @@
-//! Any text as an invoice.
+//! Parses any text as an invoice. The same invoice in upper case must be equal.
 #![no_main]
 
 use edgetoll::bolt11::Bolt11;

@@ -1,4 +1,4 @@
-//! Any `Authorization` header: splitting loses no other scheme's member, and nothing of ours is left for the origin.
+//! Splits any `Authorization` header. What is left for the origin must not contain a credential.
 #![no_main]
 
 use edgetoll::protocols::l402::challenge::ParsedChallenge;

@@ -1,4 +1,4 @@
-//! The pages that people see, and what their forms and scripts send.
+//! The HTML pages for people, and the requests that their forms and scripts send. The templates are in `www/`.
 
 pub mod pay_page;
 pub mod settle;

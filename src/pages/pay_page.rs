@@ -1,9 +1,11 @@
-//! The pay page, which a browser gets instead of JSON.
+//! The pay page: the body of a 402 response to a browser, which a person sees. Programs get JSON.
 
-/// The values of the pay page.
+/// The values of the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayPage<'a> {
+    /// The nonce of the `Content-Security-Policy` header.
     pub nonce: &'a str,
+    /// The path prefix of edgetoll's endpoints.
     pub prefix: &'a str,
     pub host: &'a str,
     /// The requested path and query.
@@ -12,22 +14,24 @@ pub struct PayPage<'a> {
     pub amount_sats: u64,
     pub fiat: Option<&'a str>,
     pub uses: Option<u32>,
+    /// How long the credential is valid, in seconds.
     pub lasts_s: u64,
-    /// Whether the credential opens a whole realm.
+    /// Whether the credential is valid for a realm instead of one path.
     pub is_realm: bool,
     pub invoice: &'a str,
     pub macaroon: &'a str,
     pub invoice_expires_unix: u64,
+    /// When the credential expires.
     pub expires_unix: u64,
     pub now_unix: u64,
-    /// Why the credential of the person was not accepted.
+    /// Why the credential that the browser sent was refused.
     pub reason: Option<String>,
-    /// Whether the person confirmed the payment, which has not arrived yet.
+    /// Whether the person has confirmed the payment, but it has not arrived yet.
     pub is_retry: bool,
 }
 
 impl PayPage<'_> {
-    /// Returns the names and values of the template.
+    /// Returns the placeholders of the template and their values. A condition is `1` or empty.
     pub fn values(&self) -> Vec<(&'static str, String)> {
         let flag = |is_set: bool| if is_set { "1".to_owned() } else { String::new() };
         let mut values = vec![
@@ -53,10 +57,10 @@ impl PayPage<'_> {
             ("reason", self.reason.clone().unwrap_or_default()),
             ("checked", flag(self.is_retry)),
         ];
-        // The largest unit that divides the duration.
-        let lasts_in = UNITS.iter().position(|(_, _, unit_s)| self.lasts_s.is_multiple_of(*unit_s));
+        // The page states the duration in the largest unit that divides it.
+        let unit = UNITS.iter().position(|(_, _, unit_s)| self.lasts_s.is_multiple_of(*unit_s));
         for (at, (one, many, unit_s)) in UNITS.into_iter().enumerate() {
-            let count = self.lasts_s.checked_div(unit_s).filter(|_| lasts_in == Some(at)).unwrap_or_default();
+            let count = self.lasts_s.checked_div(unit_s).filter(|_| unit == Some(at)).unwrap_or_default();
             values.push((one, flag(count == 1)));
             values.push((many, if count > 1 { count.to_string() } else { String::new() }));
         }
@@ -64,6 +68,7 @@ impl PayPage<'_> {
     }
 }
 
+/// The placeholders for one unit and for several units, and the length of the unit in seconds.
 const UNITS: [(&str, &str, u64); 4] = [
     ("one_day", "many_days", 86_400),
     ("one_hour", "many_hours", 3_600),

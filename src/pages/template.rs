@@ -1,7 +1,7 @@
-//! HTML templates: `{{name}}` is replaced by a value, and a block between `<!--if name-->` and `<!--/if name-->` is removed if the value
-//! is empty.
+//! HTML templates. `{{name}}` is replaced with a value. A block from `<!--if name-->` to `<!--/if name-->` is removed
+//! if the value is empty.
 
-/// Fills a template. Values are escaped for text and for quoted attributes. A value is never read as a template.
+/// Fills a template. Values are escaped for text and for quoted attributes, and are not parsed as templates.
 pub fn fill(template: &str, values: &[(&str, String)]) -> String {
     let value = |name: &str| values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
     let mut kept = template.to_owned();

@@ -1,4 +1,4 @@
-//! `/.well-known/l402`: what is sold here, for machines that want to know before they ask.
+//! The public price list, `/.well-known/l402`. Machine clients read it before they send a request.
 
 use serde::Serialize;
 
@@ -10,13 +10,15 @@ use crate::protocols::l402::caveat::ScopeRule;
 use crate::protocols::price::Price;
 
 impl Policy {
-    /// The public price list of a host, as JSON. Entries that are broken or not listed stay out, and so do the values of
-    /// headers, which may be between the owner and some clients.
+    /// Returns the public price list of a host as JSON.
+    ///
+    /// It omits invalid routes and those with `listed = false`. It also omits the values of header conditions, which may
+    /// be secrets that the owner shares with some clients.
     pub fn catalog(&self, host: &str) -> String {
-        let is_shown = |route: &&Route| {
+        let is_listed = |route: &&Route| {
             route.is_listed && !matches!(route.pricing, Pricing::Invalid) && route.host.matches(host)
         };
-        let routes = self.routes.iter().filter(is_shown).map(Entry::new).collect();
+        let routes = self.routes.iter().filter(is_listed).map(RouteEntry::new).collect();
         let catalog = Catalog { protocol: "L402", network: &self.network, host, routes };
         serde_json::to_string(&catalog).unwrap_or_default()
     }
@@ -27,12 +29,12 @@ struct Catalog<'a> {
     protocol: &'static str,
     network: &'a str,
     host: &'a str,
-    routes: Vec<Entry<'a>>,
+    routes: Vec<RouteEntry<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry<'a> {
+struct RouteEntry<'a> {
     path: &'a str,
     methods: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +48,36 @@ struct Entry<'a> {
     uses: Option<u32>,
     reusable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    free: Option<Free>,
+    free: Option<FreeEntry>,
+}
+
+impl<'a> RouteEntry<'a> {
+    fn new(route: &'a Route) -> Self {
+        let (realm, bind) = match &route.scope {
+            ScopeRule::Realm(realm) => (Some(realm.as_str()), Vec::new()),
+            ScopeRule::Endpoint { binds_method: true } => (None, vec!["endpoint", "method"]),
+            ScopeRule::Endpoint { binds_method: false } => (None, vec!["endpoint"]),
+        };
+        let ip = route.binds_ip.then_some("ip");
+        Self {
+            path: route.pattern.as_str(),
+            methods: &route.methods,
+            description: route.description.as_ref().map(|description| description.template()),
+            prices: match &route.pricing {
+                Pricing::Rules(rules) => PriceEntry::all(rules),
+                Pricing::Invalid | Pricing::Code => Vec::new(),
+            },
+            scope: ScopeEntry { realm, bind: bind.into_iter().chain(ip).collect() },
+            service: route.service.as_str(),
+            invoice_expires_in: route.invoice_expiry_s,
+            credential_expires_in: route.credential_expiry_s,
+            uses: route.uses.map(u32::from),
+            reusable: route.uses.is_none_or(|uses| uses.get() > 1),
+            free: route
+                .free_tier
+                .map(|tier| FreeEntry { requests: tier.requests, window_ms: tier.window_ms }),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -58,7 +89,7 @@ struct ScopeEntry<'a> {
 }
 
 #[derive(Serialize)]
-struct Free {
+struct FreeEntry {
     requests: u64,
     #[serde(rename = "windowMs")]
     window_ms: u64,
@@ -68,7 +99,7 @@ struct Free {
 #[serde(rename_all = "camelCase")]
 struct PriceEntry<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    when: Vec<Fact<'a>>,
+    when: Vec<ConditionEntry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sats: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,60 +112,21 @@ struct PriceEntry<'a> {
     max_sats: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Fact<'a> {
-    fact: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is: Option<&'a [String]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max: Option<u64>,
-}
-
-impl<'a> Entry<'a> {
-    fn new(route: &'a Route) -> Self {
-        let (realm, bind) = match &route.scope {
-            ScopeRule::Realm(realm) => (Some(realm.as_str()), Vec::new()),
-            ScopeRule::Endpoint { binds_method: true } => (None, vec!["endpoint", "method"]),
-            ScopeRule::Endpoint { binds_method: false } => (None, vec!["endpoint"]),
-        };
-        let by_ip = route.binds_ip.then_some("ip");
-        Self {
-            path: route.pattern.as_str(),
-            methods: &route.methods,
-            description: route.description.as_ref().map(|description| description.template()),
-            prices: match &route.pricing {
-                Pricing::Rules(prices) => {
-                    let offered = |(at, price)| PriceEntry::new(price, prices.get(at..).unwrap_or_default());
-                    prices.iter().enumerate().map(offered).collect()
-                }
-                Pricing::Invalid | Pricing::Code => Vec::new(),
-            },
-            scope: ScopeEntry { realm, bind: bind.into_iter().chain(by_ip).collect() },
-            service: route.service.as_str(),
-            invoice_expires_in: route.invoice_expiry_s,
-            credential_expires_in: route.credential_expiry_s,
-            uses: route.uses.map(u32::from),
-            reusable: route.uses.is_none_or(|uses| uses.get() > 1),
-            free: route.free_tier.map(|free| Free { requests: free.requests, window_ms: free.window_ms }),
-        }
-    }
-}
-
 impl<'a> PriceEntry<'a> {
-    /// `rest` are this price and those behind it.
-    fn new(price: &'a PriceRule, rest: &'a [PriceRule]) -> Self {
-        let sats = |price: &PriceRule| match price.amount {
-            PriceAmount::Fixed(Price::Sats(sats)) => Some(sats),
-            PriceAmount::Fixed(Price::Fiat(_)) | PriceAmount::SatsPerKib(_) => None,
-        };
-        // What may make a request cheaper may be a code that only some clients know.
-        let is_rebate = !rest.iter().all(|later| sats(later).is_some_and(|later| sats(price) >= Some(later)));
-        let when = price.when.iter().map(|condition| Fact::new(condition, is_rebate)).collect();
-        match &price.amount {
+    fn all(rules: &'a [PriceRule]) -> Vec<Self> {
+        let entry = |(at, rule)| Self::new(rule, rules.get(at..).unwrap_or_default());
+        rules.iter().enumerate().map(entry).collect()
+    }
+
+    /// `from_here` is this rule and all later ones.
+    fn new(rule: &'a PriceRule, from_here: &'a [PriceRule]) -> Self {
+        // The values of a condition that lowers the price may be a discount code, which only some clients know.
+        let may_be_discount = !from_here
+            .iter()
+            .all(|later| fixed_sats(later).is_some_and(|later| fixed_sats(rule) >= Some(later)));
+        let when =
+            rule.when.iter().map(|condition| ConditionEntry::new(condition, may_be_discount)).collect();
+        match &rule.amount {
             PriceAmount::Fixed(Price::Sats(sats)) => Self { when, sats: Some(*sats), ..Self::default() },
             PriceAmount::SatsPerKib(sats) => Self { when, sats_per_kib: Some(*sats), ..Self::default() },
             PriceAmount::Fixed(Price::Fiat(price)) => Self {
@@ -148,25 +140,44 @@ impl<'a> PriceEntry<'a> {
     }
 }
 
-impl<'a> Fact<'a> {
-    fn new(condition: &'a Condition, is_rebate: bool) -> Self {
-        let bare = |fact| Self { fact, name: None, is: None, min: None, max: None };
+fn fixed_sats(rule: &PriceRule) -> Option<u64> {
+    match rule.amount {
+        PriceAmount::Fixed(Price::Sats(sats)) => Some(sats),
+        PriceAmount::Fixed(Price::Fiat(_)) | PriceAmount::SatsPerKib(_) => None,
+    }
+}
+
+#[derive(Serialize)]
+struct ConditionEntry<'a> {
+    fact: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<u64>,
+}
+
+impl<'a> ConditionEntry<'a> {
+    fn new(condition: &'a Condition, may_be_discount: bool) -> Self {
+        let empty = |fact| Self { fact, name: None, is: None, min: None, max: None };
         match condition {
             Condition::Query { name, is: Values(is) } => {
-                let is = Some(is.as_slice()).filter(|_| !is_rebate);
-                Self { name: Some(name), is, ..bare("query") }
+                let is = Some(is.as_slice()).filter(|_| !may_be_discount);
+                Self { name: Some(name), is, ..empty("query") }
             }
-
-            Condition::Header { name, .. } => Self { name: Some(name), ..bare("header") },
-            Condition::Method(is) => Self { is: Some(is), ..bare("method") },
-            Condition::Country(is) => Self { is: Some(is), ..bare("country") },
-            Condition::VerifiedBot(Values(is)) => Self { is: Some(is), ..bare("verified_bot") },
+            Condition::Header { name, .. } => Self { name: Some(name), ..empty("header") },
+            Condition::Method(is) => Self { is: Some(is), ..empty("method") },
+            Condition::Country(is) => Self { is: Some(is), ..empty("country") },
+            Condition::VerifiedBot(Values(is)) => Self { is: Some(is), ..empty("verified_bot") },
             Condition::BotScore(range) => {
-                Self { min: Some(*range.start()), max: Some(*range.end()), ..bare("bot_score") }
+                Self { min: Some(*range.start()), max: Some(*range.end()), ..empty("bot_score") }
             }
             Condition::ContentLength(range) => {
                 let max = Some(*range.end()).filter(|max| *max < MAX_LENGTH);
-                Self { min: Some(*range.start()), max, ..bare("content_length") }
+                Self { min: Some(*range.start()), max, ..empty("content_length") }
             }
         }
     }

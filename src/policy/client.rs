@@ -1,34 +1,34 @@
-//! Who is calling: the address that Cloudflare saw, never one that the client wrote.
+//! Clients are identified by the address that Cloudflare saw, never by one that the client sent.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::http::header;
 
-/// How a client is known.
+/// The settings `client_header` and `client_ipv6_prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSource {
-    /// The header that holds its address.
+    /// The header that holds the client's address.
     pub header: String,
-    /// How many bits of an IPv6 address are one client.
+    /// The length of the IPv6 prefix that counts as one client.
     pub ipv6_bits: u32,
 }
 
 impl Default for ClientSource {
-    /// `CF-Connecting-IP`, and the /64 of an IPv6 address: whoever has one address of a /64 has them all.
+    /// `CF-Connecting-IP`, and a prefix of 64 bits: an IPv6 client can use every address of its /64.
     fn default() -> Self {
         Self { header: "CF-Connecting-IP".to_owned(), ipv6_bits: 64 }
     }
 }
 
 impl ClientSource {
-    /// A header's name, unless it is one that proxies only add to.
+    /// Parses `client_header`. A header to which proxies only append is refused: a client can forge its first address.
     pub fn header(name: &str) -> Option<String> {
-        let is_forged = ["x-forwarded-for", "forwarded"].contains(&header::fold(name).as_str());
-        (header::is_name(name) && !is_forged).then(|| name.to_owned())
+        let is_forgeable = ["x-forwarded-for", "forwarded"].contains(&header::fold(name).as_str());
+        (header::is_name(name) && !is_forgeable).then(|| name.to_owned())
     }
 
-    /// The client behind the header's value: an IPv4 address, or the prefix of an IPv6 one. `None` where the header is
-    /// absent or no address.
+    /// Returns the client for a value of the header: an IPv4 address, or an IPv6 prefix such as `2001:db8::/64`.
+    /// Returns `None` if the header is missing or is not an address.
     pub fn client(&self, value: Option<&str>) -> Option<String> {
         match value?.trim().parse().ok()? {
             IpAddr::V4(address) => Some(address.to_string()),
@@ -40,7 +40,8 @@ impl ClientSource {
     }
 }
 
-/// The /48 that an IPv6 client lies in: who has one network of it often has them all. `None` for any other client.
+/// Returns the /48 of an IPv6 client, which providers often assign to one customer. Returns `None` for an IPv4 client,
+/// and for a client whose prefix is already that short.
 pub fn network(client: &str) -> Option<String> {
     let (address, bits) = client.split_once('/')?;
     let (address, bits): (Ipv6Addr, u32) = (address.parse().ok()?, bits.parse().ok()?);

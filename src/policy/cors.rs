@@ -1,16 +1,16 @@
-//! Which pages of other origins may read our answers, for owners whose clients run in browsers.
+//! CORS: which pages of other origins may read responses.
 
-/// The origins that may.
+/// The setting `cors`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cors {
-    /// Every page.
+    /// Every page may read responses.
     Any,
-    /// Pages of these origins.
+    /// Pages of these origins may read responses.
     Origins(Vec<String>),
 }
 
 impl Cors {
-    /// Reads `*` or a list of origins; `None` where one is no origin.
+    /// Parses `*` alone, or a list of origins.
     pub fn new(origins: Vec<String>) -> Option<Self> {
         if origins == ["*"] {
             return Some(Self::Any);
@@ -18,30 +18,31 @@ impl Cors {
         origins.iter().all(|origin| is_origin(origin)).then_some(Self::Origins(origins))
     }
 
-    /// The value of `Access-Control-Allow-Origin` for a page; `None` where it may not read.
+    /// Returns the value of `Access-Control-Allow-Origin` for a request with this `Origin` header; `None` if the page
+    /// may not read the response.
     pub fn allow_origin<'a>(&'a self, origin: Option<&str>) -> Option<&'a str> {
         match self {
             Self::Any => Some("*"),
             Self::Origins(origins) => {
-                origins.iter().find(|one| Some(one.as_str()) == origin).map(String::as_str)
+                origins.iter().find(|allowed| Some(allowed.as_str()) == origin).map(String::as_str)
             }
         }
     }
 
-    /// Whether the answer depends on who asks.
+    /// Whether the response depends on the `Origin` header.
     pub fn varies(&self) -> bool {
         matches!(self, Self::Origins(_))
     }
 }
 
-/// A scheme, a host, and nothing behind them but a port.
+/// Whether a text is a scheme and a host, with or without a port.
 fn is_origin(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);
-    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_letter))
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(is_allowed))
 }
 
-/// What a page may read of our answers besides what it always may.
+/// The response headers that a page may read besides those that CORS always allows.
 pub const EXPOSED: [&str; 8] = [
     "WWW-Authenticate",
     "Retry-After",

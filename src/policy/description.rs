@@ -1,58 +1,63 @@
-//! What an invoice says is sold. Values of the request in it are short and cannot turn its text around.
+//! The description of an invoice, which may contain values of the request.
+//!
+//! Clients choose these values, so each is cut to 64 characters, and invisible characters are removed.
 
 use super::facts::{Facts, is_invisible};
 use crate::http::{form, percent};
 
-/// A text with `{method}`, `{path}` and `{query.name}` in it.
+/// A template with the placeholders `{method}`, `{path}` and `{query.name}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description(Vec<Part>);
+
+impl Description {
+    /// Parses a template. Returns `None` if braces enclose anything but a placeholder.
+    pub fn parse(template: &str) -> Option<Self> {
+        let mut parts = Vec::new();
+        let mut rest = template;
+        while let Some((text, after)) = rest.split_once('{') {
+            let (placeholder, after) = after.split_once('}')?;
+            parts.push(Part::Text(text.to_owned()));
+            parts.push(match placeholder {
+                "method" => Part::Method,
+                "path" => Part::Path,
+                _ => Part::Query(
+                    placeholder.strip_prefix("query.").filter(|name| !name.is_empty())?.to_owned(),
+                ),
+            });
+            rest = after;
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        let has_stray_brace = |part: &Part| matches!(part, Part::Text(text) if text.contains('}'));
+        (!parts.iter().any(has_stray_brace)).then_some(Self(parts))
+    }
+
+    /// Returns the text for a request.
+    pub fn fill(&self, facts: &Facts<'_>) -> String {
+        self.0.iter().map(|part| part.fill(facts)).collect()
+    }
+
+    /// Returns the template as it was written.
+    pub fn template(&self) -> String {
+        self.0.iter().map(Part::template).collect()
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
     Method,
     Path,
+    /// The value of this query parameter.
     Query(String),
-}
-
-impl Description {
-    /// Reads a template; `None` where a brace is not one of the three values.
-    pub fn parse(template: &str) -> Option<Self> {
-        let mut parts = Vec::new();
-        let mut rest = template;
-        while let Some((text, behind)) = rest.split_once('{') {
-            let (value, behind) = behind.split_once('}')?;
-            parts.push(Part::Text(text.to_owned()));
-            parts.push(match value {
-                "method" => Part::Method,
-                "path" => Part::Path,
-                _ => Part::Query(value.strip_prefix("query.").filter(|name| !name.is_empty())?.to_owned()),
-            });
-            rest = behind;
-        }
-        parts.push(Part::Text(rest.to_owned()));
-        let is_closed = |part: &Part| !matches!(part, Part::Text(text) if text.contains('}'));
-        parts.iter().all(is_closed).then_some(Self(parts))
-    }
-
-    /// The text for a request.
-    pub fn fill(&self, facts: &Facts<'_>) -> String {
-        self.0.iter().map(|part| part.fill(facts)).collect()
-    }
-
-    /// The template as it was written.
-    pub fn template(&self) -> String {
-        self.0.iter().map(Part::template).collect()
-    }
 }
 
 impl Part {
     fn fill(&self, facts: &Facts<'_>) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Method => shown(facts.method),
-            Self::Path => shown(&String::from_utf8_lossy(&percent::decode(facts.path.as_bytes()))),
-            Self::Query(name) => shown(&form::field(facts.query, name).unwrap_or_default()),
+            Self::Method => displayable(facts.method),
+            Self::Path => displayable(&String::from_utf8_lossy(&percent::decode(facts.path.as_bytes()))),
+            Self::Query(name) => displayable(&form::field(facts.query, name).unwrap_or_default()),
         }
     }
 
@@ -66,7 +71,7 @@ impl Part {
     }
 }
 
-fn shown(value: &str) -> String {
+fn displayable(value: &str) -> String {
     value.chars().filter(|c| !is_invisible(*c)).take(MAX_VALUE_CHARACTERS).collect()
 }
 

@@ -1,14 +1,14 @@
-//! Durations as the price list writes them.
+//! Durations in the price list.
 
 use crate::strict_json::Json;
 
-/// A window of the free tier in milliseconds: a duration, or a number of milliseconds; never zero.
+/// Parses the setting `free_window`, a duration or a number of milliseconds. Returns milliseconds, never zero.
 pub fn window_ms(value: &Json) -> Option<u64> {
     let ms = value.as_u64().or_else(|| parse_ms(value.as_str()?))?;
     (ms > 0).then_some(ms)
 }
 
-/// `"500ms"`, `"30s"`, `"5m"`, `"1h"`, `"7d"`, in milliseconds. Anything else is `None`, never a default.
+/// Parses a number and a unit, such as `"500ms"`, `"30s"`, `"5m"`, `"1h"` or `"7d"`. Returns milliseconds.
 pub fn parse_ms(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
     let unit_ms = match text.strip_prefix(digits)? {

@@ -1,5 +1,8 @@
-//! What a price may look at. Each fact is read as every origin would read it, or not at all: where one origin would take a
-//! request for a dearer one than another would, it has no price (400).
+//! The facts of a request that a price may depend on.
+//!
+//! Origins read queries and headers differently. If an origin could read a fact in another way than edgetoll, the
+//! request has no price and is refused with 400. Otherwise a client could pay the lower of two prices for what costs
+//! the higher one.
 
 use thiserror::Error;
 
@@ -7,129 +10,134 @@ use super::normalization::FoldCase;
 use crate::http::percent::decode_form;
 use crate::protocols::price::MAX_SAFE_INTEGER;
 
-/// A request, as prices see it.
+/// The facts of one request.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
-    /// As it was sent.
+    /// The method as it was sent.
     pub method: &'a str,
-    /// The strict path.
+    /// The path as it was sent.
     pub path: &'a str,
-    /// What stands behind the `?`.
+    /// The query without its `?`.
     pub query: &'a str,
-    /// Whether a body comes with it, or a WebSocket follows.
+    /// Whether the request has a body or is a WebSocket upgrade.
     pub has_body: bool,
-    /// Looks a header up; lines joined by commas.
+    /// Returns the value of a header. Several lines of the same header are joined with commas.
     pub header: &'a dyn Fn(&str) -> Option<String>,
-    /// Looks up what the edge itself knows.
+    /// Returns what Cloudflare knows of the request.
     pub edge: &'a dyn Fn(EdgeFact) -> Option<String>,
-    /// How an origin may fold letters.
+    /// How the origin compares letters.
     pub fold_case: FoldCase,
 }
 
-/// What Cloudflare says of a request. Where it says nothing, nothing is known.
+/// What Cloudflare knows of a request. It is unknown in some plans and for some requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EdgeFact {
-    /// Two letters; `T1` for Tor.
+    /// The country of the client as two letters; `T1` for Tor.
     Country,
-    /// 1 for surely a bot to 99 for surely none; with Bot Management only.
+    /// From 1 (certainly a bot) to 99 (certainly a person). It needs Bot Management.
     BotScore,
-    /// `AI Crawler`, `Search Engine Crawler`, …
+    /// The category of a bot that Cloudflare has verified, such as `AI Crawler` or `Search Engine Crawler`.
     VerifiedBot,
 }
 
 /// Why a request has no price.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum PriceError {
     #[error(
-        "The price depends on the query's {0}: write it once, by this name, with a value as the price list has it"
+        "The price depends on the query parameter {0}, but this request can be read in two ways; \
+         send the parameter at most once, with name and value as in the price list"
     )]
     AmbiguousQuery(String),
-    #[error("The price depends on the header {0}: send it once, with a value as the price list has it")]
+    #[error(
+        "The price depends on the header {0}, but this request can be read in two ways; \
+         send the header at most once, with a value as in the price list"
+    )]
     AmbiguousHeader(String),
-    #[error("The price depends on the length of the body: send Content-Length")]
+    #[error("The price depends on the length of the body; send Content-Length")]
     LengthRequired,
-    #[error("The price depends on the length of the body: send it without Content-Encoding")]
+    #[error("The price depends on the length of the body; send it without Content-Encoding")]
     Encoded,
-    #[error("The body is too long to be sold")]
+    #[error("The body is too long to be sold; send a shorter one")]
     TooLong,
-    /// The reader of the price list requires a last rule without conditions, so this is a bug.
-    #[error("No price of the route applies to this request")]
+    /// Every price list ends with a rule without conditions, so this is a bug.
+    #[error("No price of this route applies to the request; nothing was served")]
     NoRuleHolds,
 }
 
 impl Facts<'_> {
-    /// The value of a query's name, decoded; `None` where it is absent.
+    /// Returns the decoded value of a query parameter; `None` if the query does not have it.
     ///
     /// # Errors
-    /// Where it stands twice, with `[]`, or under another spelling that some origin takes for it.
+    /// Fails if an origin may read another value: if the parameter is repeated, has brackets, or is written in another
+    /// way that some origin accepts.
     pub fn query(&self, name: &str) -> Result<Option<String>, PriceError> {
         let ambiguous = || PriceError::AmbiguousQuery(name.to_owned());
-        // Frameworks drop what is beyond their limit of parameters, and pairs that they cannot decode.
+        // Frameworks ignore parameters beyond their limit, and parameters that they cannot decode.
         if self.query.split('&').nth(MAX_PARAMETERS).is_some() || has_broken_percent(self.query) {
             return Err(ambiguous());
         }
-        let mut strict = form_urlencoded::parse(self.query.as_bytes())
+        let mut values = form_urlencoded::parse(self.query.as_bytes())
             .filter_map(|(key, value)| (key == name).then(|| value.into_owned()));
+        let value = values.next();
         let folded = self.fold_name(name);
-        let liberal = self.query.split(['&', ';', '?']).filter(|pair| {
+        let spellings = self.query.split(['&', ';', '?']).filter(|pair| {
             let key = decode_fully(pair.split('=').next().unwrap_or_default());
             let inner = key.trim_start_matches(['[', ']', ' ']);
             let before_bracket = inner.split(['[', '\0']).next().unwrap_or_default();
             self.fold_name(&key) == folded || self.fold_name(before_bracket) == folded
         });
-        let value = strict.next();
-        // Values are split by `;` and `?` as well by some: then a part of one is left over here.
+        let is_only_spelling = spellings.count() == usize::from(value.is_some()) && values.next().is_none();
+        // Some origins end a value at `;` or `?`.
         let is_whole = value.as_ref().is_none_or(|value| !value.contains([';', '?']));
-        if liberal.count() == usize::from(value.is_some()) && strict.next().is_none() && is_whole {
-            Ok(value)
-        } else {
-            Err(ambiguous())
-        }
+        if is_only_spelling && is_whole { Ok(value) } else { Err(ambiguous()) }
     }
 
-    /// Whether the query names a method that some frameworks take for the request's.
-    pub fn names_a_method(&self) -> bool {
+    /// Whether the query has a parameter that some frameworks use as the method of the request.
+    pub fn has_method_override(&self) -> bool {
         !method_overrides(self.query).is_empty()
     }
 
-    /// A header's value.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<String> {
         (self.header)(name)
     }
 
-    /// The length of the body in bytes, as it was announced; the shell holds the body to it.
+    /// Returns the length of the body in bytes as `Content-Length` states it; 0 without a body. The length is enforced
+    /// when the request is forwarded.
     ///
     /// # Errors
-    /// Where a body comes without a length, with one that no runtime can hold it to, or compressed.
+    /// Fails if the body has no length, is compressed, or is longer than can be enforced.
     pub fn content_length(&self) -> Result<u64, PriceError> {
         if !self.has_body {
             return Ok(0);
         }
-        let encoding = (self.header)("Content-Encoding").unwrap_or_default();
+        let encoding = self.header("Content-Encoding").unwrap_or_default();
         if !["", "identity"].contains(&encoding.trim().to_ascii_lowercase().as_str()) {
             return Err(PriceError::Encoded);
         }
-        let length = (self.header)("Content-Length").and_then(|length| length.parse().ok());
+        let length = self.header("Content-Length").and_then(|length| length.parse().ok());
         let length = length.ok_or(PriceError::LengthRequired)?;
         if length > MAX_LENGTH { Err(PriceError::TooLong) } else { Ok(length) }
     }
 
-    /// What the edge knows.
+    /// Returns what Cloudflare knows of the request; `None` if it does not know it.
     pub fn edge(&self, fact: EdgeFact) -> Option<String> {
         (self.edge)(fact)
     }
 
-    /// A name as the most forgiving origin reads it: PHP makes `_` of dots, spaces and brackets, Rack and qs drop brackets
-    /// around it, Spring signs before it. What is left in all of them are letters and digits.
+    /// Returns the letters and digits of a parameter name, in one case. No origin changes these.
+    ///
+    /// PHP replaces dots, spaces and brackets with `_`; Rack and qs remove brackets around a name; Spring removes
+    /// punctuation before it.
     fn fold_name(&self, name: &str) -> String {
-        let is_letter = |c: &char| c.is_ascii_alphanumeric() || (!c.is_ascii() && !is_invisible(*c));
-        let letters: String = name.chars().filter(is_letter).collect();
-        (self.fold_case)(&letters)
+        let is_kept = |c: &char| c.is_ascii_alphanumeric() || (!c.is_ascii() && !is_invisible(*c));
+        let kept: String = name.chars().filter(is_kept).collect();
+        (self.fold_case)(&kept)
     }
 }
 
-/// The methods that Rails, Laravel, Symfony and Express' method-override read in a query, of a POST at least.
+/// Returns the methods that Rails, Laravel, Symfony and Express' method-override may read from the query and use in
+/// place of `POST`.
 pub fn method_overrides(query: &str) -> Vec<String> {
     let overrides = query.split(['&', ';', '?']).filter_map(|pair| {
         let (key, value) = pair.split_once('=')?;
@@ -141,8 +149,8 @@ pub fn method_overrides(query: &str) -> Vec<String> {
     overrides.collect()
 }
 
-/// Whether a reader does not see it: controls, spaces that are not the usual one, what turns the text around, and what stands
-/// for bytes that are no text.
+/// Whether a character is not displayed as itself: control characters, special spaces, characters that change the
+/// direction of text, and U+FFFD, which replaces invalid bytes.
 pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
@@ -156,18 +164,19 @@ fn decode_fully(text: &str) -> String {
     text
 }
 
-/// A `%` without two hex digits behind it: some drop the parameter, some keep the sign, some read `%u0061`.
+/// Whether a `%` is not followed by two hexadecimal digits. Some origins drop the parameter, some keep the `%`, and
+/// some read `%u0061` as `a`.
 fn has_broken_percent(query: &str) -> bool {
-    query.split('%').skip(1).any(|behind| {
-        let digits = behind.as_bytes().first_chunk::<2>();
+    query.split('%').skip(1).any(|rest| {
+        let digits = rest.as_bytes().first_chunk::<2>();
         digits.is_none_or(|digits| !digits.iter().all(u8::is_ascii_hexdigit))
     })
 }
 
-/// The parameter that names a method.
+/// The query parameter that some frameworks use as the method.
 pub const METHOD_OVERRIDE: &str = "_method";
-/// Express reads 1,000 parameters, counting empty ones; others fewer.
+/// Express reads 1,000 parameters and counts empty ones; other frameworks read fewer.
 const MAX_PARAMETERS: usize = 100;
 const MAX_DECODINGS: usize = 4;
-/// The largest `Content-Length` that the runtime can hold a body to.
+/// The largest `Content-Length` that the runtime can enforce.
 pub const MAX_LENGTH: u64 = MAX_SAFE_INTEGER;

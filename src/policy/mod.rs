@@ -1,4 +1,6 @@
-//! What a request costs: the price list, and how a request finds its place in it. Pure; knows nothing of the decision.
+//! The price list: which route a request is for, and what it costs.
+//!
+//! Everything here is computed from plain values. Whether a request is forwarded is decided in [`gate`](crate::gate).
 
 pub mod catalog;
 pub mod client;

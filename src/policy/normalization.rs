@@ -1,89 +1,101 @@
-//! One request path, many readings. *Strict* is the path as it arrived: it is priced, minted and forwarded. All others are
-//! what some origin might make of it: one decodes twice, one ends a path at `;`, one takes `\` for `/`. Where another
-//! reading is for another route and either costs, the request is refused: nobody gets a priced page under a spelling that
-//! the price list does not know.
+//! Path normalization: how an origin may read a path.
+//!
+//! edgetoll prices a path as it was sent, binds it into the credential, and forwards it unchanged. Origins normalize a
+//! path before they route it, each in its own way: one decodes it twice, one cuts a segment at `;`, one reads `\` as
+//! `/`. If a normalized form of a path belongs to another route than the path as it was sent, and one of the two has a
+//! price, the request is refused. Otherwise a client could get a priced page by another spelling of its path.
 
 use crate::http::percent;
 
-/// How letters lose their case: to upper case and then to lower case, which also finds `ſ` and `ı`; or left as they are where
-/// the origin tells `/A` from `/a`. Unicode's tables are 7 KB of compressed wasm that JavaScript has already, so the shell
-/// brings its own; natively it is [`fold_case`].
+/// Converts letters to one case, or returns the text unchanged if the setting `origin_case_sensitive` is on.
+///
+/// Rust's tables for Unicode would add 7 KB of compressed wasm, so the Worker passes a function that calls JavaScript.
 pub type FoldCase = fn(&str) -> String;
 
-/// Letters without their case.
+/// The [`FoldCase`] of native code. Upper case first and then lower case also unifies `ſ` with `s`, and `ı` with `i`.
 pub fn fold_case(text: &str) -> String {
     text.to_uppercase().to_lowercase()
 }
 
-/// The most forgiving reading: percent-decoded to a fixed point (at most four times), control characters dropped, `\` as
-/// `/`, `;…` dropped per segment, `//` collapsed, trailing space, dot and `/` stripped, the name of a folder's index
-/// dropped, its case folded.
+/// Returns the fully normalized form of a path, with which patterns are compared.
+///
+/// Percent-encoding is decoded until nothing changes. Control characters, path parameters, double slashes, the name of
+/// an index file, and trailing slashes, dots and spaces are removed. `\` becomes `/`, and all letters have one case.
 pub fn normalize(path: &str, fold_case: FoldCase) -> String {
-    let deepest = decodings(path).pop().unwrap_or_default();
-    let steps =
-        [without_controls, with_slashes, without_parameters, without_trailing, collapsed, without_index];
-    finish(&steps.iter().fold(deepest, |bytes, step| step(&bytes)), fold_case)
+    let decoded = decodings(path).pop().unwrap_or_default();
+    let steps = [
+        without_controls,
+        without_backslashes,
+        without_parameters,
+        without_trailing,
+        without_double_slashes,
+        without_index,
+    ];
+    comparable(&steps.iter().fold(decoded, |path, step| step(&path)), fold_case)
 }
 
-/// Every reading: each liberty that an origin may or may not take, one after the other, again and again until nothing new
-/// comes out. `None` where there are too many: no honest path has so many.
+/// Returns every form that some combination of normalizations produces, the path itself first.
+///
+/// Returns `None` if there are more than 128 forms, or more than 256 KB of them. Only an attacker sends such a path.
 pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
-    let mut readings = vec![path.as_bytes().to_vec()];
+    let mut forms = vec![path.as_bytes().to_vec()];
     let mut known = 0;
-    while known < readings.len() {
-        known = readings.len();
-        for step in NORMALIZATIONS {
-            let taken: Vec<Vec<u8>> = readings.iter().map(|bytes| step(bytes)).collect();
-            for bytes in taken {
-                if !readings.contains(&bytes) {
-                    readings.push(bytes);
+    while known < forms.len() {
+        known = forms.len();
+        for normalization in NORMALIZATIONS {
+            let normalized: Vec<Vec<u8>> = forms.iter().map(|form| normalization(form)).collect();
+            for form in normalized {
+                if !forms.contains(&form) {
+                    forms.push(form);
                 }
             }
-            let bytes = readings.iter().fold(0_usize, |sum, bytes| sum.saturating_add(bytes.len()));
-            if readings.len() > MAX_READINGS || (readings.len() > 1 && bytes > MAX_READ_BYTES) {
+            let bytes = forms.iter().fold(0_usize, |sum, form| sum.saturating_add(form.len()));
+            if forms.len() > MAX_FORMS || (forms.len() > 1 && bytes > MAX_FORM_BYTES) {
                 return None;
             }
         }
     }
-    Some(readings)
+    Some(forms)
 }
 
-/// Whether some origin might read a `.` or `..` segment in one of its readings. The runtime has resolved those that it saw:
-/// one that is left is hidden behind an encoding or a `;`, and how far it climbs differs from origin to origin.
-pub fn has_dot_segment(readings: &[Vec<u8>]) -> bool {
+/// Whether a form of a path contains a segment `.` or `..`.
+///
+/// The runtime resolves such segments before the Worker sees the path. One that is left is hidden by an encoding or a
+/// `;`, and origins resolve it differently.
+pub fn has_dot_segment(forms: &[Vec<u8>]) -> bool {
     let is_dots = |segment: &[u8]| {
         let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
-        let mut rest = name.iter().filter(|byte| !byte.is_ascii_control() && **byte != b' ');
-        matches!((rest.next(), rest.next(), rest.next()), (Some(b'.'), None | Some(b'.'), None))
+        let mut visible = name.iter().filter(|byte| !byte.is_ascii_control() && **byte != b' ');
+        matches!((visible.next(), visible.next(), visible.next()), (Some(b'.'), None | Some(b'.'), None))
     };
-    readings.iter().any(|bytes| bytes.split(|byte| b"/\\?#\0".contains(byte)).any(is_dots))
+    forms.iter().any(|form| form.split(|byte| b"/\\?#\0".contains(byte)).any(is_dots))
 }
 
-/// The names of a pattern's segment, folded as the most forgiving reading folds a path. A name at the end of a pattern
-/// loses its trailing space and dots there too, and is dropped where it is a folder's index.
-pub fn fold_segment(name: &str, is_last: bool, fold_case: FoldCase) -> Vec<String> {
-    let deepest = decodings(name).pop().unwrap_or_default();
-    let bytes = without_parameters(&with_slashes(&without_controls(&deepest)));
-    let bytes = if is_last { without_trailing(&bytes) } else { bytes };
-    let folded = finish(&bytes, fold_case);
-    let is_dropped = |name: &str| name.is_empty() || is_last && is_index(name.as_bytes());
-    folded.split('/').filter(|name| !is_dropped(name)).map(str::to_owned).collect()
+/// Normalizes a segment of a pattern as [`normalize`] normalizes a path. A segment with an encoded slash becomes several
+/// segments. If it is the last one, trailing dots and spaces and the name of an index file are removed too.
+pub fn normalize_segment(segment: &str, is_last: bool, fold_case: FoldCase) -> Vec<String> {
+    let decoded = decodings(segment).pop().unwrap_or_default();
+    let path = without_parameters(&without_backslashes(&without_controls(&decoded)));
+    let path = if is_last { without_trailing(&path) } else { path };
+    let normalized = comparable(&path, fold_case);
+    let is_removed = |name: &str| name.is_empty() || is_last && is_index(name.as_bytes());
+    normalized.split('/').filter(|name| !is_removed(name)).map(str::to_owned).collect()
 }
 
-/// Whether an origin that parses a decoded path again would find a query in it.
+/// Whether a path contains a `?` after decoding. An origin that parses the decoded path again finds a query there.
 pub fn hides_query(path: &str) -> bool {
     decodings(path).iter().any(|bytes| bytes.contains(&b'?'))
 }
 
-/// A reading as patterns are compared with it.
-pub fn finish(path: &[u8], fold_case: FoldCase) -> String {
-    let text = String::from_utf8_lossy(path);
+/// Returns a form of a path as text in one case, without empty segments, so that it can be compared with a pattern.
+pub fn comparable(form: &[u8], fold_case: FoldCase) -> String {
+    let text = String::from_utf8_lossy(form);
     let names: Vec<&str> = text.split('/').filter(|name| !name.is_empty()).collect();
-    // The dot is what is left of the `İ` in lower case.
+    // `İ` in lower case is `i` and a combining dot.
     fold_case(&format!("/{}", names.join("/"))).replace('\u{307}', "")
 }
 
-/// The path as it is, decoded once, twice, until nothing changes.
+/// Returns the path, the path decoded once, the path decoded twice and so on, until decoding changes nothing.
 fn decodings(path: &str) -> Vec<Vec<u8>> {
     let mut levels = vec![path.as_bytes().to_vec()];
     for _ in 0..MAX_DECODINGS {
@@ -96,34 +108,34 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
     levels
 }
 
-/// Something that an origin may do to a path.
+/// One way in which an origin may change a path.
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
-/// In the order in which an origin that takes several would.
+/// In the order in which an origin applies them.
 const NORMALIZATIONS: [Normalization; 12] = [
     percent::decode,
-    behind_authority,
-    before_query,
+    without_authority,
+    without_query,
     without_controls,
-    with_slashes,
+    without_backslashes,
     without_parameters,
-    collapsed,
+    without_double_slashes,
     without_front_controller,
-    script,
+    without_path_info,
     without_index,
-    trimmed,
+    without_trailing_in_segments,
     without_trailing,
 ];
 
-/// What parses `//x/sold` as a URL takes `x` for a host.
-fn behind_authority(path: &[u8]) -> Vec<u8> {
+/// A URL parser reads `x` in `//x/sold` as the host.
+fn without_authority(path: &[u8]) -> Vec<u8> {
     let authority = path.strip_prefix(b"//").unwrap_or_default();
     let at = authority.iter().position(|byte| *byte == b'/');
     at.and_then(|at| authority.get(at..)).unwrap_or(path).to_vec()
 }
 
-/// What parses a decoded path again ends it at a query or a fragment, C strings end at NUL.
-fn before_query(path: &[u8]) -> Vec<u8> {
+/// A URL parser ends a decoded path at a query or a fragment. A C string ends at NUL.
+fn without_query(path: &[u8]) -> Vec<u8> {
     path.split(|byte| b"?#\0".contains(byte)).next().unwrap_or_default().to_vec()
 }
 
@@ -131,36 +143,38 @@ fn without_controls(path: &[u8]) -> Vec<u8> {
     path.iter().copied().filter(|byte| !byte.is_ascii_control()).collect()
 }
 
-fn with_slashes(path: &[u8]) -> Vec<u8> {
+/// Windows and URL parsers read `\` as `/`.
+fn without_backslashes(path: &[u8]) -> Vec<u8> {
     path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()
 }
 
+/// Java servers ignore path parameters: `/x;y` is `/x`.
 fn without_parameters(path: &[u8]) -> Vec<u8> {
-    each_name(path, |name| name.split(|byte| *byte == b';').next().unwrap_or_default())
+    map_segments(path, |segment| segment.split(|byte| *byte == b';').next().unwrap_or_default())
 }
 
-fn collapsed(path: &[u8]) -> Vec<u8> {
+fn without_double_slashes(path: &[u8]) -> Vec<u8> {
     let is_second = |(at, byte): &(usize, &u8)| {
         **byte == b'/' && at.checked_sub(1).is_some_and(|before| path.get(before) == Some(&b'/'))
     };
-    path.iter().enumerate().filter(|one| !is_second(one)).map(|(_, byte)| *byte).collect()
+    path.iter().enumerate().filter(|indexed| !is_second(indexed)).map(|(_, byte)| *byte).collect()
 }
 
-/// `/index.php/x` is `/x` to a front controller, `/app/index.php/x` is `/app/x`.
+/// A front controller reads `/index.php/x` as `/x`, and `/app/index.php/x` as `/app/x`.
 fn without_front_controller(path: &[u8]) -> Vec<u8> {
     let at = path.windows(11).position(|window| window.eq_ignore_ascii_case(b"/index.php/"));
     let Some((before, script)) = at.and_then(|at| path.split_at_checked(at)) else { return path.to_vec() };
     [before, script.get(10..).unwrap_or_default()].concat()
 }
 
-/// `/x.php/y` is `/x.php` to all of PHP.
-fn script(path: &[u8]) -> Vec<u8> {
+/// PHP runs `/x.php` for `/x.php/y`, and passes `/y` to it as `PATH_INFO`.
+fn without_path_info(path: &[u8]) -> Vec<u8> {
     let at = path.windows(5).position(|window| window.eq_ignore_ascii_case(b".php/"));
     let script = at.and_then(|at| path.get(..at.checked_add(4)?));
     script.unwrap_or(path).to_vec()
 }
 
-/// `/x/index.html` is what a file server gives for `/x/`.
+/// A file server responds to `/x/` with `/x/index.html`.
 fn without_index(path: &[u8]) -> Vec<u8> {
     match path.iter().rposition(|byte| *byte == b'/').and_then(|at| path.split_at_checked(at.checked_add(1)?))
     {
@@ -170,16 +184,16 @@ fn without_index(path: &[u8]) -> Vec<u8> {
 }
 
 fn is_index(name: &[u8]) -> bool {
-    INDICES.iter().any(|index| name.eq_ignore_ascii_case(index.as_bytes()))
+    INDEX_FILES.iter().any(|index| name.eq_ignore_ascii_case(index.as_bytes()))
 }
 
-/// Windows and some frameworks drop space around a name, and dots behind it.
-fn trimmed(path: &[u8]) -> Vec<u8> {
-    each_name(path, |name| {
-        let name = name.trim_ascii();
-        let end =
-            name.iter().rposition(|byte| !b" .".contains(byte)).map_or(name.len(), |at| at.saturating_add(1));
-        name.get(..end).unwrap_or(name)
+/// Windows and some frameworks remove spaces around a segment, and dots after it.
+fn without_trailing_in_segments(path: &[u8]) -> Vec<u8> {
+    map_segments(path, |segment| {
+        let segment = segment.trim_ascii();
+        let last = segment.iter().rposition(|byte| !b" .".contains(byte));
+        let end = last.map_or(segment.len(), |at| at.saturating_add(1));
+        segment.get(..end).unwrap_or(segment)
     })
 }
 
@@ -188,12 +202,12 @@ fn without_trailing(path: &[u8]) -> Vec<u8> {
     path.get(..end).unwrap_or_default().to_vec()
 }
 
-fn each_name(path: &[u8], change: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {
+fn map_segments(path: &[u8], change: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {
     path.split(|byte| *byte == b'/').map(change).collect::<Vec<_>>().join(&b'/')
 }
 
 const MAX_DECODINGS: usize = 4;
-const MAX_READINGS: usize = 128;
-const MAX_READ_BYTES: usize = 262_144;
-const INDICES: [&str; 7] =
+const MAX_FORMS: usize = 128;
+const MAX_FORM_BYTES: usize = 262_144;
+const INDEX_FILES: [&str; 7] =
     ["default.asp", "default.aspx", "index.htm", "index.html", "index.jsp", "index.php", "index.shtml"];

@@ -1,4 +1,4 @@
-//! What a request costs: a route's prices, the first whose conditions all hold.
+//! The price of a request: the first price of its route whose conditions all hold.
 
 use std::ops::RangeInclusive;
 
@@ -7,10 +7,10 @@ use super::normalization::FoldCase;
 use crate::http::percent;
 use crate::protocols::price::{MAX_SATS, Price};
 
-/// One price of a route, and the conditions under which it applies.
+/// One price of a route, and its conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceRule {
-    /// All must hold.
+    /// The price applies if all of them hold.
     pub when: Vec<Condition>,
     pub amount: PriceAmount,
 }
@@ -19,50 +19,41 @@ pub struct PriceRule {
 pub enum PriceAmount {
     /// The same price for every request.
     Fixed(Price),
-    /// Satoshis for each KiB of the request body that is begun, and for at least one.
+    /// Satoshis for each started KiB of the request body, at least for one.
     SatsPerKib(u64),
 }
 
-/// A fact that a price depends on.
+/// A condition of a price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// A query's name has one of these values.
-    Query {
-        /// The name.
-        name: String,
-        /// The values.
-        is: Values,
-    },
-    /// A header has one of these values.
-    Header {
-        /// The name.
-        name: String,
-        /// The values.
-        is: Values,
-    },
-    /// One of these methods; `HEAD` counts as `GET`.
+    /// The query parameter `name` has one of these values.
+    Query { name: String, is: Values },
+    /// The header `name` has one of these values.
+    Header { name: String, is: Values },
+    /// The method is one of these. `HEAD` counts as `GET`.
     Method(Vec<String>),
-    /// The length of the body in bytes.
+    /// The length of the body in bytes is in this range.
     ContentLength(RangeInclusive<u64>),
-    /// One of these countries.
+    /// The client's country is one of these.
     Country(Vec<String>),
-    /// Cloudflare's bot score.
+    /// Cloudflare's bot score is in this range.
     BotScore(RangeInclusive<u64>),
-    /// One of these categories of verified bots.
+    /// Cloudflare has verified a bot of one of these categories.
     VerifiedBot(Values),
 }
 
-/// Texts of which a value may be any one. A `*` at either end stands for anything.
+/// Allowed values. A `*` at the start or the end of one matches any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Values(pub Vec<String>);
 
-/// Returns the price of a request: that of the first rule whose conditions hold. The last rule of a list has none.
+/// Returns the price of a request: that of the first rule whose conditions all hold. The last rule of a route has no
+/// conditions.
 ///
 /// # Errors
-/// Fails if an origin might read the request in another way, with another price.
+/// Fails if an origin may read the request in another way, with another price.
 pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceError> {
     let mut found = None;
-    // All rules are evaluated, so that an ambiguous request is refused wherever the ambiguity is.
+    // All conditions are evaluated, so that an ambiguous request is refused whichever rule holds first.
     for rule in rules {
         let mut holds = true;
         for condition in &rule.when {
@@ -87,37 +78,19 @@ impl Condition {
     fn holds(&self, facts: &Facts<'_>) -> Result<bool, PriceError> {
         Ok(match self {
             Self::Query { name, is } => match facts.query(name)? {
+                Some(value) => is.match_parameter(name, &value, facts.fold_case)?,
                 None => false,
-                Some(value) => {
-                    let decoded = percent::decode(value.as_bytes());
-                    let visible = |c: &char| !is_invisible(*c);
-                    let visible: String = String::from_utf8_lossy(&decoded).chars().filter(visible).collect();
-                    let forgiving = (facts.fold_case)(visible.trim());
-                    let holds = is.include(&value, str::to_owned);
-                    if holds != is.include(&forgiving, facts.fold_case) {
-                        return Err(PriceError::AmbiguousQuery(name.clone()));
-                    }
-                    holds
-                }
             },
             Self::Header { name, is } => match facts.header(name) {
+                Some(value) => is.match_header(name, &value)?,
                 None => false,
-                Some(value) => {
-                    let holds = is.include(value.trim_matches([' ', '\t']), str::to_owned);
-                    let folded = value.to_ascii_lowercase();
-                    let mut parts = folded.split([',', ';']).chain([folded.as_str()]);
-                    if parts.any(|part| is.include(part.trim(), lower_case)) != holds {
-                        return Err(PriceError::AmbiguousHeader(name.clone()));
-                    }
-                    holds
-                }
             },
-            Self::Method(_) if facts.names_a_method() => {
+            Self::Method(_) if facts.has_method_override() => {
                 return Err(PriceError::AmbiguousQuery(METHOD_OVERRIDE.to_owned()));
             }
             Self::Method(methods) => {
                 let method = if facts.method == "HEAD" { "GET" } else { facts.method };
-                methods.iter().any(|one| one.eq_ignore_ascii_case(method))
+                methods.iter().any(|allowed| allowed.eq_ignore_ascii_case(method))
             }
             Self::ContentLength(range) => range.contains(&facts.content_length()?),
             Self::Country(countries) => {
@@ -125,29 +98,59 @@ impl Condition {
                 country.is_some_and(|country| countries.contains(&country))
             }
             Self::BotScore(range) => {
-                // A range begins at 1: 0 is what Cloudflare says where it computed none.
+                // Cloudflare reports 0 if it computed no score, so every range begins at 1 or above.
                 let score: Option<u64> = facts.edge(EdgeFact::BotScore).and_then(|score| score.parse().ok());
                 score.is_some_and(|score| range.contains(&score))
             }
             Self::VerifiedBot(categories) => {
                 let category = facts.edge(EdgeFact::VerifiedBot).filter(|category| !category.is_empty());
                 category
-                    .is_some_and(|category| categories.include(&category.to_ascii_lowercase(), lower_case))
+                    .is_some_and(|category| categories.match_any(&category.to_ascii_lowercase(), lower_case))
             }
         })
     }
 }
 
 impl Values {
-    fn include(&self, value: &str, fold: FoldCase) -> bool {
-        self.0.iter().any(|one| {
-            let one = fold(one);
-            match (one.strip_prefix('*'), one.strip_suffix('*')) {
-                _ if one == "*" => true,
+    /// Whether the value of a query parameter matches.
+    ///
+    /// # Errors
+    /// Fails if the value matches only for an origin that decodes it again, trims it, or ignores case.
+    fn match_parameter(&self, name: &str, value: &str, fold_case: FoldCase) -> Result<bool, PriceError> {
+        let matches = self.match_any(value, str::to_owned);
+        let decoded = percent::decode(value.as_bytes());
+        let is_visible = |c: &char| !is_invisible(*c);
+        let visible: String = String::from_utf8_lossy(&decoded).chars().filter(is_visible).collect();
+        if matches != self.match_any(&fold_case(visible.trim()), fold_case) {
+            return Err(PriceError::AmbiguousQuery(name.to_owned()));
+        }
+        Ok(matches)
+    }
+
+    /// Whether the value of a header matches.
+    ///
+    /// # Errors
+    /// Fails if the value matches only for an origin that ignores case or splits the value at `,` and `;`.
+    fn match_header(&self, name: &str, value: &str) -> Result<bool, PriceError> {
+        let matches = self.match_any(value.trim_matches([' ', '\t']), str::to_owned);
+        let folded = value.to_ascii_lowercase();
+        let mut parts = folded.split([',', ';']).chain([folded.as_str()]);
+        if parts.any(|part| self.match_any(part.trim(), lower_case)) != matches {
+            return Err(PriceError::AmbiguousHeader(name.to_owned()));
+        }
+        Ok(matches)
+    }
+
+    /// Whether one of the allowed values, converted by `fold_case`, matches the value.
+    fn match_any(&self, value: &str, fold_case: FoldCase) -> bool {
+        self.0.iter().any(|allowed| {
+            let allowed = fold_case(allowed);
+            match (allowed.strip_prefix('*'), allowed.strip_suffix('*')) {
+                _ if allowed == "*" => true,
                 (Some(end), None) => value.ends_with(end),
                 (None, Some(start)) => value.starts_with(start),
                 (Some(rest), Some(_)) => value.contains(rest.strip_suffix('*').unwrap_or(rest)),
-                (None, None) => value == one,
+                (None, None) => value == allowed,
             }
         })
     }

@@ -1,57 +1,65 @@
-//! Which route a path is for in every reading, and which routes no request can reach.
+//! Selects the route of a path if all origins agree on it, and finds routes that no request can reach.
 
 use super::normalization;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
 use super::route::{HostPattern, PathForm, Route, Selection, Target, select};
 
-/// Some origin might take the path for another one, which costs something else.
+/// An origin may read the path as one that has another price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguous;
 
-/// What a path is for, or whether it is ours.
+/// What a path is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Resolved<'a> {
-    /// Below the reserved prefix, in some reading.
+    /// A form of the path is below the reserved prefix.
     Reserved,
-    /// What the price list says.
+    /// What the price list says about the path.
     Selected(Selection<'a>),
 }
 
 impl Policy {
-    /// Looks the path up in all of its readings.
+    /// Resolves a path in every normalized form.
     ///
     /// # Errors
-    /// Where two of them select differently and either costs; and, while the list has a price, where it hides a `.` or `..`
-    /// segment or has more readings than can be looked at.
-    pub fn resolve(&self, strict: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
+    /// Fails if an origin may read the path as one with another price: a normalized form selects another route that has
+    /// a price, or the path as it was sent has a price and its fully normalized form selects another route. If the list
+    /// has a priced route, a path that hides a `.` or `..` segment or has too many forms fails too.
+    pub fn resolve(&self, path: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
         let has_prices = self.routes.iter().any(|route| !route.is_free());
-        let Some(readings) = normalization::normalized_forms(strict) else {
+        let Some(forms) = normalization::normalized_forms(path) else {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
-        let liberal = normalization::normalize(strict, self.fold_case);
-        let others: Vec<String> =
-            readings.iter().map(|bytes| normalization::finish(bytes, self.fold_case)).collect();
-        if others.iter().map(String::as_str).chain([strict, &liberal]).any(|path| self.is_reserved(path)) {
+        let normalized = normalization::normalize(path, self.fold_case);
+        let comparable: Vec<String> =
+            forms.iter().map(|form| normalization::comparable(form, self.fold_case)).collect();
+        if comparable.iter().map(String::as_str).chain([path, &normalized]).any(|path| self.is_reserved(path))
+        {
             return Ok(Resolved::Reserved);
         }
-        if has_prices && normalization::has_dot_segment(&readings) {
+        if has_prices && normalization::has_dot_segment(&forms) {
             return Err(Ambiguous);
         }
-        let selection = self.select(strict, target);
-        let read = |path: &str| select(&self.routes, PathForm::Normalized, path, target);
-        let liberal = read(&liberal);
-        if selection != liberal && (selection.is_priced() || liberal.is_priced()) {
+        let as_sent = self.select(path, target);
+        let normalized = self.select_normalized(&normalized, target);
+        if as_sent != normalized && (as_sent.is_priced() || normalized.is_priced()) {
             return Err(Ambiguous);
         }
-        if others.iter().map(|path| read(path)).any(|other| other != selection && other.is_priced()) {
-            return Err(Ambiguous);
+        for form in &comparable {
+            let other = self.select_normalized(form, target);
+            if other != as_sent && other.is_priced() {
+                return Err(Ambiguous);
+            }
         }
-        Ok(Resolved::Selected(selection))
+        Ok(Resolved::Selected(as_sent))
     }
 
-    /// What the price list says of the path as it arrived.
-    pub fn select(&self, strict: &str, target: Target<'_>) -> Selection<'_> {
-        select(&self.routes, PathForm::AsSent, strict, target)
+    /// Selects the route of a path as it was sent.
+    pub fn select(&self, path: &str, target: Target<'_>) -> Selection<'_> {
+        select(&self.routes, PathForm::AsSent, path, target)
+    }
+
+    fn select_normalized(&self, path: &str, target: Target<'_>) -> Selection<'_> {
+        select(&self.routes, PathForm::Normalized, path, target)
     }
 
     fn is_reserved(&self, path: &str) -> bool {
@@ -59,13 +67,15 @@ impl Policy {
     }
 }
 
-/// The routes that no request can reach: below our own prefix, or with a path that is always ambiguous.
+/// Reports the routes that no request can reach: their paths are reserved or always ambiguous.
 pub fn unreachable(policy: &Policy) -> Vec<ConfigError> {
     let routes = policy.routes.iter().enumerate();
     let unreachable = routes.filter(|(_, route)| !is_reachable(policy, route)).map(|(at, _)| ConfigError {
         place: format!("TOLL.routes[{at}].path"),
         kind: ConfigErrorKind::Wrong(
-            "can never be asked for: some origin would read every such path as another one".to_owned(),
+            "matches no request: edgetoll uses this path itself, or an origin may read it as another one; \
+             choose another path"
+                .to_owned(),
         ),
     });
     unreachable.collect()
@@ -79,7 +89,7 @@ fn is_reachable(policy: &Policy, route: &Route) -> bool {
     };
     let method = route.methods.first().map_or("GET", String::as_str);
     let path = route.pattern.sample();
-    let is_public = policy.is_public && path == PRICES_PATH;
+    let is_price_list = policy.is_public && path == PRICES_PATH;
     let resolved = policy.resolve(&path, Target { host: &host, method });
-    resolved == Ok(Resolved::Selected(Selection::Route(route))) && !is_public
+    resolved == Ok(Resolved::Selected(Selection::Route(route))) && !is_price_list
 }

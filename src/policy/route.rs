@@ -1,4 +1,4 @@
-//! The price list's routes, and which of them a request is for.
+//! The routes of the price list, and which of them a request is for.
 
 use std::num::NonZeroU32;
 
@@ -10,131 +10,116 @@ use crate::http::percent;
 use crate::protocols::l402::caveat::{ScopeRule, Service};
 use crate::protocols::price::Price;
 
-/// One entry of the price list.
+/// One route of the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Which paths it is for.
     pub pattern: Pattern,
-    /// Which hosts.
     pub host: HostPattern,
-    /// Upper-case methods that the entry prices; empty for every method.
+    /// The methods in upper case. If it is empty, the route is for every method.
     pub methods: Vec<String>,
-    /// What it costs.
     pub pricing: Pricing,
-    /// What its credential opens.
     pub scope: ScopeRule,
-    /// Whether a credential is for one client's address only.
+    /// Whether a credential is valid only for the client address that bought it.
     pub binds_ip: bool,
-    /// How many requests a credential buys; `None` for as many as fit into its time.
+    /// The number of requests that a credential buys. If it is `None`, the number is not limited.
     pub uses: Option<NonZeroU32>,
-    /// What is sold, in Aperture's sense.
+    /// The service name in the `services` caveat.
     pub service: Service,
-    /// What the invoice says; `None` for `API access: GET /path`.
+    /// The description of the invoice. If it is `None`, the description is `API access: GET /path`.
     pub description: Option<Description>,
-    /// What is given away first.
     pub free_tier: Option<FreeTier>,
     /// How long an invoice can be paid, in seconds.
     pub invoice_expiry_s: u64,
-    /// How long a credential is good, in seconds from the challenge on; never shorter than the invoice.
+    /// How long a credential is valid after the challenge, in seconds. It is never shorter than `invoice_expiry_s`.
     pub credential_expiry_s: u64,
-    /// Whether the public price list has it.
+    /// Whether the public price list contains the route.
     pub is_listed: bool,
-    /// Whether the cache behind the Worker may keep the origin's answers.
+    /// Whether Cloudflare's cache may store responses of the origin.
     pub may_cache: bool,
 }
 
-/// What a route costs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pricing {
-    /// Its entry is broken: it serves nobody until it is mended.
-    Invalid,
-    /// The Worker's own code says it.
-    Code,
-    /// The first price whose conditions hold; the last one has none.
-    Rules(Vec<PriceRule>),
-}
-
-impl Pricing {
-    /// The one price in satoshis, where there is no other.
-    pub fn fixed_sats(&self) -> Option<u64> {
-        match self {
-            Self::Rules(rules) => match rules.as_slice() {
-                [PriceRule { amount: PriceAmount::Fixed(Price::Sats(sats)), .. }] => Some(*sats),
-                _ => None,
-            },
-            Self::Invalid | Self::Code => None,
-        }
-    }
-
-    /// Whether a price may depend on the length of the body.
-    pub fn may_look_at_length(&self) -> bool {
-        let looks = |price: &PriceRule| {
-            let is_length = |condition: &Condition| matches!(condition, Condition::ContentLength(_));
-            matches!(price.amount, PriceAmount::SatsPerKib(_)) || price.when.iter().any(is_length)
-        };
-        match self {
-            Self::Rules(rules) => rules.iter().any(looks),
-            Self::Code => true,
-            Self::Invalid => false,
-        }
-    }
-
-    /// Whether a price may depend on anything but the URL.
-    pub fn looks_beyond_url(&self) -> bool {
-        match self {
-            Self::Rules(rules) => {
-                rules.iter().flat_map(|rule| &rule.when).any(|one| !matches!(one, Condition::Query { .. }))
-            }
-            Self::Code => true,
-            Self::Invalid => false,
-        }
-    }
-
-    /// Whether a price may depend on the query.
-    pub fn looks_at_query(&self) -> bool {
-        match self {
-            Self::Rules(rules) => {
-                rules.iter().flat_map(|rule| &rule.when).any(|one| matches!(one, Condition::Query { .. }))
-            }
-            Self::Code => true,
-            Self::Invalid => false,
-        }
-    }
-
-    /// The headers that a price depends on.
-    pub fn headers(&self) -> impl Iterator<Item = &str> {
-        let prices = match self {
-            Self::Rules(rules) => rules.as_slice(),
-            Self::Invalid | Self::Code => &[],
-        };
-        prices.iter().flat_map(|price| &price.when).filter_map(|condition| match condition {
-            Condition::Header { name, .. } => Some(name.as_str()),
-            _ => None,
-        })
-    }
-}
-
 impl Route {
-    /// Whether nobody ever pays here.
+    /// Whether no request to this route costs anything.
     pub fn is_free(&self) -> bool {
         self.pricing.fixed_sats() == Some(0)
     }
 
-    /// A name that no other route has.
+    /// Returns methods, host and path as one text, which no other route has.
     pub fn id(&self) -> String {
         format!("{} {}{}", self.methods.join(","), self.host.as_str(), self.pattern.as_str())
     }
 
-    /// Whether the entry prices this method, in any case: an origin may take `patch` for `PATCH`. `HEAD` counts as `GET`.
+    /// Whether the route is for this method. Case is ignored, because an origin may read `patch` as `PATCH`. `HEAD`
+    /// counts as `GET`.
     pub fn has_method(&self, method: &str) -> bool {
-        let as_get = |method: &str| method.eq_ignore_ascii_case("HEAD") || method.eq_ignore_ascii_case("GET");
-        let is_it = |one: &String| one.eq_ignore_ascii_case(method) || (as_get(one) && as_get(method));
-        self.methods.is_empty() || self.methods.iter().any(is_it)
+        let is_get = |method: &str| method.eq_ignore_ascii_case("GET") || method.eq_ignore_ascii_case("HEAD");
+        let is_same = |own: &String| own.eq_ignore_ascii_case(method) || (is_get(own) && is_get(method));
+        self.methods.is_empty() || self.methods.iter().any(is_same)
     }
 }
 
-/// A path pattern: exact, with `:param` segments, or with a trailing `*`, which also covers the path before it: whoever
-/// prices `/api/*` does not mean to give `/api` away.
+/// How a route is priced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pricing {
+    /// The entry has a mistake. Requests to the route are refused until it is corrected.
+    Invalid,
+    /// The Worker's own code computes the price.
+    Code,
+    /// The first rule whose conditions all hold. The last rule has no conditions.
+    Rules(Vec<PriceRule>),
+}
+
+impl Pricing {
+    /// Returns the price in satoshis if it is the same for every request.
+    pub fn fixed_sats(&self) -> Option<u64> {
+        match self.rules() {
+            [PriceRule { amount: PriceAmount::Fixed(Price::Sats(sats)), .. }] => Some(*sats),
+            _ => None,
+        }
+    }
+
+    /// Whether the price may depend on the length of the body.
+    pub fn depends_on_length(&self) -> bool {
+        let is_length = |condition: &Condition| matches!(condition, Condition::ContentLength(_));
+        let is_per_kib = |rule: &PriceRule| matches!(rule.amount, PriceAmount::SatsPerKib(_));
+        matches!(self, Self::Code) || self.rules().iter().any(is_per_kib) || self.conditions().any(is_length)
+    }
+
+    /// Whether the price may depend on the query.
+    pub fn depends_on_query(&self) -> bool {
+        matches!(self, Self::Code)
+            || self.conditions().any(|condition| matches!(condition, Condition::Query { .. }))
+    }
+
+    /// Whether the price may depend on something that is not in the URL.
+    pub fn depends_on_more_than_url(&self) -> bool {
+        matches!(self, Self::Code)
+            || self.conditions().any(|condition| !matches!(condition, Condition::Query { .. }))
+    }
+
+    /// Returns the names of the headers that the price depends on. It does not know which headers code reads.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        self.conditions().filter_map(|condition| match condition {
+            Condition::Header { name, .. } => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.rules().iter().flat_map(|rule| &rule.when)
+    }
+
+    fn rules(&self) -> &[PriceRule] {
+        match self {
+            Self::Rules(rules) => rules,
+            Self::Invalid | Self::Code => &[],
+        }
+    }
+}
+
+/// A path pattern: a path, a path with `:param` segments, or a path that ends with `*`.
+///
+/// `/api/*` matches `/api` too: an owner who prices everything below a path does not expect the path itself to be free.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
@@ -142,26 +127,19 @@ pub struct Pattern {
     normalized: Vec<Segment>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Segment {
-    // In the order of their rank: the more a segment says, the more specific the pattern.
-    Rest,
-    Param,
-    Exact(String),
-    End,
-}
-
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// A sentence that says what is wrong.
+    /// Returns what the pattern must be, as a sentence without its subject.
     pub fn parse(text: &str, fold_case: FoldCase) -> Result<Self, String> {
-        let Some(inner) = text.strip_prefix('/') else { return Err("a path begins with /".to_owned()) };
+        let Some(inner) = text.strip_prefix('/') else {
+            return Err("must begin with /, such as \"/api/joke\"".to_owned());
+        };
         if text.contains(['?', '#', '\\']) {
-            return Err("a path has no query, no fragment and no backslash".to_owned());
+            return Err("must be a path without query, fragment and backslash".to_owned());
         }
-        let (names, rest) = match inner.strip_suffix('*') {
+        let (names, end) = match inner.strip_suffix('*') {
             Some(before) if before.is_empty() || before.ends_with('/') => {
                 (before.strip_suffix('/'), Segment::Rest)
             }
@@ -172,32 +150,34 @@ impl Pattern {
         let names: Vec<&str> = names.into_iter().flat_map(|names| names.split('/')).collect();
         for (at, name) in names.iter().enumerate() {
             match *name {
-                "." | ".." => return Err("a path has no . and no .. in it".to_owned()),
-                ":" => return Err("a : is followed by the parameter's name".to_owned()),
-                _ if name.contains('*') => return Err("* stands alone, as the last segment".to_owned()),
+                "." | ".." => return Err("must be a path without the segments . and ..".to_owned()),
+                ":" => return Err("must have a name after each :, such as \"/users/:id\"".to_owned()),
+                _ if name.contains('*') => {
+                    return Err("must have * only as its whole last segment, such as \"/api/*\"".to_owned());
+                }
                 _ if name.starts_with(':') => {
                     as_sent.push(Segment::Param);
                     normalized.push(Segment::Param);
                 }
                 _ => {
-                    let is_last = rest == Segment::End && names.len() == at.saturating_add(1);
+                    let is_last = end == Segment::End && names.len() == at.saturating_add(1);
                     as_sent.push(Segment::Exact(percent::encode_path(name)));
-                    let folded = normalization::fold_segment(name, is_last, fold_case);
-                    normalized.extend(folded.into_iter().map(Segment::Exact));
+                    let names = normalization::normalize_segment(name, is_last, fold_case);
+                    normalized.extend(names.into_iter().map(Segment::Exact));
                 }
             }
         }
-        as_sent.push(rest.clone());
-        normalized.push(rest);
+        as_sent.push(end.clone());
+        normalized.push(end);
         Ok(Self { text: text.to_owned(), as_sent, normalized })
     }
 
-    /// The pattern as it was written.
+    /// Returns the pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// A path that it is for, and hardly any other pattern.
+    /// Returns a path that matches the pattern, and that hardly any other pattern matches.
     pub fn sample(&self) -> String {
         let name = |segment: &Segment| match segment {
             Segment::Rest | Segment::Param => Some("any-0".to_owned()),
@@ -208,16 +188,16 @@ impl Pattern {
         format!("/{}", names.join("/"))
     }
 
-    /// Whether both patterns are the same to a forgiving origin.
-    pub fn folds_like(&self, other: &Self) -> bool {
+    /// Whether an origin may read both patterns as the same, such as `/a` and `/A/`.
+    pub fn has_same_normalized_form(&self, other: &Self) -> bool {
         self.normalized == other.normalized
     }
 
     fn matches(&self, form: PathForm, path: &str) -> bool {
         let inner = path.strip_prefix('/').unwrap_or(path);
-        // The liberal reading of `/` has no segment, the strict one has an empty one.
-        let none = form == PathForm::Normalized && inner.is_empty();
-        let mut names = inner.split('/').skip(usize::from(none));
+        // As it was sent, `/` has one empty segment. The normalized pattern `/` has no segment.
+        let is_without_segments = form == PathForm::Normalized && inner.is_empty();
+        let mut names = inner.split('/').skip(usize::from(is_without_segments));
         self.segments(form).iter().all(|segment| match segment {
             Segment::Rest => true,
             Segment::Param => names.next().is_some_and(|name| !name.is_empty()),
@@ -234,35 +214,53 @@ impl Pattern {
     }
 }
 
-/// Which hosts a route is for.
+/// In ascending order of specificity: of two patterns that match a path, the greater one is used.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Segment {
+    /// `*`: any number of segments, also none.
+    Rest,
+    /// `:param`: any segment that is not empty.
+    Param,
+    Exact(String),
+    /// The end of the path.
+    End,
+}
+
+/// The form in which a path is compared with patterns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathForm {
+    /// The path as it was sent.
+    AsSent,
+    /// The path as an origin may read it: see [`normalization`].
+    Normalized,
+}
+
+/// The hosts of a route, in ascending order of specificity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostPattern {
-    // In the order of their rank.
-    /// Every host.
     Any,
-    /// `*.example.com`: every host below it. The longer says more.
+    /// `*.example.com`: every host below `example.com`. A longer name is more specific, so its length comes first.
     Below(usize, String),
-    /// One host.
     Exact(String),
 }
 
 impl HostPattern {
-    /// Reads `api.example.com` or `*.example.com`, without a port; `None` for anything else.
+    /// Parses `api.example.com` or `*.example.com`, without a port.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         let (is_below, name) = text.strip_prefix("*.").map_or((false, text.as_str()), |name| (true, name));
-        let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.[]:".contains(&b);
-        let is_bracketed = name.starts_with('[') && name.ends_with(']');
-        let is_name = !name.is_empty()
-            && name.bytes().all(is_letter)
+        let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.[]:".contains(&b);
+        let is_ipv6 = name.starts_with('[') && name.ends_with(']');
+        let is_host = !name.is_empty()
+            && name.bytes().all(is_allowed)
             && !name.starts_with('.')
             && !name.ends_with('.')
-            && (is_bracketed || !name.contains(['[', ']', ':']));
+            && (is_ipv6 || !name.contains(['[', ']', ':']));
         let length = name.len();
-        is_name.then_some(if is_below { Self::Below(length, text) } else { Self::Exact(text) })
+        is_host.then_some(if is_below { Self::Below(length, text) } else { Self::Exact(text) })
     }
 
-    /// As it was written.
+    /// Returns the pattern in lower case; an empty text for every host.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Any => "",
@@ -270,31 +268,31 @@ impl HostPattern {
         }
     }
 
-    /// Whether a host, lower case and without port, is one of them.
+    /// Whether the pattern matches a host, which is in lower case and without a port.
     pub fn matches(&self, host: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Below(_, text) => text.strip_prefix('*').is_some_and(|end| host.ends_with(end)),
+            Self::Below(_, text) => text.strip_prefix('*').is_some_and(|suffix| host.ends_with(suffix)),
             Self::Exact(text) => text == host,
         }
     }
 }
 
-/// What a price list says of a path, host and method.
+/// What the price list says about a path, a host and a method.
 #[derive(Clone, Copy, Debug)]
 pub enum Selection<'a> {
     /// The route of the request.
     Route(&'a Route),
-    /// The path is priced, but only under other methods.
+    /// The path has a price, but only for other methods.
     OtherMethod(&'a Route),
-    /// The path is priced, but only on other hosts.
+    /// The path has a price, but only on other hosts.
     OtherHost(&'a Route),
-    /// No route knows the path.
+    /// No route matches, except perhaps free routes for other methods or hosts.
     Unmatched,
 }
 
 impl Selection<'_> {
-    /// Whether nobody passes here for nothing.
+    /// Whether the request cannot pass as a free one.
     pub fn is_priced(&self) -> bool {
         match self {
             Self::Route(route) => !route.is_free(),
@@ -305,6 +303,7 @@ impl Selection<'_> {
 }
 
 impl PartialEq for Selection<'_> {
+    /// Two routes are equal only if they are the same entry of the list.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(a), Self::Route(b))
@@ -316,41 +315,17 @@ impl PartialEq for Selection<'_> {
     }
 }
 
-/// What `Allow` says of a path: every method that some route of it has on this host.
-pub fn allowed(routes: &[Route], path: &str, host: &str) -> String {
-    let mut methods: Vec<&str> = Vec::new();
-    let is_it = |route: &&Route| route.pattern.matches(PathForm::AsSent, path) && route.host.matches(host);
-    for method in routes.iter().filter(is_it).flat_map(|route| &route.methods) {
-        if !methods.contains(&method.as_str()) {
-            methods.push(method);
-        }
-    }
-    if methods.contains(&"GET") && !methods.contains(&"HEAD") {
-        methods.push("HEAD");
-    }
-    methods.join(", ")
-}
-
-/// Which reading of the path is looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathForm {
-    /// The path as it arrived.
-    AsSent,
-    /// A path as some origin might read it.
-    Normalized,
-}
-
-/// Where a request goes, but for its path.
+/// The host and the method of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// Lower case, without port.
+    /// In lower case, without a port.
     pub host: &'a str,
     /// As it was sent.
     pub method: &'a str,
 }
 
-/// The most specific route among those of the host and the method, a route for this host before one for any; else, whether
-/// another method or another host has a price for the path.
+/// Selects the route of a request: among the routes of its host and method, the one with the most specific path, and
+/// for equal paths the one with the most specific host.
 pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Target<'_>) -> Selection<'a> {
     let of_path = || routes.iter().filter(|route| route.pattern.matches(form, path));
     let of_host = || of_path().filter(|route| route.host.matches(target.host));
@@ -362,4 +337,20 @@ pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Targe
         return Selection::OtherMethod(route);
     }
     of_path().find(|route| !route.is_free()).map_or(Selection::Unmatched, Selection::OtherHost)
+}
+
+/// Returns the `Allow` header for a path: the methods of all its routes on this host.
+pub fn allowed(routes: &[Route], path: &str, host: &str) -> String {
+    let mut methods: Vec<&str> = Vec::new();
+    let is_for_path =
+        |route: &&Route| route.pattern.matches(PathForm::AsSent, path) && route.host.matches(host);
+    for method in routes.iter().filter(is_for_path).flat_map(|route| &route.methods) {
+        if !methods.contains(&method.as_str()) {
+            methods.push(method);
+        }
+    }
+    if methods.contains(&"GET") && !methods.contains(&"HEAD") {
+        methods.push("HEAD");
+    }
+    methods.join(", ")
 }

@@ -1,13 +1,14 @@
-//! Whose word counts when it is asked whether a payment has arrived.
+//! The setting `settlement`: what proves that a payment has arrived.
 
-/// The setting `settlement`.
+/// What proves a payment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SettlementMode {
-    /// The preimage's, while the invoice could still be paid and LNbits is known to keep preimages; LNbits' after that.
+    /// The preimage, while the invoice can still be paid and LNbits is known to hide the preimages of unpaid invoices.
+    /// Otherwise the wallet confirms the payment.
     #[default]
     Auto,
-    /// LNbits', at first sight.
+    /// The wallet confirms every payment once.
     Lnbits,
-    /// The preimage's.
+    /// The preimage always.
     Preimage,
 }

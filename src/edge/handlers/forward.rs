@@ -121,7 +121,7 @@ fn length_checked_body(
     request: &IncomingRequest,
     route: Option<&Route>,
 ) -> Result<Option<JsValue>, HandlerError> {
-    let depends_on_length = route.is_some_and(|route| route.pricing.may_look_at_length());
+    let depends_on_length = route.is_some_and(|route| route.pricing.depends_on_length());
     let length = request.header("Content-Length").and_then(|length| length.parse::<u64>().ok());
     let (true, Some(body), Some(length)) = (depends_on_length, request.request.body(), length) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Exact counting of free requests: one Durable Object holds the count of one client on one route.
+//! Exact counting of free requests. One Durable Object holds the count of one client on one route.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub struct FreeTierRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FreeTierResponse {
-    /// Granted. `is_first` tells whether it is the first request of its window.
+    /// The request is free. `is_first` is set for the first request of a window.
     Granted {
         remaining: u64,
         is_first: bool,
@@ -33,7 +33,7 @@ pub enum FreeTierResponse {
 impl ExactCounter {
     /// Takes one free request.
     ///
-    /// A request for an earlier window, from a clock that is behind, is refused and changes nothing.
+    /// A request for an earlier window comes from an isolate whose clock is behind. It is refused and changes nothing.
     pub fn take(&mut self, FreeTierRequest { quota, window_ends_ms }: FreeTierRequest) -> FreeTierResponse {
         if self.window_ends_ms > window_ends_ms {
             return FreeTierResponse::UsedUp;

@@ -1,19 +1,24 @@
-//! FreeTierStore in a store that is up to a minute stale and takes one write a second for a key. An isolate counts in memory,
-//! merges what the store says, and writes a key at most once a second. Each isolate has a number of its own in the value
-//! and only ever raises that, so nothing that was counted is lost for long when two write at once.
+//! Approximate counting of free requests in Workers KV, whose values can be a minute old and which accepts one write
+//! per key and second.
 //!
-//! The bound: no isolate lets a client in more often than the quota by its own count, so all of them together give at most
-//! the quota times the number of isolates that the client meets in a window.
+//! The value of a key is a grow-only counter: each isolate has its own count in it and only raises that one. An isolate
+//! counts in memory, merges the stored value, and writes it back at most once a second. If two isolates write at the
+//! same time, one write is lost, but only until its isolate writes again.
+//!
+//! No isolate grants more free requests than the quota by its own count. So a client gets at most the quota times the
+//! number of isolates that serve it in a window.
 
 use std::collections::BTreeMap;
 
 use super::FreeTierDenied;
 use crate::limits::keep_where;
 
-/// What one isolate knows of its clients.
+/// The counters of one isolate.
 pub struct KvCounters {
+    /// The name of this isolate in the stored values.
     isolate: String,
     clients: BTreeMap<String, Client>,
+    /// When KV last refused writes of any key.
     failed_at_ms: Option<u64>,
     /// When clients were last forgotten. Doing it for each new client would take long.
     swept_ms: u64,
@@ -21,33 +26,33 @@ pub struct KvCounters {
 
 /// One client on one route in one window.
 struct Client {
-    tally: Tally,
-    ends_at_ms: u64,
+    counts: GrowOnlyCounter,
+    window_ends_ms: u64,
     read_at_ms: u64,
-    /// What the store has of our own count.
+    /// This isolate's count in the last successful write.
     written: u64,
     written_at_ms: Option<u64>,
-    /// Somebody is writing, and has until then.
-    writing_until_ms: u64,
+    /// Until when a task of this isolate is responsible for writing the key.
+    write_lease_until_ms: u64,
     failed_at_ms: Option<u64>,
 }
 
 /// A free request was granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// How many are left.
+    /// How many free requests remain.
     pub remaining: u64,
-    /// Whether the caller has to see to it that the count is written.
+    /// Whether the caller must write the count. Otherwise another task of this isolate does it.
     pub must_write: bool,
 }
 
-/// A write that is due.
+/// A value to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
-    /// The value of the key.
     pub value: String,
-    /// In how many seconds the store may forget it.
+    /// After how many seconds KV may delete the key.
     pub ttl_s: u64,
+    /// This isolate's count in the value.
     own: u64,
 }
 
@@ -72,24 +77,25 @@ impl KvWriteError {
 }
 
 impl KvCounters {
-    /// KvCounters of an isolate with a name that no other has: letters and digits.
+    /// `isolate` is a unique name of letters and digits.
     pub fn new(isolate: String) -> Self {
         Self { isolate, clients: BTreeMap::new(), failed_at_ms: None, swept_ms: 0 }
     }
 
-    /// Whether the store must be read before the next [`take`](Self::take).
+    /// Whether KV must be read before the next [`take`](Self::take).
     ///
     /// # Errors
-    /// Where the client is not let in free whatever the store says.
+    /// Fails if a write failed in the last minute, or if the isolate remembers too many clients. The request is then
+    /// not free.
     pub fn needs_read(&mut self, key: &str, now_ms: u64) -> Result<bool, FreeTierDenied> {
-        if is_recent(self.failed_at_ms, now_ms) {
+        if is_recent_failure(self.failed_at_ms, now_ms) {
             return Err(FreeTierDenied::StoreUnwritable);
         }
         if let Some(client) = self.clients.get(key) {
-            if is_recent(client.failed_at_ms, now_ms) {
+            if is_recent_failure(client.failed_at_ms, now_ms) {
                 return Err(FreeTierDenied::StoreUnwritable);
             }
-            return Ok(now_ms.saturating_sub(client.read_at_ms) >= WRITE_EVERY_MS);
+            return Ok(now_ms.saturating_sub(client.read_at_ms) >= WRITE_INTERVAL_MS);
         }
         if self.clients.len() >= MAX_CLIENTS && now_ms.saturating_sub(self.swept_ms) >= SWEEP_MS {
             keep_where(&mut self.clients, |client| !client.may_be_forgotten(&self.isolate, now_ms));
@@ -101,56 +107,57 @@ impl KvCounters {
         Ok(true)
     }
 
-    /// Merges what the store says of a client, `None` for nothing.
+    /// Merges the stored value of a key; `None` if the key does not exist.
     ///
     /// # Errors
-    /// Where the value is none of ours.
+    /// Fails if the value is malformed.
     pub fn merge(
         &mut self,
         key: &str,
         value: Option<&str>,
-        ends_at_ms: u64,
+        window_ends_ms: u64,
         now_ms: u64,
     ) -> Result<(), FreeTierDenied> {
-        let stored = Tally::parse(value.unwrap_or_default()).ok_or(FreeTierDenied::StoreUnreadable)?;
-        let client = self.clients.entry(key.to_owned()).or_insert_with(|| Client::new(ends_at_ms));
-        client.tally.merge(stored);
+        let stored =
+            GrowOnlyCounter::parse(value.unwrap_or_default()).ok_or(FreeTierDenied::StoreUnreadable)?;
+        let client = self.clients.entry(key.to_owned()).or_insert_with(|| Client::new(window_ends_ms));
+        client.counts.merge(stored);
         client.read_at_ms = now_ms;
         Ok(())
     }
 
-    /// Takes one free request of a quota.
+    /// Takes one free request of the quota.
     ///
     /// # Errors
-    /// Where none is left.
+    /// Fails if none remains, or if the key was never merged.
     pub fn take(&mut self, key: &str, quota: u64, now_ms: u64) -> Result<Taken, FreeTierDenied> {
         let client = self.clients.get_mut(key).ok_or(FreeTierDenied::StoreUnreadable)?;
-        let remaining = quota.checked_sub(client.tally.total()).and_then(|left| left.checked_sub(1));
+        let remaining = quota.checked_sub(client.counts.total()).and_then(|left| left.checked_sub(1));
         let remaining = remaining.ok_or(FreeTierDenied::UsedUp)?;
-        client.tally.add(&self.isolate);
-        let must_write = client.writing_until_ms <= now_ms;
+        client.counts.increment(&self.isolate);
+        let must_write = client.write_lease_until_ms <= now_ms;
         if must_write {
-            client.writing_until_ms = now_ms.saturating_add(WRITE_LEASE_MS);
+            client.write_lease_until_ms = now_ms.saturating_add(WRITE_LEASE_MS);
         }
         Ok(Taken { remaining, must_write })
     }
 
-    /// In how many milliseconds a key may be written; `None` where there is nothing to write.
+    /// Returns in how many milliseconds the key may be written; `None` if there is nothing to write.
     pub fn write_in_ms(&self, key: &str, now_ms: u64) -> Option<u64> {
         let client = self.clients.get(key).filter(|client| client.is_dirty(&self.isolate))?;
-        let next_ms = client.written_at_ms.map_or(0, |at| at.saturating_add(WRITE_EVERY_MS));
+        let next_ms = client.written_at_ms.map_or(0, |at| at.saturating_add(WRITE_INTERVAL_MS));
         Some(next_ms.saturating_sub(now_ms))
     }
 
-    /// What to write now.
+    /// Returns the value to write now.
     pub fn write(&self, key: &str, now_ms: u64) -> Option<Write> {
         let client = self.clients.get(key)?;
-        let left_s = client.ends_at_ms.saturating_sub(now_ms).div_ceil(1_000);
+        let left_s = client.window_ends_ms.saturating_sub(now_ms).div_ceil(1_000);
         let ttl_s = left_s.saturating_add(MIN_TTL_S);
-        Some(Write { value: client.tally.to_text(), ttl_s, own: client.tally.of(&self.isolate) })
+        Some(Write { value: client.counts.to_text(), ttl_s, own: client.counts.of(&self.isolate) })
     }
 
-    /// Notes how a write ended; gives whether the caller has to write again.
+    /// Records the result of a write. Returns whether the caller must write again, for requests counted meanwhile.
     pub fn wrote(&mut self, key: &str, write: &Write, result: Result<(), KvWriteError>, now_ms: u64) -> bool {
         let Some(client) = self.clients.get_mut(key) else { return false };
         client.written_at_ms = Some(now_ms);
@@ -162,43 +169,46 @@ impl KvCounters {
             Err(KvWriteError::Busy) => client.failed_at_ms = Some(now_ms),
             Err(KvWriteError::Broken) => self.failed_at_ms = Some(now_ms),
         }
-        let again = result.is_ok() && client.is_dirty(&self.isolate) && client.writing_until_ms > now_ms;
-        if !again {
-            client.writing_until_ms = 0;
+        let must_write_again =
+            result.is_ok() && client.is_dirty(&self.isolate) && client.write_lease_until_ms > now_ms;
+        if !must_write_again {
+            client.write_lease_until_ms = 0;
         }
-        again
+        must_write_again
     }
 }
 
 impl Client {
-    fn new(ends_at_ms: u64) -> Self {
+    fn new(window_ends_ms: u64) -> Self {
         Self {
-            tally: Tally::default(),
-            ends_at_ms,
+            counts: GrowOnlyCounter::default(),
+            window_ends_ms,
             read_at_ms: 0,
             written: 0,
             written_at_ms: None,
-            writing_until_ms: 0,
+            write_lease_until_ms: 0,
             failed_at_ms: None,
         }
     }
 
-    /// Its window is over, or others have long seen all that we counted.
+    /// Whether the window is over, or KV has every count of this isolate and all isolates can read it.
     fn may_be_forgotten(&self, isolate: &str, now_ms: u64) -> bool {
-        let is_old = |at: u64| now_ms.saturating_sub(at) > STALE_MS;
-        self.ends_at_ms <= now_ms || (!self.is_dirty(isolate) && self.written_at_ms.is_none_or(is_old))
+        let is_visible = |written_at: u64| now_ms.saturating_sub(written_at) > VISIBLE_AFTER_MS;
+        self.window_ends_ms <= now_ms
+            || (!self.is_dirty(isolate) && self.written_at_ms.is_none_or(is_visible))
     }
 
+    /// Whether this isolate has counted requests that are not written yet.
     fn is_dirty(&self, isolate: &str) -> bool {
-        self.tally.of(isolate) > self.written
+        self.counts.of(isolate) > self.written
     }
 }
 
-/// How many each isolate has let in. As text: `name:count,name:count`.
+/// The free requests that each isolate has granted. As text: `name:count,name:count`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Tally(Vec<(String, u64)>);
+struct GrowOnlyCounter(Vec<(String, u64)>);
 
-impl Tally {
+impl GrowOnlyCounter {
     fn parse(text: &str) -> Option<Self> {
         let count = |part: &str| {
             let (name, count) = part.split_once(':')?;
@@ -220,7 +230,7 @@ impl Tally {
         self.0.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count)
     }
 
-    fn add(&mut self, name: &str) {
+    fn increment(&mut self, name: &str) {
         let count = self.of(name).saturating_add(1);
         self.raise(name, count);
     }
@@ -237,19 +247,21 @@ impl Tally {
     }
 }
 
-fn is_recent(failed_at_ms: Option<u64>, now_ms: u64) -> bool {
-    failed_at_ms.is_some_and(|at| now_ms.saturating_sub(at) < CLOSED_AFTER_FAILURE_MS)
+fn is_recent_failure(failed_at_ms: Option<u64>, now_ms: u64) -> bool {
+    failed_at_ms.is_some_and(|at| now_ms.saturating_sub(at) < NO_GRANTS_AFTER_FAILURE_MS)
 }
 
-/// The store takes one write a second for a key, and what it says is not asked for more often.
-const WRITE_EVERY_MS: u64 = 1_000;
-/// Whoever writes may live for half a minute behind its answer; if it did not, another takes over.
+/// KV accepts one write per key and second. It is not read more often either.
+const WRITE_INTERVAL_MS: u64 = 1_000;
+/// How long one task is responsible for writing a key. The runtime may end it 30 seconds after the response; then
+/// another task takes over.
 const WRITE_LEASE_MS: u64 = 20_000;
-/// The store keeps a value for at least a minute.
+/// KV accepts no shorter expiry.
 const MIN_TTL_S: u64 = 60;
-const CLOSED_AFTER_FAILURE_MS: u64 = 60_000;
-/// How old a value may be that the store gives, and more.
-const STALE_MS: u64 = 120_000;
-/// Clients that it remembers, at some 200 bytes each.
+/// While writes fail, counts are lost, so no request is free.
+const NO_GRANTS_AFTER_FAILURE_MS: u64 = 60_000;
+/// A value that KV returns can be a minute old. This is twice as long.
+const VISIBLE_AFTER_MS: u64 = 120_000;
 const SWEEP_MS: u64 = 1_000;
+/// Each client takes about 200 bytes.
 const MAX_CLIENTS: usize = 20_000;

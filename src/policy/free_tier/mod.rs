@@ -1,48 +1,69 @@
-//! The free tier: so many requests of a route for each client in each window. Windows are aligned to the epoch, so that
-//! everybody who counts agrees on them.
+//! The free tier: a number of free requests to a route, for each client in each window.
+//!
+//! Windows are aligned to the Unix epoch, so that all isolates and Durable Objects agree on them.
 
 pub mod exact_counter;
 pub mod kv_counters;
 pub mod new_clients;
 
-/// What a route gives away.
+/// The free requests of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreeTier {
-    /// Requests for each client in each window.
+    /// Free requests for each client in each window.
     pub requests: u64,
-    /// The window in milliseconds; never zero.
+    /// The length of the window in milliseconds. It is never zero.
     pub window_ms: u64,
 }
 
-/// How free requests are counted.
+impl FreeTier {
+    /// Returns when the current window ends.
+    pub fn window_ends_ms(&self, now_ms: u64) -> u64 {
+        let elapsed_ms = now_ms.checked_rem(self.window_ms).unwrap_or_default();
+        now_ms.saturating_sub(elapsed_ms).saturating_add(self.window_ms)
+    }
+
+    /// Returns the value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers): the free requests, and the
+    /// window in seconds.
+    pub fn policy_header(&self) -> String {
+        format!("\"free\";q={};w={}", self.requests, self.window_ms.div_ceil(1_000))
+    }
+
+    /// Returns the value of `RateLimit`: the remaining free requests, and the seconds until the next window begins.
+    pub fn state_header(&self, remaining: u64, now_ms: u64) -> String {
+        let left_ms = self.window_ends_ms(now_ms).saturating_sub(now_ms);
+        format!("\"free\";r={remaining};t={}", left_ms.div_ceil(1_000))
+    }
+}
+
+/// The setting `free_tier`: where free requests are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FreeTierStore {
-    /// In Workers KV: cheap, and approximate where a client meets several isolates at once.
+    /// Workers KV. The count is approximate while a client sends requests to several isolates.
     #[default]
     Kv,
-    /// In a Durable Object for each client and route: exact.
+    /// One Durable Object for each client and route. The count is exact.
     Durable,
 }
 
-/// Why a client with a free tier is asked to pay.
+/// Why a client must pay although the route has a free tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreeTierDenied {
-    /// There is no store to count in.
+    /// No store is bound.
     NoStore,
-    /// The store could not be read, or holds something else.
+    /// The store cannot be read, or its value is malformed.
     StoreUnreadable,
     /// A write failed less than a minute ago.
     StoreUnwritable,
-    /// More new clients than one isolate lets in, or remembers.
+    /// The isolate has reached its limit of new clients, or of clients that it remembers.
     TooManyClients,
-    /// Nobody knows who is calling.
+    /// The client's address is unknown.
     UnknownClient,
-    /// They had theirs.
+    /// The client has used its free requests.
     UsedUp,
 }
 
 impl FreeTierDenied {
-    /// The word in the log.
+    /// Returns the word in the log. Words are stable.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoStore => "no_store",
@@ -52,25 +73,5 @@ impl FreeTierDenied {
             Self::UnknownClient => "unknown_client",
             Self::UsedUp => "used_up",
         }
-    }
-}
-
-impl FreeTier {
-    /// When the window of a moment ends.
-    pub fn window_ends_ms(&self, now_ms: u64) -> u64 {
-        let into = now_ms.checked_rem(self.window_ms).unwrap_or_default();
-        now_ms.saturating_sub(into).saturating_add(self.window_ms)
-    }
-
-    /// The value of `RateLimit-Policy`: the quota, and the window in seconds
-    /// (draft-ietf-httpapi-ratelimit-headers).
-    pub fn policy_header(&self) -> String {
-        format!("\"free\";q={};w={}", self.requests, self.window_ms.div_ceil(1_000))
-    }
-
-    /// The value of `RateLimit`: what remains, and in how many seconds the next window begins.
-    pub fn state_header(&self, remaining: u64, now_ms: u64) -> String {
-        let left_ms = self.window_ends_ms(now_ms).saturating_sub(now_ms);
-        format!("\"free\";r={remaining};t={}", left_ms.div_ceil(1_000))
     }
 }

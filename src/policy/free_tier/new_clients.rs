@@ -1,4 +1,4 @@
-//! A limit on new clients in the free tier, so that an attacker who changes addresses gains at most this many free requests.
+//! A limit on new clients in the free tier: an attacker with many addresses would otherwise get the free requests of each.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use super::FreeTierDenied;
 use crate::limits::keep_where;
 use crate::limits::rate_limit::SlidingWindow;
 
-/// The clients that an isolate has seen, and the new ones of the last minute.
+/// The clients that an isolate remembers, and the new ones of the last minute.
 pub struct NewClients {
-    /// When each client was last seen.
     last_seen_ms: BTreeMap<String, u64>,
     admitted: SlidingWindow,
+    /// When old clients were last removed. Doing it for each new client would take long.
     swept_ms: u64,
 }
 
@@ -21,10 +21,11 @@ impl Default for NewClients {
 }
 
 impl NewClients {
-    /// Admits a known client always, and a new one within the limit.
+    /// Admits a client. A known client is always admitted.
     ///
     /// # Errors
-    /// Refuses a new client if too many were admitted in the last minute, or if the map is full.
+    /// Fails for a new client if 1,000 new clients were admitted in the last minute, or if the isolate remembers 20,000
+    /// clients.
     pub fn admit(&mut self, client: &str, now_ms: u64) -> Result<(), FreeTierDenied> {
         if let Some(seen_ms) = self.last_seen_ms.get_mut(client) {
             *seen_ms = now_ms;

@@ -1,9 +1,14 @@
-//! The price list `[vars.TOLL]`, read whole. What cannot be read closes: the list, or the path of one bad entry.
+//! Parsing of the price list, `[vars.TOLL]`.
+//!
+//! A route with a mistake is invalid, and requests to it are refused. Any other mistake makes the whole list
+//! unreadable: no route would be safe to serve.
 
 mod price_entry;
 mod route_entry;
 mod table;
 
+pub use price_entry::{PRICE_KEYS, RANGE_KEYS, WHEN_KEYS};
+pub use route_entry::ROUTE_KEYS;
 pub use table::{ConfigError, ConfigErrorKind};
 
 use std::ops::RangeInclusive;
@@ -19,68 +24,46 @@ use crate::protocols::l402::challenge::Encodings;
 use crate::strict_json::Json;
 use table::{ConfigErrors, Table};
 
-/// The price list, checked.
+/// A valid price list.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// In the order of the list, which decides nothing.
+    /// In the order of the list. The order has no meaning.
     pub routes: Vec<Route>,
-    /// What happens to a path that no route names.
     pub unmatched: Unmatched,
-    /// The path below which everything is edgetoll's: `/_toll`.
+    /// The path prefix of edgetoll's own endpoints, such as `/_toll`.
     pub prefix: String,
-    /// Whether `/.well-known/l402` tells the prices.
+    /// Whether `/.well-known/l402` serves the public price list.
     pub is_public: bool,
-    /// Which pages of other origins may read our answers; `None` where CORS is not ours to answer.
+    /// `None` if the origin handles CORS.
     pub cors: Option<Cors>,
-    /// Whose word counts for a payment.
     pub settlement: SettlementMode,
-    /// How many challenges a client may ask for in a minute, where the platform's limiter is not bound.
+    /// How many challenges a client gets per minute. It applies if no rate limiter of Cloudflare is bound.
     pub challenges_per_minute: u64,
-    /// How many invoices are asked for in a minute, all clients together.
+    /// How many invoices the wallets are asked for per minute, for all clients together.
     pub invoices_per_minute: u64,
-    /// How long the books keep each payment, in seconds.
+    /// The setting `ledger_retention`, in seconds. It has a minimum: see [`ledger_memory_s`](Policy::ledger_memory_s).
     pub ledger_retention_s: u64,
-    /// How free requests are counted.
     pub free_tier_store: FreeTierStore,
-    /// How a client is known.
     pub client: ClientSource,
     /// Which macaroons are issued and accepted.
     pub encodings: Encodings,
     /// The network of the invoices, as BOLT 11 writes it: `bc`, `tb`, `tbs` or `bcrt`.
     pub network: String,
-    /// Leaves the case as it is where the origin tells `/A` from `/a`.
+    /// How paths and queries are compared: with or without case.
     pub fold_case: FoldCase,
-    /// How long the origin may take to begin its answer, in milliseconds.
+    /// How long the origin may take to begin its response, in milliseconds.
     pub origin_timeout_ms: u32,
-    /// How far ahead a lightning-toll macaroon of another server may expire, in seconds; `None` where none is accepted.
+    /// How far in the future a lightning-toll macaroon of another issuer may expire, in seconds; `None` if such
+    /// macaroons are refused.
     pub other_issuer_max_age_s: Option<u64>,
-    /// Payments whose credentials are good no more.
+    /// Payments whose credentials are refused.
     pub revoked: Vec<PaymentHash>,
-    /// Request headers that are forwarded although they could rewrite a path or a method.
+    /// Request headers that are forwarded although they can change the path or the method.
     pub keep_headers: Vec<String>,
 }
 
-/// What happens to a path that no route names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unmatched {
-    /// It is free.
-    #[default]
-    Pass,
-    /// It is not there: 404.
-    Deny,
-}
-
-/// A price list as read: good where it can be, shut where it cannot, and a sentence for each fault.
-#[derive(Clone, Debug)]
-pub struct ParsedPolicy {
-    /// What can be enforced; `None` where the list cannot be read whole: nothing may then be served.
-    pub policy: Option<Policy>,
-    /// Every mistake.
-    pub errors: Vec<ConfigError>,
-}
-
 impl Policy {
-    /// Reads the price list. A bad entry whose path can be read shuts that path; any other mistake shuts everything.
+    /// Parses a price list.
     pub fn parse(list: &Json, fold_case: FoldCase) -> ParsedPolicy {
         let (list_errors, route_errors) = (ConfigErrors::default(), ConfigErrors::default());
         let policy = parse_list(list, fold_case, &list_errors, &route_errors);
@@ -89,17 +72,38 @@ impl Policy {
         ParsedPolicy { policy, errors }
     }
 
-    /// How long the invoices that live longest can be paid, in seconds.
+    /// Returns the longest time in which an invoice of this list can be paid, in seconds.
     pub fn longest_invoice_expiry_s(&self) -> u64 {
         self.routes.iter().map(|route| route.invoice_expiry_s).max().unwrap_or_default()
     }
 
-    /// How long the books keep a payment, in seconds: never less than the longest invoice lives, and so much more.
+    /// Returns how long the ledger keeps a payment, in seconds. It is at least `late_s` longer than an invoice can be
+    /// paid, so that a late settlement still finds its payment.
     pub fn ledger_memory_s(&self, late_s: u64) -> u64 {
         self.ledger_retention_s.max(self.longest_invoice_expiry_s().saturating_add(late_s))
     }
 }
 
+/// The setting `unmatched`: what happens to a path that no route matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    /// The request is forwarded without payment.
+    #[default]
+    Pass,
+    /// 404.
+    Deny,
+}
+
+/// The result of parsing a price list.
+#[derive(Clone, Debug)]
+pub struct ParsedPolicy {
+    /// `None` if the list cannot be read. Then no request may be served.
+    pub policy: Option<Policy>,
+    /// All mistakes, also those of routes, which a readable list can have.
+    pub errors: Vec<ConfigError>,
+}
+
+/// Parses the list. Mistakes that make it unreadable go to `list_errors`, those of single routes to `route_errors`.
 fn parse_list(
     list: &Json,
     fold_case: FoldCase,
@@ -107,81 +111,86 @@ fn parse_list(
     route_errors: &ConfigErrors,
 ) -> Policy {
     let table = Table::new("TOLL".to_owned(), list, &LIST_KEYS, list_errors);
-    let case_sensitive = table.flag("origin_case_sensitive").unwrap_or(false);
-    let fold_case = if case_sensitive { str::to_owned } else { fold_case };
+    let is_case_sensitive = table.flag("origin_case_sensitive").unwrap_or(false);
+    let fold_case = if is_case_sensitive { str::to_owned } else { fold_case };
     let defaults = route_entry::Defaults {
         sats: table.sats("default_sats", 0).unwrap_or(DEFAULT_SATS),
         invoice_expiry_s: table.seconds("invoice_expiry").unwrap_or(INVOICE_EXPIRY_S),
         credential_expiry_s: table.seconds("credential_expiry").unwrap_or(CREDENTIAL_EXPIRY_S),
         fold_case,
     };
-    let prefix =
-        table.read("prefix", "is one name behind a /, of a-z, 0-9, _ and -, such as \"/_toll\"", |value| {
-            let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
-            let text = value.as_str()?;
-            text.strip_prefix('/')
-                .filter(|name| !name.is_empty() && name.bytes().all(is_letter))
-                .map(|_| text)
-        });
-    let prefix = prefix.unwrap_or(DEFAULT_PREFIX).to_owned();
-    let origin_timeout_ms =
-        table.milliseconds("origin_timeout", 100..=600_000, "is a duration from \"100ms\" to \"10m\"");
-    let ledger_retention_ms = table.milliseconds(
-        "ledger_retention",
-        DAY_MS..=3_650 * DAY_MS,
-        "is a duration from \"1d\" to \"3650d\"",
-    );
-    let other_issuer_max_age_s = table.seconds("foreign_max_age").unwrap_or(FOREIGN_MAX_AGE_S);
-    let revoked = table.read("revoked", "is a list of payment hashes of 64 hex digits", |value| {
-        value.as_array()?.iter().map(|hash| PaymentHash::from_hex(hash.as_str()?)).collect()
-    });
+    let other_issuer_max_age_s = table.seconds("foreign_max_age").unwrap_or(OTHER_ISSUER_MAX_AGE_S);
+    let accepts_other_issuer = table.flag("accept_foreign").unwrap_or(true);
     Policy {
         routes: route_entry::parse_routes(&table, &defaults, list_errors, route_errors),
         unmatched: table.one_of("unmatched", &UNMATCHED).unwrap_or_default(),
-        prefix,
+        prefix: parse_prefix(&table).unwrap_or(DEFAULT_PREFIX).to_owned(),
         is_public: table.flag("public_prices").unwrap_or(true),
-        cors: table.text_or_texts("cors").and_then(|origins| {
-            let cors = Cors::new(origins);
-            if cors.is_none() {
-                table.note("cors", "is \"*\", or a list of origins such as \"https://app.example.com\"");
-            }
-            cors
-        }),
-        settlement: table.one_of("settlement", &SETTLEMENTS).unwrap_or_default(),
+        cors: parse_cors(&table),
+        settlement: table.one_of("settlement", &SETTLEMENT_MODES).unwrap_or_default(),
         challenges_per_minute: table
             .integer("challenges_per_minute", PER_MINUTE)
             .unwrap_or(CHALLENGES_PER_MINUTE),
         invoices_per_minute: table.integer("invoices_per_minute", PER_MINUTE).unwrap_or(INVOICES_PER_MINUTE),
-        ledger_retention_s: ledger_retention_ms
-            .and_then(|ms| ms.checked_div(1_000))
-            .unwrap_or(LEDGER_RETENTION_S),
+        ledger_retention_s: parse_ledger_retention_s(&table).unwrap_or(LEDGER_RETENTION_S),
         free_tier_store: table.one_of("free_tier", &FREE_TIER_STORES).unwrap_or_default(),
-        client: ClientSource {
-            header: table
-                .read(
-                    "client_header",
-                    "is a header that no client can write; X-Forwarded-For is not",
-                    |value| ClientSource::header(value.as_str()?),
-                )
-                .unwrap_or_else(|| ClientSource::default().header),
-            ipv6_bits: table
-                .integer("client_ipv6_prefix", 32..=128)
-                .and_then(|bits| u32::try_from(bits).ok())
-                .unwrap_or_else(|| ClientSource::default().ipv6_bits),
-        },
+        client: parse_client(&table),
         encodings: table.one_of("macaroon", &ENCODINGS).unwrap_or_default(),
         network: table.one_of("network", &NETWORKS).unwrap_or("bc").to_owned(),
         fold_case,
-        origin_timeout_ms: origin_timeout_ms
-            .and_then(|ms| u32::try_from(ms).ok())
-            .unwrap_or(ORIGIN_TIMEOUT_MS),
-        other_issuer_max_age_s: table
-            .flag("accept_foreign")
-            .unwrap_or(true)
-            .then_some(other_issuer_max_age_s),
-        revoked: revoked.unwrap_or_default(),
+        origin_timeout_ms: parse_origin_timeout_ms(&table).unwrap_or(ORIGIN_TIMEOUT_MS),
+        other_issuer_max_age_s: accepts_other_issuer.then_some(other_issuer_max_age_s),
+        revoked: parse_revoked(&table).unwrap_or_default(),
         keep_headers: table.texts("keep_headers").unwrap_or_default(),
     }
+}
+
+fn parse_prefix<'a>(table: &Table<'a>) -> Option<&'a str> {
+    let sentence = "must be a / followed by one name of a-z, 0-9, _ and -, such as \"/_toll\"";
+    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+    table.read("prefix", sentence, |value| {
+        let text = value.as_str()?;
+        let name = text.strip_prefix('/')?;
+        (!name.is_empty() && name.bytes().all(is_allowed)).then_some(text)
+    })
+}
+
+fn parse_cors(table: &Table<'_>) -> Option<Cors> {
+    let cors = Cors::new(table.text_or_texts("cors")?);
+    if cors.is_none() {
+        table.report("cors", "must be \"*\", or a list of origins such as [\"https://app.example.com\"]");
+    }
+    cors
+}
+
+fn parse_client(table: &Table<'_>) -> ClientSource {
+    let default = ClientSource::default();
+    let sentence = "must be a header that no client can set, such as \"CF-Connecting-IP\"; \
+                    clients can set X-Forwarded-For";
+    let header = table.read("client_header", sentence, |value| ClientSource::header(value.as_str()?));
+    let ipv6_bits = table.integer("client_ipv6_prefix", 32..=128).and_then(|bits| u32::try_from(bits).ok());
+    ClientSource {
+        header: header.unwrap_or(default.header),
+        ipv6_bits: ipv6_bits.unwrap_or(default.ipv6_bits),
+    }
+}
+
+fn parse_ledger_retention_s(table: &Table<'_>) -> Option<u64> {
+    let sentence = "must be a duration from \"1d\" to \"3650d\", such as \"365d\"";
+    table.milliseconds("ledger_retention", DAY_MS..=3_650 * DAY_MS, sentence)?.checked_div(1_000)
+}
+
+fn parse_origin_timeout_ms(table: &Table<'_>) -> Option<u32> {
+    let sentence = "must be a duration from \"100ms\" to \"10m\", such as \"30s\"";
+    u32::try_from(table.milliseconds("origin_timeout", 100..=600_000, sentence)?).ok()
+}
+
+fn parse_revoked(table: &Table<'_>) -> Option<Vec<PaymentHash>> {
+    table.read(
+        "revoked",
+        "must be a list of payment hashes, each of 64 hexadecimal digits in quotes",
+        |value| value.as_array()?.iter().map(|hash| PaymentHash::from_hex(hash.as_str()?)).collect(),
+    )
 }
 
 /// The keys of the list.
@@ -210,11 +219,9 @@ pub const LIST_KEYS: [&str; 23] = [
     "settlement",
     "unmatched",
 ];
-pub use price_entry::{PRICE_KEYS, RANGE_KEYS, WHEN_KEYS};
-pub use route_entry::ROUTE_KEYS;
 
 const UNMATCHED: [(&str, Unmatched); 2] = [("pass", Unmatched::Pass), ("deny", Unmatched::Deny)];
-const SETTLEMENTS: [(&str, SettlementMode); 3] = [
+const SETTLEMENT_MODES: [(&str, SettlementMode); 3] = [
     ("auto", SettlementMode::Auto),
     ("lnbits", SettlementMode::Lnbits),
     ("preimage", SettlementMode::Preimage),
@@ -225,20 +232,19 @@ const ENCODINGS: [(&str, Encodings); 3] =
     [("both", Encodings::Both), ("l402", Encodings::Standard), ("lightning-toll", Encodings::LightningToll)];
 const NETWORKS: [(&str, &str); 4] = [("bc", "bc"), ("tb", "tb"), ("tbs", "tbs"), ("bcrt", "bcrt")];
 
-/// Where nothing else is said.
 pub const DEFAULT_PREFIX: &str = "/_toll";
 const DEFAULT_SATS: u64 = 10;
 const INVOICE_EXPIRY_S: u64 = 300;
 const CREDENTIAL_EXPIRY_S: u64 = 3_600;
-const FOREIGN_MAX_AGE_S: u64 = 86_400;
+const OTHER_ISSUER_MAX_AGE_S: u64 = 86_400;
 const DAY_MS: u64 = 86_400_000;
 const LEDGER_RETENTION_S: u64 = 31_536_000;
 const PER_MINUTE: RangeInclusive<u64> = 1..=1_000_000;
-/// As many as `[[ratelimits]]` of wrangler.toml lets through.
+/// The same limit as `[[ratelimits]]` in wrangler.toml.
 pub const CHALLENGES_PER_MINUTE: u64 = 10;
-/// LNbits takes 200 a minute from all of the edge, where its owner did not say otherwise.
+/// LNbits accepts 200 requests per minute by default, and the Worker sends it other requests too.
 const INVOICES_PER_MINUTE: u64 = 120;
-/// As long as Cloudflare itself waits for an origin.
+/// Cloudflare itself waits as long for an origin.
 const ORIGIN_TIMEOUT_MS: u32 = 100_000;
 /// The path of the public price list.
 pub const PRICES_PATH: &str = "/.well-known/l402";

@@ -1,4 +1,4 @@
-//! The prices of one entry, and the conditions under which they are asked.
+//! The prices of a route, and their conditions.
 
 use std::ops::RangeInclusive;
 
@@ -10,10 +10,14 @@ use crate::policy::route::Pricing;
 use crate::protocols::price::{Fiat, FiatPrice, MAX_SATS, Price};
 use crate::strict_json::Json;
 
-/// Reads `price = [{ when = {…}, sats = 50 }, { sats = 10 }]`.
+/// Parses `price = [{ when = {…}, sats = 50 }, { sats = 10 }]`.
 pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
     let Some(entries) = value.as_array().filter(|entries| !entries.is_empty()) else {
-        route.note("price", "is a list of prices, such as [{ when = { query = { hd = \"1\" } }, sats = 50 }, { sats = 10 }], or \"code\"");
+        route.report(
+            "price",
+            "must be \"code\", or a list of prices such as \
+             [{ when = { query = { hd = \"1\" } }, sats = 50 }, { sats = 10 }]",
+        );
         return Pricing::Invalid;
     };
     let mut rules: Vec<PriceRule> = Vec::new();
@@ -21,15 +25,15 @@ pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
         let key = format!("price[{at}]");
         let table = route.inner(&key, entry, &PRICE_KEYS);
         if rules.last().is_some_and(|earlier| earlier.when.is_empty()) {
-            route.note(&key, "is never asked: the price before it has no `when`");
+            route.report(&key, "never applies: the price before it has no `when`; move that one to the end");
         }
         let when = table.get("when").map(|when| parse_conditions(&table.inner("when", when, &WHEN_KEYS)));
         if when.as_ref().is_some_and(Vec::is_empty) {
-            table.note("when", "has no condition in it");
+            table.report("when", "must have at least one condition, such as { method = \"POST\" }");
         }
         let amount = parse_amount(&table);
-        if amount.is_none() && PRICE_KEYS.iter().all(|key| *key == "when" || table.get(key).is_none()) {
-            route.note(&key, "has no price: sats, fiat or sats_per_kib");
+        if amount.is_none() && PRICE_KEYS.iter().all(|key| *key == "when" || !table.has(key)) {
+            route.report(&key, "must have a price: sats, fiat or sats_per_kib");
         }
         rules.push(PriceRule {
             when: when.unwrap_or_default(),
@@ -37,24 +41,23 @@ pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
         });
     }
     if rules.last().is_some_and(|last| !last.when.is_empty()) {
-        route.note("price", "ends with a price without `when`, for whatever the others are not for");
+        route.report("price", "must end with a price without `when`, for requests that match no other price");
     }
     Pricing::Rules(rules)
 }
 
-/// `sats`, `fiat` with its bounds, or `sats_per_kib`; `None` where there is none.
+/// Parses `sats`, `sats_per_kib`, or `fiat` with `min_sats` and `max_sats`. Returns `None` if there is none of them.
 pub fn parse_amount(table: &Table<'_>) -> Option<PriceAmount> {
-    let names: Vec<&str> =
-        ["sats", "fiat", "sats_per_kib"].into_iter().filter(|key| table.get(key).is_some()).collect();
-    if let [_, second, ..] = names.as_slice() {
-        table.note(second, "stands beside another price: one of sats, fiat and sats_per_kib");
+    let keys: Vec<&str> = ["sats", "fiat", "sats_per_kib"].into_iter().filter(|key| table.has(key)).collect();
+    if let [first, second, ..] = keys.as_slice() {
+        table.report(second, &format!("must not be used together with {first}: remove one of them"));
     }
-    if table.get("fiat").is_none() {
-        for key in ["min_sats", "max_sats"].into_iter().filter(|key| table.get(key).is_some()) {
-            table.note(key, "is for a price in fiat");
+    if !table.has("fiat") {
+        for key in ["min_sats", "max_sats"].into_iter().filter(|key| table.has(key)) {
+            table.report(key, "must not be used without fiat");
         }
     }
-    match names.first().copied() {
+    match keys.first().copied() {
         Some("sats") => table.sats("sats", 0).map(|sats| PriceAmount::Fixed(Price::Sats(sats))),
         Some("sats_per_kib") => table.sats("sats_per_kib", 1).map(PriceAmount::SatsPerKib),
         Some(_) => parse_fiat(table).map(|price| PriceAmount::Fixed(Price::Fiat(price))),
@@ -63,13 +66,12 @@ pub fn parse_amount(table: &Table<'_>) -> Option<PriceAmount> {
 }
 
 fn parse_fiat(table: &Table<'_>) -> Option<FiatPrice> {
-    let fiat = table.read("fiat", "is an amount and a currency, such as \"0.01 USD\"", |value| {
-        Fiat::parse(value.as_str()?)
-    });
-    let (min_sats, max_sats) =
-        (table.sats("min_sats", 1).unwrap_or(1), table.sats("max_sats", 1).unwrap_or(MAX_SATS));
+    let sentence = "must be an amount and a currency, such as \"0.01 USD\"";
+    let fiat = table.read("fiat", sentence, |value| Fiat::parse(value.as_str()?));
+    let min_sats = table.sats("min_sats", 1).unwrap_or(1);
+    let max_sats = table.sats("max_sats", 1).unwrap_or(MAX_SATS);
     if min_sats > max_sats {
-        table.note("min_sats", "is more than max_sats");
+        table.report("min_sats", "must not be more than max_sats");
     }
     Some(FiatPrice { fiat: fiat?, min_sats, max_sats })
 }
@@ -80,24 +82,27 @@ fn parse_conditions(table: &Table<'_>) -> Vec<Condition> {
         if name.contains(['[', '&', ';', '=', '?'])
             || !name.contains(|c: char| c.is_ascii_alphanumeric() || !c.is_ascii())
         {
-            table.note("query", "names parameters by letters and digits, without [, &, ;, = and ?");
+            table.report(
+                "query",
+                "must name parameters with a letter or a digit and without [, &, ;, = and ?",
+            );
         }
         if is.0.iter().any(|value| value.contains([';', '?'])) {
-            table.note("query", "has values without ; and ?, which some origins end a value at");
+            table.report("query", "must have values without ; and ?: some origins end a value there");
         }
         conditions.push(Condition::Query { name, is });
     }
     for (name, is) in parse_values(table, "header") {
         if !header::is_name(&name) || header::is_reserved(&name) || header::fold(&name) == "content-length" {
-            table.note(
+            table.report(
                 "header",
-                "names headers that a client sends; the length of the body is content_length",
+                "must name headers that a client sends; for the length of the body, use content_length",
             );
         }
         if is.0.iter().any(|value| value.contains([',', ';'])) {
-            table.note(
+            table.report(
                 "header",
-                "has values without , and ;, which end a value: name a part of it as \"*part*\"",
+                "must have values without , and ;, which separate values; to match a part, write \"*part*\"",
             );
         }
         conditions.push(Condition::Header { name, is });
@@ -105,14 +110,20 @@ fn parse_conditions(table: &Table<'_>) -> Vec<Condition> {
     let methods = table.text_or_texts("method");
     let is_method = |method: &String| method.bytes().all(|b| b.is_ascii_uppercase()) && method != "HEAD";
     if !methods.iter().flatten().all(is_method) {
-        table.note("method", "is an upper-case method, or a list of such; HEAD counts as GET");
+        table.report(
+            "method",
+            "must be an upper-case method or a list of them, such as [\"GET\", \"POST\"]; GET includes HEAD",
+        );
     }
     conditions.extend(methods.map(Condition::Method));
     let countries = table.text_or_texts("country");
     let is_country =
         |code: &String| code == "T1" || (code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()));
     if !countries.iter().flatten().all(is_country) {
-        table.note("country", "is two upper-case letters, or a list of such");
+        table.report(
+            "country",
+            "must be a country code of two upper-case letters or a list of them, such as [\"CH\", \"LI\"]",
+        );
     }
     conditions.extend(countries.map(Condition::Country));
     conditions.extend(parse_range(table, "content_length", 0..=MAX_LENGTH).map(Condition::ContentLength));
@@ -122,23 +133,27 @@ fn parse_conditions(table: &Table<'_>) -> Vec<Condition> {
     conditions
 }
 
-/// `query = { name = "value", other = ["a", "b*"] }`.
+/// Parses `query = { name = "value", other = ["a", "b*"] }`.
 fn parse_values(table: &Table<'_>, key: &'static str) -> Vec<(String, Values)> {
     let Some(value) = table.get(key) else { return Vec::new() };
-    let names = table.inner_open(key, value);
+    let names = table.inner_with_any_keys(key, value);
     let mut values = Vec::new();
     for (name, _) in names.members() {
         let Some(texts) = names.text_or_texts(name) else { continue };
-        let inner = |text: &String| text.trim_start_matches('*').trim_end_matches('*').contains('*');
-        if texts.iter().any(|text| inner(text) || text.starts_with("**") || text.ends_with("**")) {
-            names.note(name, "has a * at the start or the end of a value only");
+        if texts.iter().any(|text| has_misplaced_star(text)) {
+            names.report(name, "must have * only as the first or the last character of a value");
         }
         values.push((name.clone(), Values(texts)));
     }
     values
 }
 
-/// `content_length = { min = 1, max = 1048576 }`.
+fn has_misplaced_star(text: &str) -> bool {
+    let inner = text.trim_start_matches('*').trim_end_matches('*');
+    inner.contains('*') || text.starts_with("**") || text.ends_with("**")
+}
+
+/// Parses `content_length = { min = 1, max = 1048576 }`.
 fn parse_range(
     table: &Table<'_>,
     key: &'static str,
@@ -147,12 +162,15 @@ fn parse_range(
     let bounds = table.inner(key, table.get(key)?, &RANGE_KEYS);
     let (min, max) = (bounds.integer("min", whole.clone()), bounds.integer("max", whole.clone()));
     if min.is_none() && max.is_none() || min > max && max.is_some() {
-        table.note(key, "has a min, a max or both, and the min is not the larger one");
+        table.report(
+            key,
+            "must be a range such as { min = 1, max = 9 }, with min, max or both, and min not more than max",
+        );
     }
     Some(min.unwrap_or(*whole.start())..=max.unwrap_or(*whole.end()))
 }
 
-/// The keys of one price of a list.
+/// The keys of one price.
 pub const PRICE_KEYS: [&str; 6] = ["fiat", "max_sats", "min_sats", "sats", "sats_per_kib", "when"];
 /// The keys of `when`.
 pub const WHEN_KEYS: [&str; 7] =

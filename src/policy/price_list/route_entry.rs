@@ -1,4 +1,4 @@
-//! One entry of `[[vars.TOLL.routes]]`.
+//! Parsing of one route, an entry of `[[vars.TOLL.routes]]`.
 
 use std::num::NonZeroU32;
 
@@ -10,11 +10,11 @@ use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization::FoldCase;
 use crate::policy::price::{PriceAmount, PriceRule};
 use crate::policy::route::{HostPattern, Pattern, Pricing, Route};
-use crate::protocols::l402::caveat::{ScopeRule, Service};
+use crate::protocols::l402::caveat::ScopeRule;
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
 
-/// What an entry has where it says nothing.
+/// The values of the list for keys that a route does not have.
 pub struct Defaults {
     pub sats: u64,
     pub invoice_expiry_s: u64,
@@ -22,40 +22,36 @@ pub struct Defaults {
     pub fold_case: FoldCase,
 }
 
-/// Reads all entries. `list_errors` are those that make the whole list unreadable.
+/// Parses all routes. A route with a mistake is [`Pricing::Invalid`]. A route whose path cannot be read is reported to
+/// `list_errors`: it is not known which requests to refuse.
 pub fn parse_routes(
     list: &Table<'_>,
     defaults: &Defaults,
     list_errors: &ConfigErrors,
     route_errors: &ConfigErrors,
 ) -> Vec<Route> {
-    let entries = list.read("routes", "is a list of tables", Json::as_array).unwrap_or_default();
+    let sentence = "must be a list of tables, written as [[vars.TOLL.routes]]";
+    let entries = list.read("routes", sentence, Json::as_array).unwrap_or_default();
     let mut routes: Vec<Route> = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
         let place = format!("{}[{at}]", list.place("routes"));
-        // Without its path nobody knows what to shut.
-        let path = Table::open(place.clone(), entry, list_errors);
-        if path.get("path").is_none() {
-            path.note("path", "is missing: every route has one");
-        }
-        let pattern = path.text("path").and_then(|text| {
-            Pattern::parse(text, defaults.fold_case).map_err(|fault| path.note("path", &fault)).ok()
-        });
-        let Some(pattern) = pattern else { continue };
-        let before = route_errors.count();
+        let Some(pattern) = parse_path(&Table::with_any_keys(place.clone(), entry, list_errors), defaults)
+        else {
+            continue;
+        };
+        let errors_before = route_errors.count();
         let table = Table::new(place, entry, &ROUTE_KEYS, route_errors);
         let mut route = parse_route(&table, pattern, defaults);
         for earlier in routes.iter_mut().filter(|earlier| overlap(earlier, &route)) {
-            table.note(
-                "path",
-                &format!(
-                    "is the same path as {} to some origins: one route for both",
-                    earlier.pattern.as_str()
-                ),
+            let path = earlier.pattern.as_str();
+            let sentence = format!(
+                "is the same as {path} to some origins: \
+                 make them one route, or give them different methods or hosts"
             );
+            table.report("path", &sentence);
             earlier.pricing = Pricing::Invalid;
         }
-        if route_errors.count() > before {
+        if route_errors.count() > errors_before {
             route.pricing = Pricing::Invalid;
         }
         routes.push(route);
@@ -63,55 +59,48 @@ pub fn parse_routes(
     routes
 }
 
+fn parse_path(table: &Table<'_>, defaults: &Defaults) -> Option<Pattern> {
+    if !table.has("path") {
+        table.report("path", "is missing: every route must have a path, such as \"/api/joke\"");
+    }
+    let pattern = Pattern::parse(table.text("path")?, defaults.fold_case);
+    pattern.map_err(|sentence| table.report("path", &sentence)).ok()
+}
+
 fn parse_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Route {
-    let methods =
-        table.read("methods", "is a list of upper-case methods, such as [\"GET\", \"POST\"]", |value| {
-            let is_method =
-                |method: &&str| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
-            let never_sold = |method: &&str| ["TRACE", "CONNECT"].contains(method);
-            let method = |value: &Json| {
-                let method = value.as_str().filter(is_method).filter(|method| !never_sold(method))?;
-                Some(method.to_owned())
-            };
-            value
-                .as_array()?
-                .iter()
-                .map(method)
-                .collect::<Option<Vec<_>>>()
-                .filter(|methods| !methods.is_empty())
-        });
     let host = table.read(
         "host",
-        "is a host without port, such as \"api.example.com\" or \"*.example.com\"",
+        "must be a host without a port, such as \"api.example.com\" or \"*.example.com\"",
         |value| HostPattern::parse(value.as_str()?),
     );
+    let description = table.read(
+        "description",
+        "must be a text whose only placeholders are {method}, {path} and {query.name}",
+        |value| Description::parse(value.as_str()?),
+    );
+    let uses = table.integer("uses", 1..=1_000_000);
     let invoice_expiry_s = table.seconds("invoice_expiry").unwrap_or(defaults.invoice_expiry_s);
     let credential_expiry_s = table.seconds("credential_expiry").unwrap_or(defaults.credential_expiry_s);
     let (scope, binds_ip) = parse_scope(table);
     let pricing = parse_pricing(table, defaults);
     let may_cache = table.flag("cache").unwrap_or(false);
-    if may_cache && pricing.looks_beyond_url() {
-        table.note(
+    if may_cache && pricing.depends_on_more_than_url() {
+        table.report(
             "cache",
-            "is for prices that depend on nothing but the query: the cache knows only the URL",
+            "must not be true if the price depends on more than the path and the query: \
+             the cache knows only the URL",
         );
     }
     Route {
         pattern,
         host: host.unwrap_or(HostPattern::Any),
-        methods: methods.unwrap_or_default(),
+        methods: parse_methods(table).unwrap_or_default(),
         pricing,
         scope,
         binds_ip,
-        uses: table
-            .integer("uses", 1..=1_000_000)
-            .and_then(|uses| NonZeroU32::new(u32::try_from(uses).ok()?)),
+        uses: uses.and_then(|uses| NonZeroU32::new(u32::try_from(uses).ok()?)),
         service: table.name("service").unwrap_or_default(),
-        description: table.read(
-            "description",
-            "is a text in which braces are {method}, {path} or {query.name}",
-            |value| Description::parse(value.as_str()?),
-        ),
+        description,
         free_tier: parse_free_tier(table),
         invoice_expiry_s,
         credential_expiry_s: credential_expiry_s.max(invoice_expiry_s),
@@ -120,10 +109,27 @@ fn parse_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Rout
     }
 }
 
+fn parse_methods(table: &Table<'_>) -> Option<Vec<String>> {
+    let sentence =
+        "must be a list of upper-case methods, such as [\"GET\", \"POST\"], without TRACE and CONNECT";
+    table.read("methods", sentence, |value| {
+        let methods = value.as_array().filter(|methods| !methods.is_empty())?;
+        methods.iter().map(|method| parse_method(method.as_str()?)).collect()
+    })
+}
+
+fn parse_method(method: &str) -> Option<String> {
+    let is_method = !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
+    (is_method && !["TRACE", "CONNECT"].contains(&method)).then(|| method.to_owned())
+}
+
 fn parse_pricing(table: &Table<'_>, defaults: &Defaults) -> Pricing {
     match table.get("price") {
-        Some(price) if PRICED_BY.iter().any(|key| table.get(key).is_some()) => {
-            table.note("price", "stands alone: sats, fiat and sats_per_kib go into its entries");
+        Some(price) if AMOUNT_KEYS.iter().any(|key| table.has(key)) => {
+            table.report(
+                "price",
+                "must not be used together with sats, fiat or sats_per_kib: move these into its entries",
+            );
             parse_rules(table, price)
         }
         Some(Json::String(word)) if word == "code" => Pricing::Code,
@@ -135,44 +141,51 @@ fn parse_pricing(table: &Table<'_>, defaults: &Defaults) -> Pricing {
     }
 }
 
+/// Parses `bind` and `realm`. Returns what a credential is bound to, and whether to the client address too.
 fn parse_scope(table: &Table<'_>) -> (ScopeRule, bool) {
-    let bind = table.read("bind", "is a list of endpoint, method and ip", |value| {
-        let one = |one: &Json| Some(one.as_str().filter(|one| BINDINGS.contains(one))?.to_owned());
-        value.as_array()?.iter().map(one).collect::<Option<Vec<String>>>()
+    let sentence = "must be a list whose items are \"endpoint\", \"method\" or \"ip\", \
+                    such as [\"endpoint\", \"method\"]";
+    let bind = table.read("bind", sentence, |value| {
+        let name = |value: &Json| value.as_str().filter(|name| BIND_NAMES.contains(name)).map(str::to_owned);
+        value.as_array()?.iter().map(name).collect::<Option<Vec<String>>>()
     });
     let binds =
         |name: &str, default: bool| bind.as_ref().map_or(default, |bind| bind.iter().any(|one| one == name));
     let realm = table.name("realm");
     if realm.is_some() && (binds("endpoint", false) || binds("method", false)) {
-        table.note("bind", "has neither endpoint nor method beside a realm, which replaces both");
+        table.report(
+            "bind",
+            "must not have \"endpoint\" or \"method\" if the route has a realm, which replaces both",
+        );
     }
     if realm.is_none() && !binds("endpoint", true) {
-        table.note("bind", "has endpoint in it, unless the route has a realm");
+        table.report("bind", "must have \"endpoint\", unless the route has a realm");
     }
-    let by_endpoint = ScopeRule::Endpoint { binds_method: binds("method", true) };
-    let scope =
-        realm.as_ref().map(Service::as_str).map_or(by_endpoint, |realm| ScopeRule::Realm(realm.to_owned()));
+    let endpoint = ScopeRule::Endpoint { binds_method: binds("method", true) };
+    let scope = realm.map_or(endpoint, |realm| ScopeRule::Realm(realm.as_str().to_owned()));
     (scope, binds("ip", false))
 }
 
 fn parse_free_tier(table: &Table<'_>) -> Option<FreeTier> {
-    let what = "is a window such as \"30s\", \"1h\" or \"7d\", or a number of milliseconds, at most a year";
-    let window_ms =
-        table.read("free_window", what, |value| duration::window_ms(value).filter(|ms| *ms <= MAX_WINDOW_MS));
+    let sentence =
+        "must be a window such as \"30s\", \"1h\" or \"7d\", or a number of milliseconds, at most 366 days";
+    let window_ms = table
+        .read("free_window", sentence, |value| duration::window_ms(value).filter(|ms| *ms <= MAX_WINDOW_MS));
     let requests = table.integer("free_requests", 0..=1_000_000);
-    if requests.is_none() && table.get("free_window").is_some() && table.get("free_requests").is_none() {
-        table.note("free_window", "needs free_requests beside it");
+    if table.has("free_window") && !table.has("free_requests") {
+        table.report("free_window", "must not be used without free_requests");
     }
     let requests = requests.filter(|requests| *requests > 0)?;
     Some(FreeTier { requests, window_ms: window_ms.unwrap_or(FREE_WINDOW_MS) })
 }
 
+/// Whether an origin may read some request as one for both routes.
 fn overlap(a: &Route, b: &Route) -> bool {
     let share_a_method = a.methods.is_empty()
         || b.methods.is_empty()
         || a.methods.iter().any(|method| b.has_method(method))
         || b.methods.iter().any(|method| a.has_method(method));
-    a.pattern.folds_like(&b.pattern) && a.host == b.host && share_a_method
+    a.pattern.has_same_normalized_form(&b.pattern) && a.host == b.host && share_a_method
 }
 
 /// The keys of a route.
@@ -198,7 +211,9 @@ pub const ROUTE_KEYS: [&str; 20] = [
     "service",
     "uses",
 ];
-const PRICED_BY: [&str; 5] = ["sats", "fiat", "min_sats", "max_sats", "sats_per_kib"];
-const BINDINGS: [&str; 3] = ["endpoint", "method", "ip"];
+/// The keys that give a route one price.
+const AMOUNT_KEYS: [&str; 5] = ["sats", "fiat", "min_sats", "max_sats", "sats_per_kib"];
+/// The words of `bind`.
+const BIND_NAMES: [&str; 3] = ["endpoint", "method", "ip"];
 const FREE_WINDOW_MS: u64 = 3_600_000;
 const MAX_WINDOW_MS: u64 = 366 * 86_400_000;

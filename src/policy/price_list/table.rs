@@ -1,5 +1,6 @@
-//! One table of the price list: what its keys may hold, and a sentence for each that does not. All faults are collected, so
-//! that an owner sees every mistake at once.
+//! Reading one table of the price list.
+//!
+//! A value that cannot be read is reported and counts as missing, so that one run finds every mistake of a list.
 
 use std::cell::Cell;
 use std::ops::RangeInclusive;
@@ -11,38 +12,33 @@ use crate::protocols::l402::caveat::Service;
 use crate::protocols::price::MAX_SATS;
 use crate::strict_json::Json;
 
-/// What is wrong, and where.
+/// A mistake of the price list. Displayed, it is a sentence such as `TOLL.prefix must be …`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{place} {kind}")]
 pub struct ConfigError {
-    /// `TOLL`, `TOLL.routes[2].sats`, …
+    /// Where the mistake is, such as `TOLL` or `TOLL.routes[2].sats`.
     pub place: String,
-    /// What is wrong there.
     pub kind: ConfigErrorKind,
 }
 
-/// What is wrong with a place.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigErrorKind {
-    /// The key itself.
+    /// The key is unknown. `known` are the keys of its table.
     #[error("is not a key that edgetoll knows")]
-    UnknownKey {
-        /// Those that it does know there.
-        known: &'static [&'static str],
-    },
-    /// The value: what it should be.
+    UnknownKey { known: &'static [&'static str] },
+    /// The value is wrong. The sentence, without its subject, says what the value must be.
     #[error("{0}")]
     Wrong(String),
 }
 
-/// The mistakes found so far.
+/// The mistakes found so far. The cell lets all tables of a list add to them.
 #[derive(Default)]
 pub struct ConfigErrors(Cell<Vec<ConfigError>>);
 
 impl ConfigErrors {
-    /// Notes what the value of a place should be.
-    pub fn note(&self, place: String, fault: &str) {
-        self.push(place, ConfigErrorKind::Wrong(fault.to_owned()));
+    /// Reports a wrong value. The sentence has no subject and says what the value must be.
+    pub fn report(&self, place: String, sentence: &str) {
+        self.push(place, ConfigErrorKind::Wrong(sentence.to_owned()));
     }
 
     fn push(&self, place: String, kind: ConfigErrorKind) {
@@ -51,7 +47,6 @@ impl ConfigErrors {
         self.0.set(errors);
     }
 
-    /// How many there are.
     pub fn count(&self) -> usize {
         let errors = self.0.take();
         let count = errors.len();
@@ -59,13 +54,12 @@ impl ConfigErrors {
         count
     }
 
-    /// All of them.
     pub fn into_inner(self) -> Vec<ConfigError> {
         self.0.into_inner()
     }
 }
 
-/// A table, with its place for the sentences. What cannot be read is noted and counts as absent.
+/// A table of the price list, and where it is.
 pub struct Table<'a> {
     place: String,
     members: &'a [(String, Json)],
@@ -73,136 +67,137 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Takes a value for a table with these keys.
+    /// Reads a table. Keys that are not known are reported.
     pub fn new(
         place: String,
         value: &'a Json,
         known: &'static [&'static str],
         errors: &'a ConfigErrors,
     ) -> Self {
-        let table = Self::open(place, value, errors);
+        let table = Self::with_any_keys(place, value, errors);
         for (key, _) in table.members.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
             errors.push(table.place(key), ConfigErrorKind::UnknownKey { known });
         }
         table
     }
 
-    /// Takes a value for a table whose keys are the owner's to choose.
-    pub fn open(place: String, value: &'a Json, errors: &'a ConfigErrors) -> Self {
+    /// Reads a table with any keys.
+    pub fn with_any_keys(place: String, value: &'a Json, errors: &'a ConfigErrors) -> Self {
         let members = match value {
             Json::Object(members) => members.as_slice(),
             _ => {
-                errors.note(place.clone(), "is a table");
+                errors.report(place.clone(), "must be a table");
                 &[]
             }
         };
         Self { place, members, errors }
     }
 
-    /// A table in it with these keys.
+    /// Reads a table in this one. Keys that are not known are reported.
     pub fn inner(&self, key: &str, value: &'a Json, known: &'static [&'static str]) -> Self {
         Self::new(self.place(key), value, known, self.errors)
     }
 
-    /// A table in it whose keys are the owner's to choose.
-    pub fn inner_open(&self, key: &str, value: &'a Json) -> Self {
-        Self::open(self.place(key), value, self.errors)
+    /// Reads a table in this one with any keys.
+    pub fn inner_with_any_keys(&self, key: &str, value: &'a Json) -> Self {
+        Self::with_any_keys(self.place(key), value, self.errors)
     }
 
-    /// Its keys and values.
+    /// Returns all keys and values.
     pub fn members(&self) -> &'a [(String, Json)] {
         self.members
     }
 
-    /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&'a Json> {
         self.members.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    /// The place of a key.
+    pub fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Returns the place of a key, such as `TOLL.prefix`.
     pub fn place(&self, key: &str) -> String {
         format!("{}.{key}", self.place)
     }
 
-    /// Notes what a key's value should be.
-    pub fn note(&self, key: &str, fault: &str) {
-        self.errors.note(self.place(key), fault);
+    /// Reports a wrong value. The sentence has no subject and says what the value must be.
+    pub fn report(&self, key: &str, sentence: &str) {
+        self.errors.report(self.place(key), sentence);
     }
 
-    /// Reads a key with the caller's own eyes.
-    pub fn read<T>(&self, key: &str, what: &str, read: impl Fn(&'a Json) -> Option<T>) -> Option<T> {
-        let value = read(self.get(key)?);
+    /// Parses the value of a key. Reports `sentence` if there is a value and `parse` returns `None`.
+    pub fn read<T>(&self, key: &str, sentence: &str, parse: impl Fn(&'a Json) -> Option<T>) -> Option<T> {
+        let value = parse(self.get(key)?);
         if value.is_none() {
-            self.note(key, what);
+            self.report(key, sentence);
         }
         value
     }
 
-    /// `true` or `false`.
     pub fn flag(&self, key: &str) -> Option<bool> {
-        self.read(key, "is true or false", Json::as_bool)
+        self.read(key, "must be true or false, without quotes", Json::as_bool)
     }
 
-    /// A text.
     pub fn text(&self, key: &str) -> Option<&'a str> {
-        self.read(key, "is a text", Json::as_str)
+        self.read(key, "must be a text in quotes", Json::as_str)
     }
 
-    /// A name; realms are named as services are.
+    /// Reads the name of a service or a realm.
     pub fn name(&self, key: &str) -> Option<Service> {
-        self.read(key, "is a name: 1 to 32 of a-z, 0-9 and _", |value| Service::parse(value.as_str()?))
+        let sentence = "must be a name of 1 to 32 characters from a-z, 0-9 and _, such as \"gpu\"";
+        self.read(key, sentence, |value| Service::parse(value.as_str()?))
     }
 
-    /// A list of texts.
     pub fn texts(&self, key: &str) -> Option<Vec<String>> {
-        self.read(key, "is a list of texts", texts)
+        self.read(key, "must be a list of texts, such as [\"a\", \"b\"]", texts)
     }
 
-    /// A text, or a list of them with at least one.
+    /// Reads a text or a list of texts that is not empty.
     pub fn text_or_texts(&self, key: &str) -> Option<Vec<String>> {
-        self.read(key, "is a text or a list of texts", |value| match value {
+        let sentence = "must be a text, or a list of one or more texts, such as [\"a\", \"b\"]";
+        self.read(key, sentence, |value| match value {
             Json::String(text) => Some(vec![text.clone()]),
             _ => texts(value).filter(|texts| !texts.is_empty()),
         })
     }
 
-    /// A whole number.
     pub fn integer(&self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let what = format!("is a whole number from {} to {}", range.start(), range.end());
-        self.read(key, &what, |value| value.as_u64().filter(|value| range.contains(value)))
+        let sentence = format!("must be a whole number from {} to {}", range.start(), range.end());
+        self.read(key, &sentence, |value| value.as_u64().filter(|value| range.contains(value)))
     }
 
-    /// Satoshis; LNbits' own limit for one invoice is the most.
-    pub fn sats(&self, key: &str, least: u64) -> Option<u64> {
-        let sats = |value: &Json| value.as_u64().filter(|sats| (least..=MAX_SATS).contains(sats));
-        self.read(key, &format!("is a whole number of satoshis, {least} to {MAX_SATS}"), sats)
+    /// Reads a number of satoshis, at most [`MAX_SATS`].
+    pub fn sats(&self, key: &str, min: u64) -> Option<u64> {
+        let sentence = format!("must be a whole number of satoshis from {min} to {MAX_SATS}");
+        self.read(key, &sentence, |value| value.as_u64().filter(|sats| (min..=MAX_SATS).contains(sats)))
     }
 
-    /// A duration in milliseconds.
-    pub fn milliseconds(&self, key: &str, range: RangeInclusive<u64>, what: &str) -> Option<u64> {
-        self.read(key, what, |value| duration::parse_ms(value.as_str()?).filter(|ms| range.contains(ms)))
+    /// Reads a duration. Returns milliseconds.
+    pub fn milliseconds(&self, key: &str, range: RangeInclusive<u64>, sentence: &str) -> Option<u64> {
+        self.read(key, sentence, |value| duration::parse_ms(value.as_str()?).filter(|ms| range.contains(ms)))
     }
 
-    /// A duration in whole seconds, as an invoice or a credential has one.
+    /// Reads the expiry of an invoice or of a credential. Returns seconds.
     pub fn seconds(&self, key: &str) -> Option<u64> {
-        let what = "is a duration from \"90s\" to \"365d\"";
-        self.milliseconds(key, MIN_EXPIRY_MS..=MAX_EXPIRY_MS, what)?.checked_div(1_000)
+        let sentence = "must be a duration from \"90s\" to \"365d\", such as \"5m\"";
+        self.milliseconds(key, MIN_EXPIRY_MS..=MAX_EXPIRY_MS, sentence)?.checked_div(1_000)
     }
 
-    /// One of a few words.
-    pub fn one_of<T: Copy>(&self, key: &str, known: &[(&str, T)]) -> Option<T> {
-        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-        self.read(key, &format!("is one of {}", names.join(", ")), |value| {
+    /// Reads one of these words. Returns the value that belongs to it.
+    pub fn one_of<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let quoted: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        self.read(key, &format!("must be one of {}", quoted.join(", ")), |value| {
             let text = value.as_str()?;
-            known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value)
+            words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
         })
     }
 }
 
 fn texts(value: &Json) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(|one| one.as_str().map(str::to_owned)).collect()
+    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
-/// An invoice must have a minute left when it reaches the client.
+/// A client needs time to pay: an invoice must be payable for at least a minute when the client gets it.
 const MIN_EXPIRY_MS: u64 = 90_000;
 const MAX_EXPIRY_MS: u64 = 365 * 86_400_000;

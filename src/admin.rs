@@ -7,7 +7,7 @@ use crate::http::form;
 use crate::keys::{KeySet, Keys, WeakSecret, check_secret};
 use crate::{crypto, hex};
 
-/// `ADMIN_TOKEN`.
+/// An `ADMIN_TOKEN` that passed [`check_secret`].
 pub struct AdminToken(String);
 
 impl AdminToken {
@@ -43,7 +43,8 @@ impl AdminAccess<'_> {
     /// Checks whether a request may use an endpoint.
     ///
     /// # Errors
-    /// Every wrong token gets the same error, after the same time.
+    /// Refuses plain http, a method that the endpoint does not answer, a form of another origin, and a request without a valid token
+    /// or session. All wrong tokens get the same error, after the same time.
     pub fn check(
         &self,
         endpoint: AdminEndpoint,
@@ -69,7 +70,7 @@ impl AdminAccess<'_> {
         }
     }
 
-    /// Compares a token in constant time.
+    /// Whether a text is the admin token, in constant time.
     pub fn is_token(&self, given: &str) -> bool {
         let tag = |token: &str| self.keys.current().admin_tag(&[b"token:", token.as_bytes()]);
         crypto::constant_time_eq(&tag(given), &tag(&self.token.0))
@@ -99,7 +100,7 @@ impl AdminAccess<'_> {
         ends.parse::<u64>().is_ok_and(|ends_unix| now_unix < ends_unix) && self.keys.all().any(matches)
     }
 
-    /// The tag includes the admin token, so that a new token ends every session.
+    /// Returns the tag of a session. It includes the admin token, so that a new token ends every session.
     fn session_tag(&self, set: &KeySet, ends: &str) -> String {
         hex::encode(&set.admin_tag(&[b"session:", ends.as_bytes(), b":", self.token.0.as_bytes()]))
     }

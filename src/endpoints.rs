@@ -72,7 +72,7 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Returns the word of the log.
+    /// Returns the word for the field `decision` of the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Health => "health",
@@ -132,14 +132,14 @@ pub enum AdminEndpoint {
     Metrics,
     /// Receives the login form.
     Login,
-    /// Ends an admin session.
+    /// Deletes the session cookie.
     Logout,
-    /// `/_toll/redeliver`: sends callbacks again that were given up.
+    /// `/_toll/redeliver`: makes callbacks that were given up due again.
     RetryCallbacks,
 }
 
 impl AdminEndpoint {
-    /// Whether it is open without a session or token. It reveals nothing.
+    /// Whether the endpoint needs neither a session nor the token. Such an endpoint reveals nothing.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Root | Self::Style | Self::Login)
     }

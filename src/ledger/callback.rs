@@ -1,31 +1,31 @@
-//! `on_payment`: the owner's server is told of each payment by a signed POST, at least once. The signature is that of
-//! Standard Webhooks (standardwebhooks.com), which has libraries for most languages.
+//! Callbacks: the ledger reports each settled payment to the owner's server (`ON_PAYMENT_URL`) with a signed POST, at least once.
+//!
+//! The signature follows Standard Webhooks (standardwebhooks.com), which has libraries for most languages. This module sends
+//! nothing: the Durable Object does.
 
 use crate::http::url;
 use crate::strict_json::Json;
 use crate::{base64, crypto};
 
-/// Where the owner is told, and with which key it is signed.
+/// The URL that receives callbacks, and the key that signs them.
 pub struct OnPayment {
     url: String,
     key: Vec<u8>,
 }
 
-/// Which of the two settings is wrong, and what it should be.
+/// The setting that is wrong, and what it must be, as a sentence without its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallbackConfigError {
-    /// The URL.
     Url(&'static str),
-    /// The secret.
     Secret(&'static str),
 }
 
 impl OnPayment {
-    /// Checks the two settings. A secret that begins with `whsec_` is base64, as Standard Webhooks writes it; any other is
-    /// taken as it is.
+    /// Checks the settings of the callbacks. A secret that starts with `whsec_` is base64 (Standard Webhooks). Any other secret is
+    /// used as it is.
     ///
     /// # Errors
-    /// What one should be, and nothing of its value.
+    /// Returns the first setting that is wrong. The error does not contain its value.
     pub fn new(url: &str, secret: &str) -> Result<Self, CallbackConfigError> {
         if !url::is_safe_target(url) {
             return Err(CallbackConfigError::Url(
@@ -44,12 +44,11 @@ impl OnPayment {
         Ok(Self { url: url.to_owned(), key })
     }
 
-    /// Where the owner is told.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The value of `webhook-signature`.
+    /// Returns the value of the `webhook-signature` header.
     pub fn sign(&self, id: &str, timestamp_unix: u64, body: &str) -> String {
         let timestamp = timestamp_unix.to_string();
         let parts = [id, ".", &timestamp, ".", body].map(str::as_bytes);
@@ -57,37 +56,40 @@ impl OnPayment {
     }
 }
 
-/// What is to be told.
+/// A callback that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Callback {
-    /// The payment, in hex; the id of the message.
+    /// The payment hash in hexadecimal digits. It is also the id of the message.
     pub hash: String,
-    /// The message.
+    /// The body of the request: JSON.
     pub body: String,
+    /// When the first attempt failed. Before that, when the callback was recorded.
     since_ms: u64,
+    /// The number of failed attempts.
     tries: u64,
 }
 
 impl Callback {
-    /// Reads the answer of `due`.
+    /// Parses the result of [`DueCallbacks`](super::command::LedgerCommand::DueCallbacks).
     pub fn parse_all(result: &str) -> Vec<Self> {
-        let read = |one: &Json| {
-            let text = |key: &str| one.get(key)?.as_str().map(str::to_owned);
-            let number = |key: &str| one.get(key)?.as_u64();
-            Some(Self {
-                hash: text("hash")?,
-                body: text("body")?,
-                since_ms: number("since_ms")?,
-                tries: number("tries")?,
-            })
-        };
-        let answer = Json::parse(result.as_bytes());
-        let all = answer.as_ref().and_then(Json::as_array).unwrap_or_default();
-        all.iter().filter_map(read).collect()
+        let result = Json::parse(result.as_bytes());
+        let callbacks = result.as_ref().and_then(Json::as_array).unwrap_or_default();
+        callbacks.iter().filter_map(Self::parse).collect()
     }
 
-    /// When it is tried again after it failed: 5 s, and twice as long each time, up to three hours; `None` three days
-    /// after it failed first.
+    fn parse(callback: &Json) -> Option<Self> {
+        let text = |key: &str| callback.get(key)?.as_str().map(str::to_owned);
+        let number = |key: &str| callback.get(key)?.as_u64();
+        Some(Self {
+            hash: text("hash")?,
+            body: text("body")?,
+            since_ms: number("since_ms")?,
+            tries: number("tries")?,
+        })
+    }
+
+    /// Returns when the callback is sent again, if an attempt fails now: after 5 s, and after twice the previous wait each time, up
+    /// to three hours. Returns `None`, which gives the callback up, three days after the first failure.
     pub fn next_ms(&self, now_ms: u64) -> Option<u64> {
         let since_ms = if self.tries == 0 { now_ms } else { self.since_ms };
         let doublings = u32::try_from(self.tries).unwrap_or(u32::MAX).min(MAX_DOUBLINGS);
@@ -99,6 +101,6 @@ impl Callback {
 const MIN_KEY_BYTES: usize = 24;
 const FIRST_WAIT_MS: u64 = 5_000;
 const MAX_WAIT_MS: u64 = 3 * 3_600_000;
-/// 5 s and 12 doublings are more than three hours.
+/// 5 s doubled 12 times is more than three hours, so `MAX_WAIT_MS` is reached earlier.
 const MAX_DOUBLINGS: u32 = 12;
 const GIVE_UP_MS: u64 = 3 * 86_400_000;

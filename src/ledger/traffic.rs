@@ -1,19 +1,22 @@
-//! How many requests each route had, and what became of them; gathered, and written now and then.
+//! Traffic: the number of requests of each route, by outcome.
+//!
+//! An isolate gathers counts for some seconds and writes them to the ledger together. Counts that an isolate has not written when
+//! it ends are lost.
 
-/// What became of a request of a route of the price list.
+/// The outcome of a request that fell under a route of the price list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Served for a payment.
+    /// Forwarded: paid.
     Paid,
-    /// Served for nothing: within the free tier, or since this very request costs nothing.
+    /// Forwarded without payment: within the free tier, or at a price of 0.
     Free,
-    /// Answered with its price.
+    /// Answered with a challenge or a price.
     Challenged,
-    /// Answered with anything else of ours.
+    /// Answered with an error of edgetoll.
     Refused,
 }
 
-/// The requests since they were written last: of each route how many were paid, free, challenged and refused.
+/// The counts that are not written yet: for each route the paid, free, challenged and refused requests.
 #[derive(Debug, Default)]
 pub struct Traffic {
     routes: Vec<(String, [u64; 4])>,
@@ -21,14 +24,13 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// No request.
     pub const NONE: Self = Self { routes: Vec::new(), due_ms: 0 };
 
-    /// Counts a request. Tells whether whoever counted it is to write all of it, [`GATHER_MS`] later.
+    /// Counts a request. Returns whether the caller must write all counts, after waiting for [`GATHER_MS`].
     pub fn count(&mut self, route: &str, outcome: Outcome, now_ms: u64) -> bool {
-        let one = [Outcome::Paid, Outcome::Free, Outcome::Challenged, Outcome::Refused]
+        let counts = [Outcome::Paid, Outcome::Free, Outcome::Challenged, Outcome::Refused]
             .map(|column| u64::from(column == outcome));
-        self.add(route, one);
+        self.add(route, counts);
         let is_due = now_ms >= self.due_ms;
         if is_due {
             self.due_ms = now_ms.saturating_add(GATHER_MS);
@@ -36,12 +38,12 @@ impl Traffic {
         is_due
     }
 
-    /// Takes all of it, to be written.
+    /// Returns all counts and resets them.
     pub fn take(&mut self) -> Vec<(String, [u64; 4])> {
         std::mem::take(&mut self.routes)
     }
 
-    /// Puts back what could not be written.
+    /// Adds counts back that could not be written.
     pub fn put_back(&mut self, unwritten: &[(String, [u64; 4])]) {
         unwritten.iter().for_each(|(route, counts)| self.add(route, *counts));
     }
@@ -57,5 +59,5 @@ impl Traffic {
     }
 }
 
-/// How long requests are gathered. (A request may go on for 30 s after its answer.)
+/// How long counts are gathered. It must be well below 30 s, after which the runtime ends work that outlives its response.
 pub const GATHER_MS: u64 = 5_000;

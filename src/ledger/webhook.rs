@@ -1,23 +1,25 @@
-//! The address that a wallet is asked to call when an invoice is paid, and what it says there.
+//! Webhooks: the URL that a wallet calls when an invoice is paid ends in a token, and the body names the payment.
+//!
+//! The report is only a hint: the handler looks the payment up.
 
 use crate::crypto;
 use crate::keys::Keys;
 use crate::payment::PaymentHash;
 use crate::strict_json::Json;
 
-/// What stands behind `/_toll/hook/`: a nonce, and the tag that only we can make of it.
+/// Returns the token after `/_toll/hook/`: a nonce, and a tag that only this deployment can make for it.
 pub fn token(keys: &Keys, nonce: &str) -> String {
     format!("{nonce}.{}", keys.current().webhook_tag(nonce))
 }
 
-/// Whether a token is ours.
+/// Whether this deployment made a token.
 pub fn is_ours(keys: &Keys, token: &str) -> bool {
     token.split_once('.').is_some_and(|(nonce, tag)| {
         keys.all().any(|set| crypto::constant_time_eq(set.webhook_tag(nonce).as_bytes(), tag.as_bytes()))
     })
 }
 
-/// The payment that a wallet tells of. LNbits sends a JSON text that holds JSON.
+/// Returns the payment that a wallet reports in the body. LNbits sends a JSON string that contains JSON.
 pub fn payment_hash(body: &str) -> Option<PaymentHash> {
     let mut payment = Json::parse(body.as_bytes())?;
     if let Some(inner) = payment.as_str() {

@@ -1,4 +1,4 @@
-//! LNbits: what it is asked, and the checks that its answers must pass before anybody is asked to pay, or let in.
+//! The API of LNbits: its requests, and the checks that a response must pass.
 
 use serde::Serialize;
 
@@ -12,26 +12,24 @@ use crate::payment::PaymentHash;
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
 
-/// Where LNbits is, and the invoice key of the wallet that is paid.
+/// One wallet in an LNbits: the base URL of LNbits, and the invoice key of the wallet.
 pub struct Lnbits {
     base_url: String,
     invoice_key: String,
 }
 
-/// Which of the two settings is wrong, and what it should be.
+/// The setting that is wrong, and what it must be, as a sentence without its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LnbitsConfigError {
-    /// The URL.
     Url(&'static str),
-    /// The key.
     Key(&'static str),
 }
 
 impl Lnbits {
-    /// Checks the two settings.
+    /// Checks the settings of a wallet.
     ///
     /// # Errors
-    /// What one should be, and nothing of its value.
+    /// Returns the first setting that is wrong. The error does not contain its value.
     pub fn new(base_url: &str, invoice_key: &str) -> Result<Self, LnbitsConfigError> {
         if !url::is_safe_base(base_url) {
             return Err(LnbitsConfigError::Url(
@@ -40,19 +38,19 @@ impl Lnbits {
         }
         if invoice_key.len() < 8 || !invoice_key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(LnbitsConfigError::Key(
-                "must be the invoice key of an LNbits wallet: letters and digits",
+                "must be the invoice key of an LNbits wallet, which has only letters and digits",
             ));
         }
         let base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Self { base_url, invoice_key: invoice_key.to_owned() })
     }
 
-    /// What tells this wallet from another: the base of its URL, and the key, which is never shown.
+    /// Returns the base URL and the key, which together identify the wallet. The key is a secret.
     pub fn identity(&self) -> [&str; 2] {
         [&self.base_url, &self.invoice_key]
     }
 
-    /// A `GET` below the base, with the key or as anybody.
+    /// Returns a `GET` request for a path below the base URL, with or without the key.
     pub fn get(&self, path: &str, with_key: bool) -> WalletRequest {
         let url = format!("{}{path}", self.base_url);
         WalletRequest {
@@ -66,8 +64,8 @@ impl Lnbits {
 }
 
 impl Wallet for Lnbits {
-    /// `out` is always sent: LNbits takes its absence for an outgoing payment. `extra` contains no text of the client, since LNbits
-    /// lets some of its keys replace the invoice.
+    /// `out` is always sent, since without it LNbits makes an outgoing payment. `extra` contains no text of the client, since some
+    /// keys in it make LNbits replace the invoice.
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest {
         let (amount, unit) = match invoice.price {
             Price::Sats(sats) => (Amount::Sats(*sats), "sat"),
@@ -77,7 +75,7 @@ impl Wallet for Lnbits {
             amount,
             out: false,
             unit,
-            memo: cut(invoice.description, MAX_MEMO_BYTES),
+            memo: truncate(invoice.description, MAX_MEMO_BYTES),
             expiry: invoice.expiry_s,
             webhook: invoice.webhook,
             extra: Extra { tag: TAG, route: invoice.route, c: invoice.client },
@@ -89,13 +87,13 @@ impl Wallet for Lnbits {
     fn read_created(
         &self,
         invoice: &InvoiceRequest<'_>,
-        answer: &WalletResponse,
+        response: &WalletResponse,
         now_unix: u64,
     ) -> Result<Invoice, WalletError> {
-        let payment = read(answer, 201)?;
+        let payment = read(response, 201)?;
         let payment_hash = PaymentHash::from_hex(text(&payment, "payment_hash")?)
             .ok_or(WalletError::Missing("payment_hash"))?;
-        // `payment_request` may be something else than the invoice of this payment.
+        // Not `payment_request`: it may be something other than the invoice of this payment.
         let bolt11 = Bolt11::parse(text(&payment, "bolt11")?)?;
         if text(&payment, "status")? != "pending" {
             return Err(WalletError::NotPending);
@@ -123,7 +121,7 @@ impl Wallet for Lnbits {
         Ok(Invoice { bolt11, amount_sats })
     }
 
-    /// With the key: LNbits tells a stranger less.
+    /// With the key, since LNbits omits the details without it.
     fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest {
         self.get(&format!("{PAYMENTS}/{}", payment_hash.to_hex()), true)
     }
@@ -131,31 +129,30 @@ impl Wallet for Lnbits {
     fn read_looked_up(
         &self,
         payment: &Payment,
-        answer: &WalletResponse,
+        response: &WalletResponse,
         now_unix: u64,
     ) -> Result<PaymentStatus, WalletError> {
-        let answer = match answer.status {
+        let answer = match response.status {
             404 => return Err(WalletError::UnknownPayment),
             429 => {
-                let retry_after_s = answer.retry_after_s;
-                return Err(WalletError::PaymentRateLimited { retry_after_s });
+                return Err(WalletError::PaymentRateLimited { retry_after_s: response.retry_after_s });
             }
-            _ => read(answer, 200)?,
+            _ => read(response, 200)?,
         };
         let is_paid = answer.get("paid").and_then(Json::as_bool).ok_or(WalletError::Missing("paid"))?;
-        // Without the wallet's own key there are none.
+        // LNbits omits them if the key does not belong to the wallet of the payment.
         let details = answer.get("details").ok_or(WalletError::Missing("details"))?;
         if PaymentHash::from_hex(text(details, "payment_hash")?) != Some(payment.hash) {
             return Err(WalletError::OtherPaymentHash);
         }
-        // Of a payment within one wallet LNbits shows the outgoing side, which is negative.
+        // For a payment from a wallet to itself, LNbits shows the outgoing side, whose amount is negative.
         let amount_msat = details.get("amount").and_then(Json::magnitude);
         if whole_sats(amount_msat) != Some(payment.amount_sats) {
             return Err(WalletError::OtherAmount);
         }
         match (is_paid, text(details, "status")?) {
             (true, "success") => Ok(PaymentStatus::Paid),
-            // LNbits leaves out its own word where it could not ask its node.
+            // LNbits omits its own `status` if it could not ask its funding source.
             (false, "pending") if answer.get("status").is_none() => Err(WalletError::NotAsked),
             (false, "pending") => {
                 let bolt11 = Bolt11::parse(text(details, "bolt11")?)?;
@@ -168,15 +165,15 @@ impl Wallet for Lnbits {
     }
 }
 
-/// The JSON of an answer with the expected status.
-pub(super) fn read(answer: &WalletResponse, expected: u16) -> Result<Json, WalletError> {
-    match answer.status {
+/// Returns the JSON object of a response that has the expected status.
+pub(super) fn read(response: &WalletResponse, expected: u16) -> Result<Json, WalletError> {
+    match response.status {
         status if status == expected => {
-            Json::parse(answer.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
+            Json::parse(response.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
         }
-        429 => Err(WalletError::RateLimited { retry_after_s: answer.retry_after_s }),
-        // Else it refuses this one invoice: `failed`.
-        520 if Json::parse(answer.body.as_bytes())
+        429 => Err(WalletError::RateLimited { retry_after_s: response.retry_after_s }),
+        // With the status `failed` instead, LNbits refuses only this invoice.
+        520 if Json::parse(response.body.as_bytes())
             .is_some_and(|json| text(&json, "status") == Ok("pending")) =>
         {
             Err(WalletError::FundingSource)
@@ -185,17 +182,19 @@ pub(super) fn read(answer: &WalletResponse, expected: u16) -> Result<Json, Walle
     }
 }
 
+/// Returns a string in a JSON object of LNbits.
 pub(super) fn text<'a>(object: &'a Json, key: &'static str) -> Result<&'a str, WalletError> {
     object.get(key).and_then(Json::as_str).ok_or(WalletError::Missing(key))
 }
 
+/// Converts an amount to satoshis; `None` if it is zero or not a whole number of them.
 pub(super) fn whole_sats(amount_msat: Option<u64>) -> Option<u64> {
     let sats = amount_msat?.checked_div(1_000)?;
     (sats.checked_mul(1_000) == amount_msat && sats > 0).then_some(sats)
 }
 
-/// The text cut on a character border.
-fn cut(text: &str, max_bytes: usize) -> &str {
+/// Truncates a text at a character boundary.
+fn truncate(text: &str, max_bytes: usize) -> &str {
     let ends = text.char_indices().map(|(at, c)| at.saturating_add(c.len_utf8()));
     let end = ends.take_while(|end| *end <= max_bytes).last().unwrap_or(0);
     text.get(..end).unwrap_or_default()
@@ -229,11 +228,12 @@ struct Extra<'a> {
     c: Option<&'a str>,
 }
 
-/// What our invoices carry.
+/// The `tag` of every invoice that edgetoll makes.
 pub(super) const TAG: &str = "edgetoll";
 pub(super) const PAYMENTS: &str = "/api/v1/payments";
 /// A BOLT 11 description is at most 639 bytes.
 const MAX_MEMO_BYTES: usize = 639;
-/// How far the time of an invoice may be from ours, in seconds.
+/// How far the timestamp of a new invoice may be from our clock.
 pub const MAX_CLOCK_SKEW_S: u64 = 600;
+/// How long a new invoice must be payable at least.
 const MIN_LEFT_S: u64 = 60;

@@ -1,5 +1,7 @@
-//! Who makes invoices, and who says whether they were paid. A wallet says what to send and judges what comes back; whoever
-//! calls it does the sending: the Worker with `fetch`, the command with a socket.
+//! Wallets make invoices and report whether they were paid.
+//!
+//! This module builds requests and checks responses. It sends nothing: the Worker sends requests with `fetch`, and `edgetoll
+//! doctor` with a socket.
 
 pub mod circuit_breaker;
 pub mod failover;
@@ -15,169 +17,167 @@ use crate::bolt11::{Bolt11, Bolt11Error};
 use crate::payment::PaymentHash;
 use crate::protocols::price::Price;
 
-/// Makes invoices and looks them up.
+/// The API of a wallet.
 pub trait Wallet {
-    /// What is sent for an invoice.
+    /// Returns the request that makes an invoice.
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest;
 
-    /// Checks what came back: the invoice is for this amount, on this network, fresh, and for the hash that the wallet says.
+    /// Checks the response to [`Wallet::create`]: the invoice must be pending, new and valid for at least a minute, and must have the
+    /// requested amount and network, and the payment hash of the response.
     ///
     /// # Errors
-    /// The first check that it does not pass. Nothing of the answer is in it but its status.
+    /// Returns the first check that fails. The error contains nothing of the response except its status.
     fn read_created(
         &self,
         invoice: &InvoiceRequest<'_>,
-        answer: &WalletResponse,
+        response: &WalletResponse,
         now_unix: u64,
     ) -> Result<Invoice, WalletError>;
 
-    /// What is sent to learn whether a payment has arrived.
+    /// Returns the request that asks whether a payment has arrived.
     fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest;
 
-    /// What the wallet says of a payment.
+    /// Returns the status of a payment from the response to [`Wallet::look_up`].
     ///
     /// # Errors
-    /// Where it does not say, or not of this payment and this amount. Nothing of the answer is in it but its status.
+    /// Fails if the response does not tell the status, or is for another payment hash or amount. The error contains nothing of the
+    /// response except its status.
     fn read_looked_up(
         &self,
         payment: &Payment,
-        answer: &WalletResponse,
+        response: &WalletResponse,
         now_unix: u64,
     ) -> Result<PaymentStatus, WalletError>;
 }
 
-/// A request to a wallet. It may hold the invoice key, so it is never shown.
+/// A request to a wallet. It has no `Debug`, since it can contain the invoice key.
 pub struct WalletRequest {
-    /// `GET` or `POST`.
     pub method: &'static str,
-    /// Where it goes; redirects are not followed.
+    /// The sender must not follow redirects.
     pub url: String,
-    /// The value of `X-Api-Key`, where it is sent.
+    /// The value of `X-Api-Key`, if the request needs a key.
     pub key: Option<String>,
-    /// A JSON text.
+    /// JSON.
     pub body: Option<String>,
-    /// More is not read of the answer.
+    /// A longer response is refused.
     pub max_response_bytes: usize,
 }
 
-/// A wallet's answer. It may hold the preimage of an unpaid invoice, so it is read and dropped, and never shown.
+/// The response of a wallet. It has no `Debug`, since it can contain the preimage of an unpaid invoice.
 pub struct WalletResponse {
-    /// The HTTP status.
     pub status: u16,
-    /// `Retry-After`, where it is a number of seconds.
+    /// `Retry-After`, if it is a number of seconds.
     pub retry_after_s: Option<u64>,
-    /// At most as long as the call allows.
     pub body: String,
 }
 
 /// An invoice to be made.
 #[derive(Clone, Copy)]
 pub struct InvoiceRequest<'a> {
-    /// What it asks for; the wallet converts a price in a currency.
+    /// The wallet converts a price in a currency to satoshis.
     pub price: &'a Price,
-    /// What the payer reads; cut where BOLT 11 ends it.
+    /// The text that the payer reads. It is cut to the length that BOLT 11 allows.
     pub description: &'a str,
-    /// Seconds in which it can be paid.
+    /// How long the invoice can be paid.
     pub expiry_s: u64,
-    /// As BOLT 11 writes it.
+    /// The network as BOLT 11 abbreviates it, such as `bc`.
     pub network: &'a str,
-    /// The route's pattern.
+    /// The pattern of the route.
     pub route: &'a str,
-    /// The client's pseudonym.
+    /// The pseudonym of the client.
     pub client: Option<&'a str>,
-    /// Where the wallet says that it was paid.
+    /// The URL that the wallet calls when the invoice is paid.
     pub webhook: Option<&'a str>,
 }
 
-/// An invoice that passed.
+/// An invoice that passed the checks of [`Wallet::read_created`].
 #[derive(Debug)]
 pub struct Invoice {
-    /// As the wallet gave it.
     pub bolt11: Bolt11,
-    /// What it asks for.
     pub amount_sats: u64,
 }
 
-/// A payment that was asked for.
+/// A payment to look up.
 #[derive(Clone, Copy, Debug)]
 pub struct Payment {
-    /// Its name.
     pub hash: PaymentHash,
-    /// What its invoice asked for.
+    /// The amount of its invoice.
     pub amount_sats: u64,
 }
 
-/// What a wallet says of a payment.
+/// The status of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentStatus {
-    /// The money has arrived.
     Paid,
-    /// Not yet, and this is the invoice by which it still can.
+    /// Not paid yet. This invoice can still be paid.
     Pending(Bolt11),
-    /// It has not. That it failed or expired is no last word: some backends change their mind.
+    /// Failed, or expired. It may still become paid: some funding sources of LNbits report a payment late.
     Unpaid,
 }
 
-/// Why a wallet made no invoice, or did not say whether one was paid. Nothing of its answer is in it but the status: the
-/// answer holds the preimage.
+/// Why a wallet made no invoice, or did not report whether one was paid.
+///
+/// The error contains nothing of the response except its status, since the response can contain the preimage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum WalletError {
-    #[error("the wallet that made the invoice is not configured any more")]
+    #[error("the wallet that made the invoice is no longer configured")]
     NotConfigured,
-    #[error("the runtime gave no random numbers")]
+    #[error("the runtime returned no random bytes")]
     NoRandomness,
-    #[error("its macaroon cannot be minted")]
+    #[error("the macaroon for the invoice could not be minted")]
     Unmintable,
-    #[error("LNbits failed again and again, and is not asked for {} s", retry_in_ms.div_ceil(1_000))]
+    #[error("LNbits failed repeatedly and is not asked for {} s", retry_in_ms.div_ceil(1_000))]
     CircuitOpen { retry_in_ms: u64 },
-    #[error("the time for this request was up before LNbits could be asked")]
+    #[error("this request reached its time limit before LNbits could be asked")]
     NoTimeLeft,
     #[error("LNbits could not be reached")]
     Unreachable,
     #[error("LNbits did not answer in time")]
     Timeout,
-    #[error("LNbits did not answer in the time that this request had left")]
+    #[error("LNbits did not answer before this request reached its time limit")]
     DeadlineReached,
-    #[error("LNbits answered more than it can have to say")]
+    #[error("LNbits' answer is too large")]
     TooLarge,
     #[error("LNbits answered with status 429")]
     RateLimited { retry_after_s: Option<u64> },
-    #[error("LNbits answered with status 429 about this payment")]
+    #[error("LNbits answered with status 429 for this payment")]
     PaymentRateLimited { retry_after_s: Option<u64> },
-    #[error("LNbits answered with status 520: its funding source is down, or refuses this invoice")]
+    #[error("LNbits answered with status 520: its funding source is down or refused the invoice")]
     FundingSource,
     #[error("LNbits could not ask its funding source about this payment")]
     NotAsked,
     #[error("LNbits answered with status {0}")]
     Status(u16),
-    #[error("LNbits does not know the payment: its wallet may be another one than that of the key")]
+    #[error("LNbits does not know this payment: the configured key may belong to another wallet")]
     UnknownPayment,
-    #[error("LNbits answered something else than JSON")]
+    #[error("LNbits' answer is not JSON")]
     NotJson,
-    #[error("LNbits' answer has no good {0}")]
+    #[error("LNbits' answer has no valid {0}")]
     Missing(&'static str),
     #[error("LNbits' invoice cannot be read: {0}")]
     Bolt11(#[from] Bolt11Error),
-    #[error("LNbits' invoice is not waiting for its payment")]
+    #[error("LNbits' new invoice is not pending")]
     NotPending,
-    #[error("LNbits' answer is of another payment hash")]
+    #[error("LNbits' answer is for another payment hash")]
     OtherPaymentHash,
-    #[error("LNbits' answer is of another amount")]
+    #[error("LNbits' answer is for another amount")]
     OtherAmount,
-    #[error("the price comes to {amount_sats} sats, which is outside of min_sats and max_sats")]
+    #[error("the price converts to {amount_sats} sats, which is not between min_sats and max_sats")]
     OutOfBounds { amount_sats: u64 },
     #[error("LNbits' invoice is for another network")]
     OtherNetwork,
-    #[error("LNbits' clock is more than ten minutes away")]
+    #[error("LNbits' clock is more than ten minutes fast or slow")]
     Clock,
-    #[error("LNbits' invoice ends too soon")]
+    #[error("LNbits' invoice expires too soon")]
     Expired,
 }
 
 impl WalletError {
-    /// Whether the wallet is at fault; `None` where that does not show. What one request alone brings about (an amount that
-    /// LNbits or its node does not take, a currency without a rate) must not keep others from buying.
+    /// Whether the error counts as a failure of the wallet (`Some(true)`) or as a success (`Some(false)`) for the circuit breaker;
+    /// `None` if it tells neither.
+    ///
+    /// Errors that a single request can cause must not open the circuit, since that would stop all sales: an amount that LNbits or
+    /// its node refuses, or a currency without a rate.
     pub fn is_fault_of_wallet(&self) -> Option<bool> {
         match self {
             Self::Unreachable
@@ -192,9 +192,9 @@ impl WalletError {
             | Self::OtherNetwork
             | Self::Clock
             | Self::Expired => Some(true),
-            // 400 and 520 are LNbits' own answers about one invoice.
+            // LNbits refuses a single invoice with 400 or 520.
             Self::Status(status) => Some(![400, 520].contains(status)),
-            // LNbits counts each payment that it is asked about apart.
+            // LNbits has a separate rate limit for each payment.
             Self::PaymentRateLimited { .. }
             | Self::UnknownPayment
             | Self::OtherAmount
@@ -210,12 +210,13 @@ impl WalletError {
         }
     }
 
-    /// Whether the same wallet may be asked once more at once: it gave no answer of its own, and was not too slow for it.
+    /// Whether the same wallet may be asked again at once: the connection failed, or a status reported a temporary failure. After a
+    /// timeout there is not enough time left.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable | Self::Status(500 | 502 | 503 | 504))
     }
 
-    /// In how many seconds it is worth to come back.
+    /// Returns the seconds after which the client should try again.
     pub fn retry_after_s(&self) -> u64 {
         match self {
             Self::CircuitOpen { retry_in_ms } => retry_in_ms.div_ceil(1_000).max(1),
@@ -228,13 +229,13 @@ impl WalletError {
     }
 }
 
-/// An answer of LNbits is 2 KB.
+/// The usual limit of a response. LNbits sends about 2 KB.
 pub const MAX_RESPONSE_BYTES: usize = 65_536;
-/// How long one try may take.
+/// How long one request to a wallet may take.
 pub const TRY_MS: u64 = 5_000;
-/// How long a client waits for wallets, all tries together, counted from the arrival of its request.
+/// How long all requests to wallets may take together, counted from the arrival of the client's request.
 pub const REQUEST_BUDGET_MS: u64 = 8_000;
 
 const RETRY_AFTER_S: u64 = 5;
-/// LNbits counts by the minute.
+/// The rate limits of LNbits are per minute.
 const MAX_RETRY_AFTER_S: u64 = 60;

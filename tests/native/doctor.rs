@@ -162,7 +162,7 @@ fn an_invoice_that_is_not_made_fails_with_what_to_do() {
         (WalletError::RateLimited { retry_after_s: None }, "raise LNbits' rate limit"),
         (WalletError::OtherNetwork, "`network`"),
         (WalletError::Clock, "set its clock"),
-        (WalletError::NotJson, "something else than JSON"),
+        (WalletError::NotJson, "is not JSON"),
     ] {
         let finding = judge::not_made(&error);
         assert_eq!((finding.level, finding.check), (Level::Fail, Check::Invoice));

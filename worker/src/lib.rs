@@ -1,4 +1,4 @@
-//! The Worker that is deployed: edgetoll with its own entry point, and nothing else.
+//! The Worker that `wrangler deploy` ships. It adds nothing to edgetoll: the feature `entry` provides the entry point.
 
 #[cfg(target_arch = "wasm32")]
 pub use edgetoll::edge;

@@ -1,4 +1,4 @@
-//! A Worker of one's own: what a request costs is made by code, and everything else is edgetoll.
+//! A Worker that prices requests with Rust code. edgetoll does everything else.
 #![cfg(target_arch = "wasm32")]
 
 use edgetoll::edge::{NoResponse, Toll};
@@ -11,12 +11,12 @@ async fn fetch(
     context: Context,
 ) -> Result<web_sys::Response, NoResponse> {
     Toll::from_env(&env)?
-        // One sat a word.
+        // One sat for each word, and at least one.
         .price("/api/echo", |request| {
             let text = request.query("text")?.unwrap_or_default();
             Ok(text.split_whitespace().count().max(1) as u64)
         })
-        // Pages are free for whoever asks for few of them.
+        // Free without `limit`. With it, one sat for each result, at most 100.
         .price("/api/search", |request| match request.query("limit")? {
             None => Ok(0),
             Some(limit) => Ok(limit.parse::<u64>().unwrap_or(100).clamp(1, 100)),

@@ -1,4 +1,4 @@
--- How long it is tried counts from the first failure.
+-- A callback is given up three days after its first failure, so since_ms becomes the time of that failure.
 UPDATE callbacks SET since_ms = CASE tries WHEN 0 THEN ?1 ->> 'now_ms' ELSE since_ms END, tries = tries + 1,
   next_ms = ?1 ->> 'next_ms', outcome = ?1 ->> 'outcome'
 WHERE hash = ?1 ->> 'hash'

@@ -1,5 +1,6 @@
--- Rows end; sums stay. What was made before this is never taken in again, so nothing counts twice.
-INSERT INTO meta (key, value) VALUES ('forgotten_unix', ?1 ->> 'before_unix')
+-- Rows are deleted, sums stay. Payments whose invoices are older are never recorded again (record_settled.sql), so that none counts
+-- twice.
+INSERT INTO meta (key, value) VALUES ('pruned_unix', ?1 ->> 'before_unix')
 ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value);
 UPDATE payers SET payments = payments - (
   SELECT count(*) FROM payments WHERE payments.payer = payers.payer AND settled_ms < ?1 ->> 'before_unix' * 1000

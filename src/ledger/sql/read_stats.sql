@@ -1,29 +1,30 @@
--- lightning-toll's dashboard JSON, its keys first. (A function takes 32 arguments at most on Cloudflare: these are 30.)
+-- The JSON of lightning-toll's dashboard with its keys first, then ours. Cloudflare allows a function 32 arguments; the outermost
+-- json_object has 30.
 WITH
-  of_route AS MATERIALIZED (
+  route_stats AS MATERIALIZED (
     SELECT *, paid + free + challenged + refused AS requests FROM routes ORDER BY sats DESC, route
   ),
   recent AS (SELECT * FROM payments WHERE settled_ms IS NOT NULL ORDER BY settled_ms DESC, hash LIMIT 20),
-  dead AS (SELECT * FROM callbacks WHERE next_ms IS NULL ORDER BY since_ms DESC, hash LIMIT 50)
+  given_up AS (SELECT * FROM callbacks WHERE next_ms IS NULL ORDER BY since_ms DESC, hash LIMIT 50)
 SELECT json_object(
-  'totalRevenue', (SELECT coalesce(sum(sats), 0) FROM of_route),
-  'totalRequests', (SELECT coalesce(sum(requests), 0) FROM of_route),
-  'totalPaid', (SELECT coalesce(sum(paid), 0) FROM of_route),
+  'totalRevenue', (SELECT coalesce(sum(sats), 0) FROM route_stats),
+  'totalRequests', (SELECT coalesce(sum(requests), 0) FROM route_stats),
+  'totalPaid', (SELECT coalesce(sum(paid), 0) FROM route_stats),
   'uniquePayers', (SELECT value FROM meta WHERE key = 'payers'),
   'endpoints', json((
     SELECT json_group_object(route, json_object('revenue', sats, 'requests', requests, 'paid', paid, 'free', free,
       'challenged', challenged, 'refused', refused, 'payments', payments))
-    FROM of_route
+    FROM route_stats
   )),
   'recentPayments', json((
     SELECT json_group_array(json_object('endpoint', route, 'amountSats', sats, 'payerId', payer, 'paymentHash', hash,
       'timestamp', settled_ms))
     FROM recent
   )),
-  'totalPayments', (SELECT coalesce(sum(payments), 0) FROM of_route),
-  'totalFree', (SELECT coalesce(sum(free), 0) FROM of_route),
-  'totalChallenged', (SELECT coalesce(sum(challenged), 0) FROM of_route),
-  'totalRefused', (SELECT coalesce(sum(refused), 0) FROM of_route),
+  'totalPayments', (SELECT coalesce(sum(payments), 0) FROM route_stats),
+  'totalFree', (SELECT coalesce(sum(free), 0) FROM route_stats),
+  'totalChallenged', (SELECT coalesce(sum(challenged), 0) FROM route_stats),
+  'totalRefused', (SELECT coalesce(sum(refused), 0) FROM route_stats),
   'revenueByHour', json((
     SELECT json_group_array(json_object('hour', hour_ms, 'sats', sats, 'payments', payments)) FROM (
       SELECT * FROM hours WHERE hour_ms >= (?1 ->> 'now_ms' / 3600000 - 23) * 3600000 ORDER BY hour_ms
@@ -41,7 +42,7 @@ SELECT json_object(
     'dead', json((
       SELECT json_group_array(json_object('paymentHash', hash, 'endpoint', body ->> 'endpoint', 'amountSats',
         body ->> 'amountSats', 'settledAt', body ->> 'settledAt', 'tries', tries, 'outcome', outcome))
-      FROM dead
+      FROM given_up
     ))
   ),
   'now', ?1 ->> 'now_ms'

@@ -1,4 +1,5 @@
--- One row for each payment: hex digits, the route's pattern, satoshis, the client's pseudonym.
+-- One row for each payment. route is a pattern, payer a pseudonym, wallet the number of a slot. settled_ms is NULL until LNbits reports
+-- the payment as paid. is_counted tells whether the sums include it.
 CREATE TABLE payments (
   hash TEXT PRIMARY KEY,
   route TEXT NOT NULL,
@@ -8,13 +9,13 @@ CREATE TABLE payments (
   minted_unix INTEGER,
   seen_ms INTEGER NOT NULL,
   settled_ms INTEGER,
-  asked_ms INTEGER NOT NULL DEFAULT 0,
+  looked_up_ms INTEGER NOT NULL DEFAULT 0,
   is_counted INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX payments_by_time ON payments (settled_ms);
 CREATE INDEX payments_by_payer ON payments (payer) WHERE settled_ms IS NOT NULL;
 CREATE INDEX payments_to_count ON payments (settled_ms) WHERE is_counted = 0;
--- Sums, kept as they change: the dashboard must not read every payment to show them.
+-- Sums. They are updated with each payment, so that the dashboard does not have to read all payments.
 CREATE TABLE routes (
   route TEXT PRIMARY KEY,
   sats INTEGER NOT NULL DEFAULT 0,
@@ -27,7 +28,7 @@ CREATE TABLE routes (
 CREATE TABLE hours (hour_ms INTEGER PRIMARY KEY, sats INTEGER NOT NULL, payments INTEGER NOT NULL);
 CREATE TABLE days (day TEXT PRIMARY KEY, sats INTEGER NOT NULL, payments INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE payers (payer TEXT PRIMARY KEY, payments INTEGER NOT NULL) WITHOUT ROWID;
--- What the owner's server is still to be told. A dead one has no next time.
+-- Callbacks that the owner's server has not accepted yet. next_ms is NULL once a callback is given up.
 CREATE TABLE callbacks (
   hash TEXT PRIMARY KEY,
   body TEXT NOT NULL,
@@ -37,7 +38,7 @@ CREATE TABLE callbacks (
   outcome TEXT
 ) WITHOUT ROWID;
 CREATE INDEX callbacks_by_time ON callbacks (next_ms);
--- How far each wallet's list was read: see `reading.rs`.
+-- How far the payment list of each wallet was read: see Cursor in sync.rs.
 CREATE TABLE lists (
   wallet TEXT PRIMARY KEY,
   cursor TEXT NOT NULL,
@@ -45,5 +46,5 @@ CREATE TABLE lists (
   newest TEXT NOT NULL,
   offset INTEGER NOT NULL
 ) WITHOUT ROWID;
--- When the ledger began, and how many payers there are.
-INSERT INTO meta (key, value) VALUES ('born_unix', ?1 ->> 'now_ms' / 1000), ('payers', 0)
+-- When the ledger was created, and the number of payers.
+INSERT INTO meta (key, value) VALUES ('created_unix', ?1 ->> 'now_ms' / 1000), ('payers', 0)

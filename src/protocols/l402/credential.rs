@@ -1,26 +1,29 @@
-//! The `Authorization` header: `L402 <macaroon>{,<macaroon>}:<preimage>`, scheme `L402` or `LSAT` in any case. The preimage
-//! may be missing: some payers never learn it.
+//! Credentials in the `Authorization` header: `L402 <macaroon>{,<macaroon>}:<preimage>`. The scheme is `L402` or `LSAT`, in any
+//! case.
+//!
+//! The preimage may be missing, since some wallets do not show it to the payer. This module only parses: `verify` judges.
 
 use super::macaroon::Macaroon;
 use super::refusal::Refusal;
 use crate::payment::Preimage;
 
-/// What a client shows for one payment: macaroons, any one of which may be good, and the preimage.
+/// One credential: macaroons, one of which suffices, and the preimage of their payment.
 #[derive(Debug)]
 pub struct Credential {
-    /// Each macaroon as it parsed; one that does not spoils none beside it.
+    /// The macaroons, parsed one by one: an invalid one does not invalidate the others.
     pub macaroons: Vec<Result<Macaroon, Refusal>>,
-    /// The proof that it was paid; `None` where there is none, or 64 zeros in its place: then its wallet must say so.
+    /// The proof of payment. It is `None` if the client sent no preimage, or 64 zeros. Then the wallet that made the invoice must
+    /// confirm the payment.
     pub preimage: Option<Preimage>,
 }
 
 impl Credential {
-    /// Reads what stands after the scheme (L402: macaroons, a colon, the preimage). Whoever has no preimage may leave out
-    /// the colon too, as clients of ngx_l402 do.
+    /// Parses the text after the scheme: macaroons, a colon and the preimage. Without a preimage the colon may be missing too:
+    /// clients of ngx_l402 leave it out.
     ///
     /// # Errors
-    /// [`Refusal::MalformedCredential`] or [`Refusal::MalformedPreimage`]. A macaroon that cannot be read is not one: it
-    /// stands among the others as what it is.
+    /// Returns [`Refusal::MalformedCredential`] or [`Refusal::MalformedPreimage`]. The error of a single macaroon is in
+    /// [`Credential::macaroons`].
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let (macaroons, preimage) = text.split_once(':').unwrap_or((text, ""));
         let has_colon = macaroons.len() < text.len();
@@ -33,9 +36,9 @@ impl Credential {
             digits => Some(Preimage::from_hex(digits).ok_or(Refusal::MalformedPreimage)?),
         };
         let preimage = preimage.filter(|preimage| !preimage.is_zero());
-        let parse = |one: &str| Macaroon::parse(one).map_err(Refusal::MalformedMacaroon);
-        let macaroons: Vec<_> = macaroons.into_iter().map(parse).collect();
-        // Without a colon anything could stand there.
+        let macaroons = macaroons.into_iter().map(Macaroon::parse);
+        let macaroons: Vec<_> = macaroons.map(|parsed| parsed.map_err(Refusal::MalformedMacaroon)).collect();
+        // Without a colon, only a valid macaroon shows that the text is a credential.
         if !has_colon && macaroons.iter().any(Result::is_err) {
             return Err(Refusal::MalformedCredential);
         }
@@ -43,51 +46,58 @@ impl Credential {
     }
 }
 
-/// An `Authorization` header split into ours and others'. Header lines sent twice arrive joined by commas, and so do the
-/// macaroons of one credential: a new member begins where a word is followed by a space.
+/// An `Authorization` header, split into L402 members and members of other schemes.
+///
+/// The runtime joins repeated header lines with commas, and commas also separate the macaroons of one credential. So a new member
+/// starts only where the text after a comma looks like a scheme.
 #[derive(Debug, Default)]
 pub struct Authorization<'a> {
     l402: Vec<&'a str>,
     others: Vec<&'a str>,
-    too_large: bool,
+    is_too_large: bool,
 }
 
 impl<'a> Authorization<'a> {
-    /// Splits a header of any size and content; nothing is judged here.
+    /// Splits a header of any size and content.
     pub fn split(header: &'a str) -> Self {
-        let mut split = Self { too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
+        let mut split = Self { is_too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
         for member in members(header) {
             if is_l402(member) { split.l402.push(member) } else { split.others.push(member) }
         }
         split
     }
 
-    /// The L402 and LSAT credentials, in order. Empty where the client shows none, whatever other schemes it sends.
+    /// Returns the L402 and LSAT credentials, in order. Members of other schemes are ignored.
     pub fn credentials(&self) -> Vec<Result<Credential, Refusal>> {
-        if self.too_large && !self.l402.is_empty() {
+        if self.is_too_large && !self.l402.is_empty() {
             return vec![Err(Refusal::CredentialTooLarge)];
         }
-        let parse = |member: &&str| match member.get(SCHEME_LENGTH..).and_then(|rest| rest.strip_prefix(' '))
-        {
-            Some(rest) => Credential::parse(rest),
-            None => Err(Refusal::MalformedCredential),
-        };
-        self.l402.iter().map(parse).collect()
+        self.l402.iter().map(|member| parse_member(member)).collect()
     }
 
-    /// The header without the L402 and LSAT members: what the origin may see. `None` where nothing is left.
+    /// Returns the header without the L402 and LSAT members, as the origin may see it; `None` if nothing is left.
     pub fn others(&self) -> Option<String> {
         (!self.others.is_empty()).then(|| self.others.join(", "))
     }
 }
 
-/// The L402 and LSAT members of a header that is split as `Authorization` is.
+/// Returns the L402 and LSAT members of a header. `WWW-Authenticate` is split by the same rules as `Authorization`.
 pub(super) fn l402_members(header: &str) -> impl Iterator<Item = &str> {
     members(header).into_iter().filter(|member| is_l402(member))
 }
 
-/// Splits at commas outside quotes, and glues to the member before it whatever does not begin with `<scheme> `. A quote
-/// that is never closed quotes nothing: it would hide a credential from us and show it to the origin.
+/// Parses a member that starts with the scheme.
+fn parse_member(member: &str) -> Result<Credential, Refusal> {
+    match member.get(SCHEME_LENGTH..).and_then(|rest| rest.strip_prefix(' ')) {
+        Some(rest) => Credential::parse(rest),
+        None => Err(Refusal::MalformedCredential),
+    }
+}
+
+/// Splits a header at the commas outside quotes that are followed by a scheme.
+///
+/// A quote that is never closed is an ordinary character. Otherwise a client could hide a credential behind one: edgetoll would not
+/// find it, and would forward it to the origin.
 fn members(header: &str) -> Vec<&str> {
     let starts = member_starts(header, true).or_else(|| member_starts(header, false)).unwrap_or_default();
     let ends = starts.iter().skip(1).map(|start| start.saturating_sub(1)).chain([header.len()]);
@@ -95,7 +105,7 @@ fn members(header: &str) -> Vec<&str> {
     pieces.map(|piece| piece.trim_matches([' ', '\t', ','])).filter(|piece| !piece.is_empty()).collect()
 }
 
-/// Where members begin; `None` where a quote stays open.
+/// Returns the positions at which members start; `None` if a quote is not closed.
 fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
     let mut starts = vec![0];
     let mut quoted = false;
@@ -105,7 +115,7 @@ fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' if with_quotes => quoted = !quoted,
-            b',' if !quoted && begins_member(header.get(at.saturating_add(1)..).unwrap_or_default()) => {
+            b',' if !quoted && starts_member(header.get(at.saturating_add(1)..).unwrap_or_default()) => {
                 starts.push(at.saturating_add(1));
             }
             _ => {}
@@ -114,15 +124,16 @@ fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
     (!quoted).then_some(starts)
 }
 
-/// Whether a new member begins here: a word that is our scheme, or any word before a space that no colon follows.
-fn begins_member(rest: &str) -> bool {
+/// Whether a text starts a new member: with `L402` or `LSAT`, or with another scheme, a space and a value. A value cannot start with
+/// a colon, a comma or an equals sign.
+fn starts_member(rest: &str) -> bool {
     let rest = rest.trim_start_matches([' ', '\t']);
     if is_l402(rest) {
         return true;
     }
-    let word = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(c));
-    match word {
-        // No scheme is as long as a macaroon.
+    let scheme_end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(c));
+    match scheme_end {
+        // A longer word is a macaroon.
         Some(end) if (1..=MAX_SCHEME_LENGTH).contains(&end) => {
             let after = rest.get(end..).unwrap_or_default();
             let value = after.trim_start_matches(' ');
@@ -132,14 +143,17 @@ fn begins_member(rest: &str) -> bool {
     }
 }
 
-/// Whether the member's scheme is `L402` or `LSAT`: that word, and then its end, a space, a tab or a comma.
+/// Whether the scheme of a member is `L402` or `LSAT`. It ends at a space, a tab, a comma or the end of the text.
 fn is_l402(member: &str) -> bool {
     let Some((scheme, rest)) = member.split_at_checked(SCHEME_LENGTH) else { return false };
-    let ours = scheme.eq_ignore_ascii_case("L402") || scheme.eq_ignore_ascii_case("LSAT");
-    ours && (rest.is_empty() || rest.starts_with([' ', '\t', ',']))
+    let is_scheme = scheme.eq_ignore_ascii_case("L402") || scheme.eq_ignore_ascii_case("LSAT");
+    is_scheme && (rest.is_empty() || rest.starts_with([' ', '\t', ',']))
 }
 
+/// The length of `L402` and of `LSAT`.
 const SCHEME_LENGTH: usize = 4;
+/// Each macaroon costs a verification.
 const MAX_MACAROONS: usize = 4;
+/// The longest word that counts as a scheme. A macaroon is longer.
 const MAX_SCHEME_LENGTH: usize = 32;
 const MAX_HEADER_BYTES: usize = 8192;

@@ -1,12 +1,14 @@
-//! Why a credential is not good. The texts are lightning-toll's where it has one.
+//! The reasons for which a credential is refused.
+//!
+//! Clients get the text and the code. Where lightning-toll has a text for a reason, it is used unchanged. docs/protocol.md lists
+//! both for every reason, and a test compares them.
 
 use thiserror::Error;
 
 use super::macaroon::MacaroonError;
 
-/// One reason, and what the client may know of it.
+/// Why a credential is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum Refusal {
     #[error("Credential is larger than 8 KB")]
     CredentialTooLarge,
@@ -26,7 +28,7 @@ pub enum Refusal {
     WrongPreimage,
     #[error("Macaroon was signed with a key that is no longer in use")]
     UnknownKey,
-    #[error("Macaroon is of an encoding that is not accepted here")]
+    #[error("Macaroon encoding is not accepted here")]
     EncodingNotAccepted,
     #[error("Macaroon expired")]
     Expired,
@@ -51,21 +53,22 @@ pub enum Refusal {
     #[error("Macaroon covers {paid}, this request costs {price}")]
     UnderpaidFiat { paid: String, price: String },
     #[error(
-        "Macaroon of another server is good for at most {max_age_s} seconds, and only for one path at one price"
+        "Macaroon of another issuer must expire within {max_age_s} seconds, and is accepted only for a path with a \
+         fixed price"
     )]
     OtherIssuer { max_age_s: u64 },
-    #[error("Macaroon of another server is not accepted here")]
+    #[error("Macaroon of another issuer is not accepted here")]
     OtherIssuerNotAccepted,
     #[error("Macaroon was revoked")]
     Revoked,
-    #[error("Every use that was bought is spent")]
+    #[error("All uses that were bought are spent")]
     Spent,
     #[error("Invoice was not paid")]
     Unpaid,
 }
 
 impl Refusal {
-    /// The word that programs read.
+    /// Returns the code that programs read. Codes are stable.
     pub fn code(&self) -> &'static str {
         match self {
             Self::CredentialTooLarge => "credential_too_large",
@@ -95,8 +98,8 @@ impl Refusal {
         }
     }
 
-    /// Whether the credential was genuine, only not good here and now: its holder gets a fresh challenge (402). All else
-    /// is 401 without an invoice, so that garbage makes none.
+    /// Whether the credential is well-formed and not known to be forged, although it is not good for this request. Then its holder
+    /// gets a new challenge (402). Any other credential gets 401 without an invoice, so that garbage costs the wallet nothing.
     pub fn is_genuine(&self) -> bool {
         match self {
             Self::CredentialTooLarge

@@ -1,5 +1,7 @@
-//! lightning-toll's macaroon: compact JSON `{"id","caveats","signature"}` in base64url. Its two packages differ in what
-//! else they read; here the stricter verdict holds: no duplicate key, an id and a signature of exactly 64 hex digits.
+//! The macaroon of lightning-toll: compact JSON with the keys `id`, `caveats` and `signature`, in base64url.
+//!
+//! The Python and Node packages of lightning-toll accept different malformed macaroons. This parser is stricter than both: it
+//! refuses duplicate keys, and requires exactly 64 hexadecimal digits in `id` and in `signature`.
 
 use serde::Serialize;
 
@@ -8,7 +10,7 @@ use crate::hex;
 use crate::payment::PaymentHash;
 use crate::strict_json::Json;
 
-/// Reads the JSON. Keys may come in any order and others may stand beside them.
+/// Parses the JSON. Keys may come in any order, and additional keys are ignored.
 pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
     let wire = Json::parse(bytes).ok_or(MacaroonError::Json)?;
     let text = |key| wire.get(key).and_then(Json::as_str).ok_or(MacaroonError::Json);
@@ -21,14 +23,14 @@ pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
         encoding: Encoding::LightningToll,
         location: Vec::new(),
         payment_hash: PaymentHash::from_hex(text("id")?).ok_or(MacaroonError::Json)?,
-        // The signature covers the hex text as it was given, in its own case.
+        // The signature covers the hexadecimal text, so its case is kept.
         identifier: text("id")?.as_bytes().to_vec(),
         caveats: caveats.collect::<Option<_>>().ok_or(MacaroonError::Json)?,
         signature: hex::decode_32(text("signature")?).ok_or(MacaroonError::Json)?,
     })
 }
 
-/// Writes the JSON, with lightning-toll's keys in its order.
+/// Returns the JSON with its keys in the order of lightning-toll.
 pub fn encode(macaroon: &Macaroon) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let wire = Wire {

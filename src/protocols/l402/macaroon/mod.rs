@@ -1,6 +1,8 @@
-//! A macaroon in either of the two encodings that clients hold: libmacaroons' binary v2, which all L402 clients decode,
-//! and lightning-toll's JSON. Both sign an identifier and then each caveat under the signature before it, so a holder
-//! can add caveats and never take one away.
+//! Macaroons in the two encodings that L402 clients use: the binary v2 format of libmacaroons, which all clients decode, and the
+//! JSON of lightning-toll.
+//!
+//! In both, the issuer signs the identifier, and each caveat is signed with the signature before it. So a holder can add caveats,
+//! but cannot remove one. This module does not interpret caveats: `verify` does.
 
 mod lightning_toll;
 mod standard;
@@ -15,7 +17,7 @@ use crate::keys::{KeySet, Keys, SigningKey};
 use crate::payment::PaymentHash;
 use crate::{base64, crypto};
 
-/// A parsed macaroon. That its signature holds is not known before [`Macaroon::signature`] said so.
+/// A macaroon. Parsing does not check its signature: [`Macaroon::signature`] does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Macaroon {
     encoding: Encoding,
@@ -26,40 +28,39 @@ pub struct Macaroon {
     signature: [u8; 32],
 }
 
-/// How a macaroon is written, keyed and separates a caveat's name from its value.
+/// The encoding of a macaroon. It also decides the signing key, and what separates the name of a caveat from its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// libmacaroons binary v2 in base64, caveats `key=value`.
+    /// libmacaroons binary v2 in base64. Caveats are `key=value`.
     Standard,
-    /// lightning-toll: JSON in base64url, caveats `key = value`.
+    /// The JSON of lightning-toll in base64url. Caveats are `key = value`.
     LightningToll,
 }
 
-/// What the keys of a deployment say of a macaroon.
+/// The result of checking a signature with the keys of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
-    /// Signed by us.
     Good,
-    /// It names a key that we do not have (any more).
+    /// The macaroon names a key that this deployment does not have, or no longer has.
     UnknownKey,
-    /// Not signed by the key it should be signed by.
+    /// The signature does not match.
     Forged,
 }
 
 impl Macaroon {
-    /// Mints a standard macaroon without a caveat. `key` is the identifier's own ([`Identifier::signing_key`]).
+    /// Mints a standard macaroon without caveats. `key` is [`Identifier::signing_key`] of the identifier.
     pub fn standard(key: &SigningKey, location: &str, identifier: &Identifier) -> Self {
         let location = location.as_bytes().to_vec();
-        Self::minted(Encoding::Standard, key, location, identifier.to_bytes(), identifier.payment_hash)
+        Self::mint(Encoding::Standard, key, location, identifier.to_bytes(), identifier.payment_hash)
     }
 
-    /// Mints a lightning-toll macaroon without a caveat: its identifier is the payment hash in hex text.
+    /// Mints a lightning-toll macaroon without caveats. Its identifier is the payment hash in hexadecimal digits.
     pub fn lightning_toll(key: &SigningKey, payment_hash: PaymentHash) -> Self {
         let identifier = payment_hash.to_hex().into_bytes();
-        Self::minted(Encoding::LightningToll, key, Vec::new(), identifier, payment_hash)
+        Self::mint(Encoding::LightningToll, key, Vec::new(), identifier, payment_hash)
     }
 
-    fn minted(
+    fn mint(
         encoding: Encoding,
         key: &SigningKey,
         location: Vec<u8>,
@@ -73,7 +74,7 @@ impl Macaroon {
     /// Adds caveats, in order.
     ///
     /// # Errors
-    /// Where it would have more than a macaroon may have.
+    /// Fails if the macaroon would have more than 100 caveats.
     pub fn with_caveats(mut self, caveats: &[String]) -> Result<Self, MacaroonError> {
         for caveat in caveats {
             if self.caveats.len() >= MAX_CAVEATS {
@@ -85,18 +86,18 @@ impl Macaroon {
         Ok(self)
     }
 
-    /// Adds a caveat, as any holder can without a key.
+    /// Returns a copy with one more caveat. This needs no key, so every holder can do it.
     ///
     /// # Errors
-    /// Where it has as many as a macaroon may have.
+    /// Fails if the macaroon has 100 caveats already.
     pub fn attenuate(&self, caveat: &str) -> Result<Self, MacaroonError> {
         self.clone().with_caveats(&[caveat.to_owned()])
     }
 
-    /// Reads a macaroon in base64, of either encoding: the first byte tells which.
+    /// Parses a macaroon of either encoding, in standard or URL-safe base64. The first byte tells the encoding.
     ///
     /// # Errors
-    /// Why it is no macaroon of ours.
+    /// Fails if the text is not a macaroon of either encoding, or has a third-party caveat or more than 100 caveats.
     pub fn parse(text: &str) -> Result<Self, MacaroonError> {
         let bytes = base64::decode(text).filter(|bytes| !bytes.is_empty()).ok_or(MacaroonError::Base64)?;
         match bytes.first() {
@@ -105,7 +106,8 @@ impl Macaroon {
         }
     }
 
-    /// The macaroon as clients carry it: standard base64, or lightning-toll's base64url without padding.
+    /// Returns the macaroon as clients send it: in standard base64, or, if it is a lightning-toll macaroon, in base64url without
+    /// padding.
     pub fn encode(&self) -> String {
         match self.encoding {
             Encoding::Standard => base64::encode_standard(&standard::encode(self)),
@@ -115,65 +117,64 @@ impl Macaroon {
 
     /// Checks the signature against the keys, in constant time.
     pub fn signature(&self, keys: &Keys) -> Signature {
-        let known: Vec<SigningKey> = match self.encoding {
+        let candidates: Vec<SigningKey> = match self.encoding {
             Encoding::LightningToll => keys.all().map(KeySet::lightning_toll_key).cloned().collect(),
             Encoding::Standard => {
                 let identifier = Identifier::parse(&self.identifier);
-                let named = keys.all().filter(|set| identifier.is_some_and(|one| one.names(set)));
+                let named =
+                    keys.all().filter(|set| identifier.is_some_and(|identifier| identifier.names(set)));
                 named.map(|set| set.standard_key(&self.identifier)).collect()
             }
         };
-        if known.is_empty() {
+        if candidates.is_empty() {
             return Signature::UnknownKey;
         }
-        if known.iter().any(|key| self.is_signed_by(key)) { Signature::Good } else { Signature::Forged }
+        if candidates.iter().any(|key| self.is_signed_by(key)) { Signature::Good } else { Signature::Forged }
     }
 
-    /// Whether this key signed the identifier and every caveat, in constant time.
+    /// Whether the signature over the identifier and all caveats was made with this key. The comparison takes constant time.
     pub fn is_signed_by(&self, key: &SigningKey) -> bool {
         crypto::constant_time_eq(&key.sign(&self.identifier, self.caveats()), &self.signature)
     }
 
-    /// The encoding it was read from or minted in.
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// The payment that it is good for once proven.
+    /// Returns the hash of the payment that the macaroon was minted for.
     pub fn payment_hash(&self) -> PaymentHash {
         self.payment_hash
     }
 
-    /// The caveats as written, the issuer's first.
+    /// Returns the caveats as bytes, in the order in which they were added: those of the issuer come first.
     pub fn caveats(&self) -> impl Iterator<Item = &[u8]> {
         self.caveats.iter().map(Vec::as_slice)
     }
 }
 
 impl fmt::Debug for Macaroon {
-    /// Names the payment; the rest is half of a bearer's proof.
+    /// Shows the encoding and the payment hash only: the whole macaroon is half of a credential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Macaroon({:?}, {:?})", self.encoding, self.payment_hash)
     }
 }
 
-/// Why a text is no macaroon of ours.
+/// Why a text is not a macaroon that this crate supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum MacaroonError {
-    #[error("not base64")]
+    #[error("the macaroon is not base64")]
     Base64,
-    #[error("not a binary v2 macaroon")]
+    #[error("the macaroon is not in the binary v2 format")]
     Binary,
-    #[error("its identifier is not of version 0, a payment hash and a token id")]
+    #[error("the identifier is not version 0 with a payment hash and a token id")]
     Identifier,
-    #[error("not a lightning-toll macaroon")]
+    #[error("the macaroon is not the JSON of lightning-toll")]
     Json,
-    #[error("it has a third-party caveat")]
+    #[error("the macaroon has a third-party caveat, which is not supported")]
     ThirdParty,
-    #[error("it has more than 100 caveats")]
+    #[error("the macaroon has more than 100 caveats")]
     TooManyCaveats,
 }
 
-/// More caveats than anybody needs; each costs an HMAC.
+/// Each caveat costs an HMAC. A credential needs about ten.
 const MAX_CAVEATS: usize = 100;

@@ -1,20 +1,17 @@
-//! libmacaroons binary v2, as go-macaroon, js-macaroon and pymacaroons write it (libmacaroons doc/format.txt; the L402
-//! repository's macaroon-spec.md differs from all of them and from Aperture):
+//! The binary v2 format of libmacaroons (its doc/format.txt), as go-macaroon, js-macaroon and pymacaroons implement it:
 //!
 //! ```text
 //! 02 | [01 location] | 02 identifier | 00 | ( [01 location] 02 caveat [04 verifier id] 00 )* | 00 | 06 signature
 //! ```
 //!
-//! Every field is its type, its length as a varint, and its bytes.
+//! Every field is its type, its length as a varint, and its bytes. The macaroon-spec.md of the L402 repository differs from all
+//! implementations and is not followed.
 
 use super::{Encoding, MAX_CAVEATS, Macaroon, MacaroonError};
 use crate::keys::{KeySet, SigningKey};
 use crate::payment::PaymentHash;
 
-/// The first byte.
-pub const VERSION: u8 = 2;
-
-/// Reads the bytes; nothing may be missing, out of order or left over.
+/// Parses the format strictly: fields must be complete and in order, and no bytes may follow the signature.
 pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
     let mut reader = Reader(bytes);
     reader.require(VERSION)?;
@@ -22,7 +19,7 @@ pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
     let identifier = reader.field(IDENTIFIER)?.to_vec();
     reader.require(END)?;
     let mut caveats = Vec::new();
-    while !reader.at(END) {
+    while !reader.is_at(END) {
         if caveats.len() >= MAX_CAVEATS {
             return Err(MacaroonError::TooManyCaveats);
         }
@@ -42,51 +39,52 @@ pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
     Ok(Macaroon { encoding: Encoding::Standard, location, identifier, payment_hash, caveats, signature })
 }
 
-/// Writes the bytes.
 pub fn encode(macaroon: &Macaroon) -> Vec<u8> {
     let mut out = vec![VERSION];
     if !macaroon.location.is_empty() {
-        put(&mut out, LOCATION, &macaroon.location);
+        put_field(&mut out, LOCATION, &macaroon.location);
     }
-    put(&mut out, IDENTIFIER, &macaroon.identifier);
+    put_field(&mut out, IDENTIFIER, &macaroon.identifier);
     out.push(END);
     for caveat in &macaroon.caveats {
-        put(&mut out, IDENTIFIER, caveat);
+        put_field(&mut out, IDENTIFIER, caveat);
         out.push(END);
     }
     out.push(END);
-    put(&mut out, SIGNATURE, &macaroon.signature);
+    put_field(&mut out, SIGNATURE, &macaroon.signature);
     out
 }
 
-/// `u16 0 | payment hash 32 | token id 32`, exactly (L402; Aperture also reads a shorter and a longer one, we do not).
+/// The identifier of a standard macaroon, 66 bytes: version 0 as two bytes, the payment hash and a token id of 32 bytes each (L402).
+///
+/// Aperture also reads shorter and longer identifiers. They are refused here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identifier {
-    /// The payment that makes the macaroon good.
     pub payment_hash: PaymentHash,
-    /// Names this token among all others.
+    /// Distinguishes macaroons for the same payment.
     pub token_id: [u8; 32],
 }
 
 impl Identifier {
-    /// Makes the identifier of a new macaroon. Its token id is the key id of the secret that signs it, and a random nonce.
+    /// Makes the identifier of a new macaroon. The token id is the key id of the secret, which tells later which secret signed,
+    /// followed by the nonce. The nonce must be random.
     pub fn new(keys: &KeySet, payment_hash: PaymentHash, nonce: &[u8; 28]) -> Self {
         let mut token_id = [0; 32];
         token_id.iter_mut().zip(keys.key_id().iter().chain(nonce)).for_each(|(slot, byte)| *slot = *byte);
         Self { payment_hash, token_id }
     }
 
-    /// Returns the key of the macaroon with this identifier.
+    /// Returns the key that signs the macaroon with this identifier.
     pub fn signing_key(&self, keys: &KeySet) -> SigningKey {
         keys.standard_key(&self.to_bytes())
     }
 
-    /// Whether it names the secret of this key set.
+    /// Whether the token id starts with the key id of this key set.
     pub(super) fn names(&self, keys: &KeySet) -> bool {
         self.token_id.starts_with(&keys.key_id())
     }
 
-    /// Parses the 66 bytes.
+    /// Returns `None` unless there are exactly 66 bytes of version 0.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; 66] = bytes.try_into().ok()?;
         let (payment_hash, token_id) = bytes.strip_prefix(&[0, 0])?.split_at_checked(32)?;
@@ -94,16 +92,17 @@ impl Identifier {
         Some(Self { payment_hash, token_id: token_id.try_into().ok()? })
     }
 
-    /// Writes the 66 bytes.
+    /// Returns the 66 bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         [&[0, 0][..], self.payment_hash.as_bytes(), &self.token_id].concat()
     }
 }
 
+/// The bytes that are not read yet.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn at(&self, byte: u8) -> bool {
+    fn is_at(&self, byte: u8) -> bool {
         self.0.first() == Some(&byte)
     }
 
@@ -118,7 +117,7 @@ impl<'a> Reader<'a> {
     }
 
     fn optional(&mut self, kind: u8) -> Result<Option<&'a [u8]>, MacaroonError> {
-        if self.at(kind) { self.field(kind).map(Some) } else { Ok(None) }
+        if self.is_at(kind) { self.field(kind).map(Some) } else { Ok(None) }
     }
 
     fn field(&mut self, kind: u8) -> Result<&'a [u8], MacaroonError> {
@@ -129,7 +128,8 @@ impl<'a> Reader<'a> {
         Ok(field)
     }
 
-    /// At most three bytes (a credential is far shorter than 2 MB), and never one more than needed.
+    /// Reads a length of at most three bytes, which is enough for 2 MB: a credential has at most 8 KB. An encoding that is longer
+    /// than necessary is refused.
     fn varint(&mut self) -> Result<usize, MacaroonError> {
         let mut value = 0;
         for shift in [0, 7, 14] {
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn put(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
+fn put_field(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
     out.push(kind);
     let mut length = bytes.len();
     while length >= 0x80 {
@@ -156,8 +156,12 @@ fn put(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// The first byte of every macaroon.
+pub const VERSION: u8 = 2;
 const END: u8 = 0;
 const LOCATION: u8 = 1;
+/// The type of the identifier and of a caveat.
 const IDENTIFIER: u8 = 2;
+/// Only third-party caveats have this field.
 const VERIFIER_ID: u8 = 4;
 const SIGNATURE: u8 = 6;

@@ -169,7 +169,7 @@ async function startThreeIsolates() {
   const { config, secrets } = configFor({ toll: { routes }, vars: { ORIGIN_URL: origin.url } });
   const edge = {
     ...config,
-    kv_namespaces: [{ binding: 'FREE_TIER', id: 'shared' }],
+    kv_namespaces: [{ binding: 'TOLL_KV', id: 'shared' }],
     durable_objects: undefined,
     migrations: undefined,
   };

@@ -12,7 +12,7 @@ import { lnbits, run, unlimited } from './paywall.mjs';
  * @param {object} options
  * @param {object} options.toll the price list
  * @param {object} [options.vars] variables and secrets
- * @param {string} [options.kv] the address of a server for the KV namespace FREE_TIER
+ * @param {string} [options.kv] the address of a server for the KV namespace TOLL_KV
  */
 export async function startBareWorker({ toll, vars = {}, kv }) {
   const dir = run.folder('workerd');
@@ -26,7 +26,7 @@ export async function startBareWorker({ toll, vars = {}, kv }) {
   };
   const texts = Object.entries(settings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
   const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify({ ...unlimited, ...toll }))})`];
-  if (kv) bindings.push('(name = "FREE_TIER", kvNamespace = "kv")');
+  if (kv) bindings.push('(name = "TOLL_KV", kvNamespace = "kv")');
   writeFileSync(
     join(dir, 'config.capnp'),
     `using Workerd = import "/workerd/workerd.capnp";

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pause, root } from '../../tools/lib/run.mjs';
 
-/** Starts a process that begins a run with one server, prints the server's process id and the run's folder, and keeps running. */
+/** Starts a process that begins a run with one server, prints the server's process id and the run's folder, and stays. */
 async function startOwner() {
   const code = `
     import { Run } from ${JSON.stringify(join(root, 'tools/lib/run.mjs'))};

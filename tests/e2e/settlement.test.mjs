@@ -45,7 +45,7 @@ function assertUnpaid({ status, json }) {
   assert.equal(json().code, 'unpaid');
 }
 
-// The ledger looks up payments at LNbits in the background; these paywalls have none, so that only settlement checks are counted.
+// The ledger looks up payments at LNbits in the background. These paywalls have none, so only settlement checks are counted.
 test('A preimage shown before the invoice expires gives access without a lookup, once LNbits is known to hide preimages', async () => {
   const { standard, challenge: issued } = await buy(paywall.url, '/sold');
   assert.equal((await send(paywall.url, '/sold', { headers: { authorization: standard } })).status, 200);

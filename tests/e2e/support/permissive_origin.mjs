@@ -6,7 +6,7 @@ import { WebSocketServer } from 'ws';
 
 /**
  * Starts the origin.
- * @param {object[]} resources the priced resources, the most expensive first: `name`, `matches(path)`, optionally `when(request)`
+ * @param {object[]} resources the priced resources, most expensive first: `name`, `matches(path)`, optionally `when(request)`
  */
 export async function startPermissiveOrigin(resources) {
   const secret = `secret-${randomBytes(8).toString('hex')}`;

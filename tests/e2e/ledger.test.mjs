@@ -81,7 +81,7 @@ async function assertSameAsLnbits(base, wallet) {
   return ledger;
 }
 
-test('A payment reported by 32 credentials, two webhooks and the cron trigger is recorded once and causes one callback', async () => {
+test('A payment reported by 32 paid requests, two webhooks and the cron trigger is recorded once and causes one callback', async () => {
   const wallet = await startWallet();
   const receiver = await startCallbackReceiver();
   cleanups.push(receiver.close);
@@ -145,7 +145,7 @@ test('The cron trigger records payments without webhook or credential, and skips
   assert.deepEqual(Object.keys(ledger.endpoints).sort(), ['/a', '/b']);
 });
 
-test('A sync continues where the last one ended, and still finds a late payment of an older invoice', async () => {
+test('A wallet sync continues where the last one ended, and still finds a late payment of an older invoice', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   const invoice = parseChallenge((await send(url, '/a')).headers['www-authenticate']).invoice;
@@ -160,7 +160,7 @@ test('A sync continues where the last one ended, and still finds a late payment 
   assert.equal(lists.length, 1, 'one page is read');
 });
 
-test('A sync looks up the unpaid invoices that expire next, at most fifty', async () => {
+test('A wallet sync looks up the unpaid invoices that expire next, at most fifty', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   const hashes = [];

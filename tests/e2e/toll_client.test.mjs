@@ -213,7 +213,7 @@ test('Concurrent requests share a credential with limited uses, and further cred
   assert.equal(payer.paid.length, 3);
 });
 
-test('A credential is used again for its path and method, a realm credential for every path of the realm; they are kept side by side', async () => {
+test('A credential is used again for its path and method, a realm credential for every path of its realm, and both are kept', async () => {
   const { payer, eventTypes, get } = startClient();
   const assertCost = async (sats, path, init) => {
     const before = payer.paid.length;
@@ -521,7 +521,7 @@ test('A server that repeats its challenge is paid once per call, and one invoice
   assert.deepEqual(later.payer.paid, []);
 });
 
-test('A credential with an opaque macaroon is used for the path and method it was bought for', async () => {
+test('A credential whose macaroon cannot be parsed is used for the path and method it was bought for', async () => {
   const { valid } = JSON.parse(readFileSync(new URL('../vectors/bolt11.json', import.meta.url)));
   const { client, payer: unpaid } = startClient({ maxSats: 1e6 });
   for (const macaroon of ['AA==', 'Ag==', 'AgJC', `Ag${'/'.repeat(40)}`, `AgL${'/'.repeat(6)}8B`, 'eyJpZCI6MX0']) {

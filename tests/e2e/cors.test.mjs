@@ -7,7 +7,7 @@ import { invoicesFor, startPaywall } from './support/paywall.mjs';
 const routes = [{ path: '/sold', sats: 5 }, { path: '/theirs', sats: 5 }, { path: '/posted', methods: ['POST'], sats: 5 }];
 const page = 'https://app.example.com';
 const exposed = ['WWW-Authenticate', 'Retry-After', 'RateLimit', 'X-Toll-Price-Sats', 'X-Toll-Expires'];
-let origin, anyone, ours, none;
+let origin, anyOrigin, listedOrigins, withoutCors;
 before(async () => {
   origin = await startRecordingOrigin({
     '/theirs': (request, response) =>
@@ -16,7 +16,7 @@ before(async () => {
         .end('content'),
   });
   const start = (cors) => startPaywall({ toll: { cors, routes }, vars: { ORIGIN_URL: origin.url } });
-  [anyone, ours, none] = [await start('*'), await start([page, 'http://localhost:5173']), await start()];
+  [anyOrigin, listedOrigins, withoutCors] = [await start('*'), await start([page, 'http://localhost:5173']), await start()];
 });
 after(() => origin.close());
 
@@ -24,10 +24,10 @@ const list = (value) => value.split(', ');
 const preflight = (url, path, origin = page) =>
   send(url, path, { method: 'OPTIONS', headers: { Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization, x-mine' }, body: 'a body' });
 
-test('a preflight is answered by the Worker: not charged, not forwarded, without content', async () => {
-  const [reached, asked] = [origin.requests.length, await invoicesFor('/sold')];
+test('With cors, the Worker answers a preflight with 204: no charge, no forwarding, no content', async () => {
+  const [reached, invoicesBefore] = [origin.requests.length, await invoicesFor('/sold')];
   for (const path of ['/sold', '/posted']) {
-    const { status, headers, text } = await preflight(anyone.url, path);
+    const { status, headers, text } = await preflight(anyOrigin.url, path);
     assert.equal(status, 204);
     assert.equal(text, '');
     assert.equal(headers['access-control-allow-origin'], '*');
@@ -35,14 +35,14 @@ test('a preflight is answered by the Worker: not charged, not forwarded, without
     assert.equal(headers['access-control-allow-headers'], 'authorization, x-mine');
   }
   assert.equal(origin.requests.length, reached);
-  assert.equal(await invoicesFor('/sold'), asked);
+  assert.equal(await invoicesFor('/sold'), invoicesBefore);
 });
 
-test('a page reads the challenge, the refusal and what was paid for', async () => {
-  const unpaid = await send(anyone.url, '/sold', { headers: { Origin: page } });
-  const refused = await send(anyone.url, '/sold', { headers: { Origin: page, authorization: 'L402 x' } });
-  const { standard: authorization } = await buy(anyone.url, '/sold');
-  const paid = await send(anyone.url, '/sold', { headers: { Origin: page, authorization } });
+test('With cors = "*", a page of any origin can read the challenge, the refusal and the paid response', async () => {
+  const unpaid = await send(anyOrigin.url, '/sold', { headers: { Origin: page } });
+  const refused = await send(anyOrigin.url, '/sold', { headers: { Origin: page, authorization: 'L402 x' } });
+  const { standard: authorization } = await buy(anyOrigin.url, '/sold');
+  const paid = await send(anyOrigin.url, '/sold', { headers: { Origin: page, authorization } });
   assert.deepEqual([unpaid.status, refused.status, paid.status], [402, 401, 200]);
   for (const { headers } of [unpaid, refused, paid]) {
     assert.equal(headers['access-control-allow-origin'], '*');
@@ -50,38 +50,38 @@ test('a page reads the challenge, the refusal and what was paid for', async () =
   }
 });
 
-test('only pages of the listed origins may read, and caches are told that it depends', async () => {
+test('With a list of origins, only these are allowed, and Vary contains Origin', async () => {
   for (const [from, allowed] of [[page, page], ['http://localhost:5173', 'http://localhost:5173'], ['https://evil.example', undefined], ['null', undefined]]) {
-    for (const { headers } of [await send(ours.url, '/sold', { headers: { Origin: from } }), await preflight(ours.url, '/sold', from)]) {
+    for (const { headers } of [await send(listedOrigins.url, '/sold', { headers: { Origin: from } }), await preflight(listedOrigins.url, '/sold', from)]) {
       assert.equal(headers['access-control-allow-origin'], allowed, from);
       assert.ok(list(headers.vary).includes('Origin'));
       assert.equal(headers['access-control-allow-credentials'], undefined);
     }
   }
-  assert.equal((await send(ours.url, '/sold')).headers['access-control-allow-origin'], undefined);
+  assert.equal((await send(listedOrigins.url, '/sold')).headers['access-control-allow-origin'], undefined);
 });
 
-test('what the origin says of itself stays, and nothing is said twice', async () => {
-  const { standard: authorization } = await buy(anyone.url, '/theirs');
-  const { headers } = await send(anyone.url, '/theirs', { headers: { Origin: page, authorization } });
+test('CORS headers of the origin are kept, and exposed headers are not repeated', async () => {
+  const { standard: authorization } = await buy(anyOrigin.url, '/theirs');
+  const { headers } = await send(anyOrigin.url, '/theirs', { headers: { Origin: page, authorization } });
   assert.equal(headers['access-control-allow-origin'], 'https://their.example');
   const names = list(headers['access-control-expose-headers']).map((name) => name.toLowerCase());
   assert.ok(names.includes('x-own') && names.includes('www-authenticate'));
   assert.equal(new Set(names).size, names.length);
 });
 
-test('free pages stay the origin’s own affair, and so does everything without the option', async () => {
-  const free = await send(anyone.url, '/free', { headers: { Origin: page } });
+test('Free paths, and every path without cors, get no CORS headers from the Worker', async () => {
+  const free = await send(anyOrigin.url, '/free', { headers: { Origin: page } });
   assert.equal(free.headers['access-control-allow-origin'], undefined);
-  const unpaid = await send(none.url, '/sold', { headers: { Origin: page } });
+  const unpaid = await send(withoutCors.url, '/sold', { headers: { Origin: page } });
   assert.equal(unpaid.headers['access-control-allow-origin'], undefined);
   const reached = origin.requests.length;
-  assert.equal((await preflight(none.url, '/sold')).text, '');
-  assert.equal(origin.requests.length, reached + 1, 'the origin answers');
+  assert.equal((await preflight(withoutCors.url, '/sold')).text, '');
+  assert.equal(origin.requests.length, reached + 1, 'the preflight reaches the origin');
 });
 
-test('the public price list may be read by every page and kept for a minute', async () => {
-  const { status, headers, json } = await send(none.url, '/.well-known/l402');
+test('The public price list is readable from every origin and cacheable for a minute', async () => {
+  const { status, headers, json } = await send(withoutCors.url, '/.well-known/l402');
   assert.equal(status, 200);
   assert.equal(headers['access-control-allow-origin'], '*');
   assert.equal(headers['cache-control'], 'public, max-age=60');

@@ -16,15 +16,15 @@ test('`npx wrangler deploy --dry-run --outdir` builds and bundles the Worker', (
   assert.ok(readdirSync(out).some((file) => file.endsWith('.wasm')));
 });
 
-test('the Worker is under 200 KiB compressed', () => {
+test('The Worker is under 200 KiB compressed', () => {
   const build = join(run.dir, 'build');
   const files = readdirSync(build).filter((file) => /\.(wasm|js)$/.test(file)).sort();
   const bytes = files.reduce((sum, file) => sum + gzipSync(readFileSync(join(build, file)), { level: 9 }).length, 0);
   assert.ok(bytes < 200 * 1024, `${bytes} bytes`);
 });
 
-test('a price list with a mistake is not deployed: the build says what is wrong, and where', () => {
-  const project = run.folder('mistaken');
+test('A price list with an unknown key fails the deployment, and the build names the line and the key', () => {
+  const project = run.folder('invalid');
   for (const name of ['tools', 'src', 'worker', 'examples', '.cargo', 'Cargo.lock', 'Cargo.toml', 'rust-toolchain.toml', 'package.json', 'package-lock.json', 'node_modules', '.tools', 'www']) {
     symlinkSync(join(root, name), join(project, name));
   }

@@ -13,9 +13,9 @@ const toll = {
   routes: [{ path: '/sold', sats: 5 }, { path: '/cached', sats: 5 }, { path: '/unstored', sats: 5 }, { path: '/socket', sats: 5 }],
 };
 const originToken = randomBytes(16).toString('hex');
-let origin, paywall, secondChunk;
+let origin, paywall, sendSecondChunk;
 before(async () => {
-  const shared = {
+  const sharedCacheHeaders = {
     'Cache-Control': 'public, max-age=60, s-maxage=600',
     'CDN-Cache-Control': 'max-age=600',
     'Cloudflare-CDN-Cache-Control': 'max-age=600',
@@ -27,8 +27,8 @@ before(async () => {
   };
   const respond = (headers) => (_, response) => response.writeHead(200, headers).end('cached?');
   origin = await startRecordingOrigin({
-    '/cached': respond(shared),
-    '/free/cached': respond(shared),
+    '/cached': respond(sharedCacheHeaders),
+    '/free/cached': respond(sharedCacheHeaders),
     '/unstored': respond({ 'Cache-Control': 'no-store' }),
     '/moved': (_, response) => response.writeHead(302, 'Elsewhere', { Location: '/else' }).end(),
     '/teapot': (_, response) => response.writeHead(418, 'I am a pot').end(),
@@ -36,14 +36,14 @@ before(async () => {
     '/dripped': (_, response) => {
       response.writeHead(200, { 'Content-Type': 'text/event-stream' });
       response.write('first');
-      secondChunk = () => response.end('second');
+      sendSecondChunk = () => response.end('second');
     },
   });
   paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ORIGIN_TOKEN: originToken } });
 });
 after(() => origin.close());
 
-test('what only the Worker may say reaches the origin from nobody else, on paid and on free paths', async () => {
+test('Forged x-toll-* request headers are removed; only the Worker sets them, on paid and on free paths', async () => {
   const { standard, challenge } = await buy(paywall.url, '/sold');
   const forged = {
     'X-Toll-Status': 'paid',
@@ -73,7 +73,7 @@ test('what only the Worker may say reaches the origin from nobody else, on paid 
   }
 });
 
-test('a client keeps its pseudonym, another has another, and neither tells the address', async () => {
+test('The pseudonym in x-toll-client is stable per client and differs between clients; IPv6 clients of one /64 share one', async () => {
   const pseudonym = async (address) => {
     await send(paywall.url, '/free', { headers: { 'CF-Connecting-IP': address } });
     return origin.last().headers['x-toll-client'];
@@ -85,9 +85,9 @@ test('a client keeps its pseudonym, another has another, and neither tells the a
   assert.notEqual(await pseudonym('2001:db8:1:2::3'), await pseudonym('2001:db8:1:3::3'));
 });
 
-test('the credential stays here and other schemes pass', async () => {
+test('The credential is removed from Authorization, and other schemes are forwarded', async () => {
   const { standard, lightningToll } = await buy(paywall.url, '/sold');
-  for (const [sent, arrived] of [
+  for (const [sent, forwarded] of [
     [standard, undefined],
     [`Bearer abc, ${standard}`, 'Bearer abc'],
     [`${lightningToll}, Bearer abc`, 'Bearer abc'],
@@ -95,7 +95,7 @@ test('the credential stays here and other schemes pass', async () => {
   ]) {
     const { status } = await send(paywall.url, '/sold', { headers: { authorization: sent } });
     assert.equal(status, 200);
-    assert.equal(origin.last().headers.authorization, arrived);
+    assert.equal(origin.last().headers.authorization, forwarded);
   }
   await send(paywall.url, '/free', { headers: { authorization: 'Bearer abc' } });
   assert.equal(origin.last().headers.authorization, 'Bearer abc');
@@ -103,26 +103,26 @@ test('the credential stays here and other schemes pass', async () => {
   assert.equal(origin.last().headers.authorization, undefined);
 });
 
-test('headers that would rewrite the path or the method do not pass, unless they are kept by name', async () => {
+test('Headers that override path or method are removed, except those in keep_headers', async () => {
   const headers = {
     'X-Original-URL': '/sold', 'X-HTTP-Method': 'DELETE', 'X-HTTP-Method-Override': 'DELETE', 'X-Method-Override': 'DELETE',
     X_Original_URL: '/sold', 'X-Rewrite-URL': '/kept', Accept: 'text/plain',
   };
   await send(paywall.url, '/free', { headers });
-  const seen = origin.last().headers;
-  for (const name of Object.keys(headers).slice(0, 5)) assert.equal(seen[name.toLowerCase()], undefined, name);
-  assert.equal(seen['x-rewrite-url'], '/kept');
-  assert.equal(seen.accept, 'text/plain');
+  const forwardedHeaders = origin.last().headers;
+  for (const name of Object.keys(headers).slice(0, 5)) assert.equal(forwardedHeaders[name.toLowerCase()], undefined, name);
+  assert.equal(forwardedHeaders['x-rewrite-url'], '/kept');
+  assert.equal(forwardedHeaders.accept, 'text/plain');
 });
 
-test('path and query reach the origin as they were sent', async () => {
+test('Path and query are forwarded unchanged', async () => {
   for (const path of ['/free?a=1&b=%20c', '/a%2Fb//c;d=e', '/caf%C3%A9', '/%zz?x=//', '/free%00']) {
     await send(paywall.url, path);
     assert.equal(origin.last().path, path);
   }
 });
 
-test('a body arrives byte for byte and comes back so, on a free and on a paid path', async () => {
+test('Request and response bodies are forwarded byte for byte, on a free and on a paid path', async () => {
   const body = randomBytes(3_000_000);
   const { standard } = await buy(paywall.url, '/sold', { method: 'POST' });
   for (const path of ['/free', '/sold']) {
@@ -133,13 +133,13 @@ test('a body arrives byte for byte and comes back so, on a free and on a paid pa
   }
 });
 
-test('an answer streams: its first bytes are there before the origin sends the last', async () => {
+test('A response is streamed: its first bytes arrive before the origin sends the last', async () => {
   const chunks = [];
   await new Promise((resolve, reject) => {
     httpRequest(`${paywall.url}/dripped`, (response) => {
       response.on('data', (chunk) => {
         chunks.push(chunk.toString());
-        if (chunks.length === 1) secondChunk();
+        if (chunks.length === 1) sendSecondChunk();
       });
       response.on('end', resolve);
     }).on('error', reject).end();
@@ -147,7 +147,7 @@ test('an answer streams: its first bytes are there before the origin sends the l
   assert.deepEqual(chunks, ['first', 'second']);
 });
 
-test('redirects, statuses and encodings are the origin’s own', async () => {
+test('Redirects, status codes and content encodings of the origin are passed on unchanged', async () => {
   const moved = await send(paywall.url, '/moved');
   assert.equal(moved.status, 302);
   assert.equal(moved.headers.location, '/else');
@@ -157,7 +157,7 @@ test('redirects, statuses and encodings are the origin’s own', async () => {
   assert.equal(gunzipSync(zipped.bytes).toString(), 'zipped');
 });
 
-test('no shared cache may keep what was paid for, and the origin says nothing in our name', async () => {
+test('A paid response cannot be stored by shared caches, and x-toll-* headers of the origin are removed', async () => {
   const cached = await buy(paywall.url, '/cached');
   const { headers } = await send(paywall.url, '/cached', { headers: { authorization: cached.standard } });
   assert.equal(headers['cache-control'], 'private, max-age=60');
@@ -178,7 +178,7 @@ test('no shared cache may keep what was paid for, and the origin says nothing in
   assert.equal(free.headers['x-toll-expires'], undefined);
 });
 
-test('WebSockets pass, paid and free, and an unpaid one is 402', async () => {
+test('WebSockets are forwarded on paid and free paths; without payment the handshake gets 402', async () => {
   const { standard } = await buy(paywall.url, '/socket');
   const echo = (path, headers) =>
     new Promise((resolve, reject) => {
@@ -197,7 +197,7 @@ test('WebSockets pass, paid and free, and an unpaid one is 402', async () => {
   assert.equal(await echo('/socket', {}), 402);
 });
 
-test('no method is taken for another', async () => {
+test('The method is forwarded unchanged, and every method of a priced path without `methods` gets 402', async () => {
   for (const method of ['DELETE', 'PATCH', 'PROPFIND', 'PUT']) {
     await send(paywall.url, '/free', { method });
     assert.equal(origin.last().method, method);

@@ -27,10 +27,10 @@ const start = (toll = {}, options = {}) =>
   startPaywall({ toll: { ...toll, routes }, vars: { ORIGIN_URL: origin.url }, ...options });
 const from = (address, path, url, options = {}) =>
   send(url, path, { ...options, headers: { 'CF-Connecting-IP': address, ...options.headers } });
-/** How many of so many requests at once are let in. HEAD: whoever is not, needs no invoice. */
-async function letIn(count, path, url, client) {
-  const ask = (at) => from(client, path, url, { method: 'HEAD', headers: { 'X-Isolate': String(at % 3) } });
-  const answers = await Promise.all(Array.from({ length: count }, (_, at) => ask(at)));
+/** Sends `count` concurrent requests; returns how many are served. With HEAD, the others create no invoice. */
+async function countServed(count, path, url, client) {
+  const sendOne = (at) => from(client, path, url, { method: 'HEAD', headers: { 'X-Isolate': String(at % 3) } });
+  const answers = await Promise.all(Array.from({ length: count }, (_, at) => sendOne(at)));
   assert.ok(answers.every(({ status }) => status === 200 || status === 402), answers.map(({ status }) => status).join());
   return answers.filter(({ status }) => status === 200).length;
 }
@@ -41,14 +41,14 @@ async function statusesOf(requests) {
 }
 
 for (const free_tier of ['kv', 'durable']) {
-  test(`counted in ${free_tier}, a client gets its free requests, then the price; what is left is told`, async () => {
+  test(`With free_tier = "${free_tier}", a client gets its free requests, then 402; RateLimit has the remaining ones`, async () => {
     const url = urls[free_tier];
     for (const remaining of [2, 1, 0]) {
       const { status, headers } = await from('203.0.113.1', '/free', url);
       assert.equal(status, 200);
       assert.equal(headers['ratelimit-policy'], '"free";q=3;w=86400');
-      const [, left, seconds] = headers.ratelimit.match(/^"free";r=(\d+);t=(\d+)$/);
-      assert.equal(Number(left), remaining);
+      const [, remainingInHeader, seconds] = headers.ratelimit.match(/^"free";r=(\d+);t=(\d+)$/);
+      assert.equal(Number(remainingInHeader), remaining);
       assert.ok(Number(seconds) <= 86400);
       assert.equal(headers['cache-control'], 'private');
       assert.equal(origin.last().headers['x-toll-status'], 'free');
@@ -64,23 +64,23 @@ for (const free_tier of ['kv', 'durable']) {
     assert.equal((await from('203.0.113.1', '/other', url)).status, 200, 'another route');
   });
 
-  test(`counted in ${free_tier}, an IPv6 client is its /64`, async () => {
+  test(`With free_tier = "${free_tier}", an IPv6 client is identified by its /64`, async () => {
     const addresses = ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:DB8::3', '2001:db8::4', '2001:db8:0:1::1'];
     const statuses = await statusesOf(addresses.map((address) => () => from(address, '/free', urls[free_tier])));
     assert.deepEqual(statuses, [200, 200, 200, 402, 200]);
   });
 
-  test(`counted in ${free_tier}, a new window gives anew`, async () => {
-    const ask = async () => (await from('203.0.113.3', '/short', urls[free_tier])).status;
-    await until(async () => (await ask()) === 402);
-    await until(async () => (await ask()) === 200);
+  test(`With free_tier = "${free_tier}", a new window grants free requests again`, async () => {
+    const statusOf = async () => (await from('203.0.113.3', '/short', urls[free_tier])).status;
+    await until(async () => (await statusOf()) === 402);
+    await until(async () => (await statusOf()) === 200);
   });
 
-  test(`counted in ${free_tier}, a restart forgets nothing`, async () => {
+  test(`With free_tier = "${free_tier}", the counts survive a restart`, async () => {
     const state = run.folder('state');
     const first = await start({ free_tier }, { state });
-    assert.equal(await letIn(3, '/free', first.url, '203.0.113.1'), 3);
-    // KV is written behind the answers: first one, a second later the rest.
+    assert.equal(await countServed(3, '/free', first.url, '203.0.113.1'), 3);
+    // KV is written after the responses, at most once a second: first a count of one, a second later the rest.
     if (free_tier === 'kv') await until(() => countedIn(state) === 3);
     await first.server.stop();
     const second = await start({ free_tier }, { state, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: first.secret } });
@@ -88,43 +88,43 @@ for (const free_tier of ['kv', 'durable']) {
   });
 }
 
-test('counted in an object, a hundred requests at once get exactly what is free', async () => {
-  assert.equal(await letIn(100, '/many', urls.durable, '203.0.113.4'), 20);
-  assert.equal(await letIn(10, '/many', urls.durable, '203.0.113.4'), 0);
+test('Counted in a Durable Object, exactly the free number of a hundred concurrent requests is served', async () => {
+  assert.equal(await countServed(100, '/many', urls.durable, '203.0.113.4'), 20);
+  assert.equal(await countServed(10, '/many', urls.durable, '203.0.113.4'), 0);
 });
 
-test('counted in KV, one isolate gives exactly what is free', async () => {
-  assert.equal(await letIn(100, '/many', urls.kv, '203.0.113.4'), 20);
+test('Counted in KV, one isolate serves exactly the free number of a hundred concurrent requests', async () => {
+  assert.equal(await countServed(100, '/many', urls.kv, '203.0.113.4'), 20);
 });
 
-test('three isolates that share a KV give at most three times what is free, and what is free where they are asked in turn', async () => {
+test('Three isolates that share a KV namespace serve at most three times the free number at once, and exactly that number over time', async () => {
   const url = await startThreeIsolates();
-  const burst = await letIn(120, '/many', url, '203.0.113.1');
-  assert.ok(burst >= 20 && burst <= 60, `${burst} of 20`);
-  let slow = 0;
+  const servedAtOnce = await countServed(120, '/many', url, '203.0.113.1');
+  assert.ok(servedAtOnce >= 20 && servedAtOnce <= 60, `${servedAtOnce} of 20`);
+  let servedInTurn = 0;
   for (let at = 0; at < 7; at += 1) {
-    slow += (await from('203.0.113.2', '/free', url, { headers: { 'X-Isolate': String(at % 3) } })).status === 200 ? 1 : 0;
+    servedInTurn += (await from('203.0.113.2', '/free', url, { headers: { 'X-Isolate': String(at % 3) } })).status === 200 ? 1 : 0;
     // Each isolate reads and writes a key at most once a second.
     await pause(1100);
   }
-  assert.equal(slow, 3);
+  assert.equal(servedInTurn, 3);
 });
 
-test('a credential is taken before a free request, and a refused one is told', async () => {
+test('A credential takes precedence over a free request, and a refused one gets its error code', async () => {
   const url = urls.kv;
   const { standard } = await buy(url, '/sold');
   const { status, json } = await from('203.0.113.5', '/free', url, { headers: { authorization: standard } });
   assert.equal(status, 402);
   assert.equal(json().code, 'endpoint_mismatch');
-  assert.equal(await letIn(3, '/free', url, '203.0.113.5'), 3);
+  assert.equal(await countServed(3, '/free', url, '203.0.113.5'), 3);
   const paid = await buy(url, '/free', { headers: { 'CF-Connecting-IP': '203.0.113.5' } });
   const { headers } = await from('203.0.113.9', '/free', url, { headers: { authorization: paid.standard } });
   assert.equal(origin.last().headers['x-toll-status'], 'paid');
   assert.equal(headers.ratelimit, undefined);
-  assert.equal(await letIn(3, '/free', url, '203.0.113.9'), 3);
+  assert.equal(await countServed(3, '/free', url, '203.0.113.9'), 3);
 });
 
-test('whose address nobody knows pays, and so does everybody where there is nothing to count in; the log says why', async () => {
+test('Without a known client address, or without KV, no request is free, and the log has the reason', async () => {
   const paywall = await start({}, { config: { kv_namespaces: [] } });
   assert.equal((await from('203.0.113.1', '/free', paywall.url)).status, 402);
   await paywall.logged(/"free":"no_store"/);
@@ -132,7 +132,7 @@ test('whose address nobody knows pays, and so does everybody where there is noth
   await paywall.logged(/"free":"unknown_client"/);
 });
 
-test('an address that a client writes itself is no new client', async () => {
+test('Forged client address headers do not make a new client', async () => {
   const forged = (at) => () => {
     const headers = { 'X-Forwarded-For': `198.51.100.${at}`, 'X-Real-IP': `198.51.100.${at}`, Forwarded: `for=198.51.100.${at}` };
     return from('203.0.113.6', '/free', urls.kv, { headers });
@@ -140,16 +140,16 @@ test('an address that a client writes itself is no new client', async () => {
   assert.deepEqual(await statusesOf([1, 2, 3, 4, 5].map(forged)), [200, 200, 200, 402, 402]);
 });
 
-test('the client is known by the header that the owner names', async () => {
+test('client_header selects the header that identifies the client', async () => {
   const { url } = await start({ client_header: 'X-Edge-Client', client_ipv6_prefix: 48 });
-  const ask = (at) => () =>
+  const sendFrom = (at) => () =>
     send(url, '/free', { headers: { 'X-Edge-Client': `2001:db8:1:${at}::1`, 'CF-Connecting-IP': `203.0.113.${at}` } });
-  assert.deepEqual(await statusesOf([1, 2, 3, 4].map(ask)), [200, 200, 200, 402]);
+  assert.deepEqual(await statusesOf([1, 2, 3, 4].map(sendFrom)), [200, 200, 200, 402]);
 });
 
-test('whoever changes addresses is charged from the thousand-and-first in a minute on', async () => {
+test('More than a thousand new clients a minute get no free requests', async () => {
   const paywall = await start();
-  const asked = await invoicesFor('/free');
+  const invoicesBefore = await invoicesFor('/free');
   let charged = 0;
   for (let block = 0; block < 44 && !charged; block += 1) {
     const answers = await Promise.all(
@@ -159,27 +159,27 @@ test('whoever changes addresses is charged from the thousand-and-first in a minu
   }
   assert.ok(charged > 0);
   await paywall.logged(/"free":"too_many_clients"/);
-  assert.equal(await invoicesFor('/free'), asked);
+  assert.equal(await invoicesFor('/free'), invoicesBefore);
 });
 
-/** Three Workers of their own behind one that picks by `X-Isolate`; gives its URL. */
+/** Starts three separate Workers behind a router that selects one by `X-Isolate`; returns the router's URL. */
 async function startThreeIsolates() {
   const dir = run.folder('isolates');
   const names = ['edge0', 'edge1', 'edge2'];
   const { config, secrets } = configFor({ toll: { routes }, vars: { ORIGIN_URL: origin.url } });
   const edge = {
     ...config,
-    kv_namespaces: [{ binding: 'FREE_TIER', id: 'shared' }],
+    kv_namespaces: [{ binding: 'TOLL_KV', id: 'shared' }],
     durable_objects: undefined,
     migrations: undefined,
   };
-  const front = {
-    name: 'front',
-    main: join(import.meta.dirname, 'support/front.mjs'),
+  const router = {
+    name: 'router',
+    main: join(import.meta.dirname, 'support/isolate_router.mjs'),
     compatibility_date: '2026-11-01',
     services: names.map((service) => ({ binding: service, service })),
   };
-  const files = [writeConfig(dir, front, 'front.json'), ...names.map((name) => writeConfig(dir, { ...edge, name }, `${name}.json`))];
+  const files = [writeConfig(dir, router, 'router.json'), ...names.map((name) => writeConfig(dir, { ...edge, name }, `${name}.json`))];
   writeSecrets(dir, secrets);
   const args = files.flatMap((file) => ['-c', file]);
   const { url } = await startWrangler(run, [...args, '--port', '0', '--persist-to', join(dir, 'state')], { cwd: dir });
@@ -192,7 +192,7 @@ async function until(condition) {
   }
 }
 
-/** What the local KV below a folder has counted in all. */
+/** Returns the highest count in the local KV storage below a folder. */
 function countedIn(state) {
   const blobs = readdirSync(state, { recursive: true, withFileTypes: true }).filter((file) => file.isFile() && file.parentPath.endsWith('/blobs'));
   const values = blobs.map((file) => readFileSync(join(file.parentPath, file.name), 'utf8'));

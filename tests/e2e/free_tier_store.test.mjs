@@ -1,5 +1,4 @@
-// What happens to free requests when Workers KV fails. The stand-in speaks KV's protocol and fails as it is told; KV itself
-// cannot be asked to.
+// Free requests while Workers KV fails. A stub with KV's HTTP protocol injects the failures.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
@@ -16,7 +15,7 @@ after(() => {
   stores.forEach((store) => store.closeAllConnections() ?? store.close());
 });
 
-/** A Worker whose KV answers reads and writes with these handlers, or as KV does. */
+/** Starts a Worker with a stub for KV; `read` and `write` replace the handlers of the stub. */
 async function start({ read, write } = {}) {
   const values = new Map();
   const puts = [];
@@ -37,15 +36,15 @@ async function start({ read, write } = {}) {
   await new Promise((resolve) => store.listen(0, '127.0.0.1', resolve));
   stores.push(store);
   const worker = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url }, kv: `127.0.0.1:${store.address().port}` });
-  const ask = async (address = '203.0.113.1') =>
+  const statusFor = async (address = '203.0.113.1') =>
     (await send(worker.url, '/free', { method: 'HEAD', headers: { 'CF-Connecting-IP': address } })).status;
-  return { ...worker, ask, puts, until: (probe) => worker.server.until(probe, 10) };
+  return { ...worker, statusFor, puts, until: (probe) => worker.server.until(probe, 10) };
 }
 const status = (code) => (response) => response.writeHead(code).end('no');
 
-test('a key tells nothing of the client, is written behind the answers and expires with its window', async () => {
-  const { ask, puts, until } = await start();
-  assert.deepEqual([await ask(), await ask(), await ask(), await ask()], [200, 200, 200, 402]);
+test('A KV key does not reveal the client, is written after the responses and expires with its window', async () => {
+  const { statusFor, puts, until } = await start();
+  assert.deepEqual([await statusFor(), await statusFor(), await statusFor(), await statusFor()], [200, 200, 200, 402]);
   await until(() => /^\w+:3$/.test(puts.at(-1)?.body));
   assert.ok(puts.length <= 2, 'a key is written once a second');
   const { key, ttl } = puts.at(-1);
@@ -54,36 +53,36 @@ test('a key tells nothing of the client, is written behind the answers and expir
   assert.ok(ttl >= 60 && ttl <= 86_400 + 120, `${ttl} s`);
 });
 
-test('a store that cannot be read lets nobody in free, and the log says so', async () => {
+test('When KV cannot be read, no free request is served and the log has the reason', async () => {
   for (const read of [status(500), (response) => response.end('not a tally'), (response) => response.destroy()]) {
-    const { ask, logged } = await start({ read });
-    assert.equal(await ask(), 402);
+    const { statusFor, logged } = await start({ read });
+    assert.equal(await statusFor(), 402);
     await logged(/"free":"store_unreadable"/);
   }
 });
 
-test('a store that does not answer keeps nobody waiting for long', async () => {
-  const { ask, logged } = await start({ read: () => {} });
-  const began = Date.now();
-  assert.equal(await ask(), 402);
-  assert.ok(Date.now() - began < 8000);
+test('When KV does not answer, a request gets 402 after a timeout', async () => {
+  const { statusFor, logged } = await start({ read: () => {} });
+  const startedAt = Date.now();
+  assert.equal(await statusFor(), 402);
+  assert.ok(Date.now() - startedAt < 8000);
   await logged(/"free":"store_unreadable"/);
 });
 
-test('a store that takes no writes lets nobody in after the first that it failed', async () => {
-  const { ask, puts, logged, until } = await start({ write: status(500) });
-  assert.equal(await ask(), 200);
+test('After the first failed KV write, no free request is served', async () => {
+  const { statusFor, puts, logged, until } = await start({ write: status(500) });
+  assert.equal(await statusFor(), 200);
   await until(() => puts.length > 0);
-  await until(async () => (await ask()) === 402);
-  assert.equal(await ask('203.0.113.2'), 402);
+  await until(async () => (await statusFor()) === 402);
+  assert.equal(await statusFor('203.0.113.2'), 402);
   await logged(/"free":"store_unwritable"/);
 });
 
-test('a key that others write in the same second is tried again, then closed, and no other with it', async () => {
-  const { ask, puts, logged, until } = await start({ write: status(429) });
-  assert.equal(await ask(), 200);
+test('A KV write rejected with 429 is retried, then only its client gets no free requests', async () => {
+  const { statusFor, puts, logged, until } = await start({ write: status(429) });
+  assert.equal(await statusFor(), 200);
   await until(() => puts.length === 2);
-  await until(async () => (await ask()) === 402);
+  await until(async () => (await statusFor()) === 402);
   await logged(/"free":"store_unwritable"/);
-  assert.equal(await ask('203.0.113.2'), 200);
+  assert.equal(await statusFor('203.0.113.2'), 200);
 });

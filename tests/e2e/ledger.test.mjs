@@ -4,11 +4,11 @@ import { after, before, test } from 'node:test';
 import { call, startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, pause } from '../../tools/lib/run.mjs';
 import { buy, parseChallenge, send } from './support/client.mjs';
-import { startFaulty } from './support/faulty.mjs';
-import { ADMIN_TOKEN, asOperator, runCron, stats, statsWhen } from './support/operator.mjs';
+import { startFaultProxy } from './support/fault_proxy.mjs';
+import { ADMIN_TOKEN, runCron, sendAsAdmin, stats, statsWhen } from './support/admin.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { lnbits as shared, run, startPaywall } from './support/paywall.mjs';
-import { SECRET, startReceiver } from './support/receiver.mjs';
+import { lnbits as sharedLnbits, run, startPaywall } from './support/paywall.mjs';
+import { SECRET, startCallbackReceiver } from './support/callback_receiver.mjs';
 
 const toll = {
   routes: [
@@ -20,30 +20,30 @@ const toll = {
 };
 
 let origin, lnbits;
-const ended = [];
+const cleanups = [];
 before(async () => {
   origin = await startRecordingOrigin();
-  // It may call this machine.
+  // LNbits may send webhooks to this machine.
   const env = { LNBITS_CALLBACK_URL_RULES: '', LNBITS_CALLBACK_ALLOW_PRIVATE_IPS: 'true' };
   lnbits = await startLnbits(run, { dataDir: run.folder('lnbits'), env });
 });
 after(async () => {
-  for (const end of ended) await end();
+  for (const cleanUp of cleanups) await cleanUp();
   await origin.close();
 });
 
-/** A wallet of a test's own, whose list is what the books must come to, behind a server that can fail. */
+/** Creates a wallet for one test, behind a fault proxy. `paid()` returns its paid invoices, which the ledger must match. */
 async function startWallet() {
   const { adminkey, inkey } = await call(`${lnbits.url}/api/v1/account`, 'POST', { name: 'merchant' });
-  const faulty = await startFaulty({ target: lnbits.url });
-  ended.push(faulty.close);
+  const faultProxy = await startFaultProxy({ target: lnbits.url });
+  cleanups.push(faultProxy.close);
   const headers = { 'X-Api-Key': inkey };
   const paid = async () => (await call(`${lnbits.url}/api/v1/payments/paginated?limit=1000&status=success&tag=edgetoll`, 'GET', undefined, headers)).data;
   const merchant = { invoiceKey: inkey, adminKey: adminkey };
-  return { ...lnbits, merchant, faulty, paid, buy: (base, path, options) => buy(base, path, { payWith: lnbits.pay, ...options }) };
+  return { ...lnbits, merchant, faultProxy, paid, buy: (base, path, options) => buy(base, path, { payWith: lnbits.pay, ...options }) };
 }
 
-/** A paywall that this LNbits is asked to call back, unless a test says otherwise. */
+/** Starts a paywall that requests webhooks from this LNbits, unless a test overrides PUBLIC_URL. */
 async function start(wallet, { vars, port, ...options } = {}) {
   port ??= await freePort();
   return startPaywall({
@@ -51,7 +51,7 @@ async function start(wallet, { vars, port, ...options } = {}) {
     port,
     ...options,
     vars: {
-      LNBITS_URL: wallet.faulty.url,
+      LNBITS_URL: wallet.faultProxy.url,
       LNBITS_KEY: wallet.merchant.invoiceKey,
       ORIGIN_URL: origin.url,
       ADMIN_TOKEN,
@@ -61,30 +61,30 @@ async function start(wallet, { vars, port, ...options } = {}) {
   });
 }
 
-const unhooked = { PUBLIC_URL: undefined };
+const withoutWebhook = { PUBLIC_URL: undefined };
 const show = (base, path, authorization, options) => send(base, path, { ...options, headers: { authorization } });
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
-/** What the books say is what LNbits says, to the satoshi, and payment for payment. */
+/** Asserts that the statistics match LNbits' list of payments: sums, counts, routes and payment hashes. */
 async function assertSameAsLnbits(base, wallet) {
-  const [books, paid] = [await stats(base), await wallet.paid()];
-  assert.equal(books.totalRevenue, sum(paid.map(({ amount }) => amount / 1000)));
-  assert.equal(books.totalPayments, paid.length);
-  for (const [route, { revenue, payments }] of Object.entries(books.endpoints)) {
+  const [ledger, paid] = [await stats(base), await wallet.paid()];
+  assert.equal(ledger.totalRevenue, sum(paid.map(({ amount }) => amount / 1000)));
+  assert.equal(ledger.totalPayments, paid.length);
+  for (const [route, { revenue, payments }] of Object.entries(ledger.endpoints)) {
     const ofRoute = paid.filter(({ extra }) => extra.route === route);
     assert.deepEqual([revenue, payments], [sum(ofRoute.map(({ amount }) => amount / 1000)), ofRoute.length], route);
   }
-  assert.equal(sum(books.revenueByDay.map(({ sats }) => sats)), books.totalRevenue);
-  assert.equal(sum(books.revenueByHour.map(({ sats }) => sats)), books.totalRevenue);
+  assert.equal(sum(ledger.revenueByDay.map(({ sats }) => sats)), ledger.totalRevenue);
+  assert.equal(sum(ledger.revenueByHour.map(({ sats }) => sats)), ledger.totalRevenue);
   const hashes = new Set(paid.map(({ payment_hash }) => payment_hash));
-  for (const { paymentHash } of books.recentPayments) assert.ok(hashes.has(paymentHash));
-  return books;
+  for (const { paymentHash } of ledger.recentPayments) assert.ok(hashes.has(paymentHash));
+  return ledger;
 }
 
-test('one payment, told by its credential many times, by the webhook twice and by the cron: one row and one callback', async () => {
+test('A payment reported by 32 paid requests, two webhooks and the cron trigger is recorded once and causes one callback', async () => {
   const wallet = await startWallet();
-  const receiver = await startReceiver();
-  ended.push(receiver.close);
+  const receiver = await startCallbackReceiver();
+  cleanups.push(receiver.close);
   const { url } = await start(wallet, { vars: { ON_PAYMENT_URL: receiver.url, ON_PAYMENT_SECRET: SECRET } });
   const { standard, lightningToll, challenge } = await wallet.buy(url, '/b');
   const crons = [runCron(url), runCron(url)];
@@ -93,21 +93,21 @@ test('one payment, told by its credential many times, by the webhook twice and b
   await Promise.all(crons);
   await runCron(url);
   await statsWhen(url, ({ totalPayments, callbacks }) => totalPayments === 1 && callbacks.waiting === 0);
-  // LNbits sends each webhook twice, and says of the payment when it has.
+  // LNbits sends each webhook twice, and sets `webhook_status` of the payment afterwards.
   const headers = { 'X-Api-Key': wallet.merchant.invoiceKey };
   const details = async () => (await call(`${wallet.url}/api/v1/payments/${challenge.paymentHash}`, 'GET', undefined, headers)).details;
   const deadline = Date.now() + 10_000;
   while ((await details()).webhook_status === null && Date.now() < deadline) await pause(50);
   assert.equal(String((await details()).webhook_status), '204');
-  const books = await assertSameAsLnbits(url, wallet);
-  assert.equal(books.totalRevenue, 7);
-  assert.equal(books.recentPayments.length, 1);
-  assert.equal(books.uniquePayers, 1);
+  const ledger = await assertSameAsLnbits(url, wallet);
+  assert.equal(ledger.totalRevenue, 7);
+  assert.equal(ledger.recentPayments.length, 1);
+  assert.equal(ledger.uniquePayers, 1);
   assert.equal(receiver.calls.length, 1);
-  assert.equal(books.totalPaid, 32, 'replays are requests, not revenue');
+  assert.equal(ledger.totalPaid, 32, 'repeated requests do not count as revenue');
 });
 
-test('a payment is in the books by its webhook before anybody comes back with it', async () => {
+test('The webhook records a payment before its credential is used', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet);
   await wallet.buy(url, '/a');
@@ -115,9 +115,9 @@ test('a payment is in the books by its webhook before anybody comes back with it
   await assertSameAsLnbits(url, wallet);
 });
 
-test('where no webhook is asked for, its credential brings a payment into the books', async () => {
+test('Without a webhook, the first use of the credential records the payment', async () => {
   const wallet = await startWallet();
-  const { url } = await start(wallet, { vars: unhooked });
+  const { url } = await start(wallet, { vars: withoutWebhook });
   const bought = await wallet.buy(url, '/a');
   assert.equal((await stats(url)).totalPayments, 0);
   assert.equal((await show(url, '/a', bought.standard)).status, 200);
@@ -125,72 +125,72 @@ test('where no webhook is asked for, its credential brings a payment into the bo
   await assertSameAsLnbits(url, wallet);
 });
 
-test('a payment that nobody tells of is found by the cron, in an LNbits that ignores every filter, among all else that moves there', async () => {
+test('The cron trigger records payments without webhook or credential, and skips other payments even if LNbits ignores its filters', async () => {
   const wallet = await startWallet();
-  const { url } = await start(wallet, { vars: unhooked });
+  const { url } = await start(wallet, { vars: withoutWebhook });
   await wallet.buy(url, '/a');
   await wallet.buy(url, '/b');
   const invoice = (key, body) => call(`${wallet.url}/api/v1/payments`, 'POST', { out: false, amount: 1000, ...body }, { 'X-Api-Key': key });
-  const another = await invoice(wallet.merchant.invoiceKey, { memo: 'a donation', extra: { tag: 'donation', route: '/a' } });
-  await wallet.pay(another.bolt11);
+  const donation = await invoice(wallet.merchant.invoiceKey, { memo: 'a donation', extra: { tag: 'donation', route: '/a' } });
+  await wallet.pay(donation.bolt11);
   const outgoing = await invoice(wallet.payer.invoiceKey, { amount: 3, extra: { tag: 'edgetoll', route: '/a' } });
   await call(`${wallet.url}/api/v1/payments`, 'POST', { out: true, bolt11: outgoing.bolt11, extra: { tag: 'edgetoll', route: '/a' } }, { 'X-Api-Key': wallet.merchant.adminKey });
   await send(url, '/b');
-  wallet.faulty.fail('ignores every filter', 'GET');
+  wallet.faultProxy.injectFault('ignores every filter', 'GET');
   await runCron(url);
-  wallet.faulty.pass();
-  const books = await stats(url);
-  assert.equal(books.totalRevenue, 12);
-  assert.equal(books.totalPayments, 2);
-  assert.deepEqual(Object.keys(books.endpoints).sort(), ['/a', '/b']);
+  wallet.faultProxy.clearFault();
+  const ledger = await stats(url);
+  assert.equal(ledger.totalRevenue, 12);
+  assert.equal(ledger.totalPayments, 2);
+  assert.deepEqual(Object.keys(ledger.endpoints).sort(), ['/a', '/b']);
 });
 
-test('a run goes on where the last one ended, and still finds what was paid for an older invoice', async () => {
+test('A wallet sync continues where the last one ended, and still finds a late payment of an older invoice', async () => {
   const wallet = await startWallet();
-  const { url } = await start(wallet, { vars: unhooked });
+  const { url } = await start(wallet, { vars: withoutWebhook });
   const invoice = parseChallenge((await send(url, '/a')).headers['www-authenticate']).invoice;
   await wallet.buy(url, '/b');
   await runCron(url);
   assert.equal((await stats(url)).totalRevenue, 7);
-  const began = wallet.faulty.calls.length;
+  const callsBefore = wallet.faultProxy.calls.length;
   await wallet.pay(invoice);
   await runCron(url);
   assert.equal((await assertSameAsLnbits(url, wallet)).totalRevenue, 12);
-  const lists = wallet.faulty.calls.slice(began).filter(({ url }) => url.includes('status=success'));
-  assert.equal(lists.length, 1, 'one page is enough');
+  const lists = wallet.faultProxy.calls.slice(callsBefore).filter(({ url }) => url.includes('status=success'));
+  assert.equal(lists.length, 1, 'one page is read');
 });
 
-test('what may still be paid is looked at before it expires, fifty at most in one run', async () => {
+test('A wallet sync looks up the unpaid invoices that expire next, at most fifty', async () => {
   const wallet = await startWallet();
-  const { url } = await start(wallet, { vars: unhooked });
+  const { url } = await start(wallet, { vars: withoutWebhook });
   const hashes = [];
   for (let at = 0; at < 52; at += 1) hashes.push((await send(url, '/b')).json().paymentHash);
-  const before = wallet.faulty.calls.length;
+  const callsBefore = wallet.faultProxy.calls.length;
   await runCron(url);
-  const looks = wallet.faulty.calls.slice(before).map(({ url }) => url.match(/payments\/([0-9a-f]{64})$/)?.[1]).filter(Boolean);
-  assert.deepEqual(looks, hashes.slice(0, 50), 'those that end first');
+  const lookups = wallet.faultProxy.calls.slice(callsBefore).map(({ url }) => url.match(/payments\/([0-9a-f]{64})$/)?.[1]).filter(Boolean);
+  assert.deepEqual(lookups, hashes.slice(0, 50), 'the invoices that expire first');
 });
 
-test('what was paid while LNbits was away counts once LNbits is there again', async () => {
+test('A payment used while LNbits is down counts as revenue once LNbits confirms it', async () => {
   const wallet = await startWallet();
-  const { url } = await start(wallet, { vars: unhooked });
+  const { url } = await start(wallet, { vars: withoutWebhook });
   const bought = await wallet.buy(url, '/b');
   assert.equal((await show(url, '/b', bought.standard)).status, 200);
   await statsWhen(url, ({ totalPayments }) => totalPayments === 1);
-  const another = await wallet.buy(url, '/b');
-  await wallet.faulty.fail('refuses the connection');
-  assert.equal((await show(url, '/b', another.standard)).status, 200);
-  const seen = await statsWhen(url, ({ unsettled }) => unsettled === 1);
-  assert.equal(seen.totalRevenue, 7, 'only what LNbits calls paid is revenue');
+  const unconfirmed = await wallet.buy(url, '/b');
+  await wallet.faultProxy.injectFault('refuses the connection');
+  assert.equal((await show(url, '/b', unconfirmed.standard)).status, 200);
+  const during = await statsWhen(url, ({ unsettled }) => unsettled === 1);
+  assert.equal(during.totalRevenue, 7, 'an unconfirmed payment is no revenue');
   await runCron(url);
   assert.equal((await stats(url)).unsettled, 1);
-  await wallet.faulty.pass();
+  await wallet.faultProxy.clearFault();
   await runCron(url);
   const after = await assertSameAsLnbits(url, wallet);
   assert.deepEqual([after.totalRevenue, after.unsettled], [14, 0]);
 });
 
-test('every request of a route counts as what became of it, and money is what was paid', async () => {
+test('Requests are counted per route by outcome, and revenue is the sum of the payments', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet);
   const [a, b] = [await wallet.buy(url, '/a'), await wallet.buy(url, '/b')];
@@ -204,24 +204,24 @@ test('every request of a route counts as what became of it, and money is what wa
   await send(url, '/nothing');
   await send(url, '/b', { method: 'HEAD' });
   await statsWhen(url, ({ totalPayments }) => totalPayments === 2);
-  const books = await assertSameAsLnbits(url, wallet);
-  const counted = Object.entries(books.endpoints).map(([route, { paid, free, challenged, refused, requests }]) => [route, paid, free, challenged, refused, requests]);
+  const ledger = await assertSameAsLnbits(url, wallet);
+  const counted = Object.entries(ledger.endpoints).map(([route, { paid, free, challenged, refused, requests }]) => [route, paid, free, challenged, refused, requests]);
   assert.deepEqual(counted.sort(), [
     ['/a', 3, 0, 2, 0, 5],
     ['/b', 2, 0, 2, 2, 6],
     ['/free', 0, 2, 1, 0, 3],
     ['/waived', 0, 1, 1, 0, 2],
   ]);
-  assert.deepEqual([books.totalRequests, books.totalPaid, books.totalFree, books.totalChallenged, books.totalRefused], [16, 5, 3, 6, 2]);
+  assert.deepEqual([ledger.totalRequests, ledger.totalPaid, ledger.totalFree, ledger.totalChallenged, ledger.totalRefused], [16, 5, 3, 6, 2]);
 });
 
-test('when the price falls afterwards, origin and books are told what was paid, not what it costs today', async () => {
+test('After a price change, origin and ledger get the paid amount, not the current price', async () => {
   const wallet = await startWallet();
   const state = run.folder('state');
   const vars = { TOLL_SECRET: randomBytes(32).toString('hex') };
-  const dear = await start(wallet, { state, vars });
-  const { standard } = await wallet.buy(dear.url, '/b');
-  await dear.server.stop();
+  const expensive = await start(wallet, { state, vars });
+  const { standard } = await wallet.buy(expensive.url, '/b');
+  await expensive.server.stop();
   const cheap = await start(wallet, { state, vars, toll: { routes: [{ path: '/b', sats: 2 }] } });
   assert.equal((await show(cheap.url, '/b', standard)).status, 200);
   assert.equal(origin.last().headers['x-toll-amount-sats'], '7');
@@ -229,10 +229,10 @@ test('when the price falls afterwards, origin and books are told what was paid, 
   assert.equal((await assertSameAsLnbits(cheap.url, wallet)).totalRevenue, 7);
 });
 
-test('the books outlive a restart, and so does a callback that could not be delivered', async () => {
+test('The ledger and undelivered callbacks survive a restart', async () => {
   const wallet = await startWallet();
-  const receiver = await startReceiver();
-  ended.push(receiver.close);
+  const receiver = await startCallbackReceiver();
+  cleanups.push(receiver.close);
   const state = run.folder('state');
   const options = { state, vars: { ON_PAYMENT_URL: receiver.url, ON_PAYMENT_SECRET: SECRET, TOLL_SECRET: randomBytes(32).toString('hex') } };
   receiver.fail(503);
@@ -240,18 +240,18 @@ test('the books outlive a restart, and so does a callback that could not be deli
   await wallet.buy(first.url, '/a');
   await statsWhen(first.url, ({ totalPayments, callbacks }) => totalPayments === 1 && callbacks.waiting === 1);
   await first.server.stop();
-  receiver.pass();
+  receiver.recover();
   const second = await start(wallet, options);
-  const books = await statsWhen(second.url, ({ callbacks }) => callbacks.waiting === 0, 60);
-  assert.equal(books.totalRevenue, 5);
-  assert.equal(receiver.taken().length, 1);
+  const ledger = await statsWhen(second.url, ({ callbacks }) => callbacks.waiting === 0, 60);
+  assert.equal(ledger.totalRevenue, 5);
+  assert.equal(receiver.accepted().length, 1);
   await assertSameAsLnbits(second.url, wallet);
 });
 
-test('a receiver that is down for a while is told afterwards, in the words of lightning-toll, with a signature that others can read', async () => {
+test('A callback is retried until the receiver is up, has lightning-toll’s body and a Standard Webhooks signature', async () => {
   const wallet = await startWallet();
-  const receiver = await startReceiver();
-  ended.push(receiver.close);
+  const receiver = await startCallbackReceiver();
+  cleanups.push(receiver.close);
   const { url } = await start(wallet, { vars: { ON_PAYMENT_URL: receiver.url, ON_PAYMENT_SECRET: SECRET } });
   await receiver.down();
   const bought = await wallet.buy(url, '/b');
@@ -260,10 +260,10 @@ test('a receiver that is down for a while is told afterwards, in the words of li
   receiver.fail(500);
   const deadline = Date.now() + 30_000;
   while (receiver.calls.length === 0 && Date.now() < deadline) await pause(50);
-  receiver.pass();
+  receiver.recover();
   await statsWhen(url, ({ callbacks }) => callbacks.waiting === 0, 30);
-  const [callback] = receiver.taken();
-  assert.equal(receiver.taken().length, 1);
+  const [callback] = receiver.accepted();
+  assert.equal(receiver.accepted().length, 1);
   const [payment] = (await stats(url)).recentPayments;
   const { paymentHash } = bought.challenge;
   assert.equal(callback.body, JSON.stringify({ paymentHash, amountSats: 7, endpoint: '/b', settledAt: payment.timestamp / 1000, clientId: payment.payerId }));
@@ -272,48 +272,48 @@ test('a receiver that is down for a while is told afterwards, in the words of li
   await receiver.assertSigned(callback);
 });
 
-test('an LNbits that refuses to call the webhook makes the invoice without it, and is not asked again', async () => {
-  const faulty = await startFaulty();
-  ended.push(faulty.close);
-  const { url, logged } = await start({ ...shared, faulty, merchant: shared.merchant });
+test('When LNbits rejects the webhook URL, invoices are created without it and it is not sent again', async () => {
+  const faultProxy = await startFaultProxy();
+  cleanups.push(faultProxy.close);
+  const { url, logged } = await start({ ...sharedLnbits, faultProxy, merchant: sharedLnbits.merchant });
   for (const expected of [2, 3, 4]) {
     assert.equal((await send(url, '/a')).status, 402);
-    assert.equal(faulty.invoices(), expected);
+    assert.equal(faultProxy.invoiceCount(), expected);
   }
-  assert.match(faulty.calls.find(({ method }) => method === 'POST').body, /"webhook":"http:\/\/127\.0\.0\.1:\d+\/_toll\/hook\/[0-9a-f]{32}\.[0-9a-f]{64}"/);
+  assert.match(faultProxy.calls.find(({ method }) => method === 'POST').body, /"webhook":"http:\/\/127\.0\.0\.1:\d+\/_toll\/hook\/[0-9a-f]{32}\.[0-9a-f]{64}"/);
   await logged(/refuses to call PUBLIC_URL/);
 });
 
-test('a webhook is a hint: without our tag nobody is heard, and what LNbits does not call paid, or ours, is not written', async () => {
+test('A webhook needs a valid tag, and only payments that LNbits confirms as paid and as ours are recorded', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet);
   const unpaid = (await send(url, '/a')).json().paymentHash;
-  const { webhook } = JSON.parse(wallet.faulty.calls.find(({ method }) => method === 'POST').body);
+  const { webhook } = JSON.parse(wallet.faultProxy.calls.find(({ method }) => method === 'POST').body);
   const path = new URL(webhook).pathname;
-  const hint = (hash, to = path, options = {}) =>
+  const sendWebhook = (hash, to = path, options = {}) =>
     send(url, to, { method: 'POST', body: JSON.stringify(JSON.stringify({ payment_hash: hash, status: 'success', amount: 5000 })), ...options });
-  const looks = () => wallet.faulty.calls.filter(({ url }) => /payments\/[0-9a-f]{64}/.test(url)).length;
-  const before = looks();
+  const lookupCount = () => wallet.faultProxy.calls.filter(({ url }) => /payments\/[0-9a-f]{64}/.test(url)).length;
+  const lookupsBefore = lookupCount();
   const [nonce, tag] = path.split('/').at(-1).split('.');
   for (const forged of [`${nonce}.${'0'.repeat(64)}`, `${nonce}0.${tag}`, `${nonce}.`, nonce, `.${tag}`, '']) {
-    assert.equal((await hint(unpaid, `/_toll/hook/${forged}`)).status, 404, forged);
+    assert.equal((await sendWebhook(unpaid, `/_toll/hook/${forged}`)).status, 404, forged);
   }
-  assert.equal((await hint(unpaid, path, { method: 'GET', body: undefined })).status, 405);
+  assert.equal((await sendWebhook(unpaid, path, { method: 'GET', body: undefined })).status, 405);
   for (const body of ['', 'x', '{}', '"{}"', '[]', JSON.stringify({ payment_hash: 'zz' })]) {
-    assert.equal((await hint(unpaid, path, { body })).status, 404, body);
+    assert.equal((await sendWebhook(unpaid, path, { body })).status, 404, body);
   }
-  assert.equal((await hint(unpaid, path, { body: ' '.repeat(70_000) })).status, 404);
-  assert.equal(looks(), before, 'nobody was asked');
-  assert.equal((await hint(unpaid)).status, 204);
-  assert.equal(looks(), before + 1);
+  assert.equal((await sendWebhook(unpaid, path, { body: ' '.repeat(70_000) })).status, 404);
+  assert.equal(lookupCount(), lookupsBefore, 'no lookup');
+  assert.equal((await sendWebhook(unpaid)).status, 204);
+  assert.equal(lookupCount(), lookupsBefore + 1);
   const invoice = await call(`${wallet.url}/api/v1/payments`, 'POST', { out: false, amount: 1000, memo: 'other' }, { 'X-Api-Key': wallet.merchant.invoiceKey });
   await wallet.pay(invoice.bolt11);
-  assert.equal((await hint(invoice.payment_hash)).status, 204);
-  assert.equal((await hint('ab'.repeat(32))).status, 204);
+  assert.equal((await sendWebhook(invoice.payment_hash)).status, 204);
+  assert.equal((await sendWebhook('ab'.repeat(32))).status, 204);
   assert.deepEqual([(await stats(url)).totalRevenue, (await stats(url)).unsettled], [0, 0]);
 });
 
-test('where the books are not bound, or fail, everything is sold as ever, and only the numbers are missing', async () => {
+test('Without a working ledger, paid requests are served and only the statistics get 503', async () => {
   const wallet = await startWallet();
   const failing = { bindings: [{ name: 'LEDGER', class_name: 'InvoiceLimit' }] };
   for (const durable_objects of [{ bindings: [] }, failing]) {
@@ -321,7 +321,7 @@ test('where the books are not bound, or fail, everything is sold as ever, and on
     const bought = await wallet.buy(url, '/b');
     assert.equal((await show(url, '/b', bought.standard)).status, 200);
     for (const path of ['stats', 'metrics']) {
-      const answer = await asOperator(url, path);
+      const answer = await sendAsAdmin(url, path);
       assert.deepEqual([answer.status, answer.json().code, answer.headers['retry-after']], [503, 'ledger_unavailable', '5']);
     }
     await runCron(url);

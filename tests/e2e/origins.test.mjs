@@ -15,7 +15,7 @@ before(async () => {
 });
 after(() => origin.close());
 
-test('a service binding is the origin before any ORIGIN_URL', async () => {
+test('The service binding ORIGIN takes precedence over ORIGIN_URL', async () => {
   const dir = run.folder('service');
   writeFileSync(
     join(dir, 'origin.mjs'),
@@ -35,7 +35,7 @@ test('a service binding is the origin before any ORIGIN_URL', async () => {
   assert.equal(origin.requests.length, 0);
 });
 
-test('on a route of the zone, requests go to the zone’s own origin', async () => {
+test('Without ORIGIN_URL and binding, requests go to the origin of the zone', async () => {
   const host = new URL(origin.url).host;
   const paywall = await startPaywall({ toll, args: ['--local-upstream', host, '--upstream-protocol', 'http'] });
   assert.equal((await send(paywall.url, '/free?x=1')).status, 200);
@@ -47,19 +47,19 @@ test('on a route of the zone, requests go to the zone’s own origin', async () 
   assert.equal(origin.last().headers['x-toll-status'], 'paid');
 });
 
-test('a paywall in front of itself says so at once', async () => {
-  const alone = await startPaywall({ toll });
-  // The answer went through `wrangler dev` twice, and so comes compressed: `fetch` undoes that.
-  const answer = await fetch(`${alone.url}/free`);
+test('A request that a paywall forwards to itself gets 508', async () => {
+  const looped = await startPaywall({ toll });
+  // The response passes `wrangler dev` twice and is compressed; `fetch` decompresses it.
+  const answer = await fetch(`${looped.url}/free`);
   assert.equal(answer.status, 508);
   assert.equal((await answer.json()).code, 'origin_loop');
-  // Once out and once back: the second time it is known.
-  await alone.logged(/"decision":"open"/);
-  assert.equal(alone.log().match(/"event":"request"/g).length, 2);
-  assert.equal((await send(alone.url, '/sold')).status, 402);
+  // One log line when the request is forwarded, one when it returns and is refused.
+  await looped.logged(/"decision":"open"/);
+  assert.equal(looped.log().match(/"event":"request"/g).length, 2);
+  assert.equal((await send(looped.url, '/sold')).status, 402);
 });
 
-test('an origin that is not there is 502, one that does not answer 504, and the credential stays good', async () => {
+test('An unreachable origin gives 502, an unresponsive one 504, and the credential stays valid', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1');
   await new Promise((resolve) => silent.once('listening', resolve));
   after(() => silent.close());
@@ -74,12 +74,12 @@ test('an origin that is not there is 502, one that does not answer 504, and the 
     assert.equal(failed.status, status);
     assert.equal(failed.json().code, code);
     assert.equal(failed.headers['cache-control'], 'no-store');
-    const mended = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: paywall.secret } });
-    assert.equal((await send(mended.url, '/sold', { headers: { authorization: standard } })).status, 200);
+    const repaired = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: paywall.secret } });
+    assert.equal((await send(repaired.url, '/sold', { headers: { authorization: standard } })).status, 200);
   }
 });
 
-test('the path of ORIGIN_URL stays in front, and no path escapes from under it', async () => {
+test('The path of ORIGIN_URL is a prefix of every forwarded path, and no request path replaces it', async () => {
   const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: `${origin.url}/base/` } });
   await send(paywall.url, '/free?x=1');
   assert.equal(origin.last().path, '/base/free?x=1');

@@ -27,23 +27,23 @@ before(async () => {
 });
 after(() => origin.close());
 
-const ask = (path, options) => send(paywall.url, path, options);
+const get = (path, options) => send(paywall.url, path, options);
 async function assertPrice(sats, path, options) {
-  const { status, json } = await ask(path, options);
+  const { status, json } = await get(path, options);
   assert.equal(status, 402, path);
   assert.equal(json().amountSats, sats, path);
   return json();
 }
 
-test('a price depends on the query, and the cheap credential does not open the dear variant', async () => {
+test('A price can depend on the query, and a credential for the cheap variant is refused for the expensive one', async () => {
   await assertPrice(10, '/search?q=cats');
   await assertPrice(50, '/search?q=cats&premium=1');
   const cheap = await buy(paywall.url, '/search');
-  const dear = await buy(paywall.url, '/search?premium');
-  const show = (path, { standard }) => ask(path, { headers: { authorization: standard } });
+  const expensive = await buy(paywall.url, '/search?premium');
+  const show = (path, { standard }) => get(path, { headers: { authorization: standard } });
   assert.equal((await show('/search?q=dogs', cheap)).status, 200);
-  assert.equal((await show('/search?premium=yes', dear)).status, 200);
-  assert.equal((await show('/search', dear)).status, 200);
+  assert.equal((await show('/search?premium=yes', expensive)).status, 200);
+  assert.equal((await show('/search', expensive)).status, 200);
   const refused = await show('/search?premium=1', cheap);
   assert.equal(refused.status, 402);
   assert.equal(refused.json().code, 'underpaid');
@@ -57,30 +57,30 @@ test('a price depends on the query, and the cheap credential does not open the d
   assert.equal(origin.requests.length, reached);
 });
 
-test('a price depends on a header, and no other spelling of it reaches the origin', async () => {
+test('A price can depend on a header, and similar header names are not forwarded', async () => {
   await assertPrice(40, '/video', { headers: { 'x-quality': 'hd' } });
   await assertPrice(4, '/video', { headers: { 'X-Quality': 'sd' } });
   const { standard: authorization } = await buy(paywall.url, '/video');
-  const cheap = await ask('/video', { headers: { authorization, X_Quality: 'hd', 'X.Quality': 'hd' } });
+  const cheap = await get('/video', { headers: { authorization, X_Quality: 'hd', 'X.Quality': 'hd' } });
   assert.equal(cheap.status, 200);
   assert.deepEqual(Object.keys(origin.last().headers).filter((name) => /quality/.test(name)), []);
   for (const value of ['sd, hd', 'HD', 'hd;q=1']) {
-    assert.equal((await ask('/video', { headers: { authorization, 'X-Quality': value } })).json().code, 'ambiguous_header');
+    assert.equal((await get('/video', { headers: { authorization, 'X-Quality': value } })).json().code, 'ambiguous_header');
   }
 });
 
-test('a price of nothing passes, is told to no cache, and makes no invoice', async () => {
-  const asked = await invoicesFor('/bots');
-  const { status, headers } = await ask('/bots', { headers: { 'User-Agent': 'Mozilla/5.0' } });
+test('A request with a price of zero is served without an invoice, and its response is private', async () => {
+  const invoicesBefore = await invoicesFor('/bots');
+  const { status, headers } = await get('/bots', { headers: { 'User-Agent': 'Mozilla/5.0' } });
   assert.equal(status, 200);
   assert.equal(headers['cache-control'], 'private');
   assert.equal(origin.last().headers['x-toll-status'], 'open');
-  assert.equal(await invoicesFor('/bots'), asked);
+  assert.equal(await invoicesFor('/bots'), invoicesBefore);
   await assertPrice(7, '/bots', { headers: { 'User-Agent': 'Mozilla/5.0 (compatible; GPTBot/1.2)' } });
 });
 
-test('a body is paid by the KiB, and a credential for a small one sends no large one', async () => {
-  const post = (bytes, headers) => ask('/upload', { method: 'POST', body: 'x'.repeat(bytes), headers });
+test('A body is priced per KiB, and a credential for a small body is refused for a larger one', async () => {
+  const post = (bytes, headers) => get('/upload', { method: 'POST', body: 'x'.repeat(bytes), headers });
   for (const [bytes, sats] of [[0, 2], [1, 2], [1024, 2], [1025, 4], [10_000, 20]]) {
     assert.equal((await post(bytes)).json().amountSats, sats, `${bytes} bytes`);
   }
@@ -90,7 +90,7 @@ test('a body is paid by the KiB, and a credential for a small one sends no large
   assert.equal(origin.last().body.length, 2048);
   assert.equal(origin.last().headers['content-length'], '2048');
   assert.equal((await post(2049, { authorization })).json().code, 'underpaid');
-  const chunked = await ask('/upload', { method: 'POST', headers: { authorization, 'Transfer-Encoding': 'chunked' }, chunks: ['x'.repeat(5000)] });
+  const chunked = await get('/upload', { method: 'POST', headers: { authorization, 'Transfer-Encoding': 'chunked' }, chunks: ['x'.repeat(5000)] });
   assert.equal(chunked.status, 411);
   assert.equal(chunked.json().code, 'length_required');
   const compressed = await post(100, { authorization, 'Content-Encoding': 'gzip' });
@@ -98,28 +98,28 @@ test('a body is paid by the KiB, and a credential for a small one sends no large
   assert.equal(compressed.json().code, 'body_encoded');
 });
 
-test('a length that no runtime can hold a body to harms nobody', async () => {
+test('A Content-Length too large for the runtime fails only its own request', async () => {
   const lengths = ['9007199254740993', '18446744073709551615', '99999999999999999999999'];
   const answers = await Promise.all([
     ...lengths.map((length) => sendRaw(paywall.url, `POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\nabc`)),
-    ...Array.from({ length: 20 }, () => ask('/free').then(({ status }) => status)),
+    ...Array.from({ length: 20 }, () => get('/free').then(({ status }) => status)),
   ]);
   assert.deepEqual(answers.slice(lengths.length), Array(20).fill(200));
   for (const { status } of answers.slice(0, lengths.length)) assert.ok(status === undefined || (status >= 400 && status !== 500), status);
-  assert.equal((await ask('/free')).status, 200);
+  assert.equal((await get('/free')).status, 200);
 });
 
-test('a price depends on the length of the body and on the method', async () => {
+test('A price can depend on the length of the body and on the method', async () => {
   await assertPrice(3, '/large', { method: 'POST', body: 'x'.repeat(999) });
   await assertPrice(30, '/large', { method: 'POST', body: 'x'.repeat(1000) });
   await assertPrice(1, '/verbs');
   await assertPrice(9, '/verbs', { method: 'PUT', body: '' });
   const { standard: authorization } = await buy(paywall.url, '/verbs');
-  assert.equal((await ask('/verbs', { headers: { authorization } })).status, 200);
-  assert.equal((await ask('/verbs', { method: 'POST', body: '', headers: { authorization } })).json().code, 'underpaid');
+  assert.equal((await get('/verbs', { headers: { authorization } })).status, 200);
+  assert.equal((await get('/verbs', { method: 'POST', body: '', headers: { authorization } })).json().code, 'underpaid');
 });
 
-test('what no price is named for costs the default, and expiries are the routeâ€™s own', async () => {
+test('A route without a price costs default_sats, and a route can set its own expiries', async () => {
   const now = Date.now() / 1000;
   const plain = await assertPrice(10, '/plain');
   assert.ok(Math.abs(plain.expiresAt - now - 3600) < 60 && Math.abs(plain.invoiceExpiresAt - now - 300) < 60);
@@ -127,7 +127,7 @@ test('what no price is named for costs the default, and expiries are the routeâ€
   assert.ok(Math.abs(slow.expiresAt - now - 2 * 86400) < 60 && Math.abs(slow.invoiceExpiresAt - now - 1200) < 60);
 });
 
-test('an invoice says what was asked for, and nothing that turns its text around', async () => {
+test('The invoice description is filled from the request, without control or bidirectional characters', async () => {
   const { description } = await assertPrice(10, '/search?q=%E2%80%AEcats%20%26%0d%0adogs');
   assert.equal(description, 'Search for cats &dogs by GET');
   const headers = { 'X-Api-Key': lnbits.merchant.invoiceKey };
@@ -135,21 +135,21 @@ test('an invoice says what was asked for, and nothing that turns its text around
   assert.equal(latest.memo, description);
 });
 
-test('HEAD and prefetches learn a price and make no invoice', async () => {
-  const asked = await invoicesFor('/search');
+test('HEAD and prefetch requests get the price without an invoice', async () => {
+  const invoicesBefore = await invoicesFor('/search');
   for (const [path, sats] of [['/search', '10'], ['/search?premium=1', '50']]) {
     for (const options of [{ method: 'HEAD' }, { headers: { 'Sec-Purpose': 'prefetch' } }, { headers: { Purpose: 'prefetch' } }, { headers: { 'X-Moz': 'prefetch' } }]) {
-      const { status, headers, text } = await ask(path, options);
+      const { status, headers, text } = await get(path, options);
       assert.equal(status, 402);
       assert.equal(headers['www-authenticate'], 'L402');
       assert.equal(headers['x-toll-price-sats'], sats);
       assert.equal(text, '');
     }
   }
-  assert.equal(await invoicesFor('/search'), asked);
+  assert.equal(await invoicesFor('/search'), invoicesBefore);
 });
 
-test('a price in a currency is converted by LNbits, bounded in satoshis, and compared in its currency', async () => {
+test('A fiat price is converted by LNbits, limited in satoshis, and compared in its currency', async () => {
   const rates = { USD: 60_000, CHF: 60 };
   const prices = createServer(({ url }, response) => {
     const rate = rates[url.split('/').at(-1)];
@@ -169,14 +169,14 @@ test('a price in a currency is converted by LNbits, bounded in satoshis, and com
   const { macaroon, invoice } = parseChallenge(headers['www-authenticate']);
   const authorization = `L402 ${macaroon}:${await payFrom(wallet.url, wallet.payer, invoice)}`;
   const page = (await send(url, '/usd', { headers: { accept: 'text/html' } })).text;
-  assert.match(page, /value="16">16<.*<bdi class="fiat">0\.01 USD<\/bdi>/s, 'people are shown both');
+  assert.match(page, /value="16">16<.*<bdi class="fiat">0\.01 USD<\/bdi>/s, 'the pay page shows both prices');
   rates.USD = 20_000;
   assert.equal((await send(url, '/usd')).json().amountSats, 50);
   assert.equal((await send(url, '/usd', { headers: { authorization } })).status, 200);
   assert.equal(origin.last().headers['x-toll-amount-sats'], '16');
   assert.equal((await send(url, '/usd', { method: 'HEAD' })).headers['x-toll-price-fiat'], '0.01 USD');
   const reached = origin.requests.length;
-  const assertNotSold = async (paths) => {
+  const assertNoInvoice = async (paths) => {
     for (const path of paths) {
       const { status, headers, json, text } = await send(url, path);
       assert.equal(status, 503, path);
@@ -186,14 +186,14 @@ test('a price in a currency is converted by LNbits, bounded in satoshis, and com
     }
   };
   rates.USD = 1_000_000;
-  await assertNotSold(['/usd', '/chf', '/eur']);
-  // Less than a satoshi: LNbits makes an invoice of it that leaves the amount to the payer.
+  await assertNoInvoice(['/usd', '/chf', '/eur']);
+  // For less than a satoshi LNbits creates an invoice without an amount.
   rates.USD = 60_000;
-  await assertNotSold(['/tiny']);
+  await assertNoInvoice(['/tiny']);
   rates.USD = 0;
   const { rate } = await (await fetch(`${wallet.url}/api/v1/rate/USD`)).json();
   assert.equal(rate, 0);
-  await assertNotSold(['/usd', '/tiny']);
+  await assertNoInvoice(['/usd', '/tiny']);
   assert.equal(origin.requests.length, reached);
   assert.equal((await send(url, '/sats')).status, 402);
   prices.close();

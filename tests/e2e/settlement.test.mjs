@@ -1,4 +1,4 @@
-// Whether a payment has really arrived: the two known ways to have a preimage without paying, and those who paid and have none.
+// The settlement check: the two known ways to get a preimage without paying, and credentials without a preimage.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -6,9 +6,9 @@ import { after, before, test } from 'node:test';
 import { call, startLnbits } from '../../tools/lib/lnbits.mjs';
 import { pause } from '../../tools/lib/run.mjs';
 import { attenuate, buy, parseChallenge, send } from './support/client.mjs';
-import { startFaulty } from './support/faulty.mjs';
+import { startFaultProxy } from './support/fault_proxy.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { lnbits, pay, run, startPaywall, withoutBooks } from './support/paywall.mjs';
+import { lnbits, pay, run, startPaywall, withoutLedger } from './support/paywall.mjs';
 
 const routes = [
   { path: '/sold', sats: 5 },
@@ -16,16 +16,16 @@ const routes = [
   { path: '/twice', sats: 5, uses: 2 },
 ];
 const state = run.folder('settlement-state');
-let origin, faulty, vars, paywall, expiring, late;
+let origin, faultProxy, vars, paywall, expiring, late;
 before(async () => {
   origin = await startRecordingOrigin();
-  faulty = await startFaulty();
-  vars = { ORIGIN_URL: origin.url, LNBITS_URL: faulty.url, TOLL_SECRET: createHash('sha256').update(run.dir).digest('hex') };
-  paywall = await startPaywall({ toll: { invoice_expiry: '90s', routes }, vars, state, config: withoutBooks() });
-  // What is tried with them comes last, when they have expired.
+  faultProxy = await startFaultProxy();
+  vars = { ORIGIN_URL: origin.url, LNBITS_URL: faultProxy.url, TOLL_SECRET: createHash('sha256').update(run.dir).digest('hex') };
+  paywall = await startPaywall({ toll: { invoice_expiry: '90s', routes }, vars, state, config: withoutLedger() });
+  // The last two tests use them, after they have expired.
   [expiring, late] = [await challenge('/sold'), await buy(paywall.url, '/sold')];
 });
-after(() => Promise.all([origin.close(), faulty.close()]));
+after(() => Promise.all([origin.close(), faultProxy.close()]));
 
 async function challenge(path, base = paywall.url) {
   const { status, headers, json } = await send(base, path);
@@ -35,8 +35,8 @@ async function challenge(path, base = paywall.url) {
 
 const show = (base, path, macaroon, preimage = '', method = 'GET') =>
   send(base, path, { method, headers: { Authorization: `L402 ${macaroon}:${preimage}` } });
-const servedSold = () => origin.requests.filter(({ path }) => path === '/sold').length;
-const lookUps = (hash) => faulty.calls.filter(({ method, url, headers }) => method === 'GET' && url.endsWith(hash) && headers['x-api-key']).length;
+const servedCount = () => origin.requests.filter(({ path }) => path === '/sold').length;
+const lookupCount = (hash) => faultProxy.calls.filter(({ method, url, headers }) => method === 'GET' && url.endsWith(hash) && headers['x-api-key']).length;
 const balance = async ({ adminKey }) => (await call(`${lnbits.url}/api/v1/wallet`, 'GET', undefined, { 'X-Api-Key': adminKey })).balance;
 const ZEROS = '0'.repeat(64);
 
@@ -45,68 +45,68 @@ function assertUnpaid({ status, json }) {
   assert.equal(json().code, 'unpaid');
 }
 
-// The books ask LNbits by themselves, off the client's time: here only what settlement asks is counted.
-test('a preimage in time opens without a question to LNbits, once it is known to keep preimages', async () => {
-  const { standard, challenge: sold } = await buy(paywall.url, '/sold');
+// The ledger looks up payments at LNbits in the background. These paywalls have none, so only settlement checks are counted.
+test('A preimage shown before the invoice expires gives access without a lookup, once LNbits is known to hide preimages', async () => {
+  const { standard, challenge: issued } = await buy(paywall.url, '/sold');
   assert.equal((await send(paywall.url, '/sold', { headers: { authorization: standard } })).status, 200);
-  assert.equal(lookUps(sold.paymentHash), 0);
-  const looks = faulty.calls.filter(({ url }) => url === '/api/v1/wallet').length;
-  assert.equal(looks, 1, 'it was looked at once');
+  assert.equal(lookupCount(issued.paymentHash), 0);
+  const probes = faultProxy.calls.filter(({ url }) => url === '/api/v1/wallet').length;
+  assert.equal(probes, 1, 'the probe ran once');
 });
 
-test('without its preimage a payment that has not arrived is told the same invoice and the same macaroon', async () => {
-  const sold = await challenge('/sold');
-  const asked = faulty.invoices();
-  for (const [macaroon, preimage] of [[sold.standard, ''], [sold.standard, ZEROS], [sold.macaroon, ''], [attenuate(sold.standard, 'amount_sats=5'), '']]) {
-    const reached = servedSold();
+test('A credential without preimage for an unpaid invoice gets 402 with the same invoice and macaroon', async () => {
+  const issued = await challenge('/sold');
+  const invoicesBefore = faultProxy.invoiceCount();
+  for (const [macaroon, preimage] of [[issued.standard, ''], [issued.standard, ZEROS], [issued.macaroon, ''], [attenuate(issued.standard, 'amount_sats=5'), '']]) {
+    const reached = servedCount();
     const answer = await show(paywall.url, '/sold', macaroon, preimage);
     assertUnpaid(answer);
-    assert.deepEqual(parseChallenge(answer.headers['www-authenticate']), { macaroon, invoice: sold.invoice });
-    const { invoice, macaroon: again, paymentHash, amountSats, expiresAt } = answer.json();
-    assert.deepEqual({ invoice, again, paymentHash, amountSats, expiresAt }, { invoice: sold.invoice, again: macaroon, paymentHash: sold.paymentHash, amountSats: 5, expiresAt: sold.expiresAt });
-    assert.equal(servedSold(), reached);
+    assert.deepEqual(parseChallenge(answer.headers['www-authenticate']), { macaroon, invoice: issued.invoice });
+    const { invoice, macaroon: repeated, paymentHash, amountSats, expiresAt } = answer.json();
+    assert.deepEqual({ invoice, repeated, paymentHash, amountSats, expiresAt }, { invoice: issued.invoice, repeated: macaroon, paymentHash: issued.paymentHash, amountSats: 5, expiresAt: issued.expiresAt });
+    assert.equal(servedCount(), reached);
   }
-  const head = await show(paywall.url, '/sold', sold.standard, '', 'HEAD');
+  const head = await show(paywall.url, '/sold', issued.standard, '', 'HEAD');
   assert.equal(head.status, 402);
   assert.equal(head.headers['www-authenticate'], 'L402');
-  assert.equal(faulty.invoices(), asked, 'no invoice was made');
+  assert.equal(faultProxy.invoiceCount(), invoicesBefore, 'no invoice was created');
 
-  const elsewhere = await show(paywall.url, '/other', sold.standard);
-  assert.equal(elsewhere.status, 402);
-  assert.equal(elsewhere.json().code, 'endpoint_mismatch');
-  assert.notEqual(elsewhere.json().invoice, sold.invoice);
+  const otherPath = await show(paywall.url, '/other', issued.standard);
+  assert.equal(otherPath.status, 402);
+  assert.equal(otherPath.json().code, 'endpoint_mismatch');
+  assert.notEqual(otherPath.json().invoice, issued.invoice);
 
-  await pay(sold.invoice);
+  await pay(issued.invoice);
   for (const preimage of ['', ZEROS]) {
-    assert.equal((await show(paywall.url, '/sold', sold.standard, preimage)).status, 200);
-    assert.equal((await show(paywall.url, '/sold', sold.macaroon, preimage)).status, 200);
+    assert.equal((await show(paywall.url, '/sold', issued.standard, preimage)).status, 200);
+    assert.equal((await show(paywall.url, '/sold', issued.macaroon, preimage)).status, 200);
   }
-  assert.equal((await show(paywall.url, '/other', sold.standard)).status, 402);
+  assert.equal((await show(paywall.url, '/other', issued.standard)).status, 402);
 });
 
-test('LNbits’ yes is remembered and its no is not', async () => {
-  const sold = await challenge('/sold');
-  assertUnpaid(await show(paywall.url, '/sold', sold.standard));
-  assertUnpaid(await show(paywall.url, '/sold', sold.standard));
-  assert.equal(lookUps(sold.paymentHash), 2);
-  await pay(sold.invoice);
-  for (let time = 0; time < 3; time += 1) assert.equal((await show(paywall.url, '/sold', sold.standard)).status, 200);
-  assert.equal(lookUps(sold.paymentHash), 3);
+test('A settled payment is cached and an unpaid one is not', async () => {
+  const issued = await challenge('/sold');
+  assertUnpaid(await show(paywall.url, '/sold', issued.standard));
+  assertUnpaid(await show(paywall.url, '/sold', issued.standard));
+  assert.equal(lookupCount(issued.paymentHash), 2);
+  await pay(issued.invoice);
+  for (let time = 0; time < 3; time += 1) assert.equal((await show(paywall.url, '/sold', issued.standard)).status, 200);
+  assert.equal(lookupCount(issued.paymentHash), 3);
 });
 
-test('uses are counted for those without a preimage too', async () => {
-  const sold = await challenge('/twice');
-  assertUnpaid(await show(paywall.url, '/twice', sold.standard));
-  await pay(sold.invoice);
+test('Uses are also counted for a credential without preimage', async () => {
+  const issued = await challenge('/twice');
+  assertUnpaid(await show(paywall.url, '/twice', issued.standard));
+  await pay(issued.invoice);
   const statuses = [];
-  for (let time = 0; time < 3; time += 1) statuses.push((await show(paywall.url, '/twice', sold.standard)).status);
+  for (let time = 0; time < 3; time += 1) statuses.push((await show(paywall.url, '/twice', issued.standard)).status);
   assert.deepEqual(statuses, [200, 200, 402]);
 });
 
-test('of several credentials every one that may be paid is asked about', async () => {
-  const [never, sold] = [await challenge('/sold'), await challenge('/sold')];
-  await pay(sold.invoice);
-  for (const header of [`L402 ${never.standard}:, L402 ${sold.standard}:`, `L402 ${never.standard},${sold.standard}:`, `L402 ${never.macaroon}:${ZEROS}, LSAT ${sold.macaroon}:`]) {
+test('With several credentials, the settlement of each is checked', async () => {
+  const [unpaid, issued] = [await challenge('/sold'), await challenge('/sold')];
+  await pay(issued.invoice);
+  for (const header of [`L402 ${unpaid.standard}:, L402 ${issued.standard}:`, `L402 ${unpaid.standard},${issued.standard}:`, `L402 ${unpaid.macaroon}:${ZEROS}, LSAT ${issued.macaroon}:`]) {
     assert.equal((await send(paywall.url, '/sold', { headers: { Authorization: header } })).status, 200, header.length);
   }
   const [first, second] = [await challenge('/sold'), await challenge('/sold')];
@@ -115,50 +115,50 @@ test('of several credentials every one that may be paid is asked about', async (
   assert.equal(answer.json().invoice, first.invoice);
 });
 
-test('a macaroon that is not ours is not asked about', async () => {
-  const sold = await challenge('/sold');
-  const asked = faulty.calls.length;
-  const [head, tail] = [sold.standard.slice(0, -6), sold.standard.slice(-6)];
+test('A macaroon with an invalid signature causes no lookup', async () => {
+  const issued = await challenge('/sold');
+  const callsBefore = faultProxy.calls.length;
+  const [head, tail] = [issued.standard.slice(0, -6), issued.standard.slice(-6)];
   const forged = head + tail.replace(/[A-Za-z]/, (letter) => (letter === 'A' ? 'B' : 'A'));
   const answer = await show(paywall.url, '/sold', forged);
   assert.equal(answer.status, 401);
   assert.equal(answer.json().code, 'bad_signature');
-  assert.equal(faulty.calls.length, asked);
+  assert.equal(faultProxy.calls.length, callsBefore);
 });
 
-test('an LNbits 1.5.5, which tells the preimage of an unpaid invoice to anybody, opens nothing', async () => {
+test('A preimage that LNbits 1.5.5 exposes before payment gives no access', async () => {
   const leaky = await startLnbits(run, { dataDir: join(run.folder('leaky'), 'lnbits'), venv: 'lnbits-1.5.5' });
-  const its = { ORIGIN_URL: origin.url, LNBITS_URL: leaky.url, LNBITS_KEY: leaky.merchant.invoiceKey };
-  const [trusting, wary] = [
-    await startPaywall({ toll: { settlement: 'preimage', routes }, vars: its, config: withoutBooks() }),
-    await startPaywall({ toll: { routes }, vars: its, config: withoutBooks() }),
+  const leakyVars = { ORIGIN_URL: origin.url, LNBITS_URL: leaky.url, LNBITS_KEY: leaky.merchant.invoiceKey };
+  const [preimageMode, autoMode] = [
+    await startPaywall({ toll: { settlement: 'preimage', routes }, vars: leakyVars, config: withoutLedger() }),
+    await startPaywall({ toll: { routes }, vars: leakyVars, config: withoutLedger() }),
   ];
-  const leak = async (paywall) => {
-    const sold = await challenge('/sold', paywall.url);
-    const { paid, preimage } = await (await fetch(`${leaky.url}/api/v1/payments/${sold.paymentHash}`)).json();
+  const getLeakedPreimage = async (paywall) => {
+    const issued = await challenge('/sold', paywall.url);
+    const { paid, preimage } = await (await fetch(`${leaky.url}/api/v1/payments/${issued.paymentHash}`)).json();
     assert.equal(paid, false);
-    assert.equal(createHash('sha256').update(Buffer.from(preimage, 'hex')).digest('hex'), sold.paymentHash);
-    return { sold, preimage };
+    assert.equal(createHash('sha256').update(Buffer.from(preimage, 'hex')).digest('hex'), issued.paymentHash);
+    return { issued, preimage };
   };
-  const trusted = await leak(trusting);
-  assert.equal((await show(trusting.url, '/sold', trusted.sold.standard, trusted.preimage)).status, 200, 'the attack is real');
+  const control = await getLeakedPreimage(preimageMode);
+  assert.equal((await show(preimageMode.url, '/sold', control.issued.standard, control.preimage)).status, 200, 'control: the attack works');
 
-  const { sold, preimage } = await leak(wary);
-  for (const macaroon of [sold.standard, sold.macaroon]) {
-    const reached = servedSold();
-    const answer = await show(wary.url, '/sold', macaroon, preimage);
+  const { issued, preimage } = await getLeakedPreimage(autoMode);
+  for (const macaroon of [issued.standard, issued.macaroon]) {
+    const reached = servedCount();
+    const answer = await show(autoMode.url, '/sold', macaroon, preimage);
     assertUnpaid(answer);
-    assert.equal(answer.json().invoice, sold.invoice);
+    assert.equal(answer.json().invoice, issued.invoice);
     assert.ok(!answer.text.includes(preimage));
-    assert.equal(servedSold(), reached);
+    assert.equal(servedCount(), reached);
   }
-  await wary.logged(/"event":"wallet","wallet":"1","detail":"gives the preimages of unpaid invoices to anybody/);
-  await leaky.pay(sold.invoice);
-  assert.equal((await show(wary.url, '/sold', sold.standard, preimage)).status, 200);
-  await Promise.all([leaky.server.stop(), trusting.server.stop(), wary.server.stop()]);
+  await autoMode.logged(/"event":"wallet","wallet":"1","detail":"gives the preimages of unpaid invoices to anybody/);
+  await leaky.pay(issued.invoice);
+  assert.equal((await show(autoMode.url, '/sold', issued.standard, preimage)).status, 200);
+  await Promise.all([leaky.server.stop(), preimageMode.server.stop(), autoMode.server.stop()]);
 });
 
-test('with an admin key nothing is sold, and the log says why', async () => {
+test('With an admin key as LNBITS_KEY priced routes get 503, and the log has the reason', async () => {
   for (const [wallet, key] of [['1', 'LNBITS_KEY'], ['2', 'LNBITS_KEY_2']]) {
     const second = { LNBITS_URL_2: lnbits.url, LNBITS_KEY_2: lnbits.merchant.invoiceKey };
     const admin = await startPaywall({ toll: { routes }, vars: { ...vars, ...second, [key]: lnbits.merchant.adminKey } });
@@ -174,40 +174,40 @@ test('with an admin key nothing is sold, and the log says why', async () => {
   }
 });
 
-test('an expired invoice that is “paid” within the instance, for which no money moves, opens nothing', { timeout: 200_000 }, async () => {
-  // Its preimage is to be had as soon as it has expired, and not before.
+test('The preimage of an expired invoice “paid” inside the LNbits instance, without a transfer, gives no access', { timeout: 200_000 }, async () => {
+  // LNbits gives the preimage only after the invoice has expired.
   while (Date.now() / 1000 < expiring.invoiceExpiresAt) await pause(20);
-  const look = async () => (await (await fetch(`${lnbits.url}/api/v1/payments/${expiring.paymentHash}`, { headers: { 'X-Api-Key': lnbits.merchant.invoiceKey } })).json()).status;
-  while ((await look()) !== 'failed') await pause(20);
-  const had = await balance(lnbits.payer);
+  const statusOf = async () => (await (await fetch(`${lnbits.url}/api/v1/payments/${expiring.paymentHash}`, { headers: { 'X-Api-Key': lnbits.merchant.invoiceKey } })).json()).status;
+  while ((await statusOf()) !== 'failed') await pause(20);
+  const balanceBefore = await balance(lnbits.payer);
   const headers = { 'X-Api-Key': lnbits.payer.adminKey };
   const payment = await call(`${lnbits.url}/api/v1/payments`, 'POST', { out: true, bolt11: expiring.invoice }, headers);
   assert.equal(createHash('sha256').update(Buffer.from(payment.preimage, 'hex')).digest('hex'), expiring.paymentHash);
-  assert.equal(await balance(lnbits.payer), had, 'no money moved');
+  assert.equal(await balance(lnbits.payer), balanceBefore, 'no money moved');
   for (const macaroon of [expiring.standard, expiring.macaroon]) {
-    const reached = servedSold();
+    const reached = servedCount();
     const answer = await show(paywall.url, '/sold', macaroon, payment.preimage);
     assertUnpaid(answer);
-    assert.notEqual(answer.json().invoice, expiring.invoice, 'a fresh one, that can be paid');
-    assert.equal(servedSold(), reached);
+    assert.notEqual(answer.json().invoice, expiring.invoice, 'a new, payable invoice');
+    assert.equal(servedCount(), reached);
   }
-  const trusting = await startPaywall({ toll: { settlement: 'preimage', routes }, vars, config: withoutBooks() });
-  assert.equal((await show(trusting.url, '/sold', expiring.macaroon, payment.preimage)).status, 200, 'the attack is real');
-  await trusting.server.stop();
+  const preimageMode = await startPaywall({ toll: { settlement: 'preimage', routes }, vars, config: withoutLedger() });
+  assert.equal((await show(preimageMode.url, '/sold', expiring.macaroon, payment.preimage)).status, 200, 'control: the attack works');
+  await preimageMode.server.stop();
 });
 
-test('what was paid in time opens after its invoice has expired, and LNbits is asked once for all isolates', { timeout: 200_000 }, async () => {
+test('A timely payment gives access after its invoice has expired, with one lookup for all isolates', { timeout: 200_000 }, async () => {
   while (Date.now() / 1000 < late.challenge.invoiceExpiresAt + 1) await pause(250);
   const options = { headers: { authorization: late.standard } };
   const hash = late.challenge.paymentHash;
   assert.equal((await send(paywall.url, '/sold', options)).status, 200);
-  assert.equal(lookUps(hash), 1);
+  assert.equal(lookupCount(hash), 1);
   assert.equal((await send(paywall.url, '/sold', options)).status, 200);
-  assert.equal(lookUps(hash), 1);
+  assert.equal(lookupCount(hash), 1);
   await paywall.server.stop();
-  // Another isolate has only KV to know it from.
-  const other = await startPaywall({ toll: { routes }, vars, state, config: withoutBooks() });
+  // A new isolate knows the settled payment only from KV.
+  const other = await startPaywall({ toll: { routes }, vars, state, config: withoutLedger() });
   assert.equal((await send(other.url, '/sold', options)).status, 200);
-  assert.equal(lookUps(hash), 1);
+  assert.equal(lookupCount(hash), 1);
   await other.server.stop();
 });

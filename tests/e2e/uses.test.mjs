@@ -14,11 +14,11 @@ const toll = {
     { path: '/plain', sats: 5 },
   ],
 };
-let origin, paywall, fails, release;
+let origin, paywall, isFailing, release;
 before(async () => {
   origin = await startRecordingOrigin({
-    '/failing': (request, response) => response.writeHead(fails ? 503 : 200).end(),
-    '/slow': (request, response) => fails || response.end(),
+    '/failing': (request, response) => response.writeHead(isFailing ? 503 : 200).end(),
+    '/slow': (request, response) => isFailing || response.end(),
     '/hanging': async (request, response) => {
       await new Promise((resolve) => (release = resolve));
       response.end();
@@ -37,28 +37,28 @@ async function assertSpent(path, authorization) {
   assert.match(headers['www-authenticate'], /invoice="lnbc/);
 }
 
-test('64 requests at once with a credential for one: the origin sees one', async () => {
+test('Of 64 concurrent requests with a credential for one use, the origin receives one', async () => {
   const { standard, lightningToll } = await buy(paywall.url, '/once');
   const answers = await Promise.all(Array.from({ length: 64 }, (_, at) => show('/once', at % 2 ? standard : lightningToll)));
-  const of = (wanted) => answers.filter(({ status }) => status === wanted).length;
-  assert.equal(of(200), 1);
-  // So many fresh invoices at once may be more than LNbits makes in time.
-  assert.equal(of(200) + of(402) + of(409) + of(503), 64);
+  const count = (expected) => answers.filter(({ status }) => status === expected).length;
+  assert.equal(count(200), 1);
+  // 503: LNbits may not create that many invoices in time.
+  assert.equal(count(200) + count(402) + count(409) + count(503), 64);
   assert.equal(served('/once'), 1);
   await assertSpent('/once', standard);
   await assertSpent('/once', lightningToll);
 });
 
-test('64 requests at once with a credential for five: the origin sees five, and what is left is told', async () => {
+test('Of 64 concurrent requests with a credential for five uses, the origin receives five, and each response has the remaining uses', async () => {
   const { standard } = await buy(paywall.url, '/five');
   const answers = await Promise.all(Array.from({ length: 64 }, () => show('/five', standard)));
-  const left = answers.filter(({ status }) => status === 200).map(({ headers }) => headers['x-toll-uses-remaining']);
-  assert.deepEqual(left.sort(), ['0', '1', '2', '3', '4']);
+  const remaining = answers.filter(({ status }) => status === 200).map(({ headers }) => headers['x-toll-uses-remaining']);
+  assert.deepEqual(remaining.sort(), ['0', '1', '2', '3', '4']);
   assert.equal(served('/five'), 5);
   await assertSpent('/five', standard);
 });
 
-test('HEAD takes no use, and another payment has uses of its own', async () => {
+test('HEAD consumes no use, and uses are counted per payment', async () => {
   const [{ standard }, another] = [await buy(paywall.url, '/once'), await buy(paywall.url, '/once')];
   assert.equal((await show('/once', standard, { method: 'HEAD' })).status, 200);
   assert.equal((await show('/once', standard, { method: 'HEAD' })).status, 200);
@@ -67,7 +67,7 @@ test('HEAD takes no use, and another payment has uses of its own', async () => {
   await assertSpent('/once', standard);
 });
 
-test('a holder may buy fewer of it, never more', async () => {
+test('A holder can lower the number of uses with a caveat, but not raise it', async () => {
   const { macaroons, preimage } = await buy(paywall.url, '/five');
   const fewer = `L402 ${attenuate(macaroons.standard, 'uses=2')}:${preimage}`;
   const more = `L402 ${attenuate(macaroons.standard, 'uses=9')}:${preimage}`;
@@ -81,32 +81,32 @@ test('a holder may buy fewer of it, never more', async () => {
   assert.equal((await show('/plain', plain.standard)).headers['x-toll-uses-remaining'], undefined);
 });
 
-test('what the origin fails at is given back, three times for each use', async () => {
+test('A 5xx of the origin gives the use back, up to three times per use', async () => {
   const { standard } = await buy(paywall.url, '/failing');
-  fails = true;
+  isFailing = true;
   for (let at = 0; at < 6; at += 1) {
     const { status, headers } = await show('/failing', standard);
     assert.equal(status, 503);
     assert.equal(headers['x-toll-uses-remaining'], '2');
   }
   assert.equal((await show('/failing', standard)).headers['x-toll-uses-remaining'], '1');
-  fails = false;
+  isFailing = false;
   assert.equal((await show('/failing', standard)).headers['x-toll-uses-remaining'], '0');
   await assertSpent('/failing', standard);
 });
 
-test('an origin that is too slow takes nothing', async () => {
-  const hasty = await startPaywall({ toll: { ...toll, origin_timeout: '1s' }, vars: { ORIGIN_URL: origin.url } });
-  const { standard: authorization } = await buy(hasty.url, '/slow');
-  const ask = async () => (await send(hasty.url, '/slow', { headers: { authorization } })).status;
-  fails = true;
-  assert.equal(await ask(), 504);
-  fails = false;
-  await hasty.server.until(async () => (await ask()) === 200, 10);
-  assert.equal(await ask(), 402);
+test('A timeout of the origin gives the use back', async () => {
+  const impatient = await startPaywall({ toll: { ...toll, origin_timeout: '1s' }, vars: { ORIGIN_URL: origin.url } });
+  const { standard: authorization } = await buy(impatient.url, '/slow');
+  const statusOf = async () => (await send(impatient.url, '/slow', { headers: { authorization } })).status;
+  isFailing = true;
+  assert.equal(await statusOf(), 504);
+  isFailing = false;
+  await impatient.server.until(async () => (await statusOf()) === 200, 10);
+  assert.equal(await statusOf(), 402);
 });
 
-test('while all are on their way the next is told to wait', async () => {
+test('While all remaining uses are in flight, the next request gets 409 with Retry-After', async () => {
   const { standard } = await buy(paywall.url, '/hanging');
   const reached = origin.requests.length;
   const first = show('/hanging', standard);
@@ -120,7 +120,7 @@ test('while all are on their way the next is told to wait', async () => {
   await paywall.server.until(async () => (await show('/hanging', standard)).status === 402, 10);
 });
 
-test('where uses cannot be counted nothing is served', async () => {
+test('When uses cannot be counted, the request gets 503 and is not forwarded', async () => {
   const uncounted = await startPaywall({
     toll,
     vars: { ORIGIN_URL: origin.url },

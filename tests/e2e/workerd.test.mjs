@@ -1,4 +1,4 @@
-// What `wrangler dev` would mend reaches the Worker as it was sent.
+// Requests that `wrangler dev` would normalize before the Worker receives them.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { buy, send } from './support/client.mjs';
@@ -19,7 +19,7 @@ before(async () => {
 });
 after(() => origin.close());
 
-test('a URL that nobody serialized is priced as what is forwarded', async () => {
+test('A URL that is not normalized cannot bypass the price of the path that is forwarded', async () => {
   const reached = origin.requests.length;
   for (const path of [
     '/x/../api/joke', '/api/./joke', '/api\\joke', '/x/%2e%2e/api/joke', '/api/..;/../joke', '/api/.;/../joke', '/api/;/../joke', '/api//../joke', '/api/%5c/../joke', '/x%3f/../api/joke', '/x%23/%2e%2e/api/joke', '/api/%252e%252e/../joke',
@@ -30,13 +30,13 @@ test('a URL that nobody serialized is priced as what is forwarded', async () => 
   assert.equal(origin.requests.length, reached);
 });
 
-test('a credential is bound to the host whatever the case of its letters', async () => {
+test('The host in a credential is compared without letter case', async () => {
   const { standard } = await buy(url, '/api/joke', { headers: { Host: 'LOCALHOST' } });
-  const shown = await send(url, '/api/joke', { headers: { Host: 'localhost', authorization: standard } });
-  assert.equal(shown.status, 200);
+  const answer = await send(url, '/api/joke', { headers: { Host: 'localhost', authorization: standard } });
+  assert.equal(answer.status, 200);
 });
 
-test('an upgrade is a GET, or it is nothing: the runtime would send any method as GET', async () => {
+test('A WebSocket upgrade with another method than GET gets 400, since the runtime would forward it as GET', async () => {
   const upgrade = { Connection: 'Upgrade', Upgrade: 'WebSocket', 'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==', 'Sec-WebSocket-Version': '13' };
   const reached = origin.requests.length;
   for (const method of ['POST', 'OPTIONS']) {
@@ -48,14 +48,14 @@ test('an upgrade is a GET, or it is nothing: the runtime would send any method a
   assert.equal(origin.requests.length, reached);
 });
 
-test('TRACE is never forwarded: an origin that echoes it would tell what it recognizes us by', async () => {
+test('TRACE is never forwarded, since an origin that echoes it would reveal the origin token', async () => {
   const reached = origin.requests.length;
   const { status } = await send(url, '/free', { method: 'TRACE' });
   assert.ok(status >= 400);
   assert.equal(origin.requests.length, reached);
 });
 
-test('a preflight brings neither the origin’s content nor its other headers', async () => {
+test('A forwarded preflight returns neither content nor unrelated headers of the origin', async () => {
   const headers = { 'Access-Control-Request-Method': 'GET', Origin: 'https://example.org' };
   const { status, headers: answered, text } = await send(url, '/m', { method: 'OPTIONS', headers, body: 'a body' });
   assert.equal(status, 200);

@@ -1,5 +1,6 @@
-"""PyPI's lightning-toll, line by line: verifies each macaroon that comes in, and mints one for the same request.
+"""Runs the lightning-toll package from PyPI: verifies the macaroon of each input line and mints one for the same request.
 
+One JSON object a line.
 In:  {"raw", "preimage", "secret", "payment_hash", "expires_at", "endpoint", "method", "ip"}
 Out: {"valid", "preimage", "raw"}
 """
@@ -11,10 +12,10 @@ from lightning_toll.macaroon import create_macaroon, decode_macaroon, verify_mac
 
 for line in sys.stdin:
     case = json.loads(line)
-    bound = {key: case[key] for key in ("endpoint", "method", "ip") if case[key]}
+    scope = {key: case[key] for key in ("endpoint", "method", "ip") if case[key]}
     macaroon = decode_macaroon(case["raw"])
-    verdict = verify_macaroon(case["secret"], macaroon, bound)
-    minted = create_macaroon(case["secret"], payment_hash=case["payment_hash"], expires_at=case["expires_at"], **bound)
+    verdict = verify_macaroon(case["secret"], macaroon, scope)
+    minted = create_macaroon(case["secret"], payment_hash=case["payment_hash"], expires_at=case["expires_at"], **scope)
     answer = {
         "valid": verdict.valid,
         "preimage": verify_preimage(case["preimage"], macaroon.id),

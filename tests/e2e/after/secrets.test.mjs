@@ -1,31 +1,31 @@
-// After everything else: what the whole run must never have written into a log, a cache or a store of the Worker. Every LNbits
-// of the run knows its keys, preimages and invoices; they are looked for.
+// Runs after all other tests. Searches the logs, caches and storage of every Worker of the run for the keys, preimages and
+// invoices in the databases of every LNbits of the run, and for the secrets of every paywall.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 
-// As tests/e2e/support/faulty.mjs writes it into every wrong answer.
-const MARK = 'SECRET-OF-LNBITS';
+// tests/e2e/support/fault_proxy.mjs writes it into every faulty response.
+const MARKER = 'SECRET-OF-LNBITS';
 
-const files = [...below(process.env.EDGETOLL_RUN)];
+const files = [...filesBelow(process.env.EDGETOLL_RUN)];
 
-/** The files below a folder; no link is followed, since some lead back to the project. */
-function* below(dir) {
+/** The files below a folder. Symbolic links are not followed, since some lead back to the project. */
+function* filesBelow(dir) {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
     const path = join(dir, entry.name);
-    if (entry.isDirectory()) yield* below(path);
+    if (entry.isDirectory()) yield* filesBelow(path);
     else if (entry.isFile()) yield path;
   }
 }
 
-/** Keys, preimages and invoices, from the databases of every LNbits that ran, and the secrets of every paywall. */
+/** Collects keys, preimages and invoices from the LNbits databases, and the secrets of the paywalls. */
 function secrets() {
-  const found = { keys: new Set(), preimages: new Set(), invoices: new Set(), tolls: new Set() };
+  const found = { keys: new Set(), preimages: new Set(), invoices: new Set(), tollSecrets: new Set() };
   for (const file of files.filter((file) => ['.dev.vars', 'config.capnp'].includes(basename(file)))) {
     const settings = readFileSync(file, 'utf8').matchAll(/(?:TOLL_SECRET|ORIGIN_TOKEN)\w*"?(?:=|, text = )"([^"]{16,})"/g);
-    for (const [, secret] of settings) found.tolls.add(secret);
+    for (const [, secret] of settings) found.tollSecrets.add(secret);
   }
   for (const file of files.filter((file) => basename(file) === 'database.sqlite3')) {
     const database = new DatabaseSync(file, { readOnly: true });
@@ -41,34 +41,34 @@ function secrets() {
   return found;
 }
 
-/** Logs of the Worker, under Wrangler and bare, and what it stored. */
+/** Matches the logs of Workers under Wrangler and in bare workerd, and their storage. */
 const isOfWorker = (file) =>
   /\/(wrangler|workerd)-[^/]+\/log$/.test(file) || file.includes('/wrangler-logs/') || /\/v3\/(kv|do|cache)\//.test(file);
 
-test('no log and no store of the Worker holds a key, a preimage or an invoice of the run', () => {
-  const { keys, preimages, invoices, tolls } = secrets();
-  const sizes = [keys, preimages, invoices, tolls].map(({ size }) => size);
+test('No log and no storage of a Worker contains a key, a preimage, an invoice or a secret of the run', () => {
+  const { keys, preimages, invoices, tollSecrets } = secrets();
+  const sizes = [keys, preimages, invoices, tollSecrets].map(({ size }) => size);
   assert.ok(sizes[0] >= 4 && sizes[1] >= 20 && sizes[2] >= 20 && sizes[3] >= 3, `${sizes}`);
-  const read = files.filter(isOfWorker);
-  const logs = read.filter((file) => basename(file) === 'log');
+  const workerFiles = files.filter(isOfWorker);
+  const logs = workerFiles.filter((file) => basename(file) === 'log');
   assert.ok(logs.length >= 3, `${logs.length} logs`);
   assert.ok(logs.some((file) => readFileSync(file, 'utf8').includes('"event":"request"')));
-  assert.ok(read.some((file) => file.endsWith('.sqlite')), 'stores too');
-  // Long hex is cut into every piece that could be a secret: 32 digits a key, 64 a preimage or a toll secret.
+  assert.ok(workerFiles.some((file) => file.endsWith('.sqlite')), 'no storage was read');
+  // Every substring of a long hex string is compared: 32 digits may be a key, 64 digits a preimage or a TOLL_SECRET.
   const isSecret = (word) => [32, 64].some((length) => {
     for (let at = 0; at + length <= Math.min(word.length, 4096); at += 1) {
       const piece = word.slice(at, at + length);
-      if (keys.has(piece) || preimages.has(piece) || tolls.has(piece)) return true;
+      if (keys.has(piece) || preimages.has(piece) || tollSecrets.has(piece)) return true;
     }
     return false;
   });
-  for (const file of read) {
+  for (const file of workerFiles) {
     const text = readFileSync(file, 'latin1');
     const where = `${basename(dirname(file))}/${basename(file)}`;
     for (const word of text.match(/[0-9a-f]{32,}/gi) ?? []) assert.ok(!isSecret(word.toLowerCase()), where);
     for (const word of text.match(/lnbc[0-9a-z]{100,}/g) ?? []) assert.ok(!invoices.has(word), where);
-    for (const toll of tolls) assert.ok(!text.includes(toll), where);
-    assert.ok(!text.includes(MARK), where);
+    for (const toll of tollSecrets) assert.ok(!text.includes(toll), where);
+    assert.ok(!text.includes(MARKER), where);
     assert.ok(!/preimage"?:"?[0-9a-f]/.test(text), where);
     assert.ok(!/L402 [A-Za-z0-9_-]{40}/.test(text), where);
   }

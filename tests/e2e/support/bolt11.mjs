@@ -1,21 +1,20 @@
-// Invoices changed after they were made: the checksum is made anew (BIP 173); the node's signature is then wrong, which only a
-// payer looks at.
-const LETTERS = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
+// Edits BOLT 11 invoices. The checksum is recomputed (BIP 173). The node's signature becomes invalid; only a payer verifies it.
+const BECH32_CHARSET = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 
-/** The invoice with another prefix (`lntb50n`, `lnbc` for one without amount) or another time. */
-export function change(bolt11, { prefix, timestamp }) {
-  const at = bolt11.lastIndexOf('1');
-  const groups = [...bolt11.slice(at + 1, -6)].map((letter) => LETTERS.indexOf(letter));
+/** Returns the invoice with another prefix (`lntb50n`, or `lnbc` for no amount) or another timestamp. */
+export function editInvoice(bolt11, { prefix, timestamp }) {
+  const separator = bolt11.lastIndexOf('1');
+  const groups = [...bolt11.slice(separator + 1, -6)].map((letter) => BECH32_CHARSET.indexOf(letter));
   if (timestamp) groups.splice(0, 7, ...[30, 25, 20, 15, 10, 5, 0].map((shift) => Math.floor(timestamp / 2 ** shift) % 32));
-  prefix ??= bolt11.slice(0, at);
-  return `${prefix}1${[...groups, ...checksum(prefix, groups)].map((group) => LETTERS[group]).join('')}`;
+  prefix ??= bolt11.slice(0, separator);
+  return `${prefix}1${[...groups, ...checksum(prefix, groups)].map((group) => BECH32_CHARSET[group]).join('')}`;
 }
 
 function checksum(prefix, groups) {
   const codes = [...prefix].map((letter) => letter.charCodeAt(0));
   const expanded = [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31)];
-  const rest = polymod([...expanded, ...groups, 0, 0, 0, 0, 0, 0]) ^ 1;
-  return [25, 20, 15, 10, 5, 0].map((shift) => (rest >> shift) & 31);
+  const remainder = polymod([...expanded, ...groups, 0, 0, 0, 0, 0, 0]) ^ 1;
+  return [25, 20, 15, 10, 5, 0].map((shift) => (remainder >> shift) & 31);
 }
 
 function polymod(values) {
@@ -23,6 +22,6 @@ function polymod(values) {
   return values.reduce((sum, value) => {
     const top = sum >>> 25;
     const next = ((sum & 0x1ffffff) << 5) ^ value;
-    return generator.reduce((all, one, bit) => ((top >> bit) & 1 ? all ^ one : all), next);
+    return generator.reduce((result, term, bit) => ((top >> bit) & 1 ? result ^ term : result), next);
   }, 1);
 }

@@ -1,10 +1,10 @@
-// A client that sends exactly what it is told: paths are not normalized, headers not checked.
+// An HTTP client that sends requests as given: it neither normalizes paths nor validates headers.
 import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { lnbits, pay } from './paywall.mjs';
 
-/** Sends a request, its body whole or in chunks; gives status, headers and the body as a buffer. */
+/** Sends a request, with its body whole or in chunks; returns status, headers and body. */
 export function send(base, path, { method = 'GET', headers = {}, body, chunks } = {}) {
   const { hostname, port } = new URL(base);
   if (body !== undefined) headers = { 'Content-Length': Buffer.byteLength(body), ...headers };
@@ -14,9 +14,9 @@ export function send(base, path, { method = 'GET', headers = {}, body, chunks } 
       for await (const chunk of response) chunks.push(chunk);
       const bytes = Buffer.concat(chunks);
       const { statusCode: status, headers: received } = response;
-      // Whatever is tested: no answer ever shows a key.
-      const whole = `${JSON.stringify(received)} ${bytes}`;
-      if (Object.values(lnbits.merchant).some((secret) => whole.includes(secret))) return reject(new Error(`${path} shows a key of LNbits`));
+      // Checked in every test: no response contains an LNbits key.
+      const everything = `${JSON.stringify(received)} ${bytes}`;
+      if (Object.values(lnbits.merchant).some((secret) => everything.includes(secret))) return reject(new Error(`the response to ${path} contains an LNbits key`));
       resolve({ status, headers: received, bytes, text: bytes.toString(), json: () => JSON.parse(bytes.toString()) });
     });
     request.on('error', reject);
@@ -25,8 +25,8 @@ export function send(base, path, { method = 'GET', headers = {}, body, chunks } 
   });
 }
 
-/** Sends bytes as they are, and gives all that comes back until the server closes or says nothing more for a while. */
-export function sendRaw(base, bytes, { quietMs = 250, patienceMs = 5000 } = {}) {
+/** Sends raw bytes; returns the response, read until the server closes the connection or sends nothing for `quietMs`. */
+export function sendRaw(base, bytes, { quietMs = 250, timeoutMs = 5000 } = {}) {
   const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
     const chunks = [];
@@ -36,18 +36,18 @@ export function sendRaw(base, bytes, { quietMs = 250, patienceMs = 5000 } = {}) 
       const text = Buffer.concat(chunks).toString('latin1');
       resolve({ status: Number(text.match(/^HTTP\/1\.1 (\d{3}) /)?.[1]) || undefined, text });
     };
-    socket.setTimeout(patienceMs, end);
+    socket.setTimeout(timeoutMs, end);
     socket.on('data', (chunk) => {
       chunks.push(chunk);
       socket.setTimeout(quietMs);
     });
     socket.on('close', end);
-    // A server that has answered may reset what is left to send.
+    // A server that has answered may reset the connection before the whole request is sent.
     socket.on('error', (error) => (error.code === 'ECONNREFUSED' ? reject(error) : end()));
   });
 }
 
-/** Buys a path, from the run's payer unless another one pays; gives both credentials for the one payment. */
+/** Buys a path with the run's payer wallet, or with `payWith`; returns both credentials for the one payment. */
 export async function buy(base, path, { payWith = pay, ...options } = {}) {
   const unpaid = await send(base, path, options);
   if (unpaid.status !== 402) throw new Error(`expected 402, got ${unpaid.status}: ${unpaid.text}`);
@@ -63,29 +63,29 @@ export async function buy(base, path, { payWith = pay, ...options } = {}) {
   };
 }
 
-/** The challenge as lnget, the Aperture client and l402-requests read it: the strictest of the known parsers. */
+/** Parses a challenge as lnget, the Aperture client and l402-requests do: they are the strictest known parsers. */
 export function parseChallenge(header) {
   const [, macaroon, invoice] = header.match(/^L402 macaroon="([^"]+)", invoice="([^"]+)"$/);
   return { macaroon, invoice };
 }
 
-/** Adds a caveat to a standard macaroon, as any holder can: the new signature is keyed with the old one. */
+/** Adds a caveat to a standard macaroon. Any holder can do so: the new signature is keyed with the old one. */
 export function attenuate(macaroon, caveat) {
   const bytes = Buffer.from(macaroon, 'base64');
-  const [front, signature] = [bytes.subarray(0, -35), bytes.subarray(-32)];
+  const [packets, signature] = [bytes.subarray(0, -35), bytes.subarray(-32)];
   const field = Buffer.concat([Buffer.from([2, caveat.length]), Buffer.from(caveat), Buffer.from([0])]);
   const signed = createHmac('sha256', signature).update(caveat).digest();
-  return Buffer.concat([front, field, Buffer.from([0, 6, 32]), signed]).toString('base64');
+  return Buffer.concat([packets, field, Buffer.from([0, 6, 32]), signed]).toString('base64');
 }
 
-/** Adds a caveat to a lightning-toll macaroon. */
+/** Adds a caveat to a macaroon in lightning-toll's encoding. */
 export function attenuateLightningToll(macaroon, caveat) {
   const { id, caveats, signature } = JSON.parse(Buffer.from(macaroon, 'base64url'));
   const signed = createHmac('sha256', Buffer.from(signature, 'hex')).update(caveat).digest('hex');
   return Buffer.from(JSON.stringify({ id, caveats: [...caveats, caveat], signature: signed })).toString('base64url');
 }
 
-/** Changes the last byte of a base64 macaroon's signature. */
+/** Flips one bit in the signature of a base64 macaroon. */
 export function tamper(macaroon) {
   const bytes = Buffer.from(macaroon, 'base64');
   bytes[bytes.length - 1] ^= 1;

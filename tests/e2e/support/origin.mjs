@@ -1,20 +1,20 @@
-// An origin that remembers what reached it, and answers as a test asks.
+// An origin that records the requests it receives and answers as a test defines.
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 
-/** Starts it. `answers` maps paths to handlers; any other path echoes the body. */
+/** Starts the origin. `answers` maps paths to handlers; any other path echoes the request body. */
 export async function startRecordingOrigin(answers = {}) {
   const requests = [];
   const server = createServer(async (request, response) => {
     const chunks = [];
-    const seen = { method: request.method, path: request.url, headers: request.headers };
-    requests.push(seen);
+    const recorded = { method: request.method, path: request.url, headers: request.headers };
+    requests.push(recorded);
     const answer = answers[request.url.split('?')[0]];
     if (answer) return answer(request, response);
     for await (const chunk of request) chunks.push(chunk);
-    seen.body = Buffer.concat(chunks);
+    recorded.body = Buffer.concat(chunks);
     response.writeHead(200, { 'Content-Type': 'application/octet-stream' });
-    response.end(seen.body);
+    response.end(recorded.body);
   });
   const sockets = new WebSocketServer({ server });
   sockets.on('connection', (socket, request) => {

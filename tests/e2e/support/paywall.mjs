@@ -1,5 +1,5 @@
-// A paywall of a test's own: the real Worker under `wrangler dev`, with the settings of wrangler.toml but for what the test
-// names. LNbits is the run's, and real.
+// Starts the real Worker under `wrangler dev`, with the settings of wrangler.toml and those that a test overrides. It uses the
+// LNbits of the test run.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { call, pay as payInvoice } from '../../../tools/lib/lnbits.mjs';
 import { Run, root, writeJson } from '../../../tools/lib/run.mjs';
 import { startWrangler } from '../../../tools/lib/worker.mjs';
 
-if (!process.env.EDGETOLL_RUN) throw new Error('these tests are run by `make test`');
+if (!process.env.EDGETOLL_RUN) throw new Error('run these tests with `make test`');
 export const run = Run.join(process.env.EDGETOLL_RUN);
 export const lnbits = JSON.parse(process.env.EDGETOLL_LNBITS);
 after(() => run.end());
@@ -20,9 +20,9 @@ after(() => run.end());
  * @param {object} [options.toll] the price list; `null` for none
  * @param {object} [options.vars] variables and secrets; `undefined` removes one
  * @param {object} [options.config] keys of the Wrangler configuration
- * @param {string} [options.state] the folder of its stores; a new one where absent
- * @param {number} [options.port] where it listens; any free port where absent
- * @param {string[]} [options.args] more arguments for `wrangler dev`
+ * @param {string} [options.state] the folder for KV and Durable Object storage; a new one by default
+ * @param {number} [options.port] the port to listen on; any free port by default
+ * @param {string[]} [options.args] additional arguments for `wrangler dev`
  */
 export async function startPaywall(options = {}) {
   const dir = run.folder('paywall');
@@ -32,60 +32,60 @@ export async function startPaywall(options = {}) {
   const { state = join(dir, 'state'), port = 0, args = [] } = options;
   const { url, server } = await startWrangler(run, ['-c', file, '--port', String(port), '--persist-to', state, ...args], { cwd: dir });
   const log = () => readFileSync(server.log, 'utf8');
-  // What the Worker logs arrives after its answer.
+  // Log lines arrive after the response.
   const logged = (pattern) => server.until(() => pattern.test(log()), 10);
   return { url, server, dir, secret: secrets.TOLL_SECRET, log, logged };
 }
 
-/** The Wrangler configuration of such a paywall, and its secrets. */
+/** Returns the Wrangler configuration of a paywall, and its secrets. */
 export function configFor({ toll, vars = {}, config = {} }) {
-  const { build, ...kept } = settings();
+  const { build, ...rest } = settings();
   const secrets = {
     TOLL_SECRET: randomBytes(32).toString('hex'),
     LNBITS_URL: lnbits.url,
     LNBITS_KEY: lnbits.merchant.invoiceKey,
     ...vars,
   };
-  const whole = {
-    ...kept,
+  const complete = {
+    ...rest,
     main: join(run.dir, 'build/index.js'),
-    assets: { ...kept.assets, directory: join(run.dir, kept.assets.directory) },
-    vars: toll === null ? {} : { TOLL: { ...unlimited, ...(toll ?? kept.vars.TOLL) } },
-    ratelimits: [{ ...kept.ratelimits[0], simple: { limit: MANY, period: 60 } }],
+    assets: { ...rest.assets, directory: join(run.dir, rest.assets.directory) },
+    vars: toll === null ? {} : { TOLL: { ...unlimited, ...(toll ?? rest.vars.TOLL) } },
+    ratelimits: [{ ...rest.ratelimits[0], simple: { limit: HIGH_LIMIT, period: 60 } }],
     ...config,
   };
-  return { config: whole, secrets };
+  return { config: complete, secrets };
 }
 
-const MANY = 1_000_000;
-/** What most tests ask for is more than one client may in a minute. */
-export const unlimited = { challenges_per_minute: MANY, invoices_per_minute: MANY };
+const HIGH_LIMIT = 1_000_000;
+/** Rate limits that no test reaches: most tests send more requests than one client may send in a minute. */
+export const unlimited = { challenges_per_minute: HIGH_LIMIT, invoices_per_minute: HIGH_LIMIT };
 
-/** What wrangler.toml says. */
+/** The settings of wrangler.toml. */
 export const settings = () => experimental_readRawConfig({ config: join(root, 'wrangler.toml') }).rawConfig;
 
-/** A configuration without the books, which ask LNbits about each payment by themselves. */
-export const withoutBooks = () => ({
+/** A configuration without the ledger, which looks up every payment at LNbits in the background. */
+export const withoutLedger = () => ({
   durable_objects: { bindings: settings().durable_objects.bindings.filter(({ name }) => name !== 'LEDGER') },
 });
 
-/** Writes a Wrangler configuration into a folder; gives the file. */
+/** Writes a Wrangler configuration into a folder; returns the file name. */
 export function writeConfig(dir, config, name = 'wrangler.json') {
   const file = join(dir, name);
   writeJson(file, config);
   return file;
 }
 
-/** Writes the secrets of the Workers that are configured in a folder, where Wrangler does not show them. */
+/** Writes the secrets of the Workers configured in a folder to .dev.vars, whose values Wrangler does not print. */
 export function writeSecrets(dir, secrets) {
   const lines = Object.entries(secrets).filter(([, value]) => value !== undefined);
   writeFileSync(join(dir, '.dev.vars'), lines.map(([name, value]) => `${name}="${value}"\n`).join(''));
 }
 
-/** Pays an invoice from the payer's wallet; gives the preimage. */
+/** Pays an invoice from the payer's wallet; returns the preimage. */
 export const pay = (bolt11) => payInvoice(lnbits.url, lnbits.payer, bolt11);
 
-/** How many invoices the merchant's wallet has for a route. */
+/** Returns the number of invoices that the merchant's wallet has for a route. */
 export async function invoicesFor(route) {
   const headers = { 'X-Api-Key': lnbits.merchant.invoiceKey };
   const payments = await call(`${lnbits.url}/api/v1/payments?limit=1000`, 'GET', undefined, headers);

@@ -1,5 +1,5 @@
-// The Worker in the bare runtime: `wrangler dev` has a proxy in front that mends URLs and methods before we see them, and
-// nobody says that every edge has.
+// The Worker in bare `workerd`. The proxy of `wrangler dev` normalizes URLs and methods before the Worker receives them; other
+// environments may not.
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,11 +8,11 @@ import { send } from './client.mjs';
 import { lnbits, run, unlimited } from './paywall.mjs';
 
 /**
- * Starts the Worker in `workerd`. What Cloudflare would say of a request (`request.cf`) is read from its header `Cf-Blob`.
+ * Starts the Worker in `workerd`. The header `Cf-Blob` of a request sets `request.cf`.
  * @param {object} options
  * @param {object} options.toll the price list
  * @param {object} [options.vars] variables and secrets
- * @param {string} [options.kv] the address of a server that answers for the KV namespace FREE_TIER
+ * @param {string} [options.kv] the address of a server for the KV namespace TOLL_KV
  */
 export async function startBareWorker({ toll, vars = {}, kv }) {
   const dir = run.folder('workerd');
@@ -26,7 +26,7 @@ export async function startBareWorker({ toll, vars = {}, kv }) {
   };
   const texts = Object.entries(settings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
   const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify({ ...unlimited, ...toll }))})`];
-  if (kv) bindings.push('(name = "FREE_TIER", kvNamespace = "kv")');
+  if (kv) bindings.push('(name = "TOLL_KV", kvNamespace = "kv")');
   writeFileSync(
     join(dir, 'config.capnp'),
     `using Workerd = import "/workerd/workerd.capnp";

@@ -1,5 +1,5 @@
-// The owner's server: it is told of payments, and reads their signatures with a library of Standard Webhooks, and with what
-// the documentation shows.
+// A server that receives payment callbacks. It verifies their signatures with the Standard Webhooks library and with the
+// function that docs/operations.md shows.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -10,8 +10,8 @@ import { freePort, root } from '../../../tools/lib/run.mjs';
 
 export const SECRET = `whsec_${randomBytes(32).toString('base64')}`;
 
-/** Starts it. `fail(status)` refuses what comes, `down()` takes no connection. */
-export async function startReceiver() {
+/** Starts the receiver. `fail(status)` makes it refuse callbacks, `down()` makes it refuse connections. */
+export async function startCallbackReceiver() {
   const port = await freePort();
   const calls = [];
   let status = 200;
@@ -19,7 +19,7 @@ export async function startReceiver() {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     calls.push({ method: request.method, headers: request.headers, body: Buffer.concat(chunks).toString(), status });
-    response.writeHead(status).end('whatever');
+    response.writeHead(status).end('ignored');
   });
   const up = () => new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
   const down = () => {
@@ -27,14 +27,14 @@ export async function startReceiver() {
     return new Promise((resolve) => server.close(resolve));
   };
   await up();
-  // A test that fails must still end.
+  // An open server must not keep the process of a failed test alive.
   server.unref();
   return {
     url: `http://127.0.0.1:${port}/paid?shop=1`,
     calls,
-    taken: () => calls.filter(({ status }) => status === 200),
+    accepted: () => calls.filter(({ status }) => status === 200),
     fail: (answer) => (status = answer),
-    pass: () => (status = 200),
+    recover: () => (status = 200),
     up,
     down,
     close: () => server.listening && down(),
@@ -45,18 +45,18 @@ export async function startReceiver() {
 async function assertSigned({ headers, body }) {
   const python = join(root, '.tools/oracles/bin/python');
   const script = 'import json, sys; from standardwebhooks import Webhook; c = json.load(sys.stdin); Webhook(c["secret"]).verify(c["body"], c["headers"])';
-  const read = (body) => execFileSync(python, ['-c', script], { input: JSON.stringify({ secret: SECRET, headers, body }), stdio: ['pipe', 'pipe', 'ignore'] });
-  read(body);
-  assert.throws(() => read(body.replace('7', '8')));
-  const verify = await documented();
+  const verifyWithLibrary = (body) => execFileSync(python, ['-c', script], { input: JSON.stringify({ secret: SECRET, headers, body }), stdio: ['pipe', 'pipe', 'ignore'] });
+  verifyWithLibrary(body);
+  assert.throws(() => verifyWithLibrary(body.replace('7', '8')));
+  const verify = await documentedVerifier();
   assert.ok(verify(SECRET, headers, body));
   assert.ok(!verify(SECRET, headers, body.replace('7', '8')));
   assert.ok(!verify(`whsec_${'A'.repeat(44)}`, headers, body));
   assert.ok(!verify(SECRET, { ...headers, 'webhook-timestamp': String(headers['webhook-timestamp'] - 1) }, body));
 }
 
-/** The function that docs/operations.md shows. */
-async function documented() {
+/** Returns the function that docs/operations.md shows. */
+async function documentedVerifier() {
   const [, snippet] = readFileSync(join(root, 'docs/operations.md'), 'utf8').match(/```js\n(.*?)```/s);
   const { isFromEdgetoll } = await import(`data:text/javascript,${encodeURIComponent(snippet)}`);
   return isFromEdgetoll;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pause, root } from '../../tools/lib/run.mjs';
 
-/** A process that begins a run with one server, tells the server's number, and stays. */
+/** Starts a process that begins a run with one server, prints the server's process id and the run's folder, and stays. */
 async function startOwner() {
   const code = `
     import { Run } from ${JSON.stringify(join(root, 'tools/lib/run.mjs'))};
@@ -18,7 +18,7 @@ async function startOwner() {
   return { owner, ...JSON.parse(line) };
 }
 
-const lives = (pid) => {
+const isAlive = (pid) => {
   try {
     process.kill(-pid, 0);
     return true;
@@ -29,31 +29,31 @@ const lives = (pid) => {
 
 async function until(condition) {
   for (const deadline = Date.now() + 10_000; !condition(); ) {
-    assert.ok(Date.now() < deadline, 'not in ten seconds');
+    assert.ok(Date.now() < deadline, 'the condition is not met after ten seconds');
     await pause(20);
   }
 }
 
-test('servers end with their run, on SIGINT and on SIGTERM', async () => {
+test('SIGINT and SIGTERM end the servers of a run and remove its folder', async () => {
   for (const signal of ['SIGINT', 'SIGTERM']) {
     const { owner, pid, dir } = await startOwner();
-    assert.ok(lives(pid));
+    assert.ok(isAlive(pid));
     owner.kill(signal);
-    await until(() => !lives(pid) && !existsSync(dir));
+    await until(() => !isAlive(pid) && !existsSync(dir));
   }
 });
 
-test('what a `kill -9` left is ended by the next run, and what still has its owner is not', async () => {
+test('The next run ends the servers of a run killed with SIGKILL, but not those of a live run', async () => {
   const killed = await startOwner();
-  const living = await startOwner();
+  const live = await startOwner();
   killed.owner.kill('SIGKILL');
   await until(() => killed.owner.signalCode === 'SIGKILL');
-  assert.ok(lives(killed.pid));
+  assert.ok(isAlive(killed.pid));
   const next = await startOwner();
-  await until(() => !lives(killed.pid));
+  await until(() => !isAlive(killed.pid));
   assert.ok(!existsSync(killed.dir));
-  assert.ok(lives(living.pid) && existsSync(living.dir));
-  living.owner.kill('SIGTERM');
+  assert.ok(isAlive(live.pid) && existsSync(live.dir));
+  live.owner.kill('SIGTERM');
   next.owner.kill('SIGTERM');
-  await until(() => !lives(living.pid) && !lives(next.pid));
+  await until(() => !isAlive(live.pid) && !isAlive(next.pid));
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { parseChallenge, send, tamper } from './support/client.mjs';
-import { assertAccessible, openPage, picture, startBrowser, watch } from './support/browser.mjs';
-import { startFaulty } from './support/faulty.mjs';
-import { ADMIN_TOKEN, statsWhen } from './support/operator.mjs';
+import { assertAccessible, collectErrors, openPage, saveScreenshot, startBrowser } from './support/browser.mjs';
+import { startFaultProxy } from './support/fault_proxy.mjs';
+import { ADMIN_TOKEN, statsWhen } from './support/admin.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { pay, startPaywall } from './support/paywall.mjs';
 
@@ -23,19 +23,19 @@ const toll = {
 };
 const HTML = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', 'sec-fetch-mode': 'navigate' };
 
-let origin, faulty, paywall, browser;
+let origin, faultProxy, paywall, browser;
 before(async () => {
   const content = (title) => (request, response) =>
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(`<!doctype html><html lang="en"><title>${title}</title><link rel="icon" href="data:,"><h1>${title}</h1><a href="/article">on</a>`);
   const pages = { '/': 'A free page', '/article': 'What was paid for', '/club/1': 'In the club', '/club/2': 'Still in the club', '/twice': 'A look', '/hostile': 'Harmless' };
   origin = await startRecordingOrigin(Object.fromEntries(Object.entries(pages).map(([path, title]) => [path, content(title)])));
-  faulty = await startFaulty();
-  paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, LNBITS_URL: faulty.url } });
+  faultProxy = await startFaultProxy();
+  paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, LNBITS_URL: faultProxy.url } });
   browser = await startBrowser();
 });
 after(async () => {
   await browser?.close();
-  await faulty.close();
+  await faultProxy.close();
   await origin.close();
 });
 
@@ -46,7 +46,7 @@ const challenge = (answer) => parseChallenge(answer.headers['www-authenticate'])
 const cookieOf = (answer) => answer.headers['set-cookie'][0].split(';')[0];
 const invoiceOn = (page) => page.inputValue('#invoice');
 
-test('a browser that opens a priced page gets the pay page, with the challenge that programs get as JSON', async () => {
+test('A browser navigation to a priced path gets 402 with the pay page; other clients get the challenge as JSON', async () => {
   const page = await visit('/article?x=1');
   assert.equal(page.status, 402);
   assert.equal(page.headers['content-type'], 'text/html; charset=utf-8');
@@ -64,7 +64,7 @@ test('a browser that opens a priced page gets the pay page, with the challenge t
   assert.equal((await send(paywall.url, '/post', { method: 'POST', headers: HTML })).json().status, 402);
 });
 
-test('the page asks whether it is paid: not yet, then yes with a cookie, and never a preimage', async () => {
+test('/_toll/settle answers 402 before payment, then 200 with a cookie, and never contains the preimage', async () => {
   const { macaroon, invoice } = challenge(await visit('/article'));
   const pending = await settle({ macaroon, to: '/article' });
   assert.deepEqual([pending.status, pending.json()], [402, { status: 'pending' }]);
@@ -75,7 +75,7 @@ test('the page asks whether it is paid: not yet, then yes with a cookie, and nev
   const [cookie] = paid.headers['set-cookie'];
   assert.match(cookie, /^toll_[0-9a-f]{12}=[A-Za-z0-9+/=]+\.[0-9a-f]{64}; Path=\/article; Max-Age=(3600|35\d\d); HttpOnly; Secure; SameSite=Lax$/);
   assert.ok(!JSON.stringify([paid.headers, paid.text, pending.headers, pending.text]).includes(preimage));
-  assert.equal((await settle({ macaroon })).status, 200, 'the macaroon itself says where');
+  assert.equal((await settle({ macaroon })).status, 200, 'without `to`, the path comes from the macaroon');
   const inside = await visit('/article', { cookie: `session=1; ${cookieOf(paid)}` });
   assert.equal(inside.status, 200);
   assert.match(inside.text, /What was paid for/);
@@ -86,10 +86,10 @@ test('the page asks whether it is paid: not yet, then yes with a cookie, and nev
   assert.equal((await send(paywall.url, '/post', { method: 'POST', headers: { cookie: cookieOf(paid) } })).status, 402);
 });
 
-test('only our own page may ask, by POST, with a macaroon of ours, and for a place of ours', async () => {
+test('/_toll/settle accepts only POST from the same origin, with a valid macaroon and a path of this host', async () => {
   const { macaroon, invoice } = challenge(await visit('/article'));
-  const looks = () => faulty.calls.filter(({ method, url }) => method === 'GET' && /[0-9a-f]{64}$/.test(url)).length;
-  const before = looks();
+  const lookupCount = () => faultProxy.calls.filter(({ method, url }) => method === 'GET' && /[0-9a-f]{64}$/.test(url)).length;
+  const lookupsBefore = lookupCount();
   const code = async (answer) => [(await answer).status, (await answer).json().code];
   assert.deepEqual(await code(send(paywall.url, '/_toll/settle')), [405, 'method_not_allowed']);
   assert.deepEqual(await code(settle({ macaroon }, { origin: 'https://evil.example' })), [403, 'other_page']);
@@ -101,18 +101,18 @@ test('only our own page may ask, by POST, with a macaroon of ours, and for a pla
   for (const to of ['//evil.example/article', '/\\evil.example', 'https://evil.example/', '/article\r\nx: y', 'article']) {
     assert.deepEqual(await code(settle({ macaroon, to })), [404, 'not_found'], to);
   }
-  assert.equal((await settle({ macaroon, to: '/club/1' })).status, 410, 'it opens something else');
+  assert.equal((await settle({ macaroon, to: '/club/1' })).status, 410, 'the macaroon is for another path');
   assert.equal((await send(paywall.url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon, to: '/article' }) })).status, 402);
-  assert.equal(looks(), before + 1, 'LNbits was asked once');
-  faulty.fail('`status: failed`', 'GET');
+  assert.equal(lookupCount(), lookupsBefore + 1, 'one lookup at LNbits');
+  faultProxy.injectFault('`status: failed`', 'GET');
   assert.deepEqual([(await settle({ macaroon, to: '/article' })).status], [410]);
-  faulty.fail('500', 'GET');
+  faultProxy.injectFault('500', 'GET');
   assert.deepEqual(await code(settle({ macaroon, to: '/article' })), [503, 'settlement_unavailable']);
-  await faulty.pass();
+  await faultProxy.clearFault();
   await pay(invoice);
 });
 
-test('a form asks, too, and leads to nowhere but the page that was paid for', async () => {
+test('A form post to /_toll/settle redirects only to the paid path', async () => {
   const { macaroon, invoice } = challenge(await visit('/article?page=2'));
   const form = (to) => settle(new URLSearchParams({ macaroon, to }).toString(), { ...HTML, 'content-type': 'application/x-www-form-urlencoded', origin: paywall.url });
   const pending = await form('/article?page=2');
@@ -125,18 +125,18 @@ test('a form asks, too, and leads to nowhere but the page that was paid for', as
   assert.match(paid.headers['set-cookie'][0], /Path=\/article; /);
   assert.equal((await form('//evil.example/')).status, 404);
   for (const to of ['/club/1', '/', '/_toll/login', '/.//evil.example/']) {
-    const elsewhere = await form(to);
-    assert.deepEqual([elsewhere.status, elsewhere.headers.location, elsewhere.headers['set-cookie']], [303, `${paywall.url}/article`, undefined], to);
+    const redirect = await form(to);
+    assert.deepEqual([redirect.status, redirect.headers.location, redirect.headers['set-cookie']], [303, `${paywall.url}/article`, undefined], to);
   }
 });
 
-test('a cookie that is no good locks nobody out: it is cleared, and the request goes on without it', async () => {
+test('An invalid cookie is cleared, and the request is handled as if it had none', async () => {
   for (const cookie of ['toll_000000000000=garbage', 'toll_000000000000=AgE=.00', `toll_00000000000a=${'A'.repeat(3000)}.0`]) {
     assert.equal((await visit('/', { cookie })).status, 200);
     const answer = await visit('/article', { cookie });
     assert.equal(answer.status, 402);
     assert.match(answer.headers['set-cookie'][0], /^toll_[0a]{12}=; Path=\/; Max-Age=0; /);
-    assert.equal((await send(paywall.url, '/_toll/pay.js', { headers: { cookie } })).headers['set-cookie'], undefined, 'a cache may keep that');
+    assert.equal((await send(paywall.url, '/_toll/pay.js', { headers: { cookie } })).headers['set-cookie'], undefined, 'the response is cacheable');
     assert.match(challenge(answer).invoice, /^lnbc/);
   }
   const other = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
@@ -145,9 +145,9 @@ test('a cookie that is no good locks nobody out: it is cleared, and the request 
   const cookie = cookieOf(await send(other.url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon: foreign.macaroon }) }));
   assert.equal((await send(other.url, '/article', { headers: { cookie } })).status, 200);
   const unknown = await visit('/article', { cookie });
-  assert.deepEqual([unknown.status, unknown.headers['set-cookie']], [402, undefined], 'it may open something of another paywall');
-  const origins = await visit('/article', { cookie: 'toll_theme=dark' });
-  assert.equal(origins.headers['set-cookie'], undefined);
+  assert.deepEqual([unknown.status, unknown.headers['set-cookie']], [402, undefined], 'the cookie may belong to another paywall');
+  const ofOrigin = await visit('/article', { cookie: 'toll_theme=dark' });
+  assert.equal(ofOrigin.headers['set-cookie'], undefined);
   const { standard } = await (async () => {
     const { macaroon, invoice } = challenge(await visit('/article'));
     return { standard: `L402 ${macaroon}:${await pay(invoice)}` };
@@ -155,14 +155,14 @@ test('a cookie that is no good locks nobody out: it is cleared, and the request 
   assert.equal((await visit('/article', { cookie, authorization: standard })).status, 200);
 });
 
-/** Buys as a person does; gives the cookie. */
+/** Pays on the pay page; returns the cookie. */
 async function buyCookie(path, headers) {
   const { macaroon, invoice } = challenge(await visit(path, headers));
   await pay(invoice);
   return cookieOf(await settle({ macaroon, to: path }));
 }
 
-test('what was bought stays bought: beside another realm, beside garbage of its name, and for a browser that fetches ahead', async () => {
+test('A cookie stays valid beside the cookie of another realm and an invalid one of the same name; a prefetch does not use it up', async () => {
   const [club, library] = [await buyCookie('/club/1'), await buyCookie('/library/1')];
   assert.notEqual(club.split('=')[0], library.split('=')[0]);
   for (const path of ['/club/2', '/library/2']) assert.equal((await visit(path, { cookie: `${club}; ${library}` })).status, 200, path);
@@ -174,10 +174,10 @@ test('what was bought stays bought: beside another realm, beside garbage of its 
   assert.deepEqual([ahead.status, ahead.headers['x-toll-price-sats']], [402, '5']);
   assert.equal((await visit('/twice', { cookie: twice })).headers['x-toll-uses-remaining'], '1');
   const again = await buyCookie('/twice');
-  assert.notEqual(again.split('=')[0], twice.split('=')[0], 'what is left of the first stays');
+  assert.notEqual(again.split('=')[0], twice.split('=')[0], 'the cookie with the remaining use is not overwritten');
 });
 
-test('whoever pays on the page is let in, whatever the address and whatever the price depends on', async () => {
+test('Paying on the page gives access, whatever characters the path has and whatever the price depends on', async () => {
   const long = `/any/${'x'.repeat(1100)}`;
   const cookie = await buyCookie(long);
   assert.equal((await visit(long, { cookie })).status, 200);
@@ -190,27 +190,27 @@ test('whoever pays on the page is let in, whatever the address and whatever the 
   }
 });
 
-test('where the pages cannot be had, people get the JSON', async () => {
-  const { assets, ...broken } = { assets: undefined, services: [{ binding: 'ASSETS', service: 'nobody' }] };
+test('Without the ASSETS binding, a browser gets the challenge as JSON', async () => {
+  const { assets, ...broken } = { assets: undefined, services: [{ binding: 'ASSETS', service: 'no-such-service' }] };
   const { url } = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url }, config: { assets, ...broken } });
   const answer = await send(url, '/article', { headers: HTML });
   assert.deepEqual([answer.status, answer.json().status], [402, 402]);
   assert.equal((await send(url, '/_toll/pay.js')).status >= 400, true);
 });
 
-test('whoever asks too often is told when to come back', async () => {
+test('Too many requests to /_toll/settle get 429 with Retry-After', async () => {
   const { url } = await startPaywall({ toll: { challenges_per_minute: 10, routes: toll.routes }, vars: { ORIGIN_URL: origin.url } });
   const { macaroon } = challenge(await send(url, '/article', { headers: HTML }));
-  const ask = () => send(url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon }) });
+  const pollSettlement = () => send(url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon }) });
   const answers = [];
-  for (let at = 0; at < 21; at += 1) answers.push(await ask());
+  for (let at = 0; at < 21; at += 1) answers.push(await pollSettlement());
   assert.deepEqual(answers.slice(0, 20).map(({ status }) => status), Array(20).fill(402));
   const { status, headers, json } = answers.at(-1);
   assert.deepEqual([status, json().code], [429, 'too_many_challenges']);
   assert.ok(Number(headers['retry-after']) >= 1 && Number(headers['retry-after']) <= 65);
 });
 
-test('scripts and styles are for everybody, and nothing else of theirs is there', async () => {
+test('The public scripts and styles are served to every origin, and no other asset is', async () => {
   for (const [file, type] of [['pay.js', 'text/javascript'], ['pay.css', 'text/css'], ['toll.js', 'text/javascript'], ['toll.d.ts', 'text/plain']]) {
     const { status, headers } = await send(paywall.url, `/_toll/${file}`);
     assert.equal(status, 200, file);
@@ -221,8 +221,8 @@ test('scripts and styles are for everybody, and nothing else of theirs is there'
   for (const file of ['pay.html', 'pay', 'words.json', 'pay.js/', 'PAY.js']) assert.equal((await send(paywall.url, `/_toll/${file}`)).status, 404, file);
 });
 
-test('in a browser: paid from a phone while the page is open, and the content appears by itself', async () => {
-  const { context, page, troubles } = await openPage(browser);
+test('In a browser: after payment with another device, the open pay page shows the content', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
   await page.goto(`${paywall.url}/`);
   await page.click('a');
   await page.waitForSelector('#code svg');
@@ -238,14 +238,14 @@ test('in a browser: paid from a phone while the page is open, and the content ap
   await page.waitForSelector('text=What was paid for');
   await page.reload();
   await page.waitForSelector('text=What was paid for');
-  assert.deepEqual(troubles, []);
+  assert.deepEqual(pageErrors, []);
   await context.close();
 });
 
-test('in a browser: two tabs wait for one payment each, and one payment opens both', async () => {
-  const { context, page, troubles } = await openPage(browser);
+test('In a browser: two tabs show a pay page, and one payment gives access in both', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
   const second = await context.newPage();
-  const others = watch(second);
+  const secondErrors = collectErrors(second);
   await page.goto(`${paywall.url}/club/1`);
   await second.goto(`${paywall.url}/club/1`);
   await pay(await invoiceOn(page));
@@ -257,12 +257,12 @@ test('in a browser: two tabs wait for one payment each, and one payment opens bo
   await second.waitForSelector('text=In the club');
   await second.goto(`${paywall.url}/club/2`);
   await second.waitForSelector('text=Still in the club');
-  assert.deepEqual([troubles, others], [[], []]);
+  assert.deepEqual([pageErrors, secondErrors], [[], []]);
   await context.close();
 });
 
-test('in a browser: with WebLN it is two clicks', async () => {
-  const { context, page, troubles } = await openPage(browser);
+test('In a browser: the WebLN button pays and shows the content', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
   await context.exposeFunction('payWithLnbits', pay);
   await context.addInitScript(() => {
     window.webln = { enable: async () => {}, sendPayment: async (invoice) => ({ preimage: await window.payWithLnbits(invoice) }) };
@@ -270,12 +270,12 @@ test('in a browser: with WebLN it is two clicks', async () => {
   await page.goto(`${paywall.url}/article`);
   await page.click('#pay-here');
   await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
-  assert.deepEqual(troubles, []);
+  assert.deepEqual(pageErrors, []);
   await context.close();
 });
 
-test('in a browser: a page pays for what it fetches with toll.js, and keeps what it bought', async () => {
-  const { context, page, troubles } = await openPage(browser);
+test('In a browser: toll.js pays for a fetch and uses the credential again', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
   await context.exposeFunction('payWithLnbits', pay);
   await page.goto(`${paywall.url}/`);
   const fetched = await page.evaluate(async () => {
@@ -287,16 +287,16 @@ test('in a browser: a page pays for what it fetches with toll.js, and keeps what
     return { paid, titles: await Promise.all(answers.map(async (answer) => (await answer.text()).match(/<h1>(.*)<\/h1>/)[1])) };
   });
   assert.deepEqual(fetched, { paid: [21], titles: Array(3).fill('What was paid for') });
-  assert.deepEqual(troubles, []);
+  assert.deepEqual(pageErrors, []);
   await context.close();
 });
 
-test('in a browser: the operator logs in, sees what came in, and logs out', async () => {
+test('In a browser: the owner logs in to the dashboard, sees payments arrive, and logs out', async () => {
   const { url } = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN } });
   const { macaroon, invoice } = challenge(await send(url, '/article', { headers: HTML }));
   await send(url, '/article', { headers: { authorization: `L402 ${macaroon}:${await pay(invoice)}` } });
   await statsWhen(url, ({ totalPayments }) => totalPayments === 1);
-  const { context, page, troubles } = await openPage(browser);
+  const { context, page, pageErrors } = await openPage(browser);
   await page.goto(`${url}/_toll`);
   await assertAccessible(page);
   await page.fill('#token', 'x'.repeat(64));
@@ -307,7 +307,7 @@ test('in a browser: the operator logs in, sees what came in, and logs out', asyn
   await page.waitForSelector('#payment-table tbody tr');
   assert.equal(await page.textContent('dd[data-total=totalRevenue]'), '21');
   await assertAccessible(page);
-  await picture(page, 'dashboard');
+  await saveScreenshot(page, 'dashboard');
   const second = challenge(await send(url, '/twice', { headers: HTML }));
   await send(url, '/twice', { headers: { authorization: `L402 ${second.macaroon}:${await pay(second.invoice)}` } });
   await page.waitForFunction(() => document.querySelector('dd[data-total=totalRevenue]').textContent === '26', null, { timeout: 15_000 });
@@ -315,12 +315,12 @@ test('in a browser: the operator logs in, sees what came in, and logs out', asyn
   await page.waitForSelector('#token');
   await page.goto(`${url}/_toll/`);
   await page.waitForSelector('#token');
-  assert.deepEqual(troubles, []);
+  assert.deepEqual(pageErrors, []);
   await context.close();
 });
 
-test('in a browser without JavaScript: the invoice as text and as a link, and a button to go on', async () => {
-  const { context, page, troubles } = await openPage(browser, { javaScriptEnabled: false });
+test('In a browser without JavaScript: the pay page shows the invoice as text and link, and a button continues after payment', async () => {
+  const { context, page, pageErrors } = await openPage(browser, { javaScriptEnabled: false });
   await page.goto(`${paywall.url}/article`);
   const invoice = await page.locator('#invoice').textContent();
   assert.match(invoice, /^lnbc/);
@@ -328,27 +328,27 @@ test('in a browser without JavaScript: the invoice as text and as a link, and a 
   await page.click('text=I have paid');
   await page.waitForSelector('text=The payment has not arrived yet');
   assert.equal(await page.locator('#invoice').textContent(), invoice);
-  await picture(page, 'pay-without-javascript');
+  await saveScreenshot(page, 'pay-without-javascript');
   await pay(invoice);
   await page.click('text=I have paid');
   await page.waitForSelector('text=What was paid for');
-  assert.deepEqual(troubles, []);
+  assert.deepEqual(pageErrors, []);
   await context.close();
 });
 
-test('in a browser: an invoice that ends is not paid any more, and a fresh one is a click away', async () => {
-  const { context, page, troubles } = await openPage(browser);
+test('In a browser: the pay page hides an expired invoice and links to a new one', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
   await page.clock.install();
   await page.goto(`${paywall.url}/article`);
   const first = await invoiceOn(page);
   await page.clock.fastForward('06:00');
   await page.waitForSelector('text=This invoice has ended');
   assert.ok(!(await page.isVisible('#code')) && !(await page.isVisible('#open')));
-  await picture(page, 'pay-ended');
+  await saveScreenshot(page, 'pay-ended');
   const link = await page.getByText('Get a new invoice').getAttribute('href');
-  assert.deepEqual(troubles, []);
+  assert.deepEqual(pageErrors, []);
   await context.close();
-  // The clock of that context runs ahead for good.
+  // The fake clock of the first context cannot be set back.
   const fresh = await openPage(browser);
   await fresh.page.goto(new URL(link, paywall.url).href);
   await fresh.page.waitForSelector('#code svg');
@@ -357,30 +357,30 @@ test('in a browser: an invoice that ends is not paid any more, and a fresh one i
   await fresh.context.close();
 });
 
-test('in a browser: a hostile description is only text', async () => {
-  const { context, page, troubles } = await openPage(browser);
-  page.on('dialog', () => assert.fail('something ran'));
+test('In a browser: HTML in a description is shown as text', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  page.on('dialog', () => assert.fail('injected script ran'));
   await page.goto(`${paywall.url}/hostile?a="><script>alert(1)</script>{{macaroon}}`);
   await page.waitForSelector('#code svg');
   assert.match(await page.textContent('h1'), /<\/script><img src=x onerror=alert\(1\)> "quoted' <!--if reason--> &amp; /);
   assert.equal(await page.locator('img').count(), 0);
-  await picture(page, 'pay-hostile');
-  assert.deepEqual(troubles, []);
+  await saveScreenshot(page, 'pay-hostile');
+  assert.deepEqual(pageErrors, []);
   await context.close();
 });
 
 for (const colorScheme of ['light', 'dark']) {
   for (const [device, viewport] of Object.entries({ phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } })) {
-    test(`in a browser: the page on a ${device} in ${colorScheme} keeps nobody out`, async () => {
-      const { context, page, troubles } = await openPage(browser, { colorScheme, viewport });
+    test(`In a browser: the page on a ${device} in ${colorScheme} mode is accessible`, async () => {
+      const { context, page, pageErrors } = await openPage(browser, { colorScheme, viewport });
       for (const path of ['/article', '/club/1', '/twice']) {
         await page.goto(paywall.url + path);
         await page.waitForSelector('#code svg');
         await assertAccessible(page);
-        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no scrolling to the side');
-        await picture(page, `pay${path.replaceAll('/', '-')}-${device}-${colorScheme}`);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no horizontal scrolling');
+        await saveScreenshot(page, `pay${path.replaceAll('/', '-')}-${device}-${colorScheme}`);
       }
-      assert.deepEqual(troubles, []);
+      assert.deepEqual(pageErrors, []);
       await context.close();
     });
   }

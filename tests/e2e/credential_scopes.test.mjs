@@ -29,8 +29,8 @@ async function assertRefused(credential, path, code, options) {
   assert.equal(json().code, code, path);
 }
 
-/** A macaroon as a lightning-toll server with the same secret mints it, and its preimage. */
-function mintElsewhere(caveats) {
+/** Mints a macaroon as a lightning-toll server with the same secret does; returns it, its preimage and the credential. */
+function mintLightningToll(caveats) {
   const preimage = randomBytes(32);
   const id = createHash('sha256').update(preimage).digest('hex');
   const start = createHmac('sha256', paywall.secret).update(id).digest();
@@ -41,7 +41,7 @@ function mintElsewhere(caveats) {
 
 const inHours = (hours) => Math.floor(Date.now() / 1000) + hours * 3600;
 
-test('a realm sells all of its routes with one credential, none dearer than it, and nothing beside it', async () => {
+test('A realm credential is valid for every route of the realm that costs no more, and for no other route', async () => {
   const { standard, lightningToll } = await buy(paywall.url, '/club/song');
   for (const credential of [standard, lightningToll]) {
     assert.equal((await show(credential, '/club/song')).status, 200);
@@ -53,7 +53,7 @@ test('a realm sells all of its routes with one credential, none dearer than it, 
   assert.equal((await show((await buy(paywall.url, '/club/film')).standard, '/club/song')).status, 200);
 });
 
-test('a credential for one address opens for no other, and an IPv6 one for its /64', async () => {
+test('A credential bound to an IP address is valid for no other address; an IPv6 one is bound to its /64', async () => {
   const from = (address) => ({ headers: { 'CF-Connecting-IP': address } });
   const { standard, lightningToll } = await buy(paywall.url, '/mine', from('203.0.113.7'));
   for (const credential of [standard, lightningToll]) {
@@ -71,40 +71,40 @@ test('a credential for one address opens for no other, and an IPv6 one for its /
   assert.equal(unknown.json().code, 'unknown_client');
 });
 
-test('a route that binds no method sells all of them', async () => {
+test('A credential of a route that does not bind the method is valid for every method', async () => {
   const { standard } = await buy(paywall.url, '/any/method');
   for (const method of ['GET', 'POST', 'DELETE']) assert.equal((await show(standard, '/any/method', { method })).status, 200);
 });
 
-test('a macaroon of a lightning-toll server with the same secret opens one path, for a day, and no more', async () => {
+test('A macaroon of a lightning-toll server with the same secret is valid for one path and at most a day', async () => {
   const caveats = (endpoint, hours = 1) => [`expires_at = ${inHours(hours)}`, `endpoint = ${endpoint}`, 'method = GET'];
-  assert.equal((await show(mintElsewhere(caveats('/sold')).credential, '/sold')).status, 200);
-  await assertRefused(mintElsewhere(caveats('/sold', 25)).credential, '/sold', 'foreign');
-  await assertRefused(mintElsewhere(caveats('/sold')).credential, '/club/song', 'endpoint_mismatch');
-  await assertRefused(mintElsewhere(caveats('/club/song')).credential, '/club/song', 'foreign');
-  await assertRefused(mintElsewhere([`expires_at = ${inHours(1)}`]).credential, '/sold', 'unbound');
-  await assertRefused(mintElsewhere(['endpoint = /sold', 'method = GET']).credential, '/sold', 'unbound');
+  assert.equal((await show(mintLightningToll(caveats('/sold')).credential, '/sold')).status, 200);
+  await assertRefused(mintLightningToll(caveats('/sold', 25)).credential, '/sold', 'foreign');
+  await assertRefused(mintLightningToll(caveats('/sold')).credential, '/club/song', 'endpoint_mismatch');
+  await assertRefused(mintLightningToll(caveats('/club/song')).credential, '/club/song', 'foreign');
+  await assertRefused(mintLightningToll([`expires_at = ${inHours(1)}`]).credential, '/sold', 'unbound');
+  await assertRefused(mintLightningToll(['endpoint = /sold', 'method = GET']).credential, '/sold', 'unbound');
 
-  // What its holder adds makes it no more than it is.
-  const { macaroon, preimage } = mintElsewhere(caveats('/sold', 48));
-  const added = ['amount_sats = 1000000', 'host = 127.0.0.1', `payable_until = ${inHours(1)}`];
-  const dressed = added.reduce((macaroon, caveat) => attenuateLightningToll(macaroon, caveat), macaroon);
-  await assertRefused(`L402 ${dressed}:${preimage}`, '/sold', 'foreign');
+  // Caveats that the holder adds do not make it a macaroon of edgetoll.
+  const { macaroon, preimage } = mintLightningToll(caveats('/sold', 48));
+  const ownCaveats = ['amount_sats = 1000000', 'host = 127.0.0.1', `payable_until = ${inHours(1)}`];
+  const disguised = ownCaveats.reduce((macaroon, caveat) => attenuateLightningToll(macaroon, caveat), macaroon);
+  await assertRefused(`L402 ${disguised}:${preimage}`, '/sold', 'foreign');
 });
 
-test('a revoked payment opens nothing, and foreign macaroons can be refused whole', async () => {
+test('A credential of a revoked payment is refused, and accept_foreign = false refuses every macaroon of another issuer', async () => {
   const { standard, lightningToll, challenge } = await buy(paywall.url, '/sold');
-  const foreign = mintElsewhere([`expires_at = ${inHours(1)}`, 'endpoint = /sold', 'method = GET']);
+  const otherIssuer = mintLightningToll([`expires_at = ${inHours(1)}`, 'endpoint = /sold', 'method = GET']);
   const stricter = await startPaywall({
     toll: { routes, revoked: [challenge.paymentHash], accept_foreign: false },
     vars: { ORIGIN_URL: origin.url, TOLL_SECRET: paywall.secret },
   });
-  for (const [authorization, code] of [[standard, 'revoked'], [lightningToll, 'revoked'], [foreign.credential, 'foreign']]) {
+  for (const [authorization, code] of [[standard, 'revoked'], [lightningToll, 'revoked'], [otherIssuer.credential, 'foreign']]) {
     assert.equal((await show(authorization, '/sold')).status, 200);
     const refused = await send(stricter.url, '/sold', { headers: { authorization } });
     assert.equal(refused.status, 402);
     assert.equal(refused.json().code, code);
   }
-  const { standard: good } = await buy(stricter.url, '/sold');
-  assert.equal((await send(stricter.url, '/sold', { headers: { authorization: good } })).status, 200);
+  const { standard: newCredential } = await buy(stricter.url, '/sold');
+  assert.equal((await send(stricter.url, '/sold', { headers: { authorization: newCredential } })).status, 200);
 });

@@ -1,17 +1,18 @@
-// An origin that reads a request in every way that origins are known to, and serves the dearest thing that any way gives.
+// An origin that interprets a request in every way that known origins do, and serves the most expensive resource that any
+// interpretation yields.
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 
 /**
- * Starts it.
- * @param {object[]} sold what is secret, the dearest first: `name`, `is(path)`, and optionally `when(request)`
+ * Starts the origin.
+ * @param {object[]} resources the priced resources, most expensive first: `name`, `matches(path)`, optionally `when(request)`
  */
-export async function startLiberalOrigin(sold) {
+export async function startPermissiveOrigin(resources) {
   const secret = `secret-${randomBytes(8).toString('hex')}`;
   const served = [];
   const serve = (request, bytes) => {
-    const resource = dearest(sold, request, bytes);
+    const resource = mostExpensive(resources, request, bytes);
     const { method, url, headers } = request;
     if (resource) served.push({ resource, method, url, attempt: headers['x-attempt'] });
     return resource && `${secret} ${resource}`;
@@ -24,7 +25,7 @@ export async function startLiberalOrigin(sold) {
       return;
     }
     const content = serve(request, bytes);
-    // An answer to HEAD tells what it would have been.
+    // The ETag identifies the content in a response to HEAD, which has no body.
     response.writeHead(200, { 'Content-Type': 'text/plain', ...(content && { ETag: `"${content}"` }) });
     response.end(content ?? 'free');
   });
@@ -49,51 +50,51 @@ export async function startLiberalOrigin(sold) {
   };
 }
 
-function dearest(sold, { method, url, headers }, bytes) {
-  const said = Object.entries(headers).flatMap(([name, value]) => (REWRITES.includes(fold(name)) ? value.split(',').map((part) => part.trim()) : []));
-  const paths = [url, ...said, ...said.map((prefix) => prefix + url)].flatMap(readings);
-  const override = Object.entries(headers).find(([name]) => OVERRIDES.includes(fold(name)))?.[1];
-  const query = parameters([url, ...said]);
-  const request = { methods: [method, override].map((one) => one?.toUpperCase()), headers: folded(headers), query, bytes };
-  return sold.find(({ is, when }) => paths.some(is) && (!when || when(request)))?.name;
+function mostExpensive(resources, { method, url, headers }, bytes) {
+  const rewritten = Object.entries(headers).flatMap(([name, value]) => (REWRITES.includes(normalizeName(name)) ? value.split(',').map((part) => part.trim()) : []));
+  const paths = [url, ...rewritten, ...rewritten.map((prefix) => prefix + url)].flatMap(normalizedForms);
+  const override = Object.entries(headers).find(([name]) => OVERRIDES.includes(normalizeName(name)))?.[1];
+  const query = parameters([url, ...rewritten]);
+  const request = { methods: [method, override].map((name) => name?.toUpperCase()), headers: foldHeaders(headers), query, bytes };
+  return resources.find(({ matches, when }) => paths.some(matches) && (!when || when(request)))?.name;
 }
 
-/** Every path that a request target can be read as: each liberty may be taken at any time, and again. */
-function readings(target) {
+/** Returns every path that a request target can be normalized to, by all sequences of `NORMALIZATIONS`. */
+function normalizedForms(target) {
   const seen = new Set([target]);
-  for (const one of seen) {
-    for (const liberty of LIBERTIES) seen.add(liberty(one));
-    if (seen.size > 5000) throw new Error(`${target} has too many readings`);
+  for (const form of seen) {
+    for (const normalize of NORMALIZATIONS) seen.add(normalize(form));
+    if (seen.size > 5000) throw new Error(`${target} has too many normalized forms`);
   }
   return [...seen];
 }
 
-const LIBERTIES = [
-  // As `new URL(target, base)` reads a target, be it absolute or `//host/path`.
+const NORMALIZATIONS = [
+  // `new URL(target, base)` drops the authority of an absolute target and of `//host/path`.
   (text) => text.replace(/^([a-z]+:)?\/\/[^/?#\\]*/i, ''),
   (text) => text.split(/[?#\0]/)[0],
   decode,
   (text) => text.replaceAll('\\', '/'),
   (text) => text.replace(/;[^/]*/g, ''),
   (text) => text.replace(/\/{2,}/g, '/'),
-  withoutDots,
+  removeDotSegments,
   (text) => text.replace(/[\x00-\x1f\x7f]/g, ''),
   (text) => text.replace(/[ ./]+$/, ''),
-  // As Windows trims the names of folders.
+  // Windows trims the names of folders.
   (text) => text.replace(/(?<=[^./])[ .]+(?=\/)/g, ''),
   (text) => text.toLowerCase(),
-  // As `equalsIgnoreCase`, `EqualFold` and `(?i)` take letters for the same.
+  // `equalsIgnoreCase`, `EqualFold` and `(?i)` fold these letters.
   (text) => text.replaceAll('İ', 'i').toUpperCase().toLowerCase(),
   (text) => text.replace(/\/index\.php(?=\/)/, ''),
   (text) => text.replace(/(\.php)\/.*/, '$1'),
 ];
 
-/** Percent-decodes once; what is no escape stays. */
+/** Percent-decodes once; invalid escapes stay. */
 function decode(text) {
   return text.replace(/(%[0-9a-f]{2})+/gi, (escapes) => Buffer.from(escapes.replaceAll('%', ''), 'hex').toString());
 }
 
-function withoutDots(text) {
+function removeDotSegments(text) {
   const kept = [];
   for (const name of text.split('/')) {
     if (name === '..') kept.length > 1 && kept.pop();
@@ -102,7 +103,7 @@ function withoutDots(text) {
   return kept.join('/');
 }
 
-/** Names and values of the queries, in every reading: both separators, `a[]`, `a.b` and `a b` as `a_b`, in lower case. */
+/** Names and values of the query parameters, in lower case: `a[]` is named `a`; `a.b` and `a b` are named `a_b`. */
 function parameters(targets) {
   const pairs = targets.flatMap((target) => {
     const [path, ...query] = target.split('?');
@@ -115,15 +116,15 @@ function parameters(targets) {
   });
 }
 
-/** Headers as CGI names them, each with its values in lower case and without their parameters. */
-function folded(headers) {
+/** Headers under their CGI names; values in lower case and without parameters. */
+function foldHeaders(headers) {
   const values = {};
   for (const [name, value] of Object.entries(headers)) {
-    (values[fold(name)] ??= []).push(...String(value).toLowerCase().split(',').map((part) => part.split(';')[0].trim()));
+    (values[normalizeName(name)] ??= []).push(...String(value).toLowerCase().split(',').map((part) => part.split(';')[0].trim()));
   }
   return values;
 }
 
-const fold = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, '-');
+const normalizeName = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, '-');
 const REWRITES = ['x-original-url', 'x-rewrite-url', 'x-original-uri', 'x-forwarded-uri', 'x-forwarded-path', 'x-forwarded-prefix', 'x-script-name', 'script-name', 'path-info'];
 const OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'];

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root } from '../../tools/lib/run.mjs';
 import { buy, send, sendRaw } from './support/client.mjs';
-import { ADMIN_TOKEN, asOperator, statsWhen } from './support/operator.mjs';
+import { ADMIN_TOKEN, sendAsAdmin, statsWhen } from './support/admin.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { startPaywall } from './support/paywall.mjs';
 
-const doors = ['', 'stats', 'metrics', 'dashboard.js'];
-const posts = ['login', 'logout', 'redeliver'];
+const getPaths = ['', 'stats', 'metrics', 'dashboard.js'];
+const postPaths = ['login', 'logout', 'redeliver'];
 const toll = { cors: '*', routes: [{ path: '/a', sats: 5 }, { path: '/say"hi"', sats: 6 }] };
 
 let origin, paywall;
@@ -19,14 +19,15 @@ before(async () => {
 });
 after(() => origin.close());
 
-const open = (path, headers, options = {}) => send(paywall.url, `/_toll/${path}`, { ...options, headers });
+/** Sends a request without the admin token to a path below `/_toll/`. */
+const sendWithoutToken = (path, headers, options = {}) => send(paywall.url, `/_toll/${path}`, { ...options, headers });
 const logIn = (token, { ip = '192.0.2.1', ...headers } = {}) =>
-  open('login', { 'content-type': 'application/x-www-form-urlencoded', 'cf-connecting-ip': ip, ...headers }, { method: 'POST', body: `token=${encodeURIComponent(token)}` });
+  sendWithoutToken('login', { 'content-type': 'application/x-www-form-urlencoded', 'cf-connecting-ip': ip, ...headers }, { method: 'POST', body: `token=${encodeURIComponent(token)}` });
 
-test('without the secret, or with a weak one, nothing of the operator\'s is there', async () => {
+test('Without ADMIN_TOKEN, or with a weak one, every admin endpoint is 404', async () => {
   for (const token of [undefined, 'short', '0123456789abcdef0123456789abcdef']) {
     const { url, logged } = await startPaywall({ toll, vars: { ADMIN_TOKEN: token, ORIGIN_URL: origin.url } });
-    for (const path of [...doors, ...posts, 'operator.css']) {
+    for (const path of [...getPaths, ...postPaths, 'operator.css']) {
       for (const method of ['GET', 'POST']) {
         const answer = await send(url, `/_toll/${path}`, { method, headers: { authorization: `Bearer ${token ?? ''}` } });
         assert.deepEqual([answer.status, answer.json().code], [404, 'not_found'], `${method} ${path}`);
@@ -37,7 +38,7 @@ test('without the secret, or with a weak one, nothing of the operator\'s is ther
   }
 });
 
-test('whoever does not show the token is refused, always in the same words', async () => {
+test('Admin endpoints answer 401 with the same body to every request without a valid token', async () => {
   const wrong = [
     {},
     { authorization: 'Bearer' },
@@ -54,28 +55,28 @@ test('whoever does not show the token is refused, always in the same words', asy
     { 'x-admin-token': ADMIN_TOKEN },
   ];
   for (const path of ['stats', 'metrics', 'dashboard.js']) {
-    const refused = await open(path, wrong[0]);
+    const refused = await sendWithoutToken(path, wrong[0]);
     assert.equal(refused.status, 401);
     assert.equal(refused.headers['www-authenticate'], 'Bearer');
     assert.equal(refused.json().code, 'unauthorized');
     for (const headers of wrong) {
-      const answer = await open(path, headers);
+      const answer = await sendWithoutToken(path, headers);
       assert.deepEqual([answer.status, answer.text], [401, refused.text], JSON.stringify(headers));
     }
-    assert.equal((await open(`${path}?token=${ADMIN_TOKEN}`)).status, 401);
-    assert.equal((await asOperator(paywall.url, path, { method: 'POST' })).status, 405);
-    assert.equal((await asOperator(paywall.url, path)).status, 200);
-    assert.equal((await asOperator(paywall.url, path, { method: 'HEAD' })).status, 200);
+    assert.equal((await sendWithoutToken(`${path}?token=${ADMIN_TOKEN}`)).status, 401);
+    assert.equal((await sendAsAdmin(paywall.url, path, { method: 'POST' })).status, 405);
+    assert.equal((await sendAsAdmin(paywall.url, path)).status, 200);
+    assert.equal((await sendAsAdmin(paywall.url, path, { method: 'HEAD' })).status, 200);
   }
   for (const path of ['logout', 'redeliver']) {
-    assert.equal((await open(path, {}, { method: 'POST' })).status, 401);
-    assert.equal((await asOperator(paywall.url, path)).status, 405);
+    assert.equal((await sendWithoutToken(path, {}, { method: 'POST' })).status, 401);
+    assert.equal((await sendAsAdmin(paywall.url, path)).status, 405);
   }
-  assert.equal((await asOperator(paywall.url, 'redeliver', { method: 'POST' })).status, 204);
+  assert.equal((await sendAsAdmin(paywall.url, 'redeliver', { method: 'POST' })).status, 204);
 });
 
-test('the login form gives a strict cookie for the right token, and five tries a minute', async () => {
-  const form = await open('');
+test('A login with the right token sets a SameSite=Strict cookie; five attempts a minute are allowed', async () => {
+  const form = await sendWithoutToken('');
   assert.equal(form.status, 401);
   assert.match(form.text, /<form class="panel" method="post" action="login">/);
   const wrong = await logIn('x'.repeat(64));
@@ -85,31 +86,31 @@ test('the login form gives a strict cookie for the right token, and five tries a
   const [cookie] = right.headers['set-cookie'];
   assert.match(cookie, /^toll_admin=\d+\.[0-9a-f]{64}; Path=\/_toll\/; Max-Age=43200; HttpOnly; Secure; SameSite=Strict$/);
   const [session] = cookie.split(';');
-  for (const path of doors) assert.equal((await open(path, { cookie: `a=b; ${session}; c=d` })).status, 200, path);
-  const [, ends, tag] = session.match(/^toll_admin=(\d+)\.(.*)$/);
-  for (const forged of [`${Number(ends) + 1}.${tag}`, `${ends}.${tag.slice(0, -1)}`, `+${ends}.${tag}`]) {
-    assert.equal((await open('stats', { cookie: `toll_admin=${forged}` })).status, 401, forged);
+  for (const path of getPaths) assert.equal((await sendWithoutToken(path, { cookie: `a=b; ${session}; c=d` })).status, 200, path);
+  const [, expires, tag] = session.match(/^toll_admin=(\d+)\.(.*)$/);
+  for (const forged of [`${Number(expires) + 1}.${tag}`, `${expires}.${tag.slice(0, -1)}`, `+${expires}.${tag}`]) {
+    assert.equal((await sendWithoutToken('stats', { cookie: `toll_admin=${forged}` })).status, 401, forged);
   }
-  const goodbye = await open('logout', { cookie: session }, { method: 'POST' });
-  assert.equal(goodbye.status, 303);
-  assert.match(goodbye.headers['set-cookie'][0], /^toll_admin=; Path=\/_toll\/; Max-Age=0; /);
+  const loggedOut = await sendWithoutToken('logout', { cookie: session }, { method: 'POST' });
+  assert.equal(loggedOut.status, 303);
+  assert.match(loggedOut.headers['set-cookie'][0], /^toll_admin=; Path=\/_toll\/; Max-Age=0; /);
   for (let tries = 0; tries < 5; tries += 1) await logIn('x', { ip: '192.0.2.2' });
   assert.equal((await logIn(ADMIN_TOKEN, { ip: '192.0.2.2' })).headers.location, '/_toll/#slow');
   assert.equal((await logIn(ADMIN_TOKEN, { ip: '192.0.2.3' })).headers.location, '/_toll/');
 });
 
-test('another page can neither read the numbers nor send a form', async () => {
+test('A page of another origin can neither read the statistics nor post a form', async () => {
   const session = (await logIn(ADMIN_TOKEN, { ip: '192.0.2.4' })).headers['set-cookie'][0].split(';')[0];
   const evil = { cookie: session, origin: 'https://evil.example' };
-  assert.equal((await open('redeliver', evil, { method: 'POST' })).status, 401);
-  assert.equal((await open('logout', evil, { method: 'POST' })).status, 401);
+  assert.equal((await sendWithoutToken('redeliver', evil, { method: 'POST' })).status, 401);
+  assert.equal((await sendWithoutToken('logout', evil, { method: 'POST' })).status, 401);
   assert.equal((await logIn(ADMIN_TOKEN, { ip: '192.0.2.4', origin: 'null' })).status, 401);
-  assert.equal((await open('redeliver', { cookie: session, origin: paywall.url }, { method: 'POST' })).status, 204);
-  const { headers } = await open('stats', { ...evil });
+  assert.equal((await sendWithoutToken('redeliver', { cookie: session, origin: paywall.url }, { method: 'POST' })).status, 204);
+  const { headers } = await sendWithoutToken('stats', { ...evil });
   assert.equal(headers['access-control-allow-origin'], undefined);
 });
 
-test('the token is not asked for where others can listen', async () => {
+test('Over plain HTTP, except on localhost, admin endpoints answer 403', async () => {
   for (const path of ['', 'stats', 'login']) {
     const answer = await sendRaw(paywall.url, `GET /_toll/${path} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer ${ADMIN_TOKEN}\r\nConnection: close\r\n\r\n`);
     assert.equal(answer.status, 403);
@@ -117,39 +118,39 @@ test('the token is not asked for where others can listen', async () => {
   }
 });
 
-test('the pages load nothing from elsewhere, stand in no frame, are kept by no cache, and are nowhere else', async () => {
+test('Admin pages load nothing from other hosts, cannot be framed or cached, and have no other path', async () => {
   for (const path of ['', 'dashboard.js', 'operator.css']) {
-    const { status, headers, text } = await asOperator(paywall.url, path);
+    const { status, headers, text } = await sendAsAdmin(paywall.url, path);
     assert.equal(status, 200);
     const policy = headers['content-security-policy'];
     for (const part of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'self'"]) assert.ok(policy.includes(part));
     assert.equal(headers['cache-control'], 'no-store');
     assert.equal(headers['x-content-type-options'], 'nosniff');
-    // With `no-referrer` browsers send a form of ours with `Origin: null`, which is refused.
+    // With `no-referrer`, browsers send the login form with `Origin: null`, which is refused.
     assert.equal(headers['referrer-policy'], 'same-origin');
     assert.doesNotMatch(text, /https?:\/\/(?!www\.w3\.org)/);
     assert.doesNotMatch(text, /<script(?![^>]* src=)|<style| style=| on[a-z]+=/);
   }
-  assert.match((await open('')).headers['content-security-policy'], /default-src 'none'/);
-  assert.deepEqual((await asOperator(paywall.url, '../_toll')).headers.location, '/_toll/');
+  assert.match((await sendWithoutToken('')).headers['content-security-policy'], /default-src 'none'/);
+  assert.deepEqual((await sendAsAdmin(paywall.url, '../_toll')).headers.location, '/_toll/');
   for (const path of ['dashboard.html', 'dashboard', 'login.html', 'README.md', 'operator.css/', 'Stats', '/stats', 'stats/']) {
-    assert.equal((await asOperator(paywall.url, path)).status, 404, path);
+    assert.equal((await sendAsAdmin(paywall.url, path)).status, 404, path);
   }
   for (const path of ['/dashboard.html', '/dashboard.js', '/operator.css', '/login']) {
     await send(paywall.url, path);
-    assert.equal(origin.last().path, path, 'that is the origin\'s');
+    assert.equal(origin.last().path, path, 'the path is forwarded to the origin');
   }
 });
 
-test('a Prometheus client reads the metrics, whatever a route is called', async () => {
+test('A Prometheus client parses the metrics, also with quotes in a route', async () => {
   const { standard } = await buy(paywall.url, '/say"hi"');
   await send(paywall.url, '/say"hi"', { headers: { authorization: standard } });
   await statsWhen(paywall.url, ({ totalPayments }) => totalPayments === 1);
-  const answer = await asOperator(paywall.url, 'metrics');
+  const answer = await sendAsAdmin(paywall.url, 'metrics');
   assert.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
   const script = 'import json, sys; from prometheus_client.parser import text_string_to_metric_families as read; print(json.dumps([[s.name, s.labels, s.value, f.type] for f in read(sys.stdin.read()) for s in f.samples]))';
   const samples = JSON.parse(execFileSync(join(root, '.tools/oracles/bin/python'), ['-c', script], { input: answer.text }));
-  const value = (name, labels) => samples.find(([found, of]) => found === name && Object.entries(labels).every(([key, text]) => of[key] === text))?.[2];
+  const value = (name, labels) => samples.find(([sampleName, sampleLabels]) => sampleName === name && Object.entries(labels).every(([key, text]) => sampleLabels[key] === text))?.[2];
   const route = '/say"hi"';
   assert.equal(value('edgetoll_revenue_sats_total', { route }), 6);
   assert.equal(value('edgetoll_payments_total', { route }), 1);

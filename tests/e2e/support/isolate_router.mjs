@@ -1,4 +1,4 @@
-// A Worker in front of three others: `X-Isolate` says which of them gets the request.
+// A Worker that forwards each request to one of three Workers, selected by the header `X-Isolate`.
 export default {
   fetch: (request, env) => env[`edge${request.headers.get('X-Isolate')}`].fetch(request),
 };

@@ -12,7 +12,7 @@ before(async () => {
 });
 after(() => origin.close());
 
-test('an unpaid request gets 402 with a header that the strictest parser reads and the body of lightning-toll', async () => {
+test('A request without payment gets 402 with an L402 challenge header and lightning-toll’s JSON body', async () => {
   const { status, headers, json } = await send(paywall.url, '/api/joke');
   assert.equal(status, 402);
   assert.equal(headers['cache-control'], 'no-store');
@@ -28,7 +28,7 @@ test('an unpaid request gets 402 with a header that the strictest parser reads a
   assert.equal(body.description, 'Random joke');
   assert.equal(body.protocol, 'L402');
   const bytes = Buffer.from(macaroon, 'base64');
-  // libmacaroons v2: version, location, identifier of 66 bytes that begins with its version and the payment hash.
+  // libmacaroons v2: version, location, and an identifier of 66 bytes: its own version (two bytes), the payment hash, …
   const location = Buffer.from('127.0.0.1');
   const start = Buffer.concat([Buffer.from([2, 1, location.length]), location, Buffer.from([2, 66, 0, 0])]);
   assert.equal(bytes.subarray(0, start.length + 32).toString('hex'), start.toString('hex') + body.paymentHash);
@@ -37,7 +37,7 @@ test('an unpaid request gets 402 with a header that the strictest parser reads a
   assert.deepEqual(inner.caveats.slice(0, 3), [`expires_at = ${body.expiresAt}`, 'endpoint = /api/joke', 'method = GET']);
 });
 
-test('the preimage of the payment opens the path with either macaroon, under L402 and LSAT, in any case', async () => {
+test('The preimage with either macaroon gives access, with the scheme L402 or LSAT in any letter case', async () => {
   const { preimage, challenge, standard, lightningToll, macaroons } = await buy(paywall.url, '/api/joke');
   assert.equal(createHash('sha256').update(Buffer.from(preimage, 'hex')).digest('hex'), challenge.paymentHash);
   const urlSafe = Buffer.from(macaroons.standard, 'base64').toString('base64url');
@@ -62,7 +62,7 @@ test('the preimage of the payment opens the path with either macaroon, under L40
   }
 });
 
-test('a macaroon that its holder attenuated opens the path: lnget adds the preimage before it sends', async () => {
+test('An attenuated macaroon gives access: lnget adds a preimage caveat before it sends', async () => {
   const { preimage, macaroons } = await buy(paywall.url, '/api/joke');
   const lnget = `L402 ${attenuate(macaroons.standard, `preimage=${preimage}`)}:${preimage}`;
   const soon = Math.floor(Date.now() / 1000) + 60;
@@ -73,7 +73,7 @@ test('a macaroon that its holder attenuated opens the path: lnget adds the preim
   assert.equal(Number(headers['x-toll-expires']), soon);
 });
 
-test('a credential for GET is good for HEAD, and HEAD without one is told the price without an invoice', async () => {
+test('A credential for GET is valid for HEAD, and HEAD without a credential gets the price without an invoice', async () => {
   const { standard } = await buy(paywall.url, '/api/joke');
   assert.equal((await send(paywall.url, '/api/joke', { method: 'HEAD', headers: { authorization: standard } })).status, 200);
   for (const options of [{ method: 'HEAD' }, { headers: { 'Sec-Purpose': 'prefetch;prerender' } }]) {
@@ -84,7 +84,7 @@ test('a credential for GET is good for HEAD, and HEAD without one is told the pr
   }
 });
 
-test('markdown is sold as a document: POST with a body, 100 sats', async () => {
+test('The demo converts Markdown to HTML and PDF: a priced POST with a body', async () => {
   const markdown = '# Hallo *Welt*\n';
   const unpaid = await send(paywall.url, '/convert/html', { method: 'POST', body: markdown });
   assert.equal(unpaid.json().amountSats, 100);
@@ -102,12 +102,12 @@ test('markdown is sold as a document: POST with a body, 100 sats', async () => {
   assert.ok(pdf.text.trimEnd().endsWith('%%EOF'));
 });
 
-test('the other prices of the list are asked for as they stand there', async () => {
+test('The other demo routes cost what wrangler.toml says', async () => {
   assert.equal((await send(paywall.url, '/api/time')).json().amountSats, 1);
   assert.equal((await send(paywall.url, '/api/data')).json().amountSats, 21);
 });
 
-test('a path without a price is the origin’s answer, and the origin’s 404 is its 404', async () => {
+test('A path without a price gets the response of the origin, including its 404', async () => {
   const free = await send(paywall.url, '/');
   assert.equal(free.status, 200);
   assert.equal(free.text, 'This page is free.\n');

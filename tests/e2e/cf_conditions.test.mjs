@@ -1,4 +1,4 @@
-// Prices by what Cloudflare says of a request: in the bare runtime, where a test can say it.
+// Price conditions on `request.cf`, which a test can set in bare `workerd`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { send } from './support/client.mjs';
@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => origin.close());
 
-test('the country, the bot score and the verified bot make the price, and what is not said makes none', async () => {
+test('A price can depend on country, bot score and verified bot category; a missing value matches no condition', async () => {
   for (const [path, cf, sats] of [
     ['/country', { country: 'CH' }, 30],
     ['/country', { country: 'US' }, 3],

@@ -25,7 +25,7 @@ after(() => origin.close());
 const show = (authorization, path = '/sold', options = {}) =>
   send(paywall.url, path, { ...options, headers: { authorization, ...options.headers } });
 
-/** Garbage and forgeries: 401, a bare challenge, the reason, nothing at the origin. */
+/** Asserts that a malformed or forged credential gets 401 with the code and without an invoice, and reaches no origin. */
 async function assertUnauthorized(authorization, code, path) {
   const reached = origin.requests.length;
   const { status, headers, json } = await show(authorization, path);
@@ -36,8 +36,8 @@ async function assertUnauthorized(authorization, code, path) {
   assert.equal(origin.requests.length, reached);
 }
 
-/** Genuine but not good here: 402, a fresh challenge that says why, nothing at the origin. */
-async function assertChallengedAnew(authorization, code, path, options) {
+/** Asserts that a genuine credential that is not valid here gets 402 with the code and a new invoice, and reaches no origin. */
+async function assertNewChallenge(authorization, code, path, options) {
   const reached = origin.requests.length;
   const { status, headers, json } = await show(authorization, path, options);
   assert.equal(status, 402, code);
@@ -47,7 +47,7 @@ async function assertChallengedAnew(authorization, code, path, options) {
   assert.equal(origin.requests.length, reached);
 }
 
-test('a forged macaroon is refused, in both encodings', async () => {
+test('A forged macaroon gets 401, in both encodings', async () => {
   const { macaroons, preimage } = bought;
   await assertUnauthorized(`L402 ${tamper(macaroons.standard)}:${preimage}`, 'bad_signature');
   const forged = JSON.parse(Buffer.from(macaroons.lightningToll, 'base64url'));
@@ -56,7 +56,7 @@ test('a forged macaroon is refused, in both encodings', async () => {
   await assertUnauthorized(`L402 ${encoded}:${preimage}`, 'bad_signature');
 });
 
-test('a wrong preimage is refused, one of another payment too', async () => {
+test('A wrong preimage gets 401, also the preimage of another payment', async () => {
   const other = await buy(paywall.url, '/sold');
   for (const macaroon of Object.values(bought.macaroons)) {
     await assertUnauthorized(`L402 ${macaroon}:${randomBytes(32).toString('hex')}`, 'wrong_preimage');
@@ -66,59 +66,59 @@ test('a wrong preimage is refused, one of another payment too', async () => {
   }
 });
 
-test('an expired credential gets a fresh challenge', async () => {
+test('An expired credential gets 402 with a new challenge', async () => {
   const { macaroons, preimage } = bought;
-  await assertChallengedAnew(`L402 ${attenuate(macaroons.standard, `toll_valid_until=${past}`)}:${preimage}`, 'expired');
+  await assertNewChallenge(`L402 ${attenuate(macaroons.standard, `toll_valid_until=${past}`)}:${preimage}`, 'expired');
   const expired = attenuateLightningToll(macaroons.lightningToll, `expires_at = ${past}`);
-  await assertChallengedAnew(`L402 ${expired}:${preimage}`, 'expired');
+  await assertNewChallenge(`L402 ${expired}:${preimage}`, 'expired');
 });
 
-test('a credential opens no other path and no other method', async () => {
+test('A credential is not valid for another path or method', async () => {
   for (const credential of [bought.standard, bought.lightningToll]) {
-    await assertChallengedAnew(credential, 'endpoint_mismatch', '/sold/too');
-    await assertChallengedAnew(credential, 'method_mismatch', '/sold', { method: 'POST' });
+    await assertNewChallenge(credential, 'endpoint_mismatch', '/sold/too');
+    await assertNewChallenge(credential, 'method_mismatch', '/sold', { method: 'POST' });
   }
 });
 
-test('a credential opens no other host', async () => {
+test('A credential is not valid for another host', async () => {
   for (const credential of [bought.standard, bought.lightningToll]) {
-    await assertChallengedAnew(credential, 'host_mismatch', '/sold', { headers: { Host: 'localhost' } });
+    await assertNewChallenge(credential, 'host_mismatch', '/sold', { headers: { Host: 'localhost' } });
   }
 });
 
-test('a credential buys no dearer request than it paid for', async () => {
+test('A credential is not valid for a request that costs more than was paid', async () => {
   const { macaroons, preimage } = bought;
-  await assertChallengedAnew(`L402 ${attenuate(macaroons.standard, 'amount_sats=4')}:${preimage}`, 'underpaid');
+  await assertNewChallenge(`L402 ${attenuate(macaroons.standard, 'amount_sats=4')}:${preimage}`, 'underpaid');
   const cheap = attenuateLightningToll(macaroons.lightningToll, 'amount_sats = 4');
-  await assertChallengedAnew(`L402 ${cheap}:${preimage}`, 'underpaid');
+  await assertNewChallenge(`L402 ${cheap}:${preimage}`, 'underpaid');
 });
 
-test('a raised price is not covered by what was paid before', async () => {
-  const raised = { routes: [{ path: '/sold', sats: 6 }] };
-  const dearer = await startPaywall({ toll: raised, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: paywall.secret } });
-  const { status, json } = await send(dearer.url, '/sold', { headers: { authorization: bought.standard } });
+test('After a price increase, an older credential is refused as underpaid', async () => {
+  const raisedPrice = { routes: [{ path: '/sold', sats: 6 }] };
+  const afterIncrease = await startPaywall({ toll: raisedPrice, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: paywall.secret } });
+  const { status, json } = await send(afterIncrease.url, '/sold', { headers: { authorization: bought.standard } });
   assert.equal(status, 402);
   assert.equal(json().code, 'underpaid');
   assert.equal(json().amountSats, 6);
 });
 
-test('a credential of another deployment gets a fresh challenge where its key is unknown, and 401 where it is forged', async () => {
-  const stranger = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
-  const { standard, lightningToll } = await buy(stranger.url, '/sold');
-  await assertChallengedAnew(standard, 'unknown_key');
+test('A credential of another deployment gets 402 if its key is unknown, and 401 if its signature is invalid', async () => {
+  const otherDeployment = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
+  const { standard, lightningToll } = await buy(otherDeployment.url, '/sold');
+  await assertNewChallenge(standard, 'unknown_key');
   await assertUnauthorized(lightningToll, 'bad_signature');
 });
 
-test('a rotated secret still verifies what it signed', async () => {
+test('After a rotation, the previous secret still verifies its credentials', async () => {
   const rotated = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, TOLL_SECRET_PREVIOUS: paywall.secret } });
   for (const authorization of [bought.standard, bought.lightningToll]) {
     assert.equal((await send(rotated.url, '/sold', { headers: { authorization } })).status, 200);
   }
 });
 
-test('garbage is refused with its reason and makes no invoice', async () => {
+test('A malformed credential gets 401 with a specific code and creates no invoice', async () => {
   const { macaroons, preimage } = bought;
-  const [counted, sold] = [await invoicesFor('/counted'), await invoicesFor('/sold')];
+  const [countedInvoices, soldInvoices] = [await invoicesFor('/counted'), await invoicesFor('/sold')];
   const json = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const id = bought.challenge.paymentHash;
   for (const [credential, code] of [
@@ -152,10 +152,10 @@ test('garbage is refused with its reason and makes no invoice', async () => {
     const path = code.endsWith('caveat') ? '/sold' : '/counted';
     await assertUnauthorized(credential, code, path);
   }
-  assert.deepEqual([await invoicesFor('/counted'), await invoicesFor('/sold')], [counted, sold]);
+  assert.deepEqual([await invoicesFor('/counted'), await invoicesFor('/sold')], [countedInvoices, soldInvoices]);
 });
 
-test('other schemes are no credential: they get a challenge', async () => {
+test('Other authentication schemes count as no credential and get a challenge', async () => {
   for (const authorization of ['Bearer abc', 'Basic dXNlcjpwYXNz', `L402${bought.macaroons.standard}`, 'Digest username="L402 a:b", realm="x"']) {
     const { status, json } = await show(authorization);
     assert.equal(status, 402);
@@ -163,7 +163,7 @@ test('other schemes are no credential: they get a challenge', async () => {
   }
 });
 
-test('a path with a price for other methods only is 405, and a preflight is neither charged nor answered with content', async () => {
+test('A method without a price on a priced path gets 405, and a preflight is neither charged nor answered with content', async () => {
   const wrong = await send(paywall.url, '/posted');
   assert.equal(wrong.status, 405);
   assert.equal(wrong.headers.allow, 'POST');
@@ -177,7 +177,7 @@ test('a path with a price for other methods only is 405, and a preflight is neit
   assert.equal((await send(paywall.url, '/sold', { method: 'OPTIONS' })).status, 402);
 });
 
-test('a priced path is not served under a spelling that the price list does not know', async () => {
+test('A path that some origin may normalize to a priced path is refused as ambiguous', async () => {
   const reached = origin.requests.length;
   for (const path of [
     '//sold', '/sold/', '/sold//', '/./sold/', '/SOLD', '/sold;x=1', '/so%6cd', '/so%256cd', '/sold%20', '/sold.', '/sold%2e',
@@ -190,14 +190,14 @@ test('a priced path is not served under a spelling that the price list does not 
   assert.equal(origin.requests.length, reached);
 });
 
-test('letters that fold to a priced path’s letters are no way around it', async () => {
+test('Unicode letters that case-fold to a priced path are refused as ambiguous', async () => {
   const folding = await startPaywall({ toll: { routes: [{ path: '/kelvin', sats: 5 }, { path: '/straße', sats: 5 }] }, vars: { ORIGIN_URL: origin.url } });
   assert.equal((await send(folding.url, '/stra%C3%9Fe')).status, 402);
   assert.equal((await send(folding.url, '/%E2%84%AAelvin')).json().code, 'ambiguous_path');
   assert.equal((await send(folding.url, '/STRA%C3%9FE')).json().code, 'ambiguous_path');
 });
 
-test('a path that is too long for a credential is not sold', async () => {
+test('A path that is too long for a credential gets 414', async () => {
   const long = await startPaywall({ toll: { routes: [{ path: '/files/*', sats: 5 }] }, vars: { ORIGIN_URL: origin.url } });
   const { standard, lightningToll } = await buy(long.url, `/files/${'x'.repeat(4000)}`);
   for (const authorization of [standard, lightningToll]) {

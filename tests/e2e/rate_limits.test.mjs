@@ -1,0 +1,178 @@
+// Rate limits of invoices and settlement checks, per client and for all clients; requests are counted at LNbits.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { buy, parseChallenge, send } from './support/client.mjs';
+import { startFaultProxy } from './support/fault_proxy.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { settings, startPaywall } from './support/paywall.mjs';
+import { startBareWorker } from './support/workerd.mjs';
+
+const routes = [{ path: '/sold', sats: 5 }];
+let origin, faultProxy, vars;
+before(async () => {
+  origin = await startRecordingOrigin();
+  faultProxy = await startFaultProxy();
+  vars = { ORIGIN_URL: origin.url, LNBITS_URL: faultProxy.url };
+});
+after(() => Promise.all([origin.close(), faultProxy.close()]));
+
+const from = (client, headers = {}) => ({ headers: { 'CF-Connecting-IP': client, ...headers } });
+const minute = () => Math.floor(Date.now() / 60_000);
+
+/** Sends `count` requests, 20 at a time; returns the responses. */
+async function sendMany(count, sendRequest) {
+  const answers = [];
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      while (next < count) answers.push(await sendRequest(next++));
+    }),
+  );
+  return answers;
+}
+
+/** Asserts that every response except the 402s is a 429 with this code and a Retry-After. */
+function assertRateLimited(answers, code) {
+  for (const { status, headers, json } of answers.filter(({ status }) => status !== 402)) {
+    assert.equal(status, 429);
+    assert.equal(json().code, code);
+    const seconds = Number(headers['retry-after']);
+    assert.ok(seconds >= 1 && seconds <= 65, headers['retry-after']);
+    assert.equal(headers['cache-control'], 'no-store');
+  }
+}
+
+test('A thousand requests of one client create no more invoices than the RateLimiter binding allows', async () => {
+  const { ratelimits } = settings();
+  const paywall = await startPaywall({ toll: { routes, challenges_per_minute: 10 }, vars, config: { ratelimits } });
+  const [startMinute, invoicesBefore] = [minute(), faultProxy.invoiceCount()];
+  const answers = await sendMany(1_000, () => send(paywall.url, '/sold', from('192.0.2.1')));
+  const minutes = minute() - startMinute + 1;
+  const created = faultProxy.invoiceCount() - invoicesBefore;
+  assert.ok(created > 0 && created <= ratelimits[0].simple.limit * minutes, `${created} in ${minutes} minutes`);
+  assert.equal(answers.filter(({ status }) => status === 402).length, created);
+  assertRateLimited(answers, 'too_many_challenges');
+  assert.equal((await send(paywall.url, '/sold', from('192.0.2.2'))).status, 402, 'another client is not limited');
+  assert.equal((await send(paywall.url, '/free', from('192.0.2.1'))).status, 200);
+  await paywall.server.stop();
+});
+
+test('Without the RateLimiter binding each isolate limits clients by itself', async () => {
+  const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 10 }, vars });
+  const startMinute = minute();
+  const invoicesBefore = faultProxy.invoiceCount();
+  const answers = await sendMany(1_000, () => send(bare.url, '/sold', from('192.0.2.1')));
+  const created = faultProxy.invoiceCount() - invoicesBefore;
+  assert.ok(created > 0 && created <= 10 * (minute() - startMinute + 1), `${created}`);
+  assertRateLimited(answers, 'too_many_challenges');
+  assert.equal((await send(bare.url, '/sold', from('192.0.2.2'))).status, 402);
+  await bare.server.stop();
+});
+
+test('Clients without a known address share one limit, and so do the addresses of one IPv6 /64', async () => {
+  const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 3 }, vars });
+  const statusOf = async (options) => (await send(bare.url, '/sold', options)).status;
+  const unknownClients = [{}, { headers: { 'X-Forwarded-For': '192.0.2.9' } }, from('not an address'), {}, from('')];
+  const statuses = [];
+  for (const options of unknownClients) statuses.push(await statusOf(options));
+  assert.deepEqual(statuses, [402, 402, 402, 429, 429]);
+  const network = [];
+  for (const last of [1, 2, 3, 4]) network.push(await statusOf(from(`2001:db8:0:1::${last}`)));
+  assert.deepEqual(network, [402, 402, 402, 429]);
+  assert.equal(await statusOf(from('2001:db8:0:2::1')), 402);
+  await bare.server.stop();
+});
+
+test('The clients of one IPv6 /48 together get a quarter of invoices_per_minute', async () => {
+  const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 2, invoices_per_minute: 12 }, vars });
+  const statusOf = async (client) => (await send(bare.url, '/sold', from(client))).status;
+  const statuses = [];
+  for (const network of [1, 2, 3, 4, 5]) statuses.push(await statusOf(`2001:db8:7:${network}::1`));
+  assert.deepEqual(statuses, [402, 402, 402, 429, 429]);
+  for (const client of ['2001:db8:8::1', '192.0.2.7', '192.0.2.8', '192.0.2.9', '192.0.2.10']) assert.equal(await statusOf(client), 402, client);
+  await bare.server.stop();
+});
+
+test('Lookups of one payment at LNbits are limited across all clients', async () => {
+  const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 3 }, vars });
+  const unpaid = await send(bare.url, '/sold', from('192.0.2.1'));
+  const { macaroon } = parseChallenge(unpaid.headers['www-authenticate']);
+  const lookupCount = () => faultProxy.calls.filter(({ method, url, headers }) => method === 'GET' && url.endsWith(unpaid.json().paymentHash) && headers['x-api-key']).length;
+  const answers = await sendMany(60, (at) => send(bare.url, '/sold', from(`198.51.100.${at % 30}`, { Authorization: `L402 ${macaroon}:` })));
+  assert.equal(lookupCount(), 6);
+  assertRateLimited(answers, 'too_many_challenges');
+  await bare.server.stop();
+});
+
+test('All clients together get invoices_per_minute invoices, and LNbits gets no further request', async () => {
+  const paywall = await startPaywall({ toll: { routes, invoices_per_minute: 16 }, vars });
+  // The first request to the Durable Object may be slow.
+  assert.equal((await send(paywall.url, '/sold', from('198.51.100.200'))).status, 402);
+  const invoicesBefore = faultProxy.invoiceCount();
+  const answers = await sendMany(60, (at) => send(paywall.url, '/sold', from(`198.51.100.${at}`)));
+  assert.equal(answers.filter(({ status }) => status === 402).length, 15);
+  assert.equal(faultProxy.invoiceCount() - invoicesBefore, 15);
+  assertRateLimited(answers, 'too_many_invoices');
+  await paywall.server.stop();
+});
+
+test('The count of invoices_per_minute survives a restart', async () => {
+  const options = { toll: { routes, invoices_per_minute: 2 }, vars };
+  const first = await startPaywall(options);
+  const startedAt = Date.now();
+  for (const last of [1, 2]) assert.equal((await send(first.url, '/sold', from(`192.0.2.${last}`))).status, 402);
+  await first.server.stop();
+  const second = await startPaywall({ ...options, state: `${first.dir}/state` });
+  const answer = await send(second.url, '/sold', from('192.0.2.3'));
+  await second.server.stop();
+  // A restart may take more than a minute on a busy machine.
+  if (Date.now() - startedAt < 60_000) assert.equal(answer.status, 429);
+  assertRateLimited([answer], 'too_many_invoices');
+});
+
+test('Settlement checks without a preimage are limited per client, and a paid credential still works', async () => {
+  const { ratelimits } = settings();
+  const paywall = await startPaywall({ toll: { routes }, vars, config: { ratelimits } });
+  const startMinute = minute();
+  const unpaid = await send(paywall.url, '/sold', from('192.0.2.1'));
+  const { macaroon } = parseChallenge(unpaid.headers['www-authenticate']);
+  const lookupCount = () => faultProxy.calls.filter(({ method, url, headers }) => method === 'GET' && url.endsWith(unpaid.json().paymentHash) && headers['x-api-key']).length;
+  const answers = await sendMany(200, () => send(paywall.url, '/sold', from('192.0.2.1', { Authorization: `L402 ${macaroon}:` })));
+  assert.ok(lookupCount() > 0 && lookupCount() <= 10 * (minute() - startMinute + 1), `${lookupCount()}`);
+  assertRateLimited(answers, 'too_many_challenges');
+  const { standard } = await buy(paywall.url, '/sold', from('192.0.2.1'));
+  assert.equal((await send(paywall.url, '/sold', from('192.0.2.1', { Authorization: standard }))).status, 200, 'a paid credential is not limited');
+  await paywall.server.stop();
+});
+
+test('HEAD, OPTIONS, prefetches, malformed credentials and reserved paths never create an invoice', async () => {
+  const paywall = await startPaywall({ toll: { routes }, vars });
+  const { macaroons, preimage } = await buy(paywall.url, '/sold');
+  const invoicesBefore = faultProxy.invoiceCount();
+  const malformed = [
+    'L402 x:y', 'L402', 'L402 :', 'LSAT a', `L402 ${macaroons.standard}:zz`, `L402 ${macaroons.standard}:${'1'.repeat(64)}`,
+    `L402 AAAA:${preimage}`, `L402 ${macaroons.standard.slice(0, -8)}AAAAAAA=:${preimage}`, `L402 ${'A'.repeat(9000)}:${preimage}`,
+    `L402 ${Buffer.from('{"id":"x"}').toString('base64url')}:${preimage}`, 'L402 macaroon="a", invoice="b"',
+  ];
+  const cases = [
+    ...malformed.map((Authorization) => ['/sold', { headers: { Authorization } }, 401]),
+    ['/sold', { method: 'HEAD' }, 402],
+    ['/sold', { method: 'OPTIONS' }, 402],
+    ['/sold', { method: 'OPTIONS', headers: { Origin: 'https://x.test', 'Access-Control-Request-Method': 'GET' } }, 200],
+    ['/sold', { headers: { 'Sec-Purpose': 'prefetch;prerender' } }, 402],
+    ['/sold', { headers: { Purpose: 'prefetch' } }, 402],
+    ['/_toll/', {}, 404],
+    ['/_toll/sold', {}, 404],
+    ['/_toll/health', {}, 200],
+    ['/.well-known/l402', {}, 200],
+    ['/SOLD', {}, 400],
+    ['/free', {}, 200],
+  ];
+  for (const [path, options, expected] of cases) {
+    const { status, headers } = await send(paywall.url, path, options);
+    assert.equal(status, expected, `${path} ${JSON.stringify(options)}`);
+    assert.ok(!headers['www-authenticate']?.includes('invoice'));
+  }
+  assert.equal(faultProxy.invoiceCount(), invoicesBefore);
+  await paywall.server.stop();
+});

@@ -45,7 +45,7 @@ fn every_key_has_its_row_and_every_row_its_key() {
 
 /// What a list means, as text. `list` and `route` are TOML without line breaks.
 fn meaning(list: &Json) -> String {
-    let reading = Policy::read(list, fold_case);
+    let reading = Policy::parse(list, fold_case);
     assert_eq!(reading.faults, [], "{list:?}");
     format!("{:?}", reading.policy.unwrap())
 }

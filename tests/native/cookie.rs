@@ -1,12 +1,13 @@
 //! The cookie of a person who has paid.
 
-use crate::support::request::{BY_PREIMAGE, gate, request};
+use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::request::request;
 use edgetoll::gate::{Decision, Gate, NO_CODE, Request};
 use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::payment::PaymentHash;
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
-use edgetoll::protocols::l402::caveat::{Scope, Service, Terms};
+use edgetoll::protocols::l402::caveat::{CredentialScope, Service, Terms};
 use edgetoll::protocols::l402::cookie;
 use edgetoll::protocols::l402::macaroon::Macaroon;
 use edgetoll::protocols::l402::verify::Grant;
@@ -21,22 +22,20 @@ fn keys() -> Keys {
 fn policy() -> Policy {
     let list = r#"{"routes":[{"path":"/a","sats":5},{"path":"/b","sats":5},{"path":"/club/*","sats":5,"realm":"club"},
         {"path":"/five","sats":5,"uses":5}]}"#;
-    Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
+    Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
 }
 
-fn minted(keys: &Keys, scope: Scope) -> Macaroon {
+fn minted(keys: &Keys, scope: CredentialScope) -> Macaroon {
     let payment_hash = PaymentHash::from_hex(&"ab".repeat(32)).unwrap();
     let identifier = keys.current().identifier(payment_hash, &[7; 28]);
     let terms = Terms {
         service: Service::parse("toll").unwrap(),
         expires_at_unix: NOW + 600,
-        amount_sats: 5,
+        price: Price::Sats(5),
         host: "x.test".to_owned(),
         scope,
         ip: None,
         uses: None,
-        fiat: None,
-        wallet: None,
         payable_until_unix: NOW + 300,
     };
     let key = keys.current().standard_key(&identifier);
@@ -44,8 +43,8 @@ fn minted(keys: &Keys, scope: Scope) -> Macaroon {
     Macaroon::standard(&key, "x.test", &identifier).with_caveats(&caveats).unwrap()
 }
 
-fn endpoint(path: &str) -> Scope {
-    Scope::Endpoint { endpoint: path.to_owned(), method: Some("GET".to_owned()) }
+fn endpoint(path: &str) -> CredentialScope {
+    CredentialScope::Endpoint { endpoint: path.to_owned(), method: Some("GET".to_owned()) }
 }
 
 /// What the macaroon says, as the gate reads it where it is good.
@@ -88,7 +87,7 @@ fn a_cookie_opens_what_its_macaroon_opens_for_get_and_head() {
         assert!(!is_sold(&policy, &keys, url, method, &shown), "{method} {url}");
     }
     let club =
-        cookie_for(&policy, &keys, "https://x.test/club/1", &minted(&keys, Scope::Realm("club".to_owned())));
+        cookie_for(&policy, &keys, "https://x.test/club/1", &minted(&keys, CredentialScope::Realm("club".to_owned())));
     assert!(is_sold(&policy, &keys, "https://x.test/club/2", "GET", &club));
     assert!(!is_sold(&policy, &keys, "https://x.test/club/2", "POST", &club));
 }
@@ -96,7 +95,7 @@ fn a_cookie_opens_what_its_macaroon_opens_for_get_and_head() {
 #[test]
 fn a_cookie_must_bind_all_that_the_route_sells_by() {
     let keys = keys();
-    let read = |list: &str| Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+    let read = |list: &str| Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
     let plain = read(r#"{"routes":[{"path":"/a","sats":5}]}"#);
     let shown = cookie_for(&plain, &keys, "https://x.test/a", &minted(&keys, endpoint("/a")));
     assert!(is_sold(&plain, &keys, "https://x.test/a", "GET", &shown));
@@ -168,7 +167,7 @@ fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens
     let longer = format!("/{}", "x".repeat(1_024));
     assert!(set(&longer).contains("; Path=/; "));
     let name = |set: &str| set.split('=').next().unwrap().to_owned();
-    let realm = |name: &str| set_for(cookie::Scope::Realm(name));
+    let realm = |name: &str| set_for(cookie::CredentialScope::Realm(name));
     let names = [set("/a"), set("/b"), set("/"), realm("a"), realm("b")].map(|set| name(&set));
     assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
     assert!(realm("a").contains("; Path=/; "));

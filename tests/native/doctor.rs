@@ -10,7 +10,7 @@ use edgetoll::cli::doctor::settings::{self, Deployment, SettingsError, Sources};
 use edgetoll::cli::doctor::{default_price_list, dev_vars};
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
-use edgetoll::policy::price::Price;
+use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::{InvoiceRequest, PaymentStatus, Wallet, WalletError, WalletResponse};
@@ -216,7 +216,7 @@ fn a_rate_is_needed_where_the_price_list_has_its_currency() {
 fn every_currency_of_the_price_list_is_asked_for_once() {
     let list = r#"{"routes":[{"path":"/a","fiat":"0.01 USD"},{"path":"/b","sats":5},
         {"path":"/c","price":[{"when":{"method":"GET"},"fiat":"1 EUR"},{"fiat":"2 USD"}]}]}"#;
-    let list = Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+    let list = Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
     assert_eq!(judge::currencies(&list), ["EUR", "USD"]);
     assert!(judge::currencies(&default_price_list().unwrap()).is_empty());
 }

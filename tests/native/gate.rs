@@ -1,6 +1,7 @@
 //! The decision, from plain values.
 
-use crate::support::request::{BY_PREIMAGE, gate, request};
+use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::request::request;
 use edgetoll::admin::AdminEndpoint;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::config::{Callbacks, Origin, Settings};
@@ -11,8 +12,8 @@ use edgetoll::http::header::is_ours;
 use edgetoll::keys::{SigningKey, TollSecret, WeakSecret};
 use edgetoll::payment::Preimage;
 use edgetoll::policy::normalization::fold_case;
-use edgetoll::policy::price::Price;
-use edgetoll::protocols::l402::caveat::{Scope, Wallet};
+use edgetoll::protocols::price::Price;
+use edgetoll::protocols::l402::caveat::{CredentialScope, };
 use edgetoll::protocols::l402::challenge::{Challenge, Encodings};
 use edgetoll::protocols::l402::macaroon::Macaroon;
 use edgetoll::protocols::l402::refusal::Refusal;
@@ -67,7 +68,7 @@ fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
 
 fn problem(decision: Decision<'_>) -> RequestError {
     match decision {
-        Decision::Refuse(problem, _) => problem,
+        Decision::Refuse(refused) => refused.error,
         other => panic!("{other:?}"),
     }
 }
@@ -77,7 +78,7 @@ fn what_has_no_price_is_open_and_what_has_one_is_not() {
     let settings = settings(Some(LIST), &[]);
     for url in ["https://x/", "https://x/else", "https://x/given", "https://x/%zz//;x", "https://x/sold/else"]
     {
-        assert_eq!(decide(&settings, url, "GET", None), Decision::Open, "{url}");
+        assert_eq!(decide(&settings, url, "GET", None), Decision::Open { waived: None }, "{url}");
     }
     for url in ["https://x/sold", "https://x/sold?a=b", "https://x:8443/sold"] {
         let Decision::Challenge { offer: ChallengeDraft { terms, description, .. }, .. } =
@@ -85,7 +86,7 @@ fn what_has_no_price_is_open_and_what_has_one_is_not() {
         else {
             panic!("{url}")
         };
-        let scope = Scope::Endpoint { endpoint: "/sold".to_owned(), method: Some("GET".to_owned()) };
+        let scope = CredentialScope::Endpoint { endpoint: "/sold".to_owned(), method: Some("GET".to_owned()) };
         assert_eq!((terms.amount_sats, &terms.scope, terms.host.as_str()), (5, &scope, "x"));
         assert_eq!((terms.expires_at_unix, terms.payable_until_unix), (NOW + 3_600, NOW + 300));
         assert_eq!(description, "API access: GET /sold");
@@ -105,7 +106,7 @@ fn a_bought_credential_opens_what_it_was_bought_for_until_its_last_second() {
         assert!(matches!(at(NOW + 3_600), Decision::Paid(_)));
         assert!(matches!(
             at(NOW + 3_601),
-            Decision::Challenge { offer: ChallengeDraft { refused: Some(Refusal::Expired), .. }, .. }
+            Decision::Challenge(draft) if matches!(draft.refused, Some(Refusal::Expired))
         ));
         assert!(matches!(decide(&settings, "https://x/sold", "HEAD", Some(&credential)), Decision::Paid(_)));
         let elsewhere = decide(&settings, "https://y/sold", "GET", Some(&credential));
@@ -181,7 +182,7 @@ fn plain_http_sells_nothing_but_to_this_machine() {
     assert_eq!(decide(&settings, "http://x/sold", "GET", None), Decision::Redirect);
     assert_eq!(decide(&settings, "http://x/sold", "HEAD", None), Decision::Redirect);
     assert_eq!(problem(decide(&settings, "http://x/posted", "POST", None)), RequestError::PlainHttp);
-    assert_eq!(decide(&settings, "http://x/free", "POST", None), Decision::Open);
+    assert_eq!(decide(&settings, "http://x/free", "POST", None), Decision::Open { waived: None });
     for host in ["127.0.0.1:8787", "localhost:8787", "[::1]:8787"] {
         let url = format!("http://{host}/sold");
         assert!(matches!(decide(&settings, &url, "GET", None), Decision::Challenge { .. }), "{host}");
@@ -243,7 +244,7 @@ fn the_reserved_prefix_never_reaches_the_origin_in_any_spelling() {
         let url = format!("https://x{path}");
         assert_eq!(problem(decide(&settings, &url, "GET", None)), RequestError::NotFound, "{path}");
     }
-    assert_eq!(decide(&settings, "https://x/_tolls", "GET", None), Decision::Open);
+    assert_eq!(decide(&settings, "https://x/_tolls", "GET", None), Decision::Open { waived: None });
 }
 
 #[test]
@@ -261,7 +262,7 @@ fn broken_settings_close() {
                 problem(decide(&settings, "https://x/sold", "GET", None)),
                 RequestError::NotConfigured
             );
-            assert_eq!(decide(&settings, "https://x/free", "GET", None), Decision::Open);
+            assert_eq!(decide(&settings, "https://x/free", "GET", None), Decision::Open { waived: None });
             assert!(settings.faults().iter().any(|fault| fault.starts_with(name)), "{:?}", settings.faults());
         }
     }

@@ -10,7 +10,7 @@ use edgetoll::ledger::sync::{Cursor, ListPage};
 use edgetoll::ledger::traffic::{GATHER_MS, Outcome, Traffic};
 use edgetoll::ledger::{self, Database, SyncPlan};
 use edgetoll::payment::PaymentHash;
-use edgetoll::protocols::l402::caveat::WalletSlot;
+use edgetoll::payment::WalletSlot;
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::receipt::Receipt;
 use proptest::prelude::*;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::payment::Preimage;
-use edgetoll::protocols::l402::caveat::{Caveat, Scope, Service, Terms};
+use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Service, Terms};
 use edgetoll::protocols::l402::macaroon::{Encoding, Macaroon};
 use edgetoll::protocols::l402::verify::{Context, Price, verify};
 use edgetoll::strict_json::Json;
@@ -54,18 +54,16 @@ fn cases() -> Vec<Case> {
         let terms = Terms {
             service: Service::default(),
             expires_at_unix: FAR_UNIX + more_s,
-            amount_sats: 5,
+            price: Price::Sats(5),
             host: "x".to_owned(),
-            scope: Scope::Endpoint { endpoint: endpoint.clone(), method: Some(method.to_owned()) },
+            scope: CredentialScope::Endpoint { endpoint: endpoint.clone(), method: Some(method.to_owned()) },
             ip: ip.clone(),
             uses: None,
-            fiat: None,
-            wallet: None,
             payable_until_unix: FAR_UNIX,
         };
         let mut caveats = terms.caveats(Encoding::LightningToll);
-        caveats.push(Caveat::mark(&keys.current().issuer_mark(&payment_hash)));
-        let raw = Macaroon::lightning_toll(&keys.current().lightning_toll_key(), payment_hash)
+        caveats.push(Caveat::issuer_mark(&keys.current().issuer_mark(&payment_hash)));
+        let raw = Macaroon::lightning_toll(keys.current().lightning_toll_key(), payment_hash)
             .with_caveats(&caveats)
             .unwrap()
             .encode();

@@ -2,7 +2,7 @@
 
 use edgetoll::bolt11::Bolt11;
 use edgetoll::payment::PaymentHash;
-use edgetoll::policy::price::Price;
+use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::{Fault, Lnbits};
 use edgetoll::wallet::probe::{self, Probe, ProbeRecord};

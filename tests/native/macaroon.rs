@@ -4,7 +4,7 @@ use base64::Engine;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::keys::{KeySet, Keys, SigningKey, TollSecret};
 use edgetoll::payment::{PaymentHash, Preimage};
-use edgetoll::protocols::l402::caveat::{Caveat, Fiat, Scope, Service, Terms, Wallet};
+use edgetoll::protocols::l402::caveat::{Caveat, Fiat, CredentialScope, Service, Terms, };
 use edgetoll::protocols::l402::challenge::{Challenge, Encodings, ParsedChallenge};
 use edgetoll::protocols::l402::credential::Authorization;
 use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, MacaroonError, Signature};
@@ -33,13 +33,11 @@ fn terms() -> Terms {
     Terms {
         service: Service::default(),
         expires_at_unix: NOW + 3_600,
-        amount_sats: 5,
+        price: Price::Sats(5),
         host: "x".to_owned(),
-        scope: Scope::Endpoint { endpoint: "/a".to_owned(), method: Some("GET".to_owned()) },
+        scope: CredentialScope::Endpoint { endpoint: "/a".to_owned(), method: Some("GET".to_owned()) },
         ip: None,
         uses: None,
-        fiat: None,
-        wallet: None,
         payable_until_unix: NOW + 300,
     }
 }
@@ -66,13 +64,13 @@ fn mint(encoding: Encoding, terms: &Terms) -> Macaroon {
     match encoding {
         Encoding::Standard => {
             let identifier = set.identifier(preimage().payment_hash(), &[7; 28]);
-            Macaroon::standard(&set.standard_key(&identifier), &terms.host, &identifier)
+            Macaroon::standard(&identifier.signing_key(set), &terms.host, &identifier)
                 .with_caveats(&caveats)
                 .unwrap()
         }
         Encoding::LightningToll => {
-            caveats.push(Caveat::mark(&set.issuer_mark(&preimage().payment_hash())));
-            Macaroon::lightning_toll(&set.lightning_toll_key(), preimage().payment_hash())
+            caveats.push(Caveat::issuer_mark(&set.issuer_mark(&preimage().payment_hash())));
+            Macaroon::lightning_toll(set.lightning_toll_key(), preimage().payment_hash())
                 .with_caveats(&caveats)
                 .unwrap()
         }
@@ -145,7 +143,7 @@ fn each_limit_refuses_where_it_does_not_hold() {
     assert_eq!(code(Context { method: "POST", ..context() }), ["method_mismatch"; 2]);
     assert_eq!(code(Context { price: Price::Sats(6), ..context() }), ["underpaid"; 2]);
     let of_ip = Terms { ip: Some("203.0.113.7".to_owned()), ..terms() };
-    let of_realm = Terms { scope: Scope::Realm("club".to_owned()), ..terms() };
+    let of_realm = Terms { scope: CredentialScope::Realm("club".to_owned()), ..terms() };
     for encoding in BOTH {
         for ip in [None, Some("203.0.113.8"), Some("203.0.113.7 ")] {
             let refusal = judge(&mint(encoding, &of_ip), &Context { ip, ..context() }).unwrap_err();
@@ -302,23 +300,23 @@ fn a_foreign_macaroon_stays_foreign_whatever_its_holder_adds() {
     let keys = keys();
     let set = keys.current();
     let caveats = ["expires_at = 1800003600", "endpoint = /a", "method = GET"].map(str::to_owned);
-    let foreign = Macaroon::lightning_toll(&set.lightning_toll_key(), preimage().payment_hash())
+    let foreign = Macaroon::lightning_toll(set.lightning_toll_key(), preimage().payment_hash())
         .with_caveats(&caveats)
         .unwrap();
     assert!(judge(&foreign, &context()).unwrap().other_issuer);
     let added = foreign.attenuate("host = x").unwrap().attenuate("amount_sats = 1000000").unwrap();
     assert!(judge(&added, &context()).unwrap().other_issuer);
-    let mark_of_another = Caveat::mark(&set.issuer_mark(&PaymentHash::from_bytes([1; 32])));
+    let mark_of_another = Caveat::issuer_mark(&set.issuer_mark(&PaymentHash::from_bytes([1; 32])));
     assert_eq!(
         judge(&added.attenuate(&mark_of_another).unwrap(), &context()).unwrap_err().code(),
         "unsatisfiable_caveat"
     );
     let decoded = ["expires_at = 1800003600", "endpoint = /caf\u{e9}", "method = GET"].map(str::to_owned);
-    let decoded = Macaroon::lightning_toll(&set.lightning_toll_key(), preimage().payment_hash())
+    let decoded = Macaroon::lightning_toll(set.lightning_toll_key(), preimage().payment_hash())
         .with_caveats(&decoded)
         .unwrap();
     assert!(judge(&decoded, &Context { endpoint: "/caf%C3%A9", ..context() }).is_ok());
-    let ours = Terms { scope: Scope::Endpoint { endpoint: "/a%2Fb".to_owned(), method: None }, ..terms() };
+    let ours = Terms { scope: CredentialScope::Endpoint { endpoint: "/a%2Fb".to_owned(), method: None }, ..terms() };
     let ours = judge(&mint(Encoding::LightningToll, &ours), &Context { endpoint: "/a%252Fb", ..context() });
     assert_eq!(ours.unwrap_err().code(), "endpoint_mismatch", "ours are never read decoded");
 }
@@ -452,7 +450,7 @@ proptest! {
         service in "[a-z0-9_]{1,32}", amount_sats in 0_u64..10_000_000, host in "[a-z0-9.-]{1,60}", endpoint in "/[!-~]{0,80}",
         method in proptest::option::of("[A-Z]{3,8}"), uses in any::<u32>(), standard: bool,
     ) {
-        let scope = Scope::Endpoint { endpoint: endpoint.clone(), method: method.clone() };
+        let scope = CredentialScope::Endpoint { endpoint: endpoint.clone(), method: method.clone() };
         let uses = NonZeroU32::new(uses);
         let service = Service::parse(&service).unwrap();
         let terms = Terms { service: service.clone(), amount_sats, host: host.clone(), scope, uses, ..terms() };
@@ -535,7 +533,7 @@ proptest! {
 
 #[test]
 fn what_a_holder_adds_binds_nothing_that_a_route_demands() {
-    let sold = Terms { scope: Scope::Endpoint { endpoint: "/a".to_owned(), method: None }, ..terms() };
+    let sold = Terms { scope: CredentialScope::Endpoint { endpoint: "/a".to_owned(), method: None }, ..terms() };
     let context = Context { ip: Some("203.0.113.7"), ..context() };
     for encoding in BOTH {
         let separator = if encoding == Encoding::Standard { "=" } else { " = " };

@@ -169,7 +169,7 @@ fn a_webhook_is_read_as_lnbits_sends_it_and_as_it_might() {
 fn the_books_remember_longer_than_any_invoice_lives() {
     let policy = |list: &str| {
         let list = edgetoll::strict_json::Json::parse(list.as_bytes()).unwrap();
-        Policy::read(&list, fold_case).policy.unwrap()
+        Policy::parse(&list, fold_case).policy.unwrap()
     };
     let plain = policy(r#"{"routes":[{"path":"/a"},{"path":"/b","invoice_expiry":"10m"},{"path":"/c"}]}"#);
     assert_eq!(plain.longest_invoice_expiry_s(), 600);

@@ -1,13 +1,14 @@
 //! Which route a request falls under, and what happens to what has none.
 
 use crate::support::price_list::{faults, good, read};
-use crate::support::request::{BY_PREIMAGE, gate, request};
+use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::request::request;
 use edgetoll::error::RequestError;
 use edgetoll::gate::{ChallengeDraft, Decision, Gate, NO_CODE, Request};
 use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::policy::Policy;
 use edgetoll::policy::facts::{Facts, PriceError};
-use edgetoll::policy::price::Price;
+use edgetoll::protocols::price::Price;
 use edgetoll::policy::resolve::unreachable;
 use edgetoll::policy::route::{Route, Toll};
 use edgetoll::protocols::l402::caveat::CredentialScope;
@@ -24,9 +25,9 @@ fn meets(policy: &Policy, url: &str, method: &str) -> String {
     let keys = keys();
     let gate = Gate { policy: Some(policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
     match gate.decide(&request(url, method, None), NOW) {
-        Decision::Open => "open".to_owned(),
+        Decision::Open { waived: None } => "open".to_owned(),
         Decision::Challenge { route, .. } => route.pattern.as_str().to_owned(),
-        Decision::Refuse(problem, _) => problem.code().to_owned(),
+        Decision::Refuse(refused) => refused.error.code().to_owned(),
         Decision::Prices => "prices".to_owned(),
         Decision::Health => "health".to_owned(),
         Decision::Operator(_) => "operator".to_owned(),
@@ -327,7 +328,7 @@ proptest! {
         let request = request(&url, "GET", None);
         match gate.decide(&request, NOW) {
             Decision::Challenge { route, offer } => {
-                let Scope::Endpoint { endpoint, .. } = &offer.terms.scope else { panic!() };
+                let CredentialScope::Endpoint { endpoint, .. } = &offer.terms.scope else { panic!() };
                 prop_assert_eq!(endpoint, request.url.path);
                 prop_assert!(request.url.path_and_query.starts_with(endpoint.as_str()));
                 // The same path again, whatever an origin makes of it, is the same route.
@@ -336,7 +337,7 @@ proptest! {
                 let is_same = matches!(again, Decision::Challenge { route: same, .. } if std::ptr::eq(same, route));
                 prop_assert!(is_same);
             }
-            Decision::Open => {
+            Decision::Open { waived: None } => {
                 // What passes for nothing is nothing that is sold, to an origin that decodes, folds, and collapses.
                 let decoded = percent_decoded(request.url.path).to_lowercase().replace('\\', "/").replace('\0', "");
                 let decoded = decoded.trim_end_matches([' ', '.', '/']);

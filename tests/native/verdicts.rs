@@ -2,14 +2,15 @@
 
 use std::num::NonZeroU32;
 
-use crate::support::request::{BY_PREIMAGE, gate, request};
+use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::request::request;
 use edgetoll::error::RequestError;
 use edgetoll::gate::{ChallengeDraft, CountedUses, Decision, Gate, NO_CODE, Purchase, Request};
 use edgetoll::keys::{KeySet, Keys, TollSecret};
 use edgetoll::payment::Preimage;
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
-use edgetoll::protocols::l402::caveat::{Caveat, Fiat, Scope, Service, Terms};
+use edgetoll::protocols::l402::caveat::{Caveat, Fiat, CredentialScope, Service, Terms};
 use edgetoll::protocols::l402::macaroon::{Encoding, Macaroon, Signature};
 use edgetoll::protocols::l402::refusal::Refusal;
 use edgetoll::protocols::l402::verify::{Context, Price, verify};
@@ -33,7 +34,7 @@ const ROUTES: &str = r#""routes":[
 
 fn policy(settings: &str) -> Policy {
     let list = format!("{{{settings}{ROUTES}}}");
-    Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
+    Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
 }
 
 fn keys_of(secret: &str, previous: Option<&str>) -> Keys {
@@ -60,44 +61,42 @@ fn judge(policy: &Policy, keys: &Keys, path: &str, method: &str, macaroon: &Maca
     {
         Decision::Paid(Purchase { metered: None, .. }) => "paid".to_owned(),
         Decision::Paid(Purchase { metered: Some(CountedUses { uses, .. }), .. }) => format!("metered {uses}"),
-        Decision::Challenge { offer: ChallengeDraft { refused: Some(refusal), .. }, .. } => {
+        Decision::Challenge(draft) if matches!(draft.refused, Some(refusal)) => {
             refusal.code().to_owned()
         }
-        Decision::Refuse(problem, _) => problem.code().to_owned(),
+        Decision::Refuse(refused) => refused.error.code().to_owned(),
         other => panic!("{other:?}"),
     }
 }
 
-fn terms(scope: Scope, ip: Option<&str>) -> Terms {
+fn terms(scope: CredentialScope, ip: Option<&str>) -> Terms {
     Terms {
         service: Service::default(),
         expires_at_unix: NOW + 3_600,
-        amount_sats: 5,
+        price: Price::Sats(5),
         host: "x".to_owned(),
         scope,
         ip: ip.map(str::to_owned),
         uses: None,
-        fiat: None,
-        wallet: None,
         payable_until_unix: NOW + 300,
     }
 }
 
-fn endpoint(path: &str, method: Option<&str>) -> Scope {
-    Scope::Endpoint { endpoint: path.to_owned(), method: method.map(str::to_owned) }
+fn endpoint(path: &str, method: Option<&str>) -> CredentialScope {
+    CredentialScope::Endpoint { endpoint: path.to_owned(), method: method.map(str::to_owned) }
 }
 
 fn mint_with(set: &KeySet, encoding: Encoding, caveats: Vec<String>) -> Macaroon {
     let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash();
     match encoding {
         Encoding::Standard => {
-            let identifier = set.identifier(payment_hash, &[7; 28]);
-            Macaroon::standard(&set.standard_key(&identifier), "x", &identifier)
+            let identifier = Identifier::new(set, payment_hash, &[7; 28]);
+            Macaroon::standard(&identifier.signing_key(set), "x", &identifier)
                 .with_caveats(&caveats)
                 .unwrap()
         }
         Encoding::LightningToll => {
-            Macaroon::lightning_toll(&set.lightning_toll_key(), payment_hash).with_caveats(&caveats).unwrap()
+            Macaroon::lightning_toll(set.lightning_toll_key(), payment_hash).with_caveats(&caveats).unwrap()
         }
     }
 }
@@ -107,7 +106,7 @@ fn mint(encoding: Encoding, terms: &Terms) -> Macaroon {
     let mut caveats = terms.caveats(encoding);
     if encoding == Encoding::LightningToll {
         let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash();
-        caveats.push(Caveat::mark(&keys.current().issuer_mark(&payment_hash)));
+        caveats.push(Caveat::issuer_mark(&keys.current().issuer_mark(&payment_hash)));
     }
     mint_with(keys.current(), encoding, caveats)
 }
@@ -124,7 +123,7 @@ const BOTH: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
 
 #[test]
 fn a_route_demands_every_limit_that_it_sells_by() {
-    let realm = |name: &str| Scope::Realm(name.to_owned());
+    let realm = |name: &str| CredentialScope::Realm(name.to_owned());
     let cases = [
         ("/plain", terms(endpoint("/plain", Some("GET")), None), "paid"),
         ("/plain", terms(endpoint("/plain", None), None), "unbound"),
@@ -375,7 +374,7 @@ fn a_route_by_address_sells_nothing_to_an_unknown_one() {
 #[test]
 fn a_path_too_long_for_a_credential_is_not_sold() {
     let list = r#"{"routes":[{"path":"/files/*"}]}"#;
-    let policy = Policy::read(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+    let policy = Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
     let keys = keys();
     for (length, sold) in [(4_096, true), (4_097, false)] {
         let url = format!("https://x/files/{}", "x".repeat(length - "/files/".len()));

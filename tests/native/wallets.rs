@@ -2,7 +2,7 @@
 
 use edgetoll::payment::PaymentHash;
 use edgetoll::policy::settlement::SettlementMode;
-use edgetoll::protocols::l402::caveat::WalletSlot;
+use edgetoll::payment::WalletSlot;
 use edgetoll::protocols::l402::macaroon::Encoding;
 use edgetoll::protocols::l402::verify::{BoundCaveats, Grant};
 use edgetoll::wallet::WalletError;

@@ -1,5 +1,7 @@
 //! What several test files share.
 
+pub mod gate;
+pub mod invoice;
 pub mod price_list;
 pub mod request;
 pub mod secret;

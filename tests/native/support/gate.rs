@@ -1,0 +1,46 @@
+//! Gates and demands that need no wallet.
+
+use edgetoll::gate::{Gate, IsSettled, PriceCode, Seller};
+use edgetoll::keys::Keys;
+use edgetoll::policy::Policy;
+use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
+use edgetoll::protocols::l402::challenge::Encodings;
+use edgetoll::protocols::l402::verify::{Demand, OtherIssuer};
+use edgetoll::protocols::price::Price;
+use edgetoll::wallet::lnbits::Lnbits;
+use edgetoll::wallet::slots::Wallets;
+
+/// A preimage counts as proof of the payment. Settlement has tests of its own.
+pub const BY_PREIMAGE: &IsSettled<'static> = &|grant| grant.is_proven;
+
+/// No price is made by code.
+pub const NO_CODE: &PriceCode<'static> = &|_, _| None;
+
+/// A seller with a wallet that is never asked.
+pub fn seller(keys: Keys) -> Seller {
+    let wallet = Lnbits::new("https://lnbits.test", "0123456789abcdef").unwrap();
+    Seller { keys, wallets: Wallets::new(wallet, None) }
+}
+
+pub fn gate<'a>(policy: &'a Policy, seller: &'a Seller) -> Gate<'a, 'static> {
+    Gate { policy, seller: Some(seller), code: NO_CODE, is_settled: BY_PREIMAGE }
+}
+
+/// The demand of a route that binds only the path and costs one satoshi.
+pub fn demand<'a>(service: &'a Service, now_unix: u64) -> Demand<'a> {
+    Demand {
+        now_unix,
+        service,
+        host: "x",
+        endpoint: "/a",
+        method: "GET",
+        ip: None,
+        price: &Price::Sats(1),
+        scope: &ScopeRule::Endpoint { binds_method: false },
+        binds_ip: false,
+        counts_uses: false,
+        encodings: Encodings::Both,
+        revoked: &[],
+        other_issuer: OtherIssuer::Accepted { max_age_s: u64::MAX, is_sold_alike: true },
+    }
+}

@@ -167,7 +167,7 @@ pub fn invoice_created(
         ),
         Ok(PaymentStatus::Paid) => (
             Level::Fail,
-            "LNbits reports a new invoice as paid although nobody paid it: sell nothing with it".to_owned(),
+            "LNbits reports a new invoice as paid before any payment: sell nothing with it".to_owned(),
         ),
         Ok(PaymentStatus::Unpaid) => (
             Level::Fail,

@@ -1,19 +1,12 @@
-//! The command line.
+//! The command `edgetoll`. It only parses its arguments; the commands are in `edgetoll::cli`.
 
-use std::fmt::Display;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::{env, fs};
 
 use clap::{Parser, Subcommand};
-use edgetoll::cli::check::document::Document;
-use edgetoll::cli::check::{Severity, check};
-use edgetoll::cli::doctor;
-use edgetoll::cli::doctor::report::{Check, Finding, Level, Tally};
-use edgetoll::cli::doctor::settings::{Deployment, Sources};
+use edgetoll::cli::{check, doctor};
 
-/// A Lightning paywall that lives at the edge.
+/// Tools for a Lightning paywall on Cloudflare Workers
 #[derive(Parser)]
 #[command(name = "edgetoll", version)]
 struct Arguments {
@@ -23,22 +16,33 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Finds the mistakes of a Wrangler file that would cost money or open the paywall.
+    /// Find mistakes in a Wrangler file that would cost money or open the paywall
     ///
-    /// Ends with 0 where there is no error, 1 where there is one, and 2 where the file cannot be read.
+    /// Each mistake is printed with its line and column. Nothing is sent over the network.
+    ///
+    /// Exit codes: 0 without errors (warnings are allowed), 1 with errors, 2 if the file cannot be read.
+    #[command(verbatim_doc_comment)]
     Check {
-        /// The file; wrangler.toml, wrangler.json or wrangler.jsonc of this folder, unless named.
+        /// The Wrangler file [default: wrangler.toml, wrangler.json or wrangler.jsonc in the current folder]
         file: Option<PathBuf>,
     },
-    /// Examines the LNbits that a deployment is paid through: whether it answers, keeps its secrets, and makes invoices.
+    /// Test whether a deployment can be paid through its LNbits
     ///
-    /// LNBITS_URL, LNBITS_KEY, LNBITS_URL_2 and LNBITS_KEY_2 are taken from the environment, from .dev.vars beside the
-    /// Wrangler file, and from its [vars]. Ends with 0 where nothing failed, 1 where something did, and 2 where the settings
-    /// cannot be found.
+    /// Sends the Worker's requests to LNbits from this machine, and checks that LNbits answers, hides the
+    /// preimages of unpaid invoices, creates invoices, and allows enough requests a minute. Each run creates
+    /// one invoice of 1 sat, which is never paid.
+    ///
+    /// LNBITS_URL, LNBITS_KEY, LNBITS_URL_2 and LNBITS_KEY_2 are read from environment variables, then from
+    /// .dev.vars beside the Wrangler file, then from the vars of the Wrangler file. If the key comes from an
+    /// environment variable, the URL in the Wrangler file is preferred to that in .dev.vars.
+    ///
+    /// Exit codes: 0 without failures (warnings are allowed), 1 with failures, 2 if a setting is missing or
+    /// not valid.
+    #[command(verbatim_doc_comment)]
     Doctor {
-        /// The Wrangler file; wrangler.toml, wrangler.json or wrangler.jsonc of this folder, unless named.
+        /// The Wrangler file [default: wrangler.toml, wrangler.json or wrangler.jsonc in the current folder]
         file: Option<PathBuf>,
-        /// The environment of the Wrangler file that is deployed.
+        /// The environment of the Wrangler file whose vars are read [default: the top level]
         #[arg(long, value_name = "NAME")]
         env: Option<String>,
     },
@@ -46,99 +50,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Check { file } => run_check(file),
-        Command::Doctor { file, env } => match read_deployment(file, env.as_deref()) {
-            Ok(deployment) => run_doctor(deployment),
-            Err(sentence) => {
-                eprintln!("edgetoll: {sentence}");
-                ExitCode::from(2)
-            }
-        },
+        Command::Check { file } => check::command::run(file),
+        Command::Doctor { file, env } => doctor::command::run(file, env.as_deref()),
     }
 }
-
-fn run_check(file: Option<PathBuf>) -> ExitCode {
-    let Some(file) = file.or_else(default_file) else {
-        eprintln!("edgetoll: there is no {} here", DEFAULT_FILES.join(", "));
-        return ExitCode::from(2);
-    };
-    let name = file.display().to_string();
-    let text = match fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(error) => {
-            eprintln!("edgetoll: {name} cannot be read: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    let report = check(&name, &text);
-    // Whoever closes the pipe has read enough; the exit code still tells.
-    let _ = write!(io::stdout(), "{report}");
-    if report.count(Severity::Error) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-fn run_doctor(deployment: Deployment) -> ExitCode {
-    let mut tally = Tally::default();
-    let mut tell = |finding: Finding| {
-        tally.count(finding.level);
-        say(&finding);
-    };
-    let price_list = deployment.price_list.or_else(|| {
-        let sentence =
-            "there is none, or it cannot be read: `edgetoll check` says why; the defaults are taken";
-        tell(Finding::new(Level::Warn, Check::PriceList, sentence));
-        doctor::default_price_list()
-    });
-    let Some(price_list) = price_list else { return ExitCode::from(2) };
-    for wallet in &deployment.wallets {
-        say(&wallet.heading);
-        doctor::examine(&wallet.lnbits, &price_list, &mut tell);
-    }
-    say(&tally);
-    if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-/// Each line as soon as it is there: the examination takes a while.
-fn say(line: &impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
-}
-
-fn read_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Result<Deployment, String> {
-    let file = file.or_else(default_file);
-    let document = file.as_deref().map(read_document).transpose()?;
-    let name = file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
-    let folder = file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-    let dev_vars = read_dev_vars(folder, environment)?;
-    let sources = Sources {
-        environment: &|name| env::var(name).ok(),
-        dev_vars: dev_vars.as_ref().map(|(name, text)| (name.as_str(), text.as_str())),
-        file: document.as_ref().map(|document| (name.as_str(), document)),
-        environment_name: environment,
-    };
-    doctor::settings::read(&sources).map_err(|error| error.to_string())
-}
-
-fn read_document(file: &Path) -> Result<Document, String> {
-    let name = file.display();
-    let text = fs::read_to_string(file).map_err(|error| format!("{name} cannot be read: {error}"))?;
-    Document::read(&name.to_string(), &text)
-        .map_err(|_| format!("{name} cannot be read: `edgetoll check {name}` says why"))
-}
-
-/// That of the environment in place of the common one, as for `wrangler dev`.
-fn read_dev_vars(folder: &Path, environment: Option<&str>) -> Result<Option<(String, String)>, String> {
-    let own = environment.map(|environment| format!(".dev.vars.{environment}"));
-    for name in own.into_iter().chain([".dev.vars".to_owned()]) {
-        match fs::read_to_string(folder.join(&name)) {
-            Ok(text) => return Ok(Some((name, text))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("{} cannot be read: {error}", folder.join(&name).display())),
-        }
-    }
-    Ok(None)
-}
-
-fn default_file() -> Option<PathBuf> {
-    DEFAULT_FILES.iter().map(Path::new).find(|file| file.exists()).map(Path::to_owned)
-}
-
-const DEFAULT_FILES: [&str; 3] = ["wrangler.toml", "wrangler.json", "wrangler.jsonc"];

@@ -1,4 +1,28 @@
-//! The commands of the command line.
+//! The commands of the command line, one folder each, and what they share. The arguments are parsed in
+//! `src/bin/edgetoll.rs`.
 
 pub mod check;
 pub mod doctor;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Returns the named file, or else the first Wrangler file in the current folder.
+fn wrangler_file(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(|| WRANGLER_FILES.iter().map(PathBuf::from).find(|file| file.exists()))
+}
+
+/// # Errors
+/// Returns a message with the file's name.
+fn read_text(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
+}
+
+/// Prints why the command could not do its work, and returns its exit code.
+fn could_not_run(message: &str) -> ExitCode {
+    eprintln!("edgetoll: {message}");
+    ExitCode::from(2)
+}
+
+const WRANGLER_FILES: [&str; 3] = ["wrangler.toml", "wrangler.json", "wrangler.jsonc"];

@@ -4,7 +4,8 @@ use std::fs;
 use std::process::{Command, Output};
 
 use edgetoll::cli::check::check;
-use edgetoll::cli::check::document::{Document, Position};
+use edgetoll::cli::check::document::Document;
+use edgetoll::cli::check::places::Position;
 use proptest::prelude::*;
 
 const TOML: &str = "wrangler.toml";
@@ -53,15 +54,15 @@ sat = 3
     assert_eq!(
         findings(TOML, text),
         [
-            "1:1: warning: build.command is not \"make build\": what is deployed may be an older build",
-            "2:10: error: assets.run_worker_first is not true: a file of the same name would answer a priced path for nothing",
-            "2:10: warning: assets.binding is not \"ASSETS\": edgetoll finds no asset to serve",
-            "3:17: error: cache.enabled is true: what one client paid for would be served from the cache without asking edgetoll",
-            "6:14: error: LNBITS_URL is an https URL (http only for this machine), without user, query or fragment",
-            "7:14: error: ORIGIN_URL is an http or https URL without user, query or fragment",
-            "8:1: error: LNBITS_KEY is a secret: set it with `npx wrangler secret put LNBITS_KEY`",
+            "1:1: warning: build.command should be \"make build\": otherwise an older build may be deployed",
+            "2:10: error: assets.run_worker_first must be true: otherwise a static file at a priced path is served without payment",
+            "2:10: warning: assets.binding should be \"ASSETS\": edgetoll finds its static files by this name",
+            "3:17: error: cache.enabled must be false: otherwise Cloudflare serves paid responses from its cache to everyone",
+            "6:14: error: LNBITS_URL must be an https URL (http only for localhost), without user, query or fragment",
+            "7:14: error: ORIGIN_URL must be an http or https URL without user, query or fragment",
+            "8:1: error: LNBITS_KEY is a secret: remove it from this file and set it with `npx wrangler secret put LNBITS_KEY`",
             "9:1: warning: LNBIT_URL is not a variable that edgetoll knows; did you mean `LNBITS_URL`?",
-            "12:11: warning: TOLL.network is a test network: whoever pays, pays nothing",
+            "12:11: warning: TOLL.network is a test network, whose coins have no value: use \"bc\" to be paid in bitcoin",
             "16:8: error: TOLL.routes[0].sats must be a whole number of satoshis from 0 to 10000000",
             "20:11: error: TOLL.routes[1].methods must be a list of upper-case methods, such as [\"GET\", \"POST\"], without TRACE and CONNECT",
             "24:1: error: TOLL.routes[2].sat is not a key that edgetoll knows; did you mean `sats`?",
@@ -85,9 +86,9 @@ fn json_with_comments_has_its_mistakes_where_they_stand() {
     for name in [JSON, JSONC] {
         let found = findings(name, text);
         for (found, expected) in found.iter().zip([
-            "5:5: error: ADMIN_TOKEN is a secret: set it with `npx wrangler secret put ADMIN_TOKEN`",
+            "5:5: error: ADMIN_TOKEN is a secret: remove it from this file and set it with `npx wrangler secret put ADMIN_TOKEN`",
             "7:31: error: TOLL.routes[0].sats must be a whole number of satoshis from 0 to 10000000",
-            "7:54: error: TOLL.routes[1].setas is not a key that edgetoll knows; it knows bind, ",
+            "7:54: error: TOLL.routes[1].setas is not a key that edgetoll knows; the known keys are bind, ",
             "8:32: error: TOLL.routes[2].realm must be a name of 1 to 32 characters from a-z, 0-9 and _, such as \"gpu\"",
         ]) {
             assert!(found.starts_with(expected), "{found}");
@@ -179,20 +180,20 @@ fn a_mistake_of_the_syntax_has_its_line_and_column() {
     assert_eq!(
         findings(TOML, "a = 1\nb = \n\nc = [1,,2]"),
         [
-            "2:5: error: this is not TOML: string values must be quoted, expected literal string",
-            "4:8: error: this is not TOML: extra comma in array, expected value",
+            "2:5: error: invalid TOML: string values must be quoted, expected literal string",
+            "4:8: error: invalid TOML: extra comma in array, expected value",
         ]
     );
     let twice_told = "a = 1\n[a.b]\nc = 1";
     assert_eq!(
         findings(TOML, twice_told),
-        ["2:2: error: this is not TOML: cannot extend value of type integer with a dotted key"]
+        ["2:2: error: invalid TOML: cannot extend value of type integer with a dotted key"]
     );
     for (text, finding) in [
-        ("{\n  \"a\": ,\n}", "2:8: error: this is not JSON: Unexpected comma"),
-        ("{\"a\": 1}\n{}", "2:1: error: this is not JSON: Text cannot contain more than one JSON value"),
-        ("{a: 1}", "1:2: error: this is not JSON: Expected string for object property"),
-        ("{'a': 1}", "1:2: error: this is not JSON: Single-quoted strings are not allowed"),
+        ("{\n  \"a\": ,\n}", "2:8: error: invalid JSON: Unexpected comma"),
+        ("{\"a\": 1}\n{}", "2:1: error: invalid JSON: Text cannot contain more than one JSON value"),
+        ("{a: 1}", "1:2: error: invalid JSON: Expected string for object property"),
+        ("{'a': 1}", "1:2: error: invalid JSON: Single-quoted strings are not allowed"),
     ] {
         assert_eq!(findings(JSON, text), [finding], "{text}");
     }
@@ -214,28 +215,28 @@ fn a_key_that_stands_twice_is_an_error_with_both_lines() {
         assert_eq!(finding.position.line, 3, "{text}");
         assert_eq!(
             finding.sentence,
-            format!("this key stands twice; the other is in line {first}"),
+            format!("this key is already defined in line {first}: remove one"),
             "{text}"
         );
     }
     assert_eq!(
         findings(JSON, "{\"vars\": {\n  \"a\": 1, \"\\u0061\": 2,\n  \"a\": 3}}"),
         [
-            "2:11: error: this key stands twice; the other is in line 2",
-            "3:3: error: this key stands twice; the other is in line 2",
+            "2:11: error: this key is already defined in line 2: remove one",
+            "3:3: error: this key is already defined in line 2: remove one",
         ]
     );
 }
 
 #[test]
 fn without_a_price_list_nothing_is_served() {
-    let sentence = "is missing: without a price list nothing is served (503 not_configured)";
+    let sentence = "is missing: without it, no request is forwarded (503 not_configured); add TOLL to vars";
     assert_eq!(of_toml(""), [format!("1:1: error: TOLL {sentence}")]);
     assert_eq!(of_toml("\n[vars]\nA = 1"), [format!("3:1: error: TOLL {sentence}")]);
     assert_eq!(
         of_toml("[env.live]\n[env.live.vars.TOLL]\n"),
         [
-            "1:1: warning: TOLL is missing: only the environments serve anything, the rest is 503 not_configured"
+            "1:1: warning: TOLL is missing: a deployment without --env forwards no request (503 not_configured); add TOLL to the vars of the top level, or deploy with --env only"
         ]
     );
 }
@@ -253,12 +254,11 @@ name = "empty"
 [env.half.vars]
 PUBLIC_URL = "https://example.com"
 "#;
-    let missing =
-        "TOLL is missing: vars are not inherited, so this environment serves nothing (503 not_configured)";
+    let missing = "TOLL is missing: vars are not inherited from the top level, so this environment forwards no request (503 not_configured); add TOLL to its vars";
     let found = of_toml(text);
     assert_eq!(
         found[0],
-        "4:1: error: env.live.ADMIN_TOKEN is a secret: \
+        "4:1: error: env.live.ADMIN_TOKEN is a secret: remove it from this file and \
          set it with `npx wrangler secret put ADMIN_TOKEN --env live`"
     );
     assert!(found[1].starts_with("7:8: error: env.live.TOLL.routes[0].path "), "{}", found[1]);
@@ -275,7 +275,7 @@ fn a_price_list_may_be_a_text_and_its_mistakes_stand_where_the_text_does() {
         ["3:8: error: TOLL.routes[0].sats must be a whole number of satoshis from 0 to 10000000"]
     );
     for list in ["{", r#"{"network":"bc","network":"tb"}"#, "{} // free"] {
-        let finding = "3:8: error: TOLL is not JSON, or has a key twice";
+        let finding = "3:8: error: TOLL is not valid JSON, or has a key twice";
         assert_eq!(of_toml(&format!("[vars]\nTOLL = '{list}'")), [finding], "{list}");
     }
     assert_eq!(of_toml("[vars]\nTOLL = 5"), ["3:8: error: TOLL must be a table"]);
@@ -291,7 +291,7 @@ fn a_price_list_is_too_long_before_cloudflare_says_so() {
         let table = format!("[vars]\nTOLL = {{ keep_headers = [ \"{name}\" ] }}");
         let text = format!("[vars]\nTOLL = '{{\"keep_headers\":[\"{name}\"]}}'");
         let expected: Vec<String> = severity
-            .map(|word| format!("3:8: {word}: TOLL is {bytes} bytes as JSON: a variable holds at most 5 KB"))
+            .map(|word| format!("3:8: {word}: TOLL has {bytes} bytes as JSON, and Cloudflare allows 5 KB for a variable: shorten or merge routes"))
             .into_iter()
             .collect();
         assert_eq!(of_toml(&table), expected, "{bytes}");
@@ -311,7 +311,9 @@ fn every_secret_is_told_from_a_variable() {
         "ORIGIN_SECRET",
         "ON_PAYMENT_SECRET",
     ] {
-        let finding = format!("3:3: error: {name} is a secret: set it with `npx wrangler secret put {name}`");
+        let finding = format!(
+            "3:3: error: {name} is a secret: remove it from this file and set it with `npx wrangler secret put {name}`"
+        );
         assert_eq!(of_toml(&format!("[vars]\n  {name} = \"very\"\n[vars.TOLL]")), [finding]);
     }
 }
@@ -351,14 +353,16 @@ fn the_wallet_is_called_over_https_or_on_this_machine() {
         let found = of_toml(&format!("[vars]\n{name} = {value}\n[vars.TOLL]"));
         assert_eq!(found.is_empty(), is_good, "{name} {value}: {found:?}");
         let column = name.len() + 4;
-        assert!(found.iter().all(|one| one.starts_with(&format!("3:{column}: error: {name} is an http"))));
+        assert!(
+            found.iter().all(|one| one.starts_with(&format!("3:{column}: error: {name} must be an http")))
+        );
     }
 }
 
 #[test]
 fn no_asset_answers_before_the_worker() {
-    let first = "assets.run_worker_first is not true";
-    let binding = "assets.binding is not \"ASSETS\"";
+    let first = "assets.run_worker_first must be true";
+    let binding = "assets.binding should be \"ASSETS\"";
     for (assets, expected) in [
         ("run_worker_first = true", vec![]),
         ("run_worker_first = [\"/*\"]", vec![]),
@@ -386,12 +390,12 @@ fn no_cache_answers_before_the_worker() {
     assert_eq!(of_toml("cache.enabled = false\n[vars.TOLL]"), [""; 0]);
     let found = of_toml("[vars.TOLL]\n[env.live]\ncache = { enabled = true }\nvars.TOLL = {}");
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with("4:21: error: env.live.cache.enabled is true"), "{}", found[0]);
+    assert!(found[0].starts_with("4:21: error: env.live.cache.enabled must be false"), "{}", found[0]);
 }
 
 #[test]
 fn what_is_deployed_is_built_first() {
-    let sentence = "build.command is not \"make build\": what is deployed may be an older build";
+    let sentence = "build.command should be \"make build\": otherwise an older build may be deployed";
     assert_eq!(findings(TOML, "[vars.TOLL]"), [format!("1:1: warning: {sentence}")]);
     assert_eq!(
         findings(TOML, "[vars.TOLL]\n[build]\ncommand = \"true\""),
@@ -407,15 +411,15 @@ fn a_list_of_secrets_that_is_not_whole_hides_the_others() {
     let text = "secrets.required = [\"TOLL_SECRET\", \"LNBITS_KEY\", \"ADMIN_TOKEN\", \"ORIGIN_TOKEN\"]\n[vars.TOLL]";
     assert_eq!(
         of_toml(text),
-        ["2:20: warning: secrets.required leaves out TOLL_SECRET_PREVIOUS, LNBITS_KEY_2, ORIGIN_SECRET, \
-          ON_PAYMENT_SECRET: wrangler then does not load them from .dev.vars"]
+        ["2:20: warning: secrets.required lacks TOLL_SECRET_PREVIOUS, LNBITS_KEY_2, ORIGIN_SECRET, \
+          ON_PAYMENT_SECRET: Wrangler loads only listed secrets from .dev.vars, so add them or remove the list"]
     );
 }
 
 #[test]
 fn free_requests_need_a_namespace_to_be_counted_in() {
-    let sentence = "TOLL.routes[1].free_requests needs a KV namespace bound as FREE_TIER: \
-                    free requests are counted in it; without it everybody pays";
+    let sentence = "TOLL.routes[1].free_requests needs a KV namespace bound as TOLL_KV, \
+                    which counts free requests; without it, none is free";
     let list =
         "vars.TOLL.routes = [{ path = \"/a\", free_requests = 0 }, { path = \"/b\", free_requests = 9 }]\n";
     let found =
@@ -423,7 +427,7 @@ fn free_requests_need_a_namespace_to_be_counted_in() {
     let here = [format!("2:88: error: {sentence}")];
     assert_eq!(found(list), here);
     assert_eq!(found(&format!("{list}[[kv_namespaces]]\nbinding = \"OTHER\"")), here);
-    let bound = "kv_namespaces = [{ binding = \"OTHER\" }, { binding = \"FREE_TIER\" }]\n";
+    let bound = "kv_namespaces = [{ binding = \"OTHER\" }, { binding = \"TOLL_KV\" }]\n";
     assert_eq!(found(&format!("{bound}{list}")), [""; 0]);
     let in_environment = format!("{bound}env.live.{list}");
     assert_eq!(found(&in_environment), [format!("3:97: error: env.live.{sentence}")]);
@@ -439,9 +443,9 @@ fn exact_counting_needs_its_durable_object() {
     let class = format!("{bound}class_name = \"FreeTierCounter\"\n");
     let needs = "3:13: error: TOLL.free_tier needs a Durable Object bound as FREE_TIER_EXACT \
                  with the class FreeTierCounter";
-    let is = "error: durable_objects.bindings[0].class_name is FreeTierCounter, the class that counts free requests";
+    let is = "error: durable_objects.bindings[0].class_name must be \"FreeTierCounter\", the class that counts free requests";
     let is_in_none = "6:14: error: durable_objects.bindings[0].class_name is in no migration: \
-                      add it to new_sqlite_classes of a [[migrations]]";
+                      add it to new_sqlite_classes of an entry of migrations";
     assert_eq!(found(""), [needs]);
     assert_eq!(found("[[durable_objects.bindings]]\nname = \"METER\""), [needs]);
     assert_eq!(found(bound), [format!("4:1: {is}")]);
@@ -479,7 +483,7 @@ fn the_limit_of_the_platform_and_that_of_the_list_are_one() {
     };
     let differ = |limiter, list| {
         [format!(
-            "5:10: warning: ratelimits[0].simple lets {limiter} a minute through, and TOLL.challenges_per_minute is {list}: say the same in both"
+            "5:10: warning: ratelimits[0].simple allows {limiter} challenges a minute, but TOLL.challenges_per_minute is {list}: set both to the same number"
         )]
     };
     assert_eq!(of("limit = 10, period = 60", ""), [""; 0]);
@@ -497,16 +501,16 @@ fn an_environment_that_loses_the_flood_guards_is_told() {
 migrations = [{ tag = "v1", new_sqlite_classes = ["InvoiceLimit"] }]
 ratelimits = [{ name = "CHALLENGE_LIMIT", namespace_id = "1", simple = { limit = 10, period = 60 } }]
 durable_objects.bindings = [{ name = "INVOICE_LIMIT", class_name = "InvoiceLimit" }]
-kv_namespaces = [{ binding = "FREE_TIER" }]
+kv_namespaces = [{ binding = "TOLL_KV" }]
 [vars.TOLL]
 [env.staging.vars.TOLL]
 "#;
     assert_eq!(
         of_toml(text),
         [
-            "8:1: warning: env.staging.TOLL has no CHALLENGE_LIMIT, which is not inherited: each isolate counts by itself how often a client asks",
-            "8:1: warning: env.staging.TOLL has no INVOICE_LIMIT, which is not inherited: each isolate counts by itself how many invoices are made",
-            "8:1: warning: env.staging.TOLL has no FREE_TIER, which is not inherited: each isolate asks LNbits by itself which payments have arrived",
+            "8:1: warning: env.staging.TOLL lacks the binding CHALLENGE_LIMIT, which is not inherited from the top level: without it, each isolate counts challenges by itself; repeat it in this environment",
+            "8:1: warning: env.staging.TOLL lacks the binding INVOICE_LIMIT, which is not inherited from the top level: without it, each isolate counts invoices by itself; repeat it in this environment",
+            "8:1: warning: env.staging.TOLL lacks the binding TOLL_KV, which is not inherited from the top level: without it, each isolate asks LNbits again whether a payment has settled; repeat it in this environment",
         ]
     );
     let without = text.replace("new_sqlite_classes = [\"InvoiceLimit\"]", "new_sqlite_classes = []");
@@ -516,8 +520,7 @@ kv_namespaces = [{ binding = "FREE_TIER" }]
 #[test]
 fn who_trusts_a_preimage_alone_is_warned() {
     let found = of_toml("[vars.TOLL]\nsettlement = \"preimage\"");
-    let warning =
-        "3:14: warning: TOLL.settlement is \"preimage\": whoever gets the preimage without paying is let in";
+    let warning = "3:14: warning: TOLL.settlement is \"preimage\": anyone who obtains a preimage without paying gets access; use \"auto\"";
     assert!(found.contains(&warning.to_owned()), "{found:?}");
 }
 
@@ -659,7 +662,7 @@ fn the_command_ends_with_0_without_errors() {
     assert_eq!(run.status.code(), Some(0));
     assert_eq!(
         String::from_utf8_lossy(&run.stdout),
-        "wrangler.toml:1:1: warning: build.command is not \"make build\": what is deployed may be an older build\n\
+        "wrangler.toml:1:1: warning: build.command should be \"make build\": otherwise an older build may be deployed\n\
          wrangler.toml: 1 warning\n"
     );
     let good = format!("{BUILD}[vars.TOLL]\n[[vars.TOLL.routes]]\npath = \"/a\"\n");
@@ -728,18 +731,20 @@ fn payments_need_a_ledger_to_be_told_and_a_cron_to_be_complete() {
     );
     let crons = "triggers.crons = [\"* * * * *\"]\n";
     assert_eq!(of_toml(&format!("{LEDGER}{crons}{list}")), [""; 0]);
-    let no_cron =
-        ["5:1: warning: TOLL has no cron trigger: a payment that nobody tells of is not written down"];
+    let no_cron = [
+        "5:1: warning: TOLL needs a cron trigger for the ledger: without one, a payment that neither the client nor a webhook reports is not recorded; add one to triggers.crons, such as \"* * * * *\"",
+    ];
     assert_eq!(of_toml(&format!("{LEDGER}[vars]\nTOLL.default_sats = 1\n")), no_cron);
     let other = LEDGER.replace("\"Ledger\" }]", "\"Meter\" }]");
     assert!(
-        of_toml(&format!("{other}{crons}{list}"))[0].ends_with("is Ledger, the class that counts payments")
+        of_toml(&format!("{other}{crons}{list}"))[0]
+            .ends_with("must be \"Ledger\", the class that counts payments")
     );
     let staging =
         format!("{LEDGER}{crons}[vars]\nTOLL.default_sats = 1\n[env.staging.vars]\nTOLL.default_sats = 1\n");
     assert!(
         of_toml(&staging)[0].ends_with(
-            "env.staging.TOLL has no LEDGER, which is not inherited: payments are not written down"
+            "env.staging.TOLL lacks the binding LEDGER, which is not inherited from the top level: without it, payments are not recorded; repeat it in this environment"
         )
     );
 }
@@ -760,7 +765,7 @@ fn urls_that_others_call_are_https() {
         ("ON_PAYMENT_URL", "https://shop.example.com/#paid"),
     ] {
         let found = of(name, url);
-        assert!(found[0].contains(&format!("error: {name} is an https URL")), "{url}: {found:?}");
+        assert!(found[0].contains(&format!("error: {name} must be an https URL")), "{url}: {found:?}");
     }
     assert_eq!(of("PUBLIC_URL", "http://127.0.0.1:8787"), [""; 0]);
 }

@@ -3,8 +3,8 @@
 
 use edgetoll::bolt11::Bolt11;
 use edgetoll::cli::check::document::Document;
-use edgetoll::cli::doctor::judge::{self, Unreached};
-use edgetoll::cli::doctor::rate_limit::{Burst, End};
+use edgetoll::cli::doctor::judge::{self, HttpError, HttpResult};
+use edgetoll::cli::doctor::rate_limit::{Burst, BurstEnd};
 use edgetoll::cli::doctor::report::{Check, Finding, Level, Tally};
 use edgetoll::cli::doctor::settings::{self, Deployment, SettingsError, Sources};
 use edgetoll::cli::doctor::{default_price_list, dev_vars};
@@ -15,7 +15,7 @@ use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::{InvoiceRequest, PaymentStatus, Wallet, WalletError, WalletResponse};
 
-fn answer(status: u16, body: &str) -> Result<WalletResponse, Unreached> {
+fn answer(status: u16, body: &str) -> HttpResult {
     Ok(WalletResponse { status, retry_after_s: None, body: body.to_owned() })
 }
 
@@ -36,7 +36,7 @@ fn reachable_is_what_tells_its_time_in_a_second() {
 #[test]
 fn whatever_else_answers_is_not_reachable_and_the_sentence_says_what_to_do() {
     for (asked, advice) in [
-        (answer(307, ""), "make its first account"),
+        (answer(307, ""), "create the first account"),
         (answer(301, ""), "redirects"),
         (answer(308, ""), "redirects"),
         (answer(200, "<html>"), "is not LNbits"),
@@ -45,12 +45,12 @@ fn whatever_else_answers_is_not_reachable_and_the_sentence_says_what_to_do() {
         (answer(401, ""), "in front of LNbits"),
         (answer(403, ""), "in front of LNbits"),
         (answer(502, ""), "status 502"),
-        (Err(Unreached::Refused), "start LNbits"),
-        (Err(Unreached::Tls), "certificate"),
-        (Err(Unreached::Timeout), "within 5 s"),
-        (Err(Unreached::TooLarge), "larger"),
-        (Err(Unreached::NoHttp), "no HTTP"),
-        (Err(Unreached::NoWay), "host"),
+        (Err(HttpError::ConnectionRefused), "start LNbits"),
+        (Err(HttpError::Tls), "certificate"),
+        (Err(HttpError::Timeout), "within 5 s"),
+        (Err(HttpError::TooLarge), "larger"),
+        (Err(HttpError::NotHttp), "does not speak HTTP"),
+        (Err(HttpError::HostUnreachable), "host"),
     ] {
         let finding = judge::reachable(&asked, 5);
         assert_eq!((finding.level, finding.check), (Level::Fail, Check::Reachable));
@@ -75,7 +75,7 @@ fn a_clock_is_noted_after_a_minute_and_fails_where_the_worker_refuses_its_invoic
     let made_at = Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap().timestamp_unix();
     let created = WalletResponse { status: 201, retry_after_s: None, body: INVOICE.to_owned() };
     let wanted = InvoiceRequest {
-        cost: Price::Sats(5),
+        price: &Price::Sats(5),
         description: "",
         expiry_s: 300,
         network: "bc",
@@ -107,7 +107,7 @@ fn a_version_before_1_6_fails_and_an_unknown_one_is_noted() {
         assert_eq!(version(text).level, level, "{text}");
     }
     for asked in
-        [answer(200, "<html>"), answer(404, r#"{"info":{"version":"1.6.2"}}"#), Err(Unreached::TooLarge)]
+        [answer(200, "<html>"), answer(404, r#"{"info":{"version":"1.6.2"}}"#), Err(HttpError::TooLarge)]
     {
         assert_eq!(judge::version(&asked).level, Level::Warn);
     }
@@ -122,12 +122,12 @@ fn only_an_invoice_key_is_good() {
     assert_eq!((good.level, good.check), (Level::Ok, Check::Key));
     for (asked, advice) in [
         (answer(200, r#"{"id":"9cb6","name":"merchant","balance":22000}"#), "admin key"),
-        (answer(404, r#"{"detail":"Wallet not found."}"#), "of no wallet"),
+        (answer(404, r#"{"detail":"Wallet not found."}"#), "no wallet with this key"),
         (answer(401, r#"{"detail":"No Api Key provided."}"#), "X-Api-Key"),
         (answer(403, ""), "X-Api-Key"),
         (answer(200, "<html>"), "status 200"),
         (answer(429, r#"{"error":"Rate limit exceeded: 200 per 1 minute"}"#), "status 429"),
-        (Err(Unreached::Timeout), "within 5 s"),
+        (Err(HttpError::Timeout), "within 5 s"),
     ] {
         let finding = judge::key(&asked);
         assert_eq!(finding.level, Level::Fail);
@@ -140,16 +140,16 @@ fn an_invoice_is_good_when_it_is_made_and_found_pending_in_a_second_each() {
     let invoice = Json::parse(INVOICE.as_bytes()).unwrap();
     let bolt11 = Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap();
     let pending = Ok(PaymentStatus::Pending(bolt11));
-    let good = judge::looked_up(&pending, 1_000, 7);
+    let good = judge::invoice_created(&pending, 1_000, 7);
     assert_eq!((good.level, good.check), (Level::Ok, Check::Invoice));
-    assert!(good.sentence.contains("made in 1000 ms and looked up in 7 ms"));
+    assert!(good.sentence.contains("created in 1000 ms and looked up in 7 ms"));
     assert_eq!(
         levels([
-            judge::looked_up(&pending, 1_001, 1),
-            judge::looked_up(&pending, 1, 1_001),
-            judge::looked_up(&Ok(PaymentStatus::Unpaid), 1, 1),
-            judge::looked_up(&Ok(PaymentStatus::Paid), 1, 1),
-            judge::looked_up(&Err(WalletError::OtherAmount), 1, 1),
+            judge::invoice_created(&pending, 1_001, 1),
+            judge::invoice_created(&pending, 1, 1_001),
+            judge::invoice_created(&Ok(PaymentStatus::Unpaid), 1, 1),
+            judge::invoice_created(&Ok(PaymentStatus::Paid), 1, 1),
+            judge::invoice_created(&Err(WalletError::OtherAmount), 1, 1),
         ]),
         [Level::Warn, Level::Warn, Level::Fail, Level::Fail, Level::Fail]
     );
@@ -159,12 +159,12 @@ fn an_invoice_is_good_when_it_is_made_and_found_pending_in_a_second_each() {
 fn an_invoice_that_is_not_made_fails_with_what_to_do() {
     for (error, advice) in [
         (WalletError::Status(520), "funding source"),
-        (WalletError::RateLimited { retry_after_s: None }, "raise LNbits' rate limit"),
+        (WalletError::RateLimited { retry_after_s: None }, "raise the rate limit of LNbits"),
         (WalletError::OtherNetwork, "`network`"),
         (WalletError::Clock, "set its clock"),
         (WalletError::NotJson, "is not JSON"),
     ] {
-        let finding = judge::not_made(&error);
+        let finding = judge::invoice_not_created(&error);
         assert_eq!((finding.level, finding.check), (Level::Fail, Check::Invoice));
         assert!(finding.sentence.contains(advice), "{}", finding.sentence);
     }
@@ -180,7 +180,7 @@ fn a_preimage_that_anybody_gets_fails_and_what_nobody_can_tell_is_noted() {
             leak(answer(403, "")),
             leak(told),
             leak(answer(500, "")),
-            leak(Err(Unreached::Timeout)),
+            leak(Err(HttpError::Timeout)),
         ]),
         [Level::Ok, Level::Warn, Level::Fail, Level::Warn, Level::Warn]
     );
@@ -203,7 +203,7 @@ fn a_rate_is_needed_where_the_price_list_has_its_currency() {
         rate("EUR", 200, r#"{"rate":1e300}"#),
         rate("EUR", 200, r#"{"rate":"1"}"#),
         rate("EUR", 200, "<html>"),
-        ("EUR".to_owned(), Err(Unreached::Timeout)),
+        ("EUR".to_owned(), Err(HttpError::Timeout)),
     ] {
         let usd = rate("USD", 200, r#"{"rate":1666.67,"price":60000.0}"#);
         let finding = source(&[usd, asked], true);
@@ -223,25 +223,25 @@ fn every_currency_of_the_price_list_is_asked_for_once() {
 
 #[test]
 fn a_rate_limit_is_noted_where_it_is_met_before_the_deployments_own() {
-    let burst = |wanted, answered, end| judge::rate_limit(&Burst { wanted, answered, end }, 120);
+    let burst = |planned, answered, end| judge::rate_limit(&Burst { planned, answered, end }, 120);
     assert_eq!(
         levels([
-            burst(121, 121, End::Done),
-            burst(121, 50, End::Limited),
-            burst(121, 9, End::Status(503)),
-            burst(121, 9, End::NoResponse),
-            burst(121, 9, End::OutOfTime),
+            burst(121, 121, BurstEnd::Done),
+            burst(121, 50, BurstEnd::Limited),
+            burst(121, 9, BurstEnd::Status(503)),
+            burst(121, 9, BurstEnd::NoResponse),
+            burst(121, 9, BurstEnd::OutOfTime),
         ]),
         [Level::Ok, Level::Warn, Level::Warn, Level::Warn, Level::Warn]
     );
-    let limited = burst(121, 50, End::Limited).sentence;
+    let limited = burst(121, 50, BurstEnd::Limited).sentence;
     assert!(
-        limited.contains("takes 50 requests") && limited.contains("invoices_per_minute is 120"),
+        limited.contains("answers 50 requests") && limited.contains("invoices_per_minute is 120"),
         "{limited}"
     );
-    let bounded = judge::rate_limit(&Burst { wanted: 500, answered: 500, end: End::Done }, 1_000);
+    let bounded = judge::rate_limit(&Burst { planned: 500, answered: 500, end: BurstEnd::Done }, 1_000);
     assert_eq!(bounded.level, Level::Ok);
-    assert!(bounded.sentence.contains("more were not tried"));
+    assert!(bounded.sentence.contains("more were not sent"));
 }
 
 #[test]
@@ -288,12 +288,12 @@ fn read(
 ) -> Result<Deployment, SettingsError> {
     let document = file.map(|text| Document::read("wrangler.toml", text).ok().unwrap());
     settings::read(&Sources {
-        environment: &|name| {
+        process_environment: &|name| {
             environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         },
         dev_vars: dev_vars.map(|text| (".dev.vars", text)),
         file: document.as_ref().map(|document| ("wrangler.toml", document)),
-        environment_name,
+        environment: environment_name,
     })
 }
 
@@ -308,15 +308,17 @@ fn the_environment_counts_most_and_dev_vars_override_the_file() {
     let both = [("LNBITS_URL", "https://shell.example"), ("LNBITS_KEY", "shellshell")];
     assert_eq!(
         headings(read(&both, Some(dev_vars), Some(file), None)),
-        ["LNbits at https://shell.example (LNBITS_URL of the environment, LNBITS_KEY of the environment)"]
+        [
+            "LNbits at https://shell.example (LNBITS_URL from the process environment, LNBITS_KEY from the process environment)"
+        ]
     );
     assert_eq!(
         headings(read(&[("LNBITS_KEY", "")], Some(dev_vars), Some(file), None)),
-        ["LNbits at https://dev.example (LNBITS_URL of .dev.vars, LNBITS_KEY of .dev.vars)"]
+        ["LNbits at https://dev.example (LNBITS_URL from .dev.vars, LNBITS_KEY from .dev.vars)"]
     );
     assert_eq!(
         headings(read(&[], None, Some(file), None)),
-        ["LNbits at https://file.example (LNBITS_URL of wrangler.toml, LNBITS_KEY of wrangler.toml)"]
+        ["LNbits at https://file.example (LNBITS_URL from wrangler.toml, LNBITS_KEY from wrangler.toml)"]
     );
 }
 
@@ -327,11 +329,15 @@ fn a_key_of_the_environment_goes_to_the_deployed_lnbits_and_not_to_that_of_make_
     let key = [("LNBITS_KEY", "shellshell")];
     assert_eq!(
         headings(read(&key, Some(dev_vars), Some(file), None)),
-        ["LNbits at https://file.example (LNBITS_URL of wrangler.toml, LNBITS_KEY of the environment)"]
+        [
+            "LNbits at https://file.example (LNBITS_URL from wrangler.toml, LNBITS_KEY from the process environment)"
+        ]
     );
     assert_eq!(
         headings(read(&key, Some(dev_vars), None, None)),
-        ["LNbits at http://127.0.0.1:5402 (LNBITS_URL of .dev.vars, LNBITS_KEY of the environment)"]
+        [
+            "LNbits at http://127.0.0.1:5402 (LNBITS_URL from .dev.vars, LNBITS_KEY from the process environment)"
+        ]
     );
 }
 
@@ -350,7 +356,7 @@ fn an_environment_has_variables_of_its_own_and_inherits_none() {
         Some(SettingsError::NoUrl { name: "LNBITS_URL" })
     );
     let error = read(&key, None, Some(file), Some("prod")).err().unwrap().to_string();
-    assert_eq!(error, "wrangler.toml has no environment prod");
+    assert!(error.starts_with("wrangler.toml has no environment prod: "), "{error}");
 }
 
 #[test]
@@ -368,7 +374,7 @@ fn a_second_wallet_needs_both_of_its_settings() {
     );
     assert_eq!(
         headings(with(&[("LNBITS_URL_2", "https://b.example"), ("LNBITS_KEY_2", "bbbbbbbb")]))[1],
-        "LNbits at https://b.example (LNBITS_URL_2 of the environment, LNBITS_KEY_2 of the environment)"
+        "LNbits at https://b.example (LNBITS_URL_2 from the process environment, LNBITS_KEY_2 from the process environment)"
     );
 }
 
@@ -381,7 +387,10 @@ fn a_setting_that_cannot_be_used_is_named_and_not_shown() {
     ] {
         let error = read(&[("LNBITS_URL", url), ("LNBITS_KEY", key)], None, None, None).err().unwrap();
         let sentence = error.to_string();
-        assert!(sentence.starts_with(&format!("{name} of the environment cannot be used")), "{sentence}");
+        assert!(
+            sentence.starts_with(&format!("{name} from the process environment cannot be used")),
+            "{sentence}"
+        );
         assert!(!sentence.contains(url) && !sentence.contains(key));
     }
 }

@@ -1,4 +1,4 @@
-//! What the price list needs to be bound.
+//! The bindings that the price list needs, and those that an environment does not inherit from the top level.
 
 use super::environment::{Environment, Point};
 use super::places::{item, member};
@@ -8,128 +8,139 @@ use crate::bindings::{
 use crate::policy::price_list::CHALLENGES_PER_MINUTE;
 use crate::strict_json::Json;
 
-/// Judges where free requests, uses, challenges, invoices and payments are counted.
+/// Checks the bindings that count free requests, uses, challenges and invoices, and that record payments.
 pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
-    check_limiter(environment, list);
+    check_challenge_limit(environment, list);
     check_invoice_limit(environment);
     check_ledger(environment);
-    let is_bound = is_one(environment.get(&["kv_namespaces"]), |one| has(one, "binding", TOLL_KV));
-    if !is_bound {
-        let lost = "each isolate asks LNbits by itself which payments have arrived";
-        warn_of_lost(environment, &["kv_namespaces"], ("binding", TOLL_KV), lost);
+    let has_kv = contains(environment.get(&["kv_namespaces"]), |kv| has_text(kv, "binding", TOLL_KV));
+    if !has_kv {
+        let consequence = "each isolate asks LNbits again whether a payment has settled";
+        warn_if_not_inherited(environment, &["kv_namespaces"], ("binding", TOLL_KV), consequence);
     }
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
-    if let Some(at) = routes.iter().position(|route| route.get("uses").is_some()) {
-        check_object(environment, &member(&item("vars.TOLL.routes", at), "uses"), &METER);
+    if let Some(index) = routes.iter().position(|route| route.get("uses").is_some()) {
+        check_object(environment, &route_key(index, "uses"), &METER);
     }
     if list.get("free_tier").and_then(Json::as_str) == Some("durable") {
         check_object(environment, "vars.TOLL.free_tier", &FREE_TIER_EXACT);
-    } else if !is_bound {
-        let sentence = "needs a KV namespace bound as TOLL_KV: free requests are counted in it; \
-                        without it everybody pays";
-        for (at, route) in routes.iter().enumerate() {
+    } else if !has_kv {
+        let sentence =
+            "needs a KV namespace bound as TOLL_KV, which counts free requests; without it, none is free";
+        for (index, route) in routes.iter().enumerate() {
             if route.get("free_requests").is_some_and(|free| *free != Json::Integer(0)) {
-                let place = member(&item("vars.TOLL.routes", at), "free_requests");
-                environment.error(&place, Point::Value, sentence);
+                environment.error(&route_key(index, "free_requests"), Point::Value, sentence);
             }
         }
     }
 }
 
-/// The platform's limiter keeps its limit in the file, the one that stands in for it in the list.
-fn check_limiter(environment: &mut Environment<'_>, list: &Json) {
+/// Compares the limit of the platform's rate limiter with that of the price list, which the Worker uses if no limiter is
+/// bound.
+fn check_challenge_limit(environment: &mut Environment<'_>, list: &Json) {
     let limiters = environment.get(&["ratelimits"]).and_then(Json::as_array).unwrap_or_default();
-    let Some((at, limiter)) = limiters.iter().enumerate().find(|(_, one)| has(one, "name", CHALLENGE_LIMIT))
-    else {
-        return warn_of_lost(
-            environment,
-            &["ratelimits"],
-            ("name", CHALLENGE_LIMIT),
-            "each isolate counts by itself how often a client asks",
-        );
+    let is_challenge_limit = |limiter: &Json| has_text(limiter, "name", CHALLENGE_LIMIT);
+    let Some(index) = limiters.iter().position(is_challenge_limit) else {
+        let consequence = "each isolate counts challenges by itself";
+        return warn_if_not_inherited(environment, &["ratelimits"], ("name", CHALLENGE_LIMIT), consequence);
     };
-    let number = |key: &str| limiter.get("simple").and_then(|simple| simple.get(key)).and_then(Json::as_u64);
-    let a_minute =
-        number("period").and_then(|period_s| number("limit")?.checked_mul(60)?.checked_div(period_s));
-    let in_list = list.get("challenges_per_minute").map_or(Some(CHALLENGES_PER_MINUTE), Json::as_u64);
-    if let (Some(a_minute), Some(in_list)) = (a_minute, in_list)
-        && a_minute != in_list
+    let platform = limiters.get(index).and_then(requests_per_minute);
+    let price_list = list.get("challenges_per_minute").map_or(Some(CHALLENGES_PER_MINUTE), Json::as_u64);
+    if let (Some(platform), Some(price_list)) = (platform, price_list)
+        && platform != price_list
     {
-        let place = member(&item("ratelimits", at), "simple");
         let sentence = format!(
-            "lets {a_minute} a minute through, and TOLL.challenges_per_minute is {in_list}: say the same in both"
+            "allows {platform} challenges a minute, but TOLL.challenges_per_minute is {price_list}: set both \
+             to the same number"
         );
-        environment.warn(&place, Point::Value, &sentence);
+        environment.warn(&member(&item("ratelimits", index), "simple"), Point::Value, &sentence);
     }
 }
 
+fn requests_per_minute(limiter: &Json) -> Option<u64> {
+    let simple = limiter.get("simple")?;
+    let (limit, period_s) = (simple.get("limit")?.as_u64()?, simple.get("period")?.as_u64()?);
+    limit.checked_mul(60)?.checked_div(period_s)
+}
+
 fn check_invoice_limit(environment: &mut Environment<'_>) {
-    if is_bound(environment, &INVOICE_LIMIT) {
+    if is_object_bound(environment, &INVOICE_LIMIT) {
         check_object(environment, "vars.TOLL", &INVOICE_LIMIT);
     } else {
-        let lost = "each isolate counts by itself how many invoices are made";
-        warn_of_lost(environment, &OBJECTS, ("name", INVOICE_LIMIT.name), lost);
+        let consequence = "each isolate counts invoices by itself";
+        warn_if_not_inherited(environment, &OBJECTS, ("name", INVOICE_LIMIT.name), consequence);
     }
 }
 
 fn check_ledger(environment: &mut Environment<'_>) {
-    const WEBHOOK: &str = "vars.ON_PAYMENT_URL";
-    let is_told = environment.get(&["vars", "ON_PAYMENT_URL"]).is_some();
-    if !is_bound(environment, &LEDGER) && !is_told {
-        let lost = "payments are not written down";
-        return warn_of_lost(environment, &OBJECTS, ("name", LEDGER.name), lost);
+    let has_callback = environment.get(&["vars", "ON_PAYMENT_URL"]).is_some();
+    if !is_object_bound(environment, &LEDGER) && !has_callback {
+        let consequence = "payments are not recorded";
+        return warn_if_not_inherited(environment, &OBJECTS, ("name", LEDGER.name), consequence);
     }
-    check_object(environment, if is_told { WEBHOOK } else { "vars.TOLL" }, &LEDGER);
-    let crons = environment.inherited("triggers").and_then(|triggers| triggers.get("crons"));
+    check_object(environment, if has_callback { "vars.ON_PAYMENT_URL" } else { "vars.TOLL" }, &LEDGER);
+    let crons = environment.get_inherited("triggers").and_then(|triggers| triggers.get("crons"));
     if crons.and_then(Json::as_array).unwrap_or_default().is_empty() {
-        let sentence = "has no cron trigger: a payment that nobody tells of is not written down";
+        let sentence = "needs a cron trigger for the ledger: without one, a payment that neither the client nor a \
+                        webhook reports is not recorded; add one to triggers.crons, such as \"* * * * *\"";
         environment.warn("vars.TOLL", Point::Value, sentence);
     }
 }
 
-/// An environment inherits no binding: what is bound at the top level and not here was forgotten.
-fn warn_of_lost(environment: &mut Environment<'_>, keys: &[&str], (key, name): (&str, &str), lost: &str) {
-    let above = environment.above(keys).and_then(Json::as_array).unwrap_or_default();
-    if above.iter().any(|one| has(one, key, name)) {
-        let sentence = format!("has no {name}, which is not inherited: {lost}");
+/// Warns if the top level has a binding that this environment lacks: bindings are not inherited.
+fn warn_if_not_inherited(
+    environment: &mut Environment<'_>,
+    keys: &[&str],
+    (key, name): (&str, &str),
+    consequence: &str,
+) {
+    if contains(environment.get_at_top_level(keys), |binding| has_text(binding, key, name)) {
+        let sentence = format!(
+            "lacks the binding {name}, which is not inherited from the top level: without it, {consequence}; \
+             repeat it in this environment"
+        );
         environment.warn("vars.TOLL", Point::Value, &sentence);
     }
 }
 
-fn is_bound(environment: &Environment<'_>, object: &ObjectBinding) -> bool {
-    is_one(environment.get(&OBJECTS), |one| has(one, "name", object.name))
+fn is_object_bound(environment: &Environment<'_>, object: &ObjectBinding) -> bool {
+    contains(environment.get(&OBJECTS), |binding| has_text(binding, "name", object.name))
 }
 
-/// Judges the binding and the migration of an object that `wanted` needs.
-fn check_object(environment: &mut Environment<'_>, wanted: &str, object: &ObjectBinding) {
+/// Checks the binding and the migration of a Durable Object that the value at `needed_by` needs.
+fn check_object(environment: &mut Environment<'_>, needed_by: &str, object: &ObjectBinding) {
     let ObjectBinding { name, class, counts } = object;
     let objects = environment.get(&OBJECTS).and_then(Json::as_array).unwrap_or_default();
-    let Some((at, binding)) = objects.iter().enumerate().find(|(_, one)| has(one, "name", name)) else {
+    let Some((index, binding)) = objects.iter().enumerate().find(|(_, one)| has_text(one, "name", name))
+    else {
         let sentence = format!("needs a Durable Object bound as {name} with the class {class}");
-        return environment.error(wanted, Point::Value, &sentence);
+        return environment.error(needed_by, Point::Value, &sentence);
     };
-    let place = item("durable_objects.bindings", at);
-    if !has(binding, "class_name", class) {
-        let sentence = format!("is {class}, the class that counts {counts}");
-        return environment.error(&member(&place, "class_name"), Point::Value, &sentence);
+    let class_place = member(&item("durable_objects.bindings", index), "class_name");
+    if !has_text(binding, "class_name", class) {
+        let sentence = format!("must be \"{class}\", the class that counts {counts}");
+        return environment.error(&class_place, Point::Value, &sentence);
     }
-    let is_new = |one: &Json| {
-        let classes = one.get("new_sqlite_classes").and_then(Json::as_array).unwrap_or_default();
-        classes.iter().any(|one| one.as_str() == Some(class))
+    let creates_class = |migration: &Json| {
+        contains(migration.get("new_sqlite_classes"), |created| created.as_str() == Some(class))
     };
-    let is_made = is_one(environment.inherited("migrations"), is_new)
-        || environment.inherited("exports").is_some_and(|exports| exports.get(class).is_some());
-    if binding.get("script_name").is_none() && !is_made {
-        let sentence = "is in no migration: add it to new_sqlite_classes of a [[migrations]]";
-        environment.error(&member(&place, "class_name"), Point::Value, sentence);
+    let is_created = contains(environment.get_inherited("migrations"), creates_class)
+        || environment.get_inherited("exports").is_some_and(|exports| exports.get(class).is_some());
+    if binding.get("script_name").is_none() && !is_created {
+        let sentence = "is in no migration: add it to new_sqlite_classes of an entry of migrations";
+        environment.error(&class_place, Point::Value, sentence);
     }
 }
 
-fn is_one(list: Option<&Json>, is_it: impl Fn(&Json) -> bool) -> bool {
-    list.and_then(Json::as_array).is_some_and(|list| list.iter().any(is_it))
+fn route_key(index: usize, key: &str) -> String {
+    member(&item("vars.TOLL.routes", index), key)
 }
 
-fn has(table: &Json, key: &str, text: &str) -> bool {
+fn contains(list: Option<&Json>, matches: impl Fn(&Json) -> bool) -> bool {
+    list.and_then(Json::as_array).is_some_and(|list| list.iter().any(matches))
+}
+
+fn has_text(table: &Json, key: &str, text: &str) -> bool {
     table.get(key).and_then(Json::as_str) == Some(text)
 }
 

@@ -1,10 +1,11 @@
-//! The top level of a Wrangler file, or one of its environments.
+//! A Wrangler environment (`[env.NAME]`), or the top level of the file, which `wrangler deploy` uses without `--env`.
 
 use super::document::Document;
-use super::{Finding, Severity};
+use super::report::{Finding, Severity};
 use crate::strict_json::Json;
 
-/// Where variables and bindings are looked up. An environment inherits neither from the top level.
+/// Looks up values of one environment, and collects its findings. An environment inherits neither vars nor bindings
+/// from the top level.
 pub(super) struct Environment<'a> {
     document: &'a Document,
     /// `None` for the top level.
@@ -13,7 +14,7 @@ pub(super) struct Environment<'a> {
     findings: Vec<Finding>,
 }
 
-/// What a finding points at.
+/// Whether a finding points at the key or at the value of its place.
 #[derive(Clone, Copy)]
 pub(super) enum Point {
     Key,
@@ -21,45 +22,49 @@ pub(super) enum Point {
 }
 
 impl<'a> Environment<'a> {
-    /// The top level first.
+    /// Returns the top level, then the environments.
     pub fn all(document: &'a Document) -> Vec<Self> {
         let root = document.root();
-        let environment = |name, table| Self { document, name, table, findings: Vec::new() };
-        let mut environments = vec![environment(None, root)];
+        let mut environments = vec![Self::new(document, None, root)];
         if let Some(Json::Object(named)) = root.get("env") {
-            environments.extend(named.iter().map(|(name, table)| environment(Some(name.as_str()), table)));
+            environments.extend(named.iter().map(|(name, table)| Self::new(document, Some(name), table)));
         }
         environments
     }
 
-    /// The value of a key below keys.
-    pub fn get(&self, keys: &[&str]) -> Option<&'a Json> {
-        keys.iter().try_fold(self.table, |table, key| table.get(key))
+    fn new(document: &'a Document, name: Option<&'a str>, table: &'a Json) -> Self {
+        Self { document, name, table, findings: Vec::new() }
     }
 
-    /// The same, inherited from the top level where the environment has no such table of its own.
-    pub fn inherited(&self, key: &str) -> Option<&'a Json> {
+    /// Returns the value at a path of keys.
+    pub fn get(&self, keys: &[&str]) -> Option<&'a Json> {
+        get(self.table, keys)
+    }
+
+    /// Returns the value of a key that an environment inherits from the top level, such as `migrations`.
+    pub fn get_inherited(&self, key: &str) -> Option<&'a Json> {
         self.table.get(key).or_else(|| self.document.root().get(key))
     }
 
-    /// What stands at the top level, where this is an environment.
-    pub fn above(&self, keys: &[&str]) -> Option<&'a Json> {
+    /// Returns the value that the top level has at a path of keys; `None` if this is the top level.
+    pub fn get_at_top_level(&self, keys: &[&str]) -> Option<&'a Json> {
         self.name?;
-        keys.iter().try_fold(self.document.root(), |table, key| table.get(key))
+        get(self.document.root(), keys)
     }
 
-    /// Notes what must be changed. The place begins in this environment.
+    /// Reports an error. See [`Self::report`].
     pub fn error(&mut self, place: &str, point: Point, sentence: &str) {
-        self.note(Severity::Error, place, point, sentence);
+        self.report(Severity::Error, place, point, sentence);
     }
 
-    /// Notes what may be meant so.
+    /// Reports a warning. See [`Self::report`].
     pub fn warn(&mut self, place: &str, point: Point, sentence: &str) {
-        self.note(Severity::Warning, place, point, sentence);
+        self.report(Severity::Warning, place, point, sentence);
     }
 
-    /// Notes a finding. What stands in `vars` is named as the Worker names it: without `vars`.
-    pub fn note(&mut self, severity: Severity, place: &str, point: Point, sentence: &str) {
+    /// Reports a finding. `place` is relative to this environment. The report names variables without `vars.`, as the
+    /// Worker's log does.
+    pub fn report(&mut self, severity: Severity, place: &str, point: Point, sentence: &str) {
         let prefix = self.name.map_or(String::new(), |name| format!("env.{name}."));
         let in_file = format!("{prefix}{place}");
         let position = match point {
@@ -70,8 +75,11 @@ impl<'a> Environment<'a> {
         self.findings.push(Finding { severity, position, place, sentence: sentence.to_owned() });
     }
 
-    /// What was found.
     pub fn into_findings(self) -> Vec<Finding> {
         self.findings
     }
+}
+
+fn get<'a>(table: &'a Json, keys: &[&str]) -> Option<&'a Json> {
+    keys.iter().try_fold(table, |table, key| table.get(key))
 }

@@ -1,4 +1,4 @@
-//! JSON with comments and trailing commas as our JSON, with positions.
+//! Converts JSON with comments and trailing commas to [`Json`], with byte offsets.
 
 use std::collections::HashMap;
 
@@ -6,34 +6,36 @@ use jsonc_parser::ast::{ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
-use super::places::{MAX_DEPTH, Places, Spot, SyntaxFault, item, line, member};
+use super::places::{MAX_DEPTH, Offsets, Places, SyntaxErrorAt, item, line, member};
 use crate::strict_json::Json;
 
-/// Reads a text.
-pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxFault>> {
+/// # Errors
+/// Returns the first error of the parser, or all keys that are defined twice and all values that are nested too deep.
+pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
     let value = match parse_to_ast(text, &CollectOptions::default(), &DIALECT) {
         Ok(parsed) => parsed.value,
         Err(error) => {
-            let sentence = format!("this is not JSON: {}", error.kind());
-            return Err(vec![SyntaxFault { at: error.range().start, sentence }]);
+            let sentence = format!("invalid JSON: {}", error.kind());
+            return Err(vec![SyntaxErrorAt { offset: error.range().start, sentence }]);
         }
     };
-    let mut reader = Reader { text, places: Places::new(), faults: Vec::new() };
-    let root = value.map_or(Json::Null, |value| reader.value("", &value, MAX_DEPTH));
-    if reader.faults.is_empty() { Ok((root, reader.places)) } else { Err(reader.faults) }
+    let mut converter = Converter { text, places: Places::new(), errors: Vec::new() };
+    let root = value.map_or(Json::Null, |value| converter.value("", &value, MAX_DEPTH));
+    if converter.errors.is_empty() { Ok((root, converter.places)) } else { Err(converter.errors) }
 }
 
-struct Reader<'a> {
+struct Converter<'a> {
     text: &'a str,
     places: Places,
-    faults: Vec<SyntaxFault>,
+    errors: Vec<SyntaxErrorAt>,
 }
 
-impl Reader<'_> {
+impl Converter<'_> {
+    /// `levels` is the number of levels that may still be nested.
     fn value(&mut self, place: &str, value: &Value<'_>, levels: usize) -> Json {
         let Some(levels) = levels.checked_sub(1) else {
-            let sentence = format!("the file is nested deeper than {MAX_DEPTH} levels");
-            self.faults.push(SyntaxFault { at: value.start(), sentence });
+            let sentence = format!("this value is nested deeper than {MAX_DEPTH} levels: flatten it");
+            self.errors.push(SyntaxErrorAt { offset: value.start(), sentence });
             return Json::Null;
         };
         match value {
@@ -43,10 +45,10 @@ impl Reader<'_> {
             Value::StringLit(text) => Json::String(text.value.clone().into_owned()),
             Value::Object(object) => self.object(place, &object.properties, levels),
             Value::Array(array) => {
-                let items = array.elements.iter().enumerate().map(|(at, value)| {
-                    let place = item(place, at);
+                let items = array.elements.iter().enumerate().map(|(index, value)| {
+                    let place = item(place, index);
                     let json = self.value(&place, value, levels);
-                    self.places.insert(place, Spot { key: value.start(), value: value.start() });
+                    self.places.insert(place, Offsets { key: value.start(), value: value.start() });
                     json
                 });
                 Json::Array(items.collect())
@@ -58,21 +60,21 @@ impl Reader<'_> {
         let mut seen: HashMap<&str, usize> = HashMap::new();
         let mut members = Vec::new();
         for property in properties {
-            let (key, key_at) = (property.name.as_str(), property.name.start());
-            if let Some(first) = seen.insert(key, key_at) {
+            let (key, key_offset) = (property.name.as_str(), property.name.start());
+            if let Some(previous) = seen.insert(key, key_offset) {
                 let sentence =
-                    format!("this key stands twice; the other is in line {}", line(self.text, first));
-                self.faults.push(SyntaxFault { at: key_at, sentence });
+                    format!("this key is already defined in line {}: remove one", line(self.text, previous));
+                self.errors.push(SyntaxErrorAt { offset: key_offset, sentence });
             }
             let place = member(place, key);
             members.push((key.to_owned(), self.value(&place, &property.value, levels)));
-            self.places.insert(place, Spot { key: key_at, value: property.value.start() });
+            self.places.insert(place, Offsets { key: key_offset, value: property.value.start() });
         }
         Json::Object(members)
     }
 }
 
-/// What Wrangler allows, in .json as in .jsonc.
+/// The JSON that Wrangler accepts, in `.json` and in `.jsonc` files.
 const DIALECT: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_loose_object_property_names: false,

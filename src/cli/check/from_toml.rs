@@ -1,4 +1,4 @@
-//! TOML as our JSON, with positions.
+//! Converts TOML to [`Json`], with byte offsets.
 
 use std::ops::Range;
 use std::thread;
@@ -6,54 +6,59 @@ use std::thread;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-use super::places::{MAX_DEPTH, Places, Spot, SyntaxFault, item, line, member};
+use super::places::{MAX_DEPTH, Offsets, Places, SyntaxErrorAt, item, line, member};
 use crate::strict_json::Json;
 
-/// Reads a text.
-pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxFault>> {
-    // The parser recurses for each of up to 80 keys in each of up to 80 tables, one within the other.
-    let reading = thread::scope(|scope| {
-        let reader = thread::Builder::new().stack_size(STACK_BYTES);
-        reader.spawn_scoped(scope, || read_here(text)).ok()?.join().ok()
+/// # Errors
+/// Returns the syntax errors, at most [`MAX_ERRORS`] from the parser.
+pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
+    // The parser accepts 80 nested tables with dotted keys of 80 parts each, and recurses for each part. That needs
+    // more than the usual stack.
+    let result = thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES);
+        thread.spawn_scoped(scope, || read_on_this_stack(text)).ok()?.join().ok()
     });
-    reading
-        .unwrap_or_else(|| Err(vec![SyntaxFault { at: 0, sentence: "the file cannot be read".to_owned() }]))
+    result.unwrap_or_else(|| {
+        let sentence = "the TOML parser failed without a message: simplify the file until it can be read";
+        Err(vec![SyntaxErrorAt { offset: 0, sentence: sentence.to_owned() }])
+    })
 }
 
-fn read_here(text: &str) -> Result<(Json, Places), Vec<SyntaxFault>> {
+fn read_on_this_stack(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { places: Places::new(), faults: Vec::new() };
+    let mut converter = Converter { places: Places::new(), errors: Vec::new() };
     if errors.is_empty() {
-        let root = reader.table("", table.get_ref(), MAX_DEPTH);
-        if reader.faults.is_empty() {
-            return Ok((root, reader.places));
+        let root = converter.table("", table.get_ref(), MAX_DEPTH);
+        if converter.errors.is_empty() {
+            return Ok((root, converter.places));
         }
     }
-    reader.faults.extend(errors.iter().take(MAX_ERRORS).map(|error| fault(text, error)));
-    reader.faults.dedup();
-    Err(reader.faults)
+    converter.errors.extend(errors.iter().take(MAX_ERRORS).map(|error| syntax_error(text, error)));
+    converter.errors.dedup();
+    Err(converter.errors)
 }
 
-struct Reader {
+struct Converter {
     places: Places,
-    faults: Vec<SyntaxFault>,
+    errors: Vec<SyntaxErrorAt>,
 }
 
-impl Reader {
+impl Converter {
     fn table(&mut self, place: &str, table: &DeTable<'_>, levels: usize) -> Json {
         let members = table.iter().map(|(key, value)| {
             let place = member(place, key.get_ref());
             let json = self.value(&place, value, levels);
-            self.places.insert(place, Spot { key: key.span().start, value: value.span().start });
+            self.places.insert(place, Offsets { key: key.span().start, value: value.span().start });
             (key.get_ref().clone().into_owned(), json)
         });
         Json::Object(members.collect())
     }
 
+    /// `levels` is the number of levels that may still be nested.
     fn value(&mut self, place: &str, value: &Spanned<DeValue<'_>>, levels: usize) -> Json {
         let Some(levels) = levels.checked_sub(1) else {
-            let sentence = format!("the file is nested deeper than {MAX_DEPTH} levels");
-            self.faults.push(SyntaxFault { at: value.span().start, sentence });
+            let sentence = format!("this value is nested deeper than {MAX_DEPTH} levels: flatten it");
+            self.errors.push(SyntaxErrorAt { offset: value.span().start, sentence });
             return Json::Null;
         };
         match value.get_ref() {
@@ -65,11 +70,11 @@ impl Reader {
             DeValue::Float(_) | DeValue::Datetime(_) => Json::OtherNumber,
             DeValue::Table(table) => self.table(place, table, levels),
             DeValue::Array(values) => {
-                let items = values.iter().enumerate().map(|(at, value)| {
-                    let place = item(place, at);
+                let items = values.iter().enumerate().map(|(index, value)| {
+                    let place = item(place, index);
                     let json = self.value(&place, value, levels);
                     let start = value.span().start;
-                    self.places.insert(place, Spot { key: start, value: start });
+                    self.places.insert(place, Offsets { key: start, value: start });
                     json
                 });
                 Json::Array(items.collect())
@@ -78,45 +83,52 @@ impl Reader {
     }
 }
 
-fn fault(text: &str, error: &Error) -> SyntaxFault {
+fn syntax_error(text: &str, error: &Error) -> SyntaxErrorAt {
     let span = error.span().unwrap_or_default();
     let sentence = match error.message() {
-        DUPLICATE => match first_of_two(text, &span) {
-            Some(first) => format!("this key stands twice; the other is in line {}", line(text, first)),
-            None => "this key stands twice".to_owned(),
+        DUPLICATE_KEY => match first_definition(text, &span) {
+            Some(first) => format!("this key is already defined in line {}: remove one", line(text, first)),
+            None => "this key is defined twice: remove one".to_owned(),
         },
-        message => format!("this is not TOML: {message}"),
+        message => format!("invalid TOML: {message}"),
     };
-    SyntaxFault { at: span.start, sentence }
+    SyntaxErrorAt { offset: span.start, sentence }
 }
 
-/// Where the key stands first that stands again at `second`. The parser does not tell, so the second gets another name,
-/// and its neighbour of the old name is the first.
-fn first_of_two(text: &str, second: &Range<usize>) -> Option<usize> {
+/// Returns the offset of the first definition of the key that is defined again at `second`.
+///
+/// The parser does not report it. So the second definition is renamed; then the key beside it with the old name is the
+/// first.
+fn first_definition(text: &str, second: &Range<usize>) -> Option<usize> {
     let key = text.get(second.clone())?;
-    let quoted = format!("{key} = 0");
-    let key = DeTable::parse(&quoted).ok()?.get_ref().keys().next()?.get_ref().clone().into_owned();
-    let renamed = format!("{}{STAND_IN}{}", text.get(..second.start)?, text.get(second.end..)?);
+    let as_table = format!("{key} = 0");
+    let key = DeTable::parse(&as_table).ok()?.get_ref().keys().next()?.get_ref().clone().into_owned();
+    let renamed = format!("{}{PLACEHOLDER}{}", text.get(..second.start)?, text.get(second.end..)?);
     let (table, _) = DeTable::parse_recoverable(&renamed);
-    neighbour(table.get_ref(), &key)
+    beside_placeholder(table.get_ref(), &key)
 }
 
-fn neighbour(table: &DeTable<'_>, key: &str) -> Option<usize> {
-    if table.contains_key(STAND_IN) {
-        return table.keys().find(|one| one.get_ref() == key).map(|one| one.span().start);
+/// Finds the table with the placeholder and returns the offset of `key` in it.
+fn beside_placeholder(table: &DeTable<'_>, key: &str) -> Option<usize> {
+    if table.contains_key(PLACEHOLDER) {
+        return table.keys().find(|known| known.get_ref() == key).map(|known| known.span().start);
     }
-    table.values().find_map(|value| neighbour_within(value.get_ref(), key))
+    table.values().find_map(|value| beside_placeholder_within(value.get_ref(), key))
 }
 
-fn neighbour_within(value: &DeValue<'_>, key: &str) -> Option<usize> {
+fn beside_placeholder_within(value: &DeValue<'_>, key: &str) -> Option<usize> {
     match value {
-        DeValue::Table(table) => neighbour(table, key),
-        DeValue::Array(values) => values.iter().find_map(|value| neighbour_within(value.get_ref(), key)),
+        DeValue::Table(table) => beside_placeholder(table, key),
+        DeValue::Array(values) => {
+            values.iter().find_map(|value| beside_placeholder_within(value.get_ref(), key))
+        }
         _ => None,
     }
 }
 
-const DUPLICATE: &str = "duplicate key";
-const STAND_IN: &str = "the-second-of-two-keys";
+/// The parser's message.
+const DUPLICATE_KEY: &str = "duplicate key";
+/// A valid bare key that no Wrangler file has.
+const PLACEHOLDER: &str = "the-second-of-two-keys";
 const MAX_ERRORS: usize = 20;
 const STACK_BYTES: usize = 64 << 20;

@@ -1,7 +1,10 @@
-//! `edgetoll check`: every mistake of a Wrangler file that would cost money or open the paywall, with line and column.
-//! The price list is judged by the same code that reads it in the Worker.
+//! `edgetoll check`: finds mistakes in a Wrangler file that would cost money or open the paywall, with line and column.
+//!
+//! The price list is checked by the code that reads it in the Worker. Nothing is sent over the network: wallets are
+//! tested by `edgetoll doctor`.
 
 mod bindings;
+pub mod command;
 pub mod document;
 mod environment;
 mod from_jsonc;
@@ -10,77 +13,34 @@ mod nearest;
 pub mod places;
 mod platform;
 mod price_list;
+mod report;
 mod variables;
 
-use std::fmt;
-
-use document::Document;
-use environment::{Environment, Point};
-use places::Position;
+pub use report::{Finding, Report, Severity};
 
 use crate::strict_json::Json;
+use document::{Document, SyntaxError};
+use environment::{Environment, Point};
 
-/// What was found in a file. Displayed, it is a line for each finding and one that counts them.
-///
-/// No line of the file itself is shown: it could hold a secret, and reports stand in logs.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The file, as it was named.
-    pub name: String,
-    /// By line and column.
-    pub findings: Vec<Finding>,
-    /// How many routes the price lists have, all environments together.
-    pub routes: usize,
-}
-
-/// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether it must be changed.
-    pub severity: Severity,
-    /// Where it stands.
-    pub position: Position,
-    /// `TOLL.routes[2].sats`, `env.staging.LNBITS_URL`, `assets.binding`; empty for a mistake of the syntax.
-    pub place: String,
-    /// What is wrong, or what the value should be.
-    pub sentence: String,
-}
-
-/// How bad a mistake is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Must be changed.
-    Error,
-    /// May be meant so.
-    Warning,
-}
-
-/// Judges the text of a Wrangler file. The name's ending says whether it is TOML or JSON.
+/// Checks the text of a Wrangler file. The ending of the name tells whether it is TOML or JSON.
 pub fn check(name: &str, text: &str) -> Report {
     let (mut findings, routes) = match Document::read(name, text) {
         Ok(document) => check_document(&document),
-        Err(errors) => {
-            let finding = |error: document::SyntaxError| Finding {
-                severity: Severity::Error,
-                position: error.position,
-                place: String::new(),
-                sentence: error.sentence,
-            };
-            (errors.into_iter().map(finding).collect(), 0)
-        }
+        Err(errors) => (errors.into_iter().map(Finding::from).collect(), 0),
     };
     findings.sort_by_key(|finding| finding.position);
     Report { name: name.to_owned(), findings, routes }
 }
 
+/// Returns the findings and the number of routes.
 fn check_document(document: &Document) -> (Vec<Finding>, usize) {
     let environments = Environment::all(document);
-    let is_somewhere = environments.iter().any(|environment| environment.get(&["vars", "TOLL"]).is_some());
+    let any_has_toll = environments.iter().any(|environment| environment.get(&TOLL).is_some());
     let (mut findings, mut routes) = (Vec::new(), 0_usize);
     for mut environment in environments {
-        match environment.get(&["vars", "TOLL"]) {
+        match environment.get(&TOLL) {
             Some(toll) => routes = routes.saturating_add(check_toll(&mut environment, toll)),
-            None => check_missing_toll(&mut environment, is_somewhere),
+            None => report_missing_toll(&mut environment, any_has_toll),
         }
         variables::check(&mut environment);
         platform::check(&mut environment);
@@ -89,13 +49,13 @@ fn check_document(document: &Document) -> (Vec<Finding>, usize) {
     (findings, routes)
 }
 
-/// Judges the price list and what it needs; tells how many routes it has.
+/// Checks the price list and the bindings that it needs. Returns the number of its routes.
 fn check_toll(environment: &mut Environment<'_>, toll: &Json) -> usize {
     let parsed;
     let list = match toll {
         Json::String(text) => {
             let Some(list) = Json::parse(text.as_bytes()) else {
-                environment.error("vars.TOLL", Point::Value, "is not JSON, or has a key twice");
+                environment.error("vars.TOLL", Point::Value, "is not valid JSON, or has a key twice");
                 return 0;
             };
             parsed = list;
@@ -108,71 +68,36 @@ fn check_toll(environment: &mut Environment<'_>, toll: &Json) -> usize {
     list.get("routes").and_then(Json::as_array).map_or(0, <[Json]>::len)
 }
 
-fn check_missing_toll(environment: &mut Environment<'_>, is_somewhere: bool) {
+fn report_missing_toll(environment: &mut Environment<'_>, any_has_toll: bool) {
     let (severity, sentence) = match environment.name {
         Some(_) => (
             Severity::Warning,
-            "is missing: vars are not inherited, so this environment serves nothing (503 not_configured)",
+            "is missing: vars are not inherited from the top level, so this environment forwards no request \
+             (503 not_configured); add TOLL to its vars",
         ),
-        None if is_somewhere => (
+        None if any_has_toll => (
             Severity::Warning,
-            "is missing: only the environments serve anything, the rest is 503 not_configured",
+            "is missing: a deployment without --env forwards no request (503 not_configured); add TOLL to \
+             the vars of the top level, or deploy with --env only",
         ),
-        None => (Severity::Error, "is missing: without a price list nothing is served (503 not_configured)"),
+        None => (
+            Severity::Error,
+            "is missing: without it, no request is forwarded (503 not_configured); add TOLL to vars",
+        ),
     };
-    environment.note(severity, "vars.TOLL", Point::Value, sentence);
+    environment.report(severity, "vars.TOLL", Point::Value, sentence);
 }
 
-impl Report {
-    /// How many findings are of this severity.
-    pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == severity).count()
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for finding in &self.findings {
-            writeln!(f, "{}:{finding}", self.name)?;
-        }
-        let counts = [
-            (self.count(Severity::Error), Severity::Error.word()),
-            (self.count(Severity::Warning), Severity::Warning.word()),
-        ];
-        let counts =
-            counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| counted(count, word));
-        let counts: Vec<String> = counts.collect();
-        if counts.is_empty() {
-            writeln!(f, "{}: {}, no mistakes", self.name, counted(self.routes, "route"))
-        } else {
-            writeln!(f, "{}: {}", self.name, counts.join(", "))
+impl From<SyntaxError> for Finding {
+    fn from(error: SyntaxError) -> Self {
+        Self {
+            severity: Severity::Error,
+            position: error.position,
+            place: String::new(),
+            sentence: error.sentence,
         }
     }
 }
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Position { line, column } = self.position;
-        let space = if self.place.is_empty() { "" } else { " " };
-        let said = format!("{}{space}{}", self.place, self.sentence);
-        write!(f, "{line}:{column}: {}: {}", self.severity.word(), on_one_line(&said))
-    }
-}
-
-impl Severity {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        }
-    }
-}
-
-fn counted(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
-}
-
-/// A key may hold anything, a line break or a colour among it.
-fn on_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
+/// The price list.
+const TOLL: [&str; 2] = ["vars", "TOLL"];

@@ -1,14 +1,15 @@
-//! The name that was meant.
+//! Suggestions for misspelled names.
 
 use strsim::osa_distance;
 
-/// The known name that is most like this one, where one is near enough: one slip for every four letters begun.
+/// Returns the known name that is most similar to `name`. The number of edits between them is at most a quarter of its
+/// length, rounded up.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.to_lowercase();
     known
         .iter()
-        .map(|one| (osa_distance(&name, &one.to_lowercase()), *one))
-        .filter(|(slips, one)| *slips <= one.len().div_ceil(4))
-        .min_by_key(|(slips, _)| *slips)
-        .map(|(_, one)| one)
+        .map(|known| (osa_distance(&name, &known.to_lowercase()), *known))
+        .filter(|(edits, known)| *edits <= known.len().div_ceil(4))
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, known)| known)
 }

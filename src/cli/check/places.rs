@@ -1,8 +1,7 @@
-//! Places of a Wrangler file, such as `vars.TOLL.routes[2].sats`, and their positions in its text.
+//! Places in a Wrangler file, such as `vars.TOLL.routes[2].sats`, and their positions in its text.
 
 use std::collections::HashMap;
 
-/// A line and a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// From 1.
@@ -11,24 +10,21 @@ pub struct Position {
     pub column: usize,
 }
 
-/// The byte offsets of all places.
-pub(super) type Places = HashMap<String, Spot>;
+/// Maps each place to its offsets.
+pub(super) type Places = HashMap<String, Offsets>;
 
-/// Where a key and its value begin, in bytes. An item of a list has no key: both are where the item begins.
-pub(super) struct Spot {
+/// The byte offsets at which a key and its value begin. An item of a list has no key: both are the start of the item.
+pub(super) struct Offsets {
     pub key: usize,
     pub value: usize,
 }
 
-/// A syntax error at a byte offset.
+/// A syntax error before its byte offset is converted to a line and a column.
 #[derive(PartialEq, Eq)]
-pub(super) struct SyntaxFault {
-    pub at: usize,
+pub(super) struct SyntaxErrorAt {
+    pub offset: usize,
     pub sentence: String,
 }
-
-/// The nesting that the JSON parser of the Worker accepts.
-pub(super) const MAX_DEPTH: usize = 128;
 
 /// Returns the place of a key in a table.
 pub(super) fn member(place: &str, key: &str) -> String {
@@ -36,20 +32,21 @@ pub(super) fn member(place: &str, key: &str) -> String {
 }
 
 /// Returns the place of an item in a list.
-pub(super) fn item(place: &str, at: usize) -> String {
-    format!("{place}[{at}]")
+pub(super) fn item(place: &str, index: usize) -> String {
+    format!("{place}[{index}]")
 }
 
-/// Returns the place that contains this one.
+/// Returns the table or list that contains a place; `None` at the top.
 pub(super) fn parent(place: &str) -> Option<&str> {
     place.rfind(['.', '[']).and_then(|end| place.get(..end))
 }
 
-/// Returns the line of a byte offset.
+/// Converts a byte offset to a line number.
 pub(super) fn line(text: &str, offset: usize) -> usize {
     position(text, offset).line
 }
 
+/// Converts a byte offset to a line and a column.
 pub(super) fn position(text: &str, offset: usize) -> Position {
     let before = text.get(..offset).unwrap_or(text);
     let in_line = before.rsplit_once('\n').map_or(before, |(_, in_line)| in_line);
@@ -58,3 +55,6 @@ pub(super) fn position(text: &str, offset: usize) -> Position {
         column: in_line.chars().count().saturating_add(1),
     }
 }
+
+/// The deepest nesting that the Worker's JSON parser accepts.
+pub(super) const MAX_DEPTH: usize = 128;

@@ -1,4 +1,4 @@
-//! The variables beside the price list.
+//! The variables beside the price list: misspelled names, secrets in the file, and URLs.
 
 use super::environment::{Environment, Point};
 use super::nearest::nearest;
@@ -6,7 +6,7 @@ use crate::config::Origin;
 use crate::http::url::{is_safe_base, is_safe_target};
 use crate::strict_json::Json;
 
-/// Judges the names and values in `vars`.
+/// Checks the names and values in `vars`.
 pub(super) fn check(environment: &mut Environment<'_>) {
     let Some(Json::Object(variables)) = environment.get(&["vars"]) else { return };
     for (name, value) in variables {
@@ -19,21 +19,23 @@ fn check_name(environment: &mut Environment<'_>, name: &str) {
     let place = format!("vars.{name}");
     if SECRETS.contains(&name) {
         let option = environment.name.map_or(String::new(), |name| format!(" --env {name}"));
-        let sentence = format!("is a secret: set it with `npx wrangler secret put {name}{option}`");
+        let sentence = format!(
+            "is a secret: remove it from this file and set it with `npx wrangler secret put {name}{option}`"
+        );
         return environment.error(&place, Point::Key, &sentence);
     }
     if VARIABLES.contains(&name) {
         return;
     }
-    if let Some(meant) = nearest(name, &VARIABLES).or_else(|| nearest(name, &SECRETS)) {
-        let sentence = format!("is not a variable that edgetoll knows; did you mean `{meant}`?");
+    if let Some(known) = nearest(name, &VARIABLES).or_else(|| nearest(name, &SECRETS)) {
+        let sentence = format!("is not a variable that edgetoll knows; did you mean `{known}`?");
         environment.warn(&place, Point::Key, &sentence);
     }
 }
 
 fn check_url(environment: &mut Environment<'_>, name: &str, value: &Json) {
     let url = value.as_str().unwrap_or_default();
-    let fault = match name {
+    let sentence = match name {
         "LNBITS_URL" | "LNBITS_URL_2" | "PUBLIC_URL" if !is_safe_base(url) => {
             Some("must be an https URL (http only for localhost), without user, query or fragment")
         }
@@ -43,12 +45,12 @@ fn check_url(environment: &mut Environment<'_>, name: &str, value: &Json) {
         "ORIGIN_URL" => Origin::parse(url).err(),
         _ => None,
     };
-    if let Some(fault) = fault {
-        environment.error(&format!("vars.{name}"), Point::Value, fault);
+    if let Some(sentence) = sentence {
+        environment.error(&format!("vars.{name}"), Point::Value, sentence);
     }
 }
 
-/// What never stands in a file that is committed.
+/// Secrets must not be in a file that is committed.
 pub(super) const SECRETS: [&str; 8] = [
     "TOLL_SECRET",
     "TOLL_SECRET_PREVIOUS",

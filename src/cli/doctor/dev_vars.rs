@@ -1,6 +1,6 @@
-//! `.dev.vars`, as wrangler reads it: a line `NAME=value` for each variable, the value bare or in quotes.
+//! Reads `.dev.vars` as Wrangler does: each line is `NAME=value`, and the value may be quoted.
 
-/// The value of a variable; of two the last.
+/// Returns the value of a variable. If the file has it twice, returns the last value.
 pub fn get<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().filter_map(|line| value(line, name)).next_back()
 }

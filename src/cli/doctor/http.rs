@@ -1,4 +1,5 @@
-//! One call over the network, with the Worker's manners: no redirect is followed, an answer has a limit of time and of size.
+//! Sends requests to LNbits under the Worker's rules: no redirect is followed, and the time and size of a response are
+//! limited.
 
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,49 +7,28 @@ use std::time::{Duration, Instant, SystemTime};
 use thiserror::Error;
 use ureq::config::AutoHeaderValue;
 use ureq::http::Response;
-use ureq::{Agent, Body, Error as Failure};
+use ureq::{Agent, Body};
 
 use crate::wallet::{TRY_MS, WalletError, WalletRequest, WalletResponse};
 
-/// A client that keeps its connections.
+/// A response, or why there is none.
+pub type HttpResult = Result<WalletResponse, HttpError>;
+
+/// A client that reuses its connections.
 pub(super) struct Http(Agent);
 
-/// What became of a call.
-pub(super) struct Sent {
-    pub answer: Result<WalletResponse, Unreached>,
-    /// From the first byte sent to the last one read.
+/// The result of a request, and when it was received.
+pub(super) struct TimedResult {
+    pub result: HttpResult,
+    /// The milliseconds from sending the request to reading the last byte of the response.
     pub ms: u64,
-    /// When the answer was there.
+    /// The time when the response was complete.
     pub at_unix: u64,
 }
 
-/// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Unreached {
-    /// The port is closed.
-    #[error("nothing listens there: start LNbits, or correct the host and port in its URL")]
-    Refused,
-    /// No connection that could be trusted.
-    #[error(
-        "there is no trustworthy TLS: it needs a valid certificate for this host name from a public authority, for the Worker too"
-    )]
-    Tls,
-    /// None in time.
-    #[error("there was no answer within {} s", TRY_MS.div_ceil(1_000))]
-    Timeout,
-    /// More than an answer can be.
-    #[error("the answer is larger than LNbits' can be: correct its URL")]
-    TooLarge,
-    /// It broke off, or speaks something else.
-    #[error("what listens there gave no HTTP answer: correct its URL, http or https among it")]
-    NoHttp,
-    /// The name is not known, or the network is down.
-    #[error("there is no way there: correct the host in its URL, or look at this machine's network")]
-    NoWay,
-}
-
 impl Http {
-    /// For this base. A proxy of the environment is for the world outside, not for this machine.
+    /// Creates a client for one base URL. An LNbits on this machine (`http://`) is called without the configured proxy,
+    /// which could not reach it.
     pub fn new(base_url: &str) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -61,69 +41,100 @@ impl Http {
         Self(config.build().new_agent())
     }
 
-    /// Sends a call.
-    pub fn send(&self, call: &WalletRequest) -> Sent {
+    pub fn send(&self, request: &WalletRequest) -> TimedResult {
         let clock = Clock::start();
-        let answer = self.request(call).map_err(unreached);
-        let answer = answer.and_then(|response| read(response, call.max_response_bytes));
-        Sent { answer, ms: clock.ms(), at_unix: now_unix() }
+        let response = self.call(request).map_err(HttpError::from);
+        let result = response.and_then(|response| read(response, request.max_response_bytes));
+        TimedResult { result, ms: clock.ms(), at_unix: now_unix() }
     }
 
-    fn request(&self, call: &WalletRequest) -> Result<Response<Body>, Failure> {
-        let key = call.key.as_deref().map(|key| ("X-Api-Key", key));
-        match &call.body {
+    fn call(&self, request: &WalletRequest) -> Result<Response<Body>, ureq::Error> {
+        let key = request.key.as_deref().map(|key| ("X-Api-Key", key));
+        match &request.body {
             Some(body) => {
-                let request = self.0.post(&call.url).header("Content-Type", "application/json");
-                key.into_iter().fold(request, |request, (name, key)| request.header(name, key)).send(body)
+                let post = self.0.post(&request.url).header("Content-Type", "application/json");
+                key.into_iter().fold(post, |post, (name, key)| post.header(name, key)).send(body)
             }
             None => {
-                let request = self.0.get(&call.url);
-                key.into_iter().fold(request, |request, (name, key)| request.header(name, key)).call()
+                let get = self.0.get(&request.url);
+                key.into_iter().fold(get, |get, (name, key)| get.header(name, key)).call()
             }
         }
     }
 }
 
-fn read(mut response: Response<Body>, max_bytes: usize) -> Result<WalletResponse, Unreached> {
+fn read(mut response: Response<Body>, max_bytes: usize) -> HttpResult {
     let status = response.status().as_u16();
     let retry_after = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
     let retry_after_s = retry_after.and_then(|seconds| seconds.trim().parse().ok());
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
-    let bytes = response.body_mut().with_config().limit(limit).read_to_vec().map_err(unreached)?;
+    let bytes = response.body_mut().with_config().limit(limit).read_to_vec()?;
     Ok(WalletResponse { status, retry_after_s, body: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
-fn unreached(failure: Failure) -> Unreached {
-    match failure {
-        Failure::Timeout(_) => Unreached::Timeout,
-        Failure::BodyExceedsLimit(_) => Unreached::TooLarge,
-        Failure::Tls(_) | Failure::Rustls(_) => Unreached::Tls,
-        Failure::Protocol(_) | Failure::LargeResponseHeader(..) => Unreached::NoHttp,
-        Failure::Io(error) => match error.kind() {
-            io::ErrorKind::ConnectionRefused => Unreached::Refused,
-            io::ErrorKind::TimedOut => Unreached::Timeout,
-            io::ErrorKind::InvalidData => Unreached::Tls,
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe => Unreached::NoHttp,
-            _ => Unreached::NoWay,
-        },
-        _ => Unreached::NoWay,
-    }
+/// Why there is no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum HttpError {
+    #[error("the connection was refused: start LNbits, or correct the host and port of its URL")]
+    ConnectionRefused,
+    /// No TLS connection, or no trusted certificate.
+    #[error(
+        "there is no trusted TLS connection: LNbits needs a certificate of a public authority for this host \
+         name, which the Worker requires too"
+    )]
+    Tls,
+    #[error(
+        "LNbits did not answer within {} s: start it, or open its port in the firewall",
+        TRY_MS.div_ceil(1_000)
+    )]
+    Timeout,
+    #[error("the response is larger than those of LNbits: correct its URL")]
+    TooLarge,
+    /// The connection was closed early, or the response is not HTTP.
+    #[error("the server does not speak HTTP: correct the scheme (http or https), host and port of its URL")]
+    NotHttp,
+    /// The name cannot be resolved, or there is no network route.
+    #[error("the host cannot be reached: correct the host of the URL, or check this machine's network")]
+    HostUnreachable,
 }
 
-impl From<Unreached> for WalletError {
-    fn from(unreached: Unreached) -> Self {
-        match unreached {
-            Unreached::Timeout => Self::Timeout,
-            Unreached::TooLarge => Self::TooLarge,
-            Unreached::Refused | Unreached::Tls | Unreached::NoHttp | Unreached::NoWay => Self::Unreachable,
+impl From<ureq::Error> for HttpError {
+    fn from(error: ureq::Error) -> Self {
+        match error {
+            ureq::Error::Timeout(_) => Self::Timeout,
+            ureq::Error::BodyExceedsLimit(_) => Self::TooLarge,
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) => Self::Tls,
+            ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => Self::NotHttp,
+            ureq::Error::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => Self::ConnectionRefused,
+                io::ErrorKind::TimedOut => Self::Timeout,
+                // rustls reports its errors as this kind.
+                io::ErrorKind::InvalidData => Self::Tls,
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe => Self::NotHttp,
+                _ => Self::HostUnreachable,
+            },
+            _ => Self::HostUnreachable,
         }
     }
 }
 
-/// Measures how long something takes.
+impl From<HttpError> for WalletError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Timeout => Self::Timeout,
+            HttpError::TooLarge => Self::TooLarge,
+            HttpError::ConnectionRefused
+            | HttpError::Tls
+            | HttpError::NotHttp
+            | HttpError::HostUnreachable => Self::Unreachable,
+        }
+    }
+}
+
+/// A stopwatch.
 pub(super) struct Clock(Instant);
 
 impl Clock {
@@ -132,12 +143,12 @@ impl Clock {
         Self(Instant::now())
     }
 
+    /// Returns the milliseconds since the start.
     pub fn ms(&self) -> u64 {
         u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-/// The time since 1970.
 #[allow(clippy::disallowed_methods, reason = "native only")]
 pub(super) fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
@@ -147,7 +158,7 @@ fn now_unix() -> u64 {
     since_1970().as_secs()
 }
 
-/// LNbits 1.6.2 describes itself in 290 KB, extensions not counted.
+/// The limit for `/openapi.json`, which has 290 KB in LNbits 1.6.2 without extensions.
 pub(super) const MAX_OPENAPI_BYTES: usize = 4_194_304;
-/// So many calls may be on their way at once.
+/// How many requests may be sent at the same time.
 pub(super) const MAX_CONNECTIONS: usize = 4;

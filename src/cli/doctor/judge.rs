@@ -1,11 +1,11 @@
-//! What each answer shows, and what to do about it.
+//! Judges each response of LNbits, and says what to do about each fault. No function here sends a request.
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-pub use super::http::Unreached;
-use super::rate_limit::{Burst, End, MAX_MS};
+pub use super::http::{HttpError, HttpResult};
+use super::rate_limit::{Burst, BurstEnd, MAX_MS};
 use super::report::{Check, Finding, Level};
 use crate::policy::Policy;
 use crate::policy::price::PriceAmount;
@@ -13,164 +13,192 @@ use crate::policy::route::Pricing;
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
 use crate::wallet::lnbits::MAX_CLOCK_SKEW_S;
-use crate::wallet::probe::{self, Probe};
+use crate::wallet::probe;
 use crate::wallet::{PaymentStatus, WalletError, WalletResponse};
 
-type Asked = Result<WalletResponse, Unreached>;
-
-/// The answer of `/api/v1/health`.
-pub fn reachable(health: &Asked, ms: u64) -> Finding {
+/// Judges the response to `/api/v1/health`, which took `ms` milliseconds.
+pub fn reachable(health: &HttpResult, ms: u64) -> Finding {
     let (level, sentence) = match health {
-        Err(unreached) => (Level::Fail, unreached.to_string()),
+        Err(error) => (Level::Fail, error.to_string()),
         Ok(WalletResponse { status: 200, body, .. }) if server_time_unix(body).is_some() => match ms {
-            0..=SLOW_MS => (Level::Ok, format!("answers in {ms} ms")),
+            0..=SLOW_MS => (Level::Ok, format!("LNbits answers in {ms} ms")),
             _ => (
                 Level::Warn,
-                format!("answers in {ms} ms: clients wait for it, so put LNbits on a faster machine"),
+                format!("LNbits answers in {ms} ms, and clients wait for it: use a faster machine"),
             ),
         },
         Ok(WalletResponse { status: 307, .. }) => (
             Level::Fail,
-            "LNbits is not set up yet, or has moved: open it in a browser and make its first account, or \
-             correct its URL"
+            "LNbits is not set up yet, or has moved: open its URL in a browser and create the first account, \
+             or correct the URL"
                 .to_owned(),
         ),
         Ok(WalletResponse { status: 300..=399, .. }) => {
-            (Level::Fail, "redirects, which edgetoll does not follow: correct its URL".to_owned())
+            (Level::Fail, "this URL redirects, and edgetoll follows no redirects: correct it".to_owned())
         }
-        Ok(WalletResponse { status: 401 | 403, .. }) => (
+        Ok(WalletResponse { status: status @ (401 | 403), .. }) => (
             Level::Fail,
-            "something in front of LNbits lets nobody in: let the Worker reach /api/v1/ there".to_owned(),
+            format!(
+                "a proxy in front of LNbits refuses requests with status {status}: allow the Worker's \
+                 requests to /api/v1/"
+            ),
         ),
         Ok(WalletResponse { status: 200 | 404, .. }) => {
-            (Level::Fail, "what answers there is not LNbits: correct its URL".to_owned())
+            (Level::Fail, "the server at this URL is not LNbits: correct the URL".to_owned())
         }
         Ok(WalletResponse { status, .. }) => {
-            (Level::Fail, format!("/api/v1/health answers with status {status}: look into LNbits' log"))
+            (Level::Fail, format!("/api/v1/health answers with status {status}: see the log of LNbits"))
         }
     };
     Finding::new(level, Check::Reachable, sentence)
 }
 
-/// The clock that `/api/v1/health` tells, beside this machine's.
+/// Compares the time in the response to `/api/v1/health` with this machine's.
 pub fn clock(health: &WalletResponse, now_unix: u64) -> Finding {
     let Some(server_time_unix) = server_time_unix(&health.body) else {
-        return Finding::new(Level::Warn, Check::Clock, "LNbits does not tell the time");
+        return Finding::new(Level::Warn, Check::Clock, "LNbits does not report its time");
     };
     let skew_s = server_time_unix.abs_diff(now_unix);
-    let (level, advice) = if skew_s <= NOTED_SKEW_S {
+    let (level, advice) = if skew_s <= OK_SKEW_S {
         (Level::Ok, "")
     } else if skew_s <= MAX_CLOCK_SKEW_S {
-        (Level::Warn, ": set the one that is wrong")
+        (Level::Warn, ": set the clock that is wrong")
     } else {
-        (Level::Fail, ": set the one that is wrong; where it is LNbits', the Worker refuses its invoices")
+        (
+            Level::Fail,
+            ": set the clock that is wrong; if it is that of LNbits, the Worker refuses its invoices",
+        )
     };
-    Finding::new(level, Check::Clock, format!("{skew_s} s from this machine's{advice}"))
+    let sentence = format!("the clocks of LNbits and of this machine differ by {skew_s} s{advice}");
+    Finding::new(level, Check::Clock, sentence)
 }
 
 fn server_time_unix(health: &str) -> Option<u64> {
     Json::parse(health.as_bytes())?.get("server_time")?.as_u64()
 }
 
-/// The answer of `/openapi.json`.
-pub fn version(openapi: &Asked) -> Finding {
-    let body = openapi.as_ref().ok().filter(|answer| answer.status == 200).map(|answer| &answer.body);
+/// Judges the response to `/openapi.json`, which contains the version.
+pub fn version(openapi: &HttpResult) -> Finding {
+    let body = openapi.as_ref().ok().filter(|response| response.status == 200).map(|response| &response.body);
     let root = body.and_then(|body| Json::parse(body.as_bytes()));
     let text = root.as_ref().and_then(|root| root.get("info")?.get("version")?.as_str());
-    let Some((text, numbers)) = text.and_then(|text| Some((text, numbers(text)?))) else {
-        let sentence = format!("is not told by /openapi.json: see that LNbits is {SEALED_SINCE} or newer");
+    let Some((text, numbers)) = text.and_then(|text| Some((text, version_numbers(text)?))) else {
+        let sentence = format!(
+            "/openapi.json does not contain the version: make sure that it is {OLDEST_SAFE} or later"
+        );
         return Finding::new(Level::Warn, Check::Version, sentence);
     };
     let text: String = text.chars().filter(|c| c.is_ascii_graphic()).take(MAX_VERSION_CHARS).collect();
-    if Some(numbers) < self::numbers(SEALED_SINCE) {
+    if Some(numbers) < version_numbers(OLDEST_SAFE) {
         let sentence = format!(
-            "is {text}, which gives the preimages of unpaid invoices to anybody: update LNbits to \
-             {SEALED_SINCE} or newer"
+            "LNbits {text} gives the preimages of unpaid invoices to everyone: update LNbits to \
+             {OLDEST_SAFE} or later"
         );
         return Finding::new(Level::Fail, Check::Version, sentence);
     }
     Finding::new(Level::Ok, Check::Version, text)
 }
 
-/// The first two numbers of a version.
-fn numbers(version: &str) -> Option<(u64, u64)> {
+/// Returns the first two numbers of a version.
+fn version_numbers(version: &str) -> Option<(u64, u64)> {
     let mut parts = version.trim_start_matches('v').split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// The answer to [`probe::key_request`].
-pub fn key(wallet: &Asked) -> Finding {
+/// Judges the response to [`probe::key_request`].
+pub fn key(wallet: &HttpResult) -> Finding {
     let (level, sentence) = match wallet {
-        Ok(answer) if probe::is_admin_key(answer) == Some(true) => {
-            (Level::Fail, Probe::AdminKey.warning().unwrap_or_default().to_owned())
-        }
-        Ok(answer) if probe::is_admin_key(answer) == Some(false) => {
-            (Level::Ok, "is an invoice key".to_owned())
+        Ok(response) if probe::is_admin_key(response) == Some(true) => (
+            Level::Fail,
+            "this is an admin key, which can spend what you earn, so the Worker sells nothing: use the \
+             invoice key of the wallet instead"
+                .to_owned(),
+        ),
+        Ok(response) if probe::is_admin_key(response) == Some(false) => {
+            (Level::Ok, "this is an invoice key".to_owned())
         }
         Ok(WalletResponse { status: 404, .. }) => (
             Level::Fail,
-            "is of no wallet there: take the invoice key of the wallet that is to be paid, of this LNbits"
-                .to_owned(),
+            "LNbits has no wallet with this key: use the invoice key of the wallet to be paid".to_owned(),
         ),
-        Ok(WalletResponse { status: 401 | 403, .. }) => (
+        Ok(WalletResponse { status: status @ (401 | 403), .. }) => (
             Level::Fail,
-            "is not let in: take the invoice key of the wallet that is to be paid, and let the header \
-             X-Api-Key pass what stands in front of LNbits"
-                .to_owned(),
+            format!(
+                "the key is refused with status {status}: use the invoice key of the wallet to be paid; a \
+                 proxy in front of LNbits must pass on the header X-Api-Key"
+            ),
         ),
-        Ok(WalletResponse { status, .. }) => {
-            (Level::Fail, format!("cannot be judged: /api/v1/wallet answers with status {status}"))
-        }
-        Err(unreached) => (Level::Fail, format!("cannot be judged: {unreached}")),
+        Ok(WalletResponse { status, .. }) => (
+            Level::Fail,
+            format!(
+                "the key cannot be checked, because /api/v1/wallet answers with status {status}: see the log \
+                 of LNbits"
+            ),
+        ),
+        Err(error) => (Level::Fail, format!("the key cannot be checked, because {error}")),
     };
     Finding::new(level, Check::Key, sentence)
 }
 
-/// No invoice was made.
-pub fn not_made(error: &WalletError) -> Finding {
+/// Reports that no invoice was created.
+pub fn invoice_not_created(error: &WalletError) -> Finding {
     let advice = match error {
-        WalletError::Status(500..) => ": look into LNbits' log; its funding source may be down",
-        WalletError::RateLimited { .. } => ": wait a minute, or raise LNbits' rate limit",
-        WalletError::OtherNetwork => ": set `network` in the price list to that of its funding source",
+        WalletError::Status(500..) => ": see the log of LNbits; its funding source may be down",
+        WalletError::RateLimited { .. } => ": wait a minute, or raise the rate limit of LNbits",
+        WalletError::OtherNetwork => ": set `network` in the price list to that of the funding source",
         WalletError::Clock => ": set its clock",
         _ => "",
     };
-    Finding::new(Level::Fail, Check::Invoice, format!("of 1 sat was not made: {error}{advice}"))
+    Finding::new(Level::Fail, Check::Invoice, format!("an invoice of 1 sat was not created; {error}{advice}"))
 }
 
-/// An invoice was made, and looked up.
-pub fn looked_up(standing: &Result<PaymentStatus, WalletError>, made_ms: u64, found_ms: u64) -> Finding {
-    let times = format!("of 1 sat was made in {made_ms} ms and looked up in {found_ms} ms");
-    let (level, sentence) = match standing {
-        Ok(PaymentStatus::Pending(_)) if made_ms.max(found_ms) <= SLOW_MS => (Level::Ok, times),
+/// Judges the status of an invoice that was created, and the milliseconds that both requests took.
+pub fn invoice_created(
+    status: &Result<PaymentStatus, WalletError>,
+    create_ms: u64,
+    look_up_ms: u64,
+) -> Finding {
+    let times = format!("an invoice of 1 sat was created in {create_ms} ms and looked up in {look_up_ms} ms");
+    let (level, sentence) = match status {
+        Ok(PaymentStatus::Pending(_)) if create_ms.max(look_up_ms) <= SLOW_MS => (Level::Ok, times),
         Ok(PaymentStatus::Pending(_)) => (
             Level::Warn,
-            format!("{times}: clients wait for it; LNbits may be waiting for its funding source or prices"),
+            format!("{times}, and clients wait for it: its funding source or price source may be slow"),
         ),
-        Ok(PaymentStatus::Paid) => {
-            (Level::Fail, "is called paid before anybody paid it: sell nothing with this LNbits".to_owned())
-        }
+        Ok(PaymentStatus::Paid) => (
+            Level::Fail,
+            "LNbits reports a new invoice as paid before any payment: sell nothing with it".to_owned(),
+        ),
         Ok(PaymentStatus::Unpaid) => (
             Level::Fail,
-            "cannot be paid as soon as it was made: look into LNbits' log; its funding source lost it"
+            "LNbits reports a new invoice as failed: see its log; its funding source may have lost it"
                 .to_owned(),
         ),
-        Err(error) => (Level::Fail, format!("was made, but cannot be looked up: {error}")),
+        Err(error) => (Level::Fail, format!("the invoice was created, but cannot be looked up; {error}")),
     };
     Finding::new(level, Check::Invoice, sentence)
 }
 
-/// The answer to [`probe::preimage_request`].
-pub fn leak(preimage: &Asked) -> Finding {
+/// Judges the response to [`probe::preimage_request`].
+pub fn leak(preimage: &HttpResult) -> Finding {
     let (level, sentence) = match preimage.as_ref().ok().and_then(probe::exposes_preimage) {
-        Some(false) => (Level::Ok, "keeps the preimages of unpaid invoices to itself"),
-        Some(true) => (Level::Fail, Probe::PreimageExposed.warning().unwrap_or_default()),
-        None => (Level::Warn, "cannot be judged: until the Worker can, it asks LNbits about each payment"),
+        Some(false) => (Level::Ok, "LNbits hides the preimages of unpaid invoices".to_owned()),
+        Some(true) => (
+            Level::Fail,
+            format!(
+                "LNbits gives the preimages of unpaid invoices to everyone: update LNbits to {OLDEST_SAFE} \
+                 or later; until then, the Worker looks up each payment"
+            ),
+        ),
+        None => (
+            Level::Warn,
+            "LNbits does not tell whether it hides preimages, so the Worker looks up each payment".to_owned(),
+        ),
     };
     Finding::new(level, Check::Leak, sentence)
 }
 
-/// The currencies of a price list.
+/// Returns the currencies of a price list, sorted.
 pub fn currencies(price_list: &Policy) -> Vec<String> {
     let rules = price_list.routes.iter().filter_map(|route| match &route.pricing {
         Pricing::Rules(rules) => Some(rules),
@@ -183,11 +211,12 @@ pub fn currencies(price_list: &Policy) -> Vec<String> {
     currencies.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The answers of `/api/v1/rate/…`. `is_needed`: the price list has prices in these currencies.
-pub fn price_source(rates: &[(String, Asked)], is_needed: bool) -> Finding {
+/// Judges the responses to `/api/v1/rate/…`, each with its currency. `is_needed` tells whether the price list uses
+/// these currencies.
+pub fn price_source(rates: &[(String, HttpResult)], is_needed: bool) -> Finding {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for (currency, answer) in rates {
-        match answer.as_ref().ok().and_then(sats_per_unit) {
+    for (currency, result) in rates {
+        match result.as_ref().ok().and_then(sats_per_unit) {
             Some(sats) => known.push(format!("1 {currency} is {sats:.2} sats")),
             None => unknown.push(currency.as_str()),
         }
@@ -198,12 +227,12 @@ pub fn price_source(rates: &[(String, Asked)], is_needed: bool) -> Finding {
         (false, true) => (
             Level::Fail,
             format!(
-                "LNbits has no rate for {unknown}: what is priced in it is not sold; switch LNbits' price \
-                 source on, or correct the currency"
+                "LNbits has no rate for {unknown}: prices in this currency cannot be paid; switch on a price \
+                 source in LNbits, or correct the currency"
             ),
         ),
         (false, false) => {
-            (Level::Ok, format!("LNbits has no rate for {unknown}; nothing in the price list needs one"))
+            (Level::Ok, format!("LNbits has no rate for {unknown}; the price list does not need one"))
         }
     };
     Finding::new(level, Check::PriceSource, sentence)
@@ -214,51 +243,55 @@ struct Rate {
     rate: f64,
 }
 
-/// Without a source LNbits says 0.
-fn sats_per_unit(answer: &WalletResponse) -> Option<f64> {
-    let rate: Rate = serde_json::from_str(&answer.body).ok().filter(|_| answer.status == 200)?;
-    (rate.rate > 0.0 && rate.rate <= ALL_SATS).then_some(rate.rate)
+/// Returns the rate. LNbits without a price source reports 0.
+fn sats_per_unit(response: &WalletResponse) -> Option<f64> {
+    let rate: Rate = serde_json::from_str(&response.body).ok().filter(|_| response.status == 200)?;
+    (rate.rate > 0.0 && rate.rate <= MAX_RATE).then_some(rate.rate)
 }
 
-/// What a burst of requests met.
+/// Judges a burst of requests.
 pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> Finding {
-    let Burst { wanted, answered, end } = *burst;
+    let Burst { planned, answered, end } = *burst;
     let (level, sentence) = match end {
-        End::Done if wanted > invoices_per_minute => (
-            Level::Ok,
-            format!("takes {answered} requests in a row; invoices_per_minute is {invoices_per_minute}"),
-        ),
-        End::Done => (
+        BurstEnd::Done if planned > invoices_per_minute => (
             Level::Ok,
             format!(
-                "takes {answered} requests in a row; more were not tried, invoices_per_minute is \
+                "LNbits answers {answered} requests in a row; invoices_per_minute is {invoices_per_minute}"
+            ),
+        ),
+        BurstEnd::Done => (
+            Level::Ok,
+            format!(
+                "LNbits answers {answered} requests in a row; more were not sent, and invoices_per_minute is \
                  {invoices_per_minute}"
             ),
         ),
-        End::Limited => (
+        BurstEnd::Limited => (
             Level::Warn,
             format!(
-                "takes {answered} requests in a row, and invoices_per_minute is {invoices_per_minute}: lower \
-                 it to what LNbits takes, or raise LNbits' rate limit"
+                "LNbits answers {answered} requests in a row, but invoices_per_minute is \
+                 {invoices_per_minute}: lower invoices_per_minute, or raise the rate limit of LNbits"
             ),
         ),
-        End::Status(status) => (
+        BurstEnd::Status(status) => (
             Level::Warn,
             format!(
-                "cannot be judged: after {answered} requests in a row came status {status}; see whether \
-                 something in front of LNbits stops many requests"
+                "the rate limit is unknown, because status {status} came after {answered} requests in a row: \
+                 see whether a proxy in front of LNbits limits requests"
             ),
         ),
-        End::NoResponse => (
+        BurstEnd::NoResponse => (
             Level::Warn,
             format!(
-                "cannot be judged: after {answered} requests in a row came no answer; see whether LNbits is too slow"
+                "the rate limit is unknown, because LNbits did not answer after {answered} requests in a \
+                 row: see whether it is overloaded"
             ),
         ),
-        End::OutOfTime => (
+        BurstEnd::OutOfTime => (
             Level::Warn,
             format!(
-                "cannot be judged: LNbits is too slow, it answered {answered} of {wanted} requests in {} s",
+                "the rate limit is unknown, because LNbits answered only {answered} of {planned} requests in \
+                 {} s: use a faster machine",
                 MAX_MS.div_ceil(1_000)
             ),
         ),
@@ -266,10 +299,12 @@ pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> Finding {
     Finding::new(level, Check::RateLimit, sentence)
 }
 
-/// A client notices.
+/// The longest time that a client hardly notices.
 const SLOW_MS: u64 = 1_000;
-const NOTED_SKEW_S: u64 = 60;
-/// Older ones give preimages away.
-const SEALED_SINCE: &str = "1.6.0";
+/// A difference up to this one is not worth a warning.
+const OK_SKEW_S: u64 = 60;
+/// The first version of LNbits that hides the preimages of unpaid invoices.
+const OLDEST_SAFE: &str = "1.6.0";
 const MAX_VERSION_CHARS: usize = 20;
-const ALL_SATS: f64 = 2.1e15;
+/// All bitcoin, in satoshis. A higher rate is an error of LNbits.
+const MAX_RATE: f64 = 2.1e15;

@@ -1,8 +1,11 @@
-//! `edgetoll doctor`: is this LNbits fit to be paid through? It asks what the Worker asks, judges with the Worker's own
-//! rules, and says what to do about each fault.
+//! `edgetoll doctor`: tests whether a deployment can be paid through its LNbits.
 //!
-//! No answer is shown: it may hold a preimage or a key. What is shown of one is numbers, and the version.
+//! It sends the requests of the Worker, judges the responses by the Worker's rules, and says how to correct each fault.
+//! It does not check the price list: `edgetoll check` does that.
+//!
+//! A response may contain a preimage or a key, so nothing of it is printed except numbers and the version.
 
+pub mod command;
 pub mod dev_vars;
 mod http;
 pub mod judge;
@@ -17,19 +20,18 @@ use crate::protocols::price::Price;
 use crate::strict_json::Json;
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::{
-    Invoice, InvoiceRequest, Payment, PaymentStatus, Wallet, WalletError, WalletRequest, WalletResponse,
-    probe,
+    Invoice, InvoiceRequest, Payment, Wallet, WalletError, WalletRequest, WalletResponse, probe,
 };
-use http::{Http, MAX_OPENAPI_BYTES, Sent};
+use http::{Http, MAX_OPENAPI_BYTES, TimedResult};
 use report::{Check, Finding, Level};
 
-/// Examines one LNbits as the deployment with this price list would use it, and tells each finding as it is made.
-pub fn examine(lnbits: &Lnbits, price_list: &Policy, tell: &mut dyn FnMut(Finding)) {
+/// Examines one LNbits for a deployment with this price list, and passes each finding to `report` at once.
+pub fn examine(lnbits: &Lnbits, price_list: &Policy, report: &mut dyn FnMut(Finding)) {
     let [base_url, _] = lnbits.identity();
-    Examination { lnbits, price_list, http: Http::new(base_url), tell }.run();
+    Examination { lnbits, price_list, http: Http::new(base_url), report }.run();
 }
 
-/// The price list of a deployment that has none, or one that cannot be read.
+/// Returns the price list without routes, for a deployment whose price list is missing or cannot be read.
 pub fn default_price_list() -> Option<Policy> {
     Policy::parse(&Json::Object(Vec::new()), fold_case).policy
 }
@@ -38,47 +40,48 @@ struct Examination<'a> {
     lnbits: &'a Lnbits,
     price_list: &'a Policy,
     http: Http,
-    tell: &'a mut dyn FnMut(Finding),
+    report: &'a mut dyn FnMut(Finding),
 }
 
 impl Examination<'_> {
     fn run(&mut self) {
         let health = self.http.send(&self.lnbits.get("/api/v1/health", false));
-        if self.tell(judge::reachable(&health.answer, health.ms)) == Level::Fail {
-            return self.skip(&Check::ONCE_REACHABLE, "LNbits cannot be asked");
+        if self.report(judge::reachable(&health.result, health.ms)) == Level::Fail {
+            return self.skip(&Check::AFTER_REACHABLE, "not checked, because LNbits is not reachable");
         }
-        if let Ok(answer) = &health.answer {
-            self.tell(judge::clock(answer, health.at_unix));
+        if let Ok(response) = &health.result {
+            self.report(judge::clock(response, health.at_unix));
         }
         let openapi = WalletRequest {
             max_response_bytes: MAX_OPENAPI_BYTES,
             ..self.lnbits.get("/openapi.json", false)
         };
         let openapi = self.http.send(&openapi);
-        self.tell(judge::version(&openapi.answer));
-        self.sell();
-        self.convert();
-        // The last: whatever stands in front of LNbits may count all paths together.
+        self.report(judge::version(&openapi.result));
+        self.check_wallet();
+        self.check_price_source();
+        // The last check, since a proxy in front of LNbits may count the requests to all paths together.
         let burst = rate_limit::measure(&self.http, self.lnbits, self.price_list.invoices_per_minute);
-        self.tell(judge::rate_limit(&burst, self.price_list.invoices_per_minute));
+        self.report(judge::rate_limit(&burst, self.price_list.invoices_per_minute));
     }
 
-    /// What a sale needs: the right key, an invoice, and that nobody learns its preimage without paying.
-    fn sell(&mut self) {
+    /// Checks the key, an invoice, and that its preimage is hidden.
+    fn check_wallet(&mut self) {
         let wallet = self.http.send(&probe::key_request(self.lnbits));
-        if self.tell(judge::key(&wallet.answer)) == Level::Fail {
-            return self.skip(&[Check::Invoice, Check::Leak], "nothing is asked for with this key");
+        if self.report(judge::key(&wallet.result)) == Level::Fail {
+            return self
+                .skip(&[Check::Invoice, Check::Leak], "not checked, because the check of the key failed");
         }
-        let Some(unpaid) = self.make_invoice() else {
-            return self.skip(&[Check::Leak], "there is no unpaid invoice to try it on");
+        let Some(unpaid) = self.check_invoice() else {
+            return self.skip(&[Check::Leak], "not checked, because there is no unpaid invoice");
         };
         let preimage = probe::preimage_request(self.lnbits, &unpaid.payment_hash());
-        self.tell(judge::leak(&self.http.send(&preimage).answer));
+        self.report(judge::leak(&self.http.send(&preimage).result));
     }
 
-    /// Has an invoice made and looks it up.
-    fn make_invoice(&mut self) -> Option<Bolt11> {
-        let wanted = InvoiceRequest {
+    /// Creates an invoice and looks it up. Returns it if it was created.
+    fn check_invoice(&mut self) -> Option<Bolt11> {
+        let invoice_request = InvoiceRequest {
             price: &Price::Sats(AMOUNT_SATS),
             description: "edgetoll doctor",
             expiry_s: EXPIRY_S,
@@ -87,62 +90,63 @@ impl Examination<'_> {
             client: None,
             webhook: None,
         };
-        let made = self.http.send(&self.lnbits.create(&wanted));
-        let invoice = read(&made, |answer| self.lnbits.read_created(&wanted, answer, made.at_unix));
+        let created = self.http.send(&self.lnbits.create(&invoice_request));
+        let invoice =
+            read(&created, |response| self.lnbits.read_created(&invoice_request, response, created.at_unix));
         let Invoice { bolt11, amount_sats } = match invoice {
             Ok(invoice) => invoice,
             Err(error) => {
-                self.tell(judge::not_made(&error));
+                self.report(judge::invoice_not_created(&error));
                 return None;
             }
         };
         let payment = Payment { hash: bolt11.payment_hash(), amount_sats };
-        let found = self.http.send(&self.lnbits.look_up(&payment.hash));
-        let standing: Result<PaymentStatus, WalletError> =
-            read(&found, |answer| self.lnbits.read_looked_up(&payment, answer, found.at_unix));
-        self.tell(judge::looked_up(&standing, made.ms, found.ms));
+        let looked_up = self.http.send(&self.lnbits.look_up(&payment.hash));
+        let status =
+            read(&looked_up, |response| self.lnbits.read_looked_up(&payment, response, looked_up.at_unix));
+        self.report(judge::invoice_created(&status, created.ms, looked_up.ms));
         Some(bolt11)
     }
 
-    /// What a price in a currency needs.
-    fn convert(&mut self) {
+    /// Checks the exchange rates that the price list needs, or that of USD if it needs none.
+    fn check_price_source(&mut self) {
         let listed = judge::currencies(self.price_list);
         let is_needed = !listed.is_empty();
         let currencies = if is_needed { listed } else { vec!["USD".to_owned()] };
         let rates: Vec<_> = currencies
             .into_iter()
             .map(|currency| {
-                let call = self.lnbits.get(&format!("/api/v1/rate/{currency}"), false);
-                (currency, self.http.send(&call).answer)
+                let request = self.lnbits.get(&format!("/api/v1/rate/{currency}"), false);
+                (currency, self.http.send(&request).result)
             })
             .collect();
-        self.tell(judge::price_source(&rates, is_needed));
+        self.report(judge::price_source(&rates, is_needed));
     }
 
-    /// Tells a finding, and how bad it is.
-    fn tell(&mut self, finding: Finding) -> Level {
+    fn report(&mut self, finding: Finding) -> Level {
         let level = finding.level;
-        (self.tell)(finding);
+        (self.report)(finding);
         level
     }
 
     fn skip(&mut self, checks: &[Check], reason: &str) {
         for check in checks {
-            self.tell(Finding::new(Level::Skip, *check, reason));
+            self.report(Finding::new(Level::Skip, *check, reason));
         }
     }
 }
 
 fn read<T>(
-    sent: &Sent,
-    judge: impl FnOnce(&WalletResponse) -> Result<T, WalletError>,
+    sent: &TimedResult,
+    read_response: impl FnOnce(&WalletResponse) -> Result<T, WalletError>,
 ) -> Result<T, WalletError> {
-    match &sent.answer {
-        Ok(answer) => judge(answer),
-        Err(unreached) => Err(WalletError::from(*unreached)),
+    match &sent.result {
+        Ok(response) => read_response(response),
+        Err(error) => Err(WalletError::from(*error)),
     }
 }
 
 const AMOUNT_SATS: u64 = 1;
-/// As long as the Worker's own, so that a clock that is some minutes off is not taken for an invoice that ends too soon.
+/// The default of the Worker. With a shorter one, an invoice would seem to expire too soon if the clocks differ by
+/// minutes.
 const EXPIRY_S: u64 = 300;

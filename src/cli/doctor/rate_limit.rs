@@ -1,5 +1,7 @@
-//! How many requests LNbits takes in a row. It counts by the client's address and the exact path, also the path of a payment
-//! that it does not have: such a one is asked for, so that no other check, and nobody else, finds its limit used up.
+//! Measures how many requests LNbits answers in a row.
+//!
+//! LNbits counts the requests of a client address to one exact path. The burst looks up a payment that
+//! does not exist, so it does not use up the limit of a path that other checks or the Worker need.
 
 use std::sync::Mutex;
 use std::thread;
@@ -7,80 +9,80 @@ use std::thread;
 use super::http::{Clock, Http, MAX_CONNECTIONS, since_1970};
 use crate::wallet::lnbits::Lnbits;
 
-/// Quick requests to one path.
+/// The result of quick requests to one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Burst {
-    /// How many were to be sent.
-    pub wanted: u64,
-    /// How many were answered before it ended.
+    /// How many requests were planned.
+    pub planned: u64,
+    /// How many requests were answered before the end.
     pub answered: u64,
-    /// How it ended.
-    pub end: End,
+    pub end: BurstEnd,
 }
 
-/// How a burst ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// All of them were answered.
+pub enum BurstEnd {
+    /// All requests were answered.
     Done,
-    /// The next one was refused: 429.
+    /// The next request was refused with 429.
     Limited,
-    /// The next one was answered with this status.
+    /// The next request was answered with this unexpected status.
     Status(u16),
-    /// The next one was not answered.
+    /// The next request was not answered.
     NoResponse,
-    /// There was no more time.
+    /// The time limit was reached.
     OutOfTime,
 }
 
-/// Sends one request more than the deployment may ask for invoices in a minute.
+/// Sends one request more than the deployment may create invoices in a minute, but at most 500.
 pub(super) fn measure(http: &Http, lnbits: &Lnbits, invoices_per_minute: u64) -> Burst {
-    let wanted = invoices_per_minute.saturating_add(1).min(MAX_REQUESTS);
-    let call = lnbits.get(&format!("/api/v1/payments/{:064x}", since_1970().as_nanos()), false);
+    let planned = invoices_per_minute.saturating_add(1).min(MAX_REQUESTS);
+    // A payment hash made of the time, so that each run has a path that was not counted before.
+    let request = lnbits.get(&format!("/api/v1/payments/{:064x}", since_1970().as_nanos()), false);
     let clock = Clock::start();
-    let progress = Mutex::new(Progress { unsent: wanted, answered: 0, end: None });
+    let progress = Mutex::new(Progress { unsent: planned, answered: 0, end: None });
     thread::scope(|scope| {
         for _ in 0..MAX_CONNECTIONS {
             scope.spawn(|| {
-                while with_lock(&progress, |progress| progress.take(clock.ms())) {
-                    let answer = http.send(&call).answer;
-                    let end = match answer.map(|answer| answer.status) {
+                while with_lock(&progress, |progress| progress.take_request(clock.ms())) {
+                    let response = http.send(&request).result;
+                    let end = match response.map(|response| response.status) {
                         Ok(200 | 404) => None,
-                        Ok(429) => Some(End::Limited),
-                        Ok(status) => Some(End::Status(status)),
-                        Err(_) => Some(End::NoResponse),
+                        Ok(429) => Some(BurstEnd::Limited),
+                        Ok(status) => Some(BurstEnd::Status(status)),
+                        Err(_) => Some(BurstEnd::NoResponse),
                     };
-                    with_lock(&progress, |progress| progress.note(end));
+                    with_lock(&progress, |progress| progress.record(end));
                 }
             });
         }
     });
     with_lock(&progress, |progress| Burst {
-        wanted,
+        planned,
         answered: progress.answered,
-        end: progress.end.unwrap_or(End::Done),
+        end: progress.end.unwrap_or(BurstEnd::Done),
     })
 }
 
 struct Progress {
     unsent: u64,
     answered: u64,
-    end: Option<End>,
+    end: Option<BurstEnd>,
 }
 
 impl Progress {
-    /// Takes one of the requests that are still to be sent.
-    fn take(&mut self, now_ms: u64) -> bool {
+    /// Returns whether another request is to be sent, and counts it as sent.
+    fn take_request(&mut self, now_ms: u64) -> bool {
         let Some(unsent) = self.unsent.checked_sub(1).filter(|_| self.end.is_none()) else { return false };
         if now_ms > MAX_MS {
-            self.end = Some(End::OutOfTime);
+            self.end = Some(BurstEnd::OutOfTime);
             return false;
         }
         self.unsent = unsent;
         true
     }
 
-    fn note(&mut self, end: Option<End>) {
+    /// Counts a request as answered, or keeps the first reason why the burst ended.
+    fn record(&mut self, end: Option<BurstEnd>) {
         match end {
             None => self.answered = self.answered.saturating_add(1),
             Some(end) => self.end = self.end.or(Some(end)),
@@ -93,5 +95,5 @@ fn with_lock<T>(progress: &Mutex<Progress>, change: impl FnOnce(&mut Progress) -
 }
 
 const MAX_REQUESTS: u64 = 500;
-/// How long a burst may take.
+/// The longest time that a burst may take.
 pub(super) const MAX_MS: u64 = 20_000;

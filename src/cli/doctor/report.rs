@@ -1,63 +1,75 @@
-//! What was found, one line each.
+//! The report of `edgetoll doctor`: one line for each check.
 
 use std::fmt;
 
-/// One line of the report.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
     pub level: Level,
-    /// What was looked at.
     pub check: Check,
-    /// What was seen there, and what to do about it.
+    /// What was found, and what to do about it.
     pub sentence: String,
 }
 
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// As it should be.
-    Ok,
-    /// It sells, but not as well as it could.
-    Warn,
-    /// It does not sell, or not safely.
-    Fail,
-    /// Not looked at, because of what was found before.
-    Skip,
-}
-
-/// What is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each variant's word says what it is")]
-pub enum Check {
-    PriceList,
-    Reachable,
-    Clock,
-    Version,
-    Key,
-    Invoice,
-    Leak,
-    PriceSource,
-    RateLimit,
-}
-
-/// How often each level was found, wallets together. Displayed, it is the closing line.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    fails: usize,
-    warns: usize,
-}
-
 impl Finding {
-    /// A line.
     pub fn new(level: Level, check: Check, sentence: impl Into<String>) -> Self {
         Self { level, check, sentence: sentence.into() }
     }
 }
 
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<4}  {:<12}  {}", self.level.word(), self.check.word(), self.sentence)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Ok,
+    /// The deployment sells, but slowly or not always.
+    Warn,
+    /// The deployment does not sell, or not safely.
+    Fail,
+    /// Not checked, because an earlier check failed.
+    Skip,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warn => "WARN",
+            Self::Fail => "FAIL",
+            Self::Skip => "SKIP",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Whether the price list can be read.
+    PriceList,
+    /// Whether LNbits answers, and how fast.
+    Reachable,
+    /// Whether the clock of LNbits is right.
+    Clock,
+    /// Whether LNbits is new enough.
+    Version,
+    /// Whether the key is an invoice key.
+    Key,
+    /// Whether an invoice is created and found.
+    Invoice,
+    /// Whether the preimage of an unpaid invoice is hidden.
+    Leak,
+    /// Whether there are exchange rates.
+    PriceSource,
+    /// Whether LNbits allows as many requests as the price list.
+    RateLimit,
+}
+
 impl Check {
-    /// What is looked at once LNbits is reachable, in this order.
-    pub const ONCE_REACHABLE: [Self; 7] = [
+    /// The checks that need a reachable LNbits, in the order of the report.
+    pub const AFTER_REACHABLE: [Self; 7] = [
         Self::Clock,
         Self::Version,
         Self::Key,
@@ -82,19 +94,14 @@ impl Check {
     }
 }
 
-impl Level {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Warn => "WARN",
-            Self::Fail => "FAIL",
-            Self::Skip => "SKIP",
-        }
-    }
+/// The number of failures and warnings of all wallets. `Display` writes the last line of the report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    fails: usize,
+    warns: usize,
 }
 
 impl Tally {
-    /// Counts a finding.
     pub fn count(&mut self, level: Level) {
         match level {
             Level::Fail => self.fails = self.fails.saturating_add(1),
@@ -103,15 +110,8 @@ impl Tally {
         }
     }
 
-    /// Whether something must be changed.
     pub fn has_failed(&self) -> bool {
         self.fails > 0
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<4}  {:<12}  {}", self.level.word(), self.check.word(), self.sentence)
     }
 }
 

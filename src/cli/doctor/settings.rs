@@ -1,4 +1,4 @@
-//! Where a deployment's LNbits are, and their keys: from the environment, from `.dev.vars`, from the Wrangler file.
+//! Finds the wallets of a deployment: in environment variables, in `.dev.vars`, and in the Wrangler file.
 
 use thiserror::Error;
 
@@ -9,55 +9,52 @@ use crate::policy::normalization::fold_case;
 use crate::strict_json::Json;
 use crate::wallet::lnbits::{Lnbits, LnbitsConfigError};
 
-/// What the settings are read from.
+/// Where settings are read from.
 pub struct Sources<'a> {
-    /// The environment of the command.
-    pub environment: &'a dyn Fn(&str) -> Option<String>,
-    /// The name of `.dev.vars`, or of the environment's own, and its text.
+    /// Returns an environment variable of this process.
+    pub process_environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The name and text of `.dev.vars`, or of `.dev.vars.NAME` for an environment.
     pub dev_vars: Option<(&'a str, &'a str)>,
-    /// The name of the Wrangler file, and the file.
+    /// The name and content of the Wrangler file.
     pub file: Option<(&'a str, &'a Document)>,
-    /// The environment of the Wrangler file; its top level where there is none.
-    pub environment_name: Option<&'a str>,
+    /// The environment of the Wrangler file; `None` for its top level.
+    pub environment: Option<&'a str>,
 }
 
-/// What a deployment says.
+/// The settings of a deployment that `doctor` needs.
 pub struct Deployment {
-    /// One, or two.
-    pub wallets: Vec<Configured>,
-    /// `None` where there is none, or it cannot be read.
+    /// One wallet or two.
+    pub wallets: Vec<ConfiguredWallet>,
+    /// `None` if it is missing or cannot be read.
     pub price_list: Option<Policy>,
 }
 
-/// A wallet, and where it is configured.
-pub struct Configured {
-    /// Where LNbits is, and the key.
+pub struct ConfiguredWallet {
     pub lnbits: Lnbits,
-    /// `LNbits at https://lnbits.example.com (LNBITS_URL of wrangler.toml, LNBITS_KEY of the environment)`.
+    /// `LNbits at https://lnbits.example.com (LNBITS_URL from wrangler.toml, LNBITS_KEY from the process environment)`.
     pub heading: String,
 }
 
-/// Why nothing can be examined. No value of a setting is in it.
+/// Why no wallet can be examined. The messages contain no value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[allow(missing_docs, reason = "each variant's sentence says what it is")]
 pub enum SettingsError {
     #[error(
-        "{name} is missing: write it into .dev.vars, or give it to this command alone, which leaves it out of the \
-         shell's history:\n    (read -rs {name} && export {name} && edgetoll doctor)"
+        "{name} is missing: add it to .dev.vars, or set it as follows, which keeps it out of the shell's \
+         history:\n    (read -rs {name} && export {name} && edgetoll doctor)"
     )]
     NoKey { name: &'static str },
-    #[error("{name} is missing: write it into [vars] of the Wrangler file, or into .dev.vars, or export it")]
+    #[error("{name} is missing: add it to the vars of the Wrangler file or to .dev.vars, or export it")]
     NoUrl { name: &'static str },
-    #[error("{name} of {source_name} cannot be used: a good one {what}")]
-    Wrong { name: &'static str, source_name: String, what: &'static str },
-    #[error("{file} has no environment {environment}")]
+    #[error("{name} from {source_name} cannot be used: it {rule}")]
+    Invalid { name: &'static str, source_name: String, rule: &'static str },
+    #[error("{file} has no environment {environment}: pass the name of a table in its `env` to --env")]
     NoEnvironment { file: String, environment: String },
 }
 
-/// Reads the settings of both wallets, and the price list.
+/// Reads the settings of the wallets, and the price list. The second wallet is optional.
 ///
 /// # Errors
-/// The first setting that is missing, or cannot be used.
+/// Returns the first setting that is missing or not valid.
 pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     let vars = vars(sources)?;
     let reader = Reader { sources, vars };
@@ -68,10 +65,10 @@ pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     Ok(Deployment { wallets, price_list: vars.and_then(|vars| price_list(vars.get("TOLL")?)) })
 }
 
-/// An environment inherits no variables from the top level.
+/// Returns the vars of the environment, which inherits none from the top level.
 fn vars<'a>(sources: &Sources<'a>) -> Result<Option<&'a Json>, SettingsError> {
     let Some((file, document)) = sources.file else { return Ok(None) };
-    let Some(name) = sources.environment_name else { return Ok(document.root().get("vars")) };
+    let Some(name) = sources.environment else { return Ok(document.root().get("vars")) };
     let table = document.root().get("env").and_then(|environments| environments.get(name));
     let table = table.ok_or_else(|| SettingsError::NoEnvironment {
         file: file.to_owned(),
@@ -92,52 +89,63 @@ struct Reader<'a> {
     vars: Option<&'a Json>,
 }
 
-/// A setting, and the name of where it stands.
-type Found = (String, String);
+struct Setting {
+    value: String,
+    /// The name of the source, as the heading shows it.
+    source: String,
+}
 
 impl Reader<'_> {
-    fn wallet(&self, url_name: &'static str, key_name: &'static str) -> Result<Configured, SettingsError> {
-        let (key, key_source) = self.find(key_name, false).ok_or(SettingsError::NoKey { name: key_name })?;
-        // A key of the environment is hardly that of the LNbits on this machine, which `make dev` writes into .dev.vars.
-        let is_deployed = key_source == ENVIRONMENT;
-        let (url, url_source) =
-            self.find(url_name, is_deployed).ok_or(SettingsError::NoUrl { name: url_name })?;
-        let heading = format!("LNbits at {url} ({url_name} of {url_source}, {key_name} of {key_source})");
-        let lnbits = Lnbits::new(&url, &key).map_err(|error| match error {
-            LnbitsConfigError::Url(what) => {
-                SettingsError::Wrong { name: url_name, source_name: url_source, what }
-            }
-            LnbitsConfigError::Key(what) => {
-                SettingsError::Wrong { name: key_name, source_name: key_source, what }
-            }
+    fn wallet(
+        &self,
+        url_name: &'static str,
+        key_name: &'static str,
+    ) -> Result<ConfiguredWallet, SettingsError> {
+        let key = self.find(key_name, false).ok_or(SettingsError::NoKey { name: key_name })?;
+        // A key in the process environment is for the deployed LNbits. The URL in .dev.vars is that of the local
+        // LNbits, since `make dev` writes it there.
+        let prefers_file = key.source == PROCESS_ENVIRONMENT;
+        let url = self.find(url_name, prefers_file).ok_or(SettingsError::NoUrl { name: url_name })?;
+        let lnbits = Lnbits::new(&url.value, &key.value).map_err(|error| {
+            let (name, source, rule) = match error {
+                LnbitsConfigError::Url(rule) => (url_name, &url.source, rule),
+                LnbitsConfigError::Key(rule) => (key_name, &key.source, rule),
+            };
+            SettingsError::Invalid { name, source_name: source.clone(), rule }
         })?;
-        Ok(Configured { lnbits, heading })
+        let heading = format!(
+            "LNbits at {} ({url_name} from {}, {key_name} from {})",
+            url.value, url.source, key.source
+        );
+        Ok(ConfiguredWallet { lnbits, heading })
     }
 
-    /// The environment's word counts most. `.dev.vars` overrides the Wrangler file, as it does for `wrangler dev`, unless
-    /// it is the deployment that is meant.
-    fn find(&self, name: &str, is_deployed: bool) -> Option<Found> {
-        let mut places: [fn(&Self, &str) -> Option<Found>; 3] =
-            [Self::in_environment, Self::in_dev_vars, Self::in_file];
-        if is_deployed {
-            places = [Self::in_environment, Self::in_file, Self::in_dev_vars];
-        }
-        places.iter().find_map(|place| place(self, name).filter(|(value, _)| !value.is_empty()))
+    /// Looks in the process environment first. Then `.dev.vars` overrides the Wrangler file, as in `wrangler dev`,
+    /// unless `prefers_file`. An empty value counts as missing.
+    fn find(&self, name: &str, prefers_file: bool) -> Option<Setting> {
+        let (second, third) = if prefers_file {
+            (self.in_file(name), self.in_dev_vars(name))
+        } else {
+            (self.in_dev_vars(name), self.in_file(name))
+        };
+        let found = [self.in_process_environment(name), second, third].into_iter().flatten();
+        found.into_iter().find(|setting| !setting.value.is_empty())
     }
 
-    fn in_environment(&self, name: &str) -> Option<Found> {
-        Some(((self.sources.environment)(name)?, ENVIRONMENT.to_owned()))
+    fn in_process_environment(&self, name: &str) -> Option<Setting> {
+        let value = (self.sources.process_environment)(name)?;
+        Some(Setting { value, source: PROCESS_ENVIRONMENT.to_owned() })
     }
 
-    fn in_dev_vars(&self, name: &str) -> Option<Found> {
+    fn in_dev_vars(&self, name: &str) -> Option<Setting> {
         let (source, text) = self.sources.dev_vars?;
-        Some((dev_vars::get(text, name)?.to_owned(), source.to_owned()))
+        Some(Setting { value: dev_vars::get(text, name)?.to_owned(), source: source.to_owned() })
     }
 
-    fn in_file(&self, name: &str) -> Option<Found> {
+    fn in_file(&self, name: &str) -> Option<Setting> {
         let ((source, _), value) = (self.sources.file?, self.vars?.get(name)?.as_str()?);
-        Some((value.to_owned(), source.to_owned()))
+        Some(Setting { value: value.to_owned(), source: source.to_owned() })
     }
 }
 
-const ENVIRONMENT: &str = "the environment";
+const PROCESS_ENVIRONMENT: &str = "the process environment";

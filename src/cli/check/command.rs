@@ -1,0 +1,26 @@
+//! Runs `edgetoll check`: reads the file, prints the report, and chooses the exit code.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{Severity, check};
+use crate::cli::{could_not_run, read_text, wrangler_file};
+
+/// Returns 0 if there is no error, 1 if there is an error, and 2 if the file cannot be read.
+pub fn run(file: Option<PathBuf>) -> ExitCode {
+    let Some(file) = wrangler_file(file) else {
+        return could_not_run(
+            "this folder has no wrangler.toml, wrangler.json or wrangler.jsonc: name the file, as in \
+             `edgetoll check FILE`",
+        );
+    };
+    let text = match read_text(&file) {
+        Ok(text) => text,
+        Err(message) => return could_not_run(&message),
+    };
+    let report = check(&file.display().to_string(), &text);
+    // If the reader of a pipe has closed it, the exit code still carries the result.
+    let _ = write!(io::stdout(), "{report}");
+    if report.count(Severity::Error) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

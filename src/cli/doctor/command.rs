@@ -1,0 +1,81 @@
+//! Runs `edgetoll doctor`: finds the settings, examines each wallet, prints the findings, and chooses the exit code.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+use super::report::{Check, Finding, Level, Tally};
+use super::settings::{self, Deployment, Sources};
+use super::{default_price_list, examine};
+use crate::cli::check::document::Document;
+use crate::cli::{could_not_run, read_text, wrangler_file};
+
+/// Returns 0 if no check failed, 1 if a check failed, and 2 if a setting is missing or not valid.
+pub fn run(file: Option<PathBuf>, environment: Option<&str>) -> ExitCode {
+    let deployment = match read_deployment(file, environment) {
+        Ok(deployment) => deployment,
+        Err(message) => return could_not_run(&message),
+    };
+    let mut tally = Tally::default();
+    let mut report = |finding: Finding| {
+        tally.count(finding.level);
+        print_line(&finding);
+    };
+    let price_list = deployment.price_list.or_else(|| {
+        let sentence = "TOLL is missing or cannot be read, so the defaults are used: run `edgetoll check` \
+                        for the reason";
+        report(Finding::new(Level::Warn, Check::PriceList, sentence));
+        default_price_list()
+    });
+    let Some(price_list) = price_list else { return ExitCode::from(2) };
+    for wallet in &deployment.wallets {
+        print_line(&wallet.heading);
+        examine(&wallet.lnbits, &price_list, &mut report);
+    }
+    print_line(&tally);
+    if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Prints each line at once, since the whole examination takes seconds. If the reader of a pipe has closed it, the exit
+/// code still carries the result.
+fn print_line(line: &impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// # Errors
+/// Returns a message: which file cannot be read, or which setting is missing or not valid.
+fn read_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Result<Deployment, String> {
+    let file = wrangler_file(file);
+    let document = file.as_deref().map(read_document).transpose()?;
+    let name = file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
+    let folder = file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let dev_vars = read_dev_vars(folder, environment)?;
+    let sources = Sources {
+        process_environment: &|name| env::var(name).ok(),
+        dev_vars: dev_vars.as_ref().map(|(name, text)| (name.as_str(), text.as_str())),
+        file: document.as_ref().map(|document| (name.as_str(), document)),
+        environment,
+    };
+    settings::read(&sources).map_err(|error| error.to_string())
+}
+
+fn read_document(file: &Path) -> Result<Document, String> {
+    let name = file.display();
+    Document::read(&name.to_string(), &read_text(file)?)
+        .map_err(|_| format!("{name} cannot be read: run `edgetoll check {name}` for the reason"))
+}
+
+/// Returns the name and text of `.dev.vars`. As in `wrangler dev`, the file of an environment replaces the common one.
+fn read_dev_vars(folder: &Path, environment: Option<&str>) -> Result<Option<(String, String)>, String> {
+    let of_environment = environment.map(|environment| format!(".dev.vars.{environment}"));
+    for name in of_environment.into_iter().chain([".dev.vars".to_owned()]) {
+        match fs::read_to_string(folder.join(&name)) {
+            Ok(text) => return Ok(Some((name, text))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("{} cannot be read: {error}", folder.join(&name).display())),
+        }
+    }
+    Ok(None)
+}

@@ -86,8 +86,12 @@ fn a_cookie_opens_what_its_macaroon_opens_for_get_and_head() {
     ] {
         assert!(!is_sold(&policy, &keys, url, method, &shown), "{method} {url}");
     }
-    let club =
-        cookie_for(&policy, &keys, "https://x.test/club/1", &minted(&keys, CredentialScope::Realm("club".to_owned())));
+    let club = cookie_for(
+        &policy,
+        &keys,
+        "https://x.test/club/1",
+        &minted(&keys, CredentialScope::Realm("club".to_owned())),
+    );
     assert!(is_sold(&policy, &keys, "https://x.test/club/2", "GET", &club));
     assert!(!is_sold(&policy, &keys, "https://x.test/club/2", "POST", &club));
 }

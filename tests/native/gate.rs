@@ -12,11 +12,11 @@ use edgetoll::http::header::is_ours;
 use edgetoll::keys::{SigningKey, TollSecret, WeakSecret};
 use edgetoll::payment::Preimage;
 use edgetoll::policy::normalization::fold_case;
-use edgetoll::protocols::price::Price;
-use edgetoll::protocols::l402::caveat::{CredentialScope, };
+use edgetoll::protocols::l402::caveat::CredentialScope;
 use edgetoll::protocols::l402::challenge::{Challenge, Encodings};
 use edgetoll::protocols::l402::macaroon::Macaroon;
 use edgetoll::protocols::l402::refusal::Refusal;
+use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 
 const NOW: u64 = 1_800_000_000;
@@ -86,7 +86,8 @@ fn what_has_no_price_is_open_and_what_has_one_is_not() {
         else {
             panic!("{url}")
         };
-        let scope = CredentialScope::Endpoint { endpoint: "/sold".to_owned(), method: Some("GET".to_owned()) };
+        let scope =
+            CredentialScope::Endpoint { endpoint: "/sold".to_owned(), method: Some("GET".to_owned()) };
         assert_eq!((terms.amount_sats, &terms.scope, terms.host.as_str()), (5, &scope, "x"));
         assert_eq!((terms.expires_at_unix, terms.payable_until_unix), (NOW + 3_600, NOW + 300));
         assert_eq!(description, "API access: GET /sold");

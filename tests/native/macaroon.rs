@@ -4,7 +4,7 @@ use base64::Engine;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::keys::{KeySet, Keys, SigningKey, TollSecret};
 use edgetoll::payment::{PaymentHash, Preimage};
-use edgetoll::protocols::l402::caveat::{Caveat, Fiat, CredentialScope, Service, Terms, };
+use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Fiat, Service, Terms};
 use edgetoll::protocols::l402::challenge::{Challenge, Encodings, ParsedChallenge};
 use edgetoll::protocols::l402::credential::Authorization;
 use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, MacaroonError, Signature};
@@ -316,7 +316,8 @@ fn a_foreign_macaroon_stays_foreign_whatever_its_holder_adds() {
         .with_caveats(&decoded)
         .unwrap();
     assert!(judge(&decoded, &Context { endpoint: "/caf%C3%A9", ..context() }).is_ok());
-    let ours = Terms { scope: CredentialScope::Endpoint { endpoint: "/a%2Fb".to_owned(), method: None }, ..terms() };
+    let ours =
+        Terms { scope: CredentialScope::Endpoint { endpoint: "/a%2Fb".to_owned(), method: None }, ..terms() };
     let ours = judge(&mint(Encoding::LightningToll, &ours), &Context { endpoint: "/a%252Fb", ..context() });
     assert_eq!(ours.unwrap_err().code(), "endpoint_mismatch", "ours are never read decoded");
 }
@@ -533,7 +534,8 @@ proptest! {
 
 #[test]
 fn what_a_holder_adds_binds_nothing_that_a_route_demands() {
-    let sold = Terms { scope: CredentialScope::Endpoint { endpoint: "/a".to_owned(), method: None }, ..terms() };
+    let sold =
+        Terms { scope: CredentialScope::Endpoint { endpoint: "/a".to_owned(), method: None }, ..terms() };
     let context = Context { ip: Some("203.0.113.7"), ..context() };
     for encoding in BOTH {
         let separator = if encoding == Encoding::Standard { "=" } else { " = " };

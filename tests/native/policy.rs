@@ -1,7 +1,7 @@
 //! The price list: how it is read, how a path finds its route, and what is closed when it is broken.
 
-use crate::support::price_list::{good, read};
 use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::price_list::{good, read};
 use crate::support::request::request;
 use edgetoll::error::RequestError;
 use edgetoll::gate::{Decision, Gate, NO_CODE};

@@ -1,17 +1,17 @@
 //! Which route a request falls under, and what happens to what has none.
 
-use crate::support::price_list::{faults, good, read};
 use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::price_list::{faults, good, read};
 use crate::support::request::request;
 use edgetoll::error::RequestError;
 use edgetoll::gate::{ChallengeDraft, Decision, Gate, NO_CODE, Request};
 use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::policy::Policy;
 use edgetoll::policy::facts::{Facts, PriceError};
-use edgetoll::protocols::price::Price;
 use edgetoll::policy::resolve::unreachable;
 use edgetoll::policy::route::{Route, Toll};
 use edgetoll::protocols::l402::caveat::CredentialScope;
+use edgetoll::protocols::price::Price;
 use proptest::prelude::*;
 
 const NOW: u64 = 1_800_000_000;

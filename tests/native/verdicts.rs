@@ -10,7 +10,7 @@ use edgetoll::keys::{KeySet, Keys, TollSecret};
 use edgetoll::payment::Preimage;
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
-use edgetoll::protocols::l402::caveat::{Caveat, Fiat, CredentialScope, Service, Terms};
+use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Fiat, Service, Terms};
 use edgetoll::protocols::l402::macaroon::{Encoding, Macaroon, Signature};
 use edgetoll::protocols::l402::refusal::Refusal;
 use edgetoll::protocols::l402::verify::{Context, Price, verify};
@@ -61,9 +61,7 @@ fn judge(policy: &Policy, keys: &Keys, path: &str, method: &str, macaroon: &Maca
     {
         Decision::Paid(Purchase { metered: None, .. }) => "paid".to_owned(),
         Decision::Paid(Purchase { metered: Some(CountedUses { uses, .. }), .. }) => format!("metered {uses}"),
-        Decision::Challenge(draft) if matches!(draft.refused, Some(refusal)) => {
-            refusal.code().to_owned()
-        }
+        Decision::Challenge(draft) if matches!(draft.refused, Some(refusal)) => refusal.code().to_owned(),
         Decision::Refuse(refused) => refused.error.code().to_owned(),
         other => panic!("{other:?}"),
     }
@@ -91,9 +89,7 @@ fn mint_with(set: &KeySet, encoding: Encoding, caveats: Vec<String>) -> Macaroon
     match encoding {
         Encoding::Standard => {
             let identifier = Identifier::new(set, payment_hash, &[7; 28]);
-            Macaroon::standard(&identifier.signing_key(set), "x", &identifier)
-                .with_caveats(&caveats)
-                .unwrap()
+            Macaroon::standard(&identifier.signing_key(set), "x", &identifier).with_caveats(&caveats).unwrap()
         }
         Encoding::LightningToll => {
             Macaroon::lightning_toll(set.lightning_toll_key(), payment_hash).with_caveats(&caveats).unwrap()

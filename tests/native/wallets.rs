@@ -1,8 +1,8 @@
 //! Which wallet is asked, how long a failing one is left alone, and when a preimage is proof enough.
 
 use edgetoll::payment::PaymentHash;
-use edgetoll::policy::settlement::SettlementMode;
 use edgetoll::payment::WalletSlot;
+use edgetoll::policy::settlement::SettlementMode;
 use edgetoll::protocols::l402::macaroon::Encoding;
 use edgetoll::protocols::l402::verify::{BoundCaveats, Grant};
 use edgetoll::wallet::WalletError;

@@ -11,11 +11,13 @@
 mod admin;
 mod bolt11;
 mod check;
+mod config;
 mod configuration;
 mod cookie;
 mod doctor;
 mod free_tier;
 mod gate;
+mod headers;
 mod ledger;
 mod lightning_toll_package;
 mod lnbits;

@@ -342,7 +342,7 @@ test('in a browser: an invoice that ends is not paid any more, and a fresh one i
   await page.goto(`${paywall.url}/article`);
   const first = await invoiceOn(page);
   await page.clock.fastForward('06:00');
-  await page.waitForSelector('text=This invoice has ended');
+  await page.waitForSelector('text=This invoice has expired');
   assert.ok(!(await page.isVisible('#code')) && !(await page.isVisible('#open')));
   await picture(page, 'pay-ended');
   const link = await page.getByText('Get a new invoice').getAttribute('href');

@@ -1,6 +1,7 @@
-// `make test`: every runner, one after the other, and one closing line over all of them.
-//   ONLY=name     of the end-to-end tests only the files with this in their name
-//   REPEAT=times  the end-to-end tests alone, so often (`make repeat`)
+// `make test`: runs all test runners, one after the other, and prints one line with the sums.
+//   ONLY=name        runs only those end-to-end test files whose name contains this
+//   REPEAT=times     runs only the end-to-end tests, this many times (`make repeat`)
+//   EDGETOLL_FULL=1  also runs what is slow (`make test FULL=1`). Runners and tests read this variable.
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,23 +11,25 @@ import { Run, root } from './lib/run.mjs';
 const run = Run.begin('test');
 const total = { passed: 0, failed: 0 };
 
-const times = Number(process.env.REPEAT ?? 0);
+const repeats = Number(process.env.REPEAT ?? 0);
+const isFull = process.env.EDGETOLL_FULL === '1';
 try {
-  if (!times) {
+  if (!repeats) {
     await suite('make', ['--no-print-directory', 'lint'], {});
-    await suite('cargo', ['test', '--quiet', '--no-fail-fast'], {}, (line) => {
+    // proptest runs 256 cases by default.
+    await suite('cargo', ['test', '--quiet', '--no-fail-fast'], isFull ? { PROPTEST_CASES: '2048' } : {}, (line) => {
       const [, passed, failed] = line.match(/^test result: .* (\d+) passed; (\d+) failed;/) ?? [];
       return passed && { passed: Number(passed), failed: Number(failed) };
     });
   }
-  // A private copy: another run may build while this one serves.
+  // Tests run a copy of the build, because another run may build meanwhile.
   execFileSync('bash', ['-c', '. tools/lib.sh; lock build; cp -R build "$1"', '-', join(run.dir, 'build')], { cwd: root });
   const { url, merchant, payer } = await startLnbits(run, { dataDir: join(run.dir, 'lnbits') });
   const env = { EDGETOLL_RUN: run.dir, EDGETOLL_LNBITS: JSON.stringify({ url, merchant, payer }) };
   const wanted = process.env.ONLY ?? '';
   const files = readdirSync(join(root, 'tests/e2e')).filter((name) => name.endsWith('.test.mjs') && name.includes(wanted));
-  for (let time = 0; time < Math.max(times, 1); time += 1) await nodeTests(files.map((name) => join('tests/e2e', name)), env);
-  // What all of them left behind is looked at in the end.
+  for (let round = 0; round < Math.max(repeats, 1); round += 1) await nodeTests(files.map((name) => join('tests/e2e', name)), env);
+  // This test reads the logs and stores of all the others.
   if (!wanted) await nodeTests(['tests/e2e/after/secrets.test.mjs'], env);
 } catch (error) {
   console.error(`edgetoll: ${error.message}`);
@@ -43,7 +46,10 @@ function nodeTests(files, env) {
   });
 }
 
-/** Runs one runner, shows its output and adds up what it counts; one that fails, or that finds no test, is a failure. */
+/**
+ * Runs one runner, shows its output, and adds its counts to the sums. A runner that exits with an error or counts no test is a failure,
+ * too.
+ */
 async function suite(command, args, env, count) {
   const before = { ...total };
   const runner = run.start('runner', command, args, {

@@ -75,12 +75,18 @@ async function startPaywall({ lnbits, origin, port }) {
 
 /** Buys from several clients, and shows some clients only the price. Waits until the ledger has recorded all payments. */
 async function makePayments(url, lnbits) {
-  const paths = ['/api/joke', '/api/data', '/api/joke', '/api/time', '/convert/html', '/api/joke', '/api/data', '/api/time', '/convert/pdf', '/api/joke', '/api/data'];
+  const paths = [
+    '/api/joke', '/api/data', '/api/joke', '/api/time', '/convert/html', '/api/joke', '/api/data', '/api/time', '/convert/pdf', '/api/joke',
+    '/api/data',
+  ];
   for (let payment = 0; payment < PAYMENTS; payment += 1) {
     const path = paths[payment % paths.length];
-    const headers = { 'CF-Connecting-IP': `192.0.2.${(payment * 7) % 23 + 1}` };
     const isPost = path.startsWith('/convert/');
-    const request = async (more) => (await fetch(url + path, { method: isPost ? 'POST' : 'GET', body: isPost ? '# Hello' : undefined, headers: { ...headers, ...more } })).text();
+    const request = async (headers) => {
+      const client = { 'CF-Connecting-IP': `192.0.2.${(payment * 7) % 23 + 1}` };
+      const options = isPost ? { method: 'POST', body: '# Hello' } : {};
+      return (await fetch(url + path, { ...options, headers: { ...client, ...headers } })).text();
+    };
     const unpaid = JSON.parse(await request());
     const authorization = `L402 ${unpaid.macaroon}:${await lnbits.pay(unpaid.invoice)}`;
     for (let use = 0; use <= payment % 3; use += 1) await request({ authorization });
@@ -137,7 +143,8 @@ function sum(numbers) {
 
 /** Opens a page in a new context and writes a screenshot of the viewport. */
 async function screenshot(name, viewport, open) {
-  const context = await browser.newContext({ viewport, deviceScaleFactor: 1.5, colorScheme: 'light', locale: 'en-US', timezoneId: 'UTC', reducedMotion: 'reduce' });
+  const look = { deviceScaleFactor: 1.5, colorScheme: 'light', locale: 'en-US', timezoneId: 'UTC', reducedMotion: 'reduce' };
+  const context = await browser.newContext({ viewport, ...look });
   const page = await context.newPage();
   await open(page);
   const path = join(images, `${name}.png`);

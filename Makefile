@@ -16,7 +16,7 @@ build: ## compile the Worker into build/
 
 test: export EDGETOLL_FULL := $(FULL)
 test: ## run all tests, native and end to end with the real Worker and LNbits; make test FULL=1 adds slow ones
-	@tools/setup.sh worker lint lnbits peers browser
+	@tools/setup.sh worker lint spelling lnbits peers browser
 	@tools/build.sh
 	@tools/build.sh examples/price-by-code
 	@exec node_modules/.bin/node tools/test.mjs

@@ -22,12 +22,12 @@ const path = form.elements.to.defaultValue;
 
 // Times are compared by the server's clock, because this device's clock may be wrong.
 const { responseStart = 0 } = performance.getEntriesByType('navigation')[0] ?? {};
-const clockIsAhead = performance.timeOrigin + responseStart - page.dataset.now * SECOND;
-const now = () => Date.now() - clockIsAhead;
+const clockOffset = performance.timeOrigin + responseStart - page.dataset.now * SECOND;
+const now = () => Date.now() - clockOffset;
 const invoiceExpires = page.dataset.invoiceExpires * SECOND;
 
 const otherTabs = new BroadcastChannel('edgetoll');
-const lastEntry = recall('let in');
+const lastEntry = recall('last entry');
 const statuses = {
   pending: words.waiting,
   paid: words.paid,
@@ -37,18 +37,18 @@ const statuses = {
 };
 let state;
 let isOver = false;
-let isAsking = false;
+let isChecking = false;
 let isPaying = false;
-let pause = 2 * SECOND;
+let nextPause = 2 * SECOND;
 let shortPauseUntil = 0;
-let notBefore = 0;
+let earliestCheck = 0;
 let timer;
 
 byId('open').addEventListener('click', checkMoreOften);
 byId('pay-here').addEventListener('click', payHere);
 byId('copy').addEventListener('click', copy);
 byId('again').addEventListener('click', tryAgain);
-byId('anew').addEventListener('click', begin);
+byId('anew').addEventListener('click', start);
 document.addEventListener('webln:ready', offerWebln);
 document.addEventListener('visibilitychange', wake);
 addEventListener('online', wake);
@@ -56,17 +56,20 @@ addEventListener('online', wake);
 addEventListener('pageshow', ({ persisted }) => persisted && wake());
 otherTabs.addEventListener('message', ({ data }) => data === path && !isOver && end('elsewhere'));
 
-describe();
-draw();
+formatForReader();
+drawQrCode();
 setInterval(countDown, SECOND);
-keep('let in', null);
+keep('last entry', null);
 // The person paid a moment ago and is asked to pay again, for no reason that the server names. A reload would loop.
 if (lastEntry && Date.now() - lastEntry.at < MINUTE && !byId('reason')) show('stuck');
-else begin();
+else start();
 
 // Display
 
-/** Enters a state. A part of the page is visible in the states that its `data-in` lists. Without JavaScript nothing is hidden. */
+/**
+ * Enters a state. A part of the page is visible in the states that its `data-in` lists. Without JavaScript the page stays as the server
+ * sent it.
+ */
 function show(newState) {
   state = page.dataset.state = newState;
   const focused = document.activeElement;
@@ -82,18 +85,18 @@ function say(text) {
 }
 
 /** Formats the price and the expiry for the reader's locale and time zone. */
-function describe() {
+function formatForReader() {
   const { lang } = document.documentElement;
   const locale = navigator.languages.find((language) => language.split('-')[0] === lang) ?? lang;
   byId('sats').textContent = Number(byId('sats').value).toLocaleString(locale);
-  const ends = new Date(page.dataset.expires * SECOND + clockIsAhead);
+  const ends = new Date(page.dataset.expires * SECOND + clockOffset);
   const isToday = ends.toDateString() === new Date().toDateString();
   const time = ends.toLocaleString(locale, { dateStyle: isToday ? undefined : 'medium', timeStyle: 'short' });
   byId('until').textContent = words.until.replace('{{time}}', () => time);
 }
 
 /** Draws the QR code. Uppercase letters make it smaller (alphanumeric mode); BOLT 11 and URI schemes ignore case. */
-function draw() {
+function drawQrCode() {
   const rows = encodeQR(`lightning:${invoice}`.toUpperCase(), 'raw', { ecc: 'low', border: 4 });
   const dark = rows.flatMap((row, y) => row.map((isDark, x) => isDark ? `M${x} ${y}h1v1h-1z` : ''));
   const picture = svg('svg', { viewBox: `0 0 ${rows.length} ${rows.length}`, role: 'img', 'aria-label': words.qr_code });
@@ -124,72 +127,72 @@ function countDown() {
  * Starts to wait for the payment. Also checks the invoices that this tab showed before: on a phone the browser may discard the page
  * while the wallet is open, and load it again with a new invoice after the first one was paid.
  */
-async function begin() {
+async function start() {
   show('pending');
   countDown();
-  const earlier = (recall('asked') ?? []).filter((other) => other !== macaroon);
-  keep('asked', [macaroon, ...earlier].slice(0, 3));
-  plan();
+  const earlier = (recall('macaroons') ?? []).filter((other) => other !== macaroon);
+  keep('macaroons', [macaroon, ...earlier].slice(0, 3));
+  scheduleCheck();
   for (const other of earlier) {
-    const { status } = await settle(other);
+    const { status } = await requestStatus(other);
     if (isOver) return;
-    if (status === 200) letIn(other);
+    if (status === 200) finish(other);
   }
 }
 
 function wake() {
   clearTimeout(timer);
   countDown();
-  if (state === 'pending' || state === 'ended') ask();
+  if (state === 'pending' || state === 'ended') check();
 }
 
 /** The person is likely paying now: checks more often for half a minute. */
 function checkMoreOften() {
   shortPauseUntil = now() + MINUTE / 2;
-  plan();
+  scheduleCheck();
 }
 
 /**
  * Schedules the next check. The pause grows from check to check. The last check is shortly after the expiry. A hidden page does not
  * check.
  */
-function plan() {
+function scheduleCheck() {
   clearTimeout(timer);
   const time = now();
   // The last check is repeated while it gets no answer, for ten minutes at most.
   if (isOver || document.hidden || time > invoiceExpires + 10 * MINUTE) return;
-  let next = time + (time < shortPauseUntil ? SHORT_PAUSE : pause * (0.9 + Math.random() / 5));
+  let next = time + (time < shortPauseUntil ? SHORT_PAUSE : nextPause * (0.9 + Math.random() / 5));
   if (next > invoiceExpires && time < invoiceExpires + GRACE) next = invoiceExpires + GRACE;
-  timer = setTimeout(ask, Math.max(next, notBefore) - time);
+  timer = setTimeout(check, Math.max(next, earliestCheck) - time);
 }
 
-async function ask() {
-  if (isOver || isAsking || document.hidden) return;
-  if (now() < notBefore) return plan();
-  isAsking = true;
+async function check() {
+  if (isOver || isChecking || document.hidden) return;
+  if (now() < earliestCheck) return scheduleCheck();
+  isChecking = true;
   // A timer can fire a little early.
   const isLast = now() > invoiceExpires + GRACE / 2;
-  const { status, wait } = await settle(macaroon);
-  isAsking = false;
+  const { status, wait } = await requestStatus(macaroon);
+  isChecking = false;
   if (isOver) return;
-  if (status === 200) return letIn(macaroon);
+  if (status === 200) return finish(macaroon);
   if (status === 410) return end('ended', words.unpayable);
   if (status === 402 && isLast) return end('ended', words.unpayable);
   const troubles = [words.busy, words.retrying];
   if (status !== 402) say(status === 429 ? words.busy : words.retrying);
   else if (troubles.includes(byId('status').textContent)) say(words.waiting);
-  pause = Math.min(pause * 1.3, MAX_PAUSE);
-  notBefore = now() + wait;
-  plan();
+  nextPause = Math.min(nextPause * 1.3, MAX_PAUSE);
+  earliestCheck = now() + wait;
+  scheduleCheck();
 }
 
 /** Asks the Worker about a payment. Returns the status of the answer (0 without one) and its `Retry-After` in milliseconds. */
-async function settle(macaroon) {
+async function requestStatus(ofMacaroon) {
   try {
     const response = await fetch(form.action, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ macaroon, to: path }),
+      body: JSON.stringify({ macaroon: ofMacaroon, to: path }),
       credentials: 'same-origin',
       signal: AbortSignal.timeout(20 * SECOND),
     });
@@ -213,18 +216,18 @@ function end(newState, text) {
  * The payment has arrived and the cookie is set. Loads the page, unless this tab cannot store anything: then a reload loop could not be
  * detected, and the person continues with the link.
  */
-function letIn(macaroon) {
+function finish(paidMacaroon) {
   end('paid');
   document.title = `${words.paid_stamp} · ${document.title}`;
   scrollTo(0, 0);
   otherTabs.postMessage(path);
-  keep('asked', null);
-  if (keep('let in', { macaroon, at: Date.now() })) setTimeout(enter, 1.3 * SECOND);
+  keep('macaroons', null);
+  if (keep('last entry', { macaroon: paidMacaroon, at: Date.now() })) setTimeout(enter, 1.3 * SECOND);
 }
 
 async function tryAgain() {
-  await settle(lastEntry.macaroon);
-  keep('let in', { ...lastEntry, at: Date.now() });
+  await requestStatus(lastEntry.macaroon);
+  keep('last entry', { ...lastEntry, at: Date.now() });
   enter();
 }
 
@@ -263,7 +266,7 @@ async function payHere() {
     await window.webln.sendPayment(invoice);
     say(words.wallet_paid);
     checkMoreOften();
-    ask();
+    check();
   } catch {
     isPaying = false;
     say(words.wallet_failed);

@@ -31,7 +31,9 @@ function readPriceList() {
     const methods = route.methods ?? ['GET'];
     const isPattern = /[:*]/.test(route.path);
     const method = methods.includes('GET') ? 'GET' : methods[0];
-    return { path: route.path, isPattern, method, description: (route.description ?? '').replace(/\s+/g, ' '), price: price(route, list), isFree: route.sats === 0 };
+    // A line break would end the comment in front of the commands.
+    const description = (route.description ?? '').replace(/\s+/g, ' ');
+    return { path: route.path, isPattern, method, description, price: price(route, list), isFree: route.sats === 0 };
   });
   return { items, prefix: list.prefix ?? '/_toll', hasPublicPrices: list.public_prices !== false };
 }
@@ -45,19 +47,19 @@ function price(route, list) {
 
 const sats = (count) => (count === 1 ? '1 sat' : `${count} sats`);
 
-/** The URL at which the client reached the paywall. A host that could break out of a shell command is not used. */
+/** Returns the URL at which the client reached the paywall. A host that could break out of a shell command is not used. */
 function baseUrl(headers, paywallPort) {
   const forwarded = headers['x-forwarded-host'];
   const host = forwarded && paywallPort ? `${forwarded}:${paywallPort}` : (forwarded ?? headers.host ?? '');
   return `http://${/^[\w.-]+(:\d+)?$|^\[[\da-f:]+\](:\d+)?$/i.test(host) ? host : '127.0.0.1:8787'}`;
 }
 
-/** The commands that buy an item. A pattern has none: it is not the path of one request. */
-function commands({ path, method, isPattern }, base) {
-  if (isPattern) return [];
+/** Returns the commands that buy an item, below a comment. A pattern has no commands, because it is not the path of one request. */
+function buyCommands({ path, method, description, price }, base) {
   const url = shellQuote(base + path);
   const options = method === 'GET' ? '' : ` ${curlOptions[path] ?? '--data-binary @README.md'}`;
   return [
+    `# ${description || path}: ${price}`,
     `credential=$(curl -s${method === 'GET' ? '' : ` -X ${method}`} ${url} | node demo/pay.mjs)`,
     `curl ${url} -H "Authorization: $credential"${options}`,
   ];
@@ -68,7 +70,6 @@ const shellQuote = (text) => (/^[\w.:/?=-]+$/.test(text) ? text : `'${text.repla
 function asText({ items, prefix, hasPublicPrices }, base) {
   const sold = items.filter(({ isFree }) => !isFree);
   const row = ({ method, path, price, description }) => `  ${method.padEnd(5)} ${path.padEnd(16)} ${price.padEnd(10)} ${description}`.trimEnd();
-  const buy = (item) => [`# ${item.description || item.path}: ${item.price}`, ...commands(item, base), ''];
   return [
     'edgetoll demo: an origin behind a Lightning paywall',
     '',
@@ -82,7 +83,7 @@ function asText({ items, prefix, hasPublicPrices }, base) {
     '',
     `curl -i ${shellQuote(base + (sold.find(({ isPattern }) => !isPattern)?.path ?? '/'))}  # shows the 402 answer with the price and an invoice`,
     '',
-    ...sold.filter(({ isPattern }) => !isPattern).flatMap(buy),
+    ...sold.filter(({ isPattern }) => !isPattern).flatMap((item) => [...buyCommands(item, base), '']),
     ...(hasPublicPrices ? [`Prices as JSON: ${base}/.well-known/l402`] : []),
     `State of the paywall: ${base}${prefix}/health`,
     '',
@@ -94,13 +95,18 @@ const freePaths = (items) => ['/', ...items.filter(({ isFree }) => isFree).map((
 function asHtml({ items, prefix, hasPublicPrices }, base) {
   const sold = items.filter(({ isFree }) => !isFree);
   const title = ({ description, path }) => escape(description || path);
+  const action = ({ method, isPattern, path, ...item }) =>
+    method === 'GET' && !isPattern
+      ? `<a class="button primary" href="${escape(path)}" aria-label="Buy: ${title({ path, ...item })}">Buy</a>`
+      : '<p class="note">Buy it on the command line (see below).</p>';
   const card = (item) => `
         <li class="panel">
           <h2>${title(item)}</h2>
           <p class="path"><code>${escape(item.method)} ${escape(item.path)}</code></p>
           <p class="price">${escape(item.price)}</p>
-          ${item.method === 'GET' && !item.isPattern ? `<a class="button primary" href="${escape(item.path)}" aria-label="Buy: ${title(item)}">Buy</a>` : '<p class="note">Buy it on the command line (see below).</p>'}
+          ${action(item)}
         </li>`;
+  const examples = sold.filter(({ isPattern }) => !isPattern).map((item) => buyCommands(item, base).join('\n'));
   const free = freePaths(items).map((path) => `<a href="${escape(path)}"><code>${escape(path)}</code></a>`);
   return `<!doctype html>
 <html lang="en">
@@ -115,7 +121,9 @@ ${readFileSync(sharedStyle, 'utf8')}${STYLE}</style>
   <body>
     <header class="road">
       <div class="lane">
-        <svg class="mark" viewBox="0 0 32 32" aria-hidden="true"><path class="post" d="M7 12v18M2 30h10" /><path class="pole" d="M7 16l20-13" /><path class="stripes" d="M10 14l17-11" /></svg>
+        <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
+          <path class="post" d="M7 12v18M2 30h10" /><path class="pole" d="M7 16l20-13" /><path class="stripes" d="M10 14l17-11" />
+        </svg>
         <h1>edgetoll demo</h1>
       </div>
     </header>
@@ -134,7 +142,7 @@ ${readFileSync(sharedStyle, 'utf8')}${STYLE}</style>
       <section class="panel">
         <h2>Buy on the command line</h2>
         <p>Run these commands in edgetoll’s folder. <code>demo/pay.mjs</code> pays from the demo’s wallet and prints the credential.</p>
-        <pre tabindex="0">${escape(sold.filter(({ isPattern }) => !isPattern).map((item) => [`# ${item.description || item.path}: ${item.price}`, ...commands(item, base)].join('\n')).join('\n\n'))}</pre>
+        <pre tabindex="0">${escape(examples.join('\n\n'))}</pre>
       </section>
       <section class="panel">
         <h2>Free</h2>

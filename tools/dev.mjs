@@ -17,7 +17,9 @@ const run = Run.begin('dev');
 let isReady = false;
 try {
   for (const [name, port] of Object.entries(ports)) {
-    if (!(await freePort(port))) throw new Error(`port ${port} is in use: stop the program that uses it, or choose another port with make dev ${name}=…`);
+    if (!(await freePort(port))) {
+      throw new Error(`port ${port} is in use: stop the program that uses it, or choose another port with make dev ${name}=…`);
+    }
   }
   console.log('  starting LNbits …');
   // LNbits does not call webhooks on private addresses by default; the Worker is on one.

@@ -21,7 +21,8 @@ export async function startWrangler(run, args, { cwd = root, onLine } = {}) {
         CLOUDFLARE_CF_FETCH_ENABLED: 'false',
         WRANGLER_SEND_METRICS: 'false',
         WRANGLER_LOG_PATH: join(run.dir, 'wrangler-logs'),
-        WRANGLER_REGISTRY_PATH: join(run.dir, 'wrangler-registry'),
+        // Per process: Workers of test files that run at once may have the same name.
+        WRANGLER_REGISTRY_PATH: join(run.dir, `wrangler-registry-${process.pid}`),
       },
       onLine: (line) => {
         url ??= line.match(/Ready on (http:\/\/[^\s]+)/)?.[1];

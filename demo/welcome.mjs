@@ -57,7 +57,8 @@ function baseUrl(headers, paywallPort) {
 /** Returns the commands that buy an item, below a comment. A pattern has no commands, because it is not the path of one request. */
 function buyCommands({ path, method, description, price }, base) {
   const url = shellQuote(base + path);
-  const options = method === 'GET' ? '' : ` ${curlOptions[path] ?? '--data-binary @README.md'}`;
+  const option = ['GET', 'POST'].includes(method) ? '' : ` -X ${method}`;
+  const options = method === 'GET' ? '' : `${option} ${curlOptions[path] ?? '--data-binary @README.md'}`;
   return [
     `# ${description || path}: ${price}`,
     `credential=$(curl -s${method === 'GET' ? '' : ` -X ${method}`} ${url} | node demo/pay.mjs)`,

@@ -1,4 +1,4 @@
-// Writes one payment of its own into the books for each request.
+// For each request, records one new payment in the ledger.
 export default {
   async fetch(_, { LEDGER }) {
     const hash = [...crypto.getRandomValues(new Uint8Array(32))].map((byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod architecture;
 mod bolt11;
 mod check;
 mod config;

@@ -6,14 +6,22 @@ use std::path::{Path, PathBuf};
 #[test]
 fn modules_use_only_modules_below_them() {
     let layers = layers("## Layers");
-    assert_eq!(sorted(&layers), modules_in("src"), "docs/architecture.md lists the files and folders of src/");
+    assert_eq!(
+        sorted(&layers),
+        modules_in("src"),
+        "docs/architecture.md lists the files and folders of src/"
+    );
     assert_eq!(upward_uses("src", &layers), [""; 0]);
 }
 
 #[test]
 fn folders_of_edge_use_only_folders_below_them() {
     let layers = layers("## Inside edge");
-    assert_eq!(sorted(&layers), modules_in("src/edge"), "docs/architecture.md lists the files and folders of src/edge/");
+    assert_eq!(
+        sorted(&layers),
+        modules_in("src/edge"),
+        "docs/architecture.md lists the files and folders of src/edge/"
+    );
     assert_eq!(upward_uses("src/edge", &layers), [""; 0]);
 }
 
@@ -23,7 +31,8 @@ fn paths_named_in_the_architecture_document_exist() {
     let is_path = |text: &&str| ["src/", "www/", "tests/"].iter().any(|folder| text.starts_with(folder));
     let paths: Vec<&str> = document.split('`').skip(1).step_by(2).filter(is_path).collect();
     assert!(paths.len() > 20, "{paths:?}");
-    let missing: Vec<&&str> = paths.iter().filter(|path| !path.contains('<') && !root().join(path).exists()).collect();
+    let missing: Vec<&&str> =
+        paths.iter().filter(|path| !path.contains('<') && !root().join(path).exists()).collect();
     assert_eq!(missing, [&""; 0]);
 }
 

@@ -33,14 +33,8 @@ fn without_a_secret_or_a_wallet_priced_routes_are_closed_and_free_routes_pass() 
         for value in [None, Some("weak")] {
             let settings = settings(Some(LIST), &[(name, value)]);
             assert!(matches!(settings.paywall, Paywall::Closed { .. }), "{name} {value:?}");
-            assert_eq!(
-                error(decide(&settings, "https://x/sold", "GET", None)),
-                RequestError::NotConfigured
-            );
-            assert_eq!(
-                decide(&settings, "https://x/free", "GET", None),
-                Decision::Open { waived: None }
-            );
+            assert_eq!(error(decide(&settings, "https://x/sold", "GET", None)), RequestError::NotConfigured);
+            assert_eq!(decide(&settings, "https://x/free", "GET", None), Decision::Open { waived: None });
             let faults = &settings.faults;
             assert!(faults.iter().any(|fault| fault.starts_with(name)), "{faults:?}");
         }
@@ -68,10 +62,7 @@ fn complete_settings_sell_and_an_invalid_route_is_closed() {
     let settings = settings(Some(LIST), &[]);
     assert!(matches!(settings.paywall, Paywall::Selling { .. }));
     assert!(matches!(decide(&settings, "https://x/sold", "GET", None), Decision::Challenge(_)));
-    assert_eq!(
-        error(decide(&settings, "https://x/invalid", "GET", None)),
-        RequestError::NotConfigured
-    );
+    assert_eq!(error(decide(&settings, "https://x/invalid", "GET", None)), RequestError::NotConfigured);
 }
 
 #[test]

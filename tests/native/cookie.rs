@@ -13,8 +13,8 @@ use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::l402::caveat::{CredentialScope, Service, Terms};
 use edgetoll::protocols::l402::cookie;
 use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon};
-use edgetoll::protocols::price::Price;
 use edgetoll::protocols::l402::verify::Grant;
+use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 
 const NOW: u64 = 1_800_000_000;
@@ -159,7 +159,10 @@ fn a_cookie_outlives_a_rotation_and_ends_with_its_secret() {
     let name = shown.split('=').next().unwrap();
     assert_eq!(cookie::invalid_names(&format!("{name}=garbage; {shown}"), &seller.keys).count(), 0);
     let garbage = "toll_00000000000a=1; toll_admin=1; tolls=1; toll_theme=dark; toll_00000000000b=a.b";
-    assert_eq!(cookie::invalid_names(garbage, &seller.keys).collect::<Vec<_>>(), ["toll_00000000000a", "toll_00000000000b"]);
+    assert_eq!(
+        cookie::invalid_names(garbage, &seller.keys).collect::<Vec<_>>(),
+        ["toll_00000000000a", "toll_00000000000b"]
+    );
 }
 
 #[test]
@@ -167,7 +170,8 @@ fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens
     let (policy, seller) = (policy(), test_seller());
     let macaroon = minted(&seller, endpoint("/a"));
     let grant = grant(&policy, &seller, "https://x.test/a", &macaroon);
-    let set_for = |scope: CredentialScope| cookie::set(&seller.keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
+    let set_for =
+        |scope: CredentialScope| cookie::set(&seller.keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
     let set = |path: &str| set_for(endpoint(path));
     assert!(set("/a").ends_with("; Path=/a; Max-Age=540; HttpOnly; Secure; SameSite=Lax"), "{}", set("/a"));
     assert!(set("/a;b").contains("; Path=/; "), "{}", set("/a;b"));

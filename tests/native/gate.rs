@@ -11,8 +11,8 @@ use edgetoll::gate::{ChallengeDraft, Claim, Decision, Gate, Purchase, Request};
 use edgetoll::keys::SigningKey;
 use edgetoll::payment::Preimage;
 use edgetoll::protocols::l402::caveat::CredentialScope;
-use edgetoll::protocols::l402::challenge::{Challenge, Encodings};
-use edgetoll::protocols::l402::macaroon::Macaroon;
+use edgetoll::protocols::l402::challenge::Challenge;
+use edgetoll::protocols::l402::macaroon::{Encodings, Macaroon};
 use edgetoll::protocols::l402::refusal::Refusal;
 use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
@@ -85,9 +85,8 @@ fn a_path_without_a_price_is_open_and_a_priced_path_gets_a_challenge() {
 fn a_credential_opens_its_path_until_its_last_second() {
     let settings = settings();
     for credential in buy(&settings, "https://x/sold", "GET") {
-        let at = |now| {
-            gate(&settings).decide(&request("https://x/sold?any=query", "GET", Some(&credential)), now)
-        };
+        let at =
+            |now| gate(&settings).decide(&request("https://x/sold?any=query", "GET", Some(&credential)), now);
         assert!(matches!(at(NOW), Decision::Paid(Purchase { grant, .. }) if grant.amount_sats == 5));
         assert!(matches!(at(NOW + 3_600), Decision::Paid(_)));
         assert_eq!(refusal(at(NOW + 3_601)), Refusal::Expired);

@@ -1,17 +1,17 @@
 //! Macaroons against `libmacaroon`, and what must hold for all of them.
 
-use base64::Engine;
 use crate::support;
 use crate::support::invoice::invoice_terms;
+use base64::Engine;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::keys::{KeySet, Keys, SigningKey, TollSecret};
 use edgetoll::payment::{PaymentHash, Preimage, WalletSlot};
-use edgetoll::protocols::l402::caveat::{
-    Caveat, CredentialScope, InvoiceTerms, ScopeRule, Service, Terms,
-};
-use edgetoll::protocols::l402::challenge::{Challenge, Encodings, ParsedChallenge};
+use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, InvoiceTerms, ScopeRule, Service, Terms};
+use edgetoll::protocols::l402::challenge::{Challenge, ParsedChallenge};
 use edgetoll::protocols::l402::credential::Authorization;
-use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, MacaroonError, Signature};
+use edgetoll::protocols::l402::macaroon::{
+    Encoding, Encodings, Identifier, Macaroon, MacaroonError, Signature,
+};
 use edgetoll::protocols::l402::refusal::Refusal;
 use edgetoll::protocols::l402::verify::{CheckedCaveats, Demand, Grant, check_caveats, verify};
 use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
@@ -106,11 +106,7 @@ fn every_limit_that_is_minted_is_read_back_and_holds() {
     let terms = Terms {
         ip: Some("203.0.113.7".to_owned()),
         uses: NonZeroU32::new(3),
-        price: Price::Fiat(FiatPrice {
-            fiat: Fiat::parse("0.01 USD").unwrap(),
-            min_sats: 1,
-            max_sats: 100,
-        }),
+        price: Price::Fiat(FiatPrice { fiat: Fiat::parse("0.01 USD").unwrap(), min_sats: 1, max_sats: 100 }),
         ..terms()
     };
     let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&terms) };
@@ -119,10 +115,7 @@ fn every_limit_that_is_minted_is_read_back_and_holds() {
         let macaroon = mint_for(encoding, &terms, &invoice);
         let grant = judge(&macaroon, &demand).unwrap();
         assert_eq!(grant.expires_at_unix, NOW + 3_600);
-        assert_eq!(
-            (grant.amount_sats, grant.uses, grant.wallet),
-            (5, NonZeroU32::new(3), WalletSlot::Two)
-        );
+        assert_eq!((grant.amount_sats, grant.uses, grant.wallet), (5, NonZeroU32::new(3), WalletSlot::Two));
         assert_eq!(grant.payable_until_unix, Some(NOW + 300));
         let bound = check(&macaroon, &demand).unwrap().bound;
         assert!(bound.host && bound.endpoint && bound.method && bound.ip && bound.fiat && !bound.realm);
@@ -169,8 +162,7 @@ fn each_limit_refuses_where_it_does_not_hold() {
                 judge(&mint(encoding, &of_realm), &Demand { scope: &scope, ..demand() }).unwrap_err();
             assert_eq!(refusal.code(), "realm_mismatch");
         }
-        let elsewhere =
-            Demand { scope: &realm("club"), endpoint: "/z", method: "POST", ..demand() };
+        let elsewhere = Demand { scope: &realm("club"), endpoint: "/z", method: "POST", ..demand() };
         assert!(judge(&mint(encoding, &of_realm), &elsewhere).is_ok());
         assert!(check(&mint(encoding, &of_realm), &elsewhere).unwrap().bound.realm);
     }
@@ -183,9 +175,8 @@ fn each_limit_refuses_where_it_does_not_hold() {
 
 #[test]
 fn a_price_in_a_currency_is_compared_in_that_currency() {
-    let price = |fiat: &str| {
-        Price::Fiat(FiatPrice { fiat: Fiat::parse(fiat).unwrap(), min_sats: 1, max_sats: 100 })
-    };
+    let price =
+        |fiat: &str| Price::Fiat(FiatPrice { fiat: Fiat::parse(fiat).unwrap(), min_sats: 1, max_sats: 100 });
     let paid = |fiat: &str| Terms { price: price(fiat), ..terms() };
     let asked = Demand { price: &price("0.01 USD"), ..demand() };
     for (fiat, good) in [("0.01 USD", true), ("0.02 USD", true), ("0.009 USD", false), ("5 EUR", false)] {
@@ -250,8 +241,11 @@ fn a_repeat_never_widens() {
     }
     let bought = Terms { uses: NonZeroU32::new(2), ..terms() };
     let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&bought) };
-    let widened =
-        mint_for(Encoding::Standard, &bought, &invoice).attenuate("wallet=1").unwrap().attenuate("uses=9").unwrap();
+    let widened = mint_for(Encoding::Standard, &bought, &invoice)
+        .attenuate("wallet=1")
+        .unwrap()
+        .attenuate("uses=9")
+        .unwrap();
     let grant = judge(&widened, &demand()).unwrap();
     assert_eq!((grant.wallet, grant.uses), (WalletSlot::Two, NonZeroU32::new(2)));
 }
@@ -388,8 +382,7 @@ fn a_challenge_is_read_back_by_a_client() {
     let invoice = vectors.get("valid").unwrap().as_array().unwrap()[1].as_str().unwrap();
     let bolt11 = Bolt11::parse(invoice).unwrap();
     let bolt11_hash = bolt11.payment_hash();
-    let challenge =
-        mint_challenge(&keys, bolt11);
+    let challenge = mint_challenge(&keys, bolt11);
     let offer = ParsedChallenge::parse(&challenge.header()).unwrap();
     assert_eq!(offer.bolt11, invoice);
     assert_eq!(Macaroon::parse(&offer.macaroon).unwrap().encoding(), Encoding::Standard);

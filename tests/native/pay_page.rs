@@ -136,9 +136,15 @@ fn a_page_asks_with_one_macaroon_and_nothing_else() {
     let form =
         asked("application/x-www-form-urlencoded;charset=UTF-8", "macaroon=Ag%2BE%3D&to=%2Fa%3Fb%3Dc+d")
             .unwrap();
-    assert_eq!(form, SettleRequest { macaroon: "Ag+E=".to_owned(), to: Some("/a?b=c d".to_owned()), is_form: true });
+    assert_eq!(
+        form,
+        SettleRequest { macaroon: "Ag+E=".to_owned(), to: Some("/a?b=c d".to_owned()), is_form: true }
+    );
     let json = asked("application/json", r#"{"macaroon":"AgE=","to":"/a"}"#).unwrap();
-    assert_eq!(json, SettleRequest { macaroon: "AgE=".to_owned(), to: Some("/a".to_owned()), is_form: false });
+    assert_eq!(
+        json,
+        SettleRequest { macaroon: "AgE=".to_owned(), to: Some("/a".to_owned()), is_form: false }
+    );
     assert_eq!(asked("application/json", r#"{"macaroon":"AgE="}"#).unwrap().to, None);
     for body in [
         "",

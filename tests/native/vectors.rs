@@ -48,7 +48,12 @@ fn demand<'a>(endpoint: &'a str, method: &'a str, ip: Option<&'a str>, service: 
 }
 
 /// Chain, proof of payment, caveats: what `verify` does, with a key instead of a deployment's secret.
-fn judge(macaroon: &str, preimage: &str, key: &SigningKey, demand: &Demand<'_>) -> Result<CheckedCaveats, Refusal> {
+fn judge(
+    macaroon: &str,
+    preimage: &str,
+    key: &SigningKey,
+    demand: &Demand<'_>,
+) -> Result<CheckedCaveats, Refusal> {
     let macaroon = Macaroon::parse(macaroon).map_err(Refusal::MalformedMacaroon)?;
     let preimage = Preimage::from_hex(preimage).ok_or(Refusal::MalformedPreimage)?;
     if !macaroon.is_signed_by(key) {

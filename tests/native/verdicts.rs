@@ -58,10 +58,11 @@ fn judge(policy: &Policy, seller: &Seller, path: &str, method: &str, macaroon: &
     let url = format!("https://x{path}");
     let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
     let request = Request { client_ip: Some(IP), ..request(&url, method, Some(&authorization)) };
-    match gate(policy, seller).decide(&request, NOW)
-    {
+    match gate(policy, seller).decide(&request, NOW) {
         Decision::Paid(Purchase { counted: None, .. }) => "paid".to_owned(),
-        Decision::Paid(Purchase { counted: Some(CountedUses { bought, .. }), .. }) => format!("counted {bought}"),
+        Decision::Paid(Purchase { counted: Some(CountedUses { bought, .. }), .. }) => {
+            format!("counted {bought}")
+        }
         Decision::Challenge(draft) => draft.refused.map_or("challenge", |refusal| refusal.code()).to_owned(),
         Decision::Refuse(Refused { error, .. }) => error.code().to_owned(),
         other => panic!("{other:?}"),
@@ -328,7 +329,11 @@ fn the_secret_before_still_verifies_and_another_never_did() {
         assert_eq!(judge(&policy, &stranger, "/plain", "GET", &macaroon), of_a_stranger, "{encoding:?}");
     }
     // It verifies and does not sign.
-    let minted = mint_with(rotated.keys.current(), Encoding::Standard, terms.caveats(Encoding::Standard, &invoice_terms(&terms)));
+    let minted = mint_with(
+        rotated.keys.current(),
+        Encoding::Standard,
+        terms.caveats(Encoding::Standard, &invoice_terms(&terms)),
+    );
     assert_eq!(minted.signature(&test_seller().keys), Signature::UnknownKey);
 }
 
@@ -336,8 +341,7 @@ fn the_secret_before_still_verifies_and_another_never_did() {
 fn a_wrong_preimage_is_told_before_any_caveat_and_a_wrong_signature_before_it() {
     let seller = test_seller();
     let service = Service::default();
-    let demand =
-        Demand { host: "y", endpoint: "/other", ..demand(&service, NOW + 999_999) };
+    let demand = Demand { host: "y", endpoint: "/other", ..demand(&service, NOW + 999_999) };
     let wrong = Preimage::from_hex(&"0".repeat(64)).unwrap();
     let right = Preimage::from_hex(PREIMAGE).unwrap();
     for encoding in BOTH {
@@ -347,7 +351,11 @@ fn a_wrong_preimage_is_told_before_any_caveat_and_a_wrong_signature_before_it() 
             Err(Refusal::WrongPreimage),
             "{encoding:?}"
         );
-        assert_eq!(verify(&macaroon, Some(&right), &seller.keys, &demand), Err(Refusal::Expired), "{encoding:?}");
+        assert_eq!(
+            verify(&macaroon, Some(&right), &seller.keys, &demand),
+            Err(Refusal::Expired),
+            "{encoding:?}"
+        );
     }
     let stranger = seller_of(&other_secret(), None);
     let macaroon = mint(Encoding::Standard, &terms(endpoint("/plain", None), None));
@@ -359,9 +367,11 @@ fn a_route_by_address_sells_nothing_to_an_unknown_one() {
     let policy = policy("");
     let request = request("https://x/mine", "GET", None);
     let seller = test_seller();
-    let decision = gate(&policy, &seller)
-        .decide(&request, NOW);
-    assert!(matches!(decision, Decision::Refuse(Refused { error: RequestError::UnknownClient, route: Some(_) })));
+    let decision = gate(&policy, &seller).decide(&request, NOW);
+    assert!(matches!(
+        decision,
+        Decision::Refuse(Refused { error: RequestError::UnknownClient, route: Some(_) })
+    ));
 }
 
 #[test]
@@ -372,9 +382,7 @@ fn a_path_too_long_for_a_credential_is_not_sold() {
     for (length, sold) in [(4_096, true), (4_097, false)] {
         let url = format!("https://x/files/{}", "x".repeat(length - "/files/".len()));
         let request = request(&url, "GET", None);
-        let decision =
-            gate(&policy, &seller)
-                .decide(&request, NOW);
+        let decision = gate(&policy, &seller).decide(&request, NOW);
         assert_eq!(matches!(decision, Decision::Challenge(_)), sold, "{length}");
     }
 }

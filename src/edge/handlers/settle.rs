@@ -13,7 +13,7 @@ use crate::edge::platform::body;
 use crate::edge::platform::clock::now_unix;
 use crate::edge::services::ledger;
 use crate::edge::services::settlement::Asker;
-use crate::endpoints::Endpoint;
+use crate::endpoints::{self, Endpoint};
 use crate::error::RequestError;
 use crate::gate::{Decision, Purchase, Refused, Request};
 use crate::http::url::{RequestUrl, is_local_path};
@@ -40,6 +40,9 @@ pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> 
         macaroon,
         sold_page,
     };
+    if endpoints::find(Some(ctx.policy()), question.page.path()).is_some() {
+        return Ok(Answered::new(question.answer_ended()?, ACTION));
+    }
     let decision = decide_as_navigation(ctx, &question.page, &format!("L402 {}:", request.macaroon))?;
     let paid = match decision {
         Decision::Paid(purchase) => Some(purchase),
@@ -95,7 +98,7 @@ struct Question {
 }
 
 impl Question {
-    /// The invoice was not paid and cannot be paid any more, or the macaroon opens another page. A form is redirected to a page that
+    /// The invoice was not paid and cannot be paid any more, or the macaroon does not open the page. A form is redirected to a page that
     /// the macaroon opens, which tells its price.
     fn answer_ended(&self) -> Result<Response, JsValue> {
         match &self.sold_page {

@@ -1,48 +1,59 @@
-# Every target installs what it needs, at pinned versions, below this folder.
+# Each target installs what it needs into .tools/ and node_modules/, at pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help dev build test repeat bench lint fuzz deploy clean
+.PHONY: help dev build test repeat bench lint spelling screenshots fuzz deploy clean
 
-help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-dev: ## the paywall on this machine, with a wallet and an origin to try it on
+dev: ## run the paywall here, with a wallet and a demo origin to try it: make dev PORT=8787
 	@tools/setup.sh worker lnbits
 	@tools/build.sh
 	@exec node_modules/.bin/node tools/dev.mjs
 
-build: ## the Worker, into build/
+build: ## compile the Worker into build/
 	@tools/setup.sh worker
 	@tools/build.sh
 
-test: ## all tests: native, and end to end against the real Worker and LNbits
-	@tools/setup.sh worker lint lnbits peers browser
+test: export EDGETOLL_FULL := $(FULL)
+test: ## run all tests, native and end to end with the real Worker and LNbits; make test FULL=1 adds slow ones
+	@tools/setup.sh worker lint spelling lnbits peers browser
 	@tools/build.sh
 	@tools/build.sh examples/price-by-code
 	@exec node_modules/.bin/node tools/test.mjs
 
-repeat: ## the end-to-end tests of ONLY=free_tier, again and again: make repeat N=20
+repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free_tier N=20
 	@tools/setup.sh worker lnbits peers browser
 	@tools/build.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 
-bench: ## how many payments a second the books take, beside what LNbits makes
+bench: ## measure how many payments per second the ledger records
 	@tools/setup.sh worker lnbits
 	@tools/build.sh
 	@exec node_modules/.bin/node benches/ledger.mjs
 
-lint: ## formatting and clippy, native and wasm
+lint: spelling ## check formatting, clippy (native and wasm) and spelling
 	@tools/setup.sh worker lint
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --workspace --lib --target wasm32-unknown-unknown -- -D warnings
 
-fuzz: ## every parser, with random input for a minute each
+spelling: ## check spelling only; tools/spelling-ignore.txt lists exceptions
+	@tools/setup.sh spelling
+	.tools/codespell/bin/codespell --ignore-words tools/spelling-ignore.txt --skip '*/vectors/*.json,*.lock,*-requirements.txt,*.png,*/build,*/target,fuzz/corpus,fuzz/artifacts' \
+	  benches demo docs examples fuzz src tests tools worker www $(wildcard *.md *.toml) Makefile package.json
+
+screenshots: ## take the screenshots in docs/images/
+	@tools/setup.sh worker lnbits browser
+	@tools/build.sh
+	@exec node_modules/.bin/node tools/screenshots.mjs
+
+fuzz: ## run each parser with random input for a minute
 	@tools/setup.sh fuzz
 	@tools/fuzz.sh
 
-deploy: ## the Worker, onto your Cloudflare account
+deploy: ## deploy the Worker to your Cloudflare account
 	@tools/setup.sh worker
 	@exec node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy
 
-clean: ## removes what was built and installed
+clean: ## remove everything that was built or installed
 	rm -rf build target node_modules .tools .wrangler fuzz/target fuzz/corpus fuzz/artifacts

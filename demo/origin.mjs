@@ -1,11 +1,16 @@
-// The demo origin: what a paywall stands in front of. It knows nothing of Lightning; who paid, and how much, it reads from
-// the headers that the Worker sets and nobody else can.
+// The demo origin, which `make dev` puts behind the paywall. It does not handle payments: it reads from the headers that only the
+// Worker can set whether a request was paid, and how much.
 import { createServer } from 'node:http';
 import { marked } from 'marked';
 import PDFDocument from 'pdfkit';
+import { welcome } from './welcome.mjs';
 
 const routes = {
-  'GET /': (request, response) => send(response, 'text/plain; charset=utf-8', 'This page is free.\n'),
+  'GET /': (request, response, { paywallPort }) => {
+    const { type, body } = welcome(request, paywallPort);
+    response.setHeader('Vary', 'Accept');
+    send(response, type, body);
+  },
   'GET /api/joke': (request, response) => sendJson(response, { joke: pick(jokes), ...receipt(request) }),
   'GET /api/time': (request, response) => sendJson(response, { time: new Date().toISOString(), ...receipt(request) }),
   'GET /api/data': (request, response) => sendJson(response, { readings: readings(), ...receipt(request) }),
@@ -17,17 +22,17 @@ const routes = {
   },
 };
 
-/** Starts the origin; gives the server once it listens. */
-export function startOrigin(port = 0) {
+/** Starts the origin and returns its server. The welcome page's commands name `paywallPort`, the port of the Worker. */
+export function startOrigin(port = 0, { paywallPort } = {}) {
   const server = createServer(async (request, response) => {
     const path = request.url.split('?')[0];
     const answer = routes[`${request.method === 'HEAD' ? 'GET' : request.method} ${path}`];
     try {
-      if (answer) await answer(request, response);
-      else sendJson(response, { error: 'not found' }, 404);
+      if (answer) await answer(request, response, { paywallPort });
+      else sendJson(response, { error: 'The demo origin has no such path. / lists what it has.' }, 404);
     } catch (error) {
       console.error(error);
-      if (!response.headersSent) sendJson(response, { error: 'the origin failed' }, 500);
+      if (!response.headersSent) sendJson(response, { error: 'The demo origin failed. Its output has the reason.' }, 500);
     }
   });
   return new Promise((resolve, reject) => {
@@ -35,7 +40,7 @@ export function startOrigin(port = 0) {
   });
 }
 
-/** What the Worker says of the payment. */
+/** Returns the payment that the Worker reports, for the answer. */
 function receipt({ headers }) {
   const paid = headers['x-toll-status'] === 'paid';
   return paid ? { paidSats: Number(headers['x-toll-amount-sats']), paymentHash: headers['x-toll-payment-hash'] } : {};
@@ -53,12 +58,13 @@ function pdf(markdown) {
   return document;
 }
 
-/** A token's text without its markup. */
+/** Returns the text of a Markdown token without markup. */
 function plain(token) {
   if (token.type === 'list') return token.items.map((item) => `•  ${plain(item)}`).join('\n');
   return token.tokens ? token.tokens.map(plain).join('') : (token.text ?? token.raw);
 }
 
+/** Returns the body of a request. */
 async function text(request) {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);

@@ -2,8 +2,7 @@
 //! input.
 
 use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
-use edgetoll::protocols::l402::challenge::Encodings;
-use edgetoll::protocols::l402::macaroon::Macaroon;
+use edgetoll::protocols::l402::macaroon::{Encodings, Macaroon};
 use edgetoll::protocols::l402::verify::{Demand, OtherIssuer, check_caveats};
 use edgetoll::protocols::price::Price;
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks the price lists of a Worker and compiles it into its build/:
-#   tools/build.sh             the Worker, from worker/ into build/
-#   tools/build.sh EXAMPLE     that of an example, into its own build/
-# Everything is made in target/ first, so that build/ changes only when it is whole.
+# Checks the price list of a Worker and compiles the Worker:
+#   tools/build.sh             the crate worker/, into build/
+#   tools/build.sh EXAMPLE     the crate EXAMPLE, into EXAMPLE/build/
+# Compiles in target/ first, so that a failed build leaves build/ as it was.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
@@ -12,12 +12,12 @@ home=${1:-.}
 build=$home/build
 staging=$PWD/target/worker/$(basename "$crate")
 
-# With the profile of the tests, so that nothing is compiled for it twice.
+# `cargo run` without --release uses the profile of the tests, so both share what is compiled.
 for config in "$home"/wrangler*.toml "$home"/wrangler*.json "$home"/wrangler*.jsonc; do
   if [ -f "$config" ]; then cargo run --quiet --bin edgetoll -- check "${config#./}"; fi
 done
 
-# What people see is made in no time; an example has no pages.
+# The pages take no time to build, so they are always built. An example has none.
 if [ "$crate" = worker ]; then node_modules/.bin/node tools/pages.mjs; fi
 
 sources="$crate/src $crate/Cargo.toml src Cargo.toml Cargo.lock .cargo rust-toolchain.toml package-lock.json tools/build.sh tools/setup.sh"
@@ -28,9 +28,9 @@ if [ -f "$build/index_bg.wasm" ] && [ -z "$(find $sources -newer "$build/index_b
 fi
 
 bin=$PWD/node_modules/.bin
-# Without these worker-build would download the three.
+# worker-build downloads these three tools unless the variables are set.
 export WASM_BINDGEN_BIN=$PWD/.tools/bin/wasm-bindgen WASM_OPT_BIN=$bin/wasm-opt ESBUILD_BIN=$bin/esbuild PATH=$bin:$PATH
-# The names of this machine's folders stay out of the Worker.
+# Keeps the names of this machine's folders out of the Worker.
 for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
   remap="${remap:-} --remap-path-prefix=$registry="
 done
@@ -41,10 +41,10 @@ touch "$staging.started"
 background bash -c 'cd "$1" && exec "$2" --release --out-dir "$3"' - "$crate" "$PWD/.tools/bin/worker-build" "$staging"
 wait "$running"
 running=
-# worker-build keeps the function names, a fifth of the size.
+# worker-build leaves the function names in, which are a fifth of the size.
 wasm-opt --all-features --strip-debug --strip-producers --strip-target-features -O "$staging/index_bg.wasm" -o "$staging.wasm"
 cp -R "$staging/worker" "$staging/index.js" "$build/"
-# The wasm comes last, and is as old as what it was made from: until it is there, build/ is not up to date.
+# The wasm is moved last and gets the time at which the build started: the check above compares the sources with it.
 cp "$staging.wasm" "$build/index_bg.wasm.new"
 touch -r "$staging.started" "$build/index_bg.wasm.new"
 mv "$build/index_bg.wasm.new" "$build/index_bg.wasm"

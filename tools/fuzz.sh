@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs each fuzz target for a while (SECONDS_EACH, 60), from a corpus made of the vectors. A crash ends it and is kept in
-# fuzz/artifacts/.
+# Runs each fuzz target for SECONDS_EACH seconds (default 60), starting from a corpus made of the test vectors. Stops at the first
+# crash, whose input is in fuzz/artifacts/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 
-# The sanitizers' flags are nightly's by name only.
+# The sanitizer flags need a nightly compiler, or this variable.
 export RUSTC_BOOTSTRAP=1 PATH=$PWD/.tools/bin:$PATH
 cargo run --quiet --manifest-path fuzz/Cargo.toml --bin corpus --target-dir fuzz/target
 for target in header macaroon_standard macaroon_lightning_toll bolt11 path; do

@@ -1,5 +1,5 @@
-# lock NAME: waits until nobody else holds it, and holds it until this script ends, however it ends.
-# Where there is no flock(1), as on macOS, two runs at once are the user's to avoid.
+# lock NAME: waits for a lock and holds it until this script exits. Without flock(1), as on macOS, there is no lock: do not run two
+# builds at once there.
 lock() {
   mkdir -p .tools
   if command -v flock >/dev/null; then
@@ -8,8 +8,8 @@ lock() {
   fi
 }
 
-# background COMMAND ...: runs it in a process group of its own, which ends with this script. `wait "$running"` for it.
-# (Bash's own job control would take the terminal from make, and Ctrl-C with it.)
+# background COMMAND ...: starts a command in its own process group, which is stopped with this script. Use `wait "$running"` to wait.
+# (Bash's job control would take the terminal, and so Ctrl-C, away from make.)
 running=
 background() {
   if command -v setsid >/dev/null; then

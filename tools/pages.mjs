@@ -1,6 +1,6 @@
-// Builds the pages that edgetoll serves: www/ into build/www/. The words of words.json are put into pay.html, and pay.js is
-// bundled with what it imports.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Builds the pages that edgetoll serves: www/ into build/www/. Puts the texts of words.json into pay.html, and bundles pay.js and the
+// style sheets with the files that they import.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -8,17 +8,17 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const from = join(root, 'www');
 const to = join(root, 'build/www');
-const copied = ['dashboard.html', 'dashboard.js', 'login.html', 'operator.css', 'pay.css'];
-const copiedIfThere = ['toll.js', 'toll.d.ts'];
+const copied = ['dashboard.html', 'dashboard.js', 'login.html', 'toll.js', 'toll.d.ts'];
+const bundled = ['operator.css', 'pay.css', 'pay.js'];
 
 try {
   const words = readWords('words.json');
-  const pages = new Map(copied.concat(copiedIfThere.filter(isThere)).map((name) => [name, read(name)]));
   checkWords(words, read('pay.html'), read('pay.js'));
-  pages.set('pay.html', putIn(words, read('pay.html')));
-  pages.set('pay.js', await bundle('pay.js'));
+  const pages = new Map(copied.map((name) => [name, read(name)]));
+  pages.set('pay.html', insertWords(words, read('pay.html')));
+  for (const name of bundled) pages.set(name, await bundle(name));
 
-  // Only when everything is there.
+  // An error above leaves the previous build in place.
   rmSync(to, { recursive: true, force: true });
   mkdirSync(to, { recursive: true });
   for (const [name, content] of pages) writeFileSync(join(to, name), content);
@@ -31,10 +31,6 @@ function read(name) {
   return readFileSync(join(from, name), 'utf8');
 }
 
-function isThere(name) {
-  return existsSync(join(from, name));
-}
-
 function readWords(name) {
   try {
     return JSON.parse(read(name));
@@ -43,21 +39,22 @@ function readWords(name) {
   }
 }
 
-/** Each word is used, and each that is used is there. */
+/** Throws unless every text is used and every text that is used exists. */
 function checkWords(words, page, script) {
   const used = new Map();
   for (const [, key] of page.matchAll(/\[\[(.*?)\]\]/g)) used.set(key, 'pay.html');
   for (const [, key] of script.matchAll(/\bwords\.(?!json\b)(\w+)/g)) used.set(key, 'pay.js');
-  const wrong = [
-    ...[...used].filter(([key]) => !Object.hasOwn(words, key)).map(([key, by]) => `www/${by} wants the word "${key}", which www/words.json has not`),
-    ...Object.keys(words).filter((key) => !used.has(key)).map((key) => `www/words.json has the word "${key}", which nothing uses`),
-    ...Object.keys(words).filter((key) => typeof words[key] !== 'string').map((key) => `"${key}" in www/words.json is not a text`),
+  const keys = Object.keys(words);
+  const mistakes = [
+    ...[...used].filter(([key]) => !keys.includes(key)).map(([key, by]) => `www/words.json has no text "${key}", which www/${by} uses`),
+    ...keys.filter((key) => !used.has(key)).map((key) => `the text "${key}" of www/words.json is not used`),
+    ...keys.filter((key) => typeof words[key] !== 'string').map((key) => `"${key}" in www/words.json must be a string`),
   ];
-  if (wrong.length) throw new Error(wrong.join('\nedgetoll: '));
+  if (mistakes.length) throw new Error(mistakes.join('\nedgetoll: '));
 }
 
-/** A word is text, not HTML; a `{{name}}` in it is filled by the Worker. */
-function putIn(words, page) {
+/** Replaces each `[[key]]` by its text, escaped for HTML. A `{{name}}` in a text is replaced by the Worker. */
+function insertWords(words, page) {
   const escaped = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
   return page.replace(/\[\[(.*?)\]\]/g, (_, key) => words[key].replace(/[&<>"']/g, (character) => escaped[character]));
 }

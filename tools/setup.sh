@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what a target needs, at pinned versions, below this folder: .tools/ and node_modules/. Run again, it does nothing.
+# Installs what a make target needs, at pinned versions, into .tools/ and node_modules/. Installed parts are not installed again.
 #   tools/setup.sh worker    Rust's wasm target, worker-build, wasm-bindgen, npm packages
 #   tools/setup.sh lint      rustfmt and clippy
-#   tools/setup.sh lnbits    LNbits in a virtual environment
-#   tools/setup.sh peers     other implementations that tests check against, and an LNbits that leaks preimages
-#   tools/setup.sh browser   Chromium, unless there is one; its path is then in .tools/chromium
+#   tools/setup.sh spelling  codespell
+#   tools/setup.sh lnbits    LNbits, in a virtual environment
+#   tools/setup.sh peers     other implementations to test against, and an LNbits that exposes preimages
+#   tools/setup.sh browser   Chromium, if none is installed; writes its path to .tools/chromium
 #   tools/setup.sh fuzz      cargo-fuzz
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,14 +42,18 @@ setup_lint() {
   component component rustfmt
 }
 
+setup_spelling() {
+  venv codespell "codespell 2.4.3"
+}
+
 setup_lnbits() {
   venv lnbits "LNbits 1.6.2 (about a minute)"
 }
 
 setup_peers() {
-  venv lightning-toll "lightning-toll 0.1.1, to check against"
-  venv oracles "readers of metrics and of signed callbacks, to check against"
-  venv lnbits-1.5.5 "LNbits 1.5.5, to attack with (about a minute)"
+  venv lightning-toll "lightning-toll 0.1.1, to test against"
+  venv oracles "libraries that read metrics and signed callbacks, to test against"
+  venv lnbits-1.5.5 "LNbits 1.5.5, which exposes preimages (about a minute)"
 }
 
 setup_browser() {
@@ -61,9 +66,10 @@ setup_browser() {
   need_node
   export PLAYWRIGHT_BROWSERS_PATH=$PWD/.tools/browsers
   step "Playwright's Chromium (150 MB)" node_modules/.bin/node node_modules/playwright-core/cli.js install chromium-headless-shell || true
-  note_browser || fail "Chromium is missing: install it (Debian: apt install chromium), or name it with CHROMIUM=/path/to/chromium"
+  note_browser || fail "Chromium is missing: install it (Debian: apt install chromium), or set CHROMIUM=/path/to/chromium"
 }
 
+# Writes the path of the first browser that starts to .tools/chromium.
 note_browser() {
   local found
   for found in "${CHROMIUM:-}" chromium chromium-browser google-chrome-stable google-chrome \
@@ -94,12 +100,12 @@ need_node() {
   command -v npm >/dev/null || fail "npm is missing: it comes with Node from https://nodejs.org"
 }
 
-# venv NAME TEXT: a virtual environment with what tools/NAME-requirements.txt lists.
+# venv NAME TEXT: creates the virtual environment .tools/NAME with the packages of tools/NAME-requirements.txt.
 venv() {
   local name=$1 list=tools/$1-requirements.txt wanted python
   wanted=$(cksum <"$list")
   installed "$name" "$wanted" && return
-  python=$(find_python) || fail "$2 needs Python 3.10, 3.11 or 3.12 with venv: install it (Debian: apt install python3 python3-venv), or name it with PYTHON=/path/to/python"
+  python=$(find_python) || fail "$2 needs Python 3.10, 3.11 or 3.12 with venv: install it (Debian: apt install python3 python3-venv), or set PYTHON=/path/to/python"
   rm -rf ".tools/$name"
   step "a virtual environment for $name" "$python" -m venv ".tools/$name"
   step "$2" ".tools/$name/bin/pip" install --disable-pip-version-check -r "$list"
@@ -114,12 +120,12 @@ find_python() {
   return 1
 }
 
-# component KIND NAME: a rustup target or component, unless it is there.
+# component KIND NAME: adds a rustup target or component if it is missing.
 component() {
   rustup "$1" list --installed | grep -q "^$2" || step "rustup $1 add $2" rustup "$1" add "$2"
 }
 
-# crate NAME VERSION HOW_LONG [OPTION ...]: a command of a crate, built from source. Both share what they compile.
+# crate NAME VERSION HOW_LONG [OPTION ...]: builds a crate's command from source. All crates share one target folder, .tools/cargo.
 crate() {
   local name=$1 version=$2 how_long=$3
   shift 3
@@ -132,7 +138,7 @@ crate() {
 installed() { [ "$(cat ".tools/installed/$1" 2>/dev/null)" = "$2" ]; }
 note_installed() { mkdir -p .tools/installed && echo "$2" >".tools/installed/$1"; }
 
-# step TEXT COMMAND ...: runs it, shows that it runs, and shows its output only if it fails.
+# step TEXT COMMAND ...: runs a command with a progress line, and prints its output only if it fails.
 step() {
   local text=$1 log started=$SECONDS last=0
   shift
@@ -154,7 +160,7 @@ step() {
     echo
     tail -n 30 "$log" >&2
     running=
-    echo "edgetoll: could not install $text (all of its output: $log)" >&2
+    echo "edgetoll: could not install $text (see the whole output in $log)" >&2
     return 1
   fi
   running=

@@ -1,33 +1,33 @@
-// `make test`: every runner, one after the other, and one closing line over all of them.
-//   ONLY=name     of the end-to-end tests only the files with this in their name
-//   REPEAT=times  the end-to-end tests alone, so often (`make repeat`)
+// `make test`: runs all test runners and prints one line with the sums.
+//   ONLY=name        runs only those end-to-end test files whose name contains this
+//   REPEAT=times     runs only the end-to-end tests, this many times (`make repeat`)
+//   WORKERS=number   runs this many end-to-end test files at once (default 2)
+//   EDGETOLL_FULL=1  also runs what is slow (`make test FULL=1`). Runners and tests read this variable.
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { startLnbits } from './lib/lnbits.mjs';
 import { Run, root } from './lib/run.mjs';
 
+const only = process.env.ONLY ?? '';
+const repeats = Number(process.env.REPEAT ?? 0);
+const workers = Number(process.env.WORKERS ?? Math.min(availableParallelism(), 2));
+const isFull = process.env.EDGETOLL_FULL === '1';
+
 const run = Run.begin('test');
 const total = { passed: 0, failed: 0 };
-
-const times = Number(process.env.REPEAT ?? 0);
 try {
-  if (!times) {
-    await suite('make', ['--no-print-directory', 'lint'], {});
-    await suite('cargo', ['test', '--quiet', '--no-fail-fast'], {}, (line) => {
-      const [, passed, failed] = line.match(/^test result: .* (\d+) passed; (\d+) failed;/) ?? [];
-      return passed && { passed: Number(passed), failed: Number(failed) };
-    });
+  if (!repeats) {
+    await suite('make', ['--no-print-directory', 'lint']);
+    // proptest runs 256 cases by default.
+    await suite('cargo', ['test', '--quiet', '--no-fail-fast'], { env: isFull ? { PROPTEST_CASES: '2048' } : {}, count: countCargo });
   }
-  // A private copy: another run may build while this one serves.
+  // Tests run a copy of the build, because another run may build meanwhile.
   execFileSync('bash', ['-c', '. tools/lib.sh; lock build; cp -R build "$1"', '-', join(run.dir, 'build')], { cwd: root });
-  const { url, merchant, payer } = await startLnbits(run, { dataDir: join(run.dir, 'lnbits') });
-  const env = { EDGETOLL_RUN: run.dir, EDGETOLL_LNBITS: JSON.stringify({ url, merchant, payer }) };
-  const wanted = process.env.ONLY ?? '';
-  const files = readdirSync(join(root, 'tests/e2e')).filter((name) => name.endsWith('.test.mjs') && name.includes(wanted));
-  for (let time = 0; time < Math.max(times, 1); time += 1) await nodeTests(files.map((name) => join('tests/e2e', name)), env);
-  // What all of them left behind is looked at in the end.
-  if (!wanted) await nodeTests(['tests/e2e/after/secrets.test.mjs'], env);
+  const files = readdirSync(join(root, 'tests/e2e')).filter((name) => name.endsWith('.test.mjs') && name.includes(only));
+  const environments = await Promise.all(Array.from({ length: workers }, startWorkerEnvironment));
+  for (let round = 0; round < Math.max(repeats, 1); round += 1) await endToEnd(files, environments);
 } catch (error) {
   console.error(`edgetoll: ${error.message}`);
   total.failed += 1;
@@ -36,26 +36,64 @@ await run.end();
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed || !total.passed ? 1 : 0);
 
-function nodeTests(files, env) {
-  return suite(process.execPath, ['--test', '--test-reporter=spec', ...files], env, (line) => {
-    const [, result, count] = line.match(/^ℹ (pass|fail|cancelled|skipped|todo) (\d+)$/) ?? [];
-    return result && (result === 'pass' ? { passed: Number(count) } : { failed: Number(count) });
-  });
+/** Returns the environment of one of the workers. Each has its own LNbits, because tests count invoices and payments. */
+async function startWorkerEnvironment(_, index) {
+  const { url, merchant, payer } = await startLnbits(run, { dataDir: join(run.dir, `lnbits-${index}`) });
+  return { EDGETOLL_RUN: run.dir, EDGETOLL_LNBITS: JSON.stringify({ url, merchant, payer }) };
 }
 
-/** Runs one runner, shows its output and adds up what it counts; one that fails, or that finds no test, is a failure. */
-async function suite(command, args, env, count) {
-  const before = { ...total };
+/** Runs end-to-end test files, as many at once as there are environments. */
+async function endToEnd(files, environments) {
+  const started = Date.now();
+  // Large files first, so that the workers finish at about the same time.
+  const size = (name) => statSync(join(root, 'tests/e2e', name)).size;
+  const queue = [...files].sort((a, b) => size(b) - size(a));
+  await Promise.all(environments.map(async (env) => {
+    for (let name; (name = queue.shift()); ) await endToEndFile(name, env);
+  }));
+  // This test reads the logs and stores of all the others.
+  if (!only) await endToEndFile('after/secrets.test.mjs', environments[0]);
+  console.log(`end-to-end tests: ${Math.round((Date.now() - started) / 1000)} s with ${workers} at once\n`);
+}
+
+/** Runs one file. Shows its output when it ends, because that of another file may come at the same time. */
+async function endToEndFile(name, env) {
+  const started = Date.now();
+  const lines = [];
+  const show = (line) => line.startsWith('ℹ ') || lines.push(line);
+  await suite(process.execPath, ['--test', '--test-reporter=spec', join('tests/e2e', name)], { env, count: countNode, show });
+  console.log([`tests/e2e/${name}: ${Math.round((Date.now() - started) / 1000)} s`, ...lines].join('\n'));
+}
+
+/**
+ * Runs one runner, shows its output, and adds its counts to the sums. A runner that exits with an error or counts no test is a failure,
+ * too.
+ * @param count returns what a line of the output counts, as `{ passed, failed }`
+ */
+async function suite(command, args, { env = {}, count, show = console.log } = {}) {
+  const own = { passed: 0, failed: 0 };
   const runner = run.start('runner', command, args, {
     env: { ...process.env, ...env },
     onLine: (line) => {
-      console.log(line);
-      const { passed = 0, failed = 0 } = count?.(line) || {};
-      total.passed += passed;
-      total.failed += failed;
+      show(line);
+      const { passed = 0, failed = 0 } = count?.(line) ?? {};
+      own.passed += passed;
+      own.failed += failed;
     },
   });
   await runner.ended();
-  if (runner.child.exitCode !== 0 && total.failed === before.failed) total.failed += 1;
-  if (count && total.passed === before.passed && total.failed === before.failed) total.failed += 1;
+  const hasCounts = !count || own.passed + own.failed > 0;
+  if (own.failed === 0 && (runner.child.exitCode !== 0 || !hasCounts)) own.failed = 1;
+  total.passed += own.passed;
+  total.failed += own.failed;
+}
+
+function countCargo(line) {
+  const [, passed, failed] = line.match(/^test result: .* (\d+) passed; (\d+) failed;/) ?? [];
+  return passed && { passed: Number(passed), failed: Number(failed) };
+}
+
+function countNode(line) {
+  const [, result, count] = line.match(/^ℹ (pass|fail|cancelled|skipped|todo) (\d+)$/) ?? [];
+  return result && (result === 'pass' ? { passed: Number(count) } : { failed: Number(count) });
 }

@@ -1,4 +1,4 @@
-// The operator's dashboard: asks for the numbers and shows them. The name of a route can be anybody's: it goes in as text only.
+// The owner's dashboard: loads the statistics and shows them. A route's name can contain anything, so it is inserted as text only.
 
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
@@ -8,52 +8,57 @@ const byId = (id) => document.getElementById(id);
 
 let stats;
 let failures = 0;
-let isAsking = false;
+let isLoading = false;
 let timer;
 
 byId('host').textContent = location.host;
-say('Fetching the numbers …');
+say('Loading the statistics …');
 byId('redeliver').addEventListener('click', redeliver);
 document.addEventListener('visibilitychange', refresh);
-// Fires when the page is loaded, and when the browser brings it back from its history.
+// `pageshow` fires when the page is loaded, and when the browser shows it again from its back/forward cache.
 addEventListener('pageshow', refresh);
 
-/** Shows the newest numbers, again and again as long as somebody can see them. */
+/** Loads and shows the statistics, then schedules the next refresh. A hidden page does not refresh. */
 async function refresh() {
   clearTimeout(timer);
-  if (document.hidden || isAsking) return;
-  isAsking = true;
+  if (document.hidden || isLoading) return;
+  isLoading = true;
   try {
-    show(await (await ask('stats')).json());
+    show(await (await request('stats')).json());
     failures = 0;
     say('');
   } catch (error) {
     failures += 1;
-    say(`${error.message}. Next try in ${delay() / SECOND} seconds.`);
+    say(`The statistics cannot be loaded: ${error.message}. Trying again in ${delay() / SECOND} seconds.`);
   }
-  isAsking = false;
+  isLoading = false;
   timer = setTimeout(refresh, delay());
 }
 
+/** Five seconds; after failures twice as long each time, up to a minute. */
 const delay = () => Math.min(5 * 2 ** failures, 60) * SECOND;
 
 async function redeliver() {
   try {
-    await ask('redeliver', { method: 'POST' });
+    await request('redeliver', { method: 'POST' });
     await refresh();
     say('The notifications are being sent again.');
   } catch (error) {
-    say(`${error.message}. The notifications were not sent again.`);
+    say(`The notifications were not sent again: ${error.message}. Try again in a moment.`);
   }
 }
 
-/** The Worker's answer; any but a good one is thrown, in words. */
-async function ask(path, options) {
+/** Requests a path below the prefix. Throws an error with a message for people unless the answer is a success. */
+async function request(path, options) {
   const response = await fetch(path, { ...options, signal: AbortSignal.timeout(20 * SECOND) }).catch(() => {
-    throw new Error('edgetoll does not answer');
+    throw new Error('the Worker does not answer');
   });
+  // The session has ended: a reload shows the login page.
   if (response.status === 401) location.reload();
-  if (!response.ok) throw new Error(`edgetoll answered ${response.status}`);
+  if (!response.ok) {
+    const { code = 'no reason given' } = await response.json().catch(() => ({}));
+    throw new Error(`the Worker answered ${response.status} (${code})`);
+  }
   return response;
 }
 
@@ -67,8 +72,8 @@ function show(newStats) {
   byId('updated').textContent = `Updated ${clock.format(Date.now())}`;
   document.title = `${some(stats.totalRevenue, 'sat')} · edgetoll`;
   showTotals();
-  showNote('unsettled', stats.unsettled, 'Not in the revenue: # that LNbits has not confirmed yet.', 'payment');
-  showNote('waiting', stats.callbacks.waiting, 'Still to be delivered to your server: #.', 'notification');
+  showNote('unsettled', stats.unsettled, 'Not included in the revenue: # that LNbits has not confirmed yet.', 'payment');
+  showNote('waiting', stats.callbacks.waiting, 'Waiting for delivery to your server: #.', 'notification');
   showDeadLetters(stats.callbacks.dead);
   showRoutes(Object.entries(stats.endpoints));
   showPayments(stats.recentPayments);
@@ -101,8 +106,8 @@ function showRoutes(endpoints) {
   byId('routes').hidden = !endpoints.length;
   endpoints.sort(([, a], [, b]) => b.revenue - a.revenue || b.requests - a.requests);
   fill(byId('route-table'), endpoints.map(([name, { revenue, payments, challenged, requests, paid, free, refused }]) => {
-    const converted = challenged ? percent.format(payments / challenged) : '–';
-    return [bdi(name), number(revenue), number(payments), converted, ...[requests, paid, free, challenged, refused].map(number)];
+    const conversion = challenged ? percent.format(payments / challenged) : '–';
+    return [bdi(name), number(revenue), number(payments), conversion, ...[requests, paid, free, challenged, refused].map(number)];
   }));
 }
 
@@ -120,7 +125,7 @@ function showEmptiness(isEmpty) {
 
 const shownRows = new WeakMap();
 
-/** A table that says what it said before is left alone, so that what is selected in it stays selected. */
+/** Shows rows in a table. A table whose text does not change is not touched, so that a selection in it stays. */
 function fill(table, rows) {
   const before = shownRows.get(table);
   const texts = rows.map((cells) => cells.map((cell) => cell.textContent ?? cell).join('\n'));
@@ -131,7 +136,7 @@ function fill(table, rows) {
   table.tBodies[0].replaceChildren(...rows.map((cells, index) => tableRow(cells, columns, isNew(index))));
 }
 
-/** The roles are those that the elements have anyway, until a narrow screen stacks them. */
+/** The roles equal the elements' own. They are written out because `display: block` on narrow screens removes those. */
 function tableRow([header, ...others], columns, isNew) {
   return html('tr', { role: 'row', className: isNew ? 'new' : '' },
     html('th', { role: 'rowheader', scope: 'row' }, header),
@@ -199,7 +204,7 @@ byId('range').addEventListener('change', showRevenue);
 for (const event of ['focus', 'input']) cursor.addEventListener(event, () => choose(cursor.valueAsNumber));
 cursor.addEventListener('blur', () => choose(null));
 bars.addEventListener('pointerleave', ({ pointerType }) => pointerType === 'mouse' && choose(null));
-// A finger that moves on enters the next columns, as a mouse does.
+// A touch is captured by its first column. Released, it enters the columns that the finger moves over, as a mouse does.
 bars.addEventListener('pointerdown', ({ target, pointerId }) => target.releasePointerCapture(pointerId));
 
 function showRevenue() {
@@ -217,7 +222,7 @@ function showRevenue() {
   fill(byId('revenue-table'), columns.map(({ at, sats, payments }) => [period.name(at), number(sats), number(payments)]));
 }
 
-/** One column for each hour or day until now. */
+/** One column for each hour or day until now, with zeros where nothing was paid. */
 function withoutGaps(count, length, entries) {
   const known = new Map(entries);
   const last = Math.floor(stats.now / length) * length;
@@ -250,7 +255,7 @@ function drawBars({ width, height }) {
   );
 }
 
-/** Round numbers from 0 to the highest or just above it. */
+/** Levels of the vertical axis: round numbers in equal steps from 0 to the highest value or just above it. */
 function roundLevels(highest) {
   const least = Math.max(highest / 4, 1);
   const power = 10 ** Math.floor(Math.log10(least));
@@ -258,7 +263,7 @@ function roundLevels(highest) {
   return Array.from({ length: Math.ceil(highest / step) + 1 }, (_, index) => index * step);
 }
 
-/** Says what one column holds, or all of them together. */
+/** Selects a column, or none (`null`), and shows its revenue, or the sum. */
 function choose(index) {
   chosen = index;
   bars.querySelectorAll('.column').forEach((column, at) => column.classList.toggle('chosen', at === index));

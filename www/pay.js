@@ -1,70 +1,75 @@
-// The page where a person pays: draws the invoice as a QR code, asks whether it has been paid, and then loads what was paid for.
+// The script of the pay page: draws the invoice as a QR code, asks the Worker whether it has been paid, and reloads the page then.
 
 import encodeQR from 'qr';
 import * as words from './words.json';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-const LONGEST_PAUSE = 10 * SECOND;
-const EAGER_PAUSE = 2.5 * SECOND;
-/** A payment that was under way when the invoice ended has arrived so long after. */
+/** The pause between two checks grows up to this. */
+const MAX_PAUSE = 10 * SECOND;
+/** The pause between two checks while the person is likely paying. */
+const SHORT_PAUSE = 2.5 * SECOND;
+/** A payment sent just before the invoice expired arrives within this time after it. */
 const GRACE = 4 * SECOND;
 
 const byId = (id) => document.getElementById(id);
 const page = byId('page');
 const form = byId('by-hand');
-// What the server sent: a browser may fill in what stood here before.
+// `defaultValue` is what the server sent. A browser may restore an older `value` after a reload.
 const invoice = byId('invoice').defaultValue;
 const macaroon = form.elements.macaroon.defaultValue;
 const path = form.elements.to.defaultValue;
 
-// The server's clock counts: this device's may be wrong.
+// Times are compared by the server's clock, because this device's clock may be wrong.
 const { responseStart = 0 } = performance.getEntriesByType('navigation')[0] ?? {};
-const clockIsAhead = performance.timeOrigin + responseStart - page.dataset.now * SECOND;
-const now = () => Date.now() - clockIsAhead;
-const invoiceEnds = page.dataset.invoiceExpires * SECOND;
+const clockOffset = performance.timeOrigin + responseStart - page.dataset.now * SECOND;
+const now = () => Date.now() - clockOffset;
+const invoiceExpires = page.dataset.invoiceExpires * SECOND;
 
 const otherTabs = new BroadcastChannel('edgetoll');
-const letInBefore = recall('let in');
+const lastEntry = recall('last entry');
 const statuses = {
   pending: words.waiting,
   paid: words.paid,
-  ended: words.ended,
-  elsewhere: words.elsewhere,
-  stuck: words.stuck,
+  ended: words.expired,
+  elsewhere: words.paid_in_other_tab,
+  stuck: words.no_access,
 };
 let state;
 let isOver = false;
-let isAsking = false;
+let isChecking = false;
 let isPaying = false;
-let pause = 2 * SECOND;
-let eagerUntil = 0;
-let notBefore = 0;
+let nextPause = 2 * SECOND;
+let shortPauseUntil = 0;
+let earliestCheck = 0;
 let timer;
 
-byId('open').addEventListener('click', hurry);
+byId('open').addEventListener('click', checkMoreOften);
 byId('pay-here').addEventListener('click', payHere);
 byId('copy').addEventListener('click', copy);
 byId('again').addEventListener('click', tryAgain);
-byId('anew').addEventListener('click', begin);
+byId('anew').addEventListener('click', start);
 document.addEventListener('webln:ready', offerWebln);
 document.addEventListener('visibilitychange', wake);
 addEventListener('online', wake);
-// The browser brings the page back from its history.
+// `persisted`: the browser shows the page again from its back/forward cache.
 addEventListener('pageshow', ({ persisted }) => persisted && wake());
 otherTabs.addEventListener('message', ({ data }) => data === path && !isOver && end('elsewhere'));
 
-describe();
-draw();
-setInterval(count, SECOND);
-keep('let in', null);
-// Paid a moment ago, and asked to pay again for no reason: to load the page once more would go round in a circle.
-if (letInBefore && Date.now() - letInBefore.at < MINUTE && !byId('reason')) show('stuck');
-else begin();
+formatForReader();
+drawQrCode();
+setInterval(countDown, SECOND);
+keep('last entry', null);
+// The person paid a moment ago and is asked to pay again, for no reason that the server names. A reload would loop.
+if (lastEntry && Date.now() - lastEntry.at < MINUTE && !byId('reason')) show('stuck');
+else start();
 
-// What is shown
+// Display
 
-/** A part is shown in the states that its `data-in` names. Without this script the page stays as it was sent. */
+/**
+ * Enters a state. A part of the page is visible in the states that its `data-in` lists. Without JavaScript the page stays as the server
+ * sent it.
+ */
 function show(newState) {
   state = page.dataset.state = newState;
   const focused = document.activeElement;
@@ -74,27 +79,27 @@ function show(newState) {
   if (focused.closest('[hidden]')) byId('status').focus();
 }
 
-/** The same words again would be read out again. */
+/** Sets the status text. A screen reader would read an unchanged text again, so it is not set twice. */
 function say(text) {
   if (byId('status').textContent !== text) byId('status').textContent = text;
 }
 
-/** Numbers and times as they are written where the reader is. */
-function describe() {
+/** Formats the price and the expiry for the reader's locale and time zone. */
+function formatForReader() {
   const { lang } = document.documentElement;
   const locale = navigator.languages.find((language) => language.split('-')[0] === lang) ?? lang;
   byId('sats').textContent = Number(byId('sats').value).toLocaleString(locale);
-  const ends = new Date(page.dataset.expires * SECOND + clockIsAhead);
+  const ends = new Date(page.dataset.expires * SECOND + clockOffset);
   const isToday = ends.toDateString() === new Date().toDateString();
   const time = ends.toLocaleString(locale, { dateStyle: isToday ? undefined : 'medium', timeStyle: 'short' });
   byId('until').textContent = words.until.replace('{{time}}', () => time);
 }
 
-/** In capitals the code is smaller, and means the same. */
-function draw() {
+/** Draws the QR code. Uppercase letters make it smaller (alphanumeric mode); BOLT 11 and URI schemes ignore case. */
+function drawQrCode() {
   const rows = encodeQR(`lightning:${invoice}`.toUpperCase(), 'raw', { ecc: 'low', border: 4 });
   const dark = rows.flatMap((row, y) => row.map((isDark, x) => isDark ? `M${x} ${y}h1v1h-1z` : ''));
-  const picture = svg('svg', { viewBox: `0 0 ${rows.length} ${rows.length}`, role: 'img', 'aria-label': words.code });
+  const picture = svg('svg', { viewBox: `0 0 ${rows.length} ${rows.length}`, role: 'img', 'aria-label': words.qr_code });
   picture.append(svg('path', { d: dark.join('') }));
   byId('code').append(picture);
 }
@@ -105,94 +110,101 @@ function svg(name, attributes) {
   return element;
 }
 
-/** Shows the time that is left, each second. */
-function count() {
+/** Updates the time that is left, once a second. */
+function countDown() {
   if (state !== 'pending') return;
-  const left = Math.ceil((invoiceEnds - now()) / SECOND);
+  const left = Math.ceil((invoiceExpires - now()) / SECOND);
   if (left <= 0) return show('ended');
-  if (left === 60) say(words.minute_left);
+  if (left === 60) say(words.one_minute_left);
   const [hours, minutes, seconds] = [left / 3600, (left % 3600) / 60, left % 60].map(Math.floor);
   const parts = hours ? [hours, minutes, seconds] : [minutes, seconds];
   byId('left').textContent = parts.map((part, index) => String(part).padStart(index && 2, '0')).join(':');
 }
 
-// Has it been paid?
+// Checking the payment
 
-/** What this tab asked to be paid before may have been paid since: on a phone the wallet can push the page out of the memory. */
-async function begin() {
+/**
+ * Starts to wait for the payment. Also checks the invoices that this tab showed before: on a phone the browser may discard the page
+ * while the wallet is open, and load it again with a new invoice after the first one was paid.
+ */
+async function start() {
   show('pending');
-  count();
-  const earlier = (recall('asked') ?? []).filter((other) => other !== macaroon);
-  keep('asked', [macaroon, ...earlier].slice(0, 3));
-  plan();
+  countDown();
+  const earlier = (recall('macaroons') ?? []).filter((other) => other !== macaroon);
+  keep('macaroons', [macaroon, ...earlier].slice(0, 3));
+  scheduleCheck();
   for (const other of earlier) {
-    const { status } = await settle(other);
+    const { status } = await requestStatus(other);
     if (isOver) return;
-    if (status === 200) letIn(other);
+    if (status === 200) finish(other);
   }
 }
 
 function wake() {
   clearTimeout(timer);
-  count();
-  if (state === 'pending' || state === 'ended') ask();
+  countDown();
+  if (state === 'pending' || state === 'ended') check();
 }
 
-/** Somebody is paying: asks more often for a while. */
-function hurry() {
-  eagerUntil = now() + MINUTE / 2;
-  plan();
+/** The person is likely paying now: checks more often for half a minute. */
+function checkMoreOften() {
+  shortPauseUntil = now() + MINUTE / 2;
+  scheduleCheck();
 }
 
-/** The next question: soon, then more seldom; a last one shortly after the end; none while nobody sees the page. */
-function plan() {
+/**
+ * Schedules the next check. The pause grows from check to check. The last check is shortly after the expiry. A hidden page does not
+ * check.
+ */
+function scheduleCheck() {
   clearTimeout(timer);
   const time = now();
-  // A last one without an answer is asked again, but not for ever.
-  if (isOver || document.hidden || time > invoiceEnds + 10 * MINUTE) return;
-  let next = time + (time < eagerUntil ? EAGER_PAUSE : pause * (0.9 + Math.random() / 5));
-  if (next > invoiceEnds && time < invoiceEnds + GRACE) next = invoiceEnds + GRACE;
-  timer = setTimeout(ask, Math.max(next, notBefore) - time);
+  // The last check is repeated while it gets no answer, for ten minutes at most.
+  if (isOver || document.hidden || time > invoiceExpires + 10 * MINUTE) return;
+  let next = time + (time < shortPauseUntil ? SHORT_PAUSE : nextPause * (0.9 + Math.random() / 5));
+  if (next > invoiceExpires && time < invoiceExpires + GRACE) next = invoiceExpires + GRACE;
+  timer = setTimeout(check, Math.max(next, earliestCheck) - time);
 }
 
-async function ask() {
-  if (isOver || isAsking || document.hidden) return;
-  if (now() < notBefore) return plan();
-  isAsking = true;
-  // Timers can be a little early.
-  const isLast = now() > invoiceEnds + GRACE / 2;
-  const { status, wait } = await settle(macaroon);
-  isAsking = false;
+async function check() {
+  if (isOver || isChecking || document.hidden) return;
+  if (now() < earliestCheck) return scheduleCheck();
+  isChecking = true;
+  // A timer can fire a little early.
+  const isLast = now() > invoiceExpires + GRACE / 2;
+  const { status, wait } = await requestStatus(macaroon);
+  isChecking = false;
   if (isOver) return;
-  if (status === 200) return letIn(macaroon);
-  if (status === 410) return end('ended', words.ended_unpayable);
-  if (status === 402 && isLast) return end('ended', words.ended_unpayable);
-  const troubles = [words.slow, words.retrying];
-  if (status !== 402) say(status === 429 ? words.slow : words.retrying);
+  if (status === 200) return finish(macaroon);
+  if (status === 410) return end('ended', words.unpayable);
+  if (status === 402 && isLast) return end('ended', words.unpayable);
+  const troubles = [words.busy, words.retrying];
+  if (status !== 402) say(status === 429 ? words.busy : words.retrying);
   else if (troubles.includes(byId('status').textContent)) say(words.waiting);
-  pause = Math.min(pause * 1.3, LONGEST_PAUSE);
-  notBefore = now() + wait;
-  plan();
+  nextPause = Math.min(nextPause * 1.3, MAX_PAUSE);
+  earliestCheck = now() + wait;
+  scheduleCheck();
 }
 
-/** The Worker's word on a payment, 0 where there is none, and for how long it does not want to be asked again. */
-async function settle(macaroon) {
+/** Asks the Worker about a payment. Returns the status of the answer (0 without one) and its `Retry-After` in milliseconds. */
+async function requestStatus(ofMacaroon) {
   try {
     const response = await fetch(form.action, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ macaroon, to: path }),
+      body: JSON.stringify({ macaroon: ofMacaroon, to: path }),
       credentials: 'same-origin',
       signal: AbortSignal.timeout(20 * SECOND),
     });
-    // Not every 200 is the Worker's: the network of a hotel answers so as well.
-    if (response.ok && (await response.json()).status !== 'paid') throw new Error('not an answer');
+    // A 200 may come from something else, such as the login page of a hotel's network.
+    if (response.ok && (await response.json()).status !== 'paid') throw new Error('not the answer of edgetoll');
     return { status: response.status, wait: Number(response.headers.get('Retry-After')) * SECOND || 0 };
   } catch {
     return { status: 0, wait: 0 };
   }
 }
 
+/** Enters a final state: nothing is checked after it. */
 function end(newState, text) {
   isOver = true;
   clearTimeout(timer);
@@ -200,23 +212,26 @@ function end(newState, text) {
   if (text) say(text);
 }
 
-/** Paid, and the cookie is set. Where nothing can be kept, a circle could not be seen: then the person goes on by hand. */
-function letIn(macaroon) {
+/**
+ * The payment has arrived and the cookie is set. Loads the page, unless this tab cannot store anything: then a reload loop could not be
+ * detected, and the person continues with the link.
+ */
+function finish(paidMacaroon) {
   end('paid');
-  document.title = `${words.stamp} · ${document.title}`;
+  document.title = `${words.paid_stamp} · ${document.title}`;
   scrollTo(0, 0);
   otherTabs.postMessage(path);
-  keep('asked', null);
-  if (keep('let in', { macaroon, at: Date.now() })) setTimeout(enter, 1.3 * SECOND);
+  keep('macaroons', null);
+  if (keep('last entry', { macaroon: paidMacaroon, at: Date.now() })) setTimeout(enter, 1.3 * SECOND);
 }
 
 async function tryAgain() {
-  await settle(letInBefore.macaroon);
-  keep('let in', { ...letInBefore, at: Date.now() });
+  await requestStatus(lastEntry.macaroon);
+  keep('last entry', { ...lastEntry, at: Date.now() });
   enter();
 }
 
-/** Loads what was asked for. With `/.` in front, which means nothing, no path is taken for another host. */
+/** Loads the page that was paid for. The prefix `/.` does not change the path, and keeps `//host` from being read as another host. */
 function enter() {
   const { href, pathname, search } = new URL(`/.${path}`, location.origin);
   if (pathname + search === location.pathname + location.search) location.reload();
@@ -226,14 +241,14 @@ function enter() {
 // Ways to pay
 
 async function copy() {
-  hurry();
+  checkMoreOften();
   try {
     await navigator.clipboard.writeText(invoice);
     byId('copy').textContent = words.copied;
     setTimeout(() => { byId('copy').textContent = words.copy; }, 2 * SECOND);
   } catch {
     byId('invoice').select();
-    say(words.select);
+    say(words.copy_failed);
   }
 }
 
@@ -241,24 +256,24 @@ function offerWebln() {
   byId('pay-here').hidden = !window.webln || state !== 'pending';
 }
 
-/** The wallet's proof of payment is not needed: the Worker asks its own. */
+/** Pays with WebLN. The preimage is not used: the Worker asks its own wallet about the payment. */
 async function payHere() {
   if (isPaying) return;
   isPaying = true;
-  say(words.webln_asking);
+  say(words.confirm_in_wallet);
   try {
     await window.webln.enable();
     await window.webln.sendPayment(invoice);
-    say(words.webln_sent);
-    hurry();
-    ask();
+    say(words.wallet_paid);
+    checkMoreOften();
+    check();
   } catch {
     isPaying = false;
-    say(words.webln_failed);
+    say(words.wallet_failed);
   }
 }
 
-// What this tab keeps, for this path, where it may keep anything
+// Session storage, per path. A browser may forbid it.
 
 function recall(name) {
   try {

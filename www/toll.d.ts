@@ -8,70 +8,70 @@ export interface WebLN {
 
 export interface InvoicePayer {
   /**
-   * Pays and gives the preimage in hex. An error whose `paid` is `false` says that nothing was paid; after any other the price
-   * counts as spent.
+   * Pays and returns the preimage in hex. An error whose `paid` is `false` says that nothing was paid. After any other error the
+   * price counts as spent.
    */
   payInvoice(bolt11: string): Promise<string | { preimage: string }>;
 }
 
 export interface TollOptions {
-  /** `globalThis.webln` where absent. */
+  /** The wallet that pays. Default: `globalThis.webln`. */
   wallet?: Wallet;
-  /** The most that one payment may cost; 100 where absent. */
+  /** The most that one payment may cost, in satoshis. Default: 100. */
   maxSats?: number;
 }
 
 export interface TollClientOptions extends TollOptions {
-  /** The most that all payments may cost; no limit where absent. */
+  /** The most that all payments together may cost. Default: no limit. */
   budgetSats?: number;
-  /** The most that all payments to one host, whatever its port, may cost; no limit where absent. */
+  /** The most that all payments to one host, on all its ports, may cost. Default: no limit. */
   budgetSatsPerHost?: number;
-  /** Whose invoices are paid, as their prefix says it; `bc` (bitcoin) where absent. */
+  /** The network whose invoices are paid, as in their prefix. Default: `bc` (bitcoin). */
   network?: 'bc' | 'tb' | 'tbs' | 'bcrt';
-  /** Keeps credentials over reloads; in memory where absent. Whoever can read it can use them. */
+  /** Keeps credentials across reloads. Anything that can read it can use them. Default: memory only. */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 }
 
 export type TollRequestInit = RequestInit & TollOptions;
 
-/** What an event tells of a payment. */
+/** The `detail` of an event. */
 export interface TollDetail {
   url: string;
   sats: number;
-  /** Hex. */
+  /** In hex. */
   paymentHash: string;
 }
 
 export interface TollEvents {
-  /** Something costs; `preventDefault()` leaves it unpaid, and the 402 is the response. */
+  /** A payment is about to be made. `preventDefault()` stops it, and the 402 becomes the response. */
   challenge: CustomEvent<TollDetail>;
-  /** The wallet gets the invoice. */
+  /** The invoice is handed to the wallet. */
   paying: CustomEvent<TollDetail>;
-  /** The wallet has paid, and its preimage is right. */
+  /** The wallet has paid, and its preimage is correct. */
   paid: CustomEvent<TollDetail>;
-  /** A kept credential was refused, and is no longer kept. */
+  /** The server refused a stored credential. It is removed. */
   refused: CustomEvent<TollDetail & { status: number }>;
-  /** A kept credential is sent. */
+  /** A stored credential is sent. */
   reused: CustomEvent<TollDetail>;
 }
 
 /**
- * Fetches, and pays if it must: `fetch` with `wallet` and `maxSats`. What was bought serves all of the page's calls.
- * @throws {TollError} where it would not pay, or the payment failed
+ * `fetch` that pays, with the options `wallet` and `maxSats`. All calls share one client and its credentials.
+ * @throws {TollError} if the client refuses to pay, or the payment fails
  */
 export function tollFetch(input: RequestInfo | URL, init?: TollRequestInit): Promise<Response>;
 
-/** Pays within its limits and keeps what it bought. */
+/** Pays within its limits and keeps the credentials that it bought. */
 export class TollClient extends EventTarget {
   constructor(options?: TollClientOptions);
 
-  /** What its payments came to, with those of which the wallet does not say whether they were made. */
+  /** The sum of all payments, in satoshis. A payment of unknown outcome counts as paid. */
   readonly spentSats: number;
 
   /**
-   * `fetch` that pays, at most once in each call, and then sends the request once more.
-   * @returns the response: a 402 where nothing can be paid, where it was paid already, or where a listener stopped it
-   * @throws {TollError} where it would not pay, or the payment failed
+   * `fetch` that pays, at most once per call, and then repeats the request.
+   * @returns the response; a 402 if it has no L402 challenge, if its invoice was paid before, or if a listener stopped the payment
+   * @throws {TollError} if the client refuses to pay, or the payment fails
    */
   fetch(input: RequestInfo | URL, init?: TollRequestInit): Promise<Response>;
 
@@ -84,30 +84,30 @@ export class TollClient extends EventTarget {
 }
 
 export type TollErrorCode =
-  /** The invoice asks for more than `maxSats`. */
+  /** The price is more than `maxSats`. */
   | 'too_expensive'
-  /** It asks for more than is left of a budget. */
+  /** The price is more than a budget has left. */
   | 'over_budget'
-  /** There is neither WebLN nor another wallet. */
+  /** There is no wallet: neither `wallet` nor WebLN. */
   | 'no_wallet'
-  /** The invoice cannot be read, has no amount in whole sats, or is of another network, macaroon or host. */
+  /** The invoice is invalid, has no amount in whole sats, or does not match the network, the macaroon or the host. */
   | 'bad_invoice'
-  /** The wallet failed; `mayBePaid` says whether the money may be gone. */
+  /** The wallet failed. `mayBePaid` says whether the money may be spent. */
   | 'payment_failed'
-  /** What the wallet gave does not belong to the invoice: the money may be gone. */
+  /** The wallet's preimage does not match the invoice. The money may be spent. */
   | 'wrong_preimage'
-  /** The body cannot be read, and so not be sent again; nothing was sent. */
+  /** The request body cannot be read, so it could not be repeated. Nothing was sent. */
   | 'unrepeatable_body'
-  /** Plain http beyond this machine: a credential would be anybody's. */
+  /** The server is reached over plain http and is not this machine: others could read the credential. */
   | 'insecure';
 
-/** Why nothing was fetched. */
+/** Why there is no response. */
 export class TollError extends Error {
   constructor(code: TollErrorCode, message: string, options?: { response?: Response; cause?: unknown; mayBePaid?: boolean });
   readonly name: 'TollError';
   readonly code: TollErrorCode;
-  /** The 402, where there was one. */
+  /** The 402, if there was one. */
   readonly response?: Response;
-  /** Whether the money may be gone. */
+  /** Whether the money may be spent. */
   readonly mayBePaid: boolean;
 }

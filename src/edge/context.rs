@@ -8,8 +8,8 @@ use worker::{Context, Env};
 use super::platform::clock::Deadline;
 use crate::config::Settings;
 use crate::gate::{self, Gate};
-use crate::http::accept;
 use crate::http::url::RequestUrl;
+use crate::pages::pay_page;
 use crate::policy::Policy;
 use crate::policy::client::{self, ClientSource};
 use crate::policy::facts::EdgeFact;
@@ -86,9 +86,8 @@ impl IncomingRequest {
 
     /// Whether a browser opens a page and prefers HTML to JSON.
     pub fn is_navigation(&self) -> bool {
-        self.method == "GET"
-            && self.header("Sec-Fetch-Mode").is_none_or(|mode| mode == "navigate")
-            && accept::prefers_html(&self.header("Accept").unwrap_or_default())
+        let (accept, fetch_mode) = (self.header("Accept"), self.header("Sec-Fetch-Mode"));
+        pay_page::is_navigation(&self.method, accept.as_deref(), fetch_mode.as_deref())
     }
 
     /// Returns the name that the origin knows the client by.

@@ -1,5 +1,14 @@
 //! The pay page: the body of a 402 response to a browser, which a person sees. Programs get JSON.
 
+use crate::http::accept;
+
+/// Whether a request gets the page: a browser opens a page and prefers HTML to JSON.
+pub fn is_navigation(method: &str, accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
+    method == "GET"
+        && fetch_mode.is_none_or(|mode| mode == "navigate")
+        && accept::prefers_html(accept.unwrap_or_default())
+}
+
 /// The values of the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayPage<'a> {

@@ -80,9 +80,9 @@ test('A missing or invalid secret, wallet URL or key closes priced routes, and f
     [{ TOLL_SECRET: '0123456789abcdef0123456789abcdef' }, /TOLL_SECRET is a sample/],
     [{ TOLL_SECRET: 'change-me-to-something-quite-long-0123456789' }, /TOLL_SECRET is a sample/],
     [{ LNBITS_URL: undefined }, /LNBITS_URL is missing/],
-    [{ LNBITS_URL: 'http://lnbits.example.com' }, /LNBITS_URL is an https URL/],
+    [{ LNBITS_URL: 'http://lnbits.example.com' }, /LNBITS_URL must be an https URL/],
     [{ LNBITS_KEY: undefined }, /LNBITS_KEY is missing/],
-    [{ LNBITS_KEY: 'your key' }, /LNBITS_KEY is the invoice key/],
+    [{ LNBITS_KEY: 'your key' }, /LNBITS_KEY must be the invoice key/],
     [{ LNBITS_URL_2: lnbits.url }, /LNBITS_KEY_2 is missing/],
   ]) {
     const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ...vars } });
@@ -95,7 +95,7 @@ test('A missing or invalid secret, wallet URL or key closes priced routes, and f
 
 test('With an invalid ORIGIN_URL nothing is forwarded', async () => {
   const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: '127.0.0.1' } });
-  await assertNotConfigured(paywall, '/free', /ORIGIN_URL is an http or https URL/);
+  await assertNotConfigured(paywall, '/free', /ORIGIN_URL must be an http or https URL/);
 });
 
 test('A static asset with the name of a priced path is not served', async () => {

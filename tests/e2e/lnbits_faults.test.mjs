@@ -38,15 +38,15 @@ const REASONS = {
   '502': 'status 502',
   '520': 'status 520',
   '520, since its funding source is down': 'funding source',
-  'HTML instead of JSON': 'something else than JSON',
-  '`status: failed`': 'not waiting for its payment',
-  'another amount': 'of another amount',
-  'another payment hash': 'of another payment hash',
-  'an invoice without amount': 'of another amount',
-  'an expired invoice': 'ends too soon',
-  'an invoice that ends in 30 seconds': 'ends too soon',
+  'HTML instead of JSON': 'answer is not JSON',
+  '`status: failed`': 'is not pending',
+  'another amount': 'for another amount',
+  'another payment hash': 'for another payment hash',
+  'an invoice without amount': 'for another amount',
+  'an expired invoice': 'expires too soon',
+  'an invoice that ends in 30 seconds': 'expires too soon',
   'an invoice for another network': 'for another network',
-  'megabytes of answer': 'more than it can have to say',
+  'megabytes of answer': 'is too large',
   'a redirect to another host': 'status 307',
 };
 
@@ -146,7 +146,7 @@ test('After repeated failures the circuit breaker opens: requests fail at once a
     assert.ok(seconds >= 1 && seconds <= 5, `${seconds}`);
   }
   assert.equal(faultProxy.invoiceCount(), invoicesBefore);
-  await paywall.logged(/"event":"wallet","wallet":"1","detail":"is left alone for a while: LNbits did not answer in time/);
+  await paywall.logged(/"event":"wallet","wallet":"1","detail":"is not asked for a while: LNbits did not answer in time/);
   await recover();
 });
 

@@ -342,7 +342,7 @@ test('In a browser: the pay page hides an expired invoice and links to a new one
   await page.goto(`${paywall.url}/article`);
   const first = await invoiceOn(page);
   await page.clock.fastForward('06:00');
-  await page.waitForSelector('text=This invoice has ended');
+  await page.waitForSelector('text=This invoice has expired');
   assert.ok(!(await page.isVisible('#code')) && !(await page.isVisible('#open')));
   await saveScreenshot(page, 'pay-ended');
   const link = await page.getByText('Get a new invoice').getAttribute('href');

@@ -152,7 +152,7 @@ test('A preimage that LNbits 1.5.5 exposes before payment gives no access', asyn
     assert.ok(!answer.text.includes(preimage));
     assert.equal(servedCount(), reached);
   }
-  await autoMode.logged(/"event":"wallet","wallet":"1","detail":"gives the preimages of unpaid invoices to anybody/);
+  await autoMode.logged(/"event":"wallet","wallet":"1","detail":"gives the preimages of unpaid invoices to everyone/);
   await leaky.pay(issued.invoice);
   assert.equal((await show(autoMode.url, '/sold', issued.standard, preimage)).status, 200);
   await Promise.all([leaky.server.stop(), preimageMode.server.stop(), autoMode.server.stop()]);
@@ -169,7 +169,7 @@ test('With an admin key as LNBITS_KEY priced routes get 503, and the log has the
       assert.ok(!text.includes('lnbc'));
     }
     assert.equal((await send(admin.url, '/free')).status, 200);
-    await admin.logged(new RegExp(`"event":"wallet","wallet":"${wallet}","detail":"is an admin key`));
+    await admin.logged(new RegExp(`"event":"wallet","wallet":"${wallet}","detail":"is configured with an admin key`));
     await admin.server.stop();
   }
 });

@@ -1,6 +1,7 @@
 //! Who passes the operator's doors.
 
-use edgetoll::admin::{AdminAccess, AdminEndpoint, AdminRequest, AdminToken, token_of_form};
+use edgetoll::admin::{AdminAccess, AdminRequest, AdminToken, token_of_form};
+use edgetoll::endpoints::AdminEndpoint;
 use edgetoll::error::RequestError;
 use edgetoll::keys::{Keys, TollSecret};
 
@@ -32,15 +33,15 @@ fn a_session_ends_after_twelve_hours_and_with_the_token_or_the_secret_that_made_
     let (keys, token) = (Keys::new(secret(SECRET), None), AdminToken::new(TOKEN).unwrap());
     let cookie = session(&keys, &token);
     let visitor = AdminRequest { cookie: Some(&cookie), ..VISITOR };
-    let admit = |keys: &Keys, token: &AdminToken, now| {
-        AdminAccess { token, keys }.admit(AdminEndpoint::Stats, &visitor, now)
+    let check = |keys: &Keys, token: &AdminToken, now| {
+        AdminAccess { token, keys }.check(AdminEndpoint::Stats, &visitor, now)
     };
-    assert_eq!(admit(&keys, &token, NOW + 43_199), Ok(()));
-    assert_eq!(admit(&keys, &token, NOW + 43_200), Err(RequestError::Unauthorized));
-    assert_eq!(admit(&keys, &AdminToken::new(OTHER).unwrap(), NOW), Err(RequestError::Unauthorized));
-    assert_eq!(admit(&Keys::new(secret(OTHER), None), &token, NOW), Err(RequestError::Unauthorized));
+    assert_eq!(check(&keys, &token, NOW + 43_199), Ok(()));
+    assert_eq!(check(&keys, &token, NOW + 43_200), Err(RequestError::Unauthorized));
+    assert_eq!(check(&keys, &AdminToken::new(OTHER).unwrap(), NOW), Err(RequestError::Unauthorized));
+    assert_eq!(check(&Keys::new(secret(OTHER), None), &token, NOW), Err(RequestError::Unauthorized));
     let rotated = Keys::new(secret(OTHER), Some(secret(SECRET)));
-    assert_eq!(admit(&rotated, &token, NOW), Ok(()));
+    assert_eq!(check(&rotated, &token, NOW), Ok(()));
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn a_session_cannot_be_made_longer() {
     for ends in ["1895262400", "01795305600", "+1795305600", " 1795305600", "1795305600 ", ""] {
         let forged = format!("toll_admin={ends}.{tag}");
         let visitor = AdminRequest { cookie: Some(&forged), ..VISITOR };
-        let admitted = AdminAccess { token: &token, keys: &keys }.admit(AdminEndpoint::Stats, &visitor, NOW);
+        let admitted = AdminAccess { token: &token, keys: &keys }.check(AdminEndpoint::Stats, &visitor, NOW);
         assert_eq!(admitted, Err(RequestError::Unauthorized), "{ends}");
     }
 }
@@ -62,10 +63,10 @@ fn without_privacy_not_even_the_right_token_is_looked_at() {
     let bearer = format!("bearer {TOKEN}");
     let visitor = AdminRequest { authorization: Some(&bearer), ..VISITOR };
     let guard = AdminAccess { token: &token, keys: &keys };
-    assert_eq!(guard.admit(AdminEndpoint::Stats, &visitor, NOW), Ok(()));
+    assert_eq!(guard.check(AdminEndpoint::Stats, &visitor, NOW), Ok(()));
     let overheard = AdminRequest { is_private: false, ..visitor };
-    assert_eq!(guard.admit(AdminEndpoint::Stats, &overheard, NOW), Err(RequestError::PlainHttp));
-    assert_eq!(guard.admit(AdminEndpoint::Login, &overheard, NOW), Err(RequestError::PlainHttp));
+    assert_eq!(guard.check(AdminEndpoint::Stats, &overheard, NOW), Err(RequestError::PlainHttp));
+    assert_eq!(guard.check(AdminEndpoint::Login, &overheard, NOW), Err(RequestError::PlainHttp));
 }
 
 #[test]

@@ -607,7 +607,9 @@ proptest! {
     }
 
     #[test]
-    fn no_combination_of_tokens_causes_a_panic_or_a_position_outside_the_file(tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..40)) {
+    fn no_combination_of_tokens_causes_a_panic_or_a_position_outside_the_file(
+        tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..40),
+    ) {
         let text = tokens.concat();
         for name in [TOML, JSON] {
             for finding in check(name, &text).findings {

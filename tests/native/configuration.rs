@@ -45,9 +45,9 @@ fn every_key_has_its_row_and_every_row_its_key() {
 
 /// What a list means, as text. `list` and `route` are TOML without line breaks.
 fn meaning(list: &Json) -> String {
-    let reading = Policy::parse(list, fold_case);
-    assert_eq!(reading.faults, [], "{list:?}");
-    format!("{:?}", reading.policy.unwrap())
+    let parsed = Policy::parse(list, fold_case);
+    assert_eq!(parsed.errors, [], "{list:?}");
+    format!("{:?}", parsed.policy.unwrap())
 }
 
 /// An inline table's members.
@@ -100,7 +100,7 @@ fn every_list_that_is_shown_is_good() {
     let shown: Vec<&str> = blocks(DOCUMENT).chain(blocks(README)).collect();
     assert!(shown.len() >= 7, "{}", shown.len());
     for block in shown {
-        let text = format!("{block}\n[[kv_namespaces]]\nbinding = \"FREE_TIER\"\n");
+        let text = format!("{block}\n[[kv_namespaces]]\nbinding = \"TOLL_KV\"\n");
         let report = check("x.toml", &text);
         assert_eq!(report.count(Severity::Error), 0, "{report}\n{block}");
     }

@@ -1,22 +1,26 @@
 //! The cookie of a person who has paid.
 
-use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::gate::{gate, seller as seller_with};
+use crate::support::invoice::invoice_terms;
 use crate::support::request::request;
-use edgetoll::gate::{Decision, Gate, NO_CODE, Request};
+use edgetoll::admin::SESSION_COOKIE;
+use edgetoll::gate::{Decision, Gate, Request, Seller};
+use edgetoll::http;
 use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::payment::PaymentHash;
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::l402::caveat::{CredentialScope, Service, Terms};
 use edgetoll::protocols::l402::cookie;
-use edgetoll::protocols::l402::macaroon::Macaroon;
+use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon};
 use edgetoll::protocols::l402::verify::Grant;
+use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 
 const NOW: u64 = 1_800_000_000;
 
-fn keys() -> Keys {
-    Keys::new(TollSecret::new(&crate::support::secret::SECRET).unwrap(), None)
+fn test_seller() -> Seller {
+    seller_with(Keys::new(TollSecret::new(&crate::support::secret::SECRET).unwrap(), None))
 }
 
 fn policy() -> Policy {
@@ -25,9 +29,9 @@ fn policy() -> Policy {
     Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
 }
 
-fn minted(keys: &Keys, scope: CredentialScope) -> Macaroon {
+fn minted(seller: &Seller, scope: CredentialScope) -> Macaroon {
     let payment_hash = PaymentHash::from_hex(&"ab".repeat(32)).unwrap();
-    let identifier = keys.current().identifier(payment_hash, &[7; 28]);
+    let identifier = Identifier::new(seller.keys.current(), payment_hash, &[7; 28]);
     let terms = Terms {
         service: Service::parse("toll").unwrap(),
         expires_at_unix: NOW + 600,
@@ -38,8 +42,8 @@ fn minted(keys: &Keys, scope: CredentialScope) -> Macaroon {
         uses: None,
         payable_until_unix: NOW + 300,
     };
-    let key = keys.current().standard_key(&identifier);
-    let caveats = terms.caveats(edgetoll::protocols::l402::macaroon::Encoding::Standard);
+    let key = identifier.signing_key(seller.keys.current());
+    let caveats = terms.caveats(Encoding::Standard, &invoice_terms(&terms));
     Macaroon::standard(&key, "x.test", &identifier).with_caveats(&caveats).unwrap()
 }
 
@@ -48,61 +52,61 @@ fn endpoint(path: &str) -> CredentialScope {
 }
 
 /// What the macaroon says, as the gate reads it where it is good.
-fn grant(policy: &Policy, keys: &Keys, url: &str, macaroon: &Macaroon) -> Grant {
+fn grant(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> Grant {
     let credential = format!("L402 {}:", macaroon.encode());
-    let gate = Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: BY_PREIMAGE };
+    let gate = gate(policy, seller);
     match gate.decide(&request(url, "GET", Some(&credential)), NOW) {
-        Decision::Unsettled { mut claims, .. } => claims.remove(0).sale.grant,
+        Decision::Unsettled { mut claims, .. } => claims.remove(0).purchase.grant,
         other => panic!("{other:?}"),
     }
 }
 
 /// `name=value` of a cookie for a payment that has arrived.
-fn cookie_for(policy: &Policy, keys: &Keys, url: &str, macaroon: &Macaroon) -> String {
-    let grant = grant(policy, keys, url, macaroon);
-    let set = cookie::set(keys, macaroon, &grant, &cookie::Scope::Path("/a"), NOW).unwrap();
+fn cookie_for(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> String {
+    let grant = grant(policy, seller, url, macaroon);
+    let set = cookie::set(&seller.keys, macaroon, &grant, &endpoint("/a"), NOW).unwrap();
     set.split(';').next().unwrap().to_owned()
 }
 
-fn is_sold(policy: &Policy, keys: &Keys, url: &str, method: &str, shown: &str) -> bool {
+fn is_sold(policy: &Policy, seller: &Seller, url: &str, method: &str, shown: &str) -> bool {
     // Nothing is known to be paid but what the cookie says.
-    let gate = Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: &|_| false };
+    let gate = Gate { is_settled: &|_| false, ..gate(policy, seller) };
     let request = Request { cookie: Some(shown), ..request(url, method, None) };
     matches!(gate.decide(&request, NOW), Decision::Paid(_))
 }
 
 #[test]
 fn a_cookie_opens_what_its_macaroon_opens_for_get_and_head() {
-    let (policy, keys) = (policy(), keys());
-    let shown = cookie_for(&policy, &keys, "https://x.test/a", &minted(&keys, endpoint("/a")));
+    let (policy, seller) = (policy(), test_seller());
+    let shown = cookie_for(&policy, &seller, "https://x.test/a", &minted(&seller, endpoint("/a")));
     let among_others = format!("session=1; {shown}; theme=dark");
-    assert!(is_sold(&policy, &keys, "https://x.test/a", "GET", &among_others));
-    assert!(is_sold(&policy, &keys, "https://x.test/a?q=1", "HEAD", &shown));
+    assert!(is_sold(&policy, &seller, "https://x.test/a", "GET", &among_others));
+    assert!(is_sold(&policy, &seller, "https://x.test/a?q=1", "HEAD", &shown));
     for (url, method) in [
         ("https://x.test/b", "GET"),
         ("https://y.test/a", "GET"),
         ("https://x.test/a", "POST"),
         ("https://x.test/five", "GET"),
     ] {
-        assert!(!is_sold(&policy, &keys, url, method, &shown), "{method} {url}");
+        assert!(!is_sold(&policy, &seller, url, method, &shown), "{method} {url}");
     }
     let club = cookie_for(
         &policy,
-        &keys,
+        &seller,
         "https://x.test/club/1",
-        &minted(&keys, CredentialScope::Realm("club".to_owned())),
+        &minted(&seller, CredentialScope::Realm("club".to_owned())),
     );
-    assert!(is_sold(&policy, &keys, "https://x.test/club/2", "GET", &club));
-    assert!(!is_sold(&policy, &keys, "https://x.test/club/2", "POST", &club));
+    assert!(is_sold(&policy, &seller, "https://x.test/club/2", "GET", &club));
+    assert!(!is_sold(&policy, &seller, "https://x.test/club/2", "POST", &club));
 }
 
 #[test]
 fn a_cookie_must_bind_all_that_the_route_sells_by() {
-    let keys = keys();
+    let seller = test_seller();
     let read = |list: &str| Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
     let plain = read(r#"{"routes":[{"path":"/a","sats":5}]}"#);
-    let shown = cookie_for(&plain, &keys, "https://x.test/a", &minted(&keys, endpoint("/a")));
-    assert!(is_sold(&plain, &keys, "https://x.test/a", "GET", &shown));
+    let shown = cookie_for(&plain, &seller, "https://x.test/a", &minted(&seller, endpoint("/a")));
+    assert!(is_sold(&plain, &seller, "https://x.test/a", "GET", &shown));
     for list in [
         r#"{"routes":[{"path":"/a","sats":5,"uses":3}]}"#.to_owned(),
         r#"{"routes":[{"path":"/a","sats":5,"realm":"club"}]}"#.to_owned(),
@@ -110,15 +114,15 @@ fn a_cookie_must_bind_all_that_the_route_sells_by() {
         r#"{"macaroon":"lightning-toll","routes":[{"path":"/a","sats":5}]}"#.to_owned(),
         format!(r#"{{"revoked":["{}"],"routes":[{{"path":"/a","sats":5}}]}}"#, "ab".repeat(32)),
     ] {
-        assert!(!is_sold(&read(&list), &keys, "https://x.test/a", "GET", &shown), "{list}");
+        assert!(!is_sold(&read(&list), &seller, "https://x.test/a", "GET", &shown), "{list}");
     }
 }
 
 #[test]
 fn a_cookie_needs_our_word_for_this_very_macaroon() {
-    let (policy, keys) = (policy(), keys());
-    let macaroon = minted(&keys, endpoint("/a"));
-    let shown = cookie_for(&policy, &keys, "https://x.test/a", &macaroon);
+    let (policy, seller) = (policy(), test_seller());
+    let macaroon = minted(&seller, endpoint("/a"));
+    let shown = cookie_for(&policy, &seller, "https://x.test/a", &macaroon);
     let (name, value) = shown.split_once('=').unwrap();
     let (text, tag) = value.split_once('.').unwrap();
     let narrowed = macaroon.attenuate(&format!("toll_valid_until={}", NOW + 300)).unwrap().encode();
@@ -134,36 +138,41 @@ fn a_cookie_needs_our_word_for_this_very_macaroon() {
         format!("{name}="),
         format!("{name}=a.b"),
     ] {
-        assert!(!is_sold(&policy, &keys, "https://x.test/a", "GET", &forged), "{forged}");
+        assert!(!is_sold(&policy, &seller, "https://x.test/a", "GET", &forged), "{forged}");
     }
-    assert!(is_sold(&policy, &keys, "https://x.test/a", "GET", &format!("{name}=a.b; {shown}")));
+    assert!(is_sold(&policy, &seller, "https://x.test/a", "GET", &format!("{name}=a.b; {shown}")));
 }
 
 #[test]
 fn a_cookie_outlives_a_rotation_and_ends_with_its_secret() {
-    let (policy, keys) = (policy(), keys());
-    let shown = cookie_for(&policy, &keys, "https://x.test/a", &minted(&keys, endpoint("/a")));
+    let (policy, seller) = (policy(), test_seller());
+    let shown = cookie_for(&policy, &seller, "https://x.test/a", &minted(&seller, endpoint("/a")));
     let other = || TollSecret::new("b3a81f6de2947c50d8e19bf06a72c345").unwrap();
-    let rotated = Keys::new(other(), Some(TollSecret::new(&crate::support::secret::SECRET).unwrap()));
+    let previous = TollSecret::new(&crate::support::secret::SECRET).unwrap();
+    let rotated = seller_with(Keys::new(other(), Some(previous)));
     assert!(is_sold(&policy, &rotated, "https://x.test/a", "GET", &shown));
-    let changed = Keys::new(other(), None);
+    let changed = seller_with(Keys::new(other(), None));
     assert!(!is_sold(&policy, &changed, "https://x.test/a", "GET", &shown));
     // It may be another deployment's on the same host.
-    assert_eq!(cookie::stale(&shown, &changed).count(), 0);
-    assert_eq!(cookie::stale(&shown, &keys).count(), 0);
+    assert_eq!(cookie::invalid_names(&shown, &changed.keys).count(), 0);
+    assert_eq!(cookie::invalid_names(&shown, &seller.keys).count(), 0);
     let name = shown.split('=').next().unwrap();
-    assert_eq!(cookie::stale(&format!("{name}=garbage; {shown}"), &keys).count(), 0);
+    assert_eq!(cookie::invalid_names(&format!("{name}=garbage; {shown}"), &seller.keys).count(), 0);
     let garbage = "toll_00000000000a=1; toll_admin=1; tolls=1; toll_theme=dark; toll_00000000000b=a.b";
-    assert_eq!(cookie::stale(garbage, &keys).collect::<Vec<_>>(), ["toll_00000000000a", "toll_00000000000b"]);
+    assert_eq!(
+        cookie::invalid_names(garbage, &seller.keys).collect::<Vec<_>>(),
+        ["toll_00000000000a", "toll_00000000000b"]
+    );
 }
 
 #[test]
 fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens() {
-    let (policy, keys) = (policy(), keys());
-    let macaroon = minted(&keys, endpoint("/a"));
-    let grant = grant(&policy, &keys, "https://x.test/a", &macaroon);
-    let set_for = |scope: cookie::Scope<'_>| cookie::set(&keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
-    let set = |path: &str| set_for(cookie::Scope::Path(path));
+    let (policy, seller) = (policy(), test_seller());
+    let macaroon = minted(&seller, endpoint("/a"));
+    let grant = grant(&policy, &seller, "https://x.test/a", &macaroon);
+    let set_for =
+        |scope: CredentialScope| cookie::set(&seller.keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
+    let set = |path: &str| set_for(endpoint(path));
     assert!(set("/a").ends_with("; Path=/a; Max-Age=540; HttpOnly; Secure; SameSite=Lax"), "{}", set("/a"));
     assert!(set("/a;b").contains("; Path=/; "), "{}", set("/a;b"));
     assert!(set("/a,b").contains("; Path=/a,b; "));
@@ -171,20 +180,21 @@ fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens
     let longer = format!("/{}", "x".repeat(1_024));
     assert!(set(&longer).contains("; Path=/; "));
     let name = |set: &str| set.split('=').next().unwrap().to_owned();
-    let realm = |name: &str| set_for(cookie::CredentialScope::Realm(name));
+    let realm = |name: &str| set_for(CredentialScope::Realm(name.to_owned()));
     let names = [set("/a"), set("/b"), set("/"), realm("a"), realm("b")].map(|set| name(&set));
     assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
     assert!(realm("a").contains("; Path=/; "));
     assert!(cookie::fits(&macaroon.encode()));
-    let long = minted(&keys, endpoint(&format!("/{}", "x".repeat(3_000))));
+    let long = minted(&seller, endpoint(&format!("/{}", "x".repeat(3_000))));
     assert!(!cookie::fits(&long.encode()));
-    assert_eq!(cookie::set(&keys, &long, &grant, &cookie::Scope::Path("/a"), NOW), None);
+    assert_eq!(cookie::set(&seller.keys, &long, &grant, &endpoint("/a"), NOW), None);
 }
 
 #[test]
-fn the_origin_sees_its_own_cookies_alone() {
+fn the_origin_does_not_see_credential_cookies_and_admin_sessions() {
     let ours = "toll_0123456789ab=2";
-    let others = |header: &str| cookie::others(header);
+    let is_ours = |name: &str| cookie::is_credential_name(name) || name == SESSION_COOKIE;
+    let others = |header: &str| http::cookie::without(header, is_ours);
     assert_eq!(others(&format!("a=1; {ours};b=3;toll_admin=4")).as_deref(), Some("a=1; b=3"));
     assert_eq!(others(ours), None);
     assert_eq!(others(&format!("a=1, {ours}, b=2")).as_deref(), Some("a=1, b=2"));

@@ -397,10 +397,10 @@ fn an_unusable_setting_is_named_without_its_value() {
 }
 
 #[test]
-fn an_unreadable_price_list_is_no_rate() {
+fn an_unreadable_price_list_is_none() {
     let wallet = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
     for file in ["[vars.TOLL]\nnetwork = \"moon\"\n", "[vars]\nTOLL = \"{\"\n", "[vars]\n"] {
-        assert!(read(&wallet, None, Some(file), None).unwrap().price_list.is_no_rate());
+        assert!(read(&wallet, None, Some(file), None).unwrap().price_list.is_none());
     }
 }
 

@@ -15,8 +15,8 @@ const HOUR_MS: u64 = 3_600_000;
 /// The start of a window.
 const START_MS: u64 = 1_800_000_000_000;
 
-/// A store that behaves like Workers KV: the isolate that wrote a value reads it at once, other isolates read it only after
-/// `stale_ms`, and a second write to a key within a second is refused.
+/// A store that behaves like Workers KV: the isolate that wrote a value reads it at once, other isolates read it only
+/// after `stale_ms`, and a second write to a key within a second is refused.
 struct Store {
     stale_ms: u64,
     writes: BTreeMap<String, Vec<StoredWrite>>,

@@ -347,7 +347,8 @@ impl PaymentList {
     }
 }
 
-/// Reads at most `max_pages` pages of the list, as one run of the cron trigger does. Returns whether the pass is complete.
+/// Reads at most `max_pages` pages of the list, as one run of the cron trigger does. Returns whether the pass is
+/// complete.
 fn read_pages(
     list: &PaymentList,
     cursor: &mut Cursor,

@@ -3,11 +3,14 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use crate::support::gate::demand;
+use crate::support::invoice::invoice_terms;
 use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::payment::Preimage;
 use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Service, Terms};
 use edgetoll::protocols::l402::macaroon::{Encoding, Macaroon};
-use edgetoll::protocols::l402::verify::{Context, Price, verify};
+use edgetoll::protocols::l402::verify::{Demand, verify};
+use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -61,7 +64,7 @@ fn cases() -> Vec<Case> {
             uses: None,
             payable_until_unix: FAR_UNIX,
         };
-        let mut caveats = terms.caveats(Encoding::LightningToll);
+        let mut caveats = terms.caveats(Encoding::LightningToll, &invoice_terms(&terms));
         caveats.push(Caveat::issuer_mark(&keys.current().issuer_mark(&payment_hash)));
         let raw = Macaroon::lightning_toll(keys.current().lightning_toll_key(), payment_hash)
             .with_caveats(&caveats)
@@ -119,21 +122,18 @@ fn the_package_verifies_ours_and_we_verify_its() {
 
         let theirs = Macaroon::parse(answer.get("raw").unwrap().as_str().unwrap()).unwrap();
         let keys = Keys::new(TollSecret::new(&case.secret).unwrap(), None);
-        let context = Context {
-            now_unix: FAR_UNIX,
-            service: &Service::default(),
-            host: "x",
+        let service = Service::default();
+        let demand = Demand {
             endpoint: &case.endpoint,
             method: &case.method,
             ip: case.ip.as_deref(),
-            realm: None,
-            price: Price::Sats(5),
+            ..demand(&service, FAR_UNIX)
         };
         let preimage = Preimage::from_hex(&case.preimage).unwrap();
-        let grant = verify(&theirs, Some(&preimage), &keys, &context).unwrap();
+        let grant = verify(&theirs, Some(&preimage), &keys, &demand).unwrap();
         assert!(grant.other_issuer);
         assert_eq!(grant.expires_at_unix, case.expires_at);
-        let elsewhere = Context { endpoint: "/not/this", ..context };
+        let elsewhere = Demand { endpoint: "/not/this", ..demand };
         assert!(verify(&theirs, Some(&preimage), &keys, &elsewhere).is_err());
     }
 }

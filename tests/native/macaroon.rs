@@ -1,15 +1,20 @@
 //! Macaroons against `libmacaroon`, and what must hold for all of them.
 
+use crate::support;
+use crate::support::invoice::invoice_terms;
 use base64::Engine;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::keys::{KeySet, Keys, SigningKey, TollSecret};
-use edgetoll::payment::{PaymentHash, Preimage};
-use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Fiat, Service, Terms};
-use edgetoll::protocols::l402::challenge::{Challenge, Encodings, ParsedChallenge};
+use edgetoll::payment::{PaymentHash, Preimage, WalletSlot};
+use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, InvoiceTerms, ScopeRule, Service, Terms};
+use edgetoll::protocols::l402::challenge::{Challenge, ParsedChallenge};
 use edgetoll::protocols::l402::credential::Authorization;
-use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, MacaroonError, Signature};
+use edgetoll::protocols::l402::macaroon::{
+    Encoding, Encodings, Identifier, Macaroon, MacaroonError, Signature,
+};
 use edgetoll::protocols::l402::refusal::Refusal;
-use edgetoll::protocols::l402::verify::{Context, Grant, Price, check_caveats, verify};
+use edgetoll::protocols::l402::verify::{CheckedCaveats, Demand, Grant, check_caveats, verify};
+use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
 use edgetoll::strict_json::Json;
 
 use std::num::NonZeroU32;
@@ -44,26 +49,21 @@ fn terms() -> Terms {
 
 static TOLL: LazyLock<Service> = LazyLock::new(Service::default);
 
-fn context() -> Context<'static> {
-    Context {
-        now_unix: NOW,
-        service: &TOLL,
-        host: "x",
-        endpoint: "/a",
-        method: "GET",
-        ip: None,
-        realm: None,
-        price: Price::Sats(5),
-    }
+fn demand() -> Demand<'static> {
+    Demand { price: &Price::Sats(5), ..support::gate::demand(&TOLL, NOW) }
 }
 
 fn mint(encoding: Encoding, terms: &Terms) -> Macaroon {
+    mint_for(encoding, terms, &invoice_terms(terms))
+}
+
+fn mint_for(encoding: Encoding, terms: &Terms, invoice: &InvoiceTerms) -> Macaroon {
     let keys = keys();
     let set: &KeySet = keys.current();
-    let mut caveats = terms.caveats(encoding);
+    let mut caveats = terms.caveats(encoding, invoice);
     match encoding {
         Encoding::Standard => {
-            let identifier = set.identifier(preimage().payment_hash(), &[7; 28]);
+            let identifier = Identifier::new(set, preimage().payment_hash(), &[7; 28]);
             Macaroon::standard(&identifier.signing_key(set), &terms.host, &identifier)
                 .with_caveats(&caveats)
                 .unwrap()
@@ -77,8 +77,18 @@ fn mint(encoding: Encoding, terms: &Terms) -> Macaroon {
     }
 }
 
-fn judge(macaroon: &Macaroon, context: &Context<'_>) -> Result<Grant, Refusal> {
-    verify(macaroon, Some(&preimage()), &keys(), context)
+fn judge(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<Grant, Refusal> {
+    verify(macaroon, Some(&preimage()), &keys(), demand)
+}
+
+/// Checks the caveats alone, without what the route demands beyond them.
+fn check(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<CheckedCaveats, Refusal> {
+    let mark = keys().current().issuer_mark(&macaroon.payment_hash());
+    check_caveats(macaroon, &[mark], demand)
+}
+
+fn realm(name: &str) -> ScopeRule {
+    ScopeRule::Realm(name.to_owned())
 }
 
 fn with(encoding: Encoding, caveat: &str) -> Macaroon {
@@ -96,25 +106,23 @@ fn every_limit_that_is_minted_is_read_back_and_holds() {
     let terms = Terms {
         ip: Some("203.0.113.7".to_owned()),
         uses: NonZeroU32::new(3),
-        fiat: Fiat::parse("0.01 USD"),
-        wallet: Some(WalletSlot::Two),
+        price: Price::Fiat(FiatPrice { fiat: Fiat::parse("0.01 USD").unwrap(), min_sats: 1, max_sats: 100 }),
         ..terms()
     };
-    let context = Context { ip: Some("203.0.113.7"), ..context() };
+    let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&terms) };
+    let demand = Demand { ip: Some("203.0.113.7"), ..demand() };
     for encoding in BOTH {
-        let grant = judge(&mint(encoding, &terms), &context).unwrap();
+        let macaroon = mint_for(encoding, &terms, &invoice);
+        let grant = judge(&macaroon, &demand).unwrap();
         assert_eq!(grant.expires_at_unix, NOW + 3_600);
-        assert_eq!(
-            (grant.amount_sats, grant.uses, grant.wallet),
-            (Some(5), NonZeroU32::new(3), Some(WalletSlot::Two))
-        );
+        assert_eq!((grant.amount_sats, grant.uses, grant.wallet), (5, NonZeroU32::new(3), WalletSlot::Two));
         assert_eq!(grant.payable_until_unix, Some(NOW + 300));
-        let binds = grant.binds;
-        assert!(binds.host && binds.endpoint && binds.method && binds.ip && binds.fiat && !binds.realm);
+        let bound = check(&macaroon, &demand).unwrap().bound;
+        assert!(bound.host && bound.endpoint && bound.method && bound.ip && bound.fiat && !bound.realm);
         assert!(!grant.other_issuer);
     }
     assert_eq!(
-        terms.caveats(Encoding::Standard),
+        terms.caveats(Encoding::Standard, &invoice),
         [
             "services=toll:0",
             "toll_valid_until=1800003600",
@@ -134,40 +142,43 @@ fn every_limit_that_is_minted_is_read_back_and_holds() {
 #[test]
 fn each_limit_refuses_where_it_does_not_hold() {
     let refusal =
-        |context: &Context<'_>| BOTH.map(|encoding| judge(&mint(encoding, &terms()), context).unwrap_err());
-    let code = |context: Context<'_>| refusal(&context).map(|refusal| refusal.code());
-    assert_eq!(code(Context { now_unix: NOW + 3_601, ..context() }), ["expired"; 2]);
-    assert_eq!(code(Context { host: "y", ..context() }), ["host_mismatch"; 2]);
-    assert_eq!(code(Context { endpoint: "/A", ..context() }), ["endpoint_mismatch"; 2]);
-    assert_eq!(code(Context { endpoint: "/a/", ..context() }), ["endpoint_mismatch"; 2]);
-    assert_eq!(code(Context { method: "POST", ..context() }), ["method_mismatch"; 2]);
-    assert_eq!(code(Context { price: Price::Sats(6), ..context() }), ["underpaid"; 2]);
+        |demand: &Demand<'_>| BOTH.map(|encoding| judge(&mint(encoding, &terms()), demand).unwrap_err());
+    let code = |demand: Demand<'_>| refusal(&demand).map(|refusal| refusal.code());
+    assert_eq!(code(Demand { now_unix: NOW + 3_601, ..demand() }), ["expired"; 2]);
+    assert_eq!(code(Demand { host: "y", ..demand() }), ["host_mismatch"; 2]);
+    assert_eq!(code(Demand { endpoint: "/A", ..demand() }), ["endpoint_mismatch"; 2]);
+    assert_eq!(code(Demand { endpoint: "/a/", ..demand() }), ["endpoint_mismatch"; 2]);
+    assert_eq!(code(Demand { method: "POST", ..demand() }), ["method_mismatch"; 2]);
+    assert_eq!(code(Demand { price: &Price::Sats(6), ..demand() }), ["underpaid"; 2]);
     let of_ip = Terms { ip: Some("203.0.113.7".to_owned()), ..terms() };
     let of_realm = Terms { scope: CredentialScope::Realm("club".to_owned()), ..terms() };
     for encoding in BOTH {
         for ip in [None, Some("203.0.113.8"), Some("203.0.113.7 ")] {
-            let refusal = judge(&mint(encoding, &of_ip), &Context { ip, ..context() }).unwrap_err();
+            let refusal = judge(&mint(encoding, &of_ip), &Demand { ip, ..demand() }).unwrap_err();
             assert_eq!(refusal.code(), "ip_mismatch");
         }
-        for realm in [None, Some("pub")] {
-            let refusal = judge(&mint(encoding, &of_realm), &Context { realm, ..context() }).unwrap_err();
+        for scope in [ScopeRule::Endpoint { binds_method: true }, realm("pub")] {
+            let refusal =
+                judge(&mint(encoding, &of_realm), &Demand { scope: &scope, ..demand() }).unwrap_err();
             assert_eq!(refusal.code(), "realm_mismatch");
         }
-        let elsewhere = Context { realm: Some("club"), endpoint: "/z", method: "POST", ..context() };
-        assert!(judge(&mint(encoding, &of_realm), &elsewhere).unwrap().binds.realm);
+        let elsewhere = Demand { scope: &realm("club"), endpoint: "/z", method: "POST", ..demand() };
+        assert!(judge(&mint(encoding, &of_realm), &elsewhere).is_ok());
+        assert!(check(&mint(encoding, &of_realm), &elsewhere).unwrap().bound.realm);
     }
     let of_service = judge(
         &mint(Encoding::Standard, &terms()),
-        &Context { service: &Service::parse("other").unwrap(), ..context() },
+        &Demand { service: &Service::parse("other").unwrap(), ..demand() },
     );
     assert_eq!(of_service.unwrap_err().code(), "service_mismatch");
 }
 
 #[test]
 fn a_price_in_a_currency_is_compared_in_that_currency() {
-    let paid = |fiat: &str| Terms { fiat: Fiat::parse(fiat), amount_sats: 1, ..terms() };
-    let price = Fiat::parse("0.01 USD").unwrap();
-    let asked = Context { price: Price::Fiat(&price), ..context() };
+    let price =
+        |fiat: &str| Price::Fiat(FiatPrice { fiat: Fiat::parse(fiat).unwrap(), min_sats: 1, max_sats: 100 });
+    let paid = |fiat: &str| Terms { price: price(fiat), ..terms() };
+    let asked = Demand { price: &price("0.01 USD"), ..demand() };
     for (fiat, good) in [("0.01 USD", true), ("0.02 USD", true), ("0.009 USD", false), ("5 EUR", false)] {
         let verdict = judge(&mint(Encoding::Standard, &paid(fiat)), &asked);
         assert_eq!(verdict.is_ok(), good, "{fiat}: {verdict:?}");
@@ -212,27 +223,31 @@ fn a_repeat_never_widens() {
             ("services=toll:0,other:0", "widened_caveat"),
         ] {
             assert_eq!(
-                judge(&with(encoding, caveat), &context()).unwrap_err().code(),
+                judge(&with(encoding, caveat), &demand()).unwrap_err().code(),
                 code,
                 "{encoding:?} {caveat}"
             );
         }
-        let grant = judge(&with(encoding, "amount_sats=1000000"), &context()).unwrap();
-        assert_eq!(grant.amount_sats, Some(5));
-        let grant = judge(&with(encoding, "payable_until=9999999999"), &context()).unwrap();
+        let grant = judge(&with(encoding, "amount_sats=1000000"), &demand()).unwrap();
+        assert_eq!(grant.amount_sats, 5);
+        let grant = judge(&with(encoding, "payable_until=9999999999"), &demand()).unwrap();
         assert_eq!(
             grant.payable_until_unix,
             Some(NOW + 300),
             "the window of a preimage's own proof cannot be extended"
         );
-        let grant = judge(&with(encoding, "expires_at=1800000001"), &context()).unwrap();
+        let grant = judge(&with(encoding, "expires_at=1800000001"), &demand()).unwrap();
         assert_eq!(grant.expires_at_unix, NOW + 1);
     }
-    let bought = Terms { wallet: Some(WalletSlot::Two), uses: NonZeroU32::new(2), ..terms() };
-    let widened =
-        mint(Encoding::Standard, &bought).attenuate("wallet=1").unwrap().attenuate("uses=9").unwrap();
-    let grant = judge(&widened, &context()).unwrap();
-    assert_eq!((grant.wallet, grant.uses), (Some(WalletSlot::Two), NonZeroU32::new(2)));
+    let bought = Terms { uses: NonZeroU32::new(2), ..terms() };
+    let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&bought) };
+    let widened = mint_for(Encoding::Standard, &bought, &invoice)
+        .attenuate("wallet=1")
+        .unwrap()
+        .attenuate("uses=9")
+        .unwrap();
+    let grant = judge(&widened, &demand()).unwrap();
+    assert_eq!((grant.wallet, grant.uses), (WalletSlot::Two, NonZeroU32::new(2)));
 }
 
 #[test]
@@ -272,7 +287,7 @@ fn a_reserved_name_that_cannot_be_read_refuses_and_an_unknown_one_is_skipped() {
             "Edgetoll=x",
             "Expires_At=1",
         ] {
-            let refusal = judge(&with(encoding, caveat), &context()).unwrap_err();
+            let refusal = judge(&with(encoding, caveat), &demand()).unwrap_err();
             let codes = ["malformed_caveat", "endpoint_mismatch", "host_mismatch", "unsatisfiable_caveat"];
             assert!(codes.contains(&refusal.code()), "{encoding:?} {caveat}: {refusal}");
         }
@@ -285,11 +300,11 @@ fn a_reserved_name_that_cannot_be_read_refuses_and_an_unknown_one_is_skipped() {
             "paid=true",
             "a==b",
         ] {
-            assert!(judge(&with(encoding, caveat), &context()).is_ok(), "{encoding:?} {caveat}");
+            assert!(judge(&with(encoding, caveat), &demand()).is_ok(), "{encoding:?} {caveat}");
         }
     }
     let bare =
-        |encoding, caveat| judge(&mint(encoding, &terms()).attenuate(caveat).unwrap(), &context()).is_ok();
+        |encoding, caveat| judge(&mint(encoding, &terms()).attenuate(caveat).unwrap(), &demand()).is_ok();
     assert!(bare(Encoding::Standard, "no equals sign here"));
     assert!(!bare(Encoding::LightningToll, "no equals sign here"));
     assert!(!bare(Encoding::Standard, "endpoint"));
@@ -303,22 +318,22 @@ fn a_foreign_macaroon_stays_foreign_whatever_its_holder_adds() {
     let foreign = Macaroon::lightning_toll(set.lightning_toll_key(), preimage().payment_hash())
         .with_caveats(&caveats)
         .unwrap();
-    assert!(judge(&foreign, &context()).unwrap().other_issuer);
+    assert!(judge(&foreign, &demand()).unwrap().other_issuer);
     let added = foreign.attenuate("host = x").unwrap().attenuate("amount_sats = 1000000").unwrap();
-    assert!(judge(&added, &context()).unwrap().other_issuer);
+    assert!(judge(&added, &demand()).unwrap().other_issuer);
     let mark_of_another = Caveat::issuer_mark(&set.issuer_mark(&PaymentHash::from_bytes([1; 32])));
     assert_eq!(
-        judge(&added.attenuate(&mark_of_another).unwrap(), &context()).unwrap_err().code(),
+        judge(&added.attenuate(&mark_of_another).unwrap(), &demand()).unwrap_err().code(),
         "unsatisfiable_caveat"
     );
     let decoded = ["expires_at = 1800003600", "endpoint = /caf\u{e9}", "method = GET"].map(str::to_owned);
     let decoded = Macaroon::lightning_toll(set.lightning_toll_key(), preimage().payment_hash())
         .with_caveats(&decoded)
         .unwrap();
-    assert!(judge(&decoded, &Context { endpoint: "/caf%C3%A9", ..context() }).is_ok());
+    assert!(judge(&decoded, &Demand { endpoint: "/caf%C3%A9", ..demand() }).is_ok());
     let ours =
         Terms { scope: CredentialScope::Endpoint { endpoint: "/a%2Fb".to_owned(), method: None }, ..terms() };
-    let ours = judge(&mint(Encoding::LightningToll, &ours), &Context { endpoint: "/a%252Fb", ..context() });
+    let ours = judge(&mint(Encoding::LightningToll, &ours), &Demand { endpoint: "/a%252Fb", ..demand() });
     assert_eq!(ours.unwrap_err().code(), "endpoint_mismatch", "ours are never read decoded");
 }
 
@@ -354,6 +369,12 @@ fn a_macaroon_has_at_most_a_hundred_caveats_and_a_credential_four_macaroons() {
     assert!(Authorization::split(&format!("Bearer {}", "x".repeat(65_536))).credentials().is_empty());
 }
 
+fn mint_challenge(keys: &Keys, bolt11: Bolt11) -> Challenge {
+    let (terms, encodings) = (terms(), Encodings::Both);
+    let invoice = invoice_terms(&terms);
+    Challenge::mint(keys.current(), encodings, &terms, &invoice, String::new(), bolt11, &[7; 28]).unwrap()
+}
+
 #[test]
 fn a_challenge_is_read_back_by_a_client() {
     let keys = keys();
@@ -361,8 +382,7 @@ fn a_challenge_is_read_back_by_a_client() {
     let invoice = vectors.get("valid").unwrap().as_array().unwrap()[1].as_str().unwrap();
     let bolt11 = Bolt11::parse(invoice).unwrap();
     let bolt11_hash = bolt11.payment_hash();
-    let challenge =
-        Challenge::new(keys.current(), Encodings::Both, terms(), String::new(), bolt11, &[7; 28]).unwrap();
+    let challenge = mint_challenge(&keys, bolt11);
     let offer = ParsedChallenge::parse(&challenge.header()).unwrap();
     assert_eq!(offer.bolt11, invoice);
     assert_eq!(Macaroon::parse(&offer.macaroon).unwrap().encoding(), Encoding::Standard);
@@ -454,13 +474,14 @@ proptest! {
         let scope = CredentialScope::Endpoint { endpoint: endpoint.clone(), method: method.clone() };
         let uses = NonZeroU32::new(uses);
         let service = Service::parse(&service).unwrap();
-        let terms = Terms { service: service.clone(), amount_sats, host: host.clone(), scope, uses, ..terms() };
+        let terms = Terms { service: service.clone(), price: Price::Sats(amount_sats), host: host.clone(), scope, uses, ..terms() };
         let encoding = if standard { Encoding::Standard } else { Encoding::LightningToll };
-        let read = Macaroon::parse(&mint(encoding, &terms).encode()).unwrap();
+        let invoice = InvoiceTerms { amount_sats, ..invoice_terms(&terms) };
+        let read = Macaroon::parse(&mint_for(encoding, &terms, &invoice).encode()).unwrap();
         let method = method.as_deref().unwrap_or("GET");
-        let context = Context { service: &service, host: &host, endpoint: &endpoint, method, price: Price::Sats(amount_sats), ..context() };
-        let grant = judge(&read, &context).unwrap();
-        prop_assert_eq!((grant.amount_sats, grant.uses, grant.other_issuer), (Some(amount_sats), uses, false));
+        let demand = Demand { service: &service, host: &host, endpoint: &endpoint, method, price: &Price::Sats(amount_sats), ..demand() };
+        let grant = judge(&read, &demand).unwrap();
+        prop_assert_eq!((grant.amount_sats, grant.uses, grant.other_issuer), (amount_sats, uses, false));
     }
 
     #[test]
@@ -492,12 +513,13 @@ proptest! {
         let narrowed = caveats.iter().try_fold(bought.clone(), |macaroon, caveat| {
             macaroon.attenuate(&if standard { caveat.clone() } else { caveat.replacen('=', " = ", 1) })
         }).unwrap();
-        let context = Context {
-            price: Price::Sats(price_sats), now_unix: NOW + later, method: if get { "GET" } else { "POST" },
-            realm: Some("club"), ip: Some("203.0.113.7"), ..context()
+        let (price, scope) = (Price::Sats(price_sats), realm("club"));
+        let demand = Demand {
+            price: &price, now_unix: NOW + later, method: if get { "GET" } else { "POST" },
+            scope: &scope, ip: Some("203.0.113.7"), ..demand()
         };
-        if let Ok(after) = judge(&narrowed, &context) {
-            let before = judge(&bought, &context).expect("what the narrowed one opens, the bought one opens");
+        if let Ok(after) = check(&narrowed, &demand) {
+            let before = check(&bought, &demand).expect("what the narrowed one opens, the bought one opens");
             prop_assert!(after.expires_at_unix <= before.expires_at_unix);
             prop_assert!(after.amount_sats <= before.amount_sats && after.amount_sats >= Some(price_sats));
             prop_assert!(after.payable_until_unix <= before.payable_until_unix);
@@ -512,7 +534,7 @@ proptest! {
         let add = |caveats: &mut dyn Iterator<Item = &String>| {
             caveats.fold(mint(Encoding::Standard, &terms()), |macaroon, caveat| macaroon.attenuate(caveat).unwrap())
         };
-        let [one, other] = [add(&mut caveats.iter()), add(&mut caveats.iter().rev())].map(|macaroon| judge(&macaroon, &context()).is_ok());
+        let [one, other] = [add(&mut caveats.iter()), add(&mut caveats.iter().rev())].map(|macaroon| judge(&macaroon, &demand()).is_ok());
         prop_assert_eq!(one, other);
     }
 
@@ -523,7 +545,7 @@ proptest! {
         let standard = base64::engine::general_purpose::STANDARD.encode(behind_version);
         for text in [&text, &encoded, &standard] {
             if let Ok(macaroon) = Macaroon::parse(text) {
-                let _ = check_caveats(&macaroon, &[], &context());
+                let _ = check_caveats(&macaroon, &[], &demand());
             }
             let _ = Authorization::split(text).credentials();
             let _ = Authorization::split(&format!("L402 {text}:{PREIMAGE}, {text}")).others();
@@ -536,7 +558,7 @@ proptest! {
 fn what_a_holder_adds_binds_nothing_that_a_route_demands() {
     let sold =
         Terms { scope: CredentialScope::Endpoint { endpoint: "/a".to_owned(), method: None }, ..terms() };
-    let context = Context { ip: Some("203.0.113.7"), ..context() };
+    let demand = Demand { ip: Some("203.0.113.7"), ..demand() };
     for encoding in BOTH {
         let separator = if encoding == Encoding::Standard { "=" } else { " = " };
         let added = ["method=GET", "ip=203.0.113.7", "wallet=2", "fiat=9 USD"]
@@ -544,9 +566,9 @@ fn what_a_holder_adds_binds_nothing_that_a_route_demands() {
             .fold(mint(encoding, &sold), |macaroon, caveat| {
                 macaroon.attenuate(&caveat.replacen('=', separator, 1)).unwrap()
             });
-        let grant = judge(&added, &context).unwrap();
-        assert!(grant.binds.endpoint && grant.binds.host);
-        assert!(!grant.binds.method && !grant.binds.ip && !grant.binds.fiat, "{encoding:?}");
-        assert_eq!(grant.wallet, None);
+        let bound = check(&added, &demand).unwrap().bound;
+        assert!(bound.endpoint && bound.host);
+        assert!(!bound.method && !bound.ip && !bound.fiat, "{encoding:?}");
+        assert_eq!(check(&added, &demand).unwrap().wallet, None);
     }
 }

@@ -9,14 +9,17 @@
 )]
 
 mod admin;
+mod architecture;
 mod bolt11;
 mod check;
+mod config;
 mod configuration;
 mod cookie;
 mod doctor;
 mod endpoints;
 mod free_tier;
 mod gate;
+mod headers;
 mod http;
 mod ledger;
 mod lightning_toll_package;

@@ -1,6 +1,9 @@
 //! The pay page: who gets it, what it says, and what it asks.
 
-use edgetoll::pages::pay_page::{Asked, PayPage, fill, is_for_people, is_own_path};
+use edgetoll::http::url::is_local_path;
+use edgetoll::pages::pay_page::{PayPage, is_navigation};
+use edgetoll::pages::settle::SettleRequest;
+use edgetoll::pages::template::fill;
 use proptest::prelude::*;
 
 /// What browsers send when they open a page, and what programs send (MDN, "Content negotiation"; curl, fetch, axios).
@@ -11,7 +14,7 @@ fn browsers_that_open_a_page_get_it_and_programs_get_json() {
     for (accept, mode) in
         [(CHROME, Some("navigate")), (FIREFOX, None), ("text/html", None), ("TEXT/HTML;q=0.5", None)]
     {
-        assert!(is_for_people("GET", Some(accept), mode), "{accept}");
+        assert!(is_navigation("GET", Some(accept), mode), "{accept}");
     }
     for (method, accept, mode) in [
         ("GET", Some(CHROME), Some("cors")),
@@ -27,7 +30,7 @@ fn browsers_that_open_a_page_get_it_and_programs_get_json() {
         ("GET", Some("text/html;q=x"), None),
         ("GET", Some("text/htmlx"), None),
     ] {
-        assert!(!is_for_people(method, accept, mode), "{method} {accept:?}");
+        assert!(!is_navigation(method, accept, mode), "{method} {accept:?}");
     }
 }
 
@@ -48,7 +51,7 @@ const PAGE: PayPage<'_> = PayPage {
     expires_unix: 2,
     now_unix: 0,
     reason: None,
-    is_checked: false,
+    is_retry: false,
 };
 
 fn said(page: &PayPage<'_>, names: &[&'static str]) -> Vec<String> {
@@ -129,13 +132,19 @@ fn the_page_itself_names_nothing_that_is_not_said() {
 
 #[test]
 fn a_page_asks_with_one_macaroon_and_nothing_else() {
-    let asked = |content_type: &str, body: &str| Asked::read(content_type, body);
+    let asked = |content_type: &str, body: &str| SettleRequest::parse(content_type, body);
     let form =
         asked("application/x-www-form-urlencoded;charset=UTF-8", "macaroon=Ag%2BE%3D&to=%2Fa%3Fb%3Dc+d")
             .unwrap();
-    assert_eq!(form, Asked { macaroon: "Ag+E=".to_owned(), to: Some("/a?b=c d".to_owned()), is_form: true });
+    assert_eq!(
+        form,
+        SettleRequest { macaroon: "Ag+E=".to_owned(), to: Some("/a?b=c d".to_owned()), is_form: true }
+    );
     let json = asked("application/json", r#"{"macaroon":"AgE=","to":"/a"}"#).unwrap();
-    assert_eq!(json, Asked { macaroon: "AgE=".to_owned(), to: Some("/a".to_owned()), is_form: false });
+    assert_eq!(
+        json,
+        SettleRequest { macaroon: "AgE=".to_owned(), to: Some("/a".to_owned()), is_form: false }
+    );
     assert_eq!(asked("application/json", r#"{"macaroon":"AgE="}"#).unwrap().to, None);
     for body in [
         "",
@@ -154,7 +163,7 @@ fn a_page_asks_with_one_macaroon_and_nothing_else() {
 #[test]
 fn nobody_is_sent_to_another_host() {
     for own in ["/", "/a?b=c", "/a//b", "/%5Cevil", "/a?b=c\\d"] {
-        assert!(is_own_path(own), "{own}");
+        assert!(is_local_path(own), "{own}");
     }
     for other in [
         "",
@@ -168,6 +177,6 @@ fn nobody_is_sent_to_another_host() {
         "/\t/evil.test",
         "/ä",
     ] {
-        assert!(!is_own_path(other), "{other}");
+        assert!(!is_local_path(other), "{other}");
     }
 }

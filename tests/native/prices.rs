@@ -386,7 +386,9 @@ fn the_description_of_an_invoice_is_filled_from_the_request_and_has_no_invisible
 
 proptest! {
     #[test]
-    fn the_price_does_not_depend_on_how_an_origin_splits_the_query(query in "[a-dA-D&;=?+%0-9\\[\\]. p]{0,24}") {
+    fn the_price_does_not_depend_on_how_an_origin_splits_the_query(
+        query in "[a-dA-D&;=?+%0-9\\[\\]. p]{0,24}",
+    ) {
         let list = r#""price":[{"when":{"query":{"a":"*"}},"sats":50},{"sats":10}]"#;
         let request = TestRequest { query: &query, ..TestRequest::default() };
         if request.sats(list) == Ok(10) {

@@ -313,7 +313,7 @@ fn routes_that_no_request_can_reach_are_reported() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Price, credential and forwarded request use the path as it was sent, and no normalized form of it has another price.
+    /// Price, credential and forwarded request use the path as it was sent. No normalized form of it has another price.
     #[test]
     fn the_priced_path_is_the_path_in_the_credential_and_the_forwarded_path(
         path in "/(?:api|API|a|joke|%6a|%2f|%252f|%5c|\\\\|/|;x|%3b|\\.|%2e|%00|%zz|%|\\?|%3f| |%20|é|index\\.php|:|\\*|dear|cheap){0,8}",

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use crate::support;
 use edgetoll::keys::{SigningKey, TollSecret};
 use edgetoll::payment::{PaymentHash, Preimage};
 use edgetoll::policy::duration::window_ms;
@@ -10,7 +11,7 @@ use edgetoll::protocols::l402::caveat::Service;
 use edgetoll::protocols::l402::credential::Authorization;
 use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, MacaroonError};
 use edgetoll::protocols::l402::refusal::Refusal;
-use edgetoll::protocols::l402::verify::{Context, Grant, Price, check_caveats};
+use edgetoll::protocols::l402::verify::{CheckedCaveats, Demand, check_caveats};
 use edgetoll::strict_json::Json;
 
 /// After the vectors' past expiry (2001), before their far ones (2025, 2030, 2100).
@@ -42,12 +43,17 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-fn context<'a>(endpoint: &'a str, method: &'a str, ip: Option<&'a str>, service: &'a Service) -> Context<'a> {
-    Context { now_unix: NOW, service, host: "x", endpoint, method, ip, realm: None, price: Price::Sats(1) }
+fn demand<'a>(endpoint: &'a str, method: &'a str, ip: Option<&'a str>, service: &'a Service) -> Demand<'a> {
+    Demand { endpoint, method, ip, ..support::gate::demand(service, NOW) }
 }
 
 /// Chain, proof of payment, caveats: what `verify` does, with a key instead of a deployment's secret.
-fn judge(macaroon: &str, preimage: &str, key: &SigningKey, context: &Context<'_>) -> Result<Grant, Refusal> {
+fn judge(
+    macaroon: &str,
+    preimage: &str,
+    key: &SigningKey,
+    demand: &Demand<'_>,
+) -> Result<CheckedCaveats, Refusal> {
     let macaroon = Macaroon::parse(macaroon).map_err(Refusal::MalformedMacaroon)?;
     let preimage = Preimage::from_hex(preimage).ok_or(Refusal::MalformedPreimage)?;
     if !macaroon.is_signed_by(key) {
@@ -56,7 +62,7 @@ fn judge(macaroon: &str, preimage: &str, key: &SigningKey, context: &Context<'_>
     if !preimage.proves(&macaroon.payment_hash()) {
         return Err(Refusal::WrongPreimage);
     }
-    check_caveats(&macaroon, &[], context)
+    check_caveats(&macaroon, &[], demand)
 }
 
 #[test]
@@ -116,9 +122,9 @@ fn verdict_of_verify_vectors() -> Vec<Verdicts> {
         let asked = vector.get("context").unwrap();
         let part = |key: &str| asked.get(key).and_then(Json::as_str);
         let ip = part("ip").filter(|ip| !ip.is_empty());
-        let context = context(part("endpoint").unwrap(), part("method").unwrap_or("GET"), ip, &TOLL);
+        let demand = demand(part("endpoint").unwrap(), part("method").unwrap_or("GET"), ip, &TOLL);
         let key = SigningKey::lightning_toll(text(vector, "secret").as_bytes());
-        let ours = judge(text(vector, "raw"), text(vector, "preimage"), &key, &context);
+        let ours = judge(text(vector, "raw"), text(vector, "preimage"), &key, &demand);
         Verdicts {
             name: text(vector, "name").to_owned(),
             python: theirs("python"),
@@ -195,9 +201,9 @@ fn the_refusals_of_both_packages_have_their_texts() {
         let asked = vector.get("context").unwrap();
         let part = |key: &str| asked.get(key).and_then(Json::as_str);
         let (Some(python), Some(node)) = (error("python"), error("node")) else { continue };
-        let context = context(part("endpoint").unwrap(), part("method").unwrap_or("GET"), part("ip"), &TOLL);
+        let demand = demand(part("endpoint").unwrap(), part("method").unwrap_or("GET"), part("ip"), &TOLL);
         let key = SigningKey::lightning_toll(text(vector, "secret").as_bytes());
-        let ours = judge(text(vector, "raw"), text(vector, "preimage"), &key, &context).unwrap_err();
+        let ours = judge(text(vector, "raw"), text(vector, "preimage"), &key, &demand).unwrap_err();
         let name = text(vector, "name");
         // An expiry that is not digits only is malformed to us before it is over.
         if name == "expires_negative" {
@@ -281,7 +287,7 @@ fn the_semantics_of_generated_v2_vectors_hold() {
     };
     let check = |name: &str, service: &str, now_unix: u64| {
         let service = Service::parse(service).unwrap();
-        check_caveats(&generated(name), &[], &Context { now_unix, ..context("/", "GET", None, &service) })
+        check_caveats(&generated(name), &[], &Demand { now_unix, ..demand("/", "GET", None, &service) })
     };
     assert_eq!(check("04", "api", NOW).unwrap().expires_at_unix, 1_893_456_000);
     assert_eq!(check("04", "blog", NOW), Err(Refusal::ServiceMismatch("blog".to_owned())));
@@ -375,7 +381,7 @@ fn parse_only_v2_vectors_are_read_without_a_panic() {
                 let verdict = check_caveats(
                     &read,
                     &[],
-                    &context("/", "GET", None, &Service::parse("randomnumber").unwrap()),
+                    &demand("/", "GET", None, &Service::parse("randomnumber").unwrap()),
                 );
                 assert_eq!(verdict, Err(Refusal::MissingCaveat("expiry")));
             }
@@ -395,7 +401,7 @@ fn authorization_header_vectors_are_judged_as_they_say() {
         let is_good = |macaroon: &Macaroon, preimage: &Preimage| {
             macaroon.is_signed_by(&key)
                 && preimage.proves(&macaroon.payment_hash())
-                && check_caveats(macaroon, &[], &context("/", "GET", None, &Service::parse("api").unwrap()))
+                && check_caveats(macaroon, &[], &demand("/", "GET", None, &Service::parse("api").unwrap()))
                     .is_ok()
         };
         let credentials = Authorization::split(text(vector, "value")).credentials();

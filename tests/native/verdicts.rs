@@ -2,18 +2,20 @@
 
 use std::num::NonZeroU32;
 
-use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::gate::{demand, gate, seller as seller_with};
+use crate::support::invoice::invoice_terms;
 use crate::support::request::request;
 use edgetoll::error::RequestError;
-use edgetoll::gate::{ChallengeDraft, CountedUses, Decision, Gate, NO_CODE, Purchase, Request};
+use edgetoll::gate::{CountedUses, Decision, Purchase, Refused, Request, Seller};
 use edgetoll::keys::{KeySet, Keys, TollSecret};
 use edgetoll::payment::Preimage;
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
-use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Fiat, Service, Terms};
-use edgetoll::protocols::l402::macaroon::{Encoding, Macaroon, Signature};
+use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Service, Terms};
+use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, Signature};
 use edgetoll::protocols::l402::refusal::Refusal;
-use edgetoll::protocols::l402::verify::{Context, Price, verify};
+use edgetoll::protocols::l402::verify::{Demand, verify};
+use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
 use edgetoll::strict_json::Json;
 
 const NOW: u64 = 1_800_000_000;
@@ -37,13 +39,13 @@ fn policy(settings: &str) -> Policy {
     Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
 }
 
-fn keys_of(secret: &str, previous: Option<&str>) -> Keys {
+fn seller_of(secret: &str, previous: Option<&str>) -> Seller {
     let checked = |text: &str| TollSecret::new(text).unwrap();
-    Keys::new(checked(secret), previous.map(checked))
+    seller_with(Keys::new(checked(secret), previous.map(checked)))
 }
 
-fn keys() -> Keys {
-    keys_of(&crate::support::secret::SECRET, None)
+fn test_seller() -> Seller {
+    seller_of(&crate::support::secret::SECRET, None)
 }
 
 /// A secret that differs from the run's.
@@ -52,17 +54,17 @@ fn other_secret() -> String {
 }
 
 /// What the gate says, in one word: `paid`, or the refusal's code.
-fn judge(policy: &Policy, keys: &Keys, path: &str, method: &str, macaroon: &Macaroon) -> String {
+fn judge(policy: &Policy, seller: &Seller, path: &str, method: &str, macaroon: &Macaroon) -> String {
     let url = format!("https://x{path}");
     let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
     let request = Request { client_ip: Some(IP), ..request(&url, method, Some(&authorization)) };
-    match (Gate { policy: Some(policy), keys: Some(keys), code: NO_CODE, is_settled: BY_PREIMAGE }
-        .decide(&request, NOW))
-    {
-        Decision::Paid(Purchase { metered: None, .. }) => "paid".to_owned(),
-        Decision::Paid(Purchase { metered: Some(CountedUses { uses, .. }), .. }) => format!("metered {uses}"),
-        Decision::Challenge(draft) if matches!(draft.refused, Some(refusal)) => refusal.code().to_owned(),
-        Decision::Refuse(refused) => refused.error.code().to_owned(),
+    match gate(policy, seller).decide(&request, NOW) {
+        Decision::Paid(Purchase { counted: None, .. }) => "paid".to_owned(),
+        Decision::Paid(Purchase { counted: Some(CountedUses { bought, .. }), .. }) => {
+            format!("counted {bought}")
+        }
+        Decision::Challenge(draft) => draft.refused.map_or("challenge", |refusal| refusal.code()).to_owned(),
+        Decision::Refuse(Refused { error, .. }) => error.code().to_owned(),
         other => panic!("{other:?}"),
     }
 }
@@ -98,18 +100,18 @@ fn mint_with(set: &KeySet, encoding: Encoding, caveats: Vec<String>) -> Macaroon
 }
 
 fn mint(encoding: Encoding, terms: &Terms) -> Macaroon {
-    let keys = keys();
-    let mut caveats = terms.caveats(encoding);
+    let seller = test_seller();
+    let mut caveats = terms.caveats(encoding, &invoice_terms(terms));
     if encoding == Encoding::LightningToll {
         let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash();
-        caveats.push(Caveat::issuer_mark(&keys.current().issuer_mark(&payment_hash)));
+        caveats.push(Caveat::issuer_mark(&seller.keys.current().issuer_mark(&payment_hash)));
     }
-    mint_with(keys.current(), encoding, caveats)
+    mint_with(seller.keys.current(), encoding, caveats)
 }
 
 fn foreign(caveats: &[&str]) -> Macaroon {
     mint_with(
-        keys().current(),
+        test_seller().keys.current(),
         Encoding::LightningToll,
         caveats.iter().map(|one| (*one).to_owned()).collect(),
     )
@@ -138,15 +140,15 @@ fn a_route_demands_every_limit_that_it_sells_by() {
         (
             "/counted",
             Terms { uses: NonZeroU32::new(1), ..terms(endpoint("/counted", Some("GET")), None) },
-            "metered 1",
+            "counted 1",
         ),
     ];
-    let (policy, keys) = (policy(""), keys());
+    let (policy, seller) = (policy(""), test_seller());
     for (path, terms, verdict) in cases {
         for encoding in BOTH {
             let macaroon = mint(encoding, &terms);
             assert_eq!(
-                judge(&policy, &keys, path, "GET", &macaroon),
+                judge(&policy, &seller, path, "GET", &macaroon),
                 verdict,
                 "{encoding:?} {path} {terms:?}"
             );
@@ -156,34 +158,38 @@ fn a_route_demands_every_limit_that_it_sells_by() {
 
 #[test]
 fn a_macaroon_of_ours_without_a_limit_that_we_always_mint_is_none() {
-    let (policy, keys) = (policy(""), keys());
-    let whole = terms(endpoint("/plain", Some("GET")), None).caveats(Encoding::Standard);
+    let (policy, seller) = (policy(""), test_seller());
+    let terms = terms(endpoint("/plain", Some("GET")), None);
+    let whole = terms.caveats(Encoding::Standard, &invoice_terms(&terms));
     for name in ["toll_valid_until", "amount_sats", "host", "endpoint", "method"] {
         let caveats: Vec<String> = whole.iter().filter(|caveat| !caveat.starts_with(name)).cloned().collect();
         assert_eq!(caveats.len(), whole.len() - 1);
-        let macaroon = mint_with(keys.current(), Encoding::Standard, caveats);
-        assert_eq!(judge(&policy, &keys, "/plain", "GET", &macaroon), "unbound", "{name}");
+        let macaroon = mint_with(seller.keys.current(), Encoding::Standard, caveats);
+        assert_eq!(judge(&policy, &seller, "/plain", "GET", &macaroon), "unbound", "{name}");
     }
 }
 
 #[test]
 fn what_a_holder_adds_is_no_limit_that_was_sold() {
-    let (policy, keys) = (policy(""), keys());
+    let (policy, seller) = (policy(""), test_seller());
     for encoding in BOTH {
         let separator = if encoding == Encoding::Standard { "=" } else { " = " };
         let bought = mint(encoding, &terms(endpoint("/mine", None), None));
         let added = ["method", "GET", "ip", IP];
         let dressed =
             added.chunks(2).fold(bought, |macaroon, pair| macaroon.attenuate(&pair.join(separator)).unwrap());
-        assert_eq!(judge(&policy, &keys, "/mine", "GET", &dressed), "unbound", "{encoding:?}");
+        assert_eq!(judge(&policy, &seller, "/mine", "GET", &dressed), "unbound", "{encoding:?}");
     }
 }
 
 #[test]
 fn a_price_in_a_currency_is_paid_in_that_currency() {
-    let (policy, keys) = (policy(""), keys());
+    let (policy, seller) = (policy(""), test_seller());
+    let price = |fiat: &str| {
+        Price::Fiat(FiatPrice { fiat: Fiat::parse(fiat).unwrap(), min_sats: 1, max_sats: 1_000 })
+    };
     let sold = |fiat: Option<&str>| Terms {
-        fiat: fiat.map(|fiat| Fiat::parse(fiat).unwrap()),
+        price: fiat.map_or(Price::Sats(5), price),
         ..terms(endpoint("/fiat", Some("GET")), None)
     };
     for encoding in BOTH {
@@ -195,20 +201,20 @@ fn a_price_in_a_currency_is_paid_in_that_currency() {
             (None, "unbound"),
         ] {
             assert_eq!(
-                judge(&policy, &keys, "/fiat", "GET", &mint(encoding, &sold(fiat))),
+                judge(&policy, &seller, "/fiat", "GET", &mint(encoding, &sold(fiat))),
                 verdict,
                 "{fiat:?}"
             );
         }
         let added = if encoding == Encoding::Standard { "fiat=9 USD" } else { "fiat = 9 USD" };
         let dressed = mint(encoding, &sold(None)).attenuate(added).unwrap();
-        assert_eq!(judge(&policy, &keys, "/fiat", "GET", &dressed), "unbound");
+        assert_eq!(judge(&policy, &seller, "/fiat", "GET", &dressed), "unbound");
     }
 }
 
 #[test]
 fn a_foreign_macaroon_opens_nothing_whose_price_varies_or_is_counted() {
-    let (policy, keys) = (policy(""), keys());
+    let (policy, seller) = (policy(""), test_seller());
     let expiry = format!("expires_at = {}", NOW + 3_600);
     for (path, verdict) in [
         ("/plain", "paid"),
@@ -222,25 +228,25 @@ fn a_foreign_macaroon_opens_nothing_whose_price_varies_or_is_counted() {
         let macaroon =
             foreign(&[&expiry, &endpoint, "method = GET", "uses = 1", "fiat = 9 USD", "realm = club"]);
         let plain = foreign(&[&expiry, &endpoint, "method = GET"]);
-        assert_eq!(judge(&policy, &keys, path, "GET", &plain), verdict, "{path}");
-        assert_ne!(judge(&policy, &keys, path, "GET", &macaroon), "paid", "{path}");
+        assert_eq!(judge(&policy, &seller, path, "GET", &plain), verdict, "{path}");
+        assert_ne!(judge(&policy, &seller, path, "GET", &macaroon), "paid", "{path}");
     }
 }
 
 #[test]
 fn uses_are_the_least_that_was_said_and_no_more_than_the_route_sells() {
-    let (policy, keys) = (policy(""), keys());
+    let (policy, seller) = (policy(""), test_seller());
     let sold =
         |uses| Terms { uses: NonZeroU32::new(uses), ..terms(endpoint("/counted/five", Some("GET")), None) };
-    let judge = |method, macaroon: &Macaroon| judge(&policy, &keys, "/counted/five", method, macaroon);
+    let judge = |method, macaroon: &Macaroon| judge(&policy, &seller, "/counted/five", method, macaroon);
     for encoding in BOTH {
         let uses =
             |number: u32| format!("uses{}{number}", if encoding == Encoding::Standard { "=" } else { " = " });
-        assert_eq!(judge("GET", &mint(encoding, &sold(5))), "metered 5");
-        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(2)).unwrap()), "metered 2");
-        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(9)).unwrap()), "metered 5");
+        assert_eq!(judge("GET", &mint(encoding, &sold(5))), "counted 5");
+        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(2)).unwrap()), "counted 2");
+        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(9)).unwrap()), "counted 5");
         // A token of a route of the realm that sells more of them.
-        assert_eq!(judge("GET", &mint(encoding, &sold(100))), "metered 5");
+        assert_eq!(judge("GET", &mint(encoding, &sold(100))), "counted 5");
         // What its holder wrote is nothing that was bought.
         let unlimited = terms(endpoint("/counted/five", Some("GET")), None);
         assert_eq!(judge("GET", &mint(encoding, &unlimited).attenuate(&uses(9)).unwrap()), "unbound");
@@ -252,21 +258,21 @@ fn uses_are_the_least_that_was_said_and_no_more_than_the_route_sells() {
     for (macaroon, expires_at_unix) in [(sold, NOW + 3_600), (ended, NOW + 2)] {
         let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
         let request = request("https://x/counted/five", "GET", Some(&authorization));
-        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
-        let Decision::Paid(Purchase { grant, metered: Some(_), .. }) = gate.decide(&request, NOW) else {
+        let gate = gate(&policy, &seller);
+        let Decision::Paid(Purchase { grant, counted: Some(_), .. }) = gate.decide(&request, NOW) else {
             panic!()
         };
-        assert_eq!((grant.expires_at_unix, grant.sold_until_unix), (expires_at_unix, NOW + 3_600));
+        assert_eq!((grant.expires_at_unix, grant.issued_until_unix), (expires_at_unix, NOW + 3_600));
     }
     // A holder may limit a credential that has no limit.
     let plain = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
     let limited = plain.attenuate("uses=1").unwrap();
-    assert_eq!(crate::judge(&policy, &keys, "/plain", "GET", &limited), "metered 1");
+    assert_eq!(self::judge(&policy, &seller, "/plain", "GET", &limited), "counted 1");
 }
 
 #[test]
 fn a_foreign_macaroon_opens_one_path_at_one_price_for_a_day() {
-    let keys = keys();
+    let seller = test_seller();
     let in_a_day = format!("expires_at = {}", NOW + 86_400);
     let later = format!("expires_at = {}", NOW + 86_401);
     let cases = [
@@ -288,13 +294,13 @@ fn a_foreign_macaroon_opens_one_path_at_one_price_for_a_day() {
         ),
     ];
     for (caveats, path, verdict) in cases {
-        assert_eq!(judge(&policy(""), &keys, path, "GET", &foreign(&caveats)), verdict, "{caveats:?}");
+        assert_eq!(judge(&policy(""), &seller, path, "GET", &foreign(&caveats)), verdict, "{caveats:?}");
     }
     let good = foreign(&[&in_a_day, "endpoint = /plain", "method = GET"]);
-    assert_eq!(judge(&policy(r#""accept_foreign":false,"#), &keys, "/plain", "GET", &good), "foreign");
-    assert_eq!(judge(&policy(r#""foreign_max_age":"1h","#), &keys, "/plain", "GET", &good), "foreign");
+    assert_eq!(judge(&policy(r#""accept_foreign":false,"#), &seller, "/plain", "GET", &good), "foreign");
+    assert_eq!(judge(&policy(r#""foreign_max_age":"1h","#), &seller, "/plain", "GET", &good), "foreign");
     assert_eq!(
-        judge(&policy(r#""macaroon":"l402","#), &keys, "/plain", "GET", &good),
+        judge(&policy(r#""macaroon":"l402","#), &seller, "/plain", "GET", &good),
         "encoding_not_accepted"
     );
 }
@@ -304,17 +310,17 @@ fn a_revoked_payment_opens_nothing() {
     let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash().to_hex();
     let macaroon = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
     let revoking = policy(&format!("\"revoked\":[\"{payment_hash}\"],"));
-    assert_eq!(judge(&revoking, &keys(), "/plain", "GET", &macaroon), "revoked");
+    assert_eq!(judge(&revoking, &test_seller(), "/plain", "GET", &macaroon), "revoked");
     let another = policy(&format!("\"revoked\":[\"{}\"],", "0".repeat(64)));
-    assert_eq!(judge(&another, &keys(), "/plain", "GET", &macaroon), "paid");
+    assert_eq!(judge(&another, &test_seller(), "/plain", "GET", &macaroon), "paid");
 }
 
 #[test]
 fn the_secret_before_still_verifies_and_another_never_did() {
     let policy = policy("");
     let terms = terms(endpoint("/plain", Some("GET")), None);
-    let rotated = keys_of(&other_secret(), Some(&crate::support::secret::SECRET));
-    let stranger = keys_of(&other_secret(), None);
+    let rotated = seller_of(&other_secret(), Some(&crate::support::secret::SECRET));
+    let stranger = seller_of(&other_secret(), None);
     for (encoding, of_a_stranger) in
         [(Encoding::Standard, "unknown_key"), (Encoding::LightningToll, "bad_signature")]
     {
@@ -323,61 +329,60 @@ fn the_secret_before_still_verifies_and_another_never_did() {
         assert_eq!(judge(&policy, &stranger, "/plain", "GET", &macaroon), of_a_stranger, "{encoding:?}");
     }
     // It verifies and does not sign.
-    let minted = mint_with(rotated.current(), Encoding::Standard, terms.caveats(Encoding::Standard));
-    assert_eq!(minted.signature(&keys()), Signature::UnknownKey);
+    let minted = mint_with(
+        rotated.keys.current(),
+        Encoding::Standard,
+        terms.caveats(Encoding::Standard, &invoice_terms(&terms)),
+    );
+    assert_eq!(minted.signature(&test_seller().keys), Signature::UnknownKey);
 }
 
 #[test]
 fn a_wrong_preimage_is_told_before_any_caveat_and_a_wrong_signature_before_it() {
-    let keys = keys();
+    let seller = test_seller();
     let service = Service::default();
-    let context = Context {
-        now_unix: NOW + 999_999,
-        service: &service,
-        host: "y",
-        endpoint: "/other",
-        method: "GET",
-        ip: None,
-        realm: None,
-        price: Price::Sats(1),
-    };
+    let demand = Demand { host: "y", endpoint: "/other", ..demand(&service, NOW + 999_999) };
     let wrong = Preimage::from_hex(&"0".repeat(64)).unwrap();
     let right = Preimage::from_hex(PREIMAGE).unwrap();
     for encoding in BOTH {
         let macaroon = mint(encoding, &terms(endpoint("/plain", Some("GET")), None));
         assert_eq!(
-            verify(&macaroon, Some(&wrong), &keys, &context),
+            verify(&macaroon, Some(&wrong), &seller.keys, &demand),
             Err(Refusal::WrongPreimage),
             "{encoding:?}"
         );
-        assert_eq!(verify(&macaroon, Some(&right), &keys, &context), Err(Refusal::Expired), "{encoding:?}");
+        assert_eq!(
+            verify(&macaroon, Some(&right), &seller.keys, &demand),
+            Err(Refusal::Expired),
+            "{encoding:?}"
+        );
     }
-    let stranger = keys_of(&other_secret(), None);
+    let stranger = seller_of(&other_secret(), None);
     let macaroon = mint(Encoding::Standard, &terms(endpoint("/plain", None), None));
-    assert_eq!(verify(&macaroon, Some(&wrong), &stranger, &context), Err(Refusal::UnknownKey));
+    assert_eq!(verify(&macaroon, Some(&wrong), &stranger.keys, &demand), Err(Refusal::UnknownKey));
 }
 
 #[test]
 fn a_route_by_address_sells_nothing_to_an_unknown_one() {
     let policy = policy("");
     let request = request("https://x/mine", "GET", None);
-    let keys = keys();
-    let decision = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE }
-        .decide(&request, NOW);
-    assert!(matches!(decision, Decision::Refuse(RequestError::UnknownClient, Some(_))));
+    let seller = test_seller();
+    let decision = gate(&policy, &seller).decide(&request, NOW);
+    assert!(matches!(
+        decision,
+        Decision::Refuse(Refused { error: RequestError::UnknownClient, route: Some(_) })
+    ));
 }
 
 #[test]
 fn a_path_too_long_for_a_credential_is_not_sold() {
     let list = r#"{"routes":[{"path":"/files/*"}]}"#;
     let policy = Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
-    let keys = keys();
+    let seller = test_seller();
     for (length, sold) in [(4_096, true), (4_097, false)] {
         let url = format!("https://x/files/{}", "x".repeat(length - "/files/".len()));
         let request = request(&url, "GET", None);
-        let decision =
-            Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE }
-                .decide(&request, NOW);
-        assert_eq!(matches!(decision, Decision::Challenge { .. }), sold, "{length}");
+        let decision = gate(&policy, &seller).decide(&request, NOW);
+        assert_eq!(matches!(decision, Decision::Challenge(_)), sold, "{length}");
     }
 }

@@ -1,14 +1,19 @@
-// A real LNbits with its FakeWallet: invoices are real BOLT 11, and payments between its wallets settle at once.
+// A real LNbits with its FakeWallet: invoices are valid BOLT 11, and payments between its wallets settle at once.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, readable, root, writeJson } from './run.mjs';
 
-/** Starts LNbits on a data folder, makes a merchant's and a funded payer's wallet once, and says how to reach them. `env` changes settings, `venv` names another installation. */
+/**
+ * Starts LNbits with a data folder. The first start creates two wallets: one of a merchant and one of a payer, with 1,000,000 sats.
+ * Returns their keys, the URL, the server and `pay(bolt11)`.
+ * @param {object} [options.env] LNbits settings that differ from those below
+ * @param {string} [options.venv] the virtual environment in .tools/ with the LNbits to run
+ */
 export async function startLnbits(run, { dataDir, port, env = {}, venv = 'lnbits' }) {
   port ??= await freePort();
   mkdirSync(dataDir, { recursive: true });
-  // LNbits looks for its own templates below the working directory.
+  // LNbits looks for its templates below the working directory.
   const link = join(dataDir, 'lnbits');
   rmSync(link, { force: true });
   symlinkSync(sitePackages(venv), link);
@@ -19,15 +24,15 @@ export async function startLnbits(run, { dataDir, port, env = {}, venv = 'lnbits
   return { ...wallets, url, server, pay: (bolt11) => pay(url, wallets.payer, bolt11) };
 }
 
-/** Pays an invoice from a wallet; gives the preimage. */
+/** Pays an invoice from a wallet and returns the preimage. */
 export async function pay(url, wallet, bolt11) {
   const payment = await call(`${url}/api/v1/payments`, 'POST', { out: true, bolt11 }, { 'X-Api-Key': wallet.adminKey });
-  // LNbits answers 201 to some payments that moved nothing.
+  // LNbits answers 201 to some payments that did not succeed.
   if (payment.status !== 'success') throw new Error(`LNbits did not pay: ${payment.status}`);
   return payment.preimage;
 }
 
-/** Calls LNbits; any status but 2xx throws. */
+/** Calls LNbits and returns the JSON of the answer. Throws unless the status is 2xx. */
 export async function call(url, method, body, headers = {}) {
   const response = await fetch(url, {
     method,
@@ -42,7 +47,7 @@ export async function call(url, method, body, headers = {}) {
 async function bootstrap(url, file) {
   const known = readable(file);
   if (known) {
-    // The port may be another than last time.
+    // The port may differ from last time's.
     writeJson(file, { ...known, url });
     return known;
   }
@@ -72,11 +77,11 @@ async function answers(url) {
 
 function sitePackages(venv) {
   const found = ['3.12', '3.11', '3.10'].map((v) => join(root, '.tools', venv, `lib/python${v}/site-packages/lnbits`)).find(existsSync);
-  if (!found) throw new Error('LNbits is not installed: run `make dev` or `make test`');
+  if (!found) throw new Error('LNbits is not installed: `make dev` or `make test` installs it');
   return found;
 }
 
-// Nothing of this machine's environment reaches LNbits, and LNbits reaches no network.
+// The whole environment of LNbits: it inherits nothing, and no setting makes it reach the network.
 const environment = (dataDir, port, url) => ({
   PATH: '/usr/local/bin:/usr/bin:/bin',
   HOME: dataDir,

@@ -1,5 +1,5 @@
-// The servers of one run: each in a process group of its own, each with a pid file. A run ends them when it ends, on
-// Ctrl-C and SIGTERM too; what a `kill -9` left behind is found by its pid file and ended by the next run.
+// Starts and stops the servers of one run of a tool. Each server has its own process group and a pid file. The run stops them when it
+// ends, also on Ctrl-C and SIGTERM. Servers that a `kill -9` left behind are found by their pid files and stopped by the next run.
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -12,20 +12,20 @@ export class Run {
   #servers = new Set();
   #isEnding = false;
 
-  /** A run with a folder of its own. Ends first what dead runs left. */
+  /** Begins a run with a new folder. First stops the servers of runs whose process is gone. */
   static begin(kind) {
     mkdirSync(runs, { recursive: true });
     sweep();
     const run = new Run(mkdtempSync(join(runs, `${kind}-`)));
     writeJson(join(run.dir, 'owner.json'), identity(process.pid));
-    run.#endWithUs();
+    run.#stopWithProcess();
     return run;
   }
 
-  /** The run that another process began: servers started here end with us, and with it. */
+  /** Joins a run that another process began. Servers started here stop with this process, and with the run. */
   static join(dir) {
     const run = new Run(dir);
-    run.#endWithUs();
+    run.#stopWithProcess();
     return run;
   }
 
@@ -33,17 +33,17 @@ export class Run {
     this.dir = dir;
   }
 
-  /** Whether its servers are being ended. */
+  /** Whether the servers are being stopped. */
   get isEnding() {
     return this.#isEnding;
   }
 
-  /** A new folder in the run's. */
+  /** Creates a folder in the run's folder. */
   folder(name) {
     return mkdtempSync(join(this.dir, `${name}-`));
   }
 
-  /** Starts a server; its output goes to a file and, line by line, to `onLine`. */
+  /** Starts a server. Its output goes to a file and, line by line, to `onLine`. */
   start(name, command, args, { cwd = root, env = process.env, onLine } = {}) {
     if (this.#isEnding) throw new Error('the run is ending');
     const dir = this.folder(name);
@@ -68,19 +68,19 @@ export class Run {
     return server;
   }
 
-  /** Ends the servers started here; whoever began the run ends all of it and removes the folder. */
+  /** Stops the servers started here. The process that began the run stops all its servers and removes the folder. */
   async end() {
     this.#isEnding = true;
     await Promise.all([...this.#servers].map((server) => server.stop()));
     if (readable(join(this.dir, 'owner.json'))?.pid !== process.pid) return;
-    endGroups(this.dir);
+    killGroups(this.dir);
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  #endWithUs() {
+  #stopWithProcess() {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
       process.on(signal, async () => {
-        // Whoever asks twice does not want to wait: the exit below kills what is left.
+        // On a second signal nothing waits: the exit kills the remaining servers.
         if (!this.#isEnding) await this.end();
         process.exit(130);
       });
@@ -96,7 +96,7 @@ class Server {
   constructor(name, child, log, pidFile) {
     Object.assign(this, { name, child, log, pidFile });
     child.once('exit', (code, signal) => {
-      this.#failure ??= `${name} ended (${signal ?? code})`;
+      this.#failure ??= `${name} exited (${signal ?? code})`;
       this.exit();
     });
   }
@@ -106,7 +106,7 @@ class Server {
     this.exit();
   }
 
-  /** Waits until `probe` is true; fails when the server ends before, or when it takes too long. */
+  /** Waits until `probe` returns true. Throws if the server exits first, or after `seconds`. */
   async until(probe, seconds = 60) {
     const deadline = Date.now() + seconds * 1000;
     while (!(await probe())) {
@@ -116,11 +116,12 @@ class Server {
     }
   }
 
-  /** Waits until it ends by itself and all of its output has been seen. */
+  /** Waits until the server exits by itself and all its output has been read. */
   ended() {
     return new Promise((resolve) => this.child.once('close', resolve).once('error', resolve));
   }
 
+  /** Returns the last 30 lines of the output. */
   tail() {
     try {
       return readFileSync(this.log, 'utf8').split('\n').slice(-30).join('\n');
@@ -133,7 +134,7 @@ class Server {
     if (this.child.pid) signalGroup(this.child.pid, name);
   }
 
-  /** Ends the group: asks, waits, insists. */
+  /** Stops the process group: SIGTERM, and SIGKILL after 8 seconds. */
   async stop() {
     this.signal('SIGTERM');
     const gone = (async () => {
@@ -146,26 +147,26 @@ class Server {
   }
 }
 
-/** Ends the servers of runs whose process is gone, and removes their folders. */
+/** Stops the servers of runs whose process is gone, and removes their folders. */
 function sweep() {
   for (const name of readdirSync(runs)) {
     const dir = join(runs, name);
     const owner = readable(join(dir, 'owner.json'));
     if (owner ? lives(owner) : isFresh(dir)) continue;
-    endGroups(dir);
+    killGroups(dir);
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
-function endGroups(dir) {
+function killGroups(dir) {
   for (const entry of safeList(dir)) {
     const server = readable(join(dir, entry, 'pid.json'));
-    // A group's id is not given to another process while one of its members lives, so a dead leader's group is still its.
+    // The system does not reuse a group's ID while a member lives. So a group whose leader is gone is still this server's.
     if (server && (lives(server) || !identity(server.pid))) signalGroup(server.pid, 'SIGKILL');
   }
 }
 
-/** A process, by its number and the moment it started: numbers are used again. */
+/** Identifies a process by its number and its start time, because numbers are reused. */
 function identity(pid) {
   const started = startOf(pid);
   return started && { pid, started };
@@ -188,7 +189,7 @@ function signalGroup(pid, name) {
   try {
     process.kill(-pid, name);
   } catch {
-    // Gone already.
+    // The group is gone.
   }
 }
 
@@ -201,7 +202,7 @@ function groupLives(pid) {
   }
 }
 
-/** A run writes its owner right after it made its folder: a folder without one is being begun, or was left long ago. */
+/** Whether a folder without an owner is new: a run writes its owner right after it creates the folder. */
 function isFresh(dir) {
   return Number(spawnSync('find', [dir, '-maxdepth', '0', '-mmin', '-1'], { encoding: 'utf8' }).stdout.length) > 0;
 }
@@ -214,6 +215,7 @@ function safeList(dir) {
   }
 }
 
+/** Returns the JSON of a file; `undefined` if it cannot be read. */
 export function readable(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
@@ -228,16 +230,16 @@ export function writeJson(file, value) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A port of this machine that can be listened on: this one, else `undefined`; any, where none is named. */
+/** Returns the given port if it is free, else `undefined`. Without a port: any free one. */
 export async function freePort(port) {
   if (port) return isFree(port);
-  // Below the range that outgoing connections take theirs from: a server may need seconds before it listens.
+  // Below the range of outgoing connections, so that none takes the port in the seconds before the server listens.
   const any = () => 20_000 + Math.floor(Math.random() * 12_000);
   for (let tries = 0; tries < 100; tries += 1) {
     const free = await isFree(any());
     if (free) return free;
   }
-  throw new Error('no port of this machine is free');
+  throw new Error('no free port found');
 }
 
 function isFree(port) {

@@ -20,7 +20,7 @@ use super::normalization::FoldCase;
 use super::route::Route;
 use super::settlement::SettlementMode;
 use crate::payment::PaymentHash;
-use crate::protocols::l402::challenge::Encodings;
+use crate::protocols::l402::macaroon::Encodings;
 use crate::strict_json::Json;
 use table::{ConfigErrors, Table};
 

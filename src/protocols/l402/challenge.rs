@@ -4,34 +4,12 @@ use serde::Serialize;
 
 use super::caveat::{Caveat, InvoiceTerms, Terms};
 use super::credential;
-use super::macaroon::{Encoding, Identifier, Macaroon, MacaroonError};
+use super::macaroon::{Encoding, Encodings, Identifier, Macaroon, MacaroonError};
 use super::refusal::Refusal;
 use super::verify::Grant;
 use crate::bolt11::Bolt11;
 use crate::keys::KeySet;
 use crate::payment::PaymentHash;
-
-/// The macaroon encodings that are issued and accepted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Encodings {
-    /// The header carries the standard macaroon, the body that of lightning-toll.
-    #[default]
-    Both,
-    /// libmacaroons v2 only.
-    Standard,
-    /// lightning-toll's JSON only.
-    LightningToll,
-}
-
-impl Encodings {
-    pub fn accepts(self, encoding: Encoding) -> bool {
-        match self {
-            Self::Both => true,
-            Self::Standard => encoding == Encoding::Standard,
-            Self::LightningToll => encoding == Encoding::LightningToll,
-        }
-    }
-}
 
 /// An invoice, and the macaroons that its preimage makes good.
 pub struct Challenge {

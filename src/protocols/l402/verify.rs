@@ -3,8 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::caveat::{Caveat, ScopeRule, Service};
-use super::challenge::Encodings;
-use super::macaroon::{Encoding, Macaroon, Signature};
+use super::macaroon::{Encoding, Encodings, Macaroon, Signature};
 use super::refusal::Refusal;
 use crate::crypto;
 use crate::http::percent;

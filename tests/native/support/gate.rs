@@ -4,7 +4,7 @@ use edgetoll::gate::{Gate, IsSettled, PriceCode, Seller};
 use edgetoll::keys::Keys;
 use edgetoll::policy::Policy;
 use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
-use edgetoll::protocols::l402::challenge::Encodings;
+use edgetoll::protocols::l402::macaroon::Encodings;
 use edgetoll::protocols::l402::verify::{Demand, OtherIssuer};
 use edgetoll::protocols::price::Price;
 use edgetoll::wallet::lnbits::Lnbits;

@@ -5,3 +5,4 @@ pub mod invoice;
 pub mod price_list;
 pub mod request;
 pub mod secret;
+pub mod settings;

@@ -37,6 +37,28 @@ pub enum Encoding {
     LightningToll,
 }
 
+/// The macaroon encodings that are issued and accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encodings {
+    /// The header carries the standard macaroon, the body that of lightning-toll.
+    #[default]
+    Both,
+    /// libmacaroons v2 only.
+    Standard,
+    /// lightning-toll's JSON only.
+    LightningToll,
+}
+
+impl Encodings {
+    pub fn accepts(self, encoding: Encoding) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Standard => encoding == Encoding::Standard,
+            Self::LightningToll => encoding == Encoding::LightningToll,
+        }
+    }
+}
+
 /// The result of checking a signature with the keys of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {

@@ -1,0 +1,148 @@
+//! The environment as settings: what a missing or wrong setting closes.
+
+use crate::support::secret::SECRET;
+use crate::support::settings::{decide, error, settings};
+use edgetoll::config::{Callbacks, Origin, Paywall};
+use edgetoll::endpoints::{self, Endpoint};
+use edgetoll::error::RequestError;
+use edgetoll::gate::Decision;
+use edgetoll::keys::{TollSecret, WeakSecret};
+use edgetoll::payment::WalletSlot;
+
+const LIST: &str = r#"{"routes":[
+    {"path":"/sold","sats":5},
+    {"path":"/given","sats":0},
+    {"path":"/invalid","sats":-1}
+]}"#;
+
+#[test]
+fn without_a_readable_price_list_only_the_health_endpoint_answers() {
+    for list in [None, Some("{"), Some("[]"), Some(r#"{"routes":[{}]}"#), Some(r#"{"a":1}"#)] {
+        let settings = settings(list, &[]);
+        assert!(matches!(settings.paywall, Paywall::Unreadable), "{list:?}");
+        assert!(settings.policy().is_none() && settings.keys().is_none());
+        assert_eq!(endpoints::find(settings.policy(), "/_toll/health"), Some(Endpoint::Health));
+        assert_eq!(endpoints::find(settings.policy(), "/_toll/pay.js"), None);
+        assert_eq!(settings.faults.len(), 1, "{:?}", settings.faults);
+    }
+}
+
+#[test]
+fn without_a_secret_or_a_wallet_priced_routes_are_closed_and_free_routes_pass() {
+    for name in ["TOLL_SECRET", "LNBITS_URL", "LNBITS_KEY"] {
+        for value in [None, Some("weak")] {
+            let settings = settings(Some(LIST), &[(name, value)]);
+            assert!(matches!(settings.paywall, Paywall::Closed { .. }), "{name} {value:?}");
+            assert_eq!(error(decide(&settings, "https://x/sold", "GET", None)), RequestError::NotConfigured);
+            assert_eq!(decide(&settings, "https://x/free", "GET", None), Decision::Open { waived: None });
+            let faults = &settings.faults;
+            assert!(faults.iter().any(|fault| fault.starts_with(name)), "{faults:?}");
+        }
+    }
+}
+
+#[test]
+fn a_price_list_without_a_priced_route_needs_neither_a_secret_nor_a_wallet() {
+    let free = r#"{"routes":[{"path":"/given","sats":0}]}"#;
+    let nothing = [("TOLL_SECRET", None), ("LNBITS_URL", None), ("LNBITS_KEY", None)];
+    let unconfigured = settings(Some(free), &nothing);
+    assert!(matches!(unconfigured.paywall, Paywall::Free { .. }));
+    assert_eq!(unconfigured.faults, [""; 0]);
+    assert_eq!(decide(&unconfigured, "https://x/given", "GET", None), Decision::Open { waived: None });
+    assert!(unconfigured.keys_and_wallets().is_none());
+    // A wrong setting is reported all the same, and the keys and wallets of earlier sales are kept for the ledger.
+    assert_eq!(settings(Some(free), &[("LNBITS_KEY", Some("x"))]).faults.len(), 1);
+    assert!(settings(Some(free), &[]).keys_and_wallets().is_some());
+    let invalid = r#"{"routes":[{"path":"/invalid","sats":-1}]}"#;
+    assert!(matches!(settings(Some(invalid), &nothing).paywall, Paywall::Closed { .. }));
+}
+
+#[test]
+fn complete_settings_sell_and_an_invalid_route_is_closed() {
+    let settings = settings(Some(LIST), &[]);
+    assert!(matches!(settings.paywall, Paywall::Selling { .. }));
+    assert!(matches!(decide(&settings, "https://x/sold", "GET", None), Decision::Challenge(_)));
+    assert_eq!(error(decide(&settings, "https://x/invalid", "GET", None)), RequestError::NotConfigured);
+}
+
+#[test]
+fn an_unusable_origin_url_forwards_nothing() {
+    assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", Some("x"))]).origin, Origin::Invalid);
+    assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", None)]).origin, Origin::Zone);
+}
+
+#[test]
+fn a_secret_must_be_long_and_varied_and_not_a_sample() {
+    for (text, weak) in [
+        ("0123456789abcdef0123456789abcde", Some(WeakSecret::Short)),
+        ("0000000000000000000000000000000000000000", Some(WeakSecret::Repetitive)),
+        ("test-secret-key-for-hmac-signing", Some(WeakSecret::Sample)),
+        ("CHANGE-ME-0123456789-0123456789-0123", Some(WeakSecret::Sample)),
+        ("0123456789abcdef0123456789abcdef", Some(WeakSecret::Sample)),
+        (SECRET.as_str(), None),
+    ] {
+        assert_eq!(TollSecret::new(text).err(), weak, "{text}");
+    }
+}
+
+#[test]
+fn a_misconfigured_second_wallet_closes_priced_routes() {
+    let second = |url, key| settings(Some(LIST), &[("LNBITS_URL_2", url), ("LNBITS_KEY_2", key)]);
+    let (url, key) = ("https://other.test", "fedcba9876543210");
+    let has_two = |url, key| {
+        let settings = second(url, key);
+        settings.keys_and_wallets().unwrap().1.get(WalletSlot::Two).is_some()
+    };
+    assert!(has_two(Some(url), Some(key)));
+    assert!(!has_two(None, None));
+    for (url, key, fault) in [
+        (Some(url), None, "LNBITS_KEY_2 is missing"),
+        (None, Some(key), "LNBITS_URL_2 is missing"),
+        (Some("http://other.test"), Some(key), "LNBITS_URL_2 must be an https URL"),
+        (Some(url), Some("short"), "LNBITS_KEY_2 must be the invoice key"),
+    ] {
+        let settings = second(url, key);
+        assert!(settings.keys_and_wallets().is_none());
+        let faults = &settings.faults;
+        assert!(faults.iter().any(|one| one.starts_with(fault)), "{faults:?}");
+        let refused = error(decide(&settings, "https://x/sold", "GET", None));
+        assert_eq!(refused, RequestError::NotConfigured);
+    }
+}
+
+#[test]
+fn wrong_admin_and_callback_settings_are_reported_and_do_not_stop_sales() {
+    let url = ("ON_PAYMENT_URL", Some("https://shop.test/paid"));
+    let good = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    for (variables, fault) in [
+        (vec![("ADMIN_TOKEN", Some("short"))], "ADMIN_TOKEN is shorter than 32 characters"),
+        (vec![("PUBLIC_URL", Some("http://x.test"))], "PUBLIC_URL must be an https URL"),
+        (vec![url], "ON_PAYMENT_SECRET is missing"),
+        (vec![url, ("ON_PAYMENT_SECRET", Some("short"))], "ON_PAYMENT_SECRET must have at least 24 bytes"),
+        (
+            vec![("ON_PAYMENT_URL", Some("x")), ("ON_PAYMENT_SECRET", Some(good))],
+            "ON_PAYMENT_URL must be an https URL",
+        ),
+        (vec![("ON_PAYMENT_SECRET", Some(good))], "ON_PAYMENT_URL is missing"),
+    ] {
+        let settings = settings(Some(LIST), &variables);
+        let faults = &settings.faults;
+        assert!(faults.iter().any(|one| one.starts_with(fault)), "{faults:?}");
+        assert!(!matches!(settings.callbacks, Callbacks::On(_)));
+        assert!(settings.admin_access().is_none() && settings.public_url.is_none());
+        assert!(matches!(decide(&settings, "https://x/sold", "GET", None), Decision::Challenge(_)));
+    }
+    let complete = settings(
+        Some(LIST),
+        &[
+            url,
+            ("ON_PAYMENT_SECRET", Some(good)),
+            ("ADMIN_TOKEN", Some(good)),
+            ("PUBLIC_URL", Some("https://x.test/")),
+        ],
+    );
+    assert_eq!(complete.faults, settings(Some(LIST), &[]).faults);
+    assert!(matches!(complete.callbacks, Callbacks::On(_)));
+    assert!(complete.admin_access().is_some());
+    assert_eq!(complete.public_url.as_deref(), Some("https://x.test"));
+}

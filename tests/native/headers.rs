@@ -1,0 +1,66 @@
+//! Headers on the way to the origin and back.
+
+use edgetoll::http::cache_control::{self, VARY_BY_CREDENTIAL, with_members};
+use edgetoll::http::header::{is_removed, is_reserved};
+use edgetoll::protocols::l402::credential::Authorization;
+
+#[test]
+fn headers_that_only_edgetoll_may_set_are_removed_in_any_spelling() {
+    for name in [
+        "X-Toll-Status",
+        "x_toll_status",
+        "X-Toll_Client",
+        "x-toll-",
+        "X-Original-URL",
+        "x_rewrite_url",
+        // PHP and lighttpd read these as X_TOLL_STATUS and so on; gunicorn changes the path by the last one.
+        "X.Toll.Status",
+        "X~Toll~Status",
+        "X!Toll!Amount!Sats",
+        "X.Original.URL",
+        "SCRIPT_NAME",
+    ] {
+        assert!(is_removed(name, &[]), "{name}");
+    }
+    let keep = ["X-Original-URL".to_owned(), "X-Toll-Status".to_owned()];
+    assert!(!is_removed("x-original-url", &keep));
+    assert!(is_removed("X-Toll-Status", &keep), "keep_headers does not apply to X-Toll-*");
+    assert!(!is_removed("X-Tollbooth", &[]) && !is_removed("Authorization", &[]));
+    assert!(is_reserved("X_Toll-Expires") && !is_reserved("Expires"));
+}
+
+#[test]
+fn the_origin_sees_only_credentials_of_other_schemes() {
+    for (header, left) in [
+        ("L402 a:b", None),
+        ("lsat a:b, L402 c,d:e", None),
+        ("L402", None),
+        ("L402\ta:b", None),
+        ("Bearer x", Some("Bearer x")),
+        ("Bearer x, L402 a:b", Some("Bearer x")),
+        ("L402 a,b : c, Basic eA==", Some("Basic eA==")),
+        (r#"Digest a="L402 x, L402 y", b=c, LSAT q:r"#, Some(r#"Digest a="L402 x, L402 y", b=c"#)),
+        (r#"Bearer "x, L402 a:b"#, Some(r#"Bearer "x"#)),
+        (r#"Bearer "x\", L402 a:b"#, Some(r#"Bearer "x\""#)),
+        ("L402 a, AgEJMTI3LjAuMC4xAkIAAKfIqRtAgEJMTI3LjAuMC4xAkIAAKfIqRt c:d", None),
+    ] {
+        assert_eq!(Authorization::split(header).others().as_deref(), left, "{header}");
+    }
+}
+
+#[test]
+fn a_shared_cache_must_not_store_a_paid_response() {
+    for (theirs, ours) in [
+        (None, "private"),
+        (Some("public, max-age=60"), "private, max-age=60"),
+        (Some("S-MaxAge = 9, Public, no-cache"), "private, no-cache"),
+        (Some("no-store"), "no-store"),
+        (Some("private=\"x\", max-age=1"), "private, max-age=1"),
+    ] {
+        assert_eq!(cache_control::private(theirs), ours, "{theirs:?}");
+    }
+    let vary = |value| with_members(value, &VARY_BY_CREDENTIAL);
+    assert_eq!(vary(None), "Authorization, Cookie");
+    assert_eq!(vary(Some("accept, cookie")), "accept, cookie, Authorization");
+    assert_eq!(vary(Some("*")), "*");
+}

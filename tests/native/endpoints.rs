@@ -1,14 +1,13 @@
 //! edgetoll's own endpoints, and the gate's answer to other paths below the reserved prefix.
 
-use edgetoll::endpoints::{AdminEndpoint, Endpoint, StaticFile, find, webhook_url};
-use edgetoll::gate::Decision;
-use edgetoll::keys::{Keys, TollSecret};
-use edgetoll::policy::Policy;
-
 use crate::support::gate::{gate, seller};
 use crate::support::price_list::valid;
 use crate::support::request::request;
 use crate::support::secret::SECRET;
+use edgetoll::endpoints::{AdminEndpoint, Endpoint, StaticFile, find, webhook_url};
+use edgetoll::gate::Decision;
+use edgetoll::keys::{Keys, TollSecret};
+use edgetoll::policy::Policy;
 
 const ALL_PRICED: &str = r#"{"routes":[{"path":"/*"}]}"#;
 

@@ -312,7 +312,15 @@ fn a_probe_result_is_valid_for_an_hour_and_is_read_back_from_its_stored_text() {
         assert_eq!(record.at(1_000 + hour_ms), None);
     }
     assert_eq!(ProbeRecord::NONE.at(0), None);
-    for text in ["", "preimage_hidden", "preimage_hidden x", "preimage_hidden -1", "other 5", " 5"] {
+    for text in [
+        "",
+        "preimage_hidden",
+        "preimage_hidden x",
+        "preimage_hidden -1",
+        "other 5",
+        " 5",
+        "preimage_hidden 18446744073709551616",
+    ] {
         assert_eq!(ProbeRecord::parse(text), None, "{text}");
     }
 }

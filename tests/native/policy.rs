@@ -1,5 +1,8 @@
 //! The price list: parsing, the route of a path, path normalization, and the refusal of ambiguous paths.
 
+use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::price_list::{parse, valid};
+use crate::support::request::request;
 use edgetoll::error::RequestError;
 use edgetoll::gate::{Decision, Gate, Refused};
 use edgetoll::http::percent;
@@ -11,10 +14,6 @@ use edgetoll::policy::normalization::{fold_case, normalize};
 use edgetoll::policy::route::{PathForm, Selection, Target, select};
 use edgetoll::strict_json::Json;
 use proptest::prelude::*;
-
-use crate::support::gate::{BY_PREIMAGE, NO_CODE};
-use crate::support::price_list::{parse, valid};
-use crate::support::request::request;
 
 fn policy_with(routes: &[&str]) -> Policy {
     valid(&format!("{{\"routes\":[{}]}}", routes.join(",")))

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::support::price_list::{errors, valid};
 use edgetoll::policy::description::Description;
 use edgetoll::policy::facts::{EdgeFact, Facts, PriceError};
 use edgetoll::policy::normalization::fold_case;
@@ -9,8 +10,6 @@ use edgetoll::policy::price::price_of;
 use edgetoll::policy::route::Pricing;
 use edgetoll::protocols::price::Price;
 use proptest::prelude::*;
-
-use crate::support::price_list::{errors, valid};
 
 /// The parts of a request that a price can depend on.
 #[derive(Default)]

@@ -1,13 +1,12 @@
 //! Reading payment lists and look-ups of LNbits, from recorded responses, and the webhooks that it sends.
 
+use crate::support::price_list::valid;
 use edgetoll::ledger::webhook;
 use edgetoll::payment::PaymentHash;
 use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::receipt::{PAGE_ROWS, PaymentList, Pending, Receipt, expiring_first};
 use edgetoll::wallet::{WalletError, WalletResponse};
 use serde_json::Value;
-
-use crate::support::price_list::valid;
 
 fn recorded() -> Value {
     serde_json::from_str(include_str!("../vectors/lnbits_lists.json")).unwrap()

@@ -1,5 +1,9 @@
 //! The route of a request, the public price list, and requests without a route.
 
+use crate::support::gate::gate;
+use crate::support::price_list::{errors, parse, valid};
+use crate::support::request::request;
+use crate::support::secret::SECRET;
 use edgetoll::endpoints;
 use edgetoll::error::RequestError;
 use edgetoll::gate::{Decision, Gate, Refused, Request, Seller};
@@ -11,11 +15,6 @@ use edgetoll::policy::route::{Pricing, Route};
 use edgetoll::protocols::l402::caveat::CredentialScope;
 use edgetoll::protocols::price::Price;
 use proptest::prelude::*;
-
-use crate::support::gate::gate;
-use crate::support::price_list::{errors, parse, valid};
-use crate::support::request::request;
-use crate::support::secret::SECRET;
 
 const NOW_UNIX: u64 = 1_800_000_000;
 

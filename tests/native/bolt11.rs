@@ -1,4 +1,4 @@
-//! Our walk over an invoice, against `lightning-invoice` and the examples of BOLT 11.
+//! The BOLT 11 parser, compared with the crate `lightning-invoice` and with the examples of BOLT 11.
 
 use std::time::Duration;
 
@@ -13,57 +13,57 @@ fn vectors() -> Json {
     Json::parse(include_bytes!("../vectors/bolt11.json")).unwrap()
 }
 
-fn assert_agrees(text: &str) {
-    let theirs: Bolt11Invoice = text.parse().unwrap();
-    let ours = Bolt11::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    assert_eq!(ours.payment_hash().as_bytes(), theirs.payment_hash().as_byte_array(), "{text}");
-    assert_eq!(ours.amount_msat(), theirs.amount_milli_satoshis(), "{text}");
-    assert_eq!(ours.expiry_s(), theirs.expiry_time().as_secs(), "{text}");
-    assert_eq!(ours.timestamp_unix(), theirs.duration_since_epoch().as_secs(), "{text}");
-    let network = match theirs.currency() {
+fn assert_same_as_lightning_invoice(text: &str) {
+    let expected: Bolt11Invoice = text.parse().unwrap();
+    let parsed = Bolt11::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(parsed.payment_hash().as_bytes(), expected.payment_hash().as_byte_array(), "{text}");
+    assert_eq!(parsed.amount_msat(), expected.amount_milli_satoshis(), "{text}");
+    assert_eq!(parsed.expiry_s(), expected.expiry_time().as_secs(), "{text}");
+    assert_eq!(parsed.timestamp_unix(), expected.duration_since_epoch().as_secs(), "{text}");
+    let network = match expected.currency() {
         Currency::Bitcoin => "bc",
         Currency::BitcoinTestnet => "tb",
         Currency::Regtest => "bcrt",
         Currency::Simnet => "sb",
         Currency::Signet => "tbs",
     };
-    assert_eq!(ours.network(), network, "{text}");
+    assert_eq!(parsed.network(), network, "{text}");
 }
 
 #[test]
-fn the_examples_of_bolt_11_are_read_as_lightning_invoice_reads_them() {
+fn the_valid_examples_of_bolt_11_are_parsed_like_lightning_invoice_does() {
     let vectors = vectors();
     let valid = vectors.get("valid").unwrap().as_array().unwrap();
     assert_eq!(valid.len(), 15);
     for invoice in valid {
-        assert_agrees(invoice.as_str().unwrap());
-        assert_agrees(&invoice.as_str().unwrap().to_ascii_uppercase());
+        assert_same_as_lightning_invoice(invoice.as_str().unwrap());
+        assert_same_as_lightning_invoice(&invoice.as_str().unwrap().to_ascii_uppercase());
     }
 }
 
 #[test]
-fn the_invalid_examples_are_refused_but_for_what_only_a_payer_checks() {
+fn the_invalid_examples_are_refused_unless_only_a_payer_has_to_check_the_mistake() {
     let vectors = vectors();
     for entry in vectors.get("invalid").unwrap().as_array().unwrap() {
         let invoice = entry.get("invoice").unwrap().as_str().unwrap();
-        let theirs = entry.get("lightning_invoice").unwrap().as_str().unwrap();
-        let only_for_payers = theirs.contains("InvalidFeatures") || theirs.contains("InvalidSignature");
-        assert_eq!(Bolt11::parse(invoice).is_ok(), only_for_payers, "{theirs}: {invoice}");
+        let error = entry.get("lightning_invoice").unwrap().as_str().unwrap();
+        let is_checked_by_payers = error.contains("InvalidFeatures") || error.contains("InvalidSignature");
+        assert_eq!(Bolt11::parse(invoice).is_ok(), is_checked_by_payers, "{error}: {invoice}");
     }
 }
 
 #[test]
-fn an_invoice_with_one_letter_changed_is_refused() {
+fn an_invoice_with_one_changed_character_is_refused() {
     let vectors = vectors();
     let invoice = vectors.get("valid").unwrap().as_array().unwrap()[1].as_str().unwrap();
     for at in invoice.rfind('1').unwrap() + 1..invoice.len() {
-        let letter = if &invoice[at..=at] == "q" { "p" } else { "q" };
-        let changed = format!("{}{letter}{}", &invoice[..at], &invoice[at + 1..]);
+        let character = if &invoice[at..=at] == "q" { "p" } else { "q" };
+        let changed = format!("{}{character}{}", &invoice[..at], &invoice[at + 1..]);
         assert_eq!(Bolt11::parse(&changed), Err(Bolt11Error::Checksum), "at {at}");
     }
 }
 
-/// An invoice with the groups of another put in behind its timestamp, and its checksum made anew (BIP 173).
+/// Returns an invoice with a field inserted after its timestamp, and with a new checksum (BIP 173).
 fn with_field(invoice: &str, field: &str) -> String {
     const CHARSET: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     let (prefix, data) = invoice.rsplit_once('1').unwrap();
@@ -82,25 +82,25 @@ fn with_field(invoice: &str, field: &str) -> String {
 }
 
 #[test]
-fn an_invoice_for_two_payments_is_refused_and_one_that_repeats_its_own_is_not() {
+fn an_invoice_with_two_payment_hashes_is_refused_unless_they_are_equal() {
     let vectors = vectors();
     let valid = vectors.get("valid").unwrap().as_array().unwrap();
     let invoice = valid[1].as_str().unwrap();
     let at = invoice.find("pp5").unwrap();
-    let own = &invoice[at..at + 3 + 52];
-    let other = format!("{}{}", &own[..54], if own.ends_with('q') { 'y' } else { 'q' });
-    let another = own.replacen("qqqsyq", "pqqsyq", 1);
+    let same_hash = &invoice[at..at + 3 + 52];
+    let other_padding = format!("{}{}", &same_hash[..54], if same_hash.ends_with('q') { 'y' } else { 'q' });
+    let other_hash = same_hash.replacen("qqqsyq", "pqqsyq", 1);
     assert_eq!(with_field(invoice, ""), invoice);
-    assert!(Bolt11::parse(&with_field(invoice, own)).is_ok());
-    assert_ne!(another, own);
-    assert_eq!(Bolt11::parse(&with_field(invoice, &another)), Err(Bolt11Error::TwoPaymentHashes));
-    // Four bits behind the hash are padding.
-    assert!(Bolt11::parse(&with_field(invoice, &other)).is_ok());
+    assert!(Bolt11::parse(&with_field(invoice, same_hash)).is_ok());
+    assert_ne!(other_hash, same_hash);
+    assert_eq!(Bolt11::parse(&with_field(invoice, &other_hash)), Err(Bolt11Error::TwoPaymentHashes));
+    // The last four bits of the field are padding.
+    assert!(Bolt11::parse(&with_field(invoice, &other_padding)).is_ok());
 }
 
 proptest! {
     #[test]
-    fn random_invoices_are_read_as_lightning_invoice_reads_them(
+    fn random_invoices_are_parsed_like_lightning_invoice_does(
         hash in any::<[u8; 32]>(),
         key in 1_u8..=250,
         amount_msat in proptest::option::of(1_u64..10_000_000_000),
@@ -127,11 +127,11 @@ proptest! {
             None => builder,
         };
         let sign = |hash: &_| Secp256k1::new().sign_ecdsa_recoverable(hash, &secret_key);
-        assert_agrees(&builder.build_signed(sign).unwrap().to_string());
+        assert_same_as_lightning_invoice(&builder.build_signed(sign).unwrap().to_string());
     }
 
     #[test]
-    fn no_text_makes_a_panic(text in "\\PC{0,200}", data in "ln(bc|tb|)[0-9]{0,20}[munpx]?1[a-z0-9]{0,200}") {
+    fn no_text_causes_a_panic(text in "\\PC{0,200}", data in "ln(bc|tb|)[0-9]{0,20}[munpx]?1[a-z0-9]{0,200}") {
         let _ = (Bolt11::parse(&text), Bolt11::parse(&data));
     }
 }

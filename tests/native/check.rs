@@ -1,4 +1,4 @@
-//! `edgetoll check`: what it finds in a Wrangler file, on which line and column, and how the command ends.
+//! `edgetoll check`: the findings in a Wrangler file, their lines and columns, and the exit status of the command.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -14,18 +14,18 @@ const JSONC: &str = "wrangler.jsonc";
 
 const BUILD: &str = "build.command = \"make build\"\n";
 
-/// The findings as they are printed, without the file's name.
+/// Returns the findings as they are printed, without the name of the file.
 fn findings(name: &str, text: &str) -> Vec<String> {
     check(name, text).findings.iter().map(ToString::to_string).collect()
 }
 
-/// The findings of a TOML file behind a first line that is good.
-fn of_toml(text: &str) -> Vec<String> {
+/// Returns the findings in a TOML file. Line 1, which has no mistake, is added before the text.
+fn toml_findings(text: &str) -> Vec<String> {
     findings(TOML, &format!("{BUILD}{text}"))
 }
 
 #[test]
-fn every_mistake_of_a_toml_file_is_reported_at_once_where_it_stands() {
+fn all_mistakes_of_a_toml_file_are_reported_together_with_their_positions() {
     let text = r#"name = "shop"
 assets = { directory = "www" }
 cache.enabled = true
@@ -71,7 +71,7 @@ sat = 3
 }
 
 #[test]
-fn json_with_comments_has_its_mistakes_where_they_stand() {
+fn mistakes_in_json_with_comments_are_reported_with_their_positions() {
     let text = r#"{
   // The price list.
   "build": { "command": "make build" },
@@ -98,7 +98,7 @@ fn json_with_comments_has_its_mistakes_where_they_stand() {
 }
 
 #[test]
-fn a_key_that_is_missing_is_reported_at_the_table_that_should_have_it() {
+fn a_missing_key_is_reported_at_the_table_that_should_have_it() {
     let toml = "build.command = \"make build\"\n[vars.TOLL]\n[[vars.TOLL.routes]]\n  sats = 1\n";
     let json = "{\"build\":{\"command\":\"make build\"},\n\"vars\":{\"TOLL\":{\"routes\":[{\"sats\":1}]}}}";
     for (name, text, place) in [(TOML, toml, "3:1"), (JSON, json, "2:27")] {
@@ -113,7 +113,7 @@ fn a_key_that_is_missing_is_reported_at_the_table_that_should_have_it() {
 }
 
 #[test]
-fn a_place_that_is_not_there_is_where_its_nearest_parent_stands() {
+fn a_missing_place_has_the_position_of_its_nearest_parent() {
     let document = Document::read(TOML, "[vars]\nTOLL = { routes = [{ sats = 1 }] }").ok().unwrap();
     for (place, column) in [
         ("vars.TOLL", 8),
@@ -133,7 +133,7 @@ fn a_place_that_is_not_there_is_where_its_nearest_parent_stands() {
 }
 
 #[test]
-fn a_place_is_found_however_toml_writes_it() {
+fn a_place_is_found_in_every_notation_of_toml() {
     for (text, place) in [
         ("vars.TOLL.network = 1", "2:21"),
         ("vars = { TOLL = { network = 1 } }", "2:29"),
@@ -143,40 +143,40 @@ fn a_place_is_found_however_toml_writes_it() {
     ] {
         let finding =
             format!("{place}: error: TOLL.network must be one of \"bc\", \"tb\", \"tbs\", \"bcrt\"");
-        assert_eq!(of_toml(text), [finding], "{text}");
+        assert_eq!(toml_findings(text), [finding], "{text}");
     }
     let text = "[vars.TOLL]\nroutes = [\n  { path = \"/a\" }, { path = \"/b\", sats = 1.0 },\n]";
     assert_eq!(
-        of_toml(text),
+        toml_findings(text),
         ["4:42: error: TOLL.routes[1].sats must be a whole number of satoshis from 0 to 10000000"]
     );
     let text = "[vars.TOLL]\n[vars.TOLL.rout]\npath = \"/a\"";
     assert_eq!(
-        of_toml(text),
+        toml_findings(text),
         ["3:12: error: TOLL.rout is not a key that edgetoll knows; did you mean `routes`?"]
     );
 }
 
 #[test]
-fn no_number_but_a_whole_one_is_a_price() {
+fn only_a_whole_number_in_range_is_a_price() {
     for number in ["-1", "1.0", "1e3", "inf", "nan", "2026-01-01", "18446744073709551616", "10000001"] {
         let text = format!("[vars.TOLL]\ndefault_sats = {number}");
         let finding = "3:16: error: TOLL.default_sats must be a whole number of satoshis from 0 to 10000000";
-        assert_eq!(of_toml(&text), [finding], "{number}");
+        assert_eq!(toml_findings(&text), [finding], "{number}");
     }
     for number in ["0xff", "0b1", "0o7", "1_000", "+5", "10000000"] {
-        assert_eq!(of_toml(&format!("[vars.TOLL]\ndefault_sats = {number}")), [""; 0], "{number}");
+        assert_eq!(toml_findings(&format!("[vars.TOLL]\ndefault_sats = {number}")), [""; 0], "{number}");
     }
 }
 
 #[test]
-fn a_first_byte_order_mark_moves_no_column() {
+fn a_byte_order_mark_does_not_change_columns() {
     assert_eq!(findings(TOML, "\u{feff}a = $"), findings(TOML, "a = $"));
     assert_eq!(findings(JSON, "\u{feff}{]"), findings(JSON, "{]"));
 }
 
 #[test]
-fn a_mistake_of_the_syntax_has_its_line_and_column() {
+fn a_syntax_error_has_a_line_and_a_column() {
     assert_eq!(
         findings(TOML, "a = 1\nb = \n\nc = [1,,2]"),
         [
@@ -184,9 +184,9 @@ fn a_mistake_of_the_syntax_has_its_line_and_column() {
             "4:8: error: invalid TOML: extra comma in array, expected value",
         ]
     );
-    let twice_told = "a = 1\n[a.b]\nc = 1";
+    let redefined = "a = 1\n[a.b]\nc = 1";
     assert_eq!(
-        findings(TOML, twice_told),
+        findings(TOML, redefined),
         ["2:2: error: invalid TOML: cannot extend value of type integer with a dotted key"]
     );
     for (text, finding) in [
@@ -200,7 +200,7 @@ fn a_mistake_of_the_syntax_has_its_line_and_column() {
 }
 
 #[test]
-fn a_key_that_stands_twice_is_an_error_with_both_lines() {
+fn a_repeated_key_is_an_error_that_names_both_lines() {
     for text in [
         "a = 1\n\n  a = 2",
         "[a]\n\n[ a]",
@@ -229,12 +229,12 @@ fn a_key_that_stands_twice_is_an_error_with_both_lines() {
 }
 
 #[test]
-fn without_a_price_list_nothing_is_served() {
+fn a_missing_price_list_is_reported() {
     let sentence = "is missing: without it, no request is forwarded (503 not_configured); add TOLL to vars";
-    assert_eq!(of_toml(""), [format!("1:1: error: TOLL {sentence}")]);
-    assert_eq!(of_toml("\n[vars]\nA = 1"), [format!("3:1: error: TOLL {sentence}")]);
+    assert_eq!(toml_findings(""), [format!("1:1: error: TOLL {sentence}")]);
+    assert_eq!(toml_findings("\n[vars]\nA = 1"), [format!("3:1: error: TOLL {sentence}")]);
     assert_eq!(
-        of_toml("[env.live]\n[env.live.vars.TOLL]\n"),
+        toml_findings("[env.live]\n[env.live.vars.TOLL]\n"),
         [
             "1:1: warning: TOLL is missing: a deployment without --env forwards no request (503 not_configured); add TOLL to the vars of the top level, or deploy with --env only"
         ]
@@ -242,7 +242,7 @@ fn without_a_price_list_nothing_is_served() {
 }
 
 #[test]
-fn an_environment_has_its_own_variables() {
+fn an_environment_inherits_no_variables() {
     let text = r#"[vars.TOLL]
 [env.live.vars]
 ADMIN_TOKEN = "x"
@@ -255,7 +255,7 @@ name = "empty"
 PUBLIC_URL = "https://example.com"
 "#;
     let missing = "TOLL is missing: vars are not inherited from the top level, so this environment forwards no request (503 not_configured); add TOLL to its vars";
-    let found = of_toml(text);
+    let found = toml_findings(text);
     assert_eq!(
         found[0],
         "4:1: error: env.live.ADMIN_TOKEN is a secret: remove it from this file and \
@@ -268,22 +268,22 @@ PUBLIC_URL = "https://example.com"
 }
 
 #[test]
-fn a_price_list_may_be_a_text_and_its_mistakes_stand_where_the_text_does() {
+fn mistakes_in_a_price_list_in_a_string_are_reported_at_the_string() {
     let text = "[vars]\nTOLL = '{\"routes\":[{\"path\":\"/a\",\"sats\":-1}]}'";
     assert_eq!(
-        of_toml(text),
+        toml_findings(text),
         ["3:8: error: TOLL.routes[0].sats must be a whole number of satoshis from 0 to 10000000"]
     );
     for list in ["{", r#"{"network":"bc","network":"tb"}"#, "{} // free"] {
         let finding = "3:8: error: TOLL is not valid JSON, or has a key twice";
-        assert_eq!(of_toml(&format!("[vars]\nTOLL = '{list}'")), [finding], "{list}");
+        assert_eq!(toml_findings(&format!("[vars]\nTOLL = '{list}'")), [finding], "{list}");
     }
-    assert_eq!(of_toml("[vars]\nTOLL = 5"), ["3:8: error: TOLL must be a table"]);
+    assert_eq!(toml_findings("[vars]\nTOLL = 5"), ["3:8: error: TOLL must be a table"]);
 }
 
 #[test]
-fn a_price_list_is_too_long_before_cloudflare_says_so() {
-    // {"keep_headers":["…"]} has 21 bytes beside the header.
+fn a_price_list_near_or_above_the_size_limit_of_cloudflare_is_reported() {
+    // `{"keep_headers":["…"]}` has 21 bytes without the name of the header.
     for (bytes, severity) in
         [(3_999, None), (4_000, Some("warning")), (5_000, Some("warning")), (5_001, Some("error"))]
     {
@@ -294,13 +294,13 @@ fn a_price_list_is_too_long_before_cloudflare_says_so() {
             .map(|word| format!("3:8: {word}: TOLL has {bytes} bytes as JSON, and Cloudflare allows 5 KB for a variable: shorten or merge routes"))
             .into_iter()
             .collect();
-        assert_eq!(of_toml(&table), expected, "{bytes}");
-        assert_eq!(of_toml(&text), expected, "{bytes}");
+        assert_eq!(toml_findings(&table), expected, "{bytes}");
+        assert_eq!(toml_findings(&text), expected, "{bytes}");
     }
 }
 
 #[test]
-fn every_secret_is_told_from_a_variable() {
+fn a_secret_among_the_variables_is_an_error() {
     for name in [
         "TOLL_SECRET",
         "TOLL_SECRET_PREVIOUS",
@@ -314,13 +314,13 @@ fn every_secret_is_told_from_a_variable() {
         let finding = format!(
             "3:3: error: {name} is a secret: remove it from this file and set it with `npx wrangler secret put {name}`"
         );
-        assert_eq!(of_toml(&format!("[vars]\n  {name} = \"very\"\n[vars.TOLL]")), [finding]);
+        assert_eq!(toml_findings(&format!("[vars]\n  {name} = \"very\"\n[vars.TOLL]")), [finding]);
     }
 }
 
 #[test]
-fn a_name_that_is_nearly_right_is_warned_of() {
-    for (name, meant) in [
+fn a_misspelled_variable_is_a_warning_with_the_right_name() {
+    for (name, suggestion) in [
         ("toll", "TOLL"),
         ("TOLLS", "TOLL"),
         ("LNBITS_ULR", "LNBITS_URL"),
@@ -328,18 +328,19 @@ fn a_name_that_is_nearly_right_is_warned_of() {
         ("ORIGINURL", "ORIGIN_URL"),
         ("TOLL_SECRETS", "TOLL_SECRET"),
     ] {
-        let finding =
-            format!("3:1: warning: {name} is not a variable that edgetoll knows; did you mean `{meant}`?");
-        assert_eq!(of_toml(&format!("[vars]\n{name} = \"x\"\n[vars.TOLL]")), [finding]);
+        let finding = format!(
+            "3:1: warning: {name} is not a variable that edgetoll knows; did you mean `{suggestion}`?"
+        );
+        assert_eq!(toml_findings(&format!("[vars]\n{name} = \"x\"\n[vars.TOLL]")), [finding]);
     }
     for name in ["LOG_LEVEL", "A", "ORIGIN_HOST"] {
-        assert_eq!(of_toml(&format!("[vars]\n{name} = \"x\"\n[vars.TOLL]")), [""; 0], "{name}");
+        assert_eq!(toml_findings(&format!("[vars]\n{name} = \"x\"\n[vars.TOLL]")), [""; 0], "{name}");
     }
 }
 
 #[test]
-fn the_wallet_is_called_over_https_or_on_this_machine() {
-    for (name, value, is_good) in [
+fn wallet_and_origin_urls_are_checked() {
+    for (name, value, is_valid) in [
         ("LNBITS_URL", "\"https://lnbits.example.com\"", true),
         ("LNBITS_URL", "\"http://127.0.0.1:5000\"", true),
         ("LNBITS_URL", "\"http://lnbits.example.com\"", false),
@@ -350,17 +351,19 @@ fn the_wallet_is_called_over_https_or_on_this_machine() {
         ("ORIGIN_URL", "\"https://\"", false),
         ("ORIGIN_URL", "[]", false),
     ] {
-        let found = of_toml(&format!("[vars]\n{name} = {value}\n[vars.TOLL]"));
-        assert_eq!(found.is_empty(), is_good, "{name} {value}: {found:?}");
+        let found = toml_findings(&format!("[vars]\n{name} = {value}\n[vars.TOLL]"));
+        assert_eq!(found.is_empty(), is_valid, "{name} {value}: {found:?}");
         let column = name.len() + 4;
         assert!(
-            found.iter().all(|one| one.starts_with(&format!("3:{column}: error: {name} must be an http")))
+            found
+                .iter()
+                .all(|finding| finding.starts_with(&format!("3:{column}: error: {name} must be an http")))
         );
     }
 }
 
 #[test]
-fn no_asset_answers_before_the_worker() {
+fn static_assets_must_not_be_served_before_the_worker_runs() {
     let first = "assets.run_worker_first must be true";
     let binding = "assets.binding should be \"ASSETS\"";
     for (assets, expected) in [
@@ -377,7 +380,7 @@ fn no_asset_answers_before_the_worker() {
             vec![format!("2:64: warning: {binding}")],
         ),
     ] {
-        let found = of_toml(&format!("assets = {{ {assets} }}\n[vars.TOLL]"));
+        let found = toml_findings(&format!("assets = {{ {assets} }}\n[vars.TOLL]"));
         assert_eq!(found.len(), expected.len(), "{assets}: {found:?}");
         for (found, expected) in found.iter().zip(&expected) {
             assert!(found.starts_with(expected), "{assets}: {found}");
@@ -386,47 +389,48 @@ fn no_asset_answers_before_the_worker() {
 }
 
 #[test]
-fn no_cache_answers_before_the_worker() {
-    assert_eq!(of_toml("cache.enabled = false\n[vars.TOLL]"), [""; 0]);
-    let found = of_toml("[vars.TOLL]\n[env.live]\ncache = { enabled = true }\nvars.TOLL = {}");
+fn the_cache_in_front_of_the_worker_must_be_disabled() {
+    assert_eq!(toml_findings("cache.enabled = false\n[vars.TOLL]"), [""; 0]);
+    let found = toml_findings("[vars.TOLL]\n[env.live]\ncache = { enabled = true }\nvars.TOLL = {}");
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with("4:21: error: env.live.cache.enabled must be false"), "{}", found[0]);
 }
 
 #[test]
-fn what_is_deployed_is_built_first() {
+fn a_missing_build_command_is_a_warning() {
     let sentence = "build.command should be \"make build\": otherwise an older build may be deployed";
     assert_eq!(findings(TOML, "[vars.TOLL]"), [format!("1:1: warning: {sentence}")]);
     assert_eq!(
         findings(TOML, "[vars.TOLL]\n[build]\ncommand = \"true\""),
         [format!("3:11: warning: {sentence}")]
     );
-    assert_eq!(of_toml("[vars.TOLL]\n[env.live]\nvars.TOLL = {}"), [""; 0]);
+    assert_eq!(toml_findings("[vars.TOLL]\n[env.live]\nvars.TOLL = {}"), [""; 0]);
     let text = "[vars.TOLL]\n[env.live]\nvars.TOLL = {}\nbuild = {}";
-    assert_eq!(of_toml(text), [format!("5:9: warning: env.live.{sentence}")]);
+    assert_eq!(toml_findings(text), [format!("5:9: warning: env.live.{sentence}")]);
 }
 
 #[test]
-fn a_list_of_secrets_that_is_not_whole_hides_the_others() {
+fn an_incomplete_list_of_required_secrets_is_a_warning() {
     let text = "secrets.required = [\"TOLL_SECRET\", \"LNBITS_KEY\", \"ADMIN_TOKEN\", \"ORIGIN_TOKEN\"]\n[vars.TOLL]";
     assert_eq!(
-        of_toml(text),
+        toml_findings(text),
         ["2:20: warning: secrets.required lacks TOLL_SECRET_PREVIOUS, LNBITS_KEY_2, ORIGIN_SECRET, \
           ON_PAYMENT_SECRET: Wrangler loads only listed secrets from .dev.vars, so add them or remove the list"]
     );
 }
 
 #[test]
-fn free_requests_need_a_namespace_to_be_counted_in() {
+fn free_requests_need_a_kv_namespace() {
     let sentence = "TOLL.routes[1].free_requests needs a KV namespace bound as TOLL_KV, \
                     which counts free requests; without it, none is free";
     let list =
         "vars.TOLL.routes = [{ path = \"/a\", free_requests = 0 }, { path = \"/b\", free_requests = 9 }]\n";
-    let found =
-        |text: &str| of_toml(text).into_iter().filter(|one| one.contains("needs a KV")).collect::<Vec<_>>();
-    let here = [format!("2:88: error: {sentence}")];
-    assert_eq!(found(list), here);
-    assert_eq!(found(&format!("{list}[[kv_namespaces]]\nbinding = \"OTHER\"")), here);
+    let found = |text: &str| {
+        toml_findings(text).into_iter().filter(|finding| finding.contains("needs a KV")).collect::<Vec<_>>()
+    };
+    let expected = [format!("2:88: error: {sentence}")];
+    assert_eq!(found(list), expected);
+    assert_eq!(found(&format!("{list}[[kv_namespaces]]\nbinding = \"OTHER\"")), expected);
     let bound = "kv_namespaces = [{ binding = \"OTHER\" }, { binding = \"TOLL_KV\" }]\n";
     assert_eq!(found(&format!("{bound}{list}")), [""; 0]);
     let in_environment = format!("{bound}env.live.{list}");
@@ -434,31 +438,31 @@ fn free_requests_need_a_namespace_to_be_counted_in() {
 }
 
 #[test]
-fn exact_counting_needs_its_durable_object() {
+fn exact_free_tier_counting_needs_its_durable_object() {
     let found = |more: &str| {
         let text = format!("[vars.TOLL]\nfree_tier = \"durable\"\n{more}");
-        of_toml(&text).into_iter().filter(|one| !one.contains("not a key")).collect::<Vec<_>>()
+        toml_findings(&text).into_iter().filter(|finding| !finding.contains("not a key")).collect::<Vec<_>>()
     };
     let bound = "[[durable_objects.bindings]]\nname = \"FREE_TIER_EXACT\"\n";
     let class = format!("{bound}class_name = \"FreeTierCounter\"\n");
     let needs = "3:13: error: TOLL.free_tier needs a Durable Object bound as FREE_TIER_EXACT \
                  with the class FreeTierCounter";
-    let is = "error: durable_objects.bindings[0].class_name must be \"FreeTierCounter\", the class that counts free requests";
-    let is_in_none = "6:14: error: durable_objects.bindings[0].class_name is in no migration: \
+    let must_be = "error: durable_objects.bindings[0].class_name must be \"FreeTierCounter\", the class that counts free requests";
+    let needs_migration = "6:14: error: durable_objects.bindings[0].class_name is in no migration: \
                       add it to new_sqlite_classes of an entry of migrations";
     assert_eq!(found(""), [needs]);
     assert_eq!(found("[[durable_objects.bindings]]\nname = \"METER\""), [needs]);
-    assert_eq!(found(bound), [format!("4:1: {is}")]);
-    assert_eq!(found(&format!("{bound}class_name = \"Meter\"")), [format!("6:14: {is}")]);
-    assert_eq!(found(&class), [is_in_none]);
-    assert_eq!(found(&format!("{class}[[migrations]]\nnew_sqlite_classes = [\"Meter\"]")), [is_in_none]);
+    assert_eq!(found(bound), [format!("4:1: {must_be}")]);
+    assert_eq!(found(&format!("{bound}class_name = \"Meter\"")), [format!("6:14: {must_be}")]);
+    assert_eq!(found(&class), [needs_migration]);
+    assert_eq!(found(&format!("{class}[[migrations]]\nnew_sqlite_classes = [\"Meter\"]")), [needs_migration]);
     assert_eq!(found(&format!("{class}script_name = \"other\"")), [""; 0]);
     assert_eq!(found(&format!("{class}[exports.FreeTierCounter]")), [""; 0]);
     assert_eq!(found(&format!("{class}[[migrations]]\nnew_sqlite_classes = [\"FreeTierCounter\"]")), [""; 0]);
 }
 
 #[test]
-fn an_environment_inherits_migrations_and_no_bindings() {
+fn an_environment_inherits_migrations_but_no_bindings() {
     let text = r#"durable_objects.bindings = [{ name = "FREE_TIER_EXACT", class_name = "FreeTierCounter" }]
 migrations = [{ new_sqlite_classes = ["FreeTierCounter"] }]
 vars.TOLL = {}
@@ -466,7 +470,8 @@ env.a.vars.TOLL = { free_tier = "durable" }
 env.b.vars.TOLL = { free_tier = "durable" }
 env.b.durable_objects.bindings = [{ name = "FREE_TIER_EXACT", class_name = "FreeTierCounter" }]
 "#;
-    let found: Vec<_> = of_toml(text).into_iter().filter(|one| !one.contains("not a key")).collect();
+    let found: Vec<_> =
+        toml_findings(text).into_iter().filter(|finding| !finding.contains("not a key")).collect();
     assert_eq!(
         found,
         ["5:33: error: env.a.TOLL.free_tier needs a Durable Object bound as FREE_TIER_EXACT \
@@ -475,9 +480,9 @@ env.b.durable_objects.bindings = [{ name = "FREE_TIER_EXACT", class_name = "Free
 }
 
 #[test]
-fn the_limit_of_the_platform_and_that_of_the_list_are_one() {
+fn a_rate_limiter_that_differs_from_the_price_list_is_a_warning() {
     let of = |limiter: &str, list: &str| {
-        of_toml(&format!(
+        toml_findings(&format!(
             "[[ratelimits]]\nname = \"CHALLENGE_LIMIT\"\nnamespace_id = \"1\"\nsimple = {{ {limiter} }}\n[vars.TOLL]\n{list}"
         ))
     };
@@ -491,12 +496,12 @@ fn the_limit_of_the_platform_and_that_of_the_list_are_one() {
     assert_eq!(of("limit = 20, period = 60", ""), differ(20, 10));
     assert_eq!(of("limit = 10, period = 10", ""), differ(60, 10));
     assert_eq!(of("limit = 10, period = 60", "challenges_per_minute = 30"), differ(10, 30));
-    // Whoever binds none has the one of the list.
-    assert_eq!(of_toml("[vars.TOLL]\nchallenges_per_minute = 30\n"), [""; 0]);
+    // Without a rate limiter, the limit of the list applies.
+    assert_eq!(toml_findings("[vars.TOLL]\nchallenges_per_minute = 30\n"), [""; 0]);
 }
 
 #[test]
-fn an_environment_that_loses_the_flood_guards_is_told() {
+fn bindings_that_an_environment_does_not_inherit_are_warnings() {
     let text = r#"
 migrations = [{ tag = "v1", new_sqlite_classes = ["InvoiceLimit"] }]
 ratelimits = [{ name = "CHALLENGE_LIMIT", namespace_id = "1", simple = { limit = 10, period = 60 } }]
@@ -506,7 +511,7 @@ kv_namespaces = [{ binding = "TOLL_KV" }]
 [env.staging.vars.TOLL]
 "#;
     assert_eq!(
-        of_toml(text),
+        toml_findings(text),
         [
             "8:1: warning: env.staging.TOLL lacks the binding CHALLENGE_LIMIT, which is not inherited from the top level: without it, each isolate counts challenges by itself; repeat it in this environment",
             "8:1: warning: env.staging.TOLL lacks the binding INVOICE_LIMIT, which is not inherited from the top level: without it, each isolate counts invoices by itself; repeat it in this environment",
@@ -514,12 +519,12 @@ kv_namespaces = [{ binding = "TOLL_KV" }]
         ]
     );
     let without = text.replace("new_sqlite_classes = [\"InvoiceLimit\"]", "new_sqlite_classes = []");
-    assert!(of_toml(&without)[0].contains("is in no migration"), "{:?}", of_toml(&without));
+    assert!(toml_findings(&without)[0].contains("is in no migration"), "{:?}", toml_findings(&without));
 }
 
 #[test]
-fn who_trusts_a_preimage_alone_is_warned() {
-    let found = of_toml("[vars.TOLL]\nsettlement = \"preimage\"");
+fn the_settlement_mode_preimage_is_a_warning() {
+    let found = toml_findings("[vars.TOLL]\nsettlement = \"preimage\"");
     let warning = "3:14: warning: TOLL.settlement is \"preimage\": anyone who obtains a preimage without paying gets access; use \"auto\"";
     assert!(found.contains(&warning.to_owned()), "{found:?}");
 }
@@ -548,7 +553,7 @@ fn no_value_of_the_file_is_printed() {
 }
 
 #[test]
-fn a_finding_is_one_line_whatever_a_key_holds() {
+fn a_finding_is_one_line_even_if_a_key_has_control_characters() {
     for text in ["[vars.TOLL]\n\"a\\n\\u001b[31m\" = 1", "[env.\"a\\r\\nb\"]"] {
         let report = check(TOML, text);
         let printed = report.to_string();
@@ -558,14 +563,14 @@ fn a_finding_is_one_line_whatever_a_key_holds() {
 }
 
 #[test]
-fn the_projects_own_file_has_no_mistakes() {
+fn the_wrangler_file_of_this_repository_has_no_mistakes() {
     let report = check(TOML, include_str!("../../wrangler.toml"));
     assert_eq!(report.findings, []);
     assert!(report.routes > 0);
 }
 
 #[test]
-fn a_file_nested_too_deep_is_refused_and_overflows_nothing() {
+fn a_deeply_nested_file_is_refused_without_a_stack_overflow() {
     let key = "a.".repeat(79) + "a";
     for text in [
         "a.".repeat(200_000) + "a = 1",
@@ -584,17 +589,17 @@ fn a_file_nested_too_deep_is_refused_and_overflows_nothing() {
 
 fn assert_too_deep(name: &str, text: &str) {
     let found = findings(name, text);
-    let is_told = |one: &String| {
+    let is_depth_error = |finding: &String| {
         ["nested deeper than 128", "nesting depth", "recursion limit", "recursion depth"]
             .iter()
-            .any(|it| one.contains(it))
+            .any(|text| finding.contains(text))
     };
-    assert!(found.iter().any(is_told), "{:?}", found.first());
+    assert!(found.iter().any(is_depth_error), "{:?}", found.first());
 }
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
+    fn no_bytes_cause_a_panic(bytes in any::<Vec<u8>>()) {
         let text = String::from_utf8_lossy(&bytes);
         for name in [TOML, JSON] {
             check(name, &text);
@@ -602,8 +607,10 @@ proptest! {
     }
 
     #[test]
-    fn no_pieces_of_a_file_make_it_panic(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..40)) {
-        let text = pieces.concat();
+    fn no_combination_of_tokens_causes_a_panic_or_a_position_outside_the_file(
+        tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..40),
+    ) {
+        let text = tokens.concat();
         for name in [TOML, JSON] {
             for finding in check(name, &text).findings {
                 let line = text.split('\n').nth(finding.position.line - 1);
@@ -613,7 +620,7 @@ proptest! {
     }
 }
 
-const PIECES: &[&str] = &[
+const TOKENS: &[&str] = &[
     "[",
     "]",
     "{",
@@ -657,7 +664,7 @@ const PIECES: &[&str] = &[
 ];
 
 #[test]
-fn the_command_ends_with_0_without_errors() {
+fn the_exit_status_is_0_without_errors() {
     let run = run(&[("wrangler.toml", "[vars.TOLL]\n[[vars.TOLL.routes]]\npath = \"/a\"\n")], &["check"]);
     assert_eq!(run.status.code(), Some(0));
     assert_eq!(
@@ -665,14 +672,14 @@ fn the_command_ends_with_0_without_errors() {
         "wrangler.toml:1:1: warning: build.command should be \"make build\": otherwise an older build may be deployed\n\
          wrangler.toml: 1 warning\n"
     );
-    let good = format!("{BUILD}[vars.TOLL]\n[[vars.TOLL.routes]]\npath = \"/a\"\n");
-    let run = self::run(&[("other.toml", &good)], &["check", "other.toml"]);
+    let without_mistakes = format!("{BUILD}[vars.TOLL]\n[[vars.TOLL.routes]]\npath = \"/a\"\n");
+    let run = self::run(&[("other.toml", &without_mistakes)], &["check", "other.toml"]);
     assert_eq!(run.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&run.stdout), "other.toml: 1 route, no mistakes\n");
 }
 
 #[test]
-fn the_command_ends_with_1_where_there_is_an_error() {
+fn the_exit_status_is_1_with_an_error() {
     let run =
         run(&[("wrangler.jsonc", "{\"vars\": {\"TOLL\": {\"sats\": 1}, \"ADMIN_TOKEN\": 1}}")], &["check"]);
     assert_eq!(run.status.code(), Some(1));
@@ -685,7 +692,7 @@ fn the_command_ends_with_1_where_there_is_an_error() {
 }
 
 #[test]
-fn the_command_takes_the_first_of_the_three_files() {
+fn the_command_checks_the_first_of_the_three_files_that_exists() {
     let both = [("wrangler.json", "{}"), ("wrangler.toml", "")];
     assert!(String::from_utf8_lossy(&run(&both, &["check"]).stdout).starts_with("wrangler.toml:1:1: "));
     let both = [("wrangler.json", "{}"), ("wrangler.jsonc", "{}")];
@@ -693,7 +700,7 @@ fn the_command_takes_the_first_of_the_three_files() {
 }
 
 #[test]
-fn the_command_ends_with_2_where_the_file_cannot_be_read() {
+fn the_exit_status_is_2_if_the_file_cannot_be_read() {
     for arguments in [&["check"][..], &["check", "missing.toml"], &["check", "."]] {
         let run = run(&[], arguments);
         assert_eq!(run.status.code(), Some(2), "{arguments:?}");
@@ -701,7 +708,7 @@ fn the_command_ends_with_2_where_the_file_cannot_be_read() {
     }
 }
 
-/// Runs the command in a folder with these files.
+/// Runs the command in a folder that contains these files.
 fn run(files: &[(&str, &str)], arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -711,7 +718,7 @@ fn run(files: &[(&str, &str)], arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn a_route_that_nobody_can_reach_is_told_beside_every_other_mistake() {
+fn an_unreachable_route_is_reported_together_with_other_mistakes() {
     let text = "[vars.TOLL]\ndefault_sats = -1\n[[vars.TOLL.routes]]\npath = \"a\"\n[[vars.TOLL.routes]]\npath = \"/_toll/x\"\n";
     let report = edgetoll::cli::check::check("wrangler.toml", text).to_string();
     assert!(report.contains("wrangler.toml:2:16: error: TOLL.default_sats"), "{report}");
@@ -723,36 +730,36 @@ const LEDGER: &str = "durable_objects.bindings = [{ name = \"LEDGER\", class_nam
                       migrations = [{ tag = \"v1\", new_sqlite_classes = [\"Ledger\"] }]\n";
 
 #[test]
-fn payments_need_a_ledger_to_be_told_and_a_cron_to_be_complete() {
+fn callbacks_need_a_ledger_and_a_ledger_needs_a_cron_trigger() {
     let list = "[vars]\nON_PAYMENT_URL = \"https://shop.example.com/paid?a=b\"\nTOLL.default_sats = 1\n";
     assert_eq!(
-        of_toml(list)[0],
+        toml_findings(list)[0],
         "3:18: error: ON_PAYMENT_URL needs a Durable Object bound as LEDGER with the class Ledger"
     );
     let crons = "triggers.crons = [\"* * * * *\"]\n";
-    assert_eq!(of_toml(&format!("{LEDGER}{crons}{list}")), [""; 0]);
+    assert_eq!(toml_findings(&format!("{LEDGER}{crons}{list}")), [""; 0]);
     let no_cron = [
         "5:1: warning: TOLL needs a cron trigger for the ledger: without one, a payment that neither the client nor a webhook reports is not recorded; add one to triggers.crons, such as \"* * * * *\"",
     ];
-    assert_eq!(of_toml(&format!("{LEDGER}[vars]\nTOLL.default_sats = 1\n")), no_cron);
+    assert_eq!(toml_findings(&format!("{LEDGER}[vars]\nTOLL.default_sats = 1\n")), no_cron);
     let other = LEDGER.replace("\"Ledger\" }]", "\"Meter\" }]");
     assert!(
-        of_toml(&format!("{other}{crons}{list}"))[0]
+        toml_findings(&format!("{other}{crons}{list}"))[0]
             .ends_with("must be \"Ledger\", the class that counts payments")
     );
     let staging =
         format!("{LEDGER}{crons}[vars]\nTOLL.default_sats = 1\n[env.staging.vars]\nTOLL.default_sats = 1\n");
     assert!(
-        of_toml(&staging)[0].ends_with(
+        toml_findings(&staging)[0].ends_with(
             "env.staging.TOLL lacks the binding LEDGER, which is not inherited from the top level: without it, payments are not recorded; repeat it in this environment"
         )
     );
 }
 
 #[test]
-fn urls_that_others_call_are_https() {
+fn the_public_url_and_the_callback_url_must_be_https() {
     let of = |name: &str, url: &str| {
-        of_toml(&format!(
+        toml_findings(&format!(
             "{LEDGER}triggers.crons = [\"* * * * *\"]\nvars.{name} = \"{url}\"\nvars.TOLL.default_sats = 1\n"
         ))
     };

@@ -1,5 +1,5 @@
-//! What `edgetoll doctor` makes of the answers of an LNbits, and where it finds its settings. What LNbits 1.6.2 and 1.5.5
-//! answer was recorded from them.
+//! `edgetoll doctor`: its findings for responses of LNbits, and where it reads its settings. The responses are those of
+//! LNbits 1.6.2 and 1.5.5.
 
 use edgetoll::bolt11::Bolt11;
 use edgetoll::cli::check::document::Document;
@@ -15,7 +15,7 @@ use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::{InvoiceRequest, PaymentStatus, Wallet, WalletError, WalletResponse};
 
-fn answer(status: u16, body: &str) -> HttpResult {
+fn response(status: u16, body: &str) -> HttpResult {
     Ok(WalletResponse { status, retry_after_s: None, body: body.to_owned() })
 }
 
@@ -24,8 +24,8 @@ fn levels<const N: usize>(findings: [Finding; N]) -> [Level; N] {
 }
 
 #[test]
-fn reachable_is_what_tells_its_time_in_a_second() {
-    let health = answer(200, HEALTH);
+fn a_health_response_with_the_time_within_a_second_is_ok() {
+    let health = response(200, HEALTH);
     assert_eq!(
         levels([judge::reachable(&health, 1_000), judge::reachable(&health, 1_001)]),
         [Level::Ok, Level::Warn]
@@ -34,17 +34,17 @@ fn reachable_is_what_tells_its_time_in_a_second() {
 }
 
 #[test]
-fn whatever_else_answers_is_not_reachable_and_the_sentence_says_what_to_do() {
-    for (asked, advice) in [
-        (answer(307, ""), "create the first account"),
-        (answer(301, ""), "redirects"),
-        (answer(308, ""), "redirects"),
-        (answer(200, "<html>"), "is not LNbits"),
-        (answer(200, "{}"), "is not LNbits"),
-        (answer(404, ""), "is not LNbits"),
-        (answer(401, ""), "in front of LNbits"),
-        (answer(403, ""), "in front of LNbits"),
-        (answer(502, ""), "status 502"),
+fn any_other_response_means_that_lnbits_is_not_reachable_and_the_finding_says_what_to_do() {
+    for (response, advice) in [
+        (response(307, ""), "create the first account"),
+        (response(301, ""), "redirects"),
+        (response(308, ""), "redirects"),
+        (response(200, "<html>"), "is not LNbits"),
+        (response(200, "{}"), "is not LNbits"),
+        (response(404, ""), "is not LNbits"),
+        (response(401, ""), "in front of LNbits"),
+        (response(403, ""), "in front of LNbits"),
+        (response(502, ""), "status 502"),
         (Err(HttpError::ConnectionRefused), "start LNbits"),
         (Err(HttpError::Tls), "certificate"),
         (Err(HttpError::Timeout), "within 5 s"),
@@ -52,14 +52,14 @@ fn whatever_else_answers_is_not_reachable_and_the_sentence_says_what_to_do() {
         (Err(HttpError::NotHttp), "does not speak HTTP"),
         (Err(HttpError::HostUnreachable), "host"),
     ] {
-        let finding = judge::reachable(&asked, 5);
+        let finding = judge::reachable(&response, 5);
         assert_eq!((finding.level, finding.check), (Level::Fail, Check::Reachable));
         assert!(finding.sentence.contains(advice), "{}", finding.sentence);
     }
 }
 
 #[test]
-fn a_clock_is_noted_after_a_minute_and_fails_where_the_worker_refuses_its_invoices() {
+fn a_clock_off_by_a_minute_is_a_warning_and_one_off_by_ten_minutes_fails() {
     let health = WalletResponse { status: 200, retry_after_s: None, body: HEALTH.to_owned() };
     let level = |now_unix| judge::clock(&health, now_unix).level;
     for (skew_s, expected) in
@@ -72,9 +72,10 @@ fn a_clock_is_noted_after_a_minute_and_fails_where_the_worker_refuses_its_invoic
     }
     let lnbits = Lnbits::new("https://lnbits.example.com", "0123456789abcdef").unwrap();
     let invoice = Json::parse(INVOICE.as_bytes()).unwrap();
-    let made_at = Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap().timestamp_unix();
+    let created_unix =
+        Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap().timestamp_unix();
     let created = WalletResponse { status: 201, retry_after_s: None, body: INVOICE.to_owned() };
-    let wanted = InvoiceRequest {
+    let request = InvoiceRequest {
         price: &Price::Sats(5),
         description: "",
         expiry_s: 300,
@@ -84,14 +85,14 @@ fn a_clock_is_noted_after_a_minute_and_fails_where_the_worker_refuses_its_invoic
         webhook: None,
     };
     for (skew_s, is_refused) in [(600, false), (601, true)] {
-        let read = lnbits.read_created(&wanted, &created, made_at - skew_s);
+        let read = lnbits.read_created(&request, &created, created_unix - skew_s);
         assert_eq!(matches!(read, Err(WalletError::Clock)), is_refused);
     }
 }
 
 #[test]
-fn a_version_before_1_6_fails_and_an_unknown_one_is_noted() {
-    let version = |text: &str| judge::version(&answer(200, &format!(r#"{{"info":{{"version":{text}}}}}"#)));
+fn a_version_before_1_6_fails_and_an_unknown_version_is_a_warning() {
+    let version = |text: &str| judge::version(&response(200, &format!(r#"{{"info":{{"version":{text}}}}}"#)));
     for (text, level) in [
         (r#""1.6.2""#, Level::Ok),
         (r#""1.6.0""#, Level::Ok),
@@ -106,10 +107,10 @@ fn a_version_before_1_6_fails_and_an_unknown_one_is_noted() {
     ] {
         assert_eq!(version(text).level, level, "{text}");
     }
-    for asked in
-        [answer(200, "<html>"), answer(404, r#"{"info":{"version":"1.6.2"}}"#), Err(HttpError::TooLarge)]
+    for response in
+        [response(200, "<html>"), response(404, r#"{"info":{"version":"1.6.2"}}"#), Err(HttpError::TooLarge)]
     {
-        assert_eq!(judge::version(&asked).level, Level::Warn);
+        assert_eq!(judge::version(&response).level, Level::Warn);
     }
     assert_eq!(version(r#""1.6.2""#).sentence, "1.6.2");
     assert_eq!(version(r#""1.6.\u001b[31m\u0007\n2""#).sentence, "1.6.[31m2");
@@ -117,32 +118,32 @@ fn a_version_before_1_6_fails_and_an_unknown_one_is_noted() {
 }
 
 #[test]
-fn only_an_invoice_key_is_good() {
-    let good = judge::key(&answer(200, r#"{"name":"merchant","balance":22000}"#));
-    assert_eq!((good.level, good.check), (Level::Ok, Check::Key));
-    for (asked, advice) in [
-        (answer(200, r#"{"id":"9cb6","name":"merchant","balance":22000}"#), "admin key"),
-        (answer(404, r#"{"detail":"Wallet not found."}"#), "no wallet with this key"),
-        (answer(401, r#"{"detail":"No Api Key provided."}"#), "X-Api-Key"),
-        (answer(403, ""), "X-Api-Key"),
-        (answer(200, "<html>"), "status 200"),
-        (answer(429, r#"{"error":"Rate limit exceeded: 200 per 1 minute"}"#), "status 429"),
+fn only_an_invoice_key_is_ok() {
+    let finding = judge::key(&response(200, r#"{"name":"merchant","balance":22000}"#));
+    assert_eq!((finding.level, finding.check), (Level::Ok, Check::Key));
+    for (response, advice) in [
+        (response(200, r#"{"id":"9cb6","name":"merchant","balance":22000}"#), "admin key"),
+        (response(404, r#"{"detail":"Wallet not found."}"#), "no wallet with this key"),
+        (response(401, r#"{"detail":"No Api Key provided."}"#), "X-Api-Key"),
+        (response(403, ""), "X-Api-Key"),
+        (response(200, "<html>"), "status 200"),
+        (response(429, r#"{"error":"Rate limit exceeded: 200 per 1 minute"}"#), "status 429"),
         (Err(HttpError::Timeout), "within 5 s"),
     ] {
-        let finding = judge::key(&asked);
+        let finding = judge::key(&response);
         assert_eq!(finding.level, Level::Fail);
         assert!(finding.sentence.contains(advice), "{}", finding.sentence);
     }
 }
 
 #[test]
-fn an_invoice_is_good_when_it_is_made_and_found_pending_in_a_second_each() {
+fn an_invoice_is_ok_if_it_is_created_and_looked_up_as_pending_within_a_second_each() {
     let invoice = Json::parse(INVOICE.as_bytes()).unwrap();
     let bolt11 = Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap();
     let pending = Ok(PaymentStatus::Pending(bolt11));
-    let good = judge::invoice_created(&pending, 1_000, 7);
-    assert_eq!((good.level, good.check), (Level::Ok, Check::Invoice));
-    assert!(good.sentence.contains("created in 1000 ms and looked up in 7 ms"));
+    let finding = judge::invoice_created(&pending, 1_000, 7);
+    assert_eq!((finding.level, finding.check), (Level::Ok, Check::Invoice));
+    assert!(finding.sentence.contains("created in 1000 ms and looked up in 7 ms"));
     assert_eq!(
         levels([
             judge::invoice_created(&pending, 1_001, 1),
@@ -156,7 +157,7 @@ fn an_invoice_is_good_when_it_is_made_and_found_pending_in_a_second_each() {
 }
 
 #[test]
-fn an_invoice_that_is_not_made_fails_with_what_to_do() {
+fn a_failed_invoice_says_what_to_do() {
     for (error, advice) in [
         (WalletError::Status(520), "funding source"),
         (WalletError::RateLimited { retry_after_s: None }, "raise the rate limit of LNbits"),
@@ -171,15 +172,15 @@ fn an_invoice_that_is_not_made_fails_with_what_to_do() {
 }
 
 #[test]
-fn a_preimage_that_anybody_gets_fails_and_what_nobody_can_tell_is_noted() {
+fn an_exposed_preimage_fails_and_an_unclear_response_is_a_warning() {
     let leak = |preimage| judge::leak(&preimage);
-    let told = answer(200, &format!(r#"{{"paid":false,"preimage":"{}"}}"#, "ab".repeat(32)));
+    let exposed = response(200, &format!(r#"{{"paid":false,"preimage":"{}"}}"#, "ab".repeat(32)));
     assert_eq!(
         levels([
-            leak(answer(200, r#"{"paid":false,"preimage":null}"#)),
-            leak(answer(403, "")),
-            leak(told),
-            leak(answer(500, "")),
+            leak(response(200, r#"{"paid":false,"preimage":null}"#)),
+            leak(response(403, "")),
+            leak(exposed),
+            leak(response(500, "")),
             leak(Err(HttpError::Timeout)),
         ]),
         [Level::Ok, Level::Warn, Level::Fail, Level::Warn, Level::Warn]
@@ -187,17 +188,17 @@ fn a_preimage_that_anybody_gets_fails_and_what_nobody_can_tell_is_noted() {
 }
 
 #[test]
-fn a_rate_is_needed_where_the_price_list_has_its_currency() {
-    let rate = |currency: &str, status, body: &str| (currency.to_owned(), answer(status, body));
+fn an_exchange_rate_is_required_only_for_currencies_of_the_price_list() {
+    let rate = |currency: &str, status, body: &str| (currency.to_owned(), response(status, body));
     let source = judge::price_source;
     let usd = rate("USD", 200, r#"{"rate":1666.6666666666667,"price":60000.0}"#);
-    let none = || rate("EUR", 200, r#"{"rate":0.0,"price":0.0}"#);
-    let good = source(&[usd], true);
-    assert_eq!((good.level, good.check), (Level::Ok, Check::PriceSource));
-    assert_eq!(good.sentence, "1 USD is 1666.67 sats");
-    assert_eq!(source(&[none()], false).level, Level::Ok);
-    for asked in [
-        none(),
+    let no_rate = || rate("EUR", 200, r#"{"rate":0.0,"price":0.0}"#);
+    let finding = source(&[usd], true);
+    assert_eq!((finding.level, finding.check), (Level::Ok, Check::PriceSource));
+    assert_eq!(finding.sentence, "1 USD is 1666.67 sats");
+    assert_eq!(source(&[no_rate()], false).level, Level::Ok);
+    for rate_of_eur in [
+        no_rate(),
         rate("EUR", 400, r#"{"rate":1.0}"#),
         rate("EUR", 200, r#"{"rate":-1.0}"#),
         rate("EUR", 200, r#"{"rate":1e300}"#),
@@ -206,14 +207,14 @@ fn a_rate_is_needed_where_the_price_list_has_its_currency() {
         ("EUR".to_owned(), Err(HttpError::Timeout)),
     ] {
         let usd = rate("USD", 200, r#"{"rate":1666.67,"price":60000.0}"#);
-        let finding = source(&[usd, asked], true);
+        let finding = source(&[usd, rate_of_eur], true);
         assert_eq!(finding.level, Level::Fail);
         assert!(finding.sentence.contains("no rate for EUR:"), "{}", finding.sentence);
     }
 }
 
 #[test]
-fn every_currency_of_the_price_list_is_asked_for_once() {
+fn each_currency_of_the_price_list_is_requested_once() {
     let list = r#"{"routes":[{"path":"/a","fiat":"0.01 USD"},{"path":"/b","sats":5},
         {"path":"/c","price":[{"when":{"method":"GET"},"fiat":"1 EUR"},{"fiat":"2 USD"}]}]}"#;
     let list = Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
@@ -222,7 +223,7 @@ fn every_currency_of_the_price_list_is_asked_for_once() {
 }
 
 #[test]
-fn a_rate_limit_is_noted_where_it_is_met_before_the_deployments_own() {
+fn a_rate_limit_below_the_invoice_limit_of_the_deployment_is_a_warning() {
     let burst = |planned, answered, end| judge::rate_limit(&Burst { planned, answered, end }, 120);
     assert_eq!(
         levels([
@@ -245,7 +246,7 @@ fn a_rate_limit_is_noted_where_it_is_met_before_the_deployments_own() {
 }
 
 #[test]
-fn a_report_is_aligned_and_counts() {
+fn a_report_is_aligned_and_counts_its_findings() {
     let finding = |level, check| Finding::new(level, check, "is so").to_string();
     assert_eq!(finding(Level::Ok, Check::Key), "OK    key           is so");
     assert_eq!(finding(Level::Fail, Check::PriceSource), "FAIL  price source  is so");
@@ -261,7 +262,7 @@ fn a_report_is_aligned_and_counts() {
 }
 
 #[test]
-fn dev_vars_are_read_as_wrangler_reads_them() {
+fn dev_vars_are_read_like_wrangler_does() {
     let text =
         "# A=0\nA=1\n  export B = 'two # 2' # comment\nC=\"x\"\nD=`y`\nE=bare # comment\nF=\nAA=9\nA=3\r\nG";
     for (name, expected) in [
@@ -279,7 +280,7 @@ fn dev_vars_are_read_as_wrangler_reads_them() {
     }
 }
 
-/// A deployment with these settings: environment, `.dev.vars`, Wrangler file.
+/// Reads the settings of a deployment from the process environment, `.dev.vars` and the Wrangler file.
 fn read(
     environment: &[(&str, &str)],
     dev_vars: Option<&str>,
@@ -302,12 +303,12 @@ fn headings(deployment: Result<Deployment, SettingsError>) -> Vec<String> {
 }
 
 #[test]
-fn the_environment_counts_most_and_dev_vars_override_the_file() {
+fn the_process_environment_overrides_dev_vars_and_dev_vars_override_the_file() {
     let file = "[vars]\nLNBITS_URL = \"https://file.example\"\nLNBITS_KEY = \"filefile\"\n";
     let dev_vars = "LNBITS_URL=https://dev.example\nLNBITS_KEY=devdevdev\n";
-    let both = [("LNBITS_URL", "https://shell.example"), ("LNBITS_KEY", "shellshell")];
+    let process = [("LNBITS_URL", "https://shell.example"), ("LNBITS_KEY", "shellshell")];
     assert_eq!(
-        headings(read(&both, Some(dev_vars), Some(file), None)),
+        headings(read(&process, Some(dev_vars), Some(file), None)),
         [
             "LNbits at https://shell.example (LNBITS_URL from the process environment, LNBITS_KEY from the process environment)"
         ]
@@ -323,7 +324,7 @@ fn the_environment_counts_most_and_dev_vars_override_the_file() {
 }
 
 #[test]
-fn a_key_of_the_environment_goes_to_the_deployed_lnbits_and_not_to_that_of_make_dev() {
+fn a_key_in_the_process_environment_is_not_sent_to_the_lnbits_of_dev_vars_if_the_file_has_a_url() {
     let file = "[vars]\nLNBITS_URL = \"https://file.example\"\n";
     let dev_vars = "LNBITS_URL=http://127.0.0.1:5402\nLNBITS_KEY=devdevdev\n";
     let key = [("LNBITS_KEY", "shellshell")];
@@ -342,7 +343,7 @@ fn a_key_of_the_environment_goes_to_the_deployed_lnbits_and_not_to_that_of_make_
 }
 
 #[test]
-fn an_environment_has_variables_of_its_own_and_inherits_none() {
+fn a_wrangler_environment_inherits_no_variables() {
     let file = "[vars]\nLNBITS_URL = \"https://top.example\"\nTOLL = '{\"invoices_per_minute\":7}'\n\
                 [env.staging.vars]\nLNBITS_URL = \"https://staging.example\"\n\
                 [env.staging.vars.TOLL]\ninvoices_per_minute = 9\n[env.bare]\nname = \"x\"\n";
@@ -360,7 +361,7 @@ fn an_environment_has_variables_of_its_own_and_inherits_none() {
 }
 
 #[test]
-fn a_second_wallet_needs_both_of_its_settings() {
+fn the_wallet_in_slot_2_needs_both_of_its_settings() {
     let first = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
     let with = |more: &[(&'static str, &'static str)]| read(&[&first, more].concat(), None, None, None);
     assert_eq!(with(&[]).unwrap().wallets.len(), 1);
@@ -379,11 +380,11 @@ fn a_second_wallet_needs_both_of_its_settings() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_used_is_named_and_not_shown() {
+fn an_unusable_setting_is_named_without_its_value() {
     for (url, key, name) in [
         ("http://lnbits.example.com", "keykeykey", "LNBITS_URL"),
         ("https://user:word@lnbits.example.com", "keykeykey", "LNBITS_URL"),
-        ("https://lnbits.example.com", "key of mine", "LNBITS_KEY"),
+        ("https://lnbits.example.com", "key with spaces", "LNBITS_KEY"),
     ] {
         let error = read(&[("LNBITS_URL", url), ("LNBITS_KEY", key)], None, None, None).err().unwrap();
         let sentence = error.to_string();
@@ -396,10 +397,10 @@ fn a_setting_that_cannot_be_used_is_named_and_not_shown() {
 }
 
 #[test]
-fn a_price_list_that_cannot_be_read_is_none() {
-    let both = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
+fn an_unreadable_price_list_is_none() {
+    let wallet = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
     for file in ["[vars.TOLL]\nnetwork = \"moon\"\n", "[vars]\nTOLL = \"{\"\n", "[vars]\n"] {
-        assert!(read(&both, None, Some(file), None).unwrap().price_list.is_none());
+        assert!(read(&wallet, None, Some(file), None).unwrap().price_list.is_none());
     }
 }
 

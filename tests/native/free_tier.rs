@@ -1,67 +1,82 @@
-//! Free requests, counted by many isolates in a store that is a minute stale.
+//! The free tier: approximate counts in Workers KV by many isolates, exact counts in a Durable Object, and windows.
 
 use std::collections::BTreeMap;
 
-use edgetoll::policy::free_tier::exact_counter;
-use edgetoll::policy::free_tier::kv_counters::{Failure, KvCounters};
+use edgetoll::policy::free_tier::exact_counter::{ExactCounter, FreeTierRequest, FreeTierResponse};
+use edgetoll::policy::free_tier::kv_counters::{KvCounters, KvWriteError};
 use edgetoll::policy::free_tier::new_clients::NewClients;
 use edgetoll::policy::free_tier::{FreeTier, FreeTierDenied};
+use edgetoll::strict_json::FromJson;
+use proptest::prelude::*;
+use serde::Serialize;
 
 const QUOTA: u64 = 10;
 const HOUR_MS: u64 = 3_600_000;
 /// The start of a window.
 const START_MS: u64 = 1_800_000_000_000;
 
-/// A store as Workers KV is: what is written is seen at once where it was written, elsewhere only after `stale_ms`, and a
-/// second write to a key within a second is refused.
+/// A store that behaves like Workers KV: the isolate that wrote a value reads it at once, other isolates read it only
+/// after `stale_ms`, and a second write to a key within a second is refused.
 struct Store {
     stale_ms: u64,
-    /// Per key: when, by whom, what.
-    writes: BTreeMap<String, Vec<(u64, usize, String)>>,
-    refuses: bool,
+    writes: BTreeMap<String, Vec<StoredWrite>>,
+    refuses_writes: bool,
+}
+
+struct StoredWrite {
+    at_ms: u64,
+    isolate: usize,
+    value: String,
 }
 
 impl Store {
     fn new(stale_ms: u64) -> Self {
-        Self { stale_ms, writes: BTreeMap::new(), refuses: false }
+        Self { stale_ms, writes: BTreeMap::new(), refuses_writes: false }
     }
 
-    fn read(&self, key: &str, reader: usize, now_ms: u64) -> Option<String> {
+    fn read(&self, key: &str, isolate: usize, now_ms: u64) -> Option<String> {
         let writes = self.writes.get(key)?;
-        let is_seen =
-            |(at, writer, _): &&(u64, usize, String)| *writer == reader || at + self.stale_ms <= now_ms;
-        writes.iter().rev().find(is_seen).map(|(.., value)| value.clone())
+        let is_visible =
+            |write: &&StoredWrite| write.isolate == isolate || write.at_ms + self.stale_ms <= now_ms;
+        writes.iter().rev().find(is_visible).map(|write| write.value.clone())
     }
 
-    fn write(&mut self, key: &str, writer: usize, value: String, now_ms: u64) -> Result<(), Failure> {
+    fn write(&mut self, key: &str, isolate: usize, value: String, now_ms: u64) -> Result<(), KvWriteError> {
         let writes = self.writes.entry(key.to_owned()).or_default();
-        if self.refuses {
-            return Err(Failure::Broken);
+        if self.refuses_writes {
+            return Err(KvWriteError::Broken);
         }
-        if writes.last().is_some_and(|(at, ..)| now_ms < at + 1_000) {
-            return Err(Failure::Busy);
+        if writes.last().is_some_and(|last| now_ms < last.at_ms + 1_000) {
+            return Err(KvWriteError::Busy);
         }
-        writes.push((now_ms, writer, value));
+        writes.push(StoredWrite { at_ms: now_ms, isolate, value });
         Ok(())
     }
 }
 
-/// Isolates, as the shell drives them.
+/// Isolates that share a store. It calls them as the Worker does.
 struct Edge {
     isolates: Vec<KvCounters>,
     store: Store,
-    /// Writes that wait for their second, and whether they were refused before.
-    due: Vec<(u64, usize, String, bool)>,
+    scheduled: Vec<ScheduledWrite>,
+}
+
+struct ScheduledWrite {
+    at_ms: u64,
+    isolate: usize,
+    key: String,
+    is_retry: bool,
 }
 
 impl Edge {
     fn new(isolates: usize, stale_ms: u64) -> Self {
-        let isolates = (0..isolates).map(|at| KvCounters::new(format!("i{at}"))).collect();
-        Self { isolates, store: Store::new(stale_ms), due: Vec::new() }
+        let isolates = (0..isolates).map(|index| KvCounters::new(format!("i{index}"))).collect();
+        Self { isolates, store: Store::new(stale_ms), scheduled: Vec::new() }
     }
 
+    /// Takes a free request. Returns how many remain.
     fn take(&mut self, isolate: usize, key: &str, now_ms: u64) -> Result<u64, FreeTierDenied> {
-        self.write_what_is_due(now_ms);
+        self.run_scheduled_writes(now_ms);
         let counters = &mut self.isolates[isolate];
         if counters.needs_read(key, now_ms)? {
             let value = self.store.read(key, isolate, now_ms);
@@ -69,60 +84,63 @@ impl Edge {
         }
         let taken = counters.take(key, QUOTA, now_ms)?;
         if taken.must_write {
-            self.write_later(isolate, key, now_ms);
+            self.schedule_write(isolate, key, now_ms);
         }
-        self.write_what_is_due(now_ms);
+        self.run_scheduled_writes(now_ms);
         Ok(taken.remaining)
     }
 
-    fn write_later(&mut self, isolate: usize, key: &str, now_ms: u64) {
+    fn schedule_write(&mut self, isolate: usize, key: &str, now_ms: u64) {
         if let Some(wait_ms) = self.isolates[isolate].write_in_ms(key, now_ms) {
-            self.due.push((now_ms + wait_ms, isolate, key.to_owned(), false));
+            let write =
+                ScheduledWrite { at_ms: now_ms + wait_ms, isolate, key: key.to_owned(), is_retry: false };
+            self.scheduled.push(write);
         }
     }
 
-    fn write_what_is_due(&mut self, now_ms: u64) {
-        let due: Vec<_> = self.due.extract_if(.., |(at, ..)| *at <= now_ms).collect();
-        for (at, isolate, key, is_second_try) in due {
-            let write = self.isolates[isolate].write(&key, at).unwrap();
-            let result = self.store.write(&key, isolate, write.value.clone(), at);
-            if result == Err(Failure::Busy) && !is_second_try {
-                // Not all in the same second again.
-                self.due.push((at + 1_000 + 37 * isolate as u64, isolate, key, true));
+    fn run_scheduled_writes(&mut self, now_ms: u64) {
+        let due: Vec<_> = self.scheduled.extract_if(.., |write| write.at_ms <= now_ms).collect();
+        for ScheduledWrite { at_ms, isolate, key, is_retry } in due {
+            let write = self.isolates[isolate].write(&key, at_ms).unwrap();
+            let result = self.store.write(&key, isolate, write.value.clone(), at_ms);
+            if result == Err(KvWriteError::Busy) && !is_retry {
+                // Each isolate waits for a different time, so that the retries do not collide again.
+                let at_ms = at_ms + 1_000 + 37 * isolate as u64;
+                self.scheduled.push(ScheduledWrite { at_ms, isolate, key, is_retry: true });
                 continue;
             }
-            if self.isolates[isolate].wrote(&key, &write, result, at) {
-                self.write_later(isolate, &key, at);
+            if self.isolates[isolate].wrote(&key, &write, result, at_ms) {
+                self.schedule_write(isolate, &key, at_ms);
             }
         }
     }
 }
 
-/// Plain numbers without a crate: the next of a sequence that looks random.
-fn next(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    *seed >> 33
+/// Returns the next number of a pseudorandom sequence.
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
 }
 
-/// How many requests of one client get in, when they reach isolates at random, `every_ms` apart.
-fn granted(isolates: usize, stale_ms: u64, every_ms: u64, seed: u64) -> u64 {
+/// Returns how many requests of one client are free if they reach random isolates, one every `every_ms`.
+fn count_granted(isolates: usize, stale_ms: u64, every_ms: u64, seed: u64) -> u64 {
     let mut edge = Edge::new(isolates, stale_ms);
-    let mut seed = seed;
+    let mut random = seed;
     let requests = (HOUR_MS / every_ms).min(2_000);
     (0..requests)
-        .filter(|at| {
-            let isolate = next(&mut seed) as usize % isolates;
-            edge.take(isolate, "k", START_MS + at * every_ms).is_ok()
+        .filter(|index| {
+            let isolate = next_random(&mut random) as usize % isolates;
+            edge.take(isolate, "k", START_MS + index * every_ms).is_ok()
         })
         .count() as u64
 }
 
 #[test]
-fn no_more_is_given_than_the_quota_in_each_isolate_however_stale_the_store_is() {
+fn a_client_gets_at_most_the_quota_of_each_isolate_while_reads_are_a_minute_stale() {
     for isolates in [1, 2, 3, 10, 50] {
         for every_ms in [1, 50, 400, 1_500, 20_000] {
             for seed in 0..8 {
-                let granted = granted(isolates, 60_000, every_ms, seed);
+                let granted = count_granted(isolates, 60_000, every_ms, seed);
                 let requests = (HOUR_MS / every_ms).min(2_000);
                 assert!(granted <= QUOTA * isolates as u64, "{isolates} isolates, {every_ms} ms: {granted}");
                 assert!(granted >= QUOTA.min(requests), "{isolates} isolates, {every_ms} ms: {granted}");
@@ -132,23 +150,23 @@ fn no_more_is_given_than_the_quota_in_each_isolate_however_stale_the_store_is() 
 }
 
 #[test]
-fn the_bound_is_reached_by_a_burst_and_left_far_behind_by_a_client_that_takes_its_time() {
-    assert_eq!(granted(10, 60_000, 1, 1), QUOTA * 10);
-    // One request in twenty seconds.
+fn a_burst_reaches_the_upper_bound_and_a_slow_client_stays_far_below() {
+    assert_eq!(count_granted(10, 60_000, 1, 1), QUOTA * 10);
+    // One request every 20 seconds.
     for seed in 0..20 {
-        let slow = granted(10, 60_000, 20_000, seed);
-        assert!(slow <= QUOTA * 3, "{slow}");
+        let granted = count_granted(10, 60_000, 20_000, seed);
+        assert!(granted <= QUOTA * 3, "{granted}");
     }
-    // A store that is not stale, asked no faster than it takes writes.
-    assert_eq!(granted(10, 0, 1_500, 1), QUOTA);
+    // Reads are never stale, and requests are no faster than writes.
+    assert_eq!(count_granted(10, 0, 1_500, 1), QUOTA);
 }
 
 #[test]
-fn two_isolates_that_write_at_once_lose_nothing() {
+fn counts_of_two_isolates_that_write_the_same_key_add_up() {
     let mut edge = Edge::new(2, 0);
-    for at in 0..4 {
-        edge.take(0, "k", START_MS + at * 3_000).unwrap();
-        edge.take(1, "k", START_MS + at * 3_000 + 1_500).unwrap();
+    for round in 0..4 {
+        edge.take(0, "k", START_MS + round * 3_000).unwrap();
+        edge.take(1, "k", START_MS + round * 3_000 + 1_500).unwrap();
     }
     assert_eq!(edge.take(0, "k", START_MS + 20_000), Ok(1));
     assert_eq!(edge.take(1, "k", START_MS + 40_000), Ok(0));
@@ -156,29 +174,29 @@ fn two_isolates_that_write_at_once_lose_nothing() {
 }
 
 #[test]
-fn a_key_is_written_at_most_once_a_second_and_ends_with_all_that_was_counted() {
+fn a_key_is_written_at_most_once_a_second_and_the_last_write_has_the_whole_count() {
     let mut edge = Edge::new(1, 0);
-    for at in 0..QUOTA {
-        edge.take(0, "k", START_MS + at * 10).unwrap();
+    for index in 0..QUOTA {
+        edge.take(0, "k", START_MS + index * 10).unwrap();
     }
-    edge.write_what_is_due(START_MS + 5_000);
-    let writes = &edge.store.writes["k"];
-    assert_eq!(writes.len(), 2, "{writes:?}");
-    assert_eq!(writes[1].2, "i0:10");
+    edge.run_scheduled_writes(START_MS + 5_000);
+    let values: Vec<&str> = edge.store.writes["k"].iter().map(|write| write.value.as_str()).collect();
+    assert_eq!(values.len(), 2, "{values:?}");
+    assert_eq!(values[1], "i0:10");
 }
 
 #[test]
-fn who_writes_and_dies_is_followed_by_another() {
+fn another_task_writes_the_key_if_the_responsible_one_has_not_written_for_20_seconds() {
     let mut counters = KvCounters::new("a".to_owned());
     assert_eq!(counters.needs_read("k", START_MS), Ok(true));
     counters.merge("k", None, START_MS + HOUR_MS, START_MS).unwrap();
     assert!(counters.take("k", QUOTA, START_MS).unwrap().must_write);
-    assert!(!counters.take("k", QUOTA, START_MS + 1).unwrap().must_write, "somebody is writing");
-    assert!(counters.take("k", QUOTA, START_MS + 20_000).unwrap().must_write, "nobody has written for 20 s");
+    assert!(!counters.take("k", QUOTA, START_MS + 1).unwrap().must_write, "a task is responsible");
+    assert!(counters.take("k", QUOTA, START_MS + 20_000).unwrap().must_write, "its time is over");
 }
 
 #[test]
-fn what_a_store_holds_is_a_tally_or_nobody_is_let_in() {
+fn no_request_is_free_if_the_stored_value_is_malformed() {
     let mut counters = KvCounters::new("a".to_owned());
     for value in ["5", "a:", ":5", "a:x", "a:-1", "a:1;b:2", "a:99999999999999999999", "<html>"] {
         let merged = counters.merge("k", Some(value), START_MS + HOUR_MS, START_MS);
@@ -187,71 +205,90 @@ fn what_a_store_holds_is_a_tally_or_nobody_is_let_in() {
     counters.merge("k", Some("b:3,c:6"), START_MS + HOUR_MS, START_MS).unwrap();
     assert_eq!(counters.take("k", QUOTA, START_MS).map(|taken| taken.remaining), Ok(0));
     assert_eq!(counters.take("k", QUOTA, START_MS), Err(FreeTierDenied::UsedUp));
-    // Counts that overflow are many, not few.
+    // A sum that overflows does not become a small number.
     counters.merge("big", Some("b:18446744073709551615,c:5"), START_MS + HOUR_MS, START_MS).unwrap();
     assert_eq!(counters.take("big", QUOTA, START_MS), Err(FreeTierDenied::UsedUp));
 }
 
 #[test]
-fn a_store_that_takes_no_writes_lets_nobody_in_for_a_minute() {
+fn no_request_is_free_for_a_minute_after_a_failed_write() {
     let mut edge = Edge::new(1, 0);
-    edge.store.refuses = true;
+    edge.store.refuses_writes = true;
     assert!(edge.take(0, "k", START_MS).is_ok());
     assert_eq!(edge.take(0, "k", START_MS + 1), Err(FreeTierDenied::StoreUnwritable));
     assert_eq!(edge.take(0, "another", START_MS + 59_999), Err(FreeTierDenied::StoreUnwritable));
-    edge.store.refuses = false;
+    edge.store.refuses_writes = false;
     assert_eq!(edge.take(0, "k", START_MS + 60_000), Ok(8));
 }
 
 #[test]
-fn a_key_that_another_isolate_just_wrote_is_closed_here_and_no_other() {
+fn a_conflict_with_the_write_of_another_isolate_closes_only_that_key() {
     let mut edge = Edge::new(2, 0);
     assert!(edge.take(1, "k", START_MS).is_ok());
     assert!(edge.take(0, "k", START_MS + 1).is_ok());
-    assert!(edge.take(0, "k", START_MS + 2).is_ok(), "it is tried again");
+    assert!(edge.take(0, "k", START_MS + 2).is_ok(), "the first conflict is retried");
     edge.store.write("k", 1, "i1:2".to_owned(), START_MS + 1_000).unwrap();
     assert_eq!(edge.take(0, "k", START_MS + 1_002), Err(FreeTierDenied::StoreUnwritable));
     assert!(edge.take(0, "another", START_MS + 1_003).is_ok());
 }
 
 #[test]
-fn an_isolate_lets_in_a_thousand_new_clients_a_minute_and_each_is_new_once() {
-    let mut newcomers = NewClients::default();
+fn a_write_error_of_workers_kv_is_classified_by_its_status() {
+    for (message, error) in [
+        ("KV PUT failed: 429 Too Many Requests", KvWriteError::Busy),
+        ("KV PUT failed: 429", KvWriteError::Busy),
+        ("KV PUT failed: 500 Internal Server Error", KvWriteError::Broken),
+        ("KV PUT failed: 503 Retry after 429 ms", KvWriteError::Broken),
+        ("KV GET failed: 429 Too Many Requests", KvWriteError::Broken),
+        ("KV PUT failed: 4290", KvWriteError::Broken),
+        ("KV PUT failed: ", KvWriteError::Broken),
+        ("429", KvWriteError::Broken),
+        ("", KvWriteError::Broken),
+    ] {
+        assert_eq!(KvWriteError::from_message(message), error, "{message:?}");
+    }
+}
+
+#[test]
+fn an_isolate_admits_1000_new_clients_a_minute_and_known_clients_always() {
+    let mut clients = NewClients::default();
     for _ in 0..5_000 {
-        assert_eq!(newcomers.admit("one", START_MS), Ok(()), "who asks often is one client");
+        assert_eq!(clients.admit("one", START_MS), Ok(()), "all these requests are of one client");
     }
     for client in 1..1_000 {
-        assert_eq!(newcomers.admit(&format!("c{client}"), START_MS), Ok(()));
+        assert_eq!(clients.admit(&format!("c{client}"), START_MS), Ok(()));
     }
-    assert_eq!(newcomers.admit("c1000", START_MS), Err(FreeTierDenied::TooManyClients));
-    assert_eq!(newcomers.admit("c5", START_MS), Ok(()));
-    assert_eq!(newcomers.admit("c1000", START_MS + 60_000), Ok(()));
-    // A regular is no newcomer in the next window, nor on the next route.
-    for minute in 2..20 {
-        let now_ms = START_MS + minute * 60_000;
-        assert_eq!(newcomers.admit("one", now_ms), Ok(()));
-        (0..1_000).for_each(|client| {
-            assert_eq!(newcomers.admit(&format!("m{minute}-{client}"), now_ms), Ok(()));
-        });
-        assert_eq!(newcomers.admit("one", now_ms), Ok(()));
+    assert_eq!(clients.admit("c1000", START_MS), Err(FreeTierDenied::TooManyClients));
+    assert_eq!(clients.admit("c5", START_MS), Ok(()));
+    // An event counts until the end of its slot of 5 seconds is a minute old.
+    assert_eq!(clients.admit("c1000", START_MS + 64_999), Err(FreeTierDenied::TooManyClients));
+    assert_eq!(clients.admit("c1000", START_MS + 65_000), Ok(()));
+    // A client that keeps sending requests stays known.
+    for round in 2..20 {
+        let now_ms = START_MS + round * 65_000;
+        assert_eq!(clients.admit("one", now_ms), Ok(()));
+        for client in 0..1_000 {
+            assert_eq!(clients.admit(&format!("m{round}-{client}"), now_ms), Ok(()));
+        }
+        assert_eq!(clients.admit("one", now_ms), Ok(()));
     }
 }
 
 #[test]
-fn an_isolate_that_remembers_all_that_it_can_forgets_nobody_that_others_may_not_know_of() {
+fn a_full_isolate_forgets_only_clients_whose_counts_all_isolates_can_read() {
     let mut edge = Edge::new(1, 60_000);
-    let ask = |edge: &mut Edge, client: u64, now_ms| edge.take(0, &format!("k{client}"), now_ms);
+    let take = |edge: &mut Edge, client: u64, now_ms| edge.take(0, &format!("k{client}"), now_ms);
     for client in 0..20_000 {
-        assert!(ask(&mut edge, client, START_MS + client).is_ok());
+        assert!(take(&mut edge, client, START_MS + client).is_ok());
     }
-    assert_eq!(ask(&mut edge, 20_000, START_MS + 30_000), Err(FreeTierDenied::TooManyClients));
-    assert_eq!(ask(&mut edge, 5, START_MS + 30_000), Ok(8));
-    assert!(ask(&mut edge, 20_000, START_MS + 200_000).is_ok(), "all were written long ago");
-    assert_eq!(ask(&mut edge, 5, START_MS + 200_000), Ok(7), "the store has them");
+    assert_eq!(take(&mut edge, 20_000, START_MS + 30_000), Err(FreeTierDenied::TooManyClients));
+    assert_eq!(take(&mut edge, 5, START_MS + 30_000), Ok(8));
+    assert!(take(&mut edge, 20_000, START_MS + 200_000).is_ok(), "all counts were written long ago");
+    assert_eq!(take(&mut edge, 5, START_MS + 200_000), Ok(7), "the count is read from the store");
 }
 
-#[test]
-fn who_is_not_written_yet_is_never_forgotten() {
+/// Returns an isolate that remembers as many clients as it can. None of their counts was written.
+fn full_isolate() -> KvCounters {
     let mut counters = KvCounters::new("a".to_owned());
     for client in 0..20_000 {
         let key = format!("k{client}");
@@ -259,31 +296,67 @@ fn who_is_not_written_yet_is_never_forgotten() {
         counters.merge(&key, None, START_MS + HOUR_MS, START_MS).unwrap();
         counters.take(&key, QUOTA, START_MS).unwrap();
     }
+    counters
+}
+
+#[test]
+fn a_client_whose_count_is_not_written_is_kept_until_its_window_ends() {
+    let mut counters = full_isolate();
     assert_eq!(counters.needs_read("another", START_MS + 600_000), Err(FreeTierDenied::TooManyClients));
-    assert_eq!(counters.needs_read("another", START_MS + HOUR_MS), Ok(true), "their window is over");
+    assert_eq!(counters.needs_read("another", START_MS + HOUR_MS), Ok(true), "all windows have ended");
 }
 
 #[test]
-fn an_exact_count_ends_at_the_quota_and_begins_anew_only_with_a_later_window() {
-    let mut stored: Option<String> = None;
-    let mut take = |window| {
-        let step = exact::take(stored.as_deref(), 2, window)?;
-        stored = Some(step.stored);
-        Ok::<_, FreeTierDenied>((step.remaining, step.is_first))
+fn a_full_isolate_looks_for_clients_to_forget_at_most_once_a_second() {
+    let mut counters = full_isolate();
+    let end_ms = START_MS + HOUR_MS;
+    for now_ms in [end_ms - 1, end_ms, end_ms + 998] {
+        assert_eq!(counters.needs_read("another", now_ms), Err(FreeTierDenied::TooManyClients));
+    }
+    assert_eq!(counters.needs_read("another", end_ms + 999), Ok(true));
+}
+
+#[test]
+fn an_exact_count_ends_at_the_quota_and_restarts_only_with_a_later_window() {
+    let mut stored = to_json(&ExactCounter::default());
+    let mut take = |window_ends_ms| {
+        let mut counter = ExactCounter::parse(&stored).unwrap();
+        let response = counter.take(FreeTierRequest { quota: 2, window_ends_ms });
+        stored = to_json(&counter);
+        response
     };
-    assert_eq!(take(1_000), Ok((1, true)));
-    assert_eq!(take(1_000), Ok((0, false)));
-    assert_eq!(take(1_000), Err(FreeTierDenied::UsedUp));
-    assert_eq!(take(2_000), Ok((1, true)));
-    // Asked by a clock behind, it gives nothing and forgets nothing.
-    assert_eq!(take(1_000), Err(FreeTierDenied::UsedUp));
-    assert_eq!(take(2_000), Ok((0, false)));
-    assert_eq!(take(2_000), Err(FreeTierDenied::UsedUp));
+    let granted = |remaining, is_first| FreeTierResponse::Granted { remaining, is_first };
+    assert_eq!(take(1_000), granted(1, true));
+    assert_eq!(take(1_000), granted(0, false));
+    assert_eq!(take(1_000), FreeTierResponse::UsedUp);
+    assert_eq!(take(2_000), granted(1, true));
+    // An isolate whose clock is behind gets no free request and changes nothing.
+    assert_eq!(take(1_000), FreeTierResponse::UsedUp);
+    assert_eq!(take(2_000), granted(0, false));
+    assert_eq!(take(2_000), FreeTierResponse::UsedUp);
 }
 
 #[test]
-fn windows_are_aligned_to_the_epoch_and_told_in_seconds() {
-    // 2026-11-21T10:30:00Z; whole hours and days are whole in Unix time.
+fn messages_of_the_exact_counter_are_read_back_and_malformed_texts_are_refused() {
+    let request = FreeTierRequest { quota: 2, window_ends_ms: START_MS };
+    assert_eq!(FreeTierRequest::parse(&to_json(&request)), Some(request));
+    for response in [FreeTierResponse::Granted { remaining: 1, is_first: true }, FreeTierResponse::UsedUp] {
+        assert_eq!(FreeTierResponse::parse(&to_json(&response)), Some(response));
+    }
+    for text in ["", "5", "{}", "null", r#"{"quota":2}"#, r#"{"quota":2,"window_ends_ms":"1"}"#] {
+        assert_eq!(FreeTierRequest::parse(text), None, "{text}");
+    }
+    for text in ["", "{}", r#""granted""#, r#"{"granted":{"remaining":1}}"#, r#"{"used_up":1}"#] {
+        assert_eq!(FreeTierResponse::parse(text), None, "{text}");
+    }
+    for text in ["", "5", "{}", r#"{"window_ends_ms":5}"#, r#"{"window_ends_ms":5,"used":-1}"#, "1000 1"] {
+        assert_eq!(ExactCounter::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn windows_are_aligned_to_the_epoch_and_headers_state_seconds() {
+    // 2026-11-21T10:30:00Z. Hours and days of UTC begin at multiples of their length in Unix time.
     let now_ms = 1_795_257_000_000;
     for (window_ms, ends_at_ms) in [
         (3_600_000, 1_795_258_800_000),
@@ -295,8 +368,31 @@ fn windows_are_aligned_to_the_epoch_and_told_in_seconds() {
         assert_eq!(tier.window_ends_ms(now_ms), ends_at_ms, "{window_ms}");
     }
     let tier = FreeTier { requests: 10, window_ms: 3_600_000 };
-    // The forms of draft-ietf-httpapi-ratelimit-headers.
+    // The syntax of draft-ietf-httpapi-ratelimit-headers.
     assert_eq!(tier.policy_header(), "\"free\";q=10;w=3600");
     assert_eq!(tier.state_header(7, now_ms + 1_680_000), "\"free\";r=7;t=120");
     assert_eq!(FreeTier { requests: 1, window_ms: 500 }.policy_header(), "\"free\";q=1;w=1");
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn no_stored_text_causes_a_panic(
+        text in "[\\[\\]{}\":,0-9a-z_-]{0,40}",
+        [window_ends_ms, used, quota, now_ms] in any::<[u64; 4]>(),
+    ) {
+        let _ = ExactCounter::parse(&text);
+        let _ = FreeTierRequest::parse(&text);
+        let _ = FreeTierResponse::parse(&text);
+        let state = format!(r#"{{"window_ends_ms":{window_ends_ms},"used":{used}}}"#);
+        let _ = ExactCounter::parse(&state).unwrap().take(FreeTierRequest { quota, window_ends_ms: now_ms });
+        let mut counters = KvCounters::new("a".to_owned());
+        if counters.merge("k", Some(&text), window_ends_ms, now_ms).is_ok() {
+            let _ = counters.take("k", quota, now_ms);
+            let _ = counters.write("k", now_ms);
+        }
+    }
 }

@@ -1,10 +1,10 @@
-//! What LNbits is asked, and what of its answers is believed. The answers are recorded ones of LNbits with FakeWallet.
+//! The requests to LNbits, and the checks of its responses. The responses were recorded from LNbits with FakeWallet.
 
 use edgetoll::bolt11::Bolt11;
 use edgetoll::payment::PaymentHash;
-use edgetoll::protocols::price::Price;
+use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
 use edgetoll::strict_json::Json;
-use edgetoll::wallet::lnbits::{Fault, Lnbits};
+use edgetoll::wallet::lnbits::{Lnbits, LnbitsConfigError};
 use edgetoll::wallet::probe::{self, Probe, ProbeRecord};
 use edgetoll::wallet::{
     Invoice, InvoiceRequest, Payment, PaymentStatus, Wallet, WalletError, WalletResponse,
@@ -14,9 +14,9 @@ fn lnbits() -> Lnbits {
     Lnbits::new("https://x/base/", KEY).unwrap()
 }
 
-fn asked() -> InvoiceRequest<'static> {
+fn invoice_request() -> InvoiceRequest<'static> {
     InvoiceRequest {
-        cost: Price::Sats(5),
+        price: &Price::Sats(5),
         description: "Random joke",
         expiry_s: 300,
         network: "bc",
@@ -26,49 +26,51 @@ fn asked() -> InvoiceRequest<'static> {
     }
 }
 
-fn answer(status: u16, body: &str) -> WalletResponse {
+fn response(status: u16, body: &str) -> WalletResponse {
     WalletResponse { status, retry_after_s: None, body: body.to_owned() }
 }
 
-fn read_created(asked: &InvoiceRequest<'_>, body: &str, now_unix: u64) -> Result<Invoice, WalletError> {
-    lnbits().read_created(asked, &answer(201, body), now_unix)
+fn read_created(request: &InvoiceRequest<'_>, body: &str, now_unix: u64) -> Result<Invoice, WalletError> {
+    lnbits().read_created(request, &response(201, body), now_unix)
 }
 
+/// Returns a string of the recorded response to an invoice request.
 fn created(key: &str) -> String {
     Json::parse(CREATED.as_bytes()).unwrap().get(key).unwrap().as_str().unwrap().to_owned()
 }
 
-fn made_at() -> u64 {
+/// Returns the timestamp of the recorded invoice.
+fn created_unix() -> u64 {
     Bolt11::parse(&created("bolt11")).unwrap().timestamp_unix()
 }
 
-/// A recorded answer, by the version and who asked about what.
+/// Returns a recorded response. Its name has the version of LNbits, the payment, and the key of the request.
 fn recorded(name: &str) -> WalletResponse {
-    let all = Json::parse(ANSWERS.as_bytes()).unwrap();
-    let one = all.get(name).unwrap_or_else(|| panic!("no {name}"));
-    let status = one.get("status").and_then(Json::as_u64).unwrap();
-    answer(u16::try_from(status).unwrap(), one.get("body").and_then(Json::as_str).unwrap())
+    let responses = Json::parse(RESPONSES.as_bytes()).unwrap();
+    let recorded = responses.get(name).unwrap_or_else(|| panic!("no {name}"));
+    let status = recorded.get("status").and_then(Json::as_u64).unwrap();
+    response(u16::try_from(status).unwrap(), recorded.get("body").and_then(Json::as_str).unwrap())
 }
 
-/// The payment that a recorded answer with details is about.
+/// Returns the payment of a recorded response that has details.
 fn payment(name: &str) -> Payment {
     let body = Json::parse(recorded(name).body.as_bytes()).unwrap();
     let hash = body.get("details").unwrap().get("payment_hash").unwrap().as_str().unwrap().to_owned();
     Payment { hash: PaymentHash::from_hex(&hash).unwrap(), amount_sats: 5 }
 }
 
-/// What is read of an answer, at a time when its invoice could still be paid.
-fn look_up(payment: &Payment, answer: &WalletResponse) -> Result<PaymentStatus, WalletError> {
-    lnbits().read_looked_up(payment, answer, 1_795_275_400)
+/// Reads the response to a look-up, at a time when the invoice could still be paid.
+fn read_looked_up(payment: &Payment, response: &WalletResponse) -> Result<PaymentStatus, WalletError> {
+    lnbits().read_looked_up(payment, response, 1_795_275_400)
 }
 
 #[test]
-fn the_request_spells_out_that_it_pays_nothing_and_carries_no_text_of_the_customers_beside_the_memo() {
-    let call = lnbits().create(&asked());
-    assert_eq!((call.method, call.url.as_str()), ("POST", "https://x/base/api/v1/payments"));
-    assert_eq!(call.key.as_deref(), Some(KEY));
+fn an_invoice_request_is_not_outgoing_and_has_no_text_of_the_client_except_the_memo() {
+    let request = lnbits().create(&invoice_request());
+    assert_eq!((request.method, request.url.as_str()), ("POST", "https://x/base/api/v1/payments"));
+    assert_eq!(request.key.as_deref(), Some(KEY));
     assert_eq!(
-        call.body.as_deref(),
+        request.body.as_deref(),
         Some(
             r#"{"amount":5,"out":false,"unit":"sat","memo":"Random joke","expiry":300,"extra":{"tag":"edgetoll","route":"/api/joke","c":"aa"}}"#
         )
@@ -76,9 +78,31 @@ fn the_request_spells_out_that_it_pays_nothing_and_carries_no_text_of_the_custom
 }
 
 #[test]
-fn a_memo_is_cut_at_639_bytes_on_a_character_border() {
+fn an_amount_in_a_currency_is_sent_as_a_decimal_string_with_its_currency_as_the_unit() {
+    for (fiat, amount, unit) in
+        [("0.01 USD", "0.01", "USD"), ("5 EUR", "5", "EUR"), ("1.50000001 CHF", "1.50000001", "CHF")]
+    {
+        let fiat = Fiat::parse(fiat).unwrap();
+        let price = Price::Fiat(FiatPrice { fiat, min_sats: 1, max_sats: 99 });
+        let body = lnbits().create(&InvoiceRequest { price: &price, ..invoice_request() }).body.unwrap();
+        assert!(
+            body.starts_with(&format!(r#"{{"amount":"{amount}","out":false,"unit":"{unit}","#)),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn an_invoice_request_has_the_webhook_if_there_is_one() {
+    let webhook = Some("https://x/_toll/hook/token");
+    let body = lnbits().create(&InvoiceRequest { webhook, ..invoice_request() }).body.unwrap();
+    assert!(body.contains(r#","webhook":"https://x/_toll/hook/token","extra":"#), "{body}");
+}
+
+#[test]
+fn a_memo_is_cut_to_639_bytes_at_a_character_boundary() {
     let memo = |description: &str| {
-        let body = lnbits().create(&InvoiceRequest { description, ..asked() }).body.unwrap();
+        let body = lnbits().create(&InvoiceRequest { description, ..invoice_request() }).body.unwrap();
         Json::parse(body.as_bytes()).unwrap().get("memo").unwrap().as_str().unwrap().to_owned()
     };
     assert_eq!(memo(&"x".repeat(640)), "x".repeat(639));
@@ -88,53 +112,57 @@ fn a_memo_is_cut_at_639_bytes_on_a_character_border() {
 }
 
 #[test]
-fn a_good_answer_gives_its_invoice() {
-    let invoice = read_created(&asked(), CREATED, made_at()).unwrap();
+fn a_valid_response_returns_its_invoice() {
+    let invoice = read_created(&invoice_request(), CREATED, created_unix()).unwrap();
     assert_eq!(invoice.bolt11.as_str(), created("bolt11"));
-    assert_eq!(invoice.bolt11.expires_at_unix(), made_at() + 300);
-    assert!(read_created(&asked(), CREATED, made_at() + 240).is_ok());
+    assert_eq!(invoice.bolt11.expires_at_unix(), created_unix() + 300);
+    assert!(read_created(&invoice_request(), CREATED, created_unix() + 240).is_ok());
 }
 
 #[test]
-fn an_answer_that_is_not_what_was_asked_for_gives_none() {
-    let read =
-        |asked: InvoiceRequest<'_>, answer: &str, now| read_created(&asked, answer, now).err().unwrap();
-    let now = made_at();
+fn a_response_that_does_not_match_the_request_is_refused() {
+    let read = |request: InvoiceRequest<'_>, body: &str, now_unix| {
+        read_created(&request, body, now_unix).err().unwrap()
+    };
+    let now = created_unix();
     assert_eq!(
-        read(InvoiceRequest { cost: Price::Sats(6), ..asked() }, CREATED, now),
+        read(InvoiceRequest { price: &Price::Sats(6), ..invoice_request() }, CREATED, now),
         WalletError::OtherAmount
     );
-    assert_eq!(read(InvoiceRequest { network: "tb", ..asked() }, CREATED, now), WalletError::OtherNetwork);
-    assert_eq!(read(asked(), CREATED, now + 241), WalletError::Expired);
-    assert_eq!(read(asked(), CREATED, now + 601), WalletError::Clock);
-    assert_eq!(read(asked(), CREATED, now - 601), WalletError::Clock);
+    assert_eq!(
+        read(InvoiceRequest { network: "tb", ..invoice_request() }, CREATED, now),
+        WalletError::OtherNetwork
+    );
+    assert_eq!(read(invoice_request(), CREATED, now + 241), WalletError::Expired);
+    assert_eq!(read(invoice_request(), CREATED, now + 601), WalletError::Clock);
+    assert_eq!(read(invoice_request(), CREATED, now - 601), WalletError::Clock);
     let other_hash = CREATED.replace(
         &format!("\"payment_hash\":\"{}", created("payment_hash")),
         &format!("\"payment_hash\":\"{}", "0".repeat(64)),
     );
-    assert_eq!(read(asked(), &other_hash, now), WalletError::OtherPaymentHash);
+    assert_eq!(read(invoice_request(), &other_hash, now), WalletError::OtherPaymentHash);
     let failed = CREATED.replace("\"status\":\"pending\"", "\"status\":\"failed\"");
     assert_ne!(failed, CREATED);
-    assert_eq!(read(asked(), &failed, now), WalletError::NotPending);
+    assert_eq!(read(invoice_request(), &failed, now), WalletError::NotPending);
     let amountless = CREATED.replace("\"bolt11\":\"lnbc50n1", "\"bolt11\":\"lnbc1");
-    assert!(matches!(read(asked(), &amountless, now), WalletError::Bolt11(_)));
+    assert!(matches!(read(invoice_request(), &amountless, now), WalletError::Bolt11(_)));
     for body in ["<html>", "", "[]", "5"] {
-        assert_eq!(read(asked(), body, now), WalletError::NotJson, "{body}");
+        assert_eq!(read(invoice_request(), body, now), WalletError::NotJson, "{body}");
     }
-    assert_eq!(read(asked(), "{}", now), WalletError::Missing("payment_hash"));
+    assert_eq!(read(invoice_request(), "{}", now), WalletError::Missing("payment_hash"));
     for status in [200, 302, 401, 404, 500, 502] {
-        let error = lnbits().read_created(&asked(), &answer(status, CREATED), now).err();
+        let error = lnbits().read_created(&invoice_request(), &response(status, CREATED), now).err();
         assert_eq!(error, Some(WalletError::Status(status)));
     }
-    let busy = WalletResponse { status: 429, retry_after_s: Some(7), body: CREATED.to_owned() };
-    let error = lnbits().read_created(&asked(), &busy, now).err();
+    let limited = WalletResponse { status: 429, retry_after_s: Some(7), body: CREATED.to_owned() };
+    let error = lnbits().read_created(&invoice_request(), &limited, now).err();
     assert_eq!(error, Some(WalletError::RateLimited { retry_after_s: Some(7) }));
 }
 
 #[test]
-fn what_went_wrong_tells_nothing_of_the_answer() {
-    let answer = CREATED.replace("lnbc50n1", "lnbc60n1");
-    let error = read_created(&asked(), &answer, made_at()).err().unwrap();
+fn an_error_contains_nothing_of_the_response() {
+    let body = CREATED.replace("lnbc50n1", "lnbc60n1");
+    let error = read_created(&invoice_request(), &body, created_unix()).err().unwrap();
     let preimage = created("preimage");
     assert_eq!(preimage.len(), 64);
     assert!(!format!("{error:?} {error}").contains(&preimage[..8]));
@@ -143,169 +171,183 @@ fn what_went_wrong_tells_nothing_of_the_answer() {
 #[test]
 fn a_payment_is_looked_up_by_its_hash_and_with_the_key() {
     let payment = payment("1.6.2: paid");
-    let call = lnbits().look_up(&payment.hash);
-    assert_eq!((call.method, call.body), ("GET", None));
-    assert_eq!(call.url, format!("https://x/base/api/v1/payments/{}", payment.hash.to_hex()));
-    assert_eq!(call.key.as_deref(), Some(KEY));
+    let request = lnbits().look_up(&payment.hash);
+    assert_eq!((request.method, request.body), ("GET", None));
+    assert_eq!(request.url, format!("https://x/base/api/v1/payments/{}", payment.hash.to_hex()));
+    assert_eq!(request.key.as_deref(), Some(KEY));
 }
 
 #[test]
-fn a_payment_has_arrived_when_lnbits_says_so_of_this_hash_and_this_amount() {
+fn a_payment_is_paid_if_lnbits_reports_it_for_the_same_hash_and_amount() {
     let paid = payment("1.6.2: paid");
-    assert_eq!(look_up(&paid, &recorded("1.6.2: paid")), Ok(PaymentStatus::Paid));
-    // Within one wallet the outgoing side is shown: its amount is negative.
+    assert_eq!(read_looked_up(&paid, &recorded("1.6.2: paid")), Ok(PaymentStatus::Paid));
+    // For a payment from a wallet to itself, LNbits shows the outgoing side, whose amount is negative.
     let outgoing = recorded("1.6.2: paid, the key of the wallet that paid");
-    assert_eq!(look_up(&paid, &outgoing), Ok(PaymentStatus::Paid));
-    let dearer = Payment { amount_sats: 6, ..paid };
-    assert_eq!(look_up(&dearer, &recorded("1.6.2: paid")), Err(WalletError::OtherAmount));
+    assert_eq!(read_looked_up(&paid, &outgoing), Ok(PaymentStatus::Paid));
+    let other_amount = Payment { amount_sats: 6, ..paid };
+    assert_eq!(read_looked_up(&other_amount, &recorded("1.6.2: paid")), Err(WalletError::OtherAmount));
     let expired = payment("1.6.2: expired");
-    assert_eq!(look_up(&expired, &recorded("1.6.2: paid")), Err(WalletError::OtherPaymentHash));
+    assert_eq!(read_looked_up(&expired, &recorded("1.6.2: paid")), Err(WalletError::OtherPaymentHash));
 }
 
 #[test]
-fn what_a_stranger_is_told_is_no_proof_of_a_payment() {
+fn a_response_without_details_proves_no_payment() {
     let paid = payment("1.6.2: paid");
     for name in ["1.6.2: paid, no key", "1.6.2: paid, an unknown key", "1.5.5: paid, no key"] {
-        assert_eq!(look_up(&paid, &recorded(name)), Err(WalletError::Missing("details")), "{name}");
+        assert_eq!(read_looked_up(&paid, &recorded(name)), Err(WalletError::Missing("details")), "{name}");
     }
 }
 
 #[test]
-fn a_payment_that_can_still_be_made_is_told_with_its_invoice() {
+fn a_pending_payment_is_returned_with_its_invoice_while_that_can_be_paid() {
     for name in ["1.6.2: pending", "1.5.5: pending"] {
-        let (payment, answer) = (payment(name), recorded(name));
-        let details = Json::parse(answer.body.as_bytes()).unwrap().get("details").unwrap().clone();
+        let (payment, recorded) = (payment(name), recorded(name));
+        let details = Json::parse(recorded.body.as_bytes()).unwrap().get("details").unwrap().clone();
         let bolt11 = Bolt11::parse(details.get("bolt11").unwrap().as_str().unwrap()).unwrap();
-        let at = |now| lnbits().read_looked_up(&payment, &answer, now);
-        assert_eq!(at(bolt11.expires_at_unix() - 1), Ok(PaymentStatus::Pending(bolt11.clone())), "{name}");
-        assert_eq!(at(bolt11.expires_at_unix()), Ok(PaymentStatus::Unpaid), "{name}");
-        let other = answer.body.replace(bolt11.as_str(), &created("bolt11"));
-        let read = lnbits().read_looked_up(&payment, &self::answer(200, &other), made_at());
-        assert_eq!(read, Ok(PaymentStatus::Unpaid), "{name}: the invoice of another payment");
+        let status_at = |now_unix| lnbits().read_looked_up(&payment, &recorded, now_unix);
+        assert_eq!(
+            status_at(bolt11.expires_at_unix() - 1),
+            Ok(PaymentStatus::Pending(bolt11.clone())),
+            "{name}"
+        );
+        assert_eq!(status_at(bolt11.expires_at_unix()), Ok(PaymentStatus::Unpaid), "{name}");
+        let other = recorded.body.replace(bolt11.as_str(), &created("bolt11"));
+        let read = lnbits().read_looked_up(&payment, &response(200, &other), created_unix());
+        assert_eq!(read, Ok(PaymentStatus::Unpaid), "{name}: the invoice belongs to another payment");
     }
 }
 
 #[test]
-fn a_payment_that_failed_has_not_arrived() {
+fn a_failed_payment_is_unpaid() {
     for name in ["1.6.2: expired", "1.6.2: expired, later"] {
-        assert_eq!(look_up(&payment(name), &recorded(name)), Ok(PaymentStatus::Unpaid), "{name}");
+        assert_eq!(read_looked_up(&payment(name), &recorded(name)), Ok(PaymentStatus::Unpaid), "{name}");
     }
-    // Neither half of the answer alone is a yes.
+    // Both `paid` and `status` must report the payment.
     let paid = recorded("1.6.2: paid");
-    for (was, is) in
+    for (from, to) in
         [("\"paid\":true", "\"paid\":false"), ("\"status\":\"success\"", "\"status\":\"failed\"")]
     {
-        let body = paid.body.replace(was, is);
+        let body = paid.body.replace(from, to);
         assert_ne!(body, paid.body);
-        assert_eq!(look_up(&payment("1.6.2: paid"), &answer(200, &body)), Ok(PaymentStatus::Unpaid));
+        assert_eq!(read_looked_up(&payment("1.6.2: paid"), &response(200, &body)), Ok(PaymentStatus::Unpaid));
     }
 }
 
 #[test]
-fn an_lnbits_that_could_not_ask_its_node_has_not_said_no() {
+fn a_pending_response_without_status_means_that_lnbits_could_not_ask_its_funding_source() {
     let pending = recorded("1.6.2: pending");
     let body = pending.body.replacen(r#""status":"pending","preimage":null,"#, "", 1);
     assert_ne!(body, pending.body);
-    assert_eq!(look_up(&payment("1.6.2: pending"), &answer(200, &body)), Err(WalletError::NotAsked));
+    assert_eq!(read_looked_up(&payment("1.6.2: pending"), &response(200, &body)), Err(WalletError::NotAsked));
 }
 
 #[test]
-fn an_lnbits_that_cannot_say_has_not_said_no() {
+fn a_response_that_does_not_tell_the_status_is_an_error() {
     let paid = payment("1.6.2: paid");
-    assert_eq!(look_up(&paid, &recorded("1.6.2: unknown")), Err(WalletError::UnknownPayment));
+    assert_eq!(read_looked_up(&paid, &recorded("1.6.2: unknown")), Err(WalletError::UnknownPayment));
     let body = &recorded("1.6.2: paid").body;
     for status in [201, 302, 401, 403, 500, 502, 520] {
-        assert_eq!(look_up(&paid, &answer(status, body)), Err(WalletError::Status(status)));
+        assert_eq!(read_looked_up(&paid, &response(status, body)), Err(WalletError::Status(status)));
     }
-    let busy = WalletResponse { status: 429, retry_after_s: Some(7), body: body.clone() };
-    assert_eq!(look_up(&paid, &busy), Err(WalletError::PaymentRateLimited { retry_after_s: Some(7) }));
-    assert_eq!(look_up(&paid, &answer(200, "<html>")), Err(WalletError::NotJson));
-    assert_eq!(look_up(&paid, &answer(200, "{}")), Err(WalletError::Missing("paid")));
+    let limited = WalletResponse { status: 429, retry_after_s: Some(7), body: body.clone() };
+    assert_eq!(
+        read_looked_up(&paid, &limited),
+        Err(WalletError::PaymentRateLimited { retry_after_s: Some(7) })
+    );
+    assert_eq!(read_looked_up(&paid, &response(200, "<html>")), Err(WalletError::NotJson));
+    assert_eq!(read_looked_up(&paid, &response(200, "{}")), Err(WalletError::Missing("paid")));
 }
 
 #[test]
-fn a_look_at_lnbits_shows_a_leak_and_an_admin_key() {
-    let look = |wallet: &str, payment: &str| probe::read(Some(&recorded(wallet)), Some(&recorded(payment)));
-    assert_eq!(look("1.6.2: wallet, invoice key", "1.6.2: pending, no key"), Probe::PreimageHidden);
-    assert_eq!(look("1.6.2: wallet, admin key", "1.6.2: pending, no key"), Probe::AdminKey);
-    assert_eq!(look("1.5.5: wallet, invoice key", "1.5.5: pending, no key"), Probe::PreimageExposed);
-    assert_eq!(look("1.5.5: wallet, admin key", "1.5.5: pending, no key"), Probe::AdminKey);
-    // Whoever has paid meanwhile may see it.
-    assert_eq!(look("1.6.2: wallet, invoice key", "1.6.2: paid, no key"), Probe::Unknown);
+fn a_probe_finds_exposed_preimages_and_an_admin_key() {
+    let judge = |key: &str, preimage: &str| probe::judge(Some(&recorded(key)), Some(&recorded(preimage)));
+    assert_eq!(judge("1.6.2: wallet, invoice key", "1.6.2: pending, no key"), Probe::PreimageHidden);
+    assert_eq!(judge("1.6.2: wallet, admin key", "1.6.2: pending, no key"), Probe::AdminKey);
+    assert_eq!(judge("1.5.5: wallet, invoice key", "1.5.5: pending, no key"), Probe::PreimageExposed);
+    assert_eq!(judge("1.5.5: wallet, admin key", "1.5.5: pending, no key"), Probe::AdminKey);
+    // The preimage of an invoice that was paid in the meantime may be shown.
+    assert_eq!(judge("1.6.2: wallet, invoice key", "1.6.2: paid, no key"), Probe::Unknown);
     let invoice_key = recorded("1.6.2: wallet, invoice key");
-    let busy = answer(429, "{}");
-    // Who is not let in has not seen that nobody is.
-    let kept = r#"{"paid":false,"preimage":null}"#;
-    // LNbits answers so where it could not ask its node, and of what has failed.
-    let not_asked = answer(200, r#"{"paid":false}"#);
-    let failed = answer(200, r#"{"paid":false,"status":"failed"}"#);
-    for closed in [
-        not_asked,
-        failed,
-        answer(401, ""),
-        answer(403, kept),
-        answer(404, "{}"),
+    for preimage in [
+        // LNbits could not ask its node.
+        response(200, r#"{"paid":false}"#),
+        response(200, r#"{"paid":false,"status":"failed"}"#),
+        response(401, ""),
+        // A proxy that refuses this request may allow it for others.
+        response(403, r#"{"paid":false,"preimage":null}"#),
+        response(404, "{}"),
         recorded("1.6.2: unknown"),
-        busy,
+        response(429, "{}"),
     ] {
-        assert_eq!(probe::read(Some(&invoice_key), Some(&closed)), Probe::Unknown, "{}", closed.status);
+        assert_eq!(probe::judge(Some(&invoice_key), Some(&preimage)), Probe::Unknown, "{}", preimage.status);
     }
-    let busy = answer(429, "{}");
-    assert_eq!(probe::read(Some(&invoice_key), None), Probe::Unknown);
-    assert_eq!(probe::read(None, Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
-    assert_eq!(probe::read(Some(&busy), Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
-    assert_eq!(probe::read(Some(&busy), Some(&recorded("1.5.5: pending, no key"))), Probe::PreimageExposed);
+    let limited = response(429, "{}");
+    assert_eq!(probe::judge(Some(&invoice_key), None), Probe::Unknown);
+    assert_eq!(probe::judge(None, Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
+    assert_eq!(probe::judge(Some(&limited), Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
+    assert_eq!(
+        probe::judge(Some(&limited), Some(&recorded("1.5.5: pending, no key"))),
+        Probe::PreimageExposed
+    );
 }
 
 #[test]
-fn the_look_for_a_leak_is_a_strangers_look() {
+fn the_preimage_probe_is_sent_without_the_key_and_the_key_probe_with_it() {
     let unpaid = payment("1.6.2: pending").hash;
-    let call = probe::ask_for_preimage(&lnbits(), &unpaid);
-    assert_eq!(call.url, format!("https://x/base/api/v1/payments/{}", unpaid.to_hex()));
-    assert_eq!((call.method, call.key, call.body), ("GET", None, None));
-    let call = probe::ask_for_wallet(&lnbits());
-    assert_eq!(call.url, "https://x/base/api/v1/wallet");
-    assert_eq!((call.method, call.key.as_deref()), ("GET", Some(KEY)));
+    let request = probe::preimage_request(&lnbits(), &unpaid);
+    assert_eq!(request.url, format!("https://x/base/api/v1/payments/{}", unpaid.to_hex()));
+    assert_eq!((request.method, request.key, request.body), ("GET", None, None));
+    let request = probe::key_request(&lnbits());
+    assert_eq!(request.url, "https://x/base/api/v1/wallet");
+    assert_eq!((request.method, request.key.as_deref()), ("GET", Some(KEY)));
 }
 
 #[test]
-fn what_is_known_of_a_wallet_is_known_for_an_hour_wherever_it_is_read() {
+fn a_probe_result_is_valid_for_an_hour_and_is_read_back_from_its_stored_text() {
     let hour_ms = 3_600_000;
     for probe in [Probe::PreimageHidden, Probe::PreimageExposed, Probe::AdminKey] {
-        let known = ProbeRecord::after(ProbeRecord::NOTHING, probe, 1_000);
-        assert_eq!(ProbeRecord::parse(&known.to_text()), Some(known), "{probe:?}");
-        assert_eq!(known.at(999 + hour_ms), Some(probe));
-        assert_eq!(known.at(1_000 + hour_ms), None);
+        let record = ProbeRecord::after(ProbeRecord::NONE, probe, 1_000);
+        assert_eq!(ProbeRecord::parse(&record.to_text()), Some(record), "{probe:?}");
+        assert_eq!(record.at(999 + hour_ms), Some(probe));
+        assert_eq!(record.at(1_000 + hour_ms), None);
     }
-    assert_eq!(ProbeRecord::NOTHING.at(0), None);
-    for text in ["", "sealed", "sealed x", "other 5"] {
+    assert_eq!(ProbeRecord::NONE.at(0), None);
+    for text in [
+        "",
+        "preimage_hidden",
+        "preimage_hidden x",
+        "preimage_hidden -1",
+        "other 5",
+        " 5",
+        "preimage_hidden 18446744073709551616",
+    ] {
         assert_eq!(ProbeRecord::parse(text), None, "{text}");
     }
 }
 
 #[test]
-fn a_look_that_shows_too_little_leaves_what_was_known_for_a_minute() {
-    for before in [Probe::PreimageHidden, Probe::PreimageExposed, Probe::AdminKey] {
-        let known = ProbeRecord::after(ProbeRecord::NOTHING, before, 0);
-        let known = ProbeRecord::after(known, Probe::Unknown, 5_000_000);
-        assert_eq!(known.at(5_000_000 + 59_999), Some(before));
-        assert_eq!(known.at(5_000_000 + 60_000), None);
+fn a_probe_without_result_keeps_the_previous_result_for_a_minute() {
+    for previous in [Probe::PreimageHidden, Probe::PreimageExposed, Probe::AdminKey] {
+        let record = ProbeRecord::after(ProbeRecord::NONE, previous, 0);
+        let record = ProbeRecord::after(record, Probe::Unknown, 5_000_000);
+        assert_eq!(record.at(5_000_000 + 59_999), Some(previous));
+        assert_eq!(record.at(5_000_000 + 60_000), None);
     }
 }
 
 #[test]
-fn a_wallet_that_stands_by_is_not_looked_at_again_for_an_hour() {
-    for before in [ProbeRecord::NOTHING, ProbeRecord::after(ProbeRecord::NOTHING, Probe::PreimageExposed, 0)]
-    {
-        let known = ProbeRecord::after_key(before, 5_000_000);
-        assert_eq!(known.at(5_000_000 + 3_599_999), Some(before.probe));
-        assert_eq!(known.at(5_000_000 + 3_600_000), None);
+fn a_probe_of_the_key_alone_keeps_the_previous_result_for_an_hour() {
+    for previous in [ProbeRecord::NONE, ProbeRecord::after(ProbeRecord::NONE, Probe::PreimageExposed, 0)] {
+        let record = ProbeRecord::after_key(previous, 5_000_000);
+        assert_eq!(record.at(5_000_000 + 3_599_999), Some(previous.probe));
+        assert_eq!(record.at(5_000_000 + 3_600_000), None);
     }
 }
 
 #[test]
-fn a_funding_source_that_is_down_is_told_from_a_refusal() {
-    let read = |body: &str| lnbits().read_created(&asked(), &answer(520, body), made_at()).err();
+fn status_520_means_an_unreachable_funding_source_or_a_refused_invoice() {
+    let read =
+        |body: &str| lnbits().read_created(&invoice_request(), &response(520, body), created_unix()).err();
     let down = r#"{"detail":"Unable to connect to http://127.0.0.1:5000.","status":"pending"}"#;
     assert_eq!(read(down), Some(WalletError::FundingSource));
     for refusal in [r#"{"detail":"Amountless invoices not supported.","status":"failed"}"#, "", "{}"] {
@@ -314,16 +356,16 @@ fn a_funding_source_that_is_down_is_told_from_a_refusal() {
 }
 
 #[test]
-fn the_wallets_settings_are_checked_and_never_shown() {
+fn wrong_settings_of_a_wallet_are_reported_without_their_values() {
     for (url, key, is_url) in
         [("http://x", KEY, true), ("https://x", "short", false), ("https://x", "key with spaces", false)]
     {
-        let fault = Lnbits::new(url, key).err().unwrap();
-        assert_eq!(matches!(fault, Fault::Url(_)), is_url, "{url} {key}");
-        assert!(!format!("{fault:?}").contains(key));
+        let error = Lnbits::new(url, key).err().unwrap();
+        assert_eq!(matches!(error, LnbitsConfigError::Url(_)), is_url, "{url} {key}");
+        assert!(!format!("{error:?}").contains(key));
     }
 }
 
 const KEY: &str = "0123456789abcdef";
 const CREATED: &str = include_str!("../vectors/lnbits_invoice.json");
-const ANSWERS: &str = include_str!("../vectors/lnbits_answers.json");
+const RESPONSES: &str = include_str!("../vectors/lnbits_answers.json");

@@ -1,49 +1,50 @@
-//! What a request costs, from plain facts.
+//! The price of a request, from the facts that prices may depend on, and descriptions of invoices.
 
 use std::collections::HashMap;
 
-use crate::support::price_list::{faults, good};
+use crate::support::price_list::{errors, valid};
 use edgetoll::policy::description::Description;
 use edgetoll::policy::facts::{EdgeFact, Facts, PriceError};
 use edgetoll::policy::normalization::fold_case;
-use edgetoll::policy::price::{Price, cost};
-use edgetoll::policy::route::Toll;
+use edgetoll::policy::price::price_of;
+use edgetoll::policy::route::Pricing;
+use edgetoll::protocols::price::Price;
 use proptest::prelude::*;
 
-/// A request as prices see it.
+/// The parts of a request that a price can depend on.
 #[derive(Default)]
-struct Asked<'a> {
+struct TestRequest<'a> {
     method: &'a str,
     query: &'a str,
-    body: bool,
+    has_body: bool,
     headers: &'a [(&'a str, &'a str)],
     edge: &'a [(EdgeFact, &'a str)],
 }
 
-impl Asked<'_> {
-    fn look<T>(&self, see: impl FnOnce(&Facts<'_>) -> T) -> T {
+impl TestRequest<'_> {
+    fn with_facts<T>(&self, evaluate: impl FnOnce(&Facts<'_>) -> T) -> T {
         let headers: HashMap<String, &str> =
             self.headers.iter().map(|(name, value)| (name.to_lowercase(), *value)).collect();
         let header = |name: &str| headers.get(&name.to_lowercase()).map(|value| (*value).to_owned());
         let edge =
             |fact| self.edge.iter().find(|(known, _)| *known == fact).map(|(_, value)| (*value).to_owned());
         let method = if self.method.is_empty() { "GET" } else { self.method };
-        see(&Facts {
+        evaluate(&Facts {
             method,
             path: "/caf%C3%A9/x",
             query: self.query,
-            has_body: self.body,
+            has_body: self.has_body,
             header: &header,
             edge: &edge,
             fold_case,
         })
     }
 
-    /// What a route with these keys costs, in satoshis.
-    fn cost(&self, keys: &str) -> Result<u64, PriceError> {
-        let policy = good(&format!(r#"{{"routes":[{{"path":"/a",{keys}}}]}}"#));
-        let Pricing::Rules(prices) = &policy.routes[0].pricing else { panic!("{keys}") };
-        self.look(|facts| cost(prices, facts)).map(|cost| match cost {
+    /// Returns the price, in satoshis, for a route whose entry has these keys.
+    fn sats(&self, keys: &str) -> Result<u64, PriceError> {
+        let policy = valid(&format!(r#"{{"routes":[{{"path":"/a",{keys}}}]}}"#));
+        let Pricing::Rules(rules) = &policy.routes[0].pricing else { panic!("{keys}") };
+        self.with_facts(|facts| price_of(rules, facts)).map(|price| match price {
             Price::Sats(sats) => sats,
             Price::Fiat(price) => panic!("{price:?}"),
         })
@@ -53,7 +54,7 @@ impl Asked<'_> {
 const PREMIUM: &str = r#""price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]"#;
 
 #[test]
-fn the_first_price_whose_conditions_hold_is_asked() {
+fn the_first_price_whose_conditions_hold_applies() {
     let list = r#""price":[
         {"when":{"query":{"tier":["gold","plat*"]},"method":"POST"},"sats":90},
         {"when":{"query":{"tier":"gold"}},"sats":60},
@@ -62,18 +63,19 @@ fn the_first_price_whose_conditions_hold_is_asked() {
         {"when":{"bot_score":{"max":29}},"sats":20},
         {"when":{"verified_bot":"Search Engine Crawler"},"sats":0},
         {"sats":10}]"#;
-    let post = |query| Asked { method: "POST", query, ..Asked::default() }.cost(list);
-    let get = |query| Asked { query, ..Asked::default() }.cost(list);
+    let post = |query| TestRequest { method: "POST", query, ..TestRequest::default() }.sats(list);
+    let get = |query| TestRequest { query, ..TestRequest::default() }.sats(list);
     assert_eq!(post("tier=gold"), Ok(90));
     assert_eq!(post("tier=platinum"), Ok(90));
     assert_eq!(get("tier=gold"), Ok(60));
     assert_eq!(get("a=b&tier=gold&c"), Ok(60));
     assert_eq!(get("tier=silver"), Ok(10));
-    let agent = |agent| Asked { headers: &[("user-agent", agent)], ..Asked::default() }.cost(list);
+    let agent =
+        |agent| TestRequest { headers: &[("user-agent", agent)], ..TestRequest::default() }.sats(list);
     assert_eq!(agent("Mozilla/5.0 (compatible, like that; GPTBot/1.2)"), Ok(40));
     assert_eq!(agent("mozilla/5.0 gptbot"), Err(PriceError::AmbiguousHeader("User-Agent".to_owned())));
     assert_eq!(agent("curl/8"), Ok(10));
-    let edge = |fact, value| Asked { edge: &[(fact, value)], ..Asked::default() }.cost(list);
+    let edge = |fact, value| TestRequest { edge: &[(fact, value)], ..TestRequest::default() }.sats(list);
     assert_eq!(edge(EdgeFact::Country, "LI"), Ok(30));
     assert_eq!(edge(EdgeFact::Country, "US"), Ok(10));
     assert_eq!(edge(EdgeFact::BotScore, "29"), Ok(20));
@@ -83,15 +85,15 @@ fn the_first_price_whose_conditions_hold_is_asked() {
 }
 
 #[test]
-fn head_costs_what_get_costs() {
+fn head_has_the_price_of_get() {
     let list = r#""price":[{"when":{"method":"GET"},"sats":3},{"sats":10}]"#;
     for (method, sats) in [("GET", 3), ("HEAD", 3), ("get", 3), ("POST", 10)] {
-        assert_eq!(Asked { method, ..Asked::default() }.cost(list), Ok(sats), "{method}");
+        assert_eq!(TestRequest { method, ..TestRequest::default() }.sats(list), Ok(sats), "{method}");
     }
 }
 
 #[test]
-fn a_query_name_that_a_price_looks_at_has_one_reading_or_none() {
+fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
     for (query, sats) in [
         ("", 10),
         ("x=premium", 10),
@@ -102,9 +104,9 @@ fn a_query_name_that_a_price_looks_at_has_one_reading_or_none() {
         ("a=1&premium=b%26c", 50),
         ("notpremium=1", 10),
     ] {
-        assert_eq!(Asked { query, ..Asked::default() }.cost(PREMIUM), Ok(sats), "{query}");
+        assert_eq!(TestRequest { query, ..TestRequest::default() }.sats(PREMIUM), Ok(sats), "{query}");
     }
-    // PHP, Rails, Express, ASP.NET, CGI and the like read each of these as `premium`, or take another of the two.
+    // PHP, Rails, Express, ASP.NET, CGI and others read each of these as `premium`, or use another of two values.
     for query in [
         "premium=&premium=1",
         "premium=1&premium=1",
@@ -124,7 +126,7 @@ fn a_query_name_that_a_price_looks_at_has_one_reading_or_none() {
         "%2570remium=1",
         "premium=1;x",
         "premium%0a=1",
-        // qs, Rack, PHP, Spring and ASP.NET take each of these for `premium`.
+        // qs, Rack, PHP, Spring or ASP.NET reads each of these as `premium`.
         "[premium]=1",
         "%5Bpremium%5D=1",
         "]premium=1",
@@ -138,18 +140,18 @@ fn a_query_name_that_a_price_looks_at_has_one_reading_or_none() {
         "pre%FFmium=1",
         "%2525%37%30remium=1",
         "prem%C4%B1um=1",
-        // Some drop a parameter that they cannot decode.
+        // Some origins drop a parameter that they cannot decode.
         "premium=%zz",
         "x=%",
         "x=%e",
     ] {
-        let cost = Asked { query, ..Asked::default() }.cost(PREMIUM);
-        assert_eq!(cost, Err(PriceError::AmbiguousQuery("premium".to_owned())), "{query}");
+        let price = TestRequest { query, ..TestRequest::default() }.sats(PREMIUM);
+        assert_eq!(price, Err(PriceError::AmbiguousQuery("premium".to_owned())), "{query}");
     }
 }
 
 #[test]
-fn a_value_that_an_origin_may_take_for_a_dearer_one_is_refused() {
+fn a_value_that_an_origin_may_read_as_a_more_expensive_one_is_refused() {
     let list =
         r#""price":[{"when":{"query":{"tier":"gold"},"header":{"X-Quality":"hd"}},"sats":50},{"sats":10}]"#;
     for query in [
@@ -162,31 +164,32 @@ fn a_value_that_an_origin_may_take_for_a_dearer_one_is_refused() {
         "tier=%2567old",
         "tier=gold%09",
     ] {
-        let cost = Asked { query, ..Asked::default() }.cost(list);
-        assert_eq!(cost, Err(PriceError::AmbiguousQuery("tier".to_owned())), "{query}");
+        let price = TestRequest { query, ..TestRequest::default() }.sats(list);
+        assert_eq!(price, Err(PriceError::AmbiguousQuery("tier".to_owned())), "{query}");
     }
     for value in ["sd, hd", "hd, sd", "hd,", ", hd", "hd;q=1", "HD", "\u{a0}hd", "hd\u{85}", "sd;hd"] {
-        let cost = Asked { headers: &[("X-Quality", value)], ..Asked::default() }.cost(list);
-        assert_eq!(cost, Err(PriceError::AmbiguousHeader("X-Quality".to_owned())), "{value}");
+        let price = TestRequest { headers: &[("X-Quality", value)], ..TestRequest::default() }.sats(list);
+        assert_eq!(price, Err(PriceError::AmbiguousHeader("X-Quality".to_owned())), "{value}");
     }
     for value in ["sd", "sd, md", "hdr", ""] {
         assert_eq!(
-            Asked { headers: &[("X-Quality", value)], ..Asked::default() }.cost(list),
+            TestRequest { headers: &[("X-Quality", value)], ..TestRequest::default() }.sats(list),
             Ok(10),
             "{value}"
         );
     }
-    let both = Asked { query: "tier=gold", headers: &[("X-Quality", " hd\t")], ..Asked::default() };
-    assert_eq!(both.cost(list), Ok(50));
+    let both =
+        TestRequest { query: "tier=gold", headers: &[("X-Quality", " hd\t")], ..TestRequest::default() };
+    assert_eq!(both.sats(list), Ok(50));
 }
 
 #[test]
-fn a_body_is_paid_by_the_kib_begun_and_never_without_a_length() {
+fn a_body_is_priced_by_each_started_kib_and_refused_without_a_length() {
     let per_kib = |length: Option<&str>| {
         let headers: Vec<(&str, &str)> =
             length.map(|length| ("Content-Length", length)).into_iter().collect();
-        Asked { method: "POST", body: true, headers: &headers, ..Asked::default() }
-            .cost(r#""sats_per_kib":3"#)
+        TestRequest { method: "POST", has_body: true, headers: &headers, ..TestRequest::default() }
+            .sats(r#""sats_per_kib":3"#)
     };
     for (length, sats) in
         [("0", 3), ("1", 3), ("1024", 3), ("1025", 6), ("10240", 30), ("3413332992", 9_999_999)]
@@ -199,54 +202,72 @@ fn a_body_is_paid_by_the_kib_begun_and_never_without_a_length() {
     for length in ["3413332993", "9007199254740993", "18446744073709551615"] {
         assert_eq!(per_kib(Some(length)), Err(PriceError::TooLong), "{length}");
     }
-    assert_eq!(Asked::default().cost(r#""sats_per_kib":3"#), Ok(3), "nothing is sent");
+    assert_eq!(TestRequest::default().sats(r#""sats_per_kib":3"#), Ok(3), "a request without a body");
     let large = r#""price":[{"when":{"content_length":{"min":1000}},"sats":50},{"sats":10}]"#;
     let posted = |length| {
-        Asked { method: "POST", body: true, headers: &[("content-length", length)], ..Asked::default() }
-            .cost(large)
+        TestRequest {
+            method: "POST",
+            has_body: true,
+            headers: &[("content-length", length)],
+            ..TestRequest::default()
+        }
+        .sats(large)
     };
     assert_eq!((posted("999"), posted("1000")), (Ok(10), Ok(50)));
     let compressed = [("Content-Length", "9"), ("Content-Encoding", "gzip")];
-    let compressed = Asked { method: "POST", body: true, headers: &compressed, ..Asked::default() };
-    assert_eq!(compressed.cost(large), Err(PriceError::Encoded));
-    let unsized_body = Asked { method: "POST", body: true, ..Asked::default() };
-    assert_eq!(unsized_body.cost(large), Err(PriceError::LengthRequired));
+    let compressed =
+        TestRequest { method: "POST", has_body: true, headers: &compressed, ..TestRequest::default() };
+    assert_eq!(compressed.sats(large), Err(PriceError::Encoded));
+    let unsized_body = TestRequest { method: "POST", has_body: true, ..TestRequest::default() };
+    assert_eq!(unsized_body.sats(large), Err(PriceError::LengthRequired));
 }
 
 #[test]
-fn what_the_edge_does_not_say_holds_for_nothing() {
+fn a_condition_on_an_unknown_edge_fact_does_not_hold() {
     let list = r#""price":[{"when":{"country":"US"},"sats":1},{"when":{"bot_score":{"min":1}},"sats":2},{"when":{"verified_bot":"*"},"sats":3},{"sats":10}]"#;
-    assert_eq!(Asked::default().cost(list), Ok(10));
+    assert_eq!(TestRequest::default().sats(list), Ok(10));
 }
 
 #[test]
-fn a_query_of_more_parameters_than_frameworks_read_has_no_price() {
+fn a_query_with_more_parameters_than_frameworks_read_has_no_price() {
     let query = |parameters: usize, more: &str| format!("{}{more}", "a&".repeat(parameters));
-    assert_eq!(Asked { query: &query(99, "premium"), ..Asked::default() }.cost(PREMIUM), Ok(50));
+    assert_eq!(TestRequest { query: &query(99, "premium"), ..TestRequest::default() }.sats(PREMIUM), Ok(50));
     for query in [query(100, "premium"), query(1_000, ""), "&".repeat(1_000)] {
-        assert!(Asked { query: &query, ..Asked::default() }.cost(PREMIUM).is_err(), "{}", query.len());
+        assert!(
+            TestRequest { query: &query, ..TestRequest::default() }.sats(PREMIUM).is_err(),
+            "{}",
+            query.len()
+        );
     }
-    assert_eq!(Asked { query: &query(1_000, ""), ..Asked::default() }.cost(r#""sats":5"#), Ok(5));
+    assert_eq!(TestRequest { query: &query(1_000, ""), ..TestRequest::default() }.sats(r#""sats":5"#), Ok(5));
 }
 
 #[test]
-fn a_bot_score_of_nothing_is_none() {
+fn a_bot_score_of_zero_counts_as_unknown() {
     let list = r#""price":[{"when":{"bot_score":{"max":29}},"sats":20},{"sats":10}]"#;
-    assert_eq!(Asked { edge: &[(EdgeFact::BotScore, "0")], ..Asked::default() }.cost(list), Ok(10));
-    assert_eq!(Asked { edge: &[(EdgeFact::BotScore, "1")], ..Asked::default() }.cost(list), Ok(20));
+    assert_eq!(
+        TestRequest { edge: &[(EdgeFact::BotScore, "0")], ..TestRequest::default() }.sats(list),
+        Ok(10)
+    );
+    assert_eq!(
+        TestRequest { edge: &[(EdgeFact::BotScore, "1")], ..TestRequest::default() }.sats(list),
+        Ok(20)
+    );
 }
 
 #[test]
 fn a_price_in_a_currency_has_bounds_in_satoshis() {
-    let policy = good(r#"{"routes":[{"path":"/a","fiat":"0.01 USD","min_sats":5,"max_sats":50}]}"#);
-    let Pricing::Rules(prices) = &policy.routes[0].pricing else { panic!() };
-    let Ok(Price::Fiat(price)) = Asked::default().look(|facts| cost(prices, facts)) else { panic!() };
+    let policy = valid(r#"{"routes":[{"path":"/a","fiat":"0.01 USD","min_sats":5,"max_sats":50}]}"#);
+    let Pricing::Rules(rules) = &policy.routes[0].pricing else { panic!() };
+    let Ok(Price::Fiat(price)) = TestRequest::default().with_facts(|facts| price_of(rules, facts)) else {
+        panic!()
+    };
     assert_eq!((price.fiat.as_str(), price.min_sats, price.max_sats), ("0.01 USD", 5, 50));
     assert_eq!((price.fiat.amount().as_str(), price.fiat.currency()), ("0.01", "USD"));
 }
 
 #[test]
-fn a_price_that_makes_no_sense_is_a_mistake() {
+fn a_wrong_price_or_route_setting_is_reported_with_its_place() {
     for (keys, place) in [
         (r#""price":[]"#, "price"),
         (r#""price":5"#, "price"),
@@ -317,21 +338,21 @@ fn a_price_that_makes_no_sense_is_a_mistake() {
         (r#""invoice_expiry":"60s""#, "invoice_expiry"),
         (r#""uses":0"#, "uses"),
     ] {
-        let faults = faults(&format!(r#"{{"routes":[{{"path":"/a",{keys}}}]}}"#));
+        let errors = errors(&format!(r#"{{"routes":[{{"path":"/a",{keys}}}]}}"#));
         assert_eq!(
-            faults.first().map(|fault| fault.place.as_str()),
+            errors.first().map(|error| error.place.as_str()),
             Some(format!("TOLL.routes[0].{place}").as_str()),
-            "{keys}: {faults:?}"
+            "{keys}: {errors:?}"
         );
     }
 }
 
 #[test]
-fn every_mistake_of_a_list_is_told_at_once() {
-    let faults = faults(
+fn all_mistakes_of_a_list_are_reported_together() {
+    let errors = errors(
         r#"{"unmatchd":"deny","default_sats":-1,"routes":[{"path":"/a","sats":"5","free_reqests":1},{"paht":"/b"},{"path":"/c","fiat":1}]}"#,
     );
-    let places: Vec<&str> = faults.iter().map(|fault| fault.place.as_str()).collect();
+    let places: Vec<&str> = errors.iter().map(|error| error.place.as_str()).collect();
     assert_eq!(
         places,
         [
@@ -346,16 +367,17 @@ fn every_mistake_of_a_list_is_told_at_once() {
 }
 
 #[test]
-fn an_invoice_says_what_was_asked_for_and_no_more() {
+fn the_description_of_an_invoice_is_filled_from_the_request_and_has_no_invisible_characters() {
     let fill = |template: &str, query: &str| {
         let description = Description::parse(template).unwrap();
-        Asked { query, ..Asked::default() }.look(|facts| description.fill(facts))
+        TestRequest { query, ..TestRequest::default() }.with_facts(|facts| description.fill(facts))
     };
     assert_eq!(fill("{method} {path}: {query.q}", "q=a+b%21"), "GET /café/x: a b!");
     assert_eq!(fill("{query.q}", "Q=1&x=2"), "");
     assert_eq!(fill("{query.a b}", "a+b=1&a+b=2"), "1");
     assert_eq!(fill("plain", ""), "plain");
-    // Bidirectional overrides and controls could make a wallet show another text; long values could hide ours.
+    // Bidirectional overrides and control characters could make a wallet show another text, and a long value could
+    // hide the text of the template.
     assert_eq!(fill("for {query.q}", "q=%E2%80%AEevil%0d%0a%00%E2%81%A6x%D8%9C"), "for evilx");
     assert_eq!(fill("{query.q}", &format!("q={}", "é".repeat(100))), "é".repeat(64));
     assert_eq!(Description::parse("{method} at {query.x}").unwrap().template(), "{method} at {query.x}");
@@ -363,17 +385,19 @@ fn an_invoice_says_what_was_asked_for_and_no_more() {
 
 proptest! {
     #[test]
-    fn a_price_never_depends_on_how_a_query_is_split(query in "[a-dA-D&;=?+%0-9\\[\\]. p]{0,24}") {
+    fn the_price_does_not_depend_on_how_an_origin_splits_the_query(
+        query in "[a-dA-D&;=?+%0-9\\[\\]. p]{0,24}",
+    ) {
         let list = r#""price":[{"when":{"query":{"a":"*"}},"sats":50},{"sats":10}]"#;
-        let asked = Asked { query: &query, ..Asked::default() };
-        if asked.cost(list) == Ok(10) {
-            // No origin of the field sees an `a` in it: WHATWG, `;`, case folding, PHP's brackets.
+        let request = TestRequest { query: &query, ..TestRequest::default() };
+        if request.sats(list) == Ok(10) {
+            // No origin finds the parameter `a`: not with `;` as a separator, ignored case, or PHP's brackets.
             let lower = query.to_lowercase();
-            let sees = lower.split(['&', ';', '?']).any(|pair| {
+            let has_parameter = lower.split(['&', ';', '?']).any(|pair| {
                 let key = pair.split(['=', '[']).next().unwrap_or_default();
                 key.trim_matches(['+', ' ']) == "a"
             });
-            prop_assert!(!sees, "{query}");
+            prop_assert!(!has_parameter, "{query}");
         }
     }
 }

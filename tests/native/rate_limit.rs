@@ -1,82 +1,149 @@
-//! How often one may ask.
+//! Rate limits: sliding windows, the windows of clients, and the messages of the limit for the whole deployment.
 
-use edgetoll::limits::rate_limit::{ClientLimits, SlidingWindow};
+use std::collections::BTreeMap;
+
+use edgetoll::limits::keep_where;
+use edgetoll::limits::rate_limit::{ClientLimits, InvoiceLimitRequest, InvoiceLimitResponse, SlidingWindow};
+use edgetoll::strict_json::FromJson;
 use proptest::prelude::*;
+use serde::Serialize;
 
 const NOW_MS: u64 = 1_800_000_000_000;
 
 #[test]
-fn so_many_in_a_minute_are_let_through_and_the_next_is_told_when_to_come() {
-    let mut minute = SlidingWindow::default();
+fn a_window_admits_the_limit_and_returns_how_long_the_next_event_must_wait() {
+    let mut window = SlidingWindow::default();
     for _ in 0..10 {
-        assert_eq!(minute.take(10, NOW_MS), Ok(()));
+        assert_eq!(window.admit(10, NOW_MS), Ok(()));
     }
-    let wait_ms = minute.take(10, NOW_MS).unwrap_err();
+    let wait_ms = window.admit(10, NOW_MS).unwrap_err();
     assert!((60_000..=65_000).contains(&wait_ms), "{wait_ms}");
-    assert!(minute.take(10, NOW_MS + wait_ms - 1).is_err());
-    assert_eq!(minute.take(10, NOW_MS + wait_ms), Ok(()));
+    assert!(window.admit(10, NOW_MS + wait_ms - 1).is_err());
+    assert_eq!(window.admit(10, NOW_MS + wait_ms), Ok(()));
 }
 
 #[test]
-fn what_is_stored_counts_on() {
-    let mut minute = SlidingWindow::default();
-    for at in [0, 1, 6_000, 12_000] {
-        minute.take(10, NOW_MS + at).unwrap();
+fn a_stored_window_is_read_back_and_malformed_texts_are_refused() {
+    let mut window = SlidingWindow::default();
+    for offset_ms in [0, 1, 6_000, 12_000] {
+        window.admit(10, NOW_MS + offset_ms).unwrap();
     }
-    assert_eq!(SlidingWindow::parse(&minute.to_text()), Some(minute));
-    assert_eq!(SlidingWindow::parse(""), Some(SlidingWindow::default()));
-    for text in ["x", "1", "1:", "1:2:3", "1:-2"] {
+    assert_eq!(SlidingWindow::parse(&to_json(&window)), Some(window));
+    assert_eq!(SlidingWindow::parse(&to_json(&SlidingWindow::EMPTY)), Some(SlidingWindow::EMPTY));
+    for text in [
+        "",
+        "x",
+        "{}",
+        "[]",
+        r#"{"slots":5}"#,
+        r#"{"slots":[1]}"#,
+        r#"{"slots":[[1]]}"#,
+        r#"{"slots":[[1,2,3]]}"#,
+        r#"{"slots":[[1,-2]]}"#,
+        r#"{"slots":[[1,2.5]]}"#,
+        r#"{"slots":[[1,2]],"slots":[]}"#,
+        r#"{"slots":[[1,18446744073709551616]]}"#,
+    ] {
         assert_eq!(SlidingWindow::parse(text), None, "{text}");
     }
 }
 
 #[test]
-fn each_has_its_own_minute() {
-    let mut minutes = ClientLimits::default();
-    assert_eq!(minutes.take("a", 1, NOW_MS), Ok(()));
-    assert!(minutes.take("a", 1, NOW_MS).is_err());
-    assert_eq!(minutes.take("b", 1, NOW_MS), Ok(()));
+fn each_client_has_its_own_window() {
+    let mut limits = ClientLimits::default();
+    assert_eq!(limits.admit("a", 1, NOW_MS), Ok(()));
+    assert!(limits.admit("a", 1, NOW_MS).is_err());
+    assert_eq!(limits.admit("b", 1, NOW_MS), Ok(()));
 }
 
 #[test]
-fn a_crowd_of_names_counts_together_once_memory_is_full() {
-    let mut minutes = ClientLimits::default();
-    let let_through = |minutes: &mut ClientLimits, from: u32, now_ms| {
-        (from..from + 20_000).filter(|n| minutes.take(&n.to_string(), 5, now_ms).is_ok()).count()
+fn new_clients_share_one_window_when_the_map_is_full() {
+    let mut limits = ClientLimits::default();
+    let count_admitted = |limits: &mut ClientLimits, first: u32, now_ms| {
+        (first..first + 20_000).filter(|n| limits.admit(&n.to_string(), 5, now_ms).is_ok()).count()
     };
-    assert_eq!(let_through(&mut minutes, 0, NOW_MS), 10_000 + 5);
-    assert_eq!(minutes.take("0", 5, NOW_MS), Ok(()), "whoever is known keeps a minute of its own");
-    assert_eq!(let_through(&mut minutes, 50_000, NOW_MS + 70_000), 10_000 + 5, "who is gone makes room");
+    assert_eq!(count_admitted(&mut limits, 0, NOW_MS), 10_000 + 5);
+    assert_eq!(limits.admit("0", 5, NOW_MS), Ok(()), "a known client keeps its own window");
+    assert_eq!(
+        count_admitted(&mut limits, 50_000, NOW_MS + 70_000),
+        10_000 + 5,
+        "clients without recent events are removed"
+    );
+}
+
+#[test]
+fn messages_of_the_invoice_limit_are_read_back_and_malformed_texts_are_refused() {
+    let request = InvoiceLimitRequest { per_minute: 120 };
+    assert_eq!(InvoiceLimitRequest::parse(&to_json(&request)), Some(request));
+    for response in [InvoiceLimitResponse::Admitted, InvoiceLimitResponse::Wait(1_500)] {
+        assert_eq!(InvoiceLimitResponse::parse(&to_json(&response)), Some(response));
+    }
+    for text in ["", "{}", "null", "120", r#"{"per_minute":"120"}"#, r#"{"per_minute":-1}"#] {
+        assert_eq!(InvoiceLimitRequest::parse(text), None, "{text}");
+    }
+    for text in ["", "{}", "null", r#""wait""#, r#"{"wait":null}"#, r#"{"admitted":1}"#] {
+        assert_eq!(InvoiceLimitResponse::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn keep_where_removes_exactly_the_other_entries() {
+    let mut map: BTreeMap<String, u32> = (0..10).map(|n| (format!("k{n}"), n)).collect();
+    keep_where(&mut map, |n| n % 2 == 0);
+    let kept: Vec<(&str, u32)> = map.iter().map(|(key, n)| (key.as_str(), *n)).collect();
+    assert_eq!(kept, [("k0", 0), ("k2", 2), ("k4", 4), ("k6", 6), ("k8", 8)]);
+    keep_where(&mut map, |_| false);
+    assert!(map.is_empty());
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap()
 }
 
 proptest! {
     #[test]
-    fn no_sixty_seconds_see_more_than_the_limit(steps in prop::collection::vec(0_u64..4_000, 1..400), limit in 1_u64..20) {
-        let mut minute = SlidingWindow::default();
+    fn no_60_seconds_contain_more_events_than_the_limit(
+        steps_ms in prop::collection::vec(0_u64..4_000, 1..400),
+        limit in 1_u64..20,
+    ) {
+        let mut window = SlidingWindow::default();
         let mut now_ms = NOW_MS;
-        let mut let_through = Vec::new();
-        for step in steps {
-            now_ms += step;
-            if minute.take(limit, now_ms).is_ok() {
-                let_through.push(now_ms);
+        let mut admitted = Vec::new();
+        for step_ms in steps_ms {
+            now_ms += step_ms;
+            if window.admit(limit, now_ms).is_ok() {
+                admitted.push(now_ms);
             }
         }
-        for (first, at) in let_through.iter().enumerate() {
-            let within = let_through[first..].iter().filter(|other| **other - at < 60_000).count();
+        for (index, start_ms) in admitted.iter().enumerate() {
+            let within = admitted[index..].iter().filter(|at_ms| **at_ms - start_ms < 60_000).count();
             prop_assert!(within as u64 <= limit);
         }
     }
 
     #[test]
-    fn who_waits_as_told_is_let_through(steps in prop::collection::vec(0_u64..10_000, 1..60)) {
-        let mut minute = SlidingWindow::default();
+    fn an_event_after_the_returned_wait_is_admitted(steps_ms in prop::collection::vec(0_u64..10_000, 1..60)) {
+        let mut window = SlidingWindow::default();
         let mut now_ms = NOW_MS;
-        for step in steps {
-            now_ms += step;
-            if let Err(wait_ms) = minute.take(3, now_ms) {
+        for step_ms in steps_ms {
+            now_ms += step_ms;
+            if let Err(wait_ms) = window.admit(3, now_ms) {
                 now_ms += wait_ms;
-                prop_assert_eq!(minute.take(3, now_ms), Ok(()));
+                prop_assert_eq!(window.admit(3, now_ms), Ok(()));
             }
         }
+    }
+
+    #[test]
+    fn no_stored_window_causes_a_panic(
+        text in "[\\[\\]{}\":,0-9a-z-]{0,40}",
+        slots in prop::collection::vec((any::<u64>(), any::<u64>()), 0..4),
+        limit in any::<u64>(),
+        now_ms in any::<u64>(),
+    ) {
+        let _ = SlidingWindow::parse(&text);
+        let slots = to_json(&slots);
+        let mut window = SlidingWindow::parse(&format!(r#"{{"slots":{slots}}}"#)).unwrap();
+        let _ = window.admit(limit, now_ms);
     }
 }

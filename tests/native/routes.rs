@@ -1,43 +1,40 @@
-//! Which route a request falls under, and what happens to what has none.
+//! The route of a request, the public price list, and requests without a route.
 
-use crate::support::gate::{BY_PREIMAGE, NO_CODE};
-use crate::support::price_list::{faults, good, read};
+use crate::support::gate::gate;
+use crate::support::price_list::{errors, parse, valid};
 use crate::support::request::request;
+use crate::support::secret::SECRET;
+use edgetoll::endpoints;
 use edgetoll::error::RequestError;
-use edgetoll::gate::{ChallengeDraft, Decision, Gate, NO_CODE, Request};
+use edgetoll::gate::{Decision, Gate, Refused, Request, Seller};
 use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::policy::Policy;
 use edgetoll::policy::facts::{Facts, PriceError};
 use edgetoll::policy::resolve::unreachable;
-use edgetoll::policy::route::{Route, Toll};
+use edgetoll::policy::route::{Pricing, Route};
 use edgetoll::protocols::l402::caveat::CredentialScope;
 use edgetoll::protocols::price::Price;
 use proptest::prelude::*;
 
-const NOW: u64 = 1_800_000_000;
+const NOW_UNIX: u64 = 1_800_000_000;
 
-fn keys() -> Keys {
-    Keys::new(TollSecret::new(&crate::support::secret::SECRET).unwrap(), None)
+fn seller() -> Seller {
+    crate::support::gate::seller(Keys::new(TollSecret::new(&SECRET).unwrap(), None))
 }
 
-/// What a request meets, as one word: the pattern that it is charged by, `open`, or the code of the refusal.
-fn meets(policy: &Policy, url: &str, method: &str) -> String {
-    let keys = keys();
-    let gate = Gate { policy: Some(policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
-    match gate.decide(&request(url, method, None), NOW) {
+/// Returns the pattern of the route that challenges the request, `open`, or the code of the error.
+fn outcome(policy: &Policy, url: &str, method: &str) -> String {
+    match gate(policy, &seller()).decide(&request(url, method, None), NOW_UNIX) {
         Decision::Open { waived: None } => "open".to_owned(),
-        Decision::Challenge { route, .. } => route.pattern.as_str().to_owned(),
+        Decision::Challenge(draft) => draft.route.pattern.as_str().to_owned(),
         Decision::Refuse(refused) => refused.error.code().to_owned(),
-        Decision::Prices => "prices".to_owned(),
-        Decision::Health => "health".to_owned(),
-        Decision::Operator(_) => "operator".to_owned(),
-        other => format!("{other:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn host_and_method_are_filtered_before_the_most_specific_path_is_chosen() {
-    let policy = good(
+fn only_routes_of_the_host_and_method_compete_for_the_most_specific_path() {
+    let policy = valid(
         r#"{"routes":[
             {"path":"/api/*","sats":1},
             {"path":"/api/joke","host":"api.example.com","sats":2},
@@ -48,7 +45,7 @@ fn host_and_method_are_filtered_before_the_most_specific_path_is_chosen() {
             {"path":"/given","host":"www.example.com","sats":0}
         ]}"#,
     );
-    for (url, method, met) in [
+    for (url, method, expected) in [
         ("https://api.example.com/api/joke", "GET", "/api/joke"),
         ("https://www.example.com/api/joke", "GET", "/api/*"),
         ("https://www.example.com/api/joke", "POST", "/api/joke"),
@@ -63,14 +60,14 @@ fn host_and_method_are_filtered_before_the_most_specific_path_is_chosen() {
         ("https://else.example.com/given", "GET", "other_host"),
         ("https://www.example.com/else", "GET", "open"),
     ] {
-        assert_eq!(meets(&policy, url, method), met, "{method} {url}");
+        assert_eq!(outcome(&policy, url, method), expected, "{method} {url}");
     }
     assert_eq!(RequestError::OtherHost.status(), 421);
 }
 
 #[test]
-fn a_host_is_more_specific_than_a_wildcard_and_that_than_none() {
-    let policy = good(
+fn an_exact_host_is_more_specific_than_a_wildcard_and_a_wildcard_than_no_host() {
+    let policy = valid(
         r#"{"routes":[
             {"path":"/a","host":"A.b.Example.com","sats":4},
             {"path":"/a","host":"*.b.example.com","sats":3},
@@ -78,8 +75,8 @@ fn a_host_is_more_specific_than_a_wildcard_and_that_than_none() {
             {"path":"/a","host":"*.example.com","sats":2}
         ]}"#,
     );
-    let keys = keys();
-    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
+    let seller = seller();
+    let gate = gate(&policy, &seller);
     for (host, sats) in [
         ("x.test", 1),
         ("example.com", 1),
@@ -88,65 +85,63 @@ fn a_host_is_more_specific_than_a_wildcard_and_that_than_none() {
         ("a.b.example.com", 4),
     ] {
         let url = format!("https://{host}/a");
-        let Decision::Challenge { offer, .. } = gate.decide(&request(&url, "GET", None), NOW) else {
-            panic!()
-        };
-        assert_eq!(offer.cost, Price::Sats(sats), "{host}");
+        let decision = gate.decide(&request(&url, "GET", None), NOW_UNIX);
+        let Decision::Challenge(draft) = decision else { panic!("{host}: {decision:?}") };
+        assert_eq!(draft.price, Price::Sats(sats), "{host}");
     }
 }
 
 #[test]
-fn what_no_route_names_passes_or_is_not_there() {
+fn a_request_without_a_route_passes_or_is_404_as_the_list_says() {
     let list = |unmatched: &str| {
-        good(&format!(r#"{{"unmatched":"{unmatched}","routes":[{{"path":"/a"}},{{"path":"/b","sats":0}}]}}"#))
+        valid(&format!(
+            r#"{{"unmatched":"{unmatched}","routes":[{{"path":"/a"}},{{"path":"/b","sats":0}}]}}"#
+        ))
     };
-    assert_eq!(meets(&list("pass"), "https://x/c", "GET"), "open");
+    assert_eq!(outcome(&list("pass"), "https://x/c", "GET"), "open");
     let deny = list("deny");
-    for (path, met) in
+    for (path, expected) in
         [("/c", "not_found"), ("/", "not_found"), ("/b", "open"), ("/a", "/a"), ("/a/", "ambiguous_path")]
     {
-        assert_eq!(meets(&deny, &format!("https://x{path}"), "GET"), met, "{path}");
+        assert_eq!(outcome(&deny, &format!("https://x{path}"), "GET"), expected, "{path}");
     }
 }
 
 #[test]
-fn the_reserved_prefix_is_the_owners_to_name() {
-    let policy = good(r#"{"prefix":"/_pay","routes":[{"path":"/*"}]}"#);
-    for (path, met) in [
-        ("/_pay/health", "health"),
-        ("/_pay", "operator"),
-        ("/_pay/stats", "operator"),
+fn the_list_can_change_the_reserved_prefix() {
+    let policy = valid(r#"{"prefix":"/_pay","routes":[{"path":"/*"}]}"#);
+    for (path, expected) in [
         ("/_pay/x", "not_found"),
         ("/_PAY/x", "not_found"),
         ("/%5Fpay/x", "not_found"),
         ("/_toll/health", "/*"),
         ("/_payments", "/*"),
     ] {
-        assert_eq!(meets(&policy, &format!("https://x{path}"), "GET"), met, "{path}");
+        assert_eq!(outcome(&policy, &format!("https://x{path}"), "GET"), expected, "{path}");
     }
     for prefix in ["/", "_pay", "/a/b", "/Pay", "/pay/", "/p y", ""] {
-        let faults = faults(&format!(r#"{{"prefix":"{prefix}"}}"#));
-        assert_eq!(faults[0].place, "TOLL.prefix", "{prefix}");
+        let errors = errors(&format!(r#"{{"prefix":"{prefix}"}}"#));
+        assert_eq!(errors[0].place, "TOLL.prefix", "{prefix}");
     }
 }
 
 #[test]
-fn the_public_list_is_there_unless_it_is_switched_off() {
-    let on = good(r#"{"routes":[{"path":"/*"}]}"#);
-    assert_eq!(meets(&on, "https://x/.well-known/l402", "GET"), "prices");
-    assert_eq!(meets(&on, "https://x/.well-known/l402", "HEAD"), "prices");
-    assert_eq!(meets(&on, "https://x/.well-known/l402", "POST"), "method_not_allowed");
-    let off = good(r#"{"public_prices":false,"routes":[{"path":"/*"}]}"#);
-    assert_eq!(meets(&off, "https://x/.well-known/l402", "GET"), "/*");
+fn the_path_of_the_public_price_list_is_an_ordinary_path_if_the_list_is_not_public() {
+    let public = valid(r#"{"routes":[{"path":"/*"}]}"#);
+    let endpoint = endpoints::find(Some(&public), "/.well-known/l402").unwrap();
+    assert_eq!((endpoint, endpoint.allow()), (endpoints::Endpoint::Prices, Some("GET, HEAD")));
+    let private = valid(r#"{"public_prices":false,"routes":[{"path":"/*"}]}"#);
+    assert_eq!(endpoints::find(Some(&private), "/.well-known/l402"), None);
+    assert_eq!(outcome(&private, "https://x/.well-known/l402", "GET"), "/*");
 }
 
 #[test]
-fn the_public_list_says_what_is_sold_to_whom_and_for_how_long() {
-    let policy = good(
+fn the_public_price_list_has_prices_conditions_scopes_and_expiries() {
+    let policy = valid(
         r#"{"routes":[
             {"path":"/a","methods":["GET"],"sats":5,"description":"for {query.q}","free_requests":3,"free_window":"30m"},
             {"path":"/b","realm":"club","credential_expiry":"7d","price":[
-                {"when":{"query":{"hd":"*"},"header":{"X-Partner":"a secret between two"}},"sats":50},
+                {"when":{"query":{"hd":"*"},"header":{"X-Partner":"a secret value"}},"sats":50},
                 {"when":{"content_length":{"min":9},"bot_score":{"max":29}},"sats_per_kib":2},
                 {"fiat":"0.01 USD","max_sats":99}]},
             {"path":"/rebate","price":[{"when":{"query":{"code":"FRIENDS"}},"sats":10},{"when":{"query":{"hd":"*"}},"sats":50},{"sats":9}]},
@@ -173,19 +168,19 @@ fn the_public_list_says_what_is_sold_to_whom_and_for_how_long() {
     ]}"#;
     let lines: String = expected.lines().map(str::trim_start).collect();
     assert_eq!(policy.catalog("x"), lines);
-    let shut = read(r#"{"routes":[{"path":"/a","sats":-1}]}"#).policy.unwrap();
-    assert!(!shut.catalog("x").contains("/a"));
+    let with_invalid_route = parse(r#"{"routes":[{"path":"/a","sats":-1}]}"#).policy.unwrap();
+    assert!(!with_invalid_route.catalog("x").contains("/a"));
 }
 
 #[test]
-fn pages_that_may_read_are_named_by_their_origins() {
+fn cors_takes_origins_or_a_wildcard() {
     for cors in [
         r#""*""#,
         r#"["*"]"#,
         r#""https://app.example.com""#,
         r#"["https://a.example","http://localhost:5173"]"#,
     ] {
-        good(&format!(r#"{{"cors":{cors}}}"#));
+        valid(&format!(r#"{{"cors":{cors}}}"#));
     }
     for cors in [
         "[]",
@@ -196,58 +191,61 @@ fn pages_that_may_read_are_named_by_their_origins() {
         r#""null""#,
         "true",
     ] {
-        assert_eq!(faults(&format!(r#"{{"cors":{cors}}}"#))[0].place, "TOLL.cors", "{cors}");
+        assert_eq!(errors(&format!(r#"{{"cors":{cors}}}"#))[0].place, "TOLL.cors", "{cors}");
     }
 }
 
 #[test]
-fn a_price_by_code_is_the_codes_or_the_route_is_shut() {
-    let policy = good(r#"{"routes":[{"path":"/a","price":"code"}]}"#);
-    let keys = keys();
-    let asked = |code: &dyn Fn() -> Option<Result<u64, PriceError>>| {
+fn a_route_priced_by_code_is_closed_if_the_code_returns_no_valid_price() {
+    let policy = valid(r#"{"routes":[{"path":"/a","price":"code"}]}"#);
+    let seller = seller();
+    let price = |code: &dyn Fn() -> Option<Result<u64, PriceError>>| {
         let code = |_: &Route, _: &Facts<'_>| code();
-        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: &code, is_settled: BY_PREIMAGE };
-        match gate.decide(&request("https://x/a", "GET", None), NOW) {
-            Decision::Challenge { offer: ChallengeDraft { cost: Price::Sats(sats), .. }, .. } => Ok(sats),
-            Decision::Waived { .. } => Ok(0),
-            Decision::Refuse(problem, _) => Err(problem.code()),
+        let gate = Gate { code: &code, ..gate(&policy, &seller) };
+        match gate.decide(&request("https://x/a", "GET", None), NOW_UNIX) {
+            Decision::Challenge(draft) => Ok(draft.price),
+            Decision::Open { waived: Some(_) } => Ok(Price::Sats(0)),
+            Decision::Refuse(refused) => Err(refused.error.code()),
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(asked(&|| Some(Ok(7))), Ok(7));
-    assert_eq!(asked(&|| Some(Ok(0))), Ok(0));
-    assert_eq!(asked(&|| Some(Ok(10_000_000))), Ok(10_000_000));
-    assert_eq!(asked(&|| Some(Ok(10_000_001))), Err("not_configured"));
-    assert_eq!(asked(&|| Some(Err(PriceError::LengthRequired))), Err("length_required"));
-    assert_eq!(asked(&|| None), Err("not_configured"));
-    assert_eq!(meets(&policy, "https://x/a", "GET"), "not_configured");
+    assert_eq!(price(&|| Some(Ok(7))), Ok(Price::Sats(7)));
+    assert_eq!(price(&|| Some(Ok(0))), Ok(Price::Sats(0)));
+    assert_eq!(price(&|| Some(Ok(10_000_000))), Ok(Price::Sats(10_000_000)));
+    assert_eq!(price(&|| Some(Ok(10_000_001))), Err("not_configured"));
+    assert_eq!(price(&|| Some(Err(PriceError::LengthRequired))), Err("length_required"));
+    assert_eq!(price(&|| None), Err("not_configured"));
+    assert_eq!(outcome(&policy, "https://x/a", "GET"), "not_configured");
     assert!(matches!(policy.routes[0].pricing, Pricing::Code));
 }
 
 #[test]
-fn the_free_tier_is_for_known_clients_without_a_credential() {
-    let policy = good(r#"{"routes":[{"path":"/a","free_requests":2}]}"#);
-    let keys = keys();
-    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
-    let asked = |client_ip, authorization| {
-        gate.decide(&Request { client_ip, ..request("https://x/a", "GET", authorization) }, NOW)
+fn the_free_tier_applies_to_known_clients_without_a_credential() {
+    let policy = valid(r#"{"routes":[{"path":"/a","free_requests":2}]}"#);
+    let seller = seller();
+    let gate = gate(&policy, &seller);
+    let decide = |client_ip, authorization| {
+        gate.decide(&Request { client_ip, ..request("https://x/a", "GET", authorization) }, NOW_UNIX)
     };
-    let key = |decision| match decision {
-        Decision::FreeTier { key, .. } => Some(key),
-        _ => None,
+    let key = |client_ip, authorization| match decide(Some(client_ip), authorization) {
+        Decision::FreeTier { key, .. } => key,
+        other => panic!("{other:?}"),
     };
-    let one = key(asked(Some("203.0.113.1"), None)).unwrap();
-    assert_eq!(Some(&one), key(asked(Some("203.0.113.1"), Some("Bearer x"))).as_ref());
-    assert_ne!(Some(&one), key(asked(Some("203.0.113.2"), None)).as_ref());
-    assert!(!one.contains("203"), "a key tells nothing of the address");
-    assert!(matches!(asked(None, None), Decision::Challenge { .. }));
-    let malformed = asked(Some("203.0.113.1"), Some("L402 x"));
-    assert!(matches!(malformed, Decision::Refuse(RequestError::Credential(_), Some(_))));
+    let first = key("203.0.113.1", None);
+    assert_eq!(first, key("203.0.113.1", Some("Bearer x")));
+    assert_ne!(first, key("203.0.113.2", None));
+    assert!(!first.contains("203"), "the key contains no address");
+    assert!(matches!(decide(None, None), Decision::Challenge(_)));
+    let with_malformed_credential = decide(Some("203.0.113.1"), Some("L402 x"));
+    assert!(matches!(
+        with_malformed_credential,
+        Decision::Refuse(Refused { error: RequestError::Credential(_), route: Some(_) })
+    ));
 }
 
 #[test]
-fn a_method_in_the_query_and_a_query_in_the_path_make_a_price_ambiguous() {
-    let policy = good(
+fn a_method_in_the_query_or_a_query_in_the_path_makes_a_price_ambiguous() {
+    let policy = valid(
         r#"{"routes":[
             {"path":"/a","methods":["POST"],"sats":1},
             {"path":"/a","methods":["DELETE"],"sats":900},
@@ -256,7 +254,7 @@ fn a_method_in_the_query_and_a_query_in_the_path_make_a_price_ambiguous() {
             {"path":"/files/*","sats":5}
         ]}"#,
     );
-    for (path, met) in [
+    for (path, expected) in [
         ("/a", "/a"),
         ("/a?_method=POST", "/a"),
         ("/a?_method=DELETE", "ambiguous_query"),
@@ -272,22 +270,23 @@ fn a_method_in_the_query_and_a_query_in_the_path_make_a_price_ambiguous() {
         ("/search/x%253fpremium=1", "ambiguous_path"),
         ("/files/x%3fy", "/files/*"),
     ] {
-        assert_eq!(meets(&policy, &format!("https://x{path}"), "POST"), met, "{path}");
+        assert_eq!(outcome(&policy, &format!("https://x{path}"), "POST"), expected, "{path}");
     }
 }
 
 #[test]
-fn a_websocket_pays_no_price_by_the_length_of_a_body() {
-    let policy = good(r#"{"routes":[{"path":"/a","sats_per_kib":2}]}"#);
-    let keys = keys();
-    let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
+fn a_websocket_upgrade_has_no_price_by_the_length_of_the_body() {
+    let policy = valid(r#"{"routes":[{"path":"/a","sats_per_kib":2}]}"#);
+    let seller = seller();
+    let gate = gate(&policy, &seller);
     let upgrade = Request { is_upgrade: true, ..request("https://x/a", "GET", None) };
-    let problem = RequestError::PriceError(PriceError::LengthRequired);
-    assert!(matches!(gate.decide(&upgrade, NOW), Decision::Refuse(refused, Some(_)) if refused == problem));
+    let refused =
+        Refused { error: RequestError::Price(PriceError::LengthRequired), route: Some(&policy.routes[0]) };
+    assert_eq!(gate.decide(&upgrade, NOW_UNIX), Decision::Refuse(refused));
 }
 
 #[test]
-fn routes_that_no_request_can_reach_are_found() {
+fn routes_that_no_request_can_reach_are_reported() {
     for (path, is_reachable) in [
         ("/a", true),
         ("/", true),
@@ -303,42 +302,41 @@ fn routes_that_no_request_can_reach_are_found() {
         ("/a/%2e%2e/b", false),
         ("/a/%2E", false),
     ] {
-        let policy = good(&format!(r#"{{"routes":[{{"path":"{path}"}},{{"path":"/search/a"}}]}}"#));
-        let found: Vec<String> = unreachable(&policy).into_iter().map(|fault| fault.place).collect();
+        let policy = valid(&format!(r#"{{"routes":[{{"path":"{path}"}},{{"path":"/search/a"}}]}}"#));
+        let places: Vec<String> = unreachable(&policy).into_iter().map(|error| error.place).collect();
         let expected: &[&str] = if is_reachable { &[] } else { &["TOLL.routes[0].path"] };
-        assert_eq!(found, expected, "{path}");
+        assert_eq!(places, expected, "{path}");
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Whatever is priced is minted for the very path that was priced, and that is the path that is forwarded: all three
-    /// are the one strict reading, and no other reading of it costs otherwise.
+    /// Price, credential and forwarded request use the path as it was sent. No normalized form of it has another price.
     #[test]
-    fn what_is_priced_is_what_is_minted_and_forwarded(
+    fn the_priced_path_is_the_path_in_the_credential_and_the_forwarded_path(
         path in "/(?:api|API|a|joke|%6a|%2f|%252f|%5c|\\\\|/|;x|%3b|\\.|%2e|%00|%zz|%|\\?|%3f| |%20|é|index\\.php|:|\\*|dear|cheap){0,8}",
     ) {
-        let policy = good(r#"{"routes":[
+        let policy = valid(r#"{"routes":[
             {"path":"/api/joke","sats":5},{"path":"/cheap/*","sats":1},{"path":"/dear/:x","sats":1000},{"path":"/a","sats":0}
         ]}"#);
-        let keys = keys();
-        let gate = Gate { policy: Some(&policy), keys: Some(&keys), code: NO_CODE, is_settled: BY_PREIMAGE };
+        let seller = seller();
+        let gate = gate(&policy, &seller);
         let url = format!("https://x{path}");
         let request = request(&url, "GET", None);
-        match gate.decide(&request, NOW) {
-            Decision::Challenge { route, offer } => {
-                let CredentialScope::Endpoint { endpoint, .. } = &offer.terms.scope else { panic!() };
+        match gate.decide(&request, NOW_UNIX) {
+            Decision::Challenge(draft) => {
+                let CredentialScope::Endpoint { endpoint, .. } = &draft.terms.scope else { panic!() };
                 prop_assert_eq!(endpoint, request.url.path);
                 prop_assert!(request.url.path_and_query.starts_with(endpoint.as_str()));
-                // The same path again, whatever an origin makes of it, is the same route.
+                // The path of the credential selects the same route.
                 let again = format!("https://x{endpoint}");
-                let again = gate.decide(&self::request(&again, "GET", None), NOW);
-                let is_same = matches!(again, Decision::Challenge { route: same, .. } if std::ptr::eq(same, route));
+                let again = gate.decide(&self::request(&again, "GET", None), NOW_UNIX);
+                let is_same = matches!(again, Decision::Challenge(again) if std::ptr::eq(again.route, draft.route));
                 prop_assert!(is_same);
             }
             Decision::Open { waived: None } => {
-                // What passes for nothing is nothing that is sold, to an origin that decodes, folds, and collapses.
+                // An origin that decodes, ignores case and merges slashes finds no priced path in it.
                 let decoded = percent_decoded(request.url.path).to_lowercase().replace('\\', "/").replace('\0', "");
                 let decoded = decoded.trim_end_matches([' ', '.', '/']);
                 let names: Vec<&str> = decoded
@@ -355,7 +353,7 @@ proptest! {
     }
 }
 
-/// By another implementation than ours.
+/// Decodes a path four times. It shares no code with the implementation under test.
 fn percent_decoded(path: &str) -> String {
     let mut text = path.to_owned();
     for _ in 0..4 {

@@ -1,78 +1,176 @@
-//! Uses of a payment: each is had once.
+//! The counted uses of a payment.
 
-use edgetoll::limits::uses::{NotTaken, Taken, Uses};
+use edgetoll::limits::uses::{MeterRequest, MeterResponse, Uses};
+use edgetoll::strict_json::FromJson;
 use proptest::prelude::*;
+use serde::Serialize;
 
-const NOW: u64 = 1_800_000_000_000;
-const LATER: u64 = NOW + 130_000;
+const NOW_MS: u64 = 1_800_000_000_000;
+/// When a use that is in flight counts as spent.
+const UNTIL_MS: u64 = NOW_MS + 130_000;
 
 #[test]
-fn as_many_are_had_as_were_bought() {
+fn a_payment_serves_the_number_of_requests_that_it_bought() {
     let mut uses = Uses::default();
     for ticket in 0..5 {
-        assert_eq!(uses.take(5, LATER, NOW), Ok(Taken { ticket, remaining: 4 - ticket }));
-        uses.spend(ticket);
+        assert_eq!(take(&mut uses, 5, NOW_MS), MeterResponse::Taken { ticket, remaining: 4 - ticket });
+        spend(&mut uses, ticket);
     }
-    assert_eq!(uses.take(5, LATER, NOW), Err(NotTaken::Spent));
-    // A holder may say fewer, never more than were had.
-    assert_eq!(uses.take(3, LATER, NOW), Err(NotTaken::Spent));
+    assert_eq!(take(&mut uses, 5, NOW_MS), MeterResponse::Spent);
+    // A holder can add a caveat with a smaller number. The uses that were taken still count.
+    assert_eq!(take(&mut uses, 3, NOW_MS), MeterResponse::Spent);
 }
 
 #[test]
-fn while_all_are_on_their_way_the_next_may_come_back() {
+fn a_use_in_flight_may_be_returned() {
     let mut uses = Uses::default();
-    let Ok(taken) = uses.take(1, LATER, NOW) else { panic!() };
-    assert_eq!(uses.take(1, LATER, NOW), Err(NotTaken::InFlight));
-    assert_eq!(uses.give_back(taken.ticket, 1), 1);
-    assert!(uses.take(1, LATER, NOW).is_ok());
+    let ticket = take_ticket(&mut uses, 1);
+    assert_eq!(take(&mut uses, 1, NOW_MS), MeterResponse::InFlight);
+    assert_eq!(give_back(&mut uses, ticket, 1), 1);
+    assert!(matches!(take(&mut uses, 1, NOW_MS), MeterResponse::Taken { .. }));
 }
 
 #[test]
-fn one_that_nobody_comes_back_for_is_spent() {
+fn a_use_whose_request_never_reports_back_counts_as_spent() {
     let mut uses = Uses::default();
-    let Ok(lost) = uses.take(1, LATER, NOW) else { panic!() };
-    assert_eq!(uses.take(1, LATER, LATER - 1), Err(NotTaken::InFlight));
-    assert_eq!(uses.take(1, LATER, LATER), Err(NotTaken::Spent));
-    assert_eq!(uses.give_back(lost.ticket, 1), 0, "too late");
+    let ticket = take_ticket(&mut uses, 1);
+    assert_eq!(take(&mut uses, 1, UNTIL_MS - 1), MeterResponse::InFlight);
+    assert_eq!(take(&mut uses, 1, UNTIL_MS), MeterResponse::Spent);
+    assert_eq!(give_back(&mut uses, ticket, 1), 0, "it was returned too late");
 }
 
 #[test]
-fn one_is_given_back_three_times_for_each_that_was_bought() {
+fn a_use_is_returned_at_most_three_times_for_each_use_that_was_bought() {
     let mut uses = Uses::default();
     for _ in 0..6 {
-        let Ok(taken) = uses.take(2, LATER, NOW) else { panic!() };
-        assert_eq!(uses.give_back(taken.ticket, 2), 2);
-        assert_eq!(uses.give_back(taken.ticket, 2), 2, "twice is once");
+        let ticket = take_ticket(&mut uses, 2);
+        assert_eq!(give_back(&mut uses, ticket, 2), 2);
+        assert_eq!(give_back(&mut uses, ticket, 2), 2, "a second return of the same ticket changes nothing");
     }
-    for left in [1, 0] {
-        let Ok(taken) = uses.take(2, LATER, NOW) else { panic!() };
-        assert_eq!(uses.give_back(taken.ticket, 2), left);
+    for remaining in [1, 0] {
+        let ticket = take_ticket(&mut uses, 2);
+        assert_eq!(give_back(&mut uses, ticket, 2), remaining);
     }
-    assert_eq!(uses.take(2, LATER, NOW), Err(NotTaken::Spent));
+    assert_eq!(take(&mut uses, 2, NOW_MS), MeterResponse::Spent);
+}
+
+#[test]
+fn messages_and_state_are_read_back_and_malformed_texts_are_refused() {
+    for request in [
+        MeterRequest::Take { bought: 5, until_ms: UNTIL_MS, delete_at_ms: UNTIL_MS + 1 },
+        MeterRequest::Spend { ticket: 0 },
+        MeterRequest::Return { ticket: 7, bought: 5 },
+    ] {
+        assert_eq!(MeterRequest::parse(&to_json(&request)), Some(request));
+    }
+    for response in [
+        MeterResponse::Taken { ticket: 3, remaining: 1 },
+        MeterResponse::InFlight,
+        MeterResponse::Spent,
+        MeterResponse::Remaining(2),
+    ] {
+        assert_eq!(MeterResponse::parse(&to_json(&response)), Some(response));
+    }
+    for text in [
+        "",
+        "{}",
+        "null",
+        r#""take""#,
+        r#"{"take":{"bought":5,"until_ms":1}}"#,
+        r#"{"spend":{"ticket":-1}}"#,
+        r#"{"spend":{"ticket":1},"return":{"ticket":1,"bought":1}}"#,
+        r#"{"drop":{"ticket":1}}"#,
+    ] {
+        assert_eq!(MeterRequest::parse(text), None, "{text}");
+    }
+    for text in ["", "{}", "null", r#""taken""#, r#"{"taken":{"ticket":1}}"#, r#"{"remaining":"2"}"#] {
+        assert_eq!(MeterResponse::parse(text), None, "{text}");
+    }
+    for text in [
+        "",
+        "{}",
+        r#"{"taken":1,"returned":0,"next_ticket":1}"#,
+        r#"{"taken":1,"returned":0,"in_flight":[5],"next_ticket":1}"#,
+        r#"{"taken":-1,"returned":0,"in_flight":[],"next_ticket":1}"#,
+    ] {
+        assert_eq!(Uses::parse(text), None, "{text}");
+    }
+}
+
+fn take(uses: &mut Uses, bought: u64, now_ms: u64) -> MeterResponse {
+    uses.run(&MeterRequest::Take { bought, until_ms: UNTIL_MS, delete_at_ms: UNTIL_MS }, now_ms)
+}
+
+/// Takes a use, which must be left, and returns its ticket.
+fn take_ticket(uses: &mut Uses, bought: u64) -> u64 {
+    match take(uses, bought, NOW_MS) {
+        MeterResponse::Taken { ticket, .. } => ticket,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn spend(uses: &mut Uses, ticket: u64) {
+    uses.run(&MeterRequest::Spend { ticket }, NOW_MS);
+}
+
+/// Returns a use, and then the number of uses that are left.
+fn give_back(uses: &mut Uses, ticket: u64, bought: u64) -> u64 {
+    match uses.run(&MeterRequest::Return { ticket, bought }, NOW_MS) {
+        MeterResponse::Remaining(remaining) => remaining,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap()
 }
 
 proptest! {
     #[test]
-    fn whatever_happens_no_more_are_spent_than_were_bought(bought in 1_u64..6, steps in proptest::collection::vec(0_u8..4, 0..60)) {
+    fn no_sequence_of_requests_spends_more_uses_than_were_bought(
+        bought in 1_u64..6,
+        steps in prop::collection::vec(0_u8..4, 0..60),
+    ) {
         let mut uses = Uses::default();
-        let (mut open, mut spent) = (Vec::new(), 0);
-        for (at, step) in steps.into_iter().enumerate() {
-            let now_ms = NOW + at as u64;
+        let (mut in_flight, mut spent) = (Vec::new(), 0);
+        for (index, step) in steps.into_iter().enumerate() {
             match step {
-                0 | 1 => open.extend(uses.take(bought, LATER, now_ms).map(|taken| taken.ticket)),
-                2 => if let Some(ticket) = open.pop() { uses.spend(ticket); spent += 1; },
-                _ => if let Some(ticket) = open.pop() { uses.give_back(ticket, bought); },
+                0 | 1 => {
+                    if let MeterResponse::Taken { ticket, .. } = take(&mut uses, bought, NOW_MS + index as u64) {
+                        in_flight.push(ticket);
+                    }
+                }
+                2 => {
+                    if let Some(ticket) = in_flight.pop() {
+                        spend(&mut uses, ticket);
+                        spent += 1;
+                    }
+                }
+                _ => {
+                    if let Some(ticket) = in_flight.pop() {
+                        give_back(&mut uses, ticket, bought);
+                    }
+                }
             }
-            prop_assert!(spent + open.len() as u64 <= bought);
-            prop_assert_eq!(Uses::parse(&uses.to_text()), Some(uses.clone()));
+            prop_assert!(spent + in_flight.len() as u64 <= bought);
+            prop_assert_eq!(Uses::parse(&to_json(&uses)), Some(uses.clone()));
         }
     }
 
     #[test]
-    fn no_stored_text_makes_a_panic(text in "[0-9 :,a-]{0,40}") {
-        if let Some(mut uses) = Uses::parse(&text) {
-            let _ = uses.take(3, LATER, NOW);
-            let _ = uses.give_back(0, 3);
-        }
+    fn no_stored_state_causes_a_panic(
+        text in "[\\[\\]{}\":,0-9a-z_-]{0,40}",
+        [taken, returned, next_ticket, ticket, until_ms, bought] in any::<[u64; 6]>(),
+    ) {
+        let _ = Uses::parse(&text);
+        let _ = MeterRequest::parse(&text);
+        let _ = MeterResponse::parse(&text);
+        let in_flight = format!(r#"[{{"ticket":{ticket},"until_ms":{until_ms}}}]"#);
+        let state = format!(
+            r#"{{"taken":{taken},"returned":{returned},"in_flight":{in_flight},"next_ticket":{next_ticket}}}"#
+        );
+        let mut uses = Uses::parse(&state).unwrap();
+        let _ = take(&mut uses, bought, NOW_MS);
+        let _ = give_back(&mut uses, ticket, bought);
     }
 }

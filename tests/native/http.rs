@@ -92,7 +92,7 @@ fn a_form_field_is_decoded_as_the_whatwg_url_standard_says() {
         ("token=a;b", Some("a;b")),
         ("token=%C3%A9", Some("é")),
         ("token=%zz%", Some("%zz%")),
-        ("token=a%FFb", Some("a\u{fffd}b")),
+        ("token=a%FFb", None),
         ("token", Some("")),
         ("&&token=", Some("")),
         ("Token=1", None),

@@ -88,7 +88,7 @@ impl Tables {
 
     /// Sends the callbacks that are due, oldest first, then schedules the next ones.
     async fn send_callbacks(&self) -> Result<(), JsValue> {
-        // While a setting of the callbacks is wrong, they wait. The cron trigger runs a command every minute, which sets the alarm again.
+        // While a setting is wrong, callbacks wait. The cron trigger runs a command every minute, which sets the alarm again.
         let Callbacks::On(on_payment) = &self.settings.callbacks else { return Ok(()) };
         let due = self.run(&LedgerCommand::DueCallbacks { now_ms: now_ms() })?;
         for callback in Callback::parse_all(&due) {

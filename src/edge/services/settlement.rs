@@ -24,8 +24,8 @@ pub fn is_known(policy: &Policy, grant: &Grant) -> bool {
     is_remembered || is_proven_by_preimage(policy, grant)
 }
 
-/// Whether the preimage proves the payment. A payment that a preimage proved before its invoice expired is remembered: an LNbits that
-/// missed the payment reports it as failed later.
+/// Whether the preimage proves the payment. A payment that a preimage proved before its invoice expired is remembered: an LNbits
+/// that missed the payment reports it as failed later.
 fn is_proven_by_preimage(policy: &Policy, grant: &Grant) -> bool {
     let probe = probe::known(grant.wallet).unwrap_or_default();
     let is_proven = trusts_preimage(policy.settlement, probe, grant, now_unix());

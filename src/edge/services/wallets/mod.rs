@@ -25,8 +25,8 @@ pub fn check_invoice_circuits(wallets: &Wallets) -> Result<(), WalletError> {
     }
 }
 
-/// Makes an invoice, and returns it with the wallet that made it. If a wallet fails, the other one is asked, or the same one again if
-/// the error is transient.
+/// Makes an invoice, and returns it with the wallet that made it. If a wallet fails, the other one is asked, or the same one again
+/// if the error is transient.
 pub async fn create_invoice(
     wallets: &Wallets,
     invoice: &InvoiceRequest<'_>,

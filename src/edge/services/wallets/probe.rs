@@ -40,8 +40,8 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Optio
     ProbeRecord::parse(&kv.get(&kv_key(keys, lnbits), ctx.deadline.for_store_ms()).await.ok()??)
 }
 
-/// Probes every wallet without a valid record. The wallet that has just made an invoice is probed with that unpaid invoice, the other
-/// one with its key alone.
+/// Probes every wallet without a valid record. The wallet that has just made an invoice is probed with that unpaid invoice, the
+/// other one with its key alone.
 pub async fn probe_unknown(
     ctx: &RequestContext<'_>,
     seller: &Seller,

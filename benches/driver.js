@@ -1,4 +1,4 @@
-// For each request, records one new payment in the ledger, with the command that src/ledger/sql/record_settled.sql runs.
+// For each request, records one new payment in the ledger, with the command `record_settled`.
 export default {
   async fetch(_, { LEDGER }) {
     const hash = [...crypto.getRandomValues(new Uint8Array(32))].map((byte) => byte.toString(16).padStart(2, '0')).join('');

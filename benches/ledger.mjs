@@ -46,9 +46,9 @@ async function startLedger() {
   return (await startWrangler(run, args, { cwd: dir })).url;
 }
 
-/** Runs a function `count` times, some at once. Returns how many runs finished per second. */
+/** Runs a function `count` times, `CONCURRENCY` at once. Returns how many runs finished per second. */
 async function perSecond(count, once) {
-  // The first run may start something.
+  // The first run is not measured, because it may start a server or open a connection.
   await once();
   let left = count;
   const began = Date.now();

@@ -1,5 +1,5 @@
-//! What every fuzzed macaroon must pass: it is parsed, encoded and checked without a panic, and the encoding is the
-//! input.
+//! Checks a fuzzed macaroon: parsing, encoding and verifying it must not panic, and its encoding must parse to the same
+//! macaroon.
 
 use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
 use edgetoll::protocols::l402::macaroon::{Encodings, Macaroon};

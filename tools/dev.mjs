@@ -29,10 +29,10 @@ try {
   writeDevVars({
     TOLL_SECRET: { create: () => randomBytes(32).toString('hex') },
     ADMIN_TOKEN: { create: () => randomBytes(32).toString('hex') },
-    PUBLIC_URL: { create: () => `http://127.0.0.1:${ports.PORT}`, isOurs: isLocal },
-    ORIGIN_URL: { create: () => `http://127.0.0.1:${origin.address().port}`, isOurs: isLocal },
-    LNBITS_URL: { create: () => lnbits.url, isOurs: isLocal },
-    LNBITS_KEY: { create: () => lnbits.merchant.invoiceKey, isOurs: (_, vars) => isLocal(vars.LNBITS_URL) },
+    PUBLIC_URL: { create: () => `http://127.0.0.1:${ports.PORT}`, mayReplace: isLocal },
+    ORIGIN_URL: { create: () => `http://127.0.0.1:${origin.address().port}`, mayReplace: isLocal },
+    LNBITS_URL: { create: () => lnbits.url, mayReplace: isLocal },
+    LNBITS_KEY: { create: () => lnbits.merchant.invoiceKey, mayReplace: (_, vars) => isLocal(vars.LNBITS_URL) },
   });
   console.log('  starting the Worker …');
   const state = join(root, '.wrangler/state');
@@ -54,16 +54,16 @@ async function end(reason) {
   process.exit(1);
 }
 
-/** Adds missing variables to `.dev.vars`, which belongs to the user. Changes only values that point to servers of this machine. */
+/** Adds missing variables to `.dev.vars`, which belongs to the user. Replaces only values of local servers. */
 function writeDevVars(wanted) {
   const file = join(root, '.dev.vars');
   const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : ['# Written by `make dev` for `wrangler dev`. It is never deployed.'];
   const find = (name) => lines.findIndex((line) => line.startsWith(`${name}=`));
   const vars = Object.fromEntries(Object.keys(wanted).map((name) => [name, lines[find(name)]?.slice(name.length + 1)]));
-  for (const [name, { create, isOurs }] of Object.entries(wanted)) {
+  for (const [name, { create, mayReplace }] of Object.entries(wanted)) {
     const at = find(name);
     if (at < 0) lines.push(`${name}=${create()}`);
-    else if (isOurs?.(vars[name], vars)) lines[at] = `${name}=${create()}`;
+    else if (mayReplace?.(vars[name], vars)) lines[at] = `${name}=${create()}`;
   }
   writeFileSync(file, `${lines.filter((line, at) => line || at < lines.length - 1).join('\n').trimEnd()}\n`, { mode: 0o600 });
 }

@@ -60,7 +60,7 @@ formatForReader();
 drawQrCode();
 setInterval(countDown, SECOND);
 keep('last entry', null);
-// The person paid a moment ago and is asked to pay again, for no reason that the server names. A reload would loop.
+// The person paid a moment ago, and the server asks for payment again without a reason. Another reload would start a loop.
 if (lastEntry && Date.now() - lastEntry.at < MINUTE && !byId('reason')) show('stuck');
 else start();
 

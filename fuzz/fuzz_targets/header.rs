@@ -1,4 +1,4 @@
-//! Splits any `Authorization` header. What is left for the origin must not contain a credential.
+//! Splits any `Authorization` header. The part that is forwarded to the origin must not contain a credential.
 #![no_main]
 
 use edgetoll::protocols::l402::challenge::ParsedChallenge;

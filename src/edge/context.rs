@@ -1,4 +1,4 @@
-//! A request, and what its handlers need besides it.
+//! The incoming request, and what its handlers need besides it.
 
 use js_sys::Reflect;
 use web_sys::{Headers, Request};
@@ -48,7 +48,7 @@ pub struct IncomingRequest {
     /// The JavaScript request, for its body.
     pub request: Request,
     pub headers: Headers,
-    /// The whole URL. What is priced is what is forwarded.
+    /// The whole URL. The gate prices exactly the URL that is forwarded.
     pub href: String,
     pub method: String,
     /// The client's address, or the prefix of an IPv6 address.
@@ -64,7 +64,7 @@ impl IncomingRequest {
         let default = ClientSource::default();
         let source = settings.policy().map_or(&default, |policy| &policy.client);
         Self {
-            // Some runtimes serialize the URL only when it is parsed. The origin must get the URL that was priced.
+            // Some runtimes normalize the URL only when it is parsed. The origin must receive the URL that was priced.
             href: web_sys::Url::new(&request.url()).map(|url| url.href()).unwrap_or_default(),
             method: request.method(),
             client: source.client(header(&source.header).as_deref()),
@@ -90,12 +90,12 @@ impl IncomingRequest {
         pay_page::is_navigation(&self.method, accept.as_deref(), fetch_mode.as_deref())
     }
 
-    /// Returns the name that the origin knows the client by.
+    /// Returns the pseudonym of the client, which the origin receives as `X-Toll-Client`.
     pub fn client_pseudonym(&self, settings: &Settings) -> Option<String> {
         Some(settings.keys()?.current().client_pseudonym(self.client.as_deref()?))
     }
 
-    /// Returns what the gate decides by.
+    /// Returns the part of the request that the gate needs.
     pub fn for_gate<'a>(
         &'a self,
         url: RequestUrl<'a>,
@@ -124,7 +124,7 @@ impl IncomingRequest {
         self.contains("Upgrade", "websocket")
     }
 
-    /// Returns what Cloudflare knows of the request (`request.cf`).
+    /// Returns a fact that Cloudflare knows about the request (`request.cf`).
     pub fn edge_fact(&self, fact: EdgeFact) -> Option<String> {
         let cf = Reflect::get(&self.request, &"cf".into()).ok()?;
         let get = |object: &JsValue, key: &str| Reflect::get(object, &key.into()).ok();

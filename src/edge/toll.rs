@@ -120,7 +120,8 @@ impl<'a> Toll<'a> {
         }
     }
 
-    /// Whether the price list has every route that the code prices. If not, nothing is served: the owner expects it to be sold.
+    /// Whether the price list has every route that the code prices. If one is missing, no request is forwarded, because that route
+    /// would be served without payment.
     fn is_listed(&self, policy: &Policy) -> bool {
         static LOGGED: Once = Once::new();
         let is_listed = |path: &str| {
@@ -130,7 +131,7 @@ impl<'a> Toll<'a> {
         let Some((path, _)) = self.code.iter().find(|(path, _)| !is_listed(path)) else { return true };
         LOGGED.call_once(|| {
             log::config_fault(&format!(
-                "the code prices {path}, but the price list has no such path with price = \"code\""
+                "the code prices {path}, but the price list has no route with this path and price = \"code\""
             ));
         });
         false

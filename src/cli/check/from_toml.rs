@@ -97,8 +97,8 @@ fn syntax_error(text: &str, error: &Error) -> SyntaxErrorAt {
 
 /// Returns the offset of the first definition of the key that is defined again at `second`.
 ///
-/// The parser does not report it. So the second definition is renamed; then the key beside it with the old name is the
-/// first.
+/// The parser does not report it. So the second definition is renamed to [`PLACEHOLDER`]. The key with the original name
+/// in the same table is then the first definition.
 fn first_definition(text: &str, second: &Range<usize>) -> Option<usize> {
     let key = text.get(second.clone())?;
     let as_table = format!("{key} = 0");

@@ -22,7 +22,7 @@ use crate::strict_json::Json;
 use document::{Document, SyntaxError};
 use environment::{Environment, Point};
 
-/// Checks the text of a Wrangler file. The ending of the name tells whether it is TOML or JSON.
+/// Checks the text of a Wrangler file. The extension of the name determines whether it is TOML or JSON.
 pub fn check(name: &str, text: &str) -> Report {
     let (mut findings, routes) = match Document::read(name, text) {
         Ok(document) => check_document(&document),

@@ -211,7 +211,7 @@ pub fn currencies(price_list: &Policy) -> Vec<String> {
     currencies.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Judges the responses to `/api/v1/rate/…`, each with its currency. `is_needed` tells whether the price list uses
+/// Judges the responses to `/api/v1/rate/…`, each with its currency. `is_needed`: whether the price list uses
 /// these currencies.
 pub fn price_source(rates: &[(String, HttpResult)], is_needed: bool) -> Finding {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! The result of a handler. The log record, the traffic counts and the metrics are made of it.
+//! The result of a handler. The log record, the traffic counts and the metrics are made from it.
 
 use web_sys::Response;
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -16,7 +16,7 @@ pub struct Answered {
     pub response: Response,
     action: Action,
     route: Option<&'static Route>,
-    /// Why there is no response of the origin and no challenge, or why a credential was not accepted.
+    /// The code of the error, or of the refusal of a credential.
     code: Option<&'static str>,
     is_error: bool,
     detail: Option<String>,
@@ -35,7 +35,7 @@ pub enum Action {
     Free,
     /// Forwarded: paid.
     Paid,
-    /// The wallet was asked whether a payment has settled.
+    /// Answered with an error: the settlement check failed.
     Unsettled,
     /// Answered with an invoice.
     Challenge,
@@ -109,7 +109,7 @@ impl Answered {
         self
     }
 
-    /// Names the payment, unless it is known already.
+    /// Sets the payment hash, unless it is already set.
     pub fn about(mut self, payment_hash: PaymentHash) -> Self {
         self.payment_hash = self.payment_hash.or(Some(payment_hash));
         self
@@ -150,13 +150,14 @@ impl Answered {
     }
 }
 
-/// Why a handler has no response, and what the log records about it. It is boxed: moving it inline adds 2 KB of compressed wasm.
+/// Why a handler has no response, and what the log records about it. The record is boxed: without the box, the compressed wasm is
+/// 2 KB larger.
 pub struct HandlerError(Box<ErrorRecord>);
 
 struct ErrorRecord {
     error: RequestError,
     detail: Option<String>,
-    /// The action, if it is not that of the decision.
+    /// `None` if it is the action of the decision.
     action: Option<Action>,
     payment_hash: Option<PaymentHash>,
     free_tier_denied: Option<FreeTierDenied>,
@@ -168,13 +169,13 @@ impl HandlerError {
         self
     }
 
-    /// Names the action, unless it is known already.
+    /// Sets the action, unless it is already set.
     pub fn while_doing(mut self, action: Action) -> Self {
         self.0.action = self.0.action.or(Some(action));
         self
     }
 
-    /// Names the payment, unless it is known already.
+    /// Sets the payment hash, unless it is already set.
     pub fn about(mut self, payment_hash: PaymentHash) -> Self {
         self.0.payment_hash = self.0.payment_hash.or(Some(payment_hash));
         self
@@ -199,7 +200,7 @@ impl From<RequestError> for HandlerError {
 }
 
 impl From<JsValue> for HandlerError {
-    /// The runtime threw. The log records only the name of the error: its message may contain a URL or a header.
+    /// Converts an exception of the runtime. The log records only its name, because its message may contain a URL or a header.
     fn from(thrown: JsValue) -> Self {
         let detail = thrown.dyn_ref::<js_sys::Error>().map(|error| error.name().into());
         Self::from(RequestError::Internal).with_detail(detail)

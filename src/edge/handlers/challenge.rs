@@ -1,4 +1,4 @@
-//! 402: the price alone, a new invoice, or the invoice that is still to be paid.
+//! Answers 402 with a new invoice, with an earlier invoice that can still be paid, or with the price alone.
 
 use super::pay_page::{self, PageRequest};
 use super::{Action, Answered, HandlerError, response};
@@ -34,8 +34,8 @@ pub async fn answer(
     respond(ctx, &challenge, &page).await
 }
 
-/// Repeats the challenge of an unpaid invoice for the holder of its macaroon. `page` is the path of the page whose form asks: the
-/// answer is that page again.
+/// Repeats the challenge of an unpaid invoice, for a request that has its macaroon. If the form of a pay page sent the request,
+/// `page` is the path of the wanted page, and the answer is the pay page again.
 pub async fn repeat(
     ctx: &RequestContext<'_>,
     claim: &Claim<'static>,
@@ -69,14 +69,14 @@ async fn respond(
     let refused = page.draft.refused.as_ref();
     let response = match pay_page::render(ctx, challenge, page).await {
         Ok(Some(page)) => page,
-        // The invoice exists, so it is shown in any case.
+        // The invoice exists, so the client gets it even if the page cannot be rendered.
         Ok(None) | Err(_) => response::challenge(challenge, refused.filter(|_| !page.is_retry))?,
     };
     let answered = Answered::new(response, Action::Challenge).on_route(Some(page.draft.route));
     Ok(answered.with_code(refused.map(Refusal::code)).about(challenge.payment_hash()))
 }
 
-/// Checks everything that can refuse an invoice before a wallet is asked.
+/// Checks the keys, the circuit breakers and the rate limits before a wallet is asked.
 async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(), HandlerError> {
     refuse_admin_key()?;
     wallets::check_invoice_circuits(&draft.seller.wallets).map_err(unavailable)?;
@@ -84,7 +84,7 @@ async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(
     Ok(rate_limits::admit_invoice(ctx).await?)
 }
 
-/// Makes the invoice, and probes the wallets if necessary. The result of the probe can close the paywall.
+/// Makes the invoice, and probes the wallets if necessary. Fails if a probe finds an admin key.
 async fn make_invoice(
     ctx: &RequestContext<'_>,
     draft: &ChallengeDraft<'_>,

@@ -1,4 +1,4 @@
-//! CORS, if the price list has `cors`: pages of other origins may read our responses.
+//! CORS, if the price list has `cors`: pages of other origins may read edgetoll's responses.
 
 use web_sys::{Headers, Response};
 use worker::wasm_bindgen::JsValue;
@@ -8,7 +8,7 @@ use crate::edge::context::RequestContext;
 use crate::http::cache_control::with_members;
 use crate::policy::cors::EXPOSED;
 
-/// Lets pages read a response. An `Access-Control-Allow-Origin` of the origin stays.
+/// Adds the CORS headers to a response. An `Access-Control-Allow-Origin` that the origin has set is kept.
 pub fn share(ctx: &RequestContext<'_>, headers: &Headers) -> Result<(), JsValue> {
     let Some(cors) = &ctx.policy().cors else { return Ok(()) };
     if cors.varies() {
@@ -22,7 +22,7 @@ pub fn share(ctx: &RequestContext<'_>, headers: &Headers) -> Result<(), JsValue>
     headers.set(EXPOSE_HEADERS, &with_members(headers.get(EXPOSE_HEADERS)?.as_deref(), &EXPOSED))
 }
 
-/// Answers a preflight. Every method and header that it asks for is allowed: the response to the request itself tells the price.
+/// Answers a preflight. It allows every requested method and header, because the request itself is checked when it arrives.
 pub fn preflight(ctx: &RequestContext<'_>) -> Result<Response, JsValue> {
     let response = response::empty(204)?;
     let headers = response.headers();

@@ -1,4 +1,4 @@
-//! Forwarding to the origin. Bodies stream through JavaScript in both directions, and WebSockets pass.
+//! Forwarding to the origin. Bodies stream through JavaScript in both directions, and WebSockets are forwarded too.
 
 use std::sync::OnceLock;
 
@@ -36,7 +36,7 @@ pub enum ForwardReason<'a> {
     Waived,
     /// Within the free tier.
     Free,
-    /// Neither charged nor answered with content.
+    /// A CORS preflight: it costs nothing, and its response has no body.
     Preflight,
     Paid(&'a Grant),
 }
@@ -116,7 +116,7 @@ fn without_body(request: &IncomingRequest) -> RequestInit {
     init
 }
 
-/// If the price depends on the length of the body, the body must have the length of `Content-Length`.
+/// Returns the body as a stream that fails unless it has the length of `Content-Length`; `None` if the price does not depend on it.
 fn length_checked_body(
     request: &IncomingRequest,
     route: Option<&Route>,
@@ -130,13 +130,14 @@ fn length_checked_body(
         return Err(RequestError::Price(PriceError::TooLong).into());
     }
     let checked = FixedLengthStream::new(length as f64)?;
-    // A body of another length is cut off, at the origin too.
+    // If the body has another length, the stream fails, and so does the request to the origin.
     let piped = JsFuture::from(body.pipe_to(&checked.writable()?));
     wasm_bindgen_futures::spawn_local(async { drop(piped.await) });
     Ok(Some(checked.readable()?))
 }
 
-/// Removes what the origin must not believe or see, and adds what it may rely on.
+/// Removes headers that only edgetoll may set, that an origin may prefer to what was priced, and that carry credentials. Then adds
+/// edgetoll's own headers.
 fn prepare_request(
     headers: &Headers,
     ctx: &RequestContext<'_>,
@@ -147,7 +148,7 @@ fn prepare_request(
     if let Some(pricing) = route.map(|route| &route.pricing) {
         let priced_by: Vec<&str> = pricing.headers().collect();
         let is_other_spelling = |name: &str| priced_by.iter().any(|one| header::is_other_spelling(name, one));
-        // It is not known which headers code looks at, so only names that every origin reads alike are forwarded.
+        // Code can read any header, so only header names that every origin reads alike are forwarded.
         let is_ambiguous = |name: &str| matches!(pricing, Pricing::Code) && !header::is_unambiguous(name);
         remove_where(headers, |name| is_other_spelling(name) || is_ambiguous(name))?;
     }
@@ -155,8 +156,8 @@ fn prepare_request(
         headers.set(FORWARDED_HOST, ctx.url.host)?;
     }
     replace(headers, "Authorization", |value| Authorization::split(value).others())?;
-    let is_ours = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
-    replace(headers, "Cookie", |value| cookie::without(value, is_ours))?;
+    let is_own_cookie = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
+    replace(headers, "Cookie", |value| cookie::without(value, is_own_cookie))?;
     headers.set(HOP_HEADER, &deployment_tag(ctx.settings))?;
     headers.set("X-Toll-Status", reason.status())?;
     if let ForwardReason::Paid(grant) = reason {
@@ -270,7 +271,7 @@ pub fn is_loop(request: &IncomingRequest, settings: &Settings) -> bool {
     request.header(HOP_HEADER).is_some_and(|hop| hop == deployment_tag(settings))
 }
 
-/// Without a secret, the tag is a random number of this isolate.
+/// Returns the tag of requests that this deployment forwards. Without a secret, it is a random number of this isolate.
 fn deployment_tag(settings: &Settings) -> String {
     static OF_ISOLATE: OnceLock<String> = OnceLock::new();
     match settings.keys() {
@@ -294,7 +295,7 @@ extern "C" {
     fn readable(this: &FixedLengthStream) -> Result<JsValue, JsValue>;
 }
 
-/// The header of forwarded requests that detects a loop.
+/// Marks forwarded requests, so that a loop is detected.
 const HOP_HEADER: &str = "X-Toll-Hop";
-/// The host that was priced. A client's own value is removed, unless `keep_headers` names it.
+/// Carries the host that was priced. A value that the client sent is removed, unless `keep_headers` lists this header.
 const FORWARDED_HOST: &str = "X-Forwarded-Host";

@@ -1,4 +1,4 @@
-//! A route with a free tier, and no credential: forwarded while free requests are left.
+//! Serves requests without a credential to a route with a free tier: forwards them while free requests are left.
 
 use super::forward::{self, ForwardReason};
 use super::{Action, Answered, HandlerError, challenge};
@@ -34,7 +34,8 @@ pub async fn serve(
     Ok(answered)
 }
 
-/// Returns why a route with a free tier answers with a challenge without counting: the client's address is not known.
-pub fn denied_without_asking(draft: &ChallengeDraft<'_>) -> Option<FreeTierDenied> {
+/// Returns why the free tier did not count this request: the client's address is not known. Returns `None` if the route has no free
+/// tier, or if the challenge refuses a credential.
+pub fn denied_without_count(draft: &ChallengeDraft<'_>) -> Option<FreeTierDenied> {
     (draft.route.free_tier.is_some() && draft.refused.is_none()).then_some(FreeTierDenied::UnknownClient)
 }

@@ -1,4 +1,4 @@
-//! One file for each endpoint or decision of the gate. A handler acts and returns [`Answered`].
+//! One file for each endpoint or decision of the gate. Each handler returns [`Answered`].
 
 mod admin;
 mod answered;
@@ -26,14 +26,14 @@ use crate::gate::{self, Decision, Refused};
 use crate::policy::route::Route;
 use crate::protocols::l402::cookie;
 use forward::ForwardReason;
-use free_tier::denied_without_asking;
+use free_tier::denied_without_count;
 
 /// Answers whether the Worker runs, and whether it has a price list.
 pub fn health(is_configured: bool) -> Result<Answered, JsValue> {
     Ok(Answered::new(response::health(is_configured)?, Action::Endpoint("health")))
 }
 
-/// Answers with an error before there is a context.
+/// Answers with an error before a [`RequestContext`] exists.
 pub fn refuse(error: RequestError) -> Result<Answered, JsValue> {
     Answered::from_error(error.into(), Action::Refuse, None)
 }
@@ -67,7 +67,7 @@ async fn answer_endpoint(ctx: &RequestContext<'_>, endpoint: Endpoint<'_>) -> Re
 /// Carries out a decision of the gate.
 pub async fn decision(ctx: &RequestContext<'_>, decision: Decision<'static>) -> Result<Answered, JsValue> {
     let (action, route) = describe(&decision);
-    // The owner's free pages have CORS headers of their own.
+    // On free paths, the origin alone sets CORS headers.
     let is_shared = !matches!(decision, Decision::Open { waived: None });
     let takes_credentials = matches!(
         decision,
@@ -99,7 +99,7 @@ async fn carry_out(ctx: &RequestContext<'_>, decision: Decision<'static>) -> Res
         }
         Decision::FreeTier { tier, key, otherwise } => free_tier::serve(ctx, tier, key, otherwise).await,
         Decision::Challenge(draft) => {
-            let denied = denied_without_asking(&draft);
+            let denied = denied_without_count(&draft);
             challenge::answer(ctx, draft).await.map(|answered| answered.free_tier_denied(denied))
         }
         Decision::Preflight if ctx.policy().cors.is_some() => {
@@ -127,7 +127,7 @@ fn describe(decision: &Decision<'static>) -> (Action, Option<&'static Route>) {
     }
 }
 
-/// Deletes cookies that no paywall can have set.
+/// Deletes credential cookies that are malformed or forged, so that the browser does not send them again.
 fn delete_invalid_cookies(ctx: &RequestContext<'_>, headers: &web_sys::Headers) -> Result<(), JsValue> {
     let (Some(keys), Some(sent)) = (ctx.settings.keys(), ctx.request.cookie.as_deref()) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The challenge as a page for a person.
+//! Renders a challenge as a page for a person.
 
 use web_sys::Response;
 use worker::wasm_bindgen::JsValue;
@@ -16,12 +16,12 @@ use crate::protocols::l402::challenge::Challenge;
 use crate::protocols::l402::cookie;
 use crate::protocols::price::Price;
 
-/// What the page is for.
+/// What the page is rendered from, besides the challenge.
 pub struct PageRequest<'a> {
     pub draft: &'a ChallengeDraft<'static>,
-    /// Path and query that the person wants.
+    /// Path and query of the wanted page.
     pub path: &'a str,
-    /// Whether the person confirmed the payment, which has not arrived yet.
+    /// Whether the form of an earlier pay page sent the request, and the payment has not arrived yet.
     pub is_retry: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A good credential: its payment is checked, its use is counted, and the request is forwarded.
+//! Serves a request with a valid credential: checks the payment, counts the use, and forwards the request.
 
 use super::forward::{self, ForwardReason};
 use super::{Action, Answered, HandlerError, challenge};
@@ -26,7 +26,7 @@ pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Res
     }
 }
 
-/// Forwards if a use is left. The use is spent when the origin has answered, and returned if it failed.
+/// Forwards if a use is left. The use is spent when the origin has answered, and returned if the origin failed.
 async fn serve_counted(
     ctx: &RequestContext<'_>,
     route: &'static Route,
@@ -95,7 +95,7 @@ pub async fn check_claims(
         }
     }
     match (failed, pending) {
-        // The one that could not be checked may be the one that was paid.
+        // The claim whose check failed may be paid.
         (Some(SettlementError { error, detail }), _) => {
             let error = HandlerError::from(error).with_detail(detail.map(|detail| detail.to_string()));
             Err(match first_hash {

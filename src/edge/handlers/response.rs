@@ -69,7 +69,7 @@ pub fn admin_file(
     let headers = [
         ("Content-Type", content_type),
         ("Content-Security-Policy", ADMIN_CONTENT_SECURITY_POLICY),
-        // With `no-referrer`, a browser would send our own form with `Origin: null`.
+        // With `no-referrer`, a browser would send the page's own forms with `Origin: null`.
         ("Referrer-Policy", "same-origin"),
         NOSNIFF,
     ];

@@ -1,4 +1,4 @@
-//! `/_toll/settle`: whether the invoice of a pay page was paid. If so, the browser gets a cookie.
+//! `/_toll/settle`: tells a pay page whether its invoice was paid. If it was, the browser gets a cookie.
 //!
 //! The gate decides as if a browser opened the wanted page with the macaroon, so every rule of the route applies.
 
@@ -29,16 +29,16 @@ const ACTION: Action = Action::Endpoint("settle");
 /// Answers the question of a pay page.
 pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> {
     let (request, macaroon) = read(ctx).await?;
-    let sold_page = page_of(&macaroon, ctx.policy()).and_then(|path| Page::parse(ctx, &path));
+    let macaroon_page = page_of_macaroon(&macaroon, ctx.policy()).and_then(|path| Page::parse(ctx, &path));
     let wanted_page = match &request.to {
         Some(to) => Page::parse(ctx, to),
-        None => sold_page.clone(),
+        None => macaroon_page.clone(),
     };
     let question = Question {
         is_form: request.is_form,
         page: wanted_page.ok_or(RequestError::NotFound)?,
         macaroon,
-        sold_page,
+        macaroon_page,
     };
     if endpoints::find(Some(ctx.policy()), question.page.path()).is_some() {
         return Ok(Answered::new(question.answer_ended()?, ACTION));
@@ -62,13 +62,13 @@ pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> 
         _ => None,
     };
     match paid {
-        Some(purchase) => let_in(ctx, &question, &purchase),
+        Some(purchase) => answer_settled(ctx, &question, &purchase),
         None => Ok(Answered::new(question.answer_ended()?, ACTION)),
     }
 }
 
-/// Sets the cookie of a settled payment.
-fn let_in(
+/// Answers that the payment has settled, and sets the cookie.
+fn answer_settled(
     ctx: &RequestContext<'_>,
     question: &Question,
     purchase: &Purchase<'static>,
@@ -85,23 +85,23 @@ fn let_in(
     Ok(Answered::new(response, ACTION).about(grant.payment_hash))
 }
 
-/// A question, with what it refers to.
+/// The question of a pay page whether its payment has settled.
 struct Question {
-    /// Whether a form asks, in a browser without JavaScript.
+    /// Whether a form sent the question, in a browser without JavaScript.
     is_form: bool,
-    /// Signed by this deployment.
+    /// It has a valid signature.
     macaroon: Macaroon,
-    /// The page that the person wants.
+    /// The wanted page.
     page: Page,
-    /// A page that the macaroon opens, whatever the person wants.
-    sold_page: Option<Page>,
+    /// A page that the macaroon opens. It may differ from the wanted page.
+    macaroon_page: Option<Page>,
 }
 
 impl Question {
-    /// The invoice was not paid and cannot be paid any more, or the macaroon does not open the page. A form is redirected to a page that
-    /// the macaroon opens, which tells its price.
+    /// Answers that the invoice can no longer be paid, or that the macaroon does not open the wanted page. A form is redirected to a
+    /// page that the macaroon opens, which then answers with a new challenge.
     fn answer_ended(&self) -> Result<Response, JsValue> {
-        match &self.sold_page {
+        match &self.macaroon_page {
             Some(page) if self.is_form => response::redirect(303, &page.href, None),
             _ => response::settle_status(410, "ended", None),
         }
@@ -116,7 +116,7 @@ struct Page {
 }
 
 impl Page {
-    /// Returns `None` if `to` leads to another host.
+    /// Parses path and query of a page. Returns `None` if `to` leads to another host.
     fn parse(ctx: &RequestContext<'_>, to: &str) -> Option<Self> {
         let origin = ctx.url.origin;
         let href = Url::new(&format!("{origin}{to}")).ok().filter(|_| is_local_path(to))?.href();
@@ -177,7 +177,7 @@ async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), Han
 }
 
 /// Returns the path of a page that a macaroon opens: its endpoint, or the first route of its realm.
-fn page_of(macaroon: &Macaroon, policy: &Policy) -> Option<String> {
+fn page_of_macaroon(macaroon: &Macaroon, policy: &Policy) -> Option<String> {
     let service = Default::default();
     let caveats =
         || macaroon.caveats().filter_map(|bytes| Caveat::parse(macaroon.encoding(), &service, bytes).ok());

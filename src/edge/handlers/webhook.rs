@@ -1,7 +1,7 @@
 //! `/_toll/hook/<token>`: a wallet reports that an invoice was paid.
 //!
-//! The report is only a hint. Everyone who learns the URL can send it, and LNbits sends it twice. So the payment is looked up, and
-//! the response of the wallet counts.
+//! The report is only a hint: everyone who knows the URL can send it, and LNbits sends it twice. The payment is recorded only if a
+//! look-up at the wallet confirms it.
 
 use std::sync::{LazyLock, Mutex};
 
@@ -21,7 +21,7 @@ use crate::limits::rate_limit::ClientLimits;
 use crate::payment::PaymentHash;
 use crate::wallet::slots::Wallets;
 
-/// Receives a report. A token that this deployment did not make is 404.
+/// Receives a report. Answers 404 to a token that this deployment did not make.
 pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Response, HandlerError> {
     if !ctx.settings.keys().is_some_and(|keys| webhook::is_ours(keys, token)) {
         return Err(RequestError::NotFound.into());
@@ -37,7 +37,7 @@ pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Response, 
     Ok(response::empty(204)?)
 }
 
-/// Looks the payment up in each wallet, since the report does not tell which one it is from.
+/// Looks the payment up in each wallet, because the report does not say which wallet it is from.
 async fn look_up(
     ctx: &RequestContext<'_>,
     wallets: &Wallets,

@@ -32,11 +32,11 @@ impl FreeTierCounter {
         storage::respond(&response)
     }
 
-    /// The window has ended. If the storage fails, the runtime retries.
+    /// Deletes the state after the window has ended. If the storage fails, the runtime retries.
     pub fn alarm(&self) -> Result<Promise, JsValue> {
         self.0.delete_all()
     }
 }
 
-/// Isolates with a clock behind may still ask for the window.
+/// An isolate whose clock is late may still count in a window that has ended.
 const CLOCK_SKEW_MS: u64 = 60_000;

@@ -1,4 +1,4 @@
-//! Counts the invoices of the whole deployment.
+//! Limits the invoices that the whole deployment creates per minute.
 
 use web_sys::{Request, Response};
 use worker::wasm_bindgen::JsValue;

@@ -46,7 +46,7 @@ impl Ledger {
         })
     }
 
-    /// Callbacks are due.
+    /// Sends the callbacks that are due.
     pub fn alarm(&self) -> Promise {
         let tables = Rc::clone(&self.0);
         future_to_promise(async move {
@@ -88,7 +88,7 @@ impl Tables {
 
     /// Sends the callbacks that are due, oldest first, then schedules the next ones.
     async fn send_callbacks(&self) -> Result<(), JsValue> {
-        // While the settings are wrong, callbacks wait. The cron trigger runs a command every minute, which schedules again.
+        // While a setting is wrong, callbacks wait. The cron trigger runs a command every minute, which sets the alarm again.
         let Callbacks::On(on_payment) = &self.settings.callbacks else { return Ok(()) };
         let due = self.run(&LedgerCommand::DueCallbacks { now_ms: now_ms() })?;
         for callback in Callback::parse_all(&due) {
@@ -121,7 +121,10 @@ impl Database for Tables {
     }
 }
 
-/// Sends a callback. The error tells why it was not accepted, for the dashboard.
+/// Sends a callback.
+///
+/// # Errors
+/// Returns why the server did not accept it, as the dashboard shows it.
 async fn send(on_payment: &OnPayment, callback: &Callback) -> Result<(), String> {
     let signal = AbortSignal::timeout_with_u32(TIMEOUT_MS);
     let response = match request(on_payment, callback, &signal) {
@@ -155,7 +158,7 @@ fn request(on_payment: &OnPayment, callback: &Callback, signal: &AbortSignal) ->
     Request::new_with_str_and_init(on_payment.url(), &init)
 }
 
-/// A page of payments whose routes are as long as they can be.
+/// Enough for a page of payments with the longest routes.
 const MAX_COMMAND_BYTES: usize = 1_048_576;
-/// How long the owner's server may take.
+/// How long the owner's server may take to answer.
 const TIMEOUT_MS: u32 = 10_000;

@@ -35,7 +35,7 @@ impl Meter {
         storage::respond(&response)
     }
 
-    /// Every credential of the payment has expired. If the storage fails, the runtime retries.
+    /// Deletes the state after every credential of the payment has expired. If the storage fails, the runtime retries.
     pub fn alarm(&self) -> Result<Promise, JsValue> {
         self.0.delete_all()
     }

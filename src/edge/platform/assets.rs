@@ -1,4 +1,4 @@
-//! Static assets: the files of `www/`. No asset is public by itself; the Worker serves those that it knows.
+//! Static assets: the files of `www/`. A client gets an asset only if a handler of the Worker opens it.
 
 use web_sys::Response;
 use worker::Env;
@@ -8,7 +8,7 @@ use super::fetch::Fetcher;
 use super::{clock, environment};
 use crate::bindings::ASSETS;
 
-/// Opens a file. Returns `None` if no assets are deployed, or not this one.
+/// Opens a file. Returns `None` if the file is not deployed.
 pub async fn open(env: &Env, file: &str) -> Result<Option<Response>, JsValue> {
     let Some(assets) = environment::binding(env, ASSETS) else { return Ok(None) };
     let pending = assets.unchecked_into::<Fetcher>().fetch_url(&format!("https://assets.invalid/{file}"))?;

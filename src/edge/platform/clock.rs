@@ -25,7 +25,7 @@ pub async fn with_timeout(promise: &Promise, limit_ms: i32) -> Result<JsValue, J
     JsFuture::from(Promise::race(&Array::of2(promise, &timeout))).await
 }
 
-/// Waits. The timer belongs to the request that started it.
+/// Waits for `ms`. The timer belongs to the request that started it.
 pub async fn sleep(ms: u64) {
     let ms = i32::try_from(ms).unwrap_or(i32::MAX);
     let _ = JsFuture::from(Promise::new(&mut |resolve, _| call_after(ms, &resolve))).await;
@@ -76,5 +76,5 @@ fn call_after(ms: i32, callback: &Function) {
 
 /// How long a client waits for Workers KV or a Durable Object.
 pub const STORE_TIMEOUT_MS: i32 = 2_000;
-/// With less time, a failure would not be the wallet's fault.
+/// The shortest time limit of a request to a wallet. With less time, a timeout would not be the wallet's fault.
 const MIN_TRY_MS: u32 = 2_000;

@@ -1,4 +1,4 @@
-//! `fetch`, global and of bindings.
+//! `fetch`: the global function, and that of a binding.
 
 use js_sys::Promise;
 use web_sys::{Request, RequestInit, WorkerGlobalScope};

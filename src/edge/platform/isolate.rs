@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-/// Runs a function on the value.
+/// Locks the value and runs a function on it.
 pub fn with_lock<T, R>(value: &Mutex<T>, run: impl FnOnce(&mut T) -> R) -> R {
     match value.lock() {
         Ok(mut value) => run(&mut value),

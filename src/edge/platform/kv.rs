@@ -52,5 +52,5 @@ extern "C" {
     fn put(this: &Namespace, key: &str, value: &str, options: &Object) -> Result<Promise, JsValue>;
 }
 
-/// The shortest that KV allows, so that writes of other isolates are seen soon.
+/// The shortest time that KV allows, so that reads return the writes of other isolates soon.
 const MIN_CACHE_TTL_S: u32 = 30;

@@ -20,7 +20,7 @@ impl ValueStore {
     /// Returns the stored value, if there is one.
     ///
     /// # Errors
-    /// Fails if the stored text is not such a value.
+    /// Fails if the stored text is not JSON of this type.
     pub fn read<T: FromJson>(&self) -> Result<Option<T>, JsValue> {
         let stored = self.0.kv()?.get(KEY)?.as_string();
         stored.map(|text| T::parse(&text).ok_or(JsValue::NULL)).transpose()

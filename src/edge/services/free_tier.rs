@@ -85,7 +85,7 @@ async fn take_exact(env: &Env, object: &str, request: &FreeTierRequest) -> Resul
     }
 }
 
-/// Runs a function on what this isolate has counted.
+/// Runs a function on the counters of this isolate.
 fn with_counters<T>(run: impl FnOnce(&mut KvCounters) -> T) -> T {
     static COUNTERS: LazyLock<Mutex<KvCounters>> =
         LazyLock::new(|| Mutex::new(KvCounters::new(getrandom::u32().unwrap_or_default().to_string())));

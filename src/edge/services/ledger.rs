@@ -1,4 +1,4 @@
-//! The client of the payment ledger. Everything here runs after the response, or for the owner.
+//! The client of the payment ledger. No paying client waits for it.
 
 use std::fmt;
 use std::sync::{LazyLock, Mutex};
@@ -33,13 +33,13 @@ pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
     result
 }
 
-/// Records that a credential was shown, and looks its payment up. Each isolate does so at most once a minute for a payment, and
+/// Records that a credential was used, and looks its payment up. Each isolate does so at most once a minute for a payment, and
 /// not after it knows that the payment is settled in the ledger.
 pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     static ATTEMPTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let grant = &purchase.grant;
     let hash = grant.payment_hash;
-    // The ledger of another issuer has its own payments.
+    // A payment for a macaroon of another issuer belongs in the ledger of that issuer.
     if grant.other_issuer || !is_bound(ctx.env) || is_settled(&hash) {
         return;
     }
@@ -67,7 +67,7 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     });
 }
 
-/// Looks a payment up and records it if it is paid. Returns whether it is.
+/// Looks a payment up and records it if it is paid. Returns whether it is paid.
 pub async fn look_up_and_record(
     env: &Env,
     settings: &Settings,
@@ -108,7 +108,7 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// Whether other payments may still be recorded.
+    /// Whether the error is about one payment only, so that others may still be recorded.
     pub fn is_of_one_payment(&self) -> bool {
         matches!(self, Self::Wallet(error) if error.is_fault_of_wallet() == Some(false))
     }

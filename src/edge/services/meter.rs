@@ -58,12 +58,12 @@ pub async fn take(
 }
 
 impl TakenUse {
-    /// The origin has answered.
+    /// Spends the use: the origin has answered.
     pub async fn spend(self, env: Env) {
         self.call(&env, MeterRequest::Spend { ticket: self.ticket }).await;
     }
 
-    /// The origin failed. Returns how many uses are left.
+    /// Returns the use to the meter: the origin failed. Returns how many uses are left.
     pub async fn give_back(self, env: &Env) -> u64 {
         let request = MeterRequest::Return { ticket: self.ticket, bought: self.bought };
         match self.call(env, request).await {

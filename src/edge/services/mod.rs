@@ -1,4 +1,4 @@
-//! What handlers do: they ask wallets, count in stores, and write the ledger.
+//! The operations that handlers share: requests to wallets, counts in stores, and commands of the ledger.
 
 pub mod free_tier;
 pub mod ledger;

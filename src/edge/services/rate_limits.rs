@@ -1,4 +1,4 @@
-//! Rate limits on what costs LNbits work: for each client, and for all clients together.
+//! Rate limits on requests that cost LNbits work: for each client, and for all clients together.
 
 use std::sync::{LazyLock, Mutex};
 
@@ -17,8 +17,8 @@ use crate::payment::PaymentHash;
 
 /// Admits a request for an invoice.
 ///
-/// Clients whose address is not known share one limit. The clients of one IPv6 /48 share a larger one: its holder could otherwise
-/// use up the invoices of all clients.
+/// Clients whose address is not known share one limit. The clients of one IPv6 /48 also share a larger one: otherwise, the owner of
+/// the /48 could use up the invoices of all clients.
 pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     admit_client(ctx, "challenge").await?;
     match ctx.client_network() {
@@ -38,13 +38,13 @@ pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError
 
 /// Admits the look-up of a payment: a limit for each payment, and a limit for each client.
 pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Result<(), RequestError> {
-    // Only macaroons that we signed get here, so the map cannot be filled by strangers.
+    // Only a payment whose macaroon has a valid signature is counted, so strangers cannot fill the map.
     static LOOK_UPS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let per_minute = ctx.policy().challenges_per_minute;
-    admit(&LOOK_UPS, &payment_hash.to_hex(), per_minute.saturating_mul(LOOK_UPS_OF_A_PAYMENT))?;
-    // A client with many credentials may show all of them to a new isolate at once.
+    admit(&LOOK_UPS, &payment_hash.to_hex(), per_minute.saturating_mul(PAYMENT_LOOK_UPS_PER_CHALLENGE))?;
+    // A client with many credentials may send all of them to a new isolate at once.
     let client = ctx.client_pseudonym().unwrap_or_default();
-    admit(&LOOK_UPS, &client, per_minute.saturating_mul(LOOK_UPS_FOR_A_CHALLENGE))
+    admit(&LOOK_UPS, &client, per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE))
 }
 
 /// Admits one more invoice of the deployment. If the Durable Object does not answer, each isolate counts on its own.
@@ -103,9 +103,11 @@ extern "C" {
 }
 
 const PLATFORM_TIMEOUT_MS: i32 = 1_000;
-/// The platform does not tell when to retry. Its longest period is a minute.
+/// The platform does not say when to retry. Its longest period is a minute.
 const PLATFORM_PERIOD_S: u64 = 60;
-const LOOK_UPS_FOR_A_CHALLENGE: u64 = 6;
-const LOOK_UPS_OF_A_PAYMENT: u64 = 2;
+/// The look-ups of one client, for each challenge that it is allowed.
+const CLIENT_LOOK_UPS_PER_CHALLENGE: u64 = 6;
+/// The look-ups of one payment, for each challenge that a client is allowed.
+const PAYMENT_LOOK_UPS_PER_CHALLENGE: u64 = 2;
 /// One network may have a quarter of all invoices.
 const NETWORKS_FOR_ALL_INVOICES: u64 = 4;

@@ -1,4 +1,4 @@
-//! The settlement check: what this isolate knows of a payment, what KV knows, and what the wallet reports.
+//! The settlement check. It looks for the payment in this isolate, then in KV, and then asks the wallet.
 
 use std::sync::{LazyLock, Mutex};
 
@@ -17,14 +17,15 @@ use crate::wallet::probe::Probe;
 use crate::wallet::settlement::{SettledPayments, trusts_preimage};
 use crate::wallet::{Payment, PaymentStatus, WalletError};
 
-/// Whether the payment of a credential is known to be settled, without asking anything outside of the isolate.
+/// Whether the payment of a credential is known to be settled, without a request from this isolate to KV or a wallet.
 pub fn is_known(policy: &Policy, grant: &Grant) -> bool {
     let is_remembered =
         !grant.other_issuer && with_lock(&SETTLED, |settled| settled.contains(&grant.payment_hash));
     is_remembered || is_proven_by_preimage(policy, grant)
 }
 
-/// A preimage that was proof in time stays proof, so it is remembered: an LNbits that missed the payment reports it as failed later.
+/// Whether the preimage proves the payment. A payment that a preimage proved before its invoice expired is remembered: an LNbits
+/// that missed the payment reports it as failed later.
 fn is_proven_by_preimage(policy: &Policy, grant: &Grant) -> bool {
     let probe = probe::known(grant.wallet).unwrap_or_default();
     let is_proven = trusts_preimage(policy.settlement, probe, grant, now_unix());
@@ -94,7 +95,7 @@ pub async fn check(
     Ok(status)
 }
 
-/// Asks KV for the probe of another isolate, if it would make the preimage a proof, and for the settled payment.
+/// Whether KV has the settled payment, or the result of a probe with which the preimage proves the payment.
 async fn is_known_in_kv(ctx: &RequestContext<'_>, seller: &Seller, grant: &Grant) -> bool {
     let policy = ctx.policy();
     if trusts_preimage(policy.settlement, Probe::PreimageHidden, grant, now_unix())
@@ -113,13 +114,13 @@ async fn is_known_in_kv(ctx: &RequestContext<'_>, seller: &Seller, grant: &Grant
     is_settled
 }
 
-/// Tells other isolates.
+/// Writes the settled payment to KV, for other isolates.
 fn write_to_kv(ctx: &RequestContext<'_>, seller: &Seller, grant: &Grant) {
     let Some(kv) = Kv::bound(ctx.env) else { return };
     let key = kv_key(seller, grant);
     let ttl_s = grant.issued_until_unix.saturating_sub(now_unix()).saturating_add(MIN_TTL_S);
     ctx.context.wait_until(async move {
-        // If the write fails, another isolate asks the wallet once more.
+        // If the write fails, another isolate asks the wallet again.
         let _ = kv.put(&key, SETTLED_VALUE, ttl_s).await;
     });
 }

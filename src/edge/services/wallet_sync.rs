@@ -20,7 +20,7 @@ use crate::wallet::receipt::{PAGE_ROWS, PaymentList, PaymentPage, Pending, Recei
 use crate::wallet::slots::Wallets;
 use crate::wallet::{WalletError, WalletRequest, WalletResponse};
 
-/// Synchronizes the ledger with the wallets. What fails is tried again in the next run.
+/// Synchronizes the ledger with the wallets. The next run repeats what failed.
 pub async fn run(env: &Env) {
     let settings = environment::settings(env);
     let (Some(policy), Some((keys, wallets))) = (settings.policy(), settings.keys_and_wallets()) else {
@@ -32,7 +32,7 @@ pub async fn run(env: &Env) {
     let Some(plan) = plan.and_then(|result| SyncPlan::parse(&result)) else { return };
     let sync = |slot| Some(WalletSync { env, settings, policy, wallets, slot, lnbits: wallets.get(slot)? });
     for sync in WalletSlot::ALL.into_iter().filter_map(sync) {
-        // Another URL or another key is another wallet, with another list.
+        // A change of the URL or the key is a change of the wallet, and so of its list.
         let wallet_key = keys.current().wallet_key(sync.lnbits.identity());
         sync.report(sync.read_paid(&wallet_key, plan.cursor(&wallet_key)).await);
     }

@@ -25,7 +25,8 @@ pub fn check_invoice_circuits(wallets: &Wallets) -> Result<(), WalletError> {
     }
 }
 
-/// Makes an invoice, and returns the wallet that made it. If the first wallet fails, another one is asked.
+/// Makes an invoice, and returns it with the wallet that made it. If a wallet fails, the other one is asked, or the same one again
+/// if the error is transient.
 pub async fn create_invoice(
     wallets: &Wallets,
     invoice: &InvoiceRequest<'_>,
@@ -126,7 +127,7 @@ async fn look_up_once(
     status
 }
 
-/// Returns the receipt of a payment; `None` if it is not paid, or not ours.
+/// Returns the receipt of a payment; `None` if it is not paid, or its invoice is not from edgetoll.
 pub async fn receipt(
     wallets: &Wallets,
     slot: WalletSlot,
@@ -137,8 +138,8 @@ pub async fn receipt(
     wallet.read_receipt(payment_hash, &response)
 }
 
-/// Sends a request of the ledger, unless the circuit is open. Its result does not count for the circuit breaker, which clients'
-/// requests alone decide.
+/// Sends a request of the ledger, unless the circuit is open. Its result does not change the circuit breaker: only clients' requests
+/// do.
 pub async fn send_for_ledger(
     slot: WalletSlot,
     request: &WalletRequest,
@@ -158,7 +159,7 @@ fn circuit_open(retry_in_ms: u64) -> WalletError {
     WalletError::CircuitOpen { retry_in_ms }
 }
 
-/// Making invoices and looking payments up fail apart: LNbits has separate rate limits for them.
+/// Making invoices and looking up payments have separate circuit breakers, because LNbits has separate rate limits for them.
 static INVOICES: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
 static LOOK_UPS: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
 /// Until when invoices are made without a webhook, since the wallet refused its URL.

@@ -16,7 +16,7 @@ use crate::wallet::probe::{self, Probe, ProbeRecord};
 use crate::wallet::slots::BySlot;
 use crate::wallet::{WalletRequest, WalletResponse};
 
-/// Returns what this isolate knows of a wallet.
+/// Returns the probe of a wallet, if this isolate has one that is still valid.
 pub fn known(slot: WalletSlot) -> Option<Probe> {
     with_lock(&RECORDS, |records| records.get(slot).at(now_ms()))
 }
@@ -40,8 +40,8 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Optio
     ProbeRecord::parse(&kv.get(&kv_key(keys, lnbits), ctx.deadline.for_store_ms()).await.ok()??)
 }
 
-/// Probes every wallet of which nothing is known: the one that has just made an invoice with that unpaid invoice, the others by
-/// their keys alone.
+/// Probes every wallet without a valid record. The wallet that has just made an invoice is probed with that unpaid invoice, the
+/// other one with its key alone.
 pub async fn probe_unknown(
     ctx: &RequestContext<'_>,
     seller: &Seller,
@@ -82,7 +82,7 @@ async fn probe_wallet(
         let (key, value) = (kv_key(keys, lnbits), record.to_text());
         let ttl_s = result.valid_for_ms().div_ceil(1_000);
         ctx.context.wait_until(async move {
-            // If the write fails, another isolate probes once more.
+            // If the write fails, another isolate probes again.
             let _ = kv.put(&key, &value, ttl_s).await;
         });
     }
@@ -99,7 +99,7 @@ fn remember(slot: WalletSlot, record: ProbeRecord) {
     }
 }
 
-/// Another URL or another key is another wallet.
+/// A change of the URL or the key is a change of the wallet.
 fn kv_key(keys: &Keys, lnbits: &Lnbits) -> String {
     format!("probe/{}", keys.current().wallet_key(lnbits.identity()))
 }

@@ -206,7 +206,7 @@ fn an_lnbits_that_could_not_ask_its_node_has_not_said_no() {
     let pending = recorded("1.6.2: pending");
     let body = pending.body.replacen(r#""status":"pending","preimage":null,"#, "", 1);
     assert_ne!(body, pending.body);
-    assert_eq!(look_up(&payment("1.6.2: pending"), &answer(200, &body)), Err(WalletError::NotAsked));
+    assert_eq!(look_up(&payment("1.6.2: pending"), &answer(200, &body)), Err(WalletError::StatusUnknown));
 }
 
 #[test]

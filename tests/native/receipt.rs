@@ -45,21 +45,21 @@ fn names(receipts: &[Receipt]) -> Vec<PaymentHash> {
 fn of_a_whole_wallet_what_came_in_with_our_tag_is_ours_and_nothing_else() {
     // LNbits ignores a filter that it cannot read: this is the list without any.
     let page = lnbits().read_paid(&answer("everything")).unwrap();
-    assert_eq!(names(&page.ours), [hash("joke"), hash("no_client"), hash("self_paid")]);
+    assert_eq!(names(&page.payments), [hash("joke"), hash("no_client"), hash("self_paid")]);
     assert_eq!(page.rows, 9);
-    assert_eq!(page.ours, lnbits().read_paid(&answer("paid")).unwrap().ours);
-    let joke = &page.ours[0];
+    assert_eq!(page.payments, lnbits().read_paid(&answer("paid")).unwrap().payments);
+    let joke = &page.payments[0];
     assert_eq!((joke.amount_sats, joke.route.as_str()), (5, "/api/joke"));
     assert_eq!(joke.client.as_deref(), Some("00112233445566778899aabbccddeeff"));
     assert_eq!(joke.settled, "2026-11-21T19:39:46.515553+00:00");
     assert_eq!(joke.minted_unix, 1_795_289_986);
-    assert_eq!(page.ours[1].client, None);
+    assert_eq!(page.payments[1].client, None);
 }
 
 #[test]
 fn a_list_says_how_long_it_is_and_when_its_ends_were_changed() {
     let page = lnbits().read_paid(&answer("news")).unwrap();
-    assert_eq!(names(&page.ours), [hash("self_paid"), hash("no_client"), hash("joke")]);
+    assert_eq!(names(&page.payments), [hash("self_paid"), hash("no_client"), hash("joke")]);
     assert_eq!(page.rows, 4, "what is not ours counts, too");
     assert_eq!(page.first.as_deref(), Some("2026-11-21T19:39:47.401898+00:00"));
     assert_eq!(page.last.as_deref(), Some("2026-11-21T19:39:46.515553+00:00"));
@@ -82,7 +82,7 @@ fn a_payment_that_does_not_fit_its_own_invoice_is_left_out() {
     ];
     for (at, change) in changes.into_iter().enumerate() {
         let page = lnbits().read_paid(&changed("paid", |rows| change(&mut rows[0]))).unwrap();
-        assert_eq!(names(&page.ours), [hash("no_client"), hash("self_paid")], "change {at}");
+        assert_eq!(names(&page.payments), [hash("no_client"), hash("self_paid")], "change {at}");
     }
 }
 
@@ -101,11 +101,11 @@ fn what_is_no_list_is_an_error() {
 
 #[test]
 fn what_may_still_be_paid_has_its_end() {
-    let pending = lnbits().read_pending(&answer("everything")).unwrap().ours;
+    let pending = lnbits().read_pending(&answer("everything")).unwrap().payments;
     let made_unix = 1_795_289_987;
     let payment_hash = hash("pending");
     assert_eq!(pending, [Pending { payment_hash, made_unix, expires_unix: made_unix + 300 }]);
-    assert_eq!(lnbits().read_pending(&answer("pending")).unwrap().ours, pending);
+    assert_eq!(lnbits().read_pending(&answer("pending")).unwrap().payments, pending);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn those_that_end_first_are_looked_at_and_neither_the_dead_nor_those_with_time_l
 #[test]
 fn a_look_up_gives_a_receipt_for_what_is_paid_and_ours() {
     let read = |hash: &PaymentHash, name: &str| lnbits().read_receipt(hash, &answer(name));
-    let listed = lnbits().read_paid(&answer("paid")).unwrap().ours;
+    let listed = lnbits().read_paid(&answer("paid")).unwrap().payments;
     assert_eq!(read(&hash("joke"), "look_up_paid"), Ok(Some(listed[0].clone())));
     assert_eq!(read(&hash("pending"), "look_up_pending"), Ok(None));
     assert_eq!(read(&hash("donation"), "look_up_donation"), Ok(None));

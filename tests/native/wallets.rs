@@ -171,7 +171,7 @@ fn what_says_nothing_of_a_wallet_neither_blames_nor_clears_it() {
             WalletError::NoTimeLeft,
             WalletError::DeadlineReached,
             WalletError::FundingSource,
-            WalletError::NotAsked,
+            WalletError::StatusUnknown,
         ] {
             assert!(!turns.note(WalletSlot::One, &Err::<(), _>(error), NOW_MS, NOW_MS), "{error}");
         }

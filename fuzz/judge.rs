@@ -23,7 +23,7 @@ pub fn parse_and_check(text: &str) {
         counts_uses: false,
         encodings: Encodings::Both,
         revoked: &[],
-        other_issuer: OtherIssuer::Accepted { max_age_s: 86_400, is_sold_alike: true },
+        other_issuer: OtherIssuer::Accepted { max_age_s: 86_400, is_fixed_price_path: true },
     };
     let _ = check_caveats(&macaroon, &[], &demand);
 }

@@ -43,8 +43,8 @@ impl AdminAccess<'_> {
     /// Checks whether a request may use an endpoint.
     ///
     /// # Errors
-    /// Refuses plain http, a method that the endpoint does not answer, a form of another origin, and a request without a valid token
-    /// or session. All wrong tokens get the same error, after the same time.
+    /// Refuses plain http, a method that the endpoint does not allow, a form of another origin, and a request without a
+    /// valid token or session. All wrong tokens get the same error, after the same time.
     pub fn check(
         &self,
         endpoint: AdminEndpoint,
@@ -70,7 +70,7 @@ impl AdminAccess<'_> {
         }
     }
 
-    /// Whether a text is the admin token, in constant time.
+    /// Compares a text with the admin token in constant time.
     pub fn is_token(&self, given: &str) -> bool {
         let tag = |token: &str| self.keys.current().admin_tag(&[b"token:", token.as_bytes()]);
         crypto::constant_time_eq(&tag(given), &tag(&self.token.0))

@@ -1,4 +1,4 @@
-//! Parsing of BOLT 11 invoices, as far as edgetoll must know an invoice before it passes it to a client.
+//! Parses the parts of a BOLT 11 invoice that edgetoll checks before it sends the invoice to a client.
 //!
 //! The signature of the node is not verified: the invoice comes from the owner's wallet, and the wallet that pays it
 //! verifies the signature.
@@ -94,7 +94,7 @@ pub enum Bolt11Error {
     NotBech32,
     #[error("its checksum is wrong")]
     Checksum,
-    #[error("its prefix is not one of an invoice")]
+    #[error("its prefix is not that of an invoice")]
     Prefix,
     #[error("it is truncated")]
     Truncated,

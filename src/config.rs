@@ -1,4 +1,5 @@
-//! The environment as typed settings, read once per isolate. A wrong setting closes what depends on it and is reported in the log.
+//! Reads the environment as typed settings, once per isolate. A wrong setting disables what depends on it and is
+//! reported in the log.
 
 use crate::admin::{AdminAccess, AdminToken};
 use crate::gate::{Gate, IsSettled, PriceCode, Seller};
@@ -15,23 +16,24 @@ use crate::wallet::slots::Wallets;
 pub struct Settings {
     pub paywall: Paywall,
     pub origin: Origin,
-    /// `ORIGIN_TOKEN`, which the origin recognizes the Worker by.
+    /// `ORIGIN_TOKEN`, by which the origin recognizes the Worker.
     pub origin_token: Option<String>,
-    /// `PUBLIC_URL`, the URL of this deployment, for webhooks of the wallets.
+    /// `PUBLIC_URL`, the URL of this deployment, to which wallets send webhooks.
     pub public_url: Option<String>,
     pub callbacks: Callbacks,
-    /// What is wrong: names of settings and what they should be, never their values.
+    /// The mistakes: names of settings and what their values must be, never the values.
     pub faults: Vec<String>,
     admin_token: Option<AdminToken>,
 }
 
-/// What the paywall can do with these settings.
+/// The state of the paywall with these settings.
 pub enum Paywall {
-    /// The price list is missing or cannot be read. Only `/_toll/health` answers.
+    /// The price list is missing or cannot be read. Only `/_toll/health` responds.
     Unreadable,
-    /// The secret or the settings of a wallet are missing or wrong. Priced routes are closed, free routes pass.
+    /// The secret or the settings of a wallet are missing or wrong. Requests to priced routes are refused. Requests to
+    /// free routes are forwarded.
     Closed { policy: Policy, keys: Option<Keys> },
-    /// No route has a price. The keys and wallets of earlier sales may still be configured.
+    /// No route has a price. The keys and wallets of earlier payments may still be configured.
     Free { policy: FreePolicy, keys: Option<Keys>, wallets: Option<Wallets> },
     /// Priced routes are sold.
     Selling { policy: Policy, seller: Seller },
@@ -40,7 +42,7 @@ pub enum Paywall {
 /// A price list in which every route is free.
 pub struct FreePolicy(Policy);
 
-/// A price list, by whether it needs a seller.
+/// A price list, and whether it needs a seller.
 enum ParsedPaywall {
     Free(FreePolicy),
     Priced(Policy),
@@ -149,7 +151,8 @@ impl Settings {
         }
     }
 
-    /// Returns what the ledger is synchronized with: keys and wallets. A free price list keeps those of earlier sales.
+    /// Returns the keys and wallets with which the ledger is synchronized. A free price list keeps those of earlier
+    /// payments.
     pub fn keys_and_wallets(&self) -> Option<(&Keys, &Wallets)> {
         match &self.paywall {
             Paywall::Unreadable | Paywall::Closed { .. } => None,
@@ -164,7 +167,7 @@ impl Settings {
     }
 }
 
-/// Reads settings and collects what is wrong with them.
+/// Reads settings and collects the mistakes in them.
 struct Reader<'a> {
     var: &'a dyn Fn(&str) -> Option<String>,
     faults: Vec<String>,
@@ -174,7 +177,7 @@ impl Reader<'_> {
     fn policy(&mut self, price_list: Option<&str>, fold_case: FoldCase) -> Option<Policy> {
         let Some(price_list) = price_list else {
             return self.fault(
-                "TOLL is missing: the price list, [vars.TOLL] in wrangler.toml (an [env.x] has its own vars)",
+                "TOLL is missing: write the price list as [vars.TOLL] in wrangler.toml (each [env.x] needs its own)",
             );
         };
         let Some(price_list) = Json::parse(price_list.as_bytes()) else {
@@ -198,7 +201,8 @@ impl Reader<'_> {
         secret.map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
     }
 
-    /// A second wallet that is misconfigured closes like the first: the owner must not discover it on the day it is needed.
+    /// A mistake in the settings of the second wallet closes the paywall too. Otherwise the owner would notice it only
+    /// when the first wallet fails.
     fn wallets(&mut self, is_required: bool) -> Option<Wallets> {
         let (one, two) = (("LNBITS_URL", "LNBITS_KEY"), ("LNBITS_URL_2", "LNBITS_KEY_2"));
         let is_set = |reader: &Self, (url, key): (&str, &str)| {

@@ -12,7 +12,7 @@ pub enum Endpoint<'a> {
     Health,
     /// `/.well-known/l402`: the public price list.
     Prices,
-    /// `/_toll/settle`: the pay page asks whether its invoice was paid.
+    /// `/_toll/settle`: the pay page checks whether its invoice was paid.
     Settle,
     /// `/_toll/hook/<token>`: a wallet reports a payment.
     Webhook(&'a str),
@@ -42,7 +42,7 @@ const BELOW_PREFIX: [(&str, Endpoint<'static>); 15] = [
 ];
 const WEBHOOK: &str = "/hook/";
 
-/// Finds the endpoint of a path, exactly as it arrived. Without a readable price list there is only `/_toll/health`.
+/// Finds the endpoint of a path as it was sent. Without a readable price list there is only `/_toll/health`.
 pub fn find<'a>(policy: Option<&Policy>, path: &'a str) -> Option<Endpoint<'a>> {
     let prefix = policy.map_or(DEFAULT_PREFIX, |policy| &policy.prefix);
     if path == PRICES_PATH {
@@ -56,13 +56,13 @@ pub fn find<'a>(policy: Option<&Policy>, path: &'a str) -> Option<Endpoint<'a>> 
     (policy.is_some() || endpoint == Endpoint::Health).then_some(endpoint)
 }
 
-/// Returns the URL that a wallet is asked to call when an invoice is paid.
+/// Returns the URL that a wallet calls when an invoice is paid.
 pub fn webhook_url(public_url: &str, prefix: &str, token: &str) -> String {
     [public_url, prefix, WEBHOOK, token].concat()
 }
 
 impl Endpoint<'_> {
-    /// Returns the methods that the endpoint answers, as `Allow` lists them; `None` for all.
+    /// Returns the methods that the endpoint allows, as `Allow` lists them; `None` for all methods.
     pub fn allow(self) -> Option<&'static str> {
         match self {
             Self::Health => None,
@@ -115,7 +115,7 @@ impl StaticFile {
     }
 }
 
-/// An endpoint for the owner. Without `ADMIN_TOKEN` there is none.
+/// An endpoint for the owner. It exists only if `ADMIN_TOKEN` is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminEndpoint {
     /// `/_toll`: redirects to the dashboard.
@@ -144,7 +144,7 @@ impl AdminEndpoint {
         matches!(self, Self::Root | Self::Style | Self::Login)
     }
 
-    /// Returns the methods that the endpoint answers, as `Allow` lists them.
+    /// Returns the methods that the endpoint allows, as `Allow` lists them.
     pub fn allow(self) -> &'static str {
         match self {
             Self::Login | Self::Logout | Self::RetryCallbacks => "POST",

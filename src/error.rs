@@ -1,6 +1,6 @@
 //! Every error response of edgetoll: its status, the code that programs read, and the sentence that people read.
 //!
-//! This is all that a client may learn. Details go to the log.
+//! A response contains no other details. They go to the log.
 
 use serde::Serialize;
 use thiserror::Error;
@@ -20,7 +20,7 @@ pub enum RequestError {
     Price(PriceError),
     #[error("A WebSocket upgrade must be a GET request")]
     UpgradeWithoutGet,
-    #[error("This path is too long to be sold; the limit is 4096 bytes")]
+    #[error("This path is too long for a credential; the limit is 4096 bytes")]
     PathTooLong,
     #[error("This method is not available for this path; the Allow header lists those that are")]
     MethodNotAllowed { allow: String },
@@ -28,7 +28,7 @@ pub enum RequestError {
     OtherHost,
     #[error("Paid requests need https")]
     PlainHttp,
-    #[error("This path is sold to one client address, and yours is not known")]
+    #[error("This path needs a credential for your client address, which is not known")]
     UnknownClient,
     #[error("Not found")]
     NotFound,
@@ -44,9 +44,7 @@ pub enum RequestError {
     NotConfigured,
     #[error("No invoice can be made right now and nothing was charged; try again later")]
     InvoiceUnavailable { retry_after_s: u64 },
-    #[error(
-        "Whether the invoice was paid cannot be checked right now; the credential stays valid, try again later"
-    )]
+    #[error("The payment cannot be checked right now; the credential stays valid, try again later")]
     SettlementUnavailable { retry_after_s: u64 },
     #[error("Too many requests; nothing was charged, a credential stays valid, try again later")]
     TooManyChallenges { retry_after_s: u64 },
@@ -82,7 +80,7 @@ impl RequestError {
             Self::Price(PriceError::Encoded) => 415,
             Self::OtherHost => 421,
             Self::TooManyChallenges { .. } | Self::TooManyInvoices { .. } | Self::TooManyTries { .. } => 429,
-            Self::Internal | Self::Price(PriceError::NoRuleHolds) => 500,
+            Self::Internal | Self::Price(PriceError::NoRuleMatches) => 500,
             Self::OriginUnreachable => 502,
             Self::NotConfigured
             | Self::InvoiceUnavailable { .. }
@@ -122,7 +120,7 @@ impl RequestError {
             Self::TooManyInvoices { .. } => "too_many_invoices",
             Self::UsesInFlight => "uses_in_flight",
             Self::UsesUnavailable => "uses_unavailable",
-            Self::Internal | Self::Price(PriceError::NoRuleHolds) => "internal",
+            Self::Internal | Self::Price(PriceError::NoRuleMatches) => "internal",
             Self::OriginLoop => "origin_loop",
             Self::OriginUnreachable => "origin_unreachable",
             Self::OriginTimeout => "origin_timeout",

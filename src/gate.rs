@@ -1,15 +1,19 @@
-//! The decision about a request that is not for one of edgetoll's own endpoints. It is made from plain values alone.
+//! Decides what happens to a request that is not for one of edgetoll's own endpoints. The decision depends on plain
+//! values only.
 //!
-//! 1. `TRACE` and a WebSocket upgrade by another method than `GET` are refused.
-//! 2. The path is resolved in every form in which an origin might read it. A path below the reserved prefix is 404; a path whose
-//!    forms have different prices is 400.
-//! 3. Without a route, or with a free route, the request is forwarded.
-//! 4. A preflight is neither charged nor answered with content. A path that has a price only for other methods is 405, only on
-//!    other hosts is 421.
-//! 5. The request is priced. If an origin could read what the price depends on in two ways, it is 400.
-//! 6. A good credential: forward. If the preimage is missing or does not prove the payment, its wallet must confirm it first. A
-//!    genuine credential that is not good here and now gets a new challenge with the reason; any other is 401.
-//! 7. No credential: the free tier if the route has one, then a challenge. `HEAD`, `OPTIONS` and prefetches get only the price.
+//! 1. `TRACE` and a WebSocket upgrade with a method other than `GET` are refused.
+//! 2. The path is resolved in every form in which an origin might read it. A path below the reserved prefix gets 404. A
+//!    path whose forms have different prices gets 400.
+//! 3. A request to a free route is forwarded. So is a request without a route, unless `unmatched` is `deny`.
+//! 4. A preflight costs nothing and gets no content. A path that has a price only for other methods gets 405. A path
+//!    that has a price only on other hosts gets 421.
+//! 5. The price is computed. If it depends on something that origins could read in different ways, the request gets
+//!    400.
+//! 6. A request with a valid credential is forwarded. If the preimage is missing or does not prove the payment, the
+//!    wallet must confirm the payment first. A genuine credential that is not valid for this request gets a new
+//!    challenge with the reason. Any other credential gets 401.
+//! 7. A request without a credential uses the free tier, if the route has one. If no free request is left, it gets a
+//!    challenge. `HEAD`, `OPTIONS` and prefetches get only the price.
 
 use std::num::NonZeroU32;
 
@@ -36,9 +40,9 @@ use crate::wallet::slots::Wallets;
 /// The part of a request that the decision depends on.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    /// What is priced is what is forwarded.
+    /// The URL that is priced and forwarded.
     pub url: RequestUrl<'a>,
-    /// As it was sent: the runtime's own type reads unknown methods as `GET`.
+    /// The method as it was sent. The runtime's own type turns unknown methods into `GET`.
     pub method: &'a str,
     /// The client's address, or the prefix of an IPv6 address; `None` if it is not known.
     pub client_ip: Option<&'a str>,
@@ -46,23 +50,24 @@ pub struct Request<'a> {
     pub authorization: Option<&'a str>,
     /// The `Cookie` header.
     pub cookie: Option<&'a str>,
-    /// `OPTIONS` with `Access-Control-Request-Method`.
+    /// Whether the request is `OPTIONS` with `Access-Control-Request-Method`.
     pub is_preflight: bool,
-    /// `Upgrade: websocket`. The runtime forwards it as `GET`, whatever the method is.
+    /// Whether the request has `Upgrade: websocket`. The runtime forwards it as `GET`, whatever the method is.
     pub is_upgrade: bool,
-    /// A browser loads the page before a person opens it, so no person would see an invoice.
+    /// Whether a browser loads the page before a person opens it. No person would see the invoice.
     pub is_prefetch: bool,
     pub has_body: bool,
     /// Returns the value of a header, for prices that depend on it.
     pub header: &'a dyn Fn(&str) -> Option<String>,
-    /// Returns what Cloudflare knows of the request.
+    /// Returns what Cloudflare knows about the request.
     pub edge: &'a dyn Fn(EdgeFact) -> Option<String>,
 }
 
 /// What happens to a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision<'a> {
-    /// Forward: there is nothing to pay. `waived` is the route if other requests to it cost something.
+    /// Forward without payment. `waived` is the route if this request costs 0 sats but other requests to it have a
+    /// price.
     Open {
         waived: Option<&'a Route>,
     },
@@ -74,22 +79,23 @@ pub enum Decision<'a> {
         key: String,
         otherwise: Box<ChallengeDraft<'a>>,
     },
-    /// Forward for the first claim whose wallet confirms the payment. If one can still be paid, repeat its challenge; otherwise make
-    /// a new one.
+    /// Forward for the first claim whose payment a wallet confirms. If there is none, repeat the challenge of a claim
+    /// that can still be paid, or make a new challenge.
     Unsettled {
         claims: Vec<Claim<'a>>,
         otherwise: Box<ChallengeDraft<'a>>,
     },
     /// 402.
     Challenge(Box<ChallengeDraft<'a>>),
-    /// Forward without a body, and answer without one; or answer here if the price list has `cors`.
+    /// Forward without the request body, and remove the response body. If the price list has `cors`, respond without
+    /// the origin.
     Preflight,
     /// 308 to https.
     Redirect,
     Refuse(Refused<'a>),
 }
 
-/// An error, and the route that the request fell under, if it is known.
+/// An error, and the route of the request, if it is known.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused<'a> {
     pub error: RequestError,
@@ -102,24 +108,24 @@ impl From<RequestError> for Refused<'_> {
     }
 }
 
-/// A good credential for a route.
+/// A valid credential for a route.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Purchase<'a> {
     pub seller: &'a Seller,
     pub route: &'a Route,
     pub grant: Grant,
-    /// The uses are counted, if the credential buys a number of them.
+    /// The uses to count; `None` if the request takes no use.
     pub counted: Option<CountedUses<'a>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct CountedUses<'a> {
     pub bought: NonZeroU32,
-    /// The challenge once all uses are spent.
+    /// The challenge that is sent if all uses are spent.
     pub when_spent: Box<ChallengeDraft<'a>>,
 }
 
-/// A credential that is good if its payment has settled.
+/// A credential that is valid if its payment has settled.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claim<'a> {
     pub macaroon: Macaroon,
@@ -137,11 +143,11 @@ pub struct ChallengeDraft<'a> {
     pub description: String,
     /// Why the credential of the request was not accepted.
     pub refused: Option<Refusal>,
-    /// Whether only the price is told, without an invoice.
+    /// Whether the response has only the price, without an invoice.
     pub is_quote: bool,
 }
 
-/// Who sells: the keys that sign, and the wallets that are paid.
+/// The keys that sign macaroons, and the wallets that receive payments.
 pub struct Seller {
     pub keys: Keys,
     pub wallets: Wallets,
@@ -150,16 +156,17 @@ pub struct Seller {
 /// Everything besides the request that the decision depends on.
 pub struct Gate<'a, 'c> {
     pub policy: &'a Policy,
-    /// `None` if a secret or the settings of a wallet are missing. Then every priced route is closed.
+    /// `None` if a secret or the settings of a wallet are missing. Then requests to priced routes are refused.
     pub seller: Option<&'a Seller>,
     pub code: &'c PriceCode<'c>,
     pub is_settled: &'c IsSettled<'c>,
 }
 
-/// Whether a payment is known to be settled, without asking its wallet.
+/// Returns whether a payment is already known to be settled, without a request to its wallet.
 pub type IsSettled<'c> = dyn Fn(&Grant) -> bool + 'c;
 
-/// Returns the price in satoshis that the Worker's own code makes for a route; `None` if it makes none.
+/// Returns the price in satoshis that the Worker's own code computes for a request to a route; `None` if it computes
+/// none.
 pub type PriceCode<'c> = dyn Fn(&Route, &Facts<'_>) -> Option<Result<u64, PriceError>> + 'c;
 
 impl<'a> Gate<'a, '_> {
@@ -190,7 +197,8 @@ impl<'a> Gate<'a, '_> {
         self.decide_priced(route, request, now_unix).map_err(|error| Refused { error, route: Some(route) })
     }
 
-    /// Selects the route. A method that the query names counts too, since some frameworks run it instead.
+    /// Selects the route. A method override in the query is checked too, since some frameworks use it instead of the
+    /// method.
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
         let selection = match self.policy.resolve(request.url.path, target) {
@@ -251,7 +259,7 @@ impl<'a> Gate<'a, '_> {
 /// Refuses methods that are never forwarded.
 ///
 /// # Errors
-/// Refuses `TRACE`, and a WebSocket upgrade by another method than `GET`, which the runtime would forward as `GET`.
+/// Refuses `TRACE`, and a WebSocket upgrade with a method other than `GET`, which the runtime would forward as `GET`.
 pub fn check_method(method: &str, is_upgrade: bool) -> Result<(), RequestError> {
     if method.eq_ignore_ascii_case("TRACE") {
         return Err(RequestError::MethodNotAllowed { allow: "GET, HEAD, POST".to_owned() });
@@ -274,7 +282,7 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
     }
 }
 
-/// A request to a route that is sold, and its price.
+/// A request to a priced route, and its price.
 struct PricedRequest<'a, 'r> {
     policy: &'a Policy,
     seller: &'a Seller,
@@ -288,9 +296,9 @@ struct PricedRequest<'a, 'r> {
 /// The verdict on all credentials of a request.
 enum Verdict {
     NoCredential,
-    /// Good, and known to be settled.
+    /// A credential is valid, and its payment is known to be settled.
     Settled(Grant),
-    /// Good if one of these payments has settled.
+    /// These credentials are valid if their payments have settled.
     Unsettled(Vec<(Macaroon, Grant)>),
     Refused(Refusal),
 }
@@ -322,7 +330,7 @@ impl<'a> PricedRequest<'a, '_> {
         })
     }
 
-    /// A cookie counts only if no credential of the `Authorization` header is known to be settled.
+    /// Uses a cookie only if no credential in the `Authorization` header has a payment that is known to be settled.
     fn judge_credentials(&self, is_settled: &IsSettled<'_>) -> Verdict {
         match self.judge_authorization(is_settled) {
             Verdict::Settled(grant) => Verdict::Settled(grant),
@@ -330,8 +338,9 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    /// Judges the `Authorization` header. The first credential that is known to be settled counts. Otherwise all good ones count,
-    /// those with a preimage first. Otherwise a refusal is reported, a genuine one before garbage beside it.
+    /// Judges the `Authorization` header. Returns the first valid credential whose payment is known to be settled;
+    /// otherwise all valid credentials, those with a preimage first; otherwise one refusal, preferably of a genuine
+    /// credential.
     fn judge_authorization(&self, is_settled: &IsSettled<'_>) -> Verdict {
         let demand = self.demand();
         let mut refused: Option<Refusal> = None;
@@ -351,7 +360,7 @@ impl<'a> PricedRequest<'a, '_> {
                     Ok((_, grant)) if is_settled(&grant) => return Verdict::Settled(grant),
                     Ok(claim) if claim.1.is_proven => proven.push(claim),
                     Ok(claim) => unproven.push(claim),
-                    Err(refusal) => refused = Some(more_genuine(refused, refusal)),
+                    Err(refusal) => refused = Some(prefer_genuine(refused, refusal)),
                 }
             }
         }
@@ -365,7 +374,8 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    /// Returns the grant of the first good cookie. A bad cookie is ignored. A prefetch does not take a use that a person bought.
+    /// Returns the grant of the first valid cookie. An invalid cookie is ignored. A prefetch does not take a use that a
+    /// person bought.
     fn settled_cookie(&self) -> Option<Grant> {
         if !["GET", "HEAD"].contains(&self.request.method) {
             return None;
@@ -380,7 +390,7 @@ impl<'a> PricedRequest<'a, '_> {
 
     fn demand(&self) -> Demand<'_> {
         let route = self.route;
-        let is_sold_alike = matches!(route.scope, ScopeRule::Endpoint { .. })
+        let is_fixed_price_path = matches!(route.scope, ScopeRule::Endpoint { .. })
             && route.pricing.fixed_sats().is_some()
             && route.uses.is_none();
         Demand {
@@ -397,14 +407,14 @@ impl<'a> PricedRequest<'a, '_> {
             encodings: self.policy.encodings,
             revoked: &self.policy.revoked,
             other_issuer: match self.policy.other_issuer_max_age_s {
-                Some(max_age_s) => OtherIssuer::Accepted { max_age_s, is_sold_alike },
+                Some(max_age_s) => OtherIssuer::Accepted { max_age_s, is_fixed_price_path },
                 None => OtherIssuer::Refused,
             },
         }
     }
 
     fn purchase(&self, grant: Grant) -> Purchase<'a> {
-        // The response to HEAD has nothing of what was bought, so it takes no use.
+        // The response to `HEAD` has no content, so it takes no use.
         let bought = grant.uses.filter(|_| self.request.method != "HEAD");
         let counted = bought.map(|bought| CountedUses {
             // In a realm, the credential may come from a route that sells more uses for the same price.
@@ -452,8 +462,8 @@ impl<'a> PricedRequest<'a, '_> {
     }
 }
 
-/// Returns the refusal to report: the first genuine one, or the first of all.
-fn more_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
+/// Returns the earlier refusal, unless only the later one is of a genuine credential.
+fn prefer_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
     match earlier {
         Some(earlier) if earlier.is_genuine() || !refusal.is_genuine() => earlier,
         _ => refusal,

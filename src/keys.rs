@@ -1,8 +1,9 @@
 //! Keys derived from `TOLL_SECRET`, one for each purpose.
 //!
-//! `TOLL_SECRET` itself signs lightning-toll macaroons and nothing else. There, `HMAC(secret, id)` is a valid signature, so any
-//! other HMAC under the secret would sign for a client that chooses the message. Every other purpose has a key of its own,
-//! `K(purpose) = HMAC-SHA256(TOLL_SECRET, "edgetoll/1/" + purpose)`:
+//! `TOLL_SECRET` itself signs lightning-toll macaroons and nothing else. In such a macaroon, `HMAC(secret, id)` is a
+//! valid signature. If edgetoll used the secret for other messages too, a client that chooses the message could get a
+//! macaroon signed. Every other purpose has its own key:
+//! `K(purpose) = HMAC-SHA256(TOLL_SECRET, "edgetoll/1/" + purpose)`.
 //!
 //! | purpose | messages |
 //! | --- | --- |
@@ -13,8 +14,8 @@
 //! | `hook` | a nonce: the tag of a webhook address |
 //! | `admin` | `token:` + token: a comparison; `session:` + expiry + token: an admin session |
 //!
-//! Where one key has several kinds of messages, a fixed prefix (or a length that no other message has) separates them, so that
-//! a tag made for one purpose is never valid for another.
+//! Where one key has several kinds of messages, a fixed prefix (or a length that no other message has) separates them,
+//! so that a tag made for one purpose is never valid for another.
 
 use thiserror::Error;
 
@@ -80,12 +81,13 @@ impl KeySet {
         Self::new(TollSecret(secret.to_owned()))
     }
 
-    /// Returns the 4 bytes with which a standard macaroon names the secret that signed it.
+    /// Returns the key id: the 4 bytes of a standard macaroon that identify the secret that signed it.
     pub fn key_id(&self) -> [u8; 4] {
         self.key_id
     }
 
-    /// Returns the signing key of a standard macaroon. Each identifier has its own, so no key is stored.
+    /// Returns the signing key of a standard macaroon. Each identifier has its own key, which is derived and not
+    /// stored.
     pub fn standard_key(&self, identifier: &[u8]) -> SigningKey {
         SigningKey::standard(&crypto::hmac_sha256(&self.macaroon_root, &[identifier]))
     }
@@ -98,7 +100,7 @@ impl KeySet {
     /// Returns the mark of a lightning-toll macaroon that this deployment minted: 32 hexadecimal digits.
     ///
     /// A lightning-toll server with the same `TOLL_SECRET` can sign macaroons too, and a holder can add any caveat, but
-    /// neither can make this one.
+    /// neither can compute this mark.
     pub fn issuer_mark(&self, payment_hash: &PaymentHash) -> String {
         half_hex(&crypto::hmac_sha256(&self.issuer, &[payment_hash.as_bytes()]))
     }
@@ -113,8 +115,8 @@ impl KeySet {
         half_hex(&crypto::hmac_sha256(&self.client, &[b"free:", client.as_bytes(), b"\n", route.as_bytes()]))
     }
 
-    /// Returns a tag that only this deployment can make: 32 hexadecimal digits. Forwarded requests carry it, so that a loop is
-    /// detected.
+    /// Returns a tag that only this deployment can make: 32 hexadecimal digits. Forwarded requests carry it, so that a
+    /// loop is detected.
     pub fn deployment_tag(&self) -> String {
         half_hex(&crypto::hmac_sha256(&self.client, &[b"deployment"]))
     }
@@ -136,7 +138,8 @@ impl KeySet {
         hex::encode(&crypto::hmac_sha256(&self.settlement, &parts))
     }
 
-    /// Returns the key under which facts about a wallet are stored, derived from its URL and API key: 32 hexadecimal digits.
+    /// Returns the key under which facts about a wallet are stored, derived from its URL and API key: 32 hexadecimal
+    /// digits.
     pub fn wallet_key(&self, [url, key]: [&str; 2]) -> String {
         half_hex(&crypto::hmac_sha256(&self.settlement, &[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))
     }
@@ -162,7 +165,7 @@ impl SigningKey {
         Self(crypto::hmac_sha256(b"macaroons-key-generator", &[root_key]).to_vec())
     }
 
-    /// Takes a lightning-toll secret, which is the key without derivation.
+    /// Uses a lightning-toll secret as the key, without derivation.
     pub fn lightning_toll(secret: &[u8]) -> Self {
         Self(secret.to_vec())
     }

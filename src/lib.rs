@@ -1,11 +1,12 @@
 //! edgetoll: a Lightning paywall (L402) as a Cloudflare Worker in front of any HTTP origin.
 //!
-//! The crate has a functional core, which decides over plain values and is tested natively, and a thin shell, `edge`, which
-//! is the only module that touches JavaScript. `docs/architecture.md` describes the layers and the phases of a request.
+//! The crate has a functional core, which decides over plain values and is tested natively, and a thin shell, `edge`,
+//! which is the only module that touches JavaScript. `docs/architecture.md` describes the layers and the phases of a
+//! request.
 //!
 //! Public API:
-//! - `edge` (wasm only): [`edge::Toll`](https://github.com/edgetoll/edgetoll/tree/main/examples/price-by-code), for a Worker of
-//!   your own that prices by code.
+//! - `edge` (wasm only): [`edge::Toll`](https://github.com/edgetoll/edgetoll/tree/main/examples/price-by-code), which
+//!   lets your own Worker compute prices in code.
 //! - [`l402`]: macaroons, credentials and preimages, for direct use.
 //!
 //! All other modules are internal. They are public only for the tests and for the command line.

@@ -16,7 +16,7 @@ pub enum Json {
     Integer(u64),
     /// The absolute value of a negative whole number.
     Negative(u64),
-    /// A number with a fraction or an exponent, or one that does not fit. Its value is dropped.
+    /// A number with a fraction or an exponent, or one that does not fit into 64 bits. Its value is dropped.
     OtherNumber,
     String(String),
     Array(Vec<Json>),

@@ -1,6 +1,6 @@
 //! The `Accept` header (RFC 9110, 12.5.1).
 
-/// Whether the client names `text/html` and prefers it to JSON, or likes both equally.
+/// Whether the header names `text/html` with at least the quality of JSON.
 pub fn prefers_html(accept: &str) -> bool {
     let html = quality(accept, "text/html");
     html > 0 && html >= quality(accept, "application/json")

@@ -7,7 +7,7 @@ pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
     header.split(';').filter_map(|pair| pair.trim().split_once('='))
 }
 
-/// Returns a `Cookie` header without the cookies that `is_removed` names; `None` if none is left.
+/// Returns a `Cookie` header without the cookies for which `is_removed` is true; `None` if no cookie is left.
 ///
 /// The runtime joins two `Cookie` header lines with a comma.
 pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String> {
@@ -22,7 +22,7 @@ pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String
 
 /// A `Set-Cookie` header. `Display` writes its value.
 ///
-/// Every cookie is `HttpOnly` and `Secure`. A path that cannot stand in the attribute is replaced by `/`.
+/// Every cookie is `HttpOnly` and `Secure`. A path that is not allowed in the `Path` attribute is replaced with `/`.
 #[derive(Clone, Copy, Debug)]
 pub struct SetCookie<'a> {
     pub name: &'a str,
@@ -53,7 +53,7 @@ impl fmt::Display for SetCookie<'_> {
     }
 }
 
-/// Browsers ignore a `Path` attribute that is longer (RFC 6265bis, 5.6).
+/// Whether a path is allowed in a `Path` attribute. Browsers ignore a longer path (RFC 6265bis, 5.6).
 fn is_attribute_path(path: &str) -> bool {
     path.len() <= MAX_PATH_BYTES
         && path.starts_with('/')

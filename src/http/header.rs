@@ -6,7 +6,7 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token)
 }
 
-/// Whether all origins read a name alike: letters, digits and dashes only.
+/// Whether all origins read a name in the same way: it has only letters, digits and dashes.
 pub fn is_unambiguous(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
@@ -18,8 +18,9 @@ pub fn fold(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
-/// Whether a request header is removed before the request is forwarded: `X-Toll-*`, which only edgetoll may set, and headers
-/// that can change the path, host or method that was priced. The setting `keep_headers` names exceptions to the latter.
+/// Whether a request header is removed before the request is forwarded: `X-Toll-*`, which only edgetoll may set, and
+/// headers that can change the path, host or method that was priced. The setting `keep_headers` lists headers of the
+/// second kind that are kept.
 pub fn is_removed(name: &str, keep: &[String]) -> bool {
     let is_kept = || keep.iter().any(|one| fold(one) == fold(name));
     is_reserved(name) || (REWRITING.contains(&fold(name).as_str()) && !is_kept())
@@ -30,9 +31,9 @@ pub fn is_reserved(name: &str) -> bool {
     fold(name).starts_with("x-toll-")
 }
 
-/// Whether an origin may read `name` as the header `looked_at`, although they are different headers to us.
-pub fn is_other_spelling(name: &str, looked_at: &str) -> bool {
-    fold(name) == fold(looked_at) && !name.eq_ignore_ascii_case(looked_at)
+/// Whether an origin may read `name` as the header `expected`, although edgetoll reads two different headers.
+pub fn is_other_spelling(name: &str, expected: &str) -> bool {
+    fold(name) == fold(expected) && !name.eq_ignore_ascii_case(expected)
 }
 
 /// Whether the response to a preflight keeps this header. All other headers could be content that was not paid for.

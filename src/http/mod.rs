@@ -1,4 +1,5 @@
-//! Pure helpers for HTTP: URLs, header names, cookies, forms, `Accept`, and caching headers. They know nothing of payments.
+//! Pure helpers for HTTP: URLs, header names, cookies, forms, `Accept`, and caching headers. They do not depend on
+//! payments.
 
 pub mod accept;
 pub mod cache_control;

@@ -6,11 +6,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestUrl<'a> {
     pub is_https: bool,
-    /// Lower case, without port and without a trailing dot.
+    /// In lower case, without a port and without a trailing dot.
     pub host: &'a str,
-    /// As it arrived, percent-encoded; at least `/`.
+    /// The path as it was sent, percent-encoded; at least `/`.
     pub path: &'a str,
-    /// As they are forwarded.
+    /// The path and the query as they are forwarded.
     pub path_and_query: &'a str,
     /// Everything after the scheme and `://`, without a fragment.
     pub after_scheme: &'a str,
@@ -62,7 +62,7 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
-/// Whether a text is a path of this host that no browser takes for a path of another host.
+/// Whether a text is a path that no browser reads as a URL of another host.
 pub fn is_local_path(text: &str) -> bool {
     let path = text.split(['?', '#']).next().unwrap_or_default();
     path.starts_with('/')
@@ -71,13 +71,13 @@ pub fn is_local_path(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Whether the Worker may send secrets to this base URL: https, or http on the loopback interface; with a host, without user,
-/// query or fragment.
+/// Whether the Worker may send secrets to this base URL: https, or http on the loopback interface; with a host, without
+/// user, query or fragment.
 pub fn is_safe_base(url: &str) -> bool {
     is_safe_target(url) && !url.contains('?')
 }
 
-/// Like [`is_safe_base`], and a query is allowed.
+/// Like [`is_safe_base`], but a query is allowed.
 pub fn is_safe_target(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split_once(['/', '?']).map_or(rest, |(authority, _)| authority);

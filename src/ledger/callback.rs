@@ -1,7 +1,8 @@
-//! Callbacks: the ledger reports each settled payment to the owner's server (`ON_PAYMENT_URL`) with a signed POST, at least once.
+//! Callbacks: the ledger reports each settled payment to the owner's server (`ON_PAYMENT_URL`) with a signed POST, at
+//! least once.
 //!
-//! The signature follows Standard Webhooks (standardwebhooks.com), which has libraries for most languages. This module sends
-//! nothing: the Durable Object does.
+//! The signature follows Standard Webhooks (standardwebhooks.com), which has libraries for most languages. This module
+//! sends nothing: the Durable Object does.
 
 use crate::http::url;
 use crate::strict_json::Json;
@@ -21,8 +22,8 @@ pub enum CallbackConfigError {
 }
 
 impl OnPayment {
-    /// Checks the settings of the callbacks. A secret that starts with `whsec_` is base64 (Standard Webhooks). Any other secret is
-    /// used as it is.
+    /// Checks the settings of the callbacks. A secret that starts with `whsec_` is base64 (Standard Webhooks). Any
+    /// other secret is used as it is.
     ///
     /// # Errors
     /// Returns the first setting that is wrong. The error does not contain its value.
@@ -63,7 +64,7 @@ pub struct Callback {
     pub hash: String,
     /// The body of the request: JSON.
     pub body: String,
-    /// When the first attempt failed. Before that, when the callback was recorded.
+    /// When the first attempt failed; if no attempt has failed, when the callback was recorded.
     since_ms: u64,
     /// The number of failed attempts.
     tries: u64,
@@ -88,8 +89,9 @@ impl Callback {
         })
     }
 
-    /// Returns when the callback is sent again, if an attempt fails now: after 5 s, and after twice the previous wait each time, up
-    /// to three hours. Returns `None`, which gives the callback up, three days after the first failure.
+    /// Returns when the callback is sent again if an attempt fails now. The first wait is 5 s. Each later wait is twice
+    /// the previous one, up to three hours. Returns `None` three days after the first failure: the callback is given
+    /// up.
     pub fn next_ms(&self, now_ms: u64) -> Option<u64> {
         let since_ms = if self.tries == 0 { now_ms } else { self.since_ms };
         let doublings = u32::try_from(self.tries).unwrap_or(u32::MAX).min(MAX_DOUBLINGS);

@@ -18,15 +18,15 @@ pub enum LedgerCommand<'a> {
     CountRequests { routes: &'a [(String, [u64; 4])] },
     /// Returns the callbacks that are due: [`Callback::parse_all`](super::callback::Callback::parse_all).
     DueCallbacks { now_ms: u64 },
-    /// Returns when the next callback is due, in Unix milliseconds; nothing if none is.
+    /// Returns when the next callback is due, in Unix milliseconds; nothing if no callback is waiting.
     NextCallback {},
-    /// Returns what the wallets are asked next: [`SyncPlan`](super::SyncPlan).
+    /// Returns what is requested from the wallets next: [`SyncPlan`](super::SyncPlan).
     PlanSync { now_ms: u64 },
-    /// Deletes the rows of payments that settled before then. Sums stay.
+    /// Deletes the rows of payments that settled before `before_unix`. Sums stay.
     Prune { before_unix: u64 },
     /// Returns the numbers of the dashboard.
     ReadStats { now_ms: u64 },
-    /// Records that a credential was shown. Returns `seen` or `settled`.
+    /// Records that a client sent a credential for a payment. Returns `seen` or `settled`.
     RecordSeen {
         now_ms: u64,
         hash: &'a str,
@@ -35,7 +35,7 @@ pub enum LedgerCommand<'a> {
         payer: Option<&'a str>,
         wallet: &'static str,
     },
-    /// Records payments that a wallet reports as paid. `has_callback` tells whether the owner's server is called.
+    /// Records payments that a wallet reports as paid. `has_callback` is set if the owner's server is called.
     RecordSettled { now_ms: u64, wallet: &'static str, has_callback: bool, receipts: Vec<ReceiptEntry<'a>> },
     /// Makes callbacks that were given up due again.
     RetryCallbacks { now_ms: u64 },
@@ -72,7 +72,7 @@ impl<'a> LedgerCommand<'a> {
         Self::RecordSettled { now_ms, wallet: slot.as_str(), has_callback, receipts: entries.collect() }
     }
 
-    /// `wallet_key` names the wallet: [`KeySet::wallet_key`](crate::keys::KeySet::wallet_key).
+    /// `wallet_key` identifies the wallet: [`KeySet::wallet_key`](crate::keys::KeySet::wallet_key).
     pub fn save_cursor(wallet_key: &'a str, cursor: &'a Cursor) -> Self {
         let Cursor { cursor, read_to, newest, offset } = cursor;
         Self::SaveCursor { wallet: wallet_key, cursor, read_to, newest, offset: *offset }
@@ -127,7 +127,8 @@ impl CommandName {
         self.row().1
     }
 
-    /// Whether a callback may be due after this command. `PlanSync` runs every minute and is included in case an alarm was lost.
+    /// Whether a callback may be due after this command. `PlanSync` runs every minute and is included in case an alarm
+    /// was lost.
     pub fn may_make_callback_due(self) -> bool {
         matches!(self, Self::PlanSync | Self::RecordSettled | Self::RetryCallbacks)
     }

@@ -2,7 +2,8 @@
 
 use crate::strict_json::Json;
 
-/// Returns the metrics for a result of [`ReadStats`](super::command::LedgerCommand::ReadStats); `None` if a key is missing.
+/// Returns the metrics for a result of [`ReadStats`](super::command::LedgerCommand::ReadStats); `None` if a key is
+/// missing.
 pub fn metrics(stats: &Json) -> Option<String> {
     let Json::Object(endpoints) = stats.get("endpoints")? else { return None };
     let callbacks = stats.get("callbacks")?;

@@ -1,9 +1,10 @@
 //! The payment ledger: every payment once, by its payment hash, and how many requests each route had.
 //!
-//! One SQLite database, in one Durable Object, holds it. The SQL is in `sql/`, and native tests run the same SQL.
+//! It is one SQLite database in one Durable Object. The SQL is in `sql/`, and native tests run the same SQL.
 //!
-//! A payment is *seen* when a credential for it was shown, and *settled* when LNbits, asked with our key, reports it as paid.
-//! Revenue and callbacks come from settled payments only, however often and from whichever source a payment is reported.
+//! A payment is *seen* when a client has sent a credential for it. It is *settled* when LNbits, in response to a
+//! request with the configured key, reports it as paid. Revenue and callbacks come from settled payments only, however
+//! often and from whichever source a payment is reported.
 
 pub mod callback;
 pub mod command;
@@ -63,7 +64,7 @@ fn run_all<D: Database>(database: &D, script: &str, input: &str) -> Result<Optio
     Ok(result)
 }
 
-/// What the wallets are asked in the next run of the cron trigger.
+/// What is requested from the wallets in the next run of the cron trigger.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SyncPlan {
     cursors: Json,

@@ -1,26 +1,26 @@
 //! How far a wallet's list of paid payments was read.
 //!
-//! The list starts with the payment that changed last. A pass reads it back to what an earlier pass has read; a pass that does
-//! not finish in one run continues in the next. Payments that change meanwhile move to the front and push the others back, so
-//! a saved cursor never skips one.
+//! The list starts with the payment that changed last. A pass reads it from the start back to the payments that an
+//! earlier pass has read. A pass that does not finish in one run continues in the next. Payments that change meanwhile
+//! move to the front and push the others back, so a saved cursor never skips a payment.
 
 use crate::strict_json::Json;
 
 /// Where reading continues. Times are as the wallet writes them; they sort as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// Everything that changed before is recorded. It is one pass older than necessary, since payments that change at the same
-    /// time may be listed one after the other.
+    /// All payments that changed before this time are recorded. The time is one pass older than necessary, since of two
+    /// payments that change at the same time, one may appear in the list later.
     pub cursor: String,
-    /// The newest change that the last complete pass has seen.
+    /// The time of the newest change that the last complete pass has seen.
     pub read_to: String,
-    /// The newest change that this pass has seen.
+    /// The time of the newest change that this pass has seen.
     pub newest: String,
     /// The number of rows that this pass has read.
     pub offset: usize,
 }
 
-/// A page of the list, as it was read.
+/// A page of the list that was read.
 #[derive(Clone, Copy, Debug)]
 pub struct ListPage<'a> {
     /// When the payment of its first row changed.

@@ -1,12 +1,12 @@
 //! Traffic: the number of requests of each route, by outcome.
 //!
-//! An isolate gathers counts for some seconds and writes them to the ledger together. Counts that an isolate has not written when
-//! it ends are lost.
+//! An isolate gathers counts for some seconds and writes them to the ledger together. Counts that an isolate has not
+//! written when it ends are lost.
 
-/// The outcome of a request that fell under a route of the price list.
+/// The outcome of a request to a route of the price list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Forwarded: paid.
+    /// Forwarded with payment.
     Paid,
     /// Forwarded without payment: within the free tier, or at a price of 0.
     Free,
@@ -59,5 +59,6 @@ impl Traffic {
     }
 }
 
-/// How long counts are gathered. It must be well below 30 s, after which the runtime ends work that outlives its response.
+/// How long counts are gathered. It must be well below 30 s, after which the runtime ends work that outlives its
+/// response.
 pub const GATHER_MS: u64 = 5_000;

@@ -1,6 +1,6 @@
-//! Webhooks: the URL that a wallet calls when an invoice is paid ends in a token, and the body names the payment.
+//! Webhooks: a wallet calls a URL when an invoice is paid. The URL ends in a token, and the body names the payment.
 //!
-//! The report is only a hint: the handler looks the payment up.
+//! The webhook does not prove the payment: the handler looks the payment up.
 
 use crate::crypto;
 use crate::keys::Keys;

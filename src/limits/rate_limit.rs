@@ -1,7 +1,7 @@
-//! Rate limits: at most so many events in any 60 seconds.
+//! Rate limits: at most a number of events in any 60 seconds.
 //!
-//! Events are counted in slots of 5 seconds, so that little is stored. A slot counts until its last moment is a minute old, so
-//! the limit is never exceeded.
+//! Events are counted in slots of 5 seconds, so that little is stored. A slot counts until its last moment is a minute
+//! old, so the limit is never exceeded.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ impl FromJson for SlidingWindow {
 #[derive(Default)]
 pub struct ClientLimits {
     clients: BTreeMap<String, SlidingWindow>,
-    /// When idle clients were last removed. Doing it for each new client would take long.
+    /// When idle clients were last removed. Removing them for each new client would take too long.
     swept_ms: u64,
 }
 
@@ -112,7 +112,7 @@ impl FromJson for InvoiceLimitResponse {
     }
 }
 
-/// Returns the time from which on a slot no longer counts.
+/// Returns when a slot stops counting.
 fn counts_until_ms(slot: u64) -> u64 {
     slot.saturating_add(1).saturating_mul(SLOT_MS).saturating_add(WINDOW_MS)
 }

@@ -1,8 +1,8 @@
-//! The uses of one payment: how many requests it has bought, and how many it has had.
+//! Counts the uses of one payment: how many it bought, and how many are spent or in flight.
 //!
-//! A request takes a use before it is forwarded. The use is spent when the origin has answered, and returned when the origin
-//! failed. A use whose request never reports back counts as spent. One Durable Object holds the state of one payment and runs
-//! one step at a time, so the count is exact.
+//! A request takes a use before it is forwarded. The use is spent when the origin responds, and returned when the
+//! origin fails. A use that is neither spent nor returned in time counts as spent. One Durable Object holds the state
+//! of one payment and runs one step at a time, so the count is exact.
 
 use serde::Serialize;
 
@@ -10,19 +10,19 @@ use crate::strict_json::{FromJson, Json};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Uses {
-    /// Spent, or in flight.
+    /// The number of uses that are spent or in flight.
     taken: u64,
-    /// How often a use was returned.
+    /// The number of times that a use was returned.
     returned: u64,
     in_flight: Vec<InFlight>,
     next_ticket: u64,
 }
 
-/// A use whose request has been forwarded and not answered.
+/// A use whose request has been forwarded and has no response yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct InFlight {
     ticket: u64,
-    /// When it counts as spent.
+    /// When the use counts as spent.
     until_ms: u64,
 }
 
@@ -32,9 +32,9 @@ struct InFlight {
 pub enum MeterRequest {
     /// Takes one of `bought` uses, which counts as spent at `until_ms`. The object deletes its state at `delete_at_ms`.
     Take { bought: u64, until_ms: u64, delete_at_ms: u64 },
-    /// The origin has answered.
+    /// Spends the use: the origin has responded.
     Spend { ticket: u64 },
-    /// The origin failed.
+    /// Returns the use: the origin failed.
     Return { ticket: u64, bought: u64 },
 }
 
@@ -84,7 +84,8 @@ impl Uses {
         self.in_flight.len() < before
     }
 
-    /// Returns a use, at most three times for each use that was bought, so that a failing origin does not serve forever.
+    /// Returns a use, at most three times for each use that was bought, so that a failing origin does not serve
+    /// forever.
     fn give_back(&mut self, ticket: u64, bought: u64) -> u64 {
         if self.end_flight(ticket) && self.returned < bought.saturating_mul(MAX_RETURNS_PER_USE) {
             self.returned = self.returned.saturating_add(1);

@@ -35,7 +35,7 @@ pub struct PayPage<'a> {
     pub now_unix: u64,
     /// Why the credential that the browser sent was refused.
     pub reason: Option<String>,
-    /// Whether the person has confirmed the payment, but it has not arrived yet.
+    /// Whether the person has reported the payment, but it has not settled yet.
     pub is_retry: bool,
 }
 

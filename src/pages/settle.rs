@@ -1,4 +1,4 @@
-//! `/_toll/settle`, which the pay page requests to learn whether its invoice was paid.
+//! `/_toll/settle`, which the pay page requests to check whether its invoice was paid.
 
 use crate::http::form;
 use crate::strict_json::Json;

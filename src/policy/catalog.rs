@@ -12,8 +12,8 @@ use crate::protocols::price::Price;
 impl Policy {
     /// Returns the public price list of a host as JSON.
     ///
-    /// It omits invalid routes and those with `listed = false`. It also omits the values of header conditions, which may
-    /// be secrets that the owner shares with some clients.
+    /// It omits invalid routes and those with `listed = false`. It also omits the values of header conditions, which
+    /// may be secrets that the owner shares with some clients.
     pub fn catalog(&self, host: &str) -> String {
         let is_listed = |route: &&Route| {
             route.is_listed && !matches!(route.pricing, Pricing::Invalid) && route.host.matches(host)

@@ -1,8 +1,8 @@
 //! The facts of a request that a price may depend on.
 //!
 //! Origins read queries and headers differently. If an origin could read a fact in another way than edgetoll, the
-//! request has no price and is refused with 400. Otherwise a client could pay the lower of two prices for what costs
-//! the higher one.
+//! request has no price and is refused with 400. Otherwise a client could pay the lower of two prices for a response
+//! that costs the higher one.
 
 use thiserror::Error;
 
@@ -23,13 +23,13 @@ pub struct Facts<'a> {
     pub has_body: bool,
     /// Returns the value of a header. Several lines of the same header are joined with commas.
     pub header: &'a dyn Fn(&str) -> Option<String>,
-    /// Returns what Cloudflare knows of the request.
+    /// Returns what Cloudflare knows about the request.
     pub edge: &'a dyn Fn(EdgeFact) -> Option<String>,
     /// How the origin compares letters.
     pub fold_case: FoldCase,
 }
 
-/// What Cloudflare knows of a request. It is unknown in some plans and for some requests.
+/// What Cloudflare knows about a request. It is unknown in some plans and for some requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EdgeFact {
     /// The country of the client as two letters; `T1` for Tor.
@@ -57,11 +57,11 @@ pub enum PriceError {
     LengthRequired,
     #[error("The price depends on the length of the body; send it without Content-Encoding")]
     Encoded,
-    #[error("The body is too long to be sold; send a shorter one")]
+    #[error("The body is longer than this route accepts; send a shorter one")]
     TooLong,
     /// Every price list ends with a rule without conditions, so this is a bug.
     #[error("No price of this route applies to the request; nothing was served")]
-    NoRuleHolds,
+    NoRuleMatches,
 }
 
 impl Facts<'_> {
@@ -120,7 +120,7 @@ impl Facts<'_> {
         if length > MAX_LENGTH { Err(PriceError::TooLong) } else { Ok(length) }
     }
 
-    /// Returns what Cloudflare knows of the request; `None` if it does not know it.
+    /// Returns what Cloudflare knows about the request; `None` if it does not know the fact.
     pub fn edge(&self, fact: EdgeFact) -> Option<String> {
         (self.edge)(fact)
     }

@@ -60,8 +60,8 @@ pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
 
 /// Whether a form of a path contains a segment `.` or `..`.
 ///
-/// The runtime resolves such segments before the Worker sees the path. One that is left is hidden by an encoding or a
-/// `;`, and origins resolve it differently.
+/// The runtime resolves such segments before the Worker sees the path. A segment that is left is hidden by an encoding
+/// or a `;`, and origins resolve it differently.
 pub fn has_dot_segment(forms: &[Vec<u8>]) -> bool {
     let is_dots = |segment: &[u8]| {
         let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
@@ -71,8 +71,8 @@ pub fn has_dot_segment(forms: &[Vec<u8>]) -> bool {
     forms.iter().any(|form| form.split(|byte| b"/\\?#\0".contains(byte)).any(is_dots))
 }
 
-/// Normalizes a segment of a pattern as [`normalize`] normalizes a path. A segment with an encoded slash becomes several
-/// segments. If it is the last one, trailing dots and spaces and the name of an index file are removed too.
+/// Normalizes a segment of a pattern as [`normalize`] normalizes a path. A segment with an encoded slash becomes
+/// several segments. If it is the last one, trailing dots and spaces and the name of an index file are removed too.
 pub fn normalize_segment(segment: &str, is_last: bool, fold_case: FoldCase) -> Vec<String> {
     let decoded = decodings(segment).pop().unwrap_or_default();
     let path = without_parameters(&without_backslashes(&without_controls(&decoded)));
@@ -111,7 +111,7 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
 /// One way in which an origin may change a path.
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
-/// In the order in which an origin applies them.
+/// The normalizations, in the order in which an origin applies them.
 const NORMALIZATIONS: [Normalization; 12] = [
     percent::decode,
     without_authority,

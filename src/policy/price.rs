@@ -1,4 +1,4 @@
-//! The price of a request: the first price of its route whose conditions all hold.
+//! Computes the price of a request: the first price of its route whose conditions all match.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use crate::protocols::price::{MAX_SATS, Price};
 /// One price of a route, and its conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceRule {
-    /// The price applies if all of them hold.
+    /// The price applies if all conditions match.
     pub when: Vec<Condition>,
     pub amount: PriceAmount,
 }
@@ -19,7 +19,7 @@ pub struct PriceRule {
 pub enum PriceAmount {
     /// The same price for every request.
     Fixed(Price),
-    /// Satoshis for each started KiB of the request body, at least for one.
+    /// Satoshis for each started KiB of the request body, and for one KiB at least.
     SatsPerKib(u64),
 }
 
@@ -46,20 +46,20 @@ pub enum Condition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Values(pub Vec<String>);
 
-/// Returns the price of a request: that of the first rule whose conditions all hold. The last rule of a route has no
+/// Returns the price of a request: that of the first rule whose conditions all match. The last rule of a route has no
 /// conditions.
 ///
 /// # Errors
 /// Fails if an origin may read the request in another way, with another price.
 pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceError> {
     let mut found = None;
-    // All conditions are evaluated, so that an ambiguous request is refused whichever rule holds first.
+    // All conditions are evaluated, so that an ambiguous request is refused whichever rule matches first.
     for rule in rules {
-        let mut holds = true;
+        let mut matches = true;
         for condition in &rule.when {
-            holds &= condition.holds(facts)?;
+            matches &= condition.matches(facts)?;
         }
-        if holds && found.is_none() {
+        if matches && found.is_none() {
             found = Some(&rule.amount);
         }
     }
@@ -70,12 +70,12 @@ pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceEr
             let sats = rate.checked_mul(kib).filter(|sats| *sats <= MAX_SATS);
             sats.map(Price::Sats).ok_or(PriceError::TooLong)
         }
-        None => Err(PriceError::NoRuleHolds),
+        None => Err(PriceError::NoRuleMatches),
     }
 }
 
 impl Condition {
-    fn holds(&self, facts: &Facts<'_>) -> Result<bool, PriceError> {
+    fn matches(&self, facts: &Facts<'_>) -> Result<bool, PriceError> {
         Ok(match self {
             Self::Query { name, is } => match facts.query(name)? {
                 Some(value) => is.match_parameter(name, &value, facts.fold_case)?,

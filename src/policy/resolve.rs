@@ -8,7 +8,7 @@ use super::route::{HostPattern, PathForm, Route, Selection, Target, select};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguous;
 
-/// What a path is for.
+/// The result of resolving a path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Resolved<'a> {
     /// A form of the path is below the reserved prefix.

@@ -1,4 +1,4 @@
-//! The routes of the price list, and which of them a request is for.
+//! The routes of the price list, and the selection of the route of a request.
 
 use std::num::NonZeroU32;
 
@@ -65,7 +65,7 @@ pub enum Pricing {
     Invalid,
     /// The Worker's own code computes the price.
     Code,
-    /// The first rule whose conditions all hold. The last rule has no conditions.
+    /// The first rule whose conditions all match. The last rule has no conditions.
     Rules(Vec<PriceRule>),
 }
 
@@ -97,7 +97,8 @@ impl Pricing {
             || self.conditions().any(|condition| !matches!(condition, Condition::Query { .. }))
     }
 
-    /// Returns the names of the headers that the price depends on. It does not know which headers code reads.
+    /// Returns the names of the headers that the price depends on. It does not return headers that the Worker's own
+    /// code reads.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         self.conditions().filter_map(|condition| match condition {
             Condition::Header { name, .. } => Some(name.as_str()),
@@ -214,10 +215,10 @@ impl Pattern {
     }
 }
 
-/// In ascending order of specificity: of two patterns that match a path, the greater one is used.
+/// A segment of a pattern. The order is by specificity: of two patterns that match a path, the greater one is used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
-    /// `*`: any number of segments, also none.
+    /// `*`: zero or more segments.
     Rest,
     /// `:param`: any segment that is not empty.
     Param,
@@ -292,7 +293,7 @@ pub enum Selection<'a> {
 }
 
 impl Selection<'_> {
-    /// Whether the request cannot pass as a free one.
+    /// Whether the request must not be forwarded as a free one.
     pub fn is_priced(&self) -> bool {
         match self {
             Self::Route(route) => !route.is_free(),
@@ -318,9 +319,9 @@ impl PartialEq for Selection<'_> {
 /// The host and the method of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// In lower case, without a port.
+    /// The host in lower case, without a port.
     pub host: &'a str,
-    /// As it was sent.
+    /// The method as it was sent.
     pub method: &'a str,
 }
 

@@ -1,4 +1,4 @@
-//! The setting `settlement`: what proves that a payment has arrived.
+//! The setting `settlement`: what proves that a payment has settled.
 
 /// What proves a payment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! How payment is asked for and proven. One module for each protocol; they share [`price`].
+//! Payment protocols: how a server requests a payment, and how a client proves it. Each protocol is a module; all of
+//! them use [`price`].
 
 pub mod l402;
 pub mod price;

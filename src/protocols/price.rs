@@ -1,6 +1,6 @@
 //! The price of a request.
 
-/// What one request costs. It is the same type in the price list, in the invoice and in the caveats.
+/// The price of one request. The price list, the invoice and the caveats all use this type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Price {
     Sats(u64),
@@ -8,7 +8,7 @@ pub enum Price {
     Fiat(FiatPrice),
 }
 
-/// A price in a currency, and the satoshis that it may come to: a wrong exchange rate does not make a wrong invoice.
+/// A price in a currency, and its limits in satoshis, which catch a wrong exchange rate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FiatPrice {
     pub fiat: Fiat,
@@ -55,7 +55,7 @@ impl Fiat {
         self.text.split_once(' ').map_or("", |(_, currency)| currency)
     }
 
-    /// Whether this amount pays a price: in the same currency, and at least as much.
+    /// Whether this amount has the currency of a price and is at least as high.
     pub fn covers(&self, price: &Self) -> bool {
         self.currency() == price.currency() && self.e8 >= price.e8
     }

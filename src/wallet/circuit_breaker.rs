@@ -1,7 +1,7 @@
-//! A circuit breaker: after repeated failures a wallet is not asked for a while, and clients are answered at once.
+//! A circuit breaker: after repeated failures, a wallet gets no requests for a while, and no client waits for it.
 
-/// The state of one wallet. While the circuit is closed, every request may go to the wallet. While it is open, none may. After
-/// that, one request at a time tries the wallet, and the first success closes the circuit.
+/// The state of one wallet. While the circuit is closed, every request may go to the wallet. While it is open, none
+/// may. After that, one request at a time tries the wallet, and the first success closes the circuit.
 #[derive(Clone, Debug, Default)]
 pub struct CircuitBreaker {
     consecutive_failures: u32,
@@ -13,7 +13,7 @@ pub struct CircuitBreaker {
 struct Open {
     since_ms: u64,
     lasts_ms: u64,
-    /// After the circuit was open, one request tries the wallet and has until then.
+    /// The time limit of the request that tries the wallet after the circuit was open; 0 before that request.
     trial_until_ms: u64,
 }
 
@@ -45,10 +45,10 @@ impl CircuitBreaker {
         *self = Self::default();
     }
 
-    /// Records the failure of a request that was sent at `sent_ms`. `retry_after_ms` is the wait that the wallet asked for, which
-    /// opens the circuit at once. Returns whether this failure opened the circuit.
+    /// Records the failure of a request that was sent at `sent_ms`. `retry_after_ms` is the wait that the wallet
+    /// requested; it opens the circuit at once. Returns whether this failure opened the circuit.
     pub fn failed(&mut self, retry_after_ms: Option<u64>, sent_ms: u64, now_ms: u64) -> bool {
-        // A request that was sent before the circuit opened says nothing new.
+        // A failure of a request that was sent before the circuit opened is not counted again.
         if self.open.is_some_and(|open| sent_ms < open.since_ms.saturating_add(open.lasts_ms)) {
             return false;
         }

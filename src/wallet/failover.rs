@@ -1,4 +1,4 @@
-//! Which wallet is asked: the first slot, and the next one while its circuit is open or after it failed.
+//! Chooses the wallet for a request: slot 1, or slot 2 while the circuit of slot 1 is open or after slot 1 failed.
 
 use super::WalletError;
 use super::circuit_breaker::CircuitBreaker;
@@ -12,13 +12,13 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// Returns the milliseconds until some wallet may be asked; `None` if one may now.
+    /// Returns the milliseconds until a request may go to one of the wallets; `None` if one may now.
     pub fn wait_ms(&self, slots: impl Iterator<Item = WalletSlot>, now_ms: u64) -> Option<u64> {
         let shortest = slots.map(|slot| self.wait_ms_of(slot, now_ms)).min();
         shortest.filter(|wait_ms| *wait_ms > 0)
     }
 
-    /// Returns the milliseconds until this wallet may be asked; 0 if it may now.
+    /// Returns the milliseconds until a request may go to this wallet; 0 if one may now.
     pub fn wait_ms_of(&self, slot: WalletSlot, now_ms: u64) -> u64 {
         self.breakers.get(slot).wait_ms(now_ms)
     }
@@ -26,7 +26,7 @@ impl Failover {
     /// Chooses the wallet for a new request: the first whose circuit admits it.
     ///
     /// # Errors
-    /// Returns the milliseconds until some wallet may be asked.
+    /// Returns the milliseconds until a request may go to one of the wallets.
     pub fn choose(
         &mut self,
         slots: impl Iterator<Item = WalletSlot>,
@@ -42,8 +42,8 @@ impl Failover {
         Err(shortest_ms)
     }
 
-    /// Chooses the wallet that is asked after one has failed: the other one, or the same one again if the error may be gone at
-    /// once.
+    /// Chooses the wallet for the next attempt after a failure: the other wallet, or the same wallet if the error is
+    /// transient.
     pub fn choose_after(
         &mut self,
         failed: WalletSlot,
@@ -61,7 +61,7 @@ impl Failover {
     /// Admits a request to this wallet.
     ///
     /// # Errors
-    /// Returns the milliseconds until it may be asked.
+    /// Returns the milliseconds until a request may go to it.
     pub fn admit(&mut self, slot: WalletSlot, now_ms: u64) -> Result<(), u64> {
         self.breakers.get_mut(slot).admit(now_ms)
     }
@@ -86,7 +86,7 @@ impl Failover {
     }
 }
 
-/// Returns the wait that a rate-limited wallet asked for.
+/// Returns the wait that a wallet with status 429 requested.
 fn retry_after_ms<T>(result: &Result<T, WalletError>) -> Option<u64> {
     let error = result.as_ref().err()?;
     matches!(error, WalletError::RateLimited { .. }).then(|| error.retry_after_s().saturating_mul(1_000))

@@ -12,7 +12,7 @@ use crate::payment::PaymentHash;
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
 
-/// One wallet in an LNbits: the base URL of LNbits, and the invoice key of the wallet.
+/// One wallet of an LNbits server: the base URL of the server, and the invoice key of the wallet.
 pub struct Lnbits {
     base_url: String,
     invoice_key: String,
@@ -64,8 +64,8 @@ impl Lnbits {
 }
 
 impl Wallet for Lnbits {
-    /// `out` is always sent, since without it LNbits makes an outgoing payment. `extra` contains no text of the client, since some
-    /// keys in it make LNbits replace the invoice.
+    /// `out` is always sent, since without it LNbits makes an outgoing payment. `extra` contains no text of the client,
+    /// since some keys in it make LNbits replace the invoice.
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest {
         let (amount, unit) = match invoice.price {
             Price::Sats(sats) => (Amount::Sats(*sats), "sat"),
@@ -121,7 +121,7 @@ impl Wallet for Lnbits {
         Ok(Invoice { bolt11, amount_sats })
     }
 
-    /// With the key, since LNbits omits the details without it.
+    /// The request carries the key, since LNbits omits the details without it.
     fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest {
         self.get(&format!("{PAYMENTS}/{}", payment_hash.to_hex()), true)
     }
@@ -140,7 +140,7 @@ impl Wallet for Lnbits {
             _ => read(response, 200)?,
         };
         let is_paid = answer.get("paid").and_then(Json::as_bool).ok_or(WalletError::Missing("paid"))?;
-        // LNbits omits them if the key does not belong to the wallet of the payment.
+        // LNbits omits the details if the key does not belong to the wallet of the payment.
         let details = answer.get("details").ok_or(WalletError::Missing("details"))?;
         if PaymentHash::from_hex(text(details, "payment_hash")?) != Some(payment.hash) {
             return Err(WalletError::OtherPaymentHash);
@@ -152,8 +152,8 @@ impl Wallet for Lnbits {
         }
         match (is_paid, text(details, "status")?) {
             (true, "success") => Ok(PaymentStatus::Paid),
-            // LNbits omits its own `status` if it could not ask its funding source.
-            (false, "pending") if answer.get("status").is_none() => Err(WalletError::NotAsked),
+            // LNbits omits the top-level `status` if it got no status from its funding source.
+            (false, "pending") if answer.get("status").is_none() => Err(WalletError::StatusUnknown),
             (false, "pending") => {
                 let bolt11 = Bolt11::parse(text(details, "bolt11")?)?;
                 let is_same = bolt11.payment_hash() == payment.hash && bolt11.amount_msat() == amount_msat;
@@ -172,7 +172,7 @@ pub(super) fn read(response: &WalletResponse, expected: u16) -> Result<Json, Wal
             Json::parse(response.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
         }
         429 => Err(WalletError::RateLimited { retry_after_s: response.retry_after_s }),
-        // With the status `failed` instead, LNbits refuses only this invoice.
+        // If `status` is `failed` instead, LNbits refuses only this invoice.
         520 if Json::parse(response.body.as_bytes())
             .is_some_and(|json| text(&json, "status") == Ok("pending")) =>
         {
@@ -233,7 +233,7 @@ pub(super) const TAG: &str = "edgetoll";
 pub(super) const PAYMENTS: &str = "/api/v1/payments";
 /// A BOLT 11 description is at most 639 bytes.
 const MAX_MEMO_BYTES: usize = 639;
-/// How far the timestamp of a new invoice may be from our clock.
+/// How far the timestamp of a new invoice may be from the Worker's clock.
 pub const MAX_CLOCK_SKEW_S: u64 = 600;
 /// How long a new invoice must be payable at least.
 const MIN_LEFT_S: u64 = 60;

@@ -1,7 +1,7 @@
 //! Wallets make invoices and report whether they were paid.
 //!
-//! This module builds requests and checks responses. It sends nothing: the Worker sends requests with `fetch`, and `edgetoll
-//! doctor` with a socket.
+//! This module builds requests and checks responses. It sends nothing: the Worker sends requests with `fetch`, and
+//! `edgetoll doctor` with a socket.
 
 pub mod circuit_breaker;
 pub mod failover;
@@ -22,8 +22,8 @@ pub trait Wallet {
     /// Returns the request that makes an invoice.
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest;
 
-    /// Checks the response to [`Wallet::create`]: the invoice must be pending, new and valid for at least a minute, and must have the
-    /// requested amount and network, and the payment hash of the response.
+    /// Checks the response to [`Wallet::create`]: the invoice must be pending, new and valid for at least a minute, and
+    /// must have the requested amount and network, and the payment hash of the response.
     ///
     /// # Errors
     /// Returns the first check that fails. The error contains nothing of the response except its status.
@@ -34,14 +34,14 @@ pub trait Wallet {
         now_unix: u64,
     ) -> Result<Invoice, WalletError>;
 
-    /// Returns the request that asks whether a payment has arrived.
+    /// Returns the request that looks up whether a payment has settled.
     fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest;
 
     /// Returns the status of a payment from the response to [`Wallet::look_up`].
     ///
     /// # Errors
-    /// Fails if the response does not tell the status, or is for another payment hash or amount. The error contains nothing of the
-    /// response except its status.
+    /// Fails if the response does not have the status, or is for another payment hash or amount. The error contains
+    /// nothing of the response except its status.
     fn read_looked_up(
         &self,
         payment: &Payment,
@@ -126,9 +126,9 @@ pub enum WalletError {
     NoRandomness,
     #[error("the macaroon for the invoice could not be minted")]
     Unmintable,
-    #[error("LNbits failed repeatedly and is not asked for {} s", retry_in_ms.div_ceil(1_000))]
+    #[error("LNbits failed repeatedly and gets the next request in {} s", retry_in_ms.div_ceil(1_000))]
     CircuitOpen { retry_in_ms: u64 },
-    #[error("this request reached its time limit before LNbits could be asked")]
+    #[error("this request reached its time limit before it could be sent to LNbits")]
     NoTimeLeft,
     #[error("LNbits could not be reached")]
     Unreachable,
@@ -144,8 +144,8 @@ pub enum WalletError {
     PaymentRateLimited { retry_after_s: Option<u64> },
     #[error("LNbits answered with status 520: its funding source is down or refused the invoice")]
     FundingSource,
-    #[error("LNbits could not ask its funding source about this payment")]
-    NotAsked,
+    #[error("LNbits got no status of this payment from its funding source")]
+    StatusUnknown,
     #[error("LNbits answered with status {0}")]
     Status(u16),
     #[error("LNbits does not know this payment: the configured key may belong to another wallet")]
@@ -173,11 +173,11 @@ pub enum WalletError {
 }
 
 impl WalletError {
-    /// Whether the error counts as a failure of the wallet (`Some(true)`) or as a success (`Some(false)`) for the circuit breaker;
-    /// `None` if it tells neither.
+    /// Whether the error counts as a failure of the wallet (`Some(true)`) or as a success (`Some(false)`) for the
+    /// circuit breaker; `None` if it counts as neither.
     ///
-    /// Errors that a single request can cause must not open the circuit, since that would stop all sales: an amount that LNbits or
-    /// its node refuses, or a currency without a rate.
+    /// Errors that a single request can cause must not open the circuit, since that would stop all sales: an amount
+    /// that LNbits or its node refuses, or a currency without a rate.
     pub fn is_fault_of_wallet(&self) -> Option<bool> {
         match self {
             Self::Unreachable
@@ -200,7 +200,7 @@ impl WalletError {
             | Self::OtherAmount
             | Self::OutOfBounds { .. } => Some(false),
             Self::FundingSource
-            | Self::NotAsked
+            | Self::StatusUnknown
             | Self::DeadlineReached
             | Self::NotConfigured
             | Self::NoRandomness
@@ -210,8 +210,8 @@ impl WalletError {
         }
     }
 
-    /// Whether the same wallet may be asked again at once: the connection failed, or a status reported a temporary failure. After a
-    /// timeout there is not enough time left.
+    /// Whether the request may be sent to the same wallet again at once: the connection failed, or a status reported a
+    /// temporary failure. After a timeout there is not enough time left.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable | Self::Status(500 | 502 | 503 | 504))
     }

@@ -1,6 +1,8 @@
-//! The probe of an LNbits: whether it hides the preimages of unpaid invoices, and whether our key is an admin key.
+//! Probes an LNbits server: whether it hides the preimages of unpaid invoices, and whether the configured key is an
+//! admin key.
 //!
-//! LNbits up to 1.5.6 gives the preimage of an unpaid invoice to everyone. An admin key can spend what the paywall earns.
+//! LNbits up to 1.5.6 gives the preimage of an unpaid invoice to everyone. An admin key can spend what the paywall
+//! earns.
 
 use super::lnbits::{Lnbits, PAYMENTS};
 use super::{WalletRequest, WalletResponse};
@@ -10,7 +12,7 @@ use crate::strict_json::Json;
 /// The result of a probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Probe {
-    /// The responses did not tell enough.
+    /// The responses were inconclusive.
     #[default]
     Unknown,
     /// LNbits hides the preimages of unpaid invoices.
@@ -49,7 +51,7 @@ impl Probe {
     }
 }
 
-/// What is known of an LNbits, and until when.
+/// The result that is known for an LNbits server, and when the next probe is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProbeRecord {
     pub probe: Probe,
@@ -57,17 +59,17 @@ pub struct ProbeRecord {
 }
 
 impl ProbeRecord {
-    /// Nothing is known, and a probe is due.
+    /// No result is known, and a probe is due.
     pub const NONE: Self = Self { probe: Probe::Unknown, valid_until_ms: 0 };
 
-    /// Returns the record after a probe. One that did not tell enough keeps the previous result for a minute.
+    /// Returns the record after a probe. An inconclusive probe keeps the previous result for a minute.
     pub fn after(previous: Self, result: Probe, now_ms: u64) -> Self {
         let probe = if result == Probe::Unknown { previous.probe } else { result };
         Self { probe, valid_until_ms: now_ms.saturating_add(result.valid_for_ms()) }
     }
 
-    /// Returns the record after a probe of the key alone that found an invoice key. The previous result stays valid for an hour:
-    /// while it is `Unknown`, each payment is looked up.
+    /// Returns the record after a probe that checked only the key and found an invoice key. The previous result stays
+    /// valid for an hour: while it is `Unknown`, each payment is looked up.
     pub fn after_key(previous: Self, now_ms: u64) -> Self {
         Self { valid_until_ms: now_ms.saturating_add(HOUR_MS), ..previous }
     }
@@ -90,12 +92,12 @@ impl ProbeRecord {
     }
 }
 
-/// Returns the request that tells the kind of the key: LNbits shows the id of a wallet only to its admin key.
+/// Returns the request that checks the kind of the key: LNbits returns the id of a wallet only for an admin key.
 pub fn key_request(lnbits: &Lnbits) -> WalletRequest {
     lnbits.get("/api/v1/wallet", true)
 }
 
-/// Returns the request, without a key, for an unpaid invoice.
+/// Returns the request that looks up an unpaid invoice without a key.
 pub fn preimage_request(lnbits: &Lnbits, unpaid: &PaymentHash) -> WalletRequest {
     lnbits.get(&format!("{PAYMENTS}/{}", unpaid.to_hex()), false)
 }
@@ -110,20 +112,20 @@ pub fn judge(key: Option<&WalletResponse>, preimage: Option<&WalletResponse>) ->
     }
 }
 
-/// Whether the key is an admin key; `None` if the response does not tell.
+/// Whether the key is an admin key; `None` if the response is inconclusive.
 pub fn is_admin_key(response: &WalletResponse) -> Option<bool> {
     let wallet = Json::parse(response.body.as_bytes()).filter(|_| response.status == 200)?;
     wallet.get("balance").map(|_| wallet.get("id").is_some())
 }
 
-/// Whether a request without a key returned the preimage; `None` if the response does not tell.
+/// Whether a request without a key returned the preimage; `None` if the response is inconclusive.
 pub fn exposes_preimage(response: &WalletResponse) -> Option<bool> {
     // A proxy in front of LNbits that refuses this request may allow it for others, so only 200 counts.
     let payment = Json::parse(response.body.as_bytes()).filter(|_| response.status == 200)?;
     let is_paid = payment.get("paid").and_then(Json::as_bool)?;
-    // LNbits leaves `preimage` out if it could not ask its node. That tells nothing.
+    // LNbits omits `preimage` if it got no status from its node. Then the result is unknown.
     let is_exposed = *payment.get("preimage")? != Json::Null;
-    // If the invoice was paid in the meantime, its preimage may be shown.
+    // If the invoice was paid in the meantime, the response says nothing about unpaid invoices.
     (!is_paid).then_some(is_exposed)
 }
 

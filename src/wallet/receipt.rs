@@ -1,6 +1,7 @@
 //! Payments as the ledger reads them from LNbits: one by its payment hash, or a page of the payment list.
 //!
-//! Only payments whose invoices carry the tag of edgetoll count. This module does not decide whether a credential is good.
+//! Only payments whose invoices carry the tag of edgetoll count. This module does not decide whether a credential is
+//! valid.
 
 use super::lnbits::{Lnbits, PAYMENTS, TAG, read, text, whole_sats};
 use super::{WalletError, WalletRequest, WalletResponse};
@@ -13,7 +14,7 @@ use crate::strict_json::Json;
 pub struct Receipt {
     pub payment_hash: PaymentHash,
     pub amount_sats: u64,
-    /// The pattern of the route that was sold.
+    /// The pattern of the route.
     pub route: String,
     /// The pseudonym of the client for which the invoice was made.
     pub client: Option<String>,
@@ -24,8 +25,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Reads a payment; `None` if it is not paid, or not for an invoice of edgetoll. The filters of the request are checked again
-    /// here, since LNbits ignores a filter that it cannot parse.
+    /// Reads a payment; `None` if it is not paid, or not for an invoice of edgetoll. The filters of the request are
+    /// checked again here, since LNbits ignores a filter that it cannot parse.
     fn read(payment: &Json) -> Option<Self> {
         let invoice = tagged_invoice(payment)?;
         if payment.get("status")?.as_str()? != "success" {
@@ -45,7 +46,7 @@ impl Receipt {
     }
 }
 
-/// A payment that is not paid and may still arrive.
+/// A payment that is not paid and may still be paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub payment_hash: PaymentHash,
@@ -68,7 +69,8 @@ impl Pending {
     }
 }
 
-/// Returns the payments whose invoices expire within `within_s` seconds, at most `limit` of them. The first to expire comes first.
+/// Returns the payments whose invoices expire within `within_s` seconds, at most `limit` of them. The first to expire
+/// comes first.
 pub fn expiring_first(
     mut pending: Vec<Pending>,
     now_unix: u64,
@@ -90,8 +92,8 @@ pub fn expiring_first(
 /// A page of the payment list.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PaymentPage<T> {
-    /// The payments of the page that are for invoices of edgetoll and have the requested status.
-    pub ours: Vec<T>,
+    /// The payments on the page that are for invoices of edgetoll and have the requested status.
+    pub payments: Vec<T>,
     /// The number of all rows of the page.
     pub rows: usize,
     /// When the payment of the first row changed last, as LNbits writes it.
@@ -103,16 +105,17 @@ pub struct PaymentPage<T> {
 /// The payments to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentList {
-    /// Paid ones. The one that changed last comes first.
+    /// Paid payments. The one that changed last comes first.
     Paid,
-    /// Those that are not paid and may still be. The newest comes first.
+    /// Payments that are not paid and may still be paid. The newest comes first.
     Pending,
 }
 
 impl Lnbits {
     /// Returns the request for a page of the payment list.
     ///
-    /// It has no filter by time: LNbits compares times as its database stores them, in a time zone that clients do not know.
+    /// It has no filter by time: LNbits compares times as its database stores them, in a time zone that clients do not
+    /// know.
     pub fn list(&self, list: PaymentList, offset: usize, limit: usize) -> WalletRequest {
         let filter = match list {
             PaymentList::Paid => "status=success&sortby=updated_at",
@@ -142,7 +145,7 @@ impl Lnbits {
     /// Reads the response to a look-up; `None` if the payment is not paid, or not for an invoice of edgetoll.
     ///
     /// # Errors
-    /// Fails if LNbits does not know the payment, or does not tell whether it is paid.
+    /// Fails if LNbits does not know the payment, or does not report whether it is paid.
     pub fn read_receipt(
         &self,
         payment_hash: &PaymentHash,
@@ -176,7 +179,7 @@ fn read_page<T>(
     let rows = answer.get("data").and_then(Json::as_array).ok_or(WalletError::Missing("data"))?;
     let changed = |row: Option<&Json>| text(row?, "updated_at").ok().map(str::to_owned);
     Ok(PaymentPage {
-        ours: rows.iter().filter_map(read_row).collect(),
+        payments: rows.iter().filter_map(read_row).collect(),
         rows: rows.len(),
         first: changed(rows.first()),
         last: changed(rows.last()),

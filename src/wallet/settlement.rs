@@ -1,7 +1,8 @@
-//! Settlement: whether the payment for a credential has arrived.
+//! Settlement: whether the payment for a credential has settled.
 //!
-//! A preimage alone does not always prove it. An LNbits before 1.6.0 gives the preimage of an unpaid invoice to everyone, and a
-//! FakeWallet or an LNbits behind another LNbits gives it for an expired invoice that is "paid" within the same instance.
+//! A preimage alone does not always prove the payment. An LNbits server before 1.6.0 gives the preimage of an unpaid
+//! invoice to everyone, and a FakeWallet or an LNbits server behind another one gives it for an expired invoice that is
+//! "paid" within the same instance.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +12,12 @@ use crate::payment::PaymentHash;
 use crate::policy::settlement::SettlementMode;
 use crate::protocols::l402::verify::Grant;
 
-/// Whether the preimage of a credential proves the payment. `probe` is what is known of the wallet that made the invoice.
+/// Whether the preimage of a credential proves the payment. `probe` is the result for the wallet that made the invoice.
 pub fn trusts_preimage(mode: SettlementMode, probe: Probe, grant: &Grant, now_unix: u64) -> bool {
     if !grant.is_proven {
         return false;
     }
-    // Our wallets do not know the invoices of another issuer.
+    // The configured wallets do not know the invoices of another issuer.
     grant.other_issuer
         || match mode {
             SettlementMode::Preimage => true,
@@ -30,7 +31,7 @@ pub fn trusts_preimage(mode: SettlementMode, probe: Probe, grant: &Grant, now_un
         }
 }
 
-/// Payments that are known to be settled, and until when each is of use. Unsettled payments are not remembered.
+/// Payments that are known to be settled, and until when each is remembered. Unsettled payments are not remembered.
 #[derive(Default)]
 pub struct SettledPayments {
     known: BTreeMap<String, u64>,
@@ -43,7 +44,7 @@ impl SettledPayments {
         self.known.contains_key(&payment_hash.to_hex())
     }
 
-    /// Remembers a payment until then.
+    /// Remembers a payment until `until_unix`.
     pub fn insert(&mut self, payment_hash: &PaymentHash, until_unix: u64, now_unix: u64) {
         if self.known.len() >= MAX_KNOWN && now_unix.saturating_sub(self.swept_unix) >= SWEEP_S {
             keep_where(&mut self.known, |until_unix| *until_unix >= now_unix);

@@ -238,7 +238,10 @@ fn a_pending_response_without_status_means_that_lnbits_could_not_ask_its_funding
     let pending = recorded("1.6.2: pending");
     let body = pending.body.replacen(r#""status":"pending","preimage":null,"#, "", 1);
     assert_ne!(body, pending.body);
-    assert_eq!(read_looked_up(&payment("1.6.2: pending"), &response(200, &body)), Err(WalletError::NotAsked));
+    assert_eq!(
+        read_looked_up(&payment("1.6.2: pending"), &response(200, &body)),
+        Err(WalletError::StatusUnknown)
+    );
 }
 
 #[test]

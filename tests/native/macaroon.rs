@@ -392,7 +392,7 @@ fn a_challenge_is_read_back_by_a_client() {
     assert_eq!(of_body.payment_hash(), bolt11_hash);
     assert_eq!(body.get("expiresAt").unwrap().as_u64(), Some(NOW + 3_600));
     assert_eq!(body.get("description"), Some(&Json::Null));
-    assert_eq!(Macaroon::parse(&offer.macaroon).unwrap().signature(&keys), Signature::Good);
+    assert_eq!(Macaroon::parse(&offer.macaroon).unwrap().signature(&keys), Signature::Valid);
     for header in [
         r#"L402 invoice="i", macaroon="m""#,
         r#"L402 version="0", token="m", invoice="i""#,
@@ -494,7 +494,7 @@ proptest! {
         text[bit / 8] ^= 1 << (bit % 8);
         let Ok(text) = String::from_utf8(text) else { return Ok(()) };
         if let Ok(flipped) = Macaroon::parse(&text)
-            && flipped.signature(&keys()) == Signature::Good
+            && flipped.signature(&keys()) == Signature::Valid
         {
             // The location is a hint that nobody signs (libmacaroons), and hex has two cases: all else is as it was.
             prop_assert_eq!(flipped.payment_hash(), macaroon.payment_hash());

@@ -45,21 +45,21 @@ fn hashes(receipts: &[Receipt]) -> Vec<PaymentHash> {
 fn only_incoming_payments_with_the_tag_of_edgetoll_are_read() {
     // LNbits ignores a filter that it cannot parse, so the response can contain every payment of the wallet.
     let page = lnbits().read_paid(&response("everything")).unwrap();
-    assert_eq!(hashes(&page.ours), [hash("joke"), hash("no_client"), hash("self_paid")]);
+    assert_eq!(hashes(&page.payments), [hash("joke"), hash("no_client"), hash("self_paid")]);
     assert_eq!(page.rows, 9);
-    assert_eq!(page.ours, lnbits().read_paid(&response("paid")).unwrap().ours);
-    let joke = &page.ours[0];
+    assert_eq!(page.payments, lnbits().read_paid(&response("paid")).unwrap().payments);
+    let joke = &page.payments[0];
     assert_eq!((joke.amount_sats, joke.route.as_str()), (5, "/api/joke"));
     assert_eq!(joke.client.as_deref(), Some("00112233445566778899aabbccddeeff"));
     assert_eq!(joke.settled, "2026-11-21T19:39:46.515553+00:00");
     assert_eq!(joke.minted_unix, 1_795_289_986);
-    assert_eq!(page.ours[1].client, None);
+    assert_eq!(page.payments[1].client, None);
 }
 
 #[test]
 fn a_page_has_its_number_of_rows_and_the_times_of_its_first_and_last_row() {
     let page = lnbits().read_paid(&response("news")).unwrap();
-    assert_eq!(hashes(&page.ours), [hash("self_paid"), hash("no_client"), hash("joke")]);
+    assert_eq!(hashes(&page.payments), [hash("self_paid"), hash("no_client"), hash("joke")]);
     assert_eq!(page.rows, 4, "rows of other payments count too");
     assert_eq!(page.first.as_deref(), Some("2026-11-21T19:39:47.401898+00:00"));
     assert_eq!(page.last.as_deref(), Some("2026-11-21T19:39:46.515553+00:00"));
@@ -82,7 +82,7 @@ fn a_payment_that_does_not_match_its_invoice_is_skipped() {
     ];
     for (at, change) in changes.into_iter().enumerate() {
         let page = lnbits().read_paid(&changed_list("paid", |rows| change(&mut rows[0]))).unwrap();
-        assert_eq!(hashes(&page.ours), [hash("no_client"), hash("self_paid")], "change {at}");
+        assert_eq!(hashes(&page.payments), [hash("no_client"), hash("self_paid")], "change {at}");
     }
 }
 
@@ -101,11 +101,11 @@ fn a_response_that_is_no_payment_list_is_an_error() {
 
 #[test]
 fn a_pending_payment_has_the_expiry_of_its_invoice() {
-    let pending = lnbits().read_pending(&response("everything")).unwrap().ours;
+    let pending = lnbits().read_pending(&response("everything")).unwrap().payments;
     let made_unix = 1_795_289_987;
     let payment_hash = hash("pending");
     assert_eq!(pending, [Pending { payment_hash, made_unix, expires_unix: made_unix + 300 }]);
-    assert_eq!(lnbits().read_pending(&response("pending")).unwrap().ours, pending);
+    assert_eq!(lnbits().read_pending(&response("pending")).unwrap().payments, pending);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn the_invoices_that_expire_soon_are_chosen_and_neither_expired_nor_later_ones()
 #[test]
 fn a_look_up_returns_a_receipt_only_for_a_paid_invoice_of_edgetoll() {
     let read = |hash: &PaymentHash, name: &str| lnbits().read_receipt(hash, &response(name));
-    let listed = lnbits().read_paid(&response("paid")).unwrap().ours;
+    let listed = lnbits().read_paid(&response("paid")).unwrap().payments;
     assert_eq!(read(&hash("joke"), "look_up_paid"), Ok(Some(listed[0].clone())));
     assert_eq!(read(&hash("pending"), "look_up_pending"), Ok(None));
     assert_eq!(read(&hash("donation"), "look_up_donation"), Ok(None));

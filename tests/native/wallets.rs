@@ -179,7 +179,7 @@ fn errors_that_do_not_concern_the_wallet_neither_count_nor_reset_the_failures() 
             WalletError::NoTimeLeft,
             WalletError::DeadlineReached,
             WalletError::FundingSource,
-            WalletError::NotAsked,
+            WalletError::StatusUnknown,
         ] {
             assert!(!failover.record(WalletSlot::One, &Err::<(), _>(error), NOW_MS, NOW_MS), "{error}");
         }

@@ -169,7 +169,7 @@ async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), Han
     let macaroon = macaroon.map_err(RequestError::Credential)?;
     let keys = ctx.settings.keys().ok_or(RequestError::NotConfigured)?;
     match macaroon.signature(keys) {
-        Signature::Good => Ok((request, macaroon)),
+        Signature::Valid => Ok((request, macaroon)),
         Signature::UnknownKey | Signature::Forged => {
             Err(RequestError::Credential(Refusal::BadSignature).into())
         }

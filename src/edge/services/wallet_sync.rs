@@ -59,7 +59,7 @@ impl WalletSync<'_> {
         for _ in 0..MAX_PAGES {
             let (page, limit) = self.read_page(cursor.offset).await?;
             let is_new = |receipt: &Receipt| !ledger::is_settled(&receipt.payment_hash);
-            let receipts: Vec<Receipt> = page.ours.into_iter().filter(is_new).collect();
+            let receipts: Vec<Receipt> = page.payments.into_iter().filter(is_new).collect();
             ledger::record_settled(self.env, self.settings, self.slot, &receipts).await?;
             let (first, last) = (page.first.as_deref(), page.last.as_deref());
             let is_full = page.rows >= limit;
@@ -85,7 +85,7 @@ impl WalletSync<'_> {
             }
         }
         log::wallet(self.slot, "has a payment that cannot be read: the ledger skips it");
-        Ok((PaymentPage { ours: Vec::new(), rows: 1, first: None, last: None }, 1))
+        Ok((PaymentPage { payments: Vec::new(), rows: 1, first: None, last: None }, 1))
     }
 
     /// Looks up pending payments whose invoices expire soon.
@@ -97,8 +97,9 @@ impl WalletSync<'_> {
             let offset = page.saturating_mul(PAGE_ROWS);
             let response = self.send(&self.lnbits.list(PaymentList::Pending, offset, PAGE_ROWS)).await?;
             let page = self.lnbits.read_pending(&response)?;
-            let is_last = page.rows < PAGE_ROWS || page.ours.iter().any(|one| one.made_unix < oldest_unix);
-            pending.extend(page.ours);
+            let is_last =
+                page.rows < PAGE_ROWS || page.payments.iter().any(|one| one.made_unix < oldest_unix);
+            pending.extend(page.payments);
             if is_last {
                 break;
             }

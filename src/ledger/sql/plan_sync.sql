@@ -1,5 +1,5 @@
--- The seen payments of the last two days that are not settled are looked up in turn: in each run the ten whose last look-up is the
--- oldest, and each at most once in 50 seconds.
+-- The seen payments of the last two days that are not settled are looked up in turn: in each run the ten whose last
+-- look-up is the oldest, and each at most once in 50 seconds.
 UPDATE payments SET looked_up_ms = ?1 ->> 'now_ms' WHERE hash IN (
   SELECT hash FROM payments
   WHERE settled_ms IS NULL AND seen_ms >= ?1 ->> 'now_ms' - 172800000 AND looked_up_ms < ?1 ->> 'now_ms' - 50000

@@ -1,4 +1,5 @@
--- A credential was shown, which does not settle its payment. The caller looks the payment up at once if the result is 'seen'.
+-- A client sent a credential, which does not settle the payment. The caller looks the payment up at once if the result
+-- is 'seen'.
 INSERT INTO payments (hash, route, sats, payer, wallet, seen_ms, looked_up_ms)
 VALUES (?1 ->> 'hash', ?1 ->> 'route', ?1 ->> 'sats', ?1 ->> 'payer', ?1 ->> 'wallet', ?1 ->> 'now_ms', ?1 ->> 'now_ms')
 ON CONFLICT (hash) DO NOTHING;

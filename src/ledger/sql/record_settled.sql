@@ -1,5 +1,5 @@
--- LNbits reports these payments as paid. The first report settles a payment, later ones change nothing. A time that cannot be parsed
--- or is in the future becomes now. Payments that may have been pruned are ignored.
+-- LNbits reports these payments as paid. The first report settles a payment, later ones change nothing. A time that
+-- cannot be parsed or is in the future becomes now. Payments that may have been pruned are ignored.
 INSERT INTO payments (hash, route, sats, payer, wallet, minted_unix, seen_ms, settled_ms)
 SELECT value ->> 'hash', value ->> 'route', value ->> 'sats', value ->> 'payer', ?1 ->> 'wallet', value ->> 'minted_unix',
   ?1 ->> 'now_ms', max(value ->> 'minted_unix' * 1000,
@@ -9,7 +9,8 @@ WHERE value ->> 'minted_unix' >= (SELECT coalesce(max(value), 0) FROM meta WHERE
 ON CONFLICT (hash) DO UPDATE SET route = excluded.route, sats = excluded.sats, payer = excluded.payer,
   wallet = excluded.wallet, minted_unix = excluded.minted_unix, settled_ms = excluded.settled_ms
 WHERE payments.settled_ms IS NULL;
--- A pruned payment is seen again if its credential is still used. It is settled, so it must not stay among the unsettled ones.
+-- A pruned payment is seen again if its credential is still used. It is settled, so it must not stay among the
+-- unsettled ones.
 DELETE FROM payments WHERE settled_ms IS NULL AND hash IN (SELECT value ->> 'hash' FROM json_each(?1, '$.receipts'));
 INSERT INTO routes (route, sats, payments)
 SELECT route, sum(sats), count(*) FROM payments WHERE is_counted = 0 AND settled_ms IS NOT NULL GROUP BY 1
@@ -29,7 +30,8 @@ UPDATE meta SET value = value + (
 INSERT INTO payers (payer, payments)
 SELECT payer, count(*) FROM payments WHERE is_counted = 0 AND settled_ms IS NOT NULL AND payer IS NOT NULL GROUP BY 1
 ON CONFLICT (payer) DO UPDATE SET payments = payments + excluded.payments;
--- A new ledger records the old payments of its wallet too, but sends no callbacks for those more than a day older than itself.
+-- A new ledger records the old payments of its wallet too, but sends no callback for a payment whose invoice is more
+-- than a day older than the ledger.
 INSERT INTO callbacks (hash, body, since_ms, next_ms)
 SELECT hash, json_object('paymentHash', hash, 'amountSats', sats, 'endpoint', route, 'settledAt', settled_ms / 1000,
   'clientId', payer), ?1 ->> 'now_ms', ?1 ->> 'now_ms'

@@ -1,11 +1,11 @@
 //! Approximate counting of free requests in Workers KV, whose values can be a minute old and which accepts one write
 //! per key and second.
 //!
-//! The value of a key is a grow-only counter: each isolate has its own count in it and only raises that one. An isolate
-//! counts in memory, merges the stored value, and writes it back at most once a second. If two isolates write at the
-//! same time, one write is lost, but only until its isolate writes again.
+//! The value of a key is a grow-only counter: each isolate has its own count in the value, and raises only this count.
+//! An isolate counts in memory, merges the stored value, and writes it back at most once a second. If two isolates
+//! write at the same time, one write is lost, but only until its isolate writes again.
 //!
-//! No isolate grants more free requests than the quota by its own count. So a client gets at most the quota times the
+//! By its own count, no isolate grants more free requests than the quota. So a client gets at most the quota times the
 //! number of isolates that serve it in a window.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub struct KvCounters {
     clients: BTreeMap<String, Client>,
     /// When KV last refused writes of any key.
     failed_at_ms: Option<u64>,
-    /// When clients were last forgotten. Doing it for each new client would take long.
+    /// When clients were last forgotten. Forgetting them for each new client would take too long.
     swept_ms: u64,
 }
 
@@ -37,7 +37,7 @@ struct Client {
     failed_at_ms: Option<u64>,
 }
 
-/// A free request was granted.
+/// A granted free request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// How many free requests remain.
@@ -251,7 +251,7 @@ fn is_recent_failure(failed_at_ms: Option<u64>, now_ms: u64) -> bool {
     failed_at_ms.is_some_and(|at| now_ms.saturating_sub(at) < NO_GRANTS_AFTER_FAILURE_MS)
 }
 
-/// KV accepts one write per key and second. It is not read more often either.
+/// KV accepts one write per key and second. A key is not read more often either.
 const WRITE_INTERVAL_MS: u64 = 1_000;
 /// How long one task is responsible for writing a key. The runtime may end it 30 seconds after the response; then
 /// another task takes over.

@@ -1,4 +1,5 @@
-//! A limit on new clients in the free tier: an attacker with many addresses would otherwise get the free requests of each.
+//! A limit on new clients in the free tier: an attacker with many addresses would otherwise get the free requests of
+//! each.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +7,11 @@ use super::FreeTierDenied;
 use crate::limits::keep_where;
 use crate::limits::rate_limit::SlidingWindow;
 
-/// The clients that an isolate remembers, and the new ones of the last minute.
+/// The clients that an isolate remembers, and the number of new clients in the last minute.
 pub struct NewClients {
     last_seen_ms: BTreeMap<String, u64>,
     admitted: SlidingWindow,
-    /// When old clients were last removed. Doing it for each new client would take long.
+    /// When old clients were last removed. Removing them for each new client would take too long.
     swept_ms: u64,
 }
 

@@ -27,7 +27,7 @@ use table::{ConfigErrors, Table};
 /// A valid price list.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// In the order of the list. The order has no meaning.
+    /// The routes in the order of the list. The order has no meaning.
     pub routes: Vec<Route>,
     pub unmatched: Unmatched,
     /// The path prefix of edgetoll's own endpoints, such as `/_toll`.
@@ -39,7 +39,7 @@ pub struct Policy {
     pub settlement: SettlementMode,
     /// How many challenges a client gets per minute. It applies if no rate limiter of Cloudflare is bound.
     pub challenges_per_minute: u64,
-    /// How many invoices the wallets are asked for per minute, for all clients together.
+    /// How many invoices all clients together get per minute.
     pub invoices_per_minute: u64,
     /// The setting `ledger_retention`, in seconds. It has a minimum: see [`ledger_memory_s`](Policy::ledger_memory_s).
     pub ledger_retention_s: u64,
@@ -99,7 +99,7 @@ pub enum Unmatched {
 pub struct ParsedPolicy {
     /// `None` if the list cannot be read. Then no request may be served.
     pub policy: Option<Policy>,
-    /// All mistakes, also those of routes, which a readable list can have.
+    /// All mistakes, including those of single routes, which a readable list can have.
     pub errors: Vec<ConfigError>,
 }
 
@@ -244,7 +244,7 @@ const PER_MINUTE: RangeInclusive<u64> = 1..=1_000_000;
 pub const CHALLENGES_PER_MINUTE: u64 = 10;
 /// LNbits accepts 200 requests per minute by default, and the Worker sends it other requests too.
 const INVOICES_PER_MINUTE: u64 = 120;
-/// Cloudflare itself waits as long for an origin.
+/// Cloudflare has the same limit for an origin.
 const ORIGIN_TIMEOUT_MS: u32 = 100_000;
 /// The path of the public price list.
 pub const PRICES_PATH: &str = "/.well-known/l402";

@@ -141,7 +141,8 @@ fn parse_pricing(table: &Table<'_>, defaults: &Defaults) -> Pricing {
     }
 }
 
-/// Parses `bind` and `realm`. Returns what a credential is bound to, and whether to the client address too.
+/// Parses `bind` and `realm`. Returns what a credential is bound to, and whether it is also bound to the client
+/// address.
 fn parse_scope(table: &Table<'_>) -> (ScopeRule, bool) {
     let sentence = "must be a list whose items are \"endpoint\", \"method\" or \"ip\", \
                     such as [\"endpoint\", \"method\"]";
@@ -179,7 +180,7 @@ fn parse_free_tier(table: &Table<'_>) -> Option<FreeTier> {
     Some(FreeTier { requests, window_ms: window_ms.unwrap_or(FREE_WINDOW_MS) })
 }
 
-/// Whether an origin may read some request as one for both routes.
+/// Whether an origin may read one request as a request for either route.
 fn overlap(a: &Route, b: &Route) -> bool {
     let share_a_method = a.methods.is_empty()
         || b.methods.is_empty()

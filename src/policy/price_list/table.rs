@@ -12,7 +12,7 @@ use crate::protocols::l402::caveat::Service;
 use crate::protocols::price::MAX_SATS;
 use crate::strict_json::Json;
 
-/// A mistake of the price list. Displayed, it is a sentence such as `TOLL.prefix must be …`.
+/// A mistake in the price list. `Display` writes a sentence such as `TOLL.prefix must be …`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{place} {kind}")]
 pub struct ConfigError {
@@ -184,7 +184,7 @@ impl<'a> Table<'a> {
         self.milliseconds(key, MIN_EXPIRY_MS..=MAX_EXPIRY_MS, sentence)?.checked_div(1_000)
     }
 
-    /// Reads one of these words. Returns the value that belongs to it.
+    /// Reads one of `words`. Returns the value of the word.
     pub fn one_of<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let quoted: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         self.read(key, &format!("must be one of {}", quoted.join(", ")), |value| {

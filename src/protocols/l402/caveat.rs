@@ -1,4 +1,4 @@
-//! Caveats: the limits that a challenge mints, and how a caveat of any issuer or holder is read.
+//! Caveats: those that edgetoll mints into macaroons, and a parser for those of any issuer or holder.
 
 use std::num::NonZeroU32;
 
@@ -6,28 +6,29 @@ use super::macaroon::Encoding;
 use crate::payment::WalletSlot;
 use crate::protocols::price::{Fiat, Price, parse_whole_number};
 
-/// The terms of a credential that are known before there is an invoice. Both encodings of a challenge carry the same terms.
+/// The terms of a credential that are known before there is an invoice. Both encodings of a challenge carry the same
+/// terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     pub service: Service,
-    /// The last second in which the credential is good.
+    /// The last second in which the credential is valid.
     pub expires_at_unix: u64,
     /// Lower case, without port.
     pub host: String,
     pub scope: CredentialScope,
     /// The client's address, or the /64 of an IPv6 address.
     pub ip: Option<String>,
-    /// The number of requests that it buys; `None` if only its expiry limits them.
+    /// The number of requests that the credential buys; `None` if only its expiry limits them.
     pub uses: Option<NonZeroU32>,
     pub price: Price,
-    /// The last second in which the invoice can be paid, if the wallet lets it last as long as it was asked to.
+    /// The last second in which the invoice can be paid, if the wallet applies the requested expiry.
     pub payable_until_unix: u64,
 }
 
 /// The terms that the invoice adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvoiceTerms {
-    /// The amount of the invoice: the most expensive request that the credential pays for.
+    /// The amount of the invoice. The credential pays for requests up to this price.
     pub amount_sats: u64,
     /// The wallet that made the invoice.
     pub wallet: WalletSlot,
@@ -35,7 +36,7 @@ pub struct InvoiceTerms {
     pub payable_until_unix: u64,
 }
 
-/// A service name as Aperture defines it: `[a-z0-9_]{1,32}`. Realms are named alike.
+/// A service name as Aperture defines it: `[a-z0-9_]{1,32}`. The names of realms follow the same rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service(String);
 
@@ -57,7 +58,7 @@ impl Default for Service {
     }
 }
 
-/// What a route sells.
+/// What the credentials of a route are bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScopeRule {
     /// The requested path, and only the requested method if `binds_method` is set.
@@ -79,7 +80,7 @@ impl ScopeRule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialScope {
     Endpoint {
-        /// The path as it arrived, percent-encoded.
+        /// The path as it was sent, percent-encoded.
         endpoint: String,
         /// `None` for all methods. `GET` includes `HEAD`.
         method: Option<String>,
@@ -102,7 +103,8 @@ impl CredentialScope {
 }
 
 impl Terms {
-    /// Returns the caveats in the order of the wire: first those that other implementations know, then ours.
+    /// Returns the caveats in the order in which they are minted: first those that other implementations know, then
+    /// those of edgetoll.
     pub fn caveats(&self, encoding: Encoding, invoice: &InvoiceTerms) -> Vec<String> {
         let separator = match encoding {
             Encoding::Standard => "=",
@@ -151,8 +153,8 @@ impl Terms {
     }
 }
 
-/// A parsed caveat. A reserved name must hold. An unknown name is skipped: clients such as lnget add caveats of their own
-/// (`preimage=<hex>`) before they send a macaroon.
+/// A parsed caveat. A caveat with a reserved name must be satisfied. A caveat with an unknown name is ignored: clients
+/// such as lnget add their own caveats (`preimage=<hex>`) before they send a macaroon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caveat {
     AmountSats(u64),
@@ -183,8 +185,8 @@ impl Caveat {
     /// Parses one caveat for a service.
     ///
     /// # Errors
-    /// Returns the text of the caveat if it has a reserved name without a valid value, in another case, or with characters
-    /// beyond ASCII; or if it is a lightning-toll caveat without ` = `.
+    /// Returns the text of the caveat if its name is not ASCII, if its name is a reserved name in another case, if a
+    /// reserved name has no valid value, or if a lightning-toll caveat has no ` = `.
     pub fn parse(encoding: Encoding, service: &Service, bytes: &[u8]) -> Result<Self, String> {
         let text = || String::from_utf8_lossy(bytes).into_owned();
         let (name, value) = match split(encoding, bytes) {
@@ -222,7 +224,7 @@ impl Caveat {
         })
     }
 
-    /// Returns the caveat that marks a lightning-toll macaroon as ours.
+    /// Returns the caveat that marks a lightning-toll macaroon as minted by this deployment.
     pub fn issuer_mark(mark: &str) -> String {
         format!("{ISSUER_MARK} = {mark}")
     }

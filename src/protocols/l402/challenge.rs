@@ -11,10 +11,10 @@ use crate::bolt11::Bolt11;
 use crate::keys::KeySet;
 use crate::payment::PaymentHash;
 
-/// An invoice, and the macaroons that its preimage makes good.
+/// An invoice, and the macaroons that are valid once it is paid.
 pub struct Challenge {
     pub amount_sats: u64,
-    /// The last second in which the credential is good.
+    /// The last second in which the credential is valid.
     pub expires_at_unix: u64,
     pub bolt11: Bolt11,
     /// The macaroon of the header.
@@ -26,10 +26,11 @@ pub struct Challenge {
 impl Challenge {
     /// Mints the macaroons for an invoice. `nonce` must be random.
     ///
-    /// lightning-toll's clients read only the body, all other clients only the header, so each carries its encoding.
+    /// lightning-toll's clients read only the body, and all other clients only the header. So the body and the header
+    /// each have the encoding of their clients.
     ///
     /// # Errors
-    /// Fails if the terms need more caveats than a macaroon can have. No terms do.
+    /// Fails if the terms need more than 100 caveats. No terms do.
     pub fn mint(
         keys: &KeySet,
         encodings: Encodings,
@@ -65,8 +66,8 @@ impl Challenge {
         Ok(Self { amount_sats, expires_at_unix, bolt11, macaroon, body_macaroon, description })
     }
 
-    /// Repeats the challenge of an unpaid invoice for the holder of its macaroon. The macaroon is the one that was shown, so
-    /// that nothing is widened.
+    /// Repeats the challenge of an unpaid invoice for the holder of its macaroon. The macaroon is the one that the
+    /// client sent, with every caveat that a holder added.
     pub fn repeat(macaroon: &Macaroon, grant: &Grant, description: String, bolt11: Bolt11) -> Self {
         let macaroon = macaroon.encode();
         Self {
@@ -79,14 +80,14 @@ impl Challenge {
         }
     }
 
-    /// Returns the value of `WWW-Authenticate`. Order, quotes and the comma with a space are fixed: fewer clients parse other
-    /// forms.
+    /// Returns the value of `WWW-Authenticate`. The order, the quotes, and the space after the comma must not change:
+    /// fewer clients parse other forms.
     pub fn header(&self) -> String {
         format!("{SCHEME} macaroon=\"{}\", invoice=\"{}\"", self.macaroon, self.bolt11.as_str())
     }
 
-    /// Returns the JSON body: lightning-toll's keys in its order, then ours. `refused` tells why the credential of the request
-    /// was not accepted.
+    /// Returns the JSON body: lightning-toll's keys in its order, then those of edgetoll. `refused` is the reason why
+    /// the credential of the request was not accepted.
     pub fn body(&self, refused: Option<&Refusal>) -> String {
         let body = ChallengeBody {
             status: 402,
@@ -123,8 +124,8 @@ pub struct ParsedChallenge {
 }
 
 impl ParsedChallenge {
-    /// Parses the first L402 or LSAT challenge of a header. Its parameters may come in any order, quoted or not; the macaroon
-    /// may be named `macaroon` or `token`.
+    /// Parses the first L402 or LSAT challenge of a header. Its parameters may come in any order, quoted or not; the
+    /// macaroon may be named `macaroon` or `token`.
     pub fn parse(header: &str) -> Option<Self> {
         credential::l402_members(header).find_map(|member| {
             let (_, parameters) = member.split_once(' ')?;
@@ -140,7 +141,7 @@ impl ParsedChallenge {
     }
 }
 
-/// The scheme. Alone, it is a challenge without an invoice.
+/// The authentication scheme. Alone in the header, it is a challenge without an invoice.
 pub const SCHEME: &str = "L402";
 
 #[derive(Serialize)]

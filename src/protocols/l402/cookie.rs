@@ -18,7 +18,7 @@ pub struct Cookie<'a> {
 }
 
 impl<'a> Cookie<'a> {
-    /// Parses the credential cookies of a `Cookie` header. The error of a malformed one is its name.
+    /// Parses the credential cookies of a `Cookie` header. The error is the name of a malformed cookie.
     pub fn parse_all(header: &'a str) -> impl Iterator<Item = Result<Self, &'a str>> {
         let named = cookie::pairs(header).filter(|(name, _)| is_credential_name(name));
         named.take(MAX_COOKIES).map(|(name, value)| {
@@ -39,8 +39,9 @@ impl<'a> Cookie<'a> {
 
 /// Returns `Set-Cookie` for a settled payment; `None` if a browser would not keep the cookie.
 ///
-/// The cookie lasts as long as the credential. Each scope has one cookie, so that a new payment replaces the previous one. A
-/// credential with a number of uses has a cookie of its own, so that uses that are left of another one stay.
+/// The cookie lasts as long as the credential. Each scope has one cookie, so that a new payment replaces the previous
+/// one. A credential with a number of uses has its own cookie, so that it does not replace a credential that has uses
+/// left.
 pub fn set(
     keys: &Keys,
     macaroon: &Macaroon,
@@ -68,10 +69,10 @@ pub fn fits(macaroon: &str) -> bool {
     macaroon.len().saturating_add(NAME_AND_TAG_BYTES) <= MAX_NAME_AND_VALUE_BYTES
 }
 
-/// Returns the names of cookies that no paywall can have set: malformed or forged ones.
+/// Returns the names of the credential cookies that are malformed or forged.
 ///
-/// Cookies of another deployment, expired ones and those for another scope are not among them, nor is a name under which a
-/// valid cookie was sent too.
+/// It omits cookies of other deployments, expired cookies, and cookies for other scopes. It also omits a name under
+/// which the client sent another cookie that is not invalid.
 pub fn invalid_names<'a>(header: &'a str, keys: &'a Keys) -> impl Iterator<Item = &'a str> {
     let classify = |cookie: Result<Cookie<'a>, &'a str>| match cookie {
         Ok(cookie) => (cookie.name, cookie.macaroon.signature(keys) == Signature::Forged),
@@ -89,7 +90,7 @@ pub fn delete(name: &str, path: &str) -> String {
     SetCookie { name, value: "", path, max_age_s: 0, same_site: SameSite::Lax }.to_string()
 }
 
-/// Whether a cookie of this name is one that [`set`] makes.
+/// Whether a name has the form of the cookie names that [`set`] makes.
 pub fn is_credential_name(name: &str) -> bool {
     let digits = name.strip_prefix(PREFIX).unwrap_or_default();
     digits.len() == NAME_DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -105,5 +106,5 @@ const PREFIX: &str = "toll_";
 const NAME_DIGITS: usize = 12;
 /// Name, dot and tag.
 const NAME_AND_TAG_BYTES: usize = 17 + 1 + 64;
-/// Each one costs the verification of a macaroon. No browser sends as many.
+/// Each cookie costs the verification of a macaroon. No browser sends as many.
 const MAX_COOKIES: usize = 100;

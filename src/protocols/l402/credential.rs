@@ -1,25 +1,26 @@
-//! Credentials in the `Authorization` header: `L402 <macaroon>{,<macaroon>}:<preimage>`. The scheme is `L402` or `LSAT`, in any
-//! case.
+//! Credentials in the `Authorization` header: `L402 <macaroon>{,<macaroon>}:<preimage>`. The scheme is `L402` or
+//! `LSAT`, in any case.
 //!
-//! The preimage may be missing, since some wallets do not show it to the payer. This module only parses: `verify` judges.
+//! The preimage may be missing, since some wallets do not show it to the payer. This module only parses: `verify`
+//! judges.
 
 use super::macaroon::Macaroon;
 use super::refusal::Refusal;
 use crate::payment::Preimage;
 
-/// One credential: macaroons, one of which suffices, and the preimage of their payment.
+/// One credential: macaroons and the preimage of their payment. One valid macaroon is enough.
 #[derive(Debug)]
 pub struct Credential {
     /// The macaroons, parsed one by one: an invalid one does not invalidate the others.
     pub macaroons: Vec<Result<Macaroon, Refusal>>,
-    /// The proof of payment. It is `None` if the client sent no preimage, or 64 zeros. Then the wallet that made the invoice must
-    /// confirm the payment.
+    /// The proof of payment. It is `None` if the client sent no preimage, or 64 zeros. Then the wallet that made the
+    /// invoice must confirm the payment.
     pub preimage: Option<Preimage>,
 }
 
 impl Credential {
-    /// Parses the text after the scheme: macaroons, a colon and the preimage. Without a preimage the colon may be missing too:
-    /// clients of ngx_l402 leave it out.
+    /// Parses the text after the scheme: macaroons, a colon and the preimage. Without a preimage the colon may be
+    /// missing too: clients of ngx_l402 leave it out.
     ///
     /// # Errors
     /// Returns [`Refusal::MalformedCredential`] or [`Refusal::MalformedPreimage`]. The error of a single macaroon is in
@@ -38,7 +39,7 @@ impl Credential {
         let preimage = preimage.filter(|preimage| !preimage.is_zero());
         let macaroons = macaroons.into_iter().map(Macaroon::parse);
         let macaroons: Vec<_> = macaroons.map(|parsed| parsed.map_err(Refusal::MalformedMacaroon)).collect();
-        // Without a colon, only a valid macaroon shows that the text is a credential.
+        // Without a colon, only a well-formed macaroon shows that the text is a credential.
         if !has_colon && macaroons.iter().any(Result::is_err) {
             return Err(Refusal::MalformedCredential);
         }
@@ -48,8 +49,8 @@ impl Credential {
 
 /// An `Authorization` header, split into L402 members and members of other schemes.
 ///
-/// The runtime joins repeated header lines with commas, and commas also separate the macaroons of one credential. So a new member
-/// starts only where the text after a comma looks like a scheme.
+/// The runtime joins repeated header lines with commas, and commas also separate the macaroons of one credential. So a
+/// new member starts only where the text after a comma looks like a scheme.
 #[derive(Debug, Default)]
 pub struct Authorization<'a> {
     l402: Vec<&'a str>,
@@ -96,8 +97,8 @@ fn parse_member(member: &str) -> Result<Credential, Refusal> {
 
 /// Splits a header at the commas outside quotes that are followed by a scheme.
 ///
-/// A quote that is never closed is an ordinary character. Otherwise a client could hide a credential behind one: edgetoll would not
-/// find it, and would forward it to the origin.
+/// A quote that is never closed is an ordinary character. Otherwise a client could hide a credential behind one:
+/// edgetoll would not find it, and would forward it to the origin.
 fn members(header: &str) -> Vec<&str> {
     let starts = member_starts(header, true).or_else(|| member_starts(header, false)).unwrap_or_default();
     let ends = starts.iter().skip(1).map(|start| start.saturating_sub(1)).chain([header.len()]);
@@ -124,8 +125,8 @@ fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
     (!quoted).then_some(starts)
 }
 
-/// Whether a text starts a new member: with `L402` or `LSAT`, or with another scheme, a space and a value. A value cannot start with
-/// a colon, a comma or an equals sign.
+/// Whether a text starts a new member: with `L402` or `LSAT`, or with another scheme, a space and a value. A value
+/// cannot start with a colon, a comma or an equals sign.
 fn starts_member(rest: &str) -> bool {
     let rest = rest.trim_start_matches([' ', '\t']);
     if is_l402(rest) {

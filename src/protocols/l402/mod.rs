@@ -19,11 +19,11 @@
 //! let narrowed = macaroon.attenuate("endpoint=/api/joke")?;
 //!
 //! // Decode what a client sends, verify its signature, and check the preimage.
-//! let shown = Macaroon::parse(&narrowed.encode())?;
-//! assert_eq!(shown.signature(&keys), Signature::Good);
-//! assert!(preimage.proves(&shown.payment_hash()));
+//! let received = Macaroon::parse(&narrowed.encode())?;
+//! assert_eq!(received.signature(&keys), Signature::Valid);
+//! assert!(preimage.proves(&received.payment_hash()));
 //! assert!(!preimage.proves(&PaymentHash::from_bytes([0; 32])));
-//! assert_eq!(shown.caveats().next(), Some(b"endpoint=/api/joke".as_slice()));
+//! assert_eq!(received.caveats().next(), Some(b"endpoint=/api/joke".as_slice()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

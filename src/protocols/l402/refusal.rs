@@ -1,7 +1,7 @@
 //! The reasons for which a credential is refused.
 //!
-//! Clients get the text and the code. Where lightning-toll has a text for a reason, it is used unchanged. docs/protocol.md lists
-//! both for every reason, and a test compares them.
+//! Clients get the text and the code. Where lightning-toll has a text for a reason, it is used unchanged.
+//! docs/protocol.md lists all texts and codes, and a test compares them with this file.
 
 use thiserror::Error;
 
@@ -98,8 +98,9 @@ impl Refusal {
         }
     }
 
-    /// Whether the credential is well-formed and not known to be forged, although it is not good for this request. Then its holder
-    /// gets a new challenge (402). Any other credential gets 401 without an invoice, so that garbage costs the wallet nothing.
+    /// Whether the credential is well-formed and not known to be forged, although it is not valid for this request.
+    /// Such a credential gets a new challenge (402). Any other credential gets 401 without an invoice, so that it
+    /// causes no request to the wallet.
     pub fn is_genuine(&self) -> bool {
         match self {
             Self::CredentialTooLarge

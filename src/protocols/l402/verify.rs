@@ -1,4 +1,4 @@
-//! The verdict on a credential: signature, preimage, caveats, and what the route demands, in this order.
+//! Verifies a credential: its signature, its preimage, its caveats, and the requirements of the route, in this order.
 
 use std::num::NonZeroU32;
 
@@ -11,21 +11,21 @@ use crate::keys::Keys;
 use crate::payment::{PaymentHash, Preimage, WalletSlot};
 use crate::protocols::price::Price;
 
-/// What a credential must satisfy: the request that it is shown for, and the terms of the route.
+/// What a credential must satisfy: the request that carries it, and the requirements of the route.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand<'a> {
     pub now_unix: u64,
     pub service: &'a Service,
     /// Lower case, without port.
     pub host: &'a str,
-    /// The path as it arrived.
+    /// The path as it was sent.
     pub endpoint: &'a str,
     pub method: &'a str,
-    /// The client's address, or the /64 of an IPv6 address. If it is `None`, no `ip` caveat holds.
+    /// The client's address, or the /64 of an IPv6 address. If it is `None`, no `ip` caveat is satisfied.
     pub ip: Option<&'a str>,
     /// What the request costs now.
     pub price: &'a Price,
-    /// What the route sells.
+    /// What the credentials of the route are bound to.
     pub scope: &'a ScopeRule,
     /// Whether the route binds credentials to the client's address.
     pub binds_ip: bool,
@@ -40,38 +40,38 @@ pub struct Demand<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtherIssuer {
     Refused,
-    /// They may expire at most this far in the future. `is_sold_alike` tells whether the route asks one fixed price for one path,
-    /// as that server does.
+    /// They may expire at most `max_age_s` seconds in the future. `is_fixed_price_path` is set if the route sells one
+    /// path at one fixed price, as a lightning-toll server does.
     Accepted {
         max_age_s: u64,
-        is_sold_alike: bool,
+        is_fixed_price_path: bool,
     },
 }
 
-/// What a good credential grants.
+/// What a valid credential grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub payment_hash: PaymentHash,
     pub encoding: Encoding,
-    /// Whether the preimage was shown. Without it, only the wallet knows whether the invoice was paid.
+    /// Whether the credential has the preimage. Without it, only the wallet knows whether the invoice was paid.
     pub is_proven: bool,
-    /// Whether a lightning-toll server that shares our secret minted the macaroon.
+    /// Whether a lightning-toll server with the same secret minted the macaroon, not this deployment.
     pub other_issuer: bool,
-    /// The last second in which the credential is good.
+    /// The last second in which the credential is valid.
     pub expires_at_unix: u64,
-    /// The expiry that the issuer wrote. A holder can shorten `expires_at_unix`, but cannot change this one.
+    /// The expiry that the issuer wrote. A holder can shorten `expires_at_unix`, but cannot change this expiry.
     pub issued_until_unix: u64,
     /// The amount of the invoice.
     pub amount_sats: u64,
-    /// The number of requests that it buys: the smallest that a caveat names.
+    /// The number of requests that the credential buys: the smallest of its `uses` caveats.
     pub uses: Option<NonZeroU32>,
     /// The wallet that made the invoice.
     pub wallet: WalletSlot,
-    /// The last second in which the invoice could be paid: the earliest that a caveat names.
+    /// The last second in which the invoice could be paid: the earliest of the `payable_until` caveats.
     pub payable_until_unix: Option<u64>,
 }
 
-/// Verifies a macaroon and its preimage, if one was shown. It alone decides whether a credential is good.
+/// Verifies a macaroon, and its preimage if there is one. No other function decides whether a credential is valid.
 ///
 /// # Errors
 /// Returns the first reason why the credential is refused.
@@ -82,7 +82,7 @@ pub fn verify(
     demand: &Demand<'_>,
 ) -> Result<Grant, Refusal> {
     match macaroon.signature(keys) {
-        Signature::Good => {}
+        Signature::Valid => {}
         Signature::UnknownKey => return Err(Refusal::UnknownKey),
         Signature::Forged => return Err(Refusal::BadSignature),
     }
@@ -109,7 +109,7 @@ pub fn verify(
     })
 }
 
-/// What the caveats of a macaroon say, all of which hold.
+/// The values of the caveats of a macaroon. All of its caveats are satisfied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedCaveats {
     pub other_issuer: bool,
@@ -124,7 +124,8 @@ pub struct CheckedCaveats {
     pub payable_until_unix: Option<u64>,
 }
 
-/// Which caveats the issuer wrote. What a holder adds must hold too, but it does not satisfy a demand of the route.
+/// Which caveats the issuer wrote. A caveat that a holder added must be satisfied too, but it does not meet a
+/// requirement of the route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BoundCaveats {
     pub endpoint: bool,
@@ -136,14 +137,15 @@ pub struct BoundCaveats {
     pub uses: bool,
 }
 
-/// Checks the caveats of a macaroon whose signature is good: every one must hold, and a repeated one may only narrow.
+/// Checks the caveats of a macaroon whose signature is valid: every caveat must be satisfied, and a repeated caveat may
+/// only narrow the earlier one.
 ///
-/// `marks` are the issuer marks of this deployment for the payment. A lightning-toll macaroon without one of them is from
-/// another issuer.
+/// `marks` are the issuer marks of this deployment for the payment. A lightning-toll macaroon without one of them is
+/// from another issuer.
 ///
 /// # Errors
-/// Returns the first caveat that does not hold, or one that every credential needs: an expiry, and a scope (an endpoint, a realm
-/// or services).
+/// Returns the refusal for the first caveat that is not satisfied, or for a missing caveat that every credential needs:
+/// an expiry, and a scope (an endpoint, a realm or services).
 pub fn check_caveats(
     macaroon: &Macaroon,
     marks: &[String],
@@ -156,7 +158,7 @@ pub fn check_caveats(
         |mark: &str| marks.iter().any(|ours| crypto::constant_time_eq(ours.as_bytes(), mark.as_bytes()));
     let is_issuer_mark = |caveat: &Caveat| matches!(caveat, Caveat::IssuerMark(mark) if is_our_mark(mark));
     let other_issuer = encoding == Encoding::LightningToll && !caveats.iter().any(is_issuer_mark);
-    // The last caveat that we mint. A holder adds caveats after it.
+    // The last caveat that edgetoll mints. A holder adds caveats after it.
     let is_last_minted = |caveat: &Caveat| match encoding {
         Encoding::Standard => matches!(caveat, Caveat::PayableUntilUnix(_)),
         Encoding::LightningToll => is_issuer_mark(caveat),
@@ -204,7 +206,8 @@ pub fn check_caveats(
                     Price::Sats(price_sats) if paid_sats < *price_sats => {
                         return Err(Refusal::Underpaid { paid_sats, price_sats: *price_sats });
                     }
-                    // A price in fiat is compared in its currency: the exchange rate of the day of payment does not matter.
+                    // A price in fiat is compared in its currency: the exchange rate of the day of payment does not
+                    // matter.
                     Price::Sats(_) | Price::Fiat(_) => {}
                 }
                 checked.amount_sats = checked.amount_sats.or(Some(paid_sats));
@@ -279,7 +282,8 @@ pub fn check_caveats(
     Ok(checked)
 }
 
-/// Checks what the route demands beyond caveats that hold: each limit that it sells by must be in the macaroon.
+/// Checks the requirements of the route: the encoding, the issuer, no revocation, and a caveat of the issuer for each
+/// limit of the route.
 fn check_demand(
     macaroon: &Macaroon,
     is_proven: bool,
@@ -312,20 +316,22 @@ fn check_demand(
     }
 }
 
-/// A macaroon of another issuer must be short-lived, and opens only a route that asks one fixed price for one path.
+/// A macaroon of another issuer must be short-lived, and is accepted only on a route that sells one path at one fixed
+/// price.
 fn check_other_issuer(is_proven: bool, caveats: &CheckedCaveats, demand: &Demand<'_>) -> Result<(), Refusal> {
-    // Our wallets do not know its invoice, so the preimage is the only proof.
+    // The configured wallets do not know its invoice, so the preimage is the only proof.
     if !is_proven {
         return Err(Refusal::MalformedPreimage);
     }
-    let OtherIssuer::Accepted { max_age_s, is_sold_alike } = demand.other_issuer else {
+    let OtherIssuer::Accepted { max_age_s, is_fixed_price_path } = demand.other_issuer else {
         return Err(Refusal::OtherIssuerNotAccepted);
     };
     let is_short_lived = caveats.expires_at_unix <= demand.now_unix.saturating_add(max_age_s);
-    if is_short_lived && is_sold_alike { Ok(()) } else { Err(Refusal::OtherIssuer { max_age_s }) }
+    if is_short_lived && is_fixed_price_path { Ok(()) } else { Err(Refusal::OtherIssuer { max_age_s }) }
 }
 
-/// Returns the amount that was paid. An amount in a macaroon of another issuer is ignored: a holder could have added it.
+/// Returns the amount that was paid. An amount in a macaroon of another issuer is ignored: a holder could have added
+/// it.
 fn amount_sats(caveats: &CheckedCaveats, price: &Price) -> Result<u64, Refusal> {
     match (caveats.amount_sats, price) {
         (_, Price::Sats(price_sats)) if caveats.other_issuer => Ok(*price_sats),
@@ -345,7 +351,7 @@ fn require_one_of(
     Err(refuse(expected, got.first().copied().unwrap_or_default().to_owned()))
 }
 
-/// Whether a credential for one method is good for another. `GET` includes `HEAD`, whose response has less of the same content.
+/// Whether a credential for one method is valid for another. `GET` includes `HEAD`, whose response has no content.
 fn covers_method(bought: &str, method: &str) -> bool {
     bought.eq_ignore_ascii_case(method) || (bought.eq_ignore_ascii_case("GET") && method == "HEAD")
 }

@@ -17,7 +17,7 @@ fn example(name: &str) -> String {
 }
 
 #[test]
-fn the_worked_example_of_the_protocol_is_computed_alike() {
+fn the_code_computes_the_values_of_the_worked_example() {
     let secret = example("secret");
     let set = KeySet::from_unchecked(&secret);
     let payment_hash = Preimage::from_hex(&example("preimage")).unwrap().payment_hash();
@@ -69,8 +69,8 @@ fn no_worker_accepts_the_secret_of_the_worked_example() {
     assert_eq!(TollSecret::new(&example("secret")).err(), Some(WeakSecret::Sample));
 }
 
-/// If the secret itself signed anything but lightning-toll macaroons, a client that chooses the message could have a macaroon
-/// signed.
+/// If the secret itself signed anything but lightning-toll macaroons, a client that chooses the message could have a
+/// macaroon signed.
 #[test]
 fn the_secret_itself_signs_only_lightning_toll_macaroons() {
     let secret = "7c1ef5a90b6d428391d7e6c05a4fb832";
@@ -101,7 +101,7 @@ fn the_secret_itself_signs_only_lightning_toll_macaroons() {
     }
     // The secret does sign payment hashes, which the wallet chooses.
     let signed = Macaroon::lightning_toll(set.lightning_toll_key(), payment_hash);
-    assert_eq!(signed.signature(&keys), Signature::Good);
+    assert_eq!(signed.signature(&keys), Signature::Valid);
     let message = payment_hash.to_hex();
     let expected = hex(&hmac_sha256(secret.as_bytes(), &[message.as_bytes()]));
     let key = SigningKey::lightning_toll(secret.as_bytes());

@@ -41,6 +41,6 @@ pub fn demand<'a>(service: &'a Service, now_unix: u64) -> Demand<'a> {
         counts_uses: false,
         encodings: Encodings::Both,
         revoked: &[],
-        other_issuer: OtherIssuer::Accepted { max_age_s: u64::MAX, is_sold_alike: true },
+        other_issuer: OtherIssuer::Accepted { max_age_s: u64::MAX, is_fixed_price_path: true },
     }
 }

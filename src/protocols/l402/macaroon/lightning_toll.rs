@@ -1,7 +1,7 @@
 //! The macaroon of lightning-toll: compact JSON with the keys `id`, `caveats` and `signature`, in base64url.
 //!
-//! The Python and Node packages of lightning-toll accept different malformed macaroons. This parser is stricter than both: it
-//! refuses duplicate keys, and requires exactly 64 hexadecimal digits in `id` and in `signature`.
+//! The Python and Node packages of lightning-toll accept different malformed macaroons. This parser is stricter than
+//! both: it refuses duplicate keys, and requires exactly 64 hexadecimal digits in `id` and in `signature`.
 
 use serde::Serialize;
 

@@ -1,8 +1,8 @@
-//! Macaroons in the two encodings that L402 clients use: the binary v2 format of libmacaroons, which all clients decode, and the
-//! JSON of lightning-toll.
+//! Macaroons in the two encodings that L402 clients use: the binary v2 format of libmacaroons, which all clients
+//! decode, and the JSON of lightning-toll.
 //!
-//! In both, the issuer signs the identifier, and each caveat is signed with the signature before it. So a holder can add caveats,
-//! but cannot remove one. This module does not interpret caveats: `verify` does.
+//! In both, the issuer signs the identifier, and each caveat is signed with the signature before it. So a holder can
+//! add caveats, but cannot remove one. This module does not interpret caveats: `verify` does.
 
 mod lightning_toll;
 mod standard;
@@ -62,7 +62,7 @@ impl Encodings {
 /// The result of checking a signature with the keys of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
-    Good,
+    Valid,
     /// The macaroon names a key that this deployment does not have, or no longer has.
     UnknownKey,
     /// The signature does not match.
@@ -116,7 +116,7 @@ impl Macaroon {
         self.clone().with_caveats(&[caveat.to_owned()])
     }
 
-    /// Parses a macaroon of either encoding, in standard or URL-safe base64. The first byte tells the encoding.
+    /// Parses a macaroon of either encoding, in standard or URL-safe base64. The first byte determines the encoding.
     ///
     /// # Errors
     /// Fails if the text is not a macaroon of either encoding, or has a third-party caveat or more than 100 caveats.
@@ -128,8 +128,8 @@ impl Macaroon {
         }
     }
 
-    /// Returns the macaroon as clients send it: in standard base64, or, if it is a lightning-toll macaroon, in base64url without
-    /// padding.
+    /// Returns the macaroon as clients send it: in standard base64, or, if it is a lightning-toll macaroon, in
+    /// base64url without padding.
     pub fn encode(&self) -> String {
         match self.encoding {
             Encoding::Standard => base64::encode_standard(&standard::encode(self)),
@@ -151,10 +151,11 @@ impl Macaroon {
         if candidates.is_empty() {
             return Signature::UnknownKey;
         }
-        if candidates.iter().any(|key| self.is_signed_by(key)) { Signature::Good } else { Signature::Forged }
+        if candidates.iter().any(|key| self.is_signed_by(key)) { Signature::Valid } else { Signature::Forged }
     }
 
-    /// Whether the signature over the identifier and all caveats was made with this key. The comparison takes constant time.
+    /// Whether the signature over the identifier and all caveats was made with this key. The comparison takes constant
+    /// time.
     pub fn is_signed_by(&self, key: &SigningKey) -> bool {
         crypto::constant_time_eq(&key.sign(&self.identifier, self.caveats()), &self.signature)
     }
@@ -175,7 +176,7 @@ impl Macaroon {
 }
 
 impl fmt::Debug for Macaroon {
-    /// Shows the encoding and the payment hash only: the whole macaroon is half of a credential.
+    /// Shows only the encoding and the payment hash: a complete macaroon is part of a credential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Macaroon({:?}, {:?})", self.encoding, self.payment_hash)
     }

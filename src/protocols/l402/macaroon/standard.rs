@@ -4,8 +4,8 @@
 //! 02 | [01 location] | 02 identifier | 00 | ( [01 location] 02 caveat [04 verifier id] 00 )* | 00 | 06 signature
 //! ```
 //!
-//! Every field is its type, its length as a varint, and its bytes. The macaroon-spec.md of the L402 repository differs from all
-//! implementations and is not followed.
+//! Every field is its type, its length as a varint, and its bytes. The macaroon-spec.md of the L402 repository differs
+//! from all implementations and is not followed.
 
 use super::{Encoding, MAX_CAVEATS, Macaroon, MacaroonError};
 use crate::keys::{KeySet, SigningKey};
@@ -55,7 +55,8 @@ pub fn encode(macaroon: &Macaroon) -> Vec<u8> {
     out
 }
 
-/// The identifier of a standard macaroon, 66 bytes: version 0 as two bytes, the payment hash and a token id of 32 bytes each (L402).
+/// The identifier of a standard macaroon, 66 bytes: version 0 as two bytes, the payment hash and a token id of 32 bytes
+/// each (L402).
 ///
 /// Aperture also reads shorter and longer identifiers. They are refused here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +67,8 @@ pub struct Identifier {
 }
 
 impl Identifier {
-    /// Makes the identifier of a new macaroon. The token id is the key id of the secret, which tells later which secret signed,
-    /// followed by the nonce. The nonce must be random.
+    /// Makes the identifier of a new macaroon. The token id is the key id of the secret, followed by the nonce. The key
+    /// id identifies the secret that signs the macaroon. The nonce must be random.
     pub fn new(keys: &KeySet, payment_hash: PaymentHash, nonce: &[u8; 28]) -> Self {
         let mut token_id = [0; 32];
         token_id.iter_mut().zip(keys.key_id().iter().chain(nonce)).for_each(|(slot, byte)| *slot = *byte);
@@ -128,8 +129,8 @@ impl<'a> Reader<'a> {
         Ok(field)
     }
 
-    /// Reads a length of at most three bytes, which is enough for 2 MB: a credential has at most 8 KB. An encoding that is longer
-    /// than necessary is refused.
+    /// Reads a length of at most three bytes, which is enough for 2 MB: a credential has at most 8 KB. An encoding that
+    /// is longer than necessary is refused.
     fn varint(&mut self) -> Result<usize, MacaroonError> {
         let mut value = 0;
         for shift in [0, 7, 14] {

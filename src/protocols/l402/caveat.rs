@@ -273,7 +273,7 @@ const USES: &str = "uses";
 const WALLET: &str = "wallet";
 const VALID_UNTIL: &str = "_valid_until";
 
-/// A new caveat is added here, to `Caveat`, to `Terms::caveats` and to `verify::check_caveats`.
+/// A new caveat is added here, to `Caveat`, to `Terms::caveats` and to `verify/caveats.rs`.
 const RESERVED: [&str; 13] = [
     AMOUNT_SATS,
     ENDPOINT,

@@ -1,0 +1,245 @@
+//! The check of a macaroon's caveats against a request.
+
+use std::num::NonZeroU32;
+
+use super::Demand;
+use crate::crypto;
+use crate::http::percent;
+use crate::payment::WalletSlot;
+use crate::protocols::l402::caveat::Caveat;
+use crate::protocols::l402::macaroon::{Encoding, Macaroon};
+use crate::protocols::l402::refusal::Refusal;
+use crate::protocols::price::{Fiat, Price};
+
+/// The values of the caveats of a macaroon. All of its caveats are satisfied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedCaveats {
+    pub other_issuer: bool,
+    pub expires_at_unix: u64,
+    pub issued_until_unix: u64,
+    /// The first amount, which the issuer wrote.
+    pub amount_sats: Option<u64>,
+    pub bound: BoundCaveats,
+    pub uses: Option<NonZeroU32>,
+    /// The first wallet, which the issuer wrote.
+    pub wallet: Option<WalletSlot>,
+    pub payable_until_unix: Option<u64>,
+}
+
+/// Which caveats the issuer wrote. A caveat that a holder added must be satisfied too, but it does not meet a
+/// requirement of the route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BoundCaveats {
+    pub endpoint: bool,
+    pub fiat: bool,
+    pub host: bool,
+    pub ip: bool,
+    pub method: bool,
+    pub realm: bool,
+    pub uses: bool,
+}
+
+/// Checks the caveats of a macaroon whose signature is valid: every caveat must be satisfied, and a repeated caveat may
+/// only narrow the earlier one.
+///
+/// `marks` are the issuer marks of this deployment for the payment. A lightning-toll macaroon without one of them is
+/// from another issuer.
+///
+/// # Errors
+/// Returns the refusal for the first caveat that is not satisfied, or for a missing caveat that every credential needs:
+/// an expiry, and a scope (an endpoint, a realm or services).
+pub fn check_caveats(
+    macaroon: &Macaroon,
+    marks: &[String],
+    demand: &Demand<'_>,
+) -> Result<CheckedCaveats, Refusal> {
+    let encoding = macaroon.encoding();
+    let caveats = macaroon.caveats().map(|bytes| Caveat::parse(encoding, demand.service, bytes));
+    let caveats: Vec<Caveat> = caveats.collect::<Result<_, _>>().map_err(Refusal::MalformedCaveat)?;
+    let is_own_mark = |caveat: &Caveat| matches!(caveat, Caveat::IssuerMark(mark) if is_one_of(mark, marks));
+    // The last caveat that edgetoll mints. A holder adds caveats after it.
+    let last_minted = caveats.iter().position(|caveat| match encoding {
+        Encoding::Standard => matches!(caveat, Caveat::PayableUntilUnix(_)),
+        Encoding::LightningToll => is_own_mark(caveat),
+    });
+    let last_minted = last_minted.unwrap_or(caveats.len());
+    let other_issuer = encoding == Encoding::LightningToll && !caveats.iter().any(is_own_mark);
+    let mut check = CaveatCheck::new(marks, demand, other_issuer);
+    for (at, caveat) in caveats.into_iter().enumerate() {
+        check.add(caveat, at <= last_minted)?;
+    }
+    check.finish()
+}
+
+/// A check in progress, and what the caveats so far say.
+struct CaveatCheck<'a> {
+    marks: &'a [String],
+    demand: &'a Demand<'a>,
+    expires_at_unix: Option<u64>,
+    services: Option<Vec<(String, u8)>>,
+    checked: CheckedCaveats,
+}
+
+impl<'a> CaveatCheck<'a> {
+    fn new(marks: &'a [String], demand: &'a Demand<'a>, other_issuer: bool) -> Self {
+        let checked = CheckedCaveats {
+            other_issuer,
+            expires_at_unix: 0,
+            issued_until_unix: 0,
+            amount_sats: None,
+            bound: BoundCaveats::default(),
+            uses: None,
+            wallet: None,
+            payable_until_unix: None,
+        };
+        Self { marks, demand, expires_at_unix: None, services: None, checked }
+    }
+
+    /// Checks the next caveat. `is_minted` tells whether the issuer wrote it.
+    fn add(&mut self, caveat: Caveat, is_minted: bool) -> Result<(), Refusal> {
+        let demand = self.demand;
+        match caveat {
+            Caveat::ExpiresAtUnix(at) => self.add_expiry(at)?,
+            Caveat::Services(services) => self.add_services(services)?,
+            Caveat::AmountSats(paid_sats) => {
+                check_amount(paid_sats, demand.price)?;
+                self.checked.amount_sats = self.checked.amount_sats.or(Some(paid_sats));
+            }
+            Caveat::Fiat(paid) => {
+                check_fiat(&paid, demand.price)?;
+                self.checked.bound.fiat |= is_minted;
+            }
+            Caveat::Host(expected) => {
+                if expected != demand.host {
+                    return Err(Refusal::HostMismatch { expected, got: demand.host.to_owned() });
+                }
+                self.checked.bound.host |= is_minted;
+            }
+            Caveat::Endpoint(expected) => {
+                if !self.covers_endpoint(&expected) {
+                    return Err(Refusal::EndpointMismatch { expected, got: demand.endpoint.to_owned() });
+                }
+                self.checked.bound.endpoint |= is_minted;
+            }
+            Caveat::Method(expected) => {
+                if !covers_method(&expected, demand.method) {
+                    return Err(Refusal::MethodMismatch { expected, got: demand.method.to_owned() });
+                }
+                self.checked.bound.method |= is_minted;
+            }
+            Caveat::Ip(expected) => {
+                if demand.ip != Some(expected.as_str()) {
+                    let got = demand.ip.unwrap_or("unknown").to_owned();
+                    return Err(Refusal::IpMismatch { expected, got });
+                }
+                self.checked.bound.ip |= is_minted;
+            }
+            Caveat::Realm(expected) => {
+                if demand.scope.realm() != Some(expected.as_str()) {
+                    let got = demand.scope.realm().unwrap_or("no realm").to_owned();
+                    return Err(Refusal::RealmMismatch { expected, got });
+                }
+                self.checked.bound.realm |= is_minted;
+            }
+            Caveat::IssuerMark(mark) => {
+                if !is_one_of(&mark, self.marks) {
+                    return Err(Refusal::Unsatisfiable(Caveat::issuer_mark(&mark)));
+                }
+            }
+            Caveat::Uses(uses) => {
+                self.checked.uses = smallest(self.checked.uses, uses);
+                self.checked.bound.uses |= is_minted;
+            }
+            Caveat::Wallet(wallet) => {
+                self.checked.wallet = self.checked.wallet.or(is_minted.then_some(wallet));
+            }
+            Caveat::PayableUntilUnix(until) => {
+                self.checked.payable_until_unix = smallest(self.checked.payable_until_unix, until);
+            }
+            Caveat::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn add_expiry(&mut self, at: u64) -> Result<(), Refusal> {
+        if self.expires_at_unix.is_some_and(|earlier| at > earlier) {
+            return Err(Refusal::WidenedCaveat("the expiry"));
+        }
+        if self.demand.now_unix > at {
+            return Err(Refusal::Expired);
+        }
+        if self.expires_at_unix.is_none() {
+            self.checked.issued_until_unix = at;
+        }
+        self.expires_at_unix = Some(at);
+        Ok(())
+    }
+
+    fn add_services(&mut self, services: Vec<(String, u8)>) -> Result<(), Refusal> {
+        let is_widened = |earlier: &Vec<_>| !services.iter().all(|service| earlier.contains(service));
+        if self.services.as_ref().is_some_and(is_widened) {
+            return Err(Refusal::WidenedCaveat("services"));
+        }
+        let service = self.demand.service.as_str();
+        if !services.iter().any(|(name, _)| name == service) {
+            return Err(Refusal::ServiceMismatch(service.to_owned()));
+        }
+        self.services = Some(services);
+        Ok(())
+    }
+
+    /// Whether an `endpoint` caveat covers the request. lightning-toll's Python package binds the decoded path, its Node package the
+    /// encoded one.
+    fn covers_endpoint(&self, endpoint: &str) -> bool {
+        let requested = self.demand.endpoint;
+        let is_decoded = || decoded_once(requested).is_some_and(|decoded| decoded == endpoint);
+        endpoint == requested || (self.checked.other_issuer && is_decoded())
+    }
+
+    fn finish(mut self) -> Result<CheckedCaveats, Refusal> {
+        let bound = self.checked.bound;
+        if !bound.endpoint && !bound.realm && self.services.is_none() {
+            return Err(Refusal::MissingCaveat("endpoint"));
+        }
+        self.checked.expires_at_unix = self.expires_at_unix.ok_or(Refusal::MissingCaveat("expiry"))?;
+        Ok(self.checked)
+    }
+}
+
+/// An amount in sats is not compared with a price in fiat, because the exchange rate of the day of payment does not matter.
+fn check_amount(paid_sats: u64, price: &Price) -> Result<(), Refusal> {
+    match price {
+        Price::Sats(price_sats) if paid_sats < *price_sats => {
+            Err(Refusal::Underpaid { paid_sats, price_sats: *price_sats })
+        }
+        Price::Sats(_) | Price::Fiat(_) => Ok(()),
+    }
+}
+
+fn check_fiat(paid: &Fiat, price: &Price) -> Result<(), Refusal> {
+    match price {
+        Price::Fiat(price) if !paid.covers(&price.fiat) => Err(Refusal::UnderpaidFiat {
+            paid: paid.as_str().to_owned(),
+            price: price.fiat.as_str().to_owned(),
+        }),
+        Price::Sats(_) | Price::Fiat(_) => Ok(()),
+    }
+}
+
+fn is_one_of(mark: &str, marks: &[String]) -> bool {
+    marks.iter().any(|known| crypto::constant_time_eq(known.as_bytes(), mark.as_bytes()))
+}
+
+/// Whether a credential for one method is valid for another. `GET` includes `HEAD`, whose response has no content.
+fn covers_method(bought: &str, method: &str) -> bool {
+    bought.eq_ignore_ascii_case(method) || (bought.eq_ignore_ascii_case("GET") && method == "HEAD")
+}
+
+fn smallest<T: Ord + Copy>(earlier: Option<T>, value: T) -> Option<T> {
+    Some(earlier.map_or(value, |earlier| earlier.min(value)))
+}
+
+/// Returns the path percent-decoded once, if the result is UTF-8.
+fn decoded_once(path: &str) -> Option<String> {
+    String::from_utf8(percent::decode(path.as_bytes())).ok()
+}

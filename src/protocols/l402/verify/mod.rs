@@ -1,0 +1,170 @@
+//! Verifies a credential: its signature, its preimage, its caveats, and the requirements of the route, in this order.
+
+mod caveats;
+
+use std::num::NonZeroU32;
+
+pub use caveats::{BoundCaveats, CheckedCaveats, check_caveats};
+
+use super::caveat::{ScopeRule, Service};
+use super::macaroon::{Encoding, Encodings, Macaroon, Signature};
+use super::refusal::Refusal;
+use crate::keys::Keys;
+use crate::payment::{PaymentHash, Preimage, WalletSlot};
+use crate::protocols::price::Price;
+
+/// What a credential must satisfy: the request that carries it, and the requirements of the route.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    pub now_unix: u64,
+    pub service: &'a Service,
+    /// Lower case, without port.
+    pub host: &'a str,
+    /// The path as it was sent.
+    pub endpoint: &'a str,
+    pub method: &'a str,
+    /// The client's address, or the /64 of an IPv6 address. If it is `None`, no `ip` caveat is satisfied.
+    pub ip: Option<&'a str>,
+    /// What the request costs now.
+    pub price: &'a Price,
+    /// What the credentials of the route are bound to.
+    pub scope: &'a ScopeRule,
+    /// Whether the route binds credentials to the client's address.
+    pub binds_ip: bool,
+    /// Whether the route sells a number of uses.
+    pub counts_uses: bool,
+    pub encodings: Encodings,
+    pub revoked: &'a [PaymentHash],
+    pub other_issuer: OtherIssuer,
+}
+
+/// Whether macaroons of a lightning-toll server with the same secret are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherIssuer {
+    Refused,
+    /// They may expire at most `max_age_s` seconds in the future. `is_fixed_price_path` is set if the route sells one
+    /// path at one fixed price, as a lightning-toll server does.
+    Accepted {
+        max_age_s: u64,
+        is_fixed_price_path: bool,
+    },
+}
+
+/// What a valid credential grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub payment_hash: PaymentHash,
+    pub encoding: Encoding,
+    /// Whether the credential has the preimage. Without it, only the wallet knows whether the invoice was paid.
+    pub is_proven: bool,
+    /// Whether a lightning-toll server with the same secret minted the macaroon, not this deployment.
+    pub other_issuer: bool,
+    /// The last second in which the credential is valid.
+    pub expires_at_unix: u64,
+    /// The expiry that the issuer wrote. A holder can shorten `expires_at_unix`, but cannot change this expiry.
+    pub issued_until_unix: u64,
+    /// The amount of the invoice.
+    pub amount_sats: u64,
+    /// The number of requests that the credential buys: the smallest of its `uses` caveats.
+    pub uses: Option<NonZeroU32>,
+    /// The wallet that made the invoice.
+    pub wallet: WalletSlot,
+    /// The last second in which the invoice could be paid: the earliest of the `payable_until` caveats.
+    pub payable_until_unix: Option<u64>,
+}
+
+/// Verifies a macaroon, and its preimage if there is one. No other function decides whether a credential is valid.
+///
+/// # Errors
+/// Returns the first reason why the credential is refused.
+pub fn verify(
+    macaroon: &Macaroon,
+    preimage: Option<&Preimage>,
+    keys: &Keys,
+    demand: &Demand<'_>,
+) -> Result<Grant, Refusal> {
+    match macaroon.signature(keys) {
+        Signature::Valid => {}
+        Signature::UnknownKey => return Err(Refusal::UnknownKey),
+        Signature::Forged => return Err(Refusal::BadSignature),
+    }
+    if preimage.is_some_and(|preimage| !preimage.proves(&macaroon.payment_hash())) {
+        return Err(Refusal::WrongPreimage);
+    }
+    let marks: Vec<String> = match macaroon.encoding() {
+        Encoding::Standard => Vec::new(),
+        Encoding::LightningToll => keys.all().map(|set| set.issuer_mark(&macaroon.payment_hash())).collect(),
+    };
+    let caveats = check_caveats(macaroon, &marks, demand)?;
+    check_demand(macaroon, preimage.is_some(), &caveats, demand)?;
+    Ok(Grant {
+        payment_hash: macaroon.payment_hash(),
+        encoding: macaroon.encoding(),
+        is_proven: preimage.is_some(),
+        other_issuer: caveats.other_issuer,
+        expires_at_unix: caveats.expires_at_unix,
+        issued_until_unix: caveats.issued_until_unix,
+        amount_sats: amount_sats(&caveats, demand.price)?,
+        uses: caveats.uses,
+        wallet: caveats.wallet.unwrap_or(WalletSlot::One),
+        payable_until_unix: caveats.payable_until_unix,
+    })
+}
+
+/// Checks the requirements of the route: the encoding, the issuer, no revocation, and a caveat of the issuer for each
+/// limit of the route.
+fn check_demand(
+    macaroon: &Macaroon,
+    is_proven: bool,
+    caveats: &CheckedCaveats,
+    demand: &Demand<'_>,
+) -> Result<(), Refusal> {
+    if !demand.encodings.accepts(macaroon.encoding()) {
+        return Err(Refusal::EncodingNotAccepted);
+    }
+    if demand.revoked.contains(&macaroon.payment_hash()) {
+        return Err(Refusal::Revoked);
+    }
+    if caveats.other_issuer {
+        check_other_issuer(is_proven, caveats, demand)?;
+    }
+    let bound = caveats.bound;
+    let is_realm = demand.scope.realm().is_some();
+    let demanded = [
+        ("endpoint", bound.endpoint, !is_realm),
+        ("method", bound.method, *demand.scope == ScopeRule::Endpoint { binds_method: true }),
+        ("realm", bound.realm, is_realm),
+        ("ip", bound.ip, demand.binds_ip),
+        ("uses", bound.uses, demand.counts_uses),
+        ("fiat", bound.fiat, matches!(demand.price, Price::Fiat(_))),
+        ("host", bound.host, !caveats.other_issuer),
+    ];
+    match demanded.into_iter().find(|(_, is_bound, is_demanded)| *is_demanded && !is_bound) {
+        Some((name, ..)) => Err(Refusal::MissingCaveat(name)),
+        None => Ok(()),
+    }
+}
+
+/// A macaroon of another issuer must be short-lived, and is accepted only on a route that sells one path at one fixed
+/// price.
+fn check_other_issuer(is_proven: bool, caveats: &CheckedCaveats, demand: &Demand<'_>) -> Result<(), Refusal> {
+    // The configured wallets do not know its invoice, so the preimage is the only proof.
+    if !is_proven {
+        return Err(Refusal::MalformedPreimage);
+    }
+    let OtherIssuer::Accepted { max_age_s, is_fixed_price_path } = demand.other_issuer else {
+        return Err(Refusal::OtherIssuerNotAccepted);
+    };
+    let is_short_lived = caveats.expires_at_unix <= demand.now_unix.saturating_add(max_age_s);
+    if is_short_lived && is_fixed_price_path { Ok(()) } else { Err(Refusal::OtherIssuer { max_age_s }) }
+}
+
+/// Returns the amount that was paid. An amount in a macaroon of another issuer is ignored: a holder could have added
+/// it.
+fn amount_sats(caveats: &CheckedCaveats, price: &Price) -> Result<u64, Refusal> {
+    match (caveats.amount_sats, price) {
+        (_, Price::Sats(price_sats)) if caveats.other_issuer => Ok(*price_sats),
+        (Some(amount_sats), _) => Ok(amount_sats),
+        (None, _) => Err(Refusal::MissingCaveat("amount_sats")),
+    }
+}

@@ -42,9 +42,9 @@ async fn serve_counted(
             ctx.context.wait_until(taken.spend(ctx.env.clone()));
             (answered, remaining)
         }
-        Ok(answered) => (answered, taken.give_back(ctx.env).await),
+        Ok(answered) => (answered, taken.return_use(ctx.env).await),
         Err(error) => {
-            taken.give_back(ctx.env).await;
+            taken.return_use(ctx.env).await;
             return Err(error);
         }
     };
@@ -82,27 +82,23 @@ pub async fn check_claims(
     claims: Vec<Claim<'static>>,
     asker: Asker,
 ) -> Result<ClaimStatus, HandlerError> {
-    let first_hash = claims.first().map(|claim| claim.purchase.grant.payment_hash);
     let mut pending = None;
-    let mut failed: Option<SettlementError> = None;
+    let mut failed = None;
     for claim in claims {
         let Purchase { seller, grant, .. } = &claim.purchase;
         match settlement::check(ctx, seller, grant, asker).await {
             Ok(PaymentStatus::Paid) => return Ok(ClaimStatus::Settled(claim.purchase)),
             Ok(PaymentStatus::Pending(bolt11)) => pending = pending.or(Some((claim, bolt11))),
             Ok(PaymentStatus::Unpaid) => {}
-            Err(error) => failed = failed.or(Some(error)),
+            Err(SettlementError { error, detail }) => {
+                let error = HandlerError::from(error).with_detail(detail.map(|detail| detail.to_string()));
+                failed = failed.or(Some(error.about(grant.payment_hash)));
+            }
         }
     }
     match (failed, pending) {
         // The claim whose check failed may be paid.
-        (Some(SettlementError { error, detail }), _) => {
-            let error = HandlerError::from(error).with_detail(detail.map(|detail| detail.to_string()));
-            Err(match first_hash {
-                Some(hash) => error.about(hash),
-                None => error,
-            })
-        }
+        (Some(error), _) => Err(error),
         (None, Some((claim, bolt11))) => Ok(ClaimStatus::Pending(claim, bolt11)),
         (None, None) => Ok(ClaimStatus::Unpaid),
     }

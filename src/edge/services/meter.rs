@@ -49,7 +49,7 @@ pub async fn take(
             let env = ctx.env.clone();
             ctx.context.wait_until(async move {
                 if let Some(MeterResponse::Taken { ticket, remaining }) = call.response(LATE_MS).await {
-                    TakenUse { meter, bought, ticket, remaining }.give_back(&env).await;
+                    TakenUse { meter, bought, ticket, remaining }.return_use(&env).await;
                 }
             });
             Err(RequestError::UsesUnavailable)
@@ -64,7 +64,7 @@ impl TakenUse {
     }
 
     /// Returns the use to the meter: the origin failed. Returns how many uses are left.
-    pub async fn give_back(self, env: &Env) -> u64 {
+    pub async fn return_use(self, env: &Env) -> u64 {
         let request = MeterRequest::Return { ticket: self.ticket, bought: self.bought };
         match self.call(env, request).await {
             Some(MeterResponse::Remaining(remaining)) => remaining,

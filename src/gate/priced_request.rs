@@ -1,0 +1,207 @@
+//! Decides what happens to a request that has a price: by its credentials, then by the free tier.
+
+use super::{ChallengeDraft, Claim, CountedUses, Decision, IsSettled, Purchase, Request, Seller};
+use crate::error::RequestError;
+use crate::policy::Policy;
+use crate::policy::facts::Facts;
+use crate::policy::route::Route;
+use crate::protocols::l402::caveat::{CredentialScope, ScopeRule, Terms};
+use crate::protocols::l402::cookie::Cookie;
+use crate::protocols::l402::credential::Authorization;
+use crate::protocols::l402::macaroon::Macaroon;
+use crate::protocols::l402::refusal::Refusal;
+use crate::protocols::l402::verify::{Demand, Grant, OtherIssuer, verify};
+use crate::protocols::price::Price;
+
+/// A request to a priced route, and its price.
+pub struct PricedRequest<'a, 'r> {
+    pub policy: &'a Policy,
+    pub seller: &'a Seller,
+    pub route: &'a Route,
+    pub request: &'r Request<'r>,
+    pub facts: Facts<'r>,
+    pub price: Price,
+    pub now_unix: u64,
+}
+
+/// The verdict on all credentials of a request.
+enum Verdict {
+    NoCredential,
+    /// A credential is valid, and its payment is known to be settled.
+    Settled(Grant),
+    /// These credentials are valid if their payments have settled.
+    Unsettled(Vec<(Macaroon, Grant)>),
+    Refused(Refusal),
+}
+
+impl<'a> PricedRequest<'a, '_> {
+    pub fn decide(&self, is_settled: &IsSettled<'_>) -> Result<Decision<'a>, RequestError> {
+        Ok(match self.verify_credentials(is_settled) {
+            Verdict::Settled(grant) => Decision::Paid(self.purchase(grant)),
+            Verdict::Unsettled(claims) => {
+                let claims = claims.into_iter();
+                let claims =
+                    claims.map(|(macaroon, grant)| Claim { macaroon, purchase: self.purchase(grant) });
+                Decision::Unsettled { claims: claims.collect(), otherwise: self.draft(Some(Refusal::Unpaid)) }
+            }
+            Verdict::Refused(refusal) if !refusal.is_genuine() => {
+                return Err(RequestError::Credential(refusal));
+            }
+            _ if self.request.url.path.len() > MAX_PRICED_PATH_BYTES => {
+                return Err(RequestError::PathTooLong);
+            }
+            Verdict::Refused(refusal) => Decision::Challenge(self.draft(Some(refusal))),
+            Verdict::NoCredential => match (self.route.free_tier, self.request.client_ip) {
+                (Some(tier), Some(client)) => {
+                    let key = self.seller.keys.current().free_tier_key(&self.route.id(), client);
+                    Decision::FreeTier { tier, key, otherwise: self.draft(None) }
+                }
+                _ => Decision::Challenge(self.draft(None)),
+            },
+        })
+    }
+
+    /// Uses a cookie only if no credential in the `Authorization` header has a payment that is known to be settled.
+    fn verify_credentials(&self, is_settled: &IsSettled<'_>) -> Verdict {
+        match self.verify_authorization(is_settled) {
+            Verdict::Settled(grant) => Verdict::Settled(grant),
+            verdict => self.settled_cookie().map_or(verdict, Verdict::Settled),
+        }
+    }
+
+    /// Verifies the `Authorization` header. Returns the first valid credential whose payment is known to be settled;
+    /// otherwise all valid credentials, those with a preimage first; otherwise one refusal, preferably of a genuine
+    /// credential.
+    fn verify_authorization(&self, is_settled: &IsSettled<'_>) -> Verdict {
+        let demand = self.demand();
+        let mut refused: Option<Refusal> = None;
+        let mut proven = Vec::new();
+        let mut unproven = Vec::new();
+        for credential in Authorization::split(self.request.authorization.unwrap_or_default()).credentials() {
+            let (macaroons, preimage) = match credential {
+                Ok(credential) => (credential.macaroons, credential.preimage),
+                Err(refusal) => (vec![Err(refusal)], None),
+            };
+            for macaroon in macaroons {
+                let verified = macaroon.and_then(|macaroon| {
+                    let grant = verify(&macaroon, preimage.as_ref(), &self.seller.keys, &demand)?;
+                    Ok((macaroon, grant))
+                });
+                match verified {
+                    Ok((_, grant)) if is_settled(&grant) => return Verdict::Settled(grant),
+                    Ok(claim) if claim.1.is_proven => proven.push(claim),
+                    Ok(claim) => unproven.push(claim),
+                    Err(refusal) => refused = Some(prefer_genuine(refused, refusal)),
+                }
+            }
+        }
+        let mut claims = proven;
+        claims.extend(unproven);
+        claims.truncate(MAX_CLAIMS);
+        match refused {
+            _ if !claims.is_empty() => Verdict::Unsettled(claims),
+            Some(refusal) => Verdict::Refused(refusal),
+            None => Verdict::NoCredential,
+        }
+    }
+
+    /// Returns the grant of the first valid cookie. An invalid cookie is ignored. A prefetch does not take a use that a
+    /// person bought.
+    fn settled_cookie(&self) -> Option<Grant> {
+        if !["GET", "HEAD"].contains(&self.request.method) {
+            return None;
+        }
+        let demand = self.demand();
+        Cookie::parse_all(self.request.cookie?).flatten().find_map(|cookie| {
+            let grant = verify(&cookie.macaroon, None, &self.seller.keys, &demand).ok()?;
+            let takes_use = grant.uses.is_some() && self.request.is_prefetch;
+            (!takes_use && cookie.is_settled(&self.seller.keys, &grant)).then_some(grant)
+        })
+    }
+
+    fn demand(&self) -> Demand<'_> {
+        let route = self.route;
+        let is_fixed_price_path = matches!(route.scope, ScopeRule::Endpoint { .. })
+            && route.pricing.fixed_sats().is_some()
+            && route.uses.is_none();
+        Demand {
+            now_unix: self.now_unix,
+            service: &route.service,
+            host: self.request.url.host,
+            endpoint: self.request.url.path,
+            method: self.request.method,
+            ip: self.request.client_ip,
+            price: &self.price,
+            scope: &route.scope,
+            binds_ip: route.binds_ip,
+            counts_uses: route.uses.is_some(),
+            encodings: self.policy.encodings,
+            revoked: &self.policy.revoked,
+            other_issuer: match self.policy.other_issuer_max_age_s {
+                Some(max_age_s) => OtherIssuer::Accepted { max_age_s, is_fixed_price_path },
+                None => OtherIssuer::Refused,
+            },
+        }
+    }
+
+    fn purchase(&self, grant: Grant) -> Purchase<'a> {
+        // The response to `HEAD` has no content, so it takes no use.
+        let bought = grant.uses.filter(|_| self.request.method != "HEAD");
+        let counted = bought.map(|bought| CountedUses {
+            // In a realm, the credential may come from a route that sells more uses for the same price.
+            bought: self.route.uses.map_or(bought, |uses| uses.min(bought)),
+            when_spent: self.draft(Some(Refusal::Spent)),
+        });
+        Purchase { seller: self.seller, route: self.route, grant, counted }
+    }
+
+    fn draft(&self, refused: Option<Refusal>) -> Box<ChallengeDraft<'a>> {
+        let (method, path) = (self.request.method, self.request.url.path);
+        Box::new(ChallengeDraft {
+            seller: self.seller,
+            route: self.route,
+            price: self.price.clone(),
+            terms: self.terms(),
+            description: match &self.route.description {
+                Some(description) => description.fill(&self.facts),
+                None => format!("API access: {method} {path}"),
+            },
+            refused,
+            is_quote: self.is_quote(),
+        })
+    }
+
+    fn terms(&self) -> Terms {
+        let (route, request) = (self.route, self.request);
+        Terms {
+            service: route.service.clone(),
+            expires_at_unix: self.now_unix.saturating_add(route.credential_expiry_s),
+            host: request.url.host.to_owned(),
+            scope: CredentialScope::new(&route.scope, request.url.path, request.method),
+            ip: request.client_ip.filter(|_| route.binds_ip).map(str::to_owned),
+            uses: route.uses,
+            price: self.price.clone(),
+            payable_until_unix: self.now_unix.saturating_add(route.invoice_expiry_s),
+        }
+    }
+
+    /// Whether no invoice is made: no person would see it, or the route does not sell this method.
+    fn is_quote(&self) -> bool {
+        let is_listed = |method: &str| self.route.methods.iter().any(|one| one == method);
+        let method = self.request.method;
+        self.request.is_prefetch || method == "HEAD" || (method == "OPTIONS" && !is_listed("OPTIONS"))
+    }
+}
+
+/// Returns the earlier refusal, unless only the later one is of a genuine credential.
+fn prefer_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
+    match earlier {
+        Some(earlier) if earlier.is_genuine() || !refusal.is_genuine() => earlier,
+        _ => refusal,
+    }
+}
+
+/// A credential for a longer path would not fit into the 8 KB that a credential may have.
+const MAX_PRICED_PATH_BYTES: usize = 4_096;
+/// Each claim costs a request to a wallet.
+const MAX_CLAIMS: usize = 4;

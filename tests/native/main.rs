@@ -21,6 +21,7 @@ mod free_tier;
 mod gate;
 mod headers;
 mod http;
+mod keys;
 mod ledger;
 mod lightning_toll_package;
 mod lnbits;

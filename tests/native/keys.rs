@@ -1,0 +1,43 @@
+//! Every key of a deployment, as the table in `src/keys.rs` derives it.
+//!
+//! Each expected value was computed with Python's `hmac` module, for example:
+//! `hmac.digest(hmac.digest(secret, b"edgetoll/1/settled", "sha256"), b"paid:" + payment_hash, "sha256").hex()[:32]`
+
+use edgetoll::keys::{Keys, TollSecret};
+use edgetoll::payment::PaymentHash;
+
+#[test]
+fn keys_and_tags_are_derived_as_documented() {
+    let keys = Keys::new(TollSecret::new("b1946ac92492d2347c6235b4d2611184").unwrap(), None);
+    let keys = keys.current();
+    let payment_hash = PaymentHash::from_bytes(std::array::from_fn(|at| at as u8));
+    let derived = [
+        hex(&keys.key_id()),
+        keys.issuer_mark(&payment_hash),
+        keys.client_pseudonym("192.0.2.1"),
+        keys.free_tier_key("/api/joke", "192.0.2.1"),
+        keys.deployment_tag(),
+        keys.settlement_key(&payment_hash),
+        keys.cookie_tag(&payment_hash, 1_700_000_000, &[7; 32]),
+        keys.wallet_key(["https://lnbits.example", "key"]),
+        keys.webhook_tag("nonce"),
+        hex(&keys.admin_tag(&[b"session:", b"x"])),
+    ];
+    let expected = [
+        "d80e1a6f",
+        "442b455e8dec0e8fe32a22b1928d8a51",
+        "139f3e15005ee5f2d4a1887418aaa336",
+        "e3bc244b88968001fba03d2552e89f25",
+        "efb7c8ca6c560dbaef3b16b0c6c7576e",
+        "56092561f4b9a4ed44b11f3bf2c49b84",
+        "e334d210a7c9f2f1fc55a723bc0609cd5958bbb45d158dfa3a389d34cadaa496",
+        "2f364b77e3e3cc4ed45965ccc3188fa6",
+        "5887f014751383929558bc4513c94510848e009b77366e45d0553bdf1c49b4fe",
+        "148c171dabb7217d05f6412ff2fbb3d1dd7826191da7e9e2d22f30d2fe548de0",
+    ];
+    assert_eq!(derived, expected);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

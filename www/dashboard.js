@@ -42,9 +42,9 @@ async function redeliver() {
   try {
     await request('redeliver', { method: 'POST' });
     await refresh();
-    say('The notifications are being sent again.');
+    say('The callbacks are being sent again.');
   } catch (error) {
-    say(`The notifications were not sent again: ${error.message}. Try again in a moment.`);
+    say(`The callbacks were not sent again: ${error.message}. Try again in a moment.`);
   }
 }
 
@@ -73,7 +73,7 @@ function show(newStats) {
   document.title = `${some(stats.totalRevenue, 'sat')} · edgetoll`;
   showTotals();
   showNote('unsettled', stats.unsettled, 'Not included in the revenue: # that LNbits has not confirmed yet.', 'payment');
-  showNote('waiting', stats.callbacks.waiting, 'Waiting for delivery to your server: #.', 'notification');
+  showNote('waiting', stats.callbacks.waiting, 'Waiting for delivery to your server: #.', 'callback');
   showDeadLetters(stats.callbacks.dead);
   showRoutes(Object.entries(stats.endpoints));
   showPayments(stats.recentPayments);

@@ -4,13 +4,13 @@ import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { invoicesFor, startPaywall } from './support/paywall.mjs';
 
-const routes = [{ path: '/sold', sats: 5 }, { path: '/theirs', sats: 5 }, { path: '/posted', methods: ['POST'], sats: 5 }];
+const routes = [{ path: '/sold', sats: 5 }, { path: '/own-cors', sats: 5 }, { path: '/posted', methods: ['POST'], sats: 5 }];
 const page = 'https://app.example.com';
 const exposed = ['WWW-Authenticate', 'Retry-After', 'RateLimit', 'X-Toll-Price-Sats', 'X-Toll-Expires'];
 let origin, anyOrigin, listedOrigins, withoutCors;
 before(async () => {
   origin = await startRecordingOrigin({
-    '/theirs': (request, response) =>
+    '/own-cors': (request, response) =>
       response
         .writeHead(200, { 'Access-Control-Allow-Origin': 'https://their.example', 'Access-Control-Expose-Headers': 'X-Own, x-toll-expires', Vary: 'Origin' })
         .end('content'),
@@ -62,8 +62,8 @@ test('With a list of origins, only these are allowed, and Vary contains Origin',
 });
 
 test('CORS headers of the origin are kept, and exposed headers are not repeated', async () => {
-  const { standard: authorization } = await buy(anyOrigin.url, '/theirs');
-  const { headers } = await send(anyOrigin.url, '/theirs', { headers: { Origin: page, authorization } });
+  const { standard: authorization } = await buy(anyOrigin.url, '/own-cors');
+  const { headers } = await send(anyOrigin.url, '/own-cors', { headers: { Origin: page, authorization } });
   assert.equal(headers['access-control-allow-origin'], 'https://their.example');
   const names = list(headers['access-control-expose-headers']).map((name) => name.toLowerCase());
   assert.ok(names.includes('x-own') && names.includes('www-authenticate'));
@@ -87,7 +87,7 @@ test('The public price list is readable from every origin and cacheable for a mi
   assert.equal(headers['cache-control'], 'public, max-age=60');
   assert.deepEqual(json().routes.map(({ path, methods, prices }) => [path, methods, prices]), [
     ['/sold', [], [{ sats: 5 }]],
-    ['/theirs', [], [{ sats: 5 }]],
+    ['/own-cors', [], [{ sats: 5 }]],
     ['/posted', ['POST'], [{ sats: 5 }]],
   ]);
 });

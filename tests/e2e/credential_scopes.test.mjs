@@ -20,11 +20,11 @@ before(async () => {
 });
 after(() => origin.close());
 
-const show = (authorization, path, options = {}) =>
+const sendCredential = (authorization, path, options = {}) =>
   send(paywall.url, path, { ...options, headers: { authorization, ...options.headers } });
 
 async function assertRefused(credential, path, code, options) {
-  const { status, json } = await show(credential, path, options);
+  const { status, json } = await sendCredential(credential, path, options);
   assert.equal(status, 402, path);
   assert.equal(json().code, code, path);
 }
@@ -44,26 +44,26 @@ const inHours = (hours) => Math.floor(Date.now() / 1000) + hours * 3600;
 test('A realm credential is valid for every route of the realm that costs no more, and for no other route', async () => {
   const { standard, lightningToll } = await buy(paywall.url, '/club/song');
   for (const credential of [standard, lightningToll]) {
-    assert.equal((await show(credential, '/club/song')).status, 200);
-    assert.equal((await show(credential, '/club/other', { method: 'POST' })).status, 200);
+    assert.equal((await sendCredential(credential, '/club/song')).status, 200);
+    assert.equal((await sendCredential(credential, '/club/other', { method: 'POST' })).status, 200);
     await assertRefused(credential, '/club/film', 'underpaid');
     await assertRefused(credential, '/sold', 'realm_mismatch');
   }
   await assertRefused((await buy(paywall.url, '/sold')).standard, '/club/song', 'endpoint_mismatch');
-  assert.equal((await show((await buy(paywall.url, '/club/film')).standard, '/club/song')).status, 200);
+  assert.equal((await sendCredential((await buy(paywall.url, '/club/film')).standard, '/club/song')).status, 200);
 });
 
 test('A credential bound to an IP address is valid for no other address; an IPv6 one is bound to its /64', async () => {
   const from = (address) => ({ headers: { 'CF-Connecting-IP': address } });
   const { standard, lightningToll } = await buy(paywall.url, '/mine', from('203.0.113.7'));
   for (const credential of [standard, lightningToll]) {
-    assert.equal((await show(credential, '/mine', from('203.0.113.7'))).status, 200);
+    assert.equal((await sendCredential(credential, '/mine', from('203.0.113.7'))).status, 200);
     await assertRefused(credential, '/mine', 'ip_mismatch', from('203.0.113.8'));
   }
   const forged = { headers: { 'CF-Connecting-IP': '203.0.113.8', 'X-Forwarded-For': '203.0.113.7' } };
   await assertRefused(standard, '/mine', 'ip_mismatch', forged);
   const v6 = await buy(paywall.url, '/mine', from('2001:db8:1:2::3'));
-  assert.equal((await show(v6.standard, '/mine', from('2001:db8:1:2:ffff::9'))).status, 200);
+  assert.equal((await sendCredential(v6.standard, '/mine', from('2001:db8:1:2:ffff::9'))).status, 200);
   await assertRefused(v6.standard, '/mine', 'ip_mismatch', from('2001:db8:1:3::3'));
   await assertRefused((await buy(paywall.url, '/sold')).standard, '/mine', 'endpoint_mismatch');
   const unknown = await send(paywall.url, '/mine', from('not an address'));
@@ -73,12 +73,12 @@ test('A credential bound to an IP address is valid for no other address; an IPv6
 
 test('A credential of a route that does not bind the method is valid for every method', async () => {
   const { standard } = await buy(paywall.url, '/any/method');
-  for (const method of ['GET', 'POST', 'DELETE']) assert.equal((await show(standard, '/any/method', { method })).status, 200);
+  for (const method of ['GET', 'POST', 'DELETE']) assert.equal((await sendCredential(standard, '/any/method', { method })).status, 200);
 });
 
 test('A macaroon of a lightning-toll server with the same secret is valid for one path and at most a day', async () => {
   const caveats = (endpoint, hours = 1) => [`expires_at = ${inHours(hours)}`, `endpoint = ${endpoint}`, 'method = GET'];
-  assert.equal((await show(mintLightningToll(caveats('/sold')).credential, '/sold')).status, 200);
+  assert.equal((await sendCredential(mintLightningToll(caveats('/sold')).credential, '/sold')).status, 200);
   await assertRefused(mintLightningToll(caveats('/sold', 25)).credential, '/sold', 'foreign');
   await assertRefused(mintLightningToll(caveats('/sold')).credential, '/club/song', 'endpoint_mismatch');
   await assertRefused(mintLightningToll(caveats('/club/song')).credential, '/club/song', 'foreign');
@@ -100,7 +100,7 @@ test('A credential of a revoked payment is refused, and accept_foreign = false r
     vars: { ORIGIN_URL: origin.url, TOLL_SECRET: paywall.secret },
   });
   for (const [authorization, code] of [[standard, 'revoked'], [lightningToll, 'revoked'], [otherIssuer.credential, 'foreign']]) {
-    assert.equal((await show(authorization, '/sold')).status, 200);
+    assert.equal((await sendCredential(authorization, '/sold')).status, 200);
     const refused = await send(stricter.url, '/sold', { headers: { authorization } });
     assert.equal(refused.status, 402);
     assert.equal(refused.json().code, code);

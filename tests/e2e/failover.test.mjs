@@ -34,11 +34,11 @@ const isFromSlot2 = ({ macaroon, standard }) => {
   return isInCaveats;
 };
 
-test('The wallet in slot 2 takes over while slot 1 fails, and each wallet is asked only about its own payments', async () => {
+test('The wallet in slot 2 takes over while slot 1 fails, and each wallet is called only for its own payments', async () => {
   const [slot1, slot2] = [await startFaultProxy(), await startFaultProxy({ target: ownLnbits.url })];
   const vars = { ORIGIN_URL: origin.url, LNBITS_URL: slot1.url, LNBITS_URL_2: slot2.url, LNBITS_KEY_2: ownLnbits.merchant.invoiceKey };
   const { url, server, logged } = await startPaywall({ toll, vars, config: withoutLedger() });
-  const show = async ({ standard }, preimage) => (await send(url, '/sold', { headers: { Authorization: `L402 ${standard}:${preimage}` } })).status;
+  const sendCredential = async ({ standard }, preimage) => (await send(url, '/sold', { headers: { Authorization: `L402 ${standard}:${preimage}` } })).status;
   const lookups = (wallet, { paymentHash }) => wallet.calls.filter(({ method, url: path, headers }) => method === 'GET' && path.endsWith(paymentHash) && headers['x-api-key']).length;
 
   const fromSlot1 = await challenge(url);
@@ -61,17 +61,17 @@ test('The wallet in slot 2 takes over while slot 1 fails, and each wallet is ask
 
   await logged(/"event":"wallet","wallet":"1"/);
   const [bought] = fromSlot2;
-  assert.equal(await show(bought, await ownLnbits.pay(bought.invoice)), 200);
+  assert.equal(await sendCredential(bought, await ownLnbits.pay(bought.invoice)), 200);
   assert.equal(lookups(slot2, bought), 1);
   assert.equal(slot1.calls.length, slot1Calls);
-  assert.equal(await show(fromSlot1, await pay(fromSlot1.invoice)), 503, 'the wallet of this payment is down, and no other is asked');
+  assert.equal(await sendCredential(fromSlot1, await pay(fromSlot1.invoice)), 503, 'the wallet of this payment is down, and no other one is called');
   assert.equal(lookups(slot2, fromSlot1), 0);
 
   await slot1.clearFault();
   let recovered;
   await server.until(async () => (recovered = await challenge(url)) && !isFromSlot2(recovered), 40);
-  await server.until(async () => (await show(fromSlot1, '')) === 200, 40);
-  assert.equal(await show(recovered, await pay(recovered.invoice)), 200);
+  await server.until(async () => (await sendCredential(fromSlot1, '')) === 200, 40);
+  assert.equal(await sendCredential(recovered, await pay(recovered.invoice)), 200);
   assert.equal(lookups(slot2, recovered), 0);
 
   await slot2.injectFault('500');

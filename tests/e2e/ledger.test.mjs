@@ -62,7 +62,7 @@ async function start(wallet, { vars, port, ...options } = {}) {
 }
 
 const withoutWebhook = { PUBLIC_URL: undefined };
-const show = (base, path, authorization, options) => send(base, path, { ...options, headers: { authorization } });
+const sendCredential = (base, path, authorization, options) => send(base, path, { ...options, headers: { authorization } });
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
 /** Asserts that the statistics match LNbits' list of payments: sums, counts, routes and payment hashes. */
@@ -88,7 +88,7 @@ test('A payment reported by 32 paid requests, two webhooks and the cron trigger 
   const { url } = await start(wallet, { vars: { ON_PAYMENT_URL: receiver.url, ON_PAYMENT_SECRET: SECRET } });
   const { standard, lightningToll, challenge } = await wallet.buy(url, '/b');
   const crons = [runCron(url), runCron(url)];
-  const answers = await Promise.all(Array.from({ length: 32 }, (_, at) => show(url, '/b', at % 2 ? standard : lightningToll)));
+  const answers = await Promise.all(Array.from({ length: 32 }, (_, at) => sendCredential(url, '/b', at % 2 ? standard : lightningToll)));
   assert.ok(answers.every(({ status }) => status === 200));
   await Promise.all(crons);
   await runCron(url);
@@ -120,7 +120,7 @@ test('Without a webhook, the first use of the credential records the payment', a
   const { url } = await start(wallet, { vars: withoutWebhook });
   const bought = await wallet.buy(url, '/a');
   assert.equal((await stats(url)).totalPayments, 0);
-  assert.equal((await show(url, '/a', bought.standard)).status, 200);
+  assert.equal((await sendCredential(url, '/a', bought.standard)).status, 200);
   await statsWhen(url, ({ totalPayments }) => totalPayments === 1);
   await assertSameAsLnbits(url, wallet);
 });
@@ -175,11 +175,11 @@ test('A payment used while LNbits is down counts as revenue once LNbits confirms
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   const bought = await wallet.buy(url, '/b');
-  assert.equal((await show(url, '/b', bought.standard)).status, 200);
+  assert.equal((await sendCredential(url, '/b', bought.standard)).status, 200);
   await statsWhen(url, ({ totalPayments }) => totalPayments === 1);
   const unconfirmed = await wallet.buy(url, '/b');
   await wallet.faultProxy.injectFault('refuses the connection');
-  assert.equal((await show(url, '/b', unconfirmed.standard)).status, 200);
+  assert.equal((await sendCredential(url, '/b', unconfirmed.standard)).status, 200);
   const during = await statsWhen(url, ({ unsettled }) => unsettled === 1);
   assert.equal(during.totalRevenue, 7, 'an unconfirmed payment is no revenue');
   await runCron(url);
@@ -194,10 +194,10 @@ test('Requests are counted per route by outcome, and revenue is the sum of the p
   const wallet = await startWallet();
   const { url } = await start(wallet);
   const [a, b] = [await wallet.buy(url, '/a'), await wallet.buy(url, '/b')];
-  for (let at = 0; at < 4; at += 1) await show(url, '/a', a.standard);
-  for (let at = 0; at < 2; at += 1) await show(url, '/b', b.standard);
-  await show(url, '/b', `L402 ${b.macaroons.standard}:${'11'.repeat(32)}`);
-  await show(url, '/b', 'L402 garbage');
+  for (let at = 0; at < 4; at += 1) await sendCredential(url, '/a', a.standard);
+  for (let at = 0; at < 2; at += 1) await sendCredential(url, '/b', b.standard);
+  await sendCredential(url, '/b', `L402 ${b.macaroons.standard}:${'11'.repeat(32)}`);
+  await sendCredential(url, '/b', 'L402 garbage');
   for (let at = 0; at < 3; at += 1) await send(url, '/free');
   await send(url, '/waived?q=x');
   await send(url, '/waived');
@@ -223,7 +223,7 @@ test('After a price change, origin and ledger get the paid amount, not the curre
   const { standard } = await wallet.buy(expensive.url, '/b');
   await expensive.server.stop();
   const cheap = await start(wallet, { state, vars, toll: { routes: [{ path: '/b', sats: 2 }] } });
-  assert.equal((await show(cheap.url, '/b', standard)).status, 200);
+  assert.equal((await sendCredential(cheap.url, '/b', standard)).status, 200);
   assert.equal(origin.last().headers['x-toll-amount-sats'], '7');
   await statsWhen(cheap.url, ({ totalPayments }) => totalPayments === 1);
   assert.equal((await assertSameAsLnbits(cheap.url, wallet)).totalRevenue, 7);
@@ -272,7 +272,7 @@ test('A callback is retried until the receiver is up, has lightning-toll’s bod
   await receiver.assertSigned(callback);
 });
 
-test('When LNbits rejects the webhook URL, invoices are created without it and it is not sent again', async () => {
+test('When LNbits rejects the webhook URL, invoices are created without it and the URL is not sent again', async () => {
   const faultProxy = await startFaultProxy();
   cleanups.push(faultProxy.close);
   const { url, logged } = await start({ ...sharedLnbits, faultProxy, merchant: sharedLnbits.merchant });
@@ -284,7 +284,7 @@ test('When LNbits rejects the webhook URL, invoices are created without it and i
   await logged(/refuses to call PUBLIC_URL/);
 });
 
-test('A webhook needs a valid tag, and only payments that LNbits confirms as paid and as ours are recorded', async () => {
+test('A webhook needs a valid tag, and only payments of edgetoll that LNbits confirms as paid are recorded', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet);
   const unpaid = (await send(url, '/a')).json().paymentHash;
@@ -319,12 +319,12 @@ test('Without a working ledger, paid requests are served and only the statistics
   for (const durable_objects of [{ bindings: [] }, failing]) {
     const { url } = await start(wallet, { config: { durable_objects, triggers: {} }, toll: { routes: [{ path: '/b', sats: 7 }] } });
     const bought = await wallet.buy(url, '/b');
-    assert.equal((await show(url, '/b', bought.standard)).status, 200);
+    assert.equal((await sendCredential(url, '/b', bought.standard)).status, 200);
     for (const path of ['stats', 'metrics']) {
       const answer = await sendAsAdmin(url, path);
       assert.deepEqual([answer.status, answer.json().code, answer.headers['retry-after']], [503, 'ledger_unavailable', '5']);
     }
     await runCron(url);
-    assert.equal((await show(url, '/b', bought.lightningToll)).status, 200);
+    assert.equal((await sendCredential(url, '/b', bought.lightningToll)).status, 200);
   }
 });

@@ -93,7 +93,7 @@ test('The table in docs/operations.md lists exactly the faults tested here', () 
   assert.deepEqual(rows.map(([fault]) => fault).sort(), ['refuses the connection', ...Object.keys(FAULTS)].sort());
 });
 
-for (const [fault, unpaid, retryAfter, presented, retryAfterPresented] of rows) {
+for (const [fault, unpaid, retryAfter, withCredential, retryAfterWithCredential] of rows) {
   test(`LNbits fault "${fault}": a request without a credential gets ${unpaid}`, async () => {
     await recover();
     const reached = origin.requests.filter(({ path }) => path === '/sold').length;
@@ -106,13 +106,13 @@ for (const [fault, unpaid, retryAfter, presented, retryAfterPresented] of rows) 
     await recover();
   });
 
-  if (presented === '—') continue;
-  test(`LNbits fault "${fault}": a credential that needs a settlement check gets ${presented} and stays valid`, async () => {
+  if (withCredential === '—') continue;
+  test(`LNbits fault "${fault}": a credential that needs a settlement check gets ${withCredential} and stays valid`, async () => {
     await recover();
     const { standard: authorization } = await buy(paywall.url, '/sold');
     const options = { headers: { authorization } };
     await faultProxy.injectFault(fault, 'GET');
-    assertError(await sendDuringFault(options), parseCell(presented, retryAfterPresented));
+    assertError(await sendDuringFault(options), parseCell(withCredential, retryAfterWithCredential));
     await recover(options);
     const { status } = await send(paywall.url, '/sold', options);
     assert.equal(status, 200);

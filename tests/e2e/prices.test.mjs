@@ -40,17 +40,17 @@ test('A price can depend on the query, and a credential for the cheap variant is
   await assertPrice(50, '/search?q=cats&premium=1');
   const cheap = await buy(paywall.url, '/search');
   const expensive = await buy(paywall.url, '/search?premium');
-  const show = (path, { standard }) => get(path, { headers: { authorization: standard } });
-  assert.equal((await show('/search?q=dogs', cheap)).status, 200);
-  assert.equal((await show('/search?premium=yes', expensive)).status, 200);
-  assert.equal((await show('/search', expensive)).status, 200);
-  const refused = await show('/search?premium=1', cheap);
+  const sendCredential = (path, { standard }) => get(path, { headers: { authorization: standard } });
+  assert.equal((await sendCredential('/search?q=dogs', cheap)).status, 200);
+  assert.equal((await sendCredential('/search?premium=yes', expensive)).status, 200);
+  assert.equal((await sendCredential('/search', expensive)).status, 200);
+  const refused = await sendCredential('/search?premium=1', cheap);
   assert.equal(refused.status, 402);
   assert.equal(refused.json().code, 'underpaid');
   assert.equal(refused.json().amountSats, 50);
   const reached = origin.requests.length;
   for (const query of ['premium=1&premium=2', 'premium[]=1', 'PREMIUM=1', 'x;premium=1', 'premium%00', '+premium']) {
-    const { status, json } = await show(`/search?${query}`, cheap);
+    const { status, json } = await sendCredential(`/search?${query}`, cheap);
     assert.equal(status, 400, query);
     assert.equal(json().code, 'ambiguous_query', query);
   }

@@ -22,13 +22,13 @@ before(async () => {
 });
 after(() => origin.close());
 
-const show = (authorization, path = '/sold', options = {}) =>
+const sendCredential = (authorization, path = '/sold', options = {}) =>
   send(paywall.url, path, { ...options, headers: { authorization, ...options.headers } });
 
 /** Asserts that a malformed or forged credential gets 401 with the code and without an invoice, and reaches no origin. */
 async function assertUnauthorized(authorization, code, path) {
   const reached = origin.requests.length;
-  const { status, headers, json } = await show(authorization, path);
+  const { status, headers, json } = await sendCredential(authorization, path);
   assert.equal(status, 401, code);
   assert.equal(headers['www-authenticate'], 'L402');
   assert.equal(headers['cache-control'], 'no-store');
@@ -39,7 +39,7 @@ async function assertUnauthorized(authorization, code, path) {
 /** Asserts that a genuine credential that is not valid here gets 402 with the code and a new invoice, and reaches no origin. */
 async function assertNewChallenge(authorization, code, path, options) {
   const reached = origin.requests.length;
-  const { status, headers, json } = await show(authorization, path, options);
+  const { status, headers, json } = await sendCredential(authorization, path, options);
   assert.equal(status, 402, code);
   assert.ok(parseChallenge(headers['www-authenticate']).invoice);
   assert.equal(json().code, code);
@@ -157,7 +157,7 @@ test('A malformed credential gets 401 with a specific code and creates no invoic
 
 test('Other authentication schemes count as no credential and get a challenge', async () => {
   for (const authorization of ['Bearer abc', 'Basic dXNlcjpwYXNz', `L402${bought.macaroons.standard}`, 'Digest username="L402 a:b", realm="x"']) {
-    const { status, json } = await show(authorization);
+    const { status, json } = await sendCredential(authorization);
     assert.equal(status, 402);
     assert.equal(json().code, undefined);
   }

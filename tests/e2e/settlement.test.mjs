@@ -33,7 +33,7 @@ async function challenge(path, base = paywall.url) {
   return { ...json(), standard: parseChallenge(headers['www-authenticate']).macaroon };
 }
 
-const show = (base, path, macaroon, preimage = '', method = 'GET') =>
+const sendCredential = (base, path, macaroon, preimage = '', method = 'GET') =>
   send(base, path, { method, headers: { Authorization: `L402 ${macaroon}:${preimage}` } });
 const servedCount = () => origin.requests.filter(({ path }) => path === '/sold').length;
 const lookupCount = (hash) => faultProxy.calls.filter(({ method, url, headers }) => method === 'GET' && url.endsWith(hash) && headers['x-api-key']).length;
@@ -46,7 +46,7 @@ function assertUnpaid({ status, json }) {
 }
 
 // The ledger looks up payments at LNbits in the background. These paywalls have none, so only settlement checks are counted.
-test('A preimage shown before the invoice expires gives access without a lookup, once LNbits is known to hide preimages', async () => {
+test('A preimage sent before the invoice expires gives access without a lookup, once LNbits is known to hide preimages', async () => {
   const { standard, challenge: issued } = await buy(paywall.url, '/sold');
   assert.equal((await send(paywall.url, '/sold', { headers: { authorization: standard } })).status, 200);
   assert.equal(lookupCount(issued.paymentHash), 0);
@@ -59,47 +59,47 @@ test('A credential without preimage for an unpaid invoice gets 402 with the same
   const invoicesBefore = faultProxy.invoiceCount();
   for (const [macaroon, preimage] of [[issued.standard, ''], [issued.standard, ZEROS], [issued.macaroon, ''], [attenuate(issued.standard, 'amount_sats=5'), '']]) {
     const reached = servedCount();
-    const answer = await show(paywall.url, '/sold', macaroon, preimage);
+    const answer = await sendCredential(paywall.url, '/sold', macaroon, preimage);
     assertUnpaid(answer);
     assert.deepEqual(parseChallenge(answer.headers['www-authenticate']), { macaroon, invoice: issued.invoice });
     const { invoice, macaroon: repeated, paymentHash, amountSats, expiresAt } = answer.json();
     assert.deepEqual({ invoice, repeated, paymentHash, amountSats, expiresAt }, { invoice: issued.invoice, repeated: macaroon, paymentHash: issued.paymentHash, amountSats: 5, expiresAt: issued.expiresAt });
     assert.equal(servedCount(), reached);
   }
-  const head = await show(paywall.url, '/sold', issued.standard, '', 'HEAD');
+  const head = await sendCredential(paywall.url, '/sold', issued.standard, '', 'HEAD');
   assert.equal(head.status, 402);
   assert.equal(head.headers['www-authenticate'], 'L402');
   assert.equal(faultProxy.invoiceCount(), invoicesBefore, 'no invoice was created');
 
-  const otherPath = await show(paywall.url, '/other', issued.standard);
+  const otherPath = await sendCredential(paywall.url, '/other', issued.standard);
   assert.equal(otherPath.status, 402);
   assert.equal(otherPath.json().code, 'endpoint_mismatch');
   assert.notEqual(otherPath.json().invoice, issued.invoice);
 
   await pay(issued.invoice);
   for (const preimage of ['', ZEROS]) {
-    assert.equal((await show(paywall.url, '/sold', issued.standard, preimage)).status, 200);
-    assert.equal((await show(paywall.url, '/sold', issued.macaroon, preimage)).status, 200);
+    assert.equal((await sendCredential(paywall.url, '/sold', issued.standard, preimage)).status, 200);
+    assert.equal((await sendCredential(paywall.url, '/sold', issued.macaroon, preimage)).status, 200);
   }
-  assert.equal((await show(paywall.url, '/other', issued.standard)).status, 402);
+  assert.equal((await sendCredential(paywall.url, '/other', issued.standard)).status, 402);
 });
 
 test('A settled payment is cached and an unpaid one is not', async () => {
   const issued = await challenge('/sold');
-  assertUnpaid(await show(paywall.url, '/sold', issued.standard));
-  assertUnpaid(await show(paywall.url, '/sold', issued.standard));
+  assertUnpaid(await sendCredential(paywall.url, '/sold', issued.standard));
+  assertUnpaid(await sendCredential(paywall.url, '/sold', issued.standard));
   assert.equal(lookupCount(issued.paymentHash), 2);
   await pay(issued.invoice);
-  for (let time = 0; time < 3; time += 1) assert.equal((await show(paywall.url, '/sold', issued.standard)).status, 200);
+  for (let time = 0; time < 3; time += 1) assert.equal((await sendCredential(paywall.url, '/sold', issued.standard)).status, 200);
   assert.equal(lookupCount(issued.paymentHash), 3);
 });
 
 test('Uses are also counted for a credential without preimage', async () => {
   const issued = await challenge('/twice');
-  assertUnpaid(await show(paywall.url, '/twice', issued.standard));
+  assertUnpaid(await sendCredential(paywall.url, '/twice', issued.standard));
   await pay(issued.invoice);
   const statuses = [];
-  for (let time = 0; time < 3; time += 1) statuses.push((await show(paywall.url, '/twice', issued.standard)).status);
+  for (let time = 0; time < 3; time += 1) statuses.push((await sendCredential(paywall.url, '/twice', issued.standard)).status);
   assert.deepEqual(statuses, [200, 200, 402]);
 });
 
@@ -120,7 +120,7 @@ test('A macaroon with an invalid signature causes no lookup', async () => {
   const callsBefore = faultProxy.calls.length;
   const [head, tail] = [issued.standard.slice(0, -6), issued.standard.slice(-6)];
   const forged = head + tail.replace(/[A-Za-z]/, (letter) => (letter === 'A' ? 'B' : 'A'));
-  const answer = await show(paywall.url, '/sold', forged);
+  const answer = await sendCredential(paywall.url, '/sold', forged);
   assert.equal(answer.status, 401);
   assert.equal(answer.json().code, 'bad_signature');
   assert.equal(faultProxy.calls.length, callsBefore);
@@ -141,12 +141,12 @@ test('A preimage that LNbits 1.5.5 exposes before payment gives no access', asyn
     return { issued, preimage };
   };
   const control = await getLeakedPreimage(preimageMode);
-  assert.equal((await show(preimageMode.url, '/sold', control.issued.standard, control.preimage)).status, 200, 'control: the attack works');
+  assert.equal((await sendCredential(preimageMode.url, '/sold', control.issued.standard, control.preimage)).status, 200, 'control: the attack works');
 
   const { issued, preimage } = await getLeakedPreimage(autoMode);
   for (const macaroon of [issued.standard, issued.macaroon]) {
     const reached = servedCount();
-    const answer = await show(autoMode.url, '/sold', macaroon, preimage);
+    const answer = await sendCredential(autoMode.url, '/sold', macaroon, preimage);
     assertUnpaid(answer);
     assert.equal(answer.json().invoice, issued.invoice);
     assert.ok(!answer.text.includes(preimage));
@@ -154,7 +154,7 @@ test('A preimage that LNbits 1.5.5 exposes before payment gives no access', asyn
   }
   await autoMode.logged(/"event":"wallet","wallet":"1","detail":"gives the preimages of unpaid invoices to everyone/);
   await leaky.pay(issued.invoice);
-  assert.equal((await show(autoMode.url, '/sold', issued.standard, preimage)).status, 200);
+  assert.equal((await sendCredential(autoMode.url, '/sold', issued.standard, preimage)).status, 200);
   await Promise.all([leaky.server.stop(), preimageMode.server.stop(), autoMode.server.stop()]);
 });
 
@@ -186,13 +186,13 @@ test('The preimage of an expired invoice “paid” inside the LNbits instance, 
   assert.equal(await balance(lnbits.payer), balanceBefore, 'no money moved');
   for (const macaroon of [expiring.standard, expiring.macaroon]) {
     const reached = servedCount();
-    const answer = await show(paywall.url, '/sold', macaroon, payment.preimage);
+    const answer = await sendCredential(paywall.url, '/sold', macaroon, payment.preimage);
     assertUnpaid(answer);
     assert.notEqual(answer.json().invoice, expiring.invoice, 'a new, payable invoice');
     assert.equal(servedCount(), reached);
   }
   const preimageMode = await startPaywall({ toll: { settlement: 'preimage', routes }, vars, config: withoutLedger() });
-  assert.equal((await show(preimageMode.url, '/sold', expiring.macaroon, payment.preimage)).status, 200, 'control: the attack works');
+  assert.equal((await sendCredential(preimageMode.url, '/sold', expiring.macaroon, payment.preimage)).status, 200, 'control: the attack works');
   await preimageMode.server.stop();
 });
 

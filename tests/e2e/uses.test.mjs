@@ -28,10 +28,10 @@ before(async () => {
 });
 after(() => origin.close());
 
-const show = (path, authorization, options = {}) => send(paywall.url, path, { ...options, headers: { authorization, ...options.headers } });
+const sendCredential = (path, authorization, options = {}) => send(paywall.url, path, { ...options, headers: { authorization, ...options.headers } });
 const served = (path) => origin.requests.filter((request) => request.path === path).length;
 async function assertSpent(path, authorization) {
-  const { status, json, headers } = await show(path, authorization);
+  const { status, json, headers } = await sendCredential(path, authorization);
   assert.equal(status, 402);
   assert.equal(json().code, 'spent');
   assert.match(headers['www-authenticate'], /invoice="lnbc/);
@@ -39,7 +39,7 @@ async function assertSpent(path, authorization) {
 
 test('Of 64 concurrent requests with a credential for one use, the origin receives one', async () => {
   const { standard, lightningToll } = await buy(paywall.url, '/once');
-  const answers = await Promise.all(Array.from({ length: 64 }, (_, at) => show('/once', at % 2 ? standard : lightningToll)));
+  const answers = await Promise.all(Array.from({ length: 64 }, (_, at) => sendCredential('/once', at % 2 ? standard : lightningToll)));
   const count = (expected) => answers.filter(({ status }) => status === expected).length;
   assert.equal(count(200), 1);
   // 503: LNbits may not create that many invoices in time.
@@ -51,7 +51,7 @@ test('Of 64 concurrent requests with a credential for one use, the origin receiv
 
 test('Of 64 concurrent requests with a credential for five uses, the origin receives five, and each response has the remaining uses', async () => {
   const { standard } = await buy(paywall.url, '/five');
-  const answers = await Promise.all(Array.from({ length: 64 }, () => show('/five', standard)));
+  const answers = await Promise.all(Array.from({ length: 64 }, () => sendCredential('/five', standard)));
   const remaining = answers.filter(({ status }) => status === 200).map(({ headers }) => headers['x-toll-uses-remaining']);
   assert.deepEqual(remaining.sort(), ['0', '1', '2', '3', '4']);
   assert.equal(served('/five'), 5);
@@ -60,10 +60,10 @@ test('Of 64 concurrent requests with a credential for five uses, the origin rece
 
 test('HEAD consumes no use, and uses are counted per payment', async () => {
   const [{ standard }, another] = [await buy(paywall.url, '/once'), await buy(paywall.url, '/once')];
-  assert.equal((await show('/once', standard, { method: 'HEAD' })).status, 200);
-  assert.equal((await show('/once', standard, { method: 'HEAD' })).status, 200);
-  assert.equal((await show('/once', standard)).status, 200);
-  assert.equal((await show('/once', another.standard)).status, 200);
+  assert.equal((await sendCredential('/once', standard, { method: 'HEAD' })).status, 200);
+  assert.equal((await sendCredential('/once', standard, { method: 'HEAD' })).status, 200);
+  assert.equal((await sendCredential('/once', standard)).status, 200);
+  assert.equal((await sendCredential('/once', another.standard)).status, 200);
   await assertSpent('/once', standard);
 });
 
@@ -71,27 +71,27 @@ test('A holder can lower the number of uses with a caveat, but not raise it', as
   const { macaroons, preimage } = await buy(paywall.url, '/five');
   const fewer = `L402 ${attenuate(macaroons.standard, 'uses=2')}:${preimage}`;
   const more = `L402 ${attenuate(macaroons.standard, 'uses=9')}:${preimage}`;
-  assert.equal((await show('/five', fewer)).headers['x-toll-uses-remaining'], '1');
-  assert.equal((await show('/five', more)).headers['x-toll-uses-remaining'], '3');
+  assert.equal((await sendCredential('/five', fewer)).headers['x-toll-uses-remaining'], '1');
+  assert.equal((await sendCredential('/five', more)).headers['x-toll-uses-remaining'], '3');
   await assertSpent('/five', fewer);
   const plain = await buy(paywall.url, '/plain');
   const limited = `L402 ${attenuate(plain.macaroons.standard, 'uses=1')}:${plain.preimage}`;
-  assert.equal((await show('/plain', limited)).status, 200);
+  assert.equal((await sendCredential('/plain', limited)).status, 200);
   await assertSpent('/plain', limited);
-  assert.equal((await show('/plain', plain.standard)).headers['x-toll-uses-remaining'], undefined);
+  assert.equal((await sendCredential('/plain', plain.standard)).headers['x-toll-uses-remaining'], undefined);
 });
 
 test('A 5xx of the origin gives the use back, up to three times per use', async () => {
   const { standard } = await buy(paywall.url, '/failing');
   isFailing = true;
   for (let at = 0; at < 6; at += 1) {
-    const { status, headers } = await show('/failing', standard);
+    const { status, headers } = await sendCredential('/failing', standard);
     assert.equal(status, 503);
     assert.equal(headers['x-toll-uses-remaining'], '2');
   }
-  assert.equal((await show('/failing', standard)).headers['x-toll-uses-remaining'], '1');
+  assert.equal((await sendCredential('/failing', standard)).headers['x-toll-uses-remaining'], '1');
   isFailing = false;
-  assert.equal((await show('/failing', standard)).headers['x-toll-uses-remaining'], '0');
+  assert.equal((await sendCredential('/failing', standard)).headers['x-toll-uses-remaining'], '0');
   await assertSpent('/failing', standard);
 });
 
@@ -109,15 +109,15 @@ test('A timeout of the origin gives the use back', async () => {
 test('While all remaining uses are in flight, the next request gets 409 with Retry-After', async () => {
   const { standard } = await buy(paywall.url, '/hanging');
   const reached = origin.requests.length;
-  const first = show('/hanging', standard);
+  const first = sendCredential('/hanging', standard);
   await paywall.server.until(() => origin.requests.length > reached, 10);
-  const second = await show('/hanging', standard);
+  const second = await sendCredential('/hanging', standard);
   assert.equal(second.status, 409);
   assert.equal(second.json().code, 'uses_in_flight');
   assert.equal(second.headers['retry-after'], '1');
   release();
   assert.equal((await first).status, 200);
-  await paywall.server.until(async () => (await show('/hanging', standard)).status === 402, 10);
+  await paywall.server.until(async () => (await sendCredential('/hanging', standard)).status === 402, 10);
 });
 
 test('When uses cannot be counted, the request gets 503 and is not forwarded', async () => {

@@ -1,4 +1,4 @@
-//! Modules use only modules below them, in the order that `docs/architecture.md` lists, and the paths it names exist.
+//! The rules of `docs/architecture.md`: each module uses only modules below it. The paths in the document exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ fn paths_of_use_declarations_are_expanded() {
     assert_eq!(paths, ["a", "b::self", "b::c", "g::H", "m::e::f"]);
 }
 
-/// Returns every use of a module by one below it, as `file: uses module`. `folder` contains the modules.
+/// Returns every use of a module by a module below it, as `module: uses path`. `folder` contains the modules.
 fn upward_uses(folder: &str, layers: &[String]) -> Vec<String> {
     let depth = Path::new(folder).components().count() - 1;
     let mut upward = Vec::new();
@@ -65,7 +65,7 @@ fn position(layers: &[String], name: Option<&String>) -> Option<usize> {
     layers.iter().position(|layer| Some(layer) == name)
 }
 
-/// Returns the absolute paths that `source`, which is `module`, writes with `crate::` or `super::`.
+/// Returns the paths in the source of a module that begin with `crate::` or `super::`, as absolute paths.
 fn used_paths(source: &str, module: &[String]) -> Vec<Vec<String>> {
     let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join("\n");
@@ -88,7 +88,7 @@ fn used_paths(source: &str, module: &[String]) -> Vec<Vec<String>> {
     paths
 }
 
-/// Adds the paths of `text`, the rest of a path after `prefix`, which may end in a list in braces.
+/// Adds the paths that begin with `prefix` and continue with `text`. A list in braces adds one path for each item.
 fn expand(prefix: Vec<String>, text: &str, paths: &mut Vec<Vec<String>>) {
     if let Some(list) = text.strip_prefix('{') {
         items(list).into_iter().for_each(|item| expand(prefix.clone(), item, paths));
@@ -124,7 +124,7 @@ fn items(list: &str) -> Vec<&str> {
     items
 }
 
-/// Returns the first words of the lines of the block below a heading of the document, from top to bottom.
+/// Returns the first word of each line in the code block below a heading, from top to bottom.
 fn layers(heading: &str) -> Vec<String> {
     let document = architecture_document();
     let (_, section) = document.split_once(heading).unwrap();
@@ -139,7 +139,7 @@ fn modules_in(folder: &str) -> Vec<String> {
     sorted(&names.filter(|name| !["lib", "mod"].contains(&name.as_str())).collect::<Vec<_>>())
 }
 
-/// Returns the path of a file's module: `src/edge/mod.rs` is `edge`.
+/// Returns the module path of a file, such as `edge` for `src/edge/mod.rs`.
 fn module_path(file: &Path) -> Vec<String> {
     let file = file.strip_prefix(root().join("src")).unwrap().with_extension("");
     let names = file.components().map(|name| name.as_os_str().to_str().unwrap().to_owned());

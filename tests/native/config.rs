@@ -1,4 +1,4 @@
-//! The environment as settings: what a missing or wrong setting closes.
+//! Settings from the environment, and which requests are refused if a setting is missing or wrong.
 
 use crate::support::secret::SECRET;
 use crate::support::settings::{decide, error, settings};
@@ -11,7 +11,7 @@ use edgetoll::payment::WalletSlot;
 
 const LIST: &str = r#"{"routes":[
     {"path":"/sold","sats":5},
-    {"path":"/given","sats":0},
+    {"path":"/free","sats":0},
     {"path":"/invalid","sats":-1}
 ]}"#;
 
@@ -28,13 +28,13 @@ fn without_a_readable_price_list_only_the_health_endpoint_answers() {
 }
 
 #[test]
-fn without_a_secret_or_a_wallet_priced_routes_are_closed_and_free_routes_pass() {
+fn without_a_secret_or_a_wallet_priced_routes_are_closed_and_unpriced_paths_are_forwarded() {
     for name in ["TOLL_SECRET", "LNBITS_URL", "LNBITS_KEY"] {
         for value in [None, Some("weak")] {
             let settings = settings(Some(LIST), &[(name, value)]);
             assert!(matches!(settings.paywall, Paywall::Closed { .. }), "{name} {value:?}");
             assert_eq!(error(decide(&settings, "https://x/sold", "GET", None)), RequestError::NotConfigured);
-            assert_eq!(decide(&settings, "https://x/free", "GET", None), Decision::Open { waived: None });
+            assert_eq!(decide(&settings, "https://x/unlisted", "GET", None), Decision::Open { waived: None });
             let faults = &settings.faults;
             assert!(faults.iter().any(|fault| fault.starts_with(name)), "{faults:?}");
         }
@@ -43,22 +43,22 @@ fn without_a_secret_or_a_wallet_priced_routes_are_closed_and_free_routes_pass() 
 
 #[test]
 fn a_price_list_without_a_priced_route_needs_neither_a_secret_nor_a_wallet() {
-    let free = r#"{"routes":[{"path":"/given","sats":0}]}"#;
-    let nothing = [("TOLL_SECRET", None), ("LNBITS_URL", None), ("LNBITS_KEY", None)];
-    let unconfigured = settings(Some(free), &nothing);
-    assert!(matches!(unconfigured.paywall, Paywall::Free { .. }));
-    assert_eq!(unconfigured.faults, [""; 0]);
-    assert_eq!(decide(&unconfigured, "https://x/given", "GET", None), Decision::Open { waived: None });
-    assert!(unconfigured.keys_and_wallets().is_none());
-    // A wrong setting is reported all the same, and the keys and wallets of earlier sales are kept for the ledger.
+    let free = r#"{"routes":[{"path":"/free","sats":0}]}"#;
+    let all_missing = [("TOLL_SECRET", None), ("LNBITS_URL", None), ("LNBITS_KEY", None)];
+    let without_settings = settings(Some(free), &all_missing);
+    assert!(matches!(without_settings.paywall, Paywall::Free { .. }));
+    assert_eq!(without_settings.faults, [""; 0]);
+    assert_eq!(decide(&without_settings, "https://x/free", "GET", None), Decision::Open { waived: None });
+    assert!(without_settings.keys_and_wallets().is_none());
+    // A wrong setting is still reported. The ledger needs keys and wallets that are set, for earlier sales.
     assert_eq!(settings(Some(free), &[("LNBITS_KEY", Some("x"))]).faults.len(), 1);
     assert!(settings(Some(free), &[]).keys_and_wallets().is_some());
     let invalid = r#"{"routes":[{"path":"/invalid","sats":-1}]}"#;
-    assert!(matches!(settings(Some(invalid), &nothing).paywall, Paywall::Closed { .. }));
+    assert!(matches!(settings(Some(invalid), &all_missing).paywall, Paywall::Closed { .. }));
 }
 
 #[test]
-fn complete_settings_sell_and_an_invalid_route_is_closed() {
+fn with_complete_settings_routes_are_sold_and_an_invalid_route_is_closed() {
     let settings = settings(Some(LIST), &[]);
     assert!(matches!(settings.paywall, Paywall::Selling { .. }));
     assert!(matches!(decide(&settings, "https://x/sold", "GET", None), Decision::Challenge(_)));
@@ -66,7 +66,7 @@ fn complete_settings_sell_and_an_invalid_route_is_closed() {
 }
 
 #[test]
-fn an_unusable_origin_url_forwards_nothing() {
+fn an_invalid_origin_url_is_not_replaced_by_the_zone() {
     assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", Some("x"))]).origin, Origin::Invalid);
     assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", None)]).origin, Origin::Zone);
 }
@@ -113,17 +113,17 @@ fn a_misconfigured_second_wallet_closes_priced_routes() {
 #[test]
 fn wrong_admin_and_callback_settings_are_reported_and_do_not_stop_sales() {
     let url = ("ON_PAYMENT_URL", Some("https://shop.test/paid"));
-    let good = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let valid = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
     for (variables, fault) in [
         (vec![("ADMIN_TOKEN", Some("short"))], "ADMIN_TOKEN is shorter than 32 characters"),
         (vec![("PUBLIC_URL", Some("http://x.test"))], "PUBLIC_URL must be an https URL"),
         (vec![url], "ON_PAYMENT_SECRET is missing"),
         (vec![url, ("ON_PAYMENT_SECRET", Some("short"))], "ON_PAYMENT_SECRET must have at least 24 bytes"),
         (
-            vec![("ON_PAYMENT_URL", Some("x")), ("ON_PAYMENT_SECRET", Some(good))],
+            vec![("ON_PAYMENT_URL", Some("x")), ("ON_PAYMENT_SECRET", Some(valid))],
             "ON_PAYMENT_URL must be an https URL",
         ),
-        (vec![("ON_PAYMENT_SECRET", Some(good))], "ON_PAYMENT_URL is missing"),
+        (vec![("ON_PAYMENT_SECRET", Some(valid))], "ON_PAYMENT_URL is missing"),
     ] {
         let settings = settings(Some(LIST), &variables);
         let faults = &settings.faults;
@@ -136,8 +136,8 @@ fn wrong_admin_and_callback_settings_are_reported_and_do_not_stop_sales() {
         Some(LIST),
         &[
             url,
-            ("ON_PAYMENT_SECRET", Some(good)),
-            ("ADMIN_TOKEN", Some(good)),
+            ("ON_PAYMENT_SECRET", Some(valid)),
+            ("ADMIN_TOKEN", Some(valid)),
             ("PUBLIC_URL", Some("https://x.test/")),
         ],
     );

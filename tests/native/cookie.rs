@@ -1,4 +1,4 @@
-//! The cookie of a person who has paid.
+//! Credential cookies: after a payment, a browser sends one instead of an `Authorization` header.
 
 use crate::support::gate::{gate, seller as seller_with};
 use crate::support::invoice::invoice_terms;
@@ -29,7 +29,7 @@ fn policy() -> Policy {
     Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap()
 }
 
-fn minted(seller: &Seller, scope: CredentialScope) -> Macaroon {
+fn mint(seller: &Seller, scope: CredentialScope) -> Macaroon {
     let payment_hash = PaymentHash::from_hex(&"ab".repeat(32)).unwrap();
     let identifier = Identifier::new(seller.keys.current(), payment_hash, &[7; 28]);
     let terms = Terms {
@@ -51,7 +51,7 @@ fn endpoint(path: &str) -> CredentialScope {
     CredentialScope::Endpoint { endpoint: path.to_owned(), method: Some("GET".to_owned()) }
 }
 
-/// What the macaroon says, as the gate reads it where it is good.
+/// Returns the grant of a valid macaroon.
 fn grant(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> Grant {
     let credential = format!("L402 {}:", macaroon.encode());
     let gate = gate(policy, seller);
@@ -61,52 +61,52 @@ fn grant(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> Gr
     }
 }
 
-/// `name=value` of a cookie for a payment that has arrived.
+/// Returns `name=value` of the cookie for a settled payment.
 fn cookie_for(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> String {
     let grant = grant(policy, seller, url, macaroon);
     let set = cookie::set(&seller.keys, macaroon, &grant, &endpoint("/a"), NOW).unwrap();
     set.split(';').next().unwrap().to_owned()
 }
 
-fn is_sold(policy: &Policy, seller: &Seller, url: &str, method: &str, shown: &str) -> bool {
-    // Nothing is known to be paid but what the cookie says.
+fn is_accepted(policy: &Policy, seller: &Seller, url: &str, method: &str, cookie: &str) -> bool {
+    // Only the cookie confirms that the payment has settled.
     let gate = Gate { is_settled: &|_| false, ..gate(policy, seller) };
-    let request = Request { cookie: Some(shown), ..request(url, method, None) };
+    let request = Request { cookie: Some(cookie), ..request(url, method, None) };
     matches!(gate.decide(&request, NOW), Decision::Paid(_))
 }
 
 #[test]
-fn a_cookie_opens_what_its_macaroon_opens_for_get_and_head() {
+fn a_cookie_is_valid_for_the_scope_of_its_macaroon_but_only_for_get_and_head() {
     let (policy, seller) = (policy(), test_seller());
-    let shown = cookie_for(&policy, &seller, "https://x.test/a", &minted(&seller, endpoint("/a")));
-    let among_others = format!("session=1; {shown}; theme=dark");
-    assert!(is_sold(&policy, &seller, "https://x.test/a", "GET", &among_others));
-    assert!(is_sold(&policy, &seller, "https://x.test/a?q=1", "HEAD", &shown));
+    let cookie = cookie_for(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
+    let among_others = format!("session=1; {cookie}; theme=dark");
+    assert!(is_accepted(&policy, &seller, "https://x.test/a", "GET", &among_others));
+    assert!(is_accepted(&policy, &seller, "https://x.test/a?q=1", "HEAD", &cookie));
     for (url, method) in [
         ("https://x.test/b", "GET"),
         ("https://y.test/a", "GET"),
         ("https://x.test/a", "POST"),
         ("https://x.test/five", "GET"),
     ] {
-        assert!(!is_sold(&policy, &seller, url, method, &shown), "{method} {url}");
+        assert!(!is_accepted(&policy, &seller, url, method, &cookie), "{method} {url}");
     }
     let club = cookie_for(
         &policy,
         &seller,
         "https://x.test/club/1",
-        &minted(&seller, CredentialScope::Realm("club".to_owned())),
+        &mint(&seller, CredentialScope::Realm("club".to_owned())),
     );
-    assert!(is_sold(&policy, &seller, "https://x.test/club/2", "GET", &club));
-    assert!(!is_sold(&policy, &seller, "https://x.test/club/2", "POST", &club));
+    assert!(is_accepted(&policy, &seller, "https://x.test/club/2", "GET", &club));
+    assert!(!is_accepted(&policy, &seller, "https://x.test/club/2", "POST", &club));
 }
 
 #[test]
-fn a_cookie_must_bind_all_that_the_route_sells_by() {
+fn a_cookie_is_refused_unless_its_macaroon_meets_all_demands_of_the_route() {
     let seller = test_seller();
-    let read = |list: &str| Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
-    let plain = read(r#"{"routes":[{"path":"/a","sats":5}]}"#);
-    let shown = cookie_for(&plain, &seller, "https://x.test/a", &minted(&seller, endpoint("/a")));
-    assert!(is_sold(&plain, &seller, "https://x.test/a", "GET", &shown));
+    let parse = |list: &str| Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+    let plain = parse(r#"{"routes":[{"path":"/a","sats":5}]}"#);
+    let cookie = cookie_for(&plain, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
+    assert!(is_accepted(&plain, &seller, "https://x.test/a", "GET", &cookie));
     for list in [
         r#"{"routes":[{"path":"/a","sats":5,"uses":3}]}"#.to_owned(),
         r#"{"routes":[{"path":"/a","sats":5,"realm":"club"}]}"#.to_owned(),
@@ -114,16 +114,16 @@ fn a_cookie_must_bind_all_that_the_route_sells_by() {
         r#"{"macaroon":"lightning-toll","routes":[{"path":"/a","sats":5}]}"#.to_owned(),
         format!(r#"{{"revoked":["{}"],"routes":[{{"path":"/a","sats":5}}]}}"#, "ab".repeat(32)),
     ] {
-        assert!(!is_sold(&read(&list), &seller, "https://x.test/a", "GET", &shown), "{list}");
+        assert!(!is_accepted(&parse(&list), &seller, "https://x.test/a", "GET", &cookie), "{list}");
     }
 }
 
 #[test]
-fn a_cookie_needs_our_word_for_this_very_macaroon() {
+fn a_cookie_without_the_tag_of_its_macaroon_is_refused() {
     let (policy, seller) = (policy(), test_seller());
-    let macaroon = minted(&seller, endpoint("/a"));
-    let shown = cookie_for(&policy, &seller, "https://x.test/a", &macaroon);
-    let (name, value) = shown.split_once('=').unwrap();
+    let macaroon = mint(&seller, endpoint("/a"));
+    let cookie = cookie_for(&policy, &seller, "https://x.test/a", &macaroon);
+    let (name, value) = cookie.split_once('=').unwrap();
     let (text, tag) = value.split_once('.').unwrap();
     let narrowed = macaroon.attenuate(&format!("toll_valid_until={}", NOW + 300)).unwrap().encode();
     let swapped = if tag.starts_with('0') { tag.replacen('0', "1", 1) } else { format!("0{}", &tag[1..]) };
@@ -138,26 +138,26 @@ fn a_cookie_needs_our_word_for_this_very_macaroon() {
         format!("{name}="),
         format!("{name}=a.b"),
     ] {
-        assert!(!is_sold(&policy, &seller, "https://x.test/a", "GET", &forged), "{forged}");
+        assert!(!is_accepted(&policy, &seller, "https://x.test/a", "GET", &forged), "{forged}");
     }
-    assert!(is_sold(&policy, &seller, "https://x.test/a", "GET", &format!("{name}=a.b; {shown}")));
+    assert!(is_accepted(&policy, &seller, "https://x.test/a", "GET", &format!("{name}=a.b; {cookie}")));
 }
 
 #[test]
-fn a_cookie_outlives_a_rotation_and_ends_with_its_secret() {
+fn a_cookie_is_valid_while_its_secret_is_the_current_or_the_previous_one() {
     let (policy, seller) = (policy(), test_seller());
-    let shown = cookie_for(&policy, &seller, "https://x.test/a", &minted(&seller, endpoint("/a")));
+    let cookie = cookie_for(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
     let other = || TollSecret::new("b3a81f6de2947c50d8e19bf06a72c345").unwrap();
     let previous = TollSecret::new(&crate::support::secret::SECRET).unwrap();
     let rotated = seller_with(Keys::new(other(), Some(previous)));
-    assert!(is_sold(&policy, &rotated, "https://x.test/a", "GET", &shown));
+    assert!(is_accepted(&policy, &rotated, "https://x.test/a", "GET", &cookie));
     let changed = seller_with(Keys::new(other(), None));
-    assert!(!is_sold(&policy, &changed, "https://x.test/a", "GET", &shown));
-    // It may be another deployment's on the same host.
-    assert_eq!(cookie::invalid_names(&shown, &changed.keys).count(), 0);
-    assert_eq!(cookie::invalid_names(&shown, &seller.keys).count(), 0);
-    let name = shown.split('=').next().unwrap();
-    assert_eq!(cookie::invalid_names(&format!("{name}=garbage; {shown}"), &seller.keys).count(), 0);
+    assert!(!is_accepted(&policy, &changed, "https://x.test/a", "GET", &cookie));
+    // The cookie may belong to another deployment on the same host, so it is not deleted.
+    assert_eq!(cookie::invalid_names(&cookie, &changed.keys).count(), 0);
+    assert_eq!(cookie::invalid_names(&cookie, &seller.keys).count(), 0);
+    let name = cookie.split('=').next().unwrap();
+    assert_eq!(cookie::invalid_names(&format!("{name}=garbage; {cookie}"), &seller.keys).count(), 0);
     let garbage = "toll_00000000000a=1; toll_admin=1; tolls=1; toll_theme=dark; toll_00000000000b=a.b";
     assert_eq!(
         cookie::invalid_names(garbage, &seller.keys).collect::<Vec<_>>(),
@@ -166,9 +166,9 @@ fn a_cookie_outlives_a_rotation_and_ends_with_its_secret() {
 }
 
 #[test]
-fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens() {
+fn a_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_scope() {
     let (policy, seller) = (policy(), test_seller());
-    let macaroon = minted(&seller, endpoint("/a"));
+    let macaroon = mint(&seller, endpoint("/a"));
     let grant = grant(&policy, &seller, "https://x.test/a", &macaroon);
     let set_for =
         |scope: CredentialScope| cookie::set(&seller.keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
@@ -176,7 +176,7 @@ fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens
     assert!(set("/a").ends_with("; Path=/a; Max-Age=540; HttpOnly; Secure; SameSite=Lax"), "{}", set("/a"));
     assert!(set("/a;b").contains("; Path=/; "), "{}", set("/a;b"));
     assert!(set("/a,b").contains("; Path=/a,b; "));
-    // Browsers leave out what is longer (RFC 6265bis, 5.6).
+    // Browsers ignore a longer `Path` attribute (RFC 6265bis, 5.6).
     let longer = format!("/{}", "x".repeat(1_024));
     assert!(set(&longer).contains("; Path=/; "));
     let name = |set: &str| set.split('=').next().unwrap().to_owned();
@@ -185,19 +185,19 @@ fn a_cookie_is_kept_by_browsers_for_as_long_as_it_is_good_and_for_where_it_opens
     assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
     assert!(realm("a").contains("; Path=/; "));
     assert!(cookie::fits(&macaroon.encode()));
-    let long = minted(&seller, endpoint(&format!("/{}", "x".repeat(3_000))));
+    let long = mint(&seller, endpoint(&format!("/{}", "x".repeat(3_000))));
     assert!(!cookie::fits(&long.encode()));
     assert_eq!(cookie::set(&seller.keys, &long, &grant, &endpoint("/a"), NOW), None);
 }
 
 #[test]
-fn the_origin_does_not_see_credential_cookies_and_admin_sessions() {
-    let ours = "toll_0123456789ab=2";
-    let is_ours = |name: &str| cookie::is_credential_name(name) || name == SESSION_COOKIE;
-    let others = |header: &str| http::cookie::without(header, is_ours);
-    assert_eq!(others(&format!("a=1; {ours};b=3;toll_admin=4")).as_deref(), Some("a=1; b=3"));
-    assert_eq!(others(ours), None);
-    assert_eq!(others(&format!("a=1, {ours}, b=2")).as_deref(), Some("a=1, b=2"));
-    let theirs = "a; =b; TOLL_x=1; toll_theme=dark; toll_0123456789abc=1; x=1, 2";
-    assert_eq!(others(theirs).as_deref(), Some(theirs));
+fn credential_cookies_and_admin_sessions_are_not_forwarded() {
+    let own = "toll_0123456789ab=2";
+    let is_removed = |name: &str| cookie::is_credential_name(name) || name == SESSION_COOKIE;
+    let forwarded = |header: &str| http::cookie::without(header, is_removed);
+    assert_eq!(forwarded(&format!("a=1; {own};b=3;toll_admin=4")).as_deref(), Some("a=1; b=3"));
+    assert_eq!(forwarded(own), None);
+    assert_eq!(forwarded(&format!("a=1, {own}, b=2")).as_deref(), Some("a=1, b=2"));
+    let other = "a; =b; TOLL_x=1; toll_theme=dark; toll_0123456789abc=1; x=1, 2";
+    assert_eq!(forwarded(other).as_deref(), Some(other));
 }

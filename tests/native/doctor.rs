@@ -397,7 +397,7 @@ fn an_unusable_setting_is_named_without_its_value() {
 }
 
 #[test]
-fn an_unreadable_price_list_is_none() {
+fn an_unreadable_price_list_counts_as_missing() {
     let wallet = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
     for file in ["[vars.TOLL]\nnetwork = \"moon\"\n", "[vars]\nTOLL = \"{\"\n", "[vars]\n"] {
         assert!(read(&wallet, None, Some(file), None).unwrap().price_list.is_none());

@@ -1,4 +1,4 @@
-//! The decision of the gate, from plain values.
+//! The decisions of the gate on single requests.
 
 use crate::support::invoice::invoice_terms;
 use crate::support::request::request;
@@ -20,7 +20,7 @@ use edgetoll::strict_json::Json;
 const LIST: &str = r#"{"routes":[
     {"path":"/sold","sats":5},
     {"path":"/posted","methods":["POST","PUT"],"sats":5},
-    {"path":"/given","sats":0}
+    {"path":"/free","sats":0}
 ]}"#;
 const OPEN: Decision<'_> = Decision::Open { waived: None };
 
@@ -28,7 +28,7 @@ fn settings() -> Settings {
     crate::support::settings::settings(Some(LIST), &[])
 }
 
-/// Buys a credential for a request: one with the standard macaroon, one with that of lightning-toll.
+/// Returns two paid credentials for a request: one with a standard macaroon, one with a lightning-toll macaroon.
 fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
     let Decision::Challenge(draft) = decide(settings, url, method, None) else { panic!("not for sale") };
     let ChallengeDraft { terms, description, .. } = *draft;
@@ -47,7 +47,7 @@ fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
     [mint(Encodings::Standard), mint(Encodings::LightningToll)]
 }
 
-/// Returns why the credential of a request got a challenge.
+/// Returns the refusal in a challenge.
 fn refusal(decision: Decision<'_>) -> Refusal {
     match decision {
         Decision::Challenge(draft) => draft.refused.unwrap(),
@@ -65,7 +65,7 @@ fn is_quote(decision: Decision<'_>) -> bool {
 #[test]
 fn a_path_without_a_price_is_open_and_a_priced_path_gets_a_challenge() {
     let settings = settings();
-    for url in ["https://x/", "https://x/else", "https://x/given", "https://x/%zz//;x", "https://x/sold/else"]
+    for url in ["https://x/", "https://x/else", "https://x/free", "https://x/%zz//;x", "https://x/sold/else"]
     {
         assert_eq!(decide(&settings, url, "GET", None), OPEN, "{url}");
     }
@@ -82,7 +82,7 @@ fn a_path_without_a_price_is_open_and_a_priced_path_gets_a_challenge() {
 }
 
 #[test]
-fn a_credential_opens_its_path_until_its_last_second() {
+fn a_credential_is_valid_for_its_host_and_path_until_it_expires() {
     let settings = settings();
     for credential in buy(&settings, "https://x/sold", "GET") {
         let at =
@@ -99,7 +99,7 @@ fn a_credential_opens_its_path_until_its_last_second() {
 }
 
 #[test]
-fn the_first_good_credential_counts_and_a_genuine_refusal_is_reported_before_garbage() {
+fn one_valid_credential_is_enough_and_the_refusal_of_a_genuine_one_takes_precedence() {
     let settings = settings();
     let [standard, _] = buy(&settings, "https://x/sold", "GET");
     let [other, _] = buy(&settings, "https://x/posted", "POST");
@@ -120,13 +120,13 @@ fn the_first_good_credential_counts_and_a_genuine_refusal_is_reported_before_gar
 #[test]
 fn only_the_encodings_of_the_price_list_are_accepted() {
     let [standard, lightning_toll] = buy(&settings(), "https://x/sold", "GET");
-    for (macaroon, good, bad) in
+    for (macaroon, accepted, other) in
         [("l402", &standard, &lightning_toll), ("lightning-toll", &lightning_toll, &standard)]
     {
         let list = LIST.replacen('{', &format!("{{\"macaroon\":\"{macaroon}\","), 1);
-        let one = crate::support::settings::settings(Some(&list), &[]);
-        assert!(matches!(decide(&one, "https://x/sold", "GET", Some(good)), Decision::Paid(_)));
-        let refused = refusal(decide(&one, "https://x/sold", "GET", Some(bad)));
+        let settings = crate::support::settings::settings(Some(&list), &[]);
+        assert!(matches!(decide(&settings, "https://x/sold", "GET", Some(accepted)), Decision::Paid(_)));
+        let refused = refusal(decide(&settings, "https://x/sold", "GET", Some(other)));
         assert_eq!(refused, Refusal::EncodingNotAccepted);
     }
 }
@@ -137,7 +137,7 @@ fn plain_http_is_redirected_or_refused_except_on_the_loopback_interface() {
     assert_eq!(decide(&settings, "http://x/sold", "GET", None), Decision::Redirect);
     assert_eq!(decide(&settings, "http://x/sold", "HEAD", None), Decision::Redirect);
     assert_eq!(error(decide(&settings, "http://x/posted", "POST", None)), RequestError::PlainHttp);
-    assert_eq!(decide(&settings, "http://x/free", "POST", None), OPEN);
+    assert_eq!(decide(&settings, "http://x/unlisted", "POST", None), OPEN);
     for host in ["127.0.0.1:8787", "localhost:8787", "[::1]:8787"] {
         let url = format!("http://{host}/sold");
         assert!(matches!(decide(&settings, &url, "GET", None), Decision::Challenge(_)), "{host}");
@@ -145,7 +145,7 @@ fn plain_http_is_redirected_or_refused_except_on_the_loopback_interface() {
 }
 
 #[test]
-fn a_method_without_a_price_is_refused_and_a_preflight_passes() {
+fn a_method_without_a_price_is_refused_except_in_a_preflight() {
     let settings = settings();
     let refused = error(decide(&settings, "https://x/posted", "GET", None));
     assert_eq!((refused.status(), refused.header()), (405, Some(("Allow", "POST, PUT".to_owned()))));
@@ -157,9 +157,9 @@ fn a_method_without_a_price_is_refused_and_a_preflight_passes() {
 fn head_options_and_prefetches_get_the_price_without_an_invoice() {
     let settings = settings();
     assert!(is_quote(decide(&settings, "https://x/sold", "OPTIONS", None)));
-    let sells_options = r#"{"routes":[{"path":"/sold","methods":["GET","OPTIONS"],"sats":5}]}"#;
-    let sells_options = crate::support::settings::settings(Some(sells_options), &[]);
-    assert!(!is_quote(decide(&sells_options, "https://x/sold", "OPTIONS", None)));
+    let with_options = r#"{"routes":[{"path":"/sold","methods":["GET","OPTIONS"],"sats":5}]}"#;
+    let with_options = crate::support::settings::settings(Some(with_options), &[]);
+    assert!(!is_quote(decide(&with_options, "https://x/sold", "OPTIONS", None)));
     let Decision::Challenge(head) = decide(&settings, "https://x/sold", "HEAD", None) else { panic!() };
     assert_eq!((head.is_quote, head.price), (true, Price::Sats(5)));
     let prefetch = Request { is_prefetch: true, ..request("https://x/sold", "GET", None) };
@@ -167,9 +167,9 @@ fn head_options_and_prefetches_get_the_price_without_an_invoice() {
 }
 
 #[test]
-fn trace_and_upgrades_by_other_methods_than_get_are_refused_before_the_path_is_resolved() {
+fn trace_requests_and_upgrades_without_get_are_refused_on_every_path() {
     let settings = settings();
-    for path in ["/sold", "/free", "/posted", "/_toll/x", "//sold"] {
+    for path in ["/sold", "/unlisted", "/posted", "/_toll/x", "//sold"] {
         let url = format!("https://x{path}");
         let upgrade = Request { is_upgrade: true, ..request(&url, "POST", None) };
         let refused = error(gate(&settings).decide(&upgrade, NOW));
@@ -179,13 +179,13 @@ fn trace_and_upgrades_by_other_methods_than_get_are_refused_before_the_path_is_r
 }
 
 #[test]
-fn an_error_tells_when_to_retry() {
+fn the_error_for_an_unavailable_invoice_has_a_retry_after_header() {
     let unavailable = RequestError::InvoiceUnavailable { retry_after_s: 5 };
     assert_eq!(unavailable.header(), Some(("Retry-After", "5".to_owned())));
 }
 
 #[test]
-fn the_reserved_prefix_never_reaches_the_origin_in_any_spelling() {
+fn a_path_below_the_reserved_prefix_is_not_forwarded_in_any_spelling() {
     let settings = settings();
     for path in
         ["/_toll/x", "/_toll/stats/", "/_toll//stats", "/_TOLL/stats", "//_toll/stats", "/%5ftoll/stats"]
@@ -196,13 +196,13 @@ fn the_reserved_prefix_never_reaches_the_origin_in_any_spelling() {
     assert_eq!(decide(&settings, "https://x/_tolls", "GET", None), OPEN);
 }
 
-/// Decides where a payment is known to be settled or not.
+/// Decides a request for `/sold`. `is_settled` tells whether its payments are known to be settled.
 fn decide_if_settled<'a>(settings: &'a Settings, authorization: &str, is_settled: bool) -> Decision<'a> {
     let gate = Gate { is_settled: &|_| is_settled, ..gate(settings) };
     gate.decide(&request("https://x/sold", "GET", Some(authorization)), NOW)
 }
 
-/// Returns the only claim, and the challenge if its payment has not settled.
+/// Returns the only claim, and the challenge for the case that its payment has not settled.
 fn claim(decision: Decision<'_>) -> (Claim<'_>, ChallengeDraft<'_>) {
     match decision {
         Decision::Unsettled { mut claims, otherwise } if claims.len() == 1 => (claims.remove(0), *otherwise),
@@ -211,7 +211,7 @@ fn claim(decision: Decision<'_>) -> (Claim<'_>, ChallengeDraft<'_>) {
 }
 
 #[test]
-fn a_good_credential_waits_for_its_wallet_if_its_payment_is_not_known_to_be_settled() {
+fn a_valid_credential_needs_the_wallet_unless_its_payment_is_known_to_be_settled() {
     let settings = settings();
     for credential in buy(&settings, "https://x/sold", "GET") {
         assert!(matches!(decide_if_settled(&settings, &credential, true), Decision::Paid(_)));
@@ -244,7 +244,7 @@ fn a_missing_or_zero_preimage_needs_the_wallet_and_a_wrong_one_is_refused() {
 }
 
 #[test]
-fn a_settled_credential_counts_before_an_unsettled_one() {
+fn a_settled_credential_takes_precedence_over_an_unsettled_one() {
     let settings = settings();
     let [standard, toll] = buy(&settings, "https://x/sold", "GET");
     let (unproven, _) = standard.split_once(':').unwrap();
@@ -253,7 +253,7 @@ fn a_settled_credential_counts_before_an_unsettled_one() {
 }
 
 #[test]
-fn at_most_four_claims_are_checked_and_those_with_a_preimage_first() {
+fn at_most_four_claims_are_checked_and_claims_with_a_preimage_come_first() {
     let settings = settings();
     let [standard, toll] = buy(&settings, "https://x/sold", "GET");
     let (unproven, _) = standard.split_once(':').unwrap();
@@ -271,7 +271,7 @@ fn at_most_four_claims_are_checked_and_those_with_a_preimage_first() {
 }
 
 #[test]
-fn a_macaroon_of_another_issuer_needs_its_preimage() {
+fn a_macaroon_of_another_issuer_is_refused_without_its_preimage() {
     let settings = settings();
     let preimage = "01".repeat(32);
     let payment_hash = Preimage::from_hex(&preimage).unwrap().payment_hash();
@@ -289,7 +289,7 @@ fn a_macaroon_of_another_issuer_needs_its_preimage() {
 }
 
 #[test]
-fn a_repeated_challenge_has_the_macaroon_that_was_shown() {
+fn a_repeated_challenge_has_the_macaroon_that_the_client_sent() {
     let settings = settings();
     let invoice = Json::parse(include_bytes!("../vectors/lnbits_invoice.json")).unwrap();
     let bolt11 = Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Headers on the way to the origin and back.
+//! Headers of forwarded requests and of their responses.
 
 use edgetoll::http::cache_control::{self, VARY_BY_CREDENTIAL, with_members};
 use edgetoll::http::header::{is_removed, is_reserved};
@@ -13,7 +13,8 @@ fn headers_that_only_edgetoll_may_set_are_removed_in_any_spelling() {
         "x-toll-",
         "X-Original-URL",
         "x_rewrite_url",
-        // PHP and lighttpd read these as X_TOLL_STATUS and so on; gunicorn changes the path by the last one.
+        // PHP and lighttpd read the next names as X_TOLL_STATUS and so on. gunicorn takes the start of the path from
+        // SCRIPT_NAME.
         "X.Toll.Status",
         "X~Toll~Status",
         "X!Toll!Amount!Sats",
@@ -30,7 +31,7 @@ fn headers_that_only_edgetoll_may_set_are_removed_in_any_spelling() {
 }
 
 #[test]
-fn the_origin_sees_only_credentials_of_other_schemes() {
+fn only_credentials_of_other_schemes_are_forwarded() {
     for (header, left) in [
         ("L402 a:b", None),
         ("lsat a:b, L402 c,d:e", None),
@@ -49,15 +50,15 @@ fn the_origin_sees_only_credentials_of_other_schemes() {
 }
 
 #[test]
-fn a_shared_cache_must_not_store_a_paid_response() {
-    for (theirs, ours) in [
+fn a_paid_response_is_not_stored_by_shared_caches_and_varies_by_credential() {
+    for (from_origin, sent) in [
         (None, "private"),
         (Some("public, max-age=60"), "private, max-age=60"),
         (Some("S-MaxAge = 9, Public, no-cache"), "private, no-cache"),
         (Some("no-store"), "no-store"),
         (Some("private=\"x\", max-age=1"), "private, max-age=1"),
     ] {
-        assert_eq!(cache_control::private(theirs), ours, "{theirs:?}");
+        assert_eq!(cache_control::private(from_origin), sent, "{from_origin:?}");
     }
     let vary = |value| with_members(value, &VARY_BY_CREDENTIAL);
     assert_eq!(vary(None), "Authorization, Cookie");

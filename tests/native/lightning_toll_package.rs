@@ -1,4 +1,4 @@
-//! PyPI's `lightning-toll` 0.1.1, run: it verifies ours, and we verify its, under the same secret.
+//! Runs `lightning-toll` 0.1.1 from PyPI. With the same secret, the package and edgetoll verify each other's macaroons.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ use proptest::test_runner::TestRunner;
 use serde::Serialize;
 
 const CASES: usize = 250;
-/// Far enough ahead for the package, which reads the clock.
+/// The year 2100. The package compares an expiry with the system clock.
 const FAR_UNIX: u64 = 4_102_444_800;
 
 #[derive(Clone, Debug, Serialize)]
@@ -85,8 +85,8 @@ fn cases() -> Vec<Case> {
     std::iter::repeat_with(|| case(draw())).flatten().take(CASES).collect()
 }
 
-/// One answer of the package for each case.
-fn ask_the_package(cases: &[Case]) -> Vec<Json> {
+/// Returns the output of the package for each case.
+fn run_package(cases: &[Case]) -> Vec<Json> {
     let root = env!("CARGO_MANIFEST_DIR");
     let python = format!("{root}/.tools/lightning-toll/bin/python");
     let mut child = Command::new(&python)
@@ -106,21 +106,21 @@ fn ask_the_package(cases: &[Case]) -> Vec<Json> {
 }
 
 #[test]
-fn the_package_verifies_ours_and_we_verify_its() {
+fn the_package_and_edgetoll_verify_the_macaroons_of_each_other() {
     let mut cases = cases();
-    let genuine = cases.len();
-    // It must refuse as well, or its word is worth nothing: a wrong secret, another path.
-    let wrong = Case { secret: cases[1].secret.clone(), ..cases[0].clone() };
-    let elsewhere = Case { endpoint: "/elsewhere".to_owned(), ..cases[0].clone() };
-    cases.extend([wrong, elsewhere]);
-    let answers = ask_the_package(&cases);
-    assert_eq!(answers.len(), cases.len());
-    for (at, (case, answer)) in cases.iter().zip(&answers).enumerate() {
-        let said = |key: &str| answer.get(key).and_then(Json::as_bool);
-        assert_eq!(said("valid"), Some(at < genuine), "{case:?}");
-        assert_eq!(said("preimage"), Some(true), "{case:?}");
+    let valid_cases = cases.len();
+    // The package must refuse these two cases: a wrong secret and another path.
+    let wrong_secret = Case { secret: cases[1].secret.clone(), ..cases[0].clone() };
+    let other_path = Case { endpoint: "/elsewhere".to_owned(), ..cases[0].clone() };
+    cases.extend([wrong_secret, other_path]);
+    let outputs = run_package(&cases);
+    assert_eq!(outputs.len(), cases.len());
+    for (at, (case, output)) in cases.iter().zip(&outputs).enumerate() {
+        let field = |key: &str| output.get(key).and_then(Json::as_bool);
+        assert_eq!(field("valid"), Some(at < valid_cases), "{case:?}");
+        assert_eq!(field("preimage"), Some(true), "{case:?}");
 
-        let theirs = Macaroon::parse(answer.get("raw").unwrap().as_str().unwrap()).unwrap();
+        let minted = Macaroon::parse(output.get("raw").unwrap().as_str().unwrap()).unwrap();
         let keys = Keys::new(TollSecret::new(&case.secret).unwrap(), None);
         let service = Service::default();
         let demand = Demand {
@@ -130,10 +130,10 @@ fn the_package_verifies_ours_and_we_verify_its() {
             ..demand(&service, FAR_UNIX)
         };
         let preimage = Preimage::from_hex(&case.preimage).unwrap();
-        let grant = verify(&theirs, Some(&preimage), &keys, &demand).unwrap();
+        let grant = verify(&minted, Some(&preimage), &keys, &demand).unwrap();
         assert!(grant.other_issuer);
         assert_eq!(grant.expires_at_unix, case.expires_at);
-        let elsewhere = Demand { endpoint: "/not/this", ..demand };
-        assert!(verify(&theirs, Some(&preimage), &keys, &elsewhere).is_err());
+        let other_path = Demand { endpoint: "/not/this", ..demand };
+        assert!(verify(&minted, Some(&preimage), &keys, &other_path).is_err());
     }
 }

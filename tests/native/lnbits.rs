@@ -245,7 +245,7 @@ fn a_pending_response_without_status_means_that_lnbits_could_not_ask_its_funding
 }
 
 #[test]
-fn a_response_that_does_not_tell_the_status_is_an_error() {
+fn a_response_without_a_usable_status_is_an_error() {
     let paid = payment("1.6.2: paid");
     assert_eq!(read_looked_up(&paid, &recorded("1.6.2: unknown")), Err(WalletError::UnknownPayment));
     let body = &recorded("1.6.2: paid").body;
@@ -268,7 +268,7 @@ fn a_probe_finds_exposed_preimages_and_an_admin_key() {
     assert_eq!(judge("1.6.2: wallet, admin key", "1.6.2: pending, no key"), Probe::AdminKey);
     assert_eq!(judge("1.5.5: wallet, invoice key", "1.5.5: pending, no key"), Probe::PreimageExposed);
     assert_eq!(judge("1.5.5: wallet, admin key", "1.5.5: pending, no key"), Probe::AdminKey);
-    // The preimage of an invoice that was paid in the meantime may be shown.
+    // LNbits may return the preimage of an invoice that was paid in the meantime.
     assert_eq!(judge("1.6.2: wallet, invoice key", "1.6.2: paid, no key"), Probe::Unknown);
     let invoice_key = recorded("1.6.2: wallet, invoice key");
     for preimage in [

@@ -1,4 +1,4 @@
-//! Macaroons against `libmacaroon`, and what must hold for all of them.
+//! Macaroons: minting, verification and attenuation, compared with `libmacaroon`.
 
 use crate::support;
 use crate::support::invoice::invoice_terms;
@@ -77,11 +77,11 @@ fn mint_for(encoding: Encoding, terms: &Terms, invoice: &InvoiceTerms) -> Macaro
     }
 }
 
-fn judge(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<Grant, Refusal> {
+fn verify_paid(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<Grant, Refusal> {
     verify(macaroon, Some(&preimage()), &keys(), demand)
 }
 
-/// Checks the caveats alone, without what the route demands beyond them.
+/// Checks the caveats alone, without the other demands of the route.
 fn check(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<CheckedCaveats, Refusal> {
     let mark = keys().current().issuer_mark(&macaroon.payment_hash());
     check_caveats(macaroon, &[mark], demand)
@@ -91,7 +91,7 @@ fn realm(name: &str) -> ScopeRule {
     ScopeRule::Realm(name.to_owned())
 }
 
-fn with(encoding: Encoding, caveat: &str) -> Macaroon {
+fn mint_with_caveat(encoding: Encoding, caveat: &str) -> Macaroon {
     let caveat = match encoding {
         Encoding::Standard => caveat.to_owned(),
         Encoding::LightningToll => caveat.replacen('=', " = ", 1),
@@ -99,10 +99,10 @@ fn with(encoding: Encoding, caveat: &str) -> Macaroon {
     mint(encoding, &terms()).attenuate(&caveat).unwrap()
 }
 
-const BOTH: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
+const ENCODINGS: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
 
 #[test]
-fn every_limit_that_is_minted_is_read_back_and_holds() {
+fn every_minted_caveat_is_parsed_and_satisfied_by_the_request_that_was_paid() {
     let terms = Terms {
         ip: Some("203.0.113.7".to_owned()),
         uses: NonZeroU32::new(3),
@@ -111,9 +111,9 @@ fn every_limit_that_is_minted_is_read_back_and_holds() {
     };
     let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&terms) };
     let demand = Demand { ip: Some("203.0.113.7"), ..demand() };
-    for encoding in BOTH {
+    for encoding in ENCODINGS {
         let macaroon = mint_for(encoding, &terms, &invoice);
-        let grant = judge(&macaroon, &demand).unwrap();
+        let grant = verify_paid(&macaroon, &demand).unwrap();
         assert_eq!(grant.expires_at_unix, NOW + 3_600);
         assert_eq!((grant.amount_sats, grant.uses, grant.wallet), (5, NonZeroU32::new(3), WalletSlot::Two));
         assert_eq!(grant.payable_until_unix, Some(NOW + 300));
@@ -140,9 +140,10 @@ fn every_limit_that_is_minted_is_read_back_and_holds() {
 }
 
 #[test]
-fn each_limit_refuses_where_it_does_not_hold() {
-    let refusal =
-        |demand: &Demand<'_>| BOTH.map(|encoding| judge(&mint(encoding, &terms()), demand).unwrap_err());
+fn a_credential_is_refused_if_one_of_its_caveats_is_not_satisfied() {
+    let refusal = |demand: &Demand<'_>| {
+        ENCODINGS.map(|encoding| verify_paid(&mint(encoding, &terms()), demand).unwrap_err())
+    };
     let code = |demand: Demand<'_>| refusal(&demand).map(|refusal| refusal.code());
     assert_eq!(code(Demand { now_unix: NOW + 3_601, ..demand() }), ["expired"; 2]);
     assert_eq!(code(Demand { host: "y", ..demand() }), ["host_mismatch"; 2]);
@@ -150,27 +151,28 @@ fn each_limit_refuses_where_it_does_not_hold() {
     assert_eq!(code(Demand { endpoint: "/a/", ..demand() }), ["endpoint_mismatch"; 2]);
     assert_eq!(code(Demand { method: "POST", ..demand() }), ["method_mismatch"; 2]);
     assert_eq!(code(Demand { price: &Price::Sats(6), ..demand() }), ["underpaid"; 2]);
-    let of_ip = Terms { ip: Some("203.0.113.7".to_owned()), ..terms() };
-    let of_realm = Terms { scope: CredentialScope::Realm("club".to_owned()), ..terms() };
-    for encoding in BOTH {
+    let bound_to_ip = Terms { ip: Some("203.0.113.7".to_owned()), ..terms() };
+    let bound_to_realm = Terms { scope: CredentialScope::Realm("club".to_owned()), ..terms() };
+    for encoding in ENCODINGS {
         for ip in [None, Some("203.0.113.8"), Some("203.0.113.7 ")] {
-            let refusal = judge(&mint(encoding, &of_ip), &Demand { ip, ..demand() }).unwrap_err();
+            let refusal = verify_paid(&mint(encoding, &bound_to_ip), &Demand { ip, ..demand() }).unwrap_err();
             assert_eq!(refusal.code(), "ip_mismatch");
         }
         for scope in [ScopeRule::Endpoint { binds_method: true }, realm("pub")] {
             let refusal =
-                judge(&mint(encoding, &of_realm), &Demand { scope: &scope, ..demand() }).unwrap_err();
+                verify_paid(&mint(encoding, &bound_to_realm), &Demand { scope: &scope, ..demand() })
+                    .unwrap_err();
             assert_eq!(refusal.code(), "realm_mismatch");
         }
-        let elsewhere = Demand { scope: &realm("club"), endpoint: "/z", method: "POST", ..demand() };
-        assert!(judge(&mint(encoding, &of_realm), &elsewhere).is_ok());
-        assert!(check(&mint(encoding, &of_realm), &elsewhere).unwrap().bound.realm);
+        let other_path = Demand { scope: &realm("club"), endpoint: "/z", method: "POST", ..demand() };
+        assert!(verify_paid(&mint(encoding, &bound_to_realm), &other_path).is_ok());
+        assert!(check(&mint(encoding, &bound_to_realm), &other_path).unwrap().bound.realm);
     }
-    let of_service = judge(
+    let other_service = verify_paid(
         &mint(Encoding::Standard, &terms()),
         &Demand { service: &Service::parse("other").unwrap(), ..demand() },
     );
-    assert_eq!(of_service.unwrap_err().code(), "service_mismatch");
+    assert_eq!(other_service.unwrap_err().code(), "service_mismatch");
 }
 
 #[test]
@@ -178,10 +180,11 @@ fn a_price_in_a_currency_is_compared_in_that_currency() {
     let price =
         |fiat: &str| Price::Fiat(FiatPrice { fiat: Fiat::parse(fiat).unwrap(), min_sats: 1, max_sats: 100 });
     let paid = |fiat: &str| Terms { price: price(fiat), ..terms() };
-    let asked = Demand { price: &price("0.01 USD"), ..demand() };
-    for (fiat, good) in [("0.01 USD", true), ("0.02 USD", true), ("0.009 USD", false), ("5 EUR", false)] {
-        let verdict = judge(&mint(Encoding::Standard, &paid(fiat)), &asked);
-        assert_eq!(verdict.is_ok(), good, "{fiat}: {verdict:?}");
+    let demand_in_usd = Demand { price: &price("0.01 USD"), ..demand() };
+    for (fiat, is_enough) in [("0.01 USD", true), ("0.02 USD", true), ("0.009 USD", false), ("5 EUR", false)]
+    {
+        let verdict = verify_paid(&mint(Encoding::Standard, &paid(fiat)), &demand_in_usd);
+        assert_eq!(verdict.is_ok(), is_enough, "{fiat}: {verdict:?}");
     }
     for (text, other) in [("0.01 USD", "0.0100 USD"), ("10 EUR", "10.0 EUR"), ("1.50 CHF", "1.5 CHF")] {
         let (fiat, other) = (Fiat::parse(text).unwrap(), Fiat::parse(other).unwrap());
@@ -206,8 +209,8 @@ fn a_price_in_a_currency_is_compared_in_that_currency() {
 }
 
 #[test]
-fn a_repeat_never_widens() {
-    for encoding in BOTH {
+fn a_repeated_caveat_never_widens_a_credential() {
+    for encoding in ENCODINGS {
         for (caveat, code) in [
             ("expires_at=1800003601", "widened_caveat"),
             ("toll_valid_until=1900000000", "widened_caveat"),
@@ -223,20 +226,20 @@ fn a_repeat_never_widens() {
             ("services=toll:0,other:0", "widened_caveat"),
         ] {
             assert_eq!(
-                judge(&with(encoding, caveat), &demand()).unwrap_err().code(),
+                verify_paid(&mint_with_caveat(encoding, caveat), &demand()).unwrap_err().code(),
                 code,
                 "{encoding:?} {caveat}"
             );
         }
-        let grant = judge(&with(encoding, "amount_sats=1000000"), &demand()).unwrap();
+        let grant = verify_paid(&mint_with_caveat(encoding, "amount_sats=1000000"), &demand()).unwrap();
         assert_eq!(grant.amount_sats, 5);
-        let grant = judge(&with(encoding, "payable_until=9999999999"), &demand()).unwrap();
+        let grant = verify_paid(&mint_with_caveat(encoding, "payable_until=9999999999"), &demand()).unwrap();
         assert_eq!(
             grant.payable_until_unix,
             Some(NOW + 300),
-            "the window of a preimage's own proof cannot be extended"
+            "a holder cannot extend the time in which the invoice is payable"
         );
-        let grant = judge(&with(encoding, "expires_at=1800000001"), &demand()).unwrap();
+        let grant = verify_paid(&mint_with_caveat(encoding, "expires_at=1800000001"), &demand()).unwrap();
         assert_eq!(grant.expires_at_unix, NOW + 1);
     }
     let bought = Terms { uses: NonZeroU32::new(2), ..terms() };
@@ -246,13 +249,13 @@ fn a_repeat_never_widens() {
         .unwrap()
         .attenuate("uses=9")
         .unwrap();
-    let grant = judge(&widened, &demand()).unwrap();
+    let grant = verify_paid(&widened, &demand()).unwrap();
     assert_eq!((grant.wallet, grant.uses), (WalletSlot::Two, NonZeroU32::new(2)));
 }
 
 #[test]
-fn a_reserved_name_that_cannot_be_read_refuses_and_an_unknown_one_is_skipped() {
-    for encoding in BOTH {
+fn a_malformed_caveat_with_a_reserved_name_is_refused_and_an_unknown_name_is_ignored() {
+    for encoding in ENCODINGS {
         for caveat in [
             "endpoint=",
             "host=",
@@ -287,7 +290,7 @@ fn a_reserved_name_that_cannot_be_read_refuses_and_an_unknown_one_is_skipped() {
             "Edgetoll=x",
             "Expires_At=1",
         ] {
-            let refusal = judge(&with(encoding, caveat), &demand()).unwrap_err();
+            let refusal = verify_paid(&mint_with_caveat(encoding, caveat), &demand()).unwrap_err();
             let codes = ["malformed_caveat", "endpoint_mismatch", "host_mismatch", "unsatisfiable_caveat"];
             assert!(codes.contains(&refusal.code()), "{encoding:?} {caveat}: {refusal}");
         }
@@ -300,45 +303,54 @@ fn a_reserved_name_that_cannot_be_read_refuses_and_an_unknown_one_is_skipped() {
             "paid=true",
             "a==b",
         ] {
-            assert!(judge(&with(encoding, caveat), &demand()).is_ok(), "{encoding:?} {caveat}");
+            assert!(
+                verify_paid(&mint_with_caveat(encoding, caveat), &demand()).is_ok(),
+                "{encoding:?} {caveat}"
+            );
         }
     }
-    let bare =
-        |encoding, caveat| judge(&mint(encoding, &terms()).attenuate(caveat).unwrap(), &demand()).is_ok();
-    assert!(bare(Encoding::Standard, "no equals sign here"));
-    assert!(!bare(Encoding::LightningToll, "no equals sign here"));
-    assert!(!bare(Encoding::Standard, "endpoint"));
+    let is_accepted = |encoding, caveat| {
+        verify_paid(&mint(encoding, &terms()).attenuate(caveat).unwrap(), &demand()).is_ok()
+    };
+    assert!(is_accepted(Encoding::Standard, "no equals sign here"));
+    assert!(!is_accepted(Encoding::LightningToll, "no equals sign here"));
+    assert!(!is_accepted(Encoding::Standard, "endpoint"));
 }
 
 #[test]
-fn a_foreign_macaroon_stays_foreign_whatever_its_holder_adds() {
+fn a_macaroon_of_another_issuer_stays_one_whatever_caveats_its_holder_adds() {
     let keys = keys();
     let set = keys.current();
     let caveats = ["expires_at = 1800003600", "endpoint = /a", "method = GET"].map(str::to_owned);
-    let foreign = Macaroon::lightning_toll(set.lightning_toll_key(), preimage().payment_hash())
+    let of_other_issuer = Macaroon::lightning_toll(set.lightning_toll_key(), preimage().payment_hash())
         .with_caveats(&caveats)
         .unwrap();
-    assert!(judge(&foreign, &demand()).unwrap().other_issuer);
-    let added = foreign.attenuate("host = x").unwrap().attenuate("amount_sats = 1000000").unwrap();
-    assert!(judge(&added, &demand()).unwrap().other_issuer);
+    assert!(verify_paid(&of_other_issuer, &demand()).unwrap().other_issuer);
+    let added = of_other_issuer.attenuate("host = x").unwrap().attenuate("amount_sats = 1000000").unwrap();
+    assert!(verify_paid(&added, &demand()).unwrap().other_issuer);
     let mark_of_another = Caveat::issuer_mark(&set.issuer_mark(&PaymentHash::from_bytes([1; 32])));
     assert_eq!(
-        judge(&added.attenuate(&mark_of_another).unwrap(), &demand()).unwrap_err().code(),
+        verify_paid(&added.attenuate(&mark_of_another).unwrap(), &demand()).unwrap_err().code(),
         "unsatisfiable_caveat"
     );
     let decoded = ["expires_at = 1800003600", "endpoint = /caf\u{e9}", "method = GET"].map(str::to_owned);
     let decoded = Macaroon::lightning_toll(set.lightning_toll_key(), preimage().payment_hash())
         .with_caveats(&decoded)
         .unwrap();
-    assert!(judge(&decoded, &Demand { endpoint: "/caf%C3%A9", ..demand() }).is_ok());
-    let ours =
+    assert!(verify_paid(&decoded, &Demand { endpoint: "/caf%C3%A9", ..demand() }).is_ok());
+    let own_terms =
         Terms { scope: CredentialScope::Endpoint { endpoint: "/a%2Fb".to_owned(), method: None }, ..terms() };
-    let ours = judge(&mint(Encoding::LightningToll, &ours), &Demand { endpoint: "/a%252Fb", ..demand() });
-    assert_eq!(ours.unwrap_err().code(), "endpoint_mismatch", "ours are never read decoded");
+    let own =
+        verify_paid(&mint(Encoding::LightningToll, &own_terms), &Demand { endpoint: "/a%252Fb", ..demand() });
+    assert_eq!(
+        own.unwrap_err().code(),
+        "endpoint_mismatch",
+        "the path in a macaroon of edgetoll is compared without decoding"
+    );
 }
 
 #[test]
-fn a_macaroon_has_at_most_a_hundred_caveats_and_a_credential_four_macaroons() {
+fn a_macaroon_has_at_most_100_caveats_and_a_credential_4_macaroons_and_8192_characters() {
     let mut macaroon = mint(Encoding::Standard, &terms());
     while macaroon.caveats().count() < 100 {
         macaroon = macaroon.attenuate("a=b").unwrap();
@@ -376,23 +388,23 @@ fn mint_challenge(keys: &Keys, bolt11: Bolt11) -> Challenge {
 }
 
 #[test]
-fn a_challenge_is_read_back_by_a_client() {
+fn a_client_parses_every_form_of_a_challenge() {
     let keys = keys();
     let vectors = Json::parse(include_bytes!("../vectors/bolt11.json")).unwrap();
     let invoice = vectors.get("valid").unwrap().as_array().unwrap()[1].as_str().unwrap();
     let bolt11 = Bolt11::parse(invoice).unwrap();
     let bolt11_hash = bolt11.payment_hash();
     let challenge = mint_challenge(&keys, bolt11);
-    let offer = ParsedChallenge::parse(&challenge.header()).unwrap();
-    assert_eq!(offer.bolt11, invoice);
-    assert_eq!(Macaroon::parse(&offer.macaroon).unwrap().encoding(), Encoding::Standard);
+    let parsed = ParsedChallenge::parse(&challenge.header()).unwrap();
+    assert_eq!(parsed.bolt11, invoice);
+    assert_eq!(Macaroon::parse(&parsed.macaroon).unwrap().encoding(), Encoding::Standard);
     let body = Json::parse(challenge.body(None).as_bytes()).unwrap();
     let of_body = Macaroon::parse(body.get("macaroon").unwrap().as_str().unwrap()).unwrap();
     assert_eq!(of_body.encoding(), Encoding::LightningToll);
     assert_eq!(of_body.payment_hash(), bolt11_hash);
     assert_eq!(body.get("expiresAt").unwrap().as_u64(), Some(NOW + 3_600));
     assert_eq!(body.get("description"), Some(&Json::Null));
-    assert_eq!(Macaroon::parse(&offer.macaroon).unwrap().signature(&keys), Signature::Valid);
+    assert_eq!(Macaroon::parse(&parsed.macaroon).unwrap().signature(&keys), Signature::Valid);
     for header in [
         r#"L402 invoice="i", macaroon="m""#,
         r#"L402 version="0", token="m", invoice="i""#,
@@ -400,8 +412,8 @@ fn a_challenge_is_read_back_by_a_client() {
         r#"Payment id="x", L402 macaroon=m, invoice=i"#,
         r#"Bearer error="l402 required", L402 macaroon="m", invoice="i""#,
     ] {
-        let offer = ParsedChallenge::parse(header).unwrap();
-        assert_eq!((offer.macaroon.as_str(), offer.bolt11.as_str()), ("m", "i"), "{header}");
+        let parsed = ParsedChallenge::parse(header).unwrap();
+        assert_eq!((parsed.macaroon.as_str(), parsed.bolt11.as_str()), ("m", "i"), "{header}");
     }
     for header in [
         "",
@@ -417,7 +429,7 @@ fn a_challenge_is_read_back_by_a_client() {
 }
 
 #[test]
-fn a_preimage_is_never_shown() {
+fn debug_output_contains_neither_preimages_nor_caveats() {
     assert_eq!(format!("{:?}", preimage()), "Preimage(..)");
     assert!(!format!("{:?}", mint(Encoding::Standard, &terms())).contains("toll_valid_until"));
 }
@@ -430,44 +442,44 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn libmacaroon_reads_and_verifies_ours(
+    fn libmacaroon_parses_and_verifies_a_macaroon_of_edgetoll(
         root in any::<[u8; 32]>(), token_id in any::<[u8; 32]>(), hash in any::<[u8; 32]>(),
         location in "[a-z.]{1,300}", caveats in proptest::collection::vec(caveat(), 0..20),
     ) {
         let identifier = Identifier { payment_hash: PaymentHash::from_bytes(hash), token_id };
-        let ours = Macaroon::standard(&SigningKey::standard(&root), &location, &identifier).with_caveats(&caveats).unwrap();
-        let theirs = libmacaroon::Macaroon::deserialize(ours.encode()).unwrap();
-        prop_assert_eq!(theirs.identifier(), identifier.to_bytes());
-        prop_assert_eq!(theirs.location(), Some(location.as_str()));
-        let read: Vec<Vec<u8>> = theirs.first_party_caveats().iter().map(|one| one.as_first_party().unwrap().predicate().to_vec()).collect();
+        let macaroon = Macaroon::standard(&SigningKey::standard(&root), &location, &identifier).with_caveats(&caveats).unwrap();
+        let parsed = libmacaroon::Macaroon::deserialize(macaroon.encode()).unwrap();
+        prop_assert_eq!(parsed.identifier(), identifier.to_bytes());
+        prop_assert_eq!(parsed.location(), Some(location.as_str()));
+        let read: Vec<Vec<u8>> = parsed.first_party_caveats().iter().map(|one| one.as_first_party().unwrap().predicate().to_vec()).collect();
         let written: Vec<Vec<u8>> = caveats.iter().map(|one| one.as_bytes().to_vec()).collect();
         prop_assert_eq!(read, written);
         let mut verifier = Verifier::default();
         verifier.satisfy_general(|_| true);
-        prop_assert!(verifier.verify(&theirs, &MacaroonKey::generate(&root), &[]).is_ok());
-        prop_assert!(verifier.verify(&theirs, &MacaroonKey::generate(b"other"), &[]).is_err());
+        prop_assert!(verifier.verify(&parsed, &MacaroonKey::generate(&root), &[]).is_ok());
+        prop_assert!(verifier.verify(&parsed, &MacaroonKey::generate(b"other"), &[]).is_err());
     }
 
     #[test]
-    fn we_read_and_verify_libmacaroons(
+    fn edgetoll_parses_and_verifies_a_macaroon_of_libmacaroon(
         root in any::<[u8; 32]>(), token_id in any::<[u8; 32]>(), hash in any::<[u8; 32]>(),
         location in proptest::option::of("[a-z.]{1,300}"), caveats in proptest::collection::vec(caveat(), 0..20),
     ) {
         let identifier = Identifier { payment_hash: PaymentHash::from_bytes(hash), token_id };
         let key = MacaroonKey::generate(&root);
-        let mut theirs = libmacaroon::Macaroon::create(location.as_deref(), &key, identifier.to_bytes()).unwrap();
+        let mut macaroon = libmacaroon::Macaroon::create(location.as_deref(), &key, identifier.to_bytes()).unwrap();
         for caveat in &caveats {
-            theirs.add_first_party_caveat(caveat).unwrap();
+            macaroon.add_first_party_caveat(caveat).unwrap();
         }
-        let ours = Macaroon::parse(&theirs.serialize(Format::V2).unwrap()).unwrap();
-        prop_assert!(ours.is_signed_by(&SigningKey::standard(&root)));
-        prop_assert!(!ours.is_signed_by(&SigningKey::standard(b"other")));
-        prop_assert_eq!(ours.payment_hash(), identifier.payment_hash);
-        prop_assert_eq!(ours.caveats().collect::<Vec<_>>(), caveats.iter().map(|one| one.as_bytes()).collect::<Vec<_>>());
+        let parsed = Macaroon::parse(&macaroon.serialize(Format::V2).unwrap()).unwrap();
+        prop_assert!(parsed.is_signed_by(&SigningKey::standard(&root)));
+        prop_assert!(!parsed.is_signed_by(&SigningKey::standard(b"other")));
+        prop_assert_eq!(parsed.payment_hash(), identifier.payment_hash);
+        prop_assert_eq!(parsed.caveats().collect::<Vec<_>>(), caveats.iter().map(|one| one.as_bytes()).collect::<Vec<_>>());
     }
 
     #[test]
-    fn what_is_minted_is_read_back_as_it_was(
+    fn a_minted_macaroon_is_parsed_to_the_terms_that_were_sold(
         service in "[a-z0-9_]{1,32}", amount_sats in 0_u64..10_000_000, host in "[a-z0-9.-]{1,60}", endpoint in "/[!-~]{0,80}",
         method in proptest::option::of("[A-Z]{3,8}"), uses in any::<u32>(), standard: bool,
     ) {
@@ -480,30 +492,30 @@ proptest! {
         let read = Macaroon::parse(&mint_for(encoding, &terms, &invoice).encode()).unwrap();
         let method = method.as_deref().unwrap_or("GET");
         let demand = Demand { service: &service, host: &host, endpoint: &endpoint, method, price: &Price::Sats(amount_sats), ..demand() };
-        let grant = judge(&read, &demand).unwrap();
+        let grant = verify_paid(&read, &demand).unwrap();
         prop_assert_eq!((grant.amount_sats, grant.uses, grant.other_issuer), (amount_sats, uses, false));
     }
 
     #[test]
-    fn any_flipped_bit_refuses(bit in 0_usize.., standard: bool) {
+    fn a_macaroon_with_a_flipped_bit_is_refused_unless_its_payment_and_caveats_are_unchanged(bit in 0_usize.., standard: bool) {
         let encoding = if standard { Encoding::Standard } else { Encoding::LightningToll };
         let macaroon = mint(encoding, &terms());
         let mut text = macaroon.encode().into_bytes();
-        // A bit of the base64 text: of every field, and of the text's own form.
+        // The bit is one of the base64 text: it can be in any field, and in the encoding itself.
         let bit = bit % (text.len() * 8);
         text[bit / 8] ^= 1 << (bit % 8);
         let Ok(text) = String::from_utf8(text) else { return Ok(()) };
         if let Ok(flipped) = Macaroon::parse(&text)
             && flipped.signature(&keys()) == Signature::Valid
         {
-            // The location is a hint that nobody signs (libmacaroons), and hex has two cases: all else is as it was.
+            // The location is not signed (libmacaroons), and hex digits have two cases. Everything else is unchanged.
             prop_assert_eq!(flipped.payment_hash(), macaroon.payment_hash());
             prop_assert!(flipped.caveats().eq(macaroon.caveats()));
         }
     }
 
     #[test]
-    fn attenuation_never_widens(caveats in proptest::collection::vec(prop_oneof![
+    fn attenuation_never_widens_a_credential(caveats in proptest::collection::vec(prop_oneof![
         "(amount_sats|uses|payable_until|expires_at|toll_valid_until|wallet)=[0-9]{1,12}",
         "(host|endpoint|method|ip|realm|services|fiat|edgetoll)=(x|/a|/b|GET|POST|club|toll:0|1 USD|203.0.113.7)",
         "[a-z]{1,8}=[a-z]{0,8}",
@@ -519,7 +531,7 @@ proptest! {
             scope: &scope, ip: Some("203.0.113.7"), ..demand()
         };
         if let Ok(after) = check(&narrowed, &demand) {
-            let before = check(&bought, &demand).expect("what the narrowed one opens, the bought one opens");
+            let before = check(&bought, &demand).expect("the bought macaroon is accepted wherever the narrowed one is");
             prop_assert!(after.expires_at_unix <= before.expires_at_unix);
             prop_assert!(after.amount_sats <= before.amount_sats && after.amount_sats >= Some(price_sats));
             prop_assert!(after.payable_until_unix <= before.payable_until_unix);
@@ -528,18 +540,18 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_added_caveats_matters_to_no_verdict(
+    fn the_order_of_added_caveats_does_not_change_the_result(
         caveats in proptest::collection::vec("(amount_sats|uses|host|method|preimage|x)=(5|1|x|GET)", 1..5),
     ) {
         let add = |caveats: &mut dyn Iterator<Item = &String>| {
             caveats.fold(mint(Encoding::Standard, &terms()), |macaroon, caveat| macaroon.attenuate(caveat).unwrap())
         };
-        let [one, other] = [add(&mut caveats.iter()), add(&mut caveats.iter().rev())].map(|macaroon| judge(&macaroon, &demand()).is_ok());
+        let [one, other] = [add(&mut caveats.iter()), add(&mut caveats.iter().rev())].map(|macaroon| verify_paid(&macaroon, &demand()).is_ok());
         prop_assert_eq!(one, other);
     }
 
     #[test]
-    fn no_bytes_make_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "\\PC{0,300}") {
+    fn no_bytes_cause_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "\\PC{0,300}") {
         let encoded = base64::engine::general_purpose::STANDARD.encode(&bytes);
         let behind_version = [&[2][..], &bytes].concat();
         let standard = base64::engine::general_purpose::STANDARD.encode(behind_version);
@@ -555,11 +567,11 @@ proptest! {
 }
 
 #[test]
-fn what_a_holder_adds_binds_nothing_that_a_route_demands() {
+fn a_caveat_that_a_holder_adds_does_not_count_as_bound() {
     let sold =
         Terms { scope: CredentialScope::Endpoint { endpoint: "/a".to_owned(), method: None }, ..terms() };
     let demand = Demand { ip: Some("203.0.113.7"), ..demand() };
-    for encoding in BOTH {
+    for encoding in ENCODINGS {
         let separator = if encoding == Encoding::Standard { "=" } else { " = " };
         let added = ["method=GET", "ip=203.0.113.7", "wallet=2", "fiat=9 USD"]
             .iter()

@@ -1,4 +1,4 @@
-//! The pay page: who gets it, what it says, and what it asks.
+//! The pay page: which requests get it, its values, its template, and its requests for the settlement.
 
 use edgetoll::http::url::is_local_path;
 use edgetoll::pages::pay_page::{PayPage, is_navigation};
@@ -6,9 +6,9 @@ use edgetoll::pages::settle::SettleRequest;
 use edgetoll::pages::template::fill;
 use proptest::prelude::*;
 
-/// What browsers send when they open a page, and what programs send (MDN, "Content negotiation"; curl, fetch, axios).
+/// The headers of browsers that open a page, and of programs (MDN, "Content negotiation"; curl, fetch, axios).
 #[test]
-fn browsers_that_open_a_page_get_it_and_programs_get_json() {
+fn a_browser_that_opens_a_page_gets_the_pay_page_and_a_program_does_not() {
     const CHROME: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7";
     const FIREFOX: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     for (accept, mode) in
@@ -54,13 +54,13 @@ const PAGE: PayPage<'_> = PayPage {
     is_retry: false,
 };
 
-fn said(page: &PayPage<'_>, names: &[&'static str]) -> Vec<String> {
+fn values_of(page: &PayPage<'_>, names: &[&'static str]) -> Vec<String> {
     let values = page.values();
     names.iter().map(|name| values.iter().find(|(known, _)| known == name).unwrap().1.clone()).collect()
 }
 
 #[test]
-fn a_page_says_how_long_in_the_largest_unit_that_measures_it() {
+fn the_lifetime_is_stated_in_the_largest_unit_that_divides_it() {
     const UNITS: [&str; 8] = [
         "one_day",
         "many_days",
@@ -82,21 +82,21 @@ fn a_page_says_how_long_in_the_largest_unit_that_measures_it() {
     ] {
         let page = PayPage { lasts_s, ..PAGE };
         let expected: Vec<&str> = UNITS.iter().map(|unit| if *unit == name { value } else { "" }).collect();
-        assert_eq!(said(&page, &UNITS), expected, "{lasts_s}");
+        assert_eq!(values_of(&page, &UNITS), expected, "{lasts_s}");
     }
 }
 
 #[test]
-fn a_page_says_what_is_sold_and_for_how_many_visits() {
+fn the_page_states_the_amount_the_uses_and_the_scope() {
     const NAMES: [&str; 6] = ["one_sat", "many_sats", "one_use", "many_uses", "scope_path", "scope_realm"];
-    assert_eq!(said(&PAGE, &NAMES), ["", "1", "", "", "1", ""]);
+    assert_eq!(values_of(&PAGE, &NAMES), ["", "1", "", "", "1", ""]);
     let other = PayPage { amount_sats: 1, uses: Some(1), is_realm: true, ..PAGE };
-    assert_eq!(said(&other, &NAMES), ["1", "", "1", "", "", "1"]);
-    assert_eq!(said(&PayPage { uses: Some(5), ..PAGE }, &NAMES)[3], "5");
+    assert_eq!(values_of(&other, &NAMES), ["1", "", "1", "", "", "1"]);
+    assert_eq!(values_of(&PayPage { uses: Some(5), ..PAGE }, &NAMES)[3], "5");
 }
 
 #[test]
-fn a_template_is_filled_and_a_value_is_never_more_than_text() {
+fn values_in_a_template_are_escaped_and_not_parsed_as_a_template() {
     let values =
         [("a", "1 < 2 & \"3\" > '4'".to_owned()), ("b", String::new()), ("c", "{{a}}<!--if b-->".to_owned())];
     let template =
@@ -107,7 +107,7 @@ fn a_template_is_filled_and_a_value_is_never_more_than_text() {
 
 proptest! {
     #[test]
-    fn no_value_leaves_its_place(value in "\\PC{0,40}") {
+    fn no_value_adds_markup_to_a_template(value in "\\PC{0,40}") {
         let filled = fill("<a href=\"{{v}}\">{{v}}</a>", &[("v", value)]);
         prop_assert_eq!(filled.matches('<').count(), 2);
         prop_assert_eq!(filled.matches('>').count(), 2);
@@ -116,7 +116,7 @@ proptest! {
 }
 
 #[test]
-fn the_page_itself_names_nothing_that_is_not_said() {
+fn every_name_in_the_template_of_the_page_has_a_value() {
     let template = include_str!("../../www/pay.html");
     let values = PAGE.values();
     let is_known = |name: &str| values.iter().any(|(known, _)| *known == name);
@@ -131,21 +131,21 @@ fn the_page_itself_names_nothing_that_is_not_said() {
 }
 
 #[test]
-fn a_page_asks_with_one_macaroon_and_nothing_else() {
-    let asked = |content_type: &str, body: &str| SettleRequest::parse(content_type, body);
+fn a_settle_request_has_exactly_one_macaroon_and_no_preimage() {
+    let parse = |content_type: &str, body: &str| SettleRequest::parse(content_type, body);
     let form =
-        asked("application/x-www-form-urlencoded;charset=UTF-8", "macaroon=Ag%2BE%3D&to=%2Fa%3Fb%3Dc+d")
+        parse("application/x-www-form-urlencoded;charset=UTF-8", "macaroon=Ag%2BE%3D&to=%2Fa%3Fb%3Dc+d")
             .unwrap();
     assert_eq!(
         form,
         SettleRequest { macaroon: "Ag+E=".to_owned(), to: Some("/a?b=c d".to_owned()), is_form: true }
     );
-    let json = asked("application/json", r#"{"macaroon":"AgE=","to":"/a"}"#).unwrap();
+    let json = parse("application/json", r#"{"macaroon":"AgE=","to":"/a"}"#).unwrap();
     assert_eq!(
         json,
         SettleRequest { macaroon: "AgE=".to_owned(), to: Some("/a".to_owned()), is_form: false }
     );
-    assert_eq!(asked("application/json", r#"{"macaroon":"AgE="}"#).unwrap().to, None);
+    assert_eq!(parse("application/json", r#"{"macaroon":"AgE="}"#).unwrap().to, None);
     for body in [
         "",
         "{}",
@@ -155,15 +155,15 @@ fn a_page_asks_with_one_macaroon_and_nothing_else() {
         r#"{"macaroon":"a,b"}"#,
         r#"{"macaroon":"a b"}"#,
     ] {
-        assert_eq!(asked("application/json", body), None, "{body}");
+        assert_eq!(parse("application/json", body), None, "{body}");
     }
-    assert_eq!(asked("application/x-www-form-urlencoded", "macaroon=a%0d%0ab"), None);
+    assert_eq!(parse("application/x-www-form-urlencoded", "macaroon=a%0d%0ab"), None);
 }
 
 #[test]
-fn nobody_is_sent_to_another_host() {
-    for own in ["/", "/a?b=c", "/a//b", "/%5Cevil", "/a?b=c\\d"] {
-        assert!(is_local_path(own), "{own}");
+fn a_url_of_another_host_is_no_local_path() {
+    for local in ["/", "/a?b=c", "/a//b", "/%5Cevil", "/a?b=c\\d"] {
+        assert!(is_local_path(local), "{local}");
     }
     for other in [
         "",

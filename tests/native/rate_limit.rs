@@ -87,7 +87,7 @@ fn messages_of_the_invoice_limit_are_read_back_and_malformed_texts_are_refused()
 }
 
 #[test]
-fn keep_where_removes_exactly_the_other_entries() {
+fn keep_where_removes_exactly_the_entries_that_do_not_match() {
     let mut map: BTreeMap<String, u32> = (0..10).map(|n| (format!("k{n}"), n)).collect();
     keep_where(&mut map, |n| n % 2 == 0);
     let kept: Vec<(&str, u32)> = map.iter().map(|(key, n)| (key.as_str(), *n)).collect();

@@ -1,9 +1,10 @@
-//! The table of refusals in docs/protocol.md is the code's.
+//! The table of refusals in docs/protocol.md.
 
 use edgetoll::protocols::l402::macaroon::MacaroonError;
 use edgetoll::protocols::l402::refusal::Refusal;
 
-/// One of each, with its values written as the table writes them. The match makes the compiler name a forgotten one.
+/// Returns one refusal of each variant, with the placeholders of the table. The `match` does not compile if it lacks a
+/// variant.
 fn all() -> Vec<Refusal> {
     let text = |text: &str| text.to_owned();
     let (expected, got) = (text("…"), text("…"));
@@ -69,7 +70,7 @@ fn all() -> Vec<Refusal> {
 }
 
 #[test]
-fn the_table_of_the_protocol_has_every_refusal_as_it_is() {
+fn the_table_of_the_protocol_lists_every_refusal_with_its_status_and_text() {
     let row = |refusal: &Refusal| {
         let (status, invoice) = if refusal.is_genuine() { (402, "yes") } else { (401, "no") };
         format!("| `{}` | {status} | {refusal} | {invoice} |", refusal.code())

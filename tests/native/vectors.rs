@@ -1,5 +1,5 @@
-//! Every vector of other implementations, against ours. Where we judge otherwise than one of them, docs/protocol.md says so
-//! in a table that this test holds to be complete.
+//! The test vectors of other implementations. A table in docs/protocol.md lists every vector whose result differs in
+//! edgetoll; a test compares the table with the results.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use edgetoll::protocols::l402::refusal::Refusal;
 use edgetoll::protocols::l402::verify::{CheckedCaveats, Demand, check_caveats};
 use edgetoll::strict_json::Json;
 
-/// After the vectors' past expiry (2001), before their far ones (2025, 2030, 2100).
+/// November 2023: after the earliest expiry in the vectors (2001), before the other ones (2025, 2030, 2100).
 const NOW: u64 = 1_700_000_000;
 
 static TOLL: LazyLock<Service> = LazyLock::new(Service::default);
@@ -47,8 +47,8 @@ fn demand<'a>(endpoint: &'a str, method: &'a str, ip: Option<&'a str>, service: 
     Demand { endpoint, method, ip, ..support::gate::demand(service, NOW) }
 }
 
-/// Chain, proof of payment, caveats: what `verify` does, with a key instead of a deployment's secret.
-fn judge(
+/// Checks signature, preimage and caveats like `verify`, but with a key instead of the secret of a deployment.
+fn verify_with_key(
     macaroon: &str,
     preimage: &str,
     key: &SigningKey,
@@ -66,7 +66,7 @@ fn judge(
 }
 
 #[test]
-fn lightning_toll_mint_vectors_are_minted_alike() {
+fn the_mint_vectors_of_lightning_toll_are_minted_identically() {
     let vectors = lightning_toll();
     let mut minted = 0;
     for vector in list(&vectors, "mint").iter().filter(|vector| vector.get("id").is_some()) {
@@ -98,19 +98,19 @@ fn lightning_toll_mint_vectors_are_minted_alike() {
     assert!(PaymentHash::from_hex("").is_none());
 }
 
-/// What each implementation makes of a vector; ours in their words, and by our own code.
-struct Verdicts {
+/// The results for one vector. `code` is the error code of edgetoll, or its result if there is no error.
+struct Results {
     name: String,
     python: &'static str,
     node: &'static str,
-    ours: &'static str,
+    edgetoll: &'static str,
     code: String,
 }
 
-fn verdict_of_verify_vectors() -> Vec<Verdicts> {
+fn results_of_verify_vectors() -> Vec<Results> {
     let vectors = lightning_toll();
-    let judge = |vector: &Json| {
-        let theirs = |who: &str| {
+    let results = |vector: &Json| {
+        let result_of = |who: &str| {
             let verdict = vector.get(who).unwrap();
             let threw = verdict.get("verify_throws").is_some_and(|thrown| *thrown != Json::Null);
             match verdict.get("accepted").and_then(Json::as_bool) {
@@ -119,47 +119,54 @@ fn verdict_of_verify_vectors() -> Vec<Verdicts> {
                 _ => "refuses",
             }
         };
-        let asked = vector.get("context").unwrap();
-        let part = |key: &str| asked.get(key).and_then(Json::as_str);
+        let context = vector.get("context").unwrap();
+        let part = |key: &str| context.get(key).and_then(Json::as_str);
         let ip = part("ip").filter(|ip| !ip.is_empty());
         let demand = demand(part("endpoint").unwrap(), part("method").unwrap_or("GET"), ip, &TOLL);
         let key = SigningKey::lightning_toll(text(vector, "secret").as_bytes());
-        let ours = judge(text(vector, "raw"), text(vector, "preimage"), &key, &demand);
-        Verdicts {
+        let result = verify_with_key(text(vector, "raw"), text(vector, "preimage"), &key, &demand);
+        Results {
             name: text(vector, "name").to_owned(),
-            python: theirs("python"),
-            node: theirs("node"),
-            ours: if ours.is_ok() { "accepts" } else { "refuses" },
-            code: ours.map_or_else(|refusal| refusal.code().to_owned(), |_| "accepts".to_owned()),
+            python: result_of("python"),
+            node: result_of("node"),
+            edgetoll: if result.is_ok() { "accepts" } else { "refuses" },
+            code: result.map_or_else(|refusal| refusal.code().to_owned(), |_| "accepts".to_owned()),
         }
     };
-    list(&vectors, "verify").iter().map(judge).collect()
+    list(&vectors, "verify").iter().map(results).collect()
 }
 
-fn verdict_of_header_vectors() -> Vec<Verdicts> {
+fn results_of_header_vectors() -> Vec<Results> {
     let vectors = lightning_toll();
-    let judge = |vector: &Json| {
-        let theirs = |who: &str| if vector.get(who) == Some(&Json::Null) { "no credential" } else { "reads" };
+    let results = |vector: &Json| {
+        let result_of =
+            |who: &str| if vector.get(who) == Some(&Json::Null) { "no credential" } else { "reads" };
         let authorization = Authorization::split(text(vector, "header"));
-        let (ours, code) = match authorization.credentials().first() {
+        let (edgetoll, code) = match authorization.credentials().first() {
             None => ("no credential", "no credential"),
             Some(Err(refusal)) => ("refuses", refusal.code()),
             Some(Ok(_)) => ("reads", "reads"),
         };
         let name = format!("header {}", text(vector, "name"));
-        Verdicts { name, python: theirs("python"), node: theirs("node"), ours, code: code.to_owned() }
+        Results {
+            name,
+            python: result_of("python"),
+            node: result_of("node"),
+            edgetoll,
+            code: code.to_owned(),
+        }
     };
-    list(&vectors, "parse_authorization").iter().map(judge).collect()
+    list(&vectors, "parse_authorization").iter().map(results).collect()
 }
 
-fn verdict_of_window_vectors() -> Vec<Verdicts> {
+fn results_of_window_vectors() -> Vec<Results> {
     let vectors = lightning_toll();
-    let judge = |vector: &Json| {
+    let results = |vector: &Json| {
         let input = vector.get("input").unwrap();
-        let ours = window_ms(input);
-        let theirs = |who: &str| {
+        let window_ms = window_ms(input);
+        let result_of = |who: &str| {
             let read = vector.get(who).and_then(Json::as_u64);
-            if read.is_some() && read == ours { "alike" } else { "otherwise" }
+            if read.is_some() && read == window_ms { "alike" } else { "otherwise" }
         };
         let name = match input {
             Json::String(text) => format!("window {text:?}"),
@@ -168,48 +175,49 @@ fn verdict_of_window_vectors() -> Vec<Verdicts> {
             Json::Bool(_) => "window true".to_owned(),
             _ => "window null".to_owned(),
         };
-        let word = if ours.is_some() { "alike" } else { "an error" };
-        Verdicts {
+        let word = if window_ms.is_some() { "alike" } else { "an error" };
+        Results {
             name,
-            python: theirs("python_ms"),
-            node: theirs("node_ms"),
-            ours: word,
+            python: result_of("python_ms"),
+            node: result_of("node_ms"),
+            edgetoll: word,
             code: word.to_owned(),
         }
     };
-    list(&vectors, "parse_window").iter().map(judge).collect()
+    list(&vectors, "parse_window").iter().map(results).collect()
 }
 
 #[test]
-fn where_the_two_packages_differ_or_crash_we_refuse_and_where_both_refuse_so_do_we() {
-    let verdicts = verdict_of_verify_vectors();
-    assert_eq!(verdicts.len(), 64);
-    for Verdicts { name, python, node, ours, .. } in verdicts {
+fn edgetoll_accepts_only_credentials_that_both_packages_accept() {
+    let all = results_of_verify_vectors();
+    assert_eq!(all.len(), 64);
+    for Results { name, python, node, edgetoll, .. } in all {
         if python != "accepts" || node != "accepts" {
-            assert_ne!(ours, "accepts", "{name}: python {python}, node {node}");
+            assert_ne!(edgetoll, "accepts", "{name}: python {python}, node {node}");
         }
     }
 }
 
 #[test]
-fn the_refusals_of_both_packages_have_their_texts() {
+fn a_refusal_has_the_text_that_both_packages_use() {
     let vectors = lightning_toll();
     let mut compared = 0;
     for vector in list(&vectors, "verify") {
         let error =
             |who: &str| vector.get(who).and_then(|verdict| verdict.get("error")).and_then(Json::as_str);
-        let asked = vector.get("context").unwrap();
-        let part = |key: &str| asked.get(key).and_then(Json::as_str);
+        let context = vector.get("context").unwrap();
+        let part = |key: &str| context.get(key).and_then(Json::as_str);
         let (Some(python), Some(node)) = (error("python"), error("node")) else { continue };
         let demand = demand(part("endpoint").unwrap(), part("method").unwrap_or("GET"), part("ip"), &TOLL);
         let key = SigningKey::lightning_toll(text(vector, "secret").as_bytes());
-        let ours = judge(text(vector, "raw"), text(vector, "preimage"), &key, &demand).unwrap_err();
+        let refusal =
+            verify_with_key(text(vector, "raw"), text(vector, "preimage"), &key, &demand).unwrap_err();
         let name = text(vector, "name");
-        // An expiry that is not digits only is malformed to us before it is over.
+        // edgetoll refuses an expiry with other characters than digits as malformed, before it compares the time.
         if name == "expires_negative" {
-            assert_eq!(ours.to_string(), "Malformed caveat: expires_at = -1");
+            assert_eq!(refusal.to_string(), "Malformed caveat: expires_at = -1");
         } else {
-            assert_eq!((ours.to_string().as_str(), python), (node, node), "{name}");
+            assert_eq!((refusal.to_string().as_str(), python), (node, node), "{name}");
         }
         compared += 1;
     }
@@ -217,16 +225,16 @@ fn the_refusals_of_both_packages_have_their_texts() {
 }
 
 #[test]
-fn every_vector_that_we_judge_otherwise_is_in_the_table_of_the_protocol_and_no_other() {
-    let all = [verdict_of_verify_vectors(), verdict_of_header_vectors(), verdict_of_window_vectors()];
+fn the_table_of_the_protocol_lists_exactly_the_vectors_with_a_different_result() {
+    let all = [results_of_verify_vectors(), results_of_header_vectors(), results_of_window_vectors()];
     assert_eq!(all.each_ref().map(Vec::len), [64, 16, 17]);
-    let is_otherwise =
-        |verdicts: &&Verdicts| verdicts.ours != verdicts.python || verdicts.ours != verdicts.node;
-    let row = |verdicts: &Verdicts| {
-        let Verdicts { name, python, node, code, .. } = verdicts;
+    let is_different =
+        |results: &&Results| results.edgetoll != results.python || results.edgetoll != results.node;
+    let row = |results: &Results| {
+        let Results { name, python, node, code, .. } = results;
         format!("| `{name}` | {python} | {node} | `{code}` |")
     };
-    let mut expected: Vec<String> = all.iter().flatten().filter(is_otherwise).map(row).collect();
+    let mut expected: Vec<String> = all.iter().flatten().filter(is_different).map(row).collect();
     let mut documented: Vec<String> = include_str!("../../docs/protocol.md")
         .lines()
         .skip_while(|line| !line.starts_with("| vector |"))
@@ -240,7 +248,7 @@ fn every_vector_that_we_judge_otherwise_is_in_the_table_of_the_protocol_and_no_o
 }
 
 #[test]
-fn generated_v2_vectors_are_minted_read_and_signed_alike() {
+fn generated_v2_vectors_are_minted_parsed_and_signed_identically() {
     let vectors = macaroon_v2();
     assert_eq!(list(&vectors, "generated").len(), 15);
     for vector in list(&vectors, "generated") {
@@ -278,7 +286,7 @@ fn generated_v2_vectors_are_minted_read_and_signed_alike() {
 }
 
 #[test]
-fn the_semantics_of_generated_v2_vectors_hold() {
+fn the_caveats_of_generated_v2_vectors_are_checked() {
     let vectors = macaroon_v2();
     let generated = |wanted: &str| {
         let vector =
@@ -294,22 +302,22 @@ fn the_semantics_of_generated_v2_vectors_hold() {
     assert_eq!(
         check("05", "api", NOW).unwrap().expires_at_unix,
         1_893_456_000,
-        "lnget's preimage caveat is skipped"
+        "the preimage caveat of lnget is ignored"
     );
     assert_eq!(check("06", "api", NOW), Err(Refusal::ServiceMismatch("api".to_owned())));
     assert_eq!(
         check("06", "blog", NOW),
         Err(Refusal::MissingCaveat("expiry")),
-        "good for blog, but for ever"
+        "valid for blog, but without an expiry"
     );
     assert_eq!(check("08", "api", NOW).unwrap().expires_at_unix, 1_735_689_600);
     assert_eq!(check("08", "api", 1_735_689_601), Err(Refusal::Expired));
     assert_eq!(check("09", "api", NOW), Err(Refusal::WidenedCaveat("the expiry")));
-    assert_eq!(check("10", "api", NOW), Err(Refusal::MissingCaveat("expiry")), "unknown caveats are skipped");
+    assert_eq!(check("10", "api", NOW), Err(Refusal::MissingCaveat("expiry")), "unknown caveats are ignored");
 }
 
 #[test]
-fn published_v2_vectors_are_signed_alike_and_refused_where_they_name_no_payment() {
+fn published_v2_vectors_are_signed_identically_and_refused_without_a_payment_hash() {
     let vectors = macaroon_v2();
     assert_eq!(list(&vectors, "published").len(), 10);
     for vector in list(&vectors, "published") {
@@ -343,7 +351,7 @@ fn published_v2_vectors_are_signed_alike_and_refused_where_they_name_no_payment(
 }
 
 #[test]
-fn negative_v2_vectors_are_refused_for_their_reason() {
+fn negative_v2_vectors_are_refused_for_the_expected_reason() {
     let vectors = macaroon_v2();
     let genuine =
         list(&vectors, "generated").iter().find(|vector| text(vector, "name").starts_with("04")).unwrap();
@@ -365,7 +373,7 @@ fn negative_v2_vectors_are_refused_for_their_reason() {
 }
 
 #[test]
-fn parse_only_v2_vectors_are_read_without_a_panic() {
+fn parse_only_v2_vectors_are_parsed() {
     let vectors = macaroon_v2();
     for vector in list(&vectors, "parse_only") {
         let read = Macaroon::parse(text(vector, "base64_std")).unwrap();
@@ -377,7 +385,7 @@ fn parse_only_v2_vectors_are_read_without_a_panic() {
                 assert!(read.is_signed_by(&key));
             }
             _ => {
-                // A caveat that is no UTF-8 is skipped: what is missing refuses.
+                // A caveat that is not UTF-8 is ignored, so the macaroon has no expiry.
                 let verdict = check_caveats(
                     &read,
                     &[],
@@ -390,7 +398,7 @@ fn parse_only_v2_vectors_are_read_without_a_panic() {
 }
 
 #[test]
-fn authorization_header_vectors_are_judged_as_they_say() {
+fn authorization_header_vectors_are_accepted_or_refused_as_expected() {
     let vectors = macaroon_v2();
     let genuine =
         list(&vectors, "generated").iter().find(|vector| text(vector, "name").starts_with("04")).unwrap();
@@ -398,7 +406,7 @@ fn authorization_header_vectors_are_judged_as_they_say() {
     assert_eq!(list(&vectors, "authorization_headers").len(), 13);
     for vector in list(&vectors, "authorization_headers") {
         let (name, expect) = (text(vector, "name"), text(vector, "expect"));
-        let is_good = |macaroon: &Macaroon, preimage: &Preimage| {
+        let is_valid = |macaroon: &Macaroon, preimage: &Preimage| {
             macaroon.is_signed_by(&key)
                 && preimage.proves(&macaroon.payment_hash())
                 && check_caveats(macaroon, &[], &demand("/", "GET", None, &Service::parse("api").unwrap()))
@@ -407,16 +415,16 @@ fn authorization_header_vectors_are_judged_as_they_say() {
         let credentials = Authorization::split(text(vector, "value")).credentials();
         let accepted = credentials.iter().flatten().any(|credential| {
             let Some(preimage) = &credential.preimage else { return false };
-            credential.macaroons.iter().flatten().any(|macaroon| is_good(macaroon, preimage))
+            credential.macaroons.iter().flatten().any(|macaroon| is_valid(macaroon, preimage))
         });
-        // gRPC's own header is not ours to read.
+        // H16 is the value of a gRPC header, which edgetoll does not read.
         let expected = expect.starts_with("accept") && !name.starts_with("H16");
         assert_eq!(accepted, expected, "{name}: {expect}");
     }
 }
 
 #[test]
-fn the_vectors_of_each_encoding_are_read_as_that_encoding() {
+fn the_encoding_of_each_vector_is_recognized() {
     let vectors = [lightning_toll(), macaroon_v2()];
     let [toll, standard] = [list(&vectors[0], "mint"), list(&vectors[1], "generated")];
     assert_eq!(Macaroon::parse(text(&toll[0], "raw_node")).unwrap().encoding(), Encoding::LightningToll);

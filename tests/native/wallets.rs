@@ -74,7 +74,7 @@ fn failures_of_requests_sent_before_the_circuit_opened_are_ignored() {
         breaker.failed(None, NOW_MS, NOW_MS);
     }
     assert_eq!(breaker.wait_ms(NOW_MS), 5_000);
-    // This holds for a late result too, during a trial.
+    // The same applies to a late result during a trial.
     let later_ms = NOW_MS + 5_000;
     assert_eq!(breaker.admit(later_ms), Ok(()));
     assert!(!breaker.failed(None, NOW_MS + 4_999, later_ms));

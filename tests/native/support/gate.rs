@@ -1,4 +1,4 @@
-//! Gates and demands that need no wallet.
+//! Gates and demands for tests that call no wallet.
 
 use edgetoll::gate::{Gate, IsSettled, PriceCode, Seller};
 use edgetoll::keys::Keys;
@@ -10,13 +10,13 @@ use edgetoll::protocols::price::Price;
 use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::slots::Wallets;
 
-/// A preimage counts as proof of the payment. Settlement has tests of its own.
+/// Takes a preimage as proof of the payment. Other tests cover settlement.
 pub const BY_PREIMAGE: &IsSettled<'static> = &|grant| grant.is_proven;
 
-/// No price is made by code.
+/// No route is priced by code.
 pub const NO_CODE: &PriceCode<'static> = &|_, _| None;
 
-/// A seller with a wallet that is never asked.
+/// Returns a seller whose wallet is never called.
 pub fn seller(keys: Keys) -> Seller {
     let wallet = Lnbits::new("https://lnbits.test", "0123456789abcdef").unwrap();
     Seller { keys, wallets: Wallets::new(wallet, None) }
@@ -26,7 +26,7 @@ pub fn gate<'a>(policy: &'a Policy, seller: &'a Seller) -> Gate<'a, 'static> {
     Gate { policy, seller: Some(seller), code: NO_CODE, is_settled: BY_PREIMAGE }
 }
 
-/// The demand of a route that binds only the path and costs one satoshi.
+/// Returns the demand of a route that binds only the path and costs one satoshi.
 pub fn demand<'a>(service: &'a Service, now_unix: u64) -> Demand<'a> {
     Demand {
         now_unix,

@@ -1,4 +1,4 @@
-//! Price lists as tests write them.
+//! Price lists in JSON.
 
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;

@@ -1,9 +1,9 @@
-//! Requests.
+//! Requests to the gate.
 
 use edgetoll::gate::Request;
 use edgetoll::http::url::RequestUrl;
 
-/// A request without anything that matters to the decision.
+/// Returns a request with these values, without a client address, a cookie or other headers.
 pub fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>) -> Request<'a> {
     Request {
         url: RequestUrl::parse(url).unwrap(),

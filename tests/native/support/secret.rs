@@ -1,4 +1,4 @@
-//! A secret that is different in each run. A secret that is written in a file must not be accepted anywhere.
+//! A random secret for each run: a secret that is committed to a public repository protects nothing.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;

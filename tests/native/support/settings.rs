@@ -1,4 +1,4 @@
-//! Settings with a price list of their own, and the decisions of their gates.
+//! Settings for a price list, and the decisions of the gate under these settings.
 
 use super::gate::{BY_PREIMAGE, NO_CODE};
 use super::request::request;
@@ -10,7 +10,7 @@ use edgetoll::policy::normalization::fold_case;
 
 pub const NOW: u64 = 1_800_000_000;
 
-/// Complete settings, with changes: `None` removes a variable.
+/// Returns complete settings with changes. `None` removes a variable.
 pub fn settings(price_list: Option<&str>, changes: &[(&str, Option<&str>)]) -> Settings {
     let vars = [
         ("TOLL_SECRET", SECRET.as_str()),

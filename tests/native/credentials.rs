@@ -1,4 +1,4 @@
-//! Which credential opens which route: what the gate demands beyond what a macaroon's own limits say.
+//! Which credentials a route accepts: its demands beyond satisfied caveats.
 
 use std::num::NonZeroU32;
 
@@ -48,13 +48,13 @@ fn test_seller() -> Seller {
     seller_of(&crate::support::secret::SECRET, None)
 }
 
-/// A secret that differs from the run's.
+/// Returns a secret that differs from `SECRET`.
 fn other_secret() -> String {
     crate::support::secret::SECRET.chars().rev().collect()
 }
 
-/// What the gate says, in one word: `paid`, or the refusal's code.
-fn judge(policy: &Policy, seller: &Seller, path: &str, method: &str, macaroon: &Macaroon) -> String {
+/// Returns the decision of the gate as text: `paid`, `counted` with the number of uses, or the code of the refusal.
+fn outcome(policy: &Policy, seller: &Seller, path: &str, method: &str, macaroon: &Macaroon) -> String {
     let url = format!("https://x{path}");
     let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
     let request = Request { client_ip: Some(IP), ..request(&url, method, Some(&authorization)) };
@@ -109,7 +109,7 @@ fn mint(encoding: Encoding, terms: &Terms) -> Macaroon {
     mint_with(seller.keys.current(), encoding, caveats)
 }
 
-fn foreign(caveats: &[&str]) -> Macaroon {
+fn mint_as_other_issuer(caveats: &[&str]) -> Macaroon {
     mint_with(
         test_seller().keys.current(),
         Encoding::LightningToll,
@@ -117,10 +117,10 @@ fn foreign(caveats: &[&str]) -> Macaroon {
     )
 }
 
-const BOTH: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
+const ENCODINGS: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
 
 #[test]
-fn a_route_demands_every_limit_that_it_sells_by() {
+fn a_credential_needs_every_caveat_that_the_route_demands() {
     let realm = |name: &str| CredentialScope::Realm(name.to_owned());
     let cases = [
         ("/plain", terms(endpoint("/plain", Some("GET")), None), "paid"),
@@ -144,12 +144,12 @@ fn a_route_demands_every_limit_that_it_sells_by() {
         ),
     ];
     let (policy, seller) = (policy(""), test_seller());
-    for (path, terms, verdict) in cases {
-        for encoding in BOTH {
+    for (path, terms, expected) in cases {
+        for encoding in ENCODINGS {
             let macaroon = mint(encoding, &terms);
             assert_eq!(
-                judge(&policy, &seller, path, "GET", &macaroon),
-                verdict,
+                outcome(&policy, &seller, path, "GET", &macaroon),
+                expected,
                 "{encoding:?} {path} {terms:?}"
             );
         }
@@ -157,33 +157,34 @@ fn a_route_demands_every_limit_that_it_sells_by() {
 }
 
 #[test]
-fn a_macaroon_of_ours_without_a_limit_that_we_always_mint_is_none() {
+fn a_macaroon_without_one_of_the_caveats_that_are_always_minted_is_refused() {
     let (policy, seller) = (policy(""), test_seller());
     let terms = terms(endpoint("/plain", Some("GET")), None);
-    let whole = terms.caveats(Encoding::Standard, &invoice_terms(&terms));
+    let complete = terms.caveats(Encoding::Standard, &invoice_terms(&terms));
     for name in ["toll_valid_until", "amount_sats", "host", "endpoint", "method"] {
-        let caveats: Vec<String> = whole.iter().filter(|caveat| !caveat.starts_with(name)).cloned().collect();
-        assert_eq!(caveats.len(), whole.len() - 1);
+        let caveats: Vec<String> =
+            complete.iter().filter(|caveat| !caveat.starts_with(name)).cloned().collect();
+        assert_eq!(caveats.len(), complete.len() - 1);
         let macaroon = mint_with(seller.keys.current(), Encoding::Standard, caveats);
-        assert_eq!(judge(&policy, &seller, "/plain", "GET", &macaroon), "unbound", "{name}");
+        assert_eq!(outcome(&policy, &seller, "/plain", "GET", &macaroon), "unbound", "{name}");
     }
 }
 
 #[test]
-fn what_a_holder_adds_is_no_limit_that_was_sold() {
+fn a_caveat_that_the_holder_added_does_not_meet_a_demand_of_the_route() {
     let (policy, seller) = (policy(""), test_seller());
-    for encoding in BOTH {
+    for encoding in ENCODINGS {
         let separator = if encoding == Encoding::Standard { "=" } else { " = " };
         let bought = mint(encoding, &terms(endpoint("/mine", None), None));
         let added = ["method", "GET", "ip", IP];
-        let dressed =
+        let extended =
             added.chunks(2).fold(bought, |macaroon, pair| macaroon.attenuate(&pair.join(separator)).unwrap());
-        assert_eq!(judge(&policy, &seller, "/mine", "GET", &dressed), "unbound", "{encoding:?}");
+        assert_eq!(outcome(&policy, &seller, "/mine", "GET", &extended), "unbound", "{encoding:?}");
     }
 }
 
 #[test]
-fn a_price_in_a_currency_is_paid_in_that_currency() {
+fn a_price_in_a_currency_demands_a_credential_with_a_price_in_that_currency() {
     let (policy, seller) = (policy(""), test_seller());
     let price = |fiat: &str| {
         Price::Fiat(FiatPrice { fiat: Fiat::parse(fiat).unwrap(), min_sats: 1, max_sats: 1_000 })
@@ -192,8 +193,8 @@ fn a_price_in_a_currency_is_paid_in_that_currency() {
         price: fiat.map_or(Price::Sats(5), price),
         ..terms(endpoint("/fiat", Some("GET")), None)
     };
-    for encoding in BOTH {
-        for (fiat, verdict) in [
+    for encoding in ENCODINGS {
+        for (fiat, expected) in [
             (Some("0.01 USD"), "paid"),
             (Some("1.00 USD"), "paid"),
             (Some("0.0099 USD"), "underpaid"),
@@ -201,22 +202,22 @@ fn a_price_in_a_currency_is_paid_in_that_currency() {
             (None, "unbound"),
         ] {
             assert_eq!(
-                judge(&policy, &seller, "/fiat", "GET", &mint(encoding, &sold(fiat))),
-                verdict,
+                outcome(&policy, &seller, "/fiat", "GET", &mint(encoding, &sold(fiat))),
+                expected,
                 "{fiat:?}"
             );
         }
         let added = if encoding == Encoding::Standard { "fiat=9 USD" } else { "fiat = 9 USD" };
-        let dressed = mint(encoding, &sold(None)).attenuate(added).unwrap();
-        assert_eq!(judge(&policy, &seller, "/fiat", "GET", &dressed), "unbound");
+        let extended = mint(encoding, &sold(None)).attenuate(added).unwrap();
+        assert_eq!(outcome(&policy, &seller, "/fiat", "GET", &extended), "unbound");
     }
 }
 
 #[test]
-fn a_foreign_macaroon_opens_nothing_whose_price_varies_or_is_counted() {
+fn a_macaroon_of_another_issuer_is_refused_for_variable_prices_uses_and_realms() {
     let (policy, seller) = (policy(""), test_seller());
     let expiry = format!("expires_at = {}", NOW + 3_600);
-    for (path, verdict) in [
+    for (path, expected) in [
         ("/plain", "paid"),
         ("/varied", "foreign"),
         ("/weighed", "foreign"),
@@ -225,34 +226,40 @@ fn a_foreign_macaroon_opens_nothing_whose_price_varies_or_is_counted() {
         ("/club", "foreign"),
     ] {
         let endpoint = format!("endpoint = {path}");
-        let macaroon =
-            foreign(&[&expiry, &endpoint, "method = GET", "uses = 1", "fiat = 9 USD", "realm = club"]);
-        let plain = foreign(&[&expiry, &endpoint, "method = GET"]);
-        assert_eq!(judge(&policy, &seller, path, "GET", &plain), verdict, "{path}");
-        assert_ne!(judge(&policy, &seller, path, "GET", &macaroon), "paid", "{path}");
+        let macaroon = mint_as_other_issuer(&[
+            &expiry,
+            &endpoint,
+            "method = GET",
+            "uses = 1",
+            "fiat = 9 USD",
+            "realm = club",
+        ]);
+        let plain = mint_as_other_issuer(&[&expiry, &endpoint, "method = GET"]);
+        assert_eq!(outcome(&policy, &seller, path, "GET", &plain), expected, "{path}");
+        assert_ne!(outcome(&policy, &seller, path, "GET", &macaroon), "paid", "{path}");
     }
 }
 
 #[test]
-fn uses_are_the_least_that_was_said_and_no_more_than_the_route_sells() {
+fn the_smallest_number_of_uses_counts_and_is_at_most_that_of_the_route() {
     let (policy, seller) = (policy(""), test_seller());
     let sold =
         |uses| Terms { uses: NonZeroU32::new(uses), ..terms(endpoint("/counted/five", Some("GET")), None) };
-    let judge = |method, macaroon: &Macaroon| judge(&policy, &seller, "/counted/five", method, macaroon);
-    for encoding in BOTH {
+    let outcome = |method, macaroon: &Macaroon| outcome(&policy, &seller, "/counted/five", method, macaroon);
+    for encoding in ENCODINGS {
         let uses =
             |number: u32| format!("uses{}{number}", if encoding == Encoding::Standard { "=" } else { " = " });
-        assert_eq!(judge("GET", &mint(encoding, &sold(5))), "counted 5");
-        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(2)).unwrap()), "counted 2");
-        assert_eq!(judge("GET", &mint(encoding, &sold(5)).attenuate(&uses(9)).unwrap()), "counted 5");
-        // A token of a route of the realm that sells more of them.
-        assert_eq!(judge("GET", &mint(encoding, &sold(100))), "counted 5");
-        // What its holder wrote is nothing that was bought.
+        assert_eq!(outcome("GET", &mint(encoding, &sold(5))), "counted 5");
+        assert_eq!(outcome("GET", &mint(encoding, &sold(5)).attenuate(&uses(2)).unwrap()), "counted 2");
+        assert_eq!(outcome("GET", &mint(encoding, &sold(5)).attenuate(&uses(9)).unwrap()), "counted 5");
+        // The credential has more uses than the route sells, for example because another route of its realm sold it.
+        assert_eq!(outcome("GET", &mint(encoding, &sold(100))), "counted 5");
+        // A `uses` caveat that the holder added does not meet the demand of the route.
         let unlimited = terms(endpoint("/counted/five", Some("GET")), None);
-        assert_eq!(judge("GET", &mint(encoding, &unlimited).attenuate(&uses(9)).unwrap()), "unbound");
-        assert_eq!(judge("HEAD", &mint(encoding, &sold(5))), "paid", "takes no use");
+        assert_eq!(outcome("GET", &mint(encoding, &unlimited).attenuate(&uses(9)).unwrap()), "unbound");
+        assert_eq!(outcome("HEAD", &mint(encoding, &sold(5))), "paid", "HEAD takes no use");
     }
-    // However soon a holder lets it end, its uses are remembered for as long as it was sold.
+    // A holder can shorten the expiry. The uses are stored until the expiry that the issuer wrote.
     let sold = mint(Encoding::Standard, &sold(5));
     let ended = sold.attenuate(&format!("toll_valid_until={}", NOW + 2)).unwrap();
     for (macaroon, expires_at_unix) in [(sold, NOW + 3_600), (ended, NOW + 2)] {
@@ -264,14 +271,14 @@ fn uses_are_the_least_that_was_said_and_no_more_than_the_route_sells() {
         };
         assert_eq!((grant.expires_at_unix, grant.issued_until_unix), (expires_at_unix, NOW + 3_600));
     }
-    // A holder may limit a credential that has no limit.
+    // A holder may limit the uses of a credential that has no limit.
     let plain = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
     let limited = plain.attenuate("uses=1").unwrap();
-    assert_eq!(self::judge(&policy, &seller, "/plain", "GET", &limited), "counted 1");
+    assert_eq!(self::outcome(&policy, &seller, "/plain", "GET", &limited), "counted 1");
 }
 
 #[test]
-fn a_foreign_macaroon_opens_one_path_at_one_price_for_a_day() {
+fn a_macaroon_of_another_issuer_is_valid_for_one_path_with_a_fixed_price_for_at_most_a_day() {
     let seller = test_seller();
     let in_a_day = format!("expires_at = {}", NOW + 86_400);
     let later = format!("expires_at = {}", NOW + 86_401);
@@ -293,42 +300,50 @@ fn a_foreign_macaroon_opens_one_path_at_one_price_for_a_day() {
             "foreign",
         ),
     ];
-    for (caveats, path, verdict) in cases {
-        assert_eq!(judge(&policy(""), &seller, path, "GET", &foreign(&caveats)), verdict, "{caveats:?}");
+    for (caveats, path, expected) in cases {
+        assert_eq!(
+            outcome(&policy(""), &seller, path, "GET", &mint_as_other_issuer(&caveats)),
+            expected,
+            "{caveats:?}"
+        );
     }
-    let good = foreign(&[&in_a_day, "endpoint = /plain", "method = GET"]);
-    assert_eq!(judge(&policy(r#""accept_foreign":false,"#), &seller, "/plain", "GET", &good), "foreign");
-    assert_eq!(judge(&policy(r#""foreign_max_age":"1h","#), &seller, "/plain", "GET", &good), "foreign");
+    let valid = mint_as_other_issuer(&[&in_a_day, "endpoint = /plain", "method = GET"]);
+    assert_eq!(outcome(&policy(r#""accept_foreign":false,"#), &seller, "/plain", "GET", &valid), "foreign");
+    assert_eq!(outcome(&policy(r#""foreign_max_age":"1h","#), &seller, "/plain", "GET", &valid), "foreign");
     assert_eq!(
-        judge(&policy(r#""macaroon":"l402","#), &seller, "/plain", "GET", &good),
+        outcome(&policy(r#""macaroon":"l402","#), &seller, "/plain", "GET", &valid),
         "encoding_not_accepted"
     );
 }
 
 #[test]
-fn a_revoked_payment_opens_nothing() {
+fn a_revoked_credential_is_refused() {
     let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash().to_hex();
     let macaroon = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
     let revoking = policy(&format!("\"revoked\":[\"{payment_hash}\"],"));
-    assert_eq!(judge(&revoking, &test_seller(), "/plain", "GET", &macaroon), "revoked");
+    assert_eq!(outcome(&revoking, &test_seller(), "/plain", "GET", &macaroon), "revoked");
     let another = policy(&format!("\"revoked\":[\"{}\"],", "0".repeat(64)));
-    assert_eq!(judge(&another, &test_seller(), "/plain", "GET", &macaroon), "paid");
+    assert_eq!(outcome(&another, &test_seller(), "/plain", "GET", &macaroon), "paid");
 }
 
 #[test]
-fn the_secret_before_still_verifies_and_another_never_did() {
+fn the_previous_secret_verifies_but_does_not_sign_and_an_unknown_one_is_refused() {
     let policy = policy("");
     let terms = terms(endpoint("/plain", Some("GET")), None);
     let rotated = seller_of(&other_secret(), Some(&crate::support::secret::SECRET));
-    let stranger = seller_of(&other_secret(), None);
-    for (encoding, of_a_stranger) in
+    let with_other_secret = seller_of(&other_secret(), None);
+    for (encoding, expected) in
         [(Encoding::Standard, "unknown_key"), (Encoding::LightningToll, "bad_signature")]
     {
         let macaroon = mint(encoding, &terms);
-        assert_eq!(judge(&policy, &rotated, "/plain", "GET", &macaroon), "paid", "{encoding:?}");
-        assert_eq!(judge(&policy, &stranger, "/plain", "GET", &macaroon), of_a_stranger, "{encoding:?}");
+        assert_eq!(outcome(&policy, &rotated, "/plain", "GET", &macaroon), "paid", "{encoding:?}");
+        assert_eq!(
+            outcome(&policy, &with_other_secret, "/plain", "GET", &macaroon),
+            expected,
+            "{encoding:?}"
+        );
     }
-    // It verifies and does not sign.
+    // The previous secret does not sign new macaroons.
     let minted = mint_with(
         rotated.keys.current(),
         Encoding::Standard,
@@ -338,13 +353,13 @@ fn the_secret_before_still_verifies_and_another_never_did() {
 }
 
 #[test]
-fn a_wrong_preimage_is_told_before_any_caveat_and_a_wrong_signature_before_it() {
+fn a_wrong_signature_is_reported_before_a_wrong_preimage_and_a_wrong_preimage_before_a_caveat() {
     let seller = test_seller();
     let service = Service::default();
     let demand = Demand { host: "y", endpoint: "/other", ..demand(&service, NOW + 999_999) };
     let wrong = Preimage::from_hex(&"0".repeat(64)).unwrap();
     let right = Preimage::from_hex(PREIMAGE).unwrap();
-    for encoding in BOTH {
+    for encoding in ENCODINGS {
         let macaroon = mint(encoding, &terms(endpoint("/plain", Some("GET")), None));
         assert_eq!(
             verify(&macaroon, Some(&wrong), &seller.keys, &demand),
@@ -357,13 +372,13 @@ fn a_wrong_preimage_is_told_before_any_caveat_and_a_wrong_signature_before_it() 
             "{encoding:?}"
         );
     }
-    let stranger = seller_of(&other_secret(), None);
+    let with_other_secret = seller_of(&other_secret(), None);
     let macaroon = mint(Encoding::Standard, &terms(endpoint("/plain", None), None));
-    assert_eq!(verify(&macaroon, Some(&wrong), &stranger.keys, &demand), Err(Refusal::UnknownKey));
+    assert_eq!(verify(&macaroon, Some(&wrong), &with_other_secret.keys, &demand), Err(Refusal::UnknownKey));
 }
 
 #[test]
-fn a_route_by_address_sells_nothing_to_an_unknown_one() {
+fn a_route_that_binds_the_client_address_is_not_sold_to_an_unknown_address() {
     let policy = policy("");
     let request = request("https://x/mine", "GET", None);
     let seller = test_seller();

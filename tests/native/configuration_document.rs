@@ -1,4 +1,4 @@
-//! docs/configuration.md says of every key what the code does.
+//! docs/configuration.md describes every key and every setting as the code reads it.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ const README: &str = include_str!("../../README.md");
 
 type Row = Vec<String>;
 
-/// The tables whose first column has this title: their rows, without the quotes of code.
+/// Returns the rows of every table whose first column has this title, without backticks.
 fn tables(title: &str) -> Vec<Vec<Row>> {
     let cells = |line: &str| -> Row {
         let cells = line.trim_matches('|').split(" | ");
@@ -33,7 +33,7 @@ fn names(table: &[Row]) -> BTreeSet<&str> {
 }
 
 #[test]
-fn every_key_has_its_row_and_every_row_its_key() {
+fn the_tables_of_keys_list_exactly_the_keys_of_the_price_list() {
     let keys = tables("key");
     let [list, route] = keys.as_slice() else { panic!("two tables of keys") };
     assert_eq!(names(list), BTreeSet::from(LIST_KEYS));
@@ -43,14 +43,14 @@ fn every_key_has_its_row_and_every_row_its_key() {
     assert_eq!(names(&tables("key of a range")[0]), BTreeSet::from(RANGE_KEYS));
 }
 
-/// What a list means, as text. `list` and `route` are TOML without line breaks.
-fn meaning(list: &Json) -> String {
+/// Returns the parsed price list as text.
+fn policy_text(list: &Json) -> String {
     let parsed = Policy::parse(list, fold_case);
     assert_eq!(parsed.errors, [], "{list:?}");
     format!("{:?}", parsed.policy.unwrap())
 }
 
-/// An inline table's members.
+/// Returns the members of an inline table of TOML.
 fn members(inline: &str) -> Vec<(String, Json)> {
     let text = format!("table = {{ {inline} }}");
     let document = Document::read("x.toml", &text).unwrap_or_else(|errors| panic!("{inline}: {errors:?}"));
@@ -60,22 +60,22 @@ fn members(inline: &str) -> Vec<(String, Json)> {
     }
 }
 
-/// The default, written down, means what its absence means, and the example means something else.
+/// Asserts that the default of a row has the same effect as a missing key, and that the example has another one.
 fn assert_row(row: &Row, in_list: impl Fn(Vec<(String, Json)>) -> Json) {
     let [key, _, default, example, _] = row.as_slice() else { panic!("{row:?}") };
     let example = members(example);
-    assert!(example.iter().any(|(name, _)| name == key), "{key}: the example is of another key");
+    assert!(example.iter().any(|(name, _)| name == key), "{key}: the example does not contain the key");
     let without: Vec<_> = example.iter().filter(|(name, _)| name != key).cloned().collect();
-    let absent = meaning(&in_list(without.clone()));
-    assert_ne!(absent, meaning(&in_list(example)), "{key}: the example changes nothing");
+    let absent = policy_text(&in_list(without.clone()));
+    assert_ne!(absent, policy_text(&in_list(example)), "{key}: the example changes nothing");
     if default != "—" {
         let written = [without, members(&format!("{key} = {default}"))].concat();
-        assert_eq!(absent, meaning(&in_list(written)), "{key}: {default} is not the default");
+        assert_eq!(absent, policy_text(&in_list(written)), "{key}: {default} is not the default");
     }
 }
 
 #[test]
-fn defaults_and_examples_are_what_the_code_makes_of_them() {
+fn each_documented_default_equals_a_missing_key_and_each_example_changes_the_price_list() {
     let keys = tables("key");
     for row in &keys[0] {
         assert_row(row, |mut list| {
@@ -94,12 +94,12 @@ fn defaults_and_examples_are_what_the_code_makes_of_them() {
 }
 
 #[test]
-fn every_list_that_is_shown_is_good() {
+fn every_price_list_in_the_documents_is_valid() {
     let blocks =
         |text: &'static str| text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let shown: Vec<&str> = blocks(DOCUMENT).chain(blocks(README)).collect();
-    assert!(shown.len() >= 7, "{}", shown.len());
-    for block in shown {
+    let examples: Vec<&str> = blocks(DOCUMENT).chain(blocks(README)).collect();
+    assert!(examples.len() >= 7, "{}", examples.len());
+    for block in examples {
         let text = format!("{block}\n[[kv_namespaces]]\nbinding = \"TOLL_KV\"\n");
         let report = check("x.toml", &text);
         assert_eq!(report.count(Severity::Error), 0, "{report}\n{block}");
@@ -107,20 +107,20 @@ fn every_list_that_is_shown_is_good() {
 }
 
 #[test]
-fn every_setting_that_is_read_has_its_row() {
-    let asked = RefCell::new(BTreeSet::new());
+fn the_table_of_settings_lists_exactly_the_settings_that_are_read() {
+    let read_names = RefCell::new(BTreeSet::new());
     let var = |name: &str| {
-        asked.borrow_mut().insert(name.to_owned());
+        read_names.borrow_mut().insert(name.to_owned());
         (name == "TOLL_SECRET").then(|| crate::support::secret::SECRET.clone())
     };
     Settings::read(var, Some("{}"), fold_case);
     let table = tables("name");
-    let asked = asked.into_inner();
-    assert_eq!(names(&table[0]), asked.iter().map(String::as_str).collect());
+    let read_names = read_names.into_inner();
+    assert_eq!(names(&table[0]), read_names.iter().map(String::as_str).collect());
 }
 
 #[test]
-fn every_pricing_option_of_lightning_toll_has_its_counterpart() {
+fn every_pricing_option_of_lightning_toll_is_mentioned() {
     for option in [
         "defaultSats",
         "`sats`",

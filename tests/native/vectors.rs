@@ -166,7 +166,7 @@ fn results_of_window_vectors() -> Vec<Results> {
         let window_ms = window_ms(input);
         let result_of = |who: &str| {
             let read = vector.get(who).and_then(Json::as_u64);
-            if read.is_some() && read == window_ms { "alike" } else { "otherwise" }
+            if read.is_some() && read == window_ms { "same" } else { "different" }
         };
         let name = match input {
             Json::String(text) => format!("window {text:?}"),
@@ -175,7 +175,7 @@ fn results_of_window_vectors() -> Vec<Results> {
             Json::Bool(_) => "window true".to_owned(),
             _ => "window null".to_owned(),
         };
-        let word = if window_ms.is_some() { "alike" } else { "an error" };
+        let word = if window_ms.is_some() { "same" } else { "an error" };
         Results {
             name,
             python: result_of("python_ms"),

@@ -1,6 +1,6 @@
 //! Access to the admin endpoints: with `ADMIN_TOKEN`, or with the session cookie that the login form sets.
 
-use crate::endpoints::AdminEndpoint;
+use crate::endpoints::{AdminEndpoint, Endpoint};
 use crate::error::RequestError;
 use crate::http::cookie::{self, SameSite, SetCookie};
 use crate::http::form;
@@ -54,13 +54,10 @@ impl AdminAccess<'_> {
         if !request.is_private {
             return Err(RequestError::PlainHttp);
         }
-        let allow = endpoint.allow();
-        if !allow.split(", ").any(|method| method == request.method) {
-            return Err(RequestError::MethodNotAllowed { allow: allow.to_owned() });
-        }
+        Endpoint::Admin(endpoint).check_method(request.method)?;
         // A page of another origin on the same site can send a form, and the browser adds the session cookie.
         let is_cross_origin = request.origin.is_some_and(|origin| origin != request.own_origin);
-        if is_cross_origin && allow == "POST" {
+        if is_cross_origin && request.method == "POST" {
             return Err(RequestError::Unauthorized);
         }
         if endpoint.is_open() || self.is_authorized(request, now_unix) {

@@ -2,6 +2,7 @@
 //!
 //! An endpoint is added here, and as a handler in `edge/handlers/`.
 
+use crate::error::RequestError;
 use crate::policy::Policy;
 use crate::policy::price_list::{DEFAULT_PREFIX, PRICES_PATH};
 
@@ -22,45 +23,6 @@ pub enum Endpoint<'a> {
     Admin(AdminEndpoint),
 }
 
-/// The paths below the prefix that have a fixed name.
-const BELOW_PREFIX: [(&str, Endpoint<'static>); 15] = [
-    ("", Endpoint::Admin(AdminEndpoint::Root)),
-    ("/", Endpoint::Admin(AdminEndpoint::Dashboard)),
-    ("/dashboard.js", Endpoint::Admin(AdminEndpoint::Script)),
-    ("/operator.css", Endpoint::Admin(AdminEndpoint::Style)),
-    ("/stats", Endpoint::Admin(AdminEndpoint::Stats)),
-    ("/metrics", Endpoint::Admin(AdminEndpoint::Metrics)),
-    ("/login", Endpoint::Admin(AdminEndpoint::Login)),
-    ("/logout", Endpoint::Admin(AdminEndpoint::Logout)),
-    ("/redeliver", Endpoint::Admin(AdminEndpoint::RetryCallbacks)),
-    ("/health", Endpoint::Health),
-    ("/settle", Endpoint::Settle),
-    ("/pay.js", Endpoint::Static(StaticFile::PayScript)),
-    ("/pay.css", Endpoint::Static(StaticFile::PayStyle)),
-    ("/toll.js", Endpoint::Static(StaticFile::Client)),
-    ("/toll.d.ts", Endpoint::Static(StaticFile::ClientTypes)),
-];
-const WEBHOOK: &str = "/hook/";
-
-/// Finds the endpoint of a path as it was sent. Without a readable price list there is only `/_toll/health`.
-pub fn find<'a>(policy: Option<&Policy>, path: &'a str) -> Option<Endpoint<'a>> {
-    let prefix = policy.map_or(DEFAULT_PREFIX, |policy| &policy.prefix);
-    if path == PRICES_PATH {
-        return policy.is_some_and(|policy| policy.is_public).then_some(Endpoint::Prices);
-    }
-    let rest = path.strip_prefix(prefix)?;
-    if let Some(token) = rest.strip_prefix(WEBHOOK) {
-        return policy.is_some().then_some(Endpoint::Webhook(token));
-    }
-    let (_, endpoint) = BELOW_PREFIX.into_iter().find(|(known, _)| *known == rest)?;
-    (policy.is_some() || endpoint == Endpoint::Health).then_some(endpoint)
-}
-
-/// Returns the URL that a wallet calls when an invoice is paid.
-pub fn webhook_url(public_url: &str, prefix: &str, token: &str) -> String {
-    [public_url, prefix, WEBHOOK, token].concat()
-}
-
 impl Endpoint<'_> {
     /// Returns the methods that the endpoint allows, as `Allow` lists them; `None` for all methods.
     pub fn allow(self) -> Option<&'static str> {
@@ -69,6 +31,19 @@ impl Endpoint<'_> {
             Self::Prices | Self::Static(_) => Some("GET, HEAD"),
             Self::Settle | Self::Webhook(_) => Some("POST"),
             Self::Admin(endpoint) => Some(endpoint.allow()),
+        }
+    }
+
+    /// Checks that the endpoint answers a method. Each handler calls this, because some endpoints first hide that they exist.
+    ///
+    /// # Errors
+    /// Fails with 405 and the methods that the endpoint answers.
+    pub fn check_method(self, method: &str) -> Result<(), RequestError> {
+        match self.allow() {
+            Some(allow) if !allow.split(", ").any(|allowed| allowed == method) => {
+                Err(RequestError::MethodNotAllowed { allow: allow.to_owned() })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -148,10 +123,51 @@ impl AdminEndpoint {
     pub fn allow(self) -> &'static str {
         match self {
             Self::Login | Self::Logout | Self::RetryCallbacks => "POST",
-            _ => "GET, HEAD",
+            Self::Root | Self::Dashboard | Self::Script | Self::Style | Self::Stats | Self::Metrics => {
+                "GET, HEAD"
+            }
         }
     }
 }
+
+/// Finds the endpoint of a path as it was sent. Without a readable price list there is only `/_toll/health`.
+pub fn find<'a>(policy: Option<&Policy>, path: &'a str) -> Option<Endpoint<'a>> {
+    let prefix = policy.map_or(DEFAULT_PREFIX, |policy| &policy.prefix);
+    if path == PRICES_PATH {
+        return policy.is_some_and(|policy| policy.is_public).then_some(Endpoint::Prices);
+    }
+    let rest = path.strip_prefix(prefix)?;
+    if let Some(token) = rest.strip_prefix(WEBHOOK) {
+        return policy.is_some().then_some(Endpoint::Webhook(token));
+    }
+    let (_, endpoint) = BELOW_PREFIX.iter().find(|(known, _)| *known == rest)?;
+    (policy.is_some() || *endpoint == Endpoint::Health).then_some(*endpoint)
+}
+
+/// Returns the URL that a wallet calls when an invoice is paid.
+pub fn webhook_url(public_url: &str, prefix: &str, token: &str) -> String {
+    [public_url, prefix, WEBHOOK, token].concat()
+}
+
+/// The paths below the prefix that have a fixed name.
+const BELOW_PREFIX: &[(&str, Endpoint<'static>)] = &[
+    ("", Endpoint::Admin(AdminEndpoint::Root)),
+    ("/", Endpoint::Admin(AdminEndpoint::Dashboard)),
+    ("/dashboard.js", Endpoint::Admin(AdminEndpoint::Script)),
+    ("/operator.css", Endpoint::Admin(AdminEndpoint::Style)),
+    ("/stats", Endpoint::Admin(AdminEndpoint::Stats)),
+    ("/metrics", Endpoint::Admin(AdminEndpoint::Metrics)),
+    ("/login", Endpoint::Admin(AdminEndpoint::Login)),
+    ("/logout", Endpoint::Admin(AdminEndpoint::Logout)),
+    ("/redeliver", Endpoint::Admin(AdminEndpoint::RetryCallbacks)),
+    ("/health", Endpoint::Health),
+    ("/settle", Endpoint::Settle),
+    ("/pay.js", Endpoint::Static(StaticFile::PayScript)),
+    ("/pay.css", Endpoint::Static(StaticFile::PayStyle)),
+    ("/toll.js", Endpoint::Static(StaticFile::Client)),
+    ("/toll.d.ts", Endpoint::Static(StaticFile::ClientTypes)),
+];
+const WEBHOOK: &str = "/hook/";
 
 pub const HTML: &str = "text/html; charset=utf-8";
 pub const JAVASCRIPT: &str = "text/javascript; charset=utf-8";

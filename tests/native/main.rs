@@ -18,6 +18,7 @@ mod cookie;
 mod credentials;
 mod doctor;
 mod endpoints;
+mod errors;
 mod free_tier;
 mod gate;
 mod headers;

@@ -4,14 +4,14 @@ use std::sync::{LazyLock, Mutex};
 
 use web_sys::Response;
 
-use super::{HandlerError, response};
+use super::{Answered, HandlerError, response};
 use crate::admin::{self, AdminAccess, AdminRequest};
 use crate::edge::context::RequestContext;
 use crate::edge::platform::clock::{now_ms, now_unix};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{assets, body};
 use crate::edge::services::ledger;
-use crate::endpoints::{AdminEndpoint, CSS, HTML, JAVASCRIPT};
+use crate::endpoints::{AdminEndpoint, CSS, Endpoint, HTML, JAVASCRIPT};
 use crate::error::RequestError;
 use crate::ledger::command::LedgerCommand;
 use crate::ledger::metrics::metrics;
@@ -19,13 +19,14 @@ use crate::limits::rate_limit::ClientLimits;
 use crate::strict_json::Json;
 
 /// Answers an admin endpoint. Without `ADMIN_TOKEN` it is 404.
-pub async fn answer(ctx: &RequestContext<'_>, endpoint: AdminEndpoint) -> Result<Response, HandlerError> {
+pub async fn answer(ctx: &RequestContext<'_>, endpoint: AdminEndpoint) -> Result<Answered, HandlerError> {
     let access = ctx.settings.admin_access().ok_or(RequestError::NotFound)?;
-    match (endpoint, check_access(ctx, &access, endpoint)) {
-        (AdminEndpoint::Dashboard, Err(RequestError::Unauthorized)) => page(ctx, "login", HTML, 401).await,
-        (_, Err(error)) => Err(error.into()),
-        (_, Ok(())) => run(ctx, &access, endpoint).await,
-    }
+    let response = match (endpoint, check_access(ctx, &access, endpoint)) {
+        (AdminEndpoint::Dashboard, Err(RequestError::Unauthorized)) => page(ctx, "login", HTML, 401).await?,
+        (_, Err(error)) => return Err(error.into()),
+        (_, Ok(())) => run(ctx, &access, endpoint).await?,
+    };
+    Ok(Answered::by_endpoint(Endpoint::Admin(endpoint), response))
 }
 
 fn check_access(

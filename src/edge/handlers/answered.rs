@@ -5,6 +5,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::response;
 use crate::edge::platform::log::RequestLog;
+use crate::endpoints::Endpoint;
 use crate::error::RequestError;
 use crate::ledger::traffic::Outcome;
 use crate::payment::PaymentHash;
@@ -68,6 +69,11 @@ impl Action {
 }
 
 impl Answered {
+    /// Returns what one of edgetoll's own endpoints answered.
+    pub fn by_endpoint(endpoint: Endpoint<'_>, response: Response) -> Self {
+        Self::new(response, Action::Endpoint(endpoint.as_str()))
+    }
+
     pub fn new(response: Response, action: Action) -> Self {
         Self {
             response,

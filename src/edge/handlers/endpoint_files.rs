@@ -1,35 +1,26 @@
 //! The public price list and the static files.
 
-use web_sys::Response;
-
-use super::{HandlerError, response};
+use super::{Answered, HandlerError, response};
 use crate::edge::context::RequestContext;
 use crate::edge::platform::assets;
 use crate::endpoints::{Endpoint, StaticFile};
 use crate::error::RequestError;
 
-/// `/.well-known/l402`: the routes that are sold on the requested host.
-pub fn price_list(ctx: &RequestContext<'_>) -> Result<Response, HandlerError> {
+/// Answers `/.well-known/l402`: the routes that are sold on the requested host. `OPTIONS` is answered like `GET`, for CORS.
+pub fn price_list(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> {
     if ctx.request.method != "OPTIONS" {
-        require_method(ctx, Endpoint::Prices)?;
+        Endpoint::Prices.check_method(&ctx.request.method)?;
     }
-    Ok(response::price_list(&ctx.policy().catalog(ctx.url.host))?)
+    let response = response::price_list(&ctx.policy().catalog(ctx.url.host))?;
+    Ok(Answered::by_endpoint(Endpoint::Prices, response))
 }
 
-/// A file of `www/` that everyone may load.
-pub async fn static_file(ctx: &RequestContext<'_>, file: StaticFile) -> Result<Response, HandlerError> {
-    require_method(ctx, Endpoint::Static(file))?;
+/// Answers with a file of `www/` that everyone may load.
+pub async fn static_file(ctx: &RequestContext<'_>, file: StaticFile) -> Result<Answered, HandlerError> {
+    let endpoint = Endpoint::Static(file);
+    endpoint.check_method(&ctx.request.method)?;
     let (name, content_type) = file.file();
     let stored = assets::open(ctx.env, name).await?.ok_or(RequestError::NotFound)?;
-    Ok(response::static_file(content_type, stored.body().as_ref())?)
-}
-
-/// Fails with 405 unless the endpoint answers the method.
-pub fn require_method(ctx: &RequestContext<'_>, endpoint: Endpoint<'_>) -> Result<(), RequestError> {
-    match endpoint.allow() {
-        Some(allow) if !allow.split(", ").any(|method| method == ctx.request.method) => {
-            Err(RequestError::MethodNotAllowed { allow: allow.to_owned() })
-        }
-        _ => Ok(()),
-    }
+    let response = response::static_file(content_type, stored.body().as_ref())?;
+    Ok(Answered::by_endpoint(endpoint, response))
 }

@@ -30,7 +30,7 @@ use free_tier::denied_without_count;
 
 /// Answers whether the Worker runs, and whether it has a price list.
 pub fn health(is_configured: bool) -> Result<Answered, JsValue> {
-    Ok(Answered::new(response::health(is_configured)?, Action::Endpoint("health")))
+    Ok(Answered::by_endpoint(Endpoint::Health, response::health(is_configured)?))
 }
 
 /// Answers with an error before a [`RequestContext`] exists.
@@ -40,10 +40,9 @@ pub fn refuse(error: RequestError) -> Result<Answered, JsValue> {
 
 /// Answers a request to one of edgetoll's own endpoints.
 pub async fn endpoint(ctx: &RequestContext<'_>, endpoint: Endpoint<'_>) -> Result<Answered, JsValue> {
-    let action = Action::Endpoint(endpoint.as_str());
     let answered = match answer_endpoint(ctx, endpoint).await {
         Ok(answered) => answered,
-        Err(error) => Answered::from_error(error, action, None)?,
+        Err(error) => Answered::from_error(error, Action::Endpoint(endpoint.as_str()), None)?,
     };
     if endpoint.is_shared_by_cors() {
         cors::share(ctx, &answered.response.headers())?;
@@ -53,15 +52,14 @@ pub async fn endpoint(ctx: &RequestContext<'_>, endpoint: Endpoint<'_>) -> Resul
 
 async fn answer_endpoint(ctx: &RequestContext<'_>, endpoint: Endpoint<'_>) -> Result<Answered, HandlerError> {
     gate::check_method(&ctx.request.method, ctx.request.is_upgrade())?;
-    let response = match endpoint {
-        Endpoint::Health => response::health(true)?,
-        Endpoint::Prices => endpoint_files::price_list(ctx)?,
-        Endpoint::Settle => return settle::answer(ctx).await,
-        Endpoint::Webhook(token) => webhook::receive(ctx, token).await?,
-        Endpoint::Static(file) => endpoint_files::static_file(ctx, file).await?,
-        Endpoint::Admin(endpoint) => admin::answer(ctx, endpoint).await?,
-    };
-    Ok(Answered::new(response, Action::Endpoint(endpoint.as_str())))
+    match endpoint {
+        Endpoint::Health => Ok(health(true)?),
+        Endpoint::Prices => endpoint_files::price_list(ctx),
+        Endpoint::Settle => settle::answer(ctx).await,
+        Endpoint::Webhook(token) => webhook::receive(ctx, token).await,
+        Endpoint::Static(file) => endpoint_files::static_file(ctx, file).await,
+        Endpoint::Admin(endpoint) => admin::answer(ctx, endpoint).await,
+    }
 }
 
 /// Carries out a decision of the gate.

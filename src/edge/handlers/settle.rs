@@ -5,9 +5,8 @@
 use web_sys::{Response, Url};
 use worker::wasm_bindgen::JsValue;
 
-use super::endpoint_files::require_method;
 use super::purchase::{ClaimStatus, check_claims};
-use super::{Action, Answered, HandlerError, challenge, response};
+use super::{Answered, HandlerError, challenge, response};
 use crate::edge::context::RequestContext;
 use crate::edge::platform::body;
 use crate::edge::platform::clock::now_unix;
@@ -24,8 +23,6 @@ use crate::protocols::l402::cookie;
 use crate::protocols::l402::macaroon::{Macaroon, Signature};
 use crate::protocols::l402::refusal::Refusal;
 
-const ACTION: Action = Action::Endpoint("settle");
-
 /// Answers the question of a pay page.
 pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> {
     let (request, macaroon) = read(ctx).await?;
@@ -41,7 +38,7 @@ pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> 
         macaroon_page,
     };
     if endpoints::find(Some(ctx.policy()), question.page.path()).is_some() {
-        return Ok(Answered::new(question.answer_ended()?, ACTION));
+        return Ok(Answered::by_endpoint(Endpoint::Settle, question.answer_ended()?));
     }
     let decision = decide_as_navigation(ctx, &question.page, &format!("L402 {}:", request.macaroon))?;
     let paid = match decision {
@@ -51,10 +48,13 @@ pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> 
             ClaimStatus::Pending(claim, bolt11) if question.is_form => {
                 let path = Some(question.page.path_and_query.as_str());
                 let repeated = challenge::repeat(ctx, &claim, otherwise, bolt11, path).await?;
-                return Ok(Answered::new(repeated.response, ACTION));
+                return Ok(Answered::by_endpoint(Endpoint::Settle, repeated.response));
             }
             ClaimStatus::Pending(..) => {
-                return Ok(Answered::new(response::settle_status(402, "pending", None)?, ACTION));
+                return Ok(Answered::by_endpoint(
+                    Endpoint::Settle,
+                    response::settle_status(402, "pending", None)?,
+                ));
             }
             ClaimStatus::Unpaid => None,
         },
@@ -63,7 +63,7 @@ pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> 
     };
     match paid {
         Some(purchase) => answer_settled(ctx, &question, &purchase),
-        None => Ok(Answered::new(question.answer_ended()?, ACTION)),
+        None => Ok(Answered::by_endpoint(Endpoint::Settle, question.answer_ended()?)),
     }
 }
 
@@ -82,7 +82,7 @@ fn answer_settled(
         true => response::redirect(303, &question.page.href, Some(&cookie))?,
         false => response::settle_status(200, "paid", Some(&cookie))?,
     };
-    Ok(Answered::new(response, ACTION).about(grant.payment_hash))
+    Ok(Answered::by_endpoint(Endpoint::Settle, response).about(grant.payment_hash))
 }
 
 /// The question of a pay page whether its payment has settled.
@@ -154,7 +154,7 @@ fn decide_as_navigation(
 
 /// Reads the question. Only a page of this host may ask, over a private connection, with a macaroon of this deployment.
 async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), HandlerError> {
-    require_method(ctx, Endpoint::Settle)?;
+    Endpoint::Settle.check_method(&ctx.request.method)?;
     if !ctx.url.is_private() {
         return Err(RequestError::PlainHttp.into());
     }

@@ -5,10 +5,7 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use web_sys::Response;
-
-use super::endpoint_files::require_method;
-use super::{HandlerError, response};
+use super::{Answered, HandlerError, response};
 use crate::edge::context::RequestContext;
 use crate::edge::platform::clock::now_ms;
 use crate::edge::platform::isolate::with_lock;
@@ -22,11 +19,12 @@ use crate::payment::PaymentHash;
 use crate::wallet::slots::Wallets;
 
 /// Receives a report. Answers 404 to a token that this deployment did not make.
-pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Response, HandlerError> {
+pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Answered, HandlerError> {
     if !ctx.settings.keys().is_some_and(|keys| webhook::is_ours(keys, token)) {
         return Err(RequestError::NotFound.into());
     }
-    require_method(ctx, Endpoint::Webhook(token))?;
+    let endpoint = Endpoint::Webhook(token);
+    endpoint.check_method(&ctx.request.method)?;
     let body = body::read(ctx.request.request.body(), MAX_BODY_BYTES).await?;
     let hash = body.as_deref().and_then(webhook::payment_hash).ok_or(RequestError::NotFound)?;
     if let Some((_, wallets)) = ctx.settings.keys_and_wallets()
@@ -34,7 +32,7 @@ pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Response, 
     {
         look_up(ctx, wallets, token, &hash).await?;
     }
-    Ok(response::empty(204)?)
+    Ok(Answered::by_endpoint(endpoint, response::empty(204)?))
 }
 
 /// Looks the payment up in each wallet, because the report does not say which wallet it is from.

@@ -1,0 +1,104 @@
+//! The table of codes in docs/errors.md lists every error that is not about a credential.
+
+use std::collections::BTreeSet;
+
+use edgetoll::error::RequestError;
+use edgetoll::policy::facts::PriceError;
+
+#[test]
+fn the_document_lists_status_code_and_header_of_every_error() {
+    let document = include_str!("../../docs/errors.md");
+    let (_, codes) = document.split_once("## Codes").unwrap();
+    let rows: BTreeSet<[String; 3]> = codes.lines().filter_map(row).collect();
+    let errors: BTreeSet<[String; 3]> = one_of_each().iter().map(|error| row_of(error, &rows)).collect();
+    assert_eq!(rows, errors);
+}
+
+/// Returns status, code and header of a row of the table.
+fn row(line: &str) -> Option<[String; 3]> {
+    let cells: Vec<&str> = line.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+    let [_, status, code, _, header, _] = cells[..] else { return None };
+    status.parse::<u16>().ok()?;
+    Some([status, code, header].map(str::to_owned))
+}
+
+/// Returns the row of an error. A row names the header alone if its value differs from request to request.
+fn row_of(error: &RequestError, rows: &BTreeSet<[String; 3]>) -> [String; 3] {
+    let (name, value) = error.header().unwrap_or_default();
+    let row = |header: String| [error.status().to_string(), error.code().to_owned(), header];
+    let varies = row(name.to_owned());
+    if rows.contains(&varies) { varies } else { row(format!("{name}: {value}")) }
+}
+
+/// Returns an error of each variant. The `match` does not compile if a variant is missing.
+fn one_of_each() -> Vec<RequestError> {
+    let errors = vec![
+        RequestError::AmbiguousPath,
+        RequestError::Price(PriceError::AmbiguousQuery("q".to_owned())),
+        RequestError::Price(PriceError::AmbiguousHeader("h".to_owned())),
+        RequestError::Price(PriceError::LengthRequired),
+        RequestError::Price(PriceError::TooLong),
+        RequestError::Price(PriceError::Encoded),
+        RequestError::Price(PriceError::NoRuleMatches),
+        RequestError::UpgradeWithoutGet,
+        RequestError::PathTooLong,
+        RequestError::MethodNotAllowed { allow: "GET".to_owned() },
+        RequestError::OtherHost,
+        RequestError::PlainHttp,
+        RequestError::UnknownClient,
+        RequestError::NotFound,
+        RequestError::Unauthorized,
+        RequestError::OtherPage,
+        RequestError::TooManyTries { retry_after_s: 7 },
+        RequestError::LedgerUnavailable,
+        RequestError::NotConfigured,
+        RequestError::InvoiceUnavailable { retry_after_s: 7 },
+        RequestError::SettlementUnavailable { retry_after_s: 7 },
+        RequestError::TooManyChallenges { retry_after_s: 7 },
+        RequestError::TooManyInvoices { retry_after_s: 7 },
+        RequestError::UsesInFlight,
+        RequestError::UsesUnavailable,
+        RequestError::Internal,
+        RequestError::OriginLoop,
+        RequestError::OriginUnreachable,
+        RequestError::OriginTimeout,
+    ];
+    for error in &errors {
+        match error {
+            // Each of these has its own row in docs/protocol.md.
+            RequestError::Credential(_)
+            | RequestError::Price(
+                PriceError::AmbiguousQuery(_)
+                | PriceError::AmbiguousHeader(_)
+                | PriceError::LengthRequired
+                | PriceError::TooLong
+                | PriceError::Encoded
+                | PriceError::NoRuleMatches,
+            )
+            | RequestError::AmbiguousPath
+            | RequestError::UpgradeWithoutGet
+            | RequestError::PathTooLong
+            | RequestError::MethodNotAllowed { .. }
+            | RequestError::OtherHost
+            | RequestError::PlainHttp
+            | RequestError::UnknownClient
+            | RequestError::NotFound
+            | RequestError::Unauthorized
+            | RequestError::OtherPage
+            | RequestError::TooManyTries { .. }
+            | RequestError::LedgerUnavailable
+            | RequestError::NotConfigured
+            | RequestError::InvoiceUnavailable { .. }
+            | RequestError::SettlementUnavailable { .. }
+            | RequestError::TooManyChallenges { .. }
+            | RequestError::TooManyInvoices { .. }
+            | RequestError::UsesInFlight
+            | RequestError::UsesUnavailable
+            | RequestError::Internal
+            | RequestError::OriginLoop
+            | RequestError::OriginUnreachable
+            | RequestError::OriginTimeout => {}
+        }
+    }
+    errors
+}

@@ -33,7 +33,7 @@ fn only_whole_numbers_that_are_not_negative_are_read_as_numbers() {
 }
 
 #[test]
-fn a_variant_is_an_object_with_one_member() {
+fn an_enum_variant_with_data_is_read_from_an_object_with_one_key() {
     #[derive(Serialize)]
     #[serde(rename_all = "snake_case")]
     enum Message {

@@ -571,7 +571,7 @@ fn the_wrangler_file_of_this_repository_has_no_mistakes() {
 }
 
 #[test]
-fn a_deeply_nested_toml_or_json_file_is_an_error_and_no_stack_overflow() {
+fn a_deeply_nested_toml_or_json_file_is_an_error_instead_of_a_stack_overflow() {
     let key = "a.".repeat(79) + "a";
     for text in [
         "a.".repeat(200_000) + "a = 1",

@@ -67,7 +67,7 @@ fn with_complete_settings_a_priced_route_gets_a_challenge_and_an_invalid_route_i
 }
 
 #[test]
-fn an_invalid_origin_url_is_not_replaced_by_the_zone_of_the_worker() {
+fn an_invalid_origin_url_does_not_make_the_zone_of_the_worker_the_origin() {
     assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", Some("x"))]).origin, Origin::Invalid);
     assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", None)]).origin, Origin::Zone);
 }

@@ -144,7 +144,7 @@ fn a_credential_cookie_whose_tag_was_not_made_for_its_macaroon_is_refused() {
 }
 
 #[test]
-fn a_credential_cookie_is_valid_while_its_secret_is_the_current_or_the_previous_secret() {
+fn a_credential_cookie_is_valid_while_its_signing_secret_is_the_current_or_the_previous_secret() {
     let (policy, seller) = (policy(), test_seller());
     let cookie = cookie_for(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
     let other = || TollSecret::new("b3a81f6de2947c50d8e19bf06a72c345").unwrap();

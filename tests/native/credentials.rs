@@ -243,7 +243,7 @@ fn a_macaroon_of_another_issuer_is_refused_on_routes_with_variable_prices_uses_o
 }
 
 #[test]
-fn a_credential_has_the_smallest_number_of_uses_in_its_caveats_and_at_most_the_number_of_the_route() {
+fn a_credential_has_the_smallest_of_its_uses_caveats_and_at_most_as_many_uses_as_the_route_sells() {
     let (policy, seller) = (policy(""), test_seller());
     let sold =
         |uses| Terms { uses: NonZeroU32::new(uses), ..terms(endpoint("/counted/five", Some("GET")), None) };
@@ -261,8 +261,8 @@ fn a_credential_has_the_smallest_number_of_uses_in_its_caveats_and_at_most_the_n
         assert_eq!(outcome("GET", &mint(encoding, &unlimited).attenuate(&uses(9)).unwrap()), "unbound");
         assert_eq!(outcome("HEAD", &mint(encoding, &sold(5))), "paid", "HEAD takes no use");
     }
-    // A holder can shorten the expiry but keeps the macaroon with the longer one, so the counted uses are stored until
-    // the expiry that the issuer wrote.
+    // A holder can shorten the expiry but still has the original macaroon, so the counted uses are stored until the
+    // expiry that the issuer wrote.
     let sold = mint(Encoding::Standard, &sold(5));
     let ended = sold.attenuate(&format!("toll_valid_until={}", NOW + 2)).unwrap();
     for (macaroon, expires_at_unix) in [(sold, NOW + 3_600), (ended, NOW + 2)] {
@@ -356,7 +356,7 @@ fn a_macaroon_of_the_previous_secret_is_valid_and_a_macaroon_of_an_unknown_secre
 }
 
 #[test]
-fn an_unknown_key_is_reported_before_a_wrong_preimage_and_a_wrong_preimage_before_a_caveat() {
+fn refusals_are_reported_in_the_order_unknown_key_wrong_preimage_unsatisfied_caveat() {
     let seller = test_seller();
     let service = Service::default();
     let demand = Demand { host: "y", endpoint: "/other", ..demand(&service, NOW + 999_999) };

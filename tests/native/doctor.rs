@@ -59,7 +59,7 @@ fn a_health_request_without_a_valid_response_of_lnbits_fails_and_the_finding_say
 }
 
 #[test]
-fn a_clock_difference_above_a_minute_is_a_warning_and_above_ten_minutes_a_failure() {
+fn a_clock_difference_to_lnbits_above_a_minute_is_a_warning_and_above_ten_minutes_a_failure() {
     let health = WalletResponse { status: 200, retry_after_s: None, body: HEALTH.to_owned() };
     let level = |now_unix| judge::clock(&health, now_unix).level;
     for (skew_s, expected) in
@@ -137,7 +137,7 @@ fn only_a_wallet_key_that_lnbits_confirms_to_be_an_invoice_key_is_ok() {
 }
 
 #[test]
-fn a_test_invoice_is_ok_if_it_is_created_and_looked_up_as_pending_within_a_second_each() {
+fn a_pending_test_invoice_is_ok_if_its_creation_and_its_look_up_take_at_most_a_second_each() {
     let invoice = Json::parse(INVOICE.as_bytes()).unwrap();
     let bolt11 = Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap();
     let pending = Ok(PaymentStatus::Pending(bolt11));
@@ -172,7 +172,7 @@ fn the_finding_for_an_invoice_that_was_not_created_says_what_to_do() {
 }
 
 #[test]
-fn an_exposed_preimage_fails_and_an_inconclusive_response_to_the_probe_is_a_warning() {
+fn an_exposed_preimage_fails_and_an_inconclusive_response_to_the_preimage_probe_is_a_warning() {
     let leak = |preimage| judge::leak(&preimage);
     let exposed = response(200, &format!(r#"{{"paid":false,"preimage":"{}"}}"#, "ab".repeat(32)));
     assert_eq!(
@@ -246,7 +246,7 @@ fn a_rate_limit_of_lnbits_that_is_unknown_or_below_the_invoice_limit_is_a_warnin
 }
 
 #[test]
-fn the_report_is_aligned_and_counts_failures_and_warnings() {
+fn the_report_of_edgetoll_doctor_is_aligned_and_counts_failures_and_warnings() {
     let finding = |level, check| Finding::new(level, check, "is so").to_string();
     assert_eq!(finding(Level::Ok, Check::Key), "OK    key           is so");
     assert_eq!(finding(Level::Fail, Check::PriceSource), "FAIL  price source  is so");
@@ -324,7 +324,7 @@ fn the_process_environment_overrides_dev_vars_and_dev_vars_override_the_wrangler
 }
 
 #[test]
-fn a_key_from_the_process_environment_is_not_sent_to_a_url_from_dev_vars_if_the_file_has_a_url() {
+fn a_key_from_the_process_environment_is_sent_to_the_url_in_the_wrangler_file_and_not_in_dev_vars() {
     let file = "[vars]\nLNBITS_URL = \"https://file.example\"\n";
     let dev_vars = "LNBITS_URL=http://127.0.0.1:5402\nLNBITS_KEY=devdevdev\n";
     let key = [("LNBITS_KEY", "shellshell")];

@@ -267,10 +267,10 @@ fn the_free_tier_admits_1000_new_clients_a_minute_per_isolate_and_known_clients_
     }
     assert_eq!(clients.admit("c1000", START_MS), Err(FreeTierDenied::TooManyClients));
     assert_eq!(clients.admit("c5", START_MS), Ok(()));
-    // A new client counts until a minute after the end of the 5-second slot in which it was admitted.
+    // A new client counts toward the limit until a minute after the end of the 5-second slot in which it was admitted.
     assert_eq!(clients.admit("c1000", START_MS + 64_999), Err(FreeTierDenied::TooManyClients));
     assert_eq!(clients.admit("c1000", START_MS + 65_000), Ok(()));
-    // A client that keeps sending requests stays known.
+    // A client that keeps sending requests stays known, so it is admitted even while the limit is reached.
     for round in 2..20 {
         let now_ms = START_MS + round * 65_000;
         assert_eq!(clients.admit("one", now_ms), Ok(()));

@@ -99,7 +99,7 @@ fn a_credential_is_valid_for_its_host_and_path_until_it_expires() {
 }
 
 #[test]
-fn one_valid_credential_is_enough_and_else_the_refusal_of_a_genuine_credential_is_reported() {
+fn a_header_needs_one_valid_credential_and_otherwise_the_refusal_of_a_genuine_credential_is_sent() {
     let settings = settings();
     let [standard, _] = buy(&settings, "https://x/sold", "GET");
     let [other, _] = buy(&settings, "https://x/posted", "POST");
@@ -154,10 +154,10 @@ fn a_method_that_no_route_of_a_priced_path_lists_is_refused_except_in_a_prefligh
 }
 
 #[test]
-fn head_and_prefetch_and_options_that_the_route_does_not_list_get_the_price_without_an_invoice() {
+fn head_and_prefetch_requests_and_options_not_in_methods_get_the_price_without_an_invoice() {
     let settings = settings();
     assert!(is_quote(decide(&settings, "https://x/sold", "OPTIONS", None)));
-    // A route that lists `OPTIONS` in `methods` sells it.
+    // An `OPTIONS` request gets an invoice if the route lists `OPTIONS` in `methods`.
     let with_options = r#"{"routes":[{"path":"/sold","methods":["GET","OPTIONS"],"sats":5}]}"#;
     let with_options = crate::support::settings::settings(Some(with_options), &[]);
     assert!(!is_quote(decide(&with_options, "https://x/sold", "OPTIONS", None)));
@@ -168,7 +168,7 @@ fn head_and_prefetch_and_options_that_the_route_does_not_list_get_the_price_with
 }
 
 #[test]
-fn trace_and_websocket_upgrades_with_a_method_other_than_get_are_refused_on_every_path() {
+fn trace_requests_and_websocket_upgrades_with_another_method_than_get_are_refused_on_every_path() {
     let settings = settings();
     for path in ["/sold", "/unlisted", "/posted", "/_toll/x", "//sold"] {
         let url = format!("https://x{path}");
@@ -197,8 +197,8 @@ fn a_path_below_the_reserved_prefix_is_not_forwarded_in_any_spelling() {
     assert_eq!(decide(&settings, "https://x/_tolls", "GET", None), OPEN);
 }
 
-/// Returns the decision for a request to `/sold`. `is_settled`: whether the gate knows that the payments of its
-/// credentials have settled.
+/// Returns the decision for a request to `/sold` with this `Authorization` header. If `is_settled` is false, the gate
+/// knows of no payment that it has settled.
 fn decide_if_settled<'a>(settings: &'a Settings, authorization: &str, is_settled: bool) -> Decision<'a> {
     let gate = Gate { is_settled: &|_| is_settled, ..gate(settings) };
     gate.decide(&request("https://x/sold", "GET", Some(authorization)), NOW)
@@ -227,7 +227,7 @@ fn the_payment_of_a_valid_credential_is_looked_up_unless_it_is_known_to_be_settl
 }
 
 #[test]
-fn with_no_preimage_or_only_zeros_the_payment_is_looked_up_and_a_wrong_preimage_is_refused() {
+fn with_a_missing_or_all_zero_preimage_the_payment_is_looked_up_and_a_wrong_preimage_is_refused() {
     let settings = settings();
     for credential in buy(&settings, "https://x/sold", "GET") {
         let (macaroon, _) = credential.split_once(':').unwrap();
@@ -255,7 +255,7 @@ fn of_two_credentials_one_whose_payment_has_settled_is_enough() {
 }
 
 #[test]
-fn the_payments_of_at_most_four_credentials_are_looked_up_first_those_with_a_preimage() {
+fn at_most_four_payments_are_looked_up_and_payments_with_a_preimage_in_the_credential_come_first() {
     let settings = settings();
     let [standard, toll] = buy(&settings, "https://x/sold", "GET");
     let (unproven, _) = standard.split_once(':').unwrap();
@@ -273,7 +273,7 @@ fn the_payments_of_at_most_four_credentials_are_looked_up_first_those_with_a_pre
 }
 
 #[test]
-fn a_macaroon_of_another_issuer_is_refused_without_its_preimage() {
+fn a_macaroon_of_another_issuer_is_refused_without_a_preimage() {
     let settings = settings();
     let preimage = "01".repeat(32);
     let payment_hash = Preimage::from_hex(&preimage).unwrap().payment_hash();

@@ -35,7 +35,7 @@ fn cookies_are_removed_by_name_and_all_other_cookies_stay() {
 }
 
 #[test]
-fn set_cookie_is_http_only_and_secure_and_has_a_path_that_browsers_accept() {
+fn a_set_cookie_header_is_http_only_and_secure_and_has_a_path_that_browsers_accept() {
     let cookie = SetCookie { name: "n", value: "v", path: "/a/b", max_age_s: 60, same_site: SameSite::Lax };
     assert_eq!(cookie.to_string(), "n=v; Path=/a/b; Max-Age=60; HttpOnly; Secure; SameSite=Lax");
     let deleted = SetCookie { value: "", max_age_s: 0, same_site: SameSite::Strict, ..cookie };
@@ -57,7 +57,7 @@ fn set_cookie_is_http_only_and_secure_and_has_a_path_that_browsers_accept() {
 }
 
 #[test]
-fn a_client_prefers_html_if_its_accept_header_weights_html_at_least_as_high_as_json() {
+fn a_client_prefers_html_if_its_accept_header_gives_html_at_least_the_weight_of_json() {
     for (accept, expected) in [
         ("text/html", true),
         ("TEXT/HTML", true),

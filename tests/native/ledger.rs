@@ -296,7 +296,7 @@ fn a_payer_of_several_payments_counts_as_one_unique_payer() {
 }
 
 #[test]
-fn a_run_looks_up_at_most_ten_unsettled_payments_and_none_that_was_seen_two_days_ago() {
+fn a_run_looks_up_at_most_ten_unsettled_payments_and_none_that_was_seen_over_two_days_ago() {
     let ledger = TestLedger::new();
     (1..=12).for_each(|n| drop(ledger.record_seen(hash(n), NOON_MS)));
     assert_eq!(
@@ -443,7 +443,7 @@ fn no_callback_is_recorded_if_callbacks_are_off_or_the_invoice_is_a_day_older_th
 fn the_wait_before_a_failed_callback_is_sent_again_doubles_and_after_three_days_it_is_given_up() {
     let ledger = TestLedger::new();
     ledger.record_settled(&[receipt(1, 5)], NOON_MS);
-    // The three days begin with the first failed attempt. Here, it is a week after the payment.
+    // The three days begin with the first failed attempt. Here, the first failed attempt is a week after the payment.
     let first_ms = NOON_MS + 7 * 86_400_000;
     let (mut now_ms, mut waits_s) = (first_ms, Vec::new());
     loop {

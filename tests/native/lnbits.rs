@@ -181,8 +181,8 @@ fn a_payment_is_looked_up_by_its_payment_hash_and_with_the_api_key() {
 fn a_payment_is_paid_if_lnbits_reports_its_payment_hash_and_amount_as_paid() {
     let paid = payment("1.6.2: paid");
     assert_eq!(read_looked_up(&paid, &recorded("1.6.2: paid")), Ok(PaymentStatus::Paid));
-    // LNbits returns the outgoing payment, whose amount is negative, if the key belongs to the wallet that paid. So it
-    // does if a wallet pays its own invoice.
+    // LNbits returns the outgoing payment, whose amount is negative, if the key belongs to the wallet that paid. LNbits
+    // does the same if a wallet pays its own invoice.
     let outgoing = recorded("1.6.2: paid, the key of the wallet that paid");
     assert_eq!(read_looked_up(&paid, &outgoing), Ok(PaymentStatus::Paid));
     let other_amount = Payment { amount_sats: 6, ..paid };

@@ -254,7 +254,7 @@ fn a_repeated_caveat_never_widens_a_credential() {
 }
 
 #[test]
-fn a_malformed_caveat_is_refused_and_a_caveat_with_an_unknown_name_is_ignored() {
+fn a_malformed_caveat_with_a_reserved_name_is_refused_and_an_unknown_caveat_is_ignored() {
     for encoding in ENCODINGS {
         for caveat in [
             "endpoint=",

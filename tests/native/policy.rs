@@ -165,7 +165,7 @@ fn fixed_sats(policy: &Policy) -> Vec<Option<u64>> {
 }
 
 #[test]
-fn a_mistake_in_a_route_other_than_in_its_path_makes_only_this_route_invalid() {
+fn a_mistake_in_a_route_outside_its_path_makes_only_this_route_invalid() {
     for entry in [
         r#"{"path":"/x","sats":-1}"#,
         r#"{"path":"/x","sats":1.5}"#,
@@ -267,7 +267,7 @@ proptest! {
     #[test]
     fn path_normalization_is_idempotent(path in "/[a-zA-Z./;%2Ff\\\\ ]{0,40}") {
         let once = normalize(&path, fold_case);
-        // A path that is encoded more than four times is not decoded to its end.
+        // Normalization decodes at most four times, so a path with `%` left may have further forms.
         prop_assume!(!once.contains('%'));
         prop_assert_eq!(normalize(&once, fold_case), once);
     }
@@ -333,7 +333,7 @@ const SPELLINGS: [&str; 63] = [
     "//x/api/joke",
     "/%2Fx/api/joke",
     "//127.0.0.1:1/search/bitcoin",
-    // Tomcat removes parameters before it decodes.
+    // Tomcat removes path parameters before it decodes the path.
     "/api/jok%65;%2Fx",
     "/api/jok%65;x=%2Fy",
     "//index.php/api/joke",
@@ -345,7 +345,7 @@ const SPELLINGS: [&str; 63] = [
     "/ap%C4%B1/joke",
     "/AP%C4%B0/joke",
     "/api/jo%E2%84%AAe",
-    // Windows removes dots and spaces after a name.
+    // Windows removes dots and spaces at the end of file and folder names.
     "/api./joke",
     "/api../joke",
     "/api%2e/joke",

@@ -106,8 +106,8 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
     ] {
         assert_eq!(TestRequest { query, ..TestRequest::default() }.sats(PREMIUM), Ok(sats), "{query}");
     }
-    // A web framework (PHP, Rails, Express, ASP.NET, CGI) reads the parameter name as `premium`, or takes another of
-    // two values than edgetoll would.
+    // Some web framework (PHP, Rails, Express, ASP.NET, CGI) reads each parameter name as `premium`, or takes another
+    // of two values than edgetoll would, so the request is refused.
     for query in [
         "premium=&premium=1",
         "premium=1&premium=1",
@@ -230,7 +230,7 @@ fn a_price_condition_on_a_country_or_bot_fact_that_cloudflare_does_not_know_is_n
 }
 
 #[test]
-fn a_query_with_more_parameters_than_frameworks_read_has_no_price() {
+fn a_query_with_more_parameters_than_frameworks_read_is_refused_if_the_price_depends_on_it() {
     let query = |parameters: usize, more: &str| format!("{}{more}", "a&".repeat(parameters));
     assert_eq!(TestRequest { query: &query(99, "premium"), ..TestRequest::default() }.sats(PREMIUM), Ok(50));
     for query in [query(100, "premium"), query(1_000, ""), "&".repeat(1_000)] {
@@ -378,7 +378,7 @@ fn the_description_of_an_invoice_is_filled_from_the_request_and_has_no_invisible
     assert_eq!(fill("{query.a b}", "a+b=1&a+b=2"), "1");
     assert_eq!(fill("plain", ""), "plain");
     // Bidirectional overrides and control characters in a value could make a wallet show another text, and a long value
-    // could push the text of the template out of sight. So both are cut.
+    // could push the text of the template out of sight. So these characters are removed, and a long value is cut.
     assert_eq!(fill("for {query.q}", "q=%E2%80%AEevil%0d%0a%00%E2%81%A6x%D8%9C"), "for evilx");
     assert_eq!(fill("{query.q}", &format!("q={}", "é".repeat(100))), "é".repeat(64));
     assert_eq!(Description::parse("{method} at {query.x}").unwrap().template(), "{method} at {query.x}");
@@ -392,8 +392,8 @@ proptest! {
         let list = r#""price":[{"when":{"query":{"a":"*"}},"sats":50},{"sats":10}]"#;
         let request = TestRequest { query: &query, ..TestRequest::default() };
         if request.sats(list) == Ok(10) {
-            // The cheap price: no origin may find the parameter `a`, even if it separates at `;`, ignores case or reads
-            // brackets as PHP does.
+            // The request gets the cheap price, so no origin may find the parameter `a`, even if it separates at `;`,
+            // ignores case or reads brackets as PHP does.
             let lower = query.to_lowercase();
             let has_parameter = lower.split(['&', ';', '?']).any(|pair| {
                 let key = pair.split(['=', '[']).next().unwrap_or_default();

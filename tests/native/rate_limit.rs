@@ -11,7 +11,7 @@ use serde::Serialize;
 const NOW_MS: u64 = 1_800_000_000_000;
 
 #[test]
-fn a_sliding_window_admits_events_up_to_the_limit_and_returns_how_long_the_next_must_wait() {
+fn a_sliding_window_admits_events_up_to_the_limit_and_returns_how_long_the_next_event_must_wait() {
     let mut window = SlidingWindow::default();
     for _ in 0..10 {
         assert_eq!(window.admit(10, NOW_MS), Ok(()));
@@ -87,7 +87,7 @@ fn messages_of_the_invoice_limit_are_read_back_and_malformed_texts_are_refused()
 }
 
 #[test]
-fn keep_where_removes_exactly_the_entries_that_do_not_match() {
+fn keep_where_removes_exactly_the_map_entries_that_do_not_meet_the_condition() {
     let mut map: BTreeMap<String, u32> = (0..10).map(|n| (format!("k{n}"), n)).collect();
     keep_where(&mut map, |n| n % 2 == 0);
     let kept: Vec<(&str, u32)> = map.iter().map(|(key, n)| (key.as_str(), *n)).collect();

@@ -1,4 +1,4 @@
-//! Receipts: how payment lists, look-ups and webhooks of LNbits are read. The responses are recorded.
+//! How the payment lists, look-ups and webhooks of LNbits are read, from recorded responses.
 
 use crate::support::price_list::valid;
 use edgetoll::ledger::webhook;
@@ -109,7 +109,7 @@ fn a_pending_payment_has_the_expiry_of_its_invoice() {
 }
 
 #[test]
-fn only_invoices_that_have_not_expired_and_expire_soon_are_chosen_first_to_expire_first() {
+fn only_unexpired_invoices_that_expire_soon_are_chosen_in_the_order_of_their_expiry() {
     let hash = |n: u64| PaymentHash::from_hex(&format!("{n:02x}").repeat(32)).unwrap();
     let pending = |n: u64, expires_unix| Pending { payment_hash: hash(n), made_unix: 0, expires_unix };
     // Like a payment list of LNbits, `all` begins with the newest invoice.

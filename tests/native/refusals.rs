@@ -4,7 +4,7 @@ use edgetoll::protocols::l402::macaroon::MacaroonError;
 use edgetoll::protocols::l402::refusal::Refusal;
 
 /// Returns one refusal of each variant, with the placeholders of the table in docs/protocol.md. The `match` does not
-/// compile without a new variant, as a reminder to add the variant to the list too.
+/// compile if it misses a variant, as a reminder to add a new variant to the list too.
 fn all() -> Vec<Refusal> {
     let text = |text: &str| text.to_owned();
     let (expected, got) = (text("…"), text("…"));

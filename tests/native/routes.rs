@@ -331,7 +331,7 @@ proptest! {
                 let CredentialScope::Endpoint { endpoint, .. } = &draft.terms.scope else { panic!() };
                 prop_assert_eq!(endpoint, request.url.path);
                 prop_assert!(request.url.path_and_query.starts_with(endpoint.as_str()));
-                // The path of the credential selects the same route.
+                // The path in the credential must select the same route as the path of the request.
                 let again = format!("https://x{endpoint}");
                 let again = gate.decide(&self::request(&again, "GET", None), NOW_UNIX);
                 let is_same = matches!(again, Decision::Challenge(again) if std::ptr::eq(again.route, draft.route));

@@ -1,4 +1,5 @@
-//! Strict JSON: the values that configuration, messages and stored states are read from.
+//! The strict JSON parser, which reads the price list, messages between the Worker and its Durable Objects, responses
+//! of wallets, and stored states.
 
 use edgetoll::strict_json::Json;
 use serde::Serialize;
@@ -8,7 +9,7 @@ fn parse(text: &str) -> Option<Json> {
 }
 
 #[test]
-fn a_repeated_key_and_a_text_after_the_value_are_refused() {
+fn json_with_a_repeated_key_or_with_text_after_the_value_is_refused() {
     for text in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, r#"[{"b":{"a":1,"a":1}}]"#, "{} {}", "", "{"] {
         assert_eq!(parse(text), None, "{text}");
     }

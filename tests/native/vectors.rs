@@ -67,7 +67,7 @@ fn verify_with_key(
 }
 
 #[test]
-fn edgetoll_mints_the_same_macaroons_as_the_mint_vectors_of_lightning_toll() {
+fn edgetoll_mints_the_same_macaroons_as_lightning_toll() {
     let vectors = lightning_toll();
     let mut minted = 0;
     for vector in list(&vectors, "mint").iter().filter(|vector| vector.get("id").is_some()) {
@@ -100,7 +100,7 @@ fn edgetoll_mints_the_same_macaroons_as_the_mint_vectors_of_lightning_toll() {
 }
 
 /// What the Python package, the Node package and edgetoll do with one vector. `code` is the error code of edgetoll, or
-/// its result if there is no error.
+/// the value of `edgetoll` if there is no error.
 struct Results {
     name: String,
     python: &'static str,
@@ -251,7 +251,7 @@ fn the_protocol_document_lists_exactly_the_lightning_toll_vectors_with_a_differe
 }
 
 #[test]
-fn generated_macaroon_v2_vectors_are_minted_parsed_and_signed_identically() {
+fn generated_macaroon_v2_vectors_are_minted_parsed_and_signed_as_in_other_implementations() {
     let vectors = macaroon_v2();
     assert_eq!(list(&vectors, "generated").len(), 15);
     for vector in list(&vectors, "generated") {
@@ -320,7 +320,7 @@ fn the_caveats_of_generated_macaroon_v2_vectors_are_checked() {
 }
 
 #[test]
-fn published_macaroon_v2_vectors_are_signed_identically_and_refused_without_a_payment_hash() {
+fn published_macaroon_v2_vectors_get_the_published_signature_and_need_a_payment_hash() {
     let vectors = macaroon_v2();
     assert_eq!(list(&vectors, "published").len(), 10);
     for vector in list(&vectors, "published") {
@@ -376,7 +376,7 @@ fn negative_macaroon_v2_vectors_are_refused_for_the_expected_reason() {
 }
 
 #[test]
-fn parse_only_macaroon_v2_vectors_are_parsed() {
+fn unusual_macaroon_v2_vectors_that_other_implementations_parse_are_parsed() {
     let vectors = macaroon_v2();
     for vector in list(&vectors, "parse_only") {
         let read = Macaroon::parse(text(vector, "base64_std")).unwrap();

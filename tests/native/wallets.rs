@@ -151,7 +151,7 @@ fn no_wallet_is_chosen_while_all_circuits_are_open() {
 }
 
 #[test]
-fn errors_that_a_single_request_can_cause_never_open_the_circuit() {
+fn errors_that_a_single_request_can_cause_never_open_the_circuit_of_a_wallet() {
     let mut failover = Failover::default();
     for error in [
         WalletError::Status(400),
@@ -218,7 +218,7 @@ fn grant() -> Grant {
 fn settlement_auto_trusts_a_preimage_while_the_invoice_is_payable_and_lnbits_hides_preimages() {
     let trusts = |probe, now_unix| trusts_preimage(SettlementMode::Auto, probe, &grant(), now_unix);
     assert!(trusts(Probe::PreimageHidden, NOW_UNIX));
-    // The trust ends five seconds before the invoice expires, because the clock of LNbits may be ahead.
+    // A preimage is trusted until five seconds before the invoice expires, because the clock of LNbits may be ahead.
     assert!(trusts(Probe::PreimageHidden, NOW_UNIX + 295));
     assert!(!trusts(Probe::PreimageHidden, NOW_UNIX + 296));
     for probe in [Probe::Unknown, Probe::PreimageExposed, Probe::AdminKey] {
@@ -229,7 +229,7 @@ fn settlement_auto_trusts_a_preimage_while_the_invoice_is_payable_and_lnbits_hid
 }
 
 #[test]
-fn for_an_own_invoice_settlement_lnbits_never_and_settlement_preimage_always_trusts_a_preimage() {
+fn the_preimage_of_an_own_invoice_is_never_trusted_with_settlement_lnbits_and_always_with_preimage() {
     for probe in [Probe::Unknown, Probe::PreimageHidden, Probe::PreimageExposed] {
         assert!(!trusts_preimage(SettlementMode::Lnbits, probe, &grant(), NOW_UNIX));
         assert!(trusts_preimage(SettlementMode::Preimage, probe, &grant(), NOW_UNIX + 3_000));
@@ -255,7 +255,7 @@ fn a_preimage_for_an_invoice_of_another_issuer_is_trusted_because_no_wallet_know
 }
 
 #[test]
-fn settled_payments_are_remembered_and_removed_after_their_expiry_when_the_memory_is_full() {
+fn settled_payments_are_remembered_until_they_have_expired_and_the_memory_is_full() {
     let hash = |n: u32| {
         let mut bytes = [0; 32];
         bytes[..4].copy_from_slice(&n.to_be_bytes());

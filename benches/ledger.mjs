@@ -16,13 +16,13 @@ try {
   const url = await startLedger();
   const headers = { 'X-Api-Key': lnbits.merchant.invoiceKey };
   const invoices = await perSecond(INVOICES, () => call(`${lnbits.url}/api/v1/payments`, 'POST', { out: false, amount: 5 }, headers));
-  const payments = await perSecond(PAYMENTS, () => fetch(url).then((answer) => answer.ok || Promise.reject(new Error(`${answer.status}`))));
+  const payments = await perSecond(PAYMENTS, () => fetch(url).then((response) => response.ok || Promise.reject(new Error(`${response.status}`))));
   console.log(`LNbits creates ${invoices} invoices per second; the ledger records ${payments} payments per second, ${(payments / invoices).toFixed(1)} times as many`);
 } finally {
   await run.end();
 }
 
-/** Starts the Worker with its ledger, and the driver in front of it. Returns the driver's URL. */
+/** Starts the Worker that has the ledger, and driver.js, a Worker that sends payments to the ledger. Returns the URL of driver.js. */
 async function startLedger() {
   const dir = run.folder('ledger');
   mkdirSync(join(dir, 'driver'));

@@ -1,4 +1,5 @@
-//! Writes the initial corpus: macaroons, headers and invoices of other implementations, from tests/vectors/.
+//! Writes the initial inputs of each fuzz target: macaroons, `Authorization` headers and invoices of other
+//! implementations from tests/vectors/, and some paths.
 
 use std::fs;
 use std::path::Path;

@@ -1,12 +1,13 @@
-//! Checks a fuzzed macaroon: parsing, encoding and verifying it must not panic, and its encoding must parse to the same
-//! macaroon.
+//! Checks a fuzzed macaroon: parsing it, encoding it and checking its caveats must not panic, and its encoding must
+//! parse to the same macaroon.
 
 use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
 use edgetoll::protocols::l402::macaroon::{Encodings, Macaroon};
 use edgetoll::protocols::l402::verify::{Demand, OtherIssuer, check_caveats};
 use edgetoll::protocols::price::Price;
 
-/// Parses, encodes and checks a macaroon in base64.
+/// Parses a macaroon in base64, encodes and parses it again, and checks its caveats. Does nothing if the text is
+/// not a macaroon.
 pub fn parse_and_check(text: &str) {
     let Ok(macaroon) = Macaroon::parse(text) else { return };
     assert_eq!(Macaroon::parse(&macaroon.encode()).as_ref(), Ok(&macaroon));

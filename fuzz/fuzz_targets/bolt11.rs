@@ -1,4 +1,5 @@
-//! Parses any text as an invoice. The same invoice in upper case must be equal.
+//! Parses any text as an invoice. The expiry must not be before the timestamp, and the text in upper case must be the
+//! same invoice.
 #![no_main]
 
 use edgetoll::bolt11::Bolt11;

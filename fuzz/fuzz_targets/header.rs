@@ -1,4 +1,5 @@
-//! Splits any `Authorization` header. The part that is forwarded to the origin must not contain a credential.
+//! Splits any `Authorization` header: the part that is forwarded to the origin must not contain an L402 credential.
+//! Also parses the text as a challenge.
 #![no_main]
 
 use edgetoll::protocols::l402::challenge::ParsedChallenge;

@@ -1,4 +1,5 @@
-//! Parses any bytes after the version byte of a standard macaroon.
+//! Parses any bytes as a standard macaroon. The first byte is always 2, the version: with another first byte, the input
+//! would be refused at once.
 #![no_main]
 
 use base64::Engine;

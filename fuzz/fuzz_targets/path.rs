@@ -1,4 +1,4 @@
-//! Normalizes any text as a path, and parses it as a pattern.
+//! Normalizes any text as a path, and parses the text as the pattern of a route.
 #![no_main]
 
 use edgetoll::http::percent;

@@ -1,4 +1,4 @@
-//! Access to the admin endpoints.
+//! Which requests may use the admin endpoints: the admin token, admin sessions, and plain HTTP.
 
 use edgetoll::admin::{AdminAccess, AdminRequest, AdminToken, token_of_form};
 use edgetoll::endpoints::AdminEndpoint;
@@ -14,7 +14,7 @@ fn secret(text: &str) -> TollSecret {
     TollSecret::new(text).unwrap()
 }
 
-/// A request over https without a token and without a session.
+/// A request over https without an admin token and without the cookie of an admin session.
 const REQUEST: AdminRequest<'_> = AdminRequest {
     method: "GET",
     authorization: None,
@@ -30,7 +30,7 @@ fn session(keys: &Keys, token: &AdminToken) -> String {
 }
 
 #[test]
-fn a_session_ends_after_12_hours_or_when_its_token_or_its_secret_is_removed() {
+fn an_admin_session_ends_after_12_hours_or_when_the_admin_token_or_the_signing_secret_is_removed() {
     let (keys, token) = (Keys::new(secret(SECRET), None), AdminToken::new(TOKEN).unwrap());
     let cookie = session(&keys, &token);
     let request = AdminRequest { cookie: Some(&cookie), ..REQUEST };
@@ -46,7 +46,7 @@ fn a_session_ends_after_12_hours_or_when_its_token_or_its_secret_is_removed() {
 }
 
 #[test]
-fn a_session_with_a_changed_expiry_is_refused() {
+fn an_admin_session_with_a_changed_expiry_is_refused() {
     let (keys, token) = (Keys::new(secret(SECRET), None), AdminToken::new(TOKEN).unwrap());
     let cookie = session(&keys, &token);
     let (_, tag) = cookie.split_once('.').unwrap();
@@ -59,7 +59,7 @@ fn a_session_with_a_changed_expiry_is_refused() {
 }
 
 #[test]
-fn an_admin_request_over_plain_http_is_refused_even_with_the_right_token() {
+fn an_admin_request_over_plain_http_is_refused_even_with_the_right_admin_token() {
     let (keys, token) = (Keys::new(secret(SECRET), None), AdminToken::new(TOKEN).unwrap());
     let bearer = format!("bearer {TOKEN}");
     let request = AdminRequest { authorization: Some(&bearer), ..REQUEST };
@@ -71,7 +71,7 @@ fn an_admin_request_over_plain_http_is_refused_even_with_the_right_token() {
 }
 
 #[test]
-fn the_token_of_a_login_form_is_percent_decoded() {
+fn the_admin_token_of_a_login_form_is_url_decoded() {
     assert_eq!(token_of_form("token=a%2Bb+c%26").as_deref(), Some("a+b c&"));
     assert_eq!(token_of_form("x=1&token=abc&y=2").as_deref(), Some("abc"));
     assert_eq!(token_of_form("token=%ff"), None);

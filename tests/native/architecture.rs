@@ -1,26 +1,27 @@
-//! The rules of `docs/architecture.md`: each module uses only modules below it. The paths in the document exist.
+//! Checks `docs/architecture.md`: each module uses only modules that the document lists below it, and each path that
+//! the document names exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 #[test]
-fn modules_use_only_modules_below_them() {
+fn each_module_uses_only_modules_that_the_architecture_document_lists_below_it() {
     let layers = layers("## Layers");
     assert_eq!(
         sorted(&layers),
         modules_in("src"),
-        "docs/architecture.md lists the files and folders of src/"
+        "docs/architecture.md must list the files and folders of src/"
     );
     assert_eq!(upward_uses("src", &layers), [""; 0]);
 }
 
 #[test]
-fn folders_of_edge_use_only_folders_below_them() {
+fn each_module_of_edge_uses_only_modules_that_the_architecture_document_lists_below_it() {
     let layers = layers("## Inside edge");
     assert_eq!(
         sorted(&layers),
         modules_in("src/edge"),
-        "docs/architecture.md lists the files and folders of src/edge/"
+        "docs/architecture.md must list the files and folders of src/edge/"
     );
     assert_eq!(upward_uses("src/edge", &layers), [""; 0]);
 }
@@ -37,14 +38,14 @@ fn paths_named_in_the_architecture_document_exist() {
 }
 
 #[test]
-fn paths_of_use_declarations_are_expanded() {
+fn a_use_declaration_with_braces_is_expanded_to_one_path_for_each_item() {
     let source = "use crate::{a, b::{self, c}};\n// crate::d\nlet x = super::e::f(crate::g::H);";
     let module = ["m".to_owned(), "n".to_owned()];
     let paths: Vec<String> = used_paths(source, &module).iter().map(|path| path.join("::")).collect();
     assert_eq!(paths, ["a", "b::self", "b::c", "g::H", "m::e::f"]);
 }
 
-/// Returns every use of a module by a module below it, as `module: uses path`. `folder` contains the modules.
+/// Returns each place where a module in `folder` uses a module that `layers` lists above it, as `module: uses path`.
 fn upward_uses(folder: &str, layers: &[String]) -> Vec<String> {
     let depth = Path::new(folder).components().count() - 1;
     let mut upward = Vec::new();
@@ -65,7 +66,8 @@ fn position(layers: &[String], name: Option<&String>) -> Option<usize> {
     layers.iter().position(|layer| Some(layer) == name)
 }
 
-/// Returns the paths in the source of a module that begin with `crate::` or `super::`, as absolute paths.
+/// Returns each path in the source of a module that begins with `crate::` or `super::`, as names from the root of the
+/// crate. Comment lines are skipped.
 fn used_paths(source: &str, module: &[String]) -> Vec<Vec<String>> {
     let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join("\n");
@@ -88,7 +90,8 @@ fn used_paths(source: &str, module: &[String]) -> Vec<Vec<String>> {
     paths
 }
 
-/// Adds the paths that begin with `prefix` and continue with `text`. A list in braces adds one path for each item.
+/// Adds to `paths` the path that begins with `prefix` and continues with `text`. A list in braces adds one path for
+/// each item.
 fn expand(prefix: Vec<String>, text: &str, paths: &mut Vec<Vec<String>>) {
     if let Some(list) = text.strip_prefix('{') {
         items(list).into_iter().for_each(|item| expand(prefix.clone(), item, paths));
@@ -103,7 +106,7 @@ fn expand(prefix: Vec<String>, text: &str, paths: &mut Vec<Vec<String>>) {
     }
 }
 
-/// Returns the items of a list up to its closing brace.
+/// Returns the items of a list in braces. `list` starts after the opening brace.
 fn items(list: &str) -> Vec<&str> {
     let mut items = Vec::new();
     let (mut depth, mut start) = (0, 0);
@@ -124,7 +127,8 @@ fn items(list: &str) -> Vec<&str> {
     items
 }
 
-/// Returns the first word of each line in the code block below a heading, from top to bottom.
+/// Returns the module names below a heading of `docs/architecture.md`: the first word of each line in the code block,
+/// from top to bottom.
 fn layers(heading: &str) -> Vec<String> {
     let document = architecture_document();
     let (_, section) = document.split_once(heading).unwrap();
@@ -132,14 +136,14 @@ fn layers(heading: &str) -> Vec<String> {
     block.lines().skip(1).filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
-/// Returns the names of the modules in a folder, sorted.
+/// Returns the names of the modules in a folder, sorted, without `lib` and `mod`.
 fn modules_in(folder: &str) -> Vec<String> {
     let names = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
     let names = names.map(|name| name.to_str().unwrap().trim_end_matches(".rs").to_owned());
     sorted(&names.filter(|name| !["lib", "mod"].contains(&name.as_str())).collect::<Vec<_>>())
 }
 
-/// Returns the module path of a file, such as `edge` for `src/edge/mod.rs`.
+/// Returns the module path of a file, such as `["edge"]` for `src/edge/mod.rs`.
 fn module_path(file: &Path) -> Vec<String> {
     let file = file.strip_prefix(root().join("src")).unwrap().with_extension("");
     let names = file.components().map(|name| name.as_os_str().to_str().unwrap().to_owned());

@@ -31,7 +31,7 @@ fn assert_same_as_lightning_invoice(text: &str) {
 }
 
 #[test]
-fn the_valid_examples_of_bolt_11_are_parsed_like_lightning_invoice_does() {
+fn the_valid_examples_of_bolt_11_are_parsed_as_the_crate_lightning_invoice_parses_them() {
     let vectors = vectors();
     let valid = vectors.get("valid").unwrap().as_array().unwrap();
     assert_eq!(valid.len(), 15);
@@ -42,7 +42,7 @@ fn the_valid_examples_of_bolt_11_are_parsed_like_lightning_invoice_does() {
 }
 
 #[test]
-fn the_invalid_examples_are_refused_unless_only_a_payer_has_to_check_the_mistake() {
+fn the_invalid_examples_of_bolt_11_are_refused_except_those_with_invalid_features_or_signatures() {
     let vectors = vectors();
     for entry in vectors.get("invalid").unwrap().as_array().unwrap() {
         let invoice = entry.get("invoice").unwrap().as_str().unwrap();
@@ -94,13 +94,13 @@ fn an_invoice_with_two_payment_hashes_is_refused_unless_they_are_equal() {
     assert!(Bolt11::parse(&with_field(invoice, same_hash)).is_ok());
     assert_ne!(other_hash, same_hash);
     assert_eq!(Bolt11::parse(&with_field(invoice, &other_hash)), Err(Bolt11Error::TwoPaymentHashes));
-    // The last four bits of the field are padding.
+    // The last four bits of a payment hash field are padding: fields that differ only there have the same payment hash.
     assert!(Bolt11::parse(&with_field(invoice, &other_padding)).is_ok());
 }
 
 proptest! {
     #[test]
-    fn random_invoices_are_parsed_like_lightning_invoice_does(
+    fn random_invoices_are_parsed_as_the_crate_lightning_invoice_parses_them(
         hash in any::<[u8; 32]>(),
         key in 1_u8..=250,
         amount_msat in proptest::option::of(1_u64..10_000_000_000),
@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_causes_a_panic(text in "\\PC{0,200}", data in "ln(bc|tb|)[0-9]{0,20}[munpx]?1[a-z0-9]{0,200}") {
+    fn no_text_makes_the_invoice_parser_panic(text in "\\PC{0,200}", data in "ln(bc|tb|)[0-9]{0,20}[munpx]?1[a-z0-9]{0,200}") {
         let _ = (Bolt11::parse(&text), Bolt11::parse(&data));
     }
 }

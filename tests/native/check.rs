@@ -14,12 +14,13 @@ const JSONC: &str = "wrangler.jsonc";
 
 const BUILD: &str = "build.command = \"make build\"\n";
 
-/// Returns the findings as they are printed, without the name of the file.
+/// Returns the findings in a file as the command prints them, without the file name.
 fn findings(name: &str, text: &str) -> Vec<String> {
     check(name, text).findings.iter().map(ToString::to_string).collect()
 }
 
-/// Returns the findings in a TOML file. Line 1, which has no mistake, is added before the text.
+/// Returns the findings in a TOML file that starts with the required `build.command` and continues with `text`, so
+/// `text` starts on line 2.
 fn toml_findings(text: &str) -> Vec<String> {
     findings(TOML, &format!("{BUILD}{text}"))
 }
@@ -73,7 +74,7 @@ sat = 3
 #[test]
 fn mistakes_in_json_with_comments_are_reported_with_their_positions() {
     let text = r#"{
-  // The price list.
+  // The build command.
   "build": { "command": "make build" },
   "vars": {
     "ADMIN_TOKEN": "x",
@@ -113,7 +114,7 @@ fn a_missing_key_is_reported_at_the_table_that_should_have_it() {
 }
 
 #[test]
-fn a_missing_place_has_the_position_of_its_nearest_parent() {
+fn a_missing_key_or_list_item_has_the_position_of_its_nearest_parent_that_exists() {
     let document = Document::read(TOML, "[vars]\nTOLL = { routes = [{ sats = 1 }] }").ok().unwrap();
     for (place, column) in [
         ("vars.TOLL", 8),
@@ -133,7 +134,7 @@ fn a_missing_place_has_the_position_of_its_nearest_parent() {
 }
 
 #[test]
-fn a_place_is_found_in_every_notation_of_toml() {
+fn a_finding_has_the_right_position_in_every_notation_of_toml() {
     for (text, place) in [
         ("vars.TOLL.network = 1", "2:21"),
         ("vars = { TOLL = { network = 1 } }", "2:29"),
@@ -158,7 +159,7 @@ fn a_place_is_found_in_every_notation_of_toml() {
 }
 
 #[test]
-fn only_a_whole_number_in_range_is_a_price() {
+fn only_a_whole_number_from_0_to_10000000_is_a_valid_price_in_satoshis() {
     for number in ["-1", "1.0", "1e3", "inf", "nan", "2026-01-01", "18446744073709551616", "10000001"] {
         let text = format!("[vars.TOLL]\ndefault_sats = {number}");
         let finding = "3:16: error: TOLL.default_sats must be a whole number of satoshis from 0 to 10000000";
@@ -170,13 +171,13 @@ fn only_a_whole_number_in_range_is_a_price() {
 }
 
 #[test]
-fn a_byte_order_mark_does_not_change_columns() {
+fn a_byte_order_mark_does_not_change_the_columns_of_findings() {
     assert_eq!(findings(TOML, "\u{feff}a = $"), findings(TOML, "a = $"));
     assert_eq!(findings(JSON, "\u{feff}{]"), findings(JSON, "{]"));
 }
 
 #[test]
-fn a_syntax_error_has_a_line_and_a_column() {
+fn a_syntax_error_in_toml_or_json_is_reported_with_its_line_and_column() {
     assert_eq!(
         findings(TOML, "a = 1\nb = \n\nc = [1,,2]"),
         [
@@ -242,7 +243,7 @@ fn a_missing_price_list_is_reported() {
 }
 
 #[test]
-fn an_environment_inherits_no_variables() {
+fn a_wrangler_environment_inherits_no_variables_from_the_top_level() {
     let text = r#"[vars.TOLL]
 [env.live.vars]
 ADMIN_TOKEN = "x"
@@ -268,7 +269,7 @@ PUBLIC_URL = "https://example.com"
 }
 
 #[test]
-fn mistakes_in_a_price_list_in_a_string_are_reported_at_the_string() {
+fn a_mistake_in_a_price_list_that_is_a_json_string_is_reported_at_the_start_of_the_string() {
     let text = "[vars]\nTOLL = '{\"routes\":[{\"path\":\"/a\",\"sats\":-1}]}'";
     assert_eq!(
         toml_findings(text),
@@ -282,8 +283,8 @@ fn mistakes_in_a_price_list_in_a_string_are_reported_at_the_string() {
 }
 
 #[test]
-fn a_price_list_near_or_above_the_size_limit_of_cloudflare_is_reported() {
-    // `{"keep_headers":["…"]}` has 21 bytes without the name of the header.
+fn a_price_list_is_a_warning_from_4000_bytes_and_an_error_above_5000_bytes() {
+    // `{"keep_headers":[""]}` has 21 bytes. The name of a header fills the price list up to the size.
     for (bytes, severity) in
         [(3_999, None), (4_000, Some("warning")), (5_000, Some("warning")), (5_001, Some("error"))]
     {
@@ -300,7 +301,7 @@ fn a_price_list_near_or_above_the_size_limit_of_cloudflare_is_reported() {
 }
 
 #[test]
-fn a_secret_among_the_variables_is_an_error() {
+fn a_secret_in_the_vars_of_a_wrangler_file_is_an_error() {
     for name in [
         "TOLL_SECRET",
         "TOLL_SECRET_PREVIOUS",
@@ -319,7 +320,7 @@ fn a_secret_among_the_variables_is_an_error() {
 }
 
 #[test]
-fn a_misspelled_variable_is_a_warning_with_the_right_name() {
+fn a_misspelled_variable_is_a_warning_that_suggests_the_right_name() {
     for (name, suggestion) in [
         ("toll", "TOLL"),
         ("TOLLS", "TOLL"),
@@ -339,7 +340,7 @@ fn a_misspelled_variable_is_a_warning_with_the_right_name() {
 }
 
 #[test]
-fn wallet_and_origin_urls_are_checked() {
+fn an_invalid_wallet_or_origin_url_is_an_error() {
     for (name, value, is_valid) in [
         ("LNBITS_URL", "\"https://lnbits.example.com\"", true),
         ("LNBITS_URL", "\"http://127.0.0.1:5000\"", true),
@@ -397,7 +398,7 @@ fn the_cache_in_front_of_the_worker_must_be_disabled() {
 }
 
 #[test]
-fn a_missing_build_command_is_a_warning() {
+fn a_build_command_that_is_missing_or_not_make_build_is_a_warning() {
     let sentence = "build.command should be \"make build\": otherwise an older build may be deployed";
     assert_eq!(findings(TOML, "[vars.TOLL]"), [format!("1:1: warning: {sentence}")]);
     assert_eq!(
@@ -420,7 +421,7 @@ fn an_incomplete_list_of_required_secrets_is_a_warning() {
 }
 
 #[test]
-fn free_requests_need_a_kv_namespace() {
+fn a_route_with_free_requests_needs_a_kv_namespace() {
     let sentence = "TOLL.routes[1].free_requests needs a KV namespace bound as TOLL_KV, \
                     which counts free requests; without it, none is free";
     let list =
@@ -438,7 +439,7 @@ fn free_requests_need_a_kv_namespace() {
 }
 
 #[test]
-fn exact_free_tier_counting_needs_its_durable_object() {
+fn exact_counting_of_free_requests_needs_a_durable_object() {
     let found = |more: &str| {
         let text = format!("[vars.TOLL]\nfree_tier = \"durable\"\n{more}");
         toml_findings(&text).into_iter().filter(|finding| !finding.contains("not a key")).collect::<Vec<_>>()
@@ -462,7 +463,7 @@ fn exact_free_tier_counting_needs_its_durable_object() {
 }
 
 #[test]
-fn an_environment_inherits_migrations_but_no_bindings() {
+fn a_wrangler_environment_inherits_migrations_but_no_bindings() {
     let text = r#"durable_objects.bindings = [{ name = "FREE_TIER_EXACT", class_name = "FreeTierCounter" }]
 migrations = [{ new_sqlite_classes = ["FreeTierCounter"] }]
 vars.TOLL = {}
@@ -480,7 +481,7 @@ env.b.durable_objects.bindings = [{ name = "FREE_TIER_EXACT", class_name = "Free
 }
 
 #[test]
-fn a_rate_limiter_that_differs_from_the_price_list_is_a_warning() {
+fn a_rate_limiter_with_another_limit_than_the_price_list_is_a_warning() {
     let of = |limiter: &str, list: &str| {
         toml_findings(&format!(
             "[[ratelimits]]\nname = \"CHALLENGE_LIMIT\"\nnamespace_id = \"1\"\nsimple = {{ {limiter} }}\n[vars.TOLL]\n{list}"
@@ -496,12 +497,12 @@ fn a_rate_limiter_that_differs_from_the_price_list_is_a_warning() {
     assert_eq!(of("limit = 20, period = 60", ""), differ(20, 10));
     assert_eq!(of("limit = 10, period = 10", ""), differ(60, 10));
     assert_eq!(of("limit = 10, period = 60", "challenges_per_minute = 30"), differ(10, 30));
-    // Without a rate limiter, the limit of the list applies.
+    // Without a rate limiter binding, only the limit of the price list applies.
     assert_eq!(toml_findings("[vars.TOLL]\nchallenges_per_minute = 30\n"), [""; 0]);
 }
 
 #[test]
-fn bindings_that_an_environment_does_not_inherit_are_warnings() {
+fn a_wrangler_environment_that_lacks_a_binding_of_the_top_level_is_a_warning() {
     let text = r#"
 migrations = [{ tag = "v1", new_sqlite_classes = ["InvoiceLimit"] }]
 ratelimits = [{ name = "CHALLENGE_LIMIT", namespace_id = "1", simple = { limit = 10, period = 60 } }]
@@ -530,7 +531,7 @@ fn the_settlement_mode_preimage_is_a_warning() {
 }
 
 #[test]
-fn no_value_of_the_file_is_printed() {
+fn a_finding_for_a_secret_a_url_or_a_syntax_error_does_not_contain_the_value() {
     let secret = "5up3rS3cr3t";
     for text in [
         format!("[vars]\nTOLL_SECRET = \"{secret}\""),
@@ -570,7 +571,7 @@ fn the_wrangler_file_of_this_repository_has_no_mistakes() {
 }
 
 #[test]
-fn a_deeply_nested_file_is_refused_without_a_stack_overflow() {
+fn a_deeply_nested_toml_or_json_file_is_an_error_instead_of_a_stack_overflow() {
     let key = "a.".repeat(79) + "a";
     for text in [
         "a.".repeat(200_000) + "a = 1",
@@ -599,7 +600,7 @@ fn assert_too_deep(name: &str, text: &str) {
 
 proptest! {
     #[test]
-    fn no_bytes_cause_a_panic(bytes in any::<Vec<u8>>()) {
+    fn no_bytes_make_the_check_of_a_wrangler_file_panic(bytes in any::<Vec<u8>>()) {
         let text = String::from_utf8_lossy(&bytes);
         for name in [TOML, JSON] {
             check(name, &text);
@@ -607,7 +608,7 @@ proptest! {
     }
 
     #[test]
-    fn no_combination_of_tokens_causes_a_panic_or_a_position_outside_the_file(
+    fn no_combination_of_tokens_causes_a_panic_or_a_finding_outside_the_file(
         tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..40),
     ) {
         let text = tokens.concat();
@@ -664,7 +665,7 @@ const TOKENS: &[&str] = &[
 ];
 
 #[test]
-fn the_exit_status_is_0_without_errors() {
+fn edgetoll_check_exits_with_status_0_if_the_file_has_no_errors() {
     let run = run(&[("wrangler.toml", "[vars.TOLL]\n[[vars.TOLL.routes]]\npath = \"/a\"\n")], &["check"]);
     assert_eq!(run.status.code(), Some(0));
     assert_eq!(
@@ -679,7 +680,7 @@ fn the_exit_status_is_0_without_errors() {
 }
 
 #[test]
-fn the_exit_status_is_1_with_an_error() {
+fn edgetoll_check_exits_with_status_1_if_the_file_has_an_error() {
     let run =
         run(&[("wrangler.jsonc", "{\"vars\": {\"TOLL\": {\"sats\": 1}, \"ADMIN_TOKEN\": 1}}")], &["check"]);
     assert_eq!(run.status.code(), Some(1));
@@ -692,7 +693,7 @@ fn the_exit_status_is_1_with_an_error() {
 }
 
 #[test]
-fn the_command_checks_the_first_of_the_three_files_that_exists() {
+fn edgetoll_check_without_a_file_name_prefers_wrangler_toml_then_json_then_jsonc() {
     let both = [("wrangler.json", "{}"), ("wrangler.toml", "")];
     assert!(String::from_utf8_lossy(&run(&both, &["check"]).stdout).starts_with("wrangler.toml:1:1: "));
     let both = [("wrangler.json", "{}"), ("wrangler.jsonc", "{}")];
@@ -700,7 +701,7 @@ fn the_command_checks_the_first_of_the_three_files_that_exists() {
 }
 
 #[test]
-fn the_exit_status_is_2_if_the_file_cannot_be_read() {
+fn edgetoll_check_exits_with_status_2_if_the_file_cannot_be_read() {
     for arguments in [&["check"][..], &["check", "missing.toml"], &["check", "."]] {
         let run = run(&[], arguments);
         assert_eq!(run.status.code(), Some(2), "{arguments:?}");
@@ -708,7 +709,7 @@ fn the_exit_status_is_2_if_the_file_cannot_be_read() {
     }
 }
 
-/// Runs the command in a folder that contains these files.
+/// Runs `edgetoll` with `arguments` in a new folder that contains `files`.
 fn run(files: &[(&str, &str)], arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -718,7 +719,7 @@ fn run(files: &[(&str, &str)], arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn an_unreachable_route_is_reported_together_with_other_mistakes() {
+fn a_route_that_no_request_can_reach_is_reported_even_if_the_price_list_has_mistakes() {
     let text = "[vars.TOLL]\ndefault_sats = -1\n[[vars.TOLL.routes]]\npath = \"a\"\n[[vars.TOLL.routes]]\npath = \"/_toll/x\"\n";
     let report = edgetoll::cli::check::check("wrangler.toml", text).to_string();
     assert!(report.contains("wrangler.toml:2:16: error: TOLL.default_sats"), "{report}");
@@ -757,7 +758,7 @@ fn callbacks_need_a_ledger_and_a_ledger_needs_a_cron_trigger() {
 }
 
 #[test]
-fn the_public_url_and_the_callback_url_must_be_https() {
+fn the_public_url_and_the_callback_url_must_be_https_except_on_localhost() {
     let of = |name: &str, url: &str| {
         toml_findings(&format!(
             "{LEDGER}triggers.crons = [\"* * * * *\"]\nvars.{name} = \"{url}\"\nvars.TOLL.default_sats = 1\n"

@@ -16,7 +16,7 @@ const LIST: &str = r#"{"routes":[
 ]}"#;
 
 #[test]
-fn without_a_readable_price_list_only_the_health_endpoint_answers() {
+fn without_a_readable_price_list_the_settings_have_only_the_health_endpoint() {
     for list in [None, Some("{"), Some("[]"), Some(r#"{"routes":[{}]}"#), Some(r#"{"a":1}"#)] {
         let settings = settings(list, &[]);
         assert!(matches!(settings.paywall, Paywall::Unreadable), "{list:?}");
@@ -28,7 +28,7 @@ fn without_a_readable_price_list_only_the_health_endpoint_answers() {
 }
 
 #[test]
-fn without_a_secret_or_a_wallet_priced_routes_are_closed_and_unpriced_paths_are_forwarded() {
+fn without_a_valid_secret_and_wallet_priced_routes_are_refused_and_unpriced_paths_are_forwarded() {
     for name in ["TOLL_SECRET", "LNBITS_URL", "LNBITS_KEY"] {
         for value in [None, Some("weak")] {
             let settings = settings(Some(LIST), &[(name, value)]);
@@ -50,7 +50,8 @@ fn a_price_list_without_a_priced_route_needs_neither_a_secret_nor_a_wallet() {
     assert_eq!(without_settings.faults, [""; 0]);
     assert_eq!(decide(&without_settings, "https://x/free", "GET", None), Decision::Open { waived: None });
     assert!(without_settings.keys_and_wallets().is_none());
-    // A wrong setting is still reported. The ledger needs keys and wallets that are set, for earlier sales.
+    // A wrong setting is reported although nothing is sold. Keys and wallets that are set are kept, because the ledger
+    // still looks up payments of earlier sales.
     assert_eq!(settings(Some(free), &[("LNBITS_KEY", Some("x"))]).faults.len(), 1);
     assert!(settings(Some(free), &[]).keys_and_wallets().is_some());
     let invalid = r#"{"routes":[{"path":"/invalid","sats":-1}]}"#;
@@ -58,7 +59,7 @@ fn a_price_list_without_a_priced_route_needs_neither_a_secret_nor_a_wallet() {
 }
 
 #[test]
-fn with_complete_settings_routes_are_sold_and_an_invalid_route_is_closed() {
+fn with_complete_settings_a_priced_route_gets_a_challenge_and_an_invalid_route_is_refused() {
     let settings = settings(Some(LIST), &[]);
     assert!(matches!(settings.paywall, Paywall::Selling { .. }));
     assert!(matches!(decide(&settings, "https://x/sold", "GET", None), Decision::Challenge(_)));
@@ -66,13 +67,13 @@ fn with_complete_settings_routes_are_sold_and_an_invalid_route_is_closed() {
 }
 
 #[test]
-fn an_invalid_origin_url_is_not_replaced_by_the_zone() {
+fn an_invalid_origin_url_does_not_make_the_zone_of_the_worker_the_origin() {
     assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", Some("x"))]).origin, Origin::Invalid);
     assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", None)]).origin, Origin::Zone);
 }
 
 #[test]
-fn a_secret_must_be_long_and_varied_and_not_a_sample() {
+fn a_toll_secret_that_is_short_repetitive_or_a_sample_is_refused() {
     for (text, weak) in [
         ("0123456789abcdef0123456789abcde", Some(WeakSecret::Short)),
         ("0000000000000000000000000000000000000000", Some(WeakSecret::Repetitive)),
@@ -86,7 +87,7 @@ fn a_secret_must_be_long_and_varied_and_not_a_sample() {
 }
 
 #[test]
-fn a_misconfigured_second_wallet_closes_priced_routes() {
+fn with_a_misconfigured_wallet_in_slot_2_priced_routes_are_refused() {
     let second = |url, key| settings(Some(LIST), &[("LNBITS_URL_2", url), ("LNBITS_KEY_2", key)]);
     let (url, key) = ("https://other.test", "fedcba9876543210");
     let has_two = |url, key| {
@@ -111,7 +112,7 @@ fn a_misconfigured_second_wallet_closes_priced_routes() {
 }
 
 #[test]
-fn wrong_admin_and_callback_settings_are_reported_and_do_not_stop_sales() {
+fn a_wrong_admin_token_public_url_or_callback_setting_is_reported_and_does_not_stop_sales() {
     let url = ("ON_PAYMENT_URL", Some("https://shop.test/paid"));
     let valid = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
     for (variables, fault) in [

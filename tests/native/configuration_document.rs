@@ -1,4 +1,4 @@
-//! docs/configuration.md describes every key and every setting as the code reads it.
+//! Compares docs/configuration.md with the code: the keys of a price list, the settings, the defaults and the examples.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,7 +16,8 @@ const README: &str = include_str!("../../README.md");
 
 type Row = Vec<String>;
 
-/// Returns the rows of every table whose first column has this title, without backticks.
+/// Returns each table of docs/configuration.md whose first column has this title, without the two title rows. Backticks
+/// around a cell are removed.
 fn tables(title: &str) -> Vec<Vec<Row>> {
     let cells = |line: &str| -> Row {
         let cells = line.trim_matches('|').split(" | ");
@@ -33,7 +34,7 @@ fn names(table: &[Row]) -> BTreeSet<&str> {
 }
 
 #[test]
-fn the_tables_of_keys_list_exactly_the_keys_of_the_price_list() {
+fn the_configuration_document_lists_exactly_the_keys_of_a_price_list() {
     let keys = tables("key");
     let [list, route] = keys.as_slice() else { panic!("two tables of keys") };
     assert_eq!(names(list), BTreeSet::from(LIST_KEYS));
@@ -43,14 +44,14 @@ fn the_tables_of_keys_list_exactly_the_keys_of_the_price_list() {
     assert_eq!(names(&tables("key of a range")[0]), BTreeSet::from(RANGE_KEYS));
 }
 
-/// Returns the parsed price list as text.
+/// Parses a price list that has no mistake. Returns the result as debug text, which tests compare.
 fn policy_text(list: &Json) -> String {
     let parsed = Policy::parse(list, fold_case);
     assert_eq!(parsed.errors, [], "{list:?}");
     format!("{:?}", parsed.policy.unwrap())
 }
 
-/// Returns the members of an inline table of TOML.
+/// Returns the keys and values of an inline table of TOML, such as `path = "/a", sats = 5`.
 fn members(inline: &str) -> Vec<(String, Json)> {
     let text = format!("table = {{ {inline} }}");
     let document = Document::read("x.toml", &text).unwrap_or_else(|errors| panic!("{inline}: {errors:?}"));
@@ -60,7 +61,8 @@ fn members(inline: &str) -> Vec<(String, Json)> {
     }
 }
 
-/// Asserts that the default of a row has the same effect as a missing key, and that the example has another one.
+/// Asserts that writing the documented default equals leaving the key out, and that the documented example changes the
+/// price list. `in_list` returns a price list that contains the given keys.
 fn assert_row(row: &Row, in_list: impl Fn(Vec<(String, Json)>) -> Json) {
     let [key, _, default, example, _] = row.as_slice() else { panic!("{row:?}") };
     let example = members(example);
@@ -94,7 +96,7 @@ fn each_documented_default_equals_a_missing_key_and_each_example_changes_the_pri
 }
 
 #[test]
-fn every_price_list_in_the_documents_is_valid() {
+fn every_price_list_in_the_readme_and_the_configuration_document_is_valid() {
     let blocks =
         |text: &'static str| text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let examples: Vec<&str> = blocks(DOCUMENT).chain(blocks(README)).collect();
@@ -107,7 +109,7 @@ fn every_price_list_in_the_documents_is_valid() {
 }
 
 #[test]
-fn the_table_of_settings_lists_exactly_the_settings_that_are_read() {
+fn the_configuration_document_lists_exactly_the_settings_that_the_code_reads() {
     let read_names = RefCell::new(BTreeSet::new());
     let var = |name: &str| {
         read_names.borrow_mut().insert(name.to_owned());
@@ -120,7 +122,7 @@ fn the_table_of_settings_lists_exactly_the_settings_that_are_read() {
 }
 
 #[test]
-fn every_pricing_option_of_lightning_toll_is_mentioned() {
+fn the_configuration_document_mentions_every_pricing_option_of_lightning_toll() {
     for option in [
         "defaultSats",
         "`sats`",

@@ -1,4 +1,4 @@
-//! Credential cookies: after a payment, a browser sends one instead of an `Authorization` header.
+//! Credential cookies, which a browser sends after a payment instead of an `Authorization` header.
 
 use crate::support::gate::{gate, seller as seller_with};
 use crate::support::invoice::invoice_terms;
@@ -61,7 +61,7 @@ fn grant(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> Gr
     }
 }
 
-/// Returns `name=value` of the cookie for a settled payment.
+/// Returns `name=value` of the credential cookie for a macaroon whose payment has settled.
 fn cookie_for(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> String {
     let grant = grant(policy, seller, url, macaroon);
     let set = cookie::set(&seller.keys, macaroon, &grant, &endpoint("/a"), NOW).unwrap();
@@ -69,14 +69,14 @@ fn cookie_for(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) 
 }
 
 fn is_accepted(policy: &Policy, seller: &Seller, url: &str, method: &str, cookie: &str) -> bool {
-    // Only the cookie confirms that the payment has settled.
+    // The gate does not know that the payment has settled, so only the tag in the cookie can confirm it.
     let gate = Gate { is_settled: &|_| false, ..gate(policy, seller) };
     let request = Request { cookie: Some(cookie), ..request(url, method, None) };
     matches!(gate.decide(&request, NOW), Decision::Paid(_))
 }
 
 #[test]
-fn a_cookie_is_valid_for_the_scope_of_its_macaroon_but_only_for_get_and_head() {
+fn a_credential_cookie_is_valid_for_the_scope_of_its_macaroon_but_only_for_get_and_head() {
     let (policy, seller) = (policy(), test_seller());
     let cookie = cookie_for(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
     let among_others = format!("session=1; {cookie}; theme=dark");
@@ -101,7 +101,7 @@ fn a_cookie_is_valid_for_the_scope_of_its_macaroon_but_only_for_get_and_head() {
 }
 
 #[test]
-fn a_cookie_is_refused_unless_its_macaroon_meets_all_demands_of_the_route() {
+fn a_credential_cookie_is_refused_if_its_macaroon_does_not_meet_the_requirements_of_the_route() {
     let seller = test_seller();
     let parse = |list: &str| Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
     let plain = parse(r#"{"routes":[{"path":"/a","sats":5}]}"#);
@@ -119,7 +119,7 @@ fn a_cookie_is_refused_unless_its_macaroon_meets_all_demands_of_the_route() {
 }
 
 #[test]
-fn a_cookie_without_the_tag_of_its_macaroon_is_refused() {
+fn a_credential_cookie_whose_tag_was_not_made_for_its_macaroon_is_refused() {
     let (policy, seller) = (policy(), test_seller());
     let macaroon = mint(&seller, endpoint("/a"));
     let cookie = cookie_for(&policy, &seller, "https://x.test/a", &macaroon);
@@ -144,7 +144,7 @@ fn a_cookie_without_the_tag_of_its_macaroon_is_refused() {
 }
 
 #[test]
-fn a_cookie_is_valid_while_its_secret_is_the_current_or_the_previous_one() {
+fn a_credential_cookie_is_valid_while_its_signing_secret_is_the_current_or_the_previous_secret() {
     let (policy, seller) = (policy(), test_seller());
     let cookie = cookie_for(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
     let other = || TollSecret::new("b3a81f6de2947c50d8e19bf06a72c345").unwrap();
@@ -153,7 +153,7 @@ fn a_cookie_is_valid_while_its_secret_is_the_current_or_the_previous_one() {
     assert!(is_accepted(&policy, &rotated, "https://x.test/a", "GET", &cookie));
     let changed = seller_with(Keys::new(other(), None));
     assert!(!is_accepted(&policy, &changed, "https://x.test/a", "GET", &cookie));
-    // The cookie may belong to another deployment on the same host, so it is not deleted.
+    // A cookie that another secret signed may belong to another deployment on the same host, so it is not deleted.
     assert_eq!(cookie::invalid_names(&cookie, &changed.keys).count(), 0);
     assert_eq!(cookie::invalid_names(&cookie, &seller.keys).count(), 0);
     let name = cookie.split('=').next().unwrap();
@@ -166,7 +166,7 @@ fn a_cookie_is_valid_while_its_secret_is_the_current_or_the_previous_one() {
 }
 
 #[test]
-fn a_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_scope() {
+fn a_credential_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_scope() {
     let (policy, seller) = (policy(), test_seller());
     let macaroon = mint(&seller, endpoint("/a"));
     let grant = grant(&policy, &seller, "https://x.test/a", &macaroon);
@@ -176,7 +176,7 @@ fn a_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_scope() {
     assert!(set("/a").ends_with("; Path=/a; Max-Age=540; HttpOnly; Secure; SameSite=Lax"), "{}", set("/a"));
     assert!(set("/a;b").contains("; Path=/; "), "{}", set("/a;b"));
     assert!(set("/a,b").contains("; Path=/a,b; "));
-    // Browsers ignore a longer `Path` attribute (RFC 6265bis, 5.6).
+    // Browsers ignore a `Path` attribute of more than 1,024 bytes (RFC 6265bis, 5.6), so the cookie gets the path `/`.
     let longer = format!("/{}", "x".repeat(1_024));
     assert!(set(&longer).contains("; Path=/; "));
     let name = |set: &str| set.split('=').next().unwrap().to_owned();
@@ -191,7 +191,7 @@ fn a_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_scope() {
 }
 
 #[test]
-fn credential_cookies_and_admin_sessions_are_not_forwarded() {
+fn cookies_of_credentials_and_of_admin_sessions_are_not_forwarded_to_the_origin() {
     let own = "toll_0123456789ab=2";
     let is_removed = |name: &str| cookie::is_credential_name(name) || name == SESSION_COOKIE;
     let forwarded = |header: &str| http::cookie::without(header, is_removed);

@@ -1,4 +1,5 @@
-//! Which credentials a route accepts: its demands beyond satisfied caveats.
+//! Which credentials a route accepts. Satisfied caveats are not enough: a credential must also meet the requirements of
+//! the route.
 
 use std::num::NonZeroU32;
 
@@ -53,7 +54,8 @@ fn other_secret() -> String {
     crate::support::secret::SECRET.chars().rev().collect()
 }
 
-/// Returns the decision of the gate as text: `paid`, `counted` with the number of uses, or the code of the refusal.
+/// Returns the decision of the gate as text: `paid`, `counted` with the number of uses, `challenge`, or the code of the
+/// refusal or error.
 fn outcome(policy: &Policy, seller: &Seller, path: &str, method: &str, macaroon: &Macaroon) -> String {
     let url = format!("https://x{path}");
     let authorization = format!("L402 {}:{PREIMAGE}", macaroon.encode());
@@ -120,7 +122,7 @@ fn mint_as_other_issuer(caveats: &[&str]) -> Macaroon {
 const ENCODINGS: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
 
 #[test]
-fn a_credential_needs_every_caveat_that_the_route_demands() {
+fn a_credential_needs_every_caveat_that_the_route_requires() {
     let realm = |name: &str| CredentialScope::Realm(name.to_owned());
     let cases = [
         ("/plain", terms(endpoint("/plain", Some("GET")), None), "paid"),
@@ -157,7 +159,7 @@ fn a_credential_needs_every_caveat_that_the_route_demands() {
 }
 
 #[test]
-fn a_macaroon_without_one_of_the_caveats_that_are_always_minted_is_refused() {
+fn a_macaroon_without_its_expiry_amount_host_endpoint_or_method_caveat_is_refused() {
     let (policy, seller) = (policy(""), test_seller());
     let terms = terms(endpoint("/plain", Some("GET")), None);
     let complete = terms.caveats(Encoding::Standard, &invoice_terms(&terms));
@@ -171,7 +173,7 @@ fn a_macaroon_without_one_of_the_caveats_that_are_always_minted_is_refused() {
 }
 
 #[test]
-fn a_caveat_that_the_holder_added_does_not_meet_a_demand_of_the_route() {
+fn a_caveat_that_the_holder_added_does_not_meet_a_requirement_of_the_route() {
     let (policy, seller) = (policy(""), test_seller());
     for encoding in ENCODINGS {
         let separator = if encoding == Encoding::Standard { "=" } else { " = " };
@@ -184,7 +186,7 @@ fn a_caveat_that_the_holder_added_does_not_meet_a_demand_of_the_route() {
 }
 
 #[test]
-fn a_price_in_a_currency_demands_a_credential_with_a_price_in_that_currency() {
+fn a_route_priced_in_a_currency_needs_a_credential_with_at_least_this_price_in_this_currency() {
     let (policy, seller) = (policy(""), test_seller());
     let price = |fiat: &str| {
         Price::Fiat(FiatPrice { fiat: Fiat::parse(fiat).unwrap(), min_sats: 1, max_sats: 1_000 })
@@ -214,7 +216,7 @@ fn a_price_in_a_currency_demands_a_credential_with_a_price_in_that_currency() {
 }
 
 #[test]
-fn a_macaroon_of_another_issuer_is_refused_for_variable_prices_uses_and_realms() {
+fn a_macaroon_of_another_issuer_is_refused_on_routes_with_variable_prices_uses_or_a_realm() {
     let (policy, seller) = (policy(""), test_seller());
     let expiry = format!("expires_at = {}", NOW + 3_600);
     for (path, expected) in [
@@ -241,7 +243,7 @@ fn a_macaroon_of_another_issuer_is_refused_for_variable_prices_uses_and_realms()
 }
 
 #[test]
-fn the_smallest_number_of_uses_counts_and_is_at_most_that_of_the_route() {
+fn a_credential_has_the_smallest_of_its_uses_caveats_and_at_most_as_many_uses_as_the_route_sells() {
     let (policy, seller) = (policy(""), test_seller());
     let sold =
         |uses| Terms { uses: NonZeroU32::new(uses), ..terms(endpoint("/counted/five", Some("GET")), None) };
@@ -254,12 +256,13 @@ fn the_smallest_number_of_uses_counts_and_is_at_most_that_of_the_route() {
         assert_eq!(outcome("GET", &mint(encoding, &sold(5)).attenuate(&uses(9)).unwrap()), "counted 5");
         // The credential has more uses than the route sells, for example because another route of its realm sold it.
         assert_eq!(outcome("GET", &mint(encoding, &sold(100))), "counted 5");
-        // A `uses` caveat that the holder added does not meet the demand of the route.
+        // A `uses` caveat that the holder added does not meet the requirement of the route.
         let unlimited = terms(endpoint("/counted/five", Some("GET")), None);
         assert_eq!(outcome("GET", &mint(encoding, &unlimited).attenuate(&uses(9)).unwrap()), "unbound");
         assert_eq!(outcome("HEAD", &mint(encoding, &sold(5))), "paid", "HEAD takes no use");
     }
-    // A holder can shorten the expiry. The uses are stored until the expiry that the issuer wrote.
+    // A holder can shorten the expiry but still has the original macaroon, so the counted uses are stored until the
+    // expiry that the issuer wrote.
     let sold = mint(Encoding::Standard, &sold(5));
     let ended = sold.attenuate(&format!("toll_valid_until={}", NOW + 2)).unwrap();
     for (macaroon, expires_at_unix) in [(sold, NOW + 3_600), (ended, NOW + 2)] {
@@ -327,7 +330,7 @@ fn a_revoked_credential_is_refused() {
 }
 
 #[test]
-fn the_previous_secret_verifies_but_does_not_sign_and_an_unknown_one_is_refused() {
+fn a_macaroon_of_the_previous_secret_is_valid_and_a_macaroon_of_an_unknown_secret_is_refused() {
     let policy = policy("");
     let terms = terms(endpoint("/plain", Some("GET")), None);
     let rotated = seller_of(&other_secret(), Some(&crate::support::secret::SECRET));
@@ -343,7 +346,7 @@ fn the_previous_secret_verifies_but_does_not_sign_and_an_unknown_one_is_refused(
             "{encoding:?}"
         );
     }
-    // The previous secret does not sign new macaroons.
+    // The current secret signs new macaroons, so a deployment that has only the previous secret does not know the key.
     let minted = mint_with(
         rotated.keys.current(),
         Encoding::Standard,
@@ -353,7 +356,7 @@ fn the_previous_secret_verifies_but_does_not_sign_and_an_unknown_one_is_refused(
 }
 
 #[test]
-fn a_wrong_signature_is_reported_before_a_wrong_preimage_and_a_wrong_preimage_before_a_caveat() {
+fn refusals_are_reported_in_the_order_unknown_key_wrong_preimage_unsatisfied_caveat() {
     let seller = test_seller();
     let service = Service::default();
     let demand = Demand { host: "y", endpoint: "/other", ..demand(&service, NOW + 999_999) };
@@ -378,7 +381,7 @@ fn a_wrong_signature_is_reported_before_a_wrong_preimage_and_a_wrong_preimage_be
 }
 
 #[test]
-fn a_route_that_binds_the_client_address_is_not_sold_to_an_unknown_address() {
+fn a_route_that_binds_the_client_address_is_refused_if_the_address_is_unknown() {
     let policy = policy("");
     let request = request("https://x/mine", "GET", None);
     let seller = test_seller();

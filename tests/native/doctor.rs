@@ -1,5 +1,5 @@
-//! `edgetoll doctor`: its findings for responses of LNbits, and where it reads its settings. The responses are those of
-//! LNbits 1.6.2 and 1.5.5.
+//! `edgetoll doctor`: its findings for responses of LNbits, and where it reads its settings. The JSON bodies have the
+//! form that LNbits 1.6.2 and 1.5.5 send.
 
 use edgetoll::bolt11::Bolt11;
 use edgetoll::cli::check::document::Document;
@@ -24,7 +24,7 @@ fn levels<const N: usize>(findings: [Finding; N]) -> [Level; N] {
 }
 
 #[test]
-fn a_health_response_with_the_time_within_a_second_is_ok() {
+fn a_health_response_of_lnbits_is_ok_up_to_a_second_and_a_warning_if_it_takes_longer() {
     let health = response(200, HEALTH);
     assert_eq!(
         levels([judge::reachable(&health, 1_000), judge::reachable(&health, 1_001)]),
@@ -34,7 +34,7 @@ fn a_health_response_with_the_time_within_a_second_is_ok() {
 }
 
 #[test]
-fn any_other_response_means_that_lnbits_is_not_reachable_and_the_finding_says_what_to_do() {
+fn a_health_request_without_a_valid_response_of_lnbits_fails_and_the_finding_says_what_to_do() {
     for (response, advice) in [
         (response(307, ""), "create the first account"),
         (response(301, ""), "redirects"),
@@ -59,7 +59,7 @@ fn any_other_response_means_that_lnbits_is_not_reachable_and_the_finding_says_wh
 }
 
 #[test]
-fn a_clock_off_by_a_minute_is_a_warning_and_one_off_by_ten_minutes_fails() {
+fn a_clock_difference_to_lnbits_above_a_minute_is_a_warning_and_above_ten_minutes_a_failure() {
     let health = WalletResponse { status: 200, retry_after_s: None, body: HEALTH.to_owned() };
     let level = |now_unix| judge::clock(&health, now_unix).level;
     for (skew_s, expected) in
@@ -91,7 +91,7 @@ fn a_clock_off_by_a_minute_is_a_warning_and_one_off_by_ten_minutes_fails() {
 }
 
 #[test]
-fn a_version_before_1_6_fails_and_an_unknown_version_is_a_warning() {
+fn a_version_of_lnbits_before_1_6_fails_and_an_unreadable_version_is_a_warning() {
     let version = |text: &str| judge::version(&response(200, &format!(r#"{{"info":{{"version":{text}}}}}"#)));
     for (text, level) in [
         (r#""1.6.2""#, Level::Ok),
@@ -118,7 +118,7 @@ fn a_version_before_1_6_fails_and_an_unknown_version_is_a_warning() {
 }
 
 #[test]
-fn only_an_invoice_key_is_ok() {
+fn only_a_wallet_key_that_lnbits_confirms_to_be_an_invoice_key_is_ok() {
     let finding = judge::key(&response(200, r#"{"name":"merchant","balance":22000}"#));
     assert_eq!((finding.level, finding.check), (Level::Ok, Check::Key));
     for (response, advice) in [
@@ -137,7 +137,7 @@ fn only_an_invoice_key_is_ok() {
 }
 
 #[test]
-fn an_invoice_is_ok_if_it_is_created_and_looked_up_as_pending_within_a_second_each() {
+fn a_pending_test_invoice_is_ok_if_its_creation_and_its_look_up_take_at_most_a_second_each() {
     let invoice = Json::parse(INVOICE.as_bytes()).unwrap();
     let bolt11 = Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap();
     let pending = Ok(PaymentStatus::Pending(bolt11));
@@ -157,7 +157,7 @@ fn an_invoice_is_ok_if_it_is_created_and_looked_up_as_pending_within_a_second_ea
 }
 
 #[test]
-fn a_failed_invoice_says_what_to_do() {
+fn the_finding_for_an_invoice_that_was_not_created_says_what_to_do() {
     for (error, advice) in [
         (WalletError::Status(520), "funding source"),
         (WalletError::RateLimited { retry_after_s: None }, "raise the rate limit of LNbits"),
@@ -172,7 +172,7 @@ fn a_failed_invoice_says_what_to_do() {
 }
 
 #[test]
-fn an_exposed_preimage_fails_and_an_unclear_response_is_a_warning() {
+fn an_exposed_preimage_fails_and_an_inconclusive_response_to_the_preimage_probe_is_a_warning() {
     let leak = |preimage| judge::leak(&preimage);
     let exposed = response(200, &format!(r#"{{"paid":false,"preimage":"{}"}}"#, "ab".repeat(32)));
     assert_eq!(
@@ -188,7 +188,7 @@ fn an_exposed_preimage_fails_and_an_unclear_response_is_a_warning() {
 }
 
 #[test]
-fn an_exchange_rate_is_required_only_for_currencies_of_the_price_list() {
+fn a_missing_exchange_rate_fails_only_if_the_price_list_needs_it() {
     let rate = |currency: &str, status, body: &str| (currency.to_owned(), response(status, body));
     let source = judge::price_source;
     let usd = rate("USD", 200, r#"{"rate":1666.6666666666667,"price":60000.0}"#);
@@ -214,7 +214,7 @@ fn an_exchange_rate_is_required_only_for_currencies_of_the_price_list() {
 }
 
 #[test]
-fn each_currency_of_the_price_list_is_requested_once() {
+fn the_rate_of_each_currency_of_the_price_list_is_requested_once() {
     let list = r#"{"routes":[{"path":"/a","fiat":"0.01 USD"},{"path":"/b","sats":5},
         {"path":"/c","price":[{"when":{"method":"GET"},"fiat":"1 EUR"},{"fiat":"2 USD"}]}]}"#;
     let list = Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
@@ -223,7 +223,7 @@ fn each_currency_of_the_price_list_is_requested_once() {
 }
 
 #[test]
-fn a_rate_limit_below_the_invoice_limit_of_the_deployment_is_a_warning() {
+fn a_rate_limit_of_lnbits_that_is_unknown_or_below_the_invoice_limit_is_a_warning() {
     let burst = |planned, answered, end| judge::rate_limit(&Burst { planned, answered, end }, 120);
     assert_eq!(
         levels([
@@ -246,7 +246,7 @@ fn a_rate_limit_below_the_invoice_limit_of_the_deployment_is_a_warning() {
 }
 
 #[test]
-fn a_report_is_aligned_and_counts_its_findings() {
+fn the_report_of_edgetoll_doctor_is_aligned_and_counts_failures_and_warnings() {
     let finding = |level, check| Finding::new(level, check, "is so").to_string();
     assert_eq!(finding(Level::Ok, Check::Key), "OK    key           is so");
     assert_eq!(finding(Level::Fail, Check::PriceSource), "FAIL  price source  is so");
@@ -262,7 +262,7 @@ fn a_report_is_aligned_and_counts_its_findings() {
 }
 
 #[test]
-fn dev_vars_are_read_like_wrangler_does() {
+fn dev_vars_are_read_as_wrangler_reads_them() {
     let text =
         "# A=0\nA=1\n  export B = 'two # 2' # comment\nC=\"x\"\nD=`y`\nE=bare # comment\nF=\nAA=9\nA=3\r\nG";
     for (name, expected) in [
@@ -303,7 +303,7 @@ fn headings(deployment: Result<Deployment, SettingsError>) -> Vec<String> {
 }
 
 #[test]
-fn the_process_environment_overrides_dev_vars_and_dev_vars_override_the_file() {
+fn the_process_environment_overrides_dev_vars_and_dev_vars_override_the_wrangler_file() {
     let file = "[vars]\nLNBITS_URL = \"https://file.example\"\nLNBITS_KEY = \"filefile\"\n";
     let dev_vars = "LNBITS_URL=https://dev.example\nLNBITS_KEY=devdevdev\n";
     let process = [("LNBITS_URL", "https://shell.example"), ("LNBITS_KEY", "shellshell")];
@@ -324,7 +324,7 @@ fn the_process_environment_overrides_dev_vars_and_dev_vars_override_the_file() {
 }
 
 #[test]
-fn a_key_in_the_process_environment_is_not_sent_to_the_lnbits_of_dev_vars_if_the_file_has_a_url() {
+fn a_key_from_the_process_environment_is_sent_to_the_url_in_the_wrangler_file_and_not_in_dev_vars() {
     let file = "[vars]\nLNBITS_URL = \"https://file.example\"\n";
     let dev_vars = "LNBITS_URL=http://127.0.0.1:5402\nLNBITS_KEY=devdevdev\n";
     let key = [("LNBITS_KEY", "shellshell")];
@@ -343,7 +343,7 @@ fn a_key_in_the_process_environment_is_not_sent_to_the_lnbits_of_dev_vars_if_the
 }
 
 #[test]
-fn a_wrangler_environment_inherits_no_variables() {
+fn edgetoll_doctor_reads_no_variables_of_the_top_level_for_a_wrangler_environment() {
     let file = "[vars]\nLNBITS_URL = \"https://top.example\"\nTOLL = '{\"invoices_per_minute\":7}'\n\
                 [env.staging.vars]\nLNBITS_URL = \"https://staging.example\"\n\
                 [env.staging.vars.TOLL]\ninvoices_per_minute = 9\n[env.bare]\nname = \"x\"\n";
@@ -361,7 +361,7 @@ fn a_wrangler_environment_inherits_no_variables() {
 }
 
 #[test]
-fn the_wallet_in_slot_2_needs_both_of_its_settings() {
+fn the_wallet_in_slot_2_needs_a_url_and_a_key() {
     let first = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
     let with = |more: &[(&'static str, &'static str)]| read(&[&first, more].concat(), None, None, None);
     assert_eq!(with(&[]).unwrap().wallets.len(), 1);
@@ -380,7 +380,7 @@ fn the_wallet_in_slot_2_needs_both_of_its_settings() {
 }
 
 #[test]
-fn an_unusable_setting_is_named_without_its_value() {
+fn the_error_for_an_unusable_setting_names_the_setting_without_its_value() {
     for (url, key, name) in [
         ("http://lnbits.example.com", "keykeykey", "LNBITS_URL"),
         ("https://user:word@lnbits.example.com", "keykeykey", "LNBITS_URL"),
@@ -397,7 +397,7 @@ fn an_unusable_setting_is_named_without_its_value() {
 }
 
 #[test]
-fn an_unreadable_price_list_counts_as_missing() {
+fn edgetoll_doctor_treats_an_unreadable_price_list_as_missing() {
     let wallet = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
     for file in ["[vars.TOLL]\nnetwork = \"moon\"\n", "[vars]\nTOLL = \"{\"\n", "[vars]\n"] {
         assert!(read(&wallet, None, Some(file), None).unwrap().price_list.is_none());

@@ -1,4 +1,4 @@
-//! edgetoll's own endpoints, and the gate's answer to other paths below the reserved prefix.
+//! The endpoints of edgetoll, and the decision of the gate for paths that have no endpoint.
 
 use crate::support::gate::{gate, seller};
 use crate::support::price_list::valid;
@@ -12,7 +12,7 @@ use edgetoll::policy::Policy;
 const ALL_PRICED: &str = r#"{"routes":[{"path":"/*"}]}"#;
 
 #[test]
-fn without_a_readable_price_list_only_health_answers() {
+fn without_a_readable_price_list_the_only_endpoint_is_health() {
     assert_eq!(find(None, "/_toll/health"), Some(Endpoint::Health));
     for path in [
         "/",
@@ -31,7 +31,7 @@ fn without_a_readable_price_list_only_health_answers() {
 }
 
 #[test]
-fn the_prefix_of_the_price_list_replaces_the_default_one() {
+fn the_prefix_of_the_price_list_replaces_the_default_prefix() {
     let policy = valid(r#"{"prefix":"/_pay","routes":[{"path":"/*"}]}"#);
     for (path, endpoint) in [
         ("/_pay/health", Some(Endpoint::Health)),
@@ -48,7 +48,7 @@ fn the_prefix_of_the_price_list_replaces_the_default_one() {
 }
 
 #[test]
-fn the_price_list_has_a_path_only_if_it_is_public() {
+fn well_known_l402_is_an_endpoint_only_if_the_price_list_is_public() {
     let public = valid(ALL_PRICED);
     assert_eq!(find(Some(&public), "/.well-known/l402"), Some(Endpoint::Prices));
     for path in ["/.well-known/l402/", "/.well-known/L402", "/_toll/.well-known/l402"] {
@@ -60,7 +60,7 @@ fn the_price_list_has_a_path_only_if_it_is_public() {
 }
 
 #[test]
-fn a_webhook_path_ends_in_its_token() {
+fn the_path_of_a_webhook_ends_with_its_token() {
     let policy = valid(ALL_PRICED);
     for (path, token) in [
         ("/_toll/hook/nonce.tag", Some("nonce.tag")),
@@ -75,7 +75,7 @@ fn a_webhook_path_ends_in_its_token() {
 }
 
 #[test]
-fn admin_endpoints_have_their_methods_and_only_three_are_open_to_everyone() {
+fn only_the_root_the_style_and_the_login_of_the_admin_endpoints_need_neither_token_nor_session() {
     let policy = valid(ALL_PRICED);
     for (path, endpoint, allow, is_open) in [
         ("/_toll", AdminEndpoint::Root, "GET, HEAD", true),
@@ -95,7 +95,7 @@ fn admin_endpoints_have_their_methods_and_only_three_are_open_to_everyone() {
 }
 
 #[test]
-fn static_files_have_their_names_and_media_types() {
+fn each_static_file_has_a_path_a_name_and_a_media_type() {
     let policy = valid(ALL_PRICED);
     for (path, file, name, media_type) in [
         ("/_toll/pay.js", StaticFile::PayScript, "pay.js", "text/javascript; charset=utf-8"),
@@ -125,7 +125,7 @@ fn each_kind_of_endpoint_has_its_methods_its_log_word_and_its_cors_rule() {
 }
 
 #[test]
-fn another_spelling_of_an_endpoint_is_no_endpoint_and_the_gate_answers_404() {
+fn a_path_below_the_reserved_prefix_gets_404_unless_it_is_exactly_the_path_of_an_endpoint() {
     let policy = valid(ALL_PRICED);
     for path in [
         "/_TOLL/health",
@@ -156,7 +156,7 @@ fn another_spelling_of_an_endpoint_is_no_endpoint_and_the_gate_answers_404() {
     }
 }
 
-/// Returns `challenge`, `open`, or the code of the gate's error.
+/// Returns the decision of the gate for a `GET` request as text: `challenge`, `open`, or the code of the error.
 fn decision_of(policy: &Policy, path: &str) -> &'static str {
     let seller = seller(Keys::new(TollSecret::new(&SECRET).unwrap(), None));
     let url = format!("https://x{path}");

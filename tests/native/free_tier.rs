@@ -1,4 +1,5 @@
-//! The free tier: approximate counts in Workers KV by many isolates, exact counts in a Durable Object, and windows.
+//! The free tier: approximate counts in Workers KV by many isolates, exact counts in a Durable Object, and the windows
+//! in which free requests are counted.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +13,11 @@ use serde::Serialize;
 
 const QUOTA: u64 = 10;
 const HOUR_MS: u64 = 3_600_000;
-/// The start of a window.
+/// The start of a window of one hour, in Unix milliseconds.
 const START_MS: u64 = 1_800_000_000_000;
 
-/// A store that behaves like Workers KV: the isolate that wrote a value reads it at once, other isolates read it only
-/// after `stale_ms`, and a second write to a key within a second is refused.
+/// A simulated Workers KV: the isolate that wrote a value reads it at once, other isolates read it only after
+/// `stale_ms`, and a second write to a key within a second is refused.
 struct Store {
     stale_ms: u64,
     writes: BTreeMap<String, Vec<StoredWrite>>,
@@ -54,7 +55,7 @@ impl Store {
     }
 }
 
-/// Isolates that share a store. It calls them as the Worker does.
+/// Isolates that share a store, and their scheduled writes. The methods call the counters as the Worker does.
 struct Edge {
     isolates: Vec<KvCounters>,
     store: Store,
@@ -74,7 +75,7 @@ impl Edge {
         Self { isolates, store: Store::new(stale_ms), scheduled: Vec::new() }
     }
 
-    /// Takes a free request. Returns how many remain.
+    /// Takes a free request on an isolate. Returns how many free requests remain.
     fn take(&mut self, isolate: usize, key: &str, now_ms: u64) -> Result<u64, FreeTierDenied> {
         self.run_scheduled_writes(now_ms);
         let counters = &mut self.isolates[isolate];
@@ -136,7 +137,7 @@ fn count_granted(isolates: usize, stale_ms: u64, every_ms: u64, seed: u64) -> u6
 }
 
 #[test]
-fn a_client_gets_at_most_the_quota_of_each_isolate_while_reads_are_a_minute_stale() {
+fn a_client_gets_at_most_the_quota_from_each_isolate_if_kv_reads_are_a_minute_old() {
     for isolates in [1, 2, 3, 10, 50] {
         for every_ms in [1, 50, 400, 1_500, 20_000] {
             for seed in 0..8 {
@@ -150,19 +151,19 @@ fn a_client_gets_at_most_the_quota_of_each_isolate_while_reads_are_a_minute_stal
 }
 
 #[test]
-fn a_burst_reaches_the_upper_bound_and_a_slow_client_stays_far_below() {
+fn a_burst_gets_the_quota_from_each_of_10_isolates_and_a_slow_client_at_most_3_quotas() {
     assert_eq!(count_granted(10, 60_000, 1, 1), QUOTA * 10);
-    // One request every 20 seconds.
+    // The slow client sends one request every 20 seconds.
     for seed in 0..20 {
         let granted = count_granted(10, 60_000, 20_000, seed);
         assert!(granted <= QUOTA * 3, "{granted}");
     }
-    // Reads are never stale, and requests are no faster than writes.
+    // The count is exact if reads are never stale and requests are no faster than writes.
     assert_eq!(count_granted(10, 0, 1_500, 1), QUOTA);
 }
 
 #[test]
-fn counts_of_two_isolates_that_write_the_same_key_add_up() {
+fn the_counts_of_two_isolates_for_the_same_client_add_up() {
     let mut edge = Edge::new(2, 0);
     for round in 0..4 {
         edge.take(0, "k", START_MS + round * 3_000).unwrap();
@@ -174,7 +175,7 @@ fn counts_of_two_isolates_that_write_the_same_key_add_up() {
 }
 
 #[test]
-fn a_key_is_written_at_most_once_a_second_and_the_last_write_has_the_whole_count() {
+fn a_kv_key_is_written_at_most_once_a_second_and_the_last_write_has_the_whole_count() {
     let mut edge = Edge::new(1, 0);
     for index in 0..QUOTA {
         edge.take(0, "k", START_MS + index * 10).unwrap();
@@ -186,17 +187,23 @@ fn a_key_is_written_at_most_once_a_second_and_the_last_write_has_the_whole_count
 }
 
 #[test]
-fn another_task_writes_the_key_if_the_responsible_one_has_not_written_for_20_seconds() {
+fn a_second_task_writes_the_count_if_the_first_task_has_not_written_it_for_20_seconds() {
     let mut counters = KvCounters::new("a".to_owned());
     assert_eq!(counters.needs_read("k", START_MS), Ok(true));
     counters.merge("k", None, START_MS + HOUR_MS, START_MS).unwrap();
     assert!(counters.take("k", QUOTA, START_MS).unwrap().must_write);
-    assert!(!counters.take("k", QUOTA, START_MS + 1).unwrap().must_write, "a task is responsible");
-    assert!(counters.take("k", QUOTA, START_MS + 20_000).unwrap().must_write, "its time is over");
+    assert!(
+        !counters.take("k", QUOTA, START_MS + 1).unwrap().must_write,
+        "another task is responsible for the write"
+    );
+    assert!(
+        counters.take("k", QUOTA, START_MS + 20_000).unwrap().must_write,
+        "the time of the responsible task is over"
+    );
 }
 
 #[test]
-fn no_request_is_free_if_the_stored_value_is_malformed() {
+fn no_request_is_free_if_the_value_in_kv_is_malformed_or_uses_up_the_quota() {
     let mut counters = KvCounters::new("a".to_owned());
     for value in ["5", "a:", ":5", "a:x", "a:-1", "a:1;b:2", "a:99999999999999999999", "<html>"] {
         let merged = counters.merge("k", Some(value), START_MS + HOUR_MS, START_MS);
@@ -205,13 +212,13 @@ fn no_request_is_free_if_the_stored_value_is_malformed() {
     counters.merge("k", Some("b:3,c:6"), START_MS + HOUR_MS, START_MS).unwrap();
     assert_eq!(counters.take("k", QUOTA, START_MS).map(|taken| taken.remaining), Ok(0));
     assert_eq!(counters.take("k", QUOTA, START_MS), Err(FreeTierDenied::UsedUp));
-    // A sum that overflows does not become a small number.
+    // A sum of counts that overflows must not become a small number, which would make requests free.
     counters.merge("big", Some("b:18446744073709551615,c:5"), START_MS + HOUR_MS, START_MS).unwrap();
     assert_eq!(counters.take("big", QUOTA, START_MS), Err(FreeTierDenied::UsedUp));
 }
 
 #[test]
-fn no_request_is_free_for_a_minute_after_a_failed_write() {
+fn after_a_write_to_kv_fails_without_a_conflict_the_isolate_grants_no_free_request_for_a_minute() {
     let mut edge = Edge::new(1, 0);
     edge.store.refuses_writes = true;
     assert!(edge.take(0, "k", START_MS).is_ok());
@@ -222,7 +229,7 @@ fn no_request_is_free_for_a_minute_after_a_failed_write() {
 }
 
 #[test]
-fn a_conflict_with_the_write_of_another_isolate_closes_only_that_key() {
+fn a_write_conflict_that_persists_after_a_retry_stops_free_requests_only_for_its_client() {
     let mut edge = Edge::new(2, 0);
     assert!(edge.take(1, "k", START_MS).is_ok());
     assert!(edge.take(0, "k", START_MS + 1).is_ok());
@@ -250,7 +257,7 @@ fn a_write_error_of_workers_kv_is_classified_by_its_status() {
 }
 
 #[test]
-fn an_isolate_admits_1000_new_clients_a_minute_and_known_clients_always() {
+fn the_free_tier_admits_1000_new_clients_a_minute_per_isolate_and_known_clients_always() {
     let mut clients = NewClients::default();
     for _ in 0..5_000 {
         assert_eq!(clients.admit("one", START_MS), Ok(()), "all these requests are of one client");
@@ -260,10 +267,10 @@ fn an_isolate_admits_1000_new_clients_a_minute_and_known_clients_always() {
     }
     assert_eq!(clients.admit("c1000", START_MS), Err(FreeTierDenied::TooManyClients));
     assert_eq!(clients.admit("c5", START_MS), Ok(()));
-    // An event counts until the end of its slot of 5 seconds is a minute old.
+    // A new client counts toward the limit until a minute after the end of the 5-second slot in which it was admitted.
     assert_eq!(clients.admit("c1000", START_MS + 64_999), Err(FreeTierDenied::TooManyClients));
     assert_eq!(clients.admit("c1000", START_MS + 65_000), Ok(()));
-    // A client that keeps sending requests stays known.
+    // A client that keeps sending requests stays known, so it is admitted even while the limit is reached.
     for round in 2..20 {
         let now_ms = START_MS + round * 65_000;
         assert_eq!(clients.admit("one", now_ms), Ok(()));
@@ -275,7 +282,7 @@ fn an_isolate_admits_1000_new_clients_a_minute_and_known_clients_always() {
 }
 
 #[test]
-fn a_full_isolate_forgets_only_clients_whose_counts_all_isolates_can_read() {
+fn an_isolate_with_20000_clients_forgets_only_clients_whose_counts_all_isolates_can_read() {
     let mut edge = Edge::new(1, 60_000);
     let take = |edge: &mut Edge, client: u64, now_ms| edge.take(0, &format!("k{client}"), now_ms);
     for client in 0..20_000 {
@@ -287,7 +294,7 @@ fn a_full_isolate_forgets_only_clients_whose_counts_all_isolates_can_read() {
     assert_eq!(take(&mut edge, 5, START_MS + 200_000), Ok(7), "the count is read from the store");
 }
 
-/// Returns an isolate that remembers as many clients as it can. None of their counts was written.
+/// Returns the counters of an isolate that remembers the maximum of 20,000 clients and has written no count to KV.
 fn full_isolate() -> KvCounters {
     let mut counters = KvCounters::new("a".to_owned());
     for client in 0..20_000 {
@@ -300,14 +307,14 @@ fn full_isolate() -> KvCounters {
 }
 
 #[test]
-fn a_client_whose_count_is_not_written_is_kept_until_its_window_ends() {
+fn an_isolate_keeps_a_client_whose_count_is_not_written_to_kv_until_the_window_ends() {
     let mut counters = full_isolate();
     assert_eq!(counters.needs_read("another", START_MS + 600_000), Err(FreeTierDenied::TooManyClients));
     assert_eq!(counters.needs_read("another", START_MS + HOUR_MS), Ok(true), "all windows have ended");
 }
 
 #[test]
-fn a_full_isolate_looks_for_clients_to_forget_at_most_once_a_second() {
+fn an_isolate_with_20000_clients_looks_for_clients_to_forget_at_most_once_a_second() {
     let mut counters = full_isolate();
     let end_ms = START_MS + HOUR_MS;
     for now_ms in [end_ms - 1, end_ms, end_ms + 998] {
@@ -317,7 +324,7 @@ fn a_full_isolate_looks_for_clients_to_forget_at_most_once_a_second() {
 }
 
 #[test]
-fn an_exact_count_ends_at_the_quota_and_restarts_only_with_a_later_window() {
+fn the_exact_counter_grants_the_quota_in_each_window_and_nothing_in_an_earlier_window() {
     let mut stored = to_json(&ExactCounter::default());
     let mut take = |window_ends_ms| {
         let mut counter = ExactCounter::parse(&stored).unwrap();
@@ -330,14 +337,14 @@ fn an_exact_count_ends_at_the_quota_and_restarts_only_with_a_later_window() {
     assert_eq!(take(1_000), granted(0, false));
     assert_eq!(take(1_000), FreeTierResponse::UsedUp);
     assert_eq!(take(2_000), granted(1, true));
-    // An isolate whose clock is behind gets no free request and changes nothing.
+    // A request for an earlier window comes from an isolate whose clock is behind. It is refused and changes nothing.
     assert_eq!(take(1_000), FreeTierResponse::UsedUp);
     assert_eq!(take(2_000), granted(0, false));
     assert_eq!(take(2_000), FreeTierResponse::UsedUp);
 }
 
 #[test]
-fn messages_of_the_exact_counter_are_read_back_and_malformed_texts_are_refused() {
+fn messages_of_the_exact_counter_are_read_back_and_malformed_messages_are_refused() {
     let request = FreeTierRequest { quota: 2, window_ends_ms: START_MS };
     assert_eq!(FreeTierRequest::parse(&to_json(&request)), Some(request));
     for response in [FreeTierResponse::Granted { remaining: 1, is_first: true }, FreeTierResponse::UsedUp] {
@@ -355,7 +362,7 @@ fn messages_of_the_exact_counter_are_read_back_and_malformed_texts_are_refused()
 }
 
 #[test]
-fn windows_are_aligned_to_the_epoch_and_headers_state_seconds() {
+fn free_tier_windows_start_at_multiples_of_their_length_and_the_headers_state_seconds() {
     // 2026-11-21T10:30:00Z. Hours and days of UTC begin at multiples of their length in Unix time.
     let now_ms = 1_795_257_000_000;
     for (window_ms, ends_at_ms) in [
@@ -368,7 +375,7 @@ fn windows_are_aligned_to_the_epoch_and_headers_state_seconds() {
         assert_eq!(tier.window_ends_ms(now_ms), ends_at_ms, "{window_ms}");
     }
     let tier = FreeTier { requests: 10, window_ms: 3_600_000 };
-    // The syntax of draft-ietf-httpapi-ratelimit-headers.
+    // The headers have the syntax of draft-ietf-httpapi-ratelimit-headers.
     assert_eq!(tier.policy_header(), "\"free\";q=10;w=3600");
     assert_eq!(tier.state_header(7, now_ms + 1_680_000), "\"free\";r=7;t=120");
     assert_eq!(FreeTier { requests: 1, window_ms: 500 }.policy_header(), "\"free\";q=1;w=1");
@@ -380,7 +387,7 @@ fn to_json(value: &impl Serialize) -> String {
 
 proptest! {
     #[test]
-    fn no_stored_text_causes_a_panic(
+    fn no_stored_count_or_message_makes_the_free_tier_panic(
         text in "[\\[\\]{}\":,0-9a-z_-]{0,40}",
         [window_ends_ms, used, quota, now_ms] in any::<[u64; 4]>(),
     ) {

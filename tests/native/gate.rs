@@ -47,7 +47,7 @@ fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
     [mint(Encodings::Standard), mint(Encodings::LightningToll)]
 }
 
-/// Returns the refusal in a challenge.
+/// Returns why the credential of the request was refused. Panics if the decision is not a challenge.
 fn refusal(decision: Decision<'_>) -> Refusal {
     match decision {
         Decision::Challenge(draft) => draft.refused.unwrap(),
@@ -63,7 +63,7 @@ fn is_quote(decision: Decision<'_>) -> bool {
 }
 
 #[test]
-fn a_path_without_a_price_is_open_and_a_priced_path_gets_a_challenge() {
+fn a_path_without_a_price_is_forwarded_and_a_priced_path_gets_a_challenge() {
     let settings = settings();
     for url in ["https://x/", "https://x/else", "https://x/free", "https://x/%zz//;x", "https://x/sold/else"]
     {
@@ -99,7 +99,7 @@ fn a_credential_is_valid_for_its_host_and_path_until_it_expires() {
 }
 
 #[test]
-fn one_valid_credential_is_enough_and_the_refusal_of_a_genuine_one_takes_precedence() {
+fn a_header_needs_one_valid_credential_and_otherwise_the_refusal_of_a_genuine_credential_is_sent() {
     let settings = settings();
     let [standard, _] = buy(&settings, "https://x/sold", "GET");
     let [other, _] = buy(&settings, "https://x/posted", "POST");
@@ -118,7 +118,7 @@ fn one_valid_credential_is_enough_and_the_refusal_of_a_genuine_one_takes_precede
 }
 
 #[test]
-fn only_the_encodings_of_the_price_list_are_accepted() {
+fn only_macaroons_in_the_encodings_that_the_price_list_allows_are_accepted() {
     let [standard, lightning_toll] = buy(&settings(), "https://x/sold", "GET");
     for (macaroon, accepted, other) in
         [("l402", &standard, &lightning_toll), ("lightning-toll", &lightning_toll, &standard)]
@@ -132,7 +132,7 @@ fn only_the_encodings_of_the_price_list_are_accepted() {
 }
 
 #[test]
-fn plain_http_is_redirected_or_refused_except_on_the_loopback_interface() {
+fn a_priced_path_over_plain_http_is_redirected_or_refused_except_on_the_loopback_interface() {
     let settings = settings();
     assert_eq!(decide(&settings, "http://x/sold", "GET", None), Decision::Redirect);
     assert_eq!(decide(&settings, "http://x/sold", "HEAD", None), Decision::Redirect);
@@ -145,7 +145,7 @@ fn plain_http_is_redirected_or_refused_except_on_the_loopback_interface() {
 }
 
 #[test]
-fn a_method_without_a_price_is_refused_except_in_a_preflight() {
+fn a_method_that_no_route_of_a_priced_path_lists_is_refused_except_in_a_preflight() {
     let settings = settings();
     let refused = error(decide(&settings, "https://x/posted", "GET", None));
     assert_eq!((refused.status(), refused.header()), (405, Some(("Allow", "POST, PUT".to_owned()))));
@@ -154,9 +154,10 @@ fn a_method_without_a_price_is_refused_except_in_a_preflight() {
 }
 
 #[test]
-fn head_options_and_prefetches_get_the_price_without_an_invoice() {
+fn head_and_prefetch_requests_and_options_not_in_methods_get_the_price_without_an_invoice() {
     let settings = settings();
     assert!(is_quote(decide(&settings, "https://x/sold", "OPTIONS", None)));
+    // An `OPTIONS` request gets an invoice if the route lists `OPTIONS` in `methods`.
     let with_options = r#"{"routes":[{"path":"/sold","methods":["GET","OPTIONS"],"sats":5}]}"#;
     let with_options = crate::support::settings::settings(Some(with_options), &[]);
     assert!(!is_quote(decide(&with_options, "https://x/sold", "OPTIONS", None)));
@@ -167,7 +168,7 @@ fn head_options_and_prefetches_get_the_price_without_an_invoice() {
 }
 
 #[test]
-fn trace_requests_and_upgrades_without_get_are_refused_on_every_path() {
+fn trace_requests_and_websocket_upgrades_with_another_method_than_get_are_refused_on_every_path() {
     let settings = settings();
     for path in ["/sold", "/unlisted", "/posted", "/_toll/x", "//sold"] {
         let url = format!("https://x{path}");
@@ -196,13 +197,14 @@ fn a_path_below_the_reserved_prefix_is_not_forwarded_in_any_spelling() {
     assert_eq!(decide(&settings, "https://x/_tolls", "GET", None), OPEN);
 }
 
-/// Decides a request for `/sold`. `is_settled` tells whether its payments are known to be settled.
+/// Returns the decision for a request to `/sold` with this `Authorization` header. If `is_settled` is false, the gate
+/// knows of no payment that it has settled.
 fn decide_if_settled<'a>(settings: &'a Settings, authorization: &str, is_settled: bool) -> Decision<'a> {
     let gate = Gate { is_settled: &|_| is_settled, ..gate(settings) };
     gate.decide(&request("https://x/sold", "GET", Some(authorization)), NOW)
 }
 
-/// Returns the only claim, and the challenge for the case that its payment has not settled.
+/// Returns the only claim of a decision, and the challenge that the client gets if the payment has not settled.
 fn claim(decision: Decision<'_>) -> (Claim<'_>, ChallengeDraft<'_>) {
     match decision {
         Decision::Unsettled { mut claims, otherwise } if claims.len() == 1 => (claims.remove(0), *otherwise),
@@ -211,7 +213,7 @@ fn claim(decision: Decision<'_>) -> (Claim<'_>, ChallengeDraft<'_>) {
 }
 
 #[test]
-fn a_valid_credential_needs_the_wallet_unless_its_payment_is_known_to_be_settled() {
+fn the_payment_of_a_valid_credential_is_looked_up_unless_it_is_known_to_be_settled() {
     let settings = settings();
     for credential in buy(&settings, "https://x/sold", "GET") {
         assert!(matches!(decide_if_settled(&settings, &credential, true), Decision::Paid(_)));
@@ -225,7 +227,7 @@ fn a_valid_credential_needs_the_wallet_unless_its_payment_is_known_to_be_settled
 }
 
 #[test]
-fn a_missing_or_zero_preimage_needs_the_wallet_and_a_wrong_one_is_refused() {
+fn with_a_missing_or_all_zero_preimage_the_payment_is_looked_up_and_a_wrong_preimage_is_refused() {
     let settings = settings();
     for credential in buy(&settings, "https://x/sold", "GET") {
         let (macaroon, _) = credential.split_once(':').unwrap();
@@ -244,7 +246,7 @@ fn a_missing_or_zero_preimage_needs_the_wallet_and_a_wrong_one_is_refused() {
 }
 
 #[test]
-fn a_settled_credential_takes_precedence_over_an_unsettled_one() {
+fn of_two_credentials_one_whose_payment_has_settled_is_enough() {
     let settings = settings();
     let [standard, toll] = buy(&settings, "https://x/sold", "GET");
     let (unproven, _) = standard.split_once(':').unwrap();
@@ -253,7 +255,7 @@ fn a_settled_credential_takes_precedence_over_an_unsettled_one() {
 }
 
 #[test]
-fn at_most_four_claims_are_checked_and_claims_with_a_preimage_come_first() {
+fn at_most_four_payments_are_looked_up_and_payments_with_a_preimage_in_the_credential_come_first() {
     let settings = settings();
     let [standard, toll] = buy(&settings, "https://x/sold", "GET");
     let (unproven, _) = standard.split_once(':').unwrap();
@@ -271,7 +273,7 @@ fn at_most_four_claims_are_checked_and_claims_with_a_preimage_come_first() {
 }
 
 #[test]
-fn a_macaroon_of_another_issuer_is_refused_without_its_preimage() {
+fn a_macaroon_of_another_issuer_is_refused_without_a_preimage() {
     let settings = settings();
     let preimage = "01".repeat(32);
     let payment_hash = Preimage::from_hex(&preimage).unwrap().payment_hash();

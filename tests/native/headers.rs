@@ -1,11 +1,12 @@
-//! Headers of forwarded requests and of their responses.
+//! The headers that edgetoll removes from a request before the origin gets it, and the caching headers of a paid
+//! response.
 
 use edgetoll::http::cache_control::{self, VARY_BY_CREDENTIAL, with_members};
 use edgetoll::http::header::{is_removed, is_reserved};
 use edgetoll::protocols::l402::credential::Authorization;
 
 #[test]
-fn headers_that_only_edgetoll_may_set_are_removed_in_any_spelling() {
+fn headers_that_claim_a_payment_or_another_path_are_removed_from_requests_in_any_spelling() {
     for name in [
         "X-Toll-Status",
         "x_toll_status",
@@ -13,8 +14,8 @@ fn headers_that_only_edgetoll_may_set_are_removed_in_any_spelling() {
         "x-toll-",
         "X-Original-URL",
         "x_rewrite_url",
-        // PHP and lighttpd read the next names as X_TOLL_STATUS and so on. gunicorn takes the start of the path from
-        // SCRIPT_NAME.
+        // PHP and lighttpd read the punctuation in the next four names as `_`. gunicorn takes the start of the path
+        // from SCRIPT_NAME.
         "X.Toll.Status",
         "X~Toll~Status",
         "X!Toll!Amount!Sats",
@@ -31,7 +32,7 @@ fn headers_that_only_edgetoll_may_set_are_removed_in_any_spelling() {
 }
 
 #[test]
-fn only_credentials_of_other_schemes_are_forwarded() {
+fn the_authorization_header_is_forwarded_without_l402_and_lsat_credentials() {
     for (header, left) in [
         ("L402 a:b", None),
         ("lsat a:b, L402 c,d:e", None),

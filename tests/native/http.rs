@@ -15,7 +15,7 @@ fn the_pairs_of_a_cookie_header_are_read_in_order() {
 }
 
 #[test]
-fn cookies_are_removed_by_name_and_all_others_stay() {
+fn cookies_are_removed_by_name_and_all_other_cookies_stay() {
     let kept = |header| without(header, |name| name.starts_with("toll_"));
     for (header, expected) in [
         ("a=1; toll_x=2; b=3", Some("a=1; b=3")),
@@ -25,7 +25,7 @@ fn cookies_are_removed_by_name_and_all_others_stay() {
         ("", None),
         ("a=toll_x; flag", Some("a=toll_x; flag")),
         ("toll_flag; a=1", Some("a=1")),
-        // The runtime joins two header lines with a comma.
+        // The runtime joins two `Cookie` header lines with a comma.
         ("a=1, toll_x=2; b=3", Some("a=1; b=3")),
         ("toll_x=2, a=1", Some("a=1")),
         ("a=1, b=2; toll_x=3", Some("a=1, b=2")),
@@ -35,7 +35,7 @@ fn cookies_are_removed_by_name_and_all_others_stay() {
 }
 
 #[test]
-fn set_cookie_is_http_only_and_secure_and_has_a_path_that_browsers_accept() {
+fn a_set_cookie_header_is_http_only_and_secure_and_has_a_path_that_browsers_accept() {
     let cookie = SetCookie { name: "n", value: "v", path: "/a/b", max_age_s: 60, same_site: SameSite::Lax };
     assert_eq!(cookie.to_string(), "n=v; Path=/a/b; Max-Age=60; HttpOnly; Secure; SameSite=Lax");
     let deleted = SetCookie { value: "", max_age_s: 0, same_site: SameSite::Strict, ..cookie };
@@ -57,11 +57,11 @@ fn set_cookie_is_http_only_and_secure_and_has_a_path_that_browsers_accept() {
 }
 
 #[test]
-fn a_client_prefers_html_only_if_it_names_html_at_least_as_high_as_json() {
+fn a_client_prefers_html_if_its_accept_header_gives_html_at_least_the_weight_of_json() {
     for (accept, expected) in [
         ("text/html", true),
         ("TEXT/HTML", true),
-        // What browsers send.
+        // Browsers send this header when they open a page.
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
         ("text/html, application/json", true),
         ("application/json;q=0.9, text/html;q=0.9", true),

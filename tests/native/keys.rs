@@ -1,4 +1,4 @@
-//! Every key of a deployment, as the table in `src/keys.rs` derives it.
+//! The keys and tags of a deployment, as the table in `src/keys.rs` documents their derivation.
 //!
 //! Each expected value was computed with Python's `hmac` module, for example:
 //! `hmac.digest(hmac.digest(secret, b"edgetoll/1/settled", "sha256"), b"paid:" + payment_hash, "sha256").hex()[:32]`

@@ -73,7 +73,8 @@ impl TestLedger {
         Callback::parse_all(&self.run_command(LedgerCommand::DueCallbacks { now_ms }))
     }
 
-    /// Records a failed attempt. Returns when the next one is due; `None` if the callback is given up.
+    /// Records a failed attempt to send a callback. Returns when the next attempt is due; `None` if the callback is
+    /// given up.
     fn fail_callback(&self, callback: &Callback, now_ms: u64) -> Option<u64> {
         let next_ms = callback.next_ms(now_ms);
         self.run_command(LedgerCommand::CallbackFailed {
@@ -106,7 +107,7 @@ fn receipt(n: u8, sats: u64) -> Receipt {
 }
 
 #[test]
-fn a_payment_counts_once_however_often_and_by_whichever_wallet_it_is_reported() {
+fn a_payment_counts_once_if_two_wallets_report_it_several_times() {
     let ledger = TestLedger::new();
     assert_eq!(ledger.record_seen(hash(1), NOON_MS), "seen");
     assert_eq!(ledger.read_stats(NOON_MS)["totalRevenue"], 0);
@@ -139,7 +140,7 @@ fn a_second_report_of_a_settled_payment_changes_nothing() {
 #[test]
 fn the_statistics_have_the_keys_of_lightning_toll_and_the_values_that_lnbits_reported() {
     let ledger = TestLedger::new();
-    // The values that LNbits reports replace those of the credential.
+    // The route, amount and payer that LNbits reports replace the values from the credential.
     ledger.record_seen(hash(1), NOON_MS);
     let plain = Receipt { client: None, route: "/b".to_owned(), ..receipt(2, 100) };
     ledger.record_settled(&[receipt(1, 5), plain], NOON_MS);
@@ -205,7 +206,7 @@ fn a_settlement_time_that_is_malformed_or_in_the_future_is_replaced_by_the_curre
 }
 
 #[test]
-fn requests_are_counted_by_route_and_outcome() {
+fn the_ledger_counts_requests_by_route_and_outcome() {
     let ledger = TestLedger::new();
     let mut traffic = Traffic::NONE;
     assert!(
@@ -236,7 +237,7 @@ fn requests_are_counted_by_route_and_outcome() {
 }
 
 #[test]
-fn a_pruned_payment_stays_in_the_sums_and_never_counts_again() {
+fn a_pruned_payment_stays_in_the_revenue_and_never_counts_again() {
     let ledger = TestLedger::new();
     let of_other_payer = Receipt { client: Some("cc".to_owned()), ..receipt(4, 1) };
     ledger.record_settled(&[receipt(1, 5), of_other_payer], NOON_MS);
@@ -256,7 +257,7 @@ fn a_pruned_payment_stays_in_the_sums_and_never_counts_again() {
     ledger.record_settled(&[later], NOON_MS + 90_000);
     assert_eq!(ledger.read_stats(NOON_MS)["totalRevenue"], 13);
     assert_eq!(ledger.read_stats(NOON_MS)["uniquePayers"], 1);
-    // Pruning to an earlier time restores nothing.
+    // Pruning with an earlier time must not let a pruned payment count again.
     ledger.run_command(LedgerCommand::Prune { before_unix: 1 });
     ledger.record_settled(&[receipt(1, 5)], NOON_MS);
     assert_eq!(ledger.read_stats(NOON_MS)["totalRevenue"], 13);
@@ -274,9 +275,9 @@ fn a_credential_for_a_pruned_payment_adds_no_revenue_and_no_unsettled_payment() 
 }
 
 #[test]
-fn an_invoice_with_a_timestamp_after_its_settlement_counts_once() {
+fn a_payment_whose_invoice_has_a_timestamp_after_the_settlement_counts_once() {
     let ledger = TestLedger::new();
-    // The clock of the node is ahead of the clock of LNbits: the invoice seems to be made after it was paid.
+    // The clock of the node is ahead of the clock of LNbits, so the invoice seems to be created after it was paid.
     let from_future = Receipt { minted_unix: NOON_UNIX + 30, ..receipt(1, 5) };
     ledger.record_settled(std::slice::from_ref(&from_future), NOON_MS);
     ledger.run_command(LedgerCommand::Prune { before_unix: NOON_UNIX });
@@ -286,7 +287,7 @@ fn an_invoice_with_a_timestamp_after_its_settlement_counts_once() {
 }
 
 #[test]
-fn each_payer_counts_once() {
+fn a_payer_of_several_payments_counts_as_one_unique_payer() {
     let ledger = TestLedger::new();
     let of = |n: u8, client: Option<&str>| Receipt { client: client.map(str::to_owned), ..receipt(n, 1) };
     ledger.record_settled(&[of(1, Some("aa")), of(2, Some("aa")), of(3, None)], NOON_MS);
@@ -295,13 +296,13 @@ fn each_payer_counts_once() {
 }
 
 #[test]
-fn seen_payments_are_looked_up_until_they_settle_at_most_ten_in_one_run() {
+fn a_run_looks_up_at_most_ten_unsettled_payments_and_none_that_was_seen_over_two_days_ago() {
     let ledger = TestLedger::new();
     (1..=12).for_each(|n| drop(ledger.record_seen(hash(n), NOON_MS)));
     assert_eq!(
         ledger.plan_sync(NOON_MS + 1_000).unsettled,
         [],
-        "the request that showed the credential looks it up first"
+        "the request with the credential looks up the payment first"
     );
     let first = ledger.plan_sync(NOON_MS + 60_000).unsettled;
     assert_eq!(first.len(), 10);
@@ -314,12 +315,12 @@ fn seen_payments_are_looked_up_until_they_settle_at_most_ten_in_one_run() {
     assert_eq!(
         ledger.plan_sync(NOON_MS + 3 * 86_400_000).unsettled,
         [],
-        "after two days it is not looked up any more"
+        "a payment that was seen two days ago is not looked up any more"
     );
 }
 
 #[test]
-fn the_cursor_of_each_wallet_is_saved_under_its_key() {
+fn each_wallet_has_its_own_cursor_in_its_payment_list() {
     let ledger = TestLedger::new();
     assert_eq!(ledger.plan_sync(NOON_MS).cursor("aa"), Cursor::default());
     let cursor = |offset| Cursor {
@@ -336,7 +337,8 @@ fn the_cursor_of_each_wallet_is_saved_under_its_key() {
     assert_eq!(plan.cursor("cc"), Cursor::default());
 }
 
-/// The payment list of a wallet, the last change first: the number of each payment, and when it changed.
+/// A simulated payment list of a wallet: the number of each payment and when it last changed, in microseconds. The
+/// payment that changed last comes first.
 #[derive(Default)]
 struct PaymentList(Vec<(u32, u64)>);
 
@@ -347,8 +349,8 @@ impl PaymentList {
     }
 }
 
-/// Reads at most `max_pages` pages of the list, as one run of the cron trigger does. Returns whether the pass is
-/// complete.
+/// Reads at most `max_pages` pages of a payment list, as one run of the cron trigger does, and calls `record` for each
+/// payment. Returns whether the pass over the list is complete.
 fn read_pages(
     list: &PaymentList,
     cursor: &mut Cursor,
@@ -392,7 +394,7 @@ proptest! {
             }
             read_pages(&list, &mut cursor, max_pages, |payment| { recorded.insert(payment); });
         }
-        // Without new payments, later runs read the backlog to its end.
+        // If no payment changes any more, later runs read the rest of the list.
         for _ in 0..20 {
             read_pages(&list, &mut cursor, 3, |payment| { recorded.insert(payment); });
         }
@@ -401,7 +403,7 @@ proptest! {
 }
 
 #[test]
-fn a_list_without_a_backlog_is_read_in_at_most_two_pages() {
+fn once_a_payment_list_is_read_a_new_payment_is_found_in_at_most_two_pages() {
     let (mut list, mut cursor) = (PaymentList::default(), Cursor::default());
     (0..200).for_each(|n| list.change(n, u64::from(n)));
     while !read_pages(&list, &mut cursor, 3, |_| {}) {}
@@ -428,7 +430,7 @@ fn the_body_of_a_callback_has_the_keys_of_lightning_toll() {
 }
 
 #[test]
-fn no_callback_is_made_without_the_setting_or_for_an_invoice_older_than_a_day() {
+fn no_callback_is_recorded_if_callbacks_are_off_or_the_invoice_is_a_day_older_than_the_ledger() {
     let ledger = TestLedger::new();
     ledger.run_command(LedgerCommand::record_settled(WalletSlot::One, &[receipt(1, 5)], false, NOON_MS));
     let old = Receipt { minted_unix: NOON_UNIX - 86_401, ..receipt(2, 6) };
@@ -438,10 +440,10 @@ fn no_callback_is_made_without_the_setting_or_for_an_invoice_older_than_a_day() 
 }
 
 #[test]
-fn the_wait_between_attempts_doubles_and_a_callback_is_given_up_after_three_days() {
+fn the_wait_before_a_failed_callback_is_sent_again_doubles_and_after_three_days_it_is_given_up() {
     let ledger = TestLedger::new();
     ledger.record_settled(&[receipt(1, 5)], NOON_MS);
-    // A week in which no callback was sent does not count as failure.
+    // The three days begin with the first failed attempt. Here, the first failed attempt is a week after the payment.
     let first_ms = NOON_MS + 7 * 86_400_000;
     let (mut now_ms, mut waits_s) = (first_ms, Vec::new());
     loop {
@@ -474,7 +476,7 @@ fn the_wait_between_attempts_doubles_and_a_callback_is_given_up_after_three_days
 }
 
 #[test]
-fn a_delivered_callback_is_not_repeated() {
+fn a_delivered_callback_is_not_sent_again_if_the_payment_is_reported_again() {
     let ledger = TestLedger::new();
     ledger.record_settled(&[receipt(1, 5)], NOON_MS);
     ledger.run_command(LedgerCommand::CallbackDelivered { hash: &hash(1).to_hex() });
@@ -483,7 +485,7 @@ fn a_delivered_callback_is_not_repeated() {
 }
 
 #[test]
-fn a_second_migration_keeps_all_rows() {
+fn a_second_migration_of_the_ledger_keeps_its_payments() {
     let ledger = TestLedger::new();
     ledger.record_settled(&[receipt(1, 5)], NOON_MS);
     ledger::migrate(&ledger, NOON_MS + 1).unwrap();
@@ -491,7 +493,7 @@ fn a_second_migration_keeps_all_rows() {
 }
 
 #[test]
-fn only_the_name_of_a_command_selects_a_script() {
+fn each_ledger_command_runs_and_is_parsed_only_from_its_exact_name() {
     for word in ["", "drop", "Prune", "prune ", "meta"] {
         assert_eq!(CommandName::parse(word), None, "{word}");
     }
@@ -515,7 +517,7 @@ fn only_the_name_of_a_command_selects_a_script() {
     }
 }
 
-/// The values are those of the example in the specification (standardwebhooks.com, "Verifying webhook authenticity").
+/// All values are from the example in the specification (standardwebhooks.com, "Verifying webhook authenticity").
 #[test]
 fn a_callback_is_signed_as_standard_webhooks_specifies() {
     let on_payment =
@@ -525,7 +527,7 @@ fn a_callback_is_signed_as_standard_webhooks_specifies() {
 }
 
 #[test]
-fn a_wrong_setting_of_the_callbacks_is_reported_as_url_or_secret() {
+fn the_error_for_an_invalid_callback_setting_says_whether_the_url_or_the_secret_is_wrong() {
     let secret = "0f".repeat(32);
     for url in ["http://example.com/", "ftp://x/", "https://", "https://u@h/", "https://h/#x", "x"] {
         assert!(matches!(OnPayment::new(url, &secret), Err(CallbackConfigError::Url(_))), "{url}");
@@ -540,7 +542,7 @@ fn a_wrong_setting_of_the_callbacks_is_reported_as_url_or_secret() {
 }
 
 #[test]
-fn metrics_escape_quotes_backslashes_and_line_breaks_in_labels() {
+fn metrics_escape_quotes_backslashes_and_line_breaks_in_route_labels() {
     let ledger = TestLedger::new();
     ledger.record_settled(&[Receipt { route: "/a\"\\\n".to_owned(), ..receipt(1, 5) }], NOON_MS);
     let stats =

@@ -18,7 +18,7 @@ use proptest::test_runner::TestRunner;
 use serde::Serialize;
 
 const CASES: usize = 250;
-/// The year 2100. The package compares an expiry with the system clock.
+/// The year 2100. The package compares an expiry with the system clock, so the expiries of the tests are far ahead.
 const FAR_UNIX: u64 = 4_102_444_800;
 
 #[derive(Clone, Debug, Serialize)]
@@ -85,7 +85,7 @@ fn cases() -> Vec<Case> {
     std::iter::repeat_with(|| case(draw())).flatten().take(CASES).collect()
 }
 
-/// Returns the output of the package for each case.
+/// Runs the package on the cases. Returns its output for each case, a JSON object.
 fn run_package(cases: &[Case]) -> Vec<Json> {
     let root = env!("CARGO_MANIFEST_DIR");
     let python = format!("{root}/.tools/lightning-toll/bin/python");
@@ -106,7 +106,7 @@ fn run_package(cases: &[Case]) -> Vec<Json> {
 }
 
 #[test]
-fn the_package_and_edgetoll_verify_the_macaroons_of_each_other() {
+fn lightning_toll_and_edgetoll_accept_the_macaroons_of_each_other() {
     let mut cases = cases();
     let valid_cases = cases.len();
     // The package must refuse these two cases: a wrong secret and another path.

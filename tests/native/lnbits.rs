@@ -34,7 +34,7 @@ fn read_created(request: &InvoiceRequest<'_>, body: &str, now_unix: u64) -> Resu
     lnbits().read_created(request, &response(201, body), now_unix)
 }
 
-/// Returns a string of the recorded response to an invoice request.
+/// Returns the string at `key` in the recorded response to an invoice request.
 fn created(key: &str) -> String {
     Json::parse(CREATED.as_bytes()).unwrap().get(key).unwrap().as_str().unwrap().to_owned()
 }
@@ -44,7 +44,7 @@ fn created_unix() -> u64 {
     Bolt11::parse(&created("bolt11")).unwrap().timestamp_unix()
 }
 
-/// Returns a recorded response. Its name has the version of LNbits, the payment, and the key of the request.
+/// Returns a recorded response. Its name has the version of LNbits, what was looked up, and the API key of the request.
 fn recorded(name: &str) -> WalletResponse {
     let responses = Json::parse(RESPONSES.as_bytes()).unwrap();
     let recorded = responses.get(name).unwrap_or_else(|| panic!("no {name}"));
@@ -52,20 +52,20 @@ fn recorded(name: &str) -> WalletResponse {
     response(u16::try_from(status).unwrap(), recorded.get("body").and_then(Json::as_str).unwrap())
 }
 
-/// Returns the payment of a recorded response that has details.
+/// Returns the payment that the `details` of a recorded response describe.
 fn payment(name: &str) -> Payment {
     let body = Json::parse(recorded(name).body.as_bytes()).unwrap();
     let hash = body.get("details").unwrap().get("payment_hash").unwrap().as_str().unwrap().to_owned();
     Payment { hash: PaymentHash::from_hex(&hash).unwrap(), amount_sats: 5 }
 }
 
-/// Reads the response to a look-up, at a time when the invoice could still be paid.
+/// Reads the response to a look-up, at a time before the recorded pending invoices expire.
 fn read_looked_up(payment: &Payment, response: &WalletResponse) -> Result<PaymentStatus, WalletError> {
     lnbits().read_looked_up(payment, response, 1_795_275_400)
 }
 
 #[test]
-fn an_invoice_request_is_not_outgoing_and_has_no_text_of_the_client_except_the_memo() {
+fn an_invoice_request_is_for_an_incoming_payment_and_has_the_price_route_and_client_pseudonym() {
     let request = lnbits().create(&invoice_request());
     assert_eq!((request.method, request.url.as_str()), ("POST", "https://x/base/api/v1/payments"));
     assert_eq!(request.key.as_deref(), Some(KEY));
@@ -93,7 +93,7 @@ fn an_amount_in_a_currency_is_sent_as_a_decimal_string_with_its_currency_as_the_
 }
 
 #[test]
-fn an_invoice_request_has_the_webhook_if_there_is_one() {
+fn an_invoice_request_contains_the_webhook_url() {
     let webhook = Some("https://x/_toll/hook/token");
     let body = lnbits().create(&InvoiceRequest { webhook, ..invoice_request() }).body.unwrap();
     assert!(body.contains(r#","webhook":"https://x/_toll/hook/token","extra":"#), "{body}");
@@ -112,7 +112,7 @@ fn a_memo_is_cut_to_639_bytes_at_a_character_boundary() {
 }
 
 #[test]
-fn a_valid_response_returns_its_invoice() {
+fn a_valid_response_to_an_invoice_request_is_read_as_an_invoice() {
     let invoice = read_created(&invoice_request(), CREATED, created_unix()).unwrap();
     assert_eq!(invoice.bolt11.as_str(), created("bolt11"));
     assert_eq!(invoice.bolt11.expires_at_unix(), created_unix() + 300);
@@ -120,7 +120,7 @@ fn a_valid_response_returns_its_invoice() {
 }
 
 #[test]
-fn a_response_that_does_not_match_the_request_is_refused() {
+fn a_response_that_does_not_match_the_invoice_request_is_refused() {
     let read = |request: InvoiceRequest<'_>, body: &str, now_unix| {
         read_created(&request, body, now_unix).err().unwrap()
     };
@@ -160,7 +160,7 @@ fn a_response_that_does_not_match_the_request_is_refused() {
 }
 
 #[test]
-fn an_error_contains_nothing_of_the_response() {
+fn the_error_for_a_refused_invoice_does_not_contain_the_preimage() {
     let body = CREATED.replace("lnbc50n1", "lnbc60n1");
     let error = read_created(&invoice_request(), &body, created_unix()).err().unwrap();
     let preimage = created("preimage");
@@ -169,7 +169,7 @@ fn an_error_contains_nothing_of_the_response() {
 }
 
 #[test]
-fn a_payment_is_looked_up_by_its_hash_and_with_the_key() {
+fn a_payment_is_looked_up_by_its_payment_hash_and_with_the_api_key() {
     let payment = payment("1.6.2: paid");
     let request = lnbits().look_up(&payment.hash);
     assert_eq!((request.method, request.body), ("GET", None));
@@ -178,10 +178,11 @@ fn a_payment_is_looked_up_by_its_hash_and_with_the_key() {
 }
 
 #[test]
-fn a_payment_is_paid_if_lnbits_reports_it_for_the_same_hash_and_amount() {
+fn a_payment_is_paid_if_lnbits_reports_its_payment_hash_and_amount_as_paid() {
     let paid = payment("1.6.2: paid");
     assert_eq!(read_looked_up(&paid, &recorded("1.6.2: paid")), Ok(PaymentStatus::Paid));
-    // For a payment from a wallet to itself, LNbits shows the outgoing side, whose amount is negative.
+    // LNbits returns the outgoing payment, whose amount is negative, if the key belongs to the wallet that paid. LNbits
+    // does the same if a wallet pays its own invoice.
     let outgoing = recorded("1.6.2: paid, the key of the wallet that paid");
     assert_eq!(read_looked_up(&paid, &outgoing), Ok(PaymentStatus::Paid));
     let other_amount = Payment { amount_sats: 6, ..paid };
@@ -191,7 +192,7 @@ fn a_payment_is_paid_if_lnbits_reports_it_for_the_same_hash_and_amount() {
 }
 
 #[test]
-fn a_response_without_details_proves_no_payment() {
+fn a_look_up_response_without_details_proves_no_payment() {
     let paid = payment("1.6.2: paid");
     for name in ["1.6.2: paid, no key", "1.6.2: paid, an unknown key", "1.5.5: paid, no key"] {
         assert_eq!(read_looked_up(&paid, &recorded(name)), Err(WalletError::Missing("details")), "{name}");
@@ -199,7 +200,7 @@ fn a_response_without_details_proves_no_payment() {
 }
 
 #[test]
-fn a_pending_payment_is_returned_with_its_invoice_while_that_can_be_paid() {
+fn a_pending_payment_is_returned_with_its_invoice_while_the_invoice_can_be_paid() {
     for name in ["1.6.2: pending", "1.5.5: pending"] {
         let (payment, recorded) = (payment(name), recorded(name));
         let details = Json::parse(recorded.body.as_bytes()).unwrap().get("details").unwrap().clone();
@@ -218,11 +219,11 @@ fn a_pending_payment_is_returned_with_its_invoice_while_that_can_be_paid() {
 }
 
 #[test]
-fn a_failed_payment_is_unpaid() {
+fn a_payment_that_lnbits_reports_as_failed_is_unpaid() {
     for name in ["1.6.2: expired", "1.6.2: expired, later"] {
         assert_eq!(read_looked_up(&payment(name), &recorded(name)), Ok(PaymentStatus::Unpaid), "{name}");
     }
-    // Both `paid` and `status` must report the payment.
+    // A payment is paid only if both `paid` and `status` say so.
     let paid = recorded("1.6.2: paid");
     for (from, to) in
         [("\"paid\":true", "\"paid\":false"), ("\"status\":\"success\"", "\"status\":\"failed\"")]
@@ -234,7 +235,7 @@ fn a_failed_payment_is_unpaid() {
 }
 
 #[test]
-fn a_pending_response_without_status_means_that_lnbits_could_not_ask_its_funding_source() {
+fn without_the_key_status_in_a_look_up_response_the_state_of_the_payment_is_unknown() {
     let pending = recorded("1.6.2: pending");
     let body = pending.body.replacen(r#""status":"pending","preimage":null,"#, "", 1);
     assert_ne!(body, pending.body);
@@ -245,7 +246,7 @@ fn a_pending_response_without_status_means_that_lnbits_could_not_ask_its_funding
 }
 
 #[test]
-fn a_response_without_a_usable_status_is_an_error() {
+fn a_look_up_response_that_does_not_say_whether_the_payment_is_paid_is_an_error() {
     let paid = payment("1.6.2: paid");
     assert_eq!(read_looked_up(&paid, &recorded("1.6.2: unknown")), Err(WalletError::UnknownPayment));
     let body = &recorded("1.6.2: paid").body;
@@ -268,15 +269,15 @@ fn a_probe_finds_exposed_preimages_and_an_admin_key() {
     assert_eq!(judge("1.6.2: wallet, admin key", "1.6.2: pending, no key"), Probe::AdminKey);
     assert_eq!(judge("1.5.5: wallet, invoice key", "1.5.5: pending, no key"), Probe::PreimageExposed);
     assert_eq!(judge("1.5.5: wallet, admin key", "1.5.5: pending, no key"), Probe::AdminKey);
-    // LNbits may return the preimage of an invoice that was paid in the meantime.
+    // If the invoice was paid in the meantime, the response says nothing about the preimages of unpaid invoices.
     assert_eq!(judge("1.6.2: wallet, invoice key", "1.6.2: paid, no key"), Probe::Unknown);
     let invoice_key = recorded("1.6.2: wallet, invoice key");
     for preimage in [
-        // LNbits could not ask its node.
+        // LNbits omits `preimage` if it could not reach its node.
         response(200, r#"{"paid":false}"#),
         response(200, r#"{"paid":false,"status":"failed"}"#),
         response(401, ""),
-        // A proxy that refuses this request may allow it for others.
+        // A proxy that refuses the request of the probe may allow the same request from other clients.
         response(403, r#"{"paid":false,"preimage":null}"#),
         response(404, "{}"),
         recorded("1.6.2: unknown"),
@@ -295,7 +296,7 @@ fn a_probe_finds_exposed_preimages_and_an_admin_key() {
 }
 
 #[test]
-fn the_preimage_probe_is_sent_without_the_key_and_the_key_probe_with_it() {
+fn the_preimage_probe_is_sent_without_an_api_key_and_the_key_probe_with_the_configured_key() {
     let unpaid = payment("1.6.2: pending").hash;
     let request = probe::preimage_request(&lnbits(), &unpaid);
     assert_eq!(request.url, format!("https://x/base/api/v1/payments/{}", unpaid.to_hex()));
@@ -329,7 +330,7 @@ fn a_probe_result_is_valid_for_an_hour_and_is_read_back_from_its_stored_text() {
 }
 
 #[test]
-fn a_probe_without_result_keeps_the_previous_result_for_a_minute() {
+fn an_inconclusive_probe_keeps_the_previous_result_for_a_minute() {
     for previous in [Probe::PreimageHidden, Probe::PreimageExposed, Probe::AdminKey] {
         let record = ProbeRecord::after(ProbeRecord::NONE, previous, 0);
         let record = ProbeRecord::after(record, Probe::Unknown, 5_000_000);
@@ -339,7 +340,7 @@ fn a_probe_without_result_keeps_the_previous_result_for_a_minute() {
 }
 
 #[test]
-fn a_probe_of_the_key_alone_keeps_the_previous_result_for_an_hour() {
+fn a_probe_that_checks_only_the_key_keeps_the_previous_result_for_an_hour() {
     for previous in [ProbeRecord::NONE, ProbeRecord::after(ProbeRecord::NONE, Probe::PreimageExposed, 0)] {
         let record = ProbeRecord::after_key(previous, 5_000_000);
         assert_eq!(record.at(5_000_000 + 3_599_999), Some(previous.probe));
@@ -348,7 +349,7 @@ fn a_probe_of_the_key_alone_keeps_the_previous_result_for_an_hour() {
 }
 
 #[test]
-fn status_520_means_an_unreachable_funding_source_or_a_refused_invoice() {
+fn status_520_of_lnbits_means_an_unreachable_funding_source_or_a_refused_invoice() {
     let read =
         |body: &str| lnbits().read_created(&invoice_request(), &response(520, body), created_unix()).err();
     let down = r#"{"detail":"Unable to connect to http://127.0.0.1:5000.","status":"pending"}"#;
@@ -359,7 +360,7 @@ fn status_520_means_an_unreachable_funding_source_or_a_refused_invoice() {
 }
 
 #[test]
-fn wrong_settings_of_a_wallet_are_reported_without_their_values() {
+fn the_error_for_a_wrong_wallet_setting_does_not_contain_the_key() {
     for (url, key, is_url) in
         [("http://x", KEY, true), ("https://x", "short", false), ("https://x", "key with spaces", false)]
     {

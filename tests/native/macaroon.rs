@@ -81,7 +81,7 @@ fn verify_paid(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<Grant, Refusa
     verify(macaroon, Some(&preimage()), &keys(), demand)
 }
 
-/// Checks the caveats alone, without the other demands of the route.
+/// Checks only the caveats: not the signature, the preimage or the requirements of the route.
 fn check(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<CheckedCaveats, Refusal> {
     let mark = keys().current().issuer_mark(&macaroon.payment_hash());
     check_caveats(macaroon, &[mark], demand)
@@ -102,7 +102,7 @@ fn mint_with_caveat(encoding: Encoding, caveat: &str) -> Macaroon {
 const ENCODINGS: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
 
 #[test]
-fn every_minted_caveat_is_parsed_and_satisfied_by_the_request_that_was_paid() {
+fn every_minted_caveat_is_parsed_and_satisfied_by_the_request_that_was_paid_for() {
     let terms = Terms {
         ip: Some("203.0.113.7".to_owned()),
         uses: NonZeroU32::new(3),
@@ -254,7 +254,7 @@ fn a_repeated_caveat_never_widens_a_credential() {
 }
 
 #[test]
-fn a_malformed_caveat_with_a_reserved_name_is_refused_and_an_unknown_name_is_ignored() {
+fn a_malformed_caveat_with_a_reserved_name_is_refused_and_an_unknown_caveat_is_ignored() {
     for encoding in ENCODINGS {
         for caveat in [
             "endpoint=",
@@ -318,7 +318,7 @@ fn a_malformed_caveat_with_a_reserved_name_is_refused_and_an_unknown_name_is_ign
 }
 
 #[test]
-fn a_macaroon_of_another_issuer_stays_one_whatever_caveats_its_holder_adds() {
+fn no_added_caveat_makes_a_macaroon_of_another_issuer_count_as_minted_by_edgetoll() {
     let keys = keys();
     let set = keys.current();
     let caveats = ["expires_at = 1800003600", "endpoint = /a", "method = GET"].map(str::to_owned);
@@ -501,14 +501,15 @@ proptest! {
         let encoding = if standard { Encoding::Standard } else { Encoding::LightningToll };
         let macaroon = mint(encoding, &terms());
         let mut text = macaroon.encode().into_bytes();
-        // The bit is one of the base64 text: it can be in any field, and in the encoding itself.
+        // The bit is flipped in the base64 text, so it can change any field or make the text invalid base64.
         let bit = bit % (text.len() * 8);
         text[bit / 8] ^= 1 << (bit % 8);
         let Ok(text) = String::from_utf8(text) else { return Ok(()) };
         if let Ok(flipped) = Macaroon::parse(&text)
             && flipped.signature(&keys()) == Signature::Valid
         {
-            // The location is not signed (libmacaroons), and hex digits have two cases. Everything else is unchanged.
+            // A bit in the location, which is not signed (libmacaroons), or in the case of a hexadecimal digit keeps
+            // the signature valid. The payment and the caveats must be unchanged.
             prop_assert_eq!(flipped.payment_hash(), macaroon.payment_hash());
             prop_assert!(flipped.caveats().eq(macaroon.caveats()));
         }
@@ -551,7 +552,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_cause_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "\\PC{0,300}") {
+    fn no_bytes_make_the_macaroon_or_header_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "\\PC{0,300}") {
         let encoded = base64::engine::general_purpose::STANDARD.encode(&bytes);
         let behind_version = [&[2][..], &bytes].concat();
         let standard = base64::engine::general_purpose::STANDARD.encode(behind_version);
@@ -567,7 +568,7 @@ proptest! {
 }
 
 #[test]
-fn a_caveat_that_a_holder_adds_does_not_count_as_bound() {
+fn a_caveat_that_a_holder_added_does_not_count_as_a_caveat_of_the_issuer() {
     let sold =
         Terms { scope: CredentialScope::Endpoint { endpoint: "/a".to_owned(), method: None }, ..terms() };
     let demand = Demand { ip: Some("203.0.113.7"), ..demand() };

@@ -1,4 +1,4 @@
-//! The pay page: which requests get it, its values, its template, and its requests for the settlement.
+//! The pay page: which requests get it, its values, its template, and its requests to the settle endpoint.
 
 use edgetoll::http::url::is_local_path;
 use edgetoll::pages::pay_page::{PayPage, is_navigation};
@@ -6,7 +6,8 @@ use edgetoll::pages::settle::SettleRequest;
 use edgetoll::pages::template::fill;
 use proptest::prelude::*;
 
-/// The headers of browsers that open a page, and of programs (MDN, "Content negotiation"; curl, fetch, axios).
+/// The `Accept` headers come from browsers that open a page (MDN, "Content negotiation") and from programs (curl,
+/// fetch, axios).
 #[test]
 fn a_browser_that_opens_a_page_gets_the_pay_page_and_a_program_does_not() {
     const CHROME: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7";
@@ -60,7 +61,7 @@ fn values_of(page: &PayPage<'_>, names: &[&'static str]) -> Vec<String> {
 }
 
 #[test]
-fn the_lifetime_is_stated_in_the_largest_unit_that_divides_it() {
+fn the_pay_page_states_the_lifetime_of_a_credential_in_the_largest_unit_that_divides_it() {
     const UNITS: [&str; 8] = [
         "one_day",
         "many_days",
@@ -87,7 +88,7 @@ fn the_lifetime_is_stated_in_the_largest_unit_that_divides_it() {
 }
 
 #[test]
-fn the_page_states_the_amount_the_uses_and_the_scope() {
+fn the_pay_page_states_the_amount_the_uses_and_the_scope() {
     const NAMES: [&str; 6] = ["one_sat", "many_sats", "one_use", "many_uses", "scope_path", "scope_realm"];
     assert_eq!(values_of(&PAGE, &NAMES), ["", "1", "", "", "1", ""]);
     let other = PayPage { amount_sats: 1, uses: Some(1), is_realm: true, ..PAGE };
@@ -116,7 +117,7 @@ proptest! {
 }
 
 #[test]
-fn every_name_in_the_template_of_the_page_has_a_value() {
+fn every_name_in_the_template_of_the_pay_page_has_a_value() {
     let template = include_str!("../../www/pay.html");
     let values = PAGE.values();
     let is_known = |name: &str| values.iter().any(|(known, _)| *known == name);
@@ -161,7 +162,7 @@ fn a_settle_request_has_exactly_one_macaroon_and_no_preimage() {
 }
 
 #[test]
-fn a_url_of_another_host_is_no_local_path() {
+fn a_text_that_a_browser_may_open_on_another_host_is_not_a_local_path() {
     for local in ["/", "/a?b=c", "/a//b", "/%5Cevil", "/a?b=c\\d"] {
         assert!(is_local_path(local), "{local}");
     }

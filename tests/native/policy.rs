@@ -19,7 +19,7 @@ fn policy_with(routes: &[&str]) -> Policy {
     valid(&format!("{{\"routes\":[{}]}}", routes.join(",")))
 }
 
-/// Returns a gate without keys and wallets, which closes every priced route.
+/// Returns a gate without keys and wallets, which refuses requests to every priced route.
 fn gate_without_seller(policy: &Policy) -> Gate<'_, 'static> {
     Gate { policy, seller: None, code: NO_CODE, is_settled: BY_PREIMAGE }
 }
@@ -37,7 +37,7 @@ fn pattern_for<'a>(policy: &'a Policy, path: &str, method: &str) -> Option<&'a s
 }
 
 #[test]
-fn the_route_of_the_method_with_the_most_specific_path_is_selected() {
+fn the_route_with_the_most_specific_path_for_the_method_is_selected() {
     let policy = policy_with(&[
         r#"{"path":"/*"}"#,
         r#"{"path":"/api/*"}"#,
@@ -64,7 +64,7 @@ fn the_route_of_the_method_with_the_most_specific_path_is_selected() {
 }
 
 #[test]
-fn head_counts_as_get() {
+fn a_head_request_selects_the_route_for_get() {
     let policy = policy_with(&[r#"{"path":"/a","methods":["GET"]}"#, r#"{"path":"/b","methods":["POST"]}"#]);
     assert_eq!(pattern_for(&policy, "/a", "HEAD"), Some("/a"));
     assert!(matches!(
@@ -75,14 +75,14 @@ fn head_counts_as_get() {
 
 #[test]
 fn a_pattern_with_non_ascii_letters_matches_the_percent_encoded_path() {
-    // The same as `new URL(path, "http://x").pathname` in workerd.
+    // The expected text is what `new URL(path, "http://x").pathname` returns in workerd.
     assert_eq!(percent::encode_path("/café \"<>`{}^|"), "/caf%C3%A9%20%22%3C%3E%60%7B%7D%5E|");
     let policy = policy_with(&[r#"{"path":"/café"}"#]);
     assert_eq!(pattern_for(&policy, "/caf%C3%A9", "GET"), Some("/café"));
 }
 
 #[test]
-fn normalization_decodes_and_removes_what_lenient_origins_ignore() {
+fn path_normalization_decodes_and_removes_what_lenient_origins_ignore() {
     for (path, normalized) in [
         ("/", "/"),
         ("//", "/"),
@@ -110,7 +110,7 @@ fn normalization_decodes_and_removes_what_lenient_origins_ignore() {
 
 #[test]
 fn a_duration_needs_a_whole_number_and_a_known_unit() {
-    // lightning-toll reads each of the refused texts as an hour.
+    // lightning-toll reads each text that has `None` here as an hour.
     for (text, ms) in [
         ("500ms", Some(500)),
         ("45s", Some(45_000)),
@@ -133,7 +133,7 @@ fn a_duration_needs_a_whole_number_and_a_known_unit() {
 }
 
 #[test]
-fn a_mistake_in_a_setting_or_a_path_makes_the_whole_list_unreadable() {
+fn a_mistake_in_a_top_level_key_or_a_path_makes_the_whole_price_list_unreadable() {
     for (list, place) in [
         ("[]", "TOLL"),
         (r#"{"routes":{}}"#, "TOLL.routes"),
@@ -165,7 +165,7 @@ fn fixed_sats(policy: &Policy) -> Vec<Option<u64>> {
 }
 
 #[test]
-fn a_mistake_in_an_entry_makes_its_route_invalid() {
+fn a_mistake_in_a_route_outside_its_path_makes_only_this_route_invalid() {
     for entry in [
         r#"{"path":"/x","sats":-1}"#,
         r#"{"path":"/x","sats":1.5}"#,
@@ -184,7 +184,7 @@ fn a_mistake_in_an_entry_makes_its_route_invalid() {
 }
 
 #[test]
-fn two_entries_for_the_same_path_are_both_invalid_unless_their_methods_differ() {
+fn two_routes_with_the_same_path_are_both_invalid_unless_their_methods_differ() {
     let parsed = parse(r#"{"routes":[{"path":"/a","sats":1},{"path":"/A/","sats":9}]}"#);
     assert_eq!(fixed_sats(&parsed.policy.unwrap()), [None, None]);
     valid(r#"{"routes":[{"path":"/a","methods":["GET"]},{"path":"/a","methods":["POST"]}]}"#);
@@ -211,7 +211,7 @@ fn a_credential_never_expires_before_its_invoice() {
 }
 
 #[test]
-fn a_url_is_split_into_its_parts() {
+fn a_request_url_is_split_into_host_path_and_query() {
     let url = RequestUrl::parse("https://api.example.com:8443/a/b?c=/d#e").unwrap();
     assert_eq!((url.host, url.path, url.path_and_query), ("api.example.com", "/a/b", "/a/b?c=/d"));
     assert!(url.is_https);
@@ -221,7 +221,7 @@ fn a_url_is_split_into_its_parts() {
 }
 
 #[test]
-fn a_base_url_for_secrets_is_https_or_on_the_loopback_interface() {
+fn a_url_that_receives_secrets_must_be_https_or_on_the_loopback_interface() {
     for url in [
         "https://lnbits.example.com",
         "https://x/base",
@@ -252,7 +252,7 @@ fn a_base_url_for_secrets_is_https_or_on_the_loopback_interface() {
 }
 
 #[test]
-fn a_client_is_an_ipv4_address_or_an_ipv6_prefix_of_64_bits() {
+fn a_client_is_identified_by_its_ipv4_address_or_its_ipv6_prefix_of_64_bits() {
     let source = ClientSource::default();
     let client = |header| source.client(header);
     assert_eq!(client(Some("203.0.113.7")).as_deref(), Some("203.0.113.7"));
@@ -265,9 +265,9 @@ fn a_client_is_an_ipv4_address_or_an_ipv6_prefix_of_64_bits() {
 
 proptest! {
     #[test]
-    fn normalization_is_idempotent(path in "/[a-zA-Z./;%2Ff\\\\ ]{0,40}") {
+    fn path_normalization_is_idempotent(path in "/[a-zA-Z./;%2Ff\\\\ ]{0,40}") {
         let once = normalize(&path, fold_case);
-        // A path that is encoded more than four times is not decoded to its end.
+        // Normalization decodes at most four times, so a path with `%` left may have further forms.
         prop_assume!(!once.contains('%'));
         prop_assert_eq!(normalize(&once, fold_case), once);
     }
@@ -282,7 +282,7 @@ proptest! {
     }
 }
 
-/// Other spellings of the paths that the test below prices. Some web server or framework was observed to serve each.
+/// Spellings of paths: some web server or framework was observed to serve each as a path that the next test prices.
 const SPELLINGS: [&str; 63] = [
     "/x%3F%2F..%2Fapi%2Fjoke",
     "/x%23%2F..%2Fapi/joke",
@@ -329,11 +329,11 @@ const SPELLINGS: [&str; 63] = [
     "/api%2fjoke",
     "/api%252fjoke",
     "/API/Joke%20",
-    // Node's `new URL` and Python's `urlparse` read a host in these paths.
+    // Node's `new URL` and Python's `urlparse` read a host in the next three paths.
     "//x/api/joke",
     "/%2Fx/api/joke",
     "//127.0.0.1:1/search/bitcoin",
-    // Tomcat removes parameters before it decodes.
+    // Tomcat removes path parameters before it decodes the path.
     "/api/jok%65;%2Fx",
     "/api/jok%65;x=%2Fy",
     "//index.php/api/joke",
@@ -341,11 +341,11 @@ const SPELLINGS: [&str; 63] = [
     "/api/index.php//joke",
     "/api/joke/index.html",
     "/dear/report/index.php",
-    // Some origins convert these letters to `k` and `i`.
+    // Some origins convert the encoded letters in the next three paths to `i` or `k`.
     "/ap%C4%B1/joke",
     "/AP%C4%B0/joke",
     "/api/jo%E2%84%AAe",
-    // Windows removes dots and spaces after a name.
+    // Windows removes dots and spaces at the end of file and folder names.
     "/api./joke",
     "/api../joke",
     "/api%2e/joke",
@@ -373,7 +373,7 @@ fn no_spelling_that_an_origin_serves_as_a_priced_path_is_free_or_cheaper() {
             "{path}"
         );
     }
-    // A path that an origin may read as one without a price is not sold.
+    // A priced path that an origin may read as a path without a price is not sold.
     assert!(matches!(
         decide("/search/a%2Fb"),
         Decision::Refuse(Refused { error: RequestError::AmbiguousPath, .. })
@@ -393,7 +393,7 @@ fn no_spelling_that_an_origin_serves_as_a_priced_path_is_free_or_cheaper() {
     ] {
         assert_eq!(decide(path), Decision::Open { waived: None }, "{path}");
     }
-    // These are priced as they were sent. The gate has no seller, so it refuses them.
+    // The next paths have an unambiguous price. The gate has no seller, so it refuses them as not configured.
     for path in ["/api/joke", "/search/a%20b", "/cheap/a;b", "/cheap/a%2Fb%3Fc"] {
         assert!(
             matches!(decide(path), Decision::Refuse(Refused { error: RequestError::NotConfigured, .. })),

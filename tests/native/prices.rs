@@ -1,4 +1,4 @@
-//! The price of a request, from the facts that prices may depend on, and descriptions of invoices.
+//! The price of a request, from the facts that prices may depend on, mistakes in routes, and descriptions of invoices.
 
 use std::collections::HashMap;
 
@@ -54,7 +54,7 @@ impl TestRequest<'_> {
 const PREMIUM: &str = r#""price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]"#;
 
 #[test]
-fn the_first_price_whose_conditions_hold_applies() {
+fn the_first_price_whose_conditions_are_met_applies() {
     let list = r#""price":[
         {"when":{"query":{"tier":["gold","plat*"]},"method":"POST"},"sats":90},
         {"when":{"query":{"tier":"gold"}},"sats":60},
@@ -85,7 +85,7 @@ fn the_first_price_whose_conditions_hold_applies() {
 }
 
 #[test]
-fn head_has_the_price_of_get() {
+fn a_head_request_has_the_price_of_get() {
     let list = r#""price":[{"when":{"method":"GET"},"sats":3},{"sats":10}]"#;
     for (method, sats) in [("GET", 3), ("HEAD", 3), ("get", 3), ("POST", 10)] {
         assert_eq!(TestRequest { method, ..TestRequest::default() }.sats(list), Ok(sats), "{method}");
@@ -106,7 +106,8 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
     ] {
         assert_eq!(TestRequest { query, ..TestRequest::default() }.sats(PREMIUM), Ok(sats), "{query}");
     }
-    // PHP, Rails, Express, ASP.NET, CGI and others read each of these as `premium`, or use another of two values.
+    // Some web framework (PHP, Rails, Express, ASP.NET, CGI) reads each parameter name as `premium`, or takes another
+    // of two values than edgetoll would, so the request is refused.
     for query in [
         "premium=&premium=1",
         "premium=1&premium=1",
@@ -126,7 +127,7 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
         "%2570remium=1",
         "premium=1;x",
         "premium%0a=1",
-        // qs, Rack, PHP, Spring or ASP.NET reads each of these as `premium`.
+        // qs, Rack, PHP, Spring or ASP.NET reads each name from here on as `premium`.
         "[premium]=1",
         "%5Bpremium%5D=1",
         "]premium=1",
@@ -151,7 +152,7 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
 }
 
 #[test]
-fn a_value_that_an_origin_may_read_as_a_more_expensive_one_is_refused() {
+fn a_query_or_header_value_that_an_origin_may_read_as_a_more_expensive_value_is_refused() {
     let list =
         r#""price":[{"when":{"query":{"tier":"gold"},"header":{"X-Quality":"hd"}},"sats":50},{"sats":10}]"#;
     for query in [
@@ -184,7 +185,7 @@ fn a_value_that_an_origin_may_read_as_a_more_expensive_one_is_refused() {
 }
 
 #[test]
-fn a_body_is_priced_by_each_started_kib_and_refused_without_a_length() {
+fn a_request_body_is_priced_by_each_started_kib_and_refused_without_a_length() {
     let per_kib = |length: Option<&str>| {
         let headers: Vec<(&str, &str)> =
             length.map(|length| ("Content-Length", length)).into_iter().collect();
@@ -223,13 +224,13 @@ fn a_body_is_priced_by_each_started_kib_and_refused_without_a_length() {
 }
 
 #[test]
-fn a_condition_on_an_unknown_edge_fact_does_not_hold() {
+fn a_price_condition_on_a_country_or_bot_fact_that_cloudflare_does_not_know_is_not_met() {
     let list = r#""price":[{"when":{"country":"US"},"sats":1},{"when":{"bot_score":{"min":1}},"sats":2},{"when":{"verified_bot":"*"},"sats":3},{"sats":10}]"#;
     assert_eq!(TestRequest::default().sats(list), Ok(10));
 }
 
 #[test]
-fn a_query_with_more_parameters_than_frameworks_read_has_no_price() {
+fn a_query_with_more_parameters_than_frameworks_read_is_refused_if_the_price_depends_on_it() {
     let query = |parameters: usize, more: &str| format!("{}{more}", "a&".repeat(parameters));
     assert_eq!(TestRequest { query: &query(99, "premium"), ..TestRequest::default() }.sats(PREMIUM), Ok(50));
     for query in [query(100, "premium"), query(1_000, ""), "&".repeat(1_000)] {
@@ -267,7 +268,7 @@ fn a_price_in_a_currency_has_bounds_in_satoshis() {
 }
 
 #[test]
-fn a_wrong_price_or_route_setting_is_reported_with_its_place() {
+fn a_wrong_key_of_a_price_or_a_route_is_reported_with_its_path_in_the_price_list() {
     for (keys, place) in [
         (r#""price":[]"#, "price"),
         (r#""price":5"#, "price"),
@@ -348,7 +349,7 @@ fn a_wrong_price_or_route_setting_is_reported_with_its_place() {
 }
 
 #[test]
-fn all_mistakes_of_a_list_are_reported_together() {
+fn all_mistakes_of_a_price_list_are_reported_together() {
     let errors = errors(
         r#"{"unmatchd":"deny","default_sats":-1,"routes":[{"path":"/a","sats":"5","free_reqests":1},{"paht":"/b"},{"path":"/c","fiat":1}]}"#,
     );
@@ -376,8 +377,8 @@ fn the_description_of_an_invoice_is_filled_from_the_request_and_has_no_invisible
     assert_eq!(fill("{query.q}", "Q=1&x=2"), "");
     assert_eq!(fill("{query.a b}", "a+b=1&a+b=2"), "1");
     assert_eq!(fill("plain", ""), "plain");
-    // Bidirectional overrides and control characters could make a wallet show another text, and a long value could
-    // hide the text of the template.
+    // Bidirectional overrides and control characters in a value could make a wallet show another text, and a long value
+    // could push the text of the template out of sight. So these characters are removed, and a long value is cut.
     assert_eq!(fill("for {query.q}", "q=%E2%80%AEevil%0d%0a%00%E2%81%A6x%D8%9C"), "for evilx");
     assert_eq!(fill("{query.q}", &format!("q={}", "é".repeat(100))), "é".repeat(64));
     assert_eq!(Description::parse("{method} at {query.x}").unwrap().template(), "{method} at {query.x}");
@@ -391,7 +392,8 @@ proptest! {
         let list = r#""price":[{"when":{"query":{"a":"*"}},"sats":50},{"sats":10}]"#;
         let request = TestRequest { query: &query, ..TestRequest::default() };
         if request.sats(list) == Ok(10) {
-            // No origin finds the parameter `a`: not with `;` as a separator, ignored case, or PHP's brackets.
+            // The request gets the cheap price, so no origin may find the parameter `a`, even if it separates at `;`,
+            // ignores case or reads brackets as PHP does.
             let lower = query.to_lowercase();
             let has_parameter = lower.split(['&', ';', '?']).any(|pair| {
                 let key = pair.split(['=', '[']).next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Rate limits: sliding windows, the windows of clients, and the messages of the limit for the whole deployment.
+//! Rate limits: sliding windows, one window for each client, and the messages of the invoice limit of the deployment.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 const NOW_MS: u64 = 1_800_000_000_000;
 
 #[test]
-fn a_window_admits_the_limit_and_returns_how_long_the_next_event_must_wait() {
+fn a_sliding_window_admits_events_up_to_the_limit_and_returns_how_long_the_next_event_must_wait() {
     let mut window = SlidingWindow::default();
     for _ in 0..10 {
         assert_eq!(window.admit(10, NOW_MS), Ok(()));
@@ -23,7 +23,7 @@ fn a_window_admits_the_limit_and_returns_how_long_the_next_event_must_wait() {
 }
 
 #[test]
-fn a_stored_window_is_read_back_and_malformed_texts_are_refused() {
+fn a_stored_sliding_window_is_read_back_and_malformed_texts_are_refused() {
     let mut window = SlidingWindow::default();
     for offset_ms in [0, 1, 6_000, 12_000] {
         window.admit(10, NOW_MS + offset_ms).unwrap();
@@ -49,7 +49,7 @@ fn a_stored_window_is_read_back_and_malformed_texts_are_refused() {
 }
 
 #[test]
-fn each_client_has_its_own_window() {
+fn each_client_has_its_own_rate_limit() {
     let mut limits = ClientLimits::default();
     assert_eq!(limits.admit("a", 1, NOW_MS), Ok(()));
     assert!(limits.admit("a", 1, NOW_MS).is_err());
@@ -57,7 +57,7 @@ fn each_client_has_its_own_window() {
 }
 
 #[test]
-fn new_clients_share_one_window_when_the_map_is_full() {
+fn new_clients_share_one_rate_limit_while_10000_clients_are_remembered() {
     let mut limits = ClientLimits::default();
     let count_admitted = |limits: &mut ClientLimits, first: u32, now_ms| {
         (first..first + 20_000).filter(|n| limits.admit(&n.to_string(), 5, now_ms).is_ok()).count()
@@ -87,7 +87,7 @@ fn messages_of_the_invoice_limit_are_read_back_and_malformed_texts_are_refused()
 }
 
 #[test]
-fn keep_where_removes_exactly_the_entries_that_do_not_match() {
+fn keep_where_removes_exactly_the_map_entries_that_do_not_meet_the_condition() {
     let mut map: BTreeMap<String, u32> = (0..10).map(|n| (format!("k{n}"), n)).collect();
     keep_where(&mut map, |n| n % 2 == 0);
     let kept: Vec<(&str, u32)> = map.iter().map(|(key, n)| (key.as_str(), *n)).collect();

@@ -1,4 +1,4 @@
-//! Reading payment lists and look-ups of LNbits, from recorded responses, and the webhooks that it sends.
+//! How the payment lists, look-ups and webhooks of LNbits are read, from recorded responses.
 
 use crate::support::price_list::valid;
 use edgetoll::ledger::webhook;
@@ -26,7 +26,7 @@ fn response_with(status: u16, body: String) -> WalletResponse {
     WalletResponse { status, retry_after_s: None, body }
 }
 
-/// Returns a recorded list after a change to its rows.
+/// Returns a recorded payment list after a change to its rows.
 fn changed_list(name: &str, change: impl Fn(&mut Vec<Value>)) -> WalletResponse {
     let mut body: Value = serde_json::from_str(&response(name).body).unwrap();
     change(body["data"].as_array_mut().unwrap());
@@ -57,7 +57,7 @@ fn only_incoming_payments_with_the_tag_of_edgetoll_are_read() {
 }
 
 #[test]
-fn a_page_has_its_number_of_rows_and_the_times_of_its_first_and_last_row() {
+fn a_page_of_the_payment_list_has_its_number_of_rows_and_the_times_of_its_first_and_last_row() {
     let page = lnbits().read_paid(&response("news")).unwrap();
     assert_eq!(hashes(&page.payments), [hash("self_paid"), hash("no_client"), hash("joke")]);
     assert_eq!(page.rows, 4, "rows of other payments count too");
@@ -68,7 +68,7 @@ fn a_page_has_its_number_of_rows_and_the_times_of_its_first_and_last_row() {
 }
 
 #[test]
-fn a_payment_that_does_not_match_its_invoice_is_skipped() {
+fn a_row_of_the_payment_list_that_is_malformed_or_not_a_paid_invoice_of_edgetoll_is_skipped() {
     type Change = fn(&mut Value);
     let changes: [Change; 8] = [
         |row| row["payment_hash"] = "ab".repeat(32).into(),
@@ -87,7 +87,7 @@ fn a_payment_that_does_not_match_its_invoice_is_skipped() {
 }
 
 #[test]
-fn a_response_that_is_no_payment_list_is_an_error() {
+fn a_response_that_is_not_a_payment_list_is_an_error() {
     for (status, body, error) in [
         (200, "[]", WalletError::NotJson),
         (200, "{}", WalletError::Missing("data")),
@@ -109,10 +109,10 @@ fn a_pending_payment_has_the_expiry_of_its_invoice() {
 }
 
 #[test]
-fn the_invoices_that_expire_soon_are_chosen_and_neither_expired_nor_later_ones() {
+fn only_unexpired_invoices_that_expire_soon_are_chosen_in_the_order_of_their_expiry() {
     let hash = |n: u64| PaymentHash::from_hex(&format!("{n:02x}").repeat(32)).unwrap();
     let pending = |n: u64, expires_unix| Pending { payment_hash: hash(n), made_unix: 0, expires_unix };
-    // In the order of the list: the newest comes first.
+    // Like a payment list of LNbits, `all` begins with the newest invoice.
     let all = vec![
         pending(7, 1_300),
         pending(1, 1_600),
@@ -134,14 +134,15 @@ fn a_look_up_returns_a_receipt_only_for_a_paid_invoice_of_edgetoll() {
     assert_eq!(read(&hash("joke"), "look_up_paid"), Ok(Some(listed[0].clone())));
     assert_eq!(read(&hash("pending"), "look_up_pending"), Ok(None));
     assert_eq!(read(&hash("donation"), "look_up_donation"), Ok(None));
-    // For a payment from a wallet to itself, a look-up shows the outgoing side. The list has both sides.
+    // If a wallet pays its own invoice, a look-up returns only the outgoing payment. The payment list has the outgoing
+    // and the incoming payment.
     assert_eq!(read(&hash("self_paid"), "look_up_self_paid"), Ok(None));
     assert_eq!(read(&hash("pending"), "look_up_paid"), Ok(None), "the response is for another payment");
     assert_eq!(read(&hash("joke"), "look_up_unknown"), Err(WalletError::UnknownPayment));
 }
 
 #[test]
-fn a_list_is_requested_with_the_key_and_without_a_filter_by_time() {
+fn a_payment_list_is_requested_with_the_api_key_and_without_a_filter_by_time() {
     let url = |list, offset| lnbits().list(list, offset, PAGE_ROWS).url;
     let base = "https://lnbits.example.com/api/v1/payments/paginated?tag=edgetoll&status=";
     let paid = url(PaymentList::Paid, 50);
@@ -152,7 +153,7 @@ fn a_list_is_requested_with_the_key_and_without_a_filter_by_time() {
 }
 
 #[test]
-fn a_webhook_is_read_as_json_and_as_json_in_a_json_string() {
+fn the_payment_hash_of_a_webhook_is_read_from_json_and_from_json_in_a_json_string() {
     let hash = hash("joke");
     let once = format!("{{\"payment_hash\":\"{}\",\"amount\":5000}}", hash.to_hex());
     let twice = serde_json::to_string(&once).unwrap();
@@ -166,7 +167,7 @@ fn a_webhook_is_read_as_json_and_as_json_in_a_json_string() {
 }
 
 #[test]
-fn the_ledger_keeps_a_payment_longer_than_its_invoice_can_be_paid() {
+fn the_ledger_keeps_a_payment_for_longer_than_its_invoice_can_be_paid() {
     let plain = valid(r#"{"routes":[{"path":"/a"},{"path":"/b","invoice_expiry":"10m"},{"path":"/c"}]}"#);
     assert_eq!(plain.longest_invoice_expiry_s(), 600);
     assert_eq!(plain.ledger_memory_s(1_200), 365 * 86_400);

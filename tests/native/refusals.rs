@@ -1,10 +1,10 @@
-//! The table of refusals in docs/protocol.md.
+//! Compares the table of refusals in docs/protocol.md with the code.
 
 use edgetoll::protocols::l402::macaroon::MacaroonError;
 use edgetoll::protocols::l402::refusal::Refusal;
 
-/// Returns one refusal of each variant, with the placeholders of the table. The `match` does not compile if it lacks a
-/// variant.
+/// Returns one refusal of each variant, with the placeholders of the table in docs/protocol.md. The `match` does not
+/// compile if it misses a variant, as a reminder to add a new variant to the list too.
 fn all() -> Vec<Refusal> {
     let text = |text: &str| text.to_owned();
     let (expected, got) = (text("…"), text("…"));
@@ -70,7 +70,7 @@ fn all() -> Vec<Refusal> {
 }
 
 #[test]
-fn the_table_of_the_protocol_lists_every_refusal_with_its_status_and_text() {
+fn the_protocol_document_lists_every_refusal_with_its_status_and_text() {
     let row = |refusal: &Refusal| {
         let (status, invoice) = if refusal.is_genuine() { (402, "yes") } else { (401, "no") };
         format!("| `{}` | {status} | {refusal} | {invoice} |", refusal.code())

@@ -1,4 +1,4 @@
-//! The route of a request, the public price list, and requests without a route.
+//! Which route a request has, what happens to a request without a route, and the public price list.
 
 use crate::support::gate::gate;
 use crate::support::price_list::{errors, parse, valid};
@@ -22,7 +22,8 @@ fn seller() -> Seller {
     crate::support::gate::seller(Keys::new(TollSecret::new(&SECRET).unwrap(), None))
 }
 
-/// Returns the pattern of the route that challenges the request, `open`, or the code of the error.
+/// Returns the decision of the gate as text: the pattern of the route for a challenge, `open` for a request that is
+/// forwarded, or the code of the error.
 fn outcome(policy: &Policy, url: &str, method: &str) -> String {
     match gate(policy, &seller()).decide(&request(url, method, None), NOW_UNIX) {
         Decision::Open { waived: None } => "open".to_owned(),
@@ -92,7 +93,7 @@ fn an_exact_host_is_more_specific_than_a_wildcard_and_a_wildcard_than_no_host() 
 }
 
 #[test]
-fn a_request_without_a_route_passes_or_is_404_as_the_list_says() {
+fn a_request_without_a_route_is_forwarded_or_gets_404_as_the_price_list_says() {
     let list = |unmatched: &str| {
         valid(&format!(
             r#"{{"unmatched":"{unmatched}","routes":[{{"path":"/a"}},{{"path":"/b","sats":0}}]}}"#
@@ -108,7 +109,7 @@ fn a_request_without_a_route_passes_or_is_404_as_the_list_says() {
 }
 
 #[test]
-fn the_list_can_change_the_reserved_prefix() {
+fn the_price_list_can_change_the_reserved_prefix() {
     let policy = valid(r#"{"prefix":"/_pay","routes":[{"path":"/*"}]}"#);
     for (path, expected) in [
         ("/_pay/x", "not_found"),
@@ -173,7 +174,7 @@ fn the_public_price_list_has_prices_conditions_scopes_and_expiries() {
 }
 
 #[test]
-fn cors_takes_origins_or_a_wildcard() {
+fn the_key_cors_must_be_one_or_more_origins_or_a_wildcard() {
     for cors in [
         r#""*""#,
         r#"["*"]"#,
@@ -196,7 +197,7 @@ fn cors_takes_origins_or_a_wildcard() {
 }
 
 #[test]
-fn a_route_priced_by_code_is_closed_if_the_code_returns_no_valid_price() {
+fn a_route_priced_by_code_is_refused_if_the_code_returns_no_valid_price() {
     let policy = valid(r#"{"routes":[{"path":"/a","price":"code"}]}"#);
     let seller = seller();
     let price = |code: &dyn Fn() -> Option<Result<u64, PriceError>>| {
@@ -220,7 +221,7 @@ fn a_route_priced_by_code_is_closed_if_the_code_returns_no_valid_price() {
 }
 
 #[test]
-fn the_free_tier_applies_to_known_clients_without_a_credential() {
+fn the_free_tier_applies_to_clients_with_a_known_address_and_without_a_credential() {
     let policy = valid(r#"{"routes":[{"path":"/a","free_requests":2}]}"#);
     let seller = seller();
     let gate = gate(&policy, &seller);
@@ -244,7 +245,7 @@ fn the_free_tier_applies_to_known_clients_without_a_credential() {
 }
 
 #[test]
-fn a_method_in_the_query_or_a_query_in_the_path_makes_a_price_ambiguous() {
+fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_the_price_differs() {
     let policy = valid(
         r#"{"routes":[
             {"path":"/a","methods":["POST"],"sats":1},
@@ -275,7 +276,7 @@ fn a_method_in_the_query_or_a_query_in_the_path_makes_a_price_ambiguous() {
 }
 
 #[test]
-fn a_websocket_upgrade_has_no_price_by_the_length_of_the_body() {
+fn a_websocket_upgrade_is_refused_on_a_route_priced_by_the_length_of_the_body() {
     let policy = valid(r#"{"routes":[{"path":"/a","sats_per_kib":2}]}"#);
     let seller = seller();
     let gate = gate(&policy, &seller);
@@ -312,7 +313,8 @@ fn routes_that_no_request_can_reach_are_reported() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Price, credential and forwarded request use the path as it was sent. No normalized form of it has another price.
+    /// The price, the credential and the forwarded request use the path as it was sent. No normalized form of the path
+    /// has another price.
     #[test]
     fn the_priced_path_is_the_path_in_the_credential_and_the_forwarded_path(
         path in "/(?:api|API|a|joke|%6a|%2f|%252f|%5c|\\\\|/|;x|%3b|\\.|%2e|%00|%zz|%|\\?|%3f| |%20|é|index\\.php|:|\\*|dear|cheap){0,8}",
@@ -329,14 +331,14 @@ proptest! {
                 let CredentialScope::Endpoint { endpoint, .. } = &draft.terms.scope else { panic!() };
                 prop_assert_eq!(endpoint, request.url.path);
                 prop_assert!(request.url.path_and_query.starts_with(endpoint.as_str()));
-                // The path of the credential selects the same route.
+                // The path in the credential must select the same route as the path of the request.
                 let again = format!("https://x{endpoint}");
                 let again = gate.decide(&self::request(&again, "GET", None), NOW_UNIX);
                 let is_same = matches!(again, Decision::Challenge(again) if std::ptr::eq(again.route, draft.route));
                 prop_assert!(is_same);
             }
             Decision::Open { waived: None } => {
-                // An origin that decodes, ignores case and merges slashes finds no priced path in it.
+                // An origin that decodes, ignores case and merges slashes must not find a priced path in a free path.
                 let decoded = percent_decoded(request.url.path).to_lowercase().replace('\\', "/").replace('\0', "");
                 let decoded = decoded.trim_end_matches([' ', '.', '/']);
                 let names: Vec<&str> = decoded
@@ -353,7 +355,7 @@ proptest! {
     }
 }
 
-/// Decodes a path four times. It shares no code with the implementation under test.
+/// Decodes a path four times, without the code that is under test.
 fn percent_decoded(path: &str) -> String {
     let mut text = path.to_owned();
     for _ in 0..4 {

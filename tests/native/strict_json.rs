@@ -1,4 +1,5 @@
-//! Strict JSON: the values that configuration, messages and stored states are read from.
+//! The strict JSON parser, which reads the price list, messages between the Worker and its Durable Objects, responses
+//! of wallets, and stored states.
 
 use edgetoll::strict_json::Json;
 use serde::Serialize;
@@ -8,7 +9,7 @@ fn parse(text: &str) -> Option<Json> {
 }
 
 #[test]
-fn a_repeated_key_and_a_text_after_the_value_are_refused() {
+fn json_with_a_repeated_key_or_with_text_after_the_value_is_refused() {
     for text in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, r#"[{"b":{"a":1,"a":1}}]"#, "{} {}", "", "{"] {
         assert_eq!(parse(text), None, "{text}");
     }
@@ -33,7 +34,7 @@ fn only_whole_numbers_that_are_not_negative_are_read_as_numbers() {
 }
 
 #[test]
-fn a_variant_is_an_object_with_one_member() {
+fn an_enum_variant_with_data_is_read_from_an_object_with_one_key() {
     #[derive(Serialize)]
     #[serde(rename_all = "snake_case")]
     enum Message {

@@ -6,23 +6,23 @@ use proptest::prelude::*;
 use serde::Serialize;
 
 const NOW_MS: u64 = 1_800_000_000_000;
-/// When a use that is in flight counts as spent.
+/// When a use that is neither spent nor returned counts as spent.
 const UNTIL_MS: u64 = NOW_MS + 130_000;
 
 #[test]
-fn a_payment_serves_the_number_of_requests_that_it_bought() {
+fn a_payment_allows_as_many_requests_as_it_bought_uses() {
     let mut uses = Uses::default();
     for ticket in 0..5 {
         assert_eq!(take(&mut uses, 5, NOW_MS), MeterResponse::Taken { ticket, remaining: 4 - ticket });
         spend(&mut uses, ticket);
     }
     assert_eq!(take(&mut uses, 5, NOW_MS), MeterResponse::Spent);
-    // A holder can add a caveat with a smaller number. The uses that were taken still count.
+    // A holder can add a `uses` caveat with a smaller number. The uses that were taken before still count.
     assert_eq!(take(&mut uses, 3, NOW_MS), MeterResponse::Spent);
 }
 
 #[test]
-fn a_use_in_flight_may_be_returned() {
+fn a_use_whose_request_has_no_response_yet_can_be_returned() {
     let mut uses = Uses::default();
     let ticket = take_ticket(&mut uses, 1);
     assert_eq!(take(&mut uses, 1, NOW_MS), MeterResponse::InFlight);
@@ -31,16 +31,16 @@ fn a_use_in_flight_may_be_returned() {
 }
 
 #[test]
-fn a_use_whose_request_never_reports_back_counts_as_spent() {
+fn a_use_that_is_neither_spent_nor_returned_in_time_counts_as_spent() {
     let mut uses = Uses::default();
     let ticket = take_ticket(&mut uses, 1);
     assert_eq!(take(&mut uses, 1, UNTIL_MS - 1), MeterResponse::InFlight);
     assert_eq!(take(&mut uses, 1, UNTIL_MS), MeterResponse::Spent);
-    assert_eq!(give_back(&mut uses, ticket, 1), 0, "it was returned too late");
+    assert_eq!(give_back(&mut uses, ticket, 1), 0, "the use was returned too late");
 }
 
 #[test]
-fn a_use_is_returned_at_most_three_times_for_each_use_that_was_bought() {
+fn a_payment_gets_uses_back_at_most_three_times_for_each_use_that_it_bought() {
     let mut uses = Uses::default();
     for _ in 0..6 {
         let ticket = take_ticket(&mut uses, 2);
@@ -55,7 +55,7 @@ fn a_use_is_returned_at_most_three_times_for_each_use_that_was_bought() {
 }
 
 #[test]
-fn messages_and_state_are_read_back_and_malformed_texts_are_refused() {
+fn messages_and_state_of_the_use_counter_are_read_back_and_malformed_texts_are_refused() {
     for request in [
         MeterRequest::Take { bought: 5, until_ms: UNTIL_MS, delete_at_ms: UNTIL_MS + 1 },
         MeterRequest::Spend { ticket: 0 },
@@ -101,7 +101,7 @@ fn take(uses: &mut Uses, bought: u64, now_ms: u64) -> MeterResponse {
     uses.run(&MeterRequest::Take { bought, until_ms: UNTIL_MS, delete_at_ms: UNTIL_MS }, now_ms)
 }
 
-/// Takes a use, which must be left, and returns its ticket.
+/// Takes a use and returns its ticket. Panics if no use is left.
 fn take_ticket(uses: &mut Uses, bought: u64) -> u64 {
     match take(uses, bought, NOW_MS) {
         MeterResponse::Taken { ticket, .. } => ticket,
@@ -113,7 +113,7 @@ fn spend(uses: &mut Uses, ticket: u64) {
     uses.run(&MeterRequest::Spend { ticket }, NOW_MS);
 }
 
-/// Returns a use, and then the number of uses that are left.
+/// Gives a use back to its payment. Returns the number of uses that are left.
 fn give_back(uses: &mut Uses, ticket: u64, bought: u64) -> u64 {
     match uses.run(&MeterRequest::Return { ticket, bought }, NOW_MS) {
         MeterResponse::Remaining(remaining) => remaining,
@@ -127,7 +127,7 @@ fn to_json(value: &impl Serialize) -> String {
 
 proptest! {
     #[test]
-    fn no_sequence_of_requests_spends_more_uses_than_were_bought(
+    fn no_sequence_of_requests_spends_more_uses_than_the_payment_bought(
         bought in 1_u64..6,
         steps in prop::collection::vec(0_u8..4, 0..60),
     ) {
@@ -158,7 +158,7 @@ proptest! {
     }
 
     #[test]
-    fn no_stored_state_causes_a_panic(
+    fn no_stored_state_makes_the_use_counter_panic(
         text in "[\\[\\]{}\":,0-9a-z_-]{0,40}",
         [taken, returned, next_ticket, ticket, until_ms, bought] in any::<[u64; 6]>(),
     ) {

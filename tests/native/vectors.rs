@@ -1,5 +1,5 @@
-//! The test vectors of other implementations. A table in docs/protocol.md lists every vector whose result differs in
-//! edgetoll; a test compares the table with the results.
+//! The test vectors of other implementations. A table in docs/protocol.md lists every vector of lightning-toll whose
+//! result differs in edgetoll. A test compares the table with the results.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use edgetoll::protocols::l402::refusal::Refusal;
 use edgetoll::protocols::l402::verify::{CheckedCaveats, Demand, check_caveats};
 use edgetoll::strict_json::Json;
 
-/// November 2023: after the earliest expiry in the vectors (2001), before the other ones (2025, 2030, 2100).
+/// November 2023: after the earliest expiry in the vectors (2001), before the other expiries (2025, 2030, 2100).
 const NOW: u64 = 1_700_000_000;
 
 static TOLL: LazyLock<Service> = LazyLock::new(Service::default);
@@ -47,7 +47,8 @@ fn demand<'a>(endpoint: &'a str, method: &'a str, ip: Option<&'a str>, service: 
     Demand { endpoint, method, ip, ..support::gate::demand(service, NOW) }
 }
 
-/// Checks signature, preimage and caveats like `verify`, but with a key instead of the secret of a deployment.
+/// Checks signature, preimage and caveats as `verify` does, but with one signing key instead of the keys of a
+/// deployment, and without the requirements of a route.
 fn verify_with_key(
     macaroon: &str,
     preimage: &str,
@@ -66,7 +67,7 @@ fn verify_with_key(
 }
 
 #[test]
-fn the_mint_vectors_of_lightning_toll_are_minted_identically() {
+fn edgetoll_mints_the_same_macaroons_as_lightning_toll() {
     let vectors = lightning_toll();
     let mut minted = 0;
     for vector in list(&vectors, "mint").iter().filter(|vector| vector.get("id").is_some()) {
@@ -98,7 +99,8 @@ fn the_mint_vectors_of_lightning_toll_are_minted_identically() {
     assert!(PaymentHash::from_hex("").is_none());
 }
 
-/// The results for one vector. `code` is the error code of edgetoll, or its result if there is no error.
+/// What the Python package, the Node package and edgetoll do with one vector. `code` is the error code of edgetoll, or
+/// the value of `edgetoll` if there is no error.
 struct Results {
     name: String,
     python: &'static str,
@@ -188,7 +190,7 @@ fn results_of_window_vectors() -> Vec<Results> {
 }
 
 #[test]
-fn edgetoll_accepts_only_credentials_that_both_packages_accept() {
+fn edgetoll_accepts_only_credentials_that_lightning_toll_accepts_in_python_and_in_node() {
     let all = results_of_verify_vectors();
     assert_eq!(all.len(), 64);
     for Results { name, python, node, edgetoll, .. } in all {
@@ -199,7 +201,7 @@ fn edgetoll_accepts_only_credentials_that_both_packages_accept() {
 }
 
 #[test]
-fn a_refusal_has_the_text_that_both_packages_use() {
+fn a_refusal_has_the_same_text_in_edgetoll_and_in_lightning_toll() {
     let vectors = lightning_toll();
     let mut compared = 0;
     for vector in list(&vectors, "verify") {
@@ -213,7 +215,8 @@ fn a_refusal_has_the_text_that_both_packages_use() {
         let refusal =
             verify_with_key(text(vector, "raw"), text(vector, "preimage"), &key, &demand).unwrap_err();
         let name = text(vector, "name");
-        // edgetoll refuses an expiry with other characters than digits as malformed, before it compares the time.
+        // edgetoll refuses an expiry that has other characters than digits as malformed. lightning-toll refuses it as
+        // expired.
         if name == "expires_negative" {
             assert_eq!(refusal.to_string(), "Malformed caveat: expires_at = -1");
         } else {
@@ -225,7 +228,7 @@ fn a_refusal_has_the_text_that_both_packages_use() {
 }
 
 #[test]
-fn the_table_of_the_protocol_lists_exactly_the_vectors_with_a_different_result() {
+fn the_protocol_document_lists_exactly_the_lightning_toll_vectors_with_a_different_result() {
     let all = [results_of_verify_vectors(), results_of_header_vectors(), results_of_window_vectors()];
     assert_eq!(all.each_ref().map(Vec::len), [64, 16, 17]);
     let is_different =
@@ -248,7 +251,7 @@ fn the_table_of_the_protocol_lists_exactly_the_vectors_with_a_different_result()
 }
 
 #[test]
-fn generated_v2_vectors_are_minted_parsed_and_signed_identically() {
+fn generated_macaroon_v2_vectors_are_minted_parsed_and_signed_as_in_other_implementations() {
     let vectors = macaroon_v2();
     assert_eq!(list(&vectors, "generated").len(), 15);
     for vector in list(&vectors, "generated") {
@@ -286,7 +289,7 @@ fn generated_v2_vectors_are_minted_parsed_and_signed_identically() {
 }
 
 #[test]
-fn the_caveats_of_generated_v2_vectors_are_checked() {
+fn the_caveats_of_generated_macaroon_v2_vectors_are_checked() {
     let vectors = macaroon_v2();
     let generated = |wanted: &str| {
         let vector =
@@ -317,7 +320,7 @@ fn the_caveats_of_generated_v2_vectors_are_checked() {
 }
 
 #[test]
-fn published_v2_vectors_are_signed_identically_and_refused_without_a_payment_hash() {
+fn published_macaroon_v2_vectors_get_the_published_signature_and_need_a_payment_hash() {
     let vectors = macaroon_v2();
     assert_eq!(list(&vectors, "published").len(), 10);
     for vector in list(&vectors, "published") {
@@ -351,7 +354,7 @@ fn published_v2_vectors_are_signed_identically_and_refused_without_a_payment_has
 }
 
 #[test]
-fn negative_v2_vectors_are_refused_for_the_expected_reason() {
+fn negative_macaroon_v2_vectors_are_refused_for_the_expected_reason() {
     let vectors = macaroon_v2();
     let genuine =
         list(&vectors, "generated").iter().find(|vector| text(vector, "name").starts_with("04")).unwrap();
@@ -373,7 +376,7 @@ fn negative_v2_vectors_are_refused_for_the_expected_reason() {
 }
 
 #[test]
-fn parse_only_v2_vectors_are_parsed() {
+fn unusual_macaroon_v2_vectors_that_other_implementations_parse_are_parsed() {
     let vectors = macaroon_v2();
     for vector in list(&vectors, "parse_only") {
         let read = Macaroon::parse(text(vector, "base64_std")).unwrap();
@@ -417,14 +420,14 @@ fn authorization_header_vectors_are_accepted_or_refused_as_expected() {
             let Some(preimage) = &credential.preimage else { return false };
             credential.macaroons.iter().flatten().any(|macaroon| is_valid(macaroon, preimage))
         });
-        // H16 is the value of a gRPC header, which edgetoll does not read.
+        // The vector H16 is the value of a gRPC header, which edgetoll does not read.
         let expected = expect.starts_with("accept") && !name.starts_with("H16");
         assert_eq!(accepted, expected, "{name}: {expect}");
     }
 }
 
 #[test]
-fn the_encoding_of_each_vector_is_recognized() {
+fn the_encodings_of_a_lightning_toll_and_a_standard_macaroon_are_recognized() {
     let vectors = [lightning_toll(), macaroon_v2()];
     let [toll, standard] = [list(&vectors[0], "mint"), list(&vectors[1], "generated")];
     assert_eq!(Macaroon::parse(text(&toll[0], "raw_node")).unwrap().encoding(), Encoding::LightningToll);

@@ -1,4 +1,4 @@
-//! Circuit breakers of wallets, failover between them, and when a preimage proves a payment.
+//! Circuit breakers of wallets, failover between wallets, and when a preimage proves a payment.
 
 use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::policy::settlement::SettlementMode;
@@ -14,7 +14,7 @@ const NOW_MS: u64 = 1_800_000_000_000;
 const NOW_UNIX: u64 = 1_800_000_000;
 
 #[test]
-fn three_failures_in_a_row_open_the_circuit() {
+fn three_failed_requests_in_a_row_open_the_circuit_of_a_wallet() {
     let mut breaker = CircuitBreaker::default();
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
@@ -37,7 +37,7 @@ fn open_breaker() -> CircuitBreaker {
 }
 
 #[test]
-fn after_an_open_circuit_one_request_at_a_time_tries_the_wallet() {
+fn after_the_circuit_was_open_one_request_at_a_time_tries_the_wallet() {
     let mut breaker = open_breaker();
     let later_ms = NOW_MS + 5_000;
     assert_eq!(breaker.admit(later_ms), Ok(()));
@@ -48,7 +48,7 @@ fn after_an_open_circuit_one_request_at_a_time_tries_the_wallet() {
 }
 
 #[test]
-fn a_trial_request_without_a_result_blocks_others_for_at_most_six_seconds() {
+fn a_trial_request_without_a_result_blocks_other_requests_for_at_most_six_seconds() {
     let mut breaker = open_breaker();
     assert_eq!(breaker.admit(NOW_MS + 5_000), Ok(()));
     assert_eq!(breaker.admit(NOW_MS + 10_999), Err(1));
@@ -56,7 +56,7 @@ fn a_trial_request_without_a_result_blocks_others_for_at_most_six_seconds() {
 }
 
 #[test]
-fn each_failed_trial_doubles_the_wait_up_to_30_seconds() {
+fn each_failed_trial_request_doubles_the_wait_until_the_next_trial_up_to_30_seconds() {
     let mut breaker = open_breaker();
     let mut now_ms = NOW_MS;
     for wait_ms in [5_000, 10_000, 20_000, 30_000, 30_000] {
@@ -74,7 +74,7 @@ fn failures_of_requests_sent_before_the_circuit_opened_are_ignored() {
         breaker.failed(None, NOW_MS, NOW_MS);
     }
     assert_eq!(breaker.wait_ms(NOW_MS), 5_000);
-    // The same applies to a late result during a trial.
+    // During a trial request, a late failure of a request that was sent before the trial is ignored too.
     let later_ms = NOW_MS + 5_000;
     assert_eq!(breaker.admit(later_ms), Ok(()));
     assert!(!breaker.failed(None, NOW_MS + 4_999, later_ms));
@@ -82,7 +82,7 @@ fn failures_of_requests_sent_before_the_circuit_opened_are_ignored() {
 }
 
 #[test]
-fn a_retry_after_opens_the_circuit_at_once_for_that_time() {
+fn a_retry_after_header_opens_the_circuit_at_once_for_the_time_in_the_header() {
     let mut breaker = CircuitBreaker::default();
     assert!(breaker.failed(Some(7_000), NOW_MS, NOW_MS));
     assert_eq!(breaker.wait_ms(NOW_MS), 7_000);
@@ -97,7 +97,7 @@ fn slot_one() -> impl Iterator<Item = WalletSlot> {
 }
 
 #[test]
-fn slot_2_takes_over_while_slot_1_fails_until_slot_1_works_again() {
+fn the_wallet_in_slot_2_takes_over_while_the_wallet_in_slot_1_fails() {
     let mut failover = Failover::default();
     let error = WalletError::Timeout;
     let failed: Result<(), _> = Err(error);
@@ -151,7 +151,7 @@ fn no_wallet_is_chosen_while_all_circuits_are_open() {
 }
 
 #[test]
-fn errors_that_a_single_request_can_cause_never_open_the_circuit() {
+fn errors_that_a_single_request_can_cause_never_open_the_circuit_of_a_wallet() {
     let mut failover = Failover::default();
     for error in [
         WalletError::Status(400),
@@ -170,7 +170,7 @@ fn errors_that_a_single_request_can_cause_never_open_the_circuit() {
 }
 
 #[test]
-fn errors_that_do_not_concern_the_wallet_neither_count_nor_reset_the_failures() {
+fn errors_that_say_nothing_about_the_wallet_neither_count_as_failures_nor_reset_their_number() {
     let mut failover = Failover::default();
     let failed: Result<(), _> = Err(WalletError::Timeout);
     for _ in 0..2 {
@@ -188,7 +188,7 @@ fn errors_that_do_not_concern_the_wallet_neither_count_nor_reset_the_failures() 
 }
 
 #[test]
-fn a_rate_limited_wallet_is_skipped_for_its_retry_after_but_at_most_a_minute() {
+fn a_rate_limited_wallet_is_skipped_for_the_time_in_retry_after_but_at_most_a_minute() {
     for (retry_after_s, wait_ms) in
         [(None, 5_000), (Some(7), 7_000), (Some(0), 1_000), (Some(86_400), 60_000)]
     {
@@ -215,10 +215,10 @@ fn grant() -> Grant {
 }
 
 #[test]
-fn in_auto_mode_a_preimage_proves_the_payment_while_the_invoice_is_payable_and_lnbits_hides_preimages() {
+fn settlement_auto_trusts_a_preimage_while_the_invoice_is_payable_and_lnbits_hides_preimages() {
     let trusts = |probe, now_unix| trusts_preimage(SettlementMode::Auto, probe, &grant(), now_unix);
     assert!(trusts(Probe::PreimageHidden, NOW_UNIX));
-    // The last five seconds are a margin for the difference between two clocks.
+    // A preimage is trusted until five seconds before the invoice expires, because the clock of LNbits may be ahead.
     assert!(trusts(Probe::PreimageHidden, NOW_UNIX + 295));
     assert!(!trusts(Probe::PreimageHidden, NOW_UNIX + 296));
     for probe in [Probe::Unknown, Probe::PreimageExposed, Probe::AdminKey] {
@@ -229,7 +229,7 @@ fn in_auto_mode_a_preimage_proves_the_payment_while_the_invoice_is_payable_and_l
 }
 
 #[test]
-fn the_other_settlement_modes_always_or_never_trust_a_preimage() {
+fn the_preimage_of_an_own_invoice_is_never_trusted_with_settlement_lnbits_and_always_with_preimage() {
     for probe in [Probe::Unknown, Probe::PreimageHidden, Probe::PreimageExposed] {
         assert!(!trusts_preimage(SettlementMode::Lnbits, probe, &grant(), NOW_UNIX));
         assert!(trusts_preimage(SettlementMode::Preimage, probe, &grant(), NOW_UNIX + 3_000));
@@ -237,7 +237,7 @@ fn the_other_settlement_modes_always_or_never_trust_a_preimage() {
 }
 
 #[test]
-fn without_a_preimage_the_payment_is_always_looked_up() {
+fn a_credential_without_a_preimage_never_proves_its_payment() {
     let unproven = Grant { is_proven: false, ..grant() };
     let of_other_issuer = Grant { other_issuer: true, ..unproven.clone() };
     for mode in [SettlementMode::Auto, SettlementMode::Lnbits, SettlementMode::Preimage] {
@@ -247,7 +247,7 @@ fn without_a_preimage_the_payment_is_always_looked_up() {
 }
 
 #[test]
-fn the_preimage_for_an_invoice_of_another_issuer_is_trusted_since_no_wallet_knows_the_invoice() {
+fn a_preimage_for_an_invoice_of_another_issuer_is_trusted_because_no_wallet_knows_the_invoice() {
     let of_other_issuer = Grant { other_issuer: true, payable_until_unix: None, ..grant() };
     for mode in [SettlementMode::Auto, SettlementMode::Lnbits, SettlementMode::Preimage] {
         assert!(trusts_preimage(mode, Probe::Unknown, &of_other_issuer, NOW_UNIX));
@@ -255,7 +255,7 @@ fn the_preimage_for_an_invoice_of_another_issuer_is_trusted_since_no_wallet_know
 }
 
 #[test]
-fn settled_payments_are_remembered_and_expired_ones_are_removed_when_the_memory_is_full() {
+fn settled_payments_are_remembered_until_they_have_expired_and_the_memory_is_full() {
     let hash = |n: u32| {
         let mut bytes = [0; 32];
         bytes[..4].copy_from_slice(&n.to_be_bytes());
@@ -268,7 +268,7 @@ fn settled_payments_are_remembered_and_expired_ones_are_removed_when_the_memory_
     }
     assert!(settled.contains(&hash(0)) && settled.contains(&hash(9_999)));
     settled.insert(&hash(10_000), NOW_UNIX + 50_000, NOW_UNIX);
-    assert!(!settled.contains(&hash(10_000)), "the memory is full and no entry has expired");
+    assert!(!settled.contains(&hash(10_000)), "the memory is full and no remembered payment has expired");
     settled.insert(&hash(10_001), NOW_UNIX + 50_000, NOW_UNIX + 5_000);
     assert!(settled.contains(&hash(10_001)));
     assert!(!settled.contains(&hash(4_999)) && settled.contains(&hash(5_000)));

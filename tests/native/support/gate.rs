@@ -1,4 +1,4 @@
-//! Gates and demands for tests that call no wallet.
+//! A gate, a seller and a demand for tests that call no wallet.
 
 use edgetoll::gate::{Gate, IsSettled, PriceCode, Seller};
 use edgetoll::keys::Keys;
@@ -10,10 +10,10 @@ use edgetoll::protocols::price::Price;
 use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::slots::Wallets;
 
-/// Takes a preimage as proof of the payment. Other tests cover settlement.
+/// Takes a payment as settled if the credential has its preimage.
 pub const BY_PREIMAGE: &IsSettled<'static> = &|grant| grant.is_proven;
 
-/// No route is priced by code.
+/// The code of the Worker computes no price.
 pub const NO_CODE: &PriceCode<'static> = &|_, _| None;
 
 /// Returns a seller whose wallet is never called.
@@ -26,7 +26,8 @@ pub fn gate<'a>(policy: &'a Policy, seller: &'a Seller) -> Gate<'a, 'static> {
     Gate { policy, seller: Some(seller), code: NO_CODE, is_settled: BY_PREIMAGE }
 }
 
-/// Returns the demand of a route that binds only the path and costs one satoshi.
+/// Returns the demand of a request to `/a` on a route that costs one satoshi and binds credentials to the path, not to
+/// the method or the client address.
 pub fn demand<'a>(service: &'a Service, now_unix: u64) -> Demand<'a> {
     Demand {
         now_unix,

@@ -1,4 +1,4 @@
-//! Price lists in JSON.
+//! Parses price lists in JSON.
 
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
@@ -9,14 +9,14 @@ pub fn parse(list: &str) -> ParsedPolicy {
     Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case)
 }
 
-/// Parses a list that has no mistake.
+/// Returns the parsed price list. Panics if the price list has a mistake.
 pub fn valid(list: &str) -> Policy {
     let parsed = parse(list);
     assert_eq!(parsed.errors, [], "{list}");
     parsed.policy.unwrap()
 }
 
-/// Returns the mistakes of a list.
+/// Returns the mistakes in a price list.
 pub fn errors(list: &str) -> Vec<ConfigError> {
     parse(list).errors
 }

@@ -3,7 +3,7 @@
 use edgetoll::gate::Request;
 use edgetoll::http::url::RequestUrl;
 
-/// Returns a request with these values, without a client address, a cookie or other headers.
+/// Returns a request without a body, a client address, a cookie or other headers.
 pub fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>) -> Request<'a> {
     Request {
         url: RequestUrl::parse(url).unwrap(),

@@ -1,4 +1,5 @@
-//! A random secret for each run: a secret that is committed to a public repository protects nothing.
+//! A random `TOLL_SECRET` for each test run, because a secret that is committed to a public repository protects
+//! nothing.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;

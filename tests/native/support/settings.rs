@@ -1,4 +1,4 @@
-//! Settings for a price list, and the decisions of the gate under these settings.
+//! Settings of a deployment, and the decisions of the gate under these settings.
 
 use super::gate::{BY_PREIMAGE, NO_CODE};
 use super::request::request;
@@ -10,7 +10,7 @@ use edgetoll::policy::normalization::fold_case;
 
 pub const NOW: u64 = 1_800_000_000;
 
-/// Returns complete settings with changes. `None` removes a variable.
+/// Returns complete settings with this price list, after changes to the variables. The value `None` removes a variable.
 pub fn settings(price_list: Option<&str>, changes: &[(&str, Option<&str>)]) -> Settings {
     let vars = [
         ("TOLL_SECRET", SECRET.as_str()),
@@ -38,7 +38,7 @@ pub fn decide<'a>(
     gate(settings).decide(&request(url, method, authorization), NOW)
 }
 
-/// Returns the error of a refused request.
+/// Returns the error of a refused request. Panics if the request is not refused.
 pub fn error(decision: Decision<'_>) -> RequestError {
     match decision {
         Decision::Refuse(Refused { error, .. }) => error,

@@ -25,4 +25,5 @@ fn could_not_run(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-const WRANGLER_FILES: [&str; 3] = ["wrangler.toml", "wrangler.json", "wrangler.jsonc"];
+/// In the order in which Wrangler 4 looks for its file.
+const WRANGLER_FILES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];

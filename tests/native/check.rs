@@ -693,9 +693,9 @@ fn edgetoll_check_exits_with_status_1_if_the_file_has_an_error() {
 }
 
 #[test]
-fn edgetoll_check_without_a_file_name_prefers_wrangler_toml_then_json_then_jsonc() {
-    let both = [("wrangler.json", "{}"), ("wrangler.toml", "")];
-    assert!(String::from_utf8_lossy(&run(&both, &["check"]).stdout).starts_with("wrangler.toml:1:1: "));
+fn edgetoll_check_without_a_file_name_checks_the_file_that_wrangler_would_deploy() {
+    let both = [("wrangler.jsonc", "{}"), ("wrangler.toml", "")];
+    assert!(String::from_utf8_lossy(&run(&both, &["check"]).stdout).starts_with("wrangler.jsonc:1:1: "));
     let both = [("wrangler.json", "{}"), ("wrangler.jsonc", "{}")];
     assert!(String::from_utf8_lossy(&run(&both, &["check"]).stdout).starts_with("wrangler.json:1:1: "));
 }

@@ -17,7 +17,8 @@ pub enum Json {
     Integer(u64),
     /// The absolute value of a negative whole number.
     Negative(u64),
-    /// A number with a fraction or an exponent, or one that does not fit into 64 bits. Its value is dropped.
+    /// A number with a fraction or an exponent, or a number that does not fit into 64 bits. Its value is dropped,
+    /// because edgetoll reads only whole numbers.
     OtherNumber,
     String(String),
     Array(Vec<Json>),

@@ -3,7 +3,7 @@
 //!
 //! 1. `TRACE` and a WebSocket upgrade with a method other than `GET` are refused.
 //! 2. The path is resolved in every form in which an origin might read it. A path below the reserved prefix gets 404. A
-//!    path gets 400 if one of its forms selects another route, and one of the two routes has a price.
+//!    path gets 400 if an origin may read it as another path with another price.
 //! 3. A request to a free route is forwarded. A request that matches no route is forwarded too, or gets 404 if
 //!    `unmatched` is `deny`. A request to a route with a mistake gets 503.
 //! 4. A preflight costs nothing and gets no content. A request gets 405 if its path has a price only for other methods,

@@ -61,8 +61,8 @@ impl<'a> PricedRequest<'a, '_> {
         })
     }
 
-    /// Verifies the credentials in the `Authorization` header. If the payment of none of these credentials is known to
-    /// be settled, a valid cookie is used. Without a valid cookie, the verdict on the `Authorization` header stays.
+    /// Returns the verdict on the `Authorization` header if the header has a credential whose payment is known to be
+    /// settled. Otherwise, returns the grant of a valid cookie, or, without a valid cookie, the verdict on the header.
     fn verify_credentials(&self, is_settled: &IsSettled<'_>) -> Verdict {
         match self.verify_authorization(is_settled) {
             Verdict::Settled(grant) => Verdict::Settled(grant),

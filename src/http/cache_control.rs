@@ -15,8 +15,8 @@ pub fn private(value: Option<&str>) -> String {
     kept.join(", ")
 }
 
-/// Returns a comma-separated header value with the names in `added` that it does not contain yet. `*` contains every
-/// name.
+/// Adds names to a comma-separated header value. A name that the value already contains is not added; `*` contains
+/// every name.
 pub fn with_members(value: Option<&str>, added: &[&str]) -> String {
     let mut members: Vec<&str> = value.unwrap_or_default().split(',').map(str::trim).collect();
     members.retain(|member| !member.is_empty());

@@ -6,8 +6,8 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token)
 }
 
-/// Whether a header name has only letters, digits and dashes. An origin may read any other character as a dash, and so
-/// take the header for another one.
+/// Whether a header name has only letters, digits and dashes. An origin may treat any other character like a dash, and
+/// so take the header for another header.
 pub fn is_unambiguous(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }

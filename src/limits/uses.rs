@@ -85,8 +85,9 @@ impl Uses {
         self.in_flight.len() < before
     }
 
-    /// Returns a use, and then the number of uses that are left. At most three uses can be returned for each use that
-    /// was bought: otherwise, a client could send requests without end to an origin that does its work and then fails.
+    /// Ends the flight of a use and makes the use available again. Returns the number of uses that are left. At most
+    /// three uses become available again for each use that was bought: otherwise, a client could send requests without
+    /// end to an origin that does its work and then fails.
     fn give_back(&mut self, ticket: u64, bought: u64) -> u64 {
         if self.end_flight(ticket) && self.returned < bought.saturating_mul(MAX_RETURNS_PER_USE) {
             self.returned = self.returned.saturating_add(1);

@@ -1,4 +1,4 @@
-//! The public price list, `/.well-known/l402`. Machine clients read it before they send a request.
+//! The public price list, `/.well-known/l402`, which client programs read before they send a request.
 
 use serde::Serialize;
 

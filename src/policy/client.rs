@@ -14,7 +14,8 @@ pub struct ClientSource {
 }
 
 impl Default for ClientSource {
-    /// `CF-Connecting-IP`, and a prefix of 64 bits, because an IPv6 client can use every address of its /64.
+    /// Returns the defaults: the header `CF-Connecting-IP`, and a prefix of 64 bits, because an IPv6 client can use
+    /// every address of its /64.
     fn default() -> Self {
         Self { header: "CF-Connecting-IP".to_owned(), ipv6_bits: 64 }
     }

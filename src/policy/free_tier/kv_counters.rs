@@ -85,8 +85,8 @@ impl KvCounters {
     /// Whether the stored value of a key must be read and merged before the next [`take`](Self::take).
     ///
     /// # Errors
-    /// Fails if a write failed in the last minute, or if the isolate remembers too many clients. In both cases, the
-    /// request is not free.
+    /// Fails if, in the last minute, a write of this key was [`Busy`](KvWriteError::Busy) or a write of any key was
+    /// [`Broken`](KvWriteError::Broken), or if the isolate remembers too many clients. Then the request is not free.
     pub fn needs_read(&mut self, key: &str, now_ms: u64) -> Result<bool, FreeTierDenied> {
         if is_recent_failure(self.failed_at_ms, now_ms) {
             return Err(FreeTierDenied::StoreUnwritable);

@@ -176,7 +176,7 @@ fn parse_range(
 
 /// The keys of one price.
 pub const PRICE_KEYS: [&str; 6] = ["fiat", "max_sats", "min_sats", "sats", "sats_per_kib", "when"];
-/// The keys of `when`.
+/// The keys of the table `when`, which has the conditions of a price.
 pub const WHEN_KEYS: [&str; 7] =
     ["bot_score", "content_length", "country", "header", "method", "query", "verified_bot"];
 /// The keys of a range, such as the value of `content_length`.

@@ -127,7 +127,7 @@ impl ScopeRule {
     }
 }
 
-/// What a credential is bound to on its host.
+/// What a credential is valid for on its host: one endpoint, or the routes of a realm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialScope {
     Endpoint {

@@ -71,8 +71,9 @@ pub fn fits(macaroon: &str) -> bool {
 
 /// Returns the names of the credential cookies that are malformed or forged.
 ///
-/// An expired cookie, a cookie for another scope, and a cookie that was signed with an unknown key are not invalid. A
-/// name is omitted if the client also sent a cookie with this name that is not invalid.
+/// Only malformed and forged cookies are invalid: an expired cookie, a cookie for another scope, and a cookie that was
+/// signed with an unknown key are valid here. If the client sent several cookies with the same name, this name is
+/// returned only if every such cookie is invalid.
 pub fn invalid_names<'a>(header: &'a str, keys: &'a Keys) -> impl Iterator<Item = &'a str> {
     let classify = |cookie: Result<Cookie<'a>, &'a str>| match cookie {
         Ok(cookie) => (cookie.name, cookie.macaroon.signature(keys) == Signature::Forged),

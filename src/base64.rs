@@ -15,7 +15,7 @@ pub fn encode_url_safe(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Decodes text in one of the two alphabets, with or without padding.
+/// Decodes text in the standard or the URL-safe alphabet, with or without padding. Returns `None` for any other text.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let engine = if text.contains(['-', '_']) { &LENIENT_URL_SAFE } else { &LENIENT_STANDARD };
     engine.decode(text).ok()

@@ -1,30 +1,31 @@
-//! The names of the Worker's bindings. `check` looks for them in the Wrangler file, `edge` in the environment.
+//! The names of the Worker's bindings. `edgetoll check` looks for these bindings in the Wrangler file, and the module
+//! `edge` gets them from the Worker's environment.
 
-/// Workers KV: free-tier counts, settled payments, and probe results.
+/// The KV namespace with the counts of free requests, settled payments, and the results of preimage probes.
 pub const TOLL_KV: &str = "TOLL_KV";
-/// The platform's rate limiter for challenges of one client.
+/// Cloudflare's rate limiter for the challenges of each client.
 pub const CHALLENGE_LIMIT: &str = "CHALLENGE_LIMIT";
-/// The static assets in `build/www/`.
+/// The static assets of the Worker, from `build/www/`.
 pub const ASSETS: &str = "ASSETS";
 /// An optional service binding to the origin.
 pub const ORIGIN: &str = "ORIGIN";
 
-/// A Durable Object namespace.
+/// The binding of a Durable Object namespace.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectBinding {
     pub name: &'static str,
     pub class: &'static str,
-    /// What the objects count, for messages.
+    /// What the Durable Objects of this class count, for the messages of `edgetoll check` and `edgetoll doctor`.
     pub counts: &'static str,
 }
 
-/// One object for each client and route: exact counts of free requests.
+/// Each client has one Durable Object for each route, which counts its free requests exactly.
 pub const FREE_TIER_EXACT: ObjectBinding =
     ObjectBinding { name: "FREE_TIER_EXACT", class: "FreeTierCounter", counts: "free requests" };
-/// One object for the deployment: the invoices of the last minute.
+/// The deployment has one Durable Object that counts the invoices of the last minute.
 pub const INVOICE_LIMIT: ObjectBinding =
     ObjectBinding { name: "INVOICE_LIMIT", class: "InvoiceLimit", counts: "invoices" };
-/// One object for the deployment: the payment ledger.
+/// The deployment has one Durable Object that holds the payment ledger.
 pub const LEDGER: ObjectBinding = ObjectBinding { name: "LEDGER", class: "Ledger", counts: "payments" };
-/// One object for each payment that buys a number of uses.
+/// Each payment that buys a number of uses has one Durable Object, which counts these uses.
 pub const METER: ObjectBinding = ObjectBinding { name: "METER", class: "Meter", counts: "uses" };

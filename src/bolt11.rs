@@ -1,13 +1,13 @@
 //! Parses the parts of a BOLT 11 invoice that edgetoll checks before it sends the invoice to a client.
 //!
-//! The signature of the node is not verified: the invoice comes from the owner's wallet, and the wallet that pays it
-//! verifies the signature.
+//! The signature of the invoice is not verified: edgetoll gets the invoice from the owner's own wallet, and the payer's
+//! wallet verifies the signature before it pays.
 
 use thiserror::Error;
 
 use crate::payment::PaymentHash;
 
-/// An invoice with a valid checksum and a payment hash.
+/// A BOLT 11 invoice with a valid checksum and a payment hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bolt11 {
     text: String,
@@ -22,7 +22,8 @@ impl Bolt11 {
     /// Parses an invoice in upper or lower case.
     ///
     /// # Errors
-    /// Fails if the invoice is malformed, its checksum is wrong, or it does not have exactly one payment hash.
+    /// Fails if the invoice is malformed or longer than 4,096 bytes, if its checksum is wrong, or if it has no payment
+    /// hash or two different payment hashes.
     pub fn parse(text: &str) -> Result<Self, Bolt11Error> {
         if text.len() > MAX_BYTES || !text.is_ascii() {
             return Err(Bolt11Error::NotBech32);
@@ -67,12 +68,13 @@ impl Bolt11 {
         self.amount_msat
     }
 
-    /// Returns when the invoice was made.
+    /// Returns when the invoice was created, in Unix seconds.
     pub fn timestamp_unix(&self) -> u64 {
         self.timestamp_unix
     }
 
-    /// Returns how long the invoice can be paid after its timestamp, in seconds. The default is 3600 (BOLT 11).
+    /// Returns how many seconds after its timestamp the invoice can be paid; 3600 if the invoice does not state an
+    /// expiry (BOLT 11).
     pub fn expiry_s(&self) -> u64 {
         self.expiry_s
     }
@@ -81,26 +83,26 @@ impl Bolt11 {
         self.payment_hash
     }
 
-    /// Returns the last second in which the invoice can be paid.
+    /// Returns the last second in which the invoice can be paid, as Unix time.
     pub fn expires_at_unix(&self) -> u64 {
         self.timestamp_unix.saturating_add(self.expiry_s)
     }
 }
 
-/// Why a text is not an invoice.
+/// Why a text is not a BOLT 11 invoice that edgetoll accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Bolt11Error {
-    #[error("it is not bech32")]
+    #[error("the invoice is not bech32")]
     NotBech32,
-    #[error("its checksum is wrong")]
+    #[error("the checksum is wrong")]
     Checksum,
-    #[error("its prefix is not that of an invoice")]
+    #[error("the prefix is not that of a BOLT 11 invoice")]
     Prefix,
-    #[error("it is truncated")]
+    #[error("the invoice is truncated")]
     Truncated,
-    #[error("it has no payment hash")]
+    #[error("the invoice has no payment hash")]
     NoPaymentHash,
-    #[error("it has two different payment hashes")]
+    #[error("the invoice has two different payment hashes")]
     TwoPaymentHashes,
 }
 
@@ -110,8 +112,9 @@ struct Fields {
     expiry_s: Option<u64>,
 }
 
-/// Parses the tagged fields. Each is a type, a length of two groups, and that many groups. Unknown fields are skipped,
-/// and so is a payment hash that does not have 52 groups (BOLT 11).
+/// Parses the tagged fields, which consist of groups of five bits. Each field is a type of one group, a length of two
+/// groups, and a value of as many groups as the length says. A field of an unknown type is skipped, and so is a payment
+/// hash that does not have 52 groups (BOLT 11).
 fn parse_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
     let mut fields = Fields::default();
     while let [kind, high, low, rest @ ..] = groups {
@@ -121,7 +124,7 @@ fn parse_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
         match (*kind, length) {
             (PAYMENT_HASH, HASH_GROUPS) => {
                 let hash = payment_hash(field).ok_or(Bolt11Error::NoPaymentHash)?;
-                // Wallets differ in whether they pay the first or the last one.
+                // Of two payment hashes, some wallets pay the first one and some the last one.
                 if fields.payment_hash.is_some_and(|earlier| earlier != hash) {
                     return Err(Bolt11Error::TwoPaymentHashes);
                 }
@@ -134,8 +137,9 @@ fn parse_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
     if groups.is_empty() { Ok(fields) } else { Err(Bolt11Error::Truncated) }
 }
 
-/// Parses `ln`, the letters of the network, and the amount: digits and a multiplier `m`, `u`, `n` or `p` (10^-3, 10^-6,
-/// 10^-9 or 10^-12 bitcoin).
+/// Parses the prefix of an invoice: `ln`, the letters of the network, and the amount, which is digits and a multiplier
+/// `m`, `u`, `n` or `p` (10^-3, 10^-6, 10^-9 or 10^-12 bitcoin). Returns the network and the amount in millisatoshis;
+/// the amount is `None` if the prefix has no amount.
 fn parse_prefix(prefix: &str) -> Result<(String, Option<u64>), Bolt11Error> {
     let rest = prefix.strip_prefix("ln").ok_or(Bolt11Error::Prefix)?;
     let digits_at = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
@@ -162,18 +166,18 @@ fn parse_amount_msat(amount: &str) -> Option<u64> {
         "m" => value.checked_mul(MSAT_PER_BTC / 1_000),
         "u" => value.checked_mul(MSAT_PER_BTC / 1_000_000),
         "n" => value.checked_mul(MSAT_PER_BTC / 1_000_000_000),
-        // One `p` is a tenth of a millisatoshi. Only whole millisatoshis are valid.
+        // `p` stands for a tenth of a millisatoshi. An amount must be a whole number of millisatoshis.
         "p" if value.checked_rem(10) == Some(0) => value.checked_div(10),
         _ => None,
     }
 }
 
-/// Returns the number that big-endian groups of five bits encode.
+/// Returns the number that big-endian groups of five bits encode; `None` if it does not fit into 64 bits.
 fn number(groups: &[u8]) -> Option<u64> {
     groups.iter().try_fold(0_u64, |value, group| value.checked_mul(32)?.checked_add(u64::from(*group)))
 }
 
-/// Converts 52 groups to 32 bytes. The last four bits are padding.
+/// Converts 52 groups of five bits to a payment hash of 32 bytes. The last four bits are padding.
 fn payment_hash(groups: &[u8]) -> Option<PaymentHash> {
     let mut bytes = [0; 32];
     let mut out = bytes.iter_mut();
@@ -190,7 +194,7 @@ fn payment_hash(groups: &[u8]) -> Option<PaymentHash> {
     out.next().is_none().then(|| PaymentHash::from_bytes(bytes))
 }
 
-/// Verifies the bech32 checksum (BIP 173) over the prefix and all groups.
+/// Whether the bech32 checksum (BIP 173) over the prefix and all groups is valid.
 fn is_checksum_valid(prefix: &str, groups: &[u8]) -> bool {
     let high = prefix.bytes().map(|b| b >> 5);
     let low = prefix.bytes().map(|b| b & 31);
@@ -204,7 +208,7 @@ fn is_checksum_valid(prefix: &str, groups: &[u8]) -> bool {
     residue == 1
 }
 
-/// Returns the five bits that a bech32 character encodes.
+/// Returns the five bits that a bech32 character encodes; `None` for any other character.
 fn group_of(letter: u8) -> Option<u8> {
     CHARSET.iter().position(|known| *known == letter).and_then(|at| u8::try_from(at).ok())
 }
@@ -219,5 +223,6 @@ const SIGNATURE_GROUPS: usize = 104;
 const CHECKSUM_GROUPS: usize = 6;
 const DEFAULT_EXPIRY_S: u64 = 3600;
 const MSAT_PER_BTC: u64 = 100_000_000_000;
-/// Limits the work. Wallets cannot scan an invoice of this length.
+/// The longest invoice that is parsed: an invoice has a few hundred bytes, and a wallet must not make the Worker parse
+/// without limit.
 const MAX_BYTES: usize = 4096;

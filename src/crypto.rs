@@ -18,12 +18,13 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Compares two byte strings. The time does not depend on where they differ.
+/// Whether two byte strings are equal. The time does not depend on where they differ, so that an attacker cannot guess
+/// a secret byte by byte.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// Returns the key as an HMAC block: hashed if it is longer than the block, padded with zeros if it is shorter.
+/// Returns the HMAC block of a key: the key, or its digest if it has more than 64 bytes, padded with zeros.
 fn key_block(key: &[u8]) -> [u8; 64] {
     let hashed;
     let key = if key.len() > 64 {

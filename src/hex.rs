@@ -9,7 +9,7 @@ pub fn encode(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Decodes exactly 64 hexadecimal digits.
+/// Decodes exactly 64 hexadecimal digits, in either case. Returns `None` for any other text.
 pub fn decode_32(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 {
         return None;

@@ -1,11 +1,11 @@
 //! Keys derived from `TOLL_SECRET`, one for each purpose.
 //!
-//! `TOLL_SECRET` itself signs lightning-toll macaroons and nothing else. In such a macaroon, `HMAC(secret, id)` is a
-//! valid signature. If edgetoll used the secret for other messages too, a client that chooses the message could get a
-//! macaroon signed. Every other purpose has its own key:
-//! `K(purpose) = HMAC-SHA256(TOLL_SECRET, "edgetoll/1/" + purpose)`.
+//! `TOLL_SECRET` itself signs lightning-toll macaroons and nothing else: `HMAC(TOLL_SECRET, id)` is the signature of
+//! such a macaroon without caveats. If edgetoll used the secret for other messages too, a client that can choose a
+//! message could get a macaroon signed without payment. So every other purpose has its own key: `K(purpose) =
+//! HMAC-SHA256(TOLL_SECRET, "edgetoll/1/" + purpose)`.
 //!
-//! | purpose | messages |
+//! | purpose | message: what its HMAC is |
 //! | --- | --- |
 //! | `v2-root` | an identifier of 66 bytes: the root key of a macaroon; `key-id`: the key id |
 //! | `native` | a payment hash of 32 bytes: the issuer mark |
@@ -14,15 +14,15 @@
 //! | `hook` | a nonce: the tag of a webhook address |
 //! | `admin` | `token:` + token: a comparison; `session:` + expiry + token: an admin session |
 //!
-//! Where one key has several kinds of messages, a fixed prefix (or a length that no other message has) separates them,
-//! so that a tag made for one purpose is never valid for another.
+//! If a key has several kinds of messages, each kind has its own prefix, or a length that no other kind has. So an HMAC
+//! of one kind of message is never valid for another kind.
 
 use thiserror::Error;
 
 use crate::payment::PaymentHash;
 use crate::{crypto, hex};
 
-/// The keys of a deployment: a current set that signs, and a previous set that only verifies.
+/// The keys of a deployment: a current key set, which signs and verifies, and a previous key set, which only verifies.
 pub struct Keys {
     current: KeySet,
     previous: Option<KeySet>,
@@ -34,18 +34,18 @@ impl Keys {
         Self { current: KeySet::new(secret), previous: previous.map(KeySet::new) }
     }
 
-    /// Returns the set that signs.
+    /// Returns the key set that signs new macaroons and tags.
     pub fn current(&self) -> &KeySet {
         &self.current
     }
 
-    /// Returns every set that verifies, the current one first.
+    /// Returns the key sets that verify macaroons and tags, the current key set first.
     pub fn all(&self) -> impl Iterator<Item = &KeySet> {
         std::iter::once(&self.current).chain(&self.previous)
     }
 }
 
-/// The keys derived from one secret. The table of the module lists them.
+/// The keys of one secret: the secret itself, and the derived keys in the table of the module documentation.
 pub struct KeySet {
     lightning_toll: SigningKey,
     macaroon_root: [u8; 32],
@@ -75,19 +75,20 @@ impl KeySet {
         }
     }
 
-    /// Derives keys from a secret that no deployment accepts, such as that of the worked example.
+    /// Derives the keys of the secret in the worked example of docs/protocol.md, which [`check_secret`] refuses.
     #[cfg(test)]
     pub(crate) fn from_unchecked(secret: &str) -> Self {
         Self::new(TollSecret(secret.to_owned()))
     }
 
-    /// Returns the key id: the 4 bytes of a standard macaroon that identify the secret that signed it.
+    /// Returns the key id: 4 bytes in the identifier of a standard macaroon, which tell which secret signed the
+    /// macaroon.
     pub fn key_id(&self) -> [u8; 4] {
         self.key_id
     }
 
-    /// Returns the signing key of a standard macaroon. Each identifier has its own key, which is derived and not
-    /// stored.
+    /// Returns the key that signs the standard macaroon with this identifier. Each identifier has its own signing key,
+    /// which is derived whenever it is needed and never stored.
     pub fn standard_key(&self, identifier: &[u8]) -> SigningKey {
         SigningKey::standard(&crypto::hmac_sha256(&self.macaroon_root, &[identifier]))
     }
@@ -97,15 +98,17 @@ impl KeySet {
         &self.lightning_toll
     }
 
-    /// Returns the mark of a lightning-toll macaroon that this deployment minted: 32 hexadecimal digits.
+    /// Returns the issuer mark of a payment: 32 hexadecimal digits. The caveat with this mark shows that this
+    /// deployment minted a lightning-toll macaroon.
     ///
-    /// A lightning-toll server with the same `TOLL_SECRET` can sign macaroons too, and a holder can add any caveat, but
-    /// neither can compute this mark.
+    /// A lightning-toll server with the same `TOLL_SECRET` can sign macaroons too, but does not write the issuer mark.
+    /// A holder can add any caveat, but cannot compute the issuer mark.
     pub fn issuer_mark(&self, payment_hash: &PaymentHash) -> String {
         half_hex(&crypto::hmac_sha256(&self.issuer, &[payment_hash.as_bytes()]))
     }
 
-    /// Returns a stable name for a client that does not reveal its address: 32 hexadecimal digits.
+    /// Returns the pseudonym of a client: 32 hexadecimal digits. It is the same for all requests of the client, and
+    /// does not reveal the client's address.
     pub fn client_pseudonym(&self, client: &str) -> String {
         half_hex(&crypto::hmac_sha256(&self.client, &[b"client:", client.as_bytes()]))
     }
@@ -115,18 +118,18 @@ impl KeySet {
         half_hex(&crypto::hmac_sha256(&self.client, &[b"free:", client.as_bytes(), b"\n", route.as_bytes()]))
     }
 
-    /// Returns a tag that only this deployment can make: 32 hexadecimal digits. Forwarded requests carry it, so that a
-    /// loop is detected.
+    /// Returns the tag of this deployment: 32 hexadecimal digits. Every forwarded request has the tag in a header, so
+    /// that a request that a loop brings back to this Worker is recognized.
     pub fn deployment_tag(&self) -> String {
         half_hex(&crypto::hmac_sha256(&self.client, &[b"deployment"]))
     }
 
-    /// Returns the KV key under which a settled payment is stored: 32 hexadecimal digits.
+    /// Returns the name under which KV stores a settled payment: 32 hexadecimal digits.
     pub fn settlement_key(&self, payment_hash: &PaymentHash) -> String {
         half_hex(&crypto::hmac_sha256(&self.settlement, &[b"paid:", payment_hash.as_bytes()]))
     }
 
-    /// Returns the tag of a credential cookie: 64 hexadecimal digits.
+    /// Returns the tag of a credential cookie, which confirms that the payment has settled: 64 hexadecimal digits.
     pub fn cookie_tag(
         &self,
         payment_hash: &PaymentHash,
@@ -138,24 +141,25 @@ impl KeySet {
         hex::encode(&crypto::hmac_sha256(&self.settlement, &parts))
     }
 
-    /// Returns the key under which facts about a wallet are stored, derived from its URL and API key: 32 hexadecimal
-    /// digits.
+    /// Returns the name under which the probe result and the sync cursor of a wallet are stored, derived from the
+    /// wallet's URL and API key: 32 hexadecimal digits.
     pub fn wallet_key(&self, [url, key]: [&str; 2]) -> String {
         half_hex(&crypto::hmac_sha256(&self.settlement, &[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))
     }
 
-    /// Returns the tag of a webhook address: 64 hexadecimal digits.
+    /// Returns the tag at the end of the webhook URL of an invoice, which shows that this deployment created the URL:
+    /// 64 hexadecimal digits.
     pub fn webhook_tag(&self, nonce: &str) -> String {
         hex::encode(&crypto::hmac_sha256(&self.webhook, &[nonce.as_bytes()]))
     }
 
-    /// Returns a tag for the comparison of `ADMIN_TOKEN` and for admin sessions.
+    /// Returns the tag of an admin session, or the tag of an `ADMIN_TOKEN` for a comparison in constant time.
     pub fn admin_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         crypto::hmac_sha256(&self.admin, parts)
     }
 }
 
-/// The key that signs a macaroon's identifier. Each caveat is then signed with the signature before it.
+/// The key that signs the identifier of a macaroon. Each caveat is signed with the previous signature as the key.
 #[derive(Clone)]
 pub struct SigningKey(Vec<u8>);
 
@@ -165,12 +169,12 @@ impl SigningKey {
         Self(crypto::hmac_sha256(b"macaroons-key-generator", &[root_key]).to_vec())
     }
 
-    /// Uses a lightning-toll secret as the key, without derivation.
+    /// Returns a key that is the secret of lightning-toll itself, without derivation.
     pub fn lightning_toll(secret: &[u8]) -> Self {
         Self(secret.to_vec())
     }
 
-    /// Returns the signature over an identifier and its caveats, in order.
+    /// Returns the signature over an identifier and the caveats in their order.
     pub fn sign<'a>(&self, identifier: &[u8], caveats: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
         caveats.fold(crypto::hmac_sha256(&self.0, &[identifier]), |signature, caveat| {
             crypto::hmac_sha256(&signature, &[caveat])
@@ -178,10 +182,12 @@ impl SigningKey {
     }
 }
 
-/// A `TOLL_SECRET` that passed [`check_secret`].
+/// A `TOLL_SECRET` or `TOLL_SECRET_PREVIOUS` that [`check_secret`] accepts.
 pub struct TollSecret(String);
 
 impl TollSecret {
+    /// Accepts a secret that is not weak.
+    ///
     /// # Errors
     /// Returns why the secret is weak.
     pub fn new(text: &str) -> Result<Self, WeakSecret> {
@@ -189,10 +195,11 @@ impl TollSecret {
     }
 }
 
-/// Checks that a secret cannot be guessed.
+/// Checks that a secret is not obviously weak.
 ///
 /// # Errors
-/// Refuses fewer than 32 characters, fewer than 10 different ones, and words that occur in samples.
+/// Refuses a secret with fewer than 32 characters, with fewer than 10 different characters, or with a word that occurs
+/// in sample secrets, such as `example`.
 pub fn check_secret(text: &str) -> Result<(), WeakSecret> {
     if text.chars().count() < MIN_CHARACTERS {
         return Err(WeakSecret::Short);
@@ -208,14 +215,14 @@ pub fn check_secret(text: &str) -> Result<(), WeakSecret> {
     Ok(())
 }
 
-/// Why a secret is refused.
+/// Why [`check_secret`] refuses a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WeakSecret {
     #[error("shorter than 32 characters")]
     Short,
     #[error("made of fewer than 10 different characters")]
     Repetitive,
-    #[error("a sample, not a secret: make one with `openssl rand -hex 32`")]
+    #[error("a sample, not a secret: create a random secret with `openssl rand -hex 32`")]
     Sample,
 }
 

@@ -1,8 +1,8 @@
 //! edgetoll: a Lightning paywall (L402) as a Cloudflare Worker in front of any HTTP origin.
 //!
-//! The crate has a functional core, which decides over plain values and is tested natively, and a thin shell, `edge`,
-//! which is the only module that touches JavaScript. `docs/architecture.md` describes the layers and the phases of a
-//! request.
+//! The crate has a functional core, which computes every decision from plain values without I/O and is tested natively,
+//! and a thin shell, `edge`, which is the only module that calls JavaScript. `docs/architecture.md` describes the
+//! layers of the crate and the phases of a request.
 //!
 //! Public API:
 //! - `edge` (wasm only): [`edge::Toll`](https://github.com/edgetoll/edgetoll/tree/main/examples/price-by-code), which

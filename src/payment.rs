@@ -1,10 +1,10 @@
-//! A Lightning payment: its hash, its preimage, and the wallet slot that made its invoice.
+//! A Lightning payment: its hash, its preimage, and the slot of the wallet that created its invoice.
 
 use std::fmt;
 
 use crate::{crypto, hex};
 
-/// The SHA-256 digest of a payment's preimage. It is public: the invoice contains it.
+/// The SHA-256 digest of a payment's preimage. The digest is not secret: the invoice contains it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PaymentHash([u8; 32]);
 
@@ -27,7 +27,7 @@ impl PaymentHash {
         hex::encode(&self.0)
     }
 
-    /// Returns the first 8 hexadecimal digits, the part that a log line may contain.
+    /// Returns the first 8 hexadecimal digits, which identify the payment in the log.
     pub fn short(&self) -> String {
         self.to_hex().chars().take(8).collect()
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for PaymentHash {
     }
 }
 
-/// The proof of a payment. It is secret: `Debug` does not show it.
+/// The secret that proves a payment. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Preimage([u8; 32]);
 
@@ -49,17 +49,17 @@ impl Preimage {
         hex::decode_32(text).map(Self)
     }
 
-    /// Whether all bytes are zero. LNbits returns this for a payment whose preimage it does not know.
+    /// Whether all bytes are zero. LNbits returns such a preimage for a payment whose preimage it does not know.
     pub fn is_zero(&self) -> bool {
         self.0 == [0; 32]
     }
 
-    /// Returns the payment hash that this preimage proves.
+    /// Returns the SHA-256 digest of this preimage.
     pub fn payment_hash(&self) -> PaymentHash {
         PaymentHash(crypto::sha256(&self.0))
     }
 
-    /// Whether this preimage belongs to the payment hash, in constant time.
+    /// Whether the SHA-256 digest of this preimage is `payment_hash`. The comparison takes constant time.
     pub fn proves(&self, payment_hash: &PaymentHash) -> bool {
         crypto::constant_time_eq(&self.payment_hash().0, &payment_hash.0)
     }
@@ -71,7 +71,7 @@ impl fmt::Debug for Preimage {
     }
 }
 
-/// The place of a wallet in the configuration: slot 1 is `LNBITS_URL`, slot 2 is `LNBITS_URL_2`.
+/// The slot of a wallet in the settings: `LNBITS_URL` sets the wallet of slot 1, and `LNBITS_URL_2` that of slot 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalletSlot {
     One,
@@ -81,12 +81,12 @@ pub enum WalletSlot {
 impl WalletSlot {
     pub const ALL: [Self; 2] = [Self::One, Self::Two];
 
-    /// Parses the value of a `wallet` caveat.
+    /// Parses the value of a `wallet` caveat; `None` if no slot has this number.
     pub fn parse(number: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|slot| slot.as_str() == number)
     }
 
-    /// Returns the number of the slot, as the `wallet` caveat and the log contain it.
+    /// Returns the number of the slot, as it is written in the `wallet` caveat and in the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::One => "1",
@@ -94,7 +94,7 @@ impl WalletSlot {
         }
     }
 
-    /// Returns the slot that takes over when this one fails.
+    /// Returns the other slot, whose wallet takes over when the wallet of this slot fails.
     pub fn other(self) -> Self {
         match self {
             Self::One => Self::Two,

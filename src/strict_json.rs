@@ -1,7 +1,8 @@
 //! JSON values without repeated keys and without floating-point numbers.
 //!
-//! serde_json parses the text. Its own `Value` accepts a repeated key and keeps the last one, so two readers of a text
-//! could see different prices. It would also add 40 KB of floating-point code to the wasm.
+//! serde_json parses the text, but its type `Value` is not used. Of two values for the same key, `Value` keeps the last
+//! one, so that edgetoll and another program could read different prices in the same text. `Value` would also add 40 KB
+//! of floating-point code to the wasm.
 
 use std::fmt;
 
@@ -12,25 +13,27 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 pub enum Json {
     Null,
     Bool(bool),
-    /// A whole number that is not negative.
+    /// A whole number from 0 to `u64::MAX`.
     Integer(u64),
     /// The absolute value of a negative whole number.
     Negative(u64),
-    /// A number with a fraction or an exponent, or one that does not fit into 64 bits. Its value is dropped.
+    /// A number with a fraction or an exponent, or a number that does not fit into 64 bits. Its value is dropped,
+    /// because edgetoll reads only whole numbers.
     OtherNumber,
     String(String),
     Array(Vec<Json>),
-    /// The members in the order of the text. No key is repeated.
+    /// The keys and values of the object, in the order of the text. No key is repeated.
     Object(Vec<(String, Json)>),
 }
 
 impl Json {
-    /// Parses a text. More than 128 levels of nesting are refused.
+    /// Parses a JSON text. Returns `None` if the text is malformed, repeats a key of an object, or is nested too deeply
+    /// (128 levels).
     pub fn parse(text: &[u8]) -> Option<Self> {
         serde_json::from_slice(text).ok()
     }
 
-    /// Returns the value of a key; `None` if this is not an object or does not have the key.
+    /// Returns the value of a key; `None` if this value is not an object, or is an object without the key.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
             Self::Object(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
@@ -38,12 +41,13 @@ impl Json {
         }
     }
 
-    /// Returns the number under a key of an object.
+    /// Returns the value of a key if it is a whole number from 0 to `u64::MAX`; otherwise `None`.
     pub fn number(&self, key: &str) -> Option<u64> {
         self.get(key)?.as_u64()
     }
 
-    /// Returns the key and the value of an object with one member, which is how serde writes an enum variant with data.
+    /// Returns the key and the value of an object with exactly one key, which is how serde writes an enum variant with
+    /// data. Returns `None` for any other JSON value.
     pub fn variant(&self) -> Option<(&str, &Self)> {
         match self {
             Self::Object(members) => match members.as_slice() {
@@ -75,7 +79,7 @@ impl Json {
         }
     }
 
-    /// Returns a whole number that is not negative.
+    /// Returns the number if it is a whole number from 0 to `u64::MAX`; otherwise `None`.
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Integer(value) => Some(*value),
@@ -83,7 +87,7 @@ impl Json {
         }
     }
 
-    /// Returns the absolute value of a whole number.
+    /// Returns the absolute value of a whole number; `None` for any other JSON value.
     pub fn magnitude(&self) -> Option<u64> {
         match self {
             Self::Integer(value) | Self::Negative(value) => Some(*value),
@@ -96,9 +100,10 @@ impl Json {
     }
 }
 
-/// A type that is read from strict JSON. It is written with serde's `Serialize`.
+/// A type that is parsed from [`Json`]. The same type is written to JSON with serde's `Serialize`.
 ///
-/// Deriving `Deserialize` for the messages and states of the Durable Objects would add 10 KB of compressed wasm.
+/// Deriving serde's `Deserialize` for the messages to the Durable Objects and for their states would add 10 KB of
+/// compressed wasm.
 pub trait FromJson: Sized {
     fn from_json(json: &Json) -> Option<Self>;
 

@@ -3,17 +3,20 @@
 //!
 //! 1. `TRACE` and a WebSocket upgrade with a method other than `GET` are refused.
 //! 2. The path is resolved in every form in which an origin might read it. A path below the reserved prefix gets 404. A
-//!    path whose forms have different prices gets 400.
-//! 3. A request to a free route is forwarded. So is a request without a route, unless `unmatched` is `deny`.
-//! 4. A preflight costs nothing and gets no content. A path that has a price only for other methods gets 405. A path
-//!    that has a price only on other hosts gets 421.
-//! 5. The price is computed. If it depends on something that origins could read in different ways, the request gets
-//!    400.
-//! 6. A request with a valid credential is forwarded. If the preimage is missing or does not prove the payment, the
-//!    wallet must confirm the payment first. A genuine credential that is not valid for this request gets a new
-//!    challenge with the reason. Any other credential gets 401.
-//! 7. A request without a credential uses the free tier, if the route has one. If no free request is left, it gets a
-//!    challenge. `HEAD`, `OPTIONS` and prefetches get only the price.
+//!    path gets 400 if an origin may read it as another path with another price.
+//! 3. A request to a free route is forwarded. A request that matches no route is forwarded too, or gets 404 if
+//!    `unmatched` is `deny`. A request to a route with a mistake gets 503.
+//! 4. A preflight costs nothing and gets no content. A request gets 405 if its path has a price only for other methods,
+//!    and 421 if its path has a price only on other hosts.
+//! 5. A request without https is redirected to https if its method is `GET` or `HEAD`; otherwise it gets 403.
+//! 6. The price is computed. If the price depends on something that origins could read in different ways, the request
+//!    gets 400. A request that costs 0 sats is forwarded.
+//! 7. A request with a valid credential is forwarded. If the credential has no preimage, or a preimage that is not a
+//!    sufficient proof, a wallet must confirm the payment first. A genuine credential that is not valid for this
+//!    request gets a new challenge with the reason. A malformed or forged credential gets 401.
+//! 8. A request without a credential uses the free tier, if the route has one. If no free request is left, it gets a
+//!    challenge. The challenge for a prefetch, for `HEAD`, and for `OPTIONS` unless the route lists it, has only the
+//!    price, without an invoice.
 
 mod priced_request;
 
@@ -44,60 +47,63 @@ use crate::wallet::slots::Wallets;
 pub struct Request<'a> {
     /// The URL that is priced and forwarded.
     pub url: RequestUrl<'a>,
-    /// The method as it was sent. The runtime's own type turns unknown methods into `GET`.
+    /// The method as it was sent. It is a text, because the `Method` type of the `worker` crate turns unknown methods
+    /// into `GET`.
     pub method: &'a str,
-    /// The client's address, or the prefix of an IPv6 address; `None` if it is not known.
+    /// The client's IPv4 address or IPv6 prefix; `None` if it is not known.
     pub client_ip: Option<&'a str>,
-    /// The `Authorization` header. The runtime joins header lines with commas.
+    /// The `Authorization` header. The runtime joins several lines of this header with commas.
     pub authorization: Option<&'a str>,
     /// The `Cookie` header.
     pub cookie: Option<&'a str>,
     /// Whether the request is `OPTIONS` with `Access-Control-Request-Method`.
     pub is_preflight: bool,
-    /// Whether the request has `Upgrade: websocket`. The runtime forwards it as `GET`, whatever the method is.
+    /// Whether the request has `Upgrade: websocket`. The runtime forwards such a request as `GET`, whatever its method
+    /// is.
     pub is_upgrade: bool,
-    /// Whether a browser loads the page before a person opens it. No person would see the invoice.
+    /// Whether a browser prefetches the page. Nobody sees the response to a prefetch, so no invoice is created.
     pub is_prefetch: bool,
     pub has_body: bool,
-    /// Returns the value of a header, for prices that depend on it.
+    /// Returns the value of a request header, for prices that depend on it.
     pub header: &'a dyn Fn(&str) -> Option<String>,
-    /// Returns what Cloudflare knows about the request.
+    /// Returns what Cloudflare knows about the request; `None` if it does not know this fact.
     pub edge: &'a dyn Fn(EdgeFact) -> Option<String>,
 }
 
 /// What happens to a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision<'a> {
-    /// Forward without payment. `waived` is the route if this request costs 0 sats but other requests to it have a
-    /// price.
+    /// Forward without payment. `waived` is the route if this request costs 0 sats, although other requests to the
+    /// route have a price.
     Open {
         waived: Option<&'a Route>,
     },
-    /// Forward: paid.
+    /// Forward: a credential is valid, and its payment is known to be settled.
     Paid(Purchase<'a>),
-    /// Forward while the client has free requests, counted under `key`; then challenge.
+    /// Forward if the client has a free request left; its free requests are counted under `key`. Otherwise send the
+    /// challenge `otherwise`.
     FreeTier {
         tier: FreeTier,
         key: String,
         otherwise: Box<ChallengeDraft<'a>>,
     },
-    /// Forward for the first claim whose payment a wallet confirms. If there is none, repeat the challenge of a claim
-    /// that can still be paid, or make a new challenge.
+    /// Forward for the first claim whose payment a wallet confirms. If no wallet confirms a payment, repeat the
+    /// challenge of a claim whose invoice can still be paid. If there is no such claim, send the challenge `otherwise`.
     Unsettled {
         claims: Vec<Claim<'a>>,
         otherwise: Box<ChallengeDraft<'a>>,
     },
-    /// 402.
+    /// Respond with 402 and this challenge.
     Challenge(Box<ChallengeDraft<'a>>),
-    /// Forward without the request body, and remove the response body. If the price list has `cors`, respond without
-    /// the origin.
+    /// Respond to a preflight. If the price list has `cors`, respond without the origin. Otherwise forward the request
+    /// without its body, and remove the body of the response.
     Preflight,
-    /// 308 to https.
+    /// Redirect to the same URL with https (308).
     Redirect,
     Refuse(Refused<'a>),
 }
 
-/// An error, and the route of the request, if it is known.
+/// The error of a refused request, and its route; `None` if no route was selected.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused<'a> {
     pub error: RequestError,
@@ -110,13 +116,13 @@ impl From<RequestError> for Refused<'_> {
     }
 }
 
-/// A valid credential for a route.
+/// A valid credential that pays for a request to a route.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Purchase<'a> {
     pub seller: &'a Seller,
     pub route: &'a Route,
     pub grant: Grant,
-    /// The uses to count; `None` if the request takes no use.
+    /// The uses that were bought, if this request takes one of them; otherwise `None`.
     pub counted: Option<CountedUses<'a>>,
 }
 
@@ -134,7 +140,7 @@ pub struct Claim<'a> {
     pub purchase: Purchase<'a>,
 }
 
-/// A challenge before its invoice is made.
+/// A challenge before its invoice is created.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ChallengeDraft<'a> {
     pub seller: &'a Seller,
@@ -143,9 +149,9 @@ pub struct ChallengeDraft<'a> {
     pub terms: Terms,
     /// The description of the invoice.
     pub description: String,
-    /// Why the credential of the request was not accepted.
+    /// Why the credential of the request was refused; `None` if the request has no credential.
     pub refused: Option<Refusal>,
-    /// Whether the response has only the price, without an invoice.
+    /// Whether the challenge has only the price, without an invoice.
     pub is_quote: bool,
 }
 
@@ -155,20 +161,35 @@ pub struct Seller {
     pub wallets: Wallets,
 }
 
+impl PartialEq for Seller {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Seller {}
+
+impl std::fmt::Debug for Seller {
+    /// Shows no field, because the keys are secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seller(..)")
+    }
+}
+
 /// Everything besides the request that the decision depends on.
 pub struct Gate<'a, 'c> {
     pub policy: &'a Policy,
-    /// `None` if a secret or the settings of a wallet are missing. Then requests to priced routes are refused.
+    /// `None` if the secret or the settings of a wallet are missing. Then every request to a priced route is refused.
     pub seller: Option<&'a Seller>,
     pub code: &'c PriceCode<'c>,
     pub is_settled: &'c IsSettled<'c>,
 }
 
-/// Returns whether a payment is already known to be settled, without a request to its wallet.
+/// Returns whether the payment of a credential is already known to be settled, without a request to the wallet.
 pub type IsSettled<'c> = dyn Fn(&Grant) -> bool + 'c;
 
-/// Returns the price in satoshis that the Worker's own code computes for a request to a route; `None` if it computes
-/// none.
+/// Returns the price in satoshis that the owner's code computes for a request to a route with `price = "code"`; `None`
+/// if the code computes no price.
 pub type PriceCode<'c> = dyn Fn(&Route, &Facts<'_>) -> Option<Result<u64, PriceError>> + 'c;
 
 impl<'a> Gate<'a, '_> {
@@ -199,8 +220,8 @@ impl<'a> Gate<'a, '_> {
         self.decide_priced(route, request, now_unix).map_err(|error| Refused { error, route: Some(route) })
     }
 
-    /// Selects the route. A method override in the query is checked too, since some frameworks use it instead of the
-    /// method.
+    /// Selects the route of a request. Some frameworks use the query parameter `_method` instead of the method, so it
+    /// is an error if that method selects another route and one of the two routes has a price.
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
         let selection = match self.policy.resolve(request.url.path, target) {
@@ -258,7 +279,7 @@ impl<'a> Gate<'a, '_> {
     }
 }
 
-/// Refuses methods that are never forwarded.
+/// Checks that the runtime forwards the request with this method.
 ///
 /// # Errors
 /// Refuses `TRACE`, and a WebSocket upgrade with a method other than `GET`, which the runtime would forward as `GET`.
@@ -281,20 +302,5 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
         header: request.header,
         edge: request.edge,
         fold_case: policy.fold_case,
-    }
-}
-
-impl PartialEq for Seller {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other)
-    }
-}
-
-impl Eq for Seller {}
-
-impl std::fmt::Debug for Seller {
-    /// Shows nothing: the keys are secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Seller(..)")
     }
 }

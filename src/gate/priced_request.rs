@@ -1,4 +1,4 @@
-//! Decides what happens to a request that has a price: by its credentials, then by the free tier.
+//! Decides what happens to a request to a priced route: by its credentials, or else by the free tier.
 
 use super::{ChallengeDraft, Claim, CountedUses, Decision, IsSettled, Purchase, Request, Seller};
 use crate::error::RequestError;
@@ -24,10 +24,10 @@ pub struct PricedRequest<'a, 'r> {
     pub now_unix: u64,
 }
 
-/// The verdict on all credentials of a request.
+/// The result of verifying all credentials of a request.
 enum Verdict {
     NoCredential,
-    /// A credential is valid, and its payment is known to be settled.
+    /// One credential is valid, and its payment is known to be settled.
     Settled(Grant),
     /// These credentials are valid if their payments have settled.
     Unsettled(Vec<(Macaroon, Grant)>),
@@ -61,7 +61,8 @@ impl<'a> PricedRequest<'a, '_> {
         })
     }
 
-    /// Uses a cookie only if no credential in the `Authorization` header has a payment that is known to be settled.
+    /// Returns the verdict on the `Authorization` header if the header has a credential whose payment is known to be
+    /// settled. Otherwise, returns the grant of a valid cookie, or, without a valid cookie, the verdict on the header.
     fn verify_credentials(&self, is_settled: &IsSettled<'_>) -> Verdict {
         match self.verify_authorization(is_settled) {
             Verdict::Settled(grant) => Verdict::Settled(grant),
@@ -70,8 +71,8 @@ impl<'a> PricedRequest<'a, '_> {
     }
 
     /// Verifies the `Authorization` header. Returns the first valid credential whose payment is known to be settled;
-    /// otherwise all valid credentials, those with a preimage first; otherwise one refusal, preferably of a genuine
-    /// credential.
+    /// otherwise up to four valid credentials, first those with a preimage; otherwise one refusal, if possible that of
+    /// a genuine credential.
     fn verify_authorization(&self, is_settled: &IsSettled<'_>) -> Verdict {
         let demand = self.demand();
         let mut refused: Option<Refusal> = None;
@@ -105,8 +106,8 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    /// Returns the grant of the first valid cookie. An invalid cookie is ignored. A prefetch does not take a use that a
-    /// person bought.
+    /// Returns the grant of the first valid cookie, if the method is `GET` or `HEAD`. For a prefetch, a cookie with a
+    /// number of uses is ignored, so that the prefetch does not take a use that a person bought.
     fn settled_cookie(&self) -> Option<Grant> {
         if !["GET", "HEAD"].contains(&self.request.method) {
             return None;
@@ -145,10 +146,10 @@ impl<'a> PricedRequest<'a, '_> {
     }
 
     fn purchase(&self, grant: Grant) -> Purchase<'a> {
-        // The response to `HEAD` has no content, so it takes no use.
+        // The response to `HEAD` has no content, so the request takes no use.
         let bought = grant.uses.filter(|_| self.request.method != "HEAD");
         let counted = bought.map(|bought| CountedUses {
-            // In a realm, the credential may come from a route that sells more uses for the same price.
+            // In a realm, the credential may come from another route, which sells more uses for the same price.
             bought: self.route.uses.map_or(bought, |uses| uses.min(bought)),
             when_spent: self.draft(Some(Refusal::Spent)),
         });
@@ -185,7 +186,8 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    /// Whether no invoice is made: no person would see it, or the route does not sell this method.
+    /// Whether the challenge has only the price, without an invoice: for a prefetch, whose response nobody sees, for
+    /// `HEAD`, and for `OPTIONS` unless the route lists this method.
     fn is_quote(&self) -> bool {
         let is_listed = |method: &str| self.route.methods.iter().any(|one| one == method);
         let method = self.request.method;
@@ -193,7 +195,7 @@ impl<'a> PricedRequest<'a, '_> {
     }
 }
 
-/// Returns the earlier refusal, unless only the later one is of a genuine credential.
+/// Returns the earlier refusal. If only the later refusal is that of a genuine credential, returns the later one.
 fn prefer_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
     match earlier {
         Some(earlier) if earlier.is_genuine() || !refusal.is_genuine() => earlier,
@@ -201,7 +203,8 @@ fn prefer_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
     }
 }
 
-/// A credential for a longer path would not fit into the 8 KB that a credential may have.
+/// The `endpoint` caveat contains the path. With a longer path, the credential would not fit into the 8 KB that an
+/// `Authorization` header may have.
 const MAX_PRICED_PATH_BYTES: usize = 4_096;
-/// Each claim costs a request to a wallet.
+/// Each claim can cost a request to a wallet, so only four claims are kept.
 const MAX_CLAIMS: usize = 4;

@@ -1,12 +1,13 @@
-//! The `Accept` header (RFC 9110, 12.5.1).
+//! Reads the `Accept` header (RFC 9110, 12.5.1).
 
-/// Whether the header names `text/html` with at least the quality of JSON.
+/// Whether an `Accept` header names `text/html`, with at least the quality of `application/json`.
 pub fn prefers_html(accept: &str) -> bool {
     let html = quality(accept, "text/html");
     html > 0 && html >= quality(accept, "application/json")
 }
 
-/// Returns the quality of a media type that the header names, in thousandths; 0 for a type that it does not name.
+/// Returns the quality of a media type in an `Accept` header, in thousandths; 0 if the header does not name the media
+/// type.
 fn quality(accept: &str, media_type: &str) -> u32 {
     let named = accept.split(',').find_map(|range| {
         let mut parts = range.split(';').map(str::trim);

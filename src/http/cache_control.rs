@@ -1,6 +1,7 @@
-//! Headers that keep shared caches from storing a response for one client.
+//! Response headers that keep shared caches from storing a response that is meant for one client.
 
-/// Returns the `Cache-Control` value of a response that only one client may have.
+/// Returns the `Cache-Control` value of a response that is meant for one client: `value` without `public` and
+/// `s-maxage`, and with `private` unless it has `no-store`.
 pub fn private(value: Option<&str>) -> String {
     let directives = value.unwrap_or_default().split(',').map(str::trim).filter(|one| !one.is_empty());
     let name = |directive: &str| {
@@ -14,7 +15,8 @@ pub fn private(value: Option<&str>) -> String {
     kept.join(", ")
 }
 
-/// Returns a list header with these members added. Each member appears once.
+/// Adds names to a comma-separated header value. A name that the value already contains is not added; `*` contains
+/// every name.
 pub fn with_members(value: Option<&str>, added: &[&str]) -> String {
     let mut members: Vec<&str> = value.unwrap_or_default().split(',').map(str::trim).collect();
     members.retain(|member| !member.is_empty());
@@ -26,9 +28,10 @@ pub fn with_members(value: Option<&str>, added: &[&str]) -> String {
     members.join(", ")
 }
 
-/// The members of `Vary` of a paid response: both headers can carry a credential.
+/// The request headers that the `Vary` header of a paid response names: a credential can be in `Authorization` or in
+/// `Cookie`.
 pub const VARY_BY_CREDENTIAL: [&str; 2] = ["Authorization", "Cookie"];
 
-/// Response headers that can make a shared cache store what `Cache-Control` forbids.
+/// Response headers with which an origin can make a shared cache store a response although `Cache-Control` forbids it.
 pub const CACHE_OVERRIDES: [&str; 3] =
     ["CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control"];

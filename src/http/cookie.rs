@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// Returns the names and values of a `Cookie` header, in order.
+/// Returns the names and values of the cookies in a `Cookie` header, in their order.
 pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
     header.split(';').filter_map(|pair| pair.trim().split_once('='))
 }
 
-/// Returns a `Cookie` header without the cookies for which `is_removed` is true; `None` if no cookie is left.
+/// Returns a `Cookie` header without the cookies whose name `is_removed` accepts; `None` if no cookie is left.
 ///
-/// The runtime joins two `Cookie` header lines with a comma.
+/// The runtime joins two `Cookie` header lines with a comma and a space, so these can separate cookies too.
 pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String> {
     let is_kept = |piece: &&str| !is_removed(piece.split('=').next().unwrap_or_default());
     let pairs = header.split(';').map(str::trim).filter(|pair| !pair.is_empty()).filter_map(|pair| {
@@ -20,7 +20,7 @@ pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String
     (!pairs.is_empty()).then(|| pairs.join("; "))
 }
 
-/// A `Set-Cookie` header. `Display` writes its value.
+/// The value of a `Set-Cookie` header, which `Display` writes.
 ///
 /// Every cookie is `HttpOnly` and `Secure`. A path that is not allowed in the `Path` attribute is replaced with `/`.
 #[derive(Clone, Copy, Debug)]
@@ -28,16 +28,16 @@ pub struct SetCookie<'a> {
     pub name: &'a str,
     pub value: &'a str,
     pub path: &'a str,
-    /// 0 deletes the cookie.
+    /// How many seconds the browser keeps the cookie; 0 deletes the cookie.
     pub max_age_s: u64,
     pub same_site: SameSite,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum SameSite {
-    /// Sent when a link of another site leads here.
+    /// From another site, the browser sends the cookie only when a person follows a link to this site.
     Lax,
-    /// Never sent from another site.
+    /// The browser never sends the cookie with a request that another site causes.
     Strict,
 }
 
@@ -53,13 +53,14 @@ impl fmt::Display for SetCookie<'_> {
     }
 }
 
-/// Whether a path is allowed in a `Path` attribute. Browsers ignore a longer path (RFC 6265bis, 5.6).
+/// Whether a path is allowed in a `Path` attribute: browsers ignore a path of more than 1,024 bytes (RFC 6265bis, 5.6),
+/// and `;` ends the attribute.
 fn is_attribute_path(path: &str) -> bool {
     path.len() <= MAX_PATH_BYTES
         && path.starts_with('/')
         && path.bytes().all(|b| b.is_ascii_graphic() && b != b';')
 }
 
-/// The size of name and value together that browsers keep (RFC 6265bis, 5.6).
+/// Browsers ignore a cookie whose name and value together have more bytes (RFC 6265bis, 5.6).
 pub const MAX_NAME_AND_VALUE_BYTES: usize = 4_096;
 const MAX_PATH_BYTES: usize = 1_024;

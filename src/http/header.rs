@@ -1,4 +1,4 @@
-//! Names of headers, compared as an origin may read them.
+//! Header names, compared as an origin may read them.
 
 /// Whether a text is a header name (RFC 9110, 5.6.2, token).
 pub fn is_name(text: &str) -> bool {
@@ -6,21 +6,23 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token)
 }
 
-/// Whether all origins read a name in the same way: it has only letters, digits and dashes.
+/// Whether a header name has only letters, digits and dashes. An origin may treat any other character like a dash, and
+/// so take the header for another header.
 pub fn is_unambiguous(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Returns the name in lower case, with a dash for every other character.
+/// Returns the name in lower case, with a dash in place of each character that is not a letter or a digit. An origin
+/// may take two names with the same result for the same header.
 ///
-/// CGI and PHP read dots and dashes as `_`; lighttpd does the same with every other punctuation character.
+/// CGI and PHP replace dots and dashes with `_`; lighttpd replaces all punctuation characters with `_`.
 pub fn fold(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
-/// Whether a request header is removed before the request is forwarded: `X-Toll-*`, which only edgetoll may set, and
-/// headers that can change the path, host or method that was priced. The setting `keep_headers` lists headers of the
-/// second kind that are kept.
+/// Whether a request header is removed before the request is forwarded. `X-Toll-*` is always removed, because only
+/// edgetoll may set it. Headers that can change the path, host or method that was priced are removed too, except those
+/// in the setting `keep_headers`.
 pub fn is_removed(name: &str, keep: &[String]) -> bool {
     let is_kept = || keep.iter().any(|one| fold(one) == fold(name));
     is_reserved(name) || (REWRITING.contains(&fold(name).as_str()) && !is_kept())
@@ -31,12 +33,13 @@ pub fn is_reserved(name: &str) -> bool {
     fold(name).starts_with("x-toll-")
 }
 
-/// Whether an origin may read `name` as the header `expected`, although edgetoll reads two different headers.
+/// Whether an origin may take the header `name` for the header `expected`, although the two names differ.
 pub fn is_other_spelling(name: &str, expected: &str) -> bool {
     fold(name) == fold(expected) && !name.eq_ignore_ascii_case(expected)
 }
 
-/// Whether the response to a preflight keeps this header. All other headers could be content that was not paid for.
+/// Whether the response to a preflight keeps this header. Any other header is removed, because it could carry content
+/// that must be paid for.
 pub fn is_for_preflight(name: &str) -> bool {
     let name = fold(name);
     name.starts_with("access-control-") || ["allow", "vary"].contains(&name.as_str())

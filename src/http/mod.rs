@@ -1,5 +1,5 @@
-//! Pure helpers for HTTP: URLs, header names, cookies, forms, `Accept`, and caching headers. They do not depend on
-//! payments.
+//! Functions for HTTP without I/O: URLs, percent-encoding, header names, cookies, forms, `Accept`, and caching headers.
+//! They do not depend on payments.
 
 pub mod accept;
 pub mod cache_control;

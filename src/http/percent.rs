@@ -12,7 +12,7 @@ pub fn decode_form(text: &str) -> String {
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
-/// Encodes what the Workers runtime encodes in the path of a request URL.
+/// Percent-encodes a path as the Workers runtime does in the URL of a request.
 pub fn encode_path(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
 }

@@ -1,14 +1,14 @@
 //! URLs: the parts of a request's URL, and rules for URLs in settings.
 //!
-//! The runtime has already serialized a request's URL (WHATWG), so slicing is enough.
+//! The runtime has already serialized the URL of a request (WHATWG URL), so it is split without a full parser.
 
 /// The parts of a request's URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestUrl<'a> {
     pub is_https: bool,
-    /// In lower case, without a port and without a trailing dot.
+    /// The host in lower case, without a port and without a trailing dot.
     pub host: &'a str,
-    /// The path as it was sent, percent-encoded; at least `/`.
+    /// The path as it was sent, percent-encoded. It begins with `/`.
     pub path: &'a str,
     /// The path and the query as they are forwarded.
     pub path_and_query: &'a str,
@@ -19,7 +19,7 @@ pub struct RequestUrl<'a> {
 }
 
 impl<'a> RequestUrl<'a> {
-    /// Parses an absolute http or https URL.
+    /// Parses an absolute http or https URL; `None` for any other text.
     pub fn parse(url: &'a str) -> Option<Self> {
         let (scheme, after_scheme) = url.split_once("://")?;
         let is_https = match scheme {
@@ -36,18 +36,18 @@ impl<'a> RequestUrl<'a> {
         Some(Self { is_https, host, path, path_and_query, after_scheme, origin })
     }
 
-    /// Returns the text after the first `?`.
+    /// Returns the query: the text after the first `?`, or an empty text.
     pub fn query(&self) -> &'a str {
         self.path_and_query.split_once('?').map_or("", |(_, query)| query)
     }
 
-    /// Whether the connection is private: https, or http on the loopback interface.
+    /// Whether nobody on the network can read the request: it uses https, or http on the loopback interface.
     pub fn is_private(&self) -> bool {
         self.is_https || is_loopback(self.host)
     }
 }
 
-/// Returns the host of an authority: without user and port, an IPv6 address in its brackets.
+/// Returns the host of a URL's authority, without user and port. An IPv6 address keeps its brackets.
 pub fn host(authority: &str) -> &str {
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     match authority.rsplit_once(':') {
@@ -56,7 +56,7 @@ pub fn host(authority: &str) -> &str {
     }
 }
 
-/// Whether a host is the loopback interface.
+/// Whether a host is `localhost` or a loopback address.
 pub fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
@@ -71,13 +71,13 @@ pub fn is_local_path(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Whether the Worker may send secrets to this base URL: https, or http on the loopback interface; with a host, without
-/// user, query or fragment.
+/// Whether the Worker may send secrets to this base URL: it uses https, or http on the loopback interface, and it has a
+/// host, but no user, query or fragment.
 pub fn is_safe_base(url: &str) -> bool {
     is_safe_target(url) && !url.contains('?')
 }
 
-/// Like [`is_safe_base`], but a query is allowed.
+/// Whether the Worker may send secrets to this URL, which may have a query. The rest must be as for [`is_safe_base`].
 pub fn is_safe_target(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split_once(['/', '?']).map_or(rest, |(authority, _)| authority);

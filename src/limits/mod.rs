@@ -6,7 +6,7 @@ pub mod uses;
 use std::collections::BTreeMap;
 use std::mem;
 
-/// Keeps the entries for which `is_kept` is true. `BTreeMap::retain` would add 5 KB of compressed wasm.
+/// Removes the entries whose value `is_kept` does not accept. `BTreeMap::retain` would add 5 KB of compressed wasm.
 pub fn keep_where<V>(map: &mut BTreeMap<String, V>, is_kept: impl Fn(&V) -> bool) {
     for (key, value) in mem::take(map) {
         if is_kept(&value) {

@@ -1,7 +1,7 @@
 //! Rate limits: at most a number of events in any 60 seconds.
 //!
-//! Events are counted in slots of 5 seconds, so that little is stored. A slot counts until its last moment is a minute
-//! old, so the limit is never exceeded.
+//! Events are counted in slots of 5 seconds, so that little is stored. A slot counts until its last moment is 60
+//! seconds old, so no event is forgotten too early and the limit is never exceeded.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use serde::Serialize;
 use super::keep_where;
 use crate::strict_json::{FromJson, Json};
 
-/// The events of the last minute.
+/// The number of events in the last minute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SlidingWindow {
-    /// The number of each slot and the events in it, oldest first.
+    /// Each slot's number (the Unix time divided by 5 seconds) and its count of events, the oldest slot first.
     slots: Vec<(u64, u64)>,
 }
 
 impl SlidingWindow {
     pub const EMPTY: Self = Self { slots: Vec::new() };
 
-    /// Admits one event if fewer than `limit` were admitted in the last minute.
+    /// Admits one event if fewer than `limit` events were admitted in the last minute.
     ///
     /// # Errors
     /// Returns the milliseconds until the next event can be admitted.
@@ -60,12 +60,14 @@ impl FromJson for SlidingWindow {
 #[derive(Default)]
 pub struct ClientLimits {
     clients: BTreeMap<String, SlidingWindow>,
-    /// When idle clients were last removed. Removing them for each new client would take too long.
+    /// When clients without events in the last minute were last removed. Removing such clients for each new client
+    /// would take too long.
     swept_ms: u64,
 }
 
 impl ClientLimits {
-    /// Admits one event of a client. When the map is full, new clients share one window.
+    /// Admits one event of a client. While the map is full, all new clients share one window, so that memory is
+    /// limited.
     ///
     /// # Errors
     /// Returns the milliseconds until the next event of the client can be admitted.
@@ -83,7 +85,7 @@ impl ClientLimits {
     }
 }
 
-/// A request to the Durable Object that counts the invoices of the deployment.
+/// A request to the Durable Object that counts the invoices of the deployment: admit one more invoice.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct InvoiceLimitRequest {
     pub per_minute: u64,
@@ -93,7 +95,7 @@ pub struct InvoiceLimitRequest {
 #[serde(rename_all = "snake_case")]
 pub enum InvoiceLimitResponse {
     Admitted,
-    /// The limit is reached. The value is the milliseconds until the next invoice.
+    /// The limit is reached. The number is the milliseconds until the next invoice can be admitted.
     Wait(u64),
 }
 
@@ -112,7 +114,7 @@ impl FromJson for InvoiceLimitResponse {
     }
 }
 
-/// Returns when a slot stops counting.
+/// Returns when the events of a slot stop counting, in Unix milliseconds.
 fn counts_until_ms(slot: u64) -> u64 {
     slot.saturating_add(1).saturating_mul(SLOT_MS).saturating_add(WINDOW_MS)
 }

@@ -1,8 +1,8 @@
-//! Counts the uses of one payment: how many it bought, and how many are spent or in flight.
+//! Counts the uses that one payment bought: how many are spent, and how many are in flight.
 //!
 //! A request takes a use before it is forwarded. The use is spent when the origin responds, and returned when the
-//! origin fails. A use that is neither spent nor returned in time counts as spent. One Durable Object holds the state
-//! of one payment and runs one step at a time, so the count is exact.
+//! origin fails. A use that is neither spent nor returned in time counts as spent. One Durable Object holds the count
+//! of one payment and runs one request at a time, so the count is exact.
 
 use serde::Serialize;
 
@@ -18,41 +18,42 @@ pub struct Uses {
     next_ticket: u64,
 }
 
-/// A use whose request has been forwarded and has no response yet.
+/// A use that a forwarded request has taken, and that is neither spent nor returned yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct InFlight {
     ticket: u64,
-    /// When the use counts as spent.
+    /// When the use counts as spent, unless it was returned before.
     until_ms: u64,
 }
 
-/// A request to the Durable Object of a payment.
+/// A request to the Durable Object that counts the uses of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MeterRequest {
-    /// Takes one of `bought` uses, which counts as spent at `until_ms`. The object deletes its state at `delete_at_ms`.
+    /// Takes one of `bought` uses. Unless it is returned, the use counts as spent at `until_ms`. The Durable Object
+    /// deletes its state at `delete_at_ms`.
     Take { bought: u64, until_ms: u64, delete_at_ms: u64 },
-    /// Spends the use: the origin has responded.
+    /// Spends the use with this ticket, because the origin has responded.
     Spend { ticket: u64 },
-    /// Returns the use: the origin failed.
+    /// Returns the use with this ticket, because the origin failed. The payment bought `bought` uses.
     Return { ticket: u64, bought: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MeterResponse {
-    /// A use was taken. The ticket spends or returns it.
+    /// A use was taken, and `remaining` uses are left. The ticket identifies the use when it is spent or returned.
     Taken { ticket: u64, remaining: u64 },
-    /// All uses are taken, and some are in flight: one may be returned.
+    /// No use is left, but one or more uses are in flight and may still be returned.
     InFlight,
-    /// All uses are spent.
+    /// All uses are spent, and no use is in flight.
     Spent,
-    /// How many uses are left after a use was spent or returned.
+    /// The number of uses that are left after a use was returned. The response to `Spend` is always `Remaining(0)`.
     Remaining(u64),
 }
 
 impl Uses {
-    /// Runs one request.
+    /// Runs one request of the Worker and returns the response.
     pub fn run(&mut self, request: &MeterRequest, now_ms: u64) -> MeterResponse {
         match *request {
             MeterRequest::Take { bought, until_ms, .. } => self.take(bought, until_ms, now_ms),
@@ -84,8 +85,9 @@ impl Uses {
         self.in_flight.len() < before
     }
 
-    /// Returns a use, at most three times for each use that was bought, so that a failing origin does not serve
-    /// forever.
+    /// Ends the flight of a use and makes the use available again. Returns the number of uses that are left. At most
+    /// three uses become available again for each use that was bought: otherwise, a client could send requests without
+    /// end to an origin that does its work and then fails.
     fn give_back(&mut self, ticket: u64, bought: u64) -> u64 {
         if self.end_flight(ticket) && self.returned < bought.saturating_mul(MAX_RETURNS_PER_USE) {
             self.returned = self.returned.saturating_add(1);

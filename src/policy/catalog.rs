@@ -1,4 +1,4 @@
-//! The public price list, `/.well-known/l402`. Machine clients read it before they send a request.
+//! The public price list, `/.well-known/l402`, which client programs read before they send a request.
 
 use serde::Serialize;
 
@@ -12,8 +12,9 @@ use crate::protocols::price::Price;
 impl Policy {
     /// Returns the public price list of a host as JSON.
     ///
-    /// It omits invalid routes and those with `listed = false`. It also omits the values of header conditions, which
-    /// may be secrets that the owner shares with some clients.
+    /// Routes with a mistake and routes with `listed = false` are omitted. The values of header conditions are omitted
+    /// too, and so are query values that may lower the price: such values may be secrets that the owner shares with
+    /// some clients.
     pub fn catalog(&self, host: &str) -> String {
         let is_listed = |route: &&Route| {
             route.is_listed && !matches!(route.pricing, Pricing::Invalid) && route.host.matches(host)
@@ -118,9 +119,10 @@ impl<'a> PriceEntry<'a> {
         rules.iter().enumerate().map(entry).collect()
     }
 
-    /// `from_here` is this rule and all later ones.
+    /// Returns the entry for a price. `from_here` is this price and all later prices of the route.
     fn new(rule: &'a PriceRule, from_here: &'a [PriceRule]) -> Self {
-        // The values of a condition that lowers the price may be a discount code, which only some clients know.
+        // If this price may be lower than a later one, the values of its conditions may be a discount code, which only
+        // some clients know.
         let may_be_discount = !from_here
             .iter()
             .all(|later| fixed_sats(later).is_some_and(|later| fixed_sats(rule) >= Some(later)));

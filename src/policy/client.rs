@@ -1,4 +1,4 @@
-//! Clients are identified by the address that Cloudflare saw, never by one that the client sent.
+//! Identifies a client by its address, from a header that Cloudflare or a proxy sets and that the client cannot forge.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -9,26 +9,28 @@ use crate::http::header;
 pub struct ClientSource {
     /// The header that holds the client's address.
     pub header: String,
-    /// The length of the IPv6 prefix that counts as one client.
+    /// The length, in bits, of the IPv6 prefix that counts as one client.
     pub ipv6_bits: u32,
 }
 
 impl Default for ClientSource {
-    /// `CF-Connecting-IP`, and a prefix of 64 bits: an IPv6 client can use every address of its /64.
+    /// Returns the defaults: the header `CF-Connecting-IP`, and a prefix of 64 bits, because an IPv6 client can use
+    /// every address of its /64.
     fn default() -> Self {
         Self { header: "CF-Connecting-IP".to_owned(), ipv6_bits: 64 }
     }
 }
 
 impl ClientSource {
-    /// Parses `client_header`. A header to which proxies only append is refused: a client can forge its first address.
+    /// Parses the setting `client_header`. Returns `None` for a malformed name, and for `X-Forwarded-For` and
+    /// `Forwarded`: proxies only append to these headers, so a client can forge the first address.
     pub fn header(name: &str) -> Option<String> {
         let is_forgeable = ["x-forwarded-for", "forwarded"].contains(&header::fold(name).as_str());
         (header::is_name(name) && !is_forgeable).then(|| name.to_owned())
     }
 
     /// Returns the client for a value of the header: an IPv4 address, or an IPv6 prefix such as `2001:db8::/64`.
-    /// Returns `None` if the header is missing or is not an address.
+    /// Returns `None` if the header is missing or its value is not an address.
     pub fn client(&self, value: Option<&str>) -> Option<String> {
         match value?.trim().parse().ok()? {
             IpAddr::V4(address) => Some(address.to_string()),
@@ -41,7 +43,7 @@ impl ClientSource {
 }
 
 /// Returns the /48 of an IPv6 client, which providers often assign to one customer. Returns `None` for an IPv4 client,
-/// and for a client whose prefix is already that short.
+/// and for a client whose prefix is a /48 or shorter.
 pub fn network(client: &str) -> Option<String> {
     let (address, bits) = client.split_once('/')?;
     let (address, bits): (Ipv6Addr, u32) = (address.parse().ok()?, bits.parse().ok()?);

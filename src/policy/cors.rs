@@ -10,7 +10,7 @@ pub enum Cors {
 }
 
 impl Cors {
-    /// Parses `*` alone, or a list of origins.
+    /// Parses `*` alone, or a list of origins. Returns `None` if the list has anything else.
     pub fn new(origins: Vec<String>) -> Option<Self> {
         if origins == ["*"] {
             return Some(Self::Any);
@@ -29,13 +29,13 @@ impl Cors {
         }
     }
 
-    /// Whether the response depends on the `Origin` header.
+    /// Whether the response depends on the `Origin` header, so that `Vary` must name this header.
     pub fn varies(&self) -> bool {
         matches!(self, Self::Origins(_))
     }
 }
 
-/// Whether a text is a scheme and a host, with or without a port.
+/// Whether a text is an origin: `http` or `https`, and a host, with or without a port.
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);

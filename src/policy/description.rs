@@ -1,6 +1,6 @@
 //! The description of an invoice, which may contain values of the request.
 //!
-//! Clients choose these values, so each is cut to 64 characters, and invisible characters are removed.
+//! Clients choose these values, so each value is cut to 64 characters, and its invisible characters are removed.
 
 use super::facts::{Facts, is_invisible};
 use crate::http::{form, percent};
@@ -10,7 +10,7 @@ use crate::http::{form, percent};
 pub struct Description(Vec<Part>);
 
 impl Description {
-    /// Parses a template. Returns `None` if braces enclose anything but a placeholder.
+    /// Parses a template. Returns `None` if it has a brace that does not belong to a placeholder.
     pub fn parse(template: &str) -> Option<Self> {
         let mut parts = Vec::new();
         let mut rest = template;
@@ -31,7 +31,7 @@ impl Description {
         (!parts.iter().any(has_stray_brace)).then_some(Self(parts))
     }
 
-    /// Returns the text for a request.
+    /// Returns the description for a request, with the values of the request in place of the placeholders.
     pub fn fill(&self, facts: &Facts<'_>) -> String {
         self.0.iter().map(|part| part.fill(facts)).collect()
     }
@@ -47,7 +47,7 @@ enum Part {
     Text(String),
     Method,
     Path,
-    /// The value of this query parameter.
+    /// The value of the query parameter with this name.
     Query(String),
 }
 

@@ -2,13 +2,15 @@
 
 use crate::strict_json::Json;
 
-/// Parses the setting `free_window`, a duration or a number of milliseconds. Returns milliseconds, never zero.
+/// Parses the setting `free_window`, a duration or a number of milliseconds. Returns milliseconds, never zero; `None`
+/// for any other value.
 pub fn window_ms(value: &Json) -> Option<u64> {
     let ms = value.as_u64().or_else(|| parse_ms(value.as_str()?))?;
     (ms > 0).then_some(ms)
 }
 
-/// Parses a number and a unit, such as `"500ms"`, `"30s"`, `"5m"`, `"1h"` or `"7d"`. Returns milliseconds.
+/// Parses a number and a unit, such as `"500ms"`, `"30s"`, `"5m"`, `"1h"` or `"7d"`. Returns milliseconds; `None` for
+/// any other text.
 pub fn parse_ms(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
     let unit_ms = match text.strip_prefix(digits)? {

@@ -21,20 +21,21 @@ pub struct Facts<'a> {
     pub query: &'a str,
     /// Whether the request has a body or is a WebSocket upgrade.
     pub has_body: bool,
-    /// Returns the value of a header. Several lines of the same header are joined with commas.
+    /// Returns the value of a request header. Several lines of the same header are joined with commas.
     pub header: &'a dyn Fn(&str) -> Option<String>,
-    /// Returns what Cloudflare knows about the request.
+    /// Returns what Cloudflare knows about the request; `None` if it does not know this fact.
     pub edge: &'a dyn Fn(EdgeFact) -> Option<String>,
-    /// How the origin compares letters.
+    /// Converts letters to one case, unless the origin distinguishes case.
     pub fold_case: FoldCase,
 }
 
-/// What Cloudflare knows about a request. It is unknown in some plans and for some requests.
+/// A fact that Cloudflare may know about a request, depending on the plan and the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EdgeFact {
     /// The country of the client as two letters; `T1` for Tor.
     Country,
-    /// From 1 (certainly a bot) to 99 (certainly a person). It needs Bot Management.
+    /// The bot score, from 1 (certainly a bot) to 99 (certainly a person). Cloudflare provides this score only with Bot
+    /// Management.
     BotScore,
     /// The category of a bot that Cloudflare has verified, such as `AI Crawler` or `Search Engine Crawler`.
     VerifiedBot,
@@ -55,11 +56,11 @@ pub enum PriceError {
     AmbiguousHeader(String),
     #[error("The price depends on the length of the body; send Content-Length")]
     LengthRequired,
-    #[error("The price depends on the length of the body; send it without Content-Encoding")]
+    #[error("The price depends on the length of the body; send the body without Content-Encoding")]
     Encoded,
-    #[error("The body is longer than this route accepts; send a shorter one")]
+    #[error("The body is longer than this route accepts; send a shorter body")]
     TooLong,
-    /// Every price list ends with a rule without conditions, so this is a bug.
+    /// The last price of every route has no conditions, so this error is a bug.
     #[error("No price of this route applies to the request; nothing was served")]
     NoRuleMatches,
 }
@@ -72,7 +73,7 @@ impl Facts<'_> {
     /// way that some origin accepts.
     pub fn query(&self, name: &str) -> Result<Option<String>, PriceError> {
         let ambiguous = || PriceError::AmbiguousQuery(name.to_owned());
-        // Frameworks ignore parameters beyond their limit, and parameters that they cannot decode.
+        // Some frameworks ignore parameters beyond their limit, and parameters that they cannot decode.
         if self.query.split('&').nth(MAX_PARAMETERS).is_some() || has_broken_percent(self.query) {
             return Err(ambiguous());
         }
@@ -97,7 +98,7 @@ impl Facts<'_> {
         !method_overrides(self.query).is_empty()
     }
 
-    /// Returns the value of a header.
+    /// Returns the value of a request header; `None` if the request does not have the header.
     pub fn header(&self, name: &str) -> Option<String> {
         (self.header)(name)
     }
@@ -106,7 +107,7 @@ impl Facts<'_> {
     /// when the request is forwarded.
     ///
     /// # Errors
-    /// Fails if the body has no length, is compressed, or is longer than can be enforced.
+    /// Fails if the body has no length, has a `Content-Encoding`, or is longer than the runtime can enforce.
     pub fn content_length(&self) -> Result<u64, PriceError> {
         if !self.has_body {
             return Ok(0);
@@ -120,15 +121,16 @@ impl Facts<'_> {
         if length > MAX_LENGTH { Err(PriceError::TooLong) } else { Ok(length) }
     }
 
-    /// Returns what Cloudflare knows about the request; `None` if it does not know the fact.
+    /// Returns what Cloudflare knows about the request; `None` if it does not know this fact.
     pub fn edge(&self, fact: EdgeFact) -> Option<String> {
         (self.edge)(fact)
     }
 
-    /// Returns the letters and digits of a parameter name, in one case. No origin changes these.
+    /// Returns the letters and digits of a parameter name, in one case. Origins change only the other characters of a
+    /// name, so an origin may take two names with the same result for the same parameter.
     ///
     /// PHP replaces dots, spaces and brackets with `_`; Rack and qs remove brackets around a name; Spring removes
-    /// punctuation before it.
+    /// punctuation before a name.
     fn fold_name(&self, name: &str) -> String {
         let is_kept = |c: &char| c.is_ascii_alphanumeric() || (!c.is_ascii() && !is_invisible(*c));
         let kept: String = name.chars().filter(is_kept).collect();
@@ -149,8 +151,8 @@ pub fn method_overrides(query: &str) -> Vec<String> {
     overrides.collect()
 }
 
-/// Whether a character is not displayed as itself: control characters, special spaces, characters that change the
-/// direction of text, and U+FFFD, which replaces invalid bytes.
+/// Whether a character is not displayed as itself: a control character, a special space, a character that changes the
+/// direction of text, or U+FFFD, which replaces invalid bytes.
 pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
@@ -164,8 +166,8 @@ fn decode_fully(text: &str) -> String {
     text
 }
 
-/// Whether a `%` is not followed by two hexadecimal digits. Some origins drop the parameter, some keep the `%`, and
-/// some read `%u0061` as `a`.
+/// Whether the query has a `%` without two hexadecimal digits after it. Some origins drop such a parameter, some keep
+/// the `%`, and some read `%u0061` as `a`.
 fn has_broken_percent(query: &str) -> bool {
     query.split('%').skip(1).any(|rest| {
         let digits = rest.as_bytes().first_chunk::<2>();
@@ -175,7 +177,8 @@ fn has_broken_percent(query: &str) -> bool {
 
 /// The query parameter that some frameworks use as the method.
 pub const METHOD_OVERRIDE: &str = "_method";
-/// Express reads 1,000 parameters and counts empty ones; other frameworks read fewer.
+/// A query with more parameters is ambiguous, because each framework ignores parameters beyond its own limit. Express
+/// reads 1,000 and counts empty parameters; other frameworks read fewer.
 const MAX_PARAMETERS: usize = 100;
 const MAX_DECODINGS: usize = 4;
 /// The largest `Content-Length` that the runtime can enforce.

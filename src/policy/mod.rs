@@ -1,6 +1,7 @@
-//! The price list: which route a request is for, and what it costs.
+//! The price list: which route a request is for, and what the request costs.
 //!
-//! Everything here is computed from plain values. Whether a request is forwarded is decided in [`gate`](crate::gate).
+//! This module computes only from plain values. The module [`gate`](crate::gate) decides whether a request is
+//! forwarded.
 
 pub mod catalog;
 pub mod client;

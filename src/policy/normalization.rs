@@ -2,8 +2,9 @@
 //!
 //! edgetoll prices a path as it was sent, binds it into the credential, and forwards it unchanged. Origins normalize a
 //! path before they route it, each in its own way: one decodes it twice, one cuts a segment at `;`, one reads `\` as
-//! `/`. If a normalized form of a path belongs to another route than the path as it was sent, and one of the two has a
-//! price, the request is refused. Otherwise a client could get a priced page by another spelling of its path.
+//! `/`. A request is refused if a normalized form of its path selects another route than the path as it was sent, and
+//! this other route has a price: otherwise, a client could get a priced page by another spelling of its path.
+//! [`Policy::resolve`](super::Policy::resolve) has the complete rule.
 
 use crate::http::percent;
 
@@ -12,15 +13,16 @@ use crate::http::percent;
 /// Rust's tables for Unicode would add 7 KB of compressed wasm, so the Worker passes a function that calls JavaScript.
 pub type FoldCase = fn(&str) -> String;
 
-/// The [`FoldCase`] of native code. Upper case first and then lower case also unifies `ſ` with `s`, and `ı` with `i`.
+/// The [`FoldCase`] of native code. Converting to upper case first and then to lower case also makes `ſ` equal to `s`,
+/// and `ı` equal to `i`.
 pub fn fold_case(text: &str) -> String {
     text.to_uppercase().to_lowercase()
 }
 
 /// Returns the fully normalized form of a path, with which patterns are compared.
 ///
-/// Percent-encoding is decoded until nothing changes. Control characters, path parameters, double slashes, the name of
-/// an index file, and trailing slashes, dots and spaces are removed. `\` becomes `/`, and all letters have one case.
+/// Percent-encoding is decoded up to four times. Control characters, path parameters, double slashes, the name of an
+/// index file, and trailing slashes, dots and spaces are removed. `\` becomes `/`, and all letters have one case.
 pub fn normalize(path: &str, fold_case: FoldCase) -> String {
     let decoded = decodings(path).pop().unwrap_or_default();
     let steps = [
@@ -36,7 +38,8 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` if there are more than 128 forms, or more than 256 KB of them. Only an attacker sends such a path.
+/// Returns `None` if the path has more than 128 forms, or if its forms have more than 256 KB together. Only an attacker
+/// sends such a path.
 pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
     let mut known = 0;
@@ -60,8 +63,8 @@ pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
 
 /// Whether a form of a path contains a segment `.` or `..`.
 ///
-/// The runtime resolves such segments before the Worker sees the path. A segment that is left is hidden by an encoding
-/// or a `;`, and origins resolve it differently.
+/// The runtime resolves `.` and `..` segments before the Worker sees the path. If one is left, an encoding or a `;`
+/// hides it, and origins differ in how they resolve it.
 pub fn has_dot_segment(forms: &[Vec<u8>]) -> bool {
     let is_dots = |segment: &[u8]| {
         let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
@@ -72,7 +75,7 @@ pub fn has_dot_segment(forms: &[Vec<u8>]) -> bool {
 }
 
 /// Normalizes a segment of a pattern as [`normalize`] normalizes a path. A segment with an encoded slash becomes
-/// several segments. If it is the last one, trailing dots and spaces and the name of an index file are removed too.
+/// several segments. If `is_last` is set, trailing dots and spaces and the name of an index file are removed too.
 pub fn normalize_segment(segment: &str, is_last: bool, fold_case: FoldCase) -> Vec<String> {
     let decoded = decodings(segment).pop().unwrap_or_default();
     let path = without_parameters(&without_backslashes(&without_controls(&decoded)));
@@ -82,7 +85,8 @@ pub fn normalize_segment(segment: &str, is_last: bool, fold_case: FoldCase) -> V
     normalized.split('/').filter(|name| !is_removed(name)).map(str::to_owned).collect()
 }
 
-/// Whether a path contains a `?` after decoding. An origin that parses the decoded path again finds a query there.
+/// Whether a path contains a `?` after decoding. An origin that parses the decoded path again reads the text after the
+/// `?` as a query.
 pub fn hides_query(path: &str) -> bool {
     decodings(path).iter().any(|bytes| bytes.contains(&b'?'))
 }
@@ -91,11 +95,12 @@ pub fn hides_query(path: &str) -> bool {
 pub fn comparable(form: &[u8], fold_case: FoldCase) -> String {
     let text = String::from_utf8_lossy(form);
     let names: Vec<&str> = text.split('/').filter(|name| !name.is_empty()).collect();
-    // `İ` in lower case is `i` and a combining dot.
+    // `İ` in lower case is `i` and a combining dot (U+0307). Without the dot, `İ` equals `i`.
     fold_case(&format!("/{}", names.join("/"))).replace('\u{307}', "")
 }
 
-/// Returns the path, the path decoded once, the path decoded twice and so on, until decoding changes nothing.
+/// Returns the path, the path decoded once, the path decoded twice and so on, until decoding changes nothing, or four
+/// times.
 fn decodings(path: &str) -> Vec<Vec<u8>> {
     let mut levels = vec![path.as_bytes().to_vec()];
     for _ in 0..MAX_DECODINGS {
@@ -111,7 +116,7 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
 /// One way in which an origin may change a path.
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
-/// The normalizations, in the order in which an origin applies them.
+/// All normalizations, in the order in which an origin applies them.
 const NORMALIZATIONS: [Normalization; 12] = [
     percent::decode,
     without_authority,
@@ -127,14 +132,15 @@ const NORMALIZATIONS: [Normalization; 12] = [
     without_trailing,
 ];
 
-/// A URL parser reads `x` in `//x/sold` as the host.
+/// Removes the host that a URL parser finds in a path: `x` in `//x/sold`.
 fn without_authority(path: &[u8]) -> Vec<u8> {
     let authority = path.strip_prefix(b"//").unwrap_or_default();
     let at = authority.iter().position(|byte| *byte == b'/');
     at.and_then(|at| authority.get(at..)).unwrap_or(path).to_vec()
 }
 
-/// A URL parser ends a decoded path at a query or a fragment. A C string ends at NUL.
+/// Removes what follows a `?`, a `#` or a NUL: a URL parser ends a decoded path at `?` and `#`, and a C string ends at
+/// NUL.
 fn without_query(path: &[u8]) -> Vec<u8> {
     path.split(|byte| b"?#\0".contains(byte)).next().unwrap_or_default().to_vec()
 }
@@ -143,12 +149,12 @@ fn without_controls(path: &[u8]) -> Vec<u8> {
     path.iter().copied().filter(|byte| !byte.is_ascii_control()).collect()
 }
 
-/// Windows and URL parsers read `\` as `/`.
+/// Replaces `\` with `/`, as Windows and URL parsers do.
 fn without_backslashes(path: &[u8]) -> Vec<u8> {
     path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()
 }
 
-/// Java servers ignore path parameters: `/x;y` is `/x`.
+/// Removes path parameters, which Java servers ignore: `/x;y` becomes `/x`.
 fn without_parameters(path: &[u8]) -> Vec<u8> {
     map_segments(path, |segment| segment.split(|byte| *byte == b';').next().unwrap_or_default())
 }
@@ -160,21 +166,21 @@ fn without_double_slashes(path: &[u8]) -> Vec<u8> {
     path.iter().enumerate().filter(|indexed| !is_second(indexed)).map(|(_, byte)| *byte).collect()
 }
 
-/// A front controller reads `/index.php/x` as `/x`, and `/app/index.php/x` as `/app/x`.
+/// Removes the name of a front controller, which reads `/index.php/x` as `/x`, and `/app/index.php/x` as `/app/x`.
 fn without_front_controller(path: &[u8]) -> Vec<u8> {
     let at = path.windows(11).position(|window| window.eq_ignore_ascii_case(b"/index.php/"));
     let Some((before, script)) = at.and_then(|at| path.split_at_checked(at)) else { return path.to_vec() };
     [before, script.get(10..).unwrap_or_default()].concat()
 }
 
-/// PHP runs `/x.php` for `/x.php/y`, and passes `/y` to it as `PATH_INFO`.
+/// Removes what follows the name of a PHP file: for `/x.php/y`, PHP runs `/x.php` and passes `/y` to it as `PATH_INFO`.
 fn without_path_info(path: &[u8]) -> Vec<u8> {
     let at = path.windows(5).position(|window| window.eq_ignore_ascii_case(b".php/"));
     let script = at.and_then(|at| path.get(..at.checked_add(4)?));
     script.unwrap_or(path).to_vec()
 }
 
-/// A file server responds to `/x/` with `/x/index.html`.
+/// Removes the name of an index file: a file server responds to `/x/` with `/x/index.html`.
 fn without_index(path: &[u8]) -> Vec<u8> {
     match path.iter().rposition(|byte| *byte == b'/').and_then(|at| path.split_at_checked(at.checked_add(1)?))
     {
@@ -187,7 +193,7 @@ fn is_index(name: &[u8]) -> bool {
     INDEX_FILES.iter().any(|index| name.eq_ignore_ascii_case(index.as_bytes()))
 }
 
-/// Windows and some frameworks remove spaces around a segment, and dots after it.
+/// Removes spaces around each segment, and dots after it, as Windows and some frameworks do.
 fn without_trailing_in_segments(path: &[u8]) -> Vec<u8> {
     map_segments(path, |segment| {
         let segment = segment.trim_ascii();

@@ -19,7 +19,7 @@ pub struct PriceRule {
 pub enum PriceAmount {
     /// The same price for every request.
     Fixed(Price),
-    /// Satoshis for each started KiB of the request body, and for one KiB at least.
+    /// Satoshis for each started KiB of the request body. A request pays for one KiB at least.
     SatsPerKib(u64),
 }
 
@@ -30,27 +30,28 @@ pub enum Condition {
     Query { name: String, is: Values },
     /// The header `name` has one of these values.
     Header { name: String, is: Values },
-    /// The method is one of these. `HEAD` counts as `GET`.
+    /// The method is in this list. `HEAD` counts as `GET`.
     Method(Vec<String>),
     /// The length of the body in bytes is in this range.
     ContentLength(RangeInclusive<u64>),
-    /// The client's country is one of these.
+    /// The client's country is in this list.
     Country(Vec<String>),
     /// Cloudflare's bot score is in this range.
     BotScore(RangeInclusive<u64>),
-    /// Cloudflare has verified a bot of one of these categories.
+    /// Cloudflare has verified the client as a bot of one of these categories.
     VerifiedBot(Values),
 }
 
-/// Allowed values. A `*` at the start or the end of one matches any text.
+/// The values that a condition allows. A `*` at the start or the end of a value matches any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Values(pub Vec<String>);
 
-/// Returns the price of a request: that of the first rule whose conditions all match. The last rule of a route has no
-/// conditions.
+/// Returns the price of a request: the price of the first rule whose conditions all match. The last rule of a route has
+/// no conditions.
 ///
 /// # Errors
-/// Fails if an origin may read the request in another way, with another price.
+/// Fails if an origin may read the request in another way, with another price, or if the price depends on the length of
+/// the body and this length is unknown or too large.
 pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceError> {
     let mut found = None;
     // All conditions are evaluated, so that an ambiguous request is refused whichever rule matches first.
@@ -112,10 +113,10 @@ impl Condition {
 }
 
 impl Values {
-    /// Whether the value of a query parameter matches.
+    /// Whether the value of a query parameter is allowed.
     ///
     /// # Errors
-    /// Fails if the value matches only for an origin that decodes it again, trims it, or ignores case.
+    /// Fails if an origin that decodes the value again, trims it or ignores case would come to another result.
     fn match_parameter(&self, name: &str, value: &str, fold_case: FoldCase) -> Result<bool, PriceError> {
         let matches = self.match_any(value, str::to_owned);
         let decoded = percent::decode(value.as_bytes());
@@ -127,10 +128,10 @@ impl Values {
         Ok(matches)
     }
 
-    /// Whether the value of a header matches.
+    /// Whether the value of a header is allowed.
     ///
     /// # Errors
-    /// Fails if the value matches only for an origin that ignores case or splits the value at `,` and `;`.
+    /// Fails if an origin that ignores case, or splits the value at `,` and `;`, would come to another result.
     fn match_header(&self, name: &str, value: &str) -> Result<bool, PriceError> {
         let matches = self.match_any(value.trim_matches([' ', '\t']), str::to_owned);
         let folded = value.to_ascii_lowercase();
@@ -141,7 +142,7 @@ impl Values {
         Ok(matches)
     }
 
-    /// Whether one of the allowed values, converted by `fold_case`, matches the value.
+    /// Whether an allowed value, converted by `fold_case`, matches `value`, which is already converted.
     fn match_any(&self, value: &str, fold_case: FoldCase) -> bool {
         self.0.iter().any(|allowed| {
             let allowed = fold_case(allowed);

@@ -4,7 +4,7 @@ use super::normalization;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
 use super::route::{HostPattern, PathForm, Route, Selection, Target, select};
 
-/// An origin may read the path as one that has another price.
+/// The error for a path that an origin may read as another path with another price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguous;
 
@@ -13,7 +13,7 @@ pub struct Ambiguous;
 pub enum Resolved<'a> {
     /// A form of the path is below the reserved prefix.
     Reserved,
-    /// What the price list says about the path.
+    /// What the price list says about the path, and about the method and host of the request.
     Selected(Selection<'a>),
 }
 
@@ -67,13 +67,14 @@ impl Policy {
     }
 }
 
-/// Reports the routes that no request can reach: their paths are reserved or always ambiguous.
+/// Returns an error for each route that no request can reach, because edgetoll uses its path itself, or because its
+/// path is always ambiguous.
 pub fn unreachable(policy: &Policy) -> Vec<ConfigError> {
     let routes = policy.routes.iter().enumerate();
     let unreachable = routes.filter(|(_, route)| !is_reachable(policy, route)).map(|(at, _)| ConfigError {
         place: format!("TOLL.routes[{at}].path"),
         kind: ConfigErrorKind::Wrong(
-            "matches no request: edgetoll uses this path itself, or an origin may read it as another one; \
+            "matches no request: edgetoll uses this path itself, or an origin may read this path as another one; \
              choose another path"
                 .to_owned(),
         ),

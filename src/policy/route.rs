@@ -15,17 +15,17 @@ use crate::protocols::price::Price;
 pub struct Route {
     pub pattern: Pattern,
     pub host: HostPattern,
-    /// The methods in upper case. If it is empty, the route is for every method.
+    /// The methods in upper case. If the list is empty, the route is for every method.
     pub methods: Vec<String>,
     pub pricing: Pricing,
     pub scope: ScopeRule,
     /// Whether a credential is valid only for the client address that bought it.
     pub binds_ip: bool,
-    /// The number of requests that a credential buys. If it is `None`, the number is not limited.
+    /// The number of requests that a credential buys; `None` if the number is not limited.
     pub uses: Option<NonZeroU32>,
     /// The service name in the `services` caveat.
     pub service: Service,
-    /// The description of the invoice. If it is `None`, the description is `API access: GET /path`.
+    /// The description of the invoice; `None` for the default, such as `API access: GET /path`.
     pub description: Option<Description>,
     pub free_tier: Option<FreeTier>,
     /// How long an invoice can be paid, in seconds.
@@ -39,12 +39,12 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether no request to this route costs anything.
+    /// Whether every request to this route is free.
     pub fn is_free(&self) -> bool {
         self.pricing.fixed_sats() == Some(0)
     }
 
-    /// Returns methods, host and path as one text, which no other route has.
+    /// Returns the methods, host and path as one text. No other route of the price list has the same text.
     pub fn id(&self) -> String {
         format!("{} {}{}", self.methods.join(","), self.host.as_str(), self.pattern.as_str())
     }
@@ -61,16 +61,16 @@ impl Route {
 /// How a route is priced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pricing {
-    /// The entry has a mistake. Requests to the route are refused until it is corrected.
+    /// The route has a mistake in the price list. Requests to it are refused until the owner corrects the mistake.
     Invalid,
-    /// The Worker's own code computes the price.
+    /// The owner's code computes the price (`price = "code"`).
     Code,
-    /// The first rule whose conditions all match. The last rule has no conditions.
+    /// The price is that of the first rule whose conditions all match. The last rule has no conditions.
     Rules(Vec<PriceRule>),
 }
 
 impl Pricing {
-    /// Returns the price in satoshis if it is the same for every request.
+    /// Returns the price in satoshis if it is the same for every request; otherwise `None`.
     pub fn fixed_sats(&self) -> Option<u64> {
         match self.rules() {
             [PriceRule { amount: PriceAmount::Fixed(Price::Sats(sats)), .. }] => Some(*sats),
@@ -97,8 +97,8 @@ impl Pricing {
             || self.conditions().any(|condition| !matches!(condition, Condition::Query { .. }))
     }
 
-    /// Returns the names of the headers that the price depends on. It does not return headers that the Worker's own
-    /// code reads.
+    /// Returns the names of the headers that the price depends on. Headers that the owner's code reads are not known
+    /// and not returned.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         self.conditions().filter_map(|condition| match condition {
             Condition::Header { name, .. } => Some(name.as_str()),
@@ -132,7 +132,7 @@ impl Pattern {
     /// Parses a pattern.
     ///
     /// # Errors
-    /// Returns what the pattern must be, as a sentence without its subject.
+    /// Returns the end of an error message that begins with the place of the pattern, such as `must begin with /`.
     pub fn parse(text: &str, fold_case: FoldCase) -> Result<Self, String> {
         let Some(inner) = text.strip_prefix('/') else {
             return Err("must begin with /, such as \"/api/joke\"".to_owned());
@@ -189,14 +189,16 @@ impl Pattern {
         format!("/{}", names.join("/"))
     }
 
-    /// Whether an origin may read both patterns as the same, such as `/a` and `/A/`.
+    /// Whether the two patterns have the same normalized form, such as `/a` and `/A/`. An origin may read a path of one
+    /// pattern as a path of the other pattern.
     pub fn has_same_normalized_form(&self, other: &Self) -> bool {
         self.normalized == other.normalized
     }
 
     fn matches(&self, form: PathForm, path: &str) -> bool {
         let inner = path.strip_prefix('/').unwrap_or(path);
-        // As it was sent, `/` has one empty segment. The normalized pattern `/` has no segment.
+        // Split at `/`, the path `/` has one empty segment. The normalized pattern `/` has no segment, so the empty
+        // segment is skipped.
         let is_without_segments = form == PathForm::Normalized && inner.is_empty();
         let mut names = inner.split('/').skip(usize::from(is_without_segments));
         self.segments(form).iter().all(|segment| match segment {
@@ -215,7 +217,8 @@ impl Pattern {
     }
 }
 
-/// A segment of a pattern. The order is by specificity: of two patterns that match a path, the greater one is used.
+/// A segment of a pattern. The order of the variants is by specificity: of two patterns that match a path, the greater
+/// one is used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
     /// `*`: zero or more segments.
@@ -236,17 +239,18 @@ pub enum PathForm {
     Normalized,
 }
 
-/// The hosts of a route, in ascending order of specificity.
+/// The hosts of a route. The variants are in ascending order of specificity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostPattern {
     Any,
-    /// `*.example.com`: every host below `example.com`. A longer name is more specific, so its length comes first.
+    /// `*.example.com`: every host below `example.com`. A pattern with a longer name is more specific, so the length of
+    /// the name is the first field, which decides the order.
     Below(usize, String),
     Exact(String),
 }
 
 impl HostPattern {
-    /// Parses `api.example.com` or `*.example.com`, without a port.
+    /// Parses `api.example.com` or `*.example.com`, without a port; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         let (is_below, name) = text.strip_prefix("*.").map_or((false, text.as_str()), |name| (true, name));
@@ -288,12 +292,12 @@ pub enum Selection<'a> {
     OtherMethod(&'a Route),
     /// The path has a price, but only on other hosts.
     OtherHost(&'a Route),
-    /// No route matches, except perhaps free routes for other methods or hosts.
+    /// No route matches the request. The path may have free routes for other methods or hosts.
     Unmatched,
 }
 
 impl Selection<'_> {
-    /// Whether the request must not be forwarded as a free one.
+    /// Whether the path has a price, so that the request must not be forwarded as a free one.
     pub fn is_priced(&self) -> bool {
         match self {
             Self::Route(route) => !route.is_free(),
@@ -304,7 +308,7 @@ impl Selection<'_> {
 }
 
 impl PartialEq for Selection<'_> {
-    /// Two routes are equal only if they are the same entry of the list.
+    /// Two routes are equal only if they are the same entry of the price list.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(a), Self::Route(b))
@@ -340,7 +344,7 @@ pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Targe
     of_path().find(|route| !route.is_free()).map_or(Selection::Unmatched, Selection::OtherHost)
 }
 
-/// Returns the `Allow` header for a path: the methods of all its routes on this host.
+/// Returns the value of the `Allow` header for a path: the methods of all routes for this path and host.
 pub fn allowed(routes: &[Route], path: &str, host: &str) -> String {
     let mut methods: Vec<&str> = Vec::new();
     let is_for_path =

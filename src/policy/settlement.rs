@@ -1,14 +1,14 @@
 //! The setting `settlement`: what proves that a payment has settled.
 
-/// What proves a payment.
+/// The value of the setting: what proves that a payment has settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SettlementMode {
-    /// The preimage, while the invoice can still be paid and LNbits is known to hide the preimages of unpaid invoices.
-    /// Otherwise the wallet confirms the payment.
+    /// The preimage is a proof while the invoice can still be paid and LNbits is known to hide the preimages of unpaid
+    /// invoices. Otherwise the wallet must confirm the payment.
     #[default]
     Auto,
-    /// The wallet confirms every payment once.
+    /// The preimage is never a proof. The wallet must confirm every payment once.
     Lnbits,
-    /// The preimage always.
+    /// The preimage is always a proof.
     Preimage,
 }

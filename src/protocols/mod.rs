@@ -1,5 +1,5 @@
-//! Payment protocols: how a server requests a payment, and how a client proves it. Each protocol is a module; all of
-//! them use [`price`].
+//! Payment protocols: how a server requests a payment, and how a client proves the payment. Each protocol is a module,
+//! and every protocol uses [`price`].
 
 pub mod l402;
 pub mod price;

@@ -4,11 +4,12 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Price {
     Sats(u64),
-    /// The wallet converts it when it makes the invoice.
+    /// The wallet converts this price to satoshis when it creates the invoice.
     Fiat(FiatPrice),
 }
 
-/// A price in a currency, and its limits in satoshis, which catch a wrong exchange rate.
+/// A price in a currency, with the lowest and the highest amount of its invoice in satoshis: the limits protect against
+/// a wrong exchange rate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FiatPrice {
     pub fiat: Fiat,
@@ -20,12 +21,13 @@ pub struct FiatPrice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fiat {
     text: String,
-    /// Hundred-millionths of the currency's unit.
+    /// The amount in hundred-millionths of the currency's unit.
     e8: u64,
 }
 
 impl Fiat {
-    /// Parses digits with at most eight decimal places, a space, and three upper-case letters.
+    /// Parses digits with at most eight decimal places, a space, and three upper-case letters. Returns `None` for any
+    /// other text, and for an amount of zero.
     pub fn parse(text: &str) -> Option<Self> {
         let (amount, currency) = text.split_once(' ')?;
         let (whole, fraction) = amount.split_once('.').unwrap_or((amount, "0"));
@@ -34,17 +36,17 @@ impl Fiat {
             return None;
         }
         parse_whole_number(whole)?;
-        // Whole part, fraction and zeros, written one after the other, are the amount in hundred-millionths.
+        // The digits of the whole part, the fraction and the zeros, joined, are the amount in hundred-millionths.
         let e8 = parse_whole_number(&[whole, fraction, zeros].concat())?;
         (e8 > 0).then(|| Self { text: text.to_owned(), e8 })
     }
 
-    /// Returns the text as it was parsed.
+    /// Returns the amount and the currency as they were written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns the amount as a JSON number.
+    /// Returns the amount without the currency, as a JSON number.
     pub fn amount(&self) -> String {
         let (whole, fraction) = (self.e8.checked_div(E8), self.e8.checked_rem(E8));
         let text = format!("{}.{:08}", whole.unwrap_or_default(), fraction.unwrap_or_default());
@@ -55,13 +57,13 @@ impl Fiat {
         self.text.split_once(' ').map_or("", |(_, currency)| currency)
     }
 
-    /// Whether this amount has the currency of a price and is at least as high.
+    /// Whether this paid amount has the currency of a price and is at least as high as the price.
     pub fn covers(&self, price: &Self) -> bool {
         self.currency() == price.currency() && self.e8 >= price.e8
     }
 }
 
-/// Parses decimal digits. Numbers that JavaScript cannot represent exactly are refused.
+/// Parses decimal digits; `None` for any other text, and for a number that JavaScript cannot represent exactly.
 pub fn parse_whole_number(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -73,5 +75,5 @@ pub fn parse_whole_number(text: &str) -> Option<u64> {
 pub const MAX_SATS: u64 = 10_000_000;
 /// The largest integer that JavaScript represents exactly.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
-/// Hundred-millionths in one.
+/// The number of hundred-millionths in one unit of a currency.
 const E8: u64 = 100_000_000;

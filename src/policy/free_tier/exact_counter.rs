@@ -1,4 +1,4 @@
-//! Exact counting of free requests. One Durable Object holds the count of one client on one route.
+//! Counts free requests exactly. One Durable Object holds the count of one client on one route.
 
 use serde::Serialize;
 
@@ -22,7 +22,8 @@ pub struct FreeTierRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FreeTierResponse {
-    /// The request is free. `is_first` is set for the first request of a window.
+    /// The request is free, and `remaining` free requests are left. `is_first` is set for the first request of a
+    /// window.
     Granted {
         remaining: u64,
         is_first: bool,
@@ -31,9 +32,10 @@ pub enum FreeTierResponse {
 }
 
 impl ExactCounter {
-    /// Takes one free request.
+    /// Takes one free request, if one is left in the window.
     ///
-    /// A request for an earlier window comes from an isolate whose clock is behind. It is refused and changes nothing.
+    /// A request for an earlier window than the counted one comes from an isolate whose clock is behind. Such a request
+    /// is refused and changes nothing.
     pub fn take(&mut self, FreeTierRequest { quota, window_ends_ms }: FreeTierRequest) -> FreeTierResponse {
         if self.window_ends_ms > window_ends_ms {
             return FreeTierResponse::UsedUp;

@@ -1,26 +1,26 @@
-//! Approximate counting of free requests in Workers KV, whose values can be a minute old and which accepts one write
-//! per key and second.
+//! Counts free requests approximately in Workers KV. A value that KV returns can be a minute old, and KV accepts one
+//! write per key and second.
 //!
 //! The value of a key is a grow-only counter: each isolate has its own count in the value, and raises only this count.
-//! An isolate counts in memory, merges the stored value, and writes it back at most once a second. If two isolates
-//! write at the same time, one write is lost, but only until its isolate writes again.
+//! An isolate counts in memory, merges the stored value into its counter, and writes the counter at most once a second.
+//! If two isolates write at the same time, the write of one isolate is lost until this isolate writes again.
 //!
-//! By its own count, no isolate grants more free requests than the quota. So a client gets at most the quota times the
-//! number of isolates that serve it in a window.
+//! No isolate alone grants a client more free requests than the quota. So a client gets at most the quota times the
+//! number of isolates that serve this client in a window.
 
 use std::collections::BTreeMap;
 
 use super::FreeTierDenied;
 use crate::limits::keep_where;
 
-/// The counters of one isolate.
+/// The free requests that one isolate has counted.
 pub struct KvCounters {
     /// The name of this isolate in the stored values.
     isolate: String,
     clients: BTreeMap<String, Client>,
-    /// When KV last refused writes of any key.
+    /// When KV last refused a write for a reason that concerns all keys.
     failed_at_ms: Option<u64>,
-    /// When clients were last forgotten. Forgetting them for each new client would take too long.
+    /// When clients were last removed from memory. Removing clients for each new client would take too long.
     swept_ms: u64,
 }
 
@@ -42,11 +42,11 @@ struct Client {
 pub struct Taken {
     /// How many free requests remain.
     pub remaining: u64,
-    /// Whether the caller must write the count. Otherwise another task of this isolate does it.
+    /// Whether the caller must write the count to KV. If not, another task of this isolate writes the count.
     pub must_write: bool,
 }
 
-/// A value to write.
+/// A value to write to KV.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     pub value: String,
@@ -56,12 +56,12 @@ pub struct Write {
     own: u64,
 }
 
-/// Why a write failed.
+/// Why a write to KV failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KvWriteError {
-    /// Another isolate wrote this key in the same second.
+    /// Another isolate wrote this key in the same second, so the write can be repeated.
     Busy,
-    /// KV does not accept writes.
+    /// The write failed for any other reason than [`Busy`](Self::Busy).
     Broken,
 }
 
@@ -77,16 +77,16 @@ impl KvWriteError {
 }
 
 impl KvCounters {
-    /// `isolate` is a unique name of letters and digits.
+    /// Returns counters without clients. `isolate` is a unique name for this isolate, of letters and digits.
     pub fn new(isolate: String) -> Self {
         Self { isolate, clients: BTreeMap::new(), failed_at_ms: None, swept_ms: 0 }
     }
 
-    /// Whether KV must be read before the next [`take`](Self::take).
+    /// Whether the stored value of a key must be read and merged before the next [`take`](Self::take).
     ///
     /// # Errors
-    /// Fails if a write failed in the last minute, or if the isolate remembers too many clients. The request is then
-    /// not free.
+    /// Fails if, in the last minute, a write of this key was [`Busy`](KvWriteError::Busy) or a write of any key was
+    /// [`Broken`](KvWriteError::Broken), or if the isolate remembers too many clients. Then the request is not free.
     pub fn needs_read(&mut self, key: &str, now_ms: u64) -> Result<bool, FreeTierDenied> {
         if is_recent_failure(self.failed_at_ms, now_ms) {
             return Err(FreeTierDenied::StoreUnwritable);
@@ -107,7 +107,7 @@ impl KvCounters {
         Ok(true)
     }
 
-    /// Merges the stored value of a key; `None` if the key does not exist.
+    /// Merges the stored value of a key into the count. `value` is `None` if KV does not have the key.
     ///
     /// # Errors
     /// Fails if the value is malformed.
@@ -129,7 +129,7 @@ impl KvCounters {
     /// Takes one free request of the quota.
     ///
     /// # Errors
-    /// Fails if none remains, or if the key was never merged.
+    /// Fails if no free request remains, or if [`merge`](Self::merge) was never called for the key.
     pub fn take(&mut self, key: &str, quota: u64, now_ms: u64) -> Result<Taken, FreeTierDenied> {
         let client = self.clients.get_mut(key).ok_or(FreeTierDenied::StoreUnreadable)?;
         let remaining = quota.checked_sub(client.counts.total()).and_then(|left| left.checked_sub(1));
@@ -142,14 +142,15 @@ impl KvCounters {
         Ok(Taken { remaining, must_write })
     }
 
-    /// Returns in how many milliseconds the key may be written; `None` if there is nothing to write.
+    /// Returns in how many milliseconds the key may be written; `None` if KV has everything that this isolate has
+    /// counted.
     pub fn write_in_ms(&self, key: &str, now_ms: u64) -> Option<u64> {
         let client = self.clients.get(key).filter(|client| client.is_dirty(&self.isolate))?;
         let next_ms = client.written_at_ms.map_or(0, |at| at.saturating_add(WRITE_INTERVAL_MS));
         Some(next_ms.saturating_sub(now_ms))
     }
 
-    /// Returns the value to write now.
+    /// Returns the value to write to KV now; `None` if the isolate does not remember the key.
     pub fn write(&self, key: &str, now_ms: u64) -> Option<Write> {
         let client = self.clients.get(key)?;
         let left_s = client.window_ends_ms.saturating_sub(now_ms).div_ceil(1_000);
@@ -157,7 +158,8 @@ impl KvCounters {
         Some(Write { value: client.counts.to_text(), ttl_s, own: client.counts.of(&self.isolate) })
     }
 
-    /// Records the result of a write. Returns whether the caller must write again, for requests counted meanwhile.
+    /// Records the result of a write to KV. Returns whether the caller must write again, because this isolate counted
+    /// more requests during the write.
     pub fn wrote(&mut self, key: &str, write: &Write, result: Result<(), KvWriteError>, now_ms: u64) -> bool {
         let Some(client) = self.clients.get_mut(key) else { return false };
         client.written_at_ms = Some(now_ms);
@@ -191,20 +193,21 @@ impl Client {
         }
     }
 
-    /// Whether the window is over, or KV has every count of this isolate and all isolates can read it.
+    /// Whether the client can be removed from memory without losing a count: the window is over, or KV has every count
+    /// of this isolate and all isolates can read the stored value.
     fn may_be_forgotten(&self, isolate: &str, now_ms: u64) -> bool {
         let is_visible = |written_at: u64| now_ms.saturating_sub(written_at) > VISIBLE_AFTER_MS;
         self.window_ends_ms <= now_ms
             || (!self.is_dirty(isolate) && self.written_at_ms.is_none_or(is_visible))
     }
 
-    /// Whether this isolate has counted requests that are not written yet.
+    /// Whether this isolate has counted requests that are not written to KV yet.
     fn is_dirty(&self, isolate: &str) -> bool {
         self.counts.of(isolate) > self.written
     }
 }
 
-/// The free requests that each isolate has granted. As text: `name:count,name:count`.
+/// The number of free requests that each isolate has granted. As text: `isolate:count,isolate:count`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct GrowOnlyCounter(Vec<(String, u64)>);
 
@@ -251,17 +254,19 @@ fn is_recent_failure(failed_at_ms: Option<u64>, now_ms: u64) -> bool {
     failed_at_ms.is_some_and(|at| now_ms.saturating_sub(at) < NO_GRANTS_AFTER_FAILURE_MS)
 }
 
-/// KV accepts one write per key and second. A key is not read more often either.
+/// KV accepts one write per key and second. An isolate does not read a key more often either.
 const WRITE_INTERVAL_MS: u64 = 1_000;
-/// How long one task is responsible for writing a key. The runtime may end it 30 seconds after the response; then
-/// another task takes over.
+/// How long one task is responsible for writing a key, before another task may take over. The runtime may end a task 30
+/// seconds after the response.
 const WRITE_LEASE_MS: u64 = 20_000;
-/// KV accepts no shorter expiry.
+/// The shortest expiry of a key that KV accepts.
 const MIN_TTL_S: u64 = 60;
-/// While writes fail, counts are lost, so no request is free.
+/// How long no request is free after a failed write. Counts that are not written are lost, so clients would get more
+/// free requests than the quota.
 const NO_GRANTS_AFTER_FAILURE_MS: u64 = 60_000;
-/// A value that KV returns can be a minute old. This is twice as long.
+/// How long after a write all isolates can read the value. A value that KV returns can be a minute old; this constant
+/// is twice as long.
 const VISIBLE_AFTER_MS: u64 = 120_000;
 const SWEEP_MS: u64 = 1_000;
-/// Each client takes about 200 bytes.
+/// The isolate remembers no more clients, because each client takes about 200 bytes of memory.
 const MAX_CLIENTS: usize = 20_000;

@@ -16,7 +16,7 @@ pub struct FreeTier {
 }
 
 impl FreeTier {
-    /// Returns when the current window ends.
+    /// Returns when the current window ends, in Unix milliseconds.
     pub fn window_ends_ms(&self, now_ms: u64) -> u64 {
         let elapsed_ms = now_ms.checked_rem(self.window_ms).unwrap_or_default();
         now_ms.saturating_sub(elapsed_ms).saturating_add(self.window_ms)
@@ -38,7 +38,7 @@ impl FreeTier {
 /// The setting `free_tier`: where free requests are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FreeTierStore {
-    /// Workers KV. The count is approximate while a client sends requests to several isolates.
+    /// Workers KV. The count is approximate if several isolates serve a client.
     #[default]
     Kv,
     /// One Durable Object for each client and route. The count is exact.
@@ -48,22 +48,22 @@ pub enum FreeTierStore {
 /// Why a client must pay although the route has a free tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreeTierDenied {
-    /// No store is bound.
+    /// The KV namespace or Durable Object that would count the request is not bound.
     NoStore,
-    /// The store cannot be read, or its value is malformed.
+    /// KV or the Durable Object cannot be read, or the stored value is malformed.
     StoreUnreadable,
-    /// A write failed less than a minute ago.
+    /// A write to KV failed less than a minute ago.
     StoreUnwritable,
     /// The isolate has reached its limit of new clients, or of clients that it remembers.
     TooManyClients,
     /// The client's address is unknown.
     UnknownClient,
-    /// The client has used its free requests.
+    /// The client has used all its free requests of this window.
     UsedUp,
 }
 
 impl FreeTierDenied {
-    /// Returns the word in the log. Words are stable.
+    /// Returns the reason as a word for the log. A word never changes.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoStore => "no_store",

@@ -1,5 +1,5 @@
-//! A limit on new clients in the free tier: an attacker with many addresses would otherwise get the free requests of
-//! each.
+//! Limits the new clients in the free tier. Otherwise an attacker with many addresses would get the free requests of
+//! each address.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use crate::limits::rate_limit::SlidingWindow;
 pub struct NewClients {
     last_seen_ms: BTreeMap<String, u64>,
     admitted: SlidingWindow,
-    /// When old clients were last removed. Removing them for each new client would take too long.
+    /// When clients that were not seen for ten minutes were last removed. Removing such clients for each new client
+    /// would take too long.
     swept_ms: u64,
 }
 

@@ -1,7 +1,7 @@
-//! Parsing of the price list, `[vars.TOLL]`.
+//! Parses the price list, `[vars.TOLL]`.
 //!
-//! A route with a mistake is invalid, and requests to it are refused. Any other mistake makes the whole list
-//! unreadable: no route would be safe to serve.
+//! A mistake in a route makes this route invalid, and requests to it are refused. Any other mistake, or a mistake in
+//! the path of a route, makes the whole price list invalid, because it is not known which requests must be refused.
 
 mod price_entry;
 mod route_entry;
@@ -24,32 +24,34 @@ use crate::protocols::l402::macaroon::Encodings;
 use crate::strict_json::Json;
 use table::{ConfigErrors, Table};
 
-/// A valid price list.
+/// A price list that can be used. It may contain invalid routes.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The routes in the order of the list. The order has no meaning.
+    /// The routes in the order in which the owner wrote them. The order does not decide which route a request gets.
     pub routes: Vec<Route>,
     pub unmatched: Unmatched,
     /// The path prefix of edgetoll's own endpoints, such as `/_toll`.
     pub prefix: String,
     /// Whether `/.well-known/l402` serves the public price list.
     pub is_public: bool,
-    /// `None` if the origin handles CORS.
+    /// Which pages of other origins may read responses; `None` if the origin handles CORS itself.
     pub cors: Option<Cors>,
     pub settlement: SettlementMode,
-    /// How many challenges a client gets per minute. It applies if no rate limiter of Cloudflare is bound.
+    /// How many challenges a client can get per minute. If `CHALLENGE_LIMIT` is bound, that binding limits challenges
+    /// instead, and this number sets only the limits that are derived from it.
     pub challenges_per_minute: u64,
-    /// How many invoices all clients together get per minute.
+    /// How many invoices all clients together can get per minute.
     pub invoices_per_minute: u64,
-    /// The setting `ledger_retention`, in seconds. It has a minimum: see [`ledger_memory_s`](Policy::ledger_memory_s).
+    /// The setting `ledger_retention`, in seconds. The ledger may keep payments longer: see
+    /// [`ledger_memory_s`](Policy::ledger_memory_s).
     pub ledger_retention_s: u64,
     pub free_tier_store: FreeTierStore,
     pub client: ClientSource,
-    /// Which macaroons are issued and accepted.
+    /// The encodings of the macaroons that edgetoll mints and accepts.
     pub encodings: Encodings,
     /// The network of the invoices, as BOLT 11 writes it: `bc`, `tb`, `tbs` or `bcrt`.
     pub network: String,
-    /// How paths and queries are compared: with or without case.
+    /// Converts paths and queries to one case before they are compared, unless the origin distinguishes case.
     pub fold_case: FoldCase,
     /// How long the origin may take to begin its response, in milliseconds.
     pub origin_timeout_ms: u32,
@@ -58,7 +60,7 @@ pub struct Policy {
     pub other_issuer_max_age_s: Option<u64>,
     /// Payments whose credentials are refused.
     pub revoked: Vec<PaymentHash>,
-    /// Request headers that are forwarded although they can change the path or the method.
+    /// Request headers that are forwarded although they can change the path, the host or the method.
     pub keep_headers: Vec<String>,
 }
 
@@ -72,38 +74,39 @@ impl Policy {
         ParsedPolicy { policy, errors }
     }
 
-    /// Returns the longest time in which an invoice of this list can be paid, in seconds.
+    /// Returns the longest time for which an invoice of this price list can be paid, in seconds.
     pub fn longest_invoice_expiry_s(&self) -> u64 {
         self.routes.iter().map(|route| route.invoice_expiry_s).max().unwrap_or_default()
     }
 
-    /// Returns how long the ledger keeps a payment, in seconds. It is at least `late_s` longer than an invoice can be
-    /// paid, so that a late settlement still finds its payment.
+    /// Returns how long the ledger keeps a payment, in seconds: at least `late_s` longer than an invoice can be paid,
+    /// so that a late settlement still finds its payment.
     pub fn ledger_memory_s(&self, late_s: u64) -> u64 {
         self.ledger_retention_s.max(self.longest_invoice_expiry_s().saturating_add(late_s))
     }
 }
 
-/// The setting `unmatched`: what happens to a path that no route matches.
+/// The setting `unmatched`: what happens to a request that no route matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unmatched {
     /// The request is forwarded without payment.
     #[default]
     Pass,
-    /// 404.
+    /// The request gets 404.
     Deny,
 }
 
 /// The result of parsing a price list.
 #[derive(Clone, Debug)]
 pub struct ParsedPolicy {
-    /// `None` if the list cannot be read. Then no request may be served.
+    /// `None` if a mistake makes the whole price list invalid. Then no request may be served.
     pub policy: Option<Policy>,
-    /// All mistakes, including those of single routes, which a readable list can have.
+    /// All mistakes. If there is a policy, these are the mistakes of its invalid routes.
     pub errors: Vec<ConfigError>,
 }
 
-/// Parses the list. Mistakes that make it unreadable go to `list_errors`, those of single routes to `route_errors`.
+/// Parses the price list. Mistakes that make the whole list invalid go to `list_errors`, and mistakes that make one
+/// route invalid go to `route_errors`.
 fn parse_list(
     list: &Json,
     fold_case: FoldCase,
@@ -193,7 +196,7 @@ fn parse_revoked(table: &Table<'_>) -> Option<Vec<PaymentHash>> {
     )
 }
 
-/// The keys of the list.
+/// The keys of the price list.
 pub const LIST_KEYS: [&str; 23] = [
     "accept_foreign",
     "challenges_per_minute",
@@ -240,11 +243,12 @@ const OTHER_ISSUER_MAX_AGE_S: u64 = 86_400;
 const DAY_MS: u64 = 86_400_000;
 const LEDGER_RETENTION_S: u64 = 31_536_000;
 const PER_MINUTE: RangeInclusive<u64> = 1..=1_000_000;
-/// The same limit as `[[ratelimits]]` in wrangler.toml.
+/// The default of `challenges_per_minute`. `[[ratelimits]]` in wrangler.toml sets the same limit.
 pub const CHALLENGES_PER_MINUTE: u64 = 10;
-/// LNbits accepts 200 requests per minute by default, and the Worker sends it other requests too.
+/// The default of `invoices_per_minute`. LNbits accepts 200 requests per minute by default, and the Worker sends LNbits
+/// other requests too.
 const INVOICES_PER_MINUTE: u64 = 120;
-/// Cloudflare has the same limit for an origin.
+/// The default of `origin_timeout`. Cloudflare itself waits equally long for an origin.
 const ORIGIN_TIMEOUT_MS: u32 = 100_000;
 /// The path of the public price list.
 pub const PRICES_PATH: &str = "/.well-known/l402";

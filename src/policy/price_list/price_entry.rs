@@ -1,4 +1,4 @@
-//! The prices of a route, and their conditions.
+//! Parses the prices of a route and their conditions.
 
 use std::ops::RangeInclusive;
 
@@ -25,7 +25,10 @@ pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
         let key = format!("price[{at}]");
         let table = route.inner(&key, entry, &PRICE_KEYS);
         if rules.last().is_some_and(|earlier| earlier.when.is_empty()) {
-            route.report(&key, "never applies: the price before it has no `when`; move that one to the end");
+            route.report(
+                &key,
+                "never applies: the price before it has no `when`; move the price without `when` to the end",
+            );
         }
         let when = table.get("when").map(|when| parse_conditions(&table.inner("when", when, &WHEN_KEYS)));
         if when.as_ref().is_some_and(Vec::is_empty) {
@@ -46,11 +49,12 @@ pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
     Pricing::Rules(rules)
 }
 
-/// Parses `sats`, `sats_per_kib`, or `fiat` with `min_sats` and `max_sats`. Returns `None` if there is none of them.
+/// Parses `sats`, `sats_per_kib`, or `fiat` with `min_sats` and `max_sats`. Returns `None` if the table has none of
+/// these keys, or if the value is wrong.
 pub fn parse_amount(table: &Table<'_>) -> Option<PriceAmount> {
     let keys: Vec<&str> = ["sats", "fiat", "sats_per_kib"].into_iter().filter(|key| table.has(key)).collect();
     if let [first, second, ..] = keys.as_slice() {
-        table.report(second, &format!("must not be used together with {first}: remove one of them"));
+        table.report(second, &format!("must not be used together with {first}: remove one of the two keys"));
     }
     if !table.has("fiat") {
         for key in ["min_sats", "max_sats"].into_iter().filter(|key| table.has(key)) {
@@ -112,7 +116,7 @@ fn parse_conditions(table: &Table<'_>) -> Vec<Condition> {
     if !methods.iter().flatten().all(is_method) {
         table.report(
             "method",
-            "must be an upper-case method or a list of them, such as [\"GET\", \"POST\"]; GET includes HEAD",
+            "must be an upper-case method or a list of methods, such as [\"GET\", \"POST\"]; GET includes HEAD",
         );
     }
     conditions.extend(methods.map(Condition::Method));
@@ -122,7 +126,7 @@ fn parse_conditions(table: &Table<'_>) -> Vec<Condition> {
     if !countries.iter().flatten().all(is_country) {
         table.report(
             "country",
-            "must be a country code of two upper-case letters or a list of them, such as [\"CH\", \"LI\"]",
+            "must be a country code of two upper-case letters or a list of such codes, as in [\"CH\", \"LI\"]",
         );
     }
     conditions.extend(countries.map(Condition::Country));
@@ -172,8 +176,8 @@ fn parse_range(
 
 /// The keys of one price.
 pub const PRICE_KEYS: [&str; 6] = ["fiat", "max_sats", "min_sats", "sats", "sats_per_kib", "when"];
-/// The keys of `when`.
+/// The keys of the table `when`, which has the conditions of a price.
 pub const WHEN_KEYS: [&str; 7] =
     ["bot_score", "content_length", "country", "header", "method", "query", "verified_bot"];
-/// The keys of a range.
+/// The keys of a range, such as the value of `content_length`.
 pub const RANGE_KEYS: [&str; 2] = ["max", "min"];

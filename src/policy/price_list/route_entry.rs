@@ -1,4 +1,4 @@
-//! Parsing of one route, an entry of `[[vars.TOLL.routes]]`.
+//! Parses one route, an entry of `[[vars.TOLL.routes]]`.
 
 use std::num::NonZeroU32;
 
@@ -14,7 +14,7 @@ use crate::protocols::l402::caveat::ScopeRule;
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
 
-/// The values of the list for keys that a route does not have.
+/// The values of the price list that apply to a route without its own value.
 pub struct Defaults {
     pub sats: u64,
     pub invoice_expiry_s: u64,
@@ -22,8 +22,8 @@ pub struct Defaults {
     pub fold_case: FoldCase,
 }
 
-/// Parses all routes. A route with a mistake is [`Pricing::Invalid`]. A route whose path cannot be read is reported to
-/// `list_errors`: it is not known which requests to refuse.
+/// Parses all routes. A route with a mistake is [`Pricing::Invalid`]. A route whose path is missing or wrong is
+/// reported to `list_errors` instead, because it is not known which requests must be refused.
 pub fn parse_routes(
     list: &Table<'_>,
     defaults: &Defaults,
@@ -46,7 +46,7 @@ pub fn parse_routes(
             let path = earlier.pattern.as_str();
             let sentence = format!(
                 "is the same as {path} to some origins: \
-                 make them one route, or give them different methods or hosts"
+                 make one route of the two, or give the two routes different methods or hosts"
             );
             table.report("path", &sentence);
             earlier.pricing = Pricing::Invalid;
@@ -128,7 +128,7 @@ fn parse_pricing(table: &Table<'_>, defaults: &Defaults) -> Pricing {
         Some(price) if AMOUNT_KEYS.iter().any(|key| table.has(key)) => {
             table.report(
                 "price",
-                "must not be used together with sats, fiat or sats_per_kib: move these into its entries",
+                "must not be used together with sats, fiat or sats_per_kib: move these keys into the entries of price",
             );
             parse_rules(table, price)
         }
@@ -180,7 +180,7 @@ fn parse_free_tier(table: &Table<'_>) -> Option<FreeTier> {
     Some(FreeTier { requests, window_ms: window_ms.unwrap_or(FREE_WINDOW_MS) })
 }
 
-/// Whether an origin may read one request as a request for either route.
+/// Whether an origin may read the same request as a request for `a` and as a request for `b`.
 fn overlap(a: &Route, b: &Route) -> bool {
     let share_a_method = a.methods.is_empty()
         || b.methods.is_empty()
@@ -214,7 +214,7 @@ pub const ROUTE_KEYS: [&str; 20] = [
 ];
 /// The keys that give a route one price.
 const AMOUNT_KEYS: [&str; 5] = ["sats", "fiat", "min_sats", "max_sats", "sats_per_kib"];
-/// The words of `bind`.
+/// The words that `bind` may contain.
 const BIND_NAMES: [&str; 3] = ["endpoint", "method", "ip"];
 const FREE_WINDOW_MS: u64 = 3_600_000;
 const MAX_WINDOW_MS: u64 = 366 * 86_400_000;

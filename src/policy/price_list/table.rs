@@ -1,6 +1,6 @@
-//! Reading one table of the price list.
+//! Reads one table of the price list.
 //!
-//! A value that cannot be read is reported and counts as missing, so that one run finds every mistake of a list.
+//! A wrong value is reported and counts as missing, so that one run finds every mistake of a price list.
 
 use std::cell::Cell;
 use std::ops::RangeInclusive;
@@ -26,17 +26,17 @@ pub enum ConfigErrorKind {
     /// The key is unknown. `known` are the keys of its table.
     #[error("is not a key that edgetoll knows")]
     UnknownKey { known: &'static [&'static str] },
-    /// The value is wrong. The sentence, without its subject, says what the value must be.
+    /// The value is wrong. The text follows the place in the message, such as `must be a table`.
     #[error("{0}")]
     Wrong(String),
 }
 
-/// The mistakes found so far. The cell lets all tables of a list add to them.
+/// The mistakes found so far. The cell lets all tables of a price list add mistakes to the same list.
 #[derive(Default)]
 pub struct ConfigErrors(Cell<Vec<ConfigError>>);
 
 impl ConfigErrors {
-    /// Reports a wrong value. The sentence has no subject and says what the value must be.
+    /// Reports a wrong value. `sentence` follows the place in the message, such as `must be a table`.
     pub fn report(&self, place: String, sentence: &str) {
         self.push(place, ConfigErrorKind::Wrong(sentence.to_owned()));
     }
@@ -67,7 +67,7 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Reads a table. Keys that are not known are reported.
+    /// Reads a table. Keys that are not in `known` are reported.
     pub fn new(
         place: String,
         value: &'a Json,
@@ -81,7 +81,7 @@ impl<'a> Table<'a> {
         table
     }
 
-    /// Reads a table with any keys.
+    /// Reads a table that may have any keys.
     pub fn with_any_keys(place: String, value: &'a Json, errors: &'a ConfigErrors) -> Self {
         let members = match value {
             Json::Object(members) => members.as_slice(),
@@ -93,17 +93,17 @@ impl<'a> Table<'a> {
         Self { place, members, errors }
     }
 
-    /// Reads a table in this one. Keys that are not known are reported.
+    /// Reads the table under a key of this table. Keys of the inner table that are not in `known` are reported.
     pub fn inner(&self, key: &str, value: &'a Json, known: &'static [&'static str]) -> Self {
         Self::new(self.place(key), value, known, self.errors)
     }
 
-    /// Reads a table in this one with any keys.
+    /// Reads the table under a key of this table. The inner table may have any keys.
     pub fn inner_with_any_keys(&self, key: &str, value: &'a Json) -> Self {
         Self::with_any_keys(self.place(key), value, self.errors)
     }
 
-    /// Returns all keys and values.
+    /// Returns all keys and values of the table.
     pub fn members(&self) -> &'a [(String, Json)] {
         self.members
     }
@@ -121,12 +121,13 @@ impl<'a> Table<'a> {
         format!("{}.{key}", self.place)
     }
 
-    /// Reports a wrong value. The sentence has no subject and says what the value must be.
+    /// Reports a wrong value. `sentence` follows the place in the message, such as `must be a table`.
     pub fn report(&self, key: &str, sentence: &str) {
         self.errors.report(self.place(key), sentence);
     }
 
-    /// Parses the value of a key. Reports `sentence` if there is a value and `parse` returns `None`.
+    /// Parses the value of a key. Reports `sentence` if there is a value and `parse` returns `None`. Returns `None` if
+    /// the value is missing or wrong.
     pub fn read<T>(&self, key: &str, sentence: &str, parse: impl Fn(&'a Json) -> Option<T>) -> Option<T> {
         let value = parse(self.get(key)?);
         if value.is_none() {
@@ -184,7 +185,7 @@ impl<'a> Table<'a> {
         self.milliseconds(key, MIN_EXPIRY_MS..=MAX_EXPIRY_MS, sentence)?.checked_div(1_000)
     }
 
-    /// Reads one of `words`. Returns the value of the word.
+    /// Reads one of `words`. Returns the value that belongs to the word.
     pub fn one_of<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let quoted: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         self.read(key, &format!("must be one of {}", quoted.join(", ")), |value| {
@@ -198,6 +199,7 @@ fn texts(value: &Json) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
-/// A client needs time to pay: an invoice must be payable for at least a minute when the client gets it.
+/// A client needs time to pay: with an expiry of 90 seconds, the invoice can be paid for at least another minute when
+/// the client gets it.
 const MIN_EXPIRY_MS: u64 = 90_000;
 const MAX_EXPIRY_MS: u64 = 365 * 86_400_000;

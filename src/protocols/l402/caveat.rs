@@ -1,4 +1,4 @@
-//! Caveats: those that edgetoll mints into macaroons, and a parser for those of any issuer or holder.
+//! The caveats that edgetoll mints into macaroons, and a parser for caveats that any issuer or holder wrote.
 
 use std::num::NonZeroU32;
 
@@ -6,26 +6,77 @@ use super::macaroon::Encoding;
 use crate::payment::WalletSlot;
 use crate::protocols::price::{Fiat, Price, parse_whole_number};
 
-/// The terms of a credential that are known before there is an invoice. Both encodings of a challenge carry the same
-/// terms.
+/// The terms of a credential that are known before the invoice is created. The standard macaroon and the lightning-toll
+/// macaroon of a challenge have the same terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     pub service: Service,
     /// The last second in which the credential is valid.
     pub expires_at_unix: u64,
-    /// Lower case, without port.
+    /// The host in lower case, without a port.
     pub host: String,
     pub scope: CredentialScope,
-    /// The client's address, or the /64 of an IPv6 address.
+    /// The client's IPv4 address or IPv6 prefix; `None` if the route does not bind credentials to it.
     pub ip: Option<String>,
-    /// The number of requests that the credential buys; `None` if only its expiry limits them.
+    /// The number of requests that the credential buys; `None` if the number is not limited.
     pub uses: Option<NonZeroU32>,
     pub price: Price,
-    /// The last second in which the invoice can be paid, if the wallet applies the requested expiry.
+    /// The last second in which the invoice can be paid, provided that the wallet applies the requested expiry.
     pub payable_until_unix: u64,
 }
 
-/// The terms that the invoice adds.
+impl Terms {
+    /// Returns the caveats in the order in which they are minted. `payable_until` must be the last one: in a standard
+    /// macaroon, every caveat after it counts as added by a holder.
+    pub fn caveats(&self, encoding: Encoding, invoice: &InvoiceTerms) -> Vec<String> {
+        let separator = match encoding {
+            Encoding::Standard => "=",
+            Encoding::LightningToll => " = ",
+        };
+        let mut caveats = Vec::new();
+        let mut put = |name: &str, value: Option<&str>| {
+            caveats.extend(value.map(|value| [name, separator, value].concat()));
+        };
+        let service = self.service.as_str();
+        let services = [service, ":0"].concat();
+        let expiry = self.expires_at_unix.to_string();
+        let amount = invoice.amount_sats.to_string();
+        let (endpoint, method, realm) = match &self.scope {
+            CredentialScope::Endpoint { endpoint, method } => {
+                (Some(endpoint.as_str()), method.as_deref(), None)
+            }
+            CredentialScope::Realm(realm) => (None, None, Some(realm.as_str())),
+        };
+        let is_standard = encoding == Encoding::Standard;
+        if is_standard {
+            put(SERVICES, Some(&services));
+            put(&[service, VALID_UNTIL].concat(), Some(&expiry));
+            put(AMOUNT_SATS, Some(&amount));
+            put(HOST, Some(&self.host));
+        } else {
+            // The caveats that lightning-toll itself mints come first, in its order.
+            put(EXPIRES_AT, Some(&expiry));
+        }
+        put(ENDPOINT, endpoint);
+        put(METHOD, method);
+        put(IP, self.ip.as_deref());
+        if !is_standard {
+            put(SERVICES, Some(&services));
+            put(AMOUNT_SATS, Some(&amount));
+            put(HOST, Some(&self.host));
+        }
+        put(REALM, realm);
+        put(USES, self.uses.map(|uses| uses.to_string()).as_deref());
+        if let Price::Fiat(price) = &self.price {
+            put(FIAT, Some(price.fiat.as_str()));
+        }
+        put(WALLET, Some(invoice.wallet.as_str()).filter(|_| invoice.wallet != WalletSlot::One));
+        put(PAYABLE_UNTIL, Some(&invoice.payable_until_unix.to_string()));
+        caveats
+    }
+}
+
+/// The terms of a credential that are known once the invoice is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvoiceTerms {
     /// The amount of the invoice. The credential pays for requests up to this price.
@@ -58,10 +109,10 @@ impl Default for Service {
     }
 }
 
-/// What the credentials of a route are bound to.
+/// What a route binds its credentials to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScopeRule {
-    /// The requested path, and only the requested method if `binds_method` is set.
+    /// The requested path, and also the requested method if `binds_method` is set.
     Endpoint { binds_method: bool },
     /// Every route of this realm.
     Realm(String),
@@ -76,13 +127,13 @@ impl ScopeRule {
     }
 }
 
-/// What a credential is bound to on its host.
+/// What a credential is valid for on its host: one endpoint, or the routes of a realm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialScope {
     Endpoint {
         /// The path as it was sent, percent-encoded.
         endpoint: String,
-        /// `None` for all methods. `GET` includes `HEAD`.
+        /// The method; `None` if the credential is valid for all methods. `GET` includes `HEAD`.
         method: Option<String>,
     },
     /// Every route of this realm.
@@ -90,7 +141,7 @@ pub enum CredentialScope {
 }
 
 impl CredentialScope {
-    /// Applies the rule of a route to a request.
+    /// Returns the scope of a credential that is bought with a request to this endpoint with this method.
     pub fn new(rule: &ScopeRule, endpoint: &str, method: &str) -> Self {
         match rule {
             ScopeRule::Realm(realm) => Self::Realm(realm.clone()),
@@ -102,77 +153,26 @@ impl CredentialScope {
     }
 }
 
-impl Terms {
-    /// Returns the caveats in the order in which they are minted: first those that other implementations know, then
-    /// those of edgetoll.
-    pub fn caveats(&self, encoding: Encoding, invoice: &InvoiceTerms) -> Vec<String> {
-        let separator = match encoding {
-            Encoding::Standard => "=",
-            Encoding::LightningToll => " = ",
-        };
-        let mut caveats = Vec::new();
-        let mut put = |name: &str, value: Option<&str>| {
-            caveats.extend(value.map(|value| [name, separator, value].concat()));
-        };
-        let service = self.service.as_str();
-        let services = [service, ":0"].concat();
-        let expiry = self.expires_at_unix.to_string();
-        let amount = invoice.amount_sats.to_string();
-        let (endpoint, method, realm) = match &self.scope {
-            CredentialScope::Endpoint { endpoint, method } => {
-                (Some(endpoint.as_str()), method.as_deref(), None)
-            }
-            CredentialScope::Realm(realm) => (None, None, Some(realm.as_str())),
-        };
-        let is_standard = encoding == Encoding::Standard;
-        if is_standard {
-            put(SERVICES, Some(&services));
-            put(&[service, VALID_UNTIL].concat(), Some(&expiry));
-            put(AMOUNT_SATS, Some(&amount));
-            put(HOST, Some(&self.host));
-        } else {
-            // lightning-toll's own caveats come first, in the order in which it mints them.
-            put(EXPIRES_AT, Some(&expiry));
-        }
-        put(ENDPOINT, endpoint);
-        put(METHOD, method);
-        put(IP, self.ip.as_deref());
-        if !is_standard {
-            put(SERVICES, Some(&services));
-            put(AMOUNT_SATS, Some(&amount));
-            put(HOST, Some(&self.host));
-        }
-        put(REALM, realm);
-        put(USES, self.uses.map(|uses| uses.to_string()).as_deref());
-        if let Price::Fiat(price) = &self.price {
-            put(FIAT, Some(price.fiat.as_str()));
-        }
-        put(WALLET, Some(invoice.wallet.as_str()).filter(|_| invoice.wallet != WalletSlot::One));
-        put(PAYABLE_UNTIL, Some(&invoice.payable_until_unix.to_string()));
-        caveats
-    }
-}
-
 /// A parsed caveat. A caveat with a reserved name must be satisfied. A caveat with an unknown name is ignored: clients
 /// such as lnget add their own caveats (`preimage=<hex>`) before they send a macaroon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caveat {
     AmountSats(u64),
     Endpoint(String),
-    /// `expires_at`, or `<service>_valid_until`.
+    /// The expiry: `expires_at`, or `<service>_valid_until`.
     ExpiresAtUnix(u64),
     Fiat(Fiat),
     Host(String),
-    /// An address, or the /64 of an IPv6 address.
+    /// The client's IPv4 address or IPv6 prefix.
     Ip(String),
-    /// The mark of a lightning-toll macaroon that this deployment minted
+    /// The issuer mark, which shows that this deployment minted a lightning-toll macaroon
     /// ([`KeySet::issuer_mark`](crate::keys::KeySet::issuer_mark)).
     IssuerMark(String),
     Method(String),
-    /// The last second in which the invoice could be paid.
+    /// The last second in which the invoice can be paid.
     PayableUntilUnix(u64),
     Realm(String),
-    /// Service names with their tiers.
+    /// The names of services, each with its tier.
     Services(Vec<(String, u8)>),
     Unknown,
     /// The number of requests that were bought.
@@ -182,11 +182,11 @@ pub enum Caveat {
 }
 
 impl Caveat {
-    /// Parses one caveat for a service.
+    /// Parses one caveat. `service` is that of the route, so `<service>_valid_until` is a reserved name too.
     ///
     /// # Errors
-    /// Returns the text of the caveat if its name is not ASCII, if its name is a reserved name in another case, if a
-    /// reserved name has no valid value, or if a lightning-toll caveat has no ` = `.
+    /// Returns the text of the caveat if its name is UTF-8 but not ASCII, if its name is a reserved name in another
+    /// case, if a reserved name has no valid value, or if a lightning-toll caveat has no ` = `.
     pub fn parse(encoding: Encoding, service: &Service, bytes: &[u8]) -> Result<Self, String> {
         let text = || String::from_utf8_lossy(bytes).into_owned();
         let (name, value) = match split(encoding, bytes) {
@@ -220,17 +220,22 @@ impl Caveat {
             SERVICES => Self::Services(parse_services(value)?),
             USES => Self::Uses(NonZeroU32::new(parse_whole_number(value)?.try_into().ok()?)?),
             WALLET => Self::Wallet(WalletSlot::parse(value)?),
-            _ => Self::ExpiresAtUnix(parse_whole_number(value)?),
+            _ if name == EXPIRES_AT || name.ends_with(VALID_UNTIL) => {
+                Self::ExpiresAtUnix(parse_whole_number(value)?)
+            }
+            // A reserved name whose arm was forgotten here: its caveat is refused.
+            _ => return None,
         })
     }
 
-    /// Returns the caveat that marks a lightning-toll macaroon as minted by this deployment.
+    /// Returns the text of the `edgetoll` caveat with this issuer mark.
     pub fn issuer_mark(mark: &str) -> String {
         format!("{ISSUER_MARK} = {mark}")
     }
 }
 
-/// lightning-toll separates name and value at the first ` = `, Aperture at the first `=`.
+/// Splits a caveat into name and value: lightning-toll separates them with the first ` = `, Aperture with the first
+/// `=`. Returns `None` if the caveat has no separator.
 fn split(encoding: Encoding, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let separator: &[u8] = match encoding {
         Encoding::Standard => b"=",
@@ -240,7 +245,7 @@ fn split(encoding: Encoding, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes.get(..at)?, bytes.get(at.checked_add(separator.len())?..)?))
 }
 
-/// Returns the reserved name that equals this one apart from its case.
+/// Returns the reserved name that equals `name` in any case; `None` if there is no such reserved name.
 fn reserved_name(name: &str, service: &Service) -> Option<String> {
     let folded = name.to_ascii_lowercase();
     let is_reserved =
@@ -248,7 +253,7 @@ fn reserved_name(name: &str, service: &Service) -> Option<String> {
     is_reserved.then_some(folded)
 }
 
-/// Parses `name:tier[,name:tier]`, as Aperture writes it.
+/// Parses the value of a `services` caveat as Aperture writes it: `name:tier[,name:tier]`.
 fn parse_services(value: &str) -> Option<Vec<(String, u8)>> {
     let service = |part: &str| {
         let (name, tier) = part.split_once(':')?;
@@ -273,7 +278,9 @@ const USES: &str = "uses";
 const WALLET: &str = "wallet";
 const VALID_UNTIL: &str = "_valid_until";
 
-/// A new caveat is added here, to `Caveat`, to `Terms::caveats` and to `verify/caveats.rs`.
+/// To add a caveat, add its name here, a variant to `Caveat`, an arm to `Caveat::parse_value` and to
+/// `verify/caveats.rs`, and a line to `Terms::caveats`, before `payable_until`: a caveat that is minted after
+/// `payable_until` counts as added by a holder.
 const RESERVED: [&str; 13] = [
     AMOUNT_SATS,
     ENDPOINT,

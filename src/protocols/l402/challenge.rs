@@ -11,26 +11,26 @@ use crate::bolt11::Bolt11;
 use crate::keys::KeySet;
 use crate::payment::PaymentHash;
 
-/// An invoice, and the macaroons that are valid once it is paid.
+/// An invoice, and the macaroons that are valid once the invoice is paid.
 pub struct Challenge {
     pub amount_sats: u64,
-    /// The last second in which the credential is valid.
+    /// The last second in which the macaroons are valid.
     pub expires_at_unix: u64,
     pub bolt11: Bolt11,
-    /// The macaroon of the header.
+    /// The macaroon in the `WWW-Authenticate` header.
     pub macaroon: String,
     body_macaroon: String,
     description: String,
 }
 
 impl Challenge {
-    /// Mints the macaroons for an invoice. `nonce` must be random.
+    /// Mints the macaroons for an invoice. `nonce` must be random, so that no other macaroon has the same identifier.
     ///
-    /// lightning-toll's clients read only the body, and all other clients only the header. So the body and the header
-    /// each have the encoding of their clients.
+    /// lightning-toll's clients read only the body, and all other clients only the header. So with [`Encodings::Both`],
+    /// the body has a lightning-toll macaroon, and the header a standard macaroon.
     ///
     /// # Errors
-    /// Fails if the terms need more than 100 caveats. No terms do.
+    /// Fails if a macaroon would have more than 100 caveats, which no `Terms` need.
     pub fn mint(
         keys: &KeySet,
         encodings: Encodings,
@@ -66,8 +66,8 @@ impl Challenge {
         Ok(Self { amount_sats, expires_at_unix, bolt11, macaroon, body_macaroon, description })
     }
 
-    /// Repeats the challenge of an unpaid invoice for the holder of its macaroon. The macaroon is the one that the
-    /// client sent, with every caveat that a holder added.
+    /// Returns the challenge of an invoice that is not paid yet. It has the macaroon that the client sent, with every
+    /// caveat that a holder added to the macaroon.
     pub fn repeat(macaroon: &Macaroon, grant: &Grant, description: String, bolt11: Bolt11) -> Self {
         let macaroon = macaroon.encode();
         Self {
@@ -81,13 +81,13 @@ impl Challenge {
     }
 
     /// Returns the value of `WWW-Authenticate`. The order, the quotes, and the space after the comma must not change:
-    /// fewer clients parse other forms.
+    /// some clients parse no other form.
     pub fn header(&self) -> String {
         format!("{SCHEME} macaroon=\"{}\", invoice=\"{}\"", self.macaroon, self.bolt11.as_str())
     }
 
-    /// Returns the JSON body: lightning-toll's keys in its order, then those of edgetoll. `refused` is the reason why
-    /// the credential of the request was not accepted.
+    /// Returns the JSON body: the keys of lightning-toll in its order, then the keys that edgetoll adds. `refused` is
+    /// the reason why the credential of the request was refused; `None` if the request had no credential.
     pub fn body(&self, refused: Option<&Refusal>) -> String {
         let body = ChallengeBody {
             status: 402,
@@ -124,8 +124,8 @@ pub struct ParsedChallenge {
 }
 
 impl ParsedChallenge {
-    /// Parses the first L402 or LSAT challenge of a header. Its parameters may come in any order, quoted or not; the
-    /// macaroon may be named `macaroon` or `token`.
+    /// Parses the first L402 or LSAT challenge of a header that has a macaroon and an invoice; `None` if there is none.
+    /// The parameters may come in any order, quoted or not; the macaroon may be named `macaroon` or `token`.
     pub fn parse(header: &str) -> Option<Self> {
         credential::l402_members(header).find_map(|member| {
             let (_, parameters) = member.split_once(' ')?;
@@ -141,7 +141,7 @@ impl ParsedChallenge {
     }
 }
 
-/// The authentication scheme. Alone in the header, it is a challenge without an invoice.
+/// The authentication scheme. A `WWW-Authenticate` header with the scheme alone is a challenge without an invoice.
 pub const SCHEME: &str = "L402";
 
 #[derive(Serialize)]

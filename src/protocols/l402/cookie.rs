@@ -1,6 +1,6 @@
 //! The cookie of a person who has paid: a macaroon, and a tag that confirms that its payment has settled.
 //!
-//! The cookie grants what the macaroon grants, under the same rules. It contains no preimage.
+//! The cookie grants what the macaroon grants, under the same rules. The cookie contains no preimage.
 
 use super::caveat::CredentialScope;
 use super::macaroon::{Macaroon, Signature};
@@ -18,7 +18,7 @@ pub struct Cookie<'a> {
 }
 
 impl<'a> Cookie<'a> {
-    /// Parses the credential cookies of a `Cookie` header. The error is the name of a malformed cookie.
+    /// Parses the first 100 credential cookies of a `Cookie` header. The error is the name of a malformed cookie.
     pub fn parse_all(header: &'a str) -> impl Iterator<Item = Result<Self, &'a str>> {
         let named = cookie::pairs(header).filter(|(name, _)| is_credential_name(name));
         named.take(MAX_COOKIES).map(|(name, value)| {
@@ -28,7 +28,7 @@ impl<'a> Cookie<'a> {
         })
     }
 
-    /// Whether the tag confirms, for this grant, that the payment has settled.
+    /// Whether the tag of the cookie confirms that the payment of the grant has settled.
     pub fn is_settled(&self, keys: &Keys, grant: &Grant) -> bool {
         let matches = |set: &KeySet| {
             crypto::constant_time_eq(tag(set, &self.macaroon, grant).as_bytes(), self.tag.as_bytes())
@@ -37,11 +37,11 @@ impl<'a> Cookie<'a> {
     }
 }
 
-/// Returns `Set-Cookie` for a settled payment; `None` if a browser would not keep the cookie.
+/// Returns `Set-Cookie` for a settled payment; `None` if the cookie is too long for browsers.
 ///
-/// The cookie lasts as long as the credential. Each scope has one cookie, so that a new payment replaces the previous
-/// one. A credential with a number of uses has its own cookie, so that it does not replace a credential that has uses
-/// left.
+/// The cookie lasts as long as the credential. The cookies of a scope have the same name, so that a new payment
+/// replaces the previous one. The cookie of a credential with a number of uses has its own name, so that it does not
+/// replace a credential that has uses left.
 pub fn set(
     keys: &Keys,
     macaroon: &Macaroon,
@@ -64,15 +64,16 @@ pub fn set(
     is_kept.then(|| set_cookie.to_string())
 }
 
-/// Whether a browser would keep the cookie of a macaroon of this length in bytes.
+/// Whether browsers keep a cookie with this macaroon, given the limit on its length.
 pub fn fits(macaroon: &str) -> bool {
     macaroon.len().saturating_add(NAME_AND_TAG_BYTES) <= MAX_NAME_AND_VALUE_BYTES
 }
 
 /// Returns the names of the credential cookies that are malformed or forged.
 ///
-/// It omits cookies of other deployments, expired cookies, and cookies for other scopes. It also omits a name under
-/// which the client sent another cookie that is not invalid.
+/// Only malformed and forged cookies are invalid: an expired cookie, a cookie for another scope, and a cookie that was
+/// signed with an unknown key are valid here. If the client sent several cookies with the same name, this name is
+/// returned only if every such cookie is invalid.
 pub fn invalid_names<'a>(header: &'a str, keys: &'a Keys) -> impl Iterator<Item = &'a str> {
     let classify = |cookie: Result<Cookie<'a>, &'a str>| match cookie {
         Ok(cookie) => (cookie.name, cookie.macaroon.signature(keys) == Signature::Forged),
@@ -85,18 +86,18 @@ pub fn invalid_names<'a>(header: &'a str, keys: &'a Keys) -> impl Iterator<Item 
     invalid.map(|(name, _)| name)
 }
 
-/// Returns `Set-Cookie` that deletes the cookie of this name and path.
+/// Returns `Set-Cookie` that deletes the cookie with this name and path.
 pub fn delete(name: &str, path: &str) -> String {
     SetCookie { name, value: "", path, max_age_s: 0, same_site: SameSite::Lax }.to_string()
 }
 
-/// Whether a name has the form of the cookie names that [`set`] makes.
+/// Whether a cookie name has the form of the names that [`set`] writes: `toll_` and 12 hexadecimal digits.
 pub fn is_credential_name(name: &str) -> bool {
     let digits = name.strip_prefix(PREFIX).unwrap_or_default();
     digits.len() == NAME_DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// `HMAC(K(settled), "cookie:" | payment hash | expiry | SHA-256(macaroon))`.
+/// Returns the tag of a cookie: `HMAC(K(settled), "cookie:" | payment hash | expiry | SHA-256(macaroon))`.
 fn tag(set: &KeySet, macaroon: &Macaroon, grant: &Grant) -> String {
     let digest = crypto::sha256(macaroon.encode().as_bytes());
     set.cookie_tag(&grant.payment_hash, grant.expires_at_unix, &digest)
@@ -104,7 +105,7 @@ fn tag(set: &KeySet, macaroon: &Macaroon, grant: &Grant) -> String {
 
 const PREFIX: &str = "toll_";
 const NAME_DIGITS: usize = 12;
-/// Name, dot and tag.
+/// The bytes of a cookie besides its macaroon: its name, a dot and its tag.
 const NAME_AND_TAG_BYTES: usize = 17 + 1 + 64;
-/// Each cookie costs the verification of a macaroon. No browser sends as many.
+/// Each cookie costs the verification of a macaroon, so no more cookies of a request are read.
 const MAX_COOKIES: usize = 100;

@@ -1,8 +1,8 @@
 //! Credentials in the `Authorization` header: `L402 <macaroon>{,<macaroon>}:<preimage>`. The scheme is `L402` or
 //! `LSAT`, in any case.
 //!
-//! The preimage may be missing, since some wallets do not show it to the payer. This module only parses: `verify`
-//! judges.
+//! The preimage may be missing, since some wallets do not show it to the payer. This module only parses a credential;
+//! the module `verify` decides whether the credential is valid.
 
 use super::macaroon::Macaroon;
 use super::refusal::Refusal;
@@ -11,16 +11,16 @@ use crate::payment::Preimage;
 /// One credential: macaroons and the preimage of their payment. One valid macaroon is enough.
 #[derive(Debug)]
 pub struct Credential {
-    /// The macaroons, parsed one by one: an invalid one does not invalidate the others.
+    /// The macaroons, each parsed on its own: a malformed macaroon does not make the credential malformed.
     pub macaroons: Vec<Result<Macaroon, Refusal>>,
-    /// The proof of payment. It is `None` if the client sent no preimage, or 64 zeros. Then the wallet that made the
-    /// invoice must confirm the payment.
+    /// The proof of payment; `None` if the client sent no preimage, or 64 zeros. Without a preimage, the wallet that
+    /// created the invoice must confirm the payment.
     pub preimage: Option<Preimage>,
 }
 
 impl Credential {
-    /// Parses the text after the scheme: macaroons, a colon and the preimage. Without a preimage the colon may be
-    /// missing too: clients of ngx_l402 leave it out.
+    /// Parses the text after `L402 ` or `LSAT `: macaroons, a colon and the preimage. If the preimage is missing, the
+    /// colon may be missing too: clients of ngx_l402 leave it out.
     ///
     /// # Errors
     /// Returns [`Refusal::MalformedCredential`] or [`Refusal::MalformedPreimage`]. The error of a single macaroon is in
@@ -39,7 +39,7 @@ impl Credential {
         let preimage = preimage.filter(|preimage| !preimage.is_zero());
         let macaroons = macaroons.into_iter().map(Macaroon::parse);
         let macaroons: Vec<_> = macaroons.map(|parsed| parsed.map_err(Refusal::MalformedMacaroon)).collect();
-        // Without a colon, only a well-formed macaroon shows that the text is a credential.
+        // Without a colon, a text is a credential only if all of its macaroons are well-formed.
         if !has_colon && macaroons.iter().any(Result::is_err) {
             return Err(Refusal::MalformedCredential);
         }
@@ -47,10 +47,10 @@ impl Credential {
     }
 }
 
-/// An `Authorization` header, split into L402 members and members of other schemes.
+/// An `Authorization` header, split into L402 and LSAT credentials and credentials of other schemes.
 ///
 /// The runtime joins repeated header lines with commas, and commas also separate the macaroons of one credential. So a
-/// new member starts only where the text after a comma looks like a scheme.
+/// new credential starts only where the text after a comma looks like an authentication scheme, such as `Bearer`.
 #[derive(Debug, Default)]
 pub struct Authorization<'a> {
     l402: Vec<&'a str>,
@@ -59,7 +59,7 @@ pub struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// Splits a header of any size and content.
+    /// Splits an `Authorization` header. No header causes an error.
     pub fn split(header: &'a str) -> Self {
         let mut split = Self { is_too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
         for member in members(header) {
@@ -68,7 +68,8 @@ impl<'a> Authorization<'a> {
         split
     }
 
-    /// Returns the L402 and LSAT credentials, in order. Members of other schemes are ignored.
+    /// Returns the L402 and LSAT credentials in their order. If the header has more than 8,192 bytes, returns only
+    /// [`Refusal::CredentialTooLarge`] for all of these credentials.
     pub fn credentials(&self) -> Vec<Result<Credential, Refusal>> {
         if self.is_too_large && !self.l402.is_empty() {
             return vec![Err(Refusal::CredentialTooLarge)];
@@ -76,18 +77,18 @@ impl<'a> Authorization<'a> {
         self.l402.iter().map(|member| parse_member(member)).collect()
     }
 
-    /// Returns the header without the L402 and LSAT members, as the origin may see it; `None` if nothing is left.
+    /// Returns the header without the L402 and LSAT credentials, for the origin; `None` if no other credential is left.
     pub fn others(&self) -> Option<String> {
         (!self.others.is_empty()).then(|| self.others.join(", "))
     }
 }
 
-/// Returns the L402 and LSAT members of a header. `WWW-Authenticate` is split by the same rules as `Authorization`.
+/// Returns the L402 and LSAT challenges of a `WWW-Authenticate` header, which is split like an `Authorization` header.
 pub(super) fn l402_members(header: &str) -> impl Iterator<Item = &str> {
     members(header).into_iter().filter(|member| is_l402(member))
 }
 
-/// Parses a member that starts with the scheme.
+/// Parses a credential that starts with `L402` or `LSAT`.
 fn parse_member(member: &str) -> Result<Credential, Refusal> {
     match member.get(SCHEME_LENGTH..).and_then(|rest| rest.strip_prefix(' ')) {
         Some(rest) => Credential::parse(rest),
@@ -95,10 +96,11 @@ fn parse_member(member: &str) -> Result<Credential, Refusal> {
     }
 }
 
-/// Splits a header at the commas outside quotes that are followed by a scheme.
+/// Splits a header into its credentials or challenges: at each comma outside quotes that an authentication scheme
+/// follows.
 ///
-/// A quote that is never closed is an ordinary character. Otherwise a client could hide a credential behind one:
-/// edgetoll would not find it, and would forward it to the origin.
+/// A quotation mark that is never closed is an ordinary character. Otherwise a client could hide an L402 credential
+/// behind it, and edgetoll would forward the credential to the origin.
 fn members(header: &str) -> Vec<&str> {
     let starts = member_starts(header, true).or_else(|| member_starts(header, false)).unwrap_or_default();
     let ends = starts.iter().skip(1).map(|start| start.saturating_sub(1)).chain([header.len()]);
@@ -106,7 +108,8 @@ fn members(header: &str) -> Vec<&str> {
     pieces.map(|piece| piece.trim_matches([' ', '\t', ','])).filter(|piece| !piece.is_empty()).collect()
 }
 
-/// Returns the positions at which members start; `None` if a quote is not closed.
+/// Returns the positions at which credentials or challenges start; `None` if a quotation mark is not closed. If
+/// `with_quotes` is not set, quotation marks are ordinary characters.
 fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
     let mut starts = vec![0];
     let mut quoted = false;
@@ -125,8 +128,8 @@ fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
     (!quoted).then_some(starts)
 }
 
-/// Whether a text starts a new member: with `L402` or `LSAT`, or with another scheme, a space and a value. A value
-/// cannot start with a colon, a comma or an equals sign.
+/// Whether the text after a comma starts a new credential or challenge: with `L402` or `LSAT`, or with another scheme,
+/// a space and a value that does not start with a colon, a comma or an equals sign.
 fn starts_member(rest: &str) -> bool {
     let rest = rest.trim_start_matches([' ', '\t']);
     if is_l402(rest) {
@@ -134,7 +137,7 @@ fn starts_member(rest: &str) -> bool {
     }
     let scheme_end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(c));
     match scheme_end {
-        // A longer word is a macaroon.
+        // A word of more than 32 characters is a macaroon, not a scheme.
         Some(end) if (1..=MAX_SCHEME_LENGTH).contains(&end) => {
             let after = rest.get(end..).unwrap_or_default();
             let value = after.trim_start_matches(' ');
@@ -144,7 +147,8 @@ fn starts_member(rest: &str) -> bool {
     }
 }
 
-/// Whether the scheme of a member is `L402` or `LSAT`. It ends at a space, a tab, a comma or the end of the text.
+/// Whether a text starts with `L402` or `LSAT`, in any case, followed by a space, a tab, a comma or the end of the
+/// text.
 fn is_l402(member: &str) -> bool {
     let Some((scheme, rest)) = member.split_at_checked(SCHEME_LENGTH) else { return false };
     let is_scheme = scheme.eq_ignore_ascii_case("L402") || scheme.eq_ignore_ascii_case("LSAT");
@@ -153,8 +157,8 @@ fn is_l402(member: &str) -> bool {
 
 /// The length of `L402` and of `LSAT`.
 const SCHEME_LENGTH: usize = 4;
-/// Each macaroon costs a verification.
+/// Each macaroon costs a verification, so a credential with more macaroons is refused.
 const MAX_MACAROONS: usize = 4;
-/// The longest word that counts as a scheme. A macaroon is longer.
+/// The longest word that counts as an authentication scheme. A macaroon is longer.
 const MAX_SCHEME_LENGTH: usize = 32;
 const MAX_HEADER_BYTES: usize = 8192;

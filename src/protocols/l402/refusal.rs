@@ -1,7 +1,7 @@
 //! The reasons for which a credential is refused.
 //!
-//! Clients get the text and the code. Where lightning-toll has a text for a reason, it is used unchanged.
-//! docs/protocol.md lists all texts and codes, and a test compares them with this file.
+//! Clients get the text and the code of a refusal. If lightning-toll has a text for the same reason, edgetoll uses this
+//! text unchanged. docs/protocol.md lists all texts and codes, and a test compares that list with this file.
 
 use thiserror::Error;
 
@@ -68,7 +68,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Returns the code that programs read. Codes are stable.
+    /// Returns the code of the refusal, which programs read. A code never changes.
     pub fn code(&self) -> &'static str {
         match self {
             Self::CredentialTooLarge => "credential_too_large",
@@ -98,9 +98,9 @@ impl Refusal {
         }
     }
 
-    /// Whether the credential is well-formed and not known to be forged, although it is not valid for this request.
-    /// Such a credential gets a new challenge (402). Any other credential gets 401 without an invoice, so that it
-    /// causes no request to the wallet.
+    /// Whether the refused credential is genuine: well-formed and not known to be forged. A genuine credential gets a
+    /// new challenge (402). A malformed or forged credential gets 401 without an invoice, so that it causes no request
+    /// to a wallet.
     pub fn is_genuine(&self) -> bool {
         match self {
             Self::CredentialTooLarge

@@ -1,4 +1,4 @@
-//! The worked example of docs/protocol.md, whose values another program computed.
+//! Compares edgetoll with the worked example in docs/protocol.md, whose values another program computed.
 
 use super::caveat::{Caveat, CredentialScope, InvoiceTerms, Service, Terms};
 use super::macaroon::{Encoding, Identifier, Macaroon, Signature};
@@ -17,7 +17,7 @@ fn example(name: &str) -> String {
 }
 
 #[test]
-fn the_code_computes_the_values_of_the_worked_example() {
+fn edgetoll_computes_the_values_of_the_worked_example_in_the_protocol_document() {
     let secret = example("secret");
     let set = KeySet::from_unchecked(&secret);
     let payment_hash = Preimage::from_hex(&example("preimage")).unwrap().payment_hash();
@@ -65,12 +65,12 @@ fn the_code_computes_the_values_of_the_worked_example() {
 }
 
 #[test]
-fn no_worker_accepts_the_secret_of_the_worked_example() {
+fn the_secret_of_the_worked_example_is_refused_as_a_toll_secret() {
     assert_eq!(TollSecret::new(&example("secret")).err(), Some(WeakSecret::Sample));
 }
 
-/// If the secret itself signed anything but lightning-toll macaroons, a client that chooses the message could have a
-/// macaroon signed.
+/// If edgetoll computed any other HMAC with the secret itself, a client that chooses the message could get a macaroon
+/// signed without payment.
 #[test]
 fn the_secret_itself_signs_only_lightning_toll_macaroons() {
     let secret = "7c1ef5a90b6d428391d7e6c05a4fb832";
@@ -99,7 +99,7 @@ fn the_secret_itself_signs_only_lightning_toll_macaroons() {
         let under_the_secret = hex(&hmac_sha256(secret.as_bytes(), &[message]));
         assert!(published.iter().all(|value| !under_the_secret.starts_with(value.as_str())), "{message:?}");
     }
-    // The secret does sign payment hashes, which the wallet chooses.
+    // The secret itself signs payment hashes, which the wallet chooses and a client cannot choose.
     let signed = Macaroon::lightning_toll(set.lightning_toll_key(), payment_hash);
     assert_eq!(signed.signature(&keys), Signature::Valid);
     let message = payment_hash.to_hex();

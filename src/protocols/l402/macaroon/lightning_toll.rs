@@ -10,7 +10,7 @@ use crate::hex;
 use crate::payment::PaymentHash;
 use crate::strict_json::Json;
 
-/// Parses the JSON. Keys may come in any order, and additional keys are ignored.
+/// Parses the JSON of a macaroon. Keys may come in any order, and additional keys are ignored.
 pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
     let wire = Json::parse(bytes).ok_or(MacaroonError::Json)?;
     let text = |key| wire.get(key).and_then(Json::as_str).ok_or(MacaroonError::Json);
@@ -23,14 +23,14 @@ pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
         encoding: Encoding::LightningToll,
         location: Vec::new(),
         payment_hash: PaymentHash::from_hex(text("id")?).ok_or(MacaroonError::Json)?,
-        // The signature covers the hexadecimal text, so its case is kept.
+        // The signature covers the hexadecimal digits as text, so their case is kept.
         identifier: text("id")?.as_bytes().to_vec(),
         caveats: caveats.collect::<Option<_>>().ok_or(MacaroonError::Json)?,
         signature: hex::decode_32(text("signature")?).ok_or(MacaroonError::Json)?,
     })
 }
 
-/// Returns the JSON with its keys in the order of lightning-toll.
+/// Returns the JSON of a macaroon, with the keys in the order of lightning-toll.
 pub fn encode(macaroon: &Macaroon) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let wire = Wire {

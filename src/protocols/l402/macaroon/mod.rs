@@ -1,8 +1,8 @@
 //! Macaroons in the two encodings that L402 clients use: the binary v2 format of libmacaroons, which all clients
 //! decode, and the JSON of lightning-toll.
 //!
-//! In both, the issuer signs the identifier, and each caveat is signed with the signature before it. So a holder can
-//! add caveats, but cannot remove one. This module does not interpret caveats: `verify` does.
+//! In both encodings, the issuer signs the identifier, and each caveat is signed with the signature before it. So a
+//! holder can add a caveat, but cannot remove one. This module does not interpret caveats; the module `verify` does.
 
 mod lightning_toll;
 mod standard;
@@ -28,7 +28,8 @@ pub struct Macaroon {
     signature: [u8; 32],
 }
 
-/// The encoding of a macaroon. It also decides the signing key, and what separates the name of a caveat from its value.
+/// The encoding of a macaroon. It also determines the signing key, and what separates the name of a caveat from its
+/// value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// libmacaroons binary v2 in base64. Caveats are `key=value`.
@@ -37,15 +38,15 @@ pub enum Encoding {
     LightningToll,
 }
 
-/// The macaroon encodings that are issued and accepted.
+/// The setting `macaroon`: the encodings of the macaroons that edgetoll mints and accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encodings {
-    /// The header carries the standard macaroon, the body that of lightning-toll.
+    /// Both encodings. A challenge has a standard macaroon in its header, and a lightning-toll macaroon in its body.
     #[default]
     Both,
-    /// libmacaroons v2 only.
+    /// Only standard macaroons (libmacaroons v2).
     Standard,
-    /// lightning-toll's JSON only.
+    /// Only lightning-toll macaroons (JSON).
     LightningToll,
 }
 
@@ -59,18 +60,18 @@ impl Encodings {
     }
 }
 
-/// The result of checking a signature with the keys of a deployment.
+/// The result of checking the signature of a macaroon with the keys of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
     Valid,
-    /// The macaroon names a key that this deployment does not have, or no longer has.
+    /// The macaroon has the key id of a secret that this deployment does not have, or no longer has.
     UnknownKey,
-    /// The signature does not match.
+    /// No key of this deployment made the signature.
     Forged,
 }
 
 impl Macaroon {
-    /// Mints a standard macaroon without caveats. `key` is [`Identifier::signing_key`] of the identifier.
+    /// Mints a standard macaroon without caveats. `key` must be [`Identifier::signing_key`] of this identifier.
     pub fn standard(key: &SigningKey, location: &str, identifier: &Identifier) -> Self {
         let location = location.as_bytes().to_vec();
         Self::mint(Encoding::Standard, key, location, identifier.to_bytes(), identifier.payment_hash)
@@ -93,7 +94,7 @@ impl Macaroon {
         Self { encoding, location, identifier, payment_hash, caveats: Vec::new(), signature }
     }
 
-    /// Adds caveats, in order.
+    /// Adds caveats in their order, and signs each one.
     ///
     /// # Errors
     /// Fails if the macaroon would have more than 100 caveats.
@@ -108,7 +109,7 @@ impl Macaroon {
         Ok(self)
     }
 
-    /// Returns a copy with one more caveat. This needs no key, so every holder can do it.
+    /// Returns a copy with one more caveat. Every holder can add a caveat, because this needs no key.
     ///
     /// # Errors
     /// Fails if the macaroon has 100 caveats already.
@@ -116,7 +117,8 @@ impl Macaroon {
         self.clone().with_caveats(&[caveat.to_owned()])
     }
 
-    /// Parses a macaroon of either encoding, in standard or URL-safe base64. The first byte determines the encoding.
+    /// Parses a macaroon of either encoding, in standard or URL-safe base64. The first decoded byte determines the
+    /// encoding.
     ///
     /// # Errors
     /// Fails if the text is not a macaroon of either encoding, or has a third-party caveat or more than 100 caveats.
@@ -137,7 +139,7 @@ impl Macaroon {
         }
     }
 
-    /// Checks the signature against the keys, in constant time.
+    /// Checks the signature with each key that may have made it. Each comparison takes constant time.
     pub fn signature(&self, keys: &Keys) -> Signature {
         let candidates: Vec<SigningKey> = match self.encoding {
             Encoding::LightningToll => keys.all().map(KeySet::lightning_toll_key).cloned().collect(),
@@ -154,8 +156,7 @@ impl Macaroon {
         if candidates.iter().any(|key| self.is_signed_by(key)) { Signature::Valid } else { Signature::Forged }
     }
 
-    /// Whether the signature over the identifier and all caveats was made with this key. The comparison takes constant
-    /// time.
+    /// Whether this key made the signature over the identifier and all caveats. The comparison takes constant time.
     pub fn is_signed_by(&self, key: &SigningKey) -> bool {
         crypto::constant_time_eq(&key.sign(&self.identifier, self.caveats()), &self.signature)
     }
@@ -169,14 +170,14 @@ impl Macaroon {
         self.payment_hash
     }
 
-    /// Returns the caveats as bytes, in the order in which they were added: those of the issuer come first.
+    /// Returns the caveats as bytes, in the order in which they were added. The caveats of the issuer come first.
     pub fn caveats(&self) -> impl Iterator<Item = &[u8]> {
         self.caveats.iter().map(Vec::as_slice)
     }
 }
 
 impl fmt::Debug for Macaroon {
-    /// Shows only the encoding and the payment hash: a complete macaroon is part of a credential.
+    /// Shows only the encoding and the payment hash, because a complete macaroon is part of a credential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Macaroon({:?}, {:?})", self.encoding, self.payment_hash)
     }
@@ -199,5 +200,5 @@ pub enum MacaroonError {
     TooManyCaveats,
 }
 
-/// Each caveat costs an HMAC. A credential needs about ten.
+/// Each caveat costs an HMAC, so a macaroon with more caveats is refused. A credential needs about ten caveats.
 const MAX_CAVEATS: usize = 100;

@@ -11,7 +11,7 @@ use super::{Encoding, MAX_CAVEATS, Macaroon, MacaroonError};
 use crate::keys::{KeySet, SigningKey};
 use crate::payment::PaymentHash;
 
-/// Parses the format strictly: fields must be complete and in order, and no bytes may follow the signature.
+/// Parses a macaroon strictly: its fields must be complete and in order, and no bytes may follow the signature.
 pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
     let mut reader = Reader(bytes);
     reader.require(VERSION)?;
@@ -58,7 +58,7 @@ pub fn encode(macaroon: &Macaroon) -> Vec<u8> {
 /// The identifier of a standard macaroon, 66 bytes: version 0 as two bytes, the payment hash and a token id of 32 bytes
 /// each (L402).
 ///
-/// Aperture also reads shorter and longer identifiers. They are refused here.
+/// Aperture also accepts shorter and longer identifiers. edgetoll refuses such an identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identifier {
     pub payment_hash: PaymentHash,
@@ -67,8 +67,8 @@ pub struct Identifier {
 }
 
 impl Identifier {
-    /// Makes the identifier of a new macaroon. The token id is the key id of the secret, followed by the nonce. The key
-    /// id identifies the secret that signs the macaroon. The nonce must be random.
+    /// Creates the identifier of a new macaroon. Its token id is the key id, which tells which secret signs the
+    /// macaroon, followed by the nonce. The nonce must be random.
     pub fn new(keys: &KeySet, payment_hash: PaymentHash, nonce: &[u8; 28]) -> Self {
         let mut token_id = [0; 32];
         token_id.iter_mut().zip(keys.key_id().iter().chain(nonce)).for_each(|(slot, byte)| *slot = *byte);
@@ -85,7 +85,7 @@ impl Identifier {
         self.token_id.starts_with(&keys.key_id())
     }
 
-    /// Returns `None` unless there are exactly 66 bytes of version 0.
+    /// Parses an identifier; `None` if it does not have 66 bytes, or if its version is not 0.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; 66] = bytes.try_into().ok()?;
         let (payment_hash, token_id) = bytes.strip_prefix(&[0, 0])?.split_at_checked(32)?;
@@ -93,13 +93,13 @@ impl Identifier {
         Some(Self { payment_hash, token_id: token_id.try_into().ok()? })
     }
 
-    /// Returns the 66 bytes.
+    /// Returns the 66 bytes of the identifier.
     pub fn to_bytes(&self) -> Vec<u8> {
         [&[0, 0][..], self.payment_hash.as_bytes(), &self.token_id].concat()
     }
 }
 
-/// The bytes that are not read yet.
+/// A reader of the format. It holds the bytes that are not read yet.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -129,8 +129,8 @@ impl<'a> Reader<'a> {
         Ok(field)
     }
 
-    /// Reads a length of at most three bytes, which is enough for 2 MB: a credential has at most 8 KB. An encoding that
-    /// is longer than necessary is refused.
+    /// Reads the length of a field: a varint of at most three bytes, which is enough for 2 MB, while a credential has
+    /// at most 8 KB. A varint that is longer than necessary is refused, so that each length has only one encoding.
     fn varint(&mut self) -> Result<usize, MacaroonError> {
         let mut value = 0;
         for shift in [0, 7, 14] {
@@ -157,12 +157,12 @@ fn put_field(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// The first byte of every macaroon.
+/// The first byte of every standard macaroon.
 pub const VERSION: u8 = 2;
 const END: u8 = 0;
 const LOCATION: u8 = 1;
 /// The type of the identifier and of a caveat.
 const IDENTIFIER: u8 = 2;
-/// Only third-party caveats have this field.
+/// The type of the verifier id, a field that only third-party caveats have.
 const VERIFIER_ID: u8 = 4;
 const SIGNATURE: u8 = 6;

@@ -1,4 +1,4 @@
-//! The check of a macaroon's caveats against a request.
+//! Checks the caveats of a macaroon against a request.
 
 use std::num::NonZeroU32;
 
@@ -11,17 +11,17 @@ use crate::protocols::l402::macaroon::{Encoding, Macaroon};
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::price::{Fiat, Price};
 
-/// The values of the caveats of a macaroon. All of its caveats are satisfied.
+/// The values of the caveats of a macaroon whose caveats are all satisfied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedCaveats {
     pub other_issuer: bool,
     pub expires_at_unix: u64,
     pub issued_until_unix: u64,
-    /// The first amount, which the issuer wrote.
+    /// The first `amount_sats` caveat. In a macaroon of this deployment, the issuer wrote it.
     pub amount_sats: Option<u64>,
     pub bound: BoundCaveats,
     pub uses: Option<NonZeroU32>,
-    /// The first wallet, which the issuer wrote.
+    /// The first `wallet` caveat that the issuer wrote; `None` for slot 1.
     pub wallet: Option<WalletSlot>,
     pub payable_until_unix: Option<u64>,
 }
@@ -39,15 +39,15 @@ pub struct BoundCaveats {
     pub uses: bool,
 }
 
-/// Checks the caveats of a macaroon whose signature is valid: every caveat must be satisfied, and a repeated caveat may
-/// only narrow the earlier one.
+/// Checks the caveats of a macaroon whose signature is valid: every caveat must be satisfied, and a repeated expiry or
+/// `services` caveat may only narrow the earlier one.
 ///
-/// `marks` are the issuer marks of this deployment for the payment. A lightning-toll macaroon without one of them is
+/// `marks` are the issuer marks of this deployment for the payment. A lightning-toll macaroon without such a mark is
 /// from another issuer.
 ///
 /// # Errors
-/// Returns the refusal for the first caveat that is not satisfied, or for a missing caveat that every credential needs:
-/// an expiry, and a scope (an endpoint, a realm or services).
+/// Returns the refusal for the first malformed caveat, for the first caveat that is not satisfied, or for a missing
+/// caveat that every credential needs: an expiry, and a scope (an endpoint, a realm or services).
 pub fn check_caveats(
     macaroon: &Macaroon,
     marks: &[String],
@@ -57,7 +57,7 @@ pub fn check_caveats(
     let caveats = macaroon.caveats().map(|bytes| Caveat::parse(encoding, demand.service, bytes));
     let caveats: Vec<Caveat> = caveats.collect::<Result<_, _>>().map_err(Refusal::MalformedCaveat)?;
     let is_own_mark = |caveat: &Caveat| matches!(caveat, Caveat::IssuerMark(mark) if is_one_of(mark, marks));
-    // The last caveat that edgetoll mints. A holder adds caveats after it.
+    // The position of the last caveat that edgetoll minted. A holder adds caveats after this position.
     let last_minted = caveats.iter().position(|caveat| match encoding {
         Encoding::Standard => matches!(caveat, Caveat::PayableUntilUnix(_)),
         Encoding::LightningToll => is_own_mark(caveat),
@@ -71,7 +71,7 @@ pub fn check_caveats(
     check.finish()
 }
 
-/// A check in progress, and what the caveats so far say.
+/// A check in progress, and the values of the caveats that are already checked.
 struct CaveatCheck<'a> {
     marks: &'a [String],
     demand: &'a Demand<'a>,
@@ -95,7 +95,7 @@ impl<'a> CaveatCheck<'a> {
         Self { marks, demand, expires_at_unix: None, services: None, checked }
     }
 
-    /// Checks the next caveat. `is_minted` tells whether the issuer wrote it.
+    /// Checks the next caveat. `is_minted` tells whether the issuer wrote the caveat; otherwise a holder did.
     fn add(&mut self, caveat: Caveat, is_minted: bool) -> Result<(), Refusal> {
         let demand = self.demand;
         match caveat {
@@ -188,8 +188,8 @@ impl<'a> CaveatCheck<'a> {
         Ok(())
     }
 
-    /// Whether an `endpoint` caveat covers the request. lightning-toll's Python package binds the decoded path, its Node package the
-    /// encoded one.
+    /// Whether an `endpoint` caveat covers the requested path. For another issuer, the path may also be decoded once:
+    /// lightning-toll's Python package writes the decoded path, and its Node package the encoded path.
     fn covers_endpoint(&self, endpoint: &str) -> bool {
         let requested = self.demand.endpoint;
         let is_decoded = || decoded_once(requested).is_some_and(|decoded| decoded == endpoint);
@@ -206,7 +206,8 @@ impl<'a> CaveatCheck<'a> {
     }
 }
 
-/// An amount in sats is not compared with a price in fiat, because the exchange rate of the day of payment does not matter.
+/// Checks that the paid amount covers a price in satoshis. If the price is in fiat, `check_fiat` compares the fiat
+/// amounts instead, so that a later exchange rate does not matter.
 fn check_amount(paid_sats: u64, price: &Price) -> Result<(), Refusal> {
     match price {
         Price::Sats(price_sats) if paid_sats < *price_sats => {
@@ -230,7 +231,8 @@ fn is_one_of(mark: &str, marks: &[String]) -> bool {
     marks.iter().any(|known| crypto::constant_time_eq(known.as_bytes(), mark.as_bytes()))
 }
 
-/// Whether a credential for one method is valid for another. `GET` includes `HEAD`, whose response has no content.
+/// Whether a credential that was bought for one method is valid for the requested method. `GET` includes `HEAD`, whose
+/// response has no content.
 fn covers_method(bought: &str, method: &str) -> bool {
     bought.eq_ignore_ascii_case(method) || (bought.eq_ignore_ascii_case("GET") && method == "HEAD")
 }
@@ -239,7 +241,7 @@ fn smallest<T: Ord + Copy>(earlier: Option<T>, value: T) -> Option<T> {
     Some(earlier.map_or(value, |earlier| earlier.min(value)))
 }
 
-/// Returns the path percent-decoded once, if the result is UTF-8.
+/// Returns the path percent-decoded once; `None` if the result is not UTF-8.
 fn decoded_once(path: &str) -> Option<String> {
     String::from_utf8(percent::decode(path.as_bytes())).ok()
 }

@@ -18,14 +18,14 @@ use crate::protocols::price::Price;
 pub struct Demand<'a> {
     pub now_unix: u64,
     pub service: &'a Service,
-    /// Lower case, without port.
+    /// The requested host in lower case, without a port.
     pub host: &'a str,
-    /// The path as it was sent.
+    /// The requested path as it was sent.
     pub endpoint: &'a str,
     pub method: &'a str,
-    /// The client's address, or the /64 of an IPv6 address. If it is `None`, no `ip` caveat is satisfied.
+    /// The client's IPv4 address or IPv6 prefix; `None` if it is not known. Then no `ip` caveat is satisfied.
     pub ip: Option<&'a str>,
-    /// What the request costs now.
+    /// The price of this request now, which may differ from the price at which the credential was bought.
     pub price: &'a Price,
     /// What the credentials of the route are bound to.
     pub scope: &'a ScopeRule,
@@ -42,8 +42,8 @@ pub struct Demand<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtherIssuer {
     Refused,
-    /// They may expire at most `max_age_s` seconds in the future. `is_fixed_price_path` is set if the route sells one
-    /// path at one fixed price, as a lightning-toll server does.
+    /// Such macaroons are accepted if they expire within `max_age_s` seconds, have a preimage, and
+    /// `is_fixed_price_path` is set: the route sells one path at one fixed price, as a lightning-toll server does.
     Accepted {
         max_age_s: u64,
         is_fixed_price_path: bool,
@@ -55,21 +55,23 @@ pub enum OtherIssuer {
 pub struct Grant {
     pub payment_hash: PaymentHash,
     pub encoding: Encoding,
-    /// Whether the credential has the preimage. Without it, only the wallet knows whether the invoice was paid.
+    /// Whether the credential has the preimage. Without a preimage, only the wallet knows whether the invoice was paid.
     pub is_proven: bool,
-    /// Whether a lightning-toll server with the same secret minted the macaroon, not this deployment.
+    /// Whether another issuer minted the macaroon: a lightning-toll server with the same secret.
     pub other_issuer: bool,
     /// The last second in which the credential is valid.
     pub expires_at_unix: u64,
     /// The expiry that the issuer wrote. A holder can shorten `expires_at_unix`, but cannot change this expiry.
     pub issued_until_unix: u64,
-    /// The amount of the invoice.
+    /// The paid amount: that of the invoice, or the price of the request if another issuer minted the macaroon.
     pub amount_sats: u64,
-    /// The number of requests that the credential buys: the smallest of its `uses` caveats.
+    /// The number of requests that the credential buys: the smallest of its `uses` caveats; `None` without such a
+    /// caveat.
     pub uses: Option<NonZeroU32>,
-    /// The wallet that made the invoice.
+    /// The slot of the wallet that created the invoice.
     pub wallet: WalletSlot,
-    /// The last second in which the invoice could be paid: the earliest of the `payable_until` caveats.
+    /// The last second in which the invoice can be paid: the earliest of the `payable_until` caveats; `None` without
+    /// such a caveat.
     pub payable_until_unix: Option<u64>,
 }
 
@@ -111,8 +113,8 @@ pub fn verify(
     })
 }
 
-/// Checks the requirements of the route: the encoding, the issuer, no revocation, and a caveat of the issuer for each
-/// limit of the route.
+/// Checks the requirements of the route: the encoding and the issuer of the macaroon are accepted, the payment is not
+/// revoked, and the issuer wrote a caveat for everything that the route binds.
 fn check_demand(
     macaroon: &Macaroon,
     is_proven: bool,
@@ -145,10 +147,11 @@ fn check_demand(
     }
 }
 
-/// A macaroon of another issuer must be short-lived, and is accepted only on a route that sells one path at one fixed
-/// price.
+/// Checks the requirements for a macaroon of another issuer: it has a preimage and expires soon, and the route sells
+/// one path at one fixed price.
 fn check_other_issuer(is_proven: bool, caveats: &CheckedCaveats, demand: &Demand<'_>) -> Result<(), Refusal> {
-    // The configured wallets do not know its invoice, so the preimage is the only proof.
+    // The wallets of this deployment do not know the invoice of another issuer, so only the preimage proves the
+    // payment.
     if !is_proven {
         return Err(Refusal::MalformedPreimage);
     }
@@ -159,8 +162,8 @@ fn check_other_issuer(is_proven: bool, caveats: &CheckedCaveats, demand: &Demand
     if is_short_lived && is_fixed_price_path { Ok(()) } else { Err(Refusal::OtherIssuer { max_age_s }) }
 }
 
-/// Returns the amount that was paid. An amount in a macaroon of another issuer is ignored: a holder could have added
-/// it.
+/// Returns the paid amount in satoshis. For a macaroon of another issuer, this is the price of the request: the amount
+/// in such a macaroon is ignored, because a holder could have added it.
 fn amount_sats(caveats: &CheckedCaveats, price: &Price) -> Result<u64, Refusal> {
     match (caveats.amount_sats, price) {
         (_, Price::Sats(price_sats)) if caveats.other_issuer => Ok(*price_sats),

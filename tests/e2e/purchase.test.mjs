@@ -28,7 +28,7 @@ test('A request without payment gets 402 with an L402 challenge header and light
   assert.equal(body.description, 'Random joke');
   assert.equal(body.protocol, 'L402');
   const bytes = Buffer.from(macaroon, 'base64');
-  // libmacaroons v2: version, location, and an identifier of 66 bytes: its own version (two bytes), the payment hash, …
+  // libmacaroons v2: version, location, and an identifier of 66 bytes. It begins with two bytes of version and the payment hash.
   const location = Buffer.from('127.0.0.1');
   const start = Buffer.concat([Buffer.from([2, 1, location.length]), location, Buffer.from([2, 66, 0, 0])]);
   assert.equal(bytes.subarray(0, start.length + 32).toString('hex'), start.toString('hex') + body.paymentHash);
@@ -102,7 +102,7 @@ test('The demo converts Markdown to HTML and PDF: a priced POST with a body', as
   assert.ok(pdf.text.trimEnd().endsWith('%%EOF'));
 });
 
-test('The other demo routes cost what wrangler.toml says', async () => {
+test('The demo routes /api/time and /api/data cost what wrangler.toml says', async () => {
   assert.equal((await send(paywall.url, '/api/time')).json().amountSats, 1);
   assert.equal((await send(paywall.url, '/api/data')).json().amountSats, 21);
 });

@@ -1,6 +1,6 @@
 // Sends every known attempt to bypass a paywall, as raw bytes, to the Worker in front of a permissive origin: no attempt may get
-// content that it did not pay for. As a control, attempts are also sent directly to the origin, where each must get priced content.
-// For the attempts in `withoutControl`, this control is not possible.
+// content that it did not pay for. As a control, attempts are also sent directly to the origin, where each must get priced
+// content. For the attempts in `withoutControl`, this control is not possible.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { pause } from '../../tools/lib/run.mjs';

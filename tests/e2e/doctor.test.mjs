@@ -13,7 +13,10 @@ const edgetoll = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'deb
 const validSettings = { LNBITS_URL: lnbits.url, LNBITS_KEY: lnbits.merchant.invoiceKey };
 const toll = { routes: [{ path: '/sold', sats: 5 }] };
 
-/** Runs `edgetoll doctor` in a new folder, with `vars` in .dev.vars. Returns the exit code, the output, and the findings of each check. */
+/**
+ * Runs `edgetoll doctor` in a new folder, with `vars` in .dev.vars. Returns the exit code, the output, and the findings of each
+ * check.
+ */
 async function doctor(vars, { args = [], config = { vars: { TOLL: toll } }, env = {}, name = '.dev.vars' } = {}) {
   const cwd = run.folder('doctor');
   writeConfig(cwd, config);

@@ -17,8 +17,8 @@ before(async () => {
 after(() => origin.close());
 
 /**
- * Asserts that a request gets 503 `not_configured` and is not forwarded, that the log has the reason, and that neither the response
- * nor the log contains the invoice key.
+ * Asserts that a request gets 503 `not_configured` and is not forwarded, that the log has the reason, and that neither the
+ * response nor the log contains the invoice key.
  */
 async function assertNotConfigured(paywall, path, reason) {
   const reached = origin.requests.length;

@@ -33,8 +33,8 @@ after(async () => {
 });
 
 /**
- * Creates a wallet for one test, behind a fault proxy. `paid()` returns the paid invoices with the tag of edgetoll, which the ledger must
- * have recorded.
+ * Creates a wallet for one test, behind a fault proxy. `paid()` returns the paid invoices with the tag of edgetoll, which the
+ * ledger must have recorded.
  */
 async function startWallet() {
   const { adminkey, inkey } = await call(`${lnbits.url}/api/v1/account`, 'POST', { name: 'merchant' });

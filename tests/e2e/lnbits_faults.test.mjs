@@ -10,7 +10,7 @@ import { FAULTS, MARKER, startFaultProxy } from './support/fault_proxy.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, startPaywall } from './support/paywall.mjs';
 
-/** The rows of the table: a fault, then response and `Retry-After` for a request without a credential, then for one with a credential. */
+/** The rows of the table: a fault, then response and `Retry-After` without a credential, then both with a credential. */
 const rows = readFileSync(join(root, 'docs/operations.md'), 'utf8')
   .split('| LNbits |')[1]
   .split('\n')

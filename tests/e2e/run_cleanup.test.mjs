@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pause, root } from '../../tools/lib/run.mjs';
 
-/** Starts a process that begins a run with one server and keeps running. Returns the process, the server's process ID and the run's folder. */
+/**
+ * Starts a process that begins a run with one server and keeps running. Returns the process, the server's process ID and the run's
+ * folder.
+ */
 async function startOwner() {
   const code = `
     import { Run } from ${JSON.stringify(join(root, 'tools/lib/run.mjs'))};

@@ -47,7 +47,7 @@ export function sendRaw(base, bytes, { quietMs = 250, timeoutMs = 5000 } = {}) {
   });
 }
 
-/** Requests a path and pays its invoice, with `payWith`. Returns the credentials `standard` and `lightningToll` of this payment. */
+/** Requests a path and pays the invoice with `payWith`. Returns both credentials of the payment, and what they are made of. */
 export async function buy(base, path, { payWith = pay, ...options } = {}) {
   const unpaid = await send(base, path, options);
   if (unpaid.status !== 402) throw new Error(`expected 402, got ${unpaid.status}: ${unpaid.text}`);

@@ -18,7 +18,7 @@ try {
   pages.set('pay.html', insertWords(words, read('pay.html')));
   for (const name of bundled) pages.set(name, await bundle(name));
 
-  // An error above leaves the previous build in place.
+  // Files are replaced only after all of them have been built, so an error leaves the previous build in place.
   rmSync(to, { recursive: true, force: true });
   mkdirSync(to, { recursive: true });
   for (const [name, content] of pages) writeFileSync(join(to, name), content);

@@ -121,7 +121,7 @@ function showEmptiness(isEmpty) {
   byId('revenue').hidden = byId('payments').hidden = isEmpty;
 }
 
-// Tables
+// Rows of tables
 
 const shownRows = new WeakMap();
 
@@ -158,7 +158,7 @@ function html(name, properties, ...children) {
   return element;
 }
 
-// Numbers and times
+// Formats of numbers and times
 
 const numbers = new Intl.NumberFormat('en');
 const compact = new Intl.NumberFormat('en', { notation: 'compact' });
@@ -174,7 +174,7 @@ const dayAndHour = timeFormat({ weekday: 'short', hour: '2-digit', minute: '2-di
 const date = timeFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' });
 const dayAndDate = timeFormat({ weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' });
 
-// Revenue over time
+// The chart of the revenue over time
 
 const periods = {
   hours: {

@@ -21,7 +21,7 @@ const invoice = byId('invoice').defaultValue;
 const macaroon = form.elements.macaroon.defaultValue;
 const path = form.elements.to.defaultValue;
 
-// Times are compared by the server's clock, because this device's clock may be wrong.
+// All times are those of the server's clock, because the clock of this device may be wrong.
 const { responseStart = 0 } = performance.getEntriesByType('navigation')[0] ?? {};
 const clockOffset = performance.timeOrigin + responseStart - page.dataset.now * SECOND;
 const now = () => Date.now() - clockOffset;
@@ -65,7 +65,7 @@ keep('last entry', null);
 if (lastEntry && Date.now() - lastEntry.at < MINUTE && !byId('reason')) show('stuck');
 else start();
 
-// Display
+// What the page shows
 
 /**
  * Enters a state. A part of the page is visible in the states that its `data-in` lists. Without JavaScript the page stays as the server
@@ -85,7 +85,7 @@ function say(text) {
   if (byId('status').textContent !== text) byId('status').textContent = text;
 }
 
-/** Formats the price and the expiry for the reader's locale and time zone. */
+/** Formats the price and the expiry of the credential for the reader's locale and time zone. */
 function formatForReader() {
   const { lang } = document.documentElement;
   const locale = navigator.languages.find((language) => language.split('-')[0] === lang) ?? lang;
@@ -111,7 +111,7 @@ function svg(name, attributes) {
   return element;
 }
 
-/** Shows the time that is left to pay. Runs once a second. */
+/** Shows the time that is left to pay, or that the invoice has expired. Runs once a second. */
 function countDown() {
   if (state !== 'pending') return;
   const left = Math.ceil((invoiceExpires - now()) / SECOND);
@@ -122,7 +122,7 @@ function countDown() {
   byId('left').textContent = parts.map((part, index) => String(part).padStart(index && 2, '0')).join(':');
 }
 
-// Checking the payment
+// Checks whether the payment has arrived
 
 /**
  * Starts to wait for the payment. Also checks the invoices that this tab showed before: while the wallet is open, the browser of a
@@ -160,7 +160,7 @@ function checkMoreOften() {
 function scheduleCheck() {
   clearTimeout(timer);
   const time = now();
-  // If the last check gets no result, it is repeated until ten minutes after the expiry.
+  // If the last check gets no result, it is repeated until ten minutes after the expiry of the invoice.
   if (isOver || document.hidden || time > invoiceExpires + 10 * MINUTE) return;
   let next = time + (time < shortPauseUntil ? SHORT_PAUSE : nextPause * (0.9 + Math.random() / 5));
   if (next > invoiceExpires && time < invoiceExpires + GRACE) next = invoiceExpires + GRACE;
@@ -242,7 +242,7 @@ function enter() {
   else location.replace(href);
 }
 
-// Ways to pay
+// Ways to pay besides the QR code
 
 async function copy() {
   checkMoreOften();

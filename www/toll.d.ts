@@ -34,11 +34,11 @@ export interface TollClientOptions extends TollOptions {
 
 export type TollRequestInit = RequestInit & TollOptions;
 
-/** The `detail` of an event. */
+/** The `detail` of the client's events. */
 export interface TollDetail {
   url: string;
   sats: number;
-  /** In hex. */
+  /** The payment hash of the invoice, in hex. */
   paymentHash: string;
 }
 

@@ -81,7 +81,10 @@ export class TollClient extends EventTarget {
     return isRefused;
   }
 
-  /** Returns a credential for a challenge: a stored one, one that another call is paying for, or a new one. */
+  /**
+   * Returns a credential for a challenge: from the store, or from a new payment. Waits while another call pays for the same challenge.
+   * Returns `undefined` if nothing was paid.
+   */
   async #obtain(call, challenge) {
     for (;;) {
       const kept = this.#take(call, challenge.origin, ({ key }) => key === challenge.key);
@@ -262,7 +265,7 @@ class CredentialStore {
   #load(origin) {
     try {
       const kept = JSON.parse(this.#storage?.getItem(PREFIX + origin) ?? '[]');
-      // JSON writes Infinity as null.
+      // JSON has no Infinity: unlimited uses are stored as null.
       return kept.map((credential) => ({ ...credential, origin, left: credential.left ?? Infinity }));
     } catch {
       return [];
@@ -299,7 +302,10 @@ const covers = ({ endpoint, method }, request) =>
   (!endpoint || endpoint === new URL(request.url).pathname) &&
   (!method || method === request.method || (method === 'GET' && request.method === 'HEAD'));
 
-/** Whether a response comes from the origin of the request, not from another one after a redirect. A service worker's has no URL. */
+/**
+ * Whether a response comes from the origin of the request, and not from another origin after a redirect. A response without a URL was
+ * made by a service worker of the page.
+ */
 const isFrom = ({ url }, request) => !url || new URL(url).origin === new URL(request.url).origin;
 
 /** Returns macaroon, invoice and limits of the challenge in a 402 response; `undefined` if the response has no challenge. */
@@ -432,8 +438,8 @@ const saysUnpaid = (error) =>
 
 /**
  * Returns an error handler for a call that waits for the payment of another call. A `TollError` is thrown again with `response`, the
- * 402 response of the waiting call. Any other error means that the other call was aborted before its wallet received the invoice: it
- * is ignored, so that the waiting call pays.
+ * 402 response of the waiting call. Any other error means that the other call was aborted before its wallet received the invoice. Such
+ * an error is ignored, so that the waiting call pays.
  */
 const failureFor = (response) => (error) => {
   if (error instanceof TollError) throw new TollError(error.code, error.message, { ...error, cause: error.cause, response });

@@ -352,14 +352,14 @@ const buyAll = async (url) => ({
   upload: (await buy(url, '/upload', { method: 'POST', body: 'x' })).standard,
 });
 
-test('The lists have at least 174 request targets, 346 attempts with a control and 90 attempts without a control', () => {
+test('The lists of bypass attempts have at least 174 request targets, 346 attempts with a control and 90 attempts without a control', () => {
   const count = (list) => new Set(list.map(({ family, reason, ...sent }) => JSON.stringify(sent))).size;
   assert.ok(count(pathAttempts) >= 174, `${count(pathAttempts)} request targets`);
   assert.ok(count(withControl) >= 346, `${count(withControl)} attempts with control`);
   assert.ok(count(withoutControl) >= 90, `${count(withoutControl)} attempts without control`);
 });
 
-test('Control: sent directly to the permissive origin, each attempt in withControl gets a priced resource', async () => {
+test('Control: each bypass attempt with a control gets a priced resource if it is sent directly to the origin', async () => {
   const { results } = await sendAll(origin.url, withControl);
   const failed = results.filter(({ attempt, text, served }) => {
     const unpaid = served.filter((resource) => resource !== attempt.paidFor);

@@ -85,7 +85,7 @@ test('A macaroon of a lightning-toll server with the same secret is valid for on
   await assertRefused(mintLightningToll([`expires_at = ${inHours(1)}`]).credential, '/sold', 'unbound');
   await assertRefused(mintLightningToll(['endpoint = /sold', 'method = GET']).credential, '/sold', 'unbound');
 
-  // The holder cannot turn the macaroon into one of edgetoll by adding the caveats that edgetoll adds.
+  // The holder of a lightning-toll macaroon cannot turn it into a macaroon of edgetoll by adding the caveats of edgetoll.
   const { macaroon, preimage } = mintLightningToll(caveats('/sold', 48));
   const ownCaveats = ['amount_sats = 1000000', 'host = 127.0.0.1', `payable_until = ${inHours(1)}`];
   const disguised = ownCaveats.reduce((macaroon, caveat) => attenuateLightningToll(macaroon, caveat), macaroon);

@@ -50,7 +50,7 @@ test('If the price list is missing, or has a mistake that is not limited to one 
   }
 });
 
-test('An invalid route in the price list closes only its own path', async () => {
+test('If a route in the price list is invalid, its path gets 503, and other paths keep working', async () => {
   const invalid = {
     routes: [
       { path: '/sold', sats: 5 },

@@ -43,7 +43,7 @@ before(async () => {
 });
 after(() => origin.close());
 
-test('On paid and on free paths, x-toll-* headers of the client are removed, and the Worker sets its own', async () => {
+test('On paid and on free paths, x-toll-* headers of the client are removed, and the Worker sets its own x-toll-* headers', async () => {
   const { standard, challenge } = await buy(paywall.url, '/sold');
   const forged = {
     'X-Toll-Status': 'paid',
@@ -103,7 +103,7 @@ test('L402 credentials are removed from the Authorization header, and credential
   assert.equal(origin.last().headers.authorization, undefined);
 });
 
-test('Headers that override path or method are removed, except those in keep_headers', async () => {
+test('Request headers that override path or method are removed, unless keep_headers lists them', async () => {
   const headers = {
     'X-Original-URL': '/sold', 'X-HTTP-Method': 'DELETE', 'X-HTTP-Method-Override': 'DELETE', 'X-Method-Override': 'DELETE',
     X_Original_URL: '/sold', 'X-Rewrite-URL': '/kept', Accept: 'text/plain',

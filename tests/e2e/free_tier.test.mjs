@@ -97,7 +97,7 @@ test('With free_tier = "kv" and free_requests = 20, one isolate grants exactly 2
   assert.equal(await countServed(100, '/many', urls.kv, '203.0.113.4'), 20);
 });
 
-test('Three isolates with one KV namespace grant at most three times free_requests to concurrent requests, and exactly free_requests to slow ones', async () => {
+test('Three isolates with one KV namespace grant at most three times free_requests to concurrent requests, and exactly free_requests to requests a second apart', async () => {
   const url = await startThreeIsolates();
   const servedAtOnce = await countServed(120, '/many', url, '203.0.113.1');
   assert.ok(servedAtOnce >= 20 && servedAtOnce <= 60, `${servedAtOnce} of 20`);

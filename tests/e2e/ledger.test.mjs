@@ -23,7 +23,7 @@ let origin, lnbits;
 const cleanups = [];
 before(async () => {
   origin = await startRecordingOrigin();
-  // By default, LNbits sends no webhooks to private addresses such as this machine's.
+  // By default, LNbits sends no webhooks to private addresses. These settings allow webhooks to this machine.
   const env = { LNBITS_CALLBACK_URL_RULES: '', LNBITS_CALLBACK_ALLOW_PRIVATE_IPS: 'true' };
   lnbits = await startLnbits(run, { dataDir: run.folder('lnbits'), env });
 });
@@ -110,7 +110,7 @@ test('A payment reported by 32 paid requests, two webhooks and the cron trigger 
   assert.equal(ledger.totalPaid, 32, 'repeated requests do not count as revenue');
 });
 
-test('The webhook records a payment before its credential is used', async () => {
+test('A webhook of LNbits records a payment before its credential is used', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet);
   await wallet.buy(url, '/a');
@@ -232,7 +232,7 @@ test('After a price change, origin and ledger get the paid amount, not the curre
   assert.equal((await assertSameAsLnbits(cheap.url, wallet)).totalRevenue, 7);
 });
 
-test('The ledger and undelivered callbacks survive a restart', async () => {
+test('The ledger and undelivered callbacks survive a restart of the Worker', async () => {
   const wallet = await startWallet();
   const receiver = await startCallbackReceiver();
   cleanups.push(receiver.close);
@@ -316,7 +316,7 @@ test('A webhook needs a URL with a valid authentication tag, and records only a 
   assert.deepEqual([(await stats(url)).totalRevenue, (await stats(url)).unsettled], [0, 0]);
 });
 
-test('Without a working ledger, paid requests are served and only the statistics get 503', async () => {
+test('Without a working ledger, paid requests are served, and only requests for statistics get 503', async () => {
   const wallet = await startWallet();
   const failing = { bindings: [{ name: 'LEDGER', class_name: 'InvoiceLimit' }] };
   for (const durable_objects of [{ bindings: [] }, failing]) {

@@ -150,7 +150,7 @@ test('After repeated failures the circuit breaker opens: requests fail at once a
   await recover();
 });
 
-test('Failing lookups of one payment do not delay the settlement check of another', async () => {
+test('Failing lookups of one payment do not delay the settlement check of another payment', async () => {
   await recover();
   const { standard: authorization } = await buy(paywall.url, '/sold');
   const { headers } = await send(paywall.url, '/sold');

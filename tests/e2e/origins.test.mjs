@@ -59,7 +59,7 @@ test('A request that a paywall forwards to itself gets 508', async () => {
   assert.equal((await send(looped.url, '/sold')).status, 402);
 });
 
-test('An unreachable origin gives 502, an unresponsive one 504, and the credential stays valid', async () => {
+test('If the origin is unreachable, a request gets 502; if the origin does not respond, 504; the credential stays valid', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1');
   await new Promise((resolve) => silent.once('listening', resolve));
   after(() => silent.close());

@@ -70,7 +70,7 @@ test('Without the RateLimiter binding, each isolate counts the requests of a cli
   await bare.server.stop();
 });
 
-test('Clients without a known address share one limit, and so do the addresses of one IPv6 /64', async () => {
+test('Clients without a known address share one rate limit, and so do the addresses of one IPv6 /64', async () => {
   const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 3 }, vars });
   const statusOf = async (options) => (await send(bare.url, '/sold', options)).status;
   const unknownClients = [{}, { headers: { 'X-Forwarded-For': '192.0.2.9' } }, from('not an address'), {}, from('')];
@@ -107,7 +107,7 @@ test('Lookups of one payment at LNbits are limited across all clients', async ()
 
 test('All clients together get at most invoices_per_minute invoices a minute, and further requests do not reach LNbits', async () => {
   const paywall = await startPaywall({ toll: { routes, invoices_per_minute: 16 }, vars });
-  // The first request to the Durable Object may be slow. Without its response, the isolate would count on its own.
+  // The first request to the Durable Object may be slow. Without a response in time, the isolate would count on its own.
   assert.equal((await send(paywall.url, '/sold', from('198.51.100.200'))).status, 402);
   const invoicesBefore = faultProxy.invoiceCount();
   const answers = await sendMany(60, (at) => send(paywall.url, '/sold', from(`198.51.100.${at}`)));

@@ -94,7 +94,7 @@ test('A settled payment is looked up once and then cached; an unpaid payment is 
   assert.equal(lookupCount(issued.paymentHash), 3);
 });
 
-test('The uses of a credential without a preimage are counted, too', async () => {
+test('The uses of a credential are counted even if the credential has no preimage', async () => {
   const issued = await challenge('/twice');
   assertUnpaid(await sendCredential(paywall.url, '/twice', issued.standard));
   await pay(issued.invoice);

@@ -91,7 +91,7 @@ const memoryStorage = (items = new Map()) => ({
   removeItem: (name) => void items.delete(name),
 });
 
-test('The client pays a 402 and sends the request again; the next request uses the same credential', async () => {
+test('The client pays the invoice of a 402 and sends the request again; the next request uses the same credential', async () => {
   const { payer, events, eventTypes, get } = startClient();
   const reached = origin.requests.length;
   assert.equal(await status(get('/sold')), 200);
@@ -127,7 +127,7 @@ test('tollFetch pays with the given WebLN provider or with globalThis.webln, and
   await assert.rejects(tollFetch(`${paywall.url}/third`), failsWith('no_wallet'));
 });
 
-test('A price above maxSats is not paid; the error has the 402 response', async () => {
+test('The client pays no price above maxSats; the error has the 402 response', async () => {
   const { payer, eventTypes, get } = startClient();
   await assert.rejects(get('/dear'), (error) => failsWith('too_expensive')(error) && error.response.status === 402);
   const response = await get('/dear').catch((error) => error.response);
@@ -155,7 +155,7 @@ test('The client stays within budgetSats and budgetSatsPerHost, even with concur
   assert.equal(payer.paid.length, 2);
 });
 
-test('The budget is refunded only when the wallet reports that it did not pay', async () => {
+test('The client refunds the budget only if the wallet reports that nothing was paid', async () => {
   const refusing = (error) => ({ payInvoice: () => Promise.reject(error), paid: [] });
   const rejection = new (class RejectionError extends Error {})('no');
   for (const error of [Object.assign(new Error('no route'), { paid: false }), new Error('User rejected'), rejection]) {
@@ -203,7 +203,7 @@ test('When concurrent requests wait for one payment and it fails, all these requ
   assert.equal(attempts, 1);
 });
 
-test('Concurrent requests share a credential with limited uses, and further credentials are bought one at a time', async () => {
+test('Concurrent requests share a credential with limited uses, and the client buys further credentials one after the other', async () => {
   const { payer, get } = startClient();
   const answers = await Promise.all(Array.from({ length: 5 }, () => status(get('/twice'))));
   assert.deepEqual(answers, Array(5).fill(200));
@@ -282,7 +282,7 @@ test('preventDefault on the challenge event cancels the payment: the caller gets
   assert.equal(await status(get('/sold')), 200);
 });
 
-test('Events contain neither preimage nor macaroon', async () => {
+test('Events of the client contain neither preimage nor macaroon', async () => {
   const preimages = [];
   const payer = wallet({ after: (preimage) => (preimages.push(preimage), preimage) });
   const { get, events } = startClient({ payer });
@@ -293,7 +293,7 @@ test('Events contain neither preimage nor macaroon', async () => {
   assert.ok(!JSON.stringify(events).includes(preimages[0]));
 });
 
-test('Aborting before the payment prevents it; aborting during the payment keeps the credential for later', async () => {
+test('If a request is aborted before the payment, nothing is paid; if it is aborted during the payment, the credential is kept', async () => {
   const early = startClient();
   const abortEarly = new AbortController();
   early.client.addEventListener('challenge', () => abortEarly.abort(), { once: true });
@@ -366,7 +366,7 @@ test('If the caller sets an Authorization header, the client sends it together w
   assert.equal(origin.last().headers.authorization, 'Bearer mine');
 });
 
-test('A credential is never sent to another origin, neither directly nor by a redirect', async () => {
+test('The client never sends a credential to another origin, neither directly nor by a redirect', async () => {
   const { client, payer, get } = startClient();
   await get('/leaving');
   assert.equal(otherOrigin.last().path, '/arrived');
@@ -387,7 +387,7 @@ test('If a redirect leads to a priced path, the client pays only if the path is 
   assert.equal(payer.paid.length, 1);
 });
 
-test('Every valid form of the challenge header is parsed, and invalid ones are not paid', async () => {
+test('The client parses every valid form of the challenge header, and pays nothing for an invalid header', async () => {
   const { macaroon, invoice } = await realChallenge();
   const both = `macaroon="${macaroon}", invoice="${invoice}"`;
   const readable = [
@@ -456,7 +456,7 @@ test('Amount and payment hash of the valid BOLT 11 examples are parsed as specif
   }
 });
 
-test('Every amount multiplier is exact; fractions of a satoshi, other networks and invalid amounts are refused', async () => {
+test('The client reads every amount multiplier of an invoice exactly, and refuses fractions of a satoshi, other networks and invalid amounts', async () => {
   const challenge = await realChallenge();
   const { client, events, payer } = startClient({ maxSats: Infinity });
   client.addEventListener('challenge', (event) => event.preventDefault());
@@ -484,7 +484,7 @@ test('Every amount multiplier is exact; fractions of a satoshi, other networks a
   assert.deepEqual(payer.paid, []);
 });
 
-test('An invoice that does not match the macaroon, or a macaroon of another host, is not paid', async () => {
+test('The client pays neither an invoice that does not match the macaroon, nor for a macaroon of another host', async () => {
   const [challenge, other] = [await realChallenge(), await realChallenge()];
   const { client, payer } = startClient();
   setChallenge(format({ ...challenge, invoice: other.invoice }));

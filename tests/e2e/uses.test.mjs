@@ -49,7 +49,7 @@ test('Of 64 concurrent requests with a credential for one use, the origin receiv
   await assertSpent('/once', lightningToll);
 });
 
-test('Of 64 concurrent requests with a credential for five uses, the origin receives five, and each response has the remaining uses', async () => {
+test('Of 64 concurrent requests with a credential for five uses, the origin receives five, and each of these responses has the number of remaining uses', async () => {
   const { standard } = await buy(paywall.url, '/five');
   const answers = await Promise.all(Array.from({ length: 64 }, () => sendCredential('/five', standard)));
   const remaining = answers.filter(({ status }) => status === 200).map(({ headers }) => headers['x-toll-uses-remaining']);

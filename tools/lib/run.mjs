@@ -43,7 +43,7 @@ export class Run {
     return mkdtempSync(join(this.dir, `${name}-`));
   }
 
-  /** Starts a server. Its output goes to a file and, line by line, to `onLine`. */
+  /** Starts a server and returns it. Its output goes to a file and, line by line, to `onLine`. */
   start(name, command, args, { cwd = root, env = process.env, onLine } = {}) {
     if (this.#isEnding) throw new Error('the run is ending');
     const dir = this.folder(name);
@@ -193,7 +193,7 @@ function signalGroup(pid, name) {
   try {
     process.kill(-pid, name);
   } catch {
-    // The group is gone.
+    // The process group has already ended.
   }
 }
 
@@ -237,7 +237,7 @@ export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** Returns the given port if it is free, else `undefined`. Without an argument, returns any free port. */
 export async function freePort(port) {
   if (port) return isFree(port);
-  // Below the range of outgoing connections, so that no connection takes the port in the seconds before the server listens.
+  // These ports are below the range for outgoing connections, so that no connection takes the port in the seconds before the server listens.
   const any = () => 20_000 + Math.floor(Math.random() * 12_000);
   for (let tries = 0; tries < 100; tries += 1) {
     const free = await isFree(any());

@@ -4,7 +4,7 @@ import { freePort } from '../../../tools/lib/run.mjs';
 import { editInvoice } from './bolt11.mjs';
 import { lnbits } from './paywall.mjs';
 
-/** Is in every response body that the proxy makes up. No log and no response of the Worker may contain it. */
+/** A text in every response body that the proxy makes up. No log and no response of the Worker may contain this text. */
 export const MARKER = 'SECRET-OF-LNBITS';
 
 /**
@@ -77,7 +77,7 @@ async function forwardUnchanged({ response, fetchUpstream }) {
   response.writeHead(status, { 'Content-Type': 'application/json' }).end(text);
 }
 
-/** Forwards the request, and edits its body or the response. */
+/** Returns a handler that forwards the request, and edits its body or the response. */
 const edited = (edit) => async ({ response, fetchUpstream, body }) => {
   const { status, text } = await fetchUpstream(edit.body ? edit.body(body) : body);
   const answer = JSON.parse(text);

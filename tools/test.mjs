@@ -45,7 +45,7 @@ async function startWorkerEnvironment(_, index) {
 /** Runs end-to-end test files, as many at once as there are environments. */
 async function endToEnd(files, environments) {
   const started = Date.now();
-  // Large files first, so that the workers finish at about the same time.
+  // Starts the large files first, so that the workers finish at about the same time.
   const size = (name) => statSync(join(root, 'tests/e2e', name)).size;
   const queue = [...files].sort((a, b) => size(b) - size(a));
   await Promise.all(environments.map(async (env) => {

@@ -37,7 +37,7 @@ lint: spelling ## check formatting, clippy (native and wasm) and spelling
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --workspace --lib --target wasm32-unknown-unknown -- -D warnings
 
-spelling: ## check spelling only; tools/spelling-ignore.txt lists exceptions
+spelling: ## check only the spelling; tools/spelling-ignore.txt lists exceptions
 	@tools/setup.sh spelling
 	.tools/codespell/bin/codespell --ignore-words tools/spelling-ignore.txt --skip '*/vectors/*.json,*.lock,*-requirements.txt,*.png,*/build,*/target,fuzz/corpus,fuzz/artifacts' \
 	  benches demo docs examples fuzz src tests tools worker www $(wildcard *.md *.toml) Makefile package.json
@@ -47,7 +47,7 @@ screenshots: ## take the screenshots in docs/images/
 	@tools/build.sh
 	@exec node_modules/.bin/node tools/screenshots.mjs
 
-fuzz: ## run each parser with random input for a minute
+fuzz: ## run each fuzz target (parsers of untrusted input) for a minute
 	@tools/setup.sh fuzz
 	@tools/fuzz.sh
 

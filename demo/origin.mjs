@@ -1,5 +1,5 @@
-// The demo origin, which `make dev` puts behind the paywall. It does not handle payments: it reads from the headers that only the
-// Worker can set whether a request was paid, and how much.
+// The demo origin, which `make dev` puts behind the paywall. It does not handle payments: the `x-toll-*` headers, which only the
+// Worker can set, say whether a request was paid, and how much.
 import { createServer } from 'node:http';
 import { marked } from 'marked';
 import PDFDocument from 'pdfkit';
@@ -22,14 +22,14 @@ const routes = {
   },
 };
 
-/** Starts the origin and returns its server. The welcome page's commands name `paywallPort`, the port of the Worker. */
+/** Starts the origin and returns its server. `paywallPort` is the port of the Worker, for the commands on the welcome page. */
 export function startOrigin(port = 0, { paywallPort } = {}) {
   const server = createServer(async (request, response) => {
     const path = request.url.split('?')[0];
     const answer = routes[`${request.method === 'HEAD' ? 'GET' : request.method} ${path}`];
     try {
       if (answer) await answer(request, response, { paywallPort });
-      else sendJson(response, { error: 'The demo origin has no such path. / lists what it has.' }, 404);
+      else sendJson(response, { error: 'The demo origin has no such path. The page / lists the paths.' }, 404);
     } catch (error) {
       console.error(error);
       if (!response.headersSent) sendJson(response, { error: 'The demo origin failed. Its output has the reason.' }, 500);
@@ -40,7 +40,7 @@ export function startOrigin(port = 0, { paywallPort } = {}) {
   });
 }
 
-/** Returns the payment that the Worker reports, for the answer. */
+/** Returns the payment that the Worker reports in its headers; an empty object if the request was not paid. */
 function receipt({ headers }) {
   const paid = headers['x-toll-status'] === 'paid';
   return paid ? { paidSats: Number(headers['x-toll-amount-sats']), paymentHash: headers['x-toll-payment-hash'] } : {};

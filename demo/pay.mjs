@@ -1,5 +1,5 @@
-// Pays from the wallet of `make dev`. Reads the body of a 402 answer on standard input, pays its invoice and prints the credential.
-// Given an invoice as an argument, such as the one of a pay page, it only pays:
+// Pays from the wallet of `make dev`. Reads the body of a 402 response on standard input, pays its invoice and prints the credential.
+// With an invoice as argument, such as the invoice of a pay page, the program only pays:
 //   curl -s http://127.0.0.1:8787/api/joke | node demo/pay.mjs
 //   node demo/pay.mjs lnbc50n1…
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { pay } from '../tools/lib/lnbits.mjs';
 
 const given = process.argv[2];
 const { invoice, macaroon, error } = given ? { invoice: given } : JSON.parse(readFileSync(0, 'utf8'));
-if (!invoice) throw new Error(error ?? 'The answer has no invoice. Is the path priced?');
+if (!invoice) throw new Error(error ?? 'The response has no invoice. Is the path priced?');
 const { url, payer } = JSON.parse(readFileSync(new URL('../.tools/dev/lnbits/wallets.json', import.meta.url), 'utf8'));
 const preimage = await pay(url, payer, invoice);
 console.log(given ? 'paid' : `L402 ${macaroon}:${preimage}`);

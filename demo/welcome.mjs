@@ -6,13 +6,13 @@ import { experimental_readRawConfig } from 'wrangler';
 
 const config = fileURLToPath(new URL('../wrangler.toml', import.meta.url));
 const sharedStyle = new URL('../www/base.css', import.meta.url);
-/** What curl needs besides the credential. Any other path with a body gets the README. */
+/** The options of curl for a path, besides the credential. For any other path that needs a body, curl sends README.md. */
 const curlOptions = { '/convert/pdf': '--data-binary @README.md --output README.pdf' };
 
 /**
  * Returns the page for a request, as `{ type, body }`.
  * @param request the request, as the Worker forwarded it or a client sent it here directly
- * @param paywallPort where the Worker listens; its `X-Forwarded-Host` has no port
+ * @param paywallPort the port of the Worker, which is missing in the `X-Forwarded-Host` that the Worker sends
  */
 export function welcome({ headers }, paywallPort) {
   const list = readPriceList();
@@ -31,7 +31,7 @@ function readPriceList() {
     const methods = route.methods ?? ['GET'];
     const isPattern = /[:*]/.test(route.path);
     const method = methods.includes('GET') ? 'GET' : methods[0];
-    // A line break would end the comment in front of the commands.
+    // The description becomes a shell comment above the commands, which a line break would end.
     const description = (route.description ?? '').replace(/\s+/g, ' ');
     return { path: route.path, isPattern, method, description, price: price(route, list), isFree: route.sats === 0 };
   });
@@ -47,7 +47,7 @@ function price(route, list) {
 
 const sats = (count) => (count === 1 ? '1 sat' : `${count} sats`);
 
-/** Returns the URL at which the client reached the paywall. A host that could break out of a shell command is not used. */
+/** Returns the URL at which the client reached the paywall, or the default URL if the host could break out of a shell command. */
 function baseUrl(headers, paywallPort) {
   const forwarded = headers['x-forwarded-host'];
   const host = forwarded && paywallPort ? `${forwarded}:${paywallPort}` : (forwarded ?? headers.host ?? '');
@@ -82,7 +82,7 @@ function asText({ items, prefix, hasPublicPrices }, base) {
     '',
     "To buy, run the commands in edgetoll's folder. demo/pay.mjs pays from the demo's own wallet, with play money.",
     '',
-    `curl -i ${shellQuote(base + (sold.find(({ isPattern }) => !isPattern)?.path ?? '/'))}  # shows the 402 answer with the price and an invoice`,
+    `curl -i ${shellQuote(base + (sold.find(({ isPattern }) => !isPattern)?.path ?? '/'))}  # shows the 402 response with the price and an invoice`,
     '',
     ...sold.filter(({ isPattern }) => !isPattern).flatMap((item) => [...buyCommands(item, base), '']),
     ...(hasPublicPrices ? [`Prices as JSON: ${base}/.well-known/l402`] : []),

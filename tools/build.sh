@@ -12,12 +12,12 @@ home=${1:-.}
 build=$home/build
 staging=$PWD/target/worker/$(basename "$crate")
 
-# `cargo run` without --release uses the profile of the tests, so both share what is compiled.
+# `cargo run` without --release uses the profile of `cargo test`, so crates are compiled once for both.
 for config in "$home"/wrangler*.toml "$home"/wrangler*.json "$home"/wrangler*.jsonc; do
   if [ -f "$config" ]; then cargo run --quiet --bin edgetoll -- check "${config#./}"; fi
 done
 
-# The pages take no time to build, so they are always built. An example has none.
+# The pages take no time to build, so they are always built. An example has no pages.
 if [ "$crate" = worker ]; then node_modules/.bin/node tools/pages.mjs; fi
 
 sources="$crate/src $crate/Cargo.toml src Cargo.toml Cargo.lock .cargo rust-toolchain.toml package-lock.json tools/build.sh tools/setup.sh"
@@ -41,10 +41,10 @@ touch "$staging.started"
 background bash -c 'cd "$1" && exec "$2" --release --out-dir "$3"' - "$crate" "$PWD/.tools/bin/worker-build" "$staging"
 wait "$running"
 running=
-# worker-build leaves the function names in, which are a fifth of the size.
+# worker-build leaves the function names in the Worker, which are a fifth of its size.
 wasm-opt --all-features --strip-debug --strip-producers --strip-target-features -O "$staging/index_bg.wasm" -o "$staging.wasm"
 cp -R "$staging/worker" "$staging/index.js" "$build/"
-# The wasm is moved last and gets the time at which the build started: the check above compares the sources with it.
+# The wasm file is moved last and gets the time at which the build started: the check above compares the sources with this time.
 cp "$staging.wasm" "$build/index_bg.wasm.new"
 touch -r "$staging.started" "$build/index_bg.wasm.new"
 mv "$build/index_bg.wasm.new" "$build/index_bg.wasm"

@@ -22,7 +22,7 @@ try {
     }
   }
   console.log('  starting LNbits …');
-  // LNbits does not call webhooks on private addresses by default; the Worker is on one.
+  // By default, LNbits calls no webhooks on private addresses, such as the address of this Worker.
   const allowWebhooks = { LNBITS_CALLBACK_URL_RULES: '', LNBITS_CALLBACK_ALLOW_PRIVATE_IPS: 'true' };
   const lnbits = await startLnbits(run, { dataDir: join(root, '.tools/dev/lnbits'), port: ports.LNBITS_PORT, env: allowWebhooks });
   const origin = await startOrigin(ports.ORIGIN_PORT, { paywallPort: ports.PORT });
@@ -54,7 +54,7 @@ async function end(reason) {
   process.exit(1);
 }
 
-/** Adds missing variables to `.dev.vars`, which belongs to the user. Replaces only values of local servers. */
+/** Adds missing variables to `.dev.vars`, which belongs to the user. Replaces only values that belong to a local server. */
 function writeDevVars(wanted) {
   const file = join(root, '.dev.vars');
   const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : ['# Written by `make dev` for `wrangler dev`. It is never deployed.'];

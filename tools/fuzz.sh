@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 
-# The sanitizer flags need a nightly compiler, or this variable.
+# The sanitizer flags need a nightly compiler, or this variable with a stable compiler.
 export RUSTC_BOOTSTRAP=1 PATH=$PWD/.tools/bin:$PATH
 cargo run --quiet --manifest-path fuzz/Cargo.toml --bin corpus --target-dir fuzz/target
 for target in header macaroon_standard macaroon_lightning_toll bolt11 path; do

@@ -8,7 +8,8 @@ lock() {
   fi
 }
 
-# background COMMAND ...: starts a command in its own process group, which is stopped with this script. Use `wait "$running"` to wait.
+# background COMMAND ...: starts a command in its own process group. A signal that stops this script also stops the process group.
+# Use `wait "$running"` to wait for the command.
 # (Bash's job control would take the terminal, and so Ctrl-C, away from make.)
 running=
 background() {

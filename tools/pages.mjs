@@ -18,7 +18,7 @@ try {
   pages.set('pay.html', insertWords(words, read('pay.html')));
   for (const name of bundled) pages.set(name, await bundle(name));
 
-  // An error above leaves the previous build in place.
+  // Files are replaced only after all of them have been built, so an error leaves the previous build in place.
   rmSync(to, { recursive: true, force: true });
   mkdirSync(to, { recursive: true });
   for (const [name, content] of pages) writeFileSync(join(to, name), content);
@@ -39,7 +39,7 @@ function readWords(name) {
   }
 }
 
-/** Throws unless every text is used and every text that is used exists. */
+/** Throws unless pay.html and pay.js use every text of words.json, and every text that they use exists. */
 function checkWords(words, page, script) {
   const used = new Map();
   for (const [, key] of page.matchAll(/\[\[(.*?)\]\]/g)) used.set(key, 'pay.html');
@@ -53,7 +53,7 @@ function checkWords(words, page, script) {
   if (mistakes.length) throw new Error(mistakes.join('\nedgetoll: '));
 }
 
-/** Replaces each `[[key]]` by its text, escaped for HTML. A `{{name}}` in a text is replaced by the Worker. */
+/** Replaces each `[[key]]` by its text, escaped for HTML. The Worker replaces each `{{name}}` in a text when it serves the page. */
 function insertWords(words, page) {
   const escaped = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
   return page.replace(/\[\[(.*?)\]\]/g, (_, key) => words[key].replace(/[&<>"']/g, (character) => escaped[character]));

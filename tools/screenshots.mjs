@@ -48,7 +48,7 @@ try {
   await browser?.close();
   await run.end();
 }
-// The origin may have idle connections.
+// The idle connections of the origin would keep this process alive.
 process.exit();
 
 /** Starts the Worker with the price list of wrangler.toml. Returns its URL. */
@@ -59,7 +59,7 @@ async function startPaywall({ lnbits, origin, port }) {
     ...config,
     main: join(root, 'build/index.js'),
     assets: { ...config.assets, directory: join(root, config.assets.directory) },
-    // All payments come from here, within a minute.
+    // All requests come from this machine within a minute, more than the limit of wrangler.toml allows.
     ratelimits: config.ratelimits.map((limit) => ({ ...limit, simple: { limit: 10_000, period: 60 } })),
   });
   const secrets = {
@@ -105,8 +105,8 @@ async function stats(url) {
 }
 
 /**
- * Changes the times in the dashboard's statistics. All payments were made just now, so that the chart would have a single bar. The
- * latest payments get times within the last hours, and the rest of the revenue is put into the hours before. The sums stay true.
+ * Changes the times in the dashboard's statistics. All payments were made just now, so the chart would have a single bar. The latest
+ * payments get times within the last hours, and the rest of the revenue is put into earlier hours. The sums are not changed.
  */
 function spreadOverDay(stats) {
   const thisHour = Math.floor(stats.now / HOUR) * HOUR;

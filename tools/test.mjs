@@ -1,8 +1,8 @@
-// `make test`: runs all test runners and prints one line with the sums.
-//   ONLY=name        runs only those end-to-end test files whose name contains this
-//   REPEAT=times     runs only the end-to-end tests, this many times (`make repeat`)
-//   WORKERS=number   runs this many end-to-end test files at once (default 2)
-//   EDGETOLL_FULL=1  also runs what is slow (`make test FULL=1`). Runners and tests read this variable.
+// `make test`: runs all test runners and prints how many tests passed and failed.
+//   ONLY=name        runs only the end-to-end test files whose name contains `name`
+//   REPEAT=times     runs only the end-to-end tests, `times` times (`make repeat`)
+//   WORKERS=number   runs `number` end-to-end test files at once (default 2, or 1 on a single core)
+//   EDGETOLL_FULL=1  also runs slow tests (`make test FULL=1`). Runners and tests read this variable.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -20,7 +20,7 @@ const total = { passed: 0, failed: 0 };
 try {
   if (!repeats) {
     await suite('make', ['--no-print-directory', 'lint']);
-    // proptest runs 256 cases by default.
+    // By default, proptest runs 256 cases of each property.
     await suite('cargo', ['test', '--quiet', '--no-fail-fast'], { env: isFull ? { PROPTEST_CASES: '2048' } : {}, count: countCargo });
   }
   // Tests run a copy of the build, because another run may build meanwhile.
@@ -36,7 +36,7 @@ await run.end();
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed || !total.passed ? 1 : 0);
 
-/** Returns the environment of one of the workers. Each has its own LNbits, because tests count invoices and payments. */
+/** Starts an LNbits and returns the environment variables of one worker. Workers share no LNbits, because tests count invoices. */
 async function startWorkerEnvironment(_, index) {
   const { url, merchant, payer } = await startLnbits(run, { dataDir: join(run.dir, `lnbits-${index}`) });
   return { EDGETOLL_RUN: run.dir, EDGETOLL_LNBITS: JSON.stringify({ url, merchant, payer }) };
@@ -45,18 +45,18 @@ async function startWorkerEnvironment(_, index) {
 /** Runs end-to-end test files, as many at once as there are environments. */
 async function endToEnd(files, environments) {
   const started = Date.now();
-  // Large files first, so that the workers finish at about the same time.
+  // Starts the large files first, so that the workers finish at about the same time.
   const size = (name) => statSync(join(root, 'tests/e2e', name)).size;
   const queue = [...files].sort((a, b) => size(b) - size(a));
   await Promise.all(environments.map(async (env) => {
     for (let name; (name = queue.shift()); ) await endToEndFile(name, env);
   }));
-  // This test reads the logs and stores of all the others.
+  // This test reads the logs and the storage that all other tests wrote.
   if (!only) await endToEndFile('after/secrets.test.mjs', environments[0]);
   console.log(`end-to-end tests: ${Math.round((Date.now() - started) / 1000)} s with ${workers} at once\n`);
 }
 
-/** Runs one file. Shows its output when it ends, because that of another file may come at the same time. */
+/** Runs one file, and prints its output when it ends, so that the output of two concurrent files is not mixed. */
 async function endToEndFile(name, env) {
   const started = Date.now();
   const lines = [];
@@ -66,8 +66,8 @@ async function endToEndFile(name, env) {
 }
 
 /**
- * Runs one runner, shows its output, and adds its counts to the sums. A runner that exits with an error or counts no test is a failure,
- * too.
+ * Runs one runner, shows its output, and adds its counts to the total. If no test failed, but the runner exits with an error or counts
+ * no tests, one failure is added.
  * @param count returns what a line of the output counts, as `{ passed, failed }`
  */
 async function suite(command, args, { env = {}, count, show = console.log } = {}) {

@@ -1,4 +1,4 @@
-// The owner's dashboard: loads the statistics and shows them. A route's name can contain anything, so it is inserted as text only.
+// The owner's dashboard: loads the statistics and shows them. The name of a route can contain HTML, so names are inserted as text.
 
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
@@ -35,7 +35,7 @@ async function refresh() {
   timer = setTimeout(refresh, delay());
 }
 
-/** Five seconds; after failures twice as long each time, up to a minute. */
+/** Returns the time until the next refresh: five seconds, doubled for each failure in a row, at most a minute. */
 const delay = () => Math.min(5 * 2 ** failures, 60) * SECOND;
 
 async function redeliver() {
@@ -48,7 +48,7 @@ async function redeliver() {
   }
 }
 
-/** Requests a path below the prefix. Throws an error with a message for people unless the answer is a success. */
+/** Requests a path below the prefix. If the status is not 2xx, throws an error whose message the dashboard shows. */
 async function request(path, options) {
   const response = await fetch(path, { ...options, signal: AbortSignal.timeout(20 * SECOND) }).catch(() => {
     throw new Error('the Worker does not answer');
@@ -121,7 +121,7 @@ function showEmptiness(isEmpty) {
   byId('revenue').hidden = byId('payments').hidden = isEmpty;
 }
 
-// Tables
+// Rows of tables
 
 const shownRows = new WeakMap();
 
@@ -136,7 +136,7 @@ function fill(table, rows) {
   table.tBodies[0].replaceChildren(...rows.map((cells, index) => tableRow(cells, columns, isNew(index))));
 }
 
-/** The roles equal the elements' own. They are written out because `display: block` on narrow screens removes those. */
+/** Sets the ARIA roles explicitly: on narrow screens, `display: block` removes the implicit roles of table elements. */
 function tableRow([header, ...others], columns, isNew) {
   return html('tr', { role: 'row', className: isNew ? 'new' : '' },
     html('th', { role: 'rowheader', scope: 'row' }, header),
@@ -158,7 +158,7 @@ function html(name, properties, ...children) {
   return element;
 }
 
-// Numbers and times
+// Formats of numbers and times
 
 const numbers = new Intl.NumberFormat('en');
 const compact = new Intl.NumberFormat('en', { notation: 'compact' });
@@ -174,7 +174,7 @@ const dayAndHour = timeFormat({ weekday: 'short', hour: '2-digit', minute: '2-di
 const date = timeFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' });
 const dayAndDate = timeFormat({ weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' });
 
-// Revenue over time
+// The chart of the revenue over time
 
 const periods = {
   hours: {
@@ -204,7 +204,8 @@ byId('range').addEventListener('change', showRevenue);
 for (const event of ['focus', 'input']) cursor.addEventListener(event, () => choose(cursor.valueAsNumber));
 cursor.addEventListener('blur', () => choose(null));
 bars.addEventListener('pointerleave', ({ pointerType }) => pointerType === 'mouse' && choose(null));
-// A touch is captured by its first column. Released, it enters the columns that the finger moves over, as a mouse does.
+// A browser sends all events of a touch to the column where the touch began. After this release, a finger enters columns as a
+// mouse does.
 bars.addEventListener('pointerdown', ({ target, pointerId }) => target.releasePointerCapture(pointerId));
 
 function showRevenue() {
@@ -222,7 +223,7 @@ function showRevenue() {
   fill(byId('revenue-table'), columns.map(({ at, sats, payments }) => [period.name(at), number(sats), number(payments)]));
 }
 
-/** One column for each hour or day until now, with zeros where nothing was paid. */
+/** Returns a column for each of the last `count` hours or days, with zeros where nothing was paid. */
 function withoutGaps(count, length, entries) {
   const known = new Map(entries);
   const last = Math.floor(stats.now / length) * length;
@@ -255,7 +256,7 @@ function drawBars({ width, height }) {
   );
 }
 
-/** Levels of the vertical axis: round numbers in equal steps from 0 to the highest value or just above it. */
+/** Returns the levels of the vertical axis: round numbers in equal steps from 0 to the highest value or just above it. */
 function roundLevels(highest) {
   const least = Math.max(highest / 4, 1);
   const power = 10 ** Math.floor(Math.log10(least));
@@ -263,7 +264,7 @@ function roundLevels(highest) {
   return Array.from({ length: Math.ceil(highest / step) + 1 }, (_, index) => index * step);
 }
 
-/** Selects a column, or none (`null`), and shows its revenue, or the sum. */
+/** Selects a column and shows its revenue. With `null`, selects no column and shows the sum of all columns. */
 function choose(index) {
   chosen = index;
   bars.querySelectorAll('.column').forEach((column, at) => column.classList.toggle('chosen', at === index));

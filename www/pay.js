@@ -1,15 +1,16 @@
-// The script of the pay page: draws the invoice as a QR code, asks the Worker whether it has been paid, and reloads the page then.
+// The script of the pay page: draws the invoice as a QR code, polls the Worker until the invoice has been paid, and then loads the
+// page that the person wanted.
 
 import encodeQR from 'qr';
 import * as words from './words.json';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-/** The pause between two checks grows up to this. */
+/** The longest pause between two requests for the status of the payment. */
 const MAX_PAUSE = 10 * SECOND;
-/** The pause between two checks while the person is likely paying. */
+/** The pause between two requests for the status while the person is likely paying. */
 const SHORT_PAUSE = 2.5 * SECOND;
-/** A payment sent just before the invoice expired arrives within this time after it. */
+/** How long after the expiry of the invoice a payment arrives that was sent just before the expiry. */
 const GRACE = 4 * SECOND;
 
 const byId = (id) => document.getElementById(id);
@@ -20,7 +21,7 @@ const invoice = byId('invoice').defaultValue;
 const macaroon = form.elements.macaroon.defaultValue;
 const path = form.elements.to.defaultValue;
 
-// Times are compared by the server's clock, because this device's clock may be wrong.
+// All times are those of the server's clock, because the clock of this device may be wrong.
 const { responseStart = 0 } = performance.getEntriesByType('navigation')[0] ?? {};
 const clockOffset = performance.timeOrigin + responseStart - page.dataset.now * SECOND;
 const now = () => Date.now() - clockOffset;
@@ -60,11 +61,11 @@ formatForReader();
 drawQrCode();
 setInterval(countDown, SECOND);
 keep('last entry', null);
-// The person paid a moment ago, and the server asks for payment again without a reason. Another reload would start a loop.
+// The person paid a moment ago, and the server sent the pay page again, without a reason. Another reload could start a loop.
 if (lastEntry && Date.now() - lastEntry.at < MINUTE && !byId('reason')) show('stuck');
 else start();
 
-// Display
+// What the page shows
 
 /**
  * Enters a state. A part of the page is visible in the states that its `data-in` lists. Without JavaScript the page stays as the server
@@ -79,12 +80,12 @@ function show(newState) {
   if (focused.closest('[hidden]')) byId('status').focus();
 }
 
-/** Sets the status text. A screen reader would read an unchanged text again, so it is not set twice. */
+/** Sets the status text, unless it is unchanged: a screen reader would read the same text again. */
 function say(text) {
   if (byId('status').textContent !== text) byId('status').textContent = text;
 }
 
-/** Formats the price and the expiry for the reader's locale and time zone. */
+/** Formats the price and the expiry of the credential for the reader's locale and time zone. */
 function formatForReader() {
   const { lang } = document.documentElement;
   const locale = navigator.languages.find((language) => language.split('-')[0] === lang) ?? lang;
@@ -110,7 +111,7 @@ function svg(name, attributes) {
   return element;
 }
 
-/** Updates the time that is left, once a second. */
+/** Shows the time that is left to pay, or that the invoice has expired. Runs once a second. */
 function countDown() {
   if (state !== 'pending') return;
   const left = Math.ceil((invoiceExpires - now()) / SECOND);
@@ -121,11 +122,11 @@ function countDown() {
   byId('left').textContent = parts.map((part, index) => String(part).padStart(index && 2, '0')).join(':');
 }
 
-// Checking the payment
+// Checks whether the payment has arrived
 
 /**
- * Starts to wait for the payment. Also checks the invoices that this tab showed before: on a phone the browser may discard the page
- * while the wallet is open, and load it again with a new invoice after the first one was paid.
+ * Starts to wait for the payment. Also checks the invoices that this tab showed before: while the wallet is open, the browser of a
+ * phone may discard the page. It then loads the page with a new invoice, although the previous invoice was paid.
  */
 async function start() {
   show('pending');
@@ -146,20 +147,20 @@ function wake() {
   if (state === 'pending' || state === 'ended') check();
 }
 
-/** The person is likely paying now: checks more often for half a minute. */
+/** Checks the payment more often for half a minute, because the person is likely paying now. */
 function checkMoreOften() {
   shortPauseUntil = now() + MINUTE / 2;
   scheduleCheck();
 }
 
 /**
- * Schedules the next check. The pause grows from check to check. The last check is shortly after the expiry. A hidden page does not
- * check.
+ * Schedules the next check of the payment. The pause grows from check to check. The last check is shortly after the expiry of the
+ * invoice. A hidden page does not check.
  */
 function scheduleCheck() {
   clearTimeout(timer);
   const time = now();
-  // The last check is repeated while it gets no answer, for ten minutes at most.
+  // If the last check gets no result, it is repeated until ten minutes after the expiry of the invoice.
   if (isOver || document.hidden || time > invoiceExpires + 10 * MINUTE) return;
   let next = time + (time < shortPauseUntil ? SHORT_PAUSE : nextPause * (0.9 + Math.random() / 5));
   if (next > invoiceExpires && time < invoiceExpires + GRACE) next = invoiceExpires + GRACE;
@@ -170,7 +171,7 @@ async function check() {
   if (isOver || isChecking || document.hidden) return;
   if (now() < earliestCheck) return scheduleCheck();
   isChecking = true;
-  // A timer can fire a little early.
+  // The last check is scheduled for the end of GRACE, but a timer can fire a little early.
   const isLast = now() > invoiceExpires + GRACE / 2;
   const { status, wait } = await requestStatus(macaroon);
   isChecking = false;
@@ -186,7 +187,10 @@ async function check() {
   scheduleCheck();
 }
 
-/** Asks the Worker about a payment. Returns the status of the answer (0 without one) and its `Retry-After` in milliseconds. */
+/**
+ * Requests the status of a payment from the Worker. Returns the status code of the response, 0 if there is none, and its `Retry-After`
+ * in milliseconds.
+ */
 async function requestStatus(ofMacaroon) {
   try {
     const response = await fetch(form.action, {
@@ -196,15 +200,15 @@ async function requestStatus(ofMacaroon) {
       credentials: 'same-origin',
       signal: AbortSignal.timeout(20 * SECOND),
     });
-    // A 200 may come from something else, such as the login page of a hotel's network.
-    if (response.ok && (await response.json()).status !== 'paid') throw new Error('not the answer of edgetoll');
+    // A 200 may come from another server, such as the login page of a hotel's network.
+    if (response.ok && (await response.json()).status !== 'paid') throw new Error('not a response of edgetoll');
     return { status: response.status, wait: Number(response.headers.get('Retry-After')) * SECOND || 0 };
   } catch {
     return { status: 0, wait: 0 };
   }
 }
 
-/** Enters a final state: nothing is checked after it. */
+/** Enters a final state, in which the payment is no longer checked. `text` replaces the status text of the state. */
 function end(newState, text) {
   isOver = true;
   clearTimeout(timer);
@@ -238,7 +242,7 @@ function enter() {
   else location.replace(href);
 }
 
-// Ways to pay
+// Ways to pay besides the QR code
 
 async function copy() {
   checkMoreOften();
@@ -256,7 +260,7 @@ function offerWebln() {
   byId('pay-here').hidden = !window.webln || state !== 'pending';
 }
 
-/** Pays with WebLN. The preimage is not used: the Worker asks its own wallet about the payment. */
+/** Pays with WebLN. The preimage is not used: the Worker looks up the payment at its own wallet. */
 async function payHere() {
   if (isPaying) return;
   isPaying = true;
@@ -273,7 +277,7 @@ async function payHere() {
   }
 }
 
-// Session storage, per path. A browser may forbid it.
+// Values in the session storage, for the path of this page. A browser may forbid the storage.
 
 function recall(name) {
   try {

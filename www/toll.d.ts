@@ -8,8 +8,8 @@ export interface WebLN {
 
 export interface InvoicePayer {
   /**
-   * Pays and returns the preimage in hex. An error whose `paid` is `false` says that nothing was paid. After any other error the
-   * price counts as spent.
+   * Pays the invoice and returns the preimage in hex. An error says that nothing was paid if its `paid` is `false`, or if it is
+   * WebLN's error for a user who declines. After any other error, the price counts as spent.
    */
   payInvoice(bolt11: string): Promise<string | { preimage: string }>;
 }
@@ -22,34 +22,34 @@ export interface TollOptions {
 }
 
 export interface TollClientOptions extends TollOptions {
-  /** The most that all payments together may cost. Default: no limit. */
+  /** The most that all payments together may cost, in satoshis. Default: no limit. */
   budgetSats?: number;
-  /** The most that all payments to one host, on all its ports, may cost. Default: no limit. */
+  /** The most that all payments to one host, on all its ports, may cost, in satoshis. Default: no limit. */
   budgetSatsPerHost?: number;
-  /** The network whose invoices are paid, as in their prefix. Default: `bc` (bitcoin). */
+  /** The network of the invoices that the client pays, as in the prefix of an invoice. Default: `bc` (bitcoin). */
   network?: 'bc' | 'tb' | 'tbs' | 'bcrt';
-  /** Keeps credentials across reloads. Anything that can read it can use them. Default: memory only. */
+  /** Keeps credentials across reloads. Code that can read the storage can use the credentials. Default: memory only. */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 }
 
 export type TollRequestInit = RequestInit & TollOptions;
 
-/** The `detail` of an event. */
+/** The `detail` of the client's events. */
 export interface TollDetail {
   url: string;
   sats: number;
-  /** In hex. */
+  /** The payment hash of the invoice, in hex. */
   paymentHash: string;
 }
 
 export interface TollEvents {
-  /** A payment is about to be made. `preventDefault()` stops it, and the 402 becomes the response. */
+  /** The client is about to pay. `preventDefault()` stops the payment, and `fetch` returns the 402 response. */
   challenge: CustomEvent<TollDetail>;
   /** The invoice is handed to the wallet. */
   paying: CustomEvent<TollDetail>;
   /** The wallet has paid, and its preimage is correct. */
   paid: CustomEvent<TollDetail>;
-  /** The server refused a stored credential. It is removed. */
+  /** The server refused a stored credential, which is now removed. */
   refused: CustomEvent<TollDetail & { status: number }>;
   /** A stored credential is sent. */
   reused: CustomEvent<TollDetail>;
@@ -61,7 +61,7 @@ export interface TollEvents {
  */
 export function tollFetch(input: RequestInfo | URL, init?: TollRequestInit): Promise<Response>;
 
-/** Pays within its limits and keeps the credentials that it bought. */
+/** A client that pays within its limits and keeps the credentials that it bought. */
 export class TollClient extends EventTarget {
   constructor(options?: TollClientOptions);
 
@@ -70,7 +70,8 @@ export class TollClient extends EventTarget {
 
   /**
    * `fetch` that pays, at most once per call, and then repeats the request.
-   * @returns the response; a 402 if it has no L402 challenge, if its invoice was paid before, or if a listener stopped the payment
+   * @returns the response. It is a 402 if the 402 has no L402 challenge, if its invoice was paid before, if a listener stopped the
+   * payment, or if the server refuses the new credential.
    * @throws {TollError} if the client refuses to pay, or the payment fails
    */
   fetch(input: RequestInfo | URL, init?: TollRequestInit): Promise<Response>;
@@ -88,26 +89,26 @@ export type TollErrorCode =
   | 'too_expensive'
   /** The price is more than a budget has left. */
   | 'over_budget'
-  /** There is no wallet: neither `wallet` nor WebLN. */
+  /** There is no wallet: `wallet` is not set, and the browser has no WebLN. */
   | 'no_wallet'
   /** The invoice is invalid, has no amount in whole sats, or does not match the network, the macaroon or the host. */
   | 'bad_invoice'
-  /** The wallet failed. `mayBePaid` says whether the money may be spent. */
+  /** The wallet failed. `mayBePaid` says whether the invoice may be paid. */
   | 'payment_failed'
-  /** The wallet's preimage does not match the invoice. The money may be spent. */
+  /** The preimage that the wallet returned does not match the invoice. The invoice may be paid. */
   | 'wrong_preimage'
   /** The request body cannot be read, so it could not be repeated. Nothing was sent. */
   | 'unrepeatable_body'
-  /** The server is reached over plain http and is not this machine: others could read the credential. */
+  /** The URL is plain http to another machine, so others could read the credential; or the page has no `crypto.subtle`. */
   | 'insecure';
 
-/** Why there is no response. */
+/** The error of a `fetch` that returns no response. */
 export class TollError extends Error {
   constructor(code: TollErrorCode, message: string, options?: { response?: Response; cause?: unknown; mayBePaid?: boolean });
   readonly name: 'TollError';
   readonly code: TollErrorCode;
-  /** The 402, if there was one. */
+  /** The 402 response; `undefined` if there was none. */
   readonly response?: Response;
-  /** Whether the money may be spent. */
+  /** Whether the invoice may be paid, so that a second payment could be a double payment. */
   readonly mayBePaid: boolean;
 }

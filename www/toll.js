@@ -1,20 +1,20 @@
-// A client for edgetoll and any other server that speaks L402: it pays 402 answers. It runs in browsers and in Node.
-// toll.d.ts documents the API.
+// A client that pays the challenges of edgetoll and of any other server that speaks L402. It runs in browsers and in Node. toll.d.ts
+// documents the API.
 
 /** `fetch` that pays, with the options `wallet` and `maxSats`. All calls share one client and its credentials. */
 export const tollFetch = (input, init) => sharedClient.fetch(input, init);
 
 /**
- * Pays within its limits and keeps the credentials that it bought. Its events are for a user interface: `challenge`, `paying`,
- * `paid`, `refused`, `reused`.
+ * A client that pays within its limits and keeps the credentials that it bought. It dispatches events for a user interface:
+ * `challenge`, `paying`, `paid`, `refused`, `reused`.
  */
 export class TollClient extends EventTarget {
   #options;
   #budget;
   #credentials;
-  /** Payments under way, by the key of their challenge. */
+  /** The payments that are not finished yet, by the key of their challenge. */
   #payments = new Map();
-  /** Payment hashes of invoices that the wallet received: none is paid twice. */
+  /** The payment hashes of all invoices that a wallet received, so that no invoice is paid twice. */
   #sentToWallet = new Set();
 
   constructor({ wallet, maxSats = 100, budgetSats = Infinity, budgetSatsPerHost = Infinity, network = 'bc', storage } = {}) {
@@ -24,14 +24,15 @@ export class TollClient extends EventTarget {
     this.#credentials = new CredentialStore(storage);
   }
 
-  /** The sum of all payments. A payment of unknown outcome counts as paid. */
+  /** The sum of all payments, in satoshis. A payment of unknown outcome counts as paid. */
   get spentSats() {
     return this.#budget.spentSats;
   }
 
   /**
    * `fetch` that pays, at most once per call, and then repeats the request.
-   * @returns the response; a 402 if it has no L402 challenge, if its invoice was paid before, or if a listener stopped the payment
+   * @returns the response. It is a 402 if the 402 has no L402 challenge, if its invoice was paid before, if a listener stopped the
+   * payment, or if the server refuses the new credential.
    * @throws {TollError} if the client refuses to pay, or the payment fails
    */
   async fetch(input, { wallet = this.#options.wallet ?? globalThis.webln, maxSats = this.#options.maxSats, ...init } = {}) {
@@ -53,7 +54,7 @@ export class TollClient extends EventTarget {
 
   async #send(request, credential) {
     const attempt = request.clone();
-    // `fetch` removes this header when it follows a redirect to another origin.
+    // `fetch` removes the Authorization header when it follows a redirect to another origin.
     if (credential) attempt.headers.append('Authorization', `L402 ${credential.macaroon}:${credential.preimage}`);
     try {
       return await fetch(attempt);
@@ -64,8 +65,8 @@ export class TollClient extends EventTarget {
   }
 
   /**
-   * Returns whether an answer refuses the credential, and drops it then. A 402 with the credential's own invoice is no refusal: the
-   * server has not seen the payment yet.
+   * Returns whether a response refuses the credential, and if so removes the credential from the store. A 402 with the invoice of the
+   * credential does not refuse it: the server does not know yet that the invoice was paid. Also gives back a use that was not consumed.
    */
   #checkRefusal(request, credential, response, challenge) {
     if (!credential) return false;
@@ -80,7 +81,10 @@ export class TollClient extends EventTarget {
     return isRefused;
   }
 
-  /** Returns a credential for a challenge: a stored one, one that another call is paying for, or a new one. */
+  /**
+   * Returns a credential for a challenge: from the store, or from a new payment. Waits while another call pays for the same challenge.
+   * Returns `undefined` if nothing was paid.
+   */
   async #obtain(call, challenge) {
     for (;;) {
       const kept = this.#take(call, challenge.origin, ({ key }) => key === challenge.key);
@@ -92,7 +96,8 @@ export class TollClient extends EventTarget {
   }
 
   #take({ request, tried }, origin, fits) {
-    // At most two per call, one chosen by the path and one by the challenge: a server that refuses all of them must not see more.
+    // A call sends at most two stored credentials: one chosen by the path, and one by the challenge. Otherwise, a server that refuses
+    // every credential would receive all of them.
     const credential = tried.size < 2 && this.#credentials.take(origin, (kept) => !tried.has(kept) && fits(kept));
     if (!credential) return undefined;
     tried.add(credential);
@@ -101,8 +106,8 @@ export class TollClient extends EventTarget {
   }
 
   /**
-   * Pays. Returns `undefined` if the invoice was paid before or a listener stopped the payment. There is no `await` before the payment
-   * is registered, so two calls cannot pay for the same challenge.
+   * Pays and returns the new credential; `undefined` if the invoice was paid before or a listener stopped the payment. There is no
+   * `await` before the payment is registered, so two calls cannot pay for the same challenge.
    */
   #buy(call, challenge) {
     const { signal } = call.request;
@@ -120,7 +125,7 @@ export class TollClient extends EventTarget {
     return unlessAborted(payment, signal);
   }
 
-  /** Returns the decoded invoice of a challenge, or throws if it must not be paid. */
+  /** Returns the decoded invoice of a challenge. Throws if the invoice must not be paid. */
   #check({ wallet, maxSats }, { response, origin, host, paymentHash, invoice: bolt11 }) {
     const refuse = (code, message) => {
       throw new TollError(code, message, { response });
@@ -136,16 +141,16 @@ export class TollClient extends EventTarget {
     return invoice;
   }
 
-  /** Pays and stores the credential, even if the caller has aborted meanwhile. */
+  /** Pays the invoice, and stores and returns the credential, even if the caller has aborted meanwhile. */
   async #pay(call, bill, release) {
-    const answer = await this.#askWallet(call, bill, release);
+    const result = await this.#payWithWallet(call, bill, release);
     const { response, uses, ...bought } = bill;
-    const preimage = String(answer?.preimage ?? answer).toLowerCase();
+    const preimage = String(result?.preimage ?? result).toLowerCase();
     if (!(await isPreimage(preimage, bill.paymentHash))) {
       const message = 'The wallet returned a wrong preimage. The money may be spent: check the wallet before you pay again';
       throw new TollError('wrong_preimage', message, { response, mayBePaid: true });
     }
-    // Reserve the caller's use before another call can take it. An aborted caller needs none.
+    // Takes one use for the caller before another call can take it. A caller that has aborted needs no use.
     const credential = { ...bought, preimage, left: call.request.signal.aborted ? uses : uses - 1 };
     this.#credentials.add(credential);
     this.#emit('paid', call.request, bill);
@@ -153,10 +158,10 @@ export class TollClient extends EventTarget {
   }
 
   /**
-   * Returns the wallet's answer. If the wallet fails after it received the invoice, the price stays spent, unless the wallet says that
-   * it did not pay.
+   * Lets the wallet pay, and returns its result. If the wallet fails after it received the invoice, the price counts as spent, unless
+   * the error says that nothing was paid.
    */
-  async #askWallet({ request, wallet }, bill, release) {
+  async #payWithWallet({ request, wallet }, bill, release) {
     let isSent = false;
     try {
       if (!wallet.payInvoice) await wallet.enable?.();
@@ -184,7 +189,7 @@ export class TollClient extends EventTarget {
   }
 }
 
-/** Why there is no response. `response` is the 402, if there was one. `mayBePaid`: the money may be spent. */
+/** The error of a `fetch` that returns no response. `response` is the 402 response, if any. `mayBePaid`: the invoice may be paid. */
 export class TollError extends Error {
   name = 'TollError';
 
@@ -194,7 +199,7 @@ export class TollError extends Error {
   }
 }
 
-/** The limits on payments: in total, and per host. */
+/** The satoshis that were spent per host, and the limits: in total and per host. */
 class Budget {
   #limits;
   #spent = new Map();
@@ -207,7 +212,7 @@ class Budget {
     return [...this.#spent.values()].reduce((sum, sats) => sum + sats, 0);
   }
 
-  /** Reserves a price. Returns a function that releases it. */
+  /** Counts a price as spent. Returns a function that undoes this. Throws if the price exceeds a limit. */
   reserve({ sats, origin, response }) {
     const { hostname } = new URL(origin);
     const spent = () => this.#spent.get(hostname) ?? 0;
@@ -227,7 +232,7 @@ class CredentialStore {
     this.#storage = storage;
   }
 
-  /** Returns a credential that fits, and takes one of its uses. A credential for one path is preferred to one for the whole host. */
+  /** Returns a credential that fits, and takes one of its uses; `undefined` if none fits. Prefers a credential for one path. */
   take(origin, fits) {
     const fitting = this.#of(origin).filter((kept) => kept.left > 0 && fits(kept));
     const credential = fitting.find(({ endpoint }) => endpoint) ?? fitting[0];
@@ -260,14 +265,14 @@ class CredentialStore {
   #load(origin) {
     try {
       const kept = JSON.parse(this.#storage?.getItem(PREFIX + origin) ?? '[]');
-      // JSON writes Infinity as null.
+      // JSON has no Infinity: unlimited uses are stored as null.
       return kept.map((credential) => ({ ...credential, origin, left: credential.left ?? Infinity }));
     } catch {
       return [];
     }
   }
 
-  /** Saves to memory, then to the storage, whose failure is ignored. Expired credentials stay for a day, because clocks differ. */
+  /** Saves to memory, then to the storage, whose failure is ignored. Removes credentials a day after their expiry, as clocks differ. */
   #save(origin, credentials) {
     const kept = credentials.filter(({ until }) => !(until + DAY_S < Date.now() / 1000));
     this.#kept.set(origin, kept);
@@ -297,22 +302,25 @@ const covers = ({ endpoint, method }, request) =>
   (!endpoint || endpoint === new URL(request.url).pathname) &&
   (!method || method === request.method || (method === 'GET' && request.method === 'HEAD'));
 
-/** Whether an answer comes from the origin of the request and not from a redirect's target. A service worker's answer has no URL. */
+/**
+ * Whether a response comes from the origin of the request, and not from another origin after a redirect. A response without a URL was
+ * made by a service worker of the page.
+ */
 const isFrom = ({ url }, request) => !url || new URL(url).origin === new URL(request.url).origin;
 
-/** Reads the challenge of a 402: its macaroon and invoice, and what a credential made of them is limited to. */
+/** Returns macaroon, invoice and limits of the challenge in a 402 response; `undefined` if the response has no challenge. */
 function readChallenge(response, request) {
   if (response.status !== 402 || !isFrom(response, request)) return undefined;
   const { origin, pathname } = new URL(request.url);
   const { macaroon, invoice } = readHeader(response.headers.get('WWW-Authenticate') ?? '') ?? {};
   if (!invoice) return undefined;
-  // A macaroon that cannot be read is assumed to cover this path and method only.
+  // A macaroon that cannot be parsed is assumed to be valid only for this path and method.
   const limits = readMacaroon(macaroon) ?? { endpoint: pathname, method: request.method, uses: Infinity };
   const { realm, services, endpoint, method } = limits;
   return { ...limits, response, origin, macaroon, invoice, key: JSON.stringify([origin, realm, services, endpoint, method]) };
 }
 
-/** Returns the first L402 or LSAT challenge of a `WWW-Authenticate` (RFC 9110) that has a macaroon and an invoice. */
+/** Returns the first L402 or LSAT challenge with macaroon and invoice in a `WWW-Authenticate` header (RFC 9110), or `undefined`. */
 function readHeader(header) {
   if (header.length > 8192) return undefined;
   let challenge;
@@ -367,7 +375,7 @@ function readFields(bytes) {
 
 const END_OF_SECTION = 0;
 
-/** Reads the network, amount and payment hash of an invoice (BOLT 11). The signature is left to the wallet. */
+/** Returns network, amount and payment hash of an invoice (BOLT 11). The signature is not checked: the wallet does that. */
 function readInvoice(text, refuse) {
   const lowerCase = text === text.toUpperCase() ? text.toLowerCase() : text;
   const [, prefix, data] = lowerCase.match(/^(ln[a-z\d]+)1([qpzry9x8gf2tvdw0s3jn54khce6mua7l]{117,4096})$/) ?? refuse('it is not a BOLT 11 invoice');
@@ -380,7 +388,7 @@ function readInvoice(text, refuse) {
   return { network, sats: Number(pico / PICO_SAT), paymentHash: readPaymentHash(groups.slice(7, -110), refuse) };
 }
 
-/** Reads the payment hash, which must be unique. A field is a type, a length in two groups, and its groups of five bits. */
+/** Returns the payment hash, which must be unique. A field is a type, a length in two groups, and its groups of five bits. */
 function readPaymentHash(fields, refuse) {
   const hashes = new Set();
   while (fields.length) {
@@ -395,7 +403,7 @@ function readPaymentHash(fields, refuse) {
   return [...hashes][0].toString(16).padStart(64, '0');
 }
 
-/** Checks the Bech32 checksum (BIP 173). */
+/** Whether the Bech32 checksum (BIP 173) is correct. */
 function checksumHolds(prefix, groups) {
   const codes = [...prefix].map((letter) => letter.charCodeAt(0));
   const residue = [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31), ...groups].reduce((sum, value) => {
@@ -429,14 +437,15 @@ const saysUnpaid = (error) =>
   error?.paid === false || error?.message === 'User rejected' || [error?.name, error?.constructor?.name].includes('RejectionError');
 
 /**
- * Rethrows the failure of a payment for a call that waited for it, with that call's 402. Another error means that the paying call was
- * aborted before the wallet received the invoice: then the waiting call pays itself.
+ * Returns an error handler for a call that waits for the payment of another call. A `TollError` is thrown again with `response`, the
+ * 402 response of the waiting call. Any other error means that the other call was aborted before its wallet received the invoice. Such
+ * an error is ignored, so that the waiting call pays.
  */
 const failureFor = (response) => (error) => {
   if (error instanceof TollError) throw new TollError(error.code, error.message, { ...error, cause: error.cause, response });
 };
 
-/** Settles like the promise, or rejects when the signal aborts. The promise's own work continues. */
+/** Returns a promise that settles like `promise`, but rejects when the signal aborts. The work of `promise` continues. */
 function unlessAborted(promise, signal) {
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason);

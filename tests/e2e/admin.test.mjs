@@ -24,7 +24,7 @@ const sendWithoutToken = (path, headers, options = {}) => send(paywall.url, `/_t
 const logIn = (token, { ip = '192.0.2.1', ...headers } = {}) =>
   sendWithoutToken('login', { 'content-type': 'application/x-www-form-urlencoded', 'cf-connecting-ip': ip, ...headers }, { method: 'POST', body: `token=${encodeURIComponent(token)}` });
 
-test('Without ADMIN_TOKEN, or with a weak one, every admin endpoint is 404', async () => {
+test('If ADMIN_TOKEN is missing or weak, every admin endpoint returns 404', async () => {
   for (const token of [undefined, 'short', '0123456789abcdef0123456789abcdef']) {
     const { url, logged } = await startPaywall({ toll, vars: { ADMIN_TOKEN: token, ORIGIN_URL: origin.url } });
     for (const path of [...getPaths, ...postPaths, 'operator.css']) {
@@ -38,7 +38,7 @@ test('Without ADMIN_TOKEN, or with a weak one, every admin endpoint is 404', asy
   }
 });
 
-test('Admin endpoints answer 401 with the same body to every request without a valid token', async () => {
+test('Every request without a valid admin token to stats, metrics or dashboard.js gets the same 401 response', async () => {
   const wrong = [
     {},
     { authorization: 'Bearer' },
@@ -75,7 +75,7 @@ test('Admin endpoints answer 401 with the same body to every request without a v
   assert.equal((await sendAsAdmin(paywall.url, 'redeliver', { method: 'POST' })).status, 204);
 });
 
-test('A login with the right token sets a SameSite=Strict cookie; five attempts a minute are allowed', async () => {
+test('A login with the correct admin token sets a SameSite=Strict session cookie; each client has five attempts a minute', async () => {
   const form = await sendWithoutToken('');
   assert.equal(form.status, 401);
   assert.match(form.text, /<form class="panel" method="post" action="login">/);
@@ -99,7 +99,7 @@ test('A login with the right token sets a SameSite=Strict cookie; five attempts 
   assert.equal((await logIn(ADMIN_TOKEN, { ip: '192.0.2.3' })).headers.location, '/_toll/');
 });
 
-test('A page of another origin can neither read the statistics nor post a form', async () => {
+test('A page of another origin can neither read the statistics nor post a form to an admin endpoint', async () => {
   const session = (await logIn(ADMIN_TOKEN, { ip: '192.0.2.4' })).headers['set-cookie'][0].split(';')[0];
   const evil = { cookie: session, origin: 'https://evil.example' };
   assert.equal((await sendWithoutToken('redeliver', evil, { method: 'POST' })).status, 401);
@@ -110,7 +110,7 @@ test('A page of another origin can neither read the statistics nor post a form',
   assert.equal(headers['access-control-allow-origin'], undefined);
 });
 
-test('Over plain HTTP, except on localhost, admin endpoints answer 403', async () => {
+test('Over plain HTTP, except on localhost, admin endpoints return 403', async () => {
   for (const path of ['', 'stats', 'login']) {
     const answer = await sendRaw(paywall.url, `GET /_toll/${path} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer ${ADMIN_TOKEN}\r\nConnection: close\r\n\r\n`);
     assert.equal(answer.status, 403);
@@ -118,7 +118,7 @@ test('Over plain HTTP, except on localhost, admin endpoints answer 403', async (
   }
 });
 
-test('Admin pages load nothing from other hosts, cannot be framed or cached, and have no other path', async () => {
+test('Admin pages load nothing from other hosts, cannot be framed or cached, and are served only at their exact paths', async () => {
   for (const path of ['', 'dashboard.js', 'operator.css']) {
     const { status, headers, text } = await sendAsAdmin(paywall.url, path);
     assert.equal(status, 200);
@@ -126,7 +126,7 @@ test('Admin pages load nothing from other hosts, cannot be framed or cached, and
     for (const part of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'self'"]) assert.ok(policy.includes(part));
     assert.equal(headers['cache-control'], 'no-store');
     assert.equal(headers['x-content-type-options'], 'nosniff');
-    // With `no-referrer`, browsers send the login form with `Origin: null`, which is refused.
+    // With `no-referrer`, browsers would send the login form with `Origin: null`, which the Worker refuses.
     assert.equal(headers['referrer-policy'], 'same-origin');
     assert.doesNotMatch(text, /https?:\/\/(?!www\.w3\.org)/);
     assert.doesNotMatch(text, /<script(?![^>]* src=)|<style| style=| on[a-z]+=/);
@@ -142,7 +142,7 @@ test('Admin pages load nothing from other hosts, cannot be framed or cached, and
   }
 });
 
-test('A Prometheus client parses the metrics, also with quotes in a route', async () => {
+test('A Prometheus client parses the metrics, even if a route contains quotes', async () => {
   const { standard } = await buy(paywall.url, '/say"hi"');
   await send(paywall.url, '/say"hi"', { headers: { authorization: standard } });
   await statsWhen(paywall.url, ({ totalPayments }) => totalPayments === 1);

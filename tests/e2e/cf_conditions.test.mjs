@@ -1,4 +1,4 @@
-// Price conditions on `request.cf`, which a test can set in bare `workerd`.
+// Prices that depend on `request.cf`. Only in bare `workerd` can a test set `request.cf`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { send } from './support/client.mjs';

@@ -24,7 +24,7 @@ const list = (value) => value.split(', ');
 const preflight = (url, path, origin = page) =>
   send(url, path, { method: 'OPTIONS', headers: { Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization, x-mine' }, body: 'a body' });
 
-test('With cors, the Worker answers a preflight with 204: no charge, no forwarding, no content', async () => {
+test('With cors in the price list, a preflight of a priced path gets 204 from the Worker, creates no invoice and is not forwarded', async () => {
   const [reached, invoicesBefore] = [origin.requests.length, await invoicesFor('/sold')];
   for (const path of ['/sold', '/posted']) {
     const { status, headers, text } = await preflight(anyOrigin.url, path);
@@ -50,7 +50,7 @@ test('With cors = "*", a page of any origin can read the challenge, the refusal 
   }
 });
 
-test('With a list of origins, only these are allowed, and Vary contains Origin', async () => {
+test('With a list of origins in cors, only pages of these origins can read responses, and Vary contains Origin', async () => {
   for (const [from, allowed] of [[page, page], ['http://localhost:5173', 'http://localhost:5173'], ['https://evil.example', undefined], ['null', undefined]]) {
     for (const { headers } of [await send(listedOrigins.url, '/sold', { headers: { Origin: from } }), await preflight(listedOrigins.url, '/sold', from)]) {
       assert.equal(headers['access-control-allow-origin'], allowed, from);
@@ -61,7 +61,7 @@ test('With a list of origins, only these are allowed, and Vary contains Origin',
   assert.equal((await send(listedOrigins.url, '/sold')).headers['access-control-allow-origin'], undefined);
 });
 
-test('CORS headers of the origin are kept, and exposed headers are not repeated', async () => {
+test('An Access-Control-Allow-Origin of the origin is kept, and Access-Control-Expose-Headers lists no header twice', async () => {
   const { standard: authorization } = await buy(anyOrigin.url, '/own-cors');
   const { headers } = await send(anyOrigin.url, '/own-cors', { headers: { Origin: page, authorization } });
   assert.equal(headers['access-control-allow-origin'], 'https://their.example');
@@ -70,7 +70,7 @@ test('CORS headers of the origin are kept, and exposed headers are not repeated'
   assert.equal(new Set(names).size, names.length);
 });
 
-test('Free paths, and every path without cors, get no CORS headers from the Worker', async () => {
+test('The Worker adds no CORS headers to responses of free paths, or of priced paths if the price list has no cors', async () => {
   const free = await send(anyOrigin.url, '/free', { headers: { Origin: page } });
   assert.equal(free.headers['access-control-allow-origin'], undefined);
   const unpaid = await send(withoutCors.url, '/sold', { headers: { Origin: page } });
@@ -80,7 +80,7 @@ test('Free paths, and every path without cors, get no CORS headers from the Work
   assert.equal(origin.requests.length, reached + 1, 'the preflight reaches the origin');
 });
 
-test('The public price list is readable from every origin and cacheable for a minute', async () => {
+test('Pages of every origin can read the public price list, and it can be cached for a minute', async () => {
   const { status, headers, json } = await send(withoutCors.url, '/.well-known/l402');
   assert.equal(status, 200);
   assert.equal(headers['access-control-allow-origin'], '*');

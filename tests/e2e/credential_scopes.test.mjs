@@ -29,7 +29,7 @@ async function assertRefused(credential, path, code, options) {
   assert.equal(json().code, code, path);
 }
 
-/** Mints a macaroon as a lightning-toll server with the same secret does; returns it, its preimage and the credential. */
+/** Mints a macaroon as a lightning-toll server with the same secret does. Returns macaroon, preimage and credential. */
 function mintLightningToll(caveats) {
   const preimage = randomBytes(32);
   const id = createHash('sha256').update(preimage).digest('hex');
@@ -41,7 +41,7 @@ function mintLightningToll(caveats) {
 
 const inHours = (hours) => Math.floor(Date.now() / 1000) + hours * 3600;
 
-test('A realm credential is valid for every route of the realm that costs no more, and for no other route', async () => {
+test('A credential of a realm is valid for every route of the realm that costs no more than was paid, and for no route outside the realm', async () => {
   const { standard, lightningToll } = await buy(paywall.url, '/club/song');
   for (const credential of [standard, lightningToll]) {
     assert.equal((await sendCredential(credential, '/club/song')).status, 200);
@@ -53,7 +53,7 @@ test('A realm credential is valid for every route of the realm that costs no mor
   assert.equal((await sendCredential((await buy(paywall.url, '/club/film')).standard, '/club/song')).status, 200);
 });
 
-test('A credential bound to an IP address is valid for no other address; an IPv6 one is bound to its /64', async () => {
+test('A credential bound to an IPv4 address is valid only for this address, and one bound to an IPv6 address only for its /64', async () => {
   const from = (address) => ({ headers: { 'CF-Connecting-IP': address } });
   const { standard, lightningToll } = await buy(paywall.url, '/mine', from('203.0.113.7'));
   for (const credential of [standard, lightningToll]) {
@@ -76,7 +76,7 @@ test('A credential of a route that does not bind the method is valid for every m
   for (const method of ['GET', 'POST', 'DELETE']) assert.equal((await sendCredential(standard, '/any/method', { method })).status, 200);
 });
 
-test('A macaroon of a lightning-toll server with the same secret is valid for one path and at most a day', async () => {
+test('A macaroon of a lightning-toll server with the same secret is valid for one path without a realm, and for at most a day', async () => {
   const caveats = (endpoint, hours = 1) => [`expires_at = ${inHours(hours)}`, `endpoint = ${endpoint}`, 'method = GET'];
   assert.equal((await sendCredential(mintLightningToll(caveats('/sold')).credential, '/sold')).status, 200);
   await assertRefused(mintLightningToll(caveats('/sold', 25)).credential, '/sold', 'foreign');
@@ -85,14 +85,14 @@ test('A macaroon of a lightning-toll server with the same secret is valid for on
   await assertRefused(mintLightningToll([`expires_at = ${inHours(1)}`]).credential, '/sold', 'unbound');
   await assertRefused(mintLightningToll(['endpoint = /sold', 'method = GET']).credential, '/sold', 'unbound');
 
-  // Caveats that the holder adds do not make it a macaroon of edgetoll.
+  // The holder of a lightning-toll macaroon cannot turn it into a macaroon of edgetoll by adding the caveats of edgetoll.
   const { macaroon, preimage } = mintLightningToll(caveats('/sold', 48));
   const ownCaveats = ['amount_sats = 1000000', 'host = 127.0.0.1', `payable_until = ${inHours(1)}`];
   const disguised = ownCaveats.reduce((macaroon, caveat) => attenuateLightningToll(macaroon, caveat), macaroon);
   await assertRefused(`L402 ${disguised}:${preimage}`, '/sold', 'foreign');
 });
 
-test('A credential of a revoked payment is refused, and accept_foreign = false refuses every macaroon of another issuer', async () => {
+test('A credential of a revoked payment is refused; with accept_foreign = false, a macaroon of another issuer is refused', async () => {
   const { standard, lightningToll, challenge } = await buy(paywall.url, '/sold');
   const otherIssuer = mintLightningToll([`expires_at = ${inHours(1)}`, 'endpoint = /sold', 'method = GET']);
   const stricter = await startPaywall({

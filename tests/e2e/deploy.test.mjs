@@ -23,7 +23,7 @@ test('The Worker is under 200 KiB compressed', () => {
   assert.ok(bytes < 200 * 1024, `${bytes} bytes`);
 });
 
-test('A price list with an unknown key fails the deployment, and the build names the line and the key', () => {
+test('If the price list has an unknown key, the deployment fails, and the error names the line and the key', () => {
   const project = run.folder('invalid');
   for (const name of ['tools', 'src', 'worker', 'examples', '.cargo', 'Cargo.lock', 'Cargo.toml', 'rust-toolchain.toml', 'package.json', 'package-lock.json', 'node_modules', '.tools', 'www']) {
     symlinkSync(join(root, name), join(project, name));

@@ -8,12 +8,15 @@ import { startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, root } from '../../tools/lib/run.mjs';
 import { invoicesFor, lnbits, run, writeConfig } from './support/paywall.mjs';
 
-// Built by tools/build.sh.
+// The command-line tool, which tools/build.sh builds.
 const edgetoll = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/edgetoll');
 const validSettings = { LNBITS_URL: lnbits.url, LNBITS_KEY: lnbits.merchant.invoiceKey };
 const toll = { routes: [{ path: '/sold', sats: 5 }] };
 
-/** Runs `edgetoll doctor` in a folder with these variables in .dev.vars; returns exit code, output, and findings by check. */
+/**
+ * Runs `edgetoll doctor` in a new folder, with `vars` in .dev.vars. Returns the exit code, the output, and the findings of each
+ * check.
+ */
 async function doctor(vars, { args = [], config = { vars: { TOLL: toll } }, env = {}, name = '.dev.vars' } = {}) {
   const cwd = run.folder('doctor');
   writeConfig(cwd, config);
@@ -37,7 +40,7 @@ const levels = ({ findings }, at = 0) => Object.fromEntries(Object.entries(findi
 const ALL_OK = { reachable: 'OK', clock: 'OK', version: 'OK', key: 'OK', invoice: 'OK', leak: 'OK', 'price source': 'OK', 'rate limit': 'OK' };
 const ALL_SKIPPED = Object.fromEntries(Object.keys(ALL_OK).map((check) => [check, 'SKIP']));
 
-/** Starts an HTTP server in the role of LNbits; `answers` has status and body, or a handler, by path. */
+/** Starts an HTTP server in the role of LNbits. `answers` maps each path, or `*`, to status and body or to a handler. */
 async function startStub(answers) {
   const requests = [];
   const server = createServer((request, response) => {
@@ -57,7 +60,7 @@ async function startStub(answers) {
 
 const healthy = (clock_s = 0) => [200, { server_time: Math.floor(Date.now() / 1000) + clock_s, up_time: '00:00:02' }];
 
-test('With a working LNbits, doctor passes every check, and one invoice is created', async () => {
+test('With a working LNbits, all checks of doctor pass, and doctor creates one invoice', async () => {
   const before = await invoicesFor('edgetoll doctor');
   const result = await doctor(validSettings);
   assert.equal(result.lines[0], `LNbits at ${lnbits.url} (LNBITS_URL from .dev.vars, LNBITS_KEY from .dev.vars)`);
@@ -71,7 +74,7 @@ test('With a working LNbits, doctor passes every check, and one invoice is creat
   assert.equal(await invoicesFor('edgetoll doctor'), before + 1);
 });
 
-test('An admin key and an unknown key fail the check `key` and create no invoice', async () => {
+test('With an admin key or an unknown key, the check `key` of doctor fails, and doctor creates no invoice', async () => {
   const before = await invoicesFor('edgetoll doctor');
   for (const [LNBITS_KEY, sentence] of [
     [lnbits.merchant.adminKey, /is an admin key, which can spend what you earn, so the Worker sells nothing: use the invoice key/],
@@ -86,7 +89,7 @@ test('An admin key and an unknown key fail the check `key` and create no invoice
   assert.equal(await invoicesFor('edgetoll doctor'), before);
 });
 
-test('LNbits 1.5.5 fails the checks `version` and `leak`', async () => {
+test('With LNbits 1.5.5, which exposes preimages, the checks `version` and `leak` of doctor fail', async () => {
   const old = await startLnbits(run, { venv: 'lnbits-1.5.5', dataDir: join(run.folder('leaking'), 'lnbits') });
   const result = await doctor({ LNBITS_URL: old.url, LNBITS_KEY: old.merchant.invoiceKey });
   await old.server.stop();
@@ -96,7 +99,7 @@ test('LNbits 1.5.5 fails the checks `version` and `leak`', async () => {
   assert.equal(result.code, 1);
 });
 
-test('A rate limit of LNbits below invoices_per_minute is measured on each run and gives a warning; a price source passes', async () => {
+test('Doctor warns on each run if the rate limit of LNbits is below invoices_per_minute, and prints the rate of a fiat currency', async () => {
   const prices = await startStub({ '/rate/USD': [200, { rates: { median: 60_000 } }] });
   const env = { LNBITS_RATE_LIMIT_NO: '50', LNBITS_RATE_LIMIT_UNIT: 'minute', LNBITS_PRICE_AGGREGATOR_ENABLED: 'true', LNBITS_PRICE_AGGREGATOR_URL: prices.url };
   const limited = await startLnbits(run, { dataDir: join(run.folder('limited'), 'lnbits'), env });
@@ -106,7 +109,7 @@ test('A rate limit of LNbits below invoices_per_minute is measured on each run a
     const result = await doctor(vars, { config });
     assert.deepEqual(levels(result), { ...ALL_OK, 'rate limit': 'WARN' }, result.stdout);
     assert.match(result.findings['rate limit'][0].sentence, /^LNbits answers 50 requests in a row, but invoices_per_minute is 120: lower/);
-    // 100,000,000 / 60,000
+    // 100,000,000 sats per bitcoin / 60,000 USD per bitcoin
     assert.equal(result.findings['price source'][0].sentence, '1 USD is 1666.67 sats');
     assert.equal(result.code, 0);
   }
@@ -115,7 +118,7 @@ test('A rate limit of LNbits below invoices_per_minute is measured on each run a
   await limited.server.stop();
 });
 
-test('The rate limit is measured with at most 500 requests', async () => {
+test('Doctor measures the rate limit of LNbits with at most 500 requests', async () => {
   const stub = await startStub({ '/api/v1/health': healthy() });
   const config = { vars: { TOLL: { ...toll, invoices_per_minute: 100_000 } } };
   const result = await doctor({ ...validSettings, LNBITS_URL: stub.url }, { config });
@@ -123,7 +126,7 @@ test('The rate limit is measured with at most 500 requests', async () => {
   assert.equal(stub.requests.filter(({ path }) => path.startsWith('/api/v1/payments/')).length, 500);
 });
 
-test('The check `price source` fails when LNbits has no rate for a currency of the price list', async () => {
+test('The check `price source` of doctor fails if LNbits has no rate for a currency of the price list', async () => {
   const routes = [{ path: '/sold', fiat: '0.01 USD' }, { path: '/also', fiat: '1 EUR' }];
   const result = await doctor(validSettings, { config: { vars: { TOLL: { routes } } } });
   assert.deepEqual(levels(result), { ...ALL_OK, 'price source': 'FAIL' }, result.stdout);
@@ -131,13 +134,13 @@ test('The check `price source` fails when LNbits has no rate for a currency of t
   assert.equal(result.code, 1);
 });
 
-test('The check `invoice` fails when the invoice is for another network than the price list says', async () => {
+test('The check `invoice` of doctor fails if the invoice is for another network than the price list says', async () => {
   const result = await doctor(validSettings, { config: { vars: { TOLL: { ...toll, network: 'tb' } } } });
   assert.deepEqual(levels(result), { ...ALL_OK, invoice: 'FAIL', leak: 'SKIP' }, result.stdout);
   assert.match(result.findings.invoice[0].sentence, /another network: set `network`/);
 });
 
-test('Both wallets are checked; for one that is down the remaining checks are skipped', async () => {
+test('Doctor checks both wallets; if a wallet is not reachable, the remaining checks of this wallet are skipped', async () => {
   const down = `http://127.0.0.1:${await freePort()}`;
   const result = await doctor({ ...validSettings, LNBITS_URL_2: down, LNBITS_KEY_2: 'second2second2' });
   assert.deepEqual(levels(result, 0), ALL_OK, result.stdout);
@@ -148,7 +151,7 @@ test('Both wallets are checked; for one that is down the remaining checks are sk
   assert.equal(result.code, 1);
 });
 
-test('The check `reachable` fails with a reason: no TLS, no answer, no HTTP, no route', async () => {
+test('The check `reachable` of doctor fails and names the reason: no trusted TLS, no response, no HTTP, or no route to the host', async () => {
   const silent = await startStub({ '*': () => {} });
   const sshServer = await startStub({ '*': (response) => response.socket.end('SSH-2.0-rude\r\n') });
   for (const [LNBITS_URL, reason] of [
@@ -164,7 +167,7 @@ test('The check `reachable` fails with a reason: no TLS, no answer, no HTTP, no 
   }
 });
 
-test('No redirect is followed, so no other host gets the key', async () => {
+test('Doctor follows no redirect, so no other host gets the wallet key', async () => {
   const otherHost = await startStub({ '*': healthy() });
   const redirecting = await startStub({ '*': [307, '', { Location: `${otherHost.url}/first_install` }] });
   const result = await doctor({ ...validSettings, LNBITS_URL: redirecting.url });
@@ -178,7 +181,7 @@ test('No redirect is followed, so no other host gets the key', async () => {
   assert.equal(otherHost.requests.length, 0);
 });
 
-test('An LNbits on localhost is called without the configured HTTP proxy', async () => {
+test('Doctor calls an LNbits on localhost directly, even if an HTTP proxy is configured', async () => {
   const proxy = await startStub({ '*': healthy() });
   const env = { http_proxy: proxy.url, HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url, ALL_PROXY: proxy.url };
   assert.deepEqual(levels(await doctor(validSettings, { env })), ALL_OK);
@@ -208,20 +211,21 @@ test('Doctor prints only numbers and the version from the responses of LNbits, a
   assert.match(large.findings.key[0].sentence, /the response is larger than those of LNbits/);
 });
 
-test('Doctor reads settings from the process environment, .dev.vars of the selected environment, and its vars', async () => {
+test('Doctor reads settings from the process environment, from .dev.vars, and from the vars in the Wrangler configuration', async () => {
   const { LNBITS_URL, LNBITS_KEY } = validSettings;
   const config = { vars: { TOLL: toll }, env: { staging: { vars: { TOLL: toll, LNBITS_URL } } } };
   const staging = await doctor({ LNBITS_KEY }, { config, args: ['--env', 'staging'], name: '.dev.vars.staging' });
   assert.equal(staging.lines[0], `LNbits at ${LNBITS_URL} (LNBITS_URL from wrangler.json, LNBITS_KEY from .dev.vars.staging)`);
   assert.equal(staging.code, 0, staging.stdout);
-  // LNBITS_URL from .dev.vars is the wallet of `make dev`; the key in the environment is for the deployed one.
+  // A key in the process environment belongs to the deployed wallet. So doctor does not send it to the LNBITS_URL in .dev.vars,
+  // which is the wallet of `make dev`.
   const local = { LNBITS_URL: `http://127.0.0.1:${await freePort()}`, LNBITS_KEY: 'locallocal' };
   const deployed = await doctor(local, { config: { vars: { TOLL: toll, LNBITS_URL } }, env: { LNBITS_KEY } });
   assert.equal(deployed.lines[0], `LNbits at ${LNBITS_URL} (LNBITS_URL from wrangler.json, LNBITS_KEY from the process environment)`);
   assert.equal(deployed.code, 0, deployed.stdout);
 });
 
-test('With a missing or invalid setting, doctor exits with 2 and names it; for a missing key it shows a command that keeps the key out of the shell history', async () => {
+test('If a setting is missing or invalid, doctor exits with 2 and names the setting; for a missing wallet key, doctor prints a command that keeps the key out of the shell history', async () => {
   const { LNBITS_URL, LNBITS_KEY } = validSettings;
   for (const [vars, options, sentence] of [
     [{ LNBITS_URL }, {}, /LNBITS_KEY is missing: .*\n +\(read -rs LNBITS_KEY && export LNBITS_KEY && edgetoll doctor\)/],
@@ -241,7 +245,7 @@ test('With a missing or invalid setting, doctor exits with 2 and names it; for a
   assert.equal(unknown.code, 2);
 });
 
-test('A missing price list gives a warning, and the defaults are used', async () => {
+test('If the price list is missing, doctor warns and uses the default settings', async () => {
   const result = await doctor(validSettings, { config: { vars: {} } });
   assert.match(result.lines[0], /^WARN  price list    TOLL is missing or cannot be read/);
   assert.match(result.findings['rate limit'][0].sentence, /invoices_per_minute is 120/);

@@ -16,7 +16,7 @@ after(() => origin.close());
 const start = (toll = config.vars.TOLL) =>
   startPaywall({ toll, vars: { ORIGIN_URL: origin.url }, config: { ...config, vars: { TOLL: toll }, main: join(example, main) } });
 
-test('A Worker that uses edgetoll as a library sets prices in code, and the paywall does the rest', async () => {
+test('In a Worker that uses edgetoll as a library, challenges and credential checks use the prices that the code sets', async () => {
   const { url } = await start();
   for (const [text, sats] of [['one', 1], ['a+b+c', 3], ['', 1]]) {
     const { status, json } = await send(url, `/api/echo?text=${text}`);
@@ -33,14 +33,14 @@ test('A Worker that uses edgetoll as a library sets prices in code, and the payw
   assert.equal((await send(url, '/free')).status, 200);
 });
 
-test('The free tier of a route applies to a price set in code', async () => {
+test('The free tier of a route also applies to a price that is set in code', async () => {
   const { url } = await start();
   const statuses = [];
   for (let at = 0; at < 3; at += 1) statuses.push((await send(url, '/api/search?limit=20')).status);
   assert.deepEqual(statuses, [200, 200, 402]);
 });
 
-test('Code that prices a path missing in the price list closes every path, and the log has the reason', async () => {
+test('If the code prices a path whose route has no price = "code" in the price list, every path except /_toll/health gets 503', async () => {
   const paywall = await start({ routes: [config.vars.TOLL.routes[0], { path: '/api/search', sats: 5 }] });
   for (const path of ['/api/echo', '/api/search', '/free']) {
     const { status, json } = await send(paywall.url, path);

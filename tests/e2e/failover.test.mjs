@@ -10,7 +10,7 @@ import { startRecordingOrigin } from './support/origin.mjs';
 import { pay, run, startPaywall, withoutLedger } from './support/paywall.mjs';
 
 const toll = { settlement: 'lnbits', routes: [{ path: '/sold', sats: 5 }] };
-/** The time budget of 8 s for LNbits, and a margin for a busy machine. */
+/** The Worker spends at most 8 s on its requests to LNbits. The rest is a margin for a busy machine. */
 const MAX_MS = 9_500;
 const lnbitsOptions = {};
 let origin, ownLnbits;
@@ -21,7 +21,7 @@ before(async () => {
 });
 after(() => origin.close());
 
-/** Requests a challenge; returns `undefined` for any status but 402. */
+/** Requests a priced path and returns the challenge; `undefined` if the status is not 402. */
 async function challenge(url) {
   const { status, headers, json } = await send(url, '/sold');
   if (status !== 402) return undefined;
@@ -34,7 +34,7 @@ const isFromSlot2 = ({ macaroon, standard }) => {
   return isInCaveats;
 };
 
-test('The wallet in slot 2 takes over while slot 1 fails, and each wallet is called only for its own payments', async () => {
+test('While the wallet in slot 1 fails, the wallet in slot 2 creates the invoices; each wallet is called only for its own payments', async () => {
   const [slot1, slot2] = [await startFaultProxy(), await startFaultProxy({ target: ownLnbits.url })];
   const vars = { ORIGIN_URL: origin.url, LNBITS_URL: slot1.url, LNBITS_URL_2: slot2.url, LNBITS_KEY_2: ownLnbits.merchant.invoiceKey };
   const { url, server, logged } = await startPaywall({ toll, vars, config: withoutLedger() });
@@ -80,7 +80,7 @@ test('The wallet in slot 2 takes over while slot 1 fails, and each wallet is cal
   await Promise.all([slot1.close(), slot2.close()]);
 });
 
-test('With both wallets down a request gets 503 within eight seconds, and both recover', async () => {
+test('While both wallets fail, a request gets 503 after about eight seconds; when one wallet recovers, requests get invoices again', async () => {
   const [slot1, slot2] = [await startFaultProxy(), await startFaultProxy({ target: ownLnbits.url })];
   const vars = { ORIGIN_URL: origin.url, LNBITS_URL: slot1.url, LNBITS_URL_2: slot2.url, LNBITS_KEY_2: ownLnbits.merchant.invoiceKey };
   const { url, server } = await startPaywall({ toll, vars });
@@ -110,7 +110,7 @@ test('LNbits is killed and restarted under load: no request hangs, and the paywa
       const { status, headers } = await send(paywall.url, '/sold');
       const tookMs = Date.now() - started;
       responses.push({ status, tookMs, retryAfter: headers['retry-after'] });
-      // Ignores Retry-After, but avoids a busy loop.
+      // This client ignores Retry-After. The pause avoids a busy loop.
       if (status === 503) await pause(50);
     }
   });
@@ -127,7 +127,7 @@ test('LNbits is killed and restarted under load: no request hangs, and the paywa
   assert.ok(responses.every(({ tookMs }) => tookMs < MAX_MS), `${Math.max(...responses.map(({ tookMs }) => tookMs))} ms`);
   assert.ok(responses.filter(({ status }) => status === 503).every(({ retryAfter }) => Number(retryAfter) >= 1));
 
-  // After a restart FakeWallet has lost its unpaid invoices, but new ones can be paid.
+  // The FakeWallet of LNbits loses its unpaid invoices in a restart, so the Worker creates a new invoice.
   const lost = await send(paywall.url, '/sold', { headers: { Authorization: `L402 ${forgotten.standard}:` } });
   assert.equal(lost.json().code, 'unpaid');
   assert.notEqual(lost.json().invoice, forgotten.invoice);

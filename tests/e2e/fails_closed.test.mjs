@@ -16,7 +16,10 @@ before(async () => {
 });
 after(() => origin.close());
 
-/** Asserts that a path gets 503 `not_configured`, that the log has the reason, and that neither contains a secret. */
+/**
+ * Asserts that a request gets 503 `not_configured` and is not forwarded, that the log has the reason, and that neither the
+ * response nor the log contains the invoice key.
+ */
 async function assertNotConfigured(paywall, path, reason) {
   const reached = origin.requests.length;
   const { status, headers, json, text } = await send(paywall.url, path);
@@ -29,7 +32,7 @@ async function assertNotConfigured(paywall, path, reason) {
   assert.ok(!paywall.log().includes(lnbits.merchant.invoiceKey));
 }
 
-test('With a missing or unreadable price list, every path but /_toll/health gets 503', async () => {
+test('If the price list is missing, or has a mistake that is not limited to one path, every path except /_toll/health gets 503', async () => {
   for (const [broken, reason] of [
     [null, /TOLL is missing/],
     [{ routes: [{ sats: 5 }] }, /TOLL\.routes\[0\]\.path/],
@@ -47,7 +50,7 @@ test('With a missing or unreadable price list, every path but /_toll/health gets
   }
 });
 
-test('An invalid route entry closes its own path and no other', async () => {
+test('If a route in the price list is invalid, its path gets 503, and other paths keep working', async () => {
   const invalid = {
     routes: [
       { path: '/sold', sats: 5 },
@@ -70,7 +73,7 @@ test('An invalid route entry closes its own path and no other', async () => {
   await paywall.logged(/TOLL\.routes\[5\]\.path.*\/twice/);
 });
 
-test('A missing or invalid secret, wallet URL or key closes priced routes, and free routes keep working', async () => {
+test('If TOLL_SECRET, LNBITS_URL or LNBITS_KEY is missing or invalid, priced paths get 503, and free paths keep working', async () => {
   const samples = readFileSync(join(root, 'README.md'), 'utf8') + readFileSync(join(root, 'wrangler.toml'), 'utf8');
   assert.ok(!/[0-9a-f]{32}/.test(samples), 'README.md and wrangler.toml contain no sample secret');
   for (const [vars, reason] of [
@@ -93,12 +96,12 @@ test('A missing or invalid secret, wallet URL or key closes priced routes, and f
   }
 });
 
-test('With an invalid ORIGIN_URL nothing is forwarded', async () => {
+test('If ORIGIN_URL is invalid, no request is forwarded', async () => {
   const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: '127.0.0.1' } });
   await assertNotConfigured(paywall, '/free', /ORIGIN_URL must be an http or https URL/);
 });
 
-test('A static asset with the name of a priced path is not served', async () => {
+test('Static assets are not served at their own paths: neither at a priced path nor at a free one', async () => {
   const www = join(run.folder('www'), 'www');
   cpSync(join(root, 'www'), www, { recursive: true });
   mkdirSync(join(www, 'api'));
@@ -111,7 +114,7 @@ test('A static asset with the name of a priced path is not served', async () => 
   for (const path of ['/', '/given']) assert.ok(!(await send(paywall.url, path)).text.includes('an asset'), path);
 });
 
-test('While LNbits is down, unpaid requests get 503 with Retry-After; paid credentials and free paths still work', async () => {
+test('While LNbits is down, requests without a credential get 503 with Retry-After; paid credentials and free paths still work', async () => {
   const ownLnbits = await startLnbits(run, { dataDir: run.folder('own-lnbits') });
   const vars = { ORIGIN_URL: origin.url, LNBITS_URL: ownLnbits.url, LNBITS_KEY: ownLnbits.merchant.invoiceKey };
   const paywall = await startPaywall({ toll, vars });
@@ -142,7 +145,7 @@ test('A request to an unresponsive LNbits times out after five seconds', async (
   await paywall.logged(/LNbits did not answer in time/);
 });
 
-test('With a wrong key as with a valid one, the log contains no key, no response of LNbits, no preimage and no credential', async () => {
+test('Whether the wallet key is valid or not, the log contains no wallet key, response of LNbits, preimage or credential', async () => {
   const wrong = randomBytes(16).toString('hex');
   const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, LNBITS_KEY: wrong } });
   assert.equal((await send(paywall.url, '/sold')).json().code, 'invoice_unavailable');

@@ -43,7 +43,7 @@ before(async () => {
 });
 after(() => origin.close());
 
-test('Forged x-toll-* request headers are removed; only the Worker sets them, on paid and on free paths', async () => {
+test('On paid and on free paths, x-toll-* headers of the client are removed, and the Worker sets its own x-toll-* headers', async () => {
   const { standard, challenge } = await buy(paywall.url, '/sold');
   const forged = {
     'X-Toll-Status': 'paid',
@@ -73,7 +73,7 @@ test('Forged x-toll-* request headers are removed; only the Worker sets them, on
   }
 });
 
-test('The pseudonym in x-toll-client is stable per client and differs between clients; IPv6 clients of one /64 share one', async () => {
+test('The pseudonym in x-toll-client is stable per client and differs between clients; the IPv6 clients of one /64 share a pseudonym', async () => {
   const pseudonym = async (address) => {
     await send(paywall.url, '/free', { headers: { 'CF-Connecting-IP': address } });
     return origin.last().headers['x-toll-client'];
@@ -85,7 +85,7 @@ test('The pseudonym in x-toll-client is stable per client and differs between cl
   assert.notEqual(await pseudonym('2001:db8:1:2::3'), await pseudonym('2001:db8:1:3::3'));
 });
 
-test('The credential is removed from Authorization, and other schemes are forwarded', async () => {
+test('L402 credentials are removed from the Authorization header, and credentials of other schemes are forwarded', async () => {
   const { standard, lightningToll } = await buy(paywall.url, '/sold');
   for (const [sent, forwarded] of [
     [standard, undefined],
@@ -103,7 +103,7 @@ test('The credential is removed from Authorization, and other schemes are forwar
   assert.equal(origin.last().headers.authorization, undefined);
 });
 
-test('Headers that override path or method are removed, except those in keep_headers', async () => {
+test('Request headers that override path or method are removed, unless keep_headers lists them', async () => {
   const headers = {
     'X-Original-URL': '/sold', 'X-HTTP-Method': 'DELETE', 'X-HTTP-Method-Override': 'DELETE', 'X-Method-Override': 'DELETE',
     X_Original_URL: '/sold', 'X-Rewrite-URL': '/kept', Accept: 'text/plain',
@@ -133,7 +133,7 @@ test('Request and response bodies are forwarded byte for byte, on a free and on 
   }
 });
 
-test('A response is streamed: its first bytes arrive before the origin sends the last', async () => {
+test('A response is streamed: its first bytes arrive before the origin sends the last bytes', async () => {
   const chunks = [];
   await new Promise((resolve, reject) => {
     httpRequest(`${paywall.url}/dripped`, (response) => {
@@ -197,7 +197,7 @@ test('WebSockets are forwarded on paid and free paths; without payment the hands
   assert.equal(await echo('/socket', {}), 402);
 });
 
-test('The method is forwarded unchanged, and every method of a priced path without `methods` gets 402', async () => {
+test('The method is forwarded unchanged; if a priced route has no `methods`, every method gets 402', async () => {
   for (const method of ['DELETE', 'PATCH', 'PROPFIND', 'PUT']) {
     await send(paywall.url, '/free', { method });
     assert.equal(origin.last().method, method);

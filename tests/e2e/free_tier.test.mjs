@@ -27,7 +27,7 @@ const start = (toll = {}, options = {}) =>
   startPaywall({ toll: { ...toll, routes }, vars: { ORIGIN_URL: origin.url }, ...options });
 const from = (address, path, url, options = {}) =>
   send(url, path, { ...options, headers: { 'CF-Connecting-IP': address, ...options.headers } });
-/** Sends `count` concurrent requests; returns how many are served. With HEAD, the others create no invoice. */
+/** Sends `count` concurrent requests and returns how many are served. They are HEAD requests, which create no invoices. */
 async function countServed(count, path, url, client) {
   const sendOne = (at) => from(client, path, url, { method: 'HEAD', headers: { 'X-Isolate': String(at % 3) } });
   const answers = await Promise.all(Array.from({ length: count }, (_, at) => sendOne(at)));
@@ -41,7 +41,7 @@ async function statusesOf(requests) {
 }
 
 for (const free_tier of ['kv', 'durable']) {
-  test(`With free_tier = "${free_tier}", a client gets its free requests, then 402; RateLimit has the remaining ones`, async () => {
+  test(`With free_tier = "${free_tier}", a client gets its free requests, then 402; the header RateLimit has the number of remaining free requests`, async () => {
     const url = urls[free_tier];
     for (const remaining of [2, 1, 0]) {
       const { status, headers } = await from('203.0.113.1', '/free', url);
@@ -64,7 +64,7 @@ for (const free_tier of ['kv', 'durable']) {
     assert.equal((await from('203.0.113.1', '/other', url)).status, 200, 'another route');
   });
 
-  test(`With free_tier = "${free_tier}", an IPv6 client is identified by its /64`, async () => {
+  test(`With free_tier = "${free_tier}", the IPv6 clients of one /64 count as one client`, async () => {
     const addresses = ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:DB8::3', '2001:db8::4', '2001:db8:0:1::1'];
     const statuses = await statusesOf(addresses.map((address) => () => from(address, '/free', urls[free_tier])));
     assert.deepEqual(statuses, [200, 200, 200, 402, 200]);
@@ -76,11 +76,11 @@ for (const free_tier of ['kv', 'durable']) {
     await until(async () => (await statusOf()) === 200);
   });
 
-  test(`With free_tier = "${free_tier}", the counts survive a restart`, async () => {
+  test(`With free_tier = "${free_tier}", the counts of free requests survive a restart of the Worker`, async () => {
     const state = run.folder('state');
     const first = await start({ free_tier }, { state });
     assert.equal(await countServed(3, '/free', first.url, '203.0.113.1'), 3);
-    // KV is written after the responses, at most once a second: first a count of one, a second later the rest.
+    // The Worker writes the count to KV after the responses, at most once a second: first a count of 1, a second later 3.
     if (free_tier === 'kv') await until(() => countedIn(state) === 3);
     await first.server.stop();
     const second = await start({ free_tier }, { state, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: first.secret } });
@@ -88,16 +88,16 @@ for (const free_tier of ['kv', 'durable']) {
   });
 }
 
-test('Counted in a Durable Object, exactly the free number of a hundred concurrent requests is served', async () => {
+test('With free_tier = "durable" and free_requests = 20, exactly 20 of a hundred concurrent requests are free', async () => {
   assert.equal(await countServed(100, '/many', urls.durable, '203.0.113.4'), 20);
   assert.equal(await countServed(10, '/many', urls.durable, '203.0.113.4'), 0);
 });
 
-test('Counted in KV, one isolate serves exactly the free number of a hundred concurrent requests', async () => {
+test('With free_tier = "kv" and free_requests = 20, one isolate grants exactly 20 of a hundred concurrent requests for free', async () => {
   assert.equal(await countServed(100, '/many', urls.kv, '203.0.113.4'), 20);
 });
 
-test('Three isolates that share a KV namespace serve at most three times the free number at once, and exactly that number over time', async () => {
+test('Three isolates with one KV namespace grant at most three times free_requests to concurrent requests, and exactly free_requests to requests a second apart', async () => {
   const url = await startThreeIsolates();
   const servedAtOnce = await countServed(120, '/many', url, '203.0.113.1');
   assert.ok(servedAtOnce >= 20 && servedAtOnce <= 60, `${servedAtOnce} of 20`);
@@ -110,7 +110,7 @@ test('Three isolates that share a KV namespace serve at most three times the fre
   assert.equal(servedInTurn, 3);
 });
 
-test('A credential takes precedence over a free request, and a refused one gets its error code', async () => {
+test('A request with a credential uses up no free request; if the credential is refused, the response has the error code', async () => {
   const url = urls.kv;
   const { standard } = await buy(url, '/sold');
   const { status, json } = await from('203.0.113.5', '/free', url, { headers: { authorization: standard } });
@@ -132,7 +132,7 @@ test('Without a known client address, or without KV, no request is free, and the
   await paywall.logged(/"free":"unknown_client"/);
 });
 
-test('Forged client address headers do not make a new client', async () => {
+test('A client gets no more free requests by forging headers such as X-Forwarded-For', async () => {
   const forged = (at) => () => {
     const headers = { 'X-Forwarded-For': `198.51.100.${at}`, 'X-Real-IP': `198.51.100.${at}`, Forwarded: `for=198.51.100.${at}` };
     return from('203.0.113.6', '/free', urls.kv, { headers });
@@ -147,7 +147,7 @@ test('client_header selects the header that identifies the client', async () => 
   assert.deepEqual(await statusesOf([1, 2, 3, 4].map(sendFrom)), [200, 200, 200, 402]);
 });
 
-test('More than a thousand new clients a minute get no free requests', async () => {
+test('After a thousand new clients in a minute, an isolate grants no free requests to more new clients', async () => {
   const paywall = await start();
   const invoicesBefore = await invoicesFor('/free');
   let charged = 0;
@@ -192,7 +192,7 @@ async function until(condition) {
   }
 }
 
-/** Returns the highest count in the local KV storage below a folder. */
+/** Returns the highest count of free requests in the local KV storage below a folder; 0 if there is none. */
 function countedIn(state) {
   const blobs = readdirSync(state, { recursive: true, withFileTypes: true }).filter((file) => file.isFile() && file.parentPath.endsWith('/blobs'));
   const values = blobs.map((file) => readFileSync(join(file.parentPath, file.name), 'utf8'));

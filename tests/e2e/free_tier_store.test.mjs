@@ -1,4 +1,4 @@
-// Free requests while Workers KV fails. A stub with KV's HTTP protocol injects the failures.
+// Free requests, with a stub in the role of Workers KV that records writes and can fail.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
@@ -42,7 +42,7 @@ async function start({ read, write } = {}) {
 }
 const status = (code) => (response) => response.writeHead(code).end('no');
 
-test('A KV key does not reveal the client, is written after the responses and expires with its window', async () => {
+test('The KV key of a client does not reveal the client address, is written at most once a second, and expires after the free window', async () => {
   const { statusFor, puts, until } = await start();
   assert.deepEqual([await statusFor(), await statusFor(), await statusFor(), await statusFor()], [200, 200, 200, 402]);
   await until(() => /^\w+:3$/.test(puts.at(-1)?.body));
@@ -53,7 +53,7 @@ test('A KV key does not reveal the client, is written after the responses and ex
   assert.ok(ttl >= 60 && ttl <= 86_400 + 120, `${ttl} s`);
 });
 
-test('When KV cannot be read, no free request is served and the log has the reason', async () => {
+test('If KV cannot be read, no request is free, and the log has the reason', async () => {
   for (const read of [status(500), (response) => response.end('not a tally'), (response) => response.destroy()]) {
     const { statusFor, logged } = await start({ read });
     assert.equal(await statusFor(), 402);
@@ -61,7 +61,7 @@ test('When KV cannot be read, no free request is served and the log has the reas
   }
 });
 
-test('When KV does not answer, a request gets 402 after a timeout', async () => {
+test('If KV does not respond, a request gets 402 after a timeout', async () => {
   const { statusFor, logged } = await start({ read: () => {} });
   const startedAt = Date.now();
   assert.equal(await statusFor(), 402);
@@ -69,7 +69,7 @@ test('When KV does not answer, a request gets 402 after a timeout', async () => 
   await logged(/"free":"store_unreadable"/);
 });
 
-test('After the first failed KV write, no free request is served', async () => {
+test('After a KV write fails with 500, the isolate grants no client a free request for a minute', async () => {
   const { statusFor, puts, logged, until } = await start({ write: status(500) });
   assert.equal(await statusFor(), 200);
   await until(() => puts.length > 0);
@@ -78,7 +78,7 @@ test('After the first failed KV write, no free request is served', async () => {
   await logged(/"free":"store_unwritable"/);
 });
 
-test('A KV write rejected with 429 is retried, then only its client gets no free requests', async () => {
+test('If a KV write and its retry both fail with 429, only the client whose count was not written gets no free request for a minute', async () => {
   const { statusFor, puts, logged, until } = await start({ write: status(429) });
   assert.equal(await statusFor(), 200);
   await until(() => puts.length === 2);

@@ -23,7 +23,7 @@ let origin, lnbits;
 const cleanups = [];
 before(async () => {
   origin = await startRecordingOrigin();
-  // LNbits may send webhooks to this machine.
+  // By default, LNbits sends no webhooks to private addresses. These settings allow webhooks to this machine.
   const env = { LNBITS_CALLBACK_URL_RULES: '', LNBITS_CALLBACK_ALLOW_PRIVATE_IPS: 'true' };
   lnbits = await startLnbits(run, { dataDir: run.folder('lnbits'), env });
 });
@@ -32,7 +32,10 @@ after(async () => {
   await origin.close();
 });
 
-/** Creates a wallet for one test, behind a fault proxy. `paid()` returns its paid invoices, which the ledger must match. */
+/**
+ * Creates a wallet for one test, behind a fault proxy. `paid()` returns the paid invoices with the tag of edgetoll, which the
+ * ledger must have recorded.
+ */
 async function startWallet() {
   const { adminkey, inkey } = await call(`${lnbits.url}/api/v1/account`, 'POST', { name: 'merchant' });
   const faultProxy = await startFaultProxy({ target: lnbits.url });
@@ -43,7 +46,7 @@ async function startWallet() {
   return { ...lnbits, merchant, faultProxy, paid, buy: (base, path, options) => buy(base, path, { payWith: lnbits.pay, ...options }) };
 }
 
-/** Starts a paywall that requests webhooks from this LNbits, unless a test overrides PUBLIC_URL. */
+/** Starts a paywall with a PUBLIC_URL, so that LNbits sends webhooks, unless a test overrides PUBLIC_URL. */
 async function start(wallet, { vars, port, ...options } = {}) {
   port ??= await freePort();
   return startPaywall({
@@ -65,7 +68,7 @@ const withoutWebhook = { PUBLIC_URL: undefined };
 const sendCredential = (base, path, authorization, options) => send(base, path, { ...options, headers: { authorization } });
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
-/** Asserts that the statistics match LNbits' list of payments: sums, counts, routes and payment hashes. */
+/** Asserts that the statistics match LNbits' list of payments: sums, counts, routes and payment hashes. Returns the statistics. */
 async function assertSameAsLnbits(base, wallet) {
   const [ledger, paid] = [await stats(base), await wallet.paid()];
   assert.equal(ledger.totalRevenue, sum(paid.map(({ amount }) => amount / 1000)));
@@ -93,7 +96,7 @@ test('A payment reported by 32 paid requests, two webhooks and the cron trigger 
   await Promise.all(crons);
   await runCron(url);
   await statsWhen(url, ({ totalPayments, callbacks }) => totalPayments === 1 && callbacks.waiting === 0);
-  // LNbits sends each webhook twice, and sets `webhook_status` of the payment afterwards.
+  // Waits for the webhooks: LNbits sends each webhook twice, and then sets `webhook_status` of the payment.
   const headers = { 'X-Api-Key': wallet.merchant.invoiceKey };
   const details = async () => (await call(`${wallet.url}/api/v1/payments/${challenge.paymentHash}`, 'GET', undefined, headers)).details;
   const deadline = Date.now() + 10_000;
@@ -107,7 +110,7 @@ test('A payment reported by 32 paid requests, two webhooks and the cron trigger 
   assert.equal(ledger.totalPaid, 32, 'repeated requests do not count as revenue');
 });
 
-test('The webhook records a payment before its credential is used', async () => {
+test('A webhook of LNbits records a payment before its credential is used', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet);
   await wallet.buy(url, '/a');
@@ -125,7 +128,7 @@ test('Without a webhook, the first use of the credential records the payment', a
   await assertSameAsLnbits(url, wallet);
 });
 
-test('The cron trigger records payments without webhook or credential, and skips other payments even if LNbits ignores its filters', async () => {
+test('The cron trigger records payments that no webhook and no credential reported, and skips outgoing payments and payments without the tag of edgetoll, even if LNbits ignores the filters of the request', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   await wallet.buy(url, '/a');
@@ -145,7 +148,7 @@ test('The cron trigger records payments without webhook or credential, and skips
   assert.deepEqual(Object.keys(ledger.endpoints).sort(), ['/a', '/b']);
 });
 
-test('A wallet sync continues where the last one ended, and still finds a late payment of an older invoice', async () => {
+test('A wallet sync starts where the previous sync ended, and also records a late payment of an older invoice', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   const invoice = parseChallenge((await send(url, '/a')).headers['www-authenticate']).invoice;
@@ -160,7 +163,7 @@ test('A wallet sync continues where the last one ended, and still finds a late p
   assert.equal(lists.length, 1, 'one page is read');
 });
 
-test('A wallet sync looks up the unpaid invoices that expire next, at most fifty', async () => {
+test('A wallet sync looks up the fifty unpaid invoices that expire next', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   const hashes = [];
@@ -171,7 +174,7 @@ test('A wallet sync looks up the unpaid invoices that expire next, at most fifty
   assert.deepEqual(lookups, hashes.slice(0, 50), 'the invoices that expire first');
 });
 
-test('A payment used while LNbits is down counts as revenue once LNbits confirms it', async () => {
+test('A payment whose credential is used while LNbits is down counts as revenue only after LNbits confirms the payment', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   const bought = await wallet.buy(url, '/b');
@@ -229,7 +232,7 @@ test('After a price change, origin and ledger get the paid amount, not the curre
   assert.equal((await assertSameAsLnbits(cheap.url, wallet)).totalRevenue, 7);
 });
 
-test('The ledger and undelivered callbacks survive a restart', async () => {
+test('The ledger and undelivered callbacks survive a restart of the Worker', async () => {
   const wallet = await startWallet();
   const receiver = await startCallbackReceiver();
   cleanups.push(receiver.close);
@@ -248,7 +251,7 @@ test('The ledger and undelivered callbacks survive a restart', async () => {
   await assertSameAsLnbits(second.url, wallet);
 });
 
-test('A callback is retried until the receiver is up, has lightning-toll’s body and a Standard Webhooks signature', async () => {
+test('A callback is retried until the receiver accepts it, and has lightning-toll’s body and a Standard Webhooks signature', async () => {
   const wallet = await startWallet();
   const receiver = await startCallbackReceiver();
   cleanups.push(receiver.close);
@@ -272,7 +275,7 @@ test('A callback is retried until the receiver is up, has lightning-toll’s bod
   await receiver.assertSigned(callback);
 });
 
-test('When LNbits rejects the webhook URL, invoices are created without it and the URL is not sent again', async () => {
+test('If LNbits rejects the webhook URL, invoices are created without a webhook, and the URL is not sent again for an hour', async () => {
   const faultProxy = await startFaultProxy();
   cleanups.push(faultProxy.close);
   const { url, logged } = await start({ ...sharedLnbits, faultProxy, merchant: sharedLnbits.merchant });
@@ -284,7 +287,7 @@ test('When LNbits rejects the webhook URL, invoices are created without it and t
   await logged(/refuses to call PUBLIC_URL/);
 });
 
-test('A webhook needs a valid tag, and only payments of edgetoll that LNbits confirms as paid are recorded', async () => {
+test('A webhook needs a URL with a valid authentication tag, and records only a payment of edgetoll that LNbits confirms as paid', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet);
   const unpaid = (await send(url, '/a')).json().paymentHash;
@@ -313,7 +316,7 @@ test('A webhook needs a valid tag, and only payments of edgetoll that LNbits con
   assert.deepEqual([(await stats(url)).totalRevenue, (await stats(url)).unsettled], [0, 0]);
 });
 
-test('Without a working ledger, paid requests are served and only the statistics get 503', async () => {
+test('Without a working ledger, paid requests are served, and only requests for statistics get 503', async () => {
   const wallet = await startWallet();
   const failing = { bindings: [{ name: 'LEDGER', class_name: 'InvoiceLimit' }] };
   for (const durable_objects of [{ bindings: [] }, failing]) {

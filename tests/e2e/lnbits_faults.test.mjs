@@ -1,5 +1,5 @@
-// Every way in which LNbits can fail, injected by a proxy in front of the real one. The expected responses are read from the
-// table in docs/operations.md.
+// Every fault in the table of LNbits faults in docs/operations.md, injected by a proxy in front of a real LNbits. The same table
+// has the expected responses.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { FAULTS, MARKER, startFaultProxy } from './support/fault_proxy.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, startPaywall } from './support/paywall.mjs';
 
-/** The rows of the table: a fault of LNbits, and the response and Retry-After for a request without and with a credential. */
+/** The rows of the table: a fault, then response and `Retry-After` without a credential, then both with a credential. */
 const rows = readFileSync(join(root, 'docs/operations.md'), 'utf8')
   .split('| LNbits |')[1]
   .split('\n')
@@ -22,7 +22,7 @@ const parseCell = (cell, retryAfter) => {
   return { status: Number(status), code, retryAfter: retryAfter === '—' ? undefined : retryAfter };
 };
 
-/** The reason in the log, by fault: it proves that the intended fault happened. */
+/** The reason that the log has for each fault. It proves that the intended fault happened. */
 const REASONS = {
   'refuses the connection': 'could not be reached',
   'does not answer': 'did not answer in time',
@@ -50,7 +50,7 @@ const REASONS = {
   'a redirect to another host': 'status 307',
 };
 
-/** The time budget of 8 s for LNbits, and a margin for a busy machine. */
+/** The Worker spends at most 8 s on its requests to LNbits. The rest is a margin for a busy machine. */
 const MAX_MS = 9_500;
 
 let origin, faultProxy, paywall;
@@ -70,7 +70,7 @@ async function recover(options) {
   await paywall.server.until(async () => (await send(paywall.url, '/sold', options)).status < 500, 30);
 }
 
-/** Sends a priced request while LNbits fails, and a free request at the same time; returns the response to the priced one. */
+/** Sends a priced request while LNbits fails, and a free request at the same time. Returns the response to the priced request. */
 async function sendDuringFault(options) {
   const started = Date.now();
   const freeRequest = send(paywall.url, '/free').then(({ status }) => ({ status, tookMs: Date.now() - started }));
@@ -89,7 +89,7 @@ function assertError({ status, headers, json }, expected) {
   assert.equal(headers['cache-control'], 'no-store');
 }
 
-test('The table in docs/operations.md lists exactly the faults tested here', () => {
+test('The table of LNbits faults in docs/operations.md lists exactly the faults that the fault proxy can inject', () => {
   assert.deepEqual(rows.map(([fault]) => fault).sort(), ['refuses the connection', ...Object.keys(FAULTS)].sort());
 });
 
@@ -121,7 +121,7 @@ for (const [fault, unpaid, retryAfter, withCredential, retryAfterWithCredential]
 
 test('A redirect from LNbits is not followed, so no other host gets the invoice key', () => assert.deepEqual(faultProxy.redirectedRequests, []));
 
-test('An invoice request is retried once only when LNbits cannot have created an invoice', async () => {
+test('An invoice request is retried once after a 502 or a broken connection, but not after a 429, a 404, a 520 or a timeout', async () => {
   for (const [fault, attempts] of [['502', 2], ['breaks off in the body', 2], ['429', 1], ['404 for the key', 1], ['520', 1], ['does not answer', 1]]) {
     await recover();
     await faultProxy.injectFault(fault, 'POST');
@@ -150,7 +150,7 @@ test('After repeated failures the circuit breaker opens: requests fail at once a
   await recover();
 });
 
-test('Failing lookups of one payment do not delay the settlement check of another', async () => {
+test('Failing lookups of one payment do not delay the settlement check of another payment', async () => {
   await recover();
   const { standard: authorization } = await buy(paywall.url, '/sold');
   const { headers } = await send(paywall.url, '/sold');

@@ -35,7 +35,7 @@ test('The service binding ORIGIN takes precedence over ORIGIN_URL', async () => 
   assert.equal(origin.requests.length, 0);
 });
 
-test('Without ORIGIN_URL and binding, requests go to the origin of the zone', async () => {
+test('Without ORIGIN_URL and without the service binding ORIGIN, requests go to the origin of the zone', async () => {
   const host = new URL(origin.url).host;
   const paywall = await startPaywall({ toll, args: ['--local-upstream', host, '--upstream-protocol', 'http'] });
   assert.equal((await send(paywall.url, '/free?x=1')).status, 200);
@@ -49,17 +49,17 @@ test('Without ORIGIN_URL and binding, requests go to the origin of the zone', as
 
 test('A request that a paywall forwards to itself gets 508', async () => {
   const looped = await startPaywall({ toll });
-  // The response passes `wrangler dev` twice and is compressed; `fetch` decompresses it.
+  // `wrangler dev` compresses the response. `fetch` decompresses it, and `send` would not.
   const answer = await fetch(`${looped.url}/free`);
   assert.equal(answer.status, 508);
   assert.equal((await answer.json()).code, 'origin_loop');
-  // One log line when the request is forwarded, one when it returns and is refused.
+  // The Worker logs one line when it forwards the request, and one when the request returns and is refused.
   await looped.logged(/"decision":"open"/);
   assert.equal(looped.log().match(/"event":"request"/g).length, 2);
   assert.equal((await send(looped.url, '/sold')).status, 402);
 });
 
-test('An unreachable origin gives 502, an unresponsive one 504, and the credential stays valid', async () => {
+test('If the origin is unreachable, a request gets 502; if the origin does not respond, 504; the credential stays valid', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1');
   await new Promise((resolve) => silent.once('listening', resolve));
   after(() => silent.close());
@@ -79,7 +79,7 @@ test('An unreachable origin gives 502, an unresponsive one 504, and the credenti
   }
 });
 
-test('The path of ORIGIN_URL is a prefix of every forwarded path, and no request path replaces it', async () => {
+test('The path of ORIGIN_URL is a prefix of every forwarded path, even if the request path looks like another host', async () => {
   const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: `${origin.url}/base/` } });
   await send(paywall.url, '/free?x=1');
   assert.equal(origin.last().path, '/base/free?x=1');

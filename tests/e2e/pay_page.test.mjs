@@ -64,7 +64,7 @@ test('A browser navigation to a priced path gets 402 with the pay page; other cl
   assert.equal((await send(paywall.url, '/post', { method: 'POST', headers: HTML })).json().status, 402);
 });
 
-test('/_toll/settle answers 402 before payment, then 200 with a cookie, and never contains the preimage', async () => {
+test('/_toll/settle returns 402 before the payment and 200 with a cookie after it; no response contains the preimage', async () => {
   const { macaroon, invoice } = challenge(await visit('/article'));
   const pending = await settle({ macaroon, to: '/article' });
   assert.deepEqual([pending.status, pending.json()], [402, { status: 'pending' }]);
@@ -112,7 +112,7 @@ test('/_toll/settle accepts only POST from the same origin, with a valid macaroo
   await pay(invoice);
 });
 
-test('A form post to /_toll/settle redirects only to the paid path', async () => {
+test('A form post to /_toll/settle redirects only to a path that the macaroon is for', async () => {
   const { macaroon, invoice } = challenge(await visit('/article?page=2'));
   const form = (to) => settle(new URLSearchParams({ macaroon, to }).toString(), { ...HTML, 'content-type': 'application/x-www-form-urlencoded', origin: paywall.url });
   const pending = await form('/article?page=2');
@@ -130,7 +130,7 @@ test('A form post to /_toll/settle redirects only to the paid path', async () =>
   }
 });
 
-test('An invalid cookie is cleared, and the request is handled as if it had none', async () => {
+test('A malformed cookie is cleared, and the request is handled as if it had no cookie; a cookie of another paywall is not cleared', async () => {
   for (const cookie of ['toll_000000000000=garbage', 'toll_000000000000=AgE=.00', `toll_00000000000a=${'A'.repeat(3000)}.0`]) {
     assert.equal((await visit('/', { cookie })).status, 200);
     const answer = await visit('/article', { cookie });
@@ -155,14 +155,14 @@ test('An invalid cookie is cleared, and the request is handled as if it had none
   assert.equal((await visit('/article', { cookie, authorization: standard })).status, 200);
 });
 
-/** Pays on the pay page; returns the cookie. */
+/** Requests a pay page, pays its invoice, and returns the cookie. */
 async function buyCookie(path, headers) {
   const { macaroon, invoice } = challenge(await visit(path, headers));
   await pay(invoice);
   return cookieOf(await settle({ macaroon, to: path }));
 }
 
-test('A cookie stays valid beside the cookie of another realm and an invalid one of the same name; a prefetch does not use it up', async () => {
+test('A cookie is valid beside a cookie of another realm and an invalid cookie of the same name; a prefetch consumes no use', async () => {
   const [club, library] = [await buyCookie('/club/1'), await buyCookie('/library/1')];
   assert.notEqual(club.split('=')[0], library.split('=')[0]);
   for (const path of ['/club/2', '/library/2']) assert.equal((await visit(path, { cookie: `${club}; ${library}` })).status, 200, path);
@@ -177,7 +177,7 @@ test('A cookie stays valid beside the cookie of another realm and an invalid one
   assert.notEqual(again.split('=')[0], twice.split('=')[0], 'the cookie with the remaining use is not overwritten');
 });
 
-test('Paying on the page gives access, whatever characters the path has and whatever the price depends on', async () => {
+test('Paying on the pay page gives access, whatever characters the path has and whatever the price depends on', async () => {
   const long = `/any/${'x'.repeat(1100)}`;
   const cookie = await buyCookie(long);
   assert.equal((await visit(long, { cookie })).status, 200);
@@ -210,7 +210,7 @@ test('Too many requests to /_toll/settle get 429 with Retry-After', async () => 
   assert.ok(Number(headers['retry-after']) >= 1 && Number(headers['retry-after']) <= 65);
 });
 
-test('The public scripts and styles are served to every origin, and no other asset is', async () => {
+test('Pages of every origin can load pay.js, pay.css, toll.js and toll.d.ts; pay.html and words.json are not served', async () => {
   for (const [file, type] of [['pay.js', 'text/javascript'], ['pay.css', 'text/css'], ['toll.js', 'text/javascript'], ['toll.d.ts', 'text/plain']]) {
     const { status, headers } = await send(paywall.url, `/_toll/${file}`);
     assert.equal(status, 200, file);
@@ -242,7 +242,7 @@ test('In a browser: after payment with another device, the open pay page shows t
   await context.close();
 });
 
-test('In a browser: two tabs show a pay page, and one payment gives access in both', async () => {
+test('In a browser: if two tabs show the same pay page, one payment gives access in both tabs', async () => {
   const { context, page, pageErrors } = await openPage(browser);
   const second = await context.newPage();
   const secondErrors = collectErrors(second);
@@ -348,7 +348,7 @@ test('In a browser: the pay page hides an expired invoice and links to a new one
   const link = await page.getByText('Get a new invoice').getAttribute('href');
   assert.deepEqual(pageErrors, []);
   await context.close();
-  // The fake clock of the first context cannot be set back.
+  // The fake clock of a browser context cannot be set back, so the link is opened in a second context.
   const fresh = await openPage(browser);
   await fresh.page.goto(new URL(link, paywall.url).href);
   await fresh.page.waitForSelector('#code svg');
@@ -371,7 +371,7 @@ test('In a browser: HTML in a description is shown as text', async () => {
 
 for (const colorScheme of ['light', 'dark']) {
   for (const [device, viewport] of Object.entries({ phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } })) {
-    test(`In a browser: the page on a ${device} in ${colorScheme} mode is accessible`, async () => {
+    test(`In a browser: the pay page on a ${device} in ${colorScheme} mode is accessible`, async () => {
       const { context, page, pageErrors } = await openPage(browser, { colorScheme, viewport });
       for (const path of ['/article', '/club/1', '/twice']) {
         await page.goto(paywall.url + path);

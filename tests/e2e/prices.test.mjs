@@ -57,7 +57,7 @@ test('A price can depend on the query, and a credential for the cheap variant is
   assert.equal(origin.requests.length, reached);
 });
 
-test('A price can depend on a header, and similar header names are not forwarded', async () => {
+test('A price can depend on a header; headers such as X_Quality, which an origin may read as X-Quality, are not forwarded', async () => {
   await assertPrice(40, '/video', { headers: { 'x-quality': 'hd' } });
   await assertPrice(4, '/video', { headers: { 'X-Quality': 'sd' } });
   const { standard: authorization } = await buy(paywall.url, '/video');
@@ -119,7 +119,7 @@ test('A price can depend on the length of the body and on the method', async () 
   assert.equal((await get('/verbs', { method: 'POST', body: '', headers: { authorization } })).json().code, 'underpaid');
 });
 
-test('A route without a price costs default_sats, and a route can set its own expiries', async () => {
+test('A route without a price costs default_sats, and a route can set the expiry of its invoices and credentials', async () => {
   const now = Date.now() / 1000;
   const plain = await assertPrice(10, '/plain');
   assert.ok(Math.abs(plain.expiresAt - now - 3600) < 60 && Math.abs(plain.invoiceExpiresAt - now - 300) < 60);
@@ -149,7 +149,7 @@ test('HEAD and prefetch requests get the price without an invoice', async () => 
   assert.equal(await invoicesFor('/search'), invoicesBefore);
 });
 
-test('A fiat price is converted by LNbits, limited in satoshis, and compared in its currency', async () => {
+test('A fiat price is converted by LNbits, must be within min_sats and max_sats, and is compared in its currency', async () => {
   const rates = { USD: 60_000, CHF: 60 };
   const prices = createServer(({ url }, response) => {
     const rate = rates[url.split('/').at(-1)];
@@ -164,7 +164,7 @@ test('A fiat price is converted by LNbits, limited in satoshis, and compared in 
     vars: { ORIGIN_URL: origin.url, LNBITS_URL: wallet.url, LNBITS_KEY: wallet.merchant.invoiceKey },
   });
   const { headers, json } = await send(url, '/usd');
-  // 0.01 USD at 60,000 USD a bitcoin.
+  // 0.01 USD at 60,000 USD a bitcoin is 16.67 sats. LNbits rounds down.
   assert.equal(json().amountSats, 16);
   const { macaroon, invoice } = parseChallenge(headers['www-authenticate']);
   const authorization = `L402 ${macaroon}:${await payFrom(wallet.url, wallet.payer, invoice)}`;
@@ -187,7 +187,7 @@ test('A fiat price is converted by LNbits, limited in satoshis, and compared in 
   };
   rates.USD = 1_000_000;
   await assertNoInvoice(['/usd', '/chf', '/eur']);
-  // For less than a satoshi LNbits creates an invoice without an amount.
+  // For less than a satoshi, LNbits creates an invoice without an amount, with which the payer chooses the price.
   rates.USD = 60_000;
   await assertNoInvoice(['/tiny']);
   rates.USD = 0;

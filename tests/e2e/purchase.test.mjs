@@ -28,7 +28,7 @@ test('A request without payment gets 402 with an L402 challenge header and light
   assert.equal(body.description, 'Random joke');
   assert.equal(body.protocol, 'L402');
   const bytes = Buffer.from(macaroon, 'base64');
-  // libmacaroons v2: version, location, and an identifier of 66 bytes: its own version (two bytes), the payment hash, …
+  // libmacaroons v2: version, location, and an identifier of 66 bytes: two bytes of version, the payment hash, and a token ID.
   const location = Buffer.from('127.0.0.1');
   const start = Buffer.concat([Buffer.from([2, 1, location.length]), location, Buffer.from([2, 66, 0, 0])]);
   assert.equal(bytes.subarray(0, start.length + 32).toString('hex'), start.toString('hex') + body.paymentHash);
@@ -37,7 +37,7 @@ test('A request without payment gets 402 with an L402 challenge header and light
   assert.deepEqual(inner.caveats.slice(0, 3), [`expires_at = ${body.expiresAt}`, 'endpoint = /api/joke', 'method = GET']);
 });
 
-test('The preimage with either macaroon gives access, with the scheme L402 or LSAT in any letter case', async () => {
+test('The preimage with the standard or the lightning-toll macaroon gives access, with the scheme L402 or LSAT in any letter case', async () => {
   const { preimage, challenge, standard, lightningToll, macaroons } = await buy(paywall.url, '/api/joke');
   assert.equal(createHash('sha256').update(Buffer.from(preimage, 'hex')).digest('hex'), challenge.paymentHash);
   const urlSafe = Buffer.from(macaroons.standard, 'base64').toString('base64url');
@@ -62,7 +62,7 @@ test('The preimage with either macaroon gives access, with the scheme L402 or LS
   }
 });
 
-test('An attenuated macaroon gives access: lnget adds a preimage caveat before it sends', async () => {
+test('A macaroon to which the holder added caveats gives access, such as the preimage caveat of lnget', async () => {
   const { preimage, macaroons } = await buy(paywall.url, '/api/joke');
   const lnget = `L402 ${attenuate(macaroons.standard, `preimage=${preimage}`)}:${preimage}`;
   const soon = Math.floor(Date.now() / 1000) + 60;
@@ -102,7 +102,7 @@ test('The demo converts Markdown to HTML and PDF: a priced POST with a body', as
   assert.ok(pdf.text.trimEnd().endsWith('%%EOF'));
 });
 
-test('The other demo routes cost what wrangler.toml says', async () => {
+test('The demo routes /api/time and /api/data cost what wrangler.toml says', async () => {
   assert.equal((await send(paywall.url, '/api/time')).json().amountSats, 1);
   assert.equal((await send(paywall.url, '/api/data')).json().amountSats, 21);
 });

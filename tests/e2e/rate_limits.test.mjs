@@ -1,4 +1,5 @@
-// Rate limits of invoices and settlement checks, per client and for all clients; requests are counted at LNbits.
+// Rate limits on invoices and settlement checks, for each client and for all clients together. The tests count the requests that
+// arrive at LNbits.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { buy, parseChallenge, send } from './support/client.mjs';
@@ -57,7 +58,7 @@ test('A thousand requests of one client create no more invoices than the RateLim
   await paywall.server.stop();
 });
 
-test('Without the RateLimiter binding each isolate limits clients by itself', async () => {
+test('Without the RateLimiter binding, each isolate counts the requests of a client on its own', async () => {
   const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 10 }, vars });
   const startMinute = minute();
   const invoicesBefore = faultProxy.invoiceCount();
@@ -69,7 +70,7 @@ test('Without the RateLimiter binding each isolate limits clients by itself', as
   await bare.server.stop();
 });
 
-test('Clients without a known address share one limit, and so do the addresses of one IPv6 /64', async () => {
+test('Clients without a known address share one rate limit, and so do the addresses of one IPv6 /64', async () => {
   const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 3 }, vars });
   const statusOf = async (options) => (await send(bare.url, '/sold', options)).status;
   const unknownClients = [{}, { headers: { 'X-Forwarded-For': '192.0.2.9' } }, from('not an address'), {}, from('')];
@@ -83,7 +84,7 @@ test('Clients without a known address share one limit, and so do the addresses o
   await bare.server.stop();
 });
 
-test('The clients of one IPv6 /48 together get a quarter of invoices_per_minute', async () => {
+test('The clients of one IPv6 /48 together get at most a quarter of invoices_per_minute', async () => {
   const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 2, invoices_per_minute: 12 }, vars });
   const statusOf = async (client) => (await send(bare.url, '/sold', from(client))).status;
   const statuses = [];
@@ -104,9 +105,9 @@ test('Lookups of one payment at LNbits are limited across all clients', async ()
   await bare.server.stop();
 });
 
-test('All clients together get invoices_per_minute invoices, and LNbits gets no further request', async () => {
+test('All clients together get at most invoices_per_minute invoices a minute, and further requests do not reach LNbits', async () => {
   const paywall = await startPaywall({ toll: { routes, invoices_per_minute: 16 }, vars });
-  // The first request to the Durable Object may be slow.
+  // The first request to the Durable Object may be slow. Without a response in time, the isolate would count on its own.
   assert.equal((await send(paywall.url, '/sold', from('198.51.100.200'))).status, 402);
   const invoicesBefore = faultProxy.invoiceCount();
   const answers = await sendMany(60, (at) => send(paywall.url, '/sold', from(`198.51.100.${at}`)));
@@ -116,7 +117,7 @@ test('All clients together get invoices_per_minute invoices, and LNbits gets no 
   await paywall.server.stop();
 });
 
-test('The count of invoices_per_minute survives a restart', async () => {
+test('The number of invoices counted for invoices_per_minute survives a restart of the Worker', async () => {
   const options = { toll: { routes, invoices_per_minute: 2 }, vars };
   const first = await startPaywall(options);
   const startedAt = Date.now();
@@ -125,12 +126,12 @@ test('The count of invoices_per_minute survives a restart', async () => {
   const second = await startPaywall({ ...options, state: `${first.dir}/state` });
   const answer = await send(second.url, '/sold', from('192.0.2.3'));
   await second.server.stop();
-  // A restart may take more than a minute on a busy machine.
+  // On a busy machine, a restart may take more than a minute. Then the first two invoices no longer count.
   if (Date.now() - startedAt < 60_000) assert.equal(answer.status, 429);
   assertRateLimited([answer], 'too_many_invoices');
 });
 
-test('Settlement checks without a preimage are limited per client, and a paid credential still works', async () => {
+test('Settlement checks of credentials without a preimage are limited per client; a credential with its preimage is not limited', async () => {
   const { ratelimits } = settings();
   const paywall = await startPaywall({ toll: { routes }, vars, config: { ratelimits } });
   const startMinute = minute();

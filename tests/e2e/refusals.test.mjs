@@ -25,7 +25,7 @@ after(() => origin.close());
 const sendCredential = (authorization, path = '/sold', options = {}) =>
   send(paywall.url, path, { ...options, headers: { authorization, ...options.headers } });
 
-/** Asserts that a malformed or forged credential gets 401 with the code and without an invoice, and reaches no origin. */
+/** Asserts that a malformed or forged credential gets 401 with this code and no invoice, and that the request is not forwarded. */
 async function assertUnauthorized(authorization, code, path) {
   const reached = origin.requests.length;
   const { status, headers, json } = await sendCredential(authorization, path);
@@ -36,7 +36,7 @@ async function assertUnauthorized(authorization, code, path) {
   assert.equal(origin.requests.length, reached);
 }
 
-/** Asserts that a genuine credential that is not valid here gets 402 with the code and a new invoice, and reaches no origin. */
+/** Asserts that a credential gets 402 with this code and a new invoice, and that the request is not forwarded. */
 async function assertNewChallenge(authorization, code, path, options) {
   const reached = origin.requests.length;
   const { status, headers, json } = await sendCredential(authorization, path, options);
@@ -47,7 +47,7 @@ async function assertNewChallenge(authorization, code, path, options) {
   assert.equal(origin.requests.length, reached);
 }
 
-test('A forged macaroon gets 401, in both encodings', async () => {
+test('A forged macaroon gets 401, both in the standard encoding and in lightning-toll’s encoding', async () => {
   const { macaroons, preimage } = bought;
   await assertUnauthorized(`L402 ${tamper(macaroons.standard)}:${preimage}`, 'bad_signature');
   const forged = JSON.parse(Buffer.from(macaroons.lightningToll, 'base64url'));
@@ -56,7 +56,7 @@ test('A forged macaroon gets 401, in both encodings', async () => {
   await assertUnauthorized(`L402 ${encoded}:${preimage}`, 'bad_signature');
 });
 
-test('A wrong preimage gets 401, also the preimage of another payment', async () => {
+test('A wrong preimage gets 401, even if it is the preimage of another payment', async () => {
   const other = await buy(paywall.url, '/sold');
   for (const macaroon of Object.values(bought.macaroons)) {
     await assertUnauthorized(`L402 ${macaroon}:${randomBytes(32).toString('hex')}`, 'wrong_preimage');
@@ -93,7 +93,7 @@ test('A credential is not valid for a request that costs more than was paid', as
   await assertNewChallenge(`L402 ${cheap}:${preimage}`, 'underpaid');
 });
 
-test('After a price increase, an older credential is refused as underpaid', async () => {
+test('After a price increase, a credential bought at the lower price is refused as underpaid', async () => {
   const raisedPrice = { routes: [{ path: '/sold', sats: 6 }] };
   const afterIncrease = await startPaywall({ toll: raisedPrice, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: paywall.secret } });
   const { status, json } = await send(afterIncrease.url, '/sold', { headers: { authorization: bought.standard } });
@@ -102,14 +102,14 @@ test('After a price increase, an older credential is refused as underpaid', asyn
   assert.equal(json().amountSats, 6);
 });
 
-test('A credential of another deployment gets 402 if its key is unknown, and 401 if its signature is invalid', async () => {
+test('A credential of a deployment with another secret gets 402 unknown_key with a standard macaroon, and 401 bad_signature in lightning-toll’s encoding', async () => {
   const otherDeployment = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
   const { standard, lightningToll } = await buy(otherDeployment.url, '/sold');
   await assertNewChallenge(standard, 'unknown_key');
   await assertUnauthorized(lightningToll, 'bad_signature');
 });
 
-test('After a rotation, the previous secret still verifies its credentials', async () => {
+test('After a rotation of the secret, credentials of TOLL_SECRET_PREVIOUS are still valid', async () => {
   const rotated = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, TOLL_SECRET_PREVIOUS: paywall.secret } });
   for (const authorization of [bought.standard, bought.lightningToll]) {
     assert.equal((await send(rotated.url, '/sold', { headers: { authorization } })).status, 200);
@@ -155,7 +155,7 @@ test('A malformed credential gets 401 with a specific code and creates no invoic
   assert.deepEqual([await invoicesFor('/counted'), await invoicesFor('/sold')], [countedInvoices, soldInvoices]);
 });
 
-test('Other authentication schemes count as no credential and get a challenge', async () => {
+test('An Authorization header with another scheme than L402 or LSAT gets a challenge, as a request without a credential does', async () => {
   for (const authorization of ['Bearer abc', 'Basic dXNlcjpwYXNz', `L402${bought.macaroons.standard}`, 'Digest username="L402 a:b", realm="x"']) {
     const { status, json } = await sendCredential(authorization);
     assert.equal(status, 402);
@@ -163,7 +163,7 @@ test('Other authentication schemes count as no credential and get a challenge', 
   }
 });
 
-test('A method without a price on a priced path gets 405, and a preflight is neither charged nor answered with content', async () => {
+test('On a priced path, a method without a price gets 405, and a preflight gets a free response without content', async () => {
   const wrong = await send(paywall.url, '/posted');
   assert.equal(wrong.status, 405);
   assert.equal(wrong.headers.allow, 'POST');
@@ -190,7 +190,7 @@ test('A path that some origin may normalize to a priced path is refused as ambig
   assert.equal(origin.requests.length, reached);
 });
 
-test('Unicode letters that case-fold to a priced path are refused as ambiguous', async () => {
+test('A path whose Unicode letters case-fold to a priced path is refused as ambiguous', async () => {
   const folding = await startPaywall({ toll: { routes: [{ path: '/kelvin', sats: 5 }, { path: '/straße', sats: 5 }] }, vars: { ORIGIN_URL: origin.url } });
   assert.equal((await send(folding.url, '/stra%C3%9Fe')).status, 402);
   assert.equal((await send(folding.url, '/%E2%84%AAelvin')).json().code, 'ambiguous_path');

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pause, root } from '../../tools/lib/run.mjs';
 
-/** Starts a process that begins a run with one server, prints the server's process id and the run's folder, and stays. */
+/**
+ * Starts a process that begins a run with one server and keeps running. Returns the process, the server's process ID and the run's
+ * folder.
+ */
 async function startOwner() {
   const code = `
     import { Run } from ${JSON.stringify(join(root, 'tools/lib/run.mjs'))};
@@ -34,7 +37,7 @@ async function until(condition) {
   }
 }
 
-test('SIGINT and SIGTERM end the servers of a run and remove its folder', async () => {
+test('If the process of a run gets SIGINT or SIGTERM, the servers of the run end and its folder is removed', async () => {
   for (const signal of ['SIGINT', 'SIGTERM']) {
     const { owner, pid, dir } = await startOwner();
     assert.ok(isAlive(pid));
@@ -43,7 +46,7 @@ test('SIGINT and SIGTERM end the servers of a run and remove its folder', async 
   }
 });
 
-test('The next run ends the servers of a run killed with SIGKILL, but not those of a live run', async () => {
+test('A new run ends the servers of a run whose process got SIGKILL, but not the servers of a run that still has its process', async () => {
   const killed = await startOwner();
   const live = await startOwner();
   killed.owner.kill('SIGKILL');

@@ -21,8 +21,9 @@ before(async () => {
   origin = await startRecordingOrigin();
   faultProxy = await startFaultProxy();
   vars = { ORIGIN_URL: origin.url, LNBITS_URL: faultProxy.url, TOLL_SECRET: createHash('sha256').update(run.dir).digest('hex') };
+  // The ledger looks up payments at LNbits in the background. Without it, the tests count only the lookups of settlement checks.
   paywall = await startPaywall({ toll: { invoice_expiry: '90s', routes }, vars, state, config: withoutLedger() });
-  // The last two tests use them, after they have expired.
+  // An unpaid and a paid invoice for the last two tests, which wait until these invoices have expired.
   [expiring, late] = [await challenge('/sold'), await buy(paywall.url, '/sold')];
 });
 after(() => Promise.all([origin.close(), faultProxy.close()]));
@@ -45,7 +46,6 @@ function assertUnpaid({ status, json }) {
   assert.equal(json().code, 'unpaid');
 }
 
-// The ledger looks up payments at LNbits in the background. These paywalls have none, so only settlement checks are counted.
 test('A preimage sent before the invoice expires gives access without a lookup, once LNbits is known to hide preimages', async () => {
   const { standard, challenge: issued } = await buy(paywall.url, '/sold');
   assert.equal((await send(paywall.url, '/sold', { headers: { authorization: standard } })).status, 200);
@@ -54,7 +54,7 @@ test('A preimage sent before the invoice expires gives access without a lookup, 
   assert.equal(probes, 1, 'the probe ran once');
 });
 
-test('A credential without preimage for an unpaid invoice gets 402 with the same invoice and macaroon', async () => {
+test('A credential without a preimage for an unpaid invoice gets 402 with the same invoice and macaroon', async () => {
   const issued = await challenge('/sold');
   const invoicesBefore = faultProxy.invoiceCount();
   for (const [macaroon, preimage] of [[issued.standard, ''], [issued.standard, ZEROS], [issued.macaroon, ''], [attenuate(issued.standard, 'amount_sats=5'), '']]) {
@@ -84,7 +84,7 @@ test('A credential without preimage for an unpaid invoice gets 402 with the same
   assert.equal((await sendCredential(paywall.url, '/other', issued.standard)).status, 402);
 });
 
-test('A settled payment is cached and an unpaid one is not', async () => {
+test('A settled payment is looked up once and then cached; an unpaid payment is looked up for each request', async () => {
   const issued = await challenge('/sold');
   assertUnpaid(await sendCredential(paywall.url, '/sold', issued.standard));
   assertUnpaid(await sendCredential(paywall.url, '/sold', issued.standard));
@@ -94,7 +94,7 @@ test('A settled payment is cached and an unpaid one is not', async () => {
   assert.equal(lookupCount(issued.paymentHash), 3);
 });
 
-test('Uses are also counted for a credential without preimage', async () => {
+test('The uses of a credential are counted even if the credential has no preimage', async () => {
   const issued = await challenge('/twice');
   assertUnpaid(await sendCredential(paywall.url, '/twice', issued.standard));
   await pay(issued.invoice);
@@ -103,7 +103,7 @@ test('Uses are also counted for a credential without preimage', async () => {
   assert.deepEqual(statuses, [200, 200, 402]);
 });
 
-test('With several credentials, the settlement of each is checked', async () => {
+test('A request with several credentials gets access if the payment of one of these credentials is settled', async () => {
   const [unpaid, issued] = [await challenge('/sold'), await challenge('/sold')];
   await pay(issued.invoice);
   for (const header of [`L402 ${unpaid.standard}:, L402 ${issued.standard}:`, `L402 ${unpaid.standard},${issued.standard}:`, `L402 ${unpaid.macaroon}:${ZEROS}, LSAT ${issued.macaroon}:`]) {
@@ -126,7 +126,7 @@ test('A macaroon with an invalid signature causes no lookup', async () => {
   assert.equal(faultProxy.calls.length, callsBefore);
 });
 
-test('A preimage that LNbits 1.5.5 exposes before payment gives no access', async () => {
+test('A preimage that LNbits 1.5.5 exposes before payment gives access only with settlement = "preimage"', async () => {
   const leaky = await startLnbits(run, { dataDir: join(run.folder('leaky'), 'lnbits'), venv: 'lnbits-1.5.5' });
   const leakyVars = { ORIGIN_URL: origin.url, LNBITS_URL: leaky.url, LNBITS_KEY: leaky.merchant.invoiceKey };
   const [preimageMode, autoMode] = [
@@ -158,7 +158,7 @@ test('A preimage that LNbits 1.5.5 exposes before payment gives no access', asyn
   await Promise.all([leaky.server.stop(), preimageMode.server.stop(), autoMode.server.stop()]);
 });
 
-test('With an admin key as LNBITS_KEY priced routes get 503, and the log has the reason', async () => {
+test('With an admin key as LNBITS_KEY or LNBITS_KEY_2, priced routes get 503, and the log has the reason', async () => {
   for (const [wallet, key] of [['1', 'LNBITS_KEY'], ['2', 'LNBITS_KEY_2']]) {
     const second = { LNBITS_URL_2: lnbits.url, LNBITS_KEY_2: lnbits.merchant.invoiceKey };
     const admin = await startPaywall({ toll: { routes }, vars: { ...vars, ...second, [key]: lnbits.merchant.adminKey } });
@@ -174,8 +174,8 @@ test('With an admin key as LNBITS_KEY priced routes get 503, and the log has the
   }
 });
 
-test('The preimage of an expired invoice “paid” inside the LNbits instance, without a transfer, gives no access', { timeout: 200_000 }, async () => {
-  // LNbits gives the preimage only after the invoice has expired.
+test('After an expired invoice is “paid” inside LNbits without a transfer, its preimage gives access only with settlement = "preimage"', { timeout: 200_000 }, async () => {
+  // LNbits “pays” an invoice without a transfer only after the invoice has expired.
   while (Date.now() / 1000 < expiring.invoiceExpiresAt) await pause(20);
   const statusOf = async () => (await (await fetch(`${lnbits.url}/api/v1/payments/${expiring.paymentHash}`, { headers: { 'X-Api-Key': lnbits.merchant.invoiceKey } })).json()).status;
   while ((await statusOf()) !== 'failed') await pause(20);
@@ -196,7 +196,7 @@ test('The preimage of an expired invoice “paid” inside the LNbits instance, 
   await preimageMode.server.stop();
 });
 
-test('A timely payment gives access after its invoice has expired, with one lookup for all isolates', { timeout: 200_000 }, async () => {
+test('A payment before the invoice expired gives access after the expiry, with one lookup for all isolates', { timeout: 200_000 }, async () => {
   while (Date.now() / 1000 < late.challenge.invoiceExpiresAt + 1) await pause(250);
   const options = { headers: { authorization: late.standard } };
   const hash = late.challenge.paymentHash;

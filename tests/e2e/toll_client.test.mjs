@@ -41,7 +41,7 @@ before(async () => {
 });
 after(() => Promise.all([origin, otherOrigin, stubServer].map((server) => server.close())));
 
-/** A wallet that pays with LNbits; it records the paid invoices and the highest number of concurrent payments. */
+/** Returns a wallet that pays with LNbits, and records the invoices it receives and the highest number of concurrent payments. */
 function wallet({ before = () => {}, after = (preimage) => preimage } = {}) {
   const paid = [];
   let pending = 0;
@@ -70,7 +70,7 @@ function startClient({ payer = wallet(), ...options } = {}) {
   return { client, payer, events, eventTypes, get: (path, init) => client.fetch(paywall.url + path, init) };
 }
 
-/** Requests a challenge from the paywall; its invoice can be paid. */
+/** Returns a challenge of the real paywall, whose invoice can be paid. */
 const realChallenge = async (path = '/sold') => parseChallenge((await send(paywall.url, path)).headers['www-authenticate']);
 const format = ({ macaroon, invoice }) => `L402 macaroon="${macaroon}", invoice="${invoice}"`;
 const setChallenge = (header) => (stubServer.challengeFor = () => header);
@@ -91,7 +91,7 @@ const memoryStorage = (items = new Map()) => ({
   removeItem: (name) => void items.delete(name),
 });
 
-test('The client pays a 402 and sends the request again; the next request uses the same credential', async () => {
+test('The client pays the invoice of a 402 and sends the request again; the next request uses the same credential', async () => {
   const { payer, events, eventTypes, get } = startClient();
   const reached = origin.requests.length;
   assert.equal(await status(get('/sold')), 200);
@@ -127,7 +127,7 @@ test('tollFetch pays with the given WebLN provider or with globalThis.webln, and
   await assert.rejects(tollFetch(`${paywall.url}/third`), failsWith('no_wallet'));
 });
 
-test('A price above maxSats is not paid; the error has the 402 response', async () => {
+test('The client pays no price above maxSats; the error has the 402 response', async () => {
   const { payer, eventTypes, get } = startClient();
   await assert.rejects(get('/dear'), (error) => failsWith('too_expensive')(error) && error.response.status === 402);
   const response = await get('/dear').catch((error) => error.response);
@@ -138,7 +138,7 @@ test('A price above maxSats is not paid; the error has the 402 response', async 
   assert.equal(await status(get('/dear', { maxSats: 101 })), 200);
 });
 
-test('The budgets per client and per host hold, also for concurrent payments', async () => {
+test('The client stays within budgetSats and budgetSatsPerHost, even with concurrent payments', async () => {
   for (const budget of [{ budgetSats: 10 }, { budgetSatsPerHost: 10 }]) {
     const { client, payer, get } = startClient(budget);
     const answers = await Promise.allSettled(['/first', '/second', '/third'].map((path) => get(path)));
@@ -155,7 +155,7 @@ test('The budgets per client and per host hold, also for concurrent payments', a
   assert.equal(payer.paid.length, 2);
 });
 
-test('The budget is refunded only when the wallet reports that it did not pay', async () => {
+test('The client refunds the budget only if the wallet reports that nothing was paid', async () => {
   const refusing = (error) => ({ payInvoice: () => Promise.reject(error), paid: [] });
   const rejection = new (class RejectionError extends Error {})('no');
   for (const error of [Object.assign(new Error('no route'), { paid: false }), new Error('User rejected'), rejection]) {
@@ -193,7 +193,7 @@ test('Concurrent requests for one path make one payment', async () => {
   assert.equal(eventTypes(), `challenge paying paid${' reused'.repeat(7)}`);
 });
 
-test('When a shared payment fails, all waiting requests fail and no other payment is made', async () => {
+test('When concurrent requests wait for one payment and it fails, all these requests fail, and the client does not pay again', async () => {
   let attempts = 0;
   const payer = { payInvoice: async () => { attempts += 1; await pause(300); throw new Error('timed out'); } };
   const { get } = startClient({ payer });
@@ -203,7 +203,7 @@ test('When a shared payment fails, all waiting requests fail and no other paymen
   assert.equal(attempts, 1);
 });
 
-test('Concurrent requests share a credential with limited uses, and further credentials are bought one at a time', async () => {
+test('Concurrent requests share a credential with limited uses, and the client buys further credentials one after the other', async () => {
   const { payer, get } = startClient();
   const answers = await Promise.all(Array.from({ length: 5 }, () => status(get('/twice'))));
   assert.deepEqual(answers, Array(5).fill(200));
@@ -213,7 +213,7 @@ test('Concurrent requests share a credential with limited uses, and further cred
   assert.equal(payer.paid.length, 3);
 });
 
-test('A credential is used again for its path and method, a realm credential for every path of its realm, and both are kept', async () => {
+test('A credential is used again for its path and method, and a credential of a realm for every path of the realm', async () => {
   const { payer, eventTypes, get } = startClient();
   const assertCost = async (sats, path, init) => {
     const before = payer.paid.length;
@@ -231,7 +231,7 @@ test('A credential is used again for its path and method, a realm credential for
   assert.ok(!eventTypes().includes('refused'));
 });
 
-test('An expired credential, or one refused as forged, is dropped and bought again once', async () => {
+test('If the server refuses a stored credential as expired or forged, the client drops it and pays once for a new credential', async () => {
   const past = Math.floor(Date.now() / 1000) - 60;
   for (const [edit, expected] of [[(macaroon) => attenuate(macaroon, `toll_valid_until=${past}`), 402], [tamper, 401]]) {
     const storage = memoryStorage();
@@ -256,7 +256,7 @@ test('An error of the origin consumes no use, and the client does not pay again'
   assert.equal(payer.paid.length, 1);
 });
 
-test('Credentials in a storage survive a reload, and a failing storage loses no credential', async () => {
+test('Credentials in a storage survive a reload; if the storage fails, the client keeps the credentials in memory', async () => {
   const storage = memoryStorage();
   assert.equal(await status(startClient({ storage }).get('/twice')), 200);
   const later = startClient({ storage });
@@ -282,7 +282,7 @@ test('preventDefault on the challenge event cancels the payment: the caller gets
   assert.equal(await status(get('/sold')), 200);
 });
 
-test('Events contain neither preimage nor macaroon', async () => {
+test('Events of the client contain neither preimage nor macaroon', async () => {
   const preimages = [];
   const payer = wallet({ after: (preimage) => (preimages.push(preimage), preimage) });
   const { get, events } = startClient({ payer });
@@ -293,7 +293,7 @@ test('Events contain neither preimage nor macaroon', async () => {
   assert.ok(!JSON.stringify(events).includes(preimages[0]));
 });
 
-test('Aborting before the payment prevents it; aborting during the payment keeps the credential for later', async () => {
+test('If a request is aborted before the payment, nothing is paid; if it is aborted during the payment, the credential is kept', async () => {
   const early = startClient();
   const abortEarly = new AbortController();
   early.client.addEventListener('challenge', () => abortEarly.abort(), { once: true });
@@ -337,7 +337,7 @@ test('When the paying request aborts before the wallet pays, a waiting request m
   assert.equal(client.spentSats, 5);
 });
 
-test('A request body, also a stream, is sent again unchanged; a body that cannot be read is not paid for', async () => {
+test('After a payment the request body, even a stream, is sent again unchanged; for a body that cannot be read, nothing is paid', async () => {
   const { payer, get } = startClient();
   const form = new FormData();
   form.set('file', new Blob(['content']), 'name.txt');
@@ -360,13 +360,13 @@ test('A request body, also a stream, is sent again unchanged; a body that cannot
   assert.equal(origin.requests.length, reached);
 });
 
-test('The caller’s own Authorization header is kept', async () => {
+test('If the caller sets an Authorization header, the client sends it together with the credential', async () => {
   const { get } = startClient();
   assert.equal(await status(get('/sold', { headers: { Authorization: 'Bearer mine' } })), 200);
   assert.equal(origin.last().headers.authorization, 'Bearer mine');
 });
 
-test('A credential is never sent to another origin, neither directly nor by a redirect', async () => {
+test('The client never sends a credential to another origin, neither directly nor by a redirect', async () => {
   const { client, payer, get } = startClient();
   await get('/leaving');
   assert.equal(otherOrigin.last().path, '/arrived');
@@ -378,7 +378,7 @@ test('A credential is never sent to another origin, neither directly nor by a re
   assert.equal(payer.paid.length, 3, 'a 401 from another origin does not drop the credential');
 });
 
-test('A redirect to a priced path is paid on the same origin, and not on another', async () => {
+test('If a redirect leads to a priced path, the client pays only if the path is on the same origin', async () => {
   const { client, payer, get } = startClient();
   assert.equal(await status(get('/hop')), 200);
   assert.equal(origin.last().path, '/again');
@@ -387,7 +387,7 @@ test('A redirect to a priced path is paid on the same origin, and not on another
   assert.equal(payer.paid.length, 1);
 });
 
-test('Every valid form of the challenge header is parsed, and invalid ones are not paid', async () => {
+test('The client parses every valid form of the challenge header, and pays nothing for an invalid header', async () => {
   const { macaroon, invoice } = await realChallenge();
   const both = `macaroon="${macaroon}", invoice="${invoice}"`;
   const readable = [
@@ -422,9 +422,9 @@ test('Every valid form of the challenge header is parsed, and invalid ones are n
   assert.deepEqual(payer.paid, []);
 });
 
-test('Amount and payment hash of the BOLT 11 examples are parsed as specified, and its invalid examples are refused', async () => {
+test('Amount and payment hash of the valid BOLT 11 examples are parsed as specified, and malformed examples are refused', async () => {
   const { valid, invalid } = JSON.parse(readFileSync(new URL('../vectors/bolt11.json', import.meta.url)));
-  // From the text of BOLT 11: the amount of each example, and the payment hash.
+  // From the text of BOLT 11: the payment hash of every example, and the satoshis of each amount.
   const HASH = '0001020304050607080900010203040506070809000102030405060708090102';
   const sats = { '2500u': 250_000, '20m': 2_000_000, '25m': 2_500_000, '10m': 1_000_000 };
   const macaroon = Buffer.from('not a standard one').toString('base64');
@@ -443,11 +443,11 @@ test('Amount and payment hash of the BOLT 11 examples are parsed as specified, a
     else failsWith('bad_invoice')(refusal);
     counts[refusal ? 'refused' : 'read'] += 1;
   }
-  // Of the 15 examples, two have no amount and one has 967878534 msat, which is no whole number of satoshis.
+  // Each of the 15 examples is parsed twice. Two have no amount; one has 967878534 msat, which is no whole number of satoshis.
   assert.deepEqual(counts, { read: 24, refused: 6 });
   for (const { invoice, lightning_invoice: verdict } of invalid) {
     const { refusal } = await parse(invoice);
-    // Checking the signature and the features is left to the wallet.
+    // The client does not check signature and features: the wallet does.
     if (!/InvalidFeatures|InvalidSignature/.test(verdict)) failsWith('bad_invoice')(refusal);
   }
   for (let at = 10; at < valid[1].length; at += 7) {
@@ -456,7 +456,7 @@ test('Amount and payment hash of the BOLT 11 examples are parsed as specified, a
   }
 });
 
-test('Every amount multiplier is exact; fractions of a satoshi, other networks and invalid amounts are refused', async () => {
+test('The client reads every amount multiplier of an invoice exactly, and refuses fractions of a satoshi, other networks and invalid amounts', async () => {
   const challenge = await realChallenge();
   const { client, events, payer } = startClient({ maxSats: Infinity });
   client.addEventListener('challenge', (event) => event.preventDefault());
@@ -484,7 +484,7 @@ test('Every amount multiplier is exact; fractions of a satoshi, other networks a
   assert.deepEqual(payer.paid, []);
 });
 
-test('An invoice that does not match the macaroon, or a macaroon of another host, is not paid', async () => {
+test('The client pays neither an invoice that does not match the macaroon, nor for a macaroon of another host', async () => {
   const [challenge, other] = [await realChallenge(), await realChallenge()];
   const { client, payer } = startClient();
   setChallenge(format({ ...challenge, invoice: other.invoice }));
@@ -501,7 +501,7 @@ test('Over plain HTTP the client pays only on localhost', async () => {
   assert.deepEqual(payer.paid, []);
 });
 
-test('A server that repeats its challenge is paid once per call, and one invoice is paid once ever', async () => {
+test('A server that sends a new challenge after each payment is paid once per call, and the same invoice is paid only once', async () => {
   const greedy = startClient();
   stubServer.challengeFor = async () => format(await realChallenge());
   const reached = stubServer.requests.length;

@@ -42,14 +42,14 @@ test('Of 64 concurrent requests with a credential for one use, the origin receiv
   const answers = await Promise.all(Array.from({ length: 64 }, (_, at) => sendCredential('/once', at % 2 ? standard : lightningToll)));
   const count = (expected) => answers.filter(({ status }) => status === expected).length;
   assert.equal(count(200), 1);
-  // 503: LNbits may not create that many invoices in time.
+  // A refused request gets 503 if LNbits does not create an invoice for it in time.
   assert.equal(count(200) + count(402) + count(409) + count(503), 64);
   assert.equal(served('/once'), 1);
   await assertSpent('/once', standard);
   await assertSpent('/once', lightningToll);
 });
 
-test('Of 64 concurrent requests with a credential for five uses, the origin receives five, and each response has the remaining uses', async () => {
+test('Of 64 concurrent requests with a credential for five uses, the origin receives five, and each of these responses has the number of remaining uses', async () => {
   const { standard } = await buy(paywall.url, '/five');
   const answers = await Promise.all(Array.from({ length: 64 }, () => sendCredential('/five', standard)));
   const remaining = answers.filter(({ status }) => status === 200).map(({ headers }) => headers['x-toll-uses-remaining']);
@@ -81,7 +81,7 @@ test('A holder can lower the number of uses with a caveat, but not raise it', as
   assert.equal((await sendCredential('/plain', plain.standard)).headers['x-toll-uses-remaining'], undefined);
 });
 
-test('A 5xx of the origin gives the use back, up to three times per use', async () => {
+test('A 5xx response of the origin gives the use back, at most three times for each use of the credential', async () => {
   const { standard } = await buy(paywall.url, '/failing');
   isFailing = true;
   for (let at = 0; at < 6; at += 1) {
@@ -120,7 +120,7 @@ test('While all remaining uses are in flight, the next request gets 409 with Ret
   await paywall.server.until(async () => (await sendCredential('/hanging', standard)).status === 402, 10);
 });
 
-test('When uses cannot be counted, the request gets 503 and is not forwarded', async () => {
+test('If uses cannot be counted, a request with a credential for one use gets 503 and is not forwarded', async () => {
   const uncounted = await startPaywall({
     toll,
     vars: { ORIGIN_URL: origin.url },

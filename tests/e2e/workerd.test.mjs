@@ -1,4 +1,4 @@
-// Requests that `wrangler dev` would normalize before the Worker receives them.
+// Requests to the Worker in bare `workerd`, because `wrangler dev` would normalize them before the Worker receives them.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { buy, send } from './support/client.mjs';
@@ -30,7 +30,7 @@ test('A URL that is not normalized cannot bypass the price of the path that is f
   assert.equal(origin.requests.length, reached);
 });
 
-test('The host in a credential is compared without letter case', async () => {
+test('A credential is valid for its host in any letter case', async () => {
   const { standard } = await buy(url, '/api/joke', { headers: { Host: 'LOCALHOST' } });
   const answer = await send(url, '/api/joke', { headers: { Host: 'localhost', authorization: standard } });
   assert.equal(answer.status, 200);
@@ -55,7 +55,7 @@ test('TRACE is never forwarded, since an origin that echoes it would reveal the 
   assert.equal(origin.requests.length, reached);
 });
 
-test('A forwarded preflight returns neither content nor unrelated headers of the origin', async () => {
+test('The response to a forwarded preflight has neither the body nor the Content-Type of the origin’s response', async () => {
   const headers = { 'Access-Control-Request-Method': 'GET', Origin: 'https://example.org' };
   const { status, headers: answered, text } = await send(url, '/m', { method: 'OPTIONS', headers, body: 'a body' });
   assert.equal(status, 200);

@@ -1,6 +1,6 @@
-"""Runs the lightning-toll package from PyPI: verifies the macaroon of each input line and mints one for the same request.
+"""Runs the lightning-toll package from PyPI: verifies the macaroon of each input line and mints a macaroon for the same request.
 
-One JSON object a line.
+Input and output have one JSON object per line.
 In:  {"raw", "preimage", "secret", "payment_hash", "expires_at", "endpoint", "method", "ip"}
 Out: {"valid", "preimage", "raw"}
 """

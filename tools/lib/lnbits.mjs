@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { freePort, readable, root, writeJson } from './run.mjs';
 
 /**
- * Starts LNbits with a data folder. The first start creates two wallets: one of a merchant and one of a payer, with 1,000,000 sats.
- * Returns their keys, the URL, the server and `pay(bolt11)`.
- * @param {object} [options.env] LNbits settings that differ from those below
+ * Starts LNbits with a data folder. The first start creates the wallet of a merchant, and the wallet of a payer with 1,000,000 sats.
+ * Returns the keys of the wallets, the URL, the server, and `pay(bolt11)`, which pays from the payer's wallet.
+ * @param {object} [options.env] LNbits settings that override those of `environment`
  * @param {string} [options.venv] the virtual environment in .tools/ with the LNbits to run
  */
 export async function startLnbits(run, { dataDir, port, env = {}, venv = 'lnbits' }) {
@@ -27,12 +27,12 @@ export async function startLnbits(run, { dataDir, port, env = {}, venv = 'lnbits
 /** Pays an invoice from a wallet and returns the preimage. */
 export async function pay(url, wallet, bolt11) {
   const payment = await call(`${url}/api/v1/payments`, 'POST', { out: true, bolt11 }, { 'X-Api-Key': wallet.adminKey });
-  // LNbits answers 201 to some payments that did not succeed.
+  // LNbits also responds with 201 to some payments that did not succeed.
   if (payment.status !== 'success') throw new Error(`LNbits did not pay: ${payment.status}`);
   return payment.preimage;
 }
 
-/** Calls LNbits and returns the JSON of the answer. Throws unless the status is 2xx. */
+/** Calls LNbits and returns the JSON of the response. Throws unless the status is 2xx. */
 export async function call(url, method, body, headers = {}) {
   const response = await fetch(url, {
     method,
@@ -47,7 +47,7 @@ export async function call(url, method, body, headers = {}) {
 async function bootstrap(url, file) {
   const known = readable(file);
   if (known) {
-    // The port may differ from last time's.
+    // The port may differ from the port of the previous start.
     writeJson(file, { ...known, url });
     return known;
   }
@@ -81,7 +81,7 @@ function sitePackages(venv) {
   return found;
 }
 
-// The whole environment of LNbits: it inherits nothing, and no setting makes it reach the network.
+// All environment variables of LNbits. It inherits no others, and these settings keep it from sending requests to the Internet.
 const environment = (dataDir, port, url) => ({
   PATH: '/usr/local/bin:/usr/bin:/bin',
   HOME: dataDir,

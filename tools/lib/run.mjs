@@ -1,5 +1,5 @@
-// Starts and stops the servers of one run of a tool. Each server has its own process group and a pid file. The run stops them when it
-// ends, also on Ctrl-C and SIGTERM. Servers that a `kill -9` left behind are found by their pid files and stopped by the next run.
+// Starts and stops the servers of one run of a tool. Each server has its own process group and a pid file. The run stops its servers
+// when it ends, also on Ctrl-C and SIGTERM. After a `kill -9` of a run, the next run finds the servers by their pid files and stops them.
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -12,7 +12,7 @@ export class Run {
   #servers = new Set();
   #isEnding = false;
 
-  /** Begins a run with a new folder. First stops the servers of runs whose process is gone. */
+  /** Begins a run with a new folder. First stops the servers of earlier runs whose process is gone. */
   static begin(kind) {
     mkdirSync(runs, { recursive: true });
     sweep();
@@ -22,7 +22,7 @@ export class Run {
     return run;
   }
 
-  /** Joins a run that another process began. Servers started here stop with this process, and with the run. */
+  /** Joins a run that another process began. The servers that this process starts stop when this process or the run ends. */
   static join(dir) {
     const run = new Run(dir);
     run.#stopWithProcess();
@@ -33,17 +33,17 @@ export class Run {
     this.dir = dir;
   }
 
-  /** Whether the servers are being stopped. */
+  /** Whether `end` was called, so that the servers are being stopped. */
   get isEnding() {
     return this.#isEnding;
   }
 
-  /** Creates a folder in the run's folder. */
+  /** Creates a new folder in the run's folder and returns its path. */
   folder(name) {
     return mkdtempSync(join(this.dir, `${name}-`));
   }
 
-  /** Starts a server. Its output goes to a file and, line by line, to `onLine`. */
+  /** Starts a server and returns it. Its output goes to a file and, line by line, to `onLine`. */
   start(name, command, args, { cwd = root, env = process.env, onLine } = {}) {
     if (this.#isEnding) throw new Error('the run is ending');
     const dir = this.folder(name);
@@ -68,7 +68,10 @@ export class Run {
     return server;
   }
 
-  /** Stops the servers started here. The process that began the run stops all its servers and removes the folder. */
+  /**
+   * Stops the servers that this process started. In the process that began the run, also stops the servers of all other processes of
+   * the run and removes its folder.
+   */
   async end() {
     this.#isEnding = true;
     await Promise.all([...this.#servers].map((server) => server.stop()));
@@ -80,7 +83,7 @@ export class Run {
   #stopWithProcess() {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
       process.on(signal, async () => {
-        // On a second signal nothing waits: the exit kills the remaining servers.
+        // A second signal exits without waiting: the `exit` handler below kills the remaining servers.
         if (!this.#isEnding) await this.end();
         process.exit(130);
       });
@@ -161,12 +164,13 @@ function sweep() {
 function killGroups(dir) {
   for (const entry of safeList(dir)) {
     const server = readable(join(dir, entry, 'pid.json'));
-    // The system does not reuse a group's ID while a member lives. So a group whose leader is gone is still this server's.
+    // The system does not reuse the ID of a process group while one of its processes lives. So a group whose leader is gone still
+    // belongs to this server.
     if (server && (lives(server) || !identity(server.pid))) signalGroup(server.pid, 'SIGKILL');
   }
 }
 
-/** Identifies a process by its number and its start time, because numbers are reused. */
+/** Identifies a process by its ID and its start time, because IDs are reused. Returns `undefined` if the process is gone. */
 function identity(pid) {
   const started = startOf(pid);
   return started && { pid, started };
@@ -189,7 +193,7 @@ function signalGroup(pid, name) {
   try {
     process.kill(-pid, name);
   } catch {
-    // The group is gone.
+    // The process group has already ended.
   }
 }
 
@@ -202,7 +206,7 @@ function groupLives(pid) {
   }
 }
 
-/** Whether a folder without an owner is new: a run writes its owner right after it creates the folder. */
+/** Whether a folder is less than a minute old: a new run may not have written its owner into the folder yet. */
 function isFresh(dir) {
   return Number(spawnSync('find', [dir, '-maxdepth', '0', '-mmin', '-1'], { encoding: 'utf8' }).stdout.length) > 0;
 }
@@ -215,7 +219,7 @@ function safeList(dir) {
   }
 }
 
-/** Returns the JSON of a file; `undefined` if it cannot be read. */
+/** Returns the JSON of a file; `undefined` if the file cannot be read or is not JSON. */
 export function readable(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
@@ -230,10 +234,10 @@ export function writeJson(file, value) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Returns the given port if it is free, else `undefined`. Without a port: any free one. */
+/** Returns the given port if it is free, else `undefined`. Without an argument, returns any free port. */
 export async function freePort(port) {
   if (port) return isFree(port);
-  // Below the range of outgoing connections, so that none takes the port in the seconds before the server listens.
+  // These ports are below the range for outgoing connections, so that no connection takes the port in the seconds before the server listens.
   const any = () => 20_000 + Math.floor(Math.random() * 12_000);
   for (let tries = 0; tries < 100; tries += 1) {
     const free = await isFree(any());

@@ -5,7 +5,7 @@ import { root } from './run.mjs';
 const node = join(root, 'node_modules/.bin/node');
 const wrangler = join(root, 'node_modules/wrangler/bin/wrangler.js');
 
-/** Starts `wrangler dev` with these arguments and waits until it serves. Returns its URL and the server. */
+/** Starts `wrangler dev` with these arguments and waits until it accepts requests. Returns its URL and the server. */
 export async function startWrangler(run, args, { cwd = root, onLine } = {}) {
   let url;
   const server = run.start(
@@ -21,7 +21,7 @@ export async function startWrangler(run, args, { cwd = root, onLine } = {}) {
         CLOUDFLARE_CF_FETCH_ENABLED: 'false',
         WRANGLER_SEND_METRICS: 'false',
         WRANGLER_LOG_PATH: join(run.dir, 'wrangler-logs'),
-        // Per process: Workers of test files that run at once may have the same name.
+        // One registry per process, because Workers of concurrent test files may have the same name.
         WRANGLER_REGISTRY_PATH: join(run.dir, `wrangler-registry-${process.pid}`),
       },
       onLine: (line) => {

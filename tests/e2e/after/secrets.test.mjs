@@ -1,17 +1,17 @@
-// Runs after all other tests. Searches the logs, caches and storage of every Worker of the run for the keys, preimages and
-// invoices in the databases of every LNbits of the run, and for the secrets of every paywall.
+// Runs after all other tests. Searches the logs, caches and storage of every Worker of the run for the wallet keys, preimages
+// and invoices in the databases of every LNbits of the run, and for the TOLL_SECRET and ORIGIN_TOKEN of every paywall.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 
-// tests/e2e/support/fault_proxy.mjs writes it into every faulty response.
+// tests/e2e/support/fault_proxy.mjs writes this marker into every response body that it makes up.
 const MARKER = 'SECRET-OF-LNBITS';
 
 const files = [...filesBelow(process.env.EDGETOLL_RUN)];
 
-/** The files below a folder. Symbolic links are not followed, since some lead back to the project. */
+/** Yields the files below a folder. Symbolic links are not followed, because some lead back to the project. */
 function* filesBelow(dir) {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
     const path = join(dir, entry.name);
@@ -20,7 +20,7 @@ function* filesBelow(dir) {
   }
 }
 
-/** Collects keys, preimages and invoices from the LNbits databases, and the secrets of the paywalls. */
+/** Returns the wallet keys, preimages and invoices in the LNbits databases, and TOLL_SECRET and ORIGIN_TOKEN of all paywalls. */
 function secrets() {
   const found = { keys: new Set(), preimages: new Set(), invoices: new Set(), tollSecrets: new Set() };
   for (const file of files.filter((file) => ['.dev.vars', 'config.capnp'].includes(basename(file)))) {
@@ -41,11 +41,11 @@ function secrets() {
   return found;
 }
 
-/** Matches the logs of Workers under Wrangler and in bare workerd, and their storage. */
+/** Whether a file is a log or the storage of a Worker, under Wrangler or in bare workerd. */
 const isOfWorker = (file) =>
   /\/(wrangler|workerd)-[^/]+\/log$/.test(file) || file.includes('/wrangler-logs/') || /\/v3\/(kv|do|cache)\//.test(file);
 
-test('No log and no storage of a Worker contains a key, a preimage, an invoice or a secret of the run', () => {
+test('No log and no storage of a Worker contains a wallet key, a preimage, an invoice or a TOLL_SECRET of the test run', () => {
   const { keys, preimages, invoices, tollSecrets } = secrets();
   const sizes = [keys, preimages, invoices, tollSecrets].map(({ size }) => size);
   assert.ok(sizes[0] >= 4 && sizes[1] >= 20 && sizes[2] >= 20 && sizes[3] >= 3, `${sizes}`);
@@ -54,7 +54,7 @@ test('No log and no storage of a Worker contains a key, a preimage, an invoice o
   assert.ok(logs.length >= 3, `${logs.length} logs`);
   assert.ok(logs.some((file) => readFileSync(file, 'utf8').includes('"event":"request"')));
   assert.ok(workerFiles.some((file) => file.endsWith('.sqlite')), 'no storage was read');
-  // Every substring of a long hex string is compared: 32 digits may be a key, 64 digits a preimage or a TOLL_SECRET.
+  // Compares every substring of 32 digits (as long as a wallet key) and of 64 digits (a preimage or a TOLL_SECRET).
   const isSecret = (word) => [32, 64].some((length) => {
     for (let at = 0; at + length <= Math.min(word.length, 4096); at += 1) {
       const piece = word.slice(at, at + length);

@@ -18,7 +18,7 @@ export async function stats(base) {
   return answer.json();
 }
 
-/** Polls the statistics until `isExpected` accepts them, and returns them. */
+/** Polls the statistics until `isExpected` accepts them, and returns them. Fails after `seconds`. */
 export async function statsWhen(base, isExpected, seconds = 15) {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {

@@ -1,4 +1,4 @@
-// Edits BOLT 11 invoices. The checksum is recomputed (BIP 173). The node's signature becomes invalid; only a payer verifies it.
+// Edits BOLT 11 invoices and recomputes the checksum (BIP 173). The node's signature becomes invalid, but only payers verify it.
 const BECH32_CHARSET = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 
 /** Returns the invoice with another prefix (`lntb50n`, or `lnbc` for no amount) or another timestamp. */

@@ -11,14 +11,14 @@ import { root } from '../../../tools/lib/run.mjs';
 export const startBrowser = () =>
   chromium.launch({ executablePath: readFileSync(join(root, '.tools/chromium'), 'utf8').trim(), args: ['--no-sandbox'] });
 
-/** Opens a page in a new browser context; returns both, and the errors that the page reports. */
+/** Opens a page in a new browser context. Returns the context, the page, and the errors that the page reports. */
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext({ bypassCSP: false, ...options });
   const page = await context.newPage();
   return { context, page, pageErrors: collectErrors(page) };
 }
 
-/** Collects the errors and warnings of a page. Chromium reports a 401 or 402 response as an error; those are expected. */
+/** Collects the errors and warnings of a page. Chromium also reports 401 and 402 responses, which are not collected. */
 export function collectErrors(page) {
   const pageErrors = [];
   page.on('pageerror', (error) => pageErrors.push(error.message));

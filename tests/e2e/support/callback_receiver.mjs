@@ -10,7 +10,7 @@ import { freePort, root } from '../../../tools/lib/run.mjs';
 
 export const SECRET = `whsec_${randomBytes(32).toString('base64')}`;
 
-/** Starts the receiver. `fail(status)` makes it refuse callbacks, `down()` makes it refuse connections. */
+/** Starts the receiver. After `fail(status)` it refuses callbacks, after `down()` it refuses connections. */
 export async function startCallbackReceiver() {
   const port = await freePort();
   const calls = [];
@@ -55,7 +55,7 @@ async function assertSigned({ headers, body }) {
   assert.ok(!verify(SECRET, { ...headers, 'webhook-timestamp': String(headers['webhook-timestamp'] - 1) }, body));
 }
 
-/** Returns the function that docs/operations.md shows. */
+/** Returns the function that docs/operations.md shows for verifying a callback. */
 async function documentedVerifier() {
   const [, snippet] = readFileSync(join(root, 'docs/operations.md'), 'utf8').match(/```js\n(.*?)```/s);
   const { isFromEdgetoll } = await import(`data:text/javascript,${encodeURIComponent(snippet)}`);

@@ -1,10 +1,10 @@
-// An HTTP client that sends requests as given: it neither normalizes paths nor validates headers.
+// HTTP clients for tests: `send` does not normalize the path, and `sendRaw` sends any bytes.
 import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { lnbits, pay } from './paywall.mjs';
 
-/** Sends a request, with its body whole or in chunks; returns status, headers and body. */
+/** Sends a request, with `body` at once or in `chunks`. Returns status, headers and body of the response. */
 export function send(base, path, { method = 'GET', headers = {}, body, chunks } = {}) {
   const { hostname, port } = new URL(base);
   if (body !== undefined) headers = { 'Content-Length': Buffer.byteLength(body), ...headers };
@@ -14,7 +14,7 @@ export function send(base, path, { method = 'GET', headers = {}, body, chunks } 
       for await (const chunk of response) chunks.push(chunk);
       const bytes = Buffer.concat(chunks);
       const { statusCode: status, headers: received } = response;
-      // Checked in every test: no response contains an LNbits key.
+      // Checks in every test that no response contains a wallet key.
       const everything = `${JSON.stringify(received)} ${bytes}`;
       if (Object.values(lnbits.merchant).some((secret) => everything.includes(secret))) return reject(new Error(`the response to ${path} contains an LNbits key`));
       resolve({ status, headers: received, bytes, text: bytes.toString(), json: () => JSON.parse(bytes.toString()) });
@@ -25,7 +25,7 @@ export function send(base, path, { method = 'GET', headers = {}, body, chunks } 
   });
 }
 
-/** Sends raw bytes; returns the response, read until the server closes the connection or sends nothing for `quietMs`. */
+/** Sends raw bytes. Returns the response, read until the server closes the connection or sends nothing for `quietMs`. */
 export function sendRaw(base, bytes, { quietMs = 250, timeoutMs = 5000 } = {}) {
   const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
@@ -42,12 +42,12 @@ export function sendRaw(base, bytes, { quietMs = 250, timeoutMs = 5000 } = {}) {
       socket.setTimeout(quietMs);
     });
     socket.on('close', end);
-    // A server that has answered may reset the connection before the whole request is sent.
+    // A server may respond and reset the connection before the whole request is sent.
     socket.on('error', (error) => (error.code === 'ECONNREFUSED' ? reject(error) : end()));
   });
 }
 
-/** Buys a path with the run's payer wallet, or with `payWith`; returns both credentials for the one payment. */
+/** Requests a path and pays the invoice with `payWith`. Returns both credentials of the payment, and what they are made of. */
 export async function buy(base, path, { payWith = pay, ...options } = {}) {
   const unpaid = await send(base, path, options);
   if (unpaid.status !== 402) throw new Error(`expected 402, got ${unpaid.status}: ${unpaid.text}`);
@@ -63,7 +63,7 @@ export async function buy(base, path, { payWith = pay, ...options } = {}) {
   };
 }
 
-/** Parses a challenge as lnget, the Aperture client and l402-requests do: they are the strictest known parsers. */
+/** Parses a challenge as lnget, the Aperture client and l402-requests do, which are the strictest known parsers. */
 export function parseChallenge(header) {
   const [, macaroon, invoice] = header.match(/^L402 macaroon="([^"]+)", invoice="([^"]+)"$/);
   return { macaroon, invoice };
@@ -85,7 +85,7 @@ export function attenuateLightningToll(macaroon, caveat) {
   return Buffer.from(JSON.stringify({ id, caveats: [...caveats, caveat], signature: signed })).toString('base64url');
 }
 
-/** Flips one bit in the signature of a base64 macaroon. */
+/** Returns a base64 macaroon with one bit of its signature flipped. */
 export function tamper(macaroon) {
   const bytes = Buffer.from(macaroon, 'base64');
   bytes[bytes.length - 1] ^= 1;

@@ -4,10 +4,13 @@ import { freePort } from '../../../tools/lib/run.mjs';
 import { editInvoice } from './bolt11.mjs';
 import { lnbits } from './paywall.mjs';
 
-/** Part of every faulty response; it must never appear in a log or a response of the Worker. */
+/** A text in every response body that the proxy makes up. No log and no response of the Worker may contain this text. */
 export const MARKER = 'SECRET-OF-LNBITS';
 
-/** Starts the proxy. `injectFault(fault, method)` fails the requests of that method, or all; `clearFault()` ends it. */
+/**
+ * Starts the proxy. `injectFault(fault, method)` injects a fault into the requests with this method, or into all requests without
+ * `method`. `clearFault()` ends the fault.
+ */
 export async function startFaultProxy({ target = lnbits.url } = {}) {
   const port = await freePort();
   const calls = [];
@@ -46,7 +49,7 @@ export async function startFaultProxy({ target = lnbits.url } = {}) {
     url: `http://127.0.0.1:${port}`,
     calls,
     redirectedRequests,
-    /** The number of invoices requested so far. */
+    /** Returns how many invoices were requested so far. */
     invoiceCount: () => calls.filter(({ method }) => method === 'POST').length,
     injectFault: async (name, method) => {
       if (name === 'refuses the connection') return stopListening();
@@ -74,7 +77,7 @@ async function forwardUnchanged({ response, fetchUpstream }) {
   response.writeHead(status, { 'Content-Type': 'application/json' }).end(text);
 }
 
-/** Forwards the request, and edits its body or the response. */
+/** Returns a handler that forwards the request, and edits its body or the response. */
 const edited = (edit) => async ({ response, fetchUpstream, body }) => {
   const { status, text } = await fetchUpstream(edit.body ? edit.body(body) : body);
   const answer = JSON.parse(text);
@@ -95,7 +98,7 @@ const withInvoice = (edit) => (payment) => {
 };
 const prefixOf = (bolt11) => bolt11.slice(0, bolt11.lastIndexOf('1'));
 
-/** Unusual behaviour that is no fault. */
+/** Unusual behaviour of LNbits that is not a fault. */
 const QUIRKS = {
   'ignores every filter': async ({ request, response, fetchUpstream }) => {
     const unfiltered = new URL(request.url, lnbits.url);

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 
-/** Starts the origin. `answers` maps paths to handlers; any other path echoes the request body. */
+/** Starts the origin. `answers` maps paths to handlers. A path without a handler returns the request body. */
 export async function startRecordingOrigin(answers = {}) {
   const requests = [];
   const server = createServer(async (request, response) => {

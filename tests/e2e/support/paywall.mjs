@@ -32,7 +32,7 @@ export async function startPaywall(options = {}) {
   const { state = join(dir, 'state'), port = 0, args = [] } = options;
   const { url, server } = await startWrangler(run, ['-c', file, '--port', String(port), '--persist-to', state, ...args], { cwd: dir });
   const log = () => readFileSync(server.log, 'utf8');
-  // Log lines arrive after the response.
+  // Waits for the log line, which may arrive after the response.
   const logged = (pattern) => server.until(() => pattern.test(log()), 10);
   return { url, server, dir, secret: secrets.TOLL_SECRET, log, logged };
 }

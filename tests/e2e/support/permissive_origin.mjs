@@ -80,16 +80,16 @@ const NORMALIZATIONS = [
   removeDotSegments,
   (text) => text.replace(/[\x00-\x1f\x7f]/g, ''),
   (text) => text.replace(/[ ./]+$/, ''),
-  // Windows trims the names of folders.
+  // Windows ignores spaces and dots at the end of a folder's name.
   (text) => text.replace(/(?<=[^./])[ .]+(?=\/)/g, ''),
   (text) => text.toLowerCase(),
-  // `equalsIgnoreCase`, `EqualFold` and `(?i)` fold these letters.
+  // Java's `equalsIgnoreCase`, Go's `EqualFold` and `(?i)` in regular expressions equate some Unicode letters with ASCII letters.
   (text) => text.replaceAll('İ', 'i').toUpperCase().toLowerCase(),
   (text) => text.replace(/\/index\.php(?=\/)/, ''),
   (text) => text.replace(/(\.php)\/.*/, '$1'),
 ];
 
-/** Percent-decodes once; invalid escapes stay. */
+/** Percent-decodes a text once. Invalid escapes are left unchanged. */
 function decode(text) {
   return text.replace(/(%[0-9a-f]{2})+/gi, (escapes) => Buffer.from(escapes.replaceAll('%', ''), 'hex').toString());
 }
@@ -103,7 +103,7 @@ function removeDotSegments(text) {
   return kept.join('/');
 }
 
-/** Names and values of the query parameters, in lower case: `a[]` is named `a`; `a.b` and `a b` are named `a_b`. */
+/** Returns the query parameters in lower case, with names as in PHP: `a` for `a[]`; `a_b` for `a.b` and `a b`. */
 function parameters(targets) {
   const pairs = targets.flatMap((target) => {
     const [path, ...query] = target.split('?');
@@ -116,7 +116,7 @@ function parameters(targets) {
   });
 }
 
-/** Headers under their CGI names; values in lower case and without parameters. */
+/** Returns the values of each header in lower case, without parameters. Headers with the same CGI name are merged. */
 function foldHeaders(headers) {
   const values = {};
   for (const [name, value] of Object.entries(headers)) {

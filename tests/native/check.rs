@@ -308,7 +308,6 @@ fn a_secret_among_the_variables_is_an_error() {
         "LNBITS_KEY_2",
         "ADMIN_TOKEN",
         "ORIGIN_TOKEN",
-        "ORIGIN_SECRET",
         "ON_PAYMENT_SECRET",
     ] {
         let finding = format!(
@@ -414,7 +413,7 @@ fn an_incomplete_list_of_required_secrets_is_a_warning() {
     let text = "secrets.required = [\"TOLL_SECRET\", \"LNBITS_KEY\", \"ADMIN_TOKEN\", \"ORIGIN_TOKEN\"]\n[vars.TOLL]";
     assert_eq!(
         toml_findings(text),
-        ["2:20: warning: secrets.required lacks TOLL_SECRET_PREVIOUS, LNBITS_KEY_2, ORIGIN_SECRET, \
+        ["2:20: warning: secrets.required lacks TOLL_SECRET_PREVIOUS, LNBITS_KEY_2, \
           ON_PAYMENT_SECRET: Wrangler loads only listed secrets from .dev.vars, so add them or remove the list"]
     );
 }

@@ -51,14 +51,13 @@ fn check_url(environment: &mut Environment<'_>, name: &str, value: &Json) {
 }
 
 /// Secrets must not be in a file that is committed.
-pub(super) const SECRETS: [&str; 8] = [
+pub(super) const SECRETS: [&str; 7] = [
     "TOLL_SECRET",
     "TOLL_SECRET_PREVIOUS",
     "LNBITS_KEY",
     "LNBITS_KEY_2",
     "ADMIN_TOKEN",
     "ORIGIN_TOKEN",
-    "ORIGIN_SECRET",
     "ON_PAYMENT_SECRET",
 ];
 const VARIABLES: [&str; 6] =

@@ -51,7 +51,7 @@ impl Receipt {
 pub struct Pending {
     pub payment_hash: PaymentHash,
     /// The timestamp of the invoice.
-    pub made_unix: u64,
+    pub minted_unix: u64,
     /// When the invoice expires.
     pub expires_unix: u64,
 }
@@ -63,7 +63,7 @@ impl Pending {
         let is_pending = payment.get("status")?.as_str()? == "pending";
         is_pending.then(|| Self {
             payment_hash: invoice.payment_hash(),
-            made_unix: invoice.timestamp_unix(),
+            minted_unix: invoice.timestamp_unix(),
             expires_unix: invoice.expires_at_unix(),
         })
     }

@@ -98,7 +98,7 @@ impl WalletSync<'_> {
             let response = self.send(&self.lnbits.list(PaymentList::Pending, offset, PAGE_ROWS)).await?;
             let page = self.lnbits.read_pending(&response)?;
             let is_last =
-                page.rows < PAGE_ROWS || page.payments.iter().any(|one| one.made_unix < oldest_unix);
+                page.rows < PAGE_ROWS || page.payments.iter().any(|one| one.minted_unix < oldest_unix);
             pending.extend(page.payments);
             if is_last {
                 break;

@@ -421,7 +421,7 @@ fn an_incomplete_list_of_required_secrets_is_a_warning() {
 #[test]
 fn free_requests_need_a_kv_namespace() {
     let sentence = "TOLL.routes[1].free_requests needs a KV namespace bound as TOLL_KV, \
-                    which counts free requests; without it, none is free";
+                    which counts free requests; without it, no request is free";
     let list =
         "vars.TOLL.routes = [{ path = \"/a\", free_requests = 0 }, { path = \"/b\", free_requests = 9 }]\n";
     let found = |text: &str| {
@@ -514,7 +514,7 @@ kv_namespaces = [{ binding = "TOLL_KV" }]
         [
             "8:1: warning: env.staging.TOLL lacks the binding CHALLENGE_LIMIT, which is not inherited from the top level: without it, each isolate counts challenges by itself; repeat it in this environment",
             "8:1: warning: env.staging.TOLL lacks the binding INVOICE_LIMIT, which is not inherited from the top level: without it, each isolate counts invoices by itself; repeat it in this environment",
-            "8:1: warning: env.staging.TOLL lacks the binding TOLL_KV, which is not inherited from the top level: without it, each isolate asks LNbits again whether a payment has settled; repeat it in this environment",
+            "8:1: warning: env.staging.TOLL lacks the binding TOLL_KV, which is not inherited from the top level: without it, each isolate looks up each payment at LNbits again; repeat it in this environment",
         ]
     );
     let without = text.replace("new_sqlite_classes = [\"InvoiceLimit\"]", "new_sqlite_classes = []");

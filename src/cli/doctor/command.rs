@@ -38,8 +38,8 @@ pub fn run(file: Option<PathBuf>, environment: Option<&str>) -> ExitCode {
     if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Prints each line at once, since the whole examination takes seconds. If the reader of a pipe has closed it, the exit
-/// code still carries the result.
+/// Prints a line at once, because the whole examination takes seconds. If the reader has closed the pipe, the line is
+/// lost, but the exit code still tells the result.
 fn print_line(line: &impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
@@ -67,7 +67,8 @@ fn read_document(file: &Path) -> Result<Document, String> {
         .map_err(|_| format!("{name} cannot be read: run `edgetoll check {name}` for the reason"))
 }
 
-/// Returns the name and text of `.dev.vars`. As in `wrangler dev`, the file of an environment replaces the common one.
+/// Returns the name and text of `.dev.vars`; `None` if there is no such file. As in `wrangler dev`, `.dev.vars.NAME` of
+/// an environment replaces `.dev.vars`.
 fn read_dev_vars(folder: &Path, environment: Option<&str>) -> Result<Option<(String, String)>, String> {
     let of_environment = environment.map(|environment| format!(".dev.vars.{environment}"));
     for name in of_environment.into_iter().chain([".dev.vars".to_owned()]) {

@@ -1,4 +1,4 @@
-//! Judges each response of LNbits, and says what to do about each fault. No function here sends a request.
+//! Judges each response of LNbits, and says how to correct each fault. No function here sends a request.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ pub fn reachable(health: &HttpResult, ms: u64) -> Finding {
                 .to_owned(),
         ),
         Ok(WalletResponse { status: 300..=399, .. }) => {
-            (Level::Fail, "this URL redirects, and edgetoll follows no redirects: correct it".to_owned())
+            (Level::Fail, "this URL redirects, and edgetoll follows no redirects: correct the URL".to_owned())
         }
         Ok(WalletResponse { status: status @ (401 | 403), .. }) => (
             Level::Fail,
@@ -53,7 +53,7 @@ pub fn reachable(health: &HttpResult, ms: u64) -> Finding {
     Finding::new(level, Check::Reachable, sentence)
 }
 
-/// Compares the time in the response to `/api/v1/health` with this machine's.
+/// Compares the time in the response to `/api/v1/health` with the time of this machine.
 pub fn clock(health: &WalletResponse, now_unix: u64) -> Finding {
     let Some(server_time_unix) = server_time_unix(&health.body) else {
         return Finding::new(Level::Warn, Check::Clock, "LNbits does not report its time");
@@ -84,7 +84,7 @@ pub fn version(openapi: &HttpResult) -> Finding {
     let text = root.as_ref().and_then(|root| root.get("info")?.get("version")?.as_str());
     let Some((text, numbers)) = text.and_then(|text| Some((text, version_numbers(text)?))) else {
         let sentence = format!(
-            "/openapi.json does not contain the version: make sure that it is {OLDEST_SAFE} or later"
+            "/openapi.json does not contain the version: make sure that LNbits is {OLDEST_SAFE} or later"
         );
         return Finding::new(Level::Warn, Check::Version, sentence);
     };
@@ -99,7 +99,7 @@ pub fn version(openapi: &HttpResult) -> Finding {
     Finding::new(Level::Ok, Check::Version, text)
 }
 
-/// Returns the first two numbers of a version.
+/// Returns the first two numbers of a version; `None` if it does not begin with two numbers.
 fn version_numbers(version: &str) -> Option<(u64, u64)> {
     let mut parts = version.trim_start_matches('v').split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
@@ -145,14 +145,15 @@ pub fn invoice_not_created(error: &WalletError) -> Finding {
     let advice = match error {
         WalletError::Status(500..) => ": see the log of LNbits; its funding source may be down",
         WalletError::RateLimited { .. } => ": wait a minute, or raise the rate limit of LNbits",
-        WalletError::OtherNetwork => ": set `network` in the price list to that of the funding source",
+        WalletError::OtherNetwork => ": set `network` in the price list to the network of the funding source",
         WalletError::Clock => ": set its clock",
         _ => "",
     };
     Finding::new(Level::Fail, Check::Invoice, format!("an invoice of 1 sat was not created; {error}{advice}"))
 }
 
-/// Judges the status of an invoice that was created, and the milliseconds that both requests took.
+/// Judges the status of an invoice that was created, and the milliseconds that the requests to create it and to look it
+/// up took.
 pub fn invoice_created(
     status: &Result<PaymentStatus, WalletError>,
     create_ms: u64,
@@ -167,7 +168,8 @@ pub fn invoice_created(
         ),
         Ok(PaymentStatus::Paid) => (
             Level::Fail,
-            "LNbits reports a new invoice as paid before any payment: sell nothing with it".to_owned(),
+            "LNbits reports a new invoice as paid before any payment: do not sell with this LNbits"
+                .to_owned(),
         ),
         Ok(PaymentStatus::Unpaid) => (
             Level::Fail,
@@ -243,13 +245,14 @@ struct Rate {
     rate: f64,
 }
 
-/// Returns the rate. LNbits without a price source reports 0.
+/// Returns the satoshis for one unit of the currency; `None` if LNbits has no rate. LNbits without a price source
+/// reports 0.
 fn sats_per_unit(response: &WalletResponse) -> Option<f64> {
     let rate: Rate = serde_json::from_str(&response.body).ok().filter(|_| response.status == 200)?;
     (rate.rate > 0.0 && rate.rate <= MAX_RATE).then_some(rate.rate)
 }
 
-/// Judges a burst of requests.
+/// Judges how many requests to one path LNbits answered in a row.
 pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> Finding {
     let Burst { planned, answered, end } = *burst;
     let (level, sentence) = match end {
@@ -299,9 +302,9 @@ pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> Finding {
     Finding::new(level, Check::RateLimit, sentence)
 }
 
-/// The longest time that a client hardly notices.
+/// A response that takes longer gets a warning, because clients notice the wait.
 const SLOW_MS: u64 = 1_000;
-/// A difference up to this one is not worth a warning.
+/// A larger difference of the clocks gets a warning.
 const OK_SKEW_S: u64 = 60;
 /// The first version of LNbits that hides the preimages of unpaid invoices.
 const OLDEST_SAFE: &str = "1.6.0";

@@ -53,17 +53,17 @@ pub enum Check {
     Reachable,
     /// Whether the clock of LNbits is right.
     Clock,
-    /// Whether LNbits is new enough.
+    /// Whether LNbits has a version that hides the preimages of unpaid invoices.
     Version,
     /// Whether the key is an invoice key.
     Key,
-    /// Whether an invoice is created and found.
+    /// Whether LNbits creates an invoice and finds it again.
     Invoice,
     /// Whether the preimage of an unpaid invoice is hidden.
     Leak,
-    /// Whether there are exchange rates.
+    /// Whether LNbits has the exchange rates that the price list needs.
     PriceSource,
-    /// Whether LNbits allows as many requests as the price list.
+    /// Whether LNbits allows as many requests per minute as the price list allows invoices.
     RateLimit,
 }
 

@@ -1,4 +1,4 @@
-//! Answers with status 402: with a new invoice, with an earlier invoice that can still be paid, or with the price alone.
+//! Answers with status 402: a new invoice, an earlier invoice that can still be paid, or the price alone.
 
 use super::pay_page::{self, PageRequest};
 use super::{Action, Answered, HandlerError, response};

@@ -12,19 +12,19 @@ pub struct AdminToken(String);
 
 impl AdminToken {
     /// # Errors
-    /// Refuses a token that is too weak for a secret.
+    /// Returns why [`check_secret`] refuses the token.
     pub fn new(text: &str) -> Result<Self, WeakSecret> {
         check_secret(text).map(|()| Self(text.to_owned()))
     }
 }
 
-/// A request to an admin endpoint.
+/// The parts of a request to an admin endpoint on which access depends.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminRequest<'a> {
     pub method: &'a str,
     pub authorization: Option<&'a str>,
     pub cookie: Option<&'a str>,
-    /// The `Origin` header, which browsers send with every form.
+    /// The `Origin` header, which browsers send with every `POST` form.
     pub origin: Option<&'a str>,
     /// The origin that the request was sent to, such as `https://api.example.com`.
     pub own_origin: &'a str,
@@ -43,8 +43,9 @@ impl AdminAccess<'_> {
     /// Checks whether a request may use an endpoint.
     ///
     /// # Errors
-    /// Refuses plain http, a method that the endpoint does not allow, a form of another origin, and a request without a
-    /// valid token or session. All wrong tokens get the same error, after the same time.
+    /// Refuses plain http, a method that the endpoint does not allow, and a form of another origin. Unless the endpoint
+    /// is open to everyone, also refuses a request without a valid token or session. All wrong tokens get the same
+    /// error, after the same time.
     pub fn check(
         &self,
         endpoint: AdminEndpoint,
@@ -55,7 +56,8 @@ impl AdminAccess<'_> {
             return Err(RequestError::PlainHttp);
         }
         Endpoint::Admin(endpoint).check_method(request.method)?;
-        // A page of another origin on the same site can send a form, and the browser adds the session cookie.
+        // A page of another origin on the same site can send a form, and the browser sends the session cookie with it
+        // in spite of `SameSite=Strict`.
         let is_cross_origin = request.origin.is_some_and(|origin| origin != request.own_origin);
         if is_cross_origin && request.method == "POST" {
             return Err(RequestError::Unauthorized);
@@ -73,7 +75,7 @@ impl AdminAccess<'_> {
         crypto::constant_time_eq(&tag(given), &tag(&self.token.0))
     }
 
-    /// Returns `Set-Cookie` for a session that begins now.
+    /// Returns the value of `Set-Cookie` for a session that begins now and lasts twelve hours.
     pub fn open_session(&self, prefix: &str, now_unix: u64) -> String {
         let ends_unix = now_unix.saturating_add(SESSION_S);
         let tag = self.session_tag(self.keys.current(), &ends_unix.to_string());
@@ -97,18 +99,19 @@ impl AdminAccess<'_> {
         ends.parse::<u64>().is_ok_and(|ends_unix| now_unix < ends_unix) && self.keys.all().any(matches)
     }
 
-    /// Returns the tag of a session. It includes the admin token, so that a new token ends every session.
+    /// Returns the tag that authenticates the end of a session. The admin token is part of the input, so that a new
+    /// token ends every session.
     fn session_tag(&self, set: &KeySet, ends: &str) -> String {
         hex::encode(&set.admin_tag(&[b"session:", ends.as_bytes(), b":", self.token.0.as_bytes()]))
     }
 }
 
-/// Returns `Set-Cookie` that deletes the session cookie.
+/// Returns the value of `Set-Cookie` that deletes the session cookie.
 pub fn close_session(prefix: &str) -> String {
     session_cookie(prefix, "", 0)
 }
 
-/// Returns the token of a submitted login form.
+/// Returns the token of a submitted login form; `None` if the form has no token.
 pub fn token_of_form(body: &str) -> Option<String> {
     form::field(body, "token").map(|token| token.trim().to_owned())
 }

@@ -21,19 +21,20 @@ pub struct Settings {
     /// `PUBLIC_URL`, the URL of this deployment, to which wallets send webhooks.
     pub public_url: Option<String>,
     pub callbacks: Callbacks,
-    /// The mistakes: names of settings and what their values must be, never the values.
+    /// The mistakes in the settings. Each text names a setting and says what the value must be, but does not contain
+    /// the value.
     pub faults: Vec<String>,
     admin_token: Option<AdminToken>,
 }
 
 /// The state of the paywall with these settings.
 pub enum Paywall {
-    /// The price list is missing or cannot be read. Only `/_toll/health` responds.
+    /// The price list is missing or cannot be read. `/_toll/health` works, and every other request is refused.
     Unreadable,
     /// The secret or the settings of a wallet are missing or wrong. Requests to priced routes are refused. Requests to
     /// free routes are forwarded.
     Closed { policy: Policy, keys: Option<Keys> },
-    /// No route has a price. The keys and wallets of earlier payments may still be configured.
+    /// No route has a price. Keys and wallets may still be configured, for the ledger of earlier payments.
     Free { policy: FreePolicy, keys: Option<Keys>, wallets: Option<Wallets> },
     /// Priced routes are sold.
     Selling { policy: Policy, seller: Seller },
@@ -42,7 +43,7 @@ pub enum Paywall {
 /// A price list in which every route is free.
 pub struct FreePolicy(Policy);
 
-/// A price list, and whether it needs a seller.
+/// A price list. With a priced route, a secret and a wallet are required.
 enum ParsedPaywall {
     Free(FreePolicy),
     Priced(Policy),
@@ -58,7 +59,8 @@ impl From<Policy> for ParsedPaywall {
 /// Whether the owner's server is called for each payment.
 pub enum Callbacks {
     Off,
-    /// A setting is wrong. Callbacks are kept until it is corrected.
+    /// `ON_PAYMENT_URL` or `ON_PAYMENT_SECRET` is wrong, or the secret is missing. Callbacks are recorded, and sent
+    /// when the mistake is corrected.
     Waiting,
     On(OnPayment),
 }
@@ -68,9 +70,9 @@ pub enum Callbacks {
 pub enum Origin {
     /// The base URL that path and query are appended to.
     Url(String),
-    /// The origin of the zone, behind the route that the Worker runs on.
+    /// The origin server of the Cloudflare zone whose route the Worker runs on.
     Zone,
-    /// `ORIGIN_URL` cannot be used. Nothing is forwarded.
+    /// `ORIGIN_URL` cannot be used. No request is forwarded.
     Invalid,
 }
 
@@ -78,7 +80,7 @@ impl Origin {
     /// Parses `ORIGIN_URL`.
     ///
     /// # Errors
-    /// Returns what the setting must be, as a sentence without its subject.
+    /// Returns what the value of `ORIGIN_URL` must be. The caller writes the name of the setting before this text.
     pub fn parse(url: &str) -> Result<Self, &'static str> {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let is_allowed = |rest: &str| rest.chars().all(|c| c.is_ascii_graphic() && !"?#@\\".contains(c));
@@ -92,9 +94,10 @@ impl Origin {
 }
 
 impl Settings {
-    /// Reads the settings. `var` returns a variable or a secret; `price_list` is `TOLL` as JSON.
+    /// Reads the settings. `var` returns the value of a variable or a secret; `None` if it is missing. `price_list` is
+    /// `TOLL` as JSON.
     pub fn read(var: impl Fn(&str) -> Option<String>, price_list: Option<&str>, fold_case: FoldCase) -> Self {
-        let mut reader = Reader { var: &var, faults: Vec::new() };
+        let mut reader = SettingsReader { var: &var, faults: Vec::new() };
         let policy = reader.policy(price_list, fold_case).map(ParsedPaywall::from);
         // Without a priced route, neither a secret nor a wallet is needed.
         let is_selling = matches!(policy, Some(ParsedPaywall::Priced(_)));
@@ -142,7 +145,7 @@ impl Settings {
         }
     }
 
-    /// Returns the keys; `None` if `TOLL_SECRET` is missing or weak.
+    /// Returns the keys; `None` if `TOLL_SECRET` is missing or weak, or if the price list cannot be read.
     pub fn keys(&self) -> Option<&Keys> {
         match &self.paywall {
             Paywall::Unreadable => None,
@@ -151,8 +154,9 @@ impl Settings {
         }
     }
 
-    /// Returns the keys and wallets with which the ledger is synchronized. A free price list keeps those of earlier
-    /// payments.
+    /// Returns the keys and wallets with which the cron trigger synchronizes the ledger; `None` if the keys or the
+    /// wallets are missing or wrong. A price list without priced routes needs neither, but payments of an earlier price
+    /// list may still settle.
     pub fn keys_and_wallets(&self) -> Option<(&Keys, &Wallets)> {
         match &self.paywall {
             Paywall::Unreadable | Paywall::Closed { .. } => None,
@@ -161,19 +165,20 @@ impl Settings {
         }
     }
 
-    /// Returns the access to the admin endpoints; `None` without `ADMIN_TOKEN` or without keys.
+    /// Returns the admin token and the keys that check access to the admin endpoints; `None` without `ADMIN_TOKEN` or
+    /// without keys.
     pub fn admin_access(&self) -> Option<AdminAccess<'_>> {
         Some(AdminAccess { token: self.admin_token.as_ref()?, keys: self.keys()? })
     }
 }
 
 /// Reads settings and collects the mistakes in them.
-struct Reader<'a> {
+struct SettingsReader<'a> {
     var: &'a dyn Fn(&str) -> Option<String>,
     faults: Vec<String>,
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     fn policy(&mut self, price_list: Option<&str>, fold_case: FoldCase) -> Option<Policy> {
         let Some(price_list) = price_list else {
             return self.fault(
@@ -201,8 +206,8 @@ impl Reader<'_> {
         secret.map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
     }
 
-    /// A mistake in the settings of the second wallet closes the paywall too. Otherwise the owner would notice it only
-    /// when the first wallet fails.
+    /// Returns the wallets. A mistake in the settings of the second wallet closes the paywall too: otherwise the owner
+    /// would notice the mistake only when the first wallet fails.
     fn wallets(&mut self, is_required: bool) -> Option<Wallets> {
         let (one, two) = (("LNBITS_URL", "LNBITS_KEY"), ("LNBITS_URL_2", "LNBITS_KEY_2"));
         let is_set = |reader: &Self, (url, key): (&str, &str)| {

@@ -1,6 +1,6 @@
 //! Every error response of edgetoll: its status, the code that programs read, and the sentence that people read.
 //!
-//! A response contains no other details. They go to the log.
+//! Details that only the owner may know go to the log, not into the response.
 
 use serde::Serialize;
 use thiserror::Error;
@@ -22,13 +22,13 @@ pub enum RequestError {
     UpgradeWithoutGet,
     #[error("This path is too long for a credential; the limit is 4096 bytes")]
     PathTooLong,
-    #[error("This method is not available for this path; the Allow header lists those that are")]
+    #[error("This method is not available for this path; the Allow header lists the available methods")]
     MethodNotAllowed { allow: String },
     #[error("This path is sold only on another host")]
     OtherHost,
     #[error("Paid requests need https")]
     PlainHttp,
-    #[error("This path needs a credential for your client address, which is not known")]
+    #[error("This route binds credentials to the client's address, which is not known")]
     UnknownClient,
     #[error("Not found")]
     NotFound,
@@ -36,13 +36,13 @@ pub enum RequestError {
     Unauthorized,
     #[error("Only a page of this host may send this request")]
     OtherPage,
-    #[error("Too many attempts; try again later")]
+    #[error("The webhook reported this payment too often; try again later")]
     TooManyTries { retry_after_s: u64 },
     #[error("The payment ledger cannot be reached; try again later")]
     LedgerUnavailable,
     #[error("The paywall is not configured; its owner finds the reason in the log")]
     NotConfigured,
-    #[error("No invoice can be made right now and nothing was charged; try again later")]
+    #[error("No invoice can be created right now and nothing was charged; try again later")]
     InvoiceUnavailable { retry_after_s: u64 },
     #[error("The payment cannot be checked right now; the credential stays valid, try again later")]
     SettlementUnavailable { retry_after_s: u64 },
@@ -50,13 +50,13 @@ pub enum RequestError {
     TooManyChallenges { retry_after_s: u64 },
     #[error("Too many invoices are requested right now and nothing was charged; try again later")]
     TooManyInvoices { retry_after_s: u64 },
-    #[error("All remaining uses are in flight; one may be returned, try again in a second")]
+    #[error("All remaining uses are in flight; a use may be returned, try again in a second")]
     UsesInFlight,
-    #[error("Uses cannot be counted right now and none was taken; try again later")]
+    #[error("Uses cannot be counted right now and the request was not served; try again later")]
     UsesUnavailable,
     #[error("The paywall failed; nothing was served")]
     Internal,
-    #[error("The origin leads back to this paywall; its owner has to set ORIGIN_URL")]
+    #[error("The origin leads back to this paywall; the owner of the paywall has to set ORIGIN_URL")]
     OriginLoop,
     #[error("The origin cannot be reached; a credential stays valid")]
     OriginUnreachable,
@@ -127,7 +127,7 @@ impl RequestError {
         }
     }
 
-    /// Returns the header that the response carries besides `Cache-Control: no-store`.
+    /// Returns the additional header that this error requires; `None` if it requires no header.
     pub fn header(&self) -> Option<(&'static str, String)> {
         let retry_after = |seconds: u64| Some(("Retry-After", seconds.to_string()));
         match self {

@@ -34,7 +34,7 @@ enum Command {
     ///
     /// LNBITS_URL, LNBITS_KEY, LNBITS_URL_2 and LNBITS_KEY_2 are read from environment variables, then from
     /// .dev.vars beside the Wrangler file, then from the vars of the Wrangler file. If the key comes from an
-    /// environment variable, the URL in the Wrangler file is preferred to that in .dev.vars.
+    /// environment variable, the URL in the Wrangler file is preferred to the URL in .dev.vars.
     ///
     /// Exit codes: 0 without failures (warnings are allowed), 1 with failures, 2 if a setting is missing or
     /// not valid.

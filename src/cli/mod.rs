@@ -1,5 +1,5 @@
-//! The commands of the command line, one folder each, and what they share. The arguments are parsed in
-//! `src/bin/edgetoll.rs`.
+//! The commands of the command line, with one folder for each command, and the functions that the commands share. The
+//! arguments are parsed in `src/bin/edgetoll.rs`.
 
 pub mod check;
 pub mod doctor;
@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Returns the named file, or else the first Wrangler file in the current folder.
+/// Returns the named file, or else the first Wrangler file in the current folder; `None` if the folder has no
+/// Wrangler file.
 fn wrangler_file(named: Option<PathBuf>) -> Option<PathBuf> {
     named.or_else(|| WRANGLER_FILES.iter().map(PathBuf::from).find(|file| file.exists()))
 }

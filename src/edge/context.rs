@@ -1,4 +1,4 @@
-//! The incoming request, and what its handlers need besides it.
+//! The incoming request, and everything else that its handlers need.
 
 use js_sys::Reflect;
 use web_sys::{Headers, Request};
@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::policy::client::{self, ClientSource};
 use crate::policy::facts::EdgeFact;
 
-/// Everything that a handler needs.
+/// Everything that a handler needs to answer a request.
 #[derive(Clone, Copy)]
 pub struct RequestContext<'a> {
     pub request: &'a IncomingRequest,
@@ -32,12 +32,13 @@ impl RequestContext<'_> {
         self.gate.policy
     }
 
-    /// Returns the pseudonym of the client; `None` if its address or the keys are not known.
+    /// Returns the pseudonym of the client; `None` if the address of the client or the keys are not known.
     pub fn client_pseudonym(&self) -> Option<String> {
         self.request.client_pseudonym(self.settings)
     }
 
-    /// Returns the /48 network of an IPv6 client.
+    /// Returns the /48 network of an IPv6 client; `None` if the client has an IPv4 address or an unknown address, or if
+    /// `client_ipv6_prefix` is 48 or shorter.
     pub fn client_network(&self) -> Option<String> {
         client::network(self.request.client.as_deref()?)
     }
@@ -51,7 +52,7 @@ pub struct IncomingRequest {
     /// The whole URL. The gate prices exactly the URL that is forwarded.
     pub href: String,
     pub method: String,
-    /// The client's address, or the prefix of an IPv6 address.
+    /// The client's address, or the prefix of an IPv6 address; `None` if the address is not known.
     pub client: Option<String>,
     pub cookie: Option<String>,
     authorization: Option<String>,
@@ -84,13 +85,14 @@ impl IncomingRequest {
         self.headers.get(name).ok().flatten()
     }
 
-    /// Whether a browser opens a page and prefers HTML to JSON.
+    /// Whether a browser opens a page with this request and prefers HTML to JSON.
     pub fn is_navigation(&self) -> bool {
         let (accept, fetch_mode) = (self.header("Accept"), self.header("Sec-Fetch-Mode"));
         pay_page::is_navigation(&self.method, accept.as_deref(), fetch_mode.as_deref())
     }
 
-    /// Returns the pseudonym of the client, which the origin receives as `X-Toll-Client`.
+    /// Returns the pseudonym of the client, which the origin receives as `X-Toll-Client`; `None` if the address of the
+    /// client or the keys are not known.
     pub fn client_pseudonym(&self, settings: &Settings) -> Option<String> {
         Some(settings.keys()?.current().client_pseudonym(self.client.as_deref()?))
     }
@@ -124,7 +126,7 @@ impl IncomingRequest {
         self.contains("Upgrade", "websocket")
     }
 
-    /// Returns a fact that Cloudflare knows about the request (`request.cf`).
+    /// Returns a fact that Cloudflare knows about the request (`request.cf`); `None` if Cloudflare does not provide it.
     pub fn edge_fact(&self, fact: EdgeFact) -> Option<String> {
         let cf = Reflect::get(&self.request, &"cf".into()).ok()?;
         let get = |object: &JsValue, key: &str| Reflect::get(object, &key.into()).ok();

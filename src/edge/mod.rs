@@ -1,7 +1,7 @@
 //! The Worker: everything that touches JavaScript.
 //!
-//! It turns a JavaScript request into plain values, lets the gate decide, and carries the decision out. Bodies stay in
-//! JavaScript. `docs/architecture.md` describes the phases of a request.
+//! This module turns a JavaScript request into plain values, lets the gate decide, and carries the decision out. Bodies
+//! stay in JavaScript. `docs/architecture.md` describes the phases of a request.
 
 mod context;
 mod handlers;
@@ -31,13 +31,13 @@ async fn scheduled(_: worker::ScheduledEvent, env: worker::Env, _: worker::Sched
     Toll::sync_ledger(&env).await;
 }
 
-/// The runtime provided no environment, or could not make a response.
+/// The runtime provided no environment, or could not create a response.
 #[derive(Debug)]
 pub struct NoResponse;
 
 impl fmt::Display for NoResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the runtime could not make a response")
+        f.write_str("the runtime could not create a response")
     }
 }
 

@@ -22,7 +22,7 @@ use crate::protocols::l402::verify::Grant;
 
 /// The paywall of an environment.
 ///
-/// This Worker prices two routes by code. CI compiles it as `examples/price-by-code`.
+/// The following Worker prices two routes by code. CI compiles it as `examples/price-by-code`.
 ///
 /// ```ignore
 #[doc = include_str!("../../examples/price-by-code/src/lib.rs")]
@@ -36,8 +36,8 @@ pub struct Toll<'a> {
 type PriceFn<'a> = dyn Fn(&Facts<'_>) -> Result<u64, PriceError> + 'a;
 
 impl<'a> Toll<'a> {
-    /// Reads the price list, the secrets and the other settings, once per isolate. A wrong setting closes what depends on it, and
-    /// the log names it.
+    /// Reads the price list, the secrets and the other settings, once per isolate. A wrong setting disables what
+    /// depends on it, and the log names the setting.
     ///
     /// # Errors
     /// Fails if the runtime provides no environment.
@@ -48,8 +48,8 @@ impl<'a> Toll<'a> {
         Ok(Self { settings: environment::settings(env), code: Vec::new() })
     }
 
-    /// Prices a route by code, in satoshis. The price list must have the route with `price = "code"`. A request whose price is 0 is
-    /// forwarded without payment.
+    /// Prices a route by code, in satoshis. The price list must have the route with `price = "code"`. A request whose
+    /// price is 0 is forwarded without payment.
     #[must_use]
     pub fn price(
         mut self,
@@ -63,7 +63,7 @@ impl<'a> Toll<'a> {
     /// Answers a request.
     ///
     /// # Errors
-    /// Fails only if the runtime cannot make a response. Every other error is a response.
+    /// Fails only if the runtime cannot create a response. Every other error is a response.
     pub async fn handle(
         self,
         request: web_sys::Request,
@@ -120,8 +120,8 @@ impl<'a> Toll<'a> {
         }
     }
 
-    /// Whether the price list has every route that the code prices. If one is missing, no request is forwarded, because that route
-    /// would be served without payment.
+    /// Whether the price list has every route that the code prices. If one is missing, no request is forwarded, because
+    /// that route would be served without payment.
     fn is_listed(&self, policy: &Policy) -> bool {
         static LOGGED: Once = Once::new();
         let is_listed = |path: &str| {

@@ -1,8 +1,8 @@
-//! Callbacks: the ledger reports each settled payment to the owner's server (`ON_PAYMENT_URL`) with a signed POST, at
-//! least once.
+//! Callbacks: signed `POST` requests that report settled payments to the owner's server (`ON_PAYMENT_URL`). A callback
+//! whose response is lost is sent again, so it may arrive twice. It is given up three days after its first failure.
 //!
 //! The signature follows Standard Webhooks (standardwebhooks.com), which has libraries for most languages. This module
-//! sends nothing: the Durable Object does.
+//! computes signatures and waits. The Durable Object of the ledger sends the requests.
 
 use crate::http::url;
 use crate::strict_json::Json;
@@ -14,7 +14,8 @@ pub struct OnPayment {
     key: Vec<u8>,
 }
 
-/// The setting that is wrong, and what it must be, as a sentence without its subject.
+/// Which setting of the callbacks is wrong. The text says what the value of the setting must be; the caller writes the
+/// name of the setting before the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallbackConfigError {
     Url(&'static str),
@@ -22,11 +23,11 @@ pub enum CallbackConfigError {
 }
 
 impl OnPayment {
-    /// Checks the settings of the callbacks. A secret that starts with `whsec_` is base64 (Standard Webhooks). Any
-    /// other secret is used as it is.
+    /// Checks the settings `ON_PAYMENT_URL` (`url`) and `ON_PAYMENT_SECRET` (`secret`). A secret that starts with
+    /// `whsec_` is decoded as base64 (Standard Webhooks). The bytes of any other secret are the key.
     ///
     /// # Errors
-    /// Returns the first setting that is wrong. The error does not contain its value.
+    /// Returns the first setting that is wrong. The error never contains the value of a setting.
     pub fn new(url: &str, secret: &str) -> Result<Self, CallbackConfigError> {
         if !url::is_safe_target(url) {
             return Err(CallbackConfigError::Url(
@@ -39,7 +40,7 @@ impl OnPayment {
         };
         if key.len() < MIN_KEY_BYTES {
             return Err(CallbackConfigError::Secret(
-                "must have at least 24 bytes: make one with `openssl rand -hex 32`",
+                "must have at least 24 bytes: make a secret with `openssl rand -hex 32`",
             ));
         }
         Ok(Self { url: url.to_owned(), key })
@@ -60,18 +61,19 @@ impl OnPayment {
 /// A callback that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Callback {
-    /// The payment hash in hexadecimal digits. It is also the id of the message.
+    /// The payment hash in hexadecimal digits, which is also the id of the message (`webhook-id`).
     pub hash: String,
-    /// The body of the request: JSON.
+    /// The JSON body of the callback.
     pub body: String,
-    /// When the first attempt failed; if no attempt has failed, when the callback was recorded.
+    /// When the first attempt failed, in Unix milliseconds. The value is not used while `tries` is 0.
     since_ms: u64,
-    /// The number of failed attempts.
+    /// The number of failed attempts since the callback was recorded, or since `retry_callbacks` made it due again.
     tries: u64,
 }
 
 impl Callback {
-    /// Parses the result of [`DueCallbacks`](super::command::LedgerCommand::DueCallbacks).
+    /// Parses the result of [`DueCallbacks`](super::command::LedgerCommand::DueCallbacks). A callback that cannot be
+    /// parsed is skipped.
     pub fn parse_all(result: &str) -> Vec<Self> {
         let result = Json::parse(result.as_bytes());
         let callbacks = result.as_ref().and_then(Json::as_array).unwrap_or_default();
@@ -89,9 +91,9 @@ impl Callback {
         })
     }
 
-    /// Returns when the callback is sent again if an attempt fails now. The first wait is 5 s. Each later wait is twice
-    /// the previous one, up to three hours. Returns `None` three days after the first failure: the callback is given
-    /// up.
+    /// Returns when the callback is sent again after an attempt that fails at `now_ms`. The first wait is 5 s, and each
+    /// later wait is twice the previous wait, up to three hours. Returns `None` from three days after the first failure
+    /// on: the callback is given up.
     pub fn next_ms(&self, now_ms: u64) -> Option<u64> {
         let since_ms = if self.tries == 0 { now_ms } else { self.since_ms };
         let doublings = u32::try_from(self.tries).unwrap_or(u32::MAX).min(MAX_DOUBLINGS);
@@ -103,6 +105,6 @@ impl Callback {
 const MIN_KEY_BYTES: usize = 24;
 const FIRST_WAIT_MS: u64 = 5_000;
 const MAX_WAIT_MS: u64 = 3 * 3_600_000;
-/// 5 s doubled 12 times is more than three hours, so `MAX_WAIT_MS` is reached earlier.
+/// 5 s doubled 12 times is more than `MAX_WAIT_MS`, so more doublings would not change the wait.
 const MAX_DOUBLINGS: u32 = 12;
 const GIVE_UP_MS: u64 = 3 * 86_400_000;

@@ -1,4 +1,5 @@
-//! The commands of the ledger. Each has a SQL script of its name in `sql/`, which reads the command's fields as JSON.
+//! The commands of the payment ledger. Each command has a SQL script of the same name in `sql/`, which reads the fields
+//! of the command as JSON.
 
 use serde::Serialize;
 
@@ -6,27 +7,31 @@ use super::sync::Cursor;
 use crate::payment::WalletSlot;
 use crate::wallet::receipt::Receipt;
 
-/// A command. Its fields are serialized as a JSON object; its name is sent beside them.
+/// A command of the ledger. Only its fields are serialized, as a JSON object. Its name is sent in a header.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum LedgerCommand<'a> {
-    /// A callback was accepted by the owner's server.
+    /// Deletes a callback that the owner's server has accepted.
     CallbackDelivered { hash: &'a str },
-    /// A callback failed. It is due again at `next_ms`, or given up if that is `None`.
+    /// Records that a callback failed. The callback is due again at `next_ms`; `None` means that it is given up.
     CallbackFailed { hash: &'a str, now_ms: u64, next_ms: Option<u64>, outcome: &'a str },
-    /// Adds requests to the counts of their routes: paid, free, challenged and refused.
+    /// Adds to the request counts of each route: paid, free, challenged and refused requests, in this order.
     CountRequests { routes: &'a [(String, [u64; 4])] },
-    /// Returns the callbacks that are due: [`Callback::parse_all`](super::callback::Callback::parse_all).
+    /// Returns up to ten callbacks that are due. [`Callback::parse_all`](super::callback::Callback::parse_all) parses
+    /// the result.
     DueCallbacks { now_ms: u64 },
-    /// Returns when the next callback is due, in Unix milliseconds; nothing if no callback is waiting.
+    /// Returns when the next callback is due, in Unix milliseconds; an empty result if no callback is waiting.
     NextCallback {},
-    /// Returns what is requested from the wallets next: [`SyncPlan`](super::SyncPlan).
+    /// Returns which payments the cron trigger looks up next, and how far the payment list of each wallet was read:
+    /// [`SyncPlan`](super::SyncPlan).
     PlanSync { now_ms: u64 },
-    /// Deletes the rows of payments that settled before `before_unix`. Sums stay.
+    /// Deletes what is older than `before_unix`: settled payments, payments that were seen and never settled, and
+    /// callbacks that were given up. The sums of routes, hours and days stay.
     Prune { before_unix: u64 },
-    /// Returns the numbers of the dashboard.
+    /// Returns the statistics that the dashboard shows, as JSON.
     ReadStats { now_ms: u64 },
-    /// Records that a client sent a credential for a payment. Returns `seen` or `settled`.
+    /// Records that a client sent a credential for a payment. Returns `settled` if the ledger has the payment as
+    /// settled, otherwise `seen`.
     RecordSeen {
         now_ms: u64,
         hash: &'a str,
@@ -35,9 +40,10 @@ pub enum LedgerCommand<'a> {
         payer: Option<&'a str>,
         wallet: &'static str,
     },
-    /// Records payments that a wallet reports as paid. `has_callback` is set if the owner's server is called.
+    /// Records payments that a wallet reports as paid. With `has_callback`, also records a callback for each new
+    /// payment.
     RecordSettled { now_ms: u64, wallet: &'static str, has_callback: bool, receipts: Vec<ReceiptEntry<'a>> },
-    /// Makes callbacks that were given up due again.
+    /// Makes every callback that was given up due now.
     RetryCallbacks { now_ms: u64 },
     /// Saves how far the payment list of a wallet was read.
     SaveCursor { wallet: &'a str, cursor: &'a str, read_to: &'a str, newest: &'a str, offset: usize },
@@ -95,13 +101,13 @@ impl<'a> LedgerCommand<'a> {
         }
     }
 
-    /// Returns the fields as JSON, which the script reads.
+    /// Returns the fields of the command as JSON, which its SQL script reads.
     pub fn fields(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// The name of a command, which selects its script.
+/// The name of a command, which selects its SQL script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandName {
     CallbackDelivered,
@@ -127,8 +133,8 @@ impl CommandName {
         self.row().1
     }
 
-    /// Whether a callback may be due after this command. `PlanSync` runs every minute and is included in case an alarm
-    /// was lost.
+    /// Whether a callback may be due after this command, so that the alarm of the Durable Object must be set.
+    /// `PlanSync`, which the cron trigger runs every minute, is included to replace an alarm that was lost.
     pub fn may_make_callback_due(self) -> bool {
         matches!(self, Self::PlanSync | Self::RecordSettled | Self::RetryCallbacks)
     }
@@ -143,7 +149,7 @@ impl CommandName {
     }
 }
 
-/// The word and the script of each command.
+/// Each command, the word that names it in a request, and its SQL script.
 const SCRIPTS: [(CommandName, &str, &str); 12] = [
     (CommandName::CallbackDelivered, "callback_delivered", include_str!("sql/callback_delivered.sql")),
     (CommandName::CallbackFailed, "callback_failed", include_str!("sql/callback_failed.sql")),

@@ -1,9 +1,9 @@
-//! The numbers of the ledger in the text format of Prometheus (version 0.0.4).
+//! Writes the statistics of the payment ledger as metrics of Prometheus, in its text format (version 0.0.4).
 
 use crate::strict_json::Json;
 
 /// Returns the metrics for a result of [`ReadStats`](super::command::LedgerCommand::ReadStats); `None` if a key is
-/// missing.
+/// missing or its value has the wrong type.
 pub fn metrics(stats: &Json) -> Option<String> {
     let Json::Object(endpoints) = stats.get("endpoints")? else { return None };
     let callbacks = stats.get("callbacks")?;
@@ -27,7 +27,11 @@ pub fn metrics(stats: &Json) -> Option<String> {
     let given_up = callbacks.get("givenUp")?.as_u64()?;
     for (name, help, value) in [
         ("edgetoll_unique_payers", "Client pseudonyms that have paid.", payers),
-        ("edgetoll_payments_unsettled", "Payments that LNbits has not reported as paid yet.", unsettled),
+        (
+            "edgetoll_payments_unsettled",
+            "Payments whose credential was used and that LNbits has not reported as paid.",
+            unsettled,
+        ),
         ("edgetoll_callbacks_waiting", "Callbacks that your server has not accepted yet.", waiting),
         (
             "edgetoll_callbacks_given_up",
@@ -54,12 +58,12 @@ fn write_sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: u
     }
 }
 
-/// Escapes the value of a label.
+/// Escapes backslashes, quotes and line breaks in the value of a label.
 fn escape(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// The name and the help text of each counter, and its key in the statistics of a route.
+/// For each counter: its name, its help text, and the key of its value in the statistics of a route.
 const PAYMENT_COUNTERS: [(&str, &str, &str); 2] = [
     ("edgetoll_revenue_sats_total", "Satoshis of payments that LNbits reports as paid.", "revenue"),
     ("edgetoll_payments_total", "Payments that LNbits reports as paid.", "payments"),

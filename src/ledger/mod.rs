@@ -1,10 +1,10 @@
 //! The payment ledger: every payment once, by its payment hash, and how many requests each route had.
 //!
-//! It is one SQLite database in one Durable Object. The SQL is in `sql/`, and native tests run the same SQL.
+//! The ledger is one SQLite database in one Durable Object. The SQL is in `sql/`, and native tests run the same SQL.
 //!
 //! A payment is *seen* when a client has sent a credential for it. It is *settled* when LNbits, in response to a
-//! request with the configured key, reports it as paid. Revenue and callbacks come from settled payments only, however
-//! often and from whichever source a payment is reported.
+//! request with the configured key, reports it as paid. Revenue and callbacks come from settled payments only. A
+//! payment counts once, even if the payment list, a webhook and a client all report it.
 
 pub mod callback;
 pub mod command;
@@ -24,14 +24,15 @@ use sync::Cursor;
 pub trait Database {
     type Error;
 
-    /// Runs a statement. `input` is bound as `?1`. Returns the first column of the first row, if it is a text.
+    /// Runs a SQL statement. `input` is bound as `?1`, if there is an input. Returns the first column of the first row;
+    /// `None` if there is no row or the value is not a text.
     ///
     /// # Errors
     /// Fails if the database refuses the statement.
     fn run(&self, statement: &str, input: Option<&str>) -> Result<Option<String>, Self::Error>;
 }
 
-/// Migrates the tables to the newest schema. The caller runs it as one transaction.
+/// Migrates the tables to the newest schema. The caller must run this function in one transaction.
 ///
 /// # Errors
 /// Fails if the database refuses a statement.
@@ -48,7 +49,8 @@ pub fn migrate<D: Database>(database: &D, now_ms: u64) -> Result<(), D::Error> {
     Ok(())
 }
 
-/// Runs the script of a command with its fields, given as JSON. The caller runs it as one transaction.
+/// Runs the SQL script of a command, whose fields are given as JSON. Returns the result of the last statement. The
+/// caller must run this function in one transaction.
 ///
 /// # Errors
 /// Fails if the database refuses a statement.
@@ -64,16 +66,16 @@ fn run_all<D: Database>(database: &D, script: &str, input: &str) -> Result<Optio
     Ok(result)
 }
 
-/// What is requested from the wallets in the next run of the cron trigger.
+/// What the cron trigger requests from the wallets next.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SyncPlan {
     cursors: Json,
-    /// Payments that were seen and are not settled, with the wallets that made their invoices.
+    /// Payments that were seen and are not settled, each with the slot of the wallet that created its invoice.
     pub unsettled: Vec<(WalletSlot, PaymentHash)>,
 }
 
 impl SyncPlan {
-    /// Parses the result of [`command::LedgerCommand::PlanSync`].
+    /// Parses the result of [`command::LedgerCommand::PlanSync`]; `None` if the result is malformed.
     pub fn parse(result: &str) -> Option<Self> {
         let result = Json::parse(result.as_bytes())?;
         let unsettled = result.get("unsettled")?.as_array()?.iter().filter_map(|one| {
@@ -83,7 +85,8 @@ impl SyncPlan {
         Some(Self { unsettled: unsettled.collect(), cursors: result.get("lists")?.clone() })
     }
 
-    /// Returns how far the payment list of a wallet was read.
+    /// Returns how far the payment list of a wallet was read; the start of the list if the ledger has no cursor for the
+    /// wallet.
     pub fn cursor(&self, wallet_key: &str) -> Cursor {
         self.cursors.get(wallet_key).and_then(Cursor::parse).unwrap_or_default()
     }
@@ -98,5 +101,6 @@ struct MigrationInput {
 const META: &str = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID";
 const SAVE_SCHEMA: &str = "INSERT INTO meta (key, value) VALUES ('schema', ?1 ->> 'schema') \
                            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-/// A script is never changed, only added: a deployed ledger may have any of these schemas.
+/// Each script migrates the ledger to the next schema. A script is never changed, because a deployed ledger may have
+/// run it already.
 const MIGRATIONS: [&str; 1] = [include_str!("sql/schema_1.sql")];

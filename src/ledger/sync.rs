@@ -1,39 +1,40 @@
 //! How far a wallet's list of paid payments was read.
 //!
-//! The list starts with the payment that changed last. A pass reads it from the start back to the payments that an
-//! earlier pass has read. A pass that does not finish in one run continues in the next. Payments that change meanwhile
-//! move to the front and push the others back, so a saved cursor never skips a payment.
+//! The list starts with the payment that changed last. A pass reads the list from its start to the payments that an
+//! earlier pass has read. A pass may take several runs of the cron trigger. A payment that changes during a pass moves
+//! to the start of the list, where the next pass reads it. This moves other rows back, so the saved offset may repeat a
+//! row but never skips a row.
 
 use crate::strict_json::Json;
 
-/// Where reading continues. Times are as the wallet writes them; they sort as text.
+/// Where reading the payment list continues. The times are texts as LNbits writes them, which sort by time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// All payments that changed before this time are recorded. The time is one pass older than necessary, since of two
-    /// payments that change at the same time, one may appear in the list later.
+    /// All payments that changed before this time are recorded. This time is the `read_to` of the pass before the last,
+    /// because a payment may appear in the list later than another payment with the same time.
     pub cursor: String,
-    /// The time of the newest change that the last complete pass has seen.
+    /// The time of the newest change that the last complete pass has read.
     pub read_to: String,
-    /// The time of the newest change that this pass has seen.
+    /// The time of the newest change that the current pass has read.
     pub newest: String,
-    /// The number of rows that this pass has read.
+    /// The number of rows that the current pass has read.
     pub offset: usize,
 }
 
-/// A page of the list that was read.
+/// The part of a page of the payment list that a [`Cursor`] depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct ListPage<'a> {
-    /// When the payment of its first row changed.
+    /// When the payment in the first row last changed; `None` if this time is not known.
     pub first: Option<&'a str>,
-    /// When the payment of its last row changed.
+    /// When the payment in the last row last changed; `None` if this time is not known.
     pub last: Option<&'a str>,
     pub rows: usize,
-    /// Whether the list continues.
+    /// Whether the page has as many rows as were requested, so that the list may continue.
     pub is_full: bool,
 }
 
 impl Cursor {
-    /// Returns where reading continues after a page, and whether the pass is complete.
+    /// Returns where reading continues after a page, and whether this page completes the pass.
     #[must_use]
     pub fn after(&self, page: ListPage<'_>) -> (Self, bool) {
         let newest = match page.first {

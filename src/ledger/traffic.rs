@@ -1,7 +1,7 @@
 //! Traffic: the number of requests of each route, by outcome.
 //!
-//! An isolate gathers counts for some seconds and writes them to the ledger together. Counts that an isolate has not
-//! written when it ends are lost.
+//! An isolate gathers counts for five seconds, and then writes them to the ledger with one command. Counts that are not
+//! written when the isolate ends are lost.
 
 /// The outcome of a request to a route of the price list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,13 +10,14 @@ pub enum Outcome {
     Paid,
     /// Forwarded without payment: within the free tier, or at a price of 0.
     Free,
-    /// Answered with a challenge or a price.
+    /// Answered with a challenge, or with the price alone.
     Challenged,
-    /// Answered with an error of edgetoll.
+    /// Refused with an error of edgetoll.
     Refused,
 }
 
-/// The counts that are not written yet: for each route the paid, free, challenged and refused requests.
+/// The counts that this isolate has not written to the ledger yet: for each route, the numbers of paid, free,
+/// challenged and refused requests.
 #[derive(Debug, Default)]
 pub struct Traffic {
     routes: Vec<(String, [u64; 4])>,
@@ -26,7 +27,7 @@ pub struct Traffic {
 impl Traffic {
     pub const NONE: Self = Self { routes: Vec::new(), due_ms: 0 };
 
-    /// Counts a request. Returns whether the caller must write all counts, after waiting for [`GATHER_MS`].
+    /// Counts a request. Returns `true` if the caller must wait for [`GATHER_MS`] and then write all counts.
     pub fn count(&mut self, route: &str, outcome: Outcome, now_ms: u64) -> bool {
         let counts = [Outcome::Paid, Outcome::Free, Outcome::Challenged, Outcome::Refused]
             .map(|column| u64::from(column == outcome));
@@ -43,7 +44,7 @@ impl Traffic {
         std::mem::take(&mut self.routes)
     }
 
-    /// Adds counts back that could not be written.
+    /// Adds counts back that could not be written to the ledger.
     pub fn put_back(&mut self, unwritten: &[(String, [u64; 4])]) {
         unwritten.iter().for_each(|(route, counts)| self.add(route, *counts));
     }
@@ -59,6 +60,6 @@ impl Traffic {
     }
 }
 
-/// How long counts are gathered. It must be well below 30 s, after which the runtime ends work that outlives its
-/// response.
+/// How long counts are gathered before they are written. The runtime ends the work of a request 30 s after the
+/// response, so this time must be much shorter.
 pub const GATHER_MS: u64 = 5_000;

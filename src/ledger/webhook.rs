@@ -7,19 +7,21 @@ use crate::keys::Keys;
 use crate::payment::PaymentHash;
 use crate::strict_json::Json;
 
-/// Returns the token after `/_toll/hook/`: a nonce, and a tag that only this deployment can make for it.
+/// Returns the token that ends the webhook URL (`/_toll/hook/TOKEN`): the nonce, and a tag of the nonce that only this
+/// deployment can compute.
 pub fn token(keys: &Keys, nonce: &str) -> String {
     format!("{nonce}.{}", keys.current().webhook_tag(nonce))
 }
 
-/// Whether this deployment made a token.
+/// Whether this deployment created the token, with its current or its previous secret.
 pub fn is_ours(keys: &Keys, token: &str) -> bool {
     token.split_once('.').is_some_and(|(nonce, tag)| {
         keys.all().any(|set| crypto::constant_time_eq(set.webhook_tag(nonce).as_bytes(), tag.as_bytes()))
     })
 }
 
-/// Returns the payment that a wallet reports in the body. LNbits sends a JSON string that contains JSON.
+/// Returns the payment hash in the body of a webhook; `None` if the body is malformed. LNbits sends a JSON string that
+/// contains the JSON of the payment.
 pub fn payment_hash(body: &str) -> Option<PaymentHash> {
     let mut payment = Json::parse(body.as_bytes())?;
     if let Some(inner) = payment.as_str() {

@@ -1,15 +1,15 @@
-//! The pay page: the body of a 402 response to a browser, which a person sees. Programs get JSON.
+//! The pay page: the HTML body of a 402 response, for a person with a browser. Programs get JSON.
 
 use crate::http::accept;
 
-/// Whether a request gets the page: a browser opens a page and prefers HTML to JSON.
+/// Whether a browser opens a page with this request and prefers HTML to JSON.
 pub fn is_navigation(method: &str, accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
     method == "GET"
         && fetch_mode.is_none_or(|mode| mode == "navigate")
         && accept::prefers_html(accept.unwrap_or_default())
 }
 
-/// The values of the page.
+/// What the pay page shows, and what its script needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayPage<'a> {
     /// The nonce of the `Content-Security-Policy` header.
@@ -33,14 +33,15 @@ pub struct PayPage<'a> {
     /// When the credential expires.
     pub expires_unix: u64,
     pub now_unix: u64,
-    /// Why the credential that the browser sent was refused.
+    /// Why the credential that the browser sent was refused, if a credential was refused.
     pub reason: Option<String>,
-    /// Whether the person has reported the payment, but it has not settled yet.
+    /// Whether the form of the pay page sent this request, and the payment has not settled yet.
     pub is_retry: bool,
 }
 
 impl PayPage<'_> {
-    /// Returns the placeholders of the template and their values. A condition is `1` or empty.
+    /// Returns each placeholder of the template with its value. A placeholder for a condition has the value `1` or an
+    /// empty value.
     pub fn values(&self) -> Vec<(&'static str, String)> {
         let flag = |is_set: bool| if is_set { "1".to_owned() } else { String::new() };
         let mut values = vec![
@@ -66,7 +67,7 @@ impl PayPage<'_> {
             ("reason", self.reason.clone().unwrap_or_default()),
             ("checked", flag(self.is_retry)),
         ];
-        // The page states the duration in the largest unit that divides it.
+        // The pay page states how long the credential is valid in the largest unit that gives a whole number.
         let unit = UNITS.iter().position(|(_, _, unit_s)| self.lasts_s.is_multiple_of(*unit_s));
         for (at, (one, many, unit_s)) in UNITS.into_iter().enumerate() {
             let count = self.lasts_s.checked_div(unit_s).filter(|_| unit == Some(at)).unwrap_or_default();

@@ -3,19 +3,19 @@
 use crate::http::form;
 use crate::strict_json::Json;
 
-/// A request of the pay page.
+/// A request of the pay page to `/_toll/settle`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SettleRequest {
     /// The macaroon of the challenge.
     pub macaroon: String,
-    /// Path and query of the page that the person requested.
+    /// Path and query of the page that the person requested. If it is `None`, the macaroon determines the page.
     pub to: Option<String>,
-    /// Whether a form sent the request. A browser without JavaScript does that.
+    /// Whether the form of the pay page sent the request, which happens in a browser without JavaScript.
     pub is_form: bool,
 }
 
 impl SettleRequest {
-    /// Parses the body, which is a form or JSON.
+    /// Parses the body, which is a form or JSON; `None` if the body is malformed.
     pub fn parse(content_type: &str, body: &str) -> Option<Self> {
         let request = if content_type.starts_with(form::MEDIA_TYPE) {
             Self { macaroon: form::field(body, "macaroon")?, to: form::field(body, "to"), is_form: true }
@@ -30,11 +30,11 @@ impl SettleRequest {
     }
 }
 
-/// Returns the value of a header in the request with which a browser opens a page, if it differs from the request of
-/// the pay page.
+/// Returns the value that a header has when a browser opens a page. The gate prices the page with this value, because
+/// the same header has another value in a request of the pay page.
 ///
-/// The outer `None` means that both requests have the same value. The inner `None` means that the browser does not send
-/// the header.
+/// `None` means that the header has the same value in the request of the pay page. `Some(None)` means that a browser
+/// that opens a page does not send the header.
 pub fn navigation_header(name: &str) -> Option<Option<&'static str>> {
     Some(match name.to_ascii_lowercase().as_str() {
         "accept" => Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),

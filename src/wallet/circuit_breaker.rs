@@ -1,7 +1,9 @@
-//! A circuit breaker: after repeated failures, a wallet gets no requests for a while, and no client waits for it.
+//! A circuit breaker: after repeated failures, a wallet gets no requests for a while, so that no client waits for a
+//! wallet that is down.
 
-/// The state of one wallet. While the circuit is closed, every request may go to the wallet. While it is open, none
-/// may. After that, one request at a time tries the wallet, and the first success closes the circuit.
+/// The circuit breaker of one wallet. While the circuit is closed, every request may be sent to the wallet. While the
+/// circuit is open, no request may be sent. When the open time has passed, one request at a time is sent as a trial:
+/// the first success closes the circuit, and a failure opens it again for twice the time, up to 30 s.
 #[derive(Clone, Debug, Default)]
 pub struct CircuitBreaker {
     consecutive_failures: u32,
@@ -13,12 +15,12 @@ pub struct CircuitBreaker {
 struct Open {
     since_ms: u64,
     lasts_ms: u64,
-    /// The time limit of the request that tries the wallet after the circuit was open; 0 before that request.
+    /// When the trial request reaches its time limit, in Unix milliseconds; 0 if no trial request was sent.
     trial_until_ms: u64,
 }
 
 impl CircuitBreaker {
-    /// Returns the milliseconds until a request may go to the wallet; 0 if one may now.
+    /// Returns the milliseconds until a request may be sent to the wallet; 0 if a request may be sent now.
     pub fn wait_ms(&self, now_ms: u64) -> u64 {
         self.open.map_or(0, |open| {
             open.since_ms.saturating_add(open.lasts_ms).max(open.trial_until_ms).saturating_sub(now_ms)
@@ -28,7 +30,7 @@ impl CircuitBreaker {
     /// Admits a request to the wallet.
     ///
     /// # Errors
-    /// Returns the milliseconds until a request may go to the wallet.
+    /// Returns the milliseconds until a request may be sent to the wallet.
     pub fn admit(&mut self, now_ms: u64) -> Result<(), u64> {
         let wait_ms = self.wait_ms(now_ms);
         if wait_ms > 0 {
@@ -45,10 +47,11 @@ impl CircuitBreaker {
         *self = Self::default();
     }
 
-    /// Records the failure of a request that was sent at `sent_ms`. `retry_after_ms` is the wait that the wallet
-    /// requested; it opens the circuit at once. Returns whether this failure opened the circuit.
+    /// Records the failure of a request that was sent at `sent_ms`. If the wallet requested a wait (`retry_after_ms`),
+    /// the circuit opens at once for this wait. Returns whether this failure opened the circuit.
     pub fn failed(&mut self, retry_after_ms: Option<u64>, sent_ms: u64, now_ms: u64) -> bool {
-        // A failure of a request that was sent before the circuit opened is not counted again.
+        // A request that was sent before the circuit opened is not a trial, so its failure does not open the circuit
+        // for longer.
         if self.open.is_some_and(|open| sent_ms < open.since_ms.saturating_add(open.lasts_ms)) {
             return false;
         }
@@ -67,5 +70,5 @@ impl CircuitBreaker {
 const FAILURES_TO_OPEN: u32 = 3;
 const FIRST_OPEN_MS: u64 = 5_000;
 const MAX_OPEN_MS: u64 = 30_000;
-/// Slightly longer than the time limit of one request to a wallet.
+/// How long a trial request may take: slightly longer than `TRY_MS`, the time limit of a request to a wallet.
 const TRIAL_MS: u64 = 6_000;

@@ -5,28 +5,29 @@ use super::circuit_breaker::CircuitBreaker;
 use super::slots::BySlot;
 use crate::payment::WalletSlot;
 
-/// The circuit breakers of all wallets.
+/// The circuit breakers of all wallets for one kind of request: creating invoices, or looking up payments.
 #[derive(Default)]
 pub struct Failover {
     breakers: BySlot<CircuitBreaker>,
 }
 
 impl Failover {
-    /// Returns the milliseconds until a request may go to one of the wallets; `None` if one may now.
+    /// Returns the milliseconds until a request may be sent to one of these wallets; `None` if a request may be sent
+    /// now.
     pub fn wait_ms(&self, slots: impl Iterator<Item = WalletSlot>, now_ms: u64) -> Option<u64> {
         let shortest = slots.map(|slot| self.wait_ms_of(slot, now_ms)).min();
         shortest.filter(|wait_ms| *wait_ms > 0)
     }
 
-    /// Returns the milliseconds until a request may go to this wallet; 0 if one may now.
+    /// Returns the milliseconds until a request may be sent to this wallet; 0 if a request may be sent now.
     pub fn wait_ms_of(&self, slot: WalletSlot, now_ms: u64) -> u64 {
         self.breakers.get(slot).wait_ms(now_ms)
     }
 
-    /// Chooses the wallet for a new request: the first whose circuit admits it.
+    /// Chooses the wallet for a new request: the first wallet whose circuit breaker admits the request.
     ///
     /// # Errors
-    /// Returns the milliseconds until a request may go to one of the wallets.
+    /// Returns the milliseconds until a request may be sent to one of these wallets.
     pub fn choose(
         &mut self,
         slots: impl Iterator<Item = WalletSlot>,
@@ -42,8 +43,8 @@ impl Failover {
         Err(shortest_ms)
     }
 
-    /// Chooses the wallet for the next attempt after a failure: the other wallet, or the same wallet if the error is
-    /// transient.
+    /// Chooses the wallet for a second attempt: the other wallet if its circuit breaker admits the request, otherwise
+    /// the same wallet if the error is transient. Returns `None` if there is no second attempt.
     pub fn choose_after(
         &mut self,
         failed: WalletSlot,
@@ -61,12 +62,13 @@ impl Failover {
     /// Admits a request to this wallet.
     ///
     /// # Errors
-    /// Returns the milliseconds until a request may go to it.
+    /// Returns the milliseconds until a request may be sent to this wallet.
     pub fn admit(&mut self, slot: WalletSlot, now_ms: u64) -> Result<(), u64> {
         self.breakers.get_mut(slot).admit(now_ms)
     }
 
-    /// Records the result of a request that was sent at `sent_ms`. Returns whether it opened the circuit of the wallet.
+    /// Records the result of a request that was sent at `sent_ms`. Returns whether this result opened the circuit of
+    /// the wallet.
     pub fn record<T>(
         &mut self,
         slot: WalletSlot,
@@ -86,7 +88,8 @@ impl Failover {
     }
 }
 
-/// Returns the wait that a wallet with status 429 requested.
+/// Returns the wait after a response with status 429, in milliseconds: that of `Retry-After`, or else a default.
+/// Returns `None` for every other result.
 fn retry_after_ms<T>(result: &Result<T, WalletError>) -> Option<u64> {
     let error = result.as_ref().err()?;
     matches!(error, WalletError::RateLimited { .. }).then(|| error.retry_after_s().saturating_mul(1_000))

@@ -18,7 +18,8 @@ pub struct Lnbits {
     invoice_key: String,
 }
 
-/// The setting that is wrong, and what it must be, as a sentence without its subject.
+/// Which setting of a wallet is wrong. The text says what the value of the setting must be; the caller writes the name
+/// of the setting before the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LnbitsConfigError {
     Url(&'static str),
@@ -29,7 +30,7 @@ impl Lnbits {
     /// Checks the settings of a wallet.
     ///
     /// # Errors
-    /// Returns the first setting that is wrong. The error does not contain its value.
+    /// Returns the first setting that is wrong. The error never contains the value of a setting.
     pub fn new(base_url: &str, invoice_key: &str) -> Result<Self, LnbitsConfigError> {
         if !url::is_safe_base(base_url) {
             return Err(LnbitsConfigError::Url(
@@ -64,8 +65,8 @@ impl Lnbits {
 }
 
 impl Wallet for Lnbits {
-    /// `out` is always sent, since without it LNbits makes an outgoing payment. `extra` contains no text of the client,
-    /// since some keys in it make LNbits replace the invoice.
+    /// `out: false` is always sent, because LNbits would otherwise make an outgoing payment. `extra` contains no text
+    /// that the client chose, because some keys in `extra` make LNbits replace the invoice.
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest {
         let (amount, unit) = match invoice.price {
             Price::Sats(sats) => (Amount::Sats(*sats), "sat"),
@@ -93,7 +94,7 @@ impl Wallet for Lnbits {
         let payment = read(response, 201)?;
         let payment_hash = PaymentHash::from_hex(text(&payment, "payment_hash")?)
             .ok_or(WalletError::Missing("payment_hash"))?;
-        // Not `payment_request`: it may be something other than the invoice of this payment.
+        // `bolt11` is read instead of `payment_request`, which may not be the invoice of this payment.
         let bolt11 = Bolt11::parse(text(&payment, "bolt11")?)?;
         if text(&payment, "status")? != "pending" {
             return Err(WalletError::NotPending);
@@ -121,7 +122,8 @@ impl Wallet for Lnbits {
         Ok(Invoice { bolt11, amount_sats })
     }
 
-    /// The request carries the key, since LNbits omits the details without it.
+    /// The request has the key, because LNbits omits the details of the payment from the response to a request without
+    /// a key.
     fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest {
         self.get(&format!("{PAYMENTS}/{}", payment_hash.to_hex()), true)
     }
@@ -145,7 +147,8 @@ impl Wallet for Lnbits {
         if PaymentHash::from_hex(text(details, "payment_hash")?) != Some(payment.hash) {
             return Err(WalletError::OtherPaymentHash);
         }
-        // For a payment from a wallet to itself, LNbits shows the outgoing side, whose amount is negative.
+        // For a payment from a wallet to itself, LNbits returns the outgoing payment, whose amount is negative. So the
+        // sign is ignored.
         let amount_msat = details.get("amount").and_then(Json::magnitude);
         if whole_sats(amount_msat) != Some(payment.amount_sats) {
             return Err(WalletError::OtherAmount);
@@ -165,14 +168,14 @@ impl Wallet for Lnbits {
     }
 }
 
-/// Returns the JSON object of a response that has the expected status.
+/// Returns the body of a response as a JSON object, if the response has the expected status.
 pub(super) fn read(response: &WalletResponse, expected: u16) -> Result<Json, WalletError> {
     match response.status {
         status if status == expected => {
             Json::parse(response.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
         }
         429 => Err(WalletError::RateLimited { retry_after_s: response.retry_after_s }),
-        // If `status` is `failed` instead, LNbits refuses only this invoice.
+        // With `"status": "pending"`, the funding source failed. With `"failed"`, LNbits refuses only this invoice.
         520 if Json::parse(response.body.as_bytes())
             .is_some_and(|json| text(&json, "status") == Ok("pending")) =>
         {
@@ -182,18 +185,18 @@ pub(super) fn read(response: &WalletResponse, expected: u16) -> Result<Json, Wal
     }
 }
 
-/// Returns a string in a JSON object of LNbits.
+/// Returns the string at a key of a JSON object from LNbits. Fails if the key is missing or its value is not a string.
 pub(super) fn text<'a>(object: &'a Json, key: &'static str) -> Result<&'a str, WalletError> {
     object.get(key).and_then(Json::as_str).ok_or(WalletError::Missing(key))
 }
 
-/// Converts an amount to satoshis; `None` if it is zero or not a whole number of them.
+/// Converts millisatoshis to satoshis; `None` if the amount is missing, zero or not a whole number of satoshis.
 pub(super) fn whole_sats(amount_msat: Option<u64>) -> Option<u64> {
     let sats = amount_msat?.checked_div(1_000)?;
     (sats.checked_mul(1_000) == amount_msat && sats > 0).then_some(sats)
 }
 
-/// Truncates a text at a character boundary.
+/// Returns the text, cut at a character boundary if it is longer than `max_bytes`.
 fn truncate(text: &str, max_bytes: usize) -> &str {
     let ends = text.char_indices().map(|(at, c)| at.saturating_add(c.len_utf8()));
     let end = ends.take_while(|end| *end <= max_bytes).last().unwrap_or(0);
@@ -216,7 +219,8 @@ struct CreateInvoiceBody<'a> {
 #[serde(untagged)]
 enum Amount {
     Sats(u64),
-    /// LNbits reads a decimal number in a string like a number. Floating point would add 10 KB to the wasm.
+    /// A decimal number in a string, which LNbits accepts. Formatting a floating-point number would add 10 KB to the
+    /// wasm.
     Fiat(String),
 }
 
@@ -228,12 +232,12 @@ struct Extra<'a> {
     c: Option<&'a str>,
 }
 
-/// The `tag` of every invoice that edgetoll makes.
+/// The `tag` of every invoice that edgetoll creates.
 pub(super) const TAG: &str = "edgetoll";
 pub(super) const PAYMENTS: &str = "/api/v1/payments";
 /// A BOLT 11 description is at most 639 bytes.
 const MAX_MEMO_BYTES: usize = 639;
 /// How far the timestamp of a new invoice may be from the Worker's clock.
 pub const MAX_CLOCK_SKEW_S: u64 = 600;
-/// How long a new invoice must be payable at least.
+/// A new invoice that can be paid for a shorter time is refused, because the payer would not have time to pay.
 const MIN_LEFT_S: u64 = 60;

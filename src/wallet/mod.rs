@@ -1,7 +1,7 @@
-//! Wallets make invoices and report whether they were paid.
+//! Wallets create invoices and report whether an invoice was paid.
 //!
 //! This module builds requests and checks responses. It sends nothing: the Worker sends requests with `fetch`, and
-//! `edgetoll doctor` with a socket.
+//! `edgetoll doctor` with an HTTP client.
 
 pub mod circuit_breaker;
 pub mod failover;
@@ -19,14 +19,14 @@ use crate::protocols::price::Price;
 
 /// The API of a wallet.
 pub trait Wallet {
-    /// Returns the request that makes an invoice.
+    /// Returns the request that creates an invoice.
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest;
 
-    /// Checks the response to [`Wallet::create`]: the invoice must be pending, new and valid for at least a minute, and
-    /// must have the requested amount and network, and the payment hash of the response.
+    /// Checks the response to [`Wallet::create`]: the invoice must be pending, new and payable for at least a minute,
+    /// and must have the requested amount and network, and the payment hash of the response.
     ///
     /// # Errors
-    /// Returns the first check that fails. The error contains nothing of the response except its status.
+    /// Returns the first check that fails. The error contains no text from the response, which may contain a secret.
     fn read_created(
         &self,
         invoice: &InvoiceRequest<'_>,
@@ -40,8 +40,8 @@ pub trait Wallet {
     /// Returns the status of a payment from the response to [`Wallet::look_up`].
     ///
     /// # Errors
-    /// Fails if the response does not have the status, or is for another payment hash or amount. The error contains
-    /// nothing of the response except its status.
+    /// Fails if the response does not contain the status of the payment, or is for another payment hash or amount. The
+    /// error contains no text from the response, which may contain a preimage.
     fn read_looked_up(
         &self,
         payment: &Payment,
@@ -50,43 +50,44 @@ pub trait Wallet {
     ) -> Result<PaymentStatus, WalletError>;
 }
 
-/// A request to a wallet. It has no `Debug`, since it can contain the invoice key.
+/// A request to a wallet. The type has no `Debug`, so that the invoice key in it is never logged by mistake.
 pub struct WalletRequest {
     pub method: &'static str,
-    /// The sender must not follow redirects.
+    /// The sender must not follow redirects, because another host would get the key.
     pub url: String,
     /// The value of `X-Api-Key`, if the request needs a key.
     pub key: Option<String>,
-    /// JSON.
+    /// The JSON body of a `POST`.
     pub body: Option<String>,
     /// A longer response is refused.
     pub max_response_bytes: usize,
 }
 
-/// The response of a wallet. It has no `Debug`, since it can contain the preimage of an unpaid invoice.
+/// The response of a wallet. The type has no `Debug`, so that the preimage of an unpaid invoice in it is never logged
+/// by mistake.
 pub struct WalletResponse {
     pub status: u16,
-    /// `Retry-After`, if it is a number of seconds.
+    /// The value of `Retry-After`; `None` if the header is missing or not a number of seconds.
     pub retry_after_s: Option<u64>,
     pub body: String,
 }
 
-/// An invoice to be made.
+/// An invoice to be created.
 #[derive(Clone, Copy)]
 pub struct InvoiceRequest<'a> {
     /// The wallet converts a price in a currency to satoshis.
     pub price: &'a Price,
-    /// The text that the payer reads. It is cut to the length that BOLT 11 allows.
+    /// The text that the payer reads. A text that is longer than BOLT 11 allows is cut.
     pub description: &'a str,
-    /// How long the invoice can be paid.
+    /// How long the invoice can be paid, in seconds.
     pub expiry_s: u64,
     /// The network as BOLT 11 abbreviates it, such as `bc`.
     pub network: &'a str,
-    /// The pattern of the route.
+    /// The pattern of the route that is sold.
     pub route: &'a str,
-    /// The pseudonym of the client.
+    /// The pseudonym of the client, if its address is known.
     pub client: Option<&'a str>,
-    /// The URL that the wallet calls when the invoice is paid.
+    /// The URL that the wallet calls when the invoice is paid; `None` if no webhook is wanted.
     pub webhook: Option<&'a str>,
 }
 
@@ -101,7 +102,7 @@ pub struct Invoice {
 #[derive(Clone, Copy, Debug)]
 pub struct Payment {
     pub hash: PaymentHash,
-    /// The amount of its invoice.
+    /// The amount of the invoice.
     pub amount_sats: u64,
 }
 
@@ -109,34 +110,35 @@ pub struct Payment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentStatus {
     Paid,
-    /// Not paid yet. This invoice can still be paid.
+    /// The payment is not paid yet, and this invoice can still be paid.
     Pending(Bolt11),
-    /// Failed, or expired. It may still become paid: some funding sources of LNbits report a payment late.
+    /// The payment failed, or its invoice expired. LNbits may still report the payment as paid later, because some
+    /// funding sources report a payment late.
     Unpaid,
 }
 
-/// Why a wallet made no invoice, or did not report whether one was paid.
+/// Why a wallet created no invoice, or why it is not known whether an invoice was paid.
 ///
-/// The error contains nothing of the response except its status, since the response can contain the preimage.
+/// An error contains no text from the response of the wallet, which may contain the preimage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WalletError {
-    #[error("the wallet that made the invoice is no longer configured")]
+    #[error("the wallet that created the invoice is no longer configured")]
     NotConfigured,
     #[error("the runtime returned no random bytes")]
     NoRandomness,
     #[error("the macaroon for the invoice could not be minted")]
     Unmintable,
-    #[error("LNbits failed repeatedly and gets the next request in {} s", retry_in_ms.div_ceil(1_000))]
+    #[error("LNbits failed and gets the next request in {} s", retry_in_ms.div_ceil(1_000))]
     CircuitOpen { retry_in_ms: u64 },
-    #[error("this request reached its time limit before it could be sent to LNbits")]
+    #[error("too little time was left for a request to LNbits")]
     NoTimeLeft,
     #[error("LNbits could not be reached")]
     Unreachable,
     #[error("LNbits did not answer in time")]
     Timeout,
-    #[error("LNbits did not answer before this request reached its time limit")]
+    #[error("LNbits did not answer before the client's request reached its time limit")]
     DeadlineReached,
-    #[error("LNbits' answer is too large")]
+    #[error("LNbits' response is too large")]
     TooLarge,
     #[error("LNbits answered with status 429")]
     RateLimited { retry_after_s: Option<u64> },
@@ -150,17 +152,17 @@ pub enum WalletError {
     Status(u16),
     #[error("LNbits does not know this payment: the configured key may belong to another wallet")]
     UnknownPayment,
-    #[error("LNbits' answer is not JSON")]
+    #[error("LNbits' response is not JSON")]
     NotJson,
-    #[error("LNbits' answer has no valid {0}")]
+    #[error("LNbits' response has no valid {0}")]
     Missing(&'static str),
     #[error("LNbits' invoice cannot be read: {0}")]
     Bolt11(#[from] Bolt11Error),
     #[error("LNbits' new invoice is not pending")]
     NotPending,
-    #[error("LNbits' answer is for another payment hash")]
+    #[error("LNbits' response is for another payment hash")]
     OtherPaymentHash,
-    #[error("LNbits' answer is for another amount")]
+    #[error("LNbits' response is for another amount")]
     OtherAmount,
     #[error("the price converts to {amount_sats} sats, which is not between min_sats and max_sats")]
     OutOfBounds { amount_sats: u64 },
@@ -176,8 +178,8 @@ impl WalletError {
     /// Whether the error counts as a failure of the wallet (`Some(true)`) or as a success (`Some(false)`) for the
     /// circuit breaker; `None` if it counts as neither.
     ///
-    /// Errors that a single request can cause must not open the circuit, since that would stop all sales: an amount
-    /// that LNbits or its node refuses, or a currency without a rate.
+    /// A client must not be able to open the circuit, which would stop all sales. So an error that a single request can
+    /// cause is no failure: LNbits or its node refuses the amount, or there is no rate for the currency.
     pub fn is_fault_of_wallet(&self) -> Option<bool> {
         match self {
             Self::Unreachable
@@ -194,7 +196,8 @@ impl WalletError {
             | Self::Expired => Some(true),
             // LNbits refuses a single invoice with 400 or 520.
             Self::Status(status) => Some(![400, 520].contains(status)),
-            // LNbits has a separate rate limit for each payment.
+            // Each of these errors is about one payment or one invoice. LNbits has a separate rate limit for each
+            // payment.
             Self::PaymentRateLimited { .. }
             | Self::UnknownPayment
             | Self::OtherAmount
@@ -229,7 +232,7 @@ impl WalletError {
     }
 }
 
-/// The usual limit of a response. LNbits sends about 2 KB.
+/// The usual size limit of a wallet's response, in bytes. LNbits sends about 2 KB.
 pub const MAX_RESPONSE_BYTES: usize = 65_536;
 /// How long one request to a wallet may take.
 pub const TRY_MS: u64 = 5_000;
@@ -237,5 +240,5 @@ pub const TRY_MS: u64 = 5_000;
 pub const REQUEST_BUDGET_MS: u64 = 8_000;
 
 const RETRY_AFTER_S: u64 = 5;
-/// The rate limits of LNbits are per minute.
+/// A longer `Retry-After` is shortened to this time, because the rate limits of LNbits are per minute.
 const MAX_RETRY_AFTER_S: u64 = 60;

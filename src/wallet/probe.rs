@@ -35,7 +35,7 @@ impl Probe {
         if self == Self::Unknown { MINUTE_MS } else { HOUR_MS }
     }
 
-    /// Returns the warning for the owner.
+    /// Returns the warning for the owner; `None` if the result needs no warning.
     pub fn warning(self) -> Option<&'static str> {
         match self {
             Self::Unknown | Self::PreimageHidden => None,
@@ -68,8 +68,8 @@ impl ProbeRecord {
         Self { probe, valid_until_ms: now_ms.saturating_add(result.valid_for_ms()) }
     }
 
-    /// Returns the record after a probe that checked only the key and found an invoice key. The previous result stays
-    /// valid for an hour: while it is `Unknown`, each payment is looked up.
+    /// Returns the record after a probe that checked only the key and found an invoice key. Keeps the previous result
+    /// for an hour. If that result is `Unknown`, each payment is looked up in the meantime.
     pub fn after_key(previous: Self, now_ms: u64) -> Self {
         Self { valid_until_ms: now_ms.saturating_add(HOUR_MS), ..previous }
     }
@@ -102,7 +102,8 @@ pub fn preimage_request(lnbits: &Lnbits, unpaid: &PaymentHash) -> WalletRequest 
     lnbits.get(&format!("{PAYMENTS}/{}", unpaid.to_hex()), false)
 }
 
-/// Judges the responses to both requests.
+/// Returns the result of a probe from the responses to [`key_request`] and [`preimage_request`]; `None` stands for a
+/// missing response.
 pub fn judge(key: Option<&WalletResponse>, preimage: Option<&WalletResponse>) -> Probe {
     match (key.and_then(is_admin_key), preimage.and_then(exposes_preimage)) {
         (Some(true), _) => Probe::AdminKey,
@@ -120,7 +121,8 @@ pub fn is_admin_key(response: &WalletResponse) -> Option<bool> {
 
 /// Whether a request without a key returned the preimage; `None` if the response is inconclusive.
 pub fn exposes_preimage(response: &WalletResponse) -> Option<bool> {
-    // A proxy in front of LNbits that refuses this request may allow it for others, so only 200 counts.
+    // Only status 200 is conclusive: a proxy in front of LNbits may refuse this request and let the same request of
+    // another client pass.
     let payment = Json::parse(response.body.as_bytes()).filter(|_| response.status == 200)?;
     let is_paid = payment.get("paid").and_then(Json::as_bool)?;
     // LNbits omits `preimage` if it got no status from its node. Then the result is unknown.

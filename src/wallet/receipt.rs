@@ -1,4 +1,4 @@
-//! Payments as the ledger reads them from LNbits: one by its payment hash, or a page of the payment list.
+//! Payments as the ledger reads them from LNbits: a single payment by its payment hash, or a page of the payment list.
 //!
 //! Only payments whose invoices carry the tag of edgetoll count. This module does not decide whether a credential is
 //! valid.
@@ -16,7 +16,7 @@ pub struct Receipt {
     pub amount_sats: u64,
     /// The pattern of the route.
     pub route: String,
-    /// The pseudonym of the client for which the invoice was made.
+    /// The pseudonym of the client for which the invoice was created.
     pub client: Option<String>,
     /// The timestamp of the invoice.
     pub minted_unix: u64,
@@ -51,7 +51,7 @@ impl Receipt {
 pub struct Pending {
     pub payment_hash: PaymentHash,
     /// The timestamp of the invoice.
-    pub made_unix: u64,
+    pub minted_unix: u64,
     /// When the invoice expires.
     pub expires_unix: u64,
 }
@@ -63,14 +63,14 @@ impl Pending {
         let is_pending = payment.get("status")?.as_str()? == "pending";
         is_pending.then(|| Self {
             payment_hash: invoice.payment_hash(),
-            made_unix: invoice.timestamp_unix(),
+            minted_unix: invoice.timestamp_unix(),
             expires_unix: invoice.expires_at_unix(),
         })
     }
 }
 
-/// Returns the payments whose invoices expire within `within_s` seconds, at most `limit` of them. The first to expire
-/// comes first.
+/// Returns the payment hashes of at most `limit` invoices that expire within `within_s` seconds, sorted by the time of
+/// expiry.
 pub fn expiring_first(
     mut pending: Vec<Pending>,
     now_unix: u64,
@@ -81,7 +81,8 @@ pub fn expiring_first(
     pending.retain(|one| soon_unix.contains(&one.expires_unix));
     let mut first = Vec::new();
     while first.len() < limit
-        // Of several that expire in the same second, the last in the list was made first.
+        // If several invoices expire in the same second, the oldest invoice is taken first, which is the last in the
+        // list.
         && let Some((at, _)) = pending.iter().enumerate().rev().min_by_key(|(_, one)| one.expires_unix)
     {
         first.push(pending.remove(at).payment_hash);
@@ -94,28 +95,28 @@ pub fn expiring_first(
 pub struct PaymentPage<T> {
     /// The payments on the page that are for invoices of edgetoll and have the requested status.
     pub payments: Vec<T>,
-    /// The number of all rows of the page.
+    /// The number of rows of the page, including rows that are not in `payments`.
     pub rows: usize,
-    /// When the payment of the first row changed last, as LNbits writes it.
+    /// When the payment of the first row changed last, as LNbits writes the time; `None` if the page is empty.
     pub first: Option<String>,
-    /// When the payment of the last row changed last.
+    /// When the payment of the last row changed last, as LNbits writes the time; `None` if the page is empty.
     pub last: Option<String>,
 }
 
-/// The payments to list.
+/// Which payments of a wallet are listed, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentList {
-    /// Paid payments. The one that changed last comes first.
+    /// Paid payments. The payment that changed last comes first.
     Paid,
-    /// Payments that are not paid and may still be paid. The newest comes first.
+    /// Payments that are not paid and may still be paid. The newest payment comes first.
     Pending,
 }
 
 impl Lnbits {
     /// Returns the request for a page of the payment list.
     ///
-    /// It has no filter by time: LNbits compares times as its database stores them, in a time zone that clients do not
-    /// know.
+    /// The request has no filter by time: LNbits compares times as its database stores them, in a time zone that
+    /// clients do not know.
     pub fn list(&self, list: PaymentList, offset: usize, limit: usize) -> WalletRequest {
         let filter = match list {
             PaymentList::Paid => "status=success&sortby=updated_at",
@@ -186,7 +187,7 @@ fn read_page<T>(
     })
 }
 
-/// The number of payments on a page.
+/// The number of rows that are requested for a page. A row that cannot be read counts too.
 pub const PAGE_ROWS: usize = 50;
-/// A payment takes 2 KB, or 10 KB if every field has its maximum length.
+/// The size limit of a page. A payment takes 2 KB, or 10 KB if every field has its maximum length.
 const MAX_PAGE_BYTES: usize = 1_048_576;

@@ -1,8 +1,8 @@
 //! Settlement: whether the payment for a credential has settled.
 //!
 //! A preimage alone does not always prove the payment. An LNbits server before 1.6.0 gives the preimage of an unpaid
-//! invoice to everyone, and a FakeWallet or an LNbits server behind another one gives it for an expired invoice that is
-//! "paid" within the same instance.
+//! invoice to everyone. If a payer on the same LNbits server tries to pay an expired invoice, LNbits may return the
+//! preimage although no money moves.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,13 @@ use crate::payment::PaymentHash;
 use crate::policy::settlement::SettlementMode;
 use crate::protocols::l402::verify::Grant;
 
-/// Whether the preimage of a credential proves the payment. `probe` is the result for the wallet that made the invoice.
+/// Whether the preimage of a credential proves the payment. `probe` is the result for the wallet that created the
+/// invoice.
 pub fn trusts_preimage(mode: SettlementMode, probe: Probe, grant: &Grant, now_unix: u64) -> bool {
     if !grant.is_proven {
         return false;
     }
-    // The configured wallets do not know the invoices of another issuer.
+    // The configured wallets do not know the invoices of another issuer, so the preimage must suffice.
     grant.other_issuer
         || match mode {
             SettlementMode::Preimage => true,
@@ -44,7 +45,7 @@ impl SettledPayments {
         self.known.contains_key(&payment_hash.to_hex())
     }
 
-    /// Remembers a payment until `until_unix`.
+    /// Remembers a payment, which may be forgotten after `until_unix`. A full map remembers no new payment.
     pub fn insert(&mut self, payment_hash: &PaymentHash, until_unix: u64, now_unix: u64) {
         if self.known.len() >= MAX_KNOWN && now_unix.saturating_sub(self.swept_unix) >= SWEEP_S {
             keep_where(&mut self.known, |until_unix| *until_unix >= now_unix);
@@ -56,8 +57,9 @@ impl SettledPayments {
     }
 }
 
-/// The clock of LNbits may be slightly ahead, and clocks begin a second at different moments.
+/// In the last seconds before the invoice expires, the preimage does not count: the clock of LNbits may be ahead of the
+/// Worker's, so that the invoice has expired there.
 const MARGIN_S: u64 = 5;
-/// About two megabytes. A payment that is not remembered is looked up again.
+/// This number of payments takes about two megabytes. A payment that is not remembered is looked up again.
 const MAX_KNOWN: usize = 10_000;
 const SWEEP_S: u64 = 10;

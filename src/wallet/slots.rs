@@ -42,7 +42,7 @@ impl Wallets {
         self.0.get(slot).as_ref()
     }
 
-    /// Returns the configured slots, in order of preference.
+    /// Returns the configured slots, slot 1 first.
     pub fn slots(&self) -> impl Iterator<Item = WalletSlot> {
         WalletSlot::ALL.into_iter().filter(|slot| self.get(*slot).is_some())
     }

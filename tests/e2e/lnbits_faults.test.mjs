@@ -38,7 +38,7 @@ const REASONS = {
   '502': 'status 502',
   '520': 'status 520',
   '520, since its funding source is down': 'funding source',
-  'HTML instead of JSON': 'answer is not JSON',
+  'HTML instead of JSON': 'response is not JSON',
   '`status: failed`': 'is not pending',
   'another amount': 'for another amount',
   'another payment hash': 'for another payment hash',
@@ -146,7 +146,7 @@ test('After repeated failures the circuit breaker opens: requests fail at once a
     assert.ok(seconds >= 1 && seconds <= 5, `${seconds}`);
   }
   assert.equal(faultProxy.invoiceCount(), invoicesBefore);
-  await paywall.logged(/"event":"wallet","wallet":"1","detail":"is not asked for a while: LNbits did not answer in time/);
+  await paywall.logged(/"event":"wallet","wallet":"1","detail":"gets no requests for a while: LNbits did not answer in time/);
   await recover();
 });
 

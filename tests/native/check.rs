@@ -309,7 +309,6 @@ fn a_secret_in_the_vars_of_a_wrangler_file_is_an_error() {
         "LNBITS_KEY_2",
         "ADMIN_TOKEN",
         "ORIGIN_TOKEN",
-        "ORIGIN_SECRET",
         "ON_PAYMENT_SECRET",
     ] {
         let finding = format!(
@@ -415,7 +414,7 @@ fn an_incomplete_list_of_required_secrets_is_a_warning() {
     let text = "secrets.required = [\"TOLL_SECRET\", \"LNBITS_KEY\", \"ADMIN_TOKEN\", \"ORIGIN_TOKEN\"]\n[vars.TOLL]";
     assert_eq!(
         toml_findings(text),
-        ["2:20: warning: secrets.required lacks TOLL_SECRET_PREVIOUS, LNBITS_KEY_2, ORIGIN_SECRET, \
+        ["2:20: warning: secrets.required lacks TOLL_SECRET_PREVIOUS, LNBITS_KEY_2, \
           ON_PAYMENT_SECRET: Wrangler loads only listed secrets from .dev.vars, so add them or remove the list"]
     );
 }
@@ -423,7 +422,7 @@ fn an_incomplete_list_of_required_secrets_is_a_warning() {
 #[test]
 fn a_route_with_free_requests_needs_a_kv_namespace() {
     let sentence = "TOLL.routes[1].free_requests needs a KV namespace bound as TOLL_KV, \
-                    which counts free requests; without it, none is free";
+                    which counts free requests; without it, no request is free";
     let list =
         "vars.TOLL.routes = [{ path = \"/a\", free_requests = 0 }, { path = \"/b\", free_requests = 9 }]\n";
     let found = |text: &str| {
@@ -516,7 +515,7 @@ kv_namespaces = [{ binding = "TOLL_KV" }]
         [
             "8:1: warning: env.staging.TOLL lacks the binding CHALLENGE_LIMIT, which is not inherited from the top level: without it, each isolate counts challenges by itself; repeat it in this environment",
             "8:1: warning: env.staging.TOLL lacks the binding INVOICE_LIMIT, which is not inherited from the top level: without it, each isolate counts invoices by itself; repeat it in this environment",
-            "8:1: warning: env.staging.TOLL lacks the binding TOLL_KV, which is not inherited from the top level: without it, each isolate asks LNbits again whether a payment has settled; repeat it in this environment",
+            "8:1: warning: env.staging.TOLL lacks the binding TOLL_KV, which is not inherited from the top level: without it, each isolate looks up each payment at LNbits again; repeat it in this environment",
         ]
     );
     let without = text.replace("new_sqlite_classes = [\"InvoiceLimit\"]", "new_sqlite_classes = []");

@@ -5,7 +5,7 @@ use edgetoll::bolt11::Bolt11;
 use edgetoll::cli::check::document::Document;
 use edgetoll::cli::doctor::judge::{self, HttpError, HttpResult};
 use edgetoll::cli::doctor::rate_limit::{Burst, BurstEnd};
-use edgetoll::cli::doctor::report::{Check, Finding, Level, Tally};
+use edgetoll::cli::doctor::report::{Check, CheckResult, Level, Tally};
 use edgetoll::cli::doctor::settings::{self, Deployment, SettingsError, Sources};
 use edgetoll::cli::doctor::{default_price_list, dev_vars};
 use edgetoll::policy::Policy;
@@ -19,7 +19,7 @@ fn response(status: u16, body: &str) -> HttpResult {
     Ok(WalletResponse { status, retry_after_s: None, body: body.to_owned() })
 }
 
-fn levels<const N: usize>(findings: [Finding; N]) -> [Level; N] {
+fn levels<const N: usize>(findings: [CheckResult; N]) -> [Level; N] {
     findings.map(|finding| finding.level)
 }
 
@@ -247,7 +247,7 @@ fn a_rate_limit_of_lnbits_that_is_unknown_or_below_the_invoice_limit_is_a_warnin
 
 #[test]
 fn the_report_of_edgetoll_doctor_is_aligned_and_counts_failures_and_warnings() {
-    let finding = |level, check| Finding::new(level, check, "is so").to_string();
+    let finding = |level, check| CheckResult::new(level, check, "is so").to_string();
     assert_eq!(finding(Level::Ok, Check::Key), "OK    key           is so");
     assert_eq!(finding(Level::Fail, Check::PriceSource), "FAIL  price source  is so");
     let mut tally = Tally::default();

@@ -102,16 +102,16 @@ fn a_response_that_is_not_a_payment_list_is_an_error() {
 #[test]
 fn a_pending_payment_has_the_expiry_of_its_invoice() {
     let pending = lnbits().read_pending(&response("everything")).unwrap().payments;
-    let made_unix = 1_795_289_987;
+    let minted_unix = 1_795_289_987;
     let payment_hash = hash("pending");
-    assert_eq!(pending, [Pending { payment_hash, made_unix, expires_unix: made_unix + 300 }]);
+    assert_eq!(pending, [Pending { payment_hash, minted_unix, expires_unix: minted_unix + 300 }]);
     assert_eq!(lnbits().read_pending(&response("pending")).unwrap().payments, pending);
 }
 
 #[test]
 fn only_unexpired_invoices_that_expire_soon_are_chosen_in_the_order_of_their_expiry() {
     let hash = |n: u64| PaymentHash::from_hex(&format!("{n:02x}").repeat(32)).unwrap();
-    let pending = |n: u64, expires_unix| Pending { payment_hash: hash(n), made_unix: 0, expires_unix };
+    let pending = |n: u64, expires_unix| Pending { payment_hash: hash(n), minted_unix: 0, expires_unix };
     // Like a payment list of LNbits, `all` begins with the newest invoice.
     let all = vec![
         pending(7, 1_300),

@@ -16,7 +16,7 @@ async fn fetch(
             let text = request.query("text")?.unwrap_or_default();
             Ok(text.split_whitespace().count().max(1) as u64)
         })
-        // Free without `limit`. With it, one sat for each result, at most 100.
+        // Free without `limit`. With `limit`, one sat for each result, at most 100 sats.
         .price("/api/search", |request| match request.query("limit")? {
             None => Ok(0),
             Some(limit) => Ok(limit.parse::<u64>().unwrap_or(100).clamp(1, 100)),

@@ -1,4 +1,5 @@
-//! The bindings that the price list needs, and those that an environment does not inherit from the top level.
+//! Checks the bindings that the price list needs, and warns of bindings that an environment does not inherit from the
+//! top level.
 
 use super::environment::{Environment, Point};
 use super::places::{item, member};
@@ -8,14 +9,14 @@ use crate::bindings::{
 use crate::policy::price_list::CHALLENGES_PER_MINUTE;
 use crate::strict_json::Json;
 
-/// Checks the bindings that count free requests, uses, challenges and invoices, and that record payments.
+/// Checks the bindings that count free requests, uses, challenges and invoices, and the binding of the ledger.
 pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     check_challenge_limit(environment, list);
     check_invoice_limit(environment);
     check_ledger(environment);
     let has_kv = contains(environment.get(&["kv_namespaces"]), |kv| has_text(kv, "binding", TOLL_KV));
     if !has_kv {
-        let consequence = "each isolate asks LNbits again whether a payment has settled";
+        let consequence = "each isolate looks up each payment at LNbits again";
         warn_if_not_inherited(environment, &["kv_namespaces"], ("binding", TOLL_KV), consequence);
     }
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
@@ -25,8 +26,8 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     if list.get("free_tier").and_then(Json::as_str) == Some("durable") {
         check_object(environment, "vars.TOLL.free_tier", &FREE_TIER_EXACT);
     } else if !has_kv {
-        let sentence =
-            "needs a KV namespace bound as TOLL_KV, which counts free requests; without it, none is free";
+        let sentence = "needs a KV namespace bound as TOLL_KV, which counts free requests; without it, no \
+                        request is free";
         for (index, route) in routes.iter().enumerate() {
             if route.get("free_requests").is_some_and(|free| *free != Json::Integer(0)) {
                 environment.error(&route_key(index, "free_requests"), Point::Value, sentence);
@@ -35,8 +36,8 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     }
 }
 
-/// Compares the limit of the platform's rate limiter with that of the price list, which the Worker uses if no limiter is
-/// bound.
+/// Warns if `CHALLENGE_LIMIT` and `challenges_per_minute` have different limits. The Worker uses
+/// `challenges_per_minute` only if the rate limiter `CHALLENGE_LIMIT` is not bound or fails.
 fn check_challenge_limit(environment: &mut Environment<'_>, list: &Json) {
     let limiters = environment.get(&["ratelimits"]).and_then(Json::as_array).unwrap_or_default();
     let is_challenge_limit = |limiter: &Json| has_text(limiter, "name", CHALLENGE_LIMIT);

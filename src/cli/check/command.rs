@@ -20,7 +20,7 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
         Err(message) => return could_not_run(&message),
     };
     let report = check(&file.display().to_string(), &text);
-    // If the reader of a pipe has closed it, the exit code still carries the result.
+    // If the reader has closed the pipe, the report is lost, but the exit code still tells the result.
     let _ = write!(io::stdout(), "{report}");
     if report.count(Severity::Error) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -4,7 +4,7 @@ use super::places::{Places, Position, parent, position};
 use super::{from_jsonc, from_toml};
 use crate::strict_json::Json;
 
-/// A file without syntax errors.
+/// A parsed Wrangler file, which has no syntax errors.
 pub struct Document {
     text: String,
     root: Json,
@@ -22,7 +22,7 @@ impl Document {
     /// Parses JSON with comments if the name ends in `.json` or `.jsonc`, as Wrangler does, and TOML otherwise.
     ///
     /// # Errors
-    /// Returns all syntax errors in no particular order. A key that is defined twice is one.
+    /// Returns the syntax errors in no particular order. A key that is defined twice counts as a syntax error.
     pub fn read(name: &str, text: &str) -> Result<Self, Vec<SyntaxError>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let is_json = name.ends_with(".json") || name.ends_with(".jsonc");
@@ -40,7 +40,8 @@ impl Document {
         &self.root
     }
 
-    /// Returns the position of a key. If it does not exist, returns the position of the nearest parent's value.
+    /// Returns the position of a key. If the key does not exist, returns the position of the innermost table or list
+    /// that should contain it.
     pub fn key(&self, place: &str) -> Position {
         match self.places.get(place) {
             Some(offsets) => position(&self.text, offsets.key),
@@ -48,7 +49,8 @@ impl Document {
         }
     }
 
-    /// Returns the position of a value. If it does not exist, returns the position of the nearest parent's value.
+    /// Returns the position of a value. If the value does not exist, returns the position of the innermost table or
+    /// list that should contain it.
     pub fn value(&self, place: &str) -> Position {
         let nearest = std::iter::successors(Some(place), |place| parent(place))
             .find_map(|place| self.places.get(place))

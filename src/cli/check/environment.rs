@@ -36,7 +36,7 @@ impl<'a> Environment<'a> {
         Self { document, name, table, findings: Vec::new() }
     }
 
-    /// Returns the value at a path of keys.
+    /// Returns the value at a path of keys; `None` if it does not exist.
     pub fn get(&self, keys: &[&str]) -> Option<&'a Json> {
         get(self.table, keys)
     }

@@ -19,18 +19,18 @@ pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
             return Err(vec![SyntaxErrorAt { offset: error.range().start, sentence }]);
         }
     };
-    let mut converter = Converter { text, places: Places::new(), errors: Vec::new() };
+    let mut converter = JsoncConverter { text, places: Places::new(), errors: Vec::new() };
     let root = value.map_or(Json::Null, |value| converter.value("", &value, MAX_DEPTH));
     if converter.errors.is_empty() { Ok((root, converter.places)) } else { Err(converter.errors) }
 }
 
-struct Converter<'a> {
+struct JsoncConverter<'a> {
     text: &'a str,
     places: Places,
     errors: Vec<SyntaxErrorAt>,
 }
 
-impl Converter<'_> {
+impl JsoncConverter<'_> {
     /// `levels` is the number of levels that may still be nested.
     fn value(&mut self, place: &str, value: &Value<'_>, levels: usize) -> Json {
         let Some(levels) = levels.checked_sub(1) else {

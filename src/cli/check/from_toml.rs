@@ -12,8 +12,8 @@ use crate::strict_json::Json;
 /// # Errors
 /// Returns the syntax errors, at most [`MAX_ERRORS`] from the parser.
 pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
-    // The parser accepts 80 nested tables with dotted keys of 80 parts each, and recurses for each part. That needs
-    // more than the usual stack.
+    // The parser accepts 80 nested tables with dotted keys of 80 parts each, and recurses for each part. The usual
+    // stack of a thread is too small for this recursion.
     let result = thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(STACK_BYTES);
         thread.spawn_scoped(scope, || read_on_this_stack(text)).ok()?.join().ok()
@@ -26,7 +26,7 @@ pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
 
 fn read_on_this_stack(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut converter = Converter { places: Places::new(), errors: Vec::new() };
+    let mut converter = TomlConverter { places: Places::new(), errors: Vec::new() };
     if errors.is_empty() {
         let root = converter.table("", table.get_ref(), MAX_DEPTH);
         if converter.errors.is_empty() {
@@ -38,12 +38,12 @@ fn read_on_this_stack(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> 
     Err(converter.errors)
 }
 
-struct Converter {
+struct TomlConverter {
     places: Places,
     errors: Vec<SyntaxErrorAt>,
 }
 
-impl Converter {
+impl TomlConverter {
     fn table(&mut self, place: &str, table: &DeTable<'_>, levels: usize) -> Json {
         let members = table.iter().map(|(key, value)| {
             let place = member(place, key.get_ref());
@@ -97,8 +97,8 @@ fn syntax_error(text: &str, error: &Error) -> SyntaxErrorAt {
 
 /// Returns the offset of the first definition of the key that is defined again at `second`.
 ///
-/// The parser does not report it. So the second definition is renamed to [`PLACEHOLDER`]. The key with the original name
-/// in the same table is then the first definition.
+/// The parser does not report this offset. So the second definition is renamed to [`PLACEHOLDER`] and the text is
+/// parsed again. The key with the original name in the same table is then the first definition.
 fn first_definition(text: &str, second: &Range<usize>) -> Option<usize> {
     let key = text.get(second.clone())?;
     let as_table = format!("{key} = 0");
@@ -108,7 +108,7 @@ fn first_definition(text: &str, second: &Range<usize>) -> Option<usize> {
     beside_placeholder(table.get_ref(), &key)
 }
 
-/// Finds the table with the placeholder and returns the offset of `key` in it.
+/// Returns the offset of `key` in the table with the placeholder; `None` if no table has the placeholder and the key.
 fn beside_placeholder(table: &DeTable<'_>, key: &str) -> Option<usize> {
     if table.contains_key(PLACEHOLDER) {
         return table.keys().find(|known| known.get_ref() == key).map(|known| known.span().start);
@@ -126,7 +126,7 @@ fn beside_placeholder_within(value: &DeValue<'_>, key: &str) -> Option<usize> {
     }
 }
 
-/// The parser's message.
+/// The message of the TOML parser for a key that is defined twice.
 const DUPLICATE_KEY: &str = "duplicate key";
 /// A valid bare key that no Wrangler file has.
 const PLACEHOLDER: &str = "the-second-of-two-keys";

@@ -49,7 +49,7 @@ fn check_document(document: &Document) -> (Vec<Finding>, usize) {
     (findings, routes)
 }
 
-/// Checks the price list and the bindings that it needs. Returns the number of its routes.
+/// Checks the price list and the bindings that it needs. Returns the number of routes in the price list.
 fn check_toll(environment: &mut Environment<'_>, toll: &Json) -> usize {
     let parsed;
     let list = match toll {
@@ -99,5 +99,5 @@ impl From<SyntaxError> for Finding {
     }
 }
 
-/// The price list.
+/// The path of keys to the price list.
 const TOLL: [&str; 2] = ["vars", "TOLL"];

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// From 1.
+    /// The number of the line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The number of the column in characters, from 1.
     pub column: usize,
 }
 
-/// Maps each place to its offsets.
+/// Maps each place to the offsets of its key and its value.
 pub(super) type Places = HashMap<String, Offsets>;
 
-/// The byte offsets at which a key and its value begin. An item of a list has no key: both are the start of the item.
+/// The byte offsets at which a key and its value begin. An item of a list has no key: both offsets are the start of the
+/// item.
 pub(super) struct Offsets {
     pub key: usize,
     pub value: usize,
@@ -36,7 +37,7 @@ pub(super) fn item(place: &str, index: usize) -> String {
     format!("{place}[{index}]")
 }
 
-/// Returns the table or list that contains a place; `None` at the top.
+/// Returns the table or list that contains a place; `None` if the top level contains the place.
 pub(super) fn parent(place: &str) -> Option<&str> {
     place.rfind(['.', '[']).and_then(|end| place.get(..end))
 }

@@ -1,4 +1,5 @@
-//! Settings of Cloudflare and Wrangler with which a request bypasses the Worker, or an old build is deployed.
+//! Checks settings of Cloudflare and Wrangler. With a mistake in one of them, a request bypasses the Worker, an old
+//! build is deployed, or a secret is not loaded.
 
 use super::environment::{Environment, Point};
 use super::variables::SECRETS;

@@ -9,7 +9,8 @@ use crate::policy::price_list::{ConfigError, ConfigErrorKind};
 use crate::policy::resolve::unreachable;
 use crate::strict_json::Json;
 
-/// `toll` is the value in the file. `list` is the same, parsed if `toll` is a string.
+/// `toll` is the value of `TOLL` in the file. `list` is the price list: `toll` itself, or the parsed text if `toll` is
+/// a string.
 pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json) {
     for error in config_errors(list) {
         let place = format!("vars.{}", error.place);
@@ -52,7 +53,7 @@ fn json_bytes(value: &Json) -> usize {
         Json::Bool(flag) => flag.to_string().len(),
         Json::Integer(number) => number.to_string().len(),
         Json::Negative(number) => number.to_string().len().saturating_add(1),
-        // Its digits are not known. No key of the price list accepts such a number.
+        // The number of digits is not known. No key of the price list accepts such a number.
         Json::OtherNumber => 1,
         Json::String(text) => text_bytes(text),
         Json::Array(values) => list_bytes(values.iter().map(json_bytes)),
@@ -68,19 +69,20 @@ fn text_bytes(text: &str) -> usize {
     serde_json::to_string(text).map_or(0, |text| text.len())
 }
 
-/// Adds up the items, two brackets, and the commas between the items.
+/// Returns the length of a JSON list or object: the items, two brackets, and the commas between the items.
 fn list_bytes(items: impl Iterator<Item = usize>) -> usize {
     items.map(|bytes| bytes.saturating_add(1)).fold(1, usize::saturating_add).max(2)
 }
 
-/// Returns the errors of the parser, and the routes that no request can reach.
+/// Returns the errors of the price list's parser, and the routes that no request can reach.
 fn config_errors(list: &Json) -> Vec<ConfigError> {
     let parsed = Policy::parse(list, fold_case);
     let policy = parsed.policy.or_else(|| Policy::parse(&readable_part(list), fold_case).policy);
     parsed.errors.into_iter().chain(policy.iter().flat_map(unreachable)).collect()
 }
 
-/// Returns the list without what cannot be read, so that unreachable routes are found even if something else is wrong.
+/// Returns the price list without the keys and routes that cannot be read, so that unreachable routes are found in
+/// spite of other mistakes.
 fn readable_part(list: &Json) -> Json {
     let Json::Object(members) = list else { return Json::Object(Vec::new()) };
     let members = members.iter().filter_map(|(key, value)| {
@@ -119,6 +121,6 @@ fn suggestion(place: &str, known: &[&str]) -> String {
 }
 
 const TEST_NETWORKS: [&str; 3] = ["tb", "tbs", "bcrt"];
-/// From this length on, a warning is reported.
+/// A price list of this length gets a warning, because it is close to the limit of Cloudflare.
 const LARGE_BYTES: usize = 4_000;
 const MAX_BYTES: usize = 5_000;

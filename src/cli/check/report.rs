@@ -4,14 +4,14 @@ use std::fmt;
 
 use super::places::Position;
 
-/// All findings in a file. `Display` writes one line for each finding, and a last line with their number.
+/// All findings in a file. `Display` writes one line for each finding, and a last line with the number of findings.
 ///
-/// It quotes no line of the file: a line may contain a secret, and reports end up in logs.
+/// The report quotes no line of the file: a line may contain a secret, and reports end up in logs.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The file's name, as it was passed to the command.
     pub name: String,
-    /// In the order of their positions.
+    /// Sorted by position.
     pub findings: Vec<Finding>,
     /// The number of routes in the price lists of all environments.
     pub routes: usize,
@@ -48,7 +48,8 @@ impl fmt::Display for Report {
 pub struct Finding {
     pub severity: Severity,
     pub position: Position,
-    /// `TOLL.routes[2].sats`, `env.staging.LNBITS_URL`, `assets.binding`; empty for a syntax error.
+    /// Where the mistake is, such as `TOLL.routes[2].sats`, `env.staging.LNBITS_URL` or `assets.binding`; empty for a
+    /// syntax error.
     pub place: String,
     /// What is wrong and what to write instead: a sentence whose subject is the place.
     pub sentence: String,
@@ -67,7 +68,7 @@ impl fmt::Display for Finding {
 pub enum Severity {
     /// The file must be changed. `wrangler deploy` stops, since the build runs `check`.
     Error,
-    /// It may be intended.
+    /// The setting may be intended.
     Warning,
 }
 

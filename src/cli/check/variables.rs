@@ -1,4 +1,4 @@
-//! The variables beside the price list: misspelled names, secrets in the file, and URLs.
+//! Checks the variables other than the price list: misspelled names, secrets in the file, and URLs.
 
 use super::environment::{Environment, Point};
 use super::nearest::nearest;
@@ -50,15 +50,14 @@ fn check_url(environment: &mut Environment<'_>, name: &str, value: &Json) {
     }
 }
 
-/// Secrets must not be in a file that is committed.
-pub(super) const SECRETS: [&str; 8] = [
+/// The names of the secrets, which must not be in a file that is committed.
+pub(super) const SECRETS: [&str; 7] = [
     "TOLL_SECRET",
     "TOLL_SECRET_PREVIOUS",
     "LNBITS_KEY",
     "LNBITS_KEY_2",
     "ADMIN_TOKEN",
     "ORIGIN_TOKEN",
-    "ORIGIN_SECRET",
     "ON_PAYMENT_SECRET",
 ];
 const VARIABLES: [&str; 6] =

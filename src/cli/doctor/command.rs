@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use super::report::{Check, Finding, Level, Tally};
+use super::report::{Check, CheckResult, Level, Tally};
 use super::settings::{self, Deployment, Sources};
 use super::{default_price_list, examine};
 use crate::cli::check::document::Document;
@@ -19,14 +19,14 @@ pub fn run(file: Option<PathBuf>, environment: Option<&str>) -> ExitCode {
         Err(message) => return could_not_run(&message),
     };
     let mut tally = Tally::default();
-    let mut report = |finding: Finding| {
+    let mut report = |finding: CheckResult| {
         tally.count(finding.level);
         print_line(&finding);
     };
     let price_list = deployment.price_list.or_else(|| {
         let sentence = "TOLL is missing or cannot be read, so the defaults are used: run `edgetoll check` \
                         for the reason";
-        report(Finding::new(Level::Warn, Check::PriceList, sentence));
+        report(CheckResult::new(Level::Warn, Check::PriceList, sentence));
         default_price_list()
     });
     let Some(price_list) = price_list else { return ExitCode::from(2) };
@@ -38,8 +38,8 @@ pub fn run(file: Option<PathBuf>, environment: Option<&str>) -> ExitCode {
     if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Prints each line at once, since the whole examination takes seconds. If the reader of a pipe has closed it, the exit
-/// code still carries the result.
+/// Prints a line at once, because the whole examination takes seconds. If the reader has closed the pipe, the line is
+/// lost, but the exit code still tells the result.
 fn print_line(line: &impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
@@ -67,7 +67,8 @@ fn read_document(file: &Path) -> Result<Document, String> {
         .map_err(|_| format!("{name} cannot be read: run `edgetoll check {name}` for the reason"))
 }
 
-/// Returns the name and text of `.dev.vars`. As in `wrangler dev`, the file of an environment replaces the common one.
+/// Returns the name and text of `.dev.vars`; `None` if there is no such file. As in `wrangler dev`, `.dev.vars.NAME` of
+/// an environment replaces `.dev.vars`.
 fn read_dev_vars(folder: &Path, environment: Option<&str>) -> Result<Option<(String, String)>, String> {
     let of_environment = environment.map(|environment| format!(".dev.vars.{environment}"));
     for name in of_environment.into_iter().chain([".dev.vars".to_owned()]) {

@@ -1,6 +1,7 @@
 //! Reads `.dev.vars` as Wrangler does: each line is `NAME=value`, and the value may be quoted.
 
-/// Returns the value of a variable. If the file has it twice, returns the last value.
+/// Returns the value of a variable; `None` if it is missing. If the file has the variable twice, returns the last
+/// value.
 pub fn get<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().filter_map(|line| value(line, name)).next_back()
 }

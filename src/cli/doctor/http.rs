@@ -17,7 +17,7 @@ pub type HttpResult = Result<WalletResponse, HttpError>;
 /// A client that reuses its connections.
 pub(super) struct Http(Agent);
 
-/// The result of a request, and when it was received.
+/// The result of a request, how long the request took, and when the response was complete.
 pub(super) struct TimedResult {
     pub result: HttpResult,
     /// The milliseconds from sending the request to reading the last byte of the response.
@@ -88,7 +88,7 @@ pub enum HttpError {
         TRY_MS.div_ceil(1_000)
     )]
     Timeout,
-    #[error("the response is larger than those of LNbits: correct its URL")]
+    #[error("the response is larger than any response of LNbits: correct the URL")]
     TooLarge,
     /// The connection was closed early, or the response is not HTTP.
     #[error("the server does not speak HTTP: correct the scheme (http or https), host and port of its URL")]
@@ -108,7 +108,7 @@ impl From<ureq::Error> for HttpError {
             ureq::Error::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => Self::ConnectionRefused,
                 io::ErrorKind::TimedOut => Self::Timeout,
-                // rustls reports its errors as this kind.
+                // rustls reports its errors as I/O errors of this kind.
                 io::ErrorKind::InvalidData => Self::Tls,
                 io::ErrorKind::UnexpectedEof
                 | io::ErrorKind::ConnectionReset

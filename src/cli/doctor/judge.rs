@@ -1,4 +1,4 @@
-//! Judges each response of LNbits, and says what to do about each fault. No function here sends a request.
+//! Judges each response of LNbits, and says how to correct each fault. No function here sends a request.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 pub use super::http::{HttpError, HttpResult};
 use super::rate_limit::{Burst, BurstEnd, MAX_MS};
-use super::report::{Check, Finding, Level};
+use super::report::{Check, CheckResult, Level};
 use crate::policy::Policy;
 use crate::policy::price::PriceAmount;
 use crate::policy::route::Pricing;
@@ -17,7 +17,7 @@ use crate::wallet::probe;
 use crate::wallet::{PaymentStatus, WalletError, WalletResponse};
 
 /// Judges the response to `/api/v1/health`, which took `ms` milliseconds.
-pub fn reachable(health: &HttpResult, ms: u64) -> Finding {
+pub fn reachable(health: &HttpResult, ms: u64) -> CheckResult {
     let (level, sentence) = match health {
         Err(error) => (Level::Fail, error.to_string()),
         Ok(WalletResponse { status: 200, body, .. }) if server_time_unix(body).is_some() => match ms {
@@ -34,7 +34,7 @@ pub fn reachable(health: &HttpResult, ms: u64) -> Finding {
                 .to_owned(),
         ),
         Ok(WalletResponse { status: 300..=399, .. }) => {
-            (Level::Fail, "this URL redirects, and edgetoll follows no redirects: correct it".to_owned())
+            (Level::Fail, "this URL redirects, and edgetoll follows no redirects: correct the URL".to_owned())
         }
         Ok(WalletResponse { status: status @ (401 | 403), .. }) => (
             Level::Fail,
@@ -50,13 +50,13 @@ pub fn reachable(health: &HttpResult, ms: u64) -> Finding {
             (Level::Fail, format!("/api/v1/health answers with status {status}: see the log of LNbits"))
         }
     };
-    Finding::new(level, Check::Reachable, sentence)
+    CheckResult::new(level, Check::Reachable, sentence)
 }
 
-/// Compares the time in the response to `/api/v1/health` with this machine's.
-pub fn clock(health: &WalletResponse, now_unix: u64) -> Finding {
+/// Compares the time in the response to `/api/v1/health` with the time of this machine.
+pub fn clock(health: &WalletResponse, now_unix: u64) -> CheckResult {
     let Some(server_time_unix) = server_time_unix(&health.body) else {
-        return Finding::new(Level::Warn, Check::Clock, "LNbits does not report its time");
+        return CheckResult::new(Level::Warn, Check::Clock, "LNbits does not report its time");
     };
     let skew_s = server_time_unix.abs_diff(now_unix);
     let (level, advice) = if skew_s <= OK_SKEW_S {
@@ -70,7 +70,7 @@ pub fn clock(health: &WalletResponse, now_unix: u64) -> Finding {
         )
     };
     let sentence = format!("the clocks of LNbits and of this machine differ by {skew_s} s{advice}");
-    Finding::new(level, Check::Clock, sentence)
+    CheckResult::new(level, Check::Clock, sentence)
 }
 
 fn server_time_unix(health: &str) -> Option<u64> {
@@ -78,15 +78,15 @@ fn server_time_unix(health: &str) -> Option<u64> {
 }
 
 /// Judges the response to `/openapi.json`, which contains the version.
-pub fn version(openapi: &HttpResult) -> Finding {
+pub fn version(openapi: &HttpResult) -> CheckResult {
     let body = openapi.as_ref().ok().filter(|response| response.status == 200).map(|response| &response.body);
     let root = body.and_then(|body| Json::parse(body.as_bytes()));
     let text = root.as_ref().and_then(|root| root.get("info")?.get("version")?.as_str());
     let Some((text, numbers)) = text.and_then(|text| Some((text, version_numbers(text)?))) else {
         let sentence = format!(
-            "/openapi.json does not contain the version: make sure that it is {OLDEST_SAFE} or later"
+            "/openapi.json does not contain the version: make sure that LNbits is {OLDEST_SAFE} or later"
         );
-        return Finding::new(Level::Warn, Check::Version, sentence);
+        return CheckResult::new(Level::Warn, Check::Version, sentence);
     };
     let text: String = text.chars().filter(|c| c.is_ascii_graphic()).take(MAX_VERSION_CHARS).collect();
     if Some(numbers) < version_numbers(OLDEST_SAFE) {
@@ -94,19 +94,19 @@ pub fn version(openapi: &HttpResult) -> Finding {
             "LNbits {text} gives the preimages of unpaid invoices to everyone: update LNbits to \
              {OLDEST_SAFE} or later"
         );
-        return Finding::new(Level::Fail, Check::Version, sentence);
+        return CheckResult::new(Level::Fail, Check::Version, sentence);
     }
-    Finding::new(Level::Ok, Check::Version, text)
+    CheckResult::new(Level::Ok, Check::Version, text)
 }
 
-/// Returns the first two numbers of a version.
+/// Returns the first two numbers of a version; `None` if it does not begin with two numbers.
 fn version_numbers(version: &str) -> Option<(u64, u64)> {
     let mut parts = version.trim_start_matches('v').split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Judges the response to [`probe::key_request`].
-pub fn key(wallet: &HttpResult) -> Finding {
+pub fn key(wallet: &HttpResult) -> CheckResult {
     let (level, sentence) = match wallet {
         Ok(response) if probe::is_admin_key(response) == Some(true) => (
             Level::Fail,
@@ -137,27 +137,32 @@ pub fn key(wallet: &HttpResult) -> Finding {
         ),
         Err(error) => (Level::Fail, format!("the key cannot be checked, because {error}")),
     };
-    Finding::new(level, Check::Key, sentence)
+    CheckResult::new(level, Check::Key, sentence)
 }
 
 /// Reports that no invoice was created.
-pub fn invoice_not_created(error: &WalletError) -> Finding {
+pub fn invoice_not_created(error: &WalletError) -> CheckResult {
     let advice = match error {
         WalletError::Status(500..) => ": see the log of LNbits; its funding source may be down",
         WalletError::RateLimited { .. } => ": wait a minute, or raise the rate limit of LNbits",
-        WalletError::OtherNetwork => ": set `network` in the price list to that of the funding source",
+        WalletError::OtherNetwork => ": set `network` in the price list to the network of the funding source",
         WalletError::Clock => ": set its clock",
         _ => "",
     };
-    Finding::new(Level::Fail, Check::Invoice, format!("an invoice of 1 sat was not created; {error}{advice}"))
+    CheckResult::new(
+        Level::Fail,
+        Check::Invoice,
+        format!("an invoice of 1 sat was not created; {error}{advice}"),
+    )
 }
 
-/// Judges the status of an invoice that was created, and the milliseconds that both requests took.
+/// Judges the status of an invoice that was created, and the milliseconds that the requests to create it and to look it
+/// up took.
 pub fn invoice_created(
     status: &Result<PaymentStatus, WalletError>,
     create_ms: u64,
     look_up_ms: u64,
-) -> Finding {
+) -> CheckResult {
     let times = format!("an invoice of 1 sat was created in {create_ms} ms and looked up in {look_up_ms} ms");
     let (level, sentence) = match status {
         Ok(PaymentStatus::Pending(_)) if create_ms.max(look_up_ms) <= SLOW_MS => (Level::Ok, times),
@@ -167,7 +172,8 @@ pub fn invoice_created(
         ),
         Ok(PaymentStatus::Paid) => (
             Level::Fail,
-            "LNbits reports a new invoice as paid before any payment: sell nothing with it".to_owned(),
+            "LNbits reports a new invoice as paid before any payment: do not sell with this LNbits"
+                .to_owned(),
         ),
         Ok(PaymentStatus::Unpaid) => (
             Level::Fail,
@@ -176,11 +182,11 @@ pub fn invoice_created(
         ),
         Err(error) => (Level::Fail, format!("the invoice was created, but cannot be looked up; {error}")),
     };
-    Finding::new(level, Check::Invoice, sentence)
+    CheckResult::new(level, Check::Invoice, sentence)
 }
 
 /// Judges the response to [`probe::preimage_request`].
-pub fn leak(preimage: &HttpResult) -> Finding {
+pub fn leak(preimage: &HttpResult) -> CheckResult {
     let (level, sentence) = match preimage.as_ref().ok().and_then(probe::exposes_preimage) {
         Some(false) => (Level::Ok, "LNbits hides the preimages of unpaid invoices".to_owned()),
         Some(true) => (
@@ -195,7 +201,7 @@ pub fn leak(preimage: &HttpResult) -> Finding {
             "LNbits does not tell whether it hides preimages, so the Worker looks up each payment".to_owned(),
         ),
     };
-    Finding::new(level, Check::Leak, sentence)
+    CheckResult::new(level, Check::Leak, sentence)
 }
 
 /// Returns the currencies of a price list, sorted.
@@ -213,7 +219,7 @@ pub fn currencies(price_list: &Policy) -> Vec<String> {
 
 /// Judges the responses to `/api/v1/rate/…`, each with its currency. `is_needed`: whether the price list uses
 /// these currencies.
-pub fn price_source(rates: &[(String, HttpResult)], is_needed: bool) -> Finding {
+pub fn price_source(rates: &[(String, HttpResult)], is_needed: bool) -> CheckResult {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for (currency, result) in rates {
         match result.as_ref().ok().and_then(sats_per_unit) {
@@ -235,7 +241,7 @@ pub fn price_source(rates: &[(String, HttpResult)], is_needed: bool) -> Finding 
             (Level::Ok, format!("LNbits has no rate for {unknown}; the price list does not need one"))
         }
     };
-    Finding::new(level, Check::PriceSource, sentence)
+    CheckResult::new(level, Check::PriceSource, sentence)
 }
 
 #[derive(Deserialize)]
@@ -243,14 +249,15 @@ struct Rate {
     rate: f64,
 }
 
-/// Returns the rate. LNbits without a price source reports 0.
+/// Returns the satoshis for one unit of the currency; `None` if LNbits has no rate. LNbits without a price source
+/// reports 0.
 fn sats_per_unit(response: &WalletResponse) -> Option<f64> {
     let rate: Rate = serde_json::from_str(&response.body).ok().filter(|_| response.status == 200)?;
     (rate.rate > 0.0 && rate.rate <= MAX_RATE).then_some(rate.rate)
 }
 
-/// Judges a burst of requests.
-pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> Finding {
+/// Judges how many requests to one path LNbits answered in a row.
+pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> CheckResult {
     let Burst { planned, answered, end } = *burst;
     let (level, sentence) = match end {
         BurstEnd::Done if planned > invoices_per_minute => (
@@ -296,12 +303,12 @@ pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> Finding {
             ),
         ),
     };
-    Finding::new(level, Check::RateLimit, sentence)
+    CheckResult::new(level, Check::RateLimit, sentence)
 }
 
-/// The longest time that a client hardly notices.
+/// A response that takes longer gets a warning, because clients notice the wait.
 const SLOW_MS: u64 = 1_000;
-/// A difference up to this one is not worth a warning.
+/// A larger difference of the clocks gets a warning.
 const OK_SKEW_S: u64 = 60;
 /// The first version of LNbits that hides the preimages of unpaid invoices.
 const OLDEST_SAFE: &str = "1.6.0";

@@ -3,7 +3,7 @@
 //! It sends the requests of the Worker, judges the responses by the Worker's rules, and says how to correct each fault.
 //! It does not check the price list: `edgetoll check` does that.
 //!
-//! A response may contain a preimage or a key, so nothing of it is printed except numbers and the version.
+//! A response may contain a preimage or a key, so only numbers and the version of LNbits are printed from it.
 
 pub mod command;
 pub mod dev_vars;
@@ -23,10 +23,10 @@ use crate::wallet::{
     Invoice, InvoiceRequest, Payment, Wallet, WalletError, WalletRequest, WalletResponse, probe,
 };
 use http::{Http, MAX_OPENAPI_BYTES, TimedResult};
-use report::{Check, Finding, Level};
+use report::{Check, CheckResult, Level};
 
 /// Examines one LNbits for a deployment with this price list, and passes each finding to `report` at once.
-pub fn examine(lnbits: &Lnbits, price_list: &Policy, report: &mut dyn FnMut(Finding)) {
+pub fn examine(lnbits: &Lnbits, price_list: &Policy, report: &mut dyn FnMut(CheckResult)) {
     let [base_url, _] = lnbits.identity();
     Examination { lnbits, price_list, http: Http::new(base_url), report }.run();
 }
@@ -40,7 +40,7 @@ struct Examination<'a> {
     lnbits: &'a Lnbits,
     price_list: &'a Policy,
     http: Http,
-    report: &'a mut dyn FnMut(Finding),
+    report: &'a mut dyn FnMut(CheckResult),
 }
 
 impl Examination<'_> {
@@ -60,7 +60,7 @@ impl Examination<'_> {
         self.report(judge::version(&openapi.result));
         self.check_wallet();
         self.check_price_source();
-        // The last check, since a proxy in front of LNbits may count the requests to all paths together.
+        // The last check, because a proxy in front of LNbits may count the requests to all paths together.
         let burst = rate_limit::measure(&self.http, self.lnbits, self.price_list.invoices_per_minute);
         self.report(judge::rate_limit(&burst, self.price_list.invoices_per_minute));
     }
@@ -79,7 +79,7 @@ impl Examination<'_> {
         self.report(judge::leak(&self.http.send(&preimage).result));
     }
 
-    /// Creates an invoice and looks it up. Returns it if it was created.
+    /// Creates an invoice and looks it up. Returns the invoice; `None` if it was not created.
     fn check_invoice(&mut self) -> Option<Bolt11> {
         let invoice_request = InvoiceRequest {
             price: &Price::Sats(AMOUNT_SATS),
@@ -108,7 +108,7 @@ impl Examination<'_> {
         Some(bolt11)
     }
 
-    /// Checks the exchange rates that the price list needs, or that of USD if it needs none.
+    /// Checks the exchange rates that the price list needs, or the rate of USD if the price list needs no rate.
     fn check_price_source(&mut self) {
         let listed = judge::currencies(self.price_list);
         let is_needed = !listed.is_empty();
@@ -123,7 +123,7 @@ impl Examination<'_> {
         self.report(judge::price_source(&rates, is_needed));
     }
 
-    fn report(&mut self, finding: Finding) -> Level {
+    fn report(&mut self, finding: CheckResult) -> Level {
         let level = finding.level;
         (self.report)(finding);
         level
@@ -131,7 +131,7 @@ impl Examination<'_> {
 
     fn skip(&mut self, checks: &[Check], reason: &str) {
         for check in checks {
-            self.report(Finding::new(Level::Skip, *check, reason));
+            self.report(CheckResult::new(Level::Skip, *check, reason));
         }
     }
 }
@@ -147,6 +147,6 @@ fn read<T>(
 }
 
 const AMOUNT_SATS: u64 = 1;
-/// The default of the Worker. With a shorter one, an invoice would seem to expire too soon if the clocks differ by
+/// The default of the Worker. With a shorter expiry, an invoice would seem to expire too soon if the clocks differ by
 /// minutes.
 const EXPIRY_S: u64 = 300;

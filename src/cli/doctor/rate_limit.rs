@@ -1,7 +1,7 @@
 //! Measures how many requests LNbits answers in a row.
 //!
-//! LNbits counts the requests of a client address to one exact path. The burst looks up a payment that
-//! does not exist, so it does not use up the limit of a path that other checks or the Worker need.
+//! LNbits counts the requests of a client address to one exact path. The burst looks up a payment that does not exist,
+//! so it does not use up the limit of a path that other checks or the Worker need.
 
 use std::sync::Mutex;
 use std::thread;
@@ -9,12 +9,12 @@ use std::thread;
 use super::http::{Clock, Http, MAX_CONNECTIONS, since_1970};
 use crate::wallet::lnbits::Lnbits;
 
-/// The result of quick requests to one path.
+/// How LNbits responded to a burst: many quick requests to one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Burst {
     /// How many requests were planned.
     pub planned: u64,
-    /// How many requests were answered before the end.
+    /// How many requests were answered before the burst ended.
     pub answered: u64,
     pub end: BurstEnd,
 }
@@ -23,20 +23,20 @@ pub struct Burst {
 pub enum BurstEnd {
     /// All requests were answered.
     Done,
-    /// The next request was refused with 429.
+    /// A request was refused with 429.
     Limited,
-    /// The next request was answered with this unexpected status.
+    /// A request was answered with this unexpected status.
     Status(u16),
-    /// The next request was not answered.
+    /// A request got no response.
     NoResponse,
-    /// The time limit was reached.
+    /// The time limit of the burst was reached.
     OutOfTime,
 }
 
 /// Sends one request more than the deployment may create invoices in a minute, but at most 500.
 pub(super) fn measure(http: &Http, lnbits: &Lnbits, invoices_per_minute: u64) -> Burst {
     let planned = invoices_per_minute.saturating_add(1).min(MAX_REQUESTS);
-    // A payment hash made of the time, so that each run has a path that was not counted before.
+    // The path contains a payment hash made of the time, so that LNbits has not counted requests to this path before.
     let request = lnbits.get(&format!("/api/v1/payments/{:064x}", since_1970().as_nanos()), false);
     let clock = Clock::start();
     let progress = Mutex::new(Progress { unsent: planned, answered: 0, end: None });
@@ -70,7 +70,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Returns whether another request is to be sent, and counts it as sent.
+    /// Returns whether another request must be sent, and counts the request as sent.
     fn take_request(&mut self, now_ms: u64) -> bool {
         let Some(unsent) = self.unsent.checked_sub(1).filter(|_| self.end.is_none()) else { return false };
         if now_ms > MAX_MS {

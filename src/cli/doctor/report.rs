@@ -4,20 +4,20 @@ use std::fmt;
 
 /// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct CheckResult {
     pub level: Level,
     pub check: Check,
     /// What was found, and what to do about it.
     pub sentence: String,
 }
 
-impl Finding {
+impl CheckResult {
     pub fn new(level: Level, check: Check, sentence: impl Into<String>) -> Self {
         Self { level, check, sentence: sentence.into() }
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for CheckResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<4}  {:<12}  {}", self.level.word(), self.check.word(), self.sentence)
     }
@@ -53,17 +53,17 @@ pub enum Check {
     Reachable,
     /// Whether the clock of LNbits is right.
     Clock,
-    /// Whether LNbits is new enough.
+    /// Whether LNbits has a version that hides the preimages of unpaid invoices.
     Version,
     /// Whether the key is an invoice key.
     Key,
-    /// Whether an invoice is created and found.
+    /// Whether LNbits creates an invoice and finds it again.
     Invoice,
     /// Whether the preimage of an unpaid invoice is hidden.
     Leak,
-    /// Whether there are exchange rates.
+    /// Whether LNbits has the exchange rates that the price list needs.
     PriceSource,
-    /// Whether LNbits allows as many requests as the price list.
+    /// Whether LNbits allows as many requests per minute as the price list allows invoices.
     RateLimit,
 }
 

@@ -25,13 +25,14 @@ pub struct Sources<'a> {
 pub struct Deployment {
     /// One wallet or two.
     pub wallets: Vec<ConfiguredWallet>,
-    /// `None` if it is missing or cannot be read.
+    /// The price list; `None` if it is missing or cannot be read.
     pub price_list: Option<Policy>,
 }
 
 pub struct ConfiguredWallet {
     pub lnbits: Lnbits,
-    /// `LNbits at https://lnbits.example.com (LNBITS_URL from wrangler.toml, LNBITS_KEY from the process environment)`.
+    /// The title of the wallet's findings, such as `LNbits at https://lnbits.example.com (LNBITS_URL from
+    /// wrangler.toml, LNBITS_KEY from the process environment)`.
     pub heading: String,
 }
 
@@ -57,7 +58,7 @@ pub enum SettingsError {
 /// Returns the first setting that is missing or not valid.
 pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     let vars = vars(sources)?;
-    let reader = Reader { sources, vars };
+    let reader = VariableReader { sources, vars };
     let mut wallets = vec![reader.wallet("LNBITS_URL", "LNBITS_KEY")?];
     if reader.find("LNBITS_URL_2", false).or_else(|| reader.find("LNBITS_KEY_2", false)).is_some() {
         wallets.push(reader.wallet("LNBITS_URL_2", "LNBITS_KEY_2")?);
@@ -65,7 +66,7 @@ pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     Ok(Deployment { wallets, price_list: vars.and_then(|vars| price_list(vars.get("TOLL")?)) })
 }
 
-/// Returns the vars of the environment, which inherits none from the top level.
+/// Returns the vars of the chosen environment, which inherits no vars from the top level.
 fn vars<'a>(sources: &Sources<'a>) -> Result<Option<&'a Json>, SettingsError> {
     let Some((file, document)) = sources.file else { return Ok(None) };
     let Some(name) = sources.environment else { return Ok(document.root().get("vars")) };
@@ -84,7 +85,7 @@ fn price_list(toll: &Json) -> Option<Policy> {
     }
 }
 
-struct Reader<'a> {
+struct VariableReader<'a> {
     sources: &'a Sources<'a>,
     vars: Option<&'a Json>,
 }
@@ -95,15 +96,15 @@ struct Setting {
     source: String,
 }
 
-impl Reader<'_> {
+impl VariableReader<'_> {
     fn wallet(
         &self,
         url_name: &'static str,
         key_name: &'static str,
     ) -> Result<ConfiguredWallet, SettingsError> {
         let key = self.find(key_name, false).ok_or(SettingsError::NoKey { name: key_name })?;
-        // A key in the process environment is for the deployed LNbits. The URL in .dev.vars is that of the local
-        // LNbits, since `make dev` writes it there.
+        // A key in the process environment is for the deployed LNbits. The URL in `.dev.vars` is that of a local
+        // LNbits, because `make dev` writes it there.
         let prefers_file = key.source == PROCESS_ENVIRONMENT;
         let url = self.find(url_name, prefers_file).ok_or(SettingsError::NoUrl { name: url_name })?;
         let lnbits = Lnbits::new(&url.value, &key.value).map_err(|error| {
@@ -120,8 +121,8 @@ impl Reader<'_> {
         Ok(ConfiguredWallet { lnbits, heading })
     }
 
-    /// Looks in the process environment first. Then `.dev.vars` overrides the Wrangler file, as in `wrangler dev`,
-    /// unless `prefers_file`. An empty value counts as missing.
+    /// Returns a setting from the first source that has it: the process environment, `.dev.vars`, the Wrangler file.
+    /// With `prefers_file`, the Wrangler file comes before `.dev.vars`. An empty value counts as missing.
     fn find(&self, name: &str, prefers_file: bool) -> Option<Setting> {
         let (second, third) = if prefers_file {
             (self.in_file(name), self.in_dev_vars(name))

@@ -1,4 +1,4 @@
-//! The result of a handler. The log record, the traffic counts and the metrics are made from it.
+//! What a handler returns: a response, and the facts for the log record and the traffic counts.
 
 use web_sys::Response;
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -12,7 +12,7 @@ use crate::payment::PaymentHash;
 use crate::policy::free_tier::FreeTierDenied;
 use crate::policy::route::Route;
 
-/// A response, and what the log and the traffic counts record about it.
+/// A response, and what the log and the traffic counts record about the request.
 pub struct Answered {
     pub response: Response,
     action: Action,
@@ -28,17 +28,18 @@ pub struct Answered {
 /// What was done with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Forwarded: nothing to pay.
+    /// Forwarded: the route has no price, or no route matches.
     Open,
-    /// Forwarded: this request to a priced route costs nothing.
+    /// Forwarded: this request to a priced route has the price 0.
     Waived,
     /// Forwarded within the free tier.
     Free,
     /// Forwarded: paid.
     Paid,
-    /// Answered with an error: the settlement check failed.
+    /// Refused with an error: it is not known whether the payment has settled, because a wallet or a rate limit
+    /// prevented the settlement check.
     Unsettled,
-    /// Answered with an invoice.
+    /// Answered with an invoice, or with an error because no invoice could be created.
     Challenge,
     /// Answered with the price alone.
     Quote,
@@ -50,7 +51,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Returns the word of `decision` in the log.
+    /// Returns the word for this action in the log field `decision`.
     fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -87,7 +88,7 @@ impl Answered {
         }
     }
 
-    /// Makes the response of an error.
+    /// Creates the response of an error. The log records `action`, unless the error has an action of its own.
     pub fn from_error(
         HandlerError(error): HandlerError,
         action: Action,
@@ -126,7 +127,7 @@ impl Answered {
         self
     }
 
-    /// Returns the route and the outcome that the traffic counts record.
+    /// Returns the route and the outcome that the traffic counts record; `None` if the request has no priced route.
     pub fn traffic(&self) -> Option<(&'static str, Outcome)> {
         let outcome = match self.action {
             _ if self.is_error => Outcome::Refused,
@@ -156,14 +157,14 @@ impl Answered {
     }
 }
 
-/// Why a handler has no response, and what the log records about it. The record is boxed: without the box, the compressed wasm is
-/// 2 KB larger.
+/// Why a handler has no response, and what the log records about the request. The box makes the compressed wasm 2 KB
+/// smaller.
 pub struct HandlerError(Box<ErrorRecord>);
 
 struct ErrorRecord {
     error: RequestError,
     detail: Option<String>,
-    /// `None` if it is the action of the decision.
+    /// What the handler was doing when the error occurred; `None` stands for the action of the gate's decision.
     action: Option<Action>,
     payment_hash: Option<PaymentHash>,
     free_tier_denied: Option<FreeTierDenied>,
@@ -206,7 +207,8 @@ impl From<RequestError> for HandlerError {
 }
 
 impl From<JsValue> for HandlerError {
-    /// Converts an exception of the runtime. The log records only its name, because its message may contain a URL or a header.
+    /// Converts an exception of the runtime. The log records only the name of the exception, because its message may
+    /// contain a URL or a header.
     fn from(thrown: JsValue) -> Self {
         let detail = thrown.dyn_ref::<js_sys::Error>().map(|error| error.name().into());
         Self::from(RequestError::Internal).with_detail(detail)

@@ -1,4 +1,4 @@
-//! Answers 402 with a new invoice, with an earlier invoice that can still be paid, or with the price alone.
+//! Answers with status 402: a new invoice, an earlier invoice that can still be paid, or the price alone.
 
 use super::pay_page::{self, PageRequest};
 use super::{Action, Answered, HandlerError, response};
@@ -34,8 +34,9 @@ pub async fn answer(
     respond(ctx, &challenge, &page).await
 }
 
-/// Repeats the challenge of an unpaid invoice, for a request that has its macaroon. If the form of a pay page sent the request,
-/// `page` is the path of the wanted page, and the answer is the pay page again.
+/// Answers with the challenge of an earlier invoice that can still be paid, for a request with the macaroon of that
+/// invoice. If the form of a pay page sent the request, `page` is the path and query of the wanted page, and the
+/// response is the pay page again.
 pub async fn repeat(
     ctx: &RequestContext<'_>,
     claim: &Claim<'static>,
@@ -60,7 +61,7 @@ fn quote(draft: &ChallengeDraft<'static>) -> Result<Answered, HandlerError> {
     Ok(answered.on_route(Some(draft.route)).with_code(draft.refused.as_ref().map(Refusal::code)))
 }
 
-/// Answers with a challenge, as a page or as JSON.
+/// Answers with a challenge: the pay page or JSON.
 async fn respond(
     ctx: &RequestContext<'_>,
     challenge: &Challenge,
@@ -69,14 +70,16 @@ async fn respond(
     let refused = page.draft.refused.as_ref();
     let response = match pay_page::render(ctx, challenge, page).await {
         Ok(Some(page)) => page,
-        // The invoice exists, so the client gets it even if the page cannot be rendered.
+        // A program gets JSON. A browser gets JSON if the pay page cannot be rendered, because the invoice exists and
+        // must reach the client.
         Ok(None) | Err(_) => response::challenge(challenge, refused.filter(|_| !page.is_retry))?,
     };
     let answered = Answered::new(response, Action::Challenge).on_route(Some(page.draft.route));
     Ok(answered.with_code(refused.map(Refusal::code)).about(challenge.payment_hash()))
 }
 
-/// Checks the keys, the circuit breakers and the rate limits before a wallet is asked.
+/// Refuses the request before a wallet is called, if the key of a wallet is an admin key, if all circuits are open, or
+/// if a rate limit is reached.
 async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(), HandlerError> {
     refuse_admin_key()?;
     wallets::check_invoice_circuits(&draft.seller.wallets).map_err(unavailable)?;
@@ -84,7 +87,7 @@ async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(
     Ok(rate_limits::admit_invoice(ctx).await?)
 }
 
-/// Makes the invoice, and probes the wallets if necessary. Fails if a probe finds an admin key.
+/// Creates the invoice, and probes each wallet whose probe is due. Fails if a probe finds an admin key.
 async fn make_invoice(
     ctx: &RequestContext<'_>,
     draft: &ChallengeDraft<'_>,
@@ -113,7 +116,8 @@ fn mint(
     slot: WalletSlot,
     Invoice { bolt11, amount_sats }: Invoice,
 ) -> Result<Challenge, HandlerError> {
-    // Some backends let an invoice expire earlier than requested.
+    // Some funding sources of LNbits let an invoice expire earlier than requested. `payable_until_unix` is then
+    // earlier, too.
     let shorter_s = draft.route.invoice_expiry_s.saturating_sub(bolt11.expiry_s());
     let invoice = InvoiceTerms {
         amount_sats,
@@ -128,7 +132,7 @@ fn mint(
     challenge.map_err(|_| unavailable(WalletError::Unmintable))
 }
 
-/// Returns a webhook URL that only this deployment can make, if `PUBLIC_URL` is set.
+/// Returns a webhook URL that only this deployment can create; `None` without `PUBLIC_URL`.
 fn new_webhook(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Option<String> {
     let public_url = ctx.settings.public_url.as_deref()?;
     let mut nonce = [0; 16];

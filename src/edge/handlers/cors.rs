@@ -8,7 +8,7 @@ use crate::edge::context::RequestContext;
 use crate::http::cache_control::with_members;
 use crate::policy::cors::EXPOSED;
 
-/// Adds the CORS headers to a response. An `Access-Control-Allow-Origin` that the origin has set is kept.
+/// Adds the CORS headers to a response. An `Access-Control-Allow-Origin` that the origin server has set is kept.
 pub fn share(ctx: &RequestContext<'_>, headers: &Headers) -> Result<(), JsValue> {
     let Some(cors) = &ctx.policy().cors else { return Ok(()) };
     if cors.varies() {
@@ -22,7 +22,8 @@ pub fn share(ctx: &RequestContext<'_>, headers: &Headers) -> Result<(), JsValue>
     headers.set(EXPOSE_HEADERS, &with_members(headers.get(EXPOSE_HEADERS)?.as_deref(), &EXPOSED))
 }
 
-/// Answers a preflight. It allows every requested method and header, because the request itself is checked when it arrives.
+/// Answers a preflight and allows every requested method and header, because the request itself is checked when it
+/// arrives.
 pub fn preflight(ctx: &RequestContext<'_>) -> Result<Response, JsValue> {
     let response = response::empty(204)?;
     let headers = response.headers();

@@ -1,4 +1,5 @@
-//! Forwarding to the origin. Bodies stream through JavaScript in both directions, and WebSockets are forwarded too.
+//! Forwards requests to the origin. Bodies stream through JavaScript in both directions, and WebSockets are forwarded
+//! too.
 
 use std::sync::OnceLock;
 
@@ -30,11 +31,11 @@ use crate::protocols::l402::verify::Grant;
 
 /// Why a request is forwarded.
 pub enum ForwardReason<'a> {
-    /// There is nothing to pay.
+    /// The route has no price, or no route matches.
     Open,
-    /// This request to a priced route costs nothing.
+    /// This request to a priced route has the price 0.
     Waived,
-    /// Within the free tier.
+    /// The request is within the free tier.
     Free,
     /// A CORS preflight: it costs nothing, and its response has no body.
     Preflight,
@@ -62,7 +63,7 @@ impl ForwardReason<'_> {
     }
 }
 
-/// Forwards a request. `route` is the priced route, if there is one: its responses are private to the client.
+/// Forwards a request. If the request has a priced `route`, shared caches may not store the response.
 pub async fn answer(
     ctx: &RequestContext<'_>,
     reason: &ForwardReason<'_>,
@@ -116,7 +117,8 @@ fn without_body(request: &IncomingRequest) -> RequestInit {
     init
 }
 
-/// Returns the body as a stream that fails unless it has the length of `Content-Length`; `None` if the price does not depend on it.
+/// Returns the body as a stream that fails if its length differs from `Content-Length`. Returns `None` if the price
+/// does not depend on the length, or if the request has no body or no valid `Content-Length`.
 fn length_checked_body(
     request: &IncomingRequest,
     route: Option<&Route>,
@@ -136,8 +138,8 @@ fn length_checked_body(
     Ok(Some(checked.readable()?))
 }
 
-/// Removes headers that only edgetoll may set, that an origin may prefer to what was priced, and that carry credentials. Then adds
-/// edgetoll's own headers.
+/// Removes headers that only edgetoll may set, headers by which an origin could serve something other than what was
+/// priced, and credentials. Then adds edgetoll's own headers.
 fn prepare_request(
     headers: &Headers,
     ctx: &RequestContext<'_>,
@@ -148,7 +150,8 @@ fn prepare_request(
     if let Some(pricing) = route.map(|route| &route.pricing) {
         let priced_by: Vec<&str> = pricing.headers().collect();
         let is_other_spelling = |name: &str| priced_by.iter().any(|one| header::is_other_spelling(name, one));
-        // Code can read any header, so only header names that every origin reads alike are forwarded.
+        // A price function can read any header, so only headers whose names every origin reads in the same way are
+        // forwarded.
         let is_ambiguous = |name: &str| matches!(pricing, Pricing::Code) && !header::is_unambiguous(name);
         remove_where(headers, |name| is_other_spelling(name) || is_ambiguous(name))?;
     }
@@ -181,14 +184,15 @@ fn replace(
 ) -> Result<(), JsValue> {
     let Some(value) = headers.get(name)? else { return Ok(()) };
     match change(&value) {
-        // Setting it again would lose bytes beyond ASCII.
+        // An unchanged value is not set again, because that would lose its bytes beyond ASCII.
         Some(changed) if changed == value => Ok(()),
         Some(changed) => headers.set(name, &changed),
         None => headers.delete(name),
     }
 }
 
-/// Fetches, with a time limit until the response begins. A response that has begun may stream without a limit.
+/// Sends a request to the origin, with a time limit until the response begins. A response that has begun may stream
+/// without a limit.
 async fn fetch(
     env: &Env,
     request: &Request,
@@ -260,8 +264,8 @@ fn remove_where(headers: &Headers, is_removed: impl Fn(&str) -> bool) -> Result<
     names.filter(|name| is_removed(name)).try_for_each(|name| headers.delete(&name))
 }
 
-/// Uses a request or response as the initializer of the next one: method, headers, body, redirect mode, status and WebSocket
-/// are taken over without a copy.
+/// Passes a request or a response as the init object of a new request or response, which takes over method, headers,
+/// body, redirect mode, status and WebSocket without a copy.
 fn as_init<T: JsCast>(object: &impl AsRef<JsValue>) -> &T {
     object.as_ref().unchecked_ref()
 }
@@ -271,7 +275,8 @@ pub fn is_loop(request: &IncomingRequest, settings: &Settings) -> bool {
     request.header(HOP_HEADER).is_some_and(|hop| hop == deployment_tag(settings))
 }
 
-/// Returns the tag of requests that this deployment forwards. Without a secret, it is a random number of this isolate.
+/// Returns the tag that this deployment adds to forwarded requests. Without a secret, the tag is a random number of
+/// this isolate.
 fn deployment_tag(settings: &Settings) -> String {
     static OF_ISOLATE: OnceLock<String> = OnceLock::new();
     match settings.keys() {
@@ -282,7 +287,7 @@ fn deployment_tag(settings: &Settings) -> String {
 
 #[wasm_bindgen]
 extern "C" {
-    /// A stream of the runtime that carries exactly this many bytes.
+    /// A stream of the Workers runtime that fails unless exactly `length` bytes are written to it.
     type FixedLengthStream;
 
     #[wasm_bindgen(constructor, catch)]
@@ -295,7 +300,9 @@ extern "C" {
     fn readable(this: &FixedLengthStream) -> Result<JsValue, JsValue>;
 }
 
-/// Marks forwarded requests, so that a loop is detected.
+/// The header that marks forwarded requests. A marked request that arrives at this deployment again is a loop and is
+/// refused.
 const HOP_HEADER: &str = "X-Toll-Hop";
-/// Carries the host that was priced. A value that the client sent is removed, unless `keep_headers` lists this header.
+/// The header that carries the host that was priced. A value that the client sent is removed, unless `keep_headers`
+/// lists this header.
 const FORWARDED_HOST: &str = "X-Forwarded-Host";

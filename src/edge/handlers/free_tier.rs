@@ -8,7 +8,7 @@ use crate::edge::services::free_tier;
 use crate::gate::ChallengeDraft;
 use crate::policy::free_tier::{FreeTier, FreeTierDenied};
 
-/// Forwards within the free tier, or answers with a challenge.
+/// Forwards the request if a free request is left, otherwise answers with a challenge.
 pub async fn serve(
     ctx: &RequestContext<'_>,
     tier: FreeTier,
@@ -34,8 +34,8 @@ pub async fn serve(
     Ok(answered)
 }
 
-/// Returns why the free tier did not count this request: the client's address is not known. Returns `None` if the route has no free
-/// tier, or if the challenge refuses a credential.
+/// Returns why the free tier of the route did not count this request: the client's address is not known. Returns `None`
+/// if the route has no free tier, or if the challenge refuses a credential.
 pub fn denied_without_count(draft: &ChallengeDraft<'_>) -> Option<FreeTierDenied> {
     (draft.route.free_tier.is_some() && draft.refused.is_none()).then_some(FreeTierDenied::UnknownClient)
 }

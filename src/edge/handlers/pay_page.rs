@@ -1,4 +1,4 @@
-//! Renders a challenge as a page for a person.
+//! Renders a challenge as the pay page, for a person.
 
 use web_sys::Response;
 use worker::wasm_bindgen::JsValue;
@@ -16,16 +16,17 @@ use crate::protocols::l402::challenge::Challenge;
 use crate::protocols::l402::cookie;
 use crate::protocols::price::Price;
 
-/// What the page is rendered from, besides the challenge.
+/// What the pay page is rendered from, besides the challenge.
 pub struct PageRequest<'a> {
     pub draft: &'a ChallengeDraft<'static>,
-    /// Path and query of the wanted page.
+    /// Path and query of the page that the person requested.
     pub path: &'a str,
-    /// Whether the form of an earlier pay page sent the request, and the payment has not arrived yet.
+    /// Whether the form of an earlier pay page sent the request, and the payment has not settled yet.
     pub is_retry: bool,
 }
 
-/// Renders the page. Returns `None` if the client gets JSON, or if the template is missing.
+/// Renders the pay page. Returns `None` if the response must be JSON: the request is not from a browser that opens a
+/// page, a cookie cannot hold the macaroon, or the template is missing.
 pub async fn render(
     ctx: &RequestContext<'_>,
     challenge: &Challenge,

@@ -26,7 +26,8 @@ pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Res
     }
 }
 
-/// Forwards if a use is left. The use is spent when the origin has answered, and returned if the origin failed.
+/// Forwards the request if a use is left, otherwise answers with a challenge. The use is spent if the origin responds
+/// with a status below 500, and returned otherwise.
 async fn serve_counted(
     ctx: &RequestContext<'_>,
     route: &'static Route,
@@ -52,8 +53,8 @@ async fn serve_counted(
     Ok(answered)
 }
 
-/// Checks which of the claims has settled, and serves it. If none has, repeats the challenge of one that can still be paid, or makes
-/// a new one.
+/// Serves the first claim whose payment has settled. If no payment has settled, repeats the challenge of a claim that
+/// can still be paid, or answers with a new challenge.
 pub async fn serve_settled(
     ctx: &RequestContext<'_>,
     claims: Vec<Claim<'static>>,
@@ -70,13 +71,14 @@ pub async fn serve_settled(
 /// What the wallets report about the claims of a request.
 pub enum ClaimStatus {
     Settled(Purchase<'static>),
-    /// None has settled, and this one can still be paid.
+    /// No claim has settled, and this claim can still be paid.
     Pending(Claim<'static>, Bolt11),
-    /// None has settled, and none can be paid.
+    /// No claim has settled, and no claim can still be paid.
     Unpaid,
 }
 
-/// Asks the wallets about claims, in order, until one has settled.
+/// Checks the claims in order, until the payment of a claim has settled. Fails if a check failed and no payment has
+/// settled.
 pub async fn check_claims(
     ctx: &RequestContext<'_>,
     claims: Vec<Claim<'static>>,
@@ -97,7 +99,7 @@ pub async fn check_claims(
         }
     }
     match (failed, pending) {
-        // The claim whose check failed may be paid.
+        // A claim whose check failed may be paid, so the client must not pay again.
         (Some(error), _) => Err(error),
         (None, Some((claim, bolt11))) => Ok(ClaimStatus::Pending(claim, bolt11)),
         (None, None) => Ok(ClaimStatus::Unpaid),

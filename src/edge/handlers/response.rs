@@ -1,4 +1,4 @@
-//! Responses of edgetoll itself. No cache may store them, except the public price list and static files.
+//! Responses of edgetoll itself. Caches may store only the public price list and static files.
 
 use serde::Serialize;
 use web_sys::{Headers, ReadableStream, Response, ResponseInit};
@@ -10,12 +10,12 @@ use crate::protocols::l402::challenge::{Challenge, SCHEME};
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::price::Price;
 
-/// 402 with an invoice. `refused` tells why the credential of the request was not accepted.
+/// Returns status 402 with an invoice. `refused` tells why the credential of the request was not accepted.
 pub fn challenge(challenge: &Challenge, refused: Option<&Refusal>) -> Result<Response, JsValue> {
     json(402, &[("WWW-Authenticate", &challenge.header())], &challenge.body(refused))
 }
 
-/// 402 with the price alone.
+/// Returns status 402 with the price alone.
 pub fn quote(price: &Price) -> Result<Response, JsValue> {
     let (name, price) = match price {
         Price::Sats(sats) => ("X-Toll-Price-Sats", sats.to_string()),
@@ -24,7 +24,7 @@ pub fn quote(price: &Price) -> Result<Response, JsValue> {
     response(402, &[("WWW-Authenticate", SCHEME), (name, &price)], None)
 }
 
-/// The public price list, which may be cached for a minute and read by every page.
+/// Returns the public price list, which may be cached for a minute and which pages of every origin may read.
 pub fn price_list(catalog: &str) -> Result<Response, JsValue> {
     let headers = [("Cache-Control", "public, max-age=60"), ("Access-Control-Allow-Origin", "*")];
     json(200, &headers, catalog)
@@ -49,7 +49,7 @@ pub fn health(is_configured: bool) -> Result<Response, JsValue> {
     json(200, &[], &to_json(&Health { status: "ok", configured: is_configured }))
 }
 
-/// 308 to the same URL over https.
+/// Returns a redirect with status 308 to the same URL over https.
 pub fn redirect_to_https(url: &RequestUrl<'_>) -> Result<Response, JsValue> {
     response(308, &[("Location", &format!("https://{}", url.after_scheme))], None)
 }
@@ -60,7 +60,8 @@ pub fn redirect(status: u16, location: &str, cookie: Option<&str>) -> Result<Res
     response(status, &headers, None)
 }
 
-/// An admin page or a file of one. It may load only files of this host, and cannot be framed.
+/// Returns an admin page, or a script or style of an admin page. The page may load only files of this host, and no
+/// page can frame it.
 pub fn admin_file(
     status: u16,
     content_type: &str,
@@ -69,14 +70,14 @@ pub fn admin_file(
     let headers = [
         ("Content-Type", content_type),
         ("Content-Security-Policy", ADMIN_CONTENT_SECURITY_POLICY),
-        // With `no-referrer`, a browser would send the page's own forms with `Origin: null`.
+        // With `no-referrer`, a browser would send the forms of the page with `Origin: null`, which is refused.
         ("Referrer-Policy", "same-origin"),
         NOSNIFF,
     ];
     Response::new_with_opt_readable_stream_and_init(body, &init(status, &headers)?)
 }
 
-/// A file that everyone may load.
+/// Returns a public file, which pages of every origin may load.
 pub fn static_file(content_type: &str, body: Option<&ReadableStream>) -> Result<Response, JsValue> {
     let headers = [
         ("Content-Type", content_type),
@@ -87,7 +88,7 @@ pub fn static_file(content_type: &str, body: Option<&ReadableStream>) -> Result<
     Response::new_with_opt_readable_stream_and_init(body, &init(200, &headers)?)
 }
 
-/// 402 as a page. Only scripts and styles with the nonce run.
+/// Returns the pay page with status 402. The browser uses only scripts and styles with the nonce.
 pub fn pay_page(challenge: &str, nonce: &str, html: &str) -> Result<Response, JsValue> {
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; \
@@ -103,7 +104,7 @@ pub fn pay_page(challenge: &str, nonce: &str, html: &str) -> Result<Response, Js
     response(402, &headers, Some(html))
 }
 
-/// The answer to the pay page's script: `{"status": …}`.
+/// Returns the response to the script of the pay page: `{"status": …}`.
 pub fn settle_status(
     status: u16,
     payment_status: &'static str,

@@ -1,4 +1,5 @@
-//! Counts the free requests of one client on one route exactly. The object deletes its state when the window has ended.
+//! The Durable Object that counts the free requests of one client on one route exactly. The object deletes its state a
+//! minute after the window has ended.
 
 use js_sys::Promise;
 use web_sys::{Request, Response};
@@ -32,11 +33,13 @@ impl FreeTierCounter {
         storage::respond(&response)
     }
 
-    /// Deletes the state after the window has ended. If the storage fails, the runtime retries.
+    /// Deletes the state. The runtime calls `alarm` a minute after the window has ended, and again if the storage
+    /// fails.
     pub fn alarm(&self) -> Result<Promise, JsValue> {
         self.0.delete_all()
     }
 }
 
-/// An isolate whose clock is late may still count in a window that has ended.
+/// How long the state is kept after the window has ended. An isolate whose clock is late may still count in this
+/// window.
 const CLOCK_SKEW_MS: u64 = 60_000;

@@ -1,4 +1,4 @@
-//! Limits the invoices that the whole deployment creates per minute.
+//! The Durable Object that limits the invoices that the whole deployment creates per minute.
 
 use web_sys::{Request, Response};
 use worker::wasm_bindgen::JsValue;

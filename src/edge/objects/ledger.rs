@@ -1,4 +1,5 @@
-//! The payment ledger, and the callbacks to the owner's server. `crate::ledger` has its SQL.
+//! The Durable Object of the payment ledger, which also sends callbacks to the owner's server. `crate::ledger` has the
+//! SQL.
 
 use std::rc::Rc;
 
@@ -30,7 +31,8 @@ impl Ledger {
         Ok(Self(Rc::new(tables)))
     }
 
-    /// Runs a [`LedgerCommand`]: its name is in a header, its fields are the body. The response is the result of its script.
+    /// Runs a [`LedgerCommand`]. The name of the command is in a header, and its fields are the body. The response is
+    /// the result of the SQL script.
     pub fn fetch(&self, request: &Request) -> Promise {
         let tables = Rc::clone(&self.0);
         let name = storage::request_text(request);
@@ -46,7 +48,7 @@ impl Ledger {
         })
     }
 
-    /// Sends the callbacks that are due.
+    /// Sends the callbacks that are due. The runtime calls `alarm` when the next callback is due.
     pub fn alarm(&self) -> Promise {
         let tables = Rc::clone(&self.0);
         future_to_promise(async move {
@@ -86,9 +88,10 @@ impl Tables {
         Ok(result)
     }
 
-    /// Sends the callbacks that are due, oldest first, then schedules the next ones.
+    /// Sends the callbacks that are due, oldest first. Then sets the alarm for the next callback.
     async fn send_callbacks(&self) -> Result<(), JsValue> {
-        // While a setting is wrong, callbacks wait. The cron trigger runs a command every minute, which sets the alarm again.
+        // Without valid settings, callbacks wait in the ledger. The cron trigger runs `PlanSync` every minute, which
+        // sets the alarm again.
         let Callbacks::On(on_payment) = &self.settings.callbacks else { return Ok(()) };
         let due = self.run(&LedgerCommand::DueCallbacks { now_ms: now_ms() })?;
         for callback in Callback::parse_all(&due) {
@@ -124,7 +127,7 @@ impl Database for Tables {
 /// Sends a callback.
 ///
 /// # Errors
-/// Returns why the server did not accept it, as the dashboard shows it.
+/// Returns why the owner's server did not accept the callback, in the words that the dashboard shows.
 async fn send(on_payment: &OnPayment, callback: &Callback) -> Result<(), String> {
     let signal = AbortSignal::timeout_with_u32(TIMEOUT_MS);
     let response = match request(on_payment, callback, &signal) {
@@ -133,7 +136,7 @@ async fn send(on_payment: &OnPayment, callback: &Callback) -> Result<(), String>
     };
     match response.map(JsCast::unchecked_into::<Response>) {
         Ok(response) => {
-            // The body is not read.
+            // The body is not read. Cancelling it frees the connection.
             drop(response.body().map(|body| body.cancel()));
             if response.ok() { Ok(()) } else { Err(format!("answered {}", response.status())) }
         }
@@ -158,7 +161,7 @@ fn request(on_payment: &OnPayment, callback: &Callback, signal: &AbortSignal) ->
     Request::new_with_str_and_init(on_payment.url(), &init)
 }
 
-/// Enough for a page of payments with the longest routes.
+/// Enough for the largest command: a page of payments whose route patterns have the maximum length.
 const MAX_COMMAND_BYTES: usize = 1_048_576;
 /// How long the owner's server may take to answer.
 const TIMEOUT_MS: u32 = 10_000;

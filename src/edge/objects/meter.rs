@@ -1,4 +1,5 @@
-//! Counts the uses of one payment. The object deletes its state after the last credential of the payment has expired.
+//! The Durable Object that counts the uses of one payment. The object deletes its state an hour after the credential of
+//! the payment has expired.
 
 use js_sys::Promise;
 use web_sys::{Request, Response};
@@ -35,7 +36,8 @@ impl Meter {
         storage::respond(&response)
     }
 
-    /// Deletes the state after every credential of the payment has expired. If the storage fails, the runtime retries.
+    /// Deletes the state. The runtime calls `alarm` an hour after the credential of the payment has expired, and again
+    /// if the storage fails.
     pub fn alarm(&self) -> Result<Promise, JsValue> {
         self.0.delete_all()
     }

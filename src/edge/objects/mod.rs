@@ -1,4 +1,4 @@
-//! The Durable Object classes. `wrangler.toml` names them.
+//! The Durable Object classes. `wrangler.toml` names these classes.
 
 mod free_tier_counter;
 mod invoice_limit;

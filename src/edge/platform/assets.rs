@@ -8,7 +8,7 @@ use super::fetch::Fetcher;
 use super::{clock, environment};
 use crate::bindings::ASSETS;
 
-/// Opens a file. Returns `None` if the file is not deployed.
+/// Opens a file. Returns `None` if the file is not deployed, or if the binding `ASSETS` is missing.
 pub async fn open(env: &Env, file: &str) -> Result<Option<Response>, JsValue> {
     let Some(assets) = environment::binding(env, ASSETS) else { return Ok(None) };
     let pending = assets.unchecked_into::<Fetcher>().fetch_url(&format!("https://assets.invalid/{file}"))?;

@@ -1,4 +1,4 @@
-//! Reading a body as text, up to a limit.
+//! Reads the body of a request or response as text, up to a size limit.
 
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen_futures::JsFuture;
@@ -17,7 +17,7 @@ pub async fn read(stream: Option<ReadableStream>, max_bytes: usize) -> Result<Op
         }
         let chunk: Uint8Array = Reflect::get(&chunk, &"value".into())?.unchecked_into();
         if bytes.len().saturating_add(chunk.byte_length() as usize) > max_bytes {
-            // The rest is discarded. An error while doing so does not matter.
+            // The rest of the body is discarded. An error of `cancel` does not matter.
             let _ = JsFuture::from(reader.cancel()).await;
             return Ok(None);
         }

@@ -1,4 +1,4 @@
-//! Clock and timers of the runtime, and the deadline of a request.
+//! The clock and the timers of the runtime, and the deadline of a request.
 
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen_futures::JsFuture;
@@ -8,30 +8,32 @@ use worker::wasm_bindgen::JsValue;
 use super::fetch;
 use crate::wallet::{REQUEST_BUDGET_MS, TRY_MS};
 
-/// Returns Unix milliseconds. The clock stands still while the Worker computes and advances with I/O.
+/// Returns the time in Unix milliseconds. The clock of the runtime stands still while the Worker computes, and advances
+/// with I/O.
 pub fn now_ms() -> u64 {
     // The cast of a float saturates, and the clock is never negative.
     js_sys::Date::now() as u64
 }
 
-/// Returns Unix seconds.
+/// Returns the time in Unix seconds.
 pub fn now_unix() -> u64 {
     now_ms().checked_div(1_000).unwrap_or_default()
 }
 
-/// Waits for a promise. Fails after `limit_ms`.
+/// Returns the value of a promise. Fails if the promise fails or takes longer than `limit_ms`.
 pub async fn with_timeout(promise: &Promise, limit_ms: i32) -> Result<JsValue, JsValue> {
     let timeout = Promise::new(&mut |_, reject| call_after(limit_ms, &reject));
     JsFuture::from(Promise::race(&Array::of2(promise, &timeout))).await
 }
 
-/// Waits for `ms`. The timer belongs to the request that started it.
+/// Waits for `ms` milliseconds. The runtime cancels the timer when the request that started it ends, unless
+/// `wait_until` keeps the request alive.
 pub async fn sleep(ms: u64) {
     let ms = i32::try_from(ms).unwrap_or(i32::MAX);
     let _ = JsFuture::from(Promise::new(&mut |resolve, _| call_after(ms, &resolve))).await;
 }
 
-/// Completes work even if the client disconnects, since its result is useful for other requests too.
+/// Completes work even if the client disconnects, because other requests also need its result.
 pub async fn complete<T>(context: &Context, work: impl Future<Output = T>) -> T {
     let mut resolver = None;
     let completed = Promise::new(&mut |resolve, _| resolver = Some(resolve));
@@ -43,7 +45,7 @@ pub async fn complete<T>(context: &Context, work: impl Future<Output = T>) -> T 
     result
 }
 
-/// The time that one request may spend on wallets and stores.
+/// Until when a request may wait for wallets, for Workers KV and for Durable Objects.
 #[derive(Clone, Copy)]
 pub struct Deadline {
     at_ms: u64,
@@ -54,13 +56,14 @@ impl Deadline {
         Self { at_ms: arrived_ms.saturating_add(REQUEST_BUDGET_MS) }
     }
 
-    /// Returns the time limit of a request to a wallet, or `None` if too little is left for a wallet to answer.
+    /// Returns the time limit of a request to a wallet in milliseconds; `None` if less than two seconds are left.
     pub fn for_wallet_ms(self) -> Option<u32> {
         let left_ms = self.left_ms().min(TRY_MS);
         u32::try_from(left_ms).ok().filter(|left_ms| *left_ms >= MIN_TRY_MS)
     }
 
-    /// Returns the time limit of a request to a store.
+    /// Returns the time limit of a call to Workers KV, a Durable Object or the platform's rate limiter, in
+    /// milliseconds.
     pub fn for_store_ms(self) -> i32 {
         i32::try_from(self.left_ms()).unwrap_or(STORE_TIMEOUT_MS).min(STORE_TIMEOUT_MS)
     }
@@ -74,7 +77,8 @@ fn call_after(ms: i32, callback: &Function) {
     let _ = fetch::global().set_timeout_with_callback_and_timeout_and_arguments_0(callback, ms);
 }
 
-/// How long a client waits for Workers KV or a Durable Object.
+/// The usual time limit of a call to Workers KV or a Durable Object.
 pub const STORE_TIMEOUT_MS: i32 = 2_000;
-/// The shortest time limit of a request to a wallet. With less time, a timeout would not be the wallet's fault.
+/// The shortest time limit of a request to a wallet. A timeout after less time would count as a failure of the wallet,
+/// although the wallet may be fast enough.
 const MIN_TRY_MS: u32 = 2_000;

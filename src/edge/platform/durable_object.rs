@@ -17,12 +17,12 @@ pub struct PendingCall(Promise);
 
 /// Sends a small request to the object of this name. Returns `None` if the binding is missing.
 ///
-/// The request is in a header, so that the object reads it without an await and no two calls can interleave.
+/// The request is in a header, so that the object reads the request without an await, and two calls cannot interleave.
 pub fn call(env: &Env, binding: &ObjectBinding, name: &str, request: &impl Serialize) -> Option<PendingCall> {
     send(env, binding, name, init(&serde_json::to_string(request).ok()?)?)
 }
 
-/// Sends a command with a body of any size.
+/// Sends a command with a body of any size. Returns `None` if the binding is missing.
 pub fn post(
     env: &Env,
     binding: &ObjectBinding,
@@ -55,12 +55,13 @@ fn send(env: &Env, binding: &ObjectBinding, name: &str, init: RequestInit) -> Op
 }
 
 impl PendingCall {
-    /// Returns the response; `None` if the object fails or does not answer within `limit_ms`.
+    /// Returns the response; `None` if the object fails, does not respond within `limit_ms`, or the response cannot be
+    /// parsed.
     pub async fn response<T: FromJson>(&self, limit_ms: i32) -> Option<T> {
         T::parse(&self.text(limit_ms).await?)
     }
 
-    /// Returns the response as text; `None` if the object fails or does not answer within `limit_ms`.
+    /// Returns the response as text; `None` if the object fails or does not respond within `limit_ms`.
     pub async fn text(&self, limit_ms: i32) -> Option<String> {
         clock::with_timeout(&self.0, limit_ms).await.ok()?.as_string()
     }
@@ -84,5 +85,5 @@ extern "C" {
 
 /// The header that carries a small request as JSON, or the name of a command.
 pub const REQUEST_HEADER: &str = "Toll-Request";
-/// An object ignores the URL, but `fetch` needs one.
+/// The object ignores the URL, but `fetch` requires one.
 const OBJECT_URL: &str = "https://object.invalid/";

@@ -9,7 +9,7 @@ use worker::wasm_bindgen::JsValue;
 use super::log;
 use crate::config::Settings;
 
-/// Returns the settings. They are read with the first request: the environment of an isolate never changes.
+/// Returns the settings, which are read once: the environment of an isolate never changes.
 pub fn settings(env: &Env) -> &'static Settings {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
     SETTINGS.get_or_init(|| {
@@ -23,19 +23,21 @@ pub fn settings(env: &Env) -> &'static Settings {
     })
 }
 
-/// Returns a binding, if it exists.
+/// Returns a binding, a variable or a secret; `None` if it does not exist.
 pub fn binding(env: &Env, name: &str) -> Option<JsValue> {
     let value = Reflect::get(env, &name.into()).ok()?;
     (!value.is_undefined() && !value.is_null()).then_some(value)
 }
 
-/// Returns a variable or secret. An empty one counts as missing; one that is not a string is invalid, not missing.
+/// Returns a variable or secret; `None` if it is missing or empty. A value that is not a string becomes a text that no
+/// setting accepts, except `ORIGIN_TOKEN`, which is sent to the origin as it is.
 fn variable(env: &Env, name: &str) -> Option<String> {
     let text = binding(env, name)?.as_string().unwrap_or_else(|| "(not a string)".to_owned());
     (!text.is_empty()).then_some(text)
 }
 
-/// JavaScript has Unicode's case tables already; in the wasm they would add 7 KB.
+/// Converts a text to the form in which texts are compared without case. Rust's Unicode tables would add 7 KB to the
+/// wasm.
 fn fold_case(text: &str) -> String {
     if text.is_ascii() {
         text.to_ascii_lowercase()

@@ -1,4 +1,4 @@
-//! `fetch`: the global function, and that of a binding.
+//! `fetch`: the global function, and the method of a binding.
 
 use js_sys::Promise;
 use web_sys::{Request, RequestInit, WorkerGlobalScope};
@@ -12,7 +12,7 @@ pub fn global() -> WorkerGlobalScope {
 
 #[wasm_bindgen]
 extern "C" {
-    /// A service binding, or the assets.
+    /// A binding that has the method `fetch`: a service binding, or the assets binding.
     pub type Fetcher;
 
     #[wasm_bindgen(method, catch)]

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-/// Locks the value and runs a function on it.
+/// Locks the value and returns the result of a function that runs on it.
 pub fn with_lock<T, R>(value: &Mutex<T>, run: impl FnOnce(&mut T) -> R) -> R {
     match value.lock() {
         Ok(mut value) => run(&mut value),

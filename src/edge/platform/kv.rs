@@ -14,19 +14,19 @@ use crate::policy::free_tier::kv_counters::KvWriteError;
 pub struct Kv(Namespace);
 
 impl Kv {
-    /// Returns the namespace, if it is bound.
+    /// Returns the namespace; `None` if it is not bound.
     pub fn bound(env: &Env) -> Option<Self> {
         environment::binding(env, TOLL_KV).map(|binding| Self(binding.unchecked_into()))
     }
 
-    /// Returns the value of a key, if it has one. Fails after `limit_ms`.
+    /// Returns the value of a key; `None` if the key has no value. Fails after `limit_ms`.
     pub async fn get(&self, key: &str, limit_ms: i32) -> Result<Option<String>, JsValue> {
         let options = Object::new();
         Reflect::set(&options, &"cacheTtl".into(), &MIN_CACHE_TTL_S.into())?;
         Ok(clock::with_timeout(&self.0.get(key, &options)?, limit_ms).await?.as_string())
     }
 
-    /// Writes a value that expires after `ttl_s`, at least 60 seconds.
+    /// Writes a value that expires after `ttl_s` seconds. KV accepts no time below 60 seconds.
     pub async fn put(&self, key: &str, value: &str, ttl_s: u64) -> Result<(), KvWriteError> {
         self.try_put(key, value, ttl_s).await.map_err(|error| {
             let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
@@ -52,5 +52,5 @@ extern "C" {
     fn put(this: &Namespace, key: &str, value: &str, options: &Object) -> Result<Promise, JsValue>;
 }
 
-/// The shortest time that KV allows, so that reads return the writes of other isolates soon.
+/// The shortest cache time that KV allows, so that reads return the writes of other isolates soon.
 const MIN_CACHE_TTL_S: u32 = 30;

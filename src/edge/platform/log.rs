@@ -1,4 +1,5 @@
-//! The log: one JSON object a line. It never contains a secret, a preimage, a key, an address, a path or a whole token.
+//! The log: one JSON object per line. No line contains a secret, a preimage, a key, an address, a path or a whole
+//! token.
 //!
 //! docs/operations.md lists the words of `event`, `decision` and `free`.
 
@@ -17,7 +18,7 @@ pub struct RequestLog<'a> {
     pub free: Option<&'static str>,
     pub code: Option<&'static str>,
     pub detail: Option<&'a str>,
-    /// The first 8 digits.
+    /// The first 8 hexadecimal digits of the payment hash.
     pub payment_hash: Option<String>,
     pub status: u16,
     pub ms: u64,

@@ -9,7 +9,8 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use super::durable_object::REQUEST_HEADER;
 use crate::strict_json::FromJson;
 
-/// The state of an object that stores one value. Reading and writing are synchronous, so no two calls can interleave.
+/// The storage of a Durable Object that keeps one value. Reading and writing are synchronous, so two calls to the
+/// object cannot interleave.
 pub struct ValueStore(Storage);
 
 impl ValueStore {
@@ -17,7 +18,7 @@ impl ValueStore {
         storage(state).map(Self)
     }
 
-    /// Returns the stored value, if there is one.
+    /// Returns the stored value; `None` if nothing is stored.
     ///
     /// # Errors
     /// Fails if the stored text is not JSON of this type.
@@ -30,7 +31,7 @@ impl ValueStore {
         self.0.kv()?.put(KEY, &to_json(value)?)
     }
 
-    /// Schedules [`delete_all`](Self::delete_all) by the object's `alarm`.
+    /// Schedules the object's `alarm`, which must call [`delete_all`](Self::delete_all).
     pub fn delete_at(&self, at_ms: u64) -> Result<(), JsValue> {
         self.0.set_alarm_at(at_ms)
     }
@@ -65,15 +66,16 @@ pub fn storage(state: &JsValue) -> Result<Storage, JsValue> {
 }
 
 impl Storage {
-    /// Schedules the object's `alarm`. A new time replaces the previous one.
+    /// Schedules the object's `alarm`. A new time replaces the previous time.
     pub fn set_alarm_at(&self, at_ms: u64) -> Result<(), JsValue> {
-        // The runtime awaits the promise itself: it sends no response before everything is stored.
+        // The promise is dropped: the runtime itself sends no response before everything is stored.
         self.set_alarm(at_ms as f64).map(drop)
     }
 }
 
 impl Sql {
-    /// Runs a statement. Returns the first column of the first row, if it is a text.
+    /// Runs a statement. Returns the first column of the first row; `None` if there is no row or the value is not a
+    /// text.
     pub fn run(&self, statement: &str, input: Option<&str>) -> Result<Option<String>, JsValue> {
         let cursor = match input {
             Some(input) => self.exec_with(statement, input)?,
@@ -90,7 +92,7 @@ extern "C" {
     /// The synchronous key-value API of the storage.
     type SyncKv;
     pub type Sql;
-    type Cursor;
+    type SqlCursor;
 
     #[wasm_bindgen(method, getter, catch)]
     fn kv(this: &Storage) -> Result<SyncKv, JsValue>;
@@ -117,13 +119,13 @@ extern "C" {
     fn put(this: &SyncKv, key: &str, value: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    fn exec(this: &Sql, statement: &str) -> Result<Cursor, JsValue>;
+    fn exec(this: &Sql, statement: &str) -> Result<SqlCursor, JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = exec)]
-    fn exec_with(this: &Sql, statement: &str, input: &str) -> Result<Cursor, JsValue>;
+    fn exec_with(this: &Sql, statement: &str, input: &str) -> Result<SqlCursor, JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = toArray)]
-    fn to_array(this: &Cursor) -> Result<Array, JsValue>;
+    fn to_array(this: &SqlCursor) -> Result<Array, JsValue>;
 }
 
 const KEY: &str = "state";

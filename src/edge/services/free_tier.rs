@@ -15,7 +15,7 @@ use crate::policy::free_tier::kv_counters::{KvCounters, KvWriteError};
 use crate::policy::free_tier::new_clients::NewClients;
 use crate::policy::free_tier::{FreeTier, FreeTierDenied, FreeTierStore};
 
-/// Takes one free request of the client. Returns how many remain.
+/// Takes one free request of the client. Returns how many free requests remain.
 pub async fn take(
     ctx: &RequestContext<'_>,
     tier: FreeTier,
@@ -27,7 +27,7 @@ pub async fn take(
     let window_ends_ms = tier.window_ends_ms(now_ms);
     match ctx.policy().free_tier_store {
         FreeTierStore::Durable => {
-            // A window of another length has another count.
+            // The name contains the length of the window, so that windows of different lengths are counted separately.
             let object = format!("{key}/{}", tier.window_ms);
             let request = FreeTierRequest { quota: tier.requests, window_ends_ms };
             take_exact(ctx.env, &object, &request).await
@@ -58,14 +58,16 @@ async fn take_from_kv(
     Ok(taken.remaining)
 }
 
-/// Writes a key, at most once a second, until KV has all that this isolate has counted.
+/// Writes the count of a key, at most once a second, until KV has everything that this isolate has counted. Stops if a
+/// write fails (after one retry if KV is busy), or if the write lease ends.
 async fn write_until_clean(kv: Kv, key: String) {
     while let Some(wait_ms) = with_counters(|counters| counters.write_in_ms(&key, now_ms())) {
         sleep(wait_ms).await;
         let Some(write) = with_counters(|counters| counters.write(&key, now_ms())) else { return };
         let mut result = kv.put(&key, &write.value, write.ttl_s).await;
         if result == Err(KvWriteError::Busy) {
-            // Another isolate wrote this key in the same second. A random delay keeps the two apart.
+            // Another isolate wrote this key in the same second. A random delay separates the next writes of both
+            // isolates.
             let jitter_ms = getrandom::u32().map_or(0, |random| u64::from(random % 1_000));
             sleep(RETRY_AFTER_MS.saturating_add(jitter_ms)).await;
             result = kv.put(&key, &write.value, write.ttl_s).await;

@@ -1,4 +1,4 @@
-//! The client of the payment ledger. No paying client waits for it.
+//! Calls the Durable Object of the payment ledger. Requests to priced routes do not wait for the ledger.
 
 use std::fmt;
 use std::sync::{LazyLock, Mutex};
@@ -22,7 +22,7 @@ use crate::wallet::receipt::Receipt;
 use crate::wallet::settlement::SettledPayments;
 use crate::wallet::slots::Wallets;
 
-/// Runs a command. Returns `None` if the ledger cannot be reached.
+/// Runs a command and returns its result; `None` if the ledger is not bound, fails or does not respond in time.
 pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
     let name = command.name().as_str();
     let call = durable_object::post(env, &LEDGER, OBJECT_NAME, name, &command.fields())?;
@@ -33,8 +33,9 @@ pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
     result
 }
 
-/// Records that a credential was used, and looks its payment up. Each isolate does so at most once a minute for a payment, and
-/// not after it knows that the payment is settled in the ledger.
+/// Records that a credential was used, and looks up its payment unless the ledger has the payment as settled. This
+/// happens after the response. Each isolate does it at most once a minute for a payment, and not for a payment that it
+/// knows to be settled in the ledger.
 pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     static ATTEMPTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let grant = &purchase.grant;
@@ -67,7 +68,8 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     });
 }
 
-/// Looks a payment up and records it if it is paid. Returns whether it is paid.
+/// Looks a payment up, and records it if it is paid. Returns `false` if it is not paid, or if the wallet does not know
+/// it or is not configured.
 pub async fn look_up_and_record(
     env: &Env,
     settings: &Settings,
@@ -101,14 +103,14 @@ pub async fn record_settled(
 
 /// Why a payment is not recorded.
 pub enum RecordError {
-    /// Its wallet did not report it.
+    /// The wallet did not report whether the payment is paid.
     Wallet(WalletError),
-    /// The ledger did not accept it.
+    /// The ledger did not run a command.
     NotRecorded,
 }
 
 impl RecordError {
-    /// Whether the error is about one payment only, so that others may still be recorded.
+    /// Whether the error is about one payment only, so that other payments may still be recorded.
     pub fn is_of_one_payment(&self) -> bool {
         matches!(self, Self::Wallet(error) if error.is_fault_of_wallet() == Some(false))
     }
@@ -124,17 +126,17 @@ impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wallet(error) => error.fmt(f),
-            Self::NotRecorded => f.write_str("the ledger did not accept it"),
+            Self::NotRecorded => f.write_str("the ledger did not run a command"),
         }
     }
 }
 
-/// Whether a payment is known to be settled in the ledger.
+/// Whether this isolate knows that a payment is settled in the ledger.
 pub fn is_settled(hash: &PaymentHash) -> bool {
     with_lock(&SETTLED, |settled| settled.contains(hash))
 }
 
-/// Counts a request of a route. Counts are gathered for some seconds and written together.
+/// Counts a request of a route. Counts are gathered for five seconds and written together.
 pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome) {
     if !is_bound(env) || !with_lock(&TRAFFIC, |traffic| traffic.count(route, outcome, now_ms())) {
         return;
@@ -146,7 +148,7 @@ pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome) {
     });
 }
 
-/// Writes what this isolate has counted.
+/// Writes the request counts of this isolate to the ledger. Keeps the counts if the write fails.
 pub async fn flush(env: &Env) {
     let routes = with_lock(&TRAFFIC, Traffic::take);
     if !routes.is_empty() && run(env, &LedgerCommand::CountRequests { routes: &routes }).await.is_none() {

@@ -1,4 +1,4 @@
-//! The client of the Durable Object that counts the uses of a payment.
+//! Calls the Durable Object that counts the uses of a payment.
 
 use std::num::NonZeroU32;
 
@@ -12,17 +12,17 @@ use crate::error::RequestError;
 use crate::limits::uses::{MeterRequest, MeterResponse};
 use crate::protocols::l402::verify::Grant;
 
-/// A use that was taken. It is spent or returned once.
+/// A use that was taken. The handler must spend it or return it.
 pub struct TakenUse {
     meter: String,
     bought: u64,
     ticket: u64,
-    /// How many uses are left besides this one.
+    /// How many uses are left besides this use.
     pub remaining: u64,
 }
 
-/// Takes a use. Returns `None` if all are spent. A use that is neither spent nor returned counts as spent after the time that the
-/// origin may take.
+/// Takes a use. Returns `None` if all uses are spent. A use that is neither spent nor returned within
+/// `origin_timeout` plus 30 seconds counts as spent.
 pub async fn take(
     ctx: &RequestContext<'_>,
     grant: &Grant,
@@ -45,7 +45,7 @@ pub async fn take(
         Some(MeterResponse::InFlight) => Err(RequestError::UsesInFlight),
         Some(MeterResponse::Remaining(_)) => Err(RequestError::UsesUnavailable),
         None => {
-            // The object may still take the use, although the client is not served.
+            // The object may take the use later, although the client gets an error now. The use is then returned.
             let env = ctx.env.clone();
             ctx.context.wait_until(async move {
                 if let Some(MeterResponse::Taken { ticket, remaining }) = call.response(LATE_MS).await {
@@ -58,12 +58,12 @@ pub async fn take(
 }
 
 impl TakenUse {
-    /// Spends the use: the origin has answered.
+    /// Spends the use, because the origin has responded.
     pub async fn spend(self, env: Env) {
         self.call(&env, MeterRequest::Spend { ticket: self.ticket }).await;
     }
 
-    /// Returns the use to the meter: the origin failed. Returns how many uses are left.
+    /// Gives the use back, because the origin failed. Returns how many uses are left.
     pub async fn return_use(self, env: &Env) -> u64 {
         let request = MeterRequest::Return { ticket: self.ticket, bought: self.bought };
         match self.call(env, request).await {
@@ -77,10 +77,11 @@ impl TakenUse {
     }
 }
 
-/// How long a client waits for the object.
+/// How long a response of the Durable Object is awaited. The client waits when a use is taken or given back, but not
+/// when a use is spent.
 const TIMEOUT_MS: i32 = 5_000;
-/// How long a response that is late for the client is awaited. The runtime ends longer waits.
+/// How long the Worker still waits for the object after the client got an error. The runtime ends longer waits.
 const LATE_MS: i32 = 25_000;
-/// How much longer than the origin may take a use stays in flight before it counts as spent.
+/// How much longer than `origin_timeout` a use stays in flight before it counts as spent.
 const LEASE_BEYOND_TIMEOUT_MS: u64 = 30_000;
 const CLOCK_SKEW_MS: u64 = 3_600_000;

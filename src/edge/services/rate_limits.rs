@@ -17,8 +17,8 @@ use crate::payment::PaymentHash;
 
 /// Admits a request for an invoice.
 ///
-/// Clients whose address is not known share one limit. The clients of one IPv6 /48 also share a larger one: otherwise, the owner of
-/// the /48 could use up the invoices of all clients.
+/// Clients whose address is not known share one limit. The clients of one IPv6 /48 network also share a larger limit:
+/// otherwise, the owner of the network could use up the invoices of all clients.
 pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     admit_client(ctx, "challenge").await?;
     match ctx.client_network() {
@@ -31,23 +31,25 @@ pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestErro
     }
 }
 
-/// Admits a request whose credential has no preimage, so that the wallet must be asked.
+/// Admits a request whose credential has no preimage, so that a wallet must look up the payment.
 pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     admit_client(ctx, "poll").await
 }
 
-/// Admits the look-up of a payment: a limit for each payment, and a limit for each client.
+/// Admits the look-up of a payment. Each isolate has a limit for each payment, and a limit for each client.
 pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Result<(), RequestError> {
-    // Only a payment whose macaroon has a valid signature is counted, so strangers cannot fill the map.
+    // Only payments whose macaroons have a valid signature are counted, so forged macaroons cannot fill the map.
     static LOOK_UPS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let per_minute = ctx.policy().challenges_per_minute;
     admit(&LOOK_UPS, &payment_hash.to_hex(), per_minute.saturating_mul(PAYMENT_LOOK_UPS_PER_CHALLENGE))?;
-    // A client with many credentials may send all of them to a new isolate at once.
+    // A client with many credentials stays below the limit of each payment, so all look-ups of a client are limited
+    // together.
     let client = ctx.client_pseudonym().unwrap_or_default();
     admit(&LOOK_UPS, &client, per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE))
 }
 
-/// Admits one more invoice of the deployment. If the Durable Object does not answer, each isolate counts on its own.
+/// Admits one more invoice of the deployment. If the Durable Object is not bound or does not respond, each isolate
+/// counts invoices on its own.
 pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     static INVOICES: Mutex<SlidingWindow> = Mutex::new(SlidingWindow::EMPTY);
     let per_minute = ctx.policy().invoices_per_minute;
@@ -83,7 +85,8 @@ fn admit(limits: &Mutex<ClientLimits>, key: &str, per_minute: u64) -> Result<(),
         .map_err(|wait_ms| RequestError::TooManyChallenges { retry_after_s: wait_ms.div_ceil(1_000) })
 }
 
-/// Asks the platform's rate limiter. Returns `None` if it is not bound, or fails.
+/// Calls the rate limiter of the platform. Returns whether the request is within the limit; `None` if the rate limiter
+/// is not bound, fails or does not respond in time.
 async fn ask_platform(ctx: &RequestContext<'_>, key: &str) -> Option<bool> {
     let limiter: RateLimiter = environment::binding(ctx.env, CHALLENGE_LIMIT)?.unchecked_into();
     let options = Object::new();
@@ -95,7 +98,7 @@ async fn ask_platform(ctx: &RequestContext<'_>, key: &str) -> Option<bool> {
 
 #[wasm_bindgen]
 extern "C" {
-    /// The platform's rate limiter.
+    /// The platform's rate limiter, bound as `CHALLENGE_LIMIT`.
     type RateLimiter;
 
     #[wasm_bindgen(method, catch)]
@@ -103,11 +106,12 @@ extern "C" {
 }
 
 const PLATFORM_TIMEOUT_MS: i32 = 1_000;
-/// The platform does not say when to retry. Its longest period is a minute.
+/// After how many seconds a client that the platform's rate limiter refuses may retry. The rate limiter does not report
+/// this time, and its longest period is a minute.
 const PLATFORM_PERIOD_S: u64 = 60;
-/// The look-ups of one client, for each challenge that it is allowed.
+/// The look-ups per minute that one client may cause, as a multiple of `challenges_per_minute`.
 const CLIENT_LOOK_UPS_PER_CHALLENGE: u64 = 6;
-/// The look-ups of one payment, for each challenge that a client is allowed.
+/// The look-ups of one payment per minute, as a multiple of `challenges_per_minute`.
 const PAYMENT_LOOK_UPS_PER_CHALLENGE: u64 = 2;
-/// One network may have a quarter of all invoices.
+/// One IPv6 /48 network may get a quarter of `invoices_per_minute`, but at least `challenges_per_minute`.
 const NETWORKS_FOR_ALL_INVOICES: u64 = 4;

@@ -1,4 +1,5 @@
-//! The settlement check. It looks for the payment in this isolate, then in KV, and then asks the wallet.
+//! Checks whether the payment of a credential has settled: in the memory of this isolate, then in Workers KV, then at
+//! the wallet.
 
 use std::sync::{LazyLock, Mutex};
 
@@ -24,8 +25,8 @@ pub fn is_known(policy: &Policy, grant: &Grant) -> bool {
     is_remembered || is_proven_by_preimage(policy, grant)
 }
 
-/// Whether the preimage proves the payment. A payment that a preimage proved before its invoice expired is remembered: an LNbits
-/// that missed the payment reports it as failed later.
+/// Whether the preimage proves the payment. With the setting `auto`, such a payment is remembered: after the invoice
+/// has expired, the preimage no longer counts, and an LNbits server that missed the payment reports it as failed.
 fn is_proven_by_preimage(policy: &Policy, grant: &Grant) -> bool {
     let probe = probe::known(grant.wallet).unwrap_or_default();
     let is_proven = trusts_preimage(policy.settlement, probe, grant, now_unix());
@@ -37,9 +38,9 @@ fn is_proven_by_preimage(policy: &Policy, grant: &Grant) -> bool {
 
 /// Why the settlement check has no result.
 pub struct SettlementError {
-    /// For the client.
+    /// The error that the client gets.
     pub error: RequestError,
-    /// For the log.
+    /// The error of the wallet, for the log.
     pub detail: Option<WalletError>,
 }
 
@@ -56,23 +57,25 @@ impl From<WalletError> for SettlementError {
     }
 }
 
-/// Who asks whether a payment has settled.
+/// Who requests the settlement check. Each requester has its own rate limits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Asker {
     /// A request with a credential.
     Client,
-    /// The pay page, which polls while a person pays.
+    /// The pay page, which requests the check again and again while a person pays.
     PayPage,
 }
 
-/// Checks whether the payment of a credential has settled. A positive result is remembered until the credential expires.
+/// Checks whether the payment of a credential has settled. A settled payment is remembered until the credential
+/// expires.
 pub async fn check(
     ctx: &RequestContext<'_>,
     seller: &Seller,
     grant: &Grant,
     asker: Asker,
 ) -> Result<PaymentStatus, SettlementError> {
-    // Without a preimage, a rate limit applies before any store is asked.
+    // A request of the pay page or with a credential without a preimage is limited before KV is read, because its
+    // client may not have paid.
     match asker {
         Asker::PayPage => rate_limits::admit_look_up(ctx, &grant.payment_hash)?,
         Asker::Client if !grant.is_proven => rate_limits::admit_unproven(ctx).await?,
@@ -120,7 +123,7 @@ fn write_to_kv(ctx: &RequestContext<'_>, seller: &Seller, grant: &Grant) {
     let key = kv_key(seller, grant);
     let ttl_s = grant.issued_until_unix.saturating_sub(now_unix()).saturating_add(MIN_TTL_S);
     ctx.context.wait_until(async move {
-        // If the write fails, another isolate asks the wallet again.
+        // If the write fails, another isolate looks the payment up at the wallet again.
         let _ = kv.put(&key, SETTLED_VALUE, ttl_s).await;
     });
 }
@@ -136,5 +139,5 @@ fn remember(grant: &Grant) {
 static SETTLED: LazyLock<Mutex<SettledPayments>> = LazyLock::new(Mutex::default);
 
 const SETTLED_VALUE: &str = "1";
-/// The shortest expiry that KV allows.
+/// KV accepts no shorter expiry, so this time is added to the remaining time of the credential.
 const MIN_TTL_S: u64 = 60;

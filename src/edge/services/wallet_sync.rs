@@ -1,7 +1,7 @@
-//! The cron trigger, every minute: it records payments that no client and no webhook has reported.
+//! What the cron trigger does every minute: it records payments that no client and no webhook has reported.
 //!
-//! It reads the wallets' lists of paid payments, and looks up invoices that expire soon: an LNbits that was down while its node
-//! was paid reports the payment as failed once the invoice has expired.
+//! A run reads the wallets' lists of paid payments, and looks up invoices that expire soon: an LNbits server that was
+//! down while its node was paid reports the payment as failed once the invoice has expired.
 
 use worker::Env;
 
@@ -20,7 +20,7 @@ use crate::wallet::receipt::{PAGE_ROWS, PaymentList, PaymentPage, Pending, Recei
 use crate::wallet::slots::Wallets;
 use crate::wallet::{WalletError, WalletRequest, WalletResponse};
 
-/// Synchronizes the ledger with the wallets. The next run repeats what failed.
+/// Synchronizes the ledger with the wallets. What fails in this run is tried again in the next run.
 pub async fn run(env: &Env) {
     let settings = environment::settings(env);
     let (Some(policy), Some((keys, wallets))) = (settings.policy(), settings.keys_and_wallets()) else {
@@ -32,7 +32,7 @@ pub async fn run(env: &Env) {
     let Some(plan) = plan.and_then(|result| SyncPlan::parse(&result)) else { return };
     let sync = |slot| Some(WalletSync { env, settings, policy, wallets, slot, lnbits: wallets.get(slot)? });
     for sync in WalletSlot::ALL.into_iter().filter_map(sync) {
-        // A change of the URL or the key is a change of the wallet, and so of its list.
+        // Another URL or another key is another wallet, whose list must be read from its start.
         let wallet_key = keys.current().wallet_key(sync.lnbits.identity());
         sync.report(sync.read_paid(&wallet_key, plan.cursor(&wallet_key)).await);
     }
@@ -54,7 +54,7 @@ struct WalletSync<'a> {
 }
 
 impl WalletSync<'_> {
-    /// Records the list of paid payments. The next run continues where this one stops.
+    /// Reads the list of paid payments and records the payments. The next run continues where this run stops.
     async fn read_paid(&self, wallet_key: &str, mut cursor: Cursor) -> Result<(), RecordError> {
         for _ in 0..MAX_PAGES {
             let (page, limit) = self.read_page(cursor.offset).await?;
@@ -74,8 +74,8 @@ impl WalletSync<'_> {
         Ok(())
     }
 
-    /// Returns a page and how many rows it can have. A page that cannot be read is requested in smaller pieces. A payment that
-    /// cannot be read even alone is skipped.
+    /// Returns a page and the number of rows that were requested. If the response is too large or not JSON, fewer rows
+    /// are requested, at last a single row. If the single row cannot be read either, it is skipped.
     async fn read_page(&self, offset: usize) -> Result<(PaymentPage<Receipt>, usize), RecordError> {
         for limit in PAGE_SIZES {
             let response = self.send(&self.lnbits.list(PaymentList::Paid, offset, limit)).await;
@@ -88,7 +88,7 @@ impl WalletSync<'_> {
         Ok((PaymentPage { payments: Vec::new(), rows: 1, first: None, last: None }, 1))
     }
 
-    /// Looks up pending payments whose invoices expire soon.
+    /// Looks up pending payments whose invoices expire soon, and records payments that are paid.
     async fn look_up_expiring(&self) -> Result<(), RecordError> {
         let now_unix = now_unix();
         let oldest_unix = now_unix.saturating_sub(self.policy.longest_invoice_expiry_s());
@@ -98,7 +98,7 @@ impl WalletSync<'_> {
             let response = self.send(&self.lnbits.list(PaymentList::Pending, offset, PAGE_ROWS)).await?;
             let page = self.lnbits.read_pending(&response)?;
             let is_last =
-                page.rows < PAGE_ROWS || page.payments.iter().any(|one| one.made_unix < oldest_unix);
+                page.rows < PAGE_ROWS || page.payments.iter().any(|one| one.minted_unix < oldest_unix);
             pending.extend(page.payments);
             if is_last {
                 break;
@@ -108,7 +108,8 @@ impl WalletSync<'_> {
         self.look_up_all(first.into_iter()).await
     }
 
-    /// Looks up payments. An error about one payment does not keep the others from being looked up.
+    /// Looks up payments, and records paid payments. An error about one payment does not stop the look-up of other
+    /// payments.
     async fn look_up_all(&self, hashes: impl Iterator<Item = PaymentHash>) -> Result<(), RecordError> {
         let mut result = Ok(());
         for hash in hashes {
@@ -132,15 +133,17 @@ impl WalletSync<'_> {
     }
 }
 
-/// Five hundred payments of each wallet in a run.
+/// A run reads at most ten pages (500 rows) of a wallet's list of paid payments.
 const MAX_PAGES: usize = 10;
-/// All invoices that the default `invoices_per_minute` allows in five minutes.
+/// Enough pages for all invoices that the default `invoices_per_minute` allows in five minutes.
 const MAX_PENDING_PAGES: usize = 14;
-/// The rows of a page, and of the smaller pieces of a page that cannot be read.
+/// The numbers of rows that are requested one after the other, until the response can be read.
 const PAGE_SIZES: [usize; 3] = [PAGE_ROWS, 7, 1];
-/// Each look-up is a request to LNbits, which may ask its node.
+/// The largest number of invoices that a run looks up because they expire soon. Each look-up is a request to LNbits,
+/// which may send a request to its node.
 const MAX_LOOK_UPS: usize = 50;
 /// An invoice that expires within this time is looked up in every run.
 const SOON_S: u64 = 600;
-/// How long after its expiry an invoice may still be reported as paid: clocks differ, and LNbits may learn of it late.
+/// How long after its expiry an invoice may still be reported as paid: clocks differ, and LNbits may learn of the
+/// payment late.
 const LATE_S: u64 = 86_400;

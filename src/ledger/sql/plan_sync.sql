@@ -1,5 +1,6 @@
--- The seen payments of the last two days that are not settled are looked up in turn: in each run the ten whose last
--- look-up is the oldest, and each at most once in 50 seconds.
+-- Chooses the payments to look up: at most ten payments that were seen in the last two days and are not settled. The
+-- payments whose last look-up is the oldest come first. A payment that was looked up less than 50
+-- seconds ago is left out.
 UPDATE payments SET looked_up_ms = ?1 ->> 'now_ms' WHERE hash IN (
   SELECT hash FROM payments
   WHERE settled_ms IS NULL AND seen_ms >= ?1 ->> 'now_ms' - 172800000 AND looked_up_ms < ?1 ->> 'now_ms' - 50000

@@ -1,5 +1,5 @@
--- Rows are deleted, sums stay. Payments whose invoices are older than before_unix are never recorded again
--- (record_settled.sql), so that no payment counts twice.
+-- Deletes old rows; the sums of routes, hours and days stay. before_unix is kept as pruned_unix: record_settled.sql
+-- ignores a payment whose invoice is older, so that no deleted payment is counted twice.
 INSERT INTO meta (key, value) VALUES ('pruned_unix', ?1 ->> 'before_unix')
 ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value);
 UPDATE payers SET payments = payments - (

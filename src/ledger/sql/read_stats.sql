@@ -1,5 +1,5 @@
--- The JSON of lightning-toll's dashboard, followed by the keys that edgetoll adds. Cloudflare allows a function 32
--- arguments; the outermost json_object has 30.
+-- The JSON of lightning-toll's dashboard, followed by the keys that edgetoll adds. Cloudflare allows at most 32
+-- arguments for a SQL function; the outermost json_object has 30.
 WITH
   route_stats AS MATERIALIZED (
     SELECT *, paid + free + challenged + refused AS requests FROM routes ORDER BY sats DESC, route

@@ -1,5 +1,6 @@
--- LNbits reports these payments as paid. The first report settles a payment, later ones change nothing. A time that
--- cannot be parsed or is in the future becomes now. Payments that may have been pruned are ignored.
+-- LNbits reports these payments as paid. The first report settles a payment; later reports change nothing. A settlement
+-- time that cannot be parsed or is in the future is replaced with the current time. A payment whose invoice is older
+-- than pruned_unix is ignored, because it may have been counted and deleted.
 INSERT INTO payments (hash, route, sats, payer, wallet, minted_unix, seen_ms, settled_ms)
 SELECT value ->> 'hash', value ->> 'route', value ->> 'sats', value ->> 'payer', ?1 ->> 'wallet', value ->> 'minted_unix',
   ?1 ->> 'now_ms', max(value ->> 'minted_unix' * 1000,
@@ -9,8 +10,8 @@ WHERE value ->> 'minted_unix' >= (SELECT coalesce(max(value), 0) FROM meta WHERE
 ON CONFLICT (hash) DO UPDATE SET route = excluded.route, sats = excluded.sats, payer = excluded.payer,
   wallet = excluded.wallet, minted_unix = excluded.minted_unix, settled_ms = excluded.settled_ms
 WHERE payments.settled_ms IS NULL;
--- A pruned payment is seen again if its credential is still used. It is settled, so it must not stay among the
--- unsettled ones.
+-- A client may still use the credential of a payment that was pruned, and record_seen.sql then inserts the payment
+-- again. The row is deleted here, because a payment that LNbits reports as paid must not count as unsettled.
 DELETE FROM payments WHERE settled_ms IS NULL AND hash IN (SELECT value ->> 'hash' FROM json_each(?1, '$.receipts'));
 INSERT INTO routes (route, sats, payments)
 SELECT route, sum(sats), count(*) FROM payments WHERE is_counted = 0 AND settled_ms IS NOT NULL GROUP BY 1

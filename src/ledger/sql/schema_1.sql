@@ -1,5 +1,6 @@
--- One row for each payment. route is a pattern, payer a pseudonym, wallet the number of a slot. settled_ms is NULL until LNbits reports
--- the payment as paid. is_counted tells whether the sums include it.
+-- One row for each payment. route is the pattern of a route, payer the pseudonym of a client, wallet the number of a
+-- wallet slot, minted_unix the timestamp of the invoice. settled_ms is NULL until LNbits reports the payment as paid.
+-- is_counted is 1 when the sums include the payment.
 CREATE TABLE payments (
   hash TEXT PRIMARY KEY,
   route TEXT NOT NULL,
@@ -15,7 +16,7 @@ CREATE TABLE payments (
 CREATE INDEX payments_by_time ON payments (settled_ms);
 CREATE INDEX payments_by_payer ON payments (payer) WHERE settled_ms IS NOT NULL;
 CREATE INDEX payments_to_count ON payments (settled_ms) WHERE is_counted = 0;
--- Sums. They are updated with each payment, so that the dashboard does not have to read all payments.
+-- The tables routes, hours, days and payers hold sums, so that the dashboard does not have to read all payments.
 CREATE TABLE routes (
   route TEXT PRIMARY KEY,
   sats INTEGER NOT NULL DEFAULT 0,

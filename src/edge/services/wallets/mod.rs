@@ -17,7 +17,7 @@ use crate::wallet::{
 };
 use send::send;
 
-/// Fails if the circuits of all wallets are open, so that no invoice can be made now.
+/// Fails if the circuits of all wallets are open, so that no invoice can be created now.
 pub fn check_invoice_circuits(wallets: &Wallets) -> Result<(), WalletError> {
     match with_lock(&INVOICES, |failover| failover.wait_ms(wallets.slots(), now_ms())) {
         Some(retry_in_ms) => Err(circuit_open(retry_in_ms)),
@@ -25,8 +25,8 @@ pub fn check_invoice_circuits(wallets: &Wallets) -> Result<(), WalletError> {
     }
 }
 
-/// Makes an invoice, and returns it with the wallet that made it. If a wallet fails, the other one is asked, or the same one again
-/// if the error is transient.
+/// Creates an invoice, and returns it with the slot of the wallet that created it. If a wallet fails, there is a second
+/// attempt: with the other wallet, or with the same wallet if the error is transient.
 pub async fn create_invoice(
     wallets: &Wallets,
     invoice: &InvoiceRequest<'_>,
@@ -46,7 +46,8 @@ pub async fn create_invoice(
     Ok((next, create_at(wallets, next, invoice, limit_ms, deadline).await?))
 }
 
-/// Makes an invoice with one wallet. A wallet that refuses the webhook URL is asked again without it.
+/// Creates an invoice with one wallet. After a response with status 400, which a refused webhook URL may cause, the
+/// request is sent again without a webhook.
 async fn create_at(
     wallets: &Wallets,
     slot: WalletSlot,
@@ -65,7 +66,8 @@ async fn create_at(
         && let Some(limit_ms) = deadline.for_wallet_ms()
     {
         made = create(wallet, &without_webhook, limit_ms).await;
-        // If this fails too, the webhook was not the reason.
+        // If the request without a webhook fails too, the webhook was not the reason, so webhooks are left out for a
+        // minute only.
         let pause_ms = if made.is_ok() { HOUR_MS } else { MINUTE_MS };
         with_lock(&NO_WEBHOOK_UNTIL_MS, |until| *until.get_mut(slot) = now_ms().saturating_add(pause_ms));
         if made.is_ok() {
@@ -96,7 +98,7 @@ pub fn check_look_up_circuit(slot: WalletSlot) -> Result<(), WalletError> {
     }
 }
 
-/// Asks the wallet that made an invoice whether it was paid. A transient error is retried once.
+/// Looks up at the wallet that created an invoice whether the invoice was paid. A transient error is retried once.
 pub async fn look_up(
     wallets: &Wallets,
     slot: WalletSlot,
@@ -138,8 +140,8 @@ pub async fn receipt(
     wallet.read_receipt(payment_hash, &response)
 }
 
-/// Sends a request of the ledger, unless the circuit is open. Its result does not change the circuit breaker: only clients' requests
-/// do.
+/// Sends a request for the ledger, unless the circuit of the wallet is open. The result does not change the circuit
+/// breaker, which counts only requests of clients.
 pub async fn send_for_ledger(
     slot: WalletSlot,
     request: &WalletRequest,
@@ -151,7 +153,7 @@ pub async fn send_for_ledger(
 fn record<T>(failover: &Mutex<Failover>, slot: WalletSlot, result: &Result<T, WalletError>, sent_ms: u64) {
     let has_opened = with_lock(failover, |failover| failover.record(slot, result, sent_ms, now_ms()));
     if let (true, Err(error)) = (has_opened, result) {
-        log::wallet(slot, &format!("is not asked for a while: {error}"));
+        log::wallet(slot, &format!("gets no requests for a while: {error}"));
     }
 }
 
@@ -159,13 +161,14 @@ fn circuit_open(retry_in_ms: u64) -> WalletError {
     WalletError::CircuitOpen { retry_in_ms }
 }
 
-/// Making invoices and looking up payments have separate circuit breakers, because LNbits has separate rate limits for them.
+/// Creating invoices and looking up payments have separate circuit breakers, because LNbits has separate rate limits
+/// for them.
 static INVOICES: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
 static LOOK_UPS: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
-/// Until when invoices are made without a webhook, since the wallet refused its URL.
+/// Until when invoices are created without a webhook, because the wallet refused the webhook URL.
 static NO_WEBHOOK_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 3_600_000;
-/// No client waits for the ledger.
+/// The time limit of a request for the ledger. No client waits for it, so it can be long.
 const LEDGER_TIMEOUT_MS: u32 = 10_000;

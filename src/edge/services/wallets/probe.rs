@@ -1,4 +1,5 @@
-//! The probe of each wallet: made with the first invoice and repeated every hour, kept in the isolate, and shared through KV.
+//! Probes the wallets after an invoice was created, unless the result of an earlier probe is still valid. Results are
+//! kept in this isolate and shared through Workers KV.
 
 use std::sync::Mutex;
 
@@ -16,17 +17,18 @@ use crate::wallet::probe::{self, Probe, ProbeRecord};
 use crate::wallet::slots::BySlot;
 use crate::wallet::{WalletRequest, WalletResponse};
 
-/// Returns the probe of a wallet, if this isolate has one that is still valid.
+/// Returns the result of the last probe of a wallet; `None` if this isolate has no valid result.
 pub fn known(slot: WalletSlot) -> Option<Probe> {
     with_lock(&RECORDS, |records| records.get(slot).at(now_ms()))
 }
 
-/// Whether the key of some wallet is known to be an admin key.
+/// Whether this isolate knows that the key of a wallet is an admin key.
 pub fn has_admin_key() -> bool {
     WalletSlot::ALL.into_iter().any(|slot| known(slot) == Some(Probe::AdminKey))
 }
 
-/// Reads the record of another isolate from KV, unless this isolate has one. Returns whether there is one.
+/// Reads the record of a wallet from KV, unless this isolate has a valid record. Returns whether this isolate has a
+/// valid record now.
 pub async fn read_from_kv(ctx: &RequestContext<'_>, keys: &Keys, slot: WalletSlot, lnbits: &Lnbits) -> bool {
     if known(slot).is_some() {
         return true;
@@ -40,8 +42,8 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Optio
     ProbeRecord::parse(&kv.get(&kv_key(keys, lnbits), ctx.deadline.for_store_ms()).await.ok()??)
 }
 
-/// Probes every wallet without a valid record. The wallet that has just made an invoice is probed with that unpaid invoice, the
-/// other one with its key alone.
+/// Probes every wallet without a valid record. The wallet that has just created the unpaid invoice is probed with this
+/// invoice. Of the other wallet, only the key is checked.
 pub async fn probe_unknown(
     ctx: &RequestContext<'_>,
     seller: &Seller,
@@ -99,12 +101,13 @@ fn remember(slot: WalletSlot, record: ProbeRecord) {
     }
 }
 
-/// A change of the URL or the key is a change of the wallet.
+/// Returns the KV key of a wallet's record. It depends on the URL and the key of the wallet, so that another wallet
+/// gets another record.
 fn kv_key(keys: &Keys, lnbits: &Lnbits) -> String {
     format!("probe/{}", keys.current().wallet_key(lnbits.identity()))
 }
 
 static RECORDS: Mutex<BySlot<ProbeRecord>> = Mutex::new(BySlot::new(ProbeRecord::NONE, ProbeRecord::NONE));
 
-/// How long a client waits for each request.
+/// How long a client waits for each request of a probe.
 const TIMEOUT_MS: u32 = 2_000;

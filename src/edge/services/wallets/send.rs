@@ -1,4 +1,4 @@
-//! One request to a wallet. The response can contain a preimage, so it is parsed and dropped, and never logged.
+//! Sends a request to a wallet. The response can contain a preimage, so the response is never logged.
 
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
@@ -7,7 +7,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use crate::edge::platform::{body, fetch};
 use crate::wallet::{TRY_MS, WalletError, WalletRequest, WalletResponse};
 
-/// Sends a request and reads the response, within limits of time and size.
+/// Sends a request and reads the response, within a time limit and a size limit.
 pub async fn send(request: &WalletRequest, limit_ms: u32) -> Result<WalletResponse, WalletError> {
     let signal = AbortSignal::timeout_with_u32(limit_ms);
     let error = |_: JsValue| match signal.aborted() {
@@ -38,7 +38,7 @@ fn to_js(request: &WalletRequest, signal: &AbortSignal) -> Result<Request, JsVal
     }
     init.set_method(request.method);
     init.set_headers(&headers);
-    // A followed redirect would send the key to another host.
+    // No redirect is followed, because `fetch` would send the key to another host.
     init.set_redirect(RequestRedirect::Manual);
     // No cache may store a preimage or return an old status.
     init.set_cache(web_sys::RequestCache::NoStore);

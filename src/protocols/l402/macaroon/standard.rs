@@ -13,7 +13,7 @@ use crate::payment::PaymentHash;
 
 /// Parses a macaroon strictly: its fields must be complete and in order, and no bytes may follow the signature.
 pub fn parse(bytes: &[u8]) -> Result<Macaroon, MacaroonError> {
-    let mut reader = Reader(bytes);
+    let mut reader = FieldReader(bytes);
     reader.require(VERSION)?;
     let location = reader.optional(LOCATION)?.unwrap_or_default().to_vec();
     let identifier = reader.field(IDENTIFIER)?.to_vec();
@@ -100,9 +100,9 @@ impl Identifier {
 }
 
 /// A reader of the format. It holds the bytes that are not read yet.
-struct Reader<'a>(&'a [u8]);
+struct FieldReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> FieldReader<'a> {
     fn is_at(&self, byte: u8) -> bool {
         self.0.first() == Some(&byte)
     }

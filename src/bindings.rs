@@ -1,7 +1,7 @@
 //! The names of the Worker's bindings. `edgetoll check` looks for these bindings in the Wrangler file, and the module
 //! `edge` gets them from the Worker's environment.
 
-/// The KV namespace with the counts of free requests, settled payments, and the results of preimage probes.
+/// The KV namespace, which stores settled payments, the counts of free requests, and the results of wallet probes.
 pub const TOLL_KV: &str = "TOLL_KV";
 /// Cloudflare's rate limiter for the challenges of each client.
 pub const CHALLENGE_LIMIT: &str = "CHALLENGE_LIMIT";

@@ -195,7 +195,7 @@ impl<'a> PricedRequest<'a, '_> {
     }
 }
 
-/// Returns the earlier refusal. If only the later refusal is that of a genuine credential, returns the later one.
+/// Returns the earlier refusal, unless only the later refusal is for a genuine credential. Then returns the later one.
 fn prefer_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
     match earlier {
         Some(earlier) if earlier.is_genuine() || !refusal.is_genuine() => earlier,

@@ -70,7 +70,8 @@ fn run_all<D: Database>(database: &D, script: &str, input: &str) -> Result<Optio
 #[derive(Debug, PartialEq, Eq)]
 pub struct SyncPlan {
     cursors: Json,
-    /// Payments that were seen and are not settled, each with the slot of the wallet that created its invoice.
+    /// The payments to look up now, at most ten, each with the slot of the wallet that created its invoice. A client has
+    /// sent a credential for each, and LNbits has not reported it as paid.
     pub unsettled: Vec<(WalletSlot, PaymentHash)>,
 }
 

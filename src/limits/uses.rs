@@ -53,7 +53,7 @@ pub enum MeterResponse {
 }
 
 impl Uses {
-    /// Runs one request of the Worker and returns the response.
+    /// Takes, spends or returns a use, as the Worker's message to the Durable Object says, and returns the response.
     pub fn run(&mut self, request: &MeterRequest, now_ms: u64) -> MeterResponse {
         match *request {
             MeterRequest::Take { bought, until_ms, .. } => self.take(bought, until_ms, now_ms),

@@ -1,6 +1,7 @@
-//! The description of an invoice, which may contain values of the request.
+//! The owner's template for the description of an invoice.
 //!
-//! Clients choose these values, so each value is cut to 64 characters, and its invisible characters are removed.
+//! Clients choose the values that replace its placeholders, so each value is cut to 64 characters, and its invisible
+//! characters are removed.
 
 use super::facts::{Facts, is_invisible};
 use crate::http::{form, percent};

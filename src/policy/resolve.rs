@@ -1,4 +1,5 @@
-//! Selects the route of a path if all origins agree on it, and finds routes that no request can reach.
+//! Selects the route of a path, unless an origin may read the path as another path with another price. Also finds routes
+//! that no request can reach.
 
 use super::normalization;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
@@ -11,7 +12,7 @@ pub struct Ambiguous;
 /// The result of resolving a path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Resolved<'a> {
-    /// A form of the path is below the reserved prefix.
+    /// The path, or one of its normalized forms, is the reserved prefix or is below it.
     Reserved,
     /// What the price list says about the path, and about the method and host of the request.
     Selected(Selection<'a>),

@@ -308,7 +308,7 @@ impl Selection<'_> {
 }
 
 impl PartialEq for Selection<'_> {
-    /// Two routes are equal only if they are the same entry of the price list.
+    /// Two selections are equal if they are of the same kind and refer to the same entry of the price list.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(a), Self::Route(b))

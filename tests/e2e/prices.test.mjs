@@ -149,7 +149,7 @@ test('HEAD and prefetch requests get the price without an invoice', async () => 
   assert.equal(await invoicesFor('/search'), invoicesBefore);
 });
 
-test('A fiat price is converted by LNbits, must be within min_sats and max_sats, and is compared in its currency', async () => {
+test('LNbits converts a fiat price to sats, which must be within min_sats and max_sats; a paid credential stays valid when the exchange rate changes', async () => {
   const rates = { USD: 60_000, CHF: 60 };
   const prices = createServer(({ url }, response) => {
     const rate = rates[url.split('/').at(-1)];

@@ -356,7 +356,7 @@ fn a_macaroon_of_the_previous_secret_is_valid_and_a_macaroon_of_an_unknown_secre
 }
 
 #[test]
-fn refusals_are_reported_in_the_order_unknown_key_wrong_preimage_unsatisfied_caveat() {
+fn an_unknown_key_is_reported_before_a_wrong_preimage_and_a_wrong_preimage_before_an_unsatisfied_caveat() {
     let seller = test_seller();
     let service = Service::default();
     let demand = Demand { host: "y", endpoint: "/other", ..demand(&service, NOW + 999_999) };

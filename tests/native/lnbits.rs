@@ -65,7 +65,7 @@ fn read_looked_up(payment: &Payment, response: &WalletResponse) -> Result<Paymen
 }
 
 #[test]
-fn an_invoice_request_is_for_an_incoming_payment_and_has_the_price_route_and_client_pseudonym() {
+fn an_invoice_request_is_for_an_incoming_payment_and_has_a_price_and_a_route_and_a_client_pseudonym() {
     let request = lnbits().create(&invoice_request());
     assert_eq!((request.method, request.url.as_str()), ("POST", "https://x/base/api/v1/payments"));
     assert_eq!(request.key.as_deref(), Some(KEY));

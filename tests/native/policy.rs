@@ -1,4 +1,5 @@
-//! The price list: parsing, the route of a path, path normalization, and the refusal of ambiguous paths.
+//! The price list: parsing, the route of a path, path normalization, and the refusal of ambiguous paths. Also durations,
+//! URLs, and the address that identifies a client.
 
 use crate::support::gate::{BY_PREIMAGE, NO_CODE};
 use crate::support::price_list::{parse, valid};

@@ -354,7 +354,7 @@ fn published_macaroon_v2_vectors_get_the_published_signature_and_need_a_payment_
 }
 
 #[test]
-fn negative_macaroon_v2_vectors_are_refused_for_the_expected_reason() {
+fn negative_macaroon_v2_vectors_are_refused() {
     let vectors = macaroon_v2();
     let genuine =
         list(&vectors, "generated").iter().find(|vector| text(vector, "name").starts_with("04")).unwrap();

@@ -99,5 +99,5 @@ impl From<SyntaxError> for Finding {
     }
 }
 
-/// The path of keys to the price list.
+/// Where a Wrangler file has the price list: in the key `TOLL` of `vars`.
 const TOLL: [&str; 2] = ["vars", "TOLL"];

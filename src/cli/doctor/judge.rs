@@ -1,4 +1,4 @@
-//! Judges each response of LNbits, and says how to correct each fault. No function here sends a request.
+//! Judges each response of LNbits, and says how to correct a fault if that is known. No function here sends a request.
 
 use std::collections::BTreeSet;
 

@@ -78,8 +78,8 @@ async fn respond(
     Ok(answered.with_code(refused.map(Refusal::code)).about(challenge.payment_hash()))
 }
 
-/// Refuses the request before a wallet is called, if the key of a wallet is an admin key, if all circuits are open, or
-/// if a rate limit is reached.
+/// Refuses the request before a wallet is called, if this isolate knows that a wallet's key is an admin key, if all
+/// circuits are open, or if a rate limit is reached.
 async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(), HandlerError> {
     refuse_admin_key()?;
     wallets::check_invoice_circuits(&draft.seller.wallets).map_err(unavailable)?;

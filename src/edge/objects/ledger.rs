@@ -88,7 +88,7 @@ impl Tables {
         Ok(result)
     }
 
-    /// Sends the callbacks that are due, oldest first. Then sets the alarm for the next callback.
+    /// Sends up to ten callbacks that are due, the longest overdue first. Then sets the alarm for the next callback.
     async fn send_callbacks(&self) -> Result<(), JsValue> {
         // Without valid settings, callbacks wait in the ledger. The cron trigger runs `PlanSync` every minute, which
         // sets the alarm again.

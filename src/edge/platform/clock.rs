@@ -45,7 +45,8 @@ pub async fn complete<T>(context: &Context, work: impl Future<Output = T>) -> T 
     result
 }
 
-/// Until when a request may wait for wallets, for Workers KV and for Durable Objects.
+/// Until when a request may wait for wallets, rate limits, stored probe results and stored settlements. The free tier, the
+/// meter and the ledger have time limits of their own.
 #[derive(Clone, Copy)]
 pub struct Deadline {
     at_ms: u64,

@@ -137,7 +137,7 @@ impl WalletSync<'_> {
 const MAX_PAGES: usize = 10;
 /// Enough pages for all invoices that the default `invoices_per_minute` allows in five minutes.
 const MAX_PENDING_PAGES: usize = 14;
-/// The numbers of rows that are requested one after the other, until the response can be read.
+/// The page sizes in rows. They are tried in this order until a response can be read.
 const PAGE_SIZES: [usize; 3] = [PAGE_ROWS, 7, 1];
 /// The largest number of invoices that a run looks up because they expire soon. Each look-up is a request to LNbits,
 /// which may send a request to its node.

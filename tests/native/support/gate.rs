@@ -1,4 +1,4 @@
-//! A gate, a seller and a demand for tests that call no wallet.
+//! Builds a `Gate`, a `Seller` and a `Demand` (what a credential must satisfy) for tests that call no wallet.
 
 use edgetoll::gate::{Gate, IsSettled, PriceCode, Seller};
 use edgetoll::keys::Keys;

@@ -38,7 +38,7 @@ impl RequestContext<'_> {
     }
 
     /// Returns the /48 network of an IPv6 client; `None` if the client has an IPv4 address or an unknown address, or if
-    /// `client_ipv6_prefix` is 48 or shorter.
+    /// `client_ipv6_prefix` is 48 or less.
     pub fn client_network(&self) -> Option<String> {
         client::network(self.request.client.as_deref()?)
     }
@@ -46,10 +46,10 @@ impl RequestContext<'_> {
 
 /// A request as it arrived.
 pub struct IncomingRequest {
-    /// The JavaScript request, for its body.
+    /// The JavaScript request, for its body and for the facts that Cloudflare adds.
     pub request: Request,
     pub headers: Headers,
-    /// The whole URL. The gate prices exactly the URL that is forwarded.
+    /// The whole URL. The path and query that are forwarded are exactly those that the gate prices.
     pub href: String,
     pub method: String,
     /// The client's address, or the prefix of an IPv6 address; `None` if the address is not known.
@@ -85,7 +85,7 @@ impl IncomingRequest {
         self.headers.get(name).ok().flatten()
     }
 
-    /// Whether a browser opens a page with this request and prefers HTML to JSON.
+    /// Whether a browser opens a page with this request, and does not prefer JSON to HTML.
     pub fn is_navigation(&self) -> bool {
         let (accept, fetch_mode) = (self.header("Accept"), self.header("Sec-Fetch-Mode"));
         pay_page::is_navigation(&self.method, accept.as_deref(), fetch_mode.as_deref())

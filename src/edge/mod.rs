@@ -1,7 +1,7 @@
 //! The Worker: everything that touches JavaScript.
 //!
-//! This module turns a JavaScript request into plain values, lets the gate decide, and carries the decision out. Bodies
-//! stay in JavaScript. `docs/architecture.md` describes the phases of a request.
+//! This module turns a JavaScript request into plain values, lets the gate decide, and carries the decision out. The
+//! bodies of forwarded requests stay in JavaScript. `docs/architecture.md` describes the phases of a request.
 
 mod context;
 mod handlers;
@@ -37,7 +37,7 @@ pub struct NoResponse;
 
 impl fmt::Display for NoResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the runtime could not create a response")
+        f.write_str("the runtime provided no environment or could not create a response")
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Toll<'a> {
     code: Vec<(&'a str, Box<PriceFn<'a>>)>,
 }
 
-/// Returns the price of a request in satoshis.
+/// Returns the price of a request in satoshis, or why the request has no price.
 type PriceFn<'a> = dyn Fn(&Facts<'_>) -> Result<u64, PriceError> + 'a;
 
 impl<'a> Toll<'a> {
@@ -120,8 +120,8 @@ impl<'a> Toll<'a> {
         }
     }
 
-    /// Whether the price list has every route that the code prices. If one is missing, no request is forwarded, because
-    /// that route would be served without payment.
+    /// Whether the price list has every route that the code prices. If a route is missing, no request is forwarded,
+    /// because the missing route would be served without payment.
     fn is_listed(&self, policy: &Policy) -> bool {
         static LOGGED: Once = Once::new();
         let is_listed = |path: &str| {

@@ -18,7 +18,7 @@ use crate::ledger::metrics::metrics;
 use crate::limits::rate_limit::ClientLimits;
 use crate::strict_json::Json;
 
-/// Answers an admin endpoint. Without `ADMIN_TOKEN` it is 404.
+/// Answers a request to an admin endpoint: with status 404, unless `ADMIN_TOKEN` and `TOLL_SECRET` are set and valid.
 pub async fn answer(ctx: &RequestContext<'_>, endpoint: AdminEndpoint) -> Result<Answered, HandlerError> {
     let access = ctx.settings.admin_access().ok_or(RequestError::NotFound)?;
     let response = match (endpoint, check_access(ctx, &access, endpoint)) {
@@ -77,7 +77,7 @@ async fn run(
     }
 }
 
-/// Returns the ledger's numbers as JSON, with what this isolate has counted and not yet written.
+/// Writes the request counts of this isolate to the ledger. Then returns the ledger's numbers as JSON.
 async fn read_stats(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
     ledger::flush(ctx.env).await;
     let stats = ledger::run(ctx.env, &LedgerCommand::ReadStats { now_ms: now_ms() }).await;
@@ -98,7 +98,7 @@ async fn log_in(ctx: &RequestContext<'_>, access: &AdminAccess<'_>) -> Result<Re
     Ok(response::redirect(303, &format!("{prefix}/{fragment}"), cookie.as_deref())?)
 }
 
-/// A file of `www/`.
+/// Returns a response with a file of `www/`.
 async fn page(
     ctx: &RequestContext<'_>,
     file: &str,

@@ -25,7 +25,7 @@ pub struct Answered {
     free_tier_denied: Option<FreeTierDenied>,
 }
 
-/// What was done with a request.
+/// What was done with a request, or what was being done when an error occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Forwarded: the route has no price, or no route matches.
@@ -70,7 +70,7 @@ impl Action {
 }
 
 impl Answered {
-    /// Returns what one of edgetoll's own endpoints answered.
+    /// Creates the result of one of edgetoll's own endpoints from its response.
     pub fn by_endpoint(endpoint: Endpoint<'_>, response: Response) -> Self {
         Self::new(response, Action::Endpoint(endpoint.as_str()))
     }

@@ -35,8 +35,8 @@ pub async fn answer(
 }
 
 /// Answers with the challenge of an earlier invoice that can still be paid, for a request with the macaroon of that
-/// invoice. If the form of a pay page sent the request, `page` is the path and query of the wanted page, and the
-/// response is the pay page again.
+/// invoice; or with the price alone, if the draft is a quote. If the form of a pay page sent the request, `page` is the
+/// path and query of the wanted page, and the response is the pay page again.
 pub async fn repeat(
     ctx: &RequestContext<'_>,
     claim: &Claim<'static>,
@@ -78,8 +78,8 @@ async fn respond(
     Ok(answered.with_code(refused.map(Refusal::code)).about(challenge.payment_hash()))
 }
 
-/// Refuses the request before a wallet is called, if this isolate knows that a wallet's key is an admin key, if all
-/// circuits are open, or if a rate limit is reached.
+/// Refuses the request before a wallet is called, if this isolate knows that a wallet's key is an admin key, if the
+/// circuits of all wallets are open, or if a rate limit is reached.
 async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(), HandlerError> {
     refuse_admin_key()?;
     wallets::check_invoice_circuits(&draft.seller.wallets).map_err(unavailable)?;

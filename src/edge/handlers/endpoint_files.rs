@@ -6,7 +6,8 @@ use crate::edge::platform::assets;
 use crate::endpoints::{Endpoint, StaticFile};
 use crate::error::RequestError;
 
-/// Answers `/.well-known/l402`: the routes that are sold on the requested host. `OPTIONS` is answered like `GET`, for CORS.
+/// Answers `/.well-known/l402` with the listed routes of the requested host. `OPTIONS` is answered like `GET`, for
+/// CORS.
 pub fn price_list(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> {
     if ctx.request.method != "OPTIONS" {
         Endpoint::Prices.check_method(&ctx.request.method)?;

@@ -63,7 +63,8 @@ impl ForwardReason<'_> {
     }
 }
 
-/// Forwards a request. If the request has a priced `route`, shared caches may not store the response.
+/// Forwards a request. If the request has a priced `route`, the response has headers that forbid shared caches to
+/// store it.
 pub async fn answer(
     ctx: &RequestContext<'_>,
     reason: &ForwardReason<'_>,
@@ -176,7 +177,7 @@ fn prepare_request(
     Ok(())
 }
 
-/// Replaces the value of a header, or deletes the header if nothing is left of it.
+/// Replaces the value of a header with the result of `change`, or deletes the header if the result is `None`.
 fn replace(
     headers: &Headers,
     name: &str,

@@ -1,4 +1,4 @@
-//! One file for each endpoint or decision of the gate. Each handler returns [`Answered`].
+//! The handlers of edgetoll's endpoints and of the gate's decisions. Each handler returns [`Answered`].
 
 mod admin;
 mod answered;
@@ -28,7 +28,7 @@ use crate::protocols::l402::cookie;
 use forward::ForwardReason;
 use free_tier::denied_without_count;
 
-/// Answers whether the Worker runs, and whether it has a price list.
+/// Answers that the Worker runs, and whether the Worker has a price list that it can use.
 pub fn health(is_configured: bool) -> Result<Answered, JsValue> {
     Ok(Answered::by_endpoint(Endpoint::Health, response::health(is_configured)?))
 }
@@ -65,7 +65,7 @@ async fn answer_endpoint(ctx: &RequestContext<'_>, endpoint: Endpoint<'_>) -> Re
 /// Carries out a decision of the gate.
 pub async fn decision(ctx: &RequestContext<'_>, decision: Decision<'static>) -> Result<Answered, JsValue> {
     let (action, route) = describe(&decision);
-    // On free paths, the origin alone sets CORS headers.
+    // If the path has no price, the origin alone sets CORS headers.
     let is_shared = !matches!(decision, Decision::Open { waived: None });
     let takes_credentials = matches!(
         decision,

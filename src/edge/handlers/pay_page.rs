@@ -26,7 +26,8 @@ pub struct PageRequest<'a> {
 }
 
 /// Renders the pay page. Returns `None` if the response must be JSON: the request is not from a browser that opens a
-/// page, a cookie cannot hold the macaroon, or the template is missing.
+/// page, a browser could read the path as another host, a cookie cannot hold the macaroon, the template is missing or
+/// too large, or the runtime returned no random bytes.
 pub async fn render(
     ctx: &RequestContext<'_>,
     challenge: &Challenge,

@@ -26,8 +26,8 @@ pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Res
     }
 }
 
-/// Forwards the request if a use is left, otherwise answers with a challenge. The use is spent if the origin responds
-/// with a status below 500, and returned otherwise.
+/// Forwards the request if a use is left, and answers with a challenge if all uses are spent. The use is spent if the
+/// origin responds with a status below 500, and returned otherwise.
 async fn serve_counted(
     ctx: &RequestContext<'_>,
     route: &'static Route,
@@ -68,12 +68,12 @@ pub async fn serve_settled(
     }
 }
 
-/// What the wallets report about the claims of a request.
+/// The result of the settlement checks of a request's claims.
 pub enum ClaimStatus {
     Settled(Purchase<'static>),
-    /// No claim has settled, and this claim can still be paid.
+    /// No claim has settled, and the invoice of this claim can still be paid.
     Pending(Claim<'static>, Bolt11),
-    /// No claim has settled, and no claim can still be paid.
+    /// No claim has settled, and no invoice of a claim can still be paid.
     Unpaid,
 }
 

@@ -10,7 +10,8 @@ use crate::protocols::l402::challenge::{Challenge, SCHEME};
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::price::Price;
 
-/// Returns status 402 with an invoice. `refused` tells why the credential of the request was not accepted.
+/// Returns status 402 with an invoice. `refused` tells why the credential of the request was refused; `None` if the
+/// response does not mention a refusal.
 pub fn challenge(challenge: &Challenge, refused: Option<&Refusal>) -> Result<Response, JsValue> {
     json(402, &[("WWW-Authenticate", &challenge.header())], &challenge.body(refused))
 }

@@ -1,4 +1,4 @@
-//! `/_toll/settle`: tells a pay page whether its invoice was paid. If it was, the browser gets a cookie.
+//! `/_toll/settle`: tells a pay page whether its invoice was paid. If the invoice was paid, the browser gets a cookie.
 //!
 //! The gate decides as if a browser opened the wanted page with the macaroon, so every rule of the route applies.
 
@@ -23,7 +23,7 @@ use crate::protocols::l402::cookie;
 use crate::protocols::l402::macaroon::{Macaroon, Signature};
 use crate::protocols::l402::refusal::Refusal;
 
-/// Answers the question of a pay page.
+/// Answers the question of a pay page whether its invoice was paid.
 pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> {
     let (request, macaroon) = read(ctx).await?;
     let macaroon_page = page_of_macaroon(&macaroon, ctx.policy()).and_then(|path| Page::parse(ctx, &path));
@@ -89,17 +89,17 @@ fn answer_settled(
 struct Question {
     /// Whether a form sent the question, in a browser without JavaScript.
     is_form: bool,
-    /// It has a valid signature.
+    /// The macaroon of the pay page. Its signature is valid.
     macaroon: Macaroon,
-    /// The wanted page.
+    /// The page that the person requested.
     page: Page,
     /// A page that the macaroon opens. It may differ from the wanted page.
     macaroon_page: Option<Page>,
 }
 
 impl Question {
-    /// Answers that the invoice can no longer be paid, or that the macaroon does not open the wanted page. A form is redirected to a
-    /// page that the macaroon opens, which then answers with a new challenge.
+    /// Answers that the invoice can no longer be paid, or that the macaroon does not open the wanted page. If a form
+    /// sent the question, redirects to a page that the macaroon opens, which then answers with a new challenge.
     fn answer_ended(&self) -> Result<Response, JsValue> {
         match &self.macaroon_page {
             Some(page) if self.is_form => response::redirect(303, &page.href, None),
@@ -152,7 +152,8 @@ fn decide_as_navigation(
     Ok(ctx.gate.decide(&request, now_unix()))
 }
 
-/// Reads the question. Only a page of this host may ask, over a private connection, with a macaroon of this deployment.
+/// Reads the question. Only a page of this host may send it, over https or on the loopback interface, with a macaroon
+/// that this deployment signed.
 async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), HandlerError> {
     Endpoint::Settle.check_method(&ctx.request.method)?;
     if !ctx.url.is_private() {
@@ -176,7 +177,8 @@ async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), Han
     }
 }
 
-/// Returns the path of a page that a macaroon opens: its endpoint, or the first route of its realm.
+/// Returns the path of a page that a macaroon opens: its endpoint, or a path of the first route of its realm. Returns
+/// `None` if the macaroon has neither caveat, or if no route has its realm.
 fn page_of_macaroon(macaroon: &Macaroon, policy: &Policy) -> Option<String> {
     let service = Default::default();
     let caveats =

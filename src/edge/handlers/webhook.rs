@@ -1,7 +1,7 @@
 //! `/_toll/hook/<token>`: a wallet reports that an invoice was paid.
 //!
-//! The report is only a hint: everyone who knows the URL can send it, and LNbits sends it twice. The payment is recorded only if a
-//! look-up at the wallet confirms it.
+//! The report is only a hint: everyone who knows the URL can send it, and LNbits sends it twice. The payment is
+//! recorded only if a look-up at the wallet confirms it.
 
 use std::sync::{LazyLock, Mutex};
 
@@ -18,7 +18,7 @@ use crate::limits::rate_limit::ClientLimits;
 use crate::payment::PaymentHash;
 use crate::wallet::slots::Wallets;
 
-/// Receives a report. Answers 404 to a token that this deployment did not make.
+/// Receives a report. Fails with 404 if this deployment did not create the token.
 pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Answered, HandlerError> {
     if !ctx.settings.keys().is_some_and(|keys| webhook::is_ours(keys, token)) {
         return Err(RequestError::NotFound.into());
@@ -35,7 +35,7 @@ pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Answered, 
     Ok(Answered::by_endpoint(endpoint, response::empty(204)?))
 }
 
-/// Looks the payment up in each wallet, because the report does not say which wallet it is from.
+/// Looks the payment up in each wallet until one reports it as paid: the report does not say which wallet it is from.
 async fn look_up(
     ctx: &RequestContext<'_>,
     wallets: &Wallets,
@@ -52,7 +52,8 @@ async fn look_up(
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(error) => {
-                log::wallet(slot, &format!("did not confirm the payment that a webhook reported: {error}"));
+                let problem = "has a payment, reported by a webhook, that could not be looked up or recorded";
+                log::wallet(slot, &format!("{problem}: {error}"));
                 result = Err(RequestError::LedgerUnavailable);
             }
         }

@@ -1,5 +1,5 @@
 //! The Durable Object that counts the free requests of one client on one route exactly. The object deletes its state a
-//! minute after the window has ended.
+//! minute after the last window with a free request has ended.
 
 use js_sys::Promise;
 use web_sys::{Request, Response};

@@ -33,7 +33,8 @@ pub async fn sleep(ms: u64) {
     let _ = JsFuture::from(Promise::new(&mut |resolve, _| call_after(ms, &resolve))).await;
 }
 
-/// Completes work even if the client disconnects, because other requests also need its result.
+/// Completes `work` even if the client disconnects: later requests need what the work records, such as a failure of a
+/// wallet.
 pub async fn complete<T>(context: &Context, work: impl Future<Output = T>) -> T {
     let mut resolver = None;
     let completed = Promise::new(&mut |resolve, _| resolver = Some(resolve));
@@ -45,8 +46,8 @@ pub async fn complete<T>(context: &Context, work: impl Future<Output = T>) -> T 
     result
 }
 
-/// Until when a request may wait for wallets, rate limits, stored probe results and stored settlements. The free tier, the
-/// meter and the ledger have time limits of their own.
+/// Until when a request may wait for wallets, rate limits, stored probe results and stored settlements. The free tier,
+/// the meter and the ledger have time limits of their own.
 #[derive(Clone, Copy)]
 pub struct Deadline {
     at_ms: u64,
@@ -80,6 +81,6 @@ fn call_after(ms: i32, callback: &Function) {
 
 /// The usual time limit of a call to Workers KV or a Durable Object.
 pub const STORE_TIMEOUT_MS: i32 = 2_000;
-/// The shortest time limit of a request to a wallet. A timeout after less time would count as a failure of the wallet,
-/// although the wallet may be fast enough.
+/// The shortest time limit of a request to a wallet. With less time, the Worker would often give up before the wallet
+/// responds, and the wallet would create invoices that no client gets.
 const MIN_TRY_MS: u32 = 2_000;

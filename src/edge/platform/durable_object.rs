@@ -12,17 +12,18 @@ use super::{clock, environment};
 use crate::bindings::ObjectBinding;
 use crate::strict_json::FromJson;
 
-/// A call whose response has not arrived yet.
+/// A call to a Durable Object whose response has not arrived yet.
 pub struct PendingCall(Promise);
 
-/// Sends a small request to the object of this name. Returns `None` if the binding is missing.
+/// Sends a small request to the Durable Object of this name. Returns `None` if the binding is missing.
 ///
 /// The request is in a header, so that the object reads the request without an await, and two calls cannot interleave.
 pub fn call(env: &Env, binding: &ObjectBinding, name: &str, request: &impl Serialize) -> Option<PendingCall> {
     send(env, binding, name, init(&serde_json::to_string(request).ok()?)?)
 }
 
-/// Sends a command with a body of any size. Returns `None` if the binding is missing.
+/// Sends a command to the Durable Object of this name: the word `command` in a header, and `body`, which may be longer
+/// than a header. Returns `None` if the binding is missing.
 pub fn post(
     env: &Env,
     binding: &ObjectBinding,

@@ -29,8 +29,8 @@ pub fn binding(env: &Env, name: &str) -> Option<JsValue> {
     (!value.is_undefined() && !value.is_null()).then_some(value)
 }
 
-/// Returns a variable or secret; `None` if it is missing or empty. A value that is not a string becomes a text that no
-/// setting accepts, except `ORIGIN_TOKEN`, which is sent to the origin as it is.
+/// Returns a variable or secret; `None` if it is missing or empty. A value that is not a string becomes the text
+/// `(not a string)`. No setting accepts this text, except `ORIGIN_TOKEN`, which may be any text.
 fn variable(env: &Env, name: &str) -> Option<String> {
     let text = binding(env, name)?.as_string().unwrap_or_else(|| "(not a string)".to_owned());
     (!text.is_empty()).then_some(text)

@@ -1,5 +1,5 @@
-//! The log: one JSON object per line. No line contains a secret, a preimage, a key, an address, a path or a whole
-//! token.
+//! The log: one JSON object per line. No line contains a secret, a preimage, a key, an address, a requested path or a
+//! credential.
 //!
 //! docs/operations.md lists the words of `event`, `decision` and `free`.
 

@@ -58,8 +58,8 @@ async fn take_from_kv(
     Ok(taken.remaining)
 }
 
-/// Writes the count of a key, at most once a second, until KV has everything that this isolate has counted. Stops if a
-/// write fails (after one retry if KV is busy), or if the write lease ends.
+/// Writes the count of a key, at most once a second, until KV has every free request that this isolate has counted for
+/// the key. Stops if a write fails (after one retry if KV is busy), or if the write lease ends.
 async fn write_until_clean(kv: Kv, key: String) {
     while let Some(wait_ms) = with_counters(|counters| counters.write_in_ms(&key, now_ms())) {
         sleep(wait_ms).await;

@@ -33,9 +33,9 @@ pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
     result
 }
 
-/// Records that a credential was used, and looks up its payment unless the ledger has the payment as settled. This
-/// happens after the response. Each isolate does it at most once a minute for a payment, and not for a payment that it
-/// knows to be settled in the ledger.
+/// Records in the ledger that a credential was used, and looks up its payment unless the ledger has the payment as
+/// settled. The work is done after the response, and in each isolate at most once a minute for a payment. Does nothing
+/// for a payment that this isolate knows to be settled in the ledger, and nothing without the binding `LEDGER`.
 pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     static ATTEMPTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let grant = &purchase.grant;
@@ -60,7 +60,10 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
             Some(_) => {
                 let recorded = look_up_and_record(&env, settings, &seller.wallets, slot, &hash).await;
                 if let Err(error) = recorded {
-                    log::wallet(slot, &format!("did not report a payment for the ledger: {error}"));
+                    log::wallet(
+                        slot,
+                        &format!("has a payment that could not be looked up or recorded: {error}"),
+                    );
                 }
             }
             None => {}
@@ -68,8 +71,9 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     });
 }
 
-/// Looks a payment up, and records it if it is paid. Returns `false` if it is not paid, or if the wallet does not know
-/// it or is not configured.
+/// Looks a payment up at a wallet, and records the payment in the ledger if it is paid. Returns `false` if the payment
+/// is not paid, if its invoice is not from edgetoll, if the wallet does not know the payment, or if no wallet is
+/// configured in this slot.
 pub async fn look_up_and_record(
     env: &Env,
     settings: &Settings,
@@ -136,7 +140,7 @@ pub fn is_settled(hash: &PaymentHash) -> bool {
     with_lock(&SETTLED, |settled| settled.contains(hash))
 }
 
-/// Counts a request of a route. Counts are gathered for five seconds and written together.
+/// Counts a request to a route. The counts of five seconds are written to the ledger together.
 pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome) {
     if !is_bound(env) || !with_lock(&TRAFFIC, |traffic| traffic.count(route, outcome, now_ms())) {
         return;
@@ -165,7 +169,7 @@ fn remember(hash: &PaymentHash) {
     with_lock(&SETTLED, |settled| settled.insert(hash, until_unix, now_unix()));
 }
 
-/// Payments that are settled in the ledger.
+/// The payments that this isolate knows to be settled in the ledger.
 static SETTLED: LazyLock<Mutex<SettledPayments>> = LazyLock::new(Mutex::default);
 static TRAFFIC: Mutex<Traffic> = Mutex::new(Traffic::NONE);
 

@@ -12,7 +12,7 @@ use crate::error::RequestError;
 use crate::limits::uses::{MeterRequest, MeterResponse};
 use crate::protocols::l402::verify::Grant;
 
-/// A use that was taken. The handler must spend it or return it.
+/// A use that was taken. The handler must spend or return the use.
 pub struct TakenUse {
     meter: String,
     bought: u64,
@@ -58,12 +58,13 @@ pub async fn take(
 }
 
 impl TakenUse {
-    /// Spends the use, because the origin has responded.
+    /// Spends the use, because the origin has responded with a status below 500.
     pub async fn spend(self, env: Env) {
         self.call(&env, MeterRequest::Spend { ticket: self.ticket }).await;
     }
 
-    /// Gives the use back, because the origin failed. Returns how many uses are left.
+    /// Returns the use to the payment, because the origin has not responded with a status below 500. Returns how many
+    /// uses are left, without this use if the Durable Object does not respond.
     pub async fn return_use(self, env: &Env) -> u64 {
         let request = MeterRequest::Return { ticket: self.ticket, bought: self.bought };
         match self.call(env, request).await {
@@ -77,7 +78,7 @@ impl TakenUse {
     }
 }
 
-/// How long a response of the Durable Object is awaited. The client waits when a use is taken or given back, but not
+/// How long a response of the Durable Object is awaited. The client waits when a use is taken or returned, but not
 /// when a use is spent.
 const TIMEOUT_MS: i32 = 5_000;
 /// How long the Worker still waits for the object after the client got an error. The runtime ends longer waits.

@@ -1,4 +1,5 @@
-//! The operations that handlers share: requests to wallets, counts in stores, and commands of the ledger.
+//! The operations that the handlers and the cron trigger use: requests to wallets, settlement checks, rate limits, the
+//! counts of free requests and of uses, and commands of the ledger.
 
 pub mod free_tier;
 pub mod ledger;

@@ -1,4 +1,5 @@
-//! Rate limits on requests that cost LNbits work: for each client, and for all clients together.
+//! Rate limits on requests that cost LNbits work: for each client, each IPv6 /48 network, each payment, and all clients
+//! together.
 
 use std::sync::{LazyLock, Mutex};
 
@@ -31,7 +32,7 @@ pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestErro
     }
 }
 
-/// Admits a request whose credential has no preimage, so that a wallet must look up the payment.
+/// Admits a request whose credential has no preimage, so that the payment must be looked up at a wallet.
 pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     admit_client(ctx, "poll").await
 }

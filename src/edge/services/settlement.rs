@@ -25,7 +25,7 @@ pub fn is_known(policy: &Policy, grant: &Grant) -> bool {
     is_remembered || is_proven_by_preimage(policy, grant)
 }
 
-/// Whether the preimage proves the payment. With the setting `auto`, such a payment is remembered: after the invoice
+/// Whether the preimage proves the payment. With `settlement = "auto"`, such a payment is remembered: after the invoice
 /// has expired, the preimage no longer counts, and an LNbits server that missed the payment reports it as failed.
 fn is_proven_by_preimage(policy: &Policy, grant: &Grant) -> bool {
     let probe = probe::known(grant.wallet).unwrap_or_default();
@@ -57,7 +57,7 @@ impl From<WalletError> for SettlementError {
     }
 }
 
-/// Who requests the settlement check. Each requester has its own rate limits.
+/// Who requests the settlement check, which determines the rate limits that apply before Workers KV is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Asker {
     /// A request with a credential.
@@ -66,16 +66,16 @@ pub enum Asker {
     PayPage,
 }
 
-/// Checks whether the payment of a credential has settled. A settled payment is remembered until the credential
-/// expires.
+/// Checks whether the payment of a credential has settled. A settled payment is remembered, in this isolate and in
+/// Workers KV, until the credential expires.
 pub async fn check(
     ctx: &RequestContext<'_>,
     seller: &Seller,
     grant: &Grant,
     asker: Asker,
 ) -> Result<PaymentStatus, SettlementError> {
-    // A request of the pay page or with a credential without a preimage is limited before KV is read, because its
-    // client may not have paid.
+    // A request of the pay page, and a request whose credential has no preimage, is limited before KV is read, because
+    // its client may not have paid.
     match asker {
         Asker::PayPage => rate_limits::admit_look_up(ctx, &grant.payment_hash)?,
         Asker::Client if !grant.is_proven => rate_limits::admit_unproven(ctx).await?,
@@ -98,7 +98,7 @@ pub async fn check(
     Ok(status)
 }
 
-/// Whether KV has the settled payment, or the result of a probe with which the preimage proves the payment.
+/// Whether KV has the settled payment, or a probe result according to which the preimage proves the payment.
 async fn is_known_in_kv(ctx: &RequestContext<'_>, seller: &Seller, grant: &Grant) -> bool {
     let policy = ctx.policy();
     if trusts_preimage(policy.settlement, Probe::PreimageHidden, grant, now_unix())

@@ -1,7 +1,8 @@
 //! What the cron trigger does every minute: it records payments that no client and no webhook has reported.
 //!
-//! A run reads the wallets' lists of paid payments, and looks up invoices that expire soon: an LNbits server that was
-//! down while its node was paid reports the payment as failed once the invoice has expired.
+//! A run deletes old payments from the ledger and reads the wallets' lists of paid payments. It also looks up payments
+//! whose credentials were used, and payments whose invoices expire soon: an LNbits server that was down while its node
+//! was paid reports the payment as failed once the invoice has expired.
 
 use worker::Env;
 
@@ -74,8 +75,9 @@ impl WalletSync<'_> {
         Ok(())
     }
 
-    /// Returns a page and the number of rows that were requested. If the response is too large or not JSON, fewer rows
-    /// are requested, at last a single row. If the single row cannot be read either, it is skipped.
+    /// Returns a page of the list of paid payments, and the number of rows that were requested. If the response is
+    /// too large or not JSON, fewer rows are requested, at last a single row. If the single row cannot be read either,
+    /// it is skipped.
     async fn read_page(&self, offset: usize) -> Result<(PaymentPage<Receipt>, usize), RecordError> {
         for limit in PAGE_SIZES {
             let response = self.send(&self.lnbits.list(PaymentList::Paid, offset, limit)).await;
@@ -128,7 +130,7 @@ impl WalletSync<'_> {
 
     fn report(&self, result: Result<(), RecordError>) {
         if let Err(error) = result {
-            log::wallet(self.slot, &format!("could not be read for the ledger: {error}"));
+            log::wallet(self.slot, &format!("could not be synchronized with the ledger: {error}"));
         }
     }
 }
@@ -142,8 +144,8 @@ const PAGE_SIZES: [usize; 3] = [PAGE_ROWS, 7, 1];
 /// The largest number of invoices that a run looks up because they expire soon. Each look-up is a request to LNbits,
 /// which may send a request to its node.
 const MAX_LOOK_UPS: usize = 50;
-/// An invoice that expires within this time is looked up in every run.
+/// An invoice that expires within this time is looked up in every run, unless [`MAX_LOOK_UPS`] invoices expire earlier.
 const SOON_S: u64 = 600;
-/// How long after its expiry an invoice may still be reported as paid: clocks differ, and LNbits may learn of the
-/// payment late.
+/// The ledger keeps a payment at least this long after its invoice has expired: clocks differ, and LNbits may learn of
+/// the payment late.
 const LATE_S: u64 = 86_400;

@@ -1,4 +1,5 @@
-//! Requests to the wallets, within the deadline of the client's request and with failover.
+//! Requests to the wallets: invoices, with failover, and look-ups, within the deadline of the client's request; and
+//! requests for the ledger, which have their own time limit.
 
 pub mod probe;
 mod send;
@@ -25,8 +26,8 @@ pub fn check_invoice_circuits(wallets: &Wallets) -> Result<(), WalletError> {
     }
 }
 
-/// Creates an invoice, and returns it with the slot of the wallet that created it. If a wallet fails, there is a second
-/// attempt: with the other wallet, or with the same wallet if the error is transient.
+/// Creates an invoice, and returns it with the slot of the wallet that created it. If the wallet fails and enough time
+/// is left, there is a second attempt: with the other wallet, or else with the same wallet if the error is transient.
 pub async fn create_invoice(
     wallets: &Wallets,
     invoice: &InvoiceRequest<'_>,
@@ -165,10 +166,11 @@ fn circuit_open(retry_in_ms: u64) -> WalletError {
 /// for them.
 static INVOICES: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
 static LOOK_UPS: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
-/// Until when invoices are created without a webhook, because the wallet refused the webhook URL.
+/// Until when invoices are created without a webhook, because the wallet answered a request with a webhook with status
+/// 400.
 static NO_WEBHOOK_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 3_600_000;
-/// The time limit of a request for the ledger. No client waits for it, so it can be long.
+/// The time limit of a request for the ledger. No paying client waits for such a request, so the limit can be long.
 const LEDGER_TIMEOUT_MS: u32 = 10_000;

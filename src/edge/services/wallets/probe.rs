@@ -27,8 +27,8 @@ pub fn has_admin_key() -> bool {
     WalletSlot::ALL.into_iter().any(|slot| known(slot) == Some(Probe::AdminKey))
 }
 
-/// Reads the record of a wallet from KV, unless this isolate has a valid record. Returns whether this isolate has a
-/// valid record now.
+/// Reads the probe record of a wallet from KV, unless this isolate has a valid record. Returns whether this isolate has
+/// a valid record now.
 pub async fn read_from_kv(ctx: &RequestContext<'_>, keys: &Keys, slot: WalletSlot, lnbits: &Lnbits) -> bool {
     if known(slot).is_some() {
         return true;

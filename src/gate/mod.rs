@@ -179,7 +179,8 @@ impl std::fmt::Debug for Seller {
 /// Everything besides the request that the decision depends on.
 pub struct Gate<'a, 'c> {
     pub policy: &'a Policy,
-    /// `None` if the secret or the settings of a wallet are missing. Then every request to a priced route is refused.
+    /// `None` if the secret or the settings of a wallet are missing or wrong. Then every request to a priced route is
+    /// refused.
     pub seller: Option<&'a Seller>,
     pub code: &'c PriceCode<'c>,
     pub is_settled: &'c IsSettled<'c>,
@@ -189,7 +190,7 @@ pub struct Gate<'a, 'c> {
 pub type IsSettled<'c> = dyn Fn(&Grant) -> bool + 'c;
 
 /// Returns the price in satoshis that the owner's code computes for a request to a route with `price = "code"`; `None`
-/// if the code computes no price.
+/// if the code has no price for this route.
 pub type PriceCode<'c> = dyn Fn(&Route, &Facts<'_>) -> Option<Result<u64, PriceError>> + 'c;
 
 impl<'a> Gate<'a, '_> {
@@ -221,7 +222,7 @@ impl<'a> Gate<'a, '_> {
     }
 
     /// Selects the route of a request. Some frameworks use the query parameter `_method` instead of the method, so it
-    /// is an error if that method selects another route and one of the two routes has a price.
+    /// is an error if the method in this parameter selects another route and one of the two routes has a price.
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
         let selection = match self.policy.resolve(request.url.path, target) {

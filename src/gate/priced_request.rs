@@ -195,7 +195,8 @@ impl<'a> PricedRequest<'a, '_> {
     }
 }
 
-/// Returns the earlier refusal, unless only the later refusal is for a genuine credential. Then returns the later one.
+/// Returns the later refusal if there is no earlier one, or if only the later one is for a genuine credential. Returns
+/// the earlier refusal in all other cases.
 fn prefer_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
     match earlier {
         Some(earlier) if earlier.is_genuine() || !refusal.is_genuine() => earlier,

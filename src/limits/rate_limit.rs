@@ -56,7 +56,8 @@ impl FromJson for SlidingWindow {
     }
 }
 
-/// A sliding window for each client.
+/// A sliding window for each client. The text that identifies a client can also be an IPv6 network, a payment hash or
+/// the token of a webhook, whose events are limited in the same way.
 #[derive(Default)]
 pub struct ClientLimits {
     clients: BTreeMap<String, SlidingWindow>,

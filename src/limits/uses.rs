@@ -1,8 +1,8 @@
 //! Counts the uses that one payment bought: how many are spent, and how many are in flight.
 //!
-//! A request takes a use before it is forwarded. The use is spent when the origin responds, and returned when the
-//! origin fails. A use that is neither spent nor returned in time counts as spent. One Durable Object holds the count
-//! of one payment and runs one request at a time, so the count is exact.
+//! A request takes a use before it is forwarded. The use is spent if the origin responds with a status below 500, and
+//! returned otherwise. A use that is neither spent nor returned in time counts as spent. One Durable Object holds the
+//! count of one payment and runs one request at a time, so the count is exact.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::strict_json::{FromJson, Json};
 pub struct Uses {
     /// The number of uses that are spent or in flight.
     taken: u64,
-    /// The number of times that a use was returned.
+    /// How often a returned use became available again.
     returned: u64,
     in_flight: Vec<InFlight>,
     next_ticket: u64,
@@ -33,9 +33,10 @@ pub enum MeterRequest {
     /// Takes one of `bought` uses. Unless it is returned, the use counts as spent at `until_ms`. The Durable Object
     /// deletes its state at `delete_at_ms`.
     Take { bought: u64, until_ms: u64, delete_at_ms: u64 },
-    /// Spends the use with this ticket, because the origin has responded.
+    /// Spends the use with this ticket, because the origin has responded with a status below 500.
     Spend { ticket: u64 },
-    /// Returns the use with this ticket, because the origin failed. The payment bought `bought` uses.
+    /// Returns the use with this ticket, because the origin has not responded with a status below 500. The payment
+    /// bought `bought` uses.
     Return { ticket: u64, bought: u64 },
 }
 
@@ -85,9 +86,9 @@ impl Uses {
         self.in_flight.len() < before
     }
 
-    /// Ends the flight of a use and makes the use available again. Returns the number of uses that are left. At most
-    /// three uses become available again for each use that was bought: otherwise, a client could send requests without
-    /// end to an origin that does its work and then fails.
+    /// Makes a use that is in flight available again. Returns the number of uses that are left. For each use that was
+    /// bought, at most three uses become available again: otherwise, a client could send requests without end to an
+    /// origin that does its work and then fails.
     fn give_back(&mut self, ticket: u64, bought: u64) -> u64 {
         if self.end_flight(ticket) && self.returned < bought.saturating_mul(MAX_RETURNS_PER_USE) {
             self.returned = self.returned.saturating_add(1);

@@ -69,8 +69,8 @@ impl Facts<'_> {
     /// Returns the decoded value of a query parameter; `None` if the query does not have it.
     ///
     /// # Errors
-    /// Fails if an origin may read another value: if the parameter is repeated, has brackets, or is written in another
-    /// way that some origin accepts.
+    /// Fails if an origin may read another value, for example because the parameter is repeated, has brackets, or is
+    /// written in another way that some origin accepts.
     pub fn query(&self, name: &str) -> Result<Option<String>, PriceError> {
         let ambiguous = || PriceError::AmbiguousQuery(name.to_owned());
         // Some frameworks ignore parameters beyond their limit, and parameters that they cannot decode.
@@ -126,8 +126,8 @@ impl Facts<'_> {
         (self.edge)(fact)
     }
 
-    /// Returns the letters and digits of a parameter name, in one case. Origins change only the other characters of a
-    /// name, so an origin may take two names with the same result for the same parameter.
+    /// Returns the letters and digits of a parameter name, in one case. Origins change only characters that are neither
+    /// letters nor digits, so an origin may take two names with the same result for the same parameter.
     ///
     /// PHP replaces dots, spaces and brackets with `_`; Rack and qs remove brackets around a name; Spring removes
     /// punctuation before a name.
@@ -177,8 +177,8 @@ fn has_broken_percent(query: &str) -> bool {
 
 /// The query parameter that some frameworks use as the method.
 pub const METHOD_OVERRIDE: &str = "_method";
-/// A query with more parameters is ambiguous, because each framework ignores parameters beyond its own limit. Express
-/// reads 1,000 and counts empty parameters; other frameworks read fewer.
+/// A query with more parameters than this number is ambiguous, because each framework ignores parameters beyond its own
+/// limit. Express reads 1,000 and counts empty parameters; other frameworks read fewer.
 const MAX_PARAMETERS: usize = 100;
 const MAX_DECODINGS: usize = 4;
 /// The largest `Content-Length` that the runtime can enforce.

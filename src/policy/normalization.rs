@@ -13,8 +13,8 @@ use crate::http::percent;
 /// Rust's tables for Unicode would add 7 KB of compressed wasm, so the Worker passes a function that calls JavaScript.
 pub type FoldCase = fn(&str) -> String;
 
-/// The [`FoldCase`] of native code. Converting to upper case first and then to lower case also makes `ſ` equal to `s`,
-/// and `ı` equal to `i`.
+/// The [`FoldCase`] of the command line and the tests. Converting to upper case first and then to lower case also makes
+/// `ſ` equal to `s`, and `ı` equal to `i`.
 pub fn fold_case(text: &str) -> String {
     text.to_uppercase().to_lowercase()
 }
@@ -61,7 +61,7 @@ pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
     Some(forms)
 }
 
-/// Whether a form of a path contains a segment `.` or `..`.
+/// Whether one of the normalized forms of a path contains a segment `.` or `..`.
 ///
 /// The runtime resolves `.` and `..` segments before the Worker sees the path. If one is left, an encoding or a `;`
 /// hides it, and origins differ in how they resolve it.
@@ -91,7 +91,8 @@ pub fn hides_query(path: &str) -> bool {
     decodings(path).iter().any(|bytes| bytes.contains(&b'?'))
 }
 
-/// Returns a form of a path as text in one case, without empty segments, so that it can be compared with a pattern.
+/// Returns a normalized form of a path as text in one case, without empty segments, so that it can be compared with a
+/// pattern.
 pub fn comparable(form: &[u8], fold_case: FoldCase) -> String {
     let text = String::from_utf8_lossy(form);
     let names: Vec<&str> = text.split('/').filter(|name| !name.is_empty()).collect();
@@ -116,7 +117,7 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
 /// One way in which an origin may change a path.
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
-/// All normalizations, in the order in which an origin applies them.
+/// All normalizations. An origin may apply any of them, in any order.
 const NORMALIZATIONS: [Normalization; 12] = [
     percent::decode,
     without_authority,
@@ -139,7 +140,7 @@ fn without_authority(path: &[u8]) -> Vec<u8> {
     at.and_then(|at| authority.get(at..)).unwrap_or(path).to_vec()
 }
 
-/// Removes what follows a `?`, a `#` or a NUL: a URL parser ends a decoded path at `?` and `#`, and a C string ends at
+/// Cuts a path at the first `?`, `#` or NUL: a URL parser ends a decoded path at `?` and `#`, and a C string ends at
 /// NUL.
 fn without_query(path: &[u8]) -> Vec<u8> {
     path.split(|byte| b"?#\0".contains(byte)).next().unwrap_or_default().to_vec()

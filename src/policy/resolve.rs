@@ -1,5 +1,5 @@
-//! Selects the route of a path, unless an origin may read the path as another path with another price. Also finds routes
-//! that no request can reach.
+//! Selects the route of a path, unless an origin may read the path as another path with another price. Also finds
+//! routes that no request can reach.
 
 use super::normalization;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
@@ -23,8 +23,9 @@ impl Policy {
     ///
     /// # Errors
     /// Fails if an origin may read the path as one with another price: a normalized form selects another route that has
-    /// a price, or the path as it was sent has a price and its fully normalized form selects another route. If the list
-    /// has a priced route, a path that hides a `.` or `..` segment or has too many forms fails too.
+    /// a price, or the path as it was sent has a price and its fully normalized form selects another route. If the
+    /// price list has a priced route, a path that hides a `.` or `..` segment or has too many normalized forms fails
+    /// too.
     pub fn resolve(&self, path: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
         let has_prices = self.routes.iter().any(|route| !route.is_free());
         let Some(forms) = normalization::normalized_forms(path) else {

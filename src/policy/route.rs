@@ -44,7 +44,7 @@ impl Route {
         self.pricing.fixed_sats() == Some(0)
     }
 
-    /// Returns the methods, host and path as one text. No other route of the price list has the same text.
+    /// Returns the methods, host and path as one text. No other valid route of the price list has the same text.
     pub fn id(&self) -> String {
         format!("{} {}{}", self.methods.join(","), self.host.as_str(), self.pattern.as_str())
     }
@@ -297,7 +297,7 @@ pub enum Selection<'a> {
 }
 
 impl Selection<'_> {
-    /// Whether the path has a price, so that the request must not be forwarded as a free one.
+    /// Whether the path has a price, so that the request must not be forwarded as a free request.
     pub fn is_priced(&self) -> bool {
         match self {
             Self::Route(route) => !route.is_free(),
@@ -308,7 +308,7 @@ impl Selection<'_> {
 }
 
 impl PartialEq for Selection<'_> {
-    /// Two selections are equal if they are of the same kind and refer to the same entry of the price list.
+    /// Two selections are equal if they are of the same kind and have the same route, or no route.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(a), Self::Route(b))

@@ -18,7 +18,7 @@ pub struct KvCounters {
     /// The name of this isolate in the stored values.
     isolate: String,
     clients: BTreeMap<String, Client>,
-    /// When KV last refused a write for a reason that concerns all keys.
+    /// When a write of any key last failed with [`KvWriteError::Broken`].
     failed_at_ms: Option<u64>,
     /// When clients were last removed from memory. Removing clients for each new client would take too long.
     swept_ms: u64,
@@ -86,7 +86,8 @@ impl KvCounters {
     ///
     /// # Errors
     /// Fails if, in the last minute, a write of this key was [`Busy`](KvWriteError::Busy) or a write of any key was
-    /// [`Broken`](KvWriteError::Broken), or if the isolate remembers too many clients. Then the request is not free.
+    /// [`Broken`](KvWriteError::Broken), or if the key is new and the isolate remembers too many clients. Then the
+    /// request is not free.
     pub fn needs_read(&mut self, key: &str, now_ms: u64) -> Result<bool, FreeTierDenied> {
         if is_recent_failure(self.failed_at_ms, now_ms) {
             return Err(FreeTierDenied::StoreUnwritable);
@@ -142,8 +143,8 @@ impl KvCounters {
         Ok(Taken { remaining, must_write })
     }
 
-    /// Returns in how many milliseconds the key may be written; `None` if KV has everything that this isolate has
-    /// counted.
+    /// Returns in how many milliseconds the key may be written; `None` if KV has every free request that this isolate
+    /// has counted for the key.
     pub fn write_in_ms(&self, key: &str, now_ms: u64) -> Option<u64> {
         let client = self.clients.get(key).filter(|client| client.is_dirty(&self.isolate))?;
         let next_ms = client.written_at_ms.map_or(0, |at| at.saturating_add(WRITE_INTERVAL_MS));

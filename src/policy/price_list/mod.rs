@@ -38,7 +38,7 @@ pub struct Policy {
     pub cors: Option<Cors>,
     pub settlement: SettlementMode,
     /// How many challenges a client can get per minute. If `CHALLENGE_LIMIT` is bound, that binding limits challenges
-    /// instead, and this number sets only the limits that are derived from it.
+    /// instead, and this number sets only the limits of look-ups and of IPv6 networks.
     pub challenges_per_minute: u64,
     /// How many invoices all clients together can get per minute.
     pub invoices_per_minute: u64,

@@ -19,7 +19,8 @@ pub struct ObjectBinding {
     pub counts: &'static str,
 }
 
-/// Each client has one Durable Object for each route, which counts its free requests exactly.
+/// With `free_tier = "durable"`, each client has one Durable Object for each route, which counts the free requests of
+/// the client on the route exactly.
 pub const FREE_TIER_EXACT: ObjectBinding =
     ObjectBinding { name: "FREE_TIER_EXACT", class: "FreeTierCounter", counts: "free requests" };
 /// The deployment has one Durable Object that counts the invoices of the last minute.

@@ -34,10 +34,11 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Checks that the endpoint answers a method. Each handler calls this, because some endpoints first hide that they exist.
+    /// Checks that the endpoint allows a method. A handler calls this function after it has checked that the endpoint
+    /// exists, so that a request to a webhook with a wrong token gets 404 whatever its method is.
     ///
     /// # Errors
-    /// Fails with 405 and the methods that the endpoint answers.
+    /// Fails with 405 and the methods that the endpoint allows.
     pub fn check_method(self, method: &str) -> Result<(), RequestError> {
         match self.allow() {
             Some(allow) if !allow.split(", ").any(|allowed| allowed == method) => {

@@ -10,7 +10,7 @@
 //! | `v2-root` | an identifier of 66 bytes: the root key of a macaroon; `key-id`: the key id |
 //! | `native` | a payment hash of 32 bytes: the issuer mark |
 //! | `client` | `client:` + address: the pseudonym; `free:` + address + route: the free-tier key; `deployment`: the loop tag |
-//! | `settled` | `paid:` + hash: the KV key of a settlement; `cookie:` + hash + expiry + digest: the tag of a cookie; `wallet:` + URL + key: the KV key of a probe |
+//! | `settled` | `paid:` + hash: the KV key of a settlement; `cookie:` + hash + expiry + digest: the tag of a cookie; `wallet:` + URL + key: the key of a probe result and of a sync cursor |
 //! | `hook` | a nonce: the tag of a webhook address |
 //! | `admin` | `token:` + token: a comparison; `session:` + expiry + token: an admin session |
 //!
@@ -75,7 +75,7 @@ impl KeySet {
         }
     }
 
-    /// Derives the keys of the secret in the worked example of docs/protocol.md, which [`check_secret`] refuses.
+    /// Derives the keys without [`check_secret`], which refuses the secret of the worked example in docs/protocol.md.
     #[cfg(test)]
     pub(crate) fn from_unchecked(secret: &str) -> Self {
         Self::new(TollSecret(secret.to_owned()))

@@ -2,7 +2,7 @@
 
 use crate::http::accept;
 
-/// Whether a browser opens a page with this request and prefers HTML to JSON.
+/// Whether a browser opens a page with this request, and does not prefer JSON to HTML.
 pub fn is_navigation(method: &str, accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
     method == "GET"
         && fetch_mode.is_none_or(|mode| mode == "navigate")

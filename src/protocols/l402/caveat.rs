@@ -81,7 +81,7 @@ impl Terms {
 pub struct InvoiceTerms {
     /// The amount of the invoice. The credential pays for requests up to this price.
     pub amount_sats: u64,
-    /// The wallet that made the invoice.
+    /// The slot of the wallet that created the invoice.
     pub wallet: WalletSlot,
     /// The last second in which the invoice can be paid.
     pub payable_until_unix: u64,
@@ -177,12 +177,12 @@ pub enum Caveat {
     Unknown,
     /// The number of requests that were bought.
     Uses(NonZeroU32),
-    /// The wallet that made the invoice.
+    /// The slot of the wallet that created the invoice.
     Wallet(WalletSlot),
 }
 
 impl Caveat {
-    /// Parses one caveat. `service` is that of the route, so `<service>_valid_until` is a reserved name too.
+    /// Parses one caveat. `service` is the service of the route: `<service>_valid_until` is a reserved name too.
     ///
     /// # Errors
     /// Returns the text of the caveat if its name is UTF-8 but not ASCII, if its name is a reserved name in another

@@ -87,7 +87,7 @@ impl Challenge {
     }
 
     /// Returns the JSON body: the keys of lightning-toll in its order, then the keys that edgetoll adds. `refused` is
-    /// the reason why the credential of the request was refused; `None` if the request had no credential.
+    /// the reason why the credential of the request was refused; `None` if the body does not mention a refusal.
     pub fn body(&self, refused: Option<&Refusal>) -> String {
         let body = ChallengeBody {
             status: 402,

@@ -39,8 +39,8 @@ impl<'a> Cookie<'a> {
 
 /// Returns `Set-Cookie` for a settled payment; `None` if the cookie is too long for browsers.
 ///
-/// The cookie lasts as long as the credential. The cookies of a scope have the same name, so that a new payment
-/// replaces the previous one. The cookie of a credential with a number of uses has its own name, so that it does not
+/// The cookie lasts as long as the credential. The cookies of a scope have the same name, so that a new cookie replaces
+/// the previous cookie. The cookie of a credential with a number of uses has its own name, so that it does not
 /// replace a credential that has uses left.
 pub fn set(
     keys: &Keys,

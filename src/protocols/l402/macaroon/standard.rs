@@ -99,7 +99,7 @@ impl Identifier {
     }
 }
 
-/// A reader of the format. It holds the bytes that are not read yet.
+/// Reads the fields of the binary format, and holds the bytes that are not read yet.
 struct FieldReader<'a>(&'a [u8]);
 
 impl<'a> FieldReader<'a> {

@@ -95,8 +95,8 @@ impl<'a> CaveatCheck<'a> {
         Self { marks, demand, expires_at_unix: None, services: None, checked }
     }
 
-    /// Checks the next caveat. `is_minted` is `false` if a holder is known to have added the caveat. In a macaroon of another
-    /// issuer, it is `true` for every caveat.
+    /// Checks the next caveat. `is_minted` is `false` if a holder is known to have added the caveat. In a macaroon of
+    /// another issuer, it is `true` for every caveat.
     fn add(&mut self, caveat: Caveat, is_minted: bool) -> Result<(), Refusal> {
         let demand = self.demand;
         match caveat {

@@ -35,7 +35,8 @@ pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
 
 /// Records in the ledger that a credential was used, and looks up its payment unless the ledger has the payment as
 /// settled. The work is done after the response, and in each isolate at most once a minute for a payment. Does nothing
-/// for a payment that this isolate knows to be settled in the ledger, and nothing without the binding `LEDGER`.
+/// for a payment that this isolate knows to be settled in the ledger, for a macaroon of another issuer, and without the
+/// binding `LEDGER`.
 pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     static ATTEMPTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let grant = &purchase.grant;

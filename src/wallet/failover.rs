@@ -43,9 +43,9 @@ impl Failover {
         Err(shortest_ms)
     }
 
-    /// Chooses the wallet for a second attempt after the wallet in the slot `failed` has failed: the first of two wallets
-    /// whose circuit breaker admits the request. The first is the wallet in the other slot, if it exists. The second is
-    /// the same wallet, if the error is transient. Returns `None` if there is no second attempt.
+    /// Chooses the wallet for a second attempt after the wallet in the slot `failed` has failed: the first of two
+    /// wallets whose circuit breaker admits the request. The first is the wallet in the other slot, if it exists. The
+    /// second is the same wallet, if the error is transient. Returns `None` if there is no second attempt.
     pub fn choose_after(
         &mut self,
         failed: WalletSlot,

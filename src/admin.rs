@@ -43,9 +43,9 @@ impl AdminAccess<'_> {
     /// Checks whether a request may use an endpoint.
     ///
     /// # Errors
-    /// Refuses plain http, a method that the endpoint does not allow, and a form of another origin. Unless the endpoint
-    /// is open to everyone, also refuses a request without a valid token or session. All wrong tokens get the same
-    /// error, after the same time.
+    /// Refuses plain http except on the loopback interface, a method that the endpoint does not allow, and a `POST`
+    /// form of another origin. Unless the endpoint is open to everyone, also refuses a request without a valid token or
+    /// session. All wrong tokens get the same error, after the same time.
     pub fn check(
         &self,
         endpoint: AdminEndpoint,
@@ -69,7 +69,7 @@ impl AdminAccess<'_> {
         }
     }
 
-    /// Compares a text with the admin token in constant time.
+    /// Whether a text is the admin token. The comparison takes constant time.
     pub fn is_token(&self, given: &str) -> bool {
         let tag = |token: &str| self.keys.current().admin_tag(&[b"token:", token.as_bytes()]);
         crypto::constant_time_eq(&tag(given), &tag(&self.token.0))

@@ -32,7 +32,7 @@ pub enum Paywall {
     /// The price list is missing or cannot be read. `/_toll/health` works, and every other request is refused.
     Unreadable,
     /// The secret or the settings of a wallet are missing or wrong. Requests to priced routes are refused. Requests to
-    /// free routes are forwarded.
+    /// free routes and to paths without a route are handled as usual.
     Closed { policy: Policy, keys: Option<Keys> },
     /// No route has a price. Keys and wallets may still be configured, for the ledger of earlier payments.
     Free { policy: FreePolicy, keys: Option<Keys>, wallets: Option<Wallets> },
@@ -154,9 +154,9 @@ impl Settings {
         }
     }
 
-    /// Returns the keys and wallets with which the cron trigger synchronizes the ledger; `None` if the keys or the
-    /// wallets are missing or wrong. A price list without priced routes needs neither, but payments of an earlier price
-    /// list may still settle.
+    /// Returns the keys and wallets with which the cron trigger and the webhook handler record settled payments; `None`
+    /// if the keys, the wallets or the price list are missing or wrong. A price list without priced routes needs
+    /// neither keys nor wallets, but payments of an earlier price list may still settle.
     pub fn keys_and_wallets(&self) -> Option<(&Keys, &Wallets)> {
         match &self.paywall {
             Paywall::Unreadable | Paywall::Closed { .. } => None,
@@ -206,8 +206,9 @@ impl SettingsReader<'_> {
         secret.map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
     }
 
-    /// Returns the wallets. A mistake in the settings of the second wallet closes the paywall too: otherwise the owner
-    /// would notice the mistake only when the first wallet fails.
+    /// Returns the wallets; `None` if no wallet is configured or a setting of a wallet is missing or wrong. A mistake
+    /// in the settings of the second wallet closes the paywall too: otherwise the owner would notice the mistake only
+    /// when the first wallet fails.
     fn wallets(&mut self, is_required: bool) -> Option<Wallets> {
         let (one, two) = (("LNBITS_URL", "LNBITS_KEY"), ("LNBITS_URL_2", "LNBITS_KEY_2"));
         let is_set = |reader: &Self, (url, key): (&str, &str)| {

@@ -1,5 +1,6 @@
 //! Callbacks: signed `POST` requests that report settled payments to the owner's server (`ON_PAYMENT_URL`). A callback
-//! whose response is lost is sent again, so it may arrive twice. It is given up three days after its first failure.
+//! whose response is lost is sent again, so it may arrive twice. A callback that still fails three days after its first
+//! failure is given up.
 //!
 //! The signature follows Standard Webhooks (standardwebhooks.com), which has libraries for most languages. This module
 //! computes signatures and waits. The Durable Object of the ledger sends the requests.

@@ -26,11 +26,12 @@ pub enum LedgerCommand<'a> {
     /// [`SyncPlan`](super::SyncPlan).
     PlanSync { now_ms: u64 },
     /// Deletes what is older than `before_unix`: settled payments, payments that were seen and never settled, and
-    /// callbacks that were given up. The sums of routes, hours and days stay.
+    /// callbacks that were given up. Also deletes payers without a remaining payment. The sums of routes, hours and
+    /// days stay.
     Prune { before_unix: u64 },
     /// Returns the statistics that the dashboard shows, as JSON.
     ReadStats { now_ms: u64 },
-    /// Records that a client sent a credential for a payment. Returns `settled` if the ledger has the payment as
+    /// Records that the Worker accepted a credential for a payment. Returns `settled` if the ledger has the payment as
     /// settled, otherwise `seen`.
     RecordSeen {
         now_ms: u64,
@@ -41,7 +42,7 @@ pub enum LedgerCommand<'a> {
         wallet: &'static str,
     },
     /// Records payments that a wallet reports as paid. With `has_callback`, also records a callback for each new
-    /// payment.
+    /// payment, unless its invoice is more than a day older than the ledger.
     RecordSettled { now_ms: u64, wallet: &'static str, has_callback: bool, receipts: Vec<ReceiptEntry<'a>> },
     /// Makes every callback that was given up due now.
     RetryCallbacks { now_ms: u64 },
@@ -149,7 +150,7 @@ impl CommandName {
     }
 }
 
-/// Each command, the word that names it in a request, and its SQL script.
+/// Each command, the word that names it in a message to the Durable Object of the ledger, and its SQL script.
 const SCRIPTS: [(CommandName, &str, &str); 12] = [
     (CommandName::CallbackDelivered, "callback_delivered", include_str!("sql/callback_delivered.sql")),
     (CommandName::CallbackFailed, "callback_failed", include_str!("sql/callback_failed.sql")),

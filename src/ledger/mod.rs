@@ -2,7 +2,7 @@
 //!
 //! The ledger is one SQLite database in one Durable Object. The SQL is in `sql/`, and native tests run the same SQL.
 //!
-//! A payment is *seen* when a client has sent a credential for it. It is *settled* when LNbits, in response to a
+//! A payment is *seen* when the Worker has accepted a credential for it. It is *settled* when LNbits, in response to a
 //! request with the configured key, reports it as paid. Revenue and callbacks come from settled payments only. A
 //! payment counts once, even if the payment list, a webhook and a client all report it.
 
@@ -70,8 +70,8 @@ fn run_all<D: Database>(database: &D, script: &str, input: &str) -> Result<Optio
 #[derive(Debug, PartialEq, Eq)]
 pub struct SyncPlan {
     cursors: Json,
-    /// The payments to look up now, at most ten, each with the slot of the wallet that created its invoice. A client has
-    /// sent a credential for each, and LNbits has not reported it as paid.
+    /// The payments to look up now, at most ten, each with the slot of the wallet that created its invoice. The Worker
+    /// has accepted a credential for each of these payments, but LNbits has not reported the payment as paid.
     pub unsettled: Vec<(WalletSlot, PaymentHash)>,
 }
 

@@ -50,8 +50,8 @@ impl CircuitBreaker {
     /// Records the failure of a request that was sent at `sent_ms`. If the wallet requested a wait (`retry_after_ms`),
     /// the circuit opens at once for this wait. Returns whether this failure opened the circuit.
     pub fn failed(&mut self, retry_after_ms: Option<u64>, sent_ms: u64, now_ms: u64) -> bool {
-        // A request that was sent before the circuit opened is not a trial, so its failure does not open the circuit
-        // for longer.
+        // A request that was sent before the open time had passed is not a trial, so its failure does not open the
+        // circuit for longer.
         if self.open.is_some_and(|open| sent_ms < open.since_ms.saturating_add(open.lasts_ms)) {
             return false;
         }

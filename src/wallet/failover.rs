@@ -12,8 +12,8 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// Returns the milliseconds until a request may be sent to one of these wallets; `None` if a request may be sent
-    /// now.
+    /// Returns the milliseconds until a request may be sent to one of the wallets in `slots`; `None` if a request may
+    /// be sent now.
     pub fn wait_ms(&self, slots: impl Iterator<Item = WalletSlot>, now_ms: u64) -> Option<u64> {
         let shortest = slots.map(|slot| self.wait_ms_of(slot, now_ms)).min();
         shortest.filter(|wait_ms| *wait_ms > 0)
@@ -24,10 +24,10 @@ impl Failover {
         self.breakers.get(slot).wait_ms(now_ms)
     }
 
-    /// Chooses the wallet for a new request: the first wallet whose circuit breaker admits the request.
+    /// Chooses the wallet for a new request: the first wallet in `slots` whose circuit breaker admits the request.
     ///
     /// # Errors
-    /// Returns the milliseconds until a request may be sent to one of these wallets.
+    /// Returns the milliseconds until a request may be sent to one of the wallets in `slots`.
     pub fn choose(
         &mut self,
         slots: impl Iterator<Item = WalletSlot>,
@@ -43,8 +43,9 @@ impl Failover {
         Err(shortest_ms)
     }
 
-    /// Chooses the wallet for a second attempt: the other wallet if its circuit breaker admits the request, otherwise
-    /// the same wallet if the error is transient. Returns `None` if there is no second attempt.
+    /// Chooses the wallet for a second attempt after the wallet in the slot `failed` has failed: the first of two
+    /// wallets whose circuit breaker admits the request. The first is the wallet in the other slot, if it exists. The
+    /// second is the same wallet, if the error is transient. Returns `None` if there is no second attempt.
     pub fn choose_after(
         &mut self,
         failed: WalletSlot,

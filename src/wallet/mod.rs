@@ -23,7 +23,8 @@ pub trait Wallet {
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest;
 
     /// Checks the response to [`Wallet::create`]: the invoice must be pending, new and payable for at least a minute,
-    /// and must have the requested amount and network, and the payment hash of the response.
+    /// and must have the requested network, the requested amount or an amount within the bounds of a price in a
+    /// currency, and the payment hash of the response.
     ///
     /// # Errors
     /// Returns the first check that fails. The error contains no text from the response, which may contain a secret.

@@ -35,13 +35,13 @@ impl Probe {
         if self == Self::Unknown { MINUTE_MS } else { HOUR_MS }
     }
 
-    /// Returns the warning for the owner; `None` if the result needs no warning.
+    /// Returns the warning for the log, a sentence whose subject is the wallet; `None` if the result needs no warning.
     pub fn warning(self) -> Option<&'static str> {
         match self {
             Self::Unknown | Self::PreimageHidden => None,
             Self::PreimageExposed => Some(
                 "gives the preimages of unpaid invoices to everyone: update LNbits to 1.6.0 or later; until then each \
-                 payment is looked up",
+                 payment is looked up, unless `settlement` is \"preimage\"",
             ),
             Self::AdminKey => Some(
                 "is configured with an admin key, which can spend what you earn: use the invoice key of the wallet \
@@ -69,7 +69,8 @@ impl ProbeRecord {
     }
 
     /// Returns the record after a probe that checked only the key and found an invoice key. Keeps the previous result
-    /// for an hour. If that result is `Unknown`, each payment is looked up in the meantime.
+    /// for an hour. If that result is `Unknown`, no preimage proves a payment in the meantime, so each payment is
+    /// looked up.
     pub fn after_key(previous: Self, now_ms: u64) -> Self {
         Self { valid_until_ms: now_ms.saturating_add(HOUR_MS), ..previous }
     }

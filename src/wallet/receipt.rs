@@ -20,7 +20,7 @@ pub struct Receipt {
     pub client: Option<String>,
     /// The timestamp of the invoice.
     pub minted_unix: u64,
-    /// When the payment settled, as the wallet writes it (ISO 8601).
+    /// When the payment settled, as the wallet writes it (ISO 8601); empty if the wallet does not report this time.
     pub settled: String,
 }
 
@@ -97,9 +97,9 @@ pub struct PaymentPage<T> {
     pub payments: Vec<T>,
     /// The number of rows of the page, including rows that are not in `payments`.
     pub rows: usize,
-    /// When the payment of the first row changed last, as LNbits writes the time; `None` if the page is empty.
+    /// When the payment of the first row changed last, as LNbits writes the time; `None` if this time is not known.
     pub first: Option<String>,
-    /// When the payment of the last row changed last, as LNbits writes the time; `None` if the page is empty.
+    /// When the payment of the last row changed last, as LNbits writes the time; `None` if this time is not known.
     pub last: Option<String>,
 }
 

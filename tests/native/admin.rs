@@ -1,4 +1,4 @@
-//! Which requests may use the admin endpoints: the admin token, admin sessions, and plain HTTP.
+//! Access to the admin endpoints with the admin token and with an admin session, and never over plain HTTP.
 
 use edgetoll::admin::{AdminAccess, AdminRequest, AdminToken, token_of_form};
 use edgetoll::endpoints::AdminEndpoint;
@@ -30,7 +30,7 @@ fn session(keys: &Keys, token: &AdminToken) -> String {
 }
 
 #[test]
-fn an_admin_session_ends_after_12_hours_or_when_the_admin_token_or_the_signing_secret_is_removed() {
+fn an_admin_session_ends_after_12_hours_or_when_the_admin_token_changes_or_the_signing_secret_is_removed() {
     let (keys, token) = (Keys::new(secret(SECRET), None), AdminToken::new(TOKEN).unwrap());
     let cookie = session(&keys, &token);
     let request = AdminRequest { cookie: Some(&cookie), ..REQUEST };

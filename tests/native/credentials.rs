@@ -216,7 +216,7 @@ fn a_route_priced_in_a_currency_needs_a_credential_with_at_least_this_price_in_t
 }
 
 #[test]
-fn a_macaroon_of_another_issuer_is_refused_on_routes_with_variable_prices_uses_or_a_realm() {
+fn a_macaroon_of_another_issuer_is_refused_on_a_route_with_a_variable_price_or_uses_or_a_realm() {
     let (policy, seller) = (policy(""), test_seller());
     let expiry = format!("expires_at = {}", NOW + 3_600);
     for (path, expected) in [
@@ -381,7 +381,7 @@ fn an_unknown_key_is_reported_before_a_wrong_preimage_and_a_wrong_preimage_befor
 }
 
 #[test]
-fn a_route_that_binds_the_client_address_is_refused_if_the_address_is_unknown() {
+fn a_request_of_an_unknown_address_is_refused_on_a_route_that_binds_the_client_address() {
     let policy = policy("");
     let request = request("https://x/mine", "GET", None);
     let seller = test_seller();

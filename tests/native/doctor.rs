@@ -214,7 +214,7 @@ fn a_missing_exchange_rate_fails_only_if_the_price_list_needs_it() {
 }
 
 #[test]
-fn the_rate_of_each_currency_of_the_price_list_is_requested_once() {
+fn each_currency_of_the_price_list_is_listed_once() {
     let list = r#"{"routes":[{"path":"/a","fiat":"0.01 USD"},{"path":"/b","sats":5},
         {"path":"/c","price":[{"when":{"method":"GET"},"fiat":"1 EUR"},{"fiat":"2 USD"}]}]}"#;
     let list = Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
@@ -324,7 +324,7 @@ fn the_process_environment_overrides_dev_vars_and_dev_vars_override_the_wrangler
 }
 
 #[test]
-fn a_key_from_the_process_environment_is_sent_to_the_url_in_the_wrangler_file_and_not_in_dev_vars() {
+fn with_a_key_from_the_process_environment_the_url_in_the_wrangler_file_overrides_the_url_in_dev_vars() {
     let file = "[vars]\nLNBITS_URL = \"https://file.example\"\n";
     let dev_vars = "LNBITS_URL=http://127.0.0.1:5402\nLNBITS_KEY=devdevdev\n";
     let key = [("LNBITS_KEY", "shellshell")];

@@ -75,7 +75,7 @@ fn the_path_of_a_webhook_ends_with_its_token() {
 }
 
 #[test]
-fn only_the_root_the_style_and_the_login_of_the_admin_endpoints_need_neither_token_nor_session() {
+fn of_the_admin_endpoints_only_root_and_style_and_login_need_neither_a_token_nor_a_session() {
     let policy = valid(ALL_PRICED);
     for (path, endpoint, allow, is_open) in [
         ("/_toll", AdminEndpoint::Root, "GET, HEAD", true),
@@ -109,7 +109,7 @@ fn each_static_file_has_a_path_a_name_and_a_media_type() {
 }
 
 #[test]
-fn each_kind_of_endpoint_has_its_methods_its_log_word_and_its_cors_rule() {
+fn each_kind_of_endpoint_has_its_methods_and_its_log_word_and_its_cors_rule() {
     for (endpoint, allow, word, is_shared_by_cors) in [
         (Endpoint::Health, None, "health", true),
         (Endpoint::Prices, Some("GET, HEAD"), "prices", true),

@@ -6,7 +6,7 @@ use edgetoll::error::RequestError;
 use edgetoll::policy::facts::PriceError;
 
 #[test]
-fn the_document_lists_status_code_and_header_of_every_error() {
+fn the_errors_document_lists_the_status_and_the_code_and_the_header_of_every_error() {
     let document = include_str!("../../docs/errors.md");
     let (_, codes) = document.split_once("## Codes").unwrap();
     let rows: BTreeSet<[String; 3]> = codes.lines().filter_map(row).collect();
@@ -14,7 +14,7 @@ fn the_document_lists_status_code_and_header_of_every_error() {
     assert_eq!(rows, errors);
 }
 
-/// Returns status, code and header of a row of the table.
+/// Returns the status, the code and the header of a row of the table; `None` if the line is not such a row.
 fn row(line: &str) -> Option<[String; 3]> {
     let cells: Vec<&str> = line.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
     let [_, status, code, _, header, _] = cells[..] else { return None };
@@ -30,7 +30,8 @@ fn row_of(error: &RequestError, rows: &BTreeSet<[String; 3]>) -> [String; 3] {
     if rows.contains(&varies) { varies } else { row(format!("{name}: {value}")) }
 }
 
-/// Returns an error of each variant. The `match` does not compile if a variant is missing.
+/// Returns an error of each variant except `Credential`. The `match` does not compile if it misses a variant, as a
+/// reminder to add a new variant to the list too.
 fn one_of_each() -> Vec<RequestError> {
     let errors = vec![
         RequestError::AmbiguousPath,
@@ -65,7 +66,7 @@ fn one_of_each() -> Vec<RequestError> {
     ];
     for error in &errors {
         match error {
-            // Each of these has its own row in docs/protocol.md.
+            // Each refusal of a credential has its own row in docs/protocol.md.
             RequestError::Credential(_)
             | RequestError::Price(
                 PriceError::AmbiguousQuery(_)

@@ -105,7 +105,7 @@ impl Edge {
             let write = self.isolates[isolate].write(&key, at_ms).unwrap();
             let result = self.store.write(&key, isolate, write.value.clone(), at_ms);
             if result == Err(KvWriteError::Busy) && !is_retry {
-                // Each isolate waits for a different time, so that the retries do not collide again.
+                // Each isolate waits for a different time before its retry, so that the retries do not collide again.
                 let at_ms = at_ms + 1_000 + 37 * isolate as u64;
                 self.scheduled.push(ScheduledWrite { at_ms, isolate, key, is_retry: true });
                 continue;
@@ -307,7 +307,7 @@ fn full_isolate() -> KvCounters {
 }
 
 #[test]
-fn an_isolate_keeps_a_client_whose_count_is_not_written_to_kv_until_the_window_ends() {
+fn an_isolate_keeps_a_client_until_the_window_ends_if_the_count_is_not_written_to_kv() {
     let mut counters = full_isolate();
     assert_eq!(counters.needs_read("another", START_MS + 600_000), Err(FreeTierDenied::TooManyClients));
     assert_eq!(counters.needs_read("another", START_MS + HOUR_MS), Ok(true), "all windows have ended");

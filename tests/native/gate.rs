@@ -99,7 +99,7 @@ fn a_credential_is_valid_for_its_host_and_path_until_it_expires() {
 }
 
 #[test]
-fn a_header_needs_one_valid_credential_and_otherwise_the_refusal_of_a_genuine_credential_is_sent() {
+fn one_valid_credential_in_a_header_is_enough_and_without_one_a_genuine_credential_decides_the_refusal() {
     let settings = settings();
     let [standard, _] = buy(&settings, "https://x/sold", "GET");
     let [other, _] = buy(&settings, "https://x/posted", "POST");
@@ -154,7 +154,7 @@ fn a_method_that_no_route_of_a_priced_path_lists_is_refused_except_in_a_prefligh
 }
 
 #[test]
-fn head_and_prefetch_requests_and_options_not_in_methods_get_the_price_without_an_invoice() {
+fn a_head_or_prefetch_request_or_an_options_request_to_a_route_for_all_methods_gets_no_invoice() {
     let settings = settings();
     assert!(is_quote(decide(&settings, "https://x/sold", "OPTIONS", None)));
     // An `OPTIONS` request gets an invoice if the route lists `OPTIONS` in `methods`.

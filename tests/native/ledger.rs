@@ -296,7 +296,7 @@ fn a_payer_of_several_payments_counts_as_one_unique_payer() {
 }
 
 #[test]
-fn a_run_looks_up_at_most_ten_unsettled_payments_and_none_that_was_seen_over_two_days_ago() {
+fn the_cron_trigger_looks_up_at_most_ten_unsettled_payments_and_none_that_was_seen_over_two_days_ago() {
     let ledger = TestLedger::new();
     (1..=12).for_each(|n| drop(ledger.record_seen(hash(n), NOON_MS)));
     assert_eq!(

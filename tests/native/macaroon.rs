@@ -176,7 +176,7 @@ fn a_credential_is_refused_if_one_of_its_caveats_is_not_satisfied() {
 }
 
 #[test]
-fn a_price_in_a_currency_is_compared_in_that_currency() {
+fn only_at_least_the_same_amount_in_the_same_currency_covers_a_price_in_a_currency() {
     let price =
         |fiat: &str| Price::Fiat(FiatPrice { fiat: Fiat::parse(fiat).unwrap(), min_sats: 1, max_sats: 100 });
     let paid = |fiat: &str| Terms { price: price(fiat), ..terms() };
@@ -388,7 +388,7 @@ fn mint_challenge(keys: &Keys, bolt11: Bolt11) -> Challenge {
 }
 
 #[test]
-fn a_client_parses_every_form_of_a_challenge() {
+fn challenges_of_edgetoll_and_of_other_l402_and_lsat_servers_are_parsed() {
     let keys = keys();
     let vectors = Json::parse(include_bytes!("../vectors/bolt11.json")).unwrap();
     let invoice = vectors.get("valid").unwrap().as_array().unwrap()[1].as_str().unwrap();
@@ -508,8 +508,8 @@ proptest! {
         if let Ok(flipped) = Macaroon::parse(&text)
             && flipped.signature(&keys()) == Signature::Valid
         {
-            // A bit in the location, which is not signed (libmacaroons), or in the case of a hexadecimal digit keeps
-            // the signature valid. The payment and the caveats must be unchanged.
+            // A flipped bit in the location, which is not signed (libmacaroons), or in the case of a hexadecimal digit
+            // keeps the signature valid. The payment and the caveats must be unchanged.
             prop_assert_eq!(flipped.payment_hash(), macaroon.payment_hash());
             prop_assert!(flipped.caveats().eq(macaroon.caveats()));
         }

@@ -88,7 +88,7 @@ fn the_pay_page_states_the_lifetime_of_a_credential_in_the_largest_unit_that_div
 }
 
 #[test]
-fn the_pay_page_states_the_amount_the_uses_and_the_scope() {
+fn the_pay_page_states_the_amount_and_the_uses_and_the_scope() {
     const NAMES: [&str; 6] = ["one_sat", "many_sats", "one_use", "many_uses", "scope_path", "scope_realm"];
     assert_eq!(values_of(&PAGE, &NAMES), ["", "1", "", "", "1", ""]);
     let other = PayPage { amount_sats: 1, uses: Some(1), is_realm: true, ..PAGE };

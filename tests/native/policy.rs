@@ -1,5 +1,5 @@
-//! The price list: parsing, the route of a path, path normalization, and the refusal of ambiguous paths. Also durations,
-//! URLs, and the address that identifies a client.
+//! The price list: parsing, the route of a path, path normalization, and the refusal of ambiguous paths. Also
+//! durations, URLs, and the address that identifies a client.
 
 use crate::support::gate::{BY_PREIMAGE, NO_CODE};
 use crate::support::price_list::{parse, valid};
@@ -111,7 +111,7 @@ fn path_normalization_decodes_and_removes_what_lenient_origins_ignore() {
 
 #[test]
 fn a_duration_needs_a_whole_number_and_a_known_unit() {
-    // lightning-toll reads each text that has `None` here as an hour.
+    // lightning-toll reads the first six texts that have `None` here as an hour.
     for (text, ms) in [
         ("500ms", Some(500)),
         ("45s", Some(45_000)),
@@ -166,7 +166,7 @@ fn fixed_sats(policy: &Policy) -> Vec<Option<u64>> {
 }
 
 #[test]
-fn a_mistake_in_a_route_outside_its_path_makes_only_this_route_invalid() {
+fn a_mistake_in_any_key_of_a_route_except_path_makes_only_this_route_invalid() {
     for entry in [
         r#"{"path":"/x","sats":-1}"#,
         r#"{"path":"/x","sats":1.5}"#,
@@ -268,7 +268,7 @@ proptest! {
     #[test]
     fn path_normalization_is_idempotent(path in "/[a-zA-Z./;%2Ff\\\\ ]{0,40}") {
         let once = normalize(&path, fold_case);
-        // Normalization decodes at most four times, so a path with `%` left may have further forms.
+        // Normalization decodes at most four times, so a second normalization may change a path that still has `%`.
         prop_assume!(!once.contains('%'));
         prop_assert_eq!(normalize(&once, fold_case), once);
     }
@@ -431,7 +431,7 @@ fn a_folder_and_its_index_file_count_as_one_path() {
 }
 
 #[test]
-fn a_path_with_too_many_normalized_forms_is_refused() {
+fn a_path_that_origins_may_read_in_too_many_ways_is_refused() {
     let policy = policy_with(&[r#"{"path":"/sold","sats":5}"#]);
     let nested = (0..40).fold("%".to_owned(), |path, _| path.replace('%', "%25"));
     for path in [

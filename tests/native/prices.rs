@@ -106,8 +106,8 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
     ] {
         assert_eq!(TestRequest { query, ..TestRequest::default() }.sats(PREMIUM), Ok(sats), "{query}");
     }
-    // Some web framework (PHP, Rails, Express, ASP.NET, CGI) reads each parameter name as `premium`, or takes another
-    // of two values than edgetoll would, so the request is refused.
+    // In each of these queries, some web framework (PHP, Rails, Express, ASP.NET, CGI) reads a parameter name as
+    // `premium`, or takes another of two values than edgetoll would take, so the request is refused.
     for query in [
         "premium=&premium=1",
         "premium=1&premium=1",
@@ -268,7 +268,7 @@ fn a_price_in_a_currency_has_bounds_in_satoshis() {
 }
 
 #[test]
-fn a_wrong_key_of_a_price_or_a_route_is_reported_with_its_path_in_the_price_list() {
+fn a_wrong_key_of_a_price_or_a_route_is_reported_with_its_place_in_the_price_list() {
     for (keys, place) in [
         (r#""price":[]"#, "price"),
         (r#""price":5"#, "price"),

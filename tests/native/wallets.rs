@@ -37,7 +37,7 @@ fn open_breaker() -> CircuitBreaker {
 }
 
 #[test]
-fn after_the_circuit_was_open_one_request_at_a_time_tries_the_wallet() {
+fn after_the_open_time_the_wallet_gets_one_request_at_a_time_until_a_request_succeeds() {
     let mut breaker = open_breaker();
     let later_ms = NOW_MS + 5_000;
     assert_eq!(breaker.admit(later_ms), Ok(()));
@@ -229,7 +229,7 @@ fn settlement_auto_trusts_a_preimage_while_the_invoice_is_payable_and_lnbits_hid
 }
 
 #[test]
-fn the_preimage_of_an_own_invoice_is_never_trusted_with_settlement_lnbits_and_always_with_preimage() {
+fn settlement_lnbits_never_and_settlement_preimage_always_trusts_a_preimage_for_an_invoice_of_edgetoll() {
     for probe in [Probe::Unknown, Probe::PreimageHidden, Probe::PreimageExposed] {
         assert!(!trusts_preimage(SettlementMode::Lnbits, probe, &grant(), NOW_UNIX));
         assert!(trusts_preimage(SettlementMode::Preimage, probe, &grant(), NOW_UNIX + 3_000));

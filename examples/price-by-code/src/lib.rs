@@ -16,7 +16,8 @@ async fn fetch(
             let text = request.query("text")?.unwrap_or_default();
             Ok(text.split_whitespace().count().max(1) as u64)
         })
-        // Free without `limit`. With `limit`, one sat for each result, at most 100 sats.
+        // Free without `limit`. With `limit`, one sat for each result that it allows, at least 1 and at most 100 sats;
+        // 100 sats if `limit` is not a number.
         .price("/api/search", |request| match request.query("limit")? {
             None => Ok(0),
             Some(limit) => Ok(limit.parse::<u64>().unwrap_or(100).clamp(1, 100)),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::{Severity, check};
 use crate::cli::{could_not_run, read_text, wrangler_file};
 
-/// Returns 0 if there is no error, 1 if there is an error, and 2 if the file cannot be read.
+/// Returns the exit code: 0 if there is no error, 1 if there is an error, and 2 if the file cannot be read.
 pub fn run(file: Option<PathBuf>) -> ExitCode {
     let Some(file) = wrangler_file(file) else {
         return could_not_run(
@@ -20,7 +20,7 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
         Err(message) => return could_not_run(&message),
     };
     let report = check(&file.display().to_string(), &text);
-    // If the reader has closed the pipe, the report is lost, but the exit code still tells the result.
+    // If the reader of stdout has closed the pipe, the report is lost, but the exit code still tells the result.
     let _ = write!(io::stdout(), "{report}");
     if report.count(Severity::Error) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -40,8 +40,8 @@ impl Document {
         &self.root
     }
 
-    /// Returns the position of a key. If the key does not exist, returns the position of the innermost table or list
-    /// that should contain it.
+    /// Returns the position of a key. If the key does not exist, returns the position of the innermost existing table
+    /// or list on its path.
     pub fn key(&self, place: &str) -> Position {
         match self.places.get(place) {
             Some(offsets) => position(&self.text, offsets.key),
@@ -49,8 +49,8 @@ impl Document {
         }
     }
 
-    /// Returns the position of a value. If the value does not exist, returns the position of the innermost table or
-    /// list that should contain it.
+    /// Returns the position of a value. If the value does not exist, returns the position of the innermost existing
+    /// table or list on its path.
     pub fn value(&self, place: &str) -> Position {
         let nearest = std::iter::successors(Some(place), |place| parent(place))
             .find_map(|place| self.places.get(place))

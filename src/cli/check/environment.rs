@@ -41,7 +41,8 @@ impl<'a> Environment<'a> {
         get(self.table, keys)
     }
 
-    /// Returns the value of a key that an environment inherits from the top level, such as `migrations`.
+    /// Returns the value of a key such as `migrations`, which an environment without the key inherits from the top
+    /// level.
     pub fn get_inherited(&self, key: &str) -> Option<&'a Json> {
         self.table.get(key).or_else(|| self.document.root().get(key))
     }

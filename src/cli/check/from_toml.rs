@@ -95,7 +95,7 @@ fn syntax_error(text: &str, error: &Error) -> SyntaxErrorAt {
     SyntaxErrorAt { offset: span.start, sentence }
 }
 
-/// Returns the offset of the first definition of the key that is defined again at `second`.
+/// Returns the offset of the first definition of the key that is defined again at `second`; `None` if it is not found.
 ///
 /// The parser does not report this offset. So the second definition is renamed to [`PLACEHOLDER`] and the text is
 /// parsed again. The key with the original name in the same table is then the first definition.

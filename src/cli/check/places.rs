@@ -57,5 +57,5 @@ pub(super) fn position(text: &str, offset: usize) -> Position {
     }
 }
 
-/// The deepest nesting that the Worker's JSON parser accepts.
+/// The nesting limit of the Worker's JSON parser.
 pub(super) const MAX_DEPTH: usize = 128;

@@ -1,5 +1,5 @@
-//! Checks settings of Cloudflare and Wrangler. With a mistake in one of them, a request bypasses the Worker, an old
-//! build is deployed, or a secret is not loaded.
+//! Checks settings of Cloudflare and Wrangler. With a mistake in one of these settings, a request may bypass the
+//! Worker, static files may be missing, an old build may be deployed, or a secret may not be loaded.
 
 use super::environment::{Environment, Point};
 use super::variables::SECRETS;

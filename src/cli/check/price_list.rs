@@ -1,4 +1,5 @@
-//! The price list: the mistakes that the Worker's own parser finds, and settings that are valid but may cost money.
+//! Checks the price list: the mistakes that the Worker's own parser finds, routes that no request can reach, the size,
+//! and settings that are valid but may cost money.
 
 use super::environment::{Environment, Point};
 use super::nearest::nearest;
@@ -81,8 +82,8 @@ fn config_errors(list: &Json) -> Vec<ConfigError> {
     parsed.errors.into_iter().chain(policy.iter().flat_map(unreachable)).collect()
 }
 
-/// Returns the price list without the keys and routes that cannot be read, so that unreachable routes are found in
-/// spite of other mistakes.
+/// Returns the price list without the keys that cannot be read, and with placeholders for the routes that cannot be
+/// read, so that unreachable routes are found in spite of other mistakes.
 fn readable_part(list: &Json) -> Json {
     let Json::Object(members) = list else { return Json::Object(Vec::new()) };
     let members = members.iter().filter_map(|(key, value)| {

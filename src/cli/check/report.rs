@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::places::Position;
 
-/// All findings in a file. `Display` writes one line for each finding, and a last line with the number of findings.
+/// All findings in a file. `Display` writes one line for each finding, and a last line with the numbers of errors and
+/// warnings, or with the number of routes if there is no finding.
 ///
 /// The report quotes no line of the file: a line may contain a secret, and reports end up in logs.
 #[derive(Clone, Debug)]
@@ -66,7 +67,7 @@ impl fmt::Display for Finding {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// The file must be changed. `wrangler deploy` stops, since the build runs `check`.
+    /// The file must be changed. `wrangler deploy` stops if its build command is `make build`, which runs `check`.
     Error,
     /// The setting may be intended.
     Warning,

@@ -12,7 +12,8 @@ use super::{default_price_list, examine};
 use crate::cli::check::document::Document;
 use crate::cli::{could_not_run, read_text, wrangler_file};
 
-/// Returns 0 if no check failed, 1 if a check failed, and 2 if a setting is missing or not valid.
+/// Returns the exit code: 0 if no check failed, 1 if a check failed, and 2 if a file cannot be read or a setting is
+/// missing or not valid.
 pub fn run(file: Option<PathBuf>, environment: Option<&str>) -> ExitCode {
     let deployment = match read_deployment(file, environment) {
         Ok(deployment) => deployment,
@@ -38,14 +39,15 @@ pub fn run(file: Option<PathBuf>, environment: Option<&str>) -> ExitCode {
     if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Prints a line at once, because the whole examination takes seconds. If the reader has closed the pipe, the line is
-/// lost, but the exit code still tells the result.
+/// Prints a line at once, because the whole examination takes seconds. If the reader of stdout has closed the pipe, the
+/// line is lost, but the exit code still tells the result.
 fn print_line(line: &impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// # Errors
-/// Returns a message: which file cannot be read, or which setting is missing or not valid.
+/// Returns a message: which file cannot be read, which environment does not exist, or which setting is missing or not
+/// valid.
 fn read_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Result<Deployment, String> {
     let file = wrangler_file(file);
     let document = file.as_deref().map(read_document).transpose()?;

@@ -1,4 +1,5 @@
-//! Reads `.dev.vars` as Wrangler does: each line is `NAME=value`, and the value may be quoted.
+//! Reads `.dev.vars`: each line is `NAME=value`, and the value may be quoted. Values of several lines, which Wrangler
+//! also reads, are not supported.
 
 /// Returns the value of a variable; `None` if it is missing. If the file has the variable twice, returns the last
 /// value.

@@ -158,7 +158,7 @@ fn now_unix() -> u64 {
     since_1970().as_secs()
 }
 
-/// The limit for `/openapi.json`, which has 290 KB in LNbits 1.6.2 without extensions.
+/// The size limit of `/openapi.json`, which has 290 KB in LNbits 1.6.2 without extensions.
 pub(super) const MAX_OPENAPI_BYTES: usize = 4_194_304;
 /// How many requests may be sent at the same time.
 pub(super) const MAX_CONNECTIONS: usize = 4;

@@ -66,7 +66,7 @@ pub fn clock(health: &WalletResponse, now_unix: u64) -> CheckResult {
     } else {
         (
             Level::Fail,
-            ": set the clock that is wrong; if it is that of LNbits, the Worker refuses its invoices",
+            ": set the clock that is wrong; if the clock of LNbits is wrong, the Worker refuses its invoices",
         )
     };
     let sentence = format!("the clocks of LNbits and of this machine differ by {skew_s} s{advice}");
@@ -193,18 +193,20 @@ pub fn leak(preimage: &HttpResult) -> CheckResult {
             Level::Fail,
             format!(
                 "LNbits gives the preimages of unpaid invoices to everyone: update LNbits to {OLDEST_SAFE} \
-                 or later; until then, the Worker looks up each payment"
+                 or later; until then, the Worker looks up each payment unless `settlement` is \"preimage\""
             ),
         ),
         None => (
             Level::Warn,
-            "LNbits does not tell whether it hides preimages, so the Worker looks up each payment".to_owned(),
+            "LNbits does not tell whether it hides preimages, so the Worker looks up each payment unless \
+             `settlement` is \"preimage\""
+                .to_owned(),
         ),
     };
     CheckResult::new(level, Check::Leak, sentence)
 }
 
-/// Returns the currencies of a price list, sorted.
+/// Returns the currencies of a price list, sorted and without repetition.
 pub fn currencies(price_list: &Policy) -> Vec<String> {
     let rules = price_list.routes.iter().filter_map(|route| match &route.pricing {
         Pricing::Rules(rules) => Some(rules),
@@ -308,7 +310,7 @@ pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> CheckResult {
 
 /// A response that takes longer gets a warning, because clients notice the wait.
 const SLOW_MS: u64 = 1_000;
-/// A larger difference of the clocks gets a warning.
+/// A larger difference of the clocks gets a warning or is a failure.
 const OK_SKEW_S: u64 = 60;
 /// The first version of LNbits that hides the preimages of unpaid invoices.
 const OLDEST_SAFE: &str = "1.6.0";

@@ -31,7 +31,8 @@ pub fn examine(lnbits: &Lnbits, price_list: &Policy, report: &mut dyn FnMut(Chec
     Examination { lnbits, price_list, http: Http::new(base_url), report }.run();
 }
 
-/// Returns the price list without routes, for a deployment whose price list is missing or cannot be read.
+/// Returns a price list with all defaults and no routes, for a deployment whose price list is missing or cannot be
+/// read.
 pub fn default_price_list() -> Option<Policy> {
     Policy::parse(&Json::Object(Vec::new()), fold_case).policy
 }
@@ -60,7 +61,8 @@ impl Examination<'_> {
         self.report(judge::version(&openapi.result));
         self.check_wallet();
         self.check_price_source();
-        // The last check, because a proxy in front of LNbits may count the requests to all paths together.
+        // The rate limit is checked last: a proxy in front of LNbits may count the requests to all paths together and
+        // then refuse the requests of later checks.
         let burst = rate_limit::measure(&self.http, self.lnbits, self.price_list.invoices_per_minute);
         self.report(judge::rate_limit(&burst, self.price_list.invoices_per_minute));
     }
@@ -147,6 +149,6 @@ fn read<T>(
 }
 
 const AMOUNT_SATS: u64 = 1;
-/// The default of the Worker. With a shorter expiry, an invoice would seem to expire too soon if the clocks differ by
-/// minutes.
+/// The default of `invoice_expiry`. With a shorter expiry, an invoice would seem to expire too soon if the clocks
+/// differ by minutes.
 const EXPIRY_S: u64 = 300;

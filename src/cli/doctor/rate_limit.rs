@@ -14,14 +14,14 @@ use crate::wallet::lnbits::Lnbits;
 pub struct Burst {
     /// How many requests were planned.
     pub planned: u64,
-    /// How many requests were answered before the burst ended.
+    /// How many requests got status 200 or 404.
     pub answered: u64,
     pub end: BurstEnd,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BurstEnd {
-    /// All requests were answered.
+    /// All planned requests got status 200 or 404.
     Done,
     /// A request was refused with 429.
     Limited,
@@ -33,7 +33,8 @@ pub enum BurstEnd {
     OutOfTime,
 }
 
-/// Sends one request more than the deployment may create invoices in a minute, but at most 500.
+/// Sends one request more than the deployment may create invoices in a minute, but at most 500. Stops at the first
+/// request without status 200 or 404, or after 20 s. Returns how the burst went.
 pub(super) fn measure(http: &Http, lnbits: &Lnbits, invoices_per_minute: u64) -> Burst {
     let planned = invoices_per_minute.saturating_add(1).min(MAX_REQUESTS);
     // The path contains a payment hash made of the time, so that LNbits has not counted requests to this path before.
@@ -81,7 +82,8 @@ impl Progress {
         true
     }
 
-    /// Counts a request as answered, or keeps the first reason why the burst ended.
+    /// Counts a request as answered if `end` is `None`. Otherwise the burst ends for the reason `end`, unless an
+    /// earlier request has ended it.
     fn record(&mut self, end: Option<BurstEnd>) {
         match end {
             None => self.answered = self.answered.saturating_add(1),
@@ -95,5 +97,5 @@ fn with_lock<T>(progress: &Mutex<Progress>, change: impl FnOnce(&mut Progress) -
 }
 
 const MAX_REQUESTS: u64 = 500;
-/// The longest time that a burst may take.
+/// After this time, no further request of a burst is sent.
 pub(super) const MAX_MS: u64 = 20_000;

@@ -26,9 +26,9 @@ impl fmt::Display for CheckResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     Ok,
-    /// The deployment sells, but slowly or not always.
+    /// The deployment may sell slowly or not always, or something could not be checked.
     Warn,
-    /// The deployment does not sell, or not safely.
+    /// The deployment cannot sell, or selling is not safe.
     Fail,
     /// Not checked, because an earlier check failed.
     Skip,
@@ -94,7 +94,7 @@ impl Check {
     }
 }
 
-/// The number of failures and warnings of all wallets. `Display` writes the last line of the report.
+/// The numbers of failures and warnings in the report. `Display` writes the last line of the report.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     fails: usize,

@@ -55,7 +55,7 @@ pub enum SettingsError {
 /// Reads the settings of the wallets, and the price list. The second wallet is optional.
 ///
 /// # Errors
-/// Returns the first setting that is missing or not valid.
+/// Returns that the environment does not exist, or the first setting that is missing or not valid.
 pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     let vars = vars(sources)?;
     let reader = VariableReader { sources, vars };
@@ -66,7 +66,8 @@ pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     Ok(Deployment { wallets, price_list: vars.and_then(|vars| price_list(vars.get("TOLL")?)) })
 }
 
-/// Returns the vars of the chosen environment, which inherits no vars from the top level.
+/// Returns the vars of the chosen environment, which inherits no vars from the top level; `None` if there is no
+/// Wrangler file or it has no vars.
 fn vars<'a>(sources: &Sources<'a>) -> Result<Option<&'a Json>, SettingsError> {
     let Some((file, document)) = sources.file else { return Ok(None) };
     let Some(name) = sources.environment else { return Ok(document.root().get("vars")) };

@@ -1,6 +1,6 @@
 -- Chooses the payments to look up: at most ten payments that were seen in the last two days and are not settled. The
--- payments whose last look-up is the oldest come first. A payment that was looked up less than 50
--- seconds ago is left out.
+-- payments whose last look-up is the oldest come first. A payment that was looked up in the last 50 seconds is left
+-- out.
 UPDATE payments SET looked_up_ms = ?1 ->> 'now_ms' WHERE hash IN (
   SELECT hash FROM payments
   WHERE settled_ms IS NULL AND seen_ms >= ?1 ->> 'now_ms' - 172800000 AND looked_up_ms < ?1 ->> 'now_ms' - 50000

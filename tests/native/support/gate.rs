@@ -13,7 +13,7 @@ use edgetoll::wallet::slots::Wallets;
 /// Takes a payment as settled if the credential has its preimage.
 pub const BY_PREIMAGE: &IsSettled<'static> = &|grant| grant.is_proven;
 
-/// The code of the Worker computes no price.
+/// The price code of a Worker that prices no route by code.
 pub const NO_CODE: &PriceCode<'static> = &|_, _| None;
 
 /// Returns a seller whose wallet is never called.

@@ -15,7 +15,7 @@ build: ## compile the Worker into build/
 	@tools/build.sh
 
 test: export EDGETOLL_FULL := $(FULL)
-test: ## run all tests, native and end to end with the real Worker and LNbits; make test FULL=1 adds slow ones
+test: ## run all tests, native and end to end with the real Worker and LNbits; FULL=1 runs more random cases
 	@tools/setup.sh worker lint spelling lnbits peers browser
 	@tools/build.sh
 	@tools/build.sh examples/price-by-code

@@ -1,5 +1,5 @@
-// The demo origin, which `make dev` puts behind the paywall. It does not handle payments: the `x-toll-*` headers, which only the
-// Worker can set, say whether a request was paid, and how much.
+// The demo origin, which `make dev` puts behind the paywall. It does not handle payments: the `x-toll-*` headers, which the Worker
+// sets, say whether a request was paid, and how much was paid.
 import { createServer } from 'node:http';
 import { marked } from 'marked';
 import PDFDocument from 'pdfkit';

@@ -6,7 +6,7 @@ import { experimental_readRawConfig } from 'wrangler';
 
 const config = fileURLToPath(new URL('../wrangler.toml', import.meta.url));
 const sharedStyle = new URL('../www/base.css', import.meta.url);
-/** The options of curl for a path, besides the credential. For any other path that needs a body, curl sends README.md. */
+/** Options of curl for a path. For a path that is not listed here and needs a body, curl sends README.md. */
 const curlOptions = { '/convert/pdf': '--data-binary @README.md --output README.pdf' };
 
 /**

@@ -28,7 +28,7 @@ if [ -f "$build/index_bg.wasm" ] && [ -z "$(find $sources -newer "$build/index_b
 fi
 
 bin=$PWD/node_modules/.bin
-# worker-build downloads these three tools unless the variables are set.
+# worker-build downloads wasm-bindgen, wasm-opt and esbuild unless these variables are set.
 export WASM_BINDGEN_BIN=$PWD/.tools/bin/wasm-bindgen WASM_OPT_BIN=$bin/wasm-opt ESBUILD_BIN=$bin/esbuild PATH=$bin:$PATH
 # Keeps the names of this machine's folders out of the Worker.
 for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do

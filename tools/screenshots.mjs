@@ -59,7 +59,7 @@ async function startPaywall({ lnbits, origin, port }) {
     ...config,
     main: join(root, 'build/index.js'),
     assets: { ...config.assets, directory: join(root, config.assets.directory) },
-    // All requests come from this machine within a minute, more than the limit of wrangler.toml allows.
+    // A higher limit than that of wrangler.toml, so that no request of this script is refused.
     ratelimits: config.ratelimits.map((limit) => ({ ...limit, simple: { limit: 10_000, period: 60 } })),
   });
   const secrets = {
@@ -73,7 +73,7 @@ async function startPaywall({ lnbits, origin, port }) {
   return (await startWrangler(run, ['--port', String(port), '--persist-to', join(dir, 'state')], { cwd: dir })).url;
 }
 
-/** Buys from several clients, and shows some clients only the price. Waits until the ledger has recorded all payments. */
+/** Makes `PAYMENTS` payments from several client addresses, and some requests without payment. Waits until the ledger has all payments. */
 async function makePayments(url, lnbits) {
   const paths = [
     '/api/joke', '/api/data', '/api/joke', '/api/time', '/convert/html', '/api/joke', '/api/data', '/api/time', '/convert/pdf', '/api/joke',

@@ -136,7 +136,7 @@ function fill(table, rows) {
   table.tBodies[0].replaceChildren(...rows.map((cells, index) => tableRow(cells, columns, isNew(index))));
 }
 
-/** Sets the ARIA roles explicitly: on narrow screens, `display: block` removes the implicit roles of table elements. */
+/** Returns a table row with explicit ARIA roles: on narrow screens, `display: block` removes the implicit roles of table elements. */
 function tableRow([header, ...others], columns, isNew) {
   return html('tr', { role: 'row', className: isNew ? 'new' : '' },
     html('th', { role: 'rowheader', scope: 'row' }, header),

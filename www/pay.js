@@ -10,7 +10,7 @@ const MINUTE = 60 * SECOND;
 const MAX_PAUSE = 10 * SECOND;
 /** The pause between two requests for the status while the person is likely paying. */
 const SHORT_PAUSE = 2.5 * SECOND;
-/** How long after the expiry of the invoice a payment arrives that was sent just before the expiry. */
+/** How long after the expiry of the invoice a payment may still arrive that was sent just before the expiry. */
 const GRACE = 4 * SECOND;
 
 const byId = (id) => document.getElementById(id);
@@ -188,8 +188,8 @@ async function check() {
 }
 
 /**
- * Requests the status of a payment from the Worker. Returns the status code of the response, 0 if there is none, and its `Retry-After`
- * in milliseconds.
+ * Requests the status of a payment from the Worker. Returns the status code, 0 if there is no response, and `Retry-After` in
+ * milliseconds, 0 if the response has no such header.
  */
 async function requestStatus(ofMacaroon) {
   try {

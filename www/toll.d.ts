@@ -93,9 +93,9 @@ export type TollErrorCode =
   | 'no_wallet'
   /** The invoice is invalid, has no amount in whole sats, or does not match the network, the macaroon or the host. */
   | 'bad_invoice'
-  /** The wallet failed. `mayBePaid` says whether the invoice may be paid. */
+  /** The wallet failed. `mayBePaid` says whether the invoice may have been paid. */
   | 'payment_failed'
-  /** The preimage that the wallet returned does not match the invoice. The invoice may be paid. */
+  /** The preimage that the wallet returned does not match the invoice. The invoice may have been paid. */
   | 'wrong_preimage'
   /** The request body cannot be read, so it could not be repeated. Nothing was sent. */
   | 'unrepeatable_body'
@@ -109,6 +109,6 @@ export class TollError extends Error {
   readonly code: TollErrorCode;
   /** The 402 response; `undefined` if there was none. */
   readonly response?: Response;
-  /** Whether the invoice may be paid, so that a second payment could be a double payment. */
+  /** Whether the invoice may have been paid. Then another payment could be a double payment. */
   readonly mayBePaid: boolean;
 }

@@ -189,7 +189,7 @@ export class TollClient extends EventTarget {
   }
 }
 
-/** The error of a `fetch` that returns no response. `response` is the 402 response, if any. `mayBePaid`: the invoice may be paid. */
+/** The error of a `fetch` that returns no response. `response` is the 402 response, if any. `mayBePaid`: the invoice may have been paid. */
 export class TollError extends Error {
   name = 'TollError';
 
@@ -308,7 +308,7 @@ const covers = ({ endpoint, method }, request) =>
  */
 const isFrom = ({ url }, request) => !url || new URL(url).origin === new URL(request.url).origin;
 
-/** Returns macaroon, invoice and limits of the challenge in a 402 response; `undefined` if the response has no challenge. */
+/** Returns macaroon, invoice and limits of a challenge; `undefined` if the response has no challenge or is from another origin. */
 function readChallenge(response, request) {
   if (response.status !== 402 || !isFrom(response, request)) return undefined;
   const { origin, pathname } = new URL(request.url);

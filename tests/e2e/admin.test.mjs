@@ -38,7 +38,7 @@ test('If ADMIN_TOKEN is missing or weak, every admin endpoint returns 404', asyn
   }
 });
 
-test('Every request without a valid admin token to stats, metrics or dashboard.js gets the same 401 response', async () => {
+test('Every GET to stats, metrics or dashboard.js without a valid admin token and without a valid session gets the same 401 response', async () => {
   const wrong = [
     {},
     { authorization: 'Bearer' },

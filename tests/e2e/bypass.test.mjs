@@ -1,6 +1,6 @@
 // Sends every known attempt to bypass a paywall, as raw bytes, to the Worker in front of a permissive origin: no attempt may get
-// content that it did not pay for. As a control, attempts are also sent directly to the origin, where each must get priced
-// content. For the attempts in `withoutControl`, this control is not possible.
+// content that it did not pay for. As a control, all attempts except those in `withoutControl` are also sent directly to the
+// origin, where each of these attempts must get priced content.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { pause } from '../../tools/lib/run.mjs';
@@ -34,7 +34,7 @@ const toll = {
 const HOST_HEADERS = ['x-forwarded-host', 'x-original-host', 'x-host', 'forwarded'];
 const pathIs = (path) => (normalized) => normalized === path;
 const hasQuery = (name, value) => ({ query }) => query.some((pair) => pair.name === name && (value === undefined || pair.value === value));
-/** The priced resources of the origin. The most expensive come first, because the origin serves the first that matches. */
+/** The priced resources of the origin. Expensive resources come first, because the origin serves the first resource that matches. */
 const resources = [
   { name: 'dear report', matches: pathIs('/dear/report') },
   { name: 'premium report', matches: pathIs('/report'), when: hasQuery('premium') },
@@ -359,7 +359,7 @@ test('The lists of bypass attempts have at least 174 request targets, 346 attemp
   assert.ok(count(withoutControl) >= 90, `${count(withoutControl)} attempts without control`);
 });
 
-test('Control: each bypass attempt with a control gets a priced resource if it is sent directly to the origin', async () => {
+test('Control: a bypass attempt that is sent directly to the origin gets a priced resource, unless it is listed as an attempt without a control', async () => {
   const { results } = await sendAll(origin.url, withControl);
   const failed = results.filter(({ attempt, text, served }) => {
     const unpaid = served.filter((resource) => resource !== attempt.paidFor);

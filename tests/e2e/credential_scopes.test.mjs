@@ -76,7 +76,7 @@ test('A credential of a route that does not bind the method is valid for every m
   for (const method of ['GET', 'POST', 'DELETE']) assert.equal((await sendCredential(standard, '/any/method', { method })).status, 200);
 });
 
-test('A macaroon of a lightning-toll server with the same secret is valid for one path without a realm, and for at most a day', async () => {
+test('A macaroon of a lightning-toll server with the same secret is valid only if it names a path without a realm and expires within a day', async () => {
   const caveats = (endpoint, hours = 1) => [`expires_at = ${inHours(hours)}`, `endpoint = ${endpoint}`, 'method = GET'];
   assert.equal((await sendCredential(mintLightningToll(caveats('/sold')).credential, '/sold')).status, 200);
   await assertRefused(mintLightningToll(caveats('/sold', 25)).credential, '/sold', 'foreign');

@@ -40,7 +40,7 @@ const levels = ({ findings }, at = 0) => Object.fromEntries(Object.entries(findi
 const ALL_OK = { reachable: 'OK', clock: 'OK', version: 'OK', key: 'OK', invoice: 'OK', leak: 'OK', 'price source': 'OK', 'rate limit': 'OK' };
 const ALL_SKIPPED = Object.fromEntries(Object.keys(ALL_OK).map((check) => [check, 'SKIP']));
 
-/** Starts an HTTP server in the role of LNbits. `answers` maps each path, or `*`, to status and body or to a handler. */
+/** Starts an HTTP server in the role of LNbits. `answers` maps a path, or `*` for all other paths, to a response or a handler. */
 async function startStub(answers) {
   const requests = [];
   const server = createServer((request, response) => {
@@ -217,8 +217,8 @@ test('Doctor reads settings from the process environment, from .dev.vars, and fr
   const staging = await doctor({ LNBITS_KEY }, { config, args: ['--env', 'staging'], name: '.dev.vars.staging' });
   assert.equal(staging.lines[0], `LNbits at ${LNBITS_URL} (LNBITS_URL from wrangler.json, LNBITS_KEY from .dev.vars.staging)`);
   assert.equal(staging.code, 0, staging.stdout);
-  // A key in the process environment belongs to the deployed wallet. So doctor does not send it to the LNBITS_URL in .dev.vars,
-  // which is the wallet of `make dev`.
+  // A key in the process environment belongs to the deployed wallet. So doctor prefers the LNBITS_URL of the Wrangler file to
+  // the LNBITS_URL of .dev.vars, which is the LNbits of `make dev`.
   const local = { LNBITS_URL: `http://127.0.0.1:${await freePort()}`, LNBITS_KEY: 'locallocal' };
   const deployed = await doctor(local, { config: { vars: { TOLL: toll, LNBITS_URL } }, env: { LNBITS_KEY } });
   assert.equal(deployed.lines[0], `LNbits at ${LNBITS_URL} (LNBITS_URL from wrangler.json, LNBITS_KEY from the process environment)`);

@@ -10,7 +10,7 @@ import { startRecordingOrigin } from './support/origin.mjs';
 import { pay, run, startPaywall, withoutLedger } from './support/paywall.mjs';
 
 const toll = { settlement: 'lnbits', routes: [{ path: '/sold', sats: 5 }] };
-/** The Worker spends at most 8 s on its requests to LNbits. The rest is a margin for a busy machine. */
+/** The Worker spends at most 8 s on its requests to LNbits. The remaining 1.5 s are a margin for a busy machine. */
 const MAX_MS = 9_500;
 const lnbitsOptions = {};
 let origin, ownLnbits;
@@ -34,7 +34,7 @@ const isFromSlot2 = ({ macaroon, standard }) => {
   return isInCaveats;
 };
 
-test('While the wallet in slot 1 fails, the wallet in slot 2 creates the invoices; each wallet is called only for its own payments', async () => {
+test('While the wallet in slot 1 fails, the wallet in slot 2 creates the invoices; each payment is looked up only at the wallet that created its invoice', async () => {
   const [slot1, slot2] = [await startFaultProxy(), await startFaultProxy({ target: ownLnbits.url })];
   const vars = { ORIGIN_URL: origin.url, LNBITS_URL: slot1.url, LNBITS_URL_2: slot2.url, LNBITS_KEY_2: ownLnbits.merchant.invoiceKey };
   const { url, server, logged } = await startPaywall({ toll, vars, config: withoutLedger() });
@@ -64,7 +64,7 @@ test('While the wallet in slot 1 fails, the wallet in slot 2 creates the invoice
   assert.equal(await sendCredential(bought, await ownLnbits.pay(bought.invoice)), 200);
   assert.equal(lookups(slot2, bought), 1);
   assert.equal(slot1.calls.length, slot1Calls);
-  assert.equal(await sendCredential(fromSlot1, await pay(fromSlot1.invoice)), 503, 'the wallet of this payment is down, and no other one is called');
+  assert.equal(await sendCredential(fromSlot1, await pay(fromSlot1.invoice)), 503, 'the wallet of this payment is down, and the other wallet is not called');
   assert.equal(lookups(slot2, fromSlot1), 0);
 
   await slot1.clearFault();
@@ -80,7 +80,7 @@ test('While the wallet in slot 1 fails, the wallet in slot 2 creates the invoice
   await Promise.all([slot1.close(), slot2.close()]);
 });
 
-test('While both wallets fail, a request gets 503 after about eight seconds; when one wallet recovers, requests get invoices again', async () => {
+test('While neither wallet responds in time, a request gets 503 after about eight seconds; when one wallet recovers, requests get invoices again', async () => {
   const [slot1, slot2] = [await startFaultProxy(), await startFaultProxy({ target: ownLnbits.url })];
   const vars = { ORIGIN_URL: origin.url, LNBITS_URL: slot1.url, LNBITS_URL_2: slot2.url, LNBITS_KEY_2: ownLnbits.merchant.invoiceKey };
   const { url, server } = await startPaywall({ toll, vars });

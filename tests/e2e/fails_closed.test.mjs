@@ -101,7 +101,7 @@ test('If ORIGIN_URL is invalid, no request is forwarded', async () => {
   await assertNotConfigured(paywall, '/free', /ORIGIN_URL must be an http or https URL/);
 });
 
-test('Static assets are not served at their own paths: neither at a priced path nor at a free one', async () => {
+test('Static assets are not served at their own paths: neither at a priced path nor at a free path', async () => {
   const www = join(run.folder('www'), 'www');
   cpSync(join(root, 'www'), www, { recursive: true });
   mkdirSync(join(www, 'api'));
@@ -114,7 +114,7 @@ test('Static assets are not served at their own paths: neither at a priced path 
   for (const path of ['/', '/given']) assert.ok(!(await send(paywall.url, path)).text.includes('an asset'), path);
 });
 
-test('While LNbits is down, requests without a credential get 503 with Retry-After; paid credentials and free paths still work', async () => {
+test('While LNbits is down, priced requests without a credential get 503 with Retry-After; paid credentials and free paths still work', async () => {
   const ownLnbits = await startLnbits(run, { dataDir: run.folder('own-lnbits') });
   const vars = { ORIGIN_URL: origin.url, LNBITS_URL: ownLnbits.url, LNBITS_KEY: ownLnbits.merchant.invoiceKey };
   const paywall = await startPaywall({ toll, vars });

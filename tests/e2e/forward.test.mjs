@@ -178,7 +178,7 @@ test('A paid response cannot be stored by shared caches, and x-toll-* headers of
   assert.equal(free.headers['x-toll-expires'], undefined);
 });
 
-test('WebSockets are forwarded on paid and free paths; without payment the handshake gets 402', async () => {
+test('WebSockets are forwarded on free paths and on paid paths; without payment, the handshake on a priced path gets 402', async () => {
   const { standard } = await buy(paywall.url, '/socket');
   const echo = (path, headers) =>
     new Promise((resolve, reject) => {
@@ -197,7 +197,7 @@ test('WebSockets are forwarded on paid and free paths; without payment the hands
   assert.equal(await echo('/socket', {}), 402);
 });
 
-test('The method is forwarded unchanged; if a priced route has no `methods`, every method gets 402', async () => {
+test('The method is forwarded unchanged; if a priced route has no `methods`, every method gets 402 without payment', async () => {
   for (const method of ['DELETE', 'PATCH', 'PROPFIND', 'PUT']) {
     await send(paywall.url, '/free', { method });
     assert.equal(origin.last().method, method);

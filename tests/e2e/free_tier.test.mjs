@@ -27,7 +27,7 @@ const start = (toll = {}, options = {}) =>
   startPaywall({ toll: { ...toll, routes }, vars: { ORIGIN_URL: origin.url }, ...options });
 const from = (address, path, url, options = {}) =>
   send(url, path, { ...options, headers: { 'CF-Connecting-IP': address, ...options.headers } });
-/** Sends `count` concurrent requests and returns how many are served. They are HEAD requests, which create no invoices. */
+/** Sends `count` concurrent HEAD requests, which create no invoices. Returns how many requests are served. */
 async function countServed(count, path, url, client) {
   const sendOne = (at) => from(client, path, url, { method: 'HEAD', headers: { 'X-Isolate': String(at % 3) } });
   const answers = await Promise.all(Array.from({ length: count }, (_, at) => sendOne(at)));
@@ -80,7 +80,7 @@ for (const free_tier of ['kv', 'durable']) {
     const state = run.folder('state');
     const first = await start({ free_tier }, { state });
     assert.equal(await countServed(3, '/free', first.url, '203.0.113.1'), 3);
-    // The Worker writes the count to KV after the responses, at most once a second: first a count of 1, a second later 3.
+    // The Worker writes the count to KV after the response, at most once a second, so the first write may have a count below 3.
     if (free_tier === 'kv') await until(() => countedIn(state) === 3);
     await first.server.stop();
     const second = await start({ free_tier }, { state, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: first.secret } });
@@ -97,7 +97,7 @@ test('With free_tier = "kv" and free_requests = 20, one isolate grants exactly 2
   assert.equal(await countServed(100, '/many', urls.kv, '203.0.113.4'), 20);
 });
 
-test('Three isolates with one KV namespace grant at most three times free_requests to concurrent requests, and exactly free_requests to requests a second apart', async () => {
+test('Three isolates with one KV namespace grant a client at most three times free_requests if its requests are concurrent, and exactly free_requests if its requests are a second apart', async () => {
   const url = await startThreeIsolates();
   const servedAtOnce = await countServed(120, '/many', url, '203.0.113.1');
   assert.ok(servedAtOnce >= 20 && servedAtOnce <= 60, `${servedAtOnce} of 20`);
@@ -147,7 +147,7 @@ test('client_header selects the header that identifies the client', async () => 
   assert.deepEqual(await statusesOf([1, 2, 3, 4].map(sendFrom)), [200, 200, 200, 402]);
 });
 
-test('After a thousand new clients in a minute, an isolate grants no free requests to more new clients', async () => {
+test('After a thousand new clients in a minute, an isolate grants no free requests to further new clients', async () => {
   const paywall = await start();
   const invoicesBefore = await invoicesFor('/free');
   let charged = 0;

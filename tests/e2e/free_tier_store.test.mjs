@@ -15,7 +15,7 @@ after(() => {
   stores.forEach((store) => store.closeAllConnections() ?? store.close());
 });
 
-/** Starts a Worker with a stub for KV; `read` and `write` replace the handlers of the stub. */
+/** Starts a Worker with a stub for KV; `read` and `write` replace the stub's handlers of reads and writes. */
 async function start({ read, write } = {}) {
   const values = new Map();
   const puts = [];

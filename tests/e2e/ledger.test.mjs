@@ -148,7 +148,7 @@ test('The cron trigger records payments that no webhook and no credential report
   assert.deepEqual(Object.keys(ledger.endpoints).sort(), ['/a', '/b']);
 });
 
-test('A wallet sync starts where the previous sync ended, and also records a late payment of an older invoice', async () => {
+test('A wallet sync reads the list of payments only back to where the previous sync ended, and still records a late payment of an older invoice', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   const invoice = parseChallenge((await send(url, '/a')).headers['www-authenticate']).invoice;

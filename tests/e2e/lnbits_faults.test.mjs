@@ -10,7 +10,7 @@ import { FAULTS, MARKER, startFaultProxy } from './support/fault_proxy.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, startPaywall } from './support/paywall.mjs';
 
-/** The rows of the table: a fault, then response and `Retry-After` without a credential, then both with a credential. */
+/** The rows of the table: fault; response and `Retry-After` without a credential; response and `Retry-After` with a credential. */
 const rows = readFileSync(join(root, 'docs/operations.md'), 'utf8')
   .split('| LNbits |')[1]
   .split('\n')
@@ -46,11 +46,11 @@ const REASONS = {
   'an expired invoice': 'expires too soon',
   'an invoice that ends in 30 seconds': 'expires too soon',
   'an invoice for another network': 'for another network',
-  'megabytes of answer': 'is too large',
+  'a response of megabytes': 'is too large',
   'a redirect to another host': 'status 307',
 };
 
-/** The Worker spends at most 8 s on its requests to LNbits. The rest is a margin for a busy machine. */
+/** The Worker spends at most 8 s on its requests to LNbits. The remaining 1.5 s are a margin for a busy machine. */
 const MAX_MS = 9_500;
 
 let origin, faultProxy, paywall;
@@ -163,7 +163,7 @@ test('Failing lookups of one payment do not delay the settlement check of anothe
   assert.equal((await send(paywall.url, '/sold', { headers: { authorization } })).status, 200, 'without a wait');
 });
 
-test('When LNbits shortens the invoice expiry, the caveat payable_until is shortened as well', async () => {
+test('When LNbits shortens the expiry of an invoice, the time in the caveat payable_until is earlier, too', async () => {
   await recover();
   await faultProxy.injectFault('an invoice that lasts 100 seconds', 'POST');
   const requestedAt = Math.floor(Date.now() / 1000);

@@ -53,7 +53,7 @@ test('A request that a paywall forwards to itself gets 508', async () => {
   const answer = await fetch(`${looped.url}/free`);
   assert.equal(answer.status, 508);
   assert.equal((await answer.json()).code, 'origin_loop');
-  // The Worker logs one line when it forwards the request, and one when the request returns and is refused.
+  // The Worker logs one line when it forwards the request, and another line when the request comes back and is refused.
   await looped.logged(/"decision":"open"/);
   assert.equal(looped.log().match(/"event":"request"/g).length, 2);
   assert.equal((await send(looped.url, '/sold')).status, 402);

@@ -162,7 +162,7 @@ async function buyCookie(path, headers) {
   return cookieOf(await settle({ macaroon, to: path }));
 }
 
-test('A cookie is valid beside a cookie of another realm and an invalid cookie of the same name; a prefetch consumes no use', async () => {
+test('A credential cookie is valid beside a cookie of another realm and beside an invalid cookie of the same name; a prefetch consumes no use', async () => {
   const [club, library] = [await buyCookie('/club/1'), await buyCookie('/library/1')];
   assert.notEqual(club.split('=')[0], library.split('=')[0]);
   for (const path of ['/club/2', '/library/2']) assert.equal((await visit(path, { cookie: `${club}; ${library}` })).status, 200, path);
@@ -198,7 +198,7 @@ test('Without the ASSETS binding, a browser gets the challenge as JSON', async (
   assert.equal((await send(url, '/_toll/pay.js')).status >= 400, true);
 });
 
-test('Too many requests to /_toll/settle get 429 with Retry-After', async () => {
+test('After twice challenges_per_minute requests to /_toll/settle about one payment in a minute, the next request gets 429 with Retry-After', async () => {
   const { url } = await startPaywall({ toll: { challenges_per_minute: 10, routes: toll.routes }, vars: { ORIGIN_URL: origin.url } });
   const { macaroon } = challenge(await send(url, '/article', { headers: HTML }));
   const pollSettlement = () => send(url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon }) });

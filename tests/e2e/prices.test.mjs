@@ -98,7 +98,7 @@ test('A body is priced per KiB, and a credential for a small body is refused for
   assert.equal(compressed.json().code, 'body_encoded');
 });
 
-test('A Content-Length too large for the runtime fails only its own request', async () => {
+test('A request whose Content-Length is too large for the runtime fails, and other requests are served', async () => {
   const lengths = ['9007199254740993', '18446744073709551615', '99999999999999999999999'];
   const answers = await Promise.all([
     ...lengths.map((length) => sendRaw(paywall.url, `POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\nabc`)),

@@ -62,7 +62,7 @@ test('The preimage with the standard or the lightning-toll macaroon gives access
   }
 });
 
-test('A macaroon to which the holder added caveats gives access, such as the preimage caveat of lnget', async () => {
+test('A macaroon to which the holder added caveats, such as the preimage caveat of lnget, gives access', async () => {
   const { preimage, macaroons } = await buy(paywall.url, '/api/joke');
   const lnget = `L402 ${attenuate(macaroons.standard, `preimage=${preimage}`)}:${preimage}`;
   const soon = Math.floor(Date.now() / 1000) + 60;
@@ -84,7 +84,7 @@ test('A credential for GET is valid for HEAD, and HEAD without a credential gets
   }
 });
 
-test('The demo converts Markdown to HTML and PDF: a priced POST with a body', async () => {
+test('A paid POST to the demo converts the Markdown in its body to HTML or PDF', async () => {
   const markdown = '# Hallo *Welt*\n';
   const unpaid = await send(paywall.url, '/convert/html', { method: 'POST', body: markdown });
   assert.equal(unpaid.json().amountSats, 100);

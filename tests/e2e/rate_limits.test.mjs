@@ -58,7 +58,7 @@ test('A thousand requests of one client create no more invoices than the RateLim
   await paywall.server.stop();
 });
 
-test('Without the RateLimiter binding, each isolate counts the requests of a client on its own', async () => {
+test('Without the RateLimiter binding, each isolate counts the challenges of a client on its own', async () => {
   const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 10 }, vars });
   const startMinute = minute();
   const invoicesBefore = faultProxy.invoiceCount();
@@ -70,7 +70,7 @@ test('Without the RateLimiter binding, each isolate counts the requests of a cli
   await bare.server.stop();
 });
 
-test('Clients without a known address share one rate limit, and so do the addresses of one IPv6 /64', async () => {
+test('All clients without a known address count as one client, and so do all addresses of one IPv6 /64', async () => {
   const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 3 }, vars });
   const statusOf = async (options) => (await send(bare.url, '/sold', options)).status;
   const unknownClients = [{}, { headers: { 'X-Forwarded-For': '192.0.2.9' } }, from('not an address'), {}, from('')];
@@ -146,7 +146,7 @@ test('Settlement checks of credentials without a preimage are limited per client
   await paywall.server.stop();
 });
 
-test('HEAD, OPTIONS, prefetches, malformed credentials and reserved paths never create an invoice', async () => {
+test('On a route that does not list its methods, HEAD, OPTIONS, prefetches and malformed credentials create no invoice, and neither do reserved paths', async () => {
   const paywall = await startPaywall({ toll: { routes }, vars });
   const { macaroons, preimage } = await buy(paywall.url, '/sold');
   const invoicesBefore = faultProxy.invoiceCount();

@@ -443,7 +443,8 @@ test('Amount and payment hash of the valid BOLT 11 examples are parsed as specif
     else failsWith('bad_invoice')(refusal);
     counts[refusal ? 'refused' : 'read'] += 1;
   }
-  // Each of the 15 examples is parsed twice. Two have no amount; one has 967878534 msat, which is no whole number of satoshis.
+  // Each of the 15 examples is parsed twice. Two examples have no amount, and one example has 967,878,534 msat, which is not a
+  // whole number of satoshis.
   assert.deepEqual(counts, { read: 24, refused: 6 });
   for (const { invoice, lightning_invoice: verdict } of invalid) {
     const { refusal } = await parse(invoice);

@@ -81,7 +81,8 @@ function sitePackages(venv) {
   return found;
 }
 
-// All environment variables of LNbits. It inherits no others, and these settings keep it from sending requests to the Internet.
+// All environment variables of LNbits, which inherits no other variables. These settings keep LNbits from sending requests to the
+// Internet.
 const environment = (dataDir, port, url) => ({
   PATH: '/usr/local/bin:/usr/bin:/bin',
   HOME: dataDir,

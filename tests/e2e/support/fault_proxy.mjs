@@ -111,7 +111,7 @@ const QUIRKS = {
   }),
 };
 
-/** Every fault, by its name in docs/operations.md, except `refuses the connection`: the proxy then stops listening. */
+/** Every fault, by its name in docs/operations.md, except `refuses the connection`, for which the proxy stops listening. */
 export const FAULTS = {
   'does not answer': () => {},
   'sends its headers too slowly': ({ response }) => void response.socket.write('HTTP/1.1 201 Created\r\nContent-Ty'),
@@ -151,7 +151,7 @@ export const FAULTS = {
   'an invoice for another network': edited({
     answer: withInvoice(({ bolt11 }) => ({ prefix: prefixOf(bolt11).replace('lnbc', 'lntb') })),
   }),
-  'megabytes of answer': ({ request, response }) => {
+  'a response of megabytes': ({ request, response }) => {
     response.writeHead(successStatus(request), { 'Content-Type': 'application/json' });
     const writeMore = () => !response.destroyed && response.write(MARKER.repeat(4096), (error) => error || setImmediate(writeMore));
     writeMore();

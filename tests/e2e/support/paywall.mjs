@@ -1,5 +1,5 @@
-// Starts the real Worker under `wrangler dev`, with the settings of wrangler.toml and those that a test overrides. It uses the
-// LNbits of the test run.
+// Starts the real Worker under `wrangler dev`, with the settings of wrangler.toml and the settings that a test overrides. By
+// default, the Worker uses the LNbits of the test run.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,10 +17,10 @@ after(() => run.end());
 /**
  * Starts a paywall.
  * @param {object} options
- * @param {object} [options.toll] the price list; `null` for none
- * @param {object} [options.vars] variables and secrets; `undefined` removes one
+ * @param {object} [options.toll] the price list; `null` for no price list
+ * @param {object} [options.vars] variables and secrets; `undefined` removes a variable or secret
  * @param {object} [options.config] keys of the Wrangler configuration
- * @param {string} [options.state] the folder for KV and Durable Object storage; a new one by default
+ * @param {string} [options.state] the folder for KV and Durable Object storage; a new folder by default
  * @param {number} [options.port] the port to listen on; any free port by default
  * @param {string[]} [options.args] additional arguments for `wrangler dev`
  */

@@ -1,5 +1,5 @@
 // The Worker in bare `workerd`. The proxy of `wrangler dev` normalizes URLs and methods before the Worker receives them; other
-// environments may not.
+// environments may leave URLs and methods as they are.
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -14,7 +14,7 @@ pub fn token(keys: &Keys, nonce: &str) -> String {
 }
 
 /// Whether this deployment created the token, with its current or its previous secret.
-pub fn is_ours(keys: &Keys, token: &str) -> bool {
+pub fn is_valid_token(keys: &Keys, token: &str) -> bool {
     token.split_once('.').is_some_and(|(nonce, tag)| {
         keys.all().any(|set| crypto::constant_time_eq(set.webhook_tag(nonce).as_bytes(), tag.as_bytes()))
     })

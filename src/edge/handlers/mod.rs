@@ -19,7 +19,7 @@ pub use forward::is_loop;
 use worker::wasm_bindgen::JsValue;
 
 use super::context::RequestContext;
-use super::services::settlement::Asker;
+use super::services::settlement::Requester;
 use crate::endpoints::Endpoint;
 use crate::error::RequestError;
 use crate::gate::{self, Decision, Refused};
@@ -93,7 +93,7 @@ async fn carry_out(ctx: &RequestContext<'_>, decision: Decision<'static>) -> Res
         }
         Decision::Paid(purchase) => purchase::serve(ctx, purchase).await,
         Decision::Unsettled { claims, otherwise } => {
-            purchase::serve_settled(ctx, claims, otherwise, Asker::Client).await
+            purchase::serve_settled(ctx, claims, otherwise, Requester::Client).await
         }
         Decision::FreeTier { tier, key, otherwise } => free_tier::serve(ctx, tier, key, otherwise).await,
         Decision::Challenge(draft) => {

@@ -4,7 +4,7 @@ use super::forward::{self, ForwardReason};
 use super::{Action, Answered, HandlerError, challenge};
 use crate::bolt11::Bolt11;
 use crate::edge::context::RequestContext;
-use crate::edge::services::settlement::{self, Asker, SettlementError};
+use crate::edge::services::settlement::{self, Requester, SettlementError};
 use crate::edge::services::{ledger, meter};
 use crate::gate::{ChallengeDraft, Claim, CountedUses, Purchase};
 use crate::policy::route::Route;
@@ -59,9 +59,9 @@ pub async fn serve_settled(
     ctx: &RequestContext<'_>,
     claims: Vec<Claim<'static>>,
     otherwise: Box<ChallengeDraft<'static>>,
-    asker: Asker,
+    requester: Requester,
 ) -> Result<Answered, HandlerError> {
-    match check_claims(ctx, claims, asker).await? {
+    match check_claims(ctx, claims, requester).await? {
         ClaimStatus::Settled(purchase) => serve(ctx, purchase).await,
         ClaimStatus::Pending(claim, bolt11) => challenge::repeat(ctx, &claim, otherwise, bolt11, None).await,
         ClaimStatus::Unpaid => challenge::answer(ctx, otherwise).await,
@@ -82,13 +82,13 @@ pub enum ClaimStatus {
 pub async fn check_claims(
     ctx: &RequestContext<'_>,
     claims: Vec<Claim<'static>>,
-    asker: Asker,
+    requester: Requester,
 ) -> Result<ClaimStatus, HandlerError> {
     let mut pending = None;
     let mut failed = None;
     for claim in claims {
         let Purchase { seller, grant, .. } = &claim.purchase;
-        match settlement::check(ctx, seller, grant, asker).await {
+        match settlement::check(ctx, seller, grant, requester).await {
             Ok(PaymentStatus::Paid) => return Ok(ClaimStatus::Settled(claim.purchase)),
             Ok(PaymentStatus::Pending(bolt11)) => pending = pending.or(Some((claim, bolt11))),
             Ok(PaymentStatus::Unpaid) => {}

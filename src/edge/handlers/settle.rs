@@ -11,7 +11,7 @@ use crate::edge::context::RequestContext;
 use crate::edge::platform::body;
 use crate::edge::platform::clock::now_unix;
 use crate::edge::services::ledger;
-use crate::edge::services::settlement::Asker;
+use crate::edge::services::settlement::Requester;
 use crate::endpoints::{self, Endpoint};
 use crate::error::RequestError;
 use crate::gate::{Decision, Purchase, Refused, Request};
@@ -23,7 +23,7 @@ use crate::protocols::l402::cookie;
 use crate::protocols::l402::macaroon::{Macaroon, Signature};
 use crate::protocols::l402::refusal::Refusal;
 
-/// Answers the question of a pay page whether its invoice was paid.
+/// Tells a pay page whether its invoice was paid.
 pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> {
     let (request, macaroon) = read(ctx).await?;
     let macaroon_page = page_of_macaroon(&macaroon, ctx.policy()).and_then(|path| Page::parse(ctx, &path));
@@ -31,63 +31,65 @@ pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> 
         Some(to) => Page::parse(ctx, to),
         None => macaroon_page.clone(),
     };
-    let question = Question {
+    let resolved = ResolvedRequest {
         is_form: request.is_form,
         page: wanted_page.ok_or(RequestError::NotFound)?,
         macaroon,
         macaroon_page,
     };
-    if endpoints::find(Some(ctx.policy()), question.page.path()).is_some() {
-        return Ok(Answered::by_endpoint(Endpoint::Settle, question.answer_ended()?));
+    if endpoints::find(Some(ctx.policy()), resolved.page.path()).is_some() {
+        return Ok(Answered::by_endpoint(Endpoint::Settle, resolved.answer_ended()?));
     }
-    let decision = decide_as_navigation(ctx, &question.page, &format!("L402 {}:", request.macaroon))?;
+    let decision = decide_as_navigation(ctx, &resolved.page, &format!("L402 {}:", request.macaroon))?;
     let paid = match decision {
         Decision::Paid(purchase) => Some(purchase),
-        Decision::Unsettled { claims, otherwise } => match check_claims(ctx, claims, Asker::PayPage).await? {
-            ClaimStatus::Settled(purchase) => Some(purchase),
-            ClaimStatus::Pending(claim, bolt11) if question.is_form => {
-                let path = Some(question.page.path_and_query.as_str());
-                let repeated = challenge::repeat(ctx, &claim, otherwise, bolt11, path).await?;
-                return Ok(Answered::by_endpoint(Endpoint::Settle, repeated.response));
+        Decision::Unsettled { claims, otherwise } => {
+            match check_claims(ctx, claims, Requester::PayPage).await? {
+                ClaimStatus::Settled(purchase) => Some(purchase),
+                ClaimStatus::Pending(claim, bolt11) if resolved.is_form => {
+                    let path = Some(resolved.page.path_and_query.as_str());
+                    let repeated = challenge::repeat(ctx, &claim, otherwise, bolt11, path).await?;
+                    return Ok(Answered::by_endpoint(Endpoint::Settle, repeated.response));
+                }
+                ClaimStatus::Pending(..) => {
+                    return Ok(Answered::by_endpoint(
+                        Endpoint::Settle,
+                        response::settle_status(402, "pending", None)?,
+                    ));
+                }
+                ClaimStatus::Unpaid => None,
             }
-            ClaimStatus::Pending(..) => {
-                return Ok(Answered::by_endpoint(
-                    Endpoint::Settle,
-                    response::settle_status(402, "pending", None)?,
-                ));
-            }
-            ClaimStatus::Unpaid => None,
-        },
+        }
         Decision::Refuse(Refused { error, .. }) => return Err(error.into()),
         _ => None,
     };
     match paid {
-        Some(purchase) => answer_settled(ctx, &question, &purchase),
-        None => Ok(Answered::by_endpoint(Endpoint::Settle, question.answer_ended()?)),
+        Some(purchase) => answer_settled(ctx, &resolved, &purchase),
+        None => Ok(Answered::by_endpoint(Endpoint::Settle, resolved.answer_ended()?)),
     }
 }
 
 /// Answers that the payment has settled, and sets the cookie.
 fn answer_settled(
     ctx: &RequestContext<'_>,
-    question: &Question,
+    resolved: &ResolvedRequest,
     purchase: &Purchase<'static>,
 ) -> Result<Answered, HandlerError> {
     ledger::record_purchase(ctx, purchase);
-    let scope = CredentialScope::new(&purchase.route.scope, question.page.path(), "GET");
+    let scope = CredentialScope::new(&purchase.route.scope, resolved.page.path(), "GET");
     let (keys, grant) = (&purchase.seller.keys, &purchase.grant);
-    let cookie = cookie::set(keys, &question.macaroon, grant, &scope, now_unix());
+    let cookie = cookie::set(keys, &resolved.macaroon, grant, &scope, now_unix());
     let cookie = cookie.ok_or(RequestError::PathTooLong)?;
-    let response = match question.is_form {
-        true => response::redirect(303, &question.page.href, Some(&cookie))?,
+    let response = match resolved.is_form {
+        true => response::redirect(303, &resolved.page.href, Some(&cookie))?,
         false => response::settle_status(200, "paid", Some(&cookie))?,
     };
     Ok(Answered::by_endpoint(Endpoint::Settle, response).about(grant.payment_hash))
 }
 
-/// The question of a pay page whether its payment has settled.
-struct Question {
-    /// Whether a form sent the question, in a browser without JavaScript.
+/// A request of a pay page, with the pages that it is about.
+struct ResolvedRequest {
+    /// Whether a form sent the request, in a browser without JavaScript.
     is_form: bool,
     /// The macaroon of the pay page. Its signature is valid.
     macaroon: Macaroon,
@@ -97,9 +99,9 @@ struct Question {
     macaroon_page: Option<Page>,
 }
 
-impl Question {
+impl ResolvedRequest {
     /// Answers that the invoice can no longer be paid, or that the macaroon does not open the wanted page. If a form
-    /// sent the question, redirects to a page that the macaroon opens, which then answers with a new challenge.
+    /// sent the request, redirects to a page that the macaroon opens, which then answers with a new challenge.
     fn answer_ended(&self) -> Result<Response, JsValue> {
         match &self.macaroon_page {
             Some(page) if self.is_form => response::redirect(303, &page.href, None),
@@ -152,7 +154,7 @@ fn decide_as_navigation(
     Ok(ctx.gate.decide(&request, now_unix()))
 }
 
-/// Reads the question. Only a page of this host may send it, over https or on the loopback interface, with a macaroon
+/// Reads the request. Only a page of this host may send it, over https or on the loopback interface, with a macaroon
 /// that this deployment signed.
 async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), HandlerError> {
     Endpoint::Settle.check_method(&ctx.request.method)?;

@@ -20,7 +20,7 @@ use crate::wallet::slots::Wallets;
 
 /// Receives a report. Fails with 404 if this deployment did not create the token.
 pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Answered, HandlerError> {
-    if !ctx.settings.keys().is_some_and(|keys| webhook::is_ours(keys, token)) {
+    if !ctx.settings.keys().is_some_and(|keys| webhook::is_valid_token(keys, token)) {
         return Err(RequestError::NotFound.into());
     }
     let endpoint = Endpoint::Webhook(token);

@@ -59,7 +59,7 @@ impl From<WalletError> for SettlementError {
 
 /// Who requests the settlement check, which determines the rate limits that apply before Workers KV is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Asker {
+pub enum Requester {
     /// A request with a credential.
     Client,
     /// The pay page, which requests the check again and again while a person pays.
@@ -72,20 +72,20 @@ pub async fn check(
     ctx: &RequestContext<'_>,
     seller: &Seller,
     grant: &Grant,
-    asker: Asker,
+    requester: Requester,
 ) -> Result<PaymentStatus, SettlementError> {
     // A request of the pay page, and a request whose credential has no preimage, is limited before KV is read, because
     // its client may not have paid.
-    match asker {
-        Asker::PayPage => rate_limits::admit_look_up(ctx, &grant.payment_hash)?,
-        Asker::Client if !grant.is_proven => rate_limits::admit_unproven(ctx).await?,
-        Asker::Client => {}
+    match requester {
+        Requester::PayPage => rate_limits::admit_look_up(ctx, &grant.payment_hash)?,
+        Requester::Client if !grant.is_proven => rate_limits::admit_unproven(ctx).await?,
+        Requester::Client => {}
     }
     if is_known_in_kv(ctx, seller, grant).await {
         return Ok(PaymentStatus::Paid);
     }
     wallets::check_look_up_circuit(grant.wallet)?;
-    if asker == Asker::Client {
+    if requester == Requester::Client {
         rate_limits::admit_look_up(ctx, &grant.payment_hash)?;
     }
     let payment = Payment { hash: grant.payment_hash, amount_sats: grant.amount_sats };

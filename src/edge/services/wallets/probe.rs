@@ -65,9 +65,9 @@ async fn probe_wallet(
     lnbits: &Lnbits,
     unpaid: Option<&PaymentHash>,
 ) {
-    let key = ask(ctx, &probe::key_request(lnbits)).await;
+    let key = request(ctx, &probe::key_request(lnbits)).await;
     let preimage = match unpaid {
-        Some(unpaid) => ask(ctx, &probe::preimage_request(lnbits, unpaid)).await,
+        Some(unpaid) => request(ctx, &probe::preimage_request(lnbits, unpaid)).await,
         None => None,
     };
     let result = probe::judge(key.as_ref(), preimage.as_ref());
@@ -90,7 +90,7 @@ async fn probe_wallet(
     }
 }
 
-async fn ask(ctx: &RequestContext<'_>, request: &WalletRequest) -> Option<WalletResponse> {
+async fn request(ctx: &RequestContext<'_>, request: &WalletRequest) -> Option<WalletResponse> {
     send(request, ctx.deadline.for_wallet_ms()?.min(TIMEOUT_MS)).await.ok()
 }
 

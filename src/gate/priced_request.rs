@@ -204,8 +204,8 @@ fn prefer_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
     }
 }
 
-/// The `endpoint` caveat contains the path. With a longer path, the credential would not fit into the 8 KB that an
-/// `Authorization` header may have.
+/// The `endpoint` caveat contains the path, and an `Authorization` header may have 8 KB. This limit leaves room for
+/// base64 and for the other caveats. It also applies to routes of a realm.
 const MAX_PRICED_PATH_BYTES: usize = 4_096;
 /// Each claim can cost a request to a wallet, so only four claims are kept.
 const MAX_CLAIMS: usize = 4;

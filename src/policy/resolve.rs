@@ -19,13 +19,18 @@ pub enum Resolved<'a> {
 }
 
 impl Policy {
-    /// Resolves a path in every normalized form.
+    /// Resolves a path: selects its route, and checks how an origin may read the path in its normalized forms. If the
+    /// path or one of these forms is in the reserved prefix, the result is `Reserved` without the checks for other
+    /// prices.
     ///
     /// # Errors
-    /// Fails if an origin may read the path as one with another price: a normalized form selects another route that has
-    /// a price, or the path as it was sent has a price and its fully normalized form selects another route. If the
-    /// price list has a priced route, a path that hides a `.` or `..` segment or has too many normalized forms fails
-    /// too.
+    /// Fails in two cases in which an origin may read the path as one with another price:
+    /// - A normalized form of the path selects another route, and this other route has a price.
+    /// - The path as it was sent selects a route with a price, and its fully normalized form selects another route or
+    ///   none.
+    ///
+    /// If the price list has a priced route, also fails if the path hides a `.` or `..` segment, or has too many
+    /// normalized forms.
     pub fn resolve(&self, path: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
         let has_prices = self.routes.iter().any(|route| !route.is_free());
         let Some(forms) = normalization::normalized_forms(path) else {

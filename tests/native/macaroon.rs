@@ -508,8 +508,8 @@ proptest! {
         if let Ok(flipped) = Macaroon::parse(&text)
             && flipped.signature(&keys()) == Signature::Valid
         {
-            // A flipped bit in the location, which is not signed (libmacaroons), or in the case of a hexadecimal digit
-            // keeps the signature valid. The payment and the caveats must be unchanged.
+            // The signature stays valid if the flipped bit is in the location, which libmacaroons does not sign, or if
+            // it changes a hexadecimal digit from lower to upper case. The payment and the caveats must be unchanged.
             prop_assert_eq!(flipped.payment_hash(), macaroon.payment_hash());
             prop_assert!(flipped.caveats().eq(macaroon.caveats()));
         }

@@ -10,7 +10,7 @@ const NOW_MS: u64 = 1_800_000_000_000;
 const UNTIL_MS: u64 = NOW_MS + 130_000;
 
 #[test]
-fn a_payment_allows_as_many_requests_as_it_bought_uses() {
+fn the_number_of_requests_that_a_payment_allows_is_the_number_of_uses_that_it_bought() {
     let mut uses = Uses::default();
     for ticket in 0..5 {
         assert_eq!(take(&mut uses, 5, NOW_MS), MeterResponse::Taken { ticket, remaining: 4 - ticket });

@@ -47,7 +47,8 @@ impl<'a> Environment<'a> {
         self.table.get(key).or_else(|| self.document.root().get(key))
     }
 
-    /// Returns the value that the top level has at a path of keys; `None` if this is the top level.
+    /// Returns the value at a path of keys in the top level of the file; `None` if it does not exist, or if this
+    /// `Environment` is itself the top level.
     pub fn get_at_top_level(&self, keys: &[&str]) -> Option<&'a Json> {
         self.name?;
         get(self.document.root(), keys)

@@ -279,8 +279,8 @@ const WALLET: &str = "wallet";
 const VALID_UNTIL: &str = "_valid_until";
 
 /// To add a caveat, add its name here, a variant to `Caveat`, an arm to `Caveat::parse_value` and to
-/// `verify/caveats.rs`, and a line to `Terms::caveats`, before `payable_until`: a caveat that is minted after
-/// `payable_until` counts as added by a holder.
+/// `verify/caveats.rs`, and a line to `Terms::caveats`, before `payable_until`: in a standard macaroon, every caveat
+/// after `payable_until` counts as added by a holder.
 const RESERVED: [&str; 13] = [
     AMOUNT_SATS,
     ENDPOINT,

@@ -96,11 +96,11 @@ fn parse_member(member: &str) -> Result<Credential, Refusal> {
     }
 }
 
-/// Splits a header into its credentials or challenges: at each comma outside quotes that an authentication scheme
-/// follows.
+/// Splits a header into its credentials or challenges, at each comma after which one starts ([`starts_member`]). A
+/// comma in quotes does not count.
 ///
-/// A quotation mark that is never closed is an ordinary character. Otherwise a client could hide an L402 credential
-/// behind it, and edgetoll would forward the credential to the origin.
+/// If a quotation mark is never closed, all quotation marks are ordinary characters. Otherwise a client could hide an
+/// L402 credential behind the open quotation mark, and edgetoll would forward the credential to the origin.
 fn members(header: &str) -> Vec<&str> {
     let starts = member_starts(header, true).or_else(|| member_starts(header, false)).unwrap_or_default();
     let ends = starts.iter().skip(1).map(|start| start.saturating_sub(1)).chain([header.len()]);

@@ -42,8 +42,9 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Optio
     ProbeRecord::parse(&kv.get(&kv_key(keys, lnbits), ctx.deadline.for_store_ms()).await.ok()??)
 }
 
-/// Probes every wallet without a valid record. The wallet that has just created the unpaid invoice is probed with this
-/// invoice. Of the other wallet, only the key is checked.
+/// Probes each wallet that has no valid probe record in this isolate or in KV. The wallet `made_by` has just created the
+/// invoice `unpaid`, so its probe also checks whether LNbits hides the preimage of this invoice. The probe of the other
+/// wallet checks only the key.
 pub async fn probe_unknown(
     ctx: &RequestContext<'_>,
     seller: &Seller,

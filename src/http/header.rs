@@ -25,7 +25,22 @@ pub fn fold(name: &str) -> String {
 /// in the setting `keep_headers`.
 pub fn is_removed(name: &str, keep: &[String]) -> bool {
     let is_kept = || keep.iter().any(|one| fold(one) == fold(name));
-    is_reserved(name) || (REWRITING.contains(&fold(name).as_str()) && !is_kept())
+    is_reserved(name) || (is_rewriting(name) && !is_kept())
+}
+
+/// Whether an origin may take a path, URL, query, host or method from a header.
+///
+/// Servers, frameworks and proxies have more such headers than a list can name, so the end of the name decides. The few
+/// that end in another word are listed.
+fn is_rewriting(name: &str) -> bool {
+    if HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless)) {
+        return false;
+    }
+    let folded = fold(name);
+    let name = folded.trim_matches('-');
+    REWRITING_ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || REWRITING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || REWRITING.contains(&name)
 }
 
 /// Whether only edgetoll may set a header: `X-Toll-*` in any spelling.
@@ -45,30 +60,57 @@ pub fn is_for_preflight(name: &str) -> bool {
     name.starts_with("access-control-") || ["allow", "vary"].contains(&name.as_str())
 }
 
-/// Headers with which a client can make some frameworks and servers use another path, host or method.
-const REWRITING: [&str; 24] = [
-    "forwarded",
+/// The endings of headers with which a client can make an origin use another path, query, host or method. An ending need
+/// not be a whole word, because some headers have names such as `X-RewriteUrl`.
+const REWRITING_ENDINGS: [&str; 16] = [
+    "authority",
+    "host",
+    "hostname",
+    "host-override",
+    "method",
+    "method-override",
+    "path",
+    "path-base",
     "path-info",
-    "request-uri",
+    "pathbase",
+    "pathinfo",
+    "pathname",
+    "prefix",
+    "query",
+    "uri",
+    "url",
+];
+
+/// Next.js tells itself with such headers which page to render.
+const REWRITING_PREFIXES: [&str; 2] = ["x-invoke-", "x-middleware-"];
+
+/// Headers with another ending. The last two select a file on the origin's disk.
+const REWRITING: [&str; 8] = [
+    "forwarded",
     "script-name",
-    "x-envoy-original-path",
-    "x-forwarded-host",
-    "x-forwarded-path",
-    "x-forwarded-prefix",
+    "x-forwarded-script-name",
     "x-forwarded-server",
-    "x-forwarded-uri",
-    "x-host",
-    "x-http-host-override",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-path",
-    "x-original-uri",
-    "x-original-url",
-    "x-proxy-url",
-    "x-replaced-path",
-    "x-request-uri",
-    "x-rewrite-url",
+    "x-now-route-matches",
     "x-script-name",
+    "x-accel-mapping",
+    "x-sendfile-type",
+];
+
+/// Headers that clients need, and from which no origin takes the path, host or method of the request. Only this spelling
+/// is forwarded.
+const HARMLESS: [&str; 7] = [
+    // The method of the request that follows a preflight.
+    "Access-Control-Request-Method",
+    // The page that sends the request (htmx).
+    "HX-Current-URL",
+    // The Worker sets it to the host that was priced.
+    "Host",
+    // The page that sends the request (Next.js).
+    "Next-Url",
+    // The host of the GitHub Enterprise Server that sends a webhook.
+    "X-GitHub-Enterprise-Host",
+    // The watched resource in a push notification of Google.
+    "X-Goog-Resource-URI",
+    // The method of the client library that sends the request (OpenAI, Anthropic and other Stainless libraries).
+    "X-Stainless-Helper-Method",
 ];

@@ -2,6 +2,7 @@
 // content that it did not pay for. As a control, all attempts except those in `withoutControl` are also sent directly to the
 // origin, where each of these attempts must get priced content.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { pause } from '../../tools/lib/run.mjs';
 import { buy, sendRaw } from './support/client.mjs';
@@ -31,6 +32,8 @@ const toll = {
   ],
 };
 
+const { known, same_shape: sameShape } = JSON.parse(readFileSync(new URL('../vectors/rewriting_headers.json', import.meta.url)));
+const rewritingHeaders = [...known.map(({ name }) => name), ...sameShape];
 const HOST_HEADERS = ['x-forwarded-host', 'x-original-host', 'x-host', 'forwarded'];
 const pathIs = (path) => (normalized) => normalized === path;
 const hasQuery = (name, value) => ({ query }) => query.some((pair) => pair.name === name && (value === undefined || pair.value === value));
@@ -176,6 +179,8 @@ const otherAttempts = {
     ...[
       'X-Forwarded-Prefix', 'X-Script-Name', 'Script-Name', 'X_Forwarded_Prefix',
     ].map((name) => ({ target: '/report', headers: [`${name}: /dear`] })),
+    // Attack A1.
+    ...rewritingHeaders.map((name) => ({ target: '/free', headers: [`${name}: /sold`] })),
     { target: '/free', headers: ['X-Original-URL: /free', 'X-Original-URL: /sold'] },
     { method: 'POST', target: '/free', headers: ['X-Original-URL: /dear/report', ...body()], body: 'body' },
   ],

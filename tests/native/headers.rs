@@ -4,6 +4,7 @@
 use edgetoll::http::cache_control::{self, VARY_BY_CREDENTIAL, with_members};
 use edgetoll::http::header::{is_removed, is_reserved};
 use edgetoll::protocols::l402::credential::Authorization;
+use edgetoll::strict_json::Json;
 
 #[test]
 fn headers_that_claim_a_payment_or_another_path_are_removed_from_requests_in_any_spelling() {
@@ -29,6 +30,53 @@ fn headers_that_claim_a_payment_or_another_path_are_removed_from_requests_in_any
     assert!(is_removed("X-Toll-Status", &keep), "keep_headers does not apply to X-Toll-*");
     assert!(!is_removed("X-Tollbooth", &[]) && !is_removed("Authorization", &[]));
     assert!(is_reserved("X_Toll-Expires") && !is_reserved("Expires"));
+}
+
+#[test]
+fn headers_from_which_an_origin_may_take_another_path_host_or_method_are_removed() {
+    // Attack A1: `curl /free -H 'X-Matched-Path: /sold'` got paid content from an origin that obeys the header.
+    let names = rewriting_headers();
+    assert!(names.len() >= 80, "{}", names.len());
+    for name in names {
+        assert!(is_removed(&name, &[]), "{name}");
+        assert!(!is_removed(&name, std::slice::from_ref(&name)), "keep_headers keeps {name}");
+    }
+}
+
+#[test]
+fn headers_that_clients_need_are_forwarded() {
+    for name in [
+        "Access-Control-Request-Method",
+        "access-control-request-method",
+        "HX-Current-URL",
+        "Host",
+        "Next-Url",
+        "X-GitHub-Enterprise-Host",
+        "X-Goog-Resource-URI",
+        "X-Stainless-Helper-Method",
+        "Accept",
+        "Content-Type",
+        "Destination",
+        "Origin",
+        "Referer",
+        "Sec-Fetch-Mode",
+        "User-Agent",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Requested-With",
+        "X-Up-Target",
+    ] {
+        assert!(!is_removed(name, &[]), "{name}");
+    }
+}
+
+/// Returns the names in `rewriting_headers.json`.
+fn rewriting_headers() -> Vec<String> {
+    let vectors = Json::parse(include_bytes!("../vectors/rewriting_headers.json")).unwrap();
+    let list = |key: &str| vectors.get(key).and_then(Json::as_array).unwrap().to_vec();
+    let known =
+        list("known").into_iter().map(|header| header.get("name").and_then(Json::as_str).unwrap().to_owned());
+    known.chain(list("same_shape").iter().map(|name| name.as_str().unwrap().to_owned())).collect()
 }
 
 #[test]

@@ -51,7 +51,8 @@ export async function startPermissiveOrigin(resources) {
 }
 
 function mostExpensive(resources, { method, url, headers }, bytes) {
-  const rewritten = Object.entries(headers).flatMap(([name, value]) => (REWRITES.includes(normalizeName(name)) ? value.split(',').map((part) => part.trim()) : []));
+  const values = Object.entries(headers).filter(([name]) => !HARMLESS.includes(name)).flatMap(([, value]) => String(value).split(',').map((part) => part.trim()));
+  const rewritten = values.filter((value) => value.startsWith('/'));
   const paths = [url, ...rewritten, ...rewritten.map((prefix) => prefix + url)].flatMap(normalizedForms);
   const override = Object.entries(headers).find(([name]) => OVERRIDES.includes(normalizeName(name)))?.[1];
   const query = parameters([url, ...rewritten]);
@@ -126,5 +127,6 @@ function foldHeaders(headers) {
 }
 
 const normalizeName = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, '-');
-const REWRITES = ['x-original-url', 'x-rewrite-url', 'x-original-uri', 'x-forwarded-uri', 'x-forwarded-path', 'x-forwarded-prefix', 'x-script-name', 'script-name', 'path-info'];
+/** The headers from which this origin takes no path. It takes one from every other header with a value that is a path. */
+const HARMLESS = ['hx-current-url', 'next-url', 'referer', 'x-goog-resource-uri'];
 const OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'];

@@ -38,22 +38,23 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` if the path has more than 128 forms, or if its forms have more than 256 KB together. Only an attacker
-/// sends such a path.
+/// Returns `None` if the path has more than 128 forms, or if its forms have more than 64 KB together. Only an attacker
+/// sends such a path. Each form is normalized once, so the limits also bound the work: it grows with the length of the
+/// path, and not faster.
 pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
-    let mut known = 0;
-    while known < forms.len() {
-        known = forms.len();
+    let mut bytes = path.len();
+    let mut next = 0;
+    while let Some(form) = forms.get(next).cloned() {
+        next = next.saturating_add(1);
         for normalization in NORMALIZATIONS {
-            let normalized: Vec<Vec<u8>> = forms.iter().map(|form| normalization(form)).collect();
-            for form in normalized {
-                if !forms.contains(&form) {
-                    forms.push(form);
-                }
+            let normalized = normalization(&form);
+            if forms.contains(&normalized) {
+                continue;
             }
-            let bytes = forms.iter().fold(0_usize, |sum, form| sum.saturating_add(form.len()));
-            if forms.len() > MAX_FORMS || (forms.len() > 1 && bytes > MAX_FORM_BYTES) {
+            bytes = bytes.saturating_add(normalized.len());
+            forms.push(normalized);
+            if forms.len() > MAX_FORMS || bytes > MAX_FORM_BYTES {
                 return None;
             }
         }
@@ -215,6 +216,6 @@ fn map_segments(path: &[u8], change: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {
 
 const MAX_DECODINGS: usize = 4;
 const MAX_FORMS: usize = 128;
-const MAX_FORM_BYTES: usize = 262_144;
+const MAX_FORM_BYTES: usize = 65_536;
 const INDEX_FILES: [&str; 7] =
     ["default.asp", "default.aspx", "index.htm", "index.html", "index.jsp", "index.php", "index.shtml"];

@@ -2,8 +2,8 @@
 
 use strsim::osa_distance;
 
-/// Returns the known name that is most similar to `name`. Returns `None` if the number of edits to every known name is
-/// more than a quarter of the length of the known name, rounded up.
+/// Returns the known name that is most similar to `name`; `None` if no known name is similar enough. A known name is
+/// similar enough if the number of edits is at most a quarter of the length of the known name, rounded up.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.to_lowercase();
     known

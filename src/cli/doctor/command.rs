@@ -12,8 +12,8 @@ use super::{default_price_list, examine};
 use crate::cli::check::document::Document;
 use crate::cli::{could_not_run, read_text, wrangler_file};
 
-/// Returns the exit code: 0 if no check failed, 1 if a check failed, and 2 if a file cannot be read or a setting is
-/// missing or not valid.
+/// Returns the exit code: 0 if no check failed, 1 if a check failed, and 2 if a file cannot be read, the environment
+/// does not exist, or a setting of a wallet is missing or not valid.
 pub fn run(file: Option<PathBuf>, environment: Option<&str>) -> ExitCode {
     let deployment = match read_deployment(file, environment) {
         Ok(deployment) => deployment,

@@ -308,9 +308,9 @@ pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> CheckResult {
     CheckResult::new(level, Check::RateLimit, sentence)
 }
 
-/// A response that takes longer gets a warning, because clients notice the wait.
+/// A response that takes longer than this gets a warning, because clients notice the wait.
 const SLOW_MS: u64 = 1_000;
-/// A larger difference of the clocks gets a warning or is a failure.
+/// If the clocks differ by more than this, the check of the clock warns or fails.
 const OK_SKEW_S: u64 = 60;
 /// The first version of LNbits that hides the preimages of unpaid invoices.
 const OLDEST_SAFE: &str = "1.6.0";

@@ -33,8 +33,8 @@ pub enum BurstEnd {
     OutOfTime,
 }
 
-/// Sends one request more than the deployment may create invoices in a minute, but at most 500. Stops at the first
-/// request without status 200 or 404, or after 20 s. Returns how the burst went.
+/// Sends `invoices_per_minute` + 1 requests, but at most 500. Stops at the first response with a status other than 200
+/// or 404, at the first request without a response, or after 20 s. Returns how LNbits responded.
 pub(super) fn measure(http: &Http, lnbits: &Lnbits, invoices_per_minute: u64) -> Burst {
     let planned = invoices_per_minute.saturating_add(1).min(MAX_REQUESTS);
     // The path contains a payment hash made of the time, so that LNbits has not counted requests to this path before.

@@ -66,8 +66,8 @@ pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     Ok(Deployment { wallets, price_list: vars.and_then(|vars| price_list(vars.get("TOLL")?)) })
 }
 
-/// Returns the vars of the chosen environment, which inherits no vars from the top level; `None` if there is no
-/// Wrangler file or it has no vars.
+/// Returns the vars of the chosen environment, or of the top level if no environment is chosen; `None` without a
+/// Wrangler file or without vars. An environment inherits no vars from the top level.
 fn vars<'a>(sources: &Sources<'a>) -> Result<Option<&'a Json>, SettingsError> {
     let Some((file, document)) = sources.file else { return Ok(None) };
     let Some(name) = sources.environment else { return Ok(document.root().get("vars")) };

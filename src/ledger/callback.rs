@@ -3,7 +3,7 @@
 //! failure is given up.
 //!
 //! The signature follows Standard Webhooks (standardwebhooks.com), which has libraries for most languages. This module
-//! computes signatures and waits. The Durable Object of the ledger sends the requests.
+//! computes the signatures and the times of the next attempts. The Durable Object of the ledger sends the requests.
 
 use crate::http::url;
 use crate::strict_json::Json;

@@ -10,8 +10,9 @@ use crate::strict_json::Json;
 /// Where reading the payment list continues. The times are texts as LNbits writes them, which sort by time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// All payments that changed before this time are recorded. This time is the `read_to` of the pass before the last,
-    /// because a payment may appear in the list later than another payment with the same time.
+    /// All payments that changed before this time are recorded. This time is the `read_to` of the second-last complete
+    /// pass (of the first pass, if only one is complete), because a payment may appear in the list later than another
+    /// payment with the same time.
     pub cursor: String,
     /// The time of the newest change that the last complete pass has read.
     pub read_to: String,

@@ -3,7 +3,8 @@
 
 /// The circuit breaker of one wallet. While the circuit is closed, every request may be sent to the wallet. While the
 /// circuit is open, no request may be sent. When the open time has passed, one request at a time is sent as a trial:
-/// the first success closes the circuit, and a failure opens it again for twice the time, up to 30 s.
+/// the first success closes the circuit, and a failure opens the circuit again for twice the time, up to 30 s, or for
+/// the wait that the wallet requested.
 #[derive(Clone, Debug, Default)]
 pub struct CircuitBreaker {
     consecutive_failures: u32,

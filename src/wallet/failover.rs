@@ -1,4 +1,5 @@
-//! Chooses the wallet for a request: slot 1, or slot 2 while the circuit of slot 1 is open or after slot 1 failed.
+//! Chooses the wallet that creates an invoice: slot 1, or slot 2 while the circuit of slot 1 is open or after slot 1
+//! failed. A look-up needs no choice: only the wallet that created the invoice knows the payment.
 
 use super::WalletError;
 use super::circuit_breaker::CircuitBreaker;
@@ -43,9 +44,10 @@ impl Failover {
         Err(shortest_ms)
     }
 
-    /// Chooses the wallet for a second attempt after the wallet in the slot `failed` has failed: the first of two
-    /// wallets whose circuit breaker admits the request. The first is the wallet in the other slot, if it exists. The
-    /// second is the same wallet, if the error is transient. Returns `None` if there is no second attempt.
+    /// Chooses the wallet for a second attempt after the wallet in the slot `failed` has failed. Returns the first slot
+    /// in this list whose circuit breaker admits the request; `None` if there is no second attempt:
+    /// - the other slot, if it has a wallet (`has_other`);
+    /// - the slot `failed`, if the error is transient.
     pub fn choose_after(
         &mut self,
         failed: WalletSlot,
@@ -89,7 +91,7 @@ impl Failover {
     }
 }
 
-/// Returns the wait after a response with status 429, in milliseconds: that of `Retry-After`, or else a default.
+/// Returns the wait after [`WalletError::RateLimited`], in milliseconds: the time in `Retry-After`, or else a default.
 /// Returns `None` for every other result.
 fn retry_after_ms<T>(result: &Result<T, WalletError>) -> Option<u64> {
     let error = result.as_ref().err()?;

@@ -22,9 +22,11 @@ pub trait Wallet {
     /// Returns the request that creates an invoice.
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest;
 
-    /// Checks the response to [`Wallet::create`]: the invoice must be pending, new and payable for at least a minute,
-    /// and must have the requested network, the requested amount or an amount within the bounds of a price in a
-    /// currency, and the payment hash of the response.
+    /// Checks the response to [`Wallet::create`]. The invoice must:
+    /// - be pending, and payable for at least a minute;
+    /// - have a timestamp within ten minutes of `now_unix`;
+    /// - have the requested network, and the payment hash that the response states;
+    /// - have the requested amount, or, for a price in a currency, an amount from `min_sats` to `max_sats`.
     ///
     /// # Errors
     /// Returns the first check that fails. The error contains no text from the response, which may contain a secret.
@@ -215,7 +217,7 @@ impl WalletError {
     }
 
     /// Whether the request may be sent to the same wallet again at once: the connection failed, or a status reported a
-    /// temporary failure. After a timeout there is not enough time left.
+    /// temporary failure. A timeout is not transient, because the second attempt would have even less time.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable | Self::Status(500 | 502 | 503 | 504))
     }

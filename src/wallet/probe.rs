@@ -69,8 +69,8 @@ impl ProbeRecord {
     }
 
     /// Returns the record after a probe that checked only the key and found an invoice key. Keeps the previous result
-    /// for an hour. If that result is `Unknown`, no preimage proves a payment in the meantime, so each payment is
-    /// looked up.
+    /// for an hour. If the previous result is `Unknown`, each payment is looked up in this hour, unless `settlement` is
+    /// "preimage".
     pub fn after_key(previous: Self, now_ms: u64) -> Self {
         Self { valid_until_ms: now_ms.saturating_add(HOUR_MS), ..previous }
     }

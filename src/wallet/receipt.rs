@@ -187,7 +187,7 @@ fn read_page<T>(
     })
 }
 
-/// The number of rows that are requested for a page. A row that cannot be read counts too.
+/// The usual number of rows that are requested for a page.
 pub const PAGE_ROWS: usize = 50;
 /// The size limit of a page. A payment takes 2 KB, or 10 KB if every field has its maximum length.
 const MAX_PAGE_BYTES: usize = 1_048_576;

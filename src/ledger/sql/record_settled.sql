@@ -1,7 +1,7 @@
--- LNbits reports these payments as paid. The first report settles a payment; later reports change nothing. A settlement
--- time that cannot be parsed or is in the future is replaced with the current time, and a settlement time before the
--- timestamp of the invoice with this timestamp. A payment whose invoice is older than pruned_unix is ignored, because
--- it may have been counted and deleted.
+-- Records the payments in receipts, which LNbits reports as paid. The first report settles a payment; later reports
+-- change nothing. A settlement time that cannot be parsed or is in the future is replaced with the current time. A
+-- settlement time before the timestamp of the invoice is replaced with this timestamp. A payment whose invoice is older
+-- than pruned_unix is ignored, because it may have been counted and deleted.
 INSERT INTO payments (hash, route, sats, payer, wallet, minted_unix, seen_ms, settled_ms)
 SELECT value ->> 'hash', value ->> 'route', value ->> 'sats', value ->> 'payer', ?1 ->> 'wallet', value ->> 'minted_unix',
   ?1 ->> 'now_ms', max(value ->> 'minted_unix' * 1000,

@@ -99,8 +99,8 @@ impl AdminAccess<'_> {
         ends.parse::<u64>().is_ok_and(|ends_unix| now_unix < ends_unix) && self.keys.all().any(matches)
     }
 
-    /// Returns the tag that authenticates the end of a session. The admin token is part of the input, so that a new
-    /// token ends every session.
+    /// Returns the tag that authenticates the time at which a session ends. The admin token is part of the input, so
+    /// that a new token ends every session.
     fn session_tag(&self, set: &KeySet, ends: &str) -> String {
         hex::encode(&set.admin_tag(&[b"session:", ends.as_bytes(), b":", self.token.0.as_bytes()]))
     }

@@ -21,8 +21,8 @@ pub struct Settings {
     /// `PUBLIC_URL`, the URL of this deployment, to which wallets send webhooks.
     pub public_url: Option<String>,
     pub callbacks: Callbacks,
-    /// The mistakes in the settings. Each text names a setting and says what the value must be, but does not contain
-    /// the value.
+    /// The mistakes in the settings. Each text names a setting and says what is wrong or what the value must be, but
+    /// does not contain the value.
     pub faults: Vec<String>,
     admin_token: Option<AdminToken>,
 }
@@ -165,8 +165,8 @@ impl Settings {
         }
     }
 
-    /// Returns the admin token and the keys that check access to the admin endpoints; `None` without `ADMIN_TOKEN` or
-    /// without keys.
+    /// Returns the admin token and the keys that check access to the admin endpoints; `None` without a valid
+    /// `ADMIN_TOKEN` or without keys.
     pub fn admin_access(&self) -> Option<AdminAccess<'_>> {
         Some(AdminAccess { token: self.admin_token.as_ref()?, keys: self.keys()? })
     }

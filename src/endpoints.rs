@@ -60,7 +60,7 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Whether pages of other origins may read the response, if the price list has `cors`.
+    /// Whether the response gets the CORS headers of the setting `cors`.
     pub fn is_shared_by_cors(self) -> bool {
         matches!(self, Self::Health | Self::Prices | Self::Static(_))
     }
@@ -91,7 +91,7 @@ impl StaticFile {
     }
 }
 
-/// An endpoint for the owner. It exists only if `ADMIN_TOKEN` is set.
+/// An endpoint for the owner. It exists only if `ADMIN_TOKEN` and `TOLL_SECRET` are set and valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminEndpoint {
     /// `/_toll`: redirects to the dashboard.

@@ -164,7 +164,8 @@ pub struct HandlerError(Box<ErrorRecord>);
 struct ErrorRecord {
     error: RequestError,
     detail: Option<String>,
-    /// What the handler was doing when the error occurred; `None` stands for the action of the gate's decision.
+    /// What the handler was doing when the error occurred; `None` stands for the action that the caller passes to
+    /// [`Answered::from_error`].
     action: Option<Action>,
     payment_hash: Option<PaymentHash>,
     free_tier_denied: Option<FreeTierDenied>,

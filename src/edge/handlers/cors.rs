@@ -1,4 +1,5 @@
-//! CORS, if the price list has `cors`: pages of other origins may read edgetoll's responses.
+//! CORS, if the price list has `cors`: pages of other origins may read the responses of priced routes and most of
+//! edgetoll's own responses.
 
 use web_sys::{Headers, Response};
 use worker::wasm_bindgen::JsValue;
@@ -8,7 +9,8 @@ use crate::edge::context::RequestContext;
 use crate::http::cache_control::with_members;
 use crate::policy::cors::EXPOSED;
 
-/// Adds the CORS headers to a response. An `Access-Control-Allow-Origin` that the origin server has set is kept.
+/// Adds the CORS headers to a response, if the price list has `cors`. An `Access-Control-Allow-Origin` that the
+/// response already has, such as that of the origin server, is kept.
 pub fn share(ctx: &RequestContext<'_>, headers: &Headers) -> Result<(), JsValue> {
     let Some(cors) = &ctx.policy().cors else { return Ok(()) };
     if cors.varies() {

@@ -18,7 +18,7 @@ use crate::limits::rate_limit::ClientLimits;
 use crate::payment::PaymentHash;
 use crate::wallet::slots::Wallets;
 
-/// Receives a report. Fails with 404 if this deployment did not create the token.
+/// Receives a report. Fails with 404 if this deployment did not create the token, or if the body has no payment hash.
 pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Answered, HandlerError> {
     if !ctx.settings.keys().is_some_and(|keys| webhook::is_valid_token(keys, token)) {
         return Err(RequestError::NotFound.into());

@@ -114,5 +114,6 @@ const PLATFORM_PERIOD_S: u64 = 60;
 const CLIENT_LOOK_UPS_PER_CHALLENGE: u64 = 6;
 /// The look-ups of one payment per minute, as a multiple of `challenges_per_minute`.
 const PAYMENT_LOOK_UPS_PER_CHALLENGE: u64 = 2;
-/// One IPv6 /48 network may get a quarter of `invoices_per_minute`, but at least `challenges_per_minute`.
+/// The clients of one IPv6 /48 network may together request a quarter of `invoices_per_minute`, or
+/// `challenges_per_minute` if this is more.
 const NETWORKS_FOR_ALL_INVOICES: u64 = 4;

@@ -66,8 +66,8 @@ pub enum Requester {
     PayPage,
 }
 
-/// Checks whether the payment of a credential has settled. A settled payment is remembered, in this isolate and in
-/// Workers KV, until the credential expires.
+/// Checks whether the payment of a credential has settled. A payment that the wallet reports as paid is remembered, in
+/// this isolate and in Workers KV, until the credential expires.
 pub async fn check(
     ctx: &RequestContext<'_>,
     seller: &Seller,

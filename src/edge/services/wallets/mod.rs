@@ -1,5 +1,5 @@
-//! Requests to the wallets: invoices, with failover, and look-ups, within the deadline of the client's request; and
-//! requests for the ledger, which have their own time limit.
+//! Requests to the wallets. To create an invoice (with failover) or to look up a payment for a client, a request must
+//! end before the deadline of the client's request. A request for the ledger has its own time limit.
 
 pub mod probe;
 mod send;
@@ -67,8 +67,8 @@ async fn create_at(
         && let Some(limit_ms) = deadline.for_wallet_ms()
     {
         made = create(wallet, &without_webhook, limit_ms).await;
-        // If the request without a webhook fails too, the webhook was not the reason, so webhooks are left out for a
-        // minute only.
+        // If the request without a webhook fails too, the webhook may not have been the reason, so webhooks are left
+        // out for a minute only.
         let pause_ms = if made.is_ok() { HOUR_MS } else { MINUTE_MS };
         with_lock(&NO_WEBHOOK_UNTIL_MS, |until| *until.get_mut(slot) = now_ms().saturating_add(pause_ms));
         if made.is_ok() {
@@ -166,8 +166,7 @@ fn circuit_open(retry_in_ms: u64) -> WalletError {
 /// for them.
 static INVOICES: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
 static LOOK_UPS: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
-/// Until when invoices are created without a webhook, because the wallet answered a request with a webhook with status
-/// 400.
+/// Until when invoices are created without a webhook, because a request that had a webhook got status 400.
 static NO_WEBHOOK_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
 
 const MINUTE_MS: u64 = 60_000;

@@ -31,7 +31,7 @@ function readPriceList() {
     const methods = route.methods ?? ['GET'];
     const isPattern = /[:*]/.test(route.path);
     const method = methods.includes('GET') ? 'GET' : methods[0];
-    // The description becomes a shell comment above the commands, which a line break would end.
+    // The description becomes a shell comment above the commands. A line break would end the comment.
     const description = (route.description ?? '').replace(/\s+/g, ' ');
     return { path: route.path, isPattern, method, description, price: price(route, list), isFree: route.sats === 0 };
   });

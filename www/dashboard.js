@@ -48,7 +48,7 @@ async function redeliver() {
   }
 }
 
-/** Requests a path below the prefix. If the status is not 2xx, throws an error whose message the dashboard shows. */
+/** Requests an admin endpoint. If the status is not 2xx, throws an error whose message the dashboard shows. */
 async function request(path, options) {
   const response = await fetch(path, { ...options, signal: AbortSignal.timeout(20 * SECOND) }).catch(() => {
     throw new Error('the Worker does not answer');

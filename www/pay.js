@@ -10,7 +10,7 @@ const MINUTE = 60 * SECOND;
 const MAX_PAUSE = 10 * SECOND;
 /** The pause between two requests for the status while the person is likely paying. */
 const SHORT_PAUSE = 2.5 * SECOND;
-/** How long after the expiry of the invoice a payment may still arrive that was sent just before the expiry. */
+/** A payment that was sent just before the invoice expired may arrive up to this long after the expiry. */
 const GRACE = 4 * SECOND;
 
 const byId = (id) => document.getElementById(id);
@@ -21,7 +21,7 @@ const invoice = byId('invoice').defaultValue;
 const macaroon = form.elements.macaroon.defaultValue;
 const path = form.elements.to.defaultValue;
 
-// All times are those of the server's clock, because the clock of this device may be wrong.
+// `now()` returns the time of the server's clock, because the clock of this device may be wrong.
 const { responseStart = 0 } = performance.getEntriesByType('navigation')[0] ?? {};
 const clockOffset = performance.timeOrigin + responseStart - page.dataset.now * SECOND;
 const now = () => Date.now() - clockOffset;
@@ -61,7 +61,8 @@ formatForReader();
 drawQrCode();
 setInterval(countDown, SECOND);
 keep('last entry', null);
-// The person paid a moment ago, and the server sent the pay page again, without a reason. Another reload could start a loop.
+// The person paid less than a minute ago, and yet the server sent the pay page again, without an error text (`reason`). Another reload
+// could start a loop.
 if (lastEntry && Date.now() - lastEntry.at < MINUTE && !byId('reason')) show('stuck');
 else start();
 

@@ -70,8 +70,8 @@ export class TollClient extends EventTarget {
 
   /**
    * `fetch` that pays, at most once per call, and then repeats the request.
-   * @returns the response. It is a 402 if the 402 has no L402 challenge, if its invoice was paid before, if a listener stopped the
-   * payment, or if the server refuses the new credential.
+   * @returns the response. A 402 is returned if it has no L402 challenge, if it comes from another origin after a redirect, if its
+   * invoice was paid before, if a listener stopped the payment, or if the server refuses the new credential.
    * @throws {TollError} if the client refuses to pay, or the payment fails
    */
   fetch(input: RequestInfo | URL, init?: TollRequestInit): Promise<Response>;

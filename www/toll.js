@@ -14,7 +14,7 @@ export class TollClient extends EventTarget {
   #credentials;
   /** The payments that are not finished yet, by the key of their challenge. */
   #payments = new Map();
-  /** The payment hashes of all invoices that a wallet received, so that no invoice is paid twice. */
+  /** The payment hashes of all invoices that a wallet paid or may have paid, so that no invoice is paid twice. */
   #sentToWallet = new Set();
 
   constructor({ wallet, maxSats = 100, budgetSats = Infinity, budgetSatsPerHost = Infinity, network = 'bc', storage } = {}) {
@@ -31,8 +31,8 @@ export class TollClient extends EventTarget {
 
   /**
    * `fetch` that pays, at most once per call, and then repeats the request.
-   * @returns the response. It is a 402 if the 402 has no L402 challenge, if its invoice was paid before, if a listener stopped the
-   * payment, or if the server refuses the new credential.
+   * @returns the response. A 402 is returned if it has no L402 challenge, if it comes from another origin after a redirect, if its
+   * invoice was paid before, if a listener stopped the payment, or if the server refuses the new credential.
    * @throws {TollError} if the client refuses to pay, or the payment fails
    */
   async fetch(input, { wallet = this.#options.wallet ?? globalThis.webln, maxSats = this.#options.maxSats, ...init } = {}) {
@@ -388,7 +388,10 @@ function readInvoice(text, refuse) {
   return { network, sats: Number(pico / PICO_SAT), paymentHash: readPaymentHash(groups.slice(7, -110), refuse) };
 }
 
-/** Returns the payment hash, which must be unique. A field is a type, a length in two groups, and its groups of five bits. */
+/**
+ * Returns the payment hash in the fields of an invoice. Refuses an invoice without a payment hash, and one with two different payment
+ * hashes. A field is a type, a length in two groups, and its groups of five bits.
+ */
 function readPaymentHash(fields, refuse) {
   const hashes = new Set();
   while (fields.length) {

@@ -155,7 +155,7 @@ test('The client stays within budgetSats and budgetSatsPerHost, even with concur
   assert.equal(payer.paid.length, 2);
 });
 
-test('The client refunds the budget only if the wallet reports that nothing was paid', async () => {
+test('The price counts as spent, unless the wallet received no invoice or reports that nothing was paid', async () => {
   const refusing = (error) => ({ payInvoice: () => Promise.reject(error), paid: [] });
   const rejection = new (class RejectionError extends Error {})('no');
   for (const error of [Object.assign(new Error('no route'), { paid: false }), new Error('User rejected'), rejection]) {
@@ -387,7 +387,7 @@ test('If a redirect leads to a priced path, the client pays only if the path is 
   assert.equal(payer.paid.length, 1);
 });
 
-test('The client parses every valid form of the challenge header, and pays nothing for an invalid header', async () => {
+test('The client finds the challenge in every valid form of the WWW-Authenticate header, and no challenge in an invalid header', async () => {
   const { macaroon, invoice } = await realChallenge();
   const both = `macaroon="${macaroon}", invoice="${invoice}"`;
   const readable = [
@@ -485,7 +485,7 @@ test('The client reads every amount multiplier of an invoice exactly, and refuse
   assert.deepEqual(payer.paid, []);
 });
 
-test('The client pays neither an invoice that does not match the macaroon, nor for a macaroon of another host', async () => {
+test('The client does not pay if the invoice does not match the macaroon, or if the macaroon is for another host', async () => {
   const [challenge, other] = [await realChallenge(), await realChallenge()];
   const { client, payer } = startClient();
   setChallenge(format({ ...challenge, invoice: other.invoice }));

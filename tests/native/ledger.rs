@@ -430,7 +430,7 @@ fn the_body_of_a_callback_has_the_keys_of_lightning_toll() {
 }
 
 #[test]
-fn no_callback_is_recorded_if_callbacks_are_off_or_the_invoice_is_a_day_older_than_the_ledger() {
+fn no_callback_is_recorded_if_callbacks_are_off_or_the_invoice_is_over_a_day_older_than_the_ledger() {
     let ledger = TestLedger::new();
     ledger.run_command(LedgerCommand::record_settled(WalletSlot::One, &[receipt(1, 5)], false, NOON_MS));
     let old = Receipt { minted_unix: NOON_UNIX - 86_401, ..receipt(2, 6) };
@@ -440,7 +440,7 @@ fn no_callback_is_recorded_if_callbacks_are_off_or_the_invoice_is_a_day_older_th
 }
 
 #[test]
-fn the_wait_before_a_failed_callback_is_sent_again_doubles_and_after_three_days_it_is_given_up() {
+fn a_failed_callback_is_retried_after_waits_that_double_up_to_three_hours_and_given_up_after_three_days() {
     let ledger = TestLedger::new();
     ledger.record_settled(&[receipt(1, 5)], NOON_MS);
     // The three days begin with the first failed attempt. Here, the first failed attempt is a week after the payment.
@@ -467,7 +467,7 @@ fn the_wait_before_a_failed_callback_is_sent_again_doubles_and_after_three_days_
     assert_eq!(given_up["tries"], waits_s.len() + 1);
     assert_eq!((&stats["callbacks"]["waiting"], &stats["callbacks"]["givenUp"]), (&0.into(), &1.into()));
     assert_eq!(ledger.run_command(LedgerCommand::NextCallback {}), "");
-    // After `retry_callbacks`, the callback is sent for another three days.
+    // After `retry_callbacks`, the callback is due at once. If attempts fail again, it is retried for another three days.
     ledger.run_command(LedgerCommand::RetryCallbacks { now_ms });
     assert_eq!(ledger.run_command(LedgerCommand::NextCallback {}), now_ms.to_string());
     assert_eq!(ledger.fail_callback(&ledger.due_callbacks(now_ms)[0], now_ms), Some(now_ms + 5_000));

@@ -44,7 +44,8 @@ fn created_unix() -> u64 {
     Bolt11::parse(&created("bolt11")).unwrap().timestamp_unix()
 }
 
-/// Returns a recorded response. Its name has the version of LNbits, what was looked up, and the API key of the request.
+/// Returns a recorded response. `name` has the version of LNbits, what was looked up and, for some responses, which API
+/// key the request had.
 fn recorded(name: &str) -> WalletResponse {
     let responses = Json::parse(RESPONSES.as_bytes()).unwrap();
     let recorded = responses.get(name).unwrap_or_else(|| panic!("no {name}"));
@@ -235,7 +236,7 @@ fn a_payment_that_lnbits_reports_as_failed_is_unpaid() {
 }
 
 #[test]
-fn without_the_key_status_in_a_look_up_response_the_state_of_the_payment_is_unknown() {
+fn the_state_of_a_pending_payment_is_unknown_if_the_look_up_response_has_no_top_level_status() {
     let pending = recorded("1.6.2: pending");
     let body = pending.body.replacen(r#""status":"pending","preimage":null,"#, "", 1);
     assert_ne!(body, pending.body);

@@ -81,7 +81,8 @@ fn verify_paid(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<Grant, Refusa
     verify(macaroon, Some(&preimage()), &keys(), demand)
 }
 
-/// Checks only the caveats: not the signature, the preimage or the requirements of the route.
+/// Checks only the caveats: not the signature, not the preimage, and not whether a caveat that the route requires is
+/// missing.
 fn check(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<CheckedCaveats, Refusal> {
     let mark = keys().current().issuer_mark(&macaroon.payment_hash());
     check_caveats(macaroon, &[mark], demand)
@@ -176,7 +177,7 @@ fn a_credential_is_refused_if_one_of_its_caveats_is_not_satisfied() {
 }
 
 #[test]
-fn only_at_least_the_same_amount_in_the_same_currency_covers_a_price_in_a_currency() {
+fn a_price_in_a_currency_is_covered_only_by_the_same_or_a_larger_amount_in_the_same_currency() {
     let price =
         |fiat: &str| Price::Fiat(FiatPrice { fiat: Fiat::parse(fiat).unwrap(), min_sats: 1, max_sats: 100 });
     let paid = |fiat: &str| Terms { price: price(fiat), ..terms() };
@@ -350,7 +351,7 @@ fn no_added_caveat_makes_a_macaroon_of_another_issuer_count_as_minted_by_edgetol
 }
 
 #[test]
-fn a_macaroon_has_at_most_100_caveats_and_a_credential_4_macaroons_and_8192_characters() {
+fn a_macaroon_has_at_most_100_caveats_and_a_credential_4_macaroons_and_an_l402_header_8192_bytes() {
     let mut macaroon = mint(Encoding::Standard, &terms());
     while macaroon.caveats().count() < 100 {
         macaroon = macaroon.attenuate("a=b").unwrap();
@@ -508,8 +509,8 @@ proptest! {
         if let Ok(flipped) = Macaroon::parse(&text)
             && flipped.signature(&keys()) == Signature::Valid
         {
-            // The signature stays valid if the flipped bit is in the location, which libmacaroons does not sign, or if
-            // it changes a hexadecimal digit from lower to upper case. The payment and the caveats must be unchanged.
+            // The signature stays valid if the bit is in the location of a standard macaroon, which is not signed, or if
+            // the flip changes the letter case of a hexadecimal digit in a lightning-toll macaroon.
             prop_assert_eq!(flipped.payment_hash(), macaroon.payment_hash());
             prop_assert!(flipped.caveats().eq(macaroon.caveats()));
         }
@@ -541,7 +542,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_added_caveats_does_not_change_the_result(
+    fn the_order_of_added_caveats_does_not_change_whether_a_credential_is_accepted(
         caveats in proptest::collection::vec("(amount_sats|uses|host|method|preimage|x)=(5|1|x|GET)", 1..5),
     ) {
         let add = |caveats: &mut dyn Iterator<Item = &String>| {

@@ -160,7 +160,7 @@ fn a_mistake_in_a_top_level_key_or_a_path_makes_the_whole_price_list_unreadable(
     assert!(Json::parse(br#"{"routes":[],"routes":[]}"#).is_none(), "a repeated key");
 }
 
-/// Returns the price of each route in satoshis; `None` for an invalid route.
+/// Returns the price of each route in satoshis; `None` for a route that is invalid or whose price is not fixed.
 fn fixed_sats(policy: &Policy) -> Vec<Option<u64>> {
     policy.routes.iter().map(|route| route.pricing.fixed_sats()).collect()
 }
@@ -283,7 +283,8 @@ proptest! {
     }
 }
 
-/// Spellings of paths: some web server or framework was observed to serve each as a path that the next test prices.
+/// Request paths. For each of these paths, some web server or framework was observed to serve the content of a path that
+/// the next test prices.
 const SPELLINGS: [&str; 63] = [
     "/x%3F%2F..%2Fapi%2Fjoke",
     "/x%23%2F..%2Fapi/joke",

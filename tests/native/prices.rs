@@ -1,4 +1,5 @@
-//! The price of a request, from the facts that prices may depend on, mistakes in routes, and descriptions of invoices.
+//! The price of a request, which depends on facts about the request. Also mistakes in the routes of a price list, and the
+//! descriptions of invoices.
 
 use std::collections::HashMap;
 
@@ -127,7 +128,7 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
         "%2570remium=1",
         "premium=1;x",
         "premium%0a=1",
-        // qs, Rack, PHP, Spring or ASP.NET reads each name from here on as `premium`.
+        // qs, Rack, PHP, Spring or ASP.NET reads the name in each of the next 13 queries as `premium`.
         "[premium]=1",
         "%5Bpremium%5D=1",
         "]premium=1",

@@ -34,7 +34,7 @@ fn outcome(policy: &Policy, url: &str, method: &str) -> String {
 }
 
 #[test]
-fn only_routes_of_the_host_and_method_compete_for_the_most_specific_path() {
+fn only_routes_for_the_host_and_method_of_the_request_compete_for_the_most_specific_path() {
     let policy = valid(
         r#"{"routes":[
             {"path":"/api/*","sats":1},

@@ -48,7 +48,7 @@ fn demand<'a>(endpoint: &'a str, method: &'a str, ip: Option<&'a str>, service: 
 }
 
 /// Checks signature, preimage and caveats as `verify` does, but with one signing key instead of the keys of a
-/// deployment, and without the requirements of a route.
+/// deployment. Does not check whether a caveat that the route requires is missing.
 fn verify_with_key(
     macaroon: &str,
     preimage: &str,
@@ -215,8 +215,8 @@ fn a_refusal_has_the_same_text_in_edgetoll_and_in_lightning_toll() {
         let refusal =
             verify_with_key(text(vector, "raw"), text(vector, "preimage"), &key, &demand).unwrap_err();
         let name = text(vector, "name");
-        // edgetoll refuses an expiry that has other characters than digits as malformed. lightning-toll refuses it as
-        // expired.
+        // edgetoll refuses the expiry -1 as malformed, because it has another character than digits. lightning-toll
+        // refuses it as expired.
         if name == "expires_negative" {
             assert_eq!(refusal.to_string(), "Malformed caveat: expires_at = -1");
         } else {

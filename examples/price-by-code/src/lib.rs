@@ -11,7 +11,7 @@ async fn fetch(
     context: Context,
 ) -> Result<web_sys::Response, NoResponse> {
     Toll::from_env(&env)?
-        // One sat for each word, and at least one.
+        // One sat for each word of `text`, and at least one sat.
         .price("/api/echo", |request| {
             let text = request.query("text")?.unwrap_or_default();
             Ok(text.split_whitespace().count().max(1) as u64)

@@ -25,7 +25,10 @@ export function send(base, path, { method = 'GET', headers = {}, body, chunks } 
   });
 }
 
-/** Sends raw bytes. Returns the response, read until the server closes the connection or sends nothing for `quietMs`. */
+/**
+ * Sends raw bytes. Returns the response, which is complete when the server closes the connection, when no byte follows the last one
+ * for `quietMs`, or when no byte arrives at all for `timeoutMs`.
+ */
 export function sendRaw(base, bytes, { quietMs = 250, timeoutMs = 5000 } = {}) {
   const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
@@ -47,7 +50,10 @@ export function sendRaw(base, bytes, { quietMs = 250, timeoutMs = 5000 } = {}) {
   });
 }
 
-/** Requests a path and pays the invoice with `payWith`. Returns both credentials of the payment, and what they are made of. */
+/**
+ * Requests a path and pays the invoice with `payWith`. Returns the preimage, the challenge, and the macaroon and the credential in the
+ * standard and in the lightning-toll encoding.
+ */
 export async function buy(base, path, { payWith = pay, ...options } = {}) {
   const unpaid = await send(base, path, options);
   if (unpaid.status !== 402) throw new Error(`expected 402, got ${unpaid.status}: ${unpaid.text}`);

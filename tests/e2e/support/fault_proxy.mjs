@@ -8,8 +8,8 @@ import { lnbits } from './paywall.mjs';
 export const MARKER = 'SECRET-OF-LNBITS';
 
 /**
- * Starts the proxy. `injectFault(fault, method)` injects a fault into the requests with this method, or into all requests without
- * `method`. `clearFault()` ends the fault.
+ * Starts the proxy. `injectFault(fault, method)` injects a fault into the requests with this method; if `method` is not given, into
+ * all requests. `clearFault()` ends the fault.
  */
 export async function startFaultProxy({ target = lnbits.url } = {}) {
   const port = await freePort();

@@ -1,4 +1,4 @@
-//! Hexadecimal text: lower case when written, either case when read.
+//! Hexadecimal text: lower case when written, upper or lower case when read.
 
 /// Returns the bytes as lower-case hexadecimal digits.
 pub fn encode(bytes: &[u8]) -> String {
@@ -9,7 +9,7 @@ pub fn encode(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Decodes exactly 64 hexadecimal digits, in either case. Returns `None` for any other text.
+/// Decodes exactly 64 hexadecimal digits, in upper or lower case. Returns `None` for any other text.
 pub fn decode_32(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 {
         return None;

@@ -12,7 +12,7 @@
 //! | `client` | `client:` + address: the pseudonym; `free:` + address + route: the free-tier key; `deployment`: the loop tag |
 //! | `settled` | `paid:` + hash: the KV key of a settlement; `cookie:` + hash + expiry + digest: the tag of a cookie; `wallet:` + URL + key: the key of a probe result and of a sync cursor |
 //! | `hook` | a nonce: the tag of a webhook address |
-//! | `admin` | `token:` + token: a comparison; `session:` + expiry + token: an admin session |
+//! | `admin` | `token:` + token: a tag by which tokens are compared; `session:` + expiry + token: an admin session |
 //!
 //! If a key has several kinds of messages, each kind has its own prefix, or a length that no other kind has. So an HMAC
 //! of one kind of message is never valid for another kind.

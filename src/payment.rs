@@ -13,7 +13,7 @@ impl PaymentHash {
         Self(bytes)
     }
 
-    /// Parses exactly 64 hexadecimal digits, in either case.
+    /// Parses exactly 64 hexadecimal digits, in upper or lower case.
     pub fn from_hex(text: &str) -> Option<Self> {
         hex::decode_32(text).map(Self)
     }
@@ -44,7 +44,7 @@ impl fmt::Debug for PaymentHash {
 pub struct Preimage([u8; 32]);
 
 impl Preimage {
-    /// Parses exactly 64 hexadecimal digits, in either case.
+    /// Parses exactly 64 hexadecimal digits, in upper or lower case.
     pub fn from_hex(text: &str) -> Option<Self> {
         hex::decode_32(text).map(Self)
     }

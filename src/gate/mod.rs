@@ -8,15 +8,16 @@
 //!    `unmatched` is `deny`. A request to a route with a mistake gets 503.
 //! 4. A preflight costs nothing and gets no content. A request gets 405 if its path has a price only for other methods,
 //!    and 421 if its path has a price only on other hosts.
-//! 5. A request without https is redirected to https if its method is `GET` or `HEAD`; otherwise it gets 403.
+//! 5. A request without https is redirected to https if its method is `GET` or `HEAD`; otherwise it gets 403. A request
+//!    on the loopback interface needs no https.
 //! 6. The price is computed. If the price depends on something that origins could read in different ways, the request
 //!    gets 400. A request that costs 0 sats is forwarded.
 //! 7. A request with a valid credential is forwarded. If the credential has no preimage, or a preimage that is not a
 //!    sufficient proof, a wallet must confirm the payment first. A genuine credential that is not valid for this
 //!    request gets a new challenge with the reason. A malformed or forged credential gets 401.
-//! 8. A request without a credential uses the free tier, if the route has one. If no free request is left, it gets a
-//!    challenge. The challenge for a prefetch, for `HEAD`, and for `OPTIONS` unless the route lists it, has only the
-//!    price, without an invoice.
+//! 8. A request without a credential uses the free tier. If the route has no free tier, or if no free request is left,
+//!    the request gets a challenge. The challenge for a prefetch, for `HEAD`, and for `OPTIONS` unless the route lists
+//!    it, has only the price, without an invoice.
 
 mod priced_request;
 

@@ -72,7 +72,7 @@ impl<'a> PricedRequest<'a, '_> {
 
     /// Verifies the `Authorization` header. Returns the first valid credential whose payment is known to be settled;
     /// otherwise up to four valid credentials, first those with a preimage; otherwise one refusal, if possible that of
-    /// a genuine credential.
+    /// a genuine credential; [`Verdict::NoCredential`] if the header has no credential.
     fn verify_authorization(&self, is_settled: &IsSettled<'_>) -> Verdict {
         let demand = self.demand();
         let mut refused: Option<Refusal> = None;

@@ -28,8 +28,8 @@ pub fn with_members(value: Option<&str>, added: &[&str]) -> String {
     members.join(", ")
 }
 
-/// The request headers that the `Vary` header of the origin's response names on a priced route: a credential can be in
-/// `Authorization` or in `Cookie`.
+/// The request headers that edgetoll adds to the `Vary` header of the origin's response on a priced route: a credential
+/// can be in `Authorization` or in `Cookie`.
 pub const VARY_BY_CREDENTIAL: [&str; 2] = ["Authorization", "Cookie"];
 
 /// Response headers with which an origin can make a shared cache store a response although `Cache-Control` forbids it.

@@ -30,8 +30,8 @@ pub fn is_removed(name: &str, keep: &[String]) -> bool {
 
 /// Whether an origin may take a path, URL, query, host or method from a header.
 ///
-/// Servers, frameworks and proxies have more such headers than a list can name, so the end of the name decides. The few
-/// that end in another word are listed.
+/// Servers, frameworks and proxies have more such headers than a list can name, so the end or the beginning of the name
+/// decides. `REWRITING` lists the few headers that these rules miss, and `HARMLESS` lists the exceptions.
 fn is_rewriting(name: &str) -> bool {
     if HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless)) {
         return false;
@@ -60,8 +60,8 @@ pub fn is_for_preflight(name: &str) -> bool {
     name.starts_with("access-control-") || ["allow", "vary"].contains(&name.as_str())
 }
 
-/// The endings of headers with which a client can make an origin use another path, query, host or method. An ending need
-/// not be a whole word, because some headers have names such as `X-RewriteUrl`.
+/// The endings of headers with which a client can make an origin use another path, query, host or method. An ending
+/// need not be a whole word, because some headers have names such as `X-RewriteUrl`.
 const REWRITING_ENDINGS: [&str; 16] = [
     "authority",
     "host",
@@ -81,10 +81,11 @@ const REWRITING_ENDINGS: [&str; 16] = [
     "url",
 ];
 
-/// Next.js tells itself with such headers which page to render.
+/// The beginnings of the headers with which Next.js tells itself which page to render.
 const REWRITING_PREFIXES: [&str; 2] = ["x-invoke-", "x-middleware-"];
 
-/// Headers with another ending. The last two select a file on the origin's disk.
+/// Headers with which a client can make an origin use another path or host, although their names have none of the
+/// endings and beginnings in the two lists above. The last two headers select a file on the origin's disk.
 const REWRITING: [&str; 8] = [
     "forwarded",
     "script-name",
@@ -96,14 +97,14 @@ const REWRITING: [&str; 8] = [
     "x-sendfile-type",
 ];
 
-/// Headers that clients need, and from which no origin takes the path, host or method of the request. Only this spelling
-/// is forwarded.
+/// Headers that clients need, and from which no origin takes the path, host or method of the request. Such a header is
+/// forwarded only in this spelling, in upper or lower case.
 const HARMLESS: [&str; 7] = [
     // The method of the request that follows a preflight.
     "Access-Control-Request-Method",
     // The page that sends the request (htmx).
     "HX-Current-URL",
-    // The Worker sets it to the host that was priced.
+    // The runtime sets `Host` to the host of the URL that the Worker fetches.
     "Host",
     // The page that sends the request (Next.js).
     "Next-Url",

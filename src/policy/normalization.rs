@@ -21,8 +21,9 @@ pub fn fold_case(text: &str) -> String {
 
 /// Returns the fully normalized form of a path, with which patterns are compared.
 ///
-/// Percent-encoding is decoded up to four times. Control characters, path parameters, double slashes, the name of an
-/// index file, and trailing slashes, dots and spaces are removed. `\` becomes `/`, and all letters have one case.
+/// Percent-encoding is decoded up to four times. Control characters, path parameters, the name of an index file, and
+/// trailing slashes, dots and spaces are removed. `\` becomes `/`, several slashes in a row become one, and all letters
+/// have one case.
 pub fn normalize(path: &str, fold_case: FoldCase) -> String {
     let decoded = decodings(path).pop().unwrap_or_default();
     let steps = [

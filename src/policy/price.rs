@@ -50,8 +50,11 @@ pub struct Values(pub Vec<String>);
 /// no conditions.
 ///
 /// # Errors
-/// Fails if an origin may read the request in another way, with another price, or if the price depends on the length of
-/// the body and the body has no known length, has a `Content-Encoding`, or is too long.
+/// Fails in two cases:
+/// - The price depends on the method, the query or a header, and an origin may read this part of the request in another
+///   way.
+/// - The price depends on the length of the body, and the body has no known length, has a `Content-Encoding`, or is too
+///   long.
 pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceError> {
     let mut found = None;
     // All conditions are evaluated, so that an ambiguous request is refused whichever rule matches first.

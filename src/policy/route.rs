@@ -344,7 +344,8 @@ pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Targe
     of_path().find(|route| !route.is_free()).map_or(Selection::Unmatched, Selection::OtherHost)
 }
 
-/// Returns the value of the `Allow` header for a path: the methods of all routes for this path and host.
+/// Returns the value of the `Allow` header for a path: the methods of all routes for this path and host, and `HEAD` if
+/// `GET` is one of these methods.
 pub fn allowed(routes: &[Route], path: &str, host: &str) -> String {
     let mut methods: Vec<&str> = Vec::new();
     let is_for_path =

@@ -1,6 +1,7 @@
 //! The setting `settlement`: what proves that a payment has settled.
 
-/// The value of the setting: what proves that a payment has settled.
+/// The value of the setting. For a macaroon of another issuer, the preimage is always a proof, because the wallets of
+/// this deployment do not know the invoice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SettlementMode {
     /// The preimage is a proof while the invoice can still be paid and LNbits is known to hide the preimages of unpaid

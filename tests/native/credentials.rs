@@ -381,7 +381,7 @@ fn an_unknown_key_is_reported_before_a_wrong_preimage_and_a_wrong_preimage_befor
 }
 
 #[test]
-fn a_request_of_an_unknown_address_is_refused_on_a_route_that_binds_the_client_address() {
+fn a_request_from_an_unknown_address_is_refused_on_a_route_that_binds_the_client_address() {
     let policy = policy("");
     let request = request("https://x/mine", "GET", None);
     let seller = test_seller();

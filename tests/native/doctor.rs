@@ -24,7 +24,7 @@ fn levels<const N: usize>(findings: [CheckResult; N]) -> [Level; N] {
 }
 
 #[test]
-fn a_health_response_of_lnbits_is_ok_up_to_a_second_and_a_warning_if_it_takes_longer() {
+fn a_health_response_of_lnbits_is_ok_within_a_second_and_a_warning_after_more_than_a_second() {
     let health = response(200, HEALTH);
     assert_eq!(
         levels([judge::reachable(&health, 1_000), judge::reachable(&health, 1_001)]),

@@ -22,7 +22,8 @@ fn row(line: &str) -> Option<[String; 3]> {
     Some([status, code, header].map(str::to_owned))
 }
 
-/// Returns the row of an error. A row names the header alone if its value differs from request to request.
+/// Returns the row of an error. A row has the name of the header without the value if the value differs from request to
+/// request.
 fn row_of(error: &RequestError, rows: &BTreeSet<[String; 3]>) -> [String; 3] {
     let (name, value) = error.header().unwrap_or_default();
     let row = |header: String| [error.status().to_string(), error.code().to_owned(), header];

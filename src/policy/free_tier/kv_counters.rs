@@ -262,8 +262,8 @@ const WRITE_INTERVAL_MS: u64 = 1_000;
 const WRITE_LEASE_MS: u64 = 20_000;
 /// The shortest expiry of a key that KV accepts.
 const MIN_TTL_S: u64 = 60;
-/// How long no request is free after a failed write. Counts that are not written are lost, so clients would get more
-/// free requests than the quota.
+/// How long no request is free after a failed write. Other isolates do not know a count that is not written, so a
+/// client would get more free requests than the quota.
 const NO_GRANTS_AFTER_FAILURE_MS: u64 = 60_000;
 /// How long after a write all isolates can read the value. A value that KV returns can be a minute old; this constant
 /// is twice as long.

@@ -37,8 +37,8 @@ pub struct Policy {
     /// Which pages of other origins may read responses; `None` if the origin handles CORS itself.
     pub cors: Option<Cors>,
     pub settlement: SettlementMode,
-    /// How many challenges a client can get per minute. If `CHALLENGE_LIMIT` is bound, that binding limits challenges
-    /// instead, and this number sets only the limits of look-ups and of IPv6 networks.
+    /// How many challenges a client can get per minute from one isolate. If `CHALLENGE_LIMIT` is bound and responds,
+    /// that binding limits challenges instead, and this number sets only the limits of look-ups and of IPv6 networks.
     pub challenges_per_minute: u64,
     /// How many invoices all clients together can get per minute.
     pub invoices_per_minute: u64,
@@ -60,7 +60,7 @@ pub struct Policy {
     pub other_issuer_max_age_s: Option<u64>,
     /// Payments whose credentials are refused.
     pub revoked: Vec<PaymentHash>,
-    /// Request headers that are forwarded although they can change the path, the host or the method.
+    /// Request headers that are forwarded although they can change the path, the query, the host or the method.
     pub keep_headers: Vec<String>,
 }
 

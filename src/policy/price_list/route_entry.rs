@@ -180,7 +180,7 @@ fn parse_free_tier(table: &Table<'_>) -> Option<FreeTier> {
     Some(FreeTier { requests, window_ms: window_ms.unwrap_or(FREE_WINDOW_MS) })
 }
 
-/// Whether an origin may read the same request as a request for `a` and as a request for `b`.
+/// Whether an origin may read a request to the route `a` as a request to the route `b`.
 fn overlap(a: &Route, b: &Route) -> bool {
     let share_a_method = a.methods.is_empty()
         || b.methods.is_empty()

@@ -23,7 +23,7 @@ pub struct ConfigError {
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigErrorKind {
-    /// The key is unknown. `known` are the keys of its table.
+    /// The key is unknown. `known` are the keys that its table may have.
     #[error("is not a key that edgetoll knows")]
     UnknownKey { known: &'static [&'static str] },
     /// The value is wrong. The text follows the place in the message, such as `must be a table`.

@@ -79,7 +79,7 @@ impl Terms {
 /// The terms of a credential that are known once the invoice is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvoiceTerms {
-    /// The amount of the invoice. The credential pays for requests up to this price.
+    /// The amount of the invoice. Where prices are in satoshis, the credential pays for requests up to this price.
     pub amount_sats: u64,
     /// The slot of the wallet that created the invoice.
     pub wallet: WalletSlot,
@@ -185,8 +185,8 @@ impl Caveat {
     /// Parses one caveat. `service` is the service of the route: `<service>_valid_until` is a reserved name too.
     ///
     /// # Errors
-    /// Returns the text of the caveat if its name is UTF-8 but not ASCII, if its name is a reserved name in another
-    /// case, if a reserved name has no valid value, or if a lightning-toll caveat has no ` = `.
+    /// Returns the text of the caveat if its name is UTF-8 but not ASCII, if its name differs from a reserved name only
+    /// in case, if a reserved name has no valid value, or if a lightning-toll caveat has no ` = `.
     pub fn parse(encoding: Encoding, service: &Service, bytes: &[u8]) -> Result<Self, String> {
         let text = || String::from_utf8_lossy(bytes).into_owned();
         let (name, value) = match split(encoding, bytes) {
@@ -245,7 +245,7 @@ fn split(encoding: Encoding, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes.get(..at)?, bytes.get(at.checked_add(separator.len())?..)?))
 }
 
-/// Returns the reserved name that equals `name` in any case; `None` if there is no such reserved name.
+/// Returns the reserved name that equals `name` if case is ignored; `None` if there is no such reserved name.
 fn reserved_name(name: &str, service: &Service) -> Option<String> {
     let folded = name.to_ascii_lowercase();
     let is_reserved =

@@ -124,8 +124,9 @@ pub struct ParsedChallenge {
 }
 
 impl ParsedChallenge {
-    /// Parses the first L402 or LSAT challenge of a header that has a macaroon and an invoice; `None` if there is none.
-    /// The parameters may come in any order, quoted or not; the macaroon may be named `macaroon` or `token`.
+    /// Parses the first L402 or LSAT challenge with a macaroon and an invoice in a header; `None` if the header has no
+    /// such challenge. The parameters may come in any order, quoted or not; the macaroon may be named `macaroon` or
+    /// `token`.
     pub fn parse(header: &str) -> Option<Self> {
         credential::l402_members(header).find_map(|member| {
             let (_, parameters) = member.split_once(' ')?;

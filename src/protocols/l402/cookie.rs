@@ -39,9 +39,9 @@ impl<'a> Cookie<'a> {
 
 /// Returns `Set-Cookie` for a settled payment; `None` if the cookie is too long for browsers.
 ///
-/// The cookie lasts as long as the credential. The cookies of a scope have the same name, so that a new cookie replaces
-/// the previous cookie. The cookie of a credential with a number of uses has its own name, so that it does not
-/// replace a credential that has uses left.
+/// The cookie lasts as long as the credential. The name of the cookie is derived from the endpoint or the realm, so
+/// that a new cookie replaces the previous cookie. If the credential has a number of uses, the name is also derived
+/// from the payment hash, so that the cookie does not replace a credential that has uses left.
 pub fn set(
     keys: &Keys,
     macaroon: &Macaroon,

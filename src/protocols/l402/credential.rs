@@ -1,5 +1,5 @@
 //! Credentials in the `Authorization` header: `L402 <macaroon>{,<macaroon>}:<preimage>`. The scheme is `L402` or
-//! `LSAT`, in any case.
+//! `LSAT`, in upper or lower case.
 //!
 //! The preimage may be missing, since some wallets do not show it to the payer. This module only parses a credential;
 //! the module `verify` decides whether the credential is valid.
@@ -96,8 +96,8 @@ fn parse_member(member: &str) -> Result<Credential, Refusal> {
     }
 }
 
-/// Splits a header into its credentials or challenges, at each comma after which one starts ([`starts_member`]). A
-/// comma in quotes does not count.
+/// Splits a header into its credentials or challenges. The header is split at a comma if the comma is not in quotes and
+/// [`starts_member`] accepts the text after the comma.
 ///
 /// If a quotation mark is never closed, all quotation marks are ordinary characters. Otherwise a client could hide an
 /// L402 credential behind the open quotation mark, and edgetoll would forward the credential to the origin.
@@ -147,8 +147,8 @@ fn starts_member(rest: &str) -> bool {
     }
 }
 
-/// Whether a text starts with `L402` or `LSAT`, in any case, followed by a space, a tab, a comma or the end of the
-/// text.
+/// Whether a text starts with `L402` or `LSAT`, in upper or lower case, followed by a space, a tab, a comma or the end
+/// of the text.
 fn is_l402(member: &str) -> bool {
     let Some((scheme, rest)) = member.split_at_checked(SCHEME_LENGTH) else { return false };
     let is_scheme = scheme.eq_ignore_ascii_case("L402") || scheme.eq_ignore_ascii_case("LSAT");

@@ -1,5 +1,5 @@
-//! Macaroons in the two encodings that L402 clients use: the binary v2 format of libmacaroons, which all clients
-//! decode, and the JSON of lightning-toll.
+//! Macaroons in the two encodings that L402 clients use: the binary v2 format of libmacaroons, and the JSON of
+//! lightning-toll.
 //!
 //! In both encodings, the issuer signs the identifier, and each caveat is signed with the signature before it. So a
 //! holder can add a caveat, but cannot remove one. This module does not interpret caveats; the module `verify` does.

@@ -27,7 +27,7 @@ pub struct CheckedCaveats {
 }
 
 /// Which caveats the issuer wrote. A caveat that a holder added must be satisfied too, but it does not meet a
-/// requirement of the route.
+/// requirement of the route. In a macaroon of another issuer, every caveat counts as written by the issuer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BoundCaveats {
     pub endpoint: bool,
@@ -46,8 +46,9 @@ pub struct BoundCaveats {
 /// from another issuer.
 ///
 /// # Errors
-/// Returns the refusal for the first malformed caveat, for the first caveat that is not satisfied, or for a missing
-/// caveat that every credential needs: an expiry, and a scope (an endpoint, a realm or services).
+/// Returns the refusal for the first malformed caveat, for the first caveat that is not satisfied or that widens an
+/// earlier caveat, or for a missing caveat that every credential needs: an expiry, and a scope (an endpoint, a realm or
+/// services).
 pub fn check_caveats(
     macaroon: &Macaroon,
     marks: &[String],
@@ -189,8 +190,9 @@ impl<'a> CaveatCheck<'a> {
         Ok(())
     }
 
-    /// Whether an `endpoint` caveat covers the requested path. For another issuer, the path may also be decoded once:
-    /// lightning-toll's Python package writes the decoded path, and its Node package the encoded path.
+    /// Whether an `endpoint` caveat covers the requested path. In a macaroon of another issuer, the caveat may also
+    /// contain the path decoded once: lightning-toll's Python package writes the decoded path, and its Node package the
+    /// encoded path.
     fn covers_endpoint(&self, endpoint: &str) -> bool {
         let requested = self.demand.endpoint;
         let is_decoded = || decoded_once(requested).is_some_and(|decoded| decoded == endpoint);

@@ -31,7 +31,7 @@ pub struct Demand<'a> {
     pub scope: &'a ScopeRule,
     /// Whether the route binds credentials to the client's address.
     pub binds_ip: bool,
-    /// Whether the route sells a number of uses.
+    /// Whether the route sells a limited number of uses.
     pub counts_uses: bool,
     pub encodings: Encodings,
     pub revoked: &'a [PaymentHash],
@@ -42,8 +42,9 @@ pub struct Demand<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtherIssuer {
     Refused,
-    /// Such macaroons are accepted if they expire within `max_age_s` seconds, have a preimage, and
-    /// `is_fixed_price_path` is set: the route sells one path at one fixed price, as a lightning-toll server does.
+    /// A macaroon of another issuer is accepted if it has a preimage, expires within `max_age_s` seconds, and
+    /// `is_fixed_price_path` is set: the route sells one path at one fixed price, without a number of uses, as a
+    /// lightning-toll server does.
     Accepted {
         max_age_s: u64,
         is_fixed_price_path: bool,
@@ -114,7 +115,7 @@ pub fn verify(
 }
 
 /// Checks the requirements of the route: the encoding and the issuer of the macaroon are accepted, the payment is not
-/// revoked, and the issuer wrote a caveat for everything that the route binds.
+/// revoked, and the issuer wrote every caveat that the route requires.
 fn check_demand(
     macaroon: &Macaroon,
     is_proven: bool,
@@ -148,7 +149,7 @@ fn check_demand(
 }
 
 /// Checks the requirements for a macaroon of another issuer: it has a preimage and expires soon, and the route sells
-/// one path at one fixed price.
+/// one path at one fixed price, without a number of uses.
 fn check_other_issuer(is_proven: bool, caveats: &CheckedCaveats, demand: &Demand<'_>) -> Result<(), Refusal> {
     // The wallets of this deployment do not know the invoice of another issuer, so only the preimage proves the
     // payment.

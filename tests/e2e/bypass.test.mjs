@@ -179,7 +179,7 @@ const otherAttempts = {
     ...[
       'X-Forwarded-Prefix', 'X-Script-Name', 'Script-Name', 'X_Forwarded_Prefix',
     ].map((name) => ({ target: '/report', headers: [`${name}: /dear`] })),
-    // Attack A1.
+    // Attack A1 (CHANGELOG).
     ...rewritingHeaders.map((name) => ({ target: '/free', headers: [`${name}: /sold`] })),
     { target: '/free', headers: ['X-Original-URL: /free', 'X-Original-URL: /sold'] },
     { method: 'POST', target: '/free', headers: ['X-Original-URL: /dear/report', ...body()], body: 'body' },

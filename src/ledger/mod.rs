@@ -104,4 +104,4 @@ const SAVE_SCHEMA: &str = "INSERT INTO meta (key, value) VALUES ('schema', ?1 ->
                            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 /// Each script migrates the ledger to the next schema. A script is never changed, because a deployed ledger may have
 /// run it already.
-const MIGRATIONS: [&str; 1] = [include_str!("sql/schema_1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("sql/schema_1.sql"), include_str!("sql/schema_2.sql")];

@@ -100,10 +100,12 @@ impl Pricing {
     /// Returns the names of the headers that the price depends on. Headers that the owner's code reads are not known
     /// and not returned.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
-        self.conditions().filter_map(|condition| match condition {
+        let named = self.conditions().filter_map(|condition| match condition {
             Condition::Header { name, .. } => Some(name.as_str()),
             _ => None,
-        })
+        });
+        let of_length = ["Content-Length", "Content-Encoding"];
+        named.chain(of_length.into_iter().filter(|_| self.depends_on_length()))
     }
 
     fn conditions(&self) -> impl Iterator<Item = &Condition> {

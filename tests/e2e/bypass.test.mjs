@@ -179,7 +179,7 @@ const otherAttempts = {
     ...[
       'X-Forwarded-Prefix', 'X-Script-Name', 'Script-Name', 'X_Forwarded_Prefix',
     ].map((name) => ({ target: '/report', headers: [`${name}: /dear`] })),
-    // Headers from which some origin takes a path, host, query or method, and headers with similar names.
+    // Attack A1 (CHANGELOG): headers from which some origin takes a path, host, query or method, and similar names.
     ...rewritingHeaders.map((name) => ({ target: '/free', headers: [`${name}: /sold`] })),
     { target: '/free', headers: ['X-Original-URL: /free', 'X-Original-URL: /sold'] },
     { method: 'POST', target: '/free', headers: ['X-Original-URL: /dear/report', ...body()], body: 'body' },

@@ -96,6 +96,11 @@ test('A body is priced per KiB, and a credential for a small body is refused for
   const compressed = await post(100, { authorization, 'Content-Encoding': 'gzip' });
   assert.equal(compressed.status, 415);
   assert.equal(compressed.json().code, 'body_encoded');
+  // Attack A4 (CHANGELOG): WSGI and CGI origins read `Content_Encoding` as Content-Encoding, and decompress more than was paid for.
+  for (const name of ['Content_Encoding', 'content.encoding']) {
+    assert.equal((await post(100, { authorization, [name]: 'gzip' })).status, 200);
+    assert.deepEqual(Object.keys(origin.last().headers).filter((header) => /content.encoding/.test(header)), [], name);
+  }
 });
 
 test('A request whose Content-Length is too large for the runtime fails, and other requests are served', async () => {

@@ -34,7 +34,8 @@ fn headers_that_claim_a_payment_or_another_path_are_removed_from_requests_in_any
 
 #[test]
 fn headers_from_which_an_origin_may_take_another_path_host_or_method_are_removed() {
-    // An attack: `curl /free -H 'X-Matched-Path: /sold'` got paid content from an origin that obeys the header.
+    // Attack A1 (CHANGELOG): `curl /free -H 'X-Matched-Path: /sold'` got paid content from an origin that obeys the
+    // header.
     let names = rewriting_headers();
     assert!(names.len() >= 80, "{}", names.len());
     for name in names {

@@ -1,6 +1,6 @@
 //! The ledger: its SQL scripts in SQLite, reading payment lists, traffic counts, callbacks and metrics.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use edgetoll::ledger::callback::{Callback, CallbackConfigError, OnPayment};
@@ -13,14 +13,15 @@ use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::receipt::Receipt;
 use proptest::prelude::*;
+use rusqlite::StatementStatus;
 use rusqlite::types::Value;
 
 /// 2026-11-21, 12:00:00 UTC.
 const NOON_MS: u64 = 1_795_262_400_000;
 const NOON_UNIX: u64 = NOON_MS / 1_000;
 
-/// A ledger in an SQLite database in memory.
-struct TestLedger(RefCell<rusqlite::Connection>);
+/// A ledger in an SQLite database in memory, and the steps that SQLite has run in it.
+struct TestLedger(RefCell<rusqlite::Connection>, Cell<i32>);
 
 impl Database for TestLedger {
     type Error = rusqlite::Error;
@@ -34,19 +35,28 @@ impl Database for TestLedger {
         };
         let first = rows.next()?.map(|row| row.get::<_, Value>(0)).transpose()?;
         while rows.next()?.is_some() {}
+        drop(rows);
+        self.1.set(self.1.get() + prepared.get_status(StatementStatus::VmStep));
         Ok(first.and_then(|value| if let Value::Text(text) = value { Some(text) } else { None }))
     }
 }
 
 impl TestLedger {
     fn new() -> Self {
-        let ledger = Self(RefCell::new(rusqlite::Connection::open_in_memory().unwrap()));
+        let ledger = Self(RefCell::new(rusqlite::Connection::open_in_memory().unwrap()), Cell::new(0));
         ledger::migrate(&ledger, NOON_MS).unwrap();
         ledger
     }
 
     fn run_command(&self, command: LedgerCommand<'_>) -> String {
         ledger::run(self, command.name(), &command.fields()).unwrap().unwrap_or_default()
+    }
+
+    /// Runs a command, and returns how many steps of SQLite's virtual machine it took.
+    fn steps_of(&self, command: LedgerCommand<'_>) -> i32 {
+        let before = self.1.get();
+        self.run_command(command);
+        self.1.get() - before
     }
 
     fn record_settled(&self, receipts: &[Receipt], now_ms: u64) {
@@ -482,6 +492,56 @@ fn a_delivered_callback_is_not_sent_again_if_the_payment_is_reported_again() {
     ledger.run_command(LedgerCommand::CallbackDelivered { hash: &hash(1).to_hex() });
     ledger.record_settled(&[receipt(1, 5)], NOON_MS + 1);
     assert_eq!(ledger.due_callbacks(NOON_MS + 2), []);
+}
+
+/// Attack A6 (CHANGELOG): each settled payment read all earlier payments, and each cron trigger read all payers.
+#[test]
+fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
+    let (small, large) = (ledger_of(10), ledger_of(10_000));
+    let receipt = |n: u32| Receipt { client: Some(format!("new {n}")), ..numbered_receipt(n) };
+    let (first, second) = (receipt(1_000_000), receipt(1_000_001));
+    let (hash, now_ms) = (&first.payment_hash.to_hex(), NOON_MS);
+    let (routes, cursor) = ([("/api/joke".to_owned(), [1, 1, 1, 1])], Cursor::default());
+    let commands = || {
+        [
+            LedgerCommand::RecordSeen {
+                now_ms,
+                hash,
+                route: "/seen",
+                sats: 5,
+                payer: Some("bb"),
+                wallet: "1",
+            },
+            LedgerCommand::PlanSync { now_ms: NOON_MS + 60_000 },
+            LedgerCommand::record_settled(WalletSlot::One, std::slice::from_ref(&first), true, NOON_MS),
+            LedgerCommand::record_settled(WalletSlot::One, std::slice::from_ref(&second), true, NOON_MS),
+            LedgerCommand::record_settled(WalletSlot::One, std::slice::from_ref(&second), true, NOON_MS),
+            LedgerCommand::DueCallbacks { now_ms },
+            LedgerCommand::NextCallback {},
+            LedgerCommand::CallbackDelivered { hash },
+            LedgerCommand::CountRequests { routes: &routes },
+            LedgerCommand::save_cursor("aa", &cursor),
+            LedgerCommand::Prune { before_unix: NOON_UNIX - 86_400 },
+        ]
+    };
+    for (a, b) in commands().into_iter().zip(commands()) {
+        let name = a.name();
+        let (few, many) = (small.steps_of(a), large.steps_of(b));
+        assert!(many <= few + few / 4 + 20, "{name:?}: {few} steps with 10 payments, {many} with 10,000");
+    }
+}
+
+/// Returns a ledger with this number of settled payments, each of another payer.
+fn ledger_of(payments: u32) -> TestLedger {
+    let ledger = TestLedger::new();
+    let receipts: Vec<Receipt> = (0..payments).map(numbered_receipt).collect();
+    ledger.run_command(LedgerCommand::record_settled(WalletSlot::One, &receipts, false, NOON_MS));
+    ledger
+}
+
+fn numbered_receipt(n: u32) -> Receipt {
+    let payment_hash = PaymentHash::from_hex(&format!("{n:064x}")).unwrap();
+    Receipt { payment_hash, client: Some(format!("{n:032x}")), ..receipt(1, 5) }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use crate::support::gate::{BY_PREIMAGE, NO_CODE};
 use crate::support::price_list::{parse, valid};
 use crate::support::request::request;
+use cpu_time::ThreadTime;
 use edgetoll::error::RequestError;
 use edgetoll::gate::{Decision, Gate, Refused};
 use edgetoll::http::percent;
@@ -15,6 +16,7 @@ use edgetoll::policy::normalization::{fold_case, normalize};
 use edgetoll::policy::route::{PathForm, Selection, Target, select};
 use edgetoll::strict_json::Json;
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn policy_with(routes: &[&str]) -> Policy {
     valid(&format!("{{\"routes\":[{}]}}", routes.join(",")))
@@ -429,6 +431,39 @@ fn a_folder_and_its_index_file_count_as_one_path() {
     let policy = policy_with(&[r#"{"path":"/members/index.html","sats":5}"#]);
     assert_eq!(pattern_for(&policy, "/members/index.html", "GET"), Some("/members/index.html"));
     assert!(edgetoll::policy::resolve::unreachable(&policy).is_empty());
+}
+
+/// Attack A2 (CHANGELOG): a path of 1,500 slashes took 10,000 times the CPU time of a plain path.
+#[test]
+fn no_path_costs_more_than_forty_times_the_cpu_time_of_a_plain_path_of_8_kib() {
+    let policy =
+        valid(r#"{ "routes": [{ "path": "/sold", "sats": 5 }, { "path": "/files/*", "sats": 5 }] }"#);
+    let target = Target { host: "x", method: "GET" };
+    let plain = cpu_time(|| policy.resolve(&"/a/b/c".repeat(1_365), target).is_ok());
+    let path = |unit: &str, bytes: usize| format!("/{}", unit.repeat(bytes / unit.len()));
+    for bytes in [1_500, 4_000, 8_000] {
+        for unit in
+            ["/", "//x", "%2f.;x /", "a;b/", "index.php/", " ./", "\\;%09", "%C5%BF;", "x.php/.", "%25", "?#"]
+        {
+            let cost = cpu_time(|| policy.resolve(&path(unit, bytes), target).is_ok());
+            assert!(cost < 40 * plain, "{bytes} bytes of {unit:?}: {cost:?}, plain: {plain:?}");
+        }
+    }
+    for (decodings, rest) in [(126, 874), (500, 3_000), (4_000, 0)] {
+        let hostile = format!("/%{}{}", "25".repeat(decodings), "/a".repeat(rest));
+        let cost = cpu_time(|| policy.resolve(&hostile, target).is_ok());
+        assert!(cost < 40 * plain, "{decodings} encoded percent signs: {cost:?}, plain: {plain:?}");
+    }
+}
+
+/// Returns the least CPU time of five runs.
+fn cpu_time(run: impl Fn() -> bool) -> Duration {
+    let times = (0..5).map(|_| {
+        let started = ThreadTime::now();
+        std::hint::black_box(run());
+        started.elapsed()
+    });
+    times.min().unwrap()
 }
 
 #[test]

@@ -287,6 +287,21 @@ fn a_websocket_upgrade_is_refused_on_a_route_priced_by_the_length_of_the_body() 
 }
 
 #[test]
+fn a_price_by_length_depends_on_the_headers_that_tell_the_length() {
+    for (price, headers) in [
+        (r#""sats_per_kib":2"#, vec!["Content-Length", "Content-Encoding"]),
+        (r#""sats":2"#, vec![]),
+        (
+            r#""price":[{"when":{"content_length":{"min":9},"header":{"X-A":"1"}},"sats":9},{"sats":1}]"#,
+            vec!["X-A", "Content-Length", "Content-Encoding"],
+        ),
+    ] {
+        let policy = valid(&format!(r#"{{"routes":[{{"path":"/a",{price}}}]}}"#));
+        assert_eq!(policy.routes[0].pricing.headers().collect::<Vec<_>>(), headers, "{price}");
+    }
+}
+
+#[test]
 fn routes_that_no_request_can_reach_are_reported() {
     for (path, is_reachable) in [
         ("/a", true),

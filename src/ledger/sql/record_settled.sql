@@ -26,11 +26,12 @@ SELECT date(settled_ms / 1000, 'unixepoch'), sum(sats), count(*)
 FROM payments WHERE is_counted = 0 AND settled_ms IS NOT NULL GROUP BY 1
 ON CONFLICT (day) DO UPDATE SET sats = sats + excluded.sats, payments = payments + excluded.payments;
 UPDATE meta SET value = value + (
-  SELECT count(DISTINCT payer) FROM payments
+  SELECT count(DISTINCT +payer) FROM payments
   WHERE is_counted = 0 AND settled_ms IS NOT NULL AND payer NOT IN (SELECT payer FROM payers)
 ) WHERE key = 'payers';
+-- With `payer` instead of `+payer`, SQLite would read all payments in the order of payments_by_payer.
 INSERT INTO payers (payer, payments)
-SELECT payer, count(*) FROM payments WHERE is_counted = 0 AND settled_ms IS NOT NULL AND payer IS NOT NULL GROUP BY 1
+SELECT payer, count(*) FROM payments WHERE is_counted = 0 AND settled_ms IS NOT NULL AND payer IS NOT NULL GROUP BY +payer
 ON CONFLICT (payer) DO UPDATE SET payments = payments + excluded.payments;
 -- A new ledger records the old payments of its wallet too, but sends no callback for a payment whose invoice is more
 -- than a day older than the ledger.

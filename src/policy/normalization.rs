@@ -120,7 +120,7 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
 /// All normalizations. An origin may apply any of them, in any order.
-const NORMALIZATIONS: [Normalization; 12] = [
+const NORMALIZATIONS: [Normalization; 14] = [
     percent::decode,
     without_authority,
     without_query,
@@ -128,8 +128,10 @@ const NORMALIZATIONS: [Normalization; 12] = [
     without_backslashes,
     without_parameters,
     without_double_slashes,
-    without_front_controller,
+    without_script,
     without_path_info,
+    without_sessions,
+    without_streams,
     without_index,
     without_trailing_in_segments,
     without_trailing,
@@ -169,18 +171,30 @@ fn without_double_slashes(path: &[u8]) -> Vec<u8> {
     path.iter().enumerate().filter(|indexed| !is_second(indexed)).map(|(_, byte)| *byte).collect()
 }
 
-/// Removes the name of a front controller, which reads `/index.php/x` as `/x`, and `/app/index.php/x` as `/app/x`.
-fn without_front_controller(path: &[u8]) -> Vec<u8> {
-    let at = path.windows(11).position(|window| window.eq_ignore_ascii_case(b"/index.php/"));
-    let Some((before, script)) = at.and_then(|at| path.split_at_checked(at)) else { return path.to_vec() };
-    [before, script.get(10..).unwrap_or_default()].concat()
+/// Removes the name of a script that is not at the end of the path: the front controller `index.php` reads
+/// `/index.php/x` as `/x`, and `/app/index.php/x` as `/app/x`.
+fn without_script(path: &[u8]) -> Vec<u8> {
+    let Some((folder, script)) = script(path) else { return path.to_vec() };
+    [path.get(..folder).unwrap_or_default(), path.get(script..).unwrap_or_default()].concat()
 }
 
-/// Removes what follows the name of a PHP file: for `/x.php/y`, PHP runs `/x.php` and passes `/y` to it as `PATH_INFO`.
+/// Removes what follows the name of a script: for `/x.php/y`, PHP runs `/x.php` and passes `/y` to it as `PATH_INFO`. CGI
+/// does the same for every script.
 fn without_path_info(path: &[u8]) -> Vec<u8> {
-    let at = path.windows(5).position(|window| window.eq_ignore_ascii_case(b".php/"));
-    let script = at.and_then(|at| path.get(..at.checked_add(4)?));
-    script.unwrap_or(path).to_vec()
+    let end = script(path).and_then(|(_, script)| path.get(..script));
+    end.unwrap_or(path).to_vec()
+}
+
+/// Finds the first segment that is the name of a script and has another segment after it. Returns the index of the slash
+/// before the segment and that of the slash after it.
+fn script(path: &[u8]) -> Option<(usize, usize)> {
+    let slashes = || path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    slashes().zip(slashes().skip(1)).find(|(before, after)| {
+        let name = path.get(*before..*after).unwrap_or_default();
+        let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+        extension.len() < name.len()
+            && SCRIPT_EXTENSIONS.iter().any(|script| extension.eq_ignore_ascii_case(script.as_bytes()))
+    })
 }
 
 /// Removes the name of an index file: a file server responds to `/x/` with `/x/index.html`.
@@ -192,8 +206,27 @@ fn without_index(path: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Whether a file server may respond to the path of a folder with the file of this name.
 fn is_index(name: &[u8]) -> bool {
-    INDEX_FILES.iter().any(|index| name.eq_ignore_ascii_case(index.as_bytes()))
+    let starts_with =
+        |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    starts_with(b"index.") || starts_with(b"default.")
+}
+
+/// Removes segments such as `(S(x))`, in which ASP.NET stores a session without a cookie.
+fn without_sessions(path: &[u8]) -> Vec<u8> {
+    let is_session = |segment: &[u8]| matches!(segment, [b'(', letter, b'(', .., b')', b')'] if letter.is_ascii_alphabetic());
+    path.split(|byte| *byte == b'/').filter(|segment| !is_session(segment)).collect::<Vec<_>>().join(&b'/')
+}
+
+/// Removes the name of an NTFS stream, such as `::$DATA` or `:$I30:$INDEX_ALLOCATION`, with which Windows opens the same
+/// file or folder.
+fn without_streams(path: &[u8]) -> Vec<u8> {
+    map_segments(path, |segment| {
+        let is_stream = |pair: &[u8]| pair == b"::" || pair == b":$";
+        let at = segment.windows(2).position(is_stream).unwrap_or(segment.len());
+        segment.get(..at).unwrap_or(segment)
+    })
 }
 
 /// Removes spaces around each segment, and dots after it, as Windows and some frameworks do.
@@ -218,5 +251,7 @@ fn map_segments(path: &[u8], change: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {
 const MAX_DECODINGS: usize = 4;
 const MAX_FORMS: usize = 128;
 const MAX_FORM_BYTES: usize = 65_536;
-const INDEX_FILES: [&str; 7] =
-    ["default.asp", "default.aspx", "index.htm", "index.html", "index.jsp", "index.php", "index.shtml"];
+const SCRIPT_EXTENSIONS: [&str; 20] = [
+    "ashx", "asmx", "asp", "aspx", "cfm", "cgi", "dll", "exe", "fcgi", "jsp", "jspx", "lua", "phar", "php",
+    "php5", "php7", "phtml", "pl", "py", "rb",
+];

@@ -15,6 +15,7 @@ const toll = {
     { path: '/sold', sats: 5 },
     { path: '/kelvin', sats: 5 },
     { path: '/paid.php', sats: 5 },
+    { path: '/report.py', sats: 5 },
     { path: '/users/:id', sats: 5 },
     { path: '/files/*', sats: 5 },
     { path: '/files/free', sats: 0 },
@@ -52,7 +53,7 @@ const resources = [
   { name: 'posted', matches: pathIs('/posted'), when: ({ methods }) => methods.includes('POST') },
   { name: 'split', matches: pathIs('/split'), when: ({ headers }) => HOST_HEADERS.some((name) => headers[name]?.some((host) => host.includes('127.0.0.1'))) },
   { name: 'members', matches: pathIs('/members'), when: ({ headers }) => headers['x-toll-status']?.includes('paid') },
-  ...['/sold', '/kelvin', '/paid.php', '/hosted'].map((path) => ({ name: path, matches: pathIs(path) })),
+  ...['/sold', '/kelvin', '/paid.php', '/report.py', '/hosted'].map((path) => ({ name: path, matches: pathIs(path) })),
   { name: 'user', matches: (path) => /^\/users\/[^/]+$/.test(path) },
   { name: 'file', matches: (path) => /^\/files(\/|$)/.test(path) && path !== '/files/free' },
 ];
@@ -117,6 +118,12 @@ const targetVariants = {
     '/index.php/sold', '/INDEX.PHP/sold', '/index.php//sold', '/index.php%2Fsold', '/index%2Ephp/sold', '/index.php/so%6cd',
     '/index.php;x/sold', '/paid.php/x', '/paid.php/', '/paid.php%2Fx', '/paid.php/x/y.css', '/paid%2ephp/x', '/PAID.php/x',
     '/paid.php/index.php',
+  ],
+  // Attack A3 (CHANGELOG).
+  'scripts, index files, sessions and streams': [
+    '/report.py/x', '/report.py/', '/report.PY/x/y.css', '/report%2Epy/x', '/x.cgi/sold', '/cgi-bin/x.pl/../../x.jsp/sold', '/x.aspx/dear/report',
+    '/sold/index.xhtml', '/sold/default.htm', '/sold/Default.html', '/dear/report/index.phtml', '/(S(x))/sold', '/dear/(A(1))/report',
+    '/(s(x)%29/sold', '/sold::$DATA', '/sold::$data', '/so%6cd%3A%3A$DATA', '/report.py::$DATA',
   ],
   'a host in the path': ['//x/sold', '//127.0.0.1:1/dear/report', '//x/users/7'],
   'parameters with an encoded slash': [

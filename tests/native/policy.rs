@@ -287,7 +287,7 @@ proptest! {
 
 /// Request paths. For each of these paths, some web server or framework was observed to serve the content of a path that
 /// the next test prices.
-const SPELLINGS: [&str; 63] = [
+const SPELLINGS: [&str; 72] = [
     "/x%3F%2F..%2Fapi%2Fjoke",
     "/x%23%2F..%2Fapi/joke",
     "/api%2F..;%2F..%2Fjoke",
@@ -345,6 +345,16 @@ const SPELLINGS: [&str; 63] = [
     "/api/index.php//joke",
     "/api/joke/index.html",
     "/dear/report/index.php",
+    // Attack A3 (CHANGELOG).
+    "/api/joke/index.xhtml",
+    "/api/joke/Default.htm",
+    "/x.py/api/joke",
+    "/api/x.CGI/joke",
+    "/(S(lit3py55t21z5v55vlm25s55))/api/joke",
+    "/api/(X(1))/joke",
+    "/api/joke::$DATA",
+    "/api/joke:$I30:$INDEX_ALLOCATION",
+    "/api::$INDEX_ALLOCATION/joke",
     // Some origins convert the encoded letters in the next three paths to `i` or `k`.
     "/ap%C4%B1/joke",
     "/AP%C4%B0/joke",

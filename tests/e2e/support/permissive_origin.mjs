@@ -86,8 +86,13 @@ const NORMALIZATIONS = [
   (text) => text.toLowerCase(),
   // Java's `equalsIgnoreCase`, Go's `EqualFold` and `(?i)` in regular expressions equate some Unicode letters with ASCII letters.
   (text) => text.replaceAll('İ', 'i').toUpperCase().toLowerCase(),
-  (text) => text.replace(/\/index\.php(?=\/)/, ''),
-  (text) => text.replace(/(\.php)\/.*/, '$1'),
+  (text) => text.replace(/\/[^/]*\.(php|py|cgi|pl|aspx|jsp)(?=\/)/, ''),
+  (text) => text.replace(/(\.(php|py|cgi|pl|aspx|jsp))\/.*/, '$1'),
+  (text) => text.replace(/\/(index|default)\.[^/]*$/, ''),
+  // ASP.NET stores a session in a segment such as `(S(x))`.
+  (text) => text.replace(/\/\([a-z]\([^/]*\)\)(?=\/)/gi, ''),
+  // Windows opens the same file with the name of its NTFS stream.
+  (text) => text.replace(/::\$data/gi, ''),
 ];
 
 /** Percent-decodes a text once. Invalid escapes are left unchanged. */

@@ -130,6 +130,9 @@ pub struct Purchase<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct CountedUses<'a> {
     pub bought: NonZeroU32,
+    /// Whether the request takes a use. `HEAD` takes none, but is refused when all uses are spent: otherwise, it would
+    /// reach the origin without end.
+    pub is_taken: bool,
     /// The challenge that is sent if all uses are spent.
     pub when_spent: Box<ChallengeDraft<'a>>,
 }

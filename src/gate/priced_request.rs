@@ -146,11 +146,11 @@ impl<'a> PricedRequest<'a, '_> {
     }
 
     fn purchase(&self, grant: Grant) -> Purchase<'a> {
-        // The response to `HEAD` has no content, so the request takes no use.
-        let bought = grant.uses.filter(|_| self.request.method != "HEAD");
-        let counted = bought.map(|bought| CountedUses {
-            // In a realm, the credential may come from another route, which sells more uses for the same price.
+        let counted = grant.uses.map(|bought| CountedUses {
+            // In a realm, the credential may be from a route that sells more uses for the same price.
             bought: self.route.uses.map_or(bought, |uses| uses.min(bought)),
+            // The response to HEAD has no content.
+            is_taken: self.request.method != "HEAD",
             when_spent: self.draft(Some(Refusal::Spent)),
         });
         Purchase { seller: self.seller, route: self.route, grant, counted }

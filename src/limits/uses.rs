@@ -1,6 +1,6 @@
 //! Counts the uses that one payment bought: how many are spent, and how many are in flight.
 //!
-//! A request takes a use before it is forwarded. The use is spent if the origin responds with a status below 500, and
+//! A request takes a use before it is forwarded. A `HEAD` request only checks that a use is left. The use is spent if the origin responds with a status below 500, and
 //! returned otherwise. A use that is neither spent nor returned in time counts as spent. One Durable Object holds the
 //! count of one payment and runs one request at a time, so the count is exact.
 
@@ -30,6 +30,8 @@ struct InFlight {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MeterRequest {
+    /// Returns how many of `bought` uses are left. Takes none.
+    Check { bought: u64 },
     /// Takes one of `bought` uses. Unless it is returned, the use counts as spent at `until_ms`. The Durable Object
     /// deletes its state at `delete_at_ms`.
     Take { bought: u64, until_ms: u64, delete_at_ms: u64 },
@@ -49,7 +51,7 @@ pub enum MeterResponse {
     InFlight,
     /// All uses are spent, and no use is in flight.
     Spent,
-    /// The number of uses that are left after a use was returned. The response to `Spend` is always `Remaining(0)`.
+    /// The number of uses that are left. The response to `Spend` is always `Remaining(0)`.
     Remaining(u64),
 }
 
@@ -57,6 +59,10 @@ impl Uses {
     /// Takes, spends or returns a use, as the Worker's message to the Durable Object says, and returns the response.
     pub fn run(&mut self, request: &MeterRequest, now_ms: u64) -> MeterResponse {
         match *request {
+            MeterRequest::Check { bought } => match bought.saturating_sub(self.taken) {
+                0 => self.none_left(now_ms),
+                remaining => MeterResponse::Remaining(remaining),
+            },
             MeterRequest::Take { bought, until_ms, .. } => self.take(bought, until_ms, now_ms),
             MeterRequest::Spend { ticket } => {
                 self.end_flight(ticket);
@@ -71,13 +77,18 @@ impl Uses {
     fn take(&mut self, bought: u64, until_ms: u64, now_ms: u64) -> MeterResponse {
         self.in_flight.retain(|flight| flight.until_ms > now_ms);
         let Some(remaining) = bought.checked_sub(self.taken).and_then(|left| left.checked_sub(1)) else {
-            return if self.in_flight.is_empty() { MeterResponse::Spent } else { MeterResponse::InFlight };
+            return self.none_left(now_ms);
         };
         let ticket = self.next_ticket;
         self.next_ticket = ticket.saturating_add(1);
         self.taken = self.taken.saturating_add(1);
         self.in_flight.push(InFlight { ticket, until_ms });
         MeterResponse::Taken { ticket, remaining }
+    }
+
+    fn none_left(&self, now_ms: u64) -> MeterResponse {
+        let is_in_flight = self.in_flight.iter().any(|flight| flight.until_ms > now_ms);
+        if is_in_flight { MeterResponse::InFlight } else { MeterResponse::Spent }
     }
 
     fn end_flight(&mut self, ticket: u64) -> bool {
@@ -120,6 +131,7 @@ impl FromJson for MeterRequest {
     fn from_json(json: &Json) -> Option<Self> {
         let (name, fields) = json.variant()?;
         Some(match name {
+            "check" => Self::Check { bought: fields.number("bought")? },
             "take" => Self::Take {
                 bought: fields.number("bought")?,
                 until_ms: fields.number("until_ms")?,

@@ -58,6 +58,20 @@ test('Of 64 concurrent requests with a credential for five uses, the origin rece
   await assertSpent('/five', standard);
 });
 
+test('HEAD consumes no use, but is refused when no use is left', async () => {
+  // Attack A5 (CHANGELOG): with a spent credential, HEAD reached the origin without end.
+  const { standard } = await buy(paywall.url, '/five');
+  const head = () => sendCredential('/five', standard, { method: 'HEAD' });
+  for (let left = 5; left > 0; left -= 1) {
+    const { status, headers } = await head();
+    assert.deepEqual([status, headers['x-toll-uses-remaining']], [200, String(left)]);
+    assert.equal((await sendCredential('/five', standard)).status, 200);
+  }
+  const reached = served('/five');
+  for (let at = 0; at < 5; at += 1) assert.equal((await head()).status, 402);
+  assert.equal(served('/five'), reached);
+});
+
 test('HEAD consumes no use, and uses are counted per payment', async () => {
   const [{ standard }, another] = [await buy(paywall.url, '/once'), await buy(paywall.url, '/once')];
   assert.equal((await sendCredential('/once', standard, { method: 'HEAD' })).status, 200);

@@ -62,6 +62,9 @@ fn outcome(policy: &Policy, seller: &Seller, path: &str, method: &str, macaroon:
     let request = Request { client_ip: Some(IP), ..request(&url, method, Some(&authorization)) };
     match gate(policy, seller).decide(&request, NOW) {
         Decision::Paid(Purchase { counted: None, .. }) => "paid".to_owned(),
+        Decision::Paid(Purchase { counted: Some(CountedUses { is_taken: false, .. }), .. }) => {
+            "paid".to_owned()
+        }
         Decision::Paid(Purchase { counted: Some(CountedUses { bought, .. }), .. }) => {
             format!("counted {bought}")
         }

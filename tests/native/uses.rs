@@ -22,6 +22,20 @@ fn the_number_of_requests_that_a_payment_allows_is_the_number_of_uses_that_it_bo
 }
 
 #[test]
+fn a_check_takes_no_use_and_tells_when_none_is_left() {
+    let mut uses = Uses::default();
+    let check = |uses: &mut Uses, now_ms| uses.run(&MeterRequest::Check { bought: 2 }, now_ms);
+    for remaining in [2, 1] {
+        for _ in 0..3 {
+            assert_eq!(check(&mut uses, NOW_MS), MeterResponse::Remaining(remaining));
+        }
+        take_ticket(&mut uses, 2);
+    }
+    assert_eq!(check(&mut uses, NOW_MS), MeterResponse::InFlight);
+    assert_eq!(check(&mut uses, UNTIL_MS), MeterResponse::Spent);
+}
+
+#[test]
 fn a_use_whose_request_has_no_response_yet_can_be_returned() {
     let mut uses = Uses::default();
     let ticket = take_ticket(&mut uses, 1);
@@ -57,6 +71,7 @@ fn a_payment_gets_uses_back_at_most_three_times_for_each_use_that_it_bought() {
 #[test]
 fn messages_and_state_of_the_use_counter_are_read_back_and_malformed_texts_are_refused() {
     for request in [
+        MeterRequest::Check { bought: 5 },
         MeterRequest::Take { bought: 5, until_ms: UNTIL_MS, delete_at_ms: UNTIL_MS + 1 },
         MeterRequest::Spend { ticket: 0 },
         MeterRequest::Return { ticket: 7, bought: 5 },

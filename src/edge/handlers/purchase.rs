@@ -32,8 +32,15 @@ async fn serve_counted(
     ctx: &RequestContext<'_>,
     route: &'static Route,
     grant: &Grant,
-    CountedUses { bought, when_spent }: CountedUses<'static>,
+    CountedUses { bought, is_taken, when_spent }: CountedUses<'static>,
 ) -> Result<Answered, HandlerError> {
+    if !is_taken {
+        let Some(remaining) = meter::check(ctx, grant, bought).await? else {
+            return challenge::answer(ctx, when_spent).await;
+        };
+        let answered = forward::answer(ctx, &ForwardReason::Paid(grant), Some(route)).await?;
+        return with_remaining(answered, remaining);
+    }
     let Some(taken) = meter::take(ctx, grant, bought).await? else {
         return challenge::answer(ctx, when_spent).await;
     };
@@ -49,6 +56,10 @@ async fn serve_counted(
             return Err(error);
         }
     };
+    with_remaining(answered, remaining)
+}
+
+fn with_remaining(answered: Answered, remaining: u64) -> Result<Answered, HandlerError> {
     answered.response.headers().set("X-Toll-Uses-Remaining", &remaining.to_string())?;
     Ok(answered)
 }

@@ -27,7 +27,9 @@ impl Meter {
         let is_new = stored.is_none();
         let mut uses = stored.unwrap_or_default();
         let response = uses.run(&request, now_ms());
-        if !matches!(response, MeterResponse::InFlight | MeterResponse::Spent) {
+        let is_change = !matches!(request, MeterRequest::Check { .. })
+            && !matches!(response, MeterResponse::InFlight | MeterResponse::Spent);
+        if is_change {
             self.0.write(&uses)?;
             if let (true, MeterRequest::Take { delete_at_ms, .. }) = (is_new, request) {
                 self.0.delete_at(delete_at_ms)?;

@@ -57,6 +57,23 @@ pub async fn take(
     }
 }
 
+/// Returns how many uses are left, without taking one; `None` if all are spent.
+pub async fn check(
+    ctx: &RequestContext<'_>,
+    grant: &Grant,
+    bought: NonZeroU32,
+) -> Result<Option<u64>, RequestError> {
+    let request = MeterRequest::Check { bought: u64::from(bought.get()) };
+    let call = durable_object::call(ctx.env, &METER, &grant.payment_hash.to_hex(), &request)
+        .ok_or(RequestError::UsesUnavailable)?;
+    match call.response(TIMEOUT_MS).await {
+        Some(MeterResponse::Remaining(remaining)) => Ok(Some(remaining)),
+        Some(MeterResponse::Spent) => Ok(None),
+        Some(MeterResponse::InFlight) => Err(RequestError::UsesInFlight),
+        Some(MeterResponse::Taken { .. }) | None => Err(RequestError::UsesUnavailable),
+    }
+}
+
 impl TakenUse {
     /// Spends the use, because the origin has responded with a status below 500.
     pub async fn spend(self, env: Env) {

@@ -161,7 +161,7 @@ fn without_backslashes(path: &[u8]) -> Vec<u8> {
 
 /// Removes path parameters, which Java servers ignore: `/x;y` becomes `/x`.
 fn without_parameters(path: &[u8]) -> Vec<u8> {
-    map_segments(path, |segment| segment.split(|byte| *byte == b';').next().unwrap_or_default())
+    map_segments(path, |segment| segment.split(|byte| *byte == b';').next())
 }
 
 fn without_double_slashes(path: &[u8]) -> Vec<u8> {
@@ -193,7 +193,7 @@ fn script(path: &[u8]) -> Option<(usize, usize)> {
         let name = path.get(*before..*after).unwrap_or_default();
         let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
         extension.len() < name.len()
-            && SCRIPT_EXTENSIONS.iter().any(|script| extension.eq_ignore_ascii_case(script.as_bytes()))
+            && SCRIPT_EXTENSIONS.split(' ').any(|script| extension.eq_ignore_ascii_case(script.as_bytes()))
     })
 }
 
@@ -215,8 +215,10 @@ fn is_index(name: &[u8]) -> bool {
 
 /// Removes segments such as `(S(x))`, in which ASP.NET stores a session without a cookie.
 fn without_sessions(path: &[u8]) -> Vec<u8> {
-    let is_session = |segment: &[u8]| matches!(segment, [b'(', letter, b'(', .., b')', b')'] if letter.is_ascii_alphabetic());
-    path.split(|byte| *byte == b'/').filter(|segment| !is_session(segment)).collect::<Vec<_>>().join(&b'/')
+    map_segments(path, |segment| match segment {
+        [b'(', letter, b'(', .., b')', b')'] if letter.is_ascii_alphabetic() => None,
+        _ => Some(segment),
+    })
 }
 
 /// Removes the name of an NTFS stream, such as `::$DATA` or `:$I30:$INDEX_ALLOCATION`, with which Windows opens the same
@@ -225,7 +227,7 @@ fn without_streams(path: &[u8]) -> Vec<u8> {
     map_segments(path, |segment| {
         let is_stream = |pair: &[u8]| pair == b"::" || pair == b":$";
         let at = segment.windows(2).position(is_stream).unwrap_or(segment.len());
-        segment.get(..at).unwrap_or(segment)
+        segment.get(..at)
     })
 }
 
@@ -235,7 +237,7 @@ fn without_trailing_in_segments(path: &[u8]) -> Vec<u8> {
         let segment = segment.trim_ascii();
         let last = segment.iter().rposition(|byte| !b" .".contains(byte));
         let end = last.map_or(segment.len(), |at| at.saturating_add(1));
-        segment.get(..end).unwrap_or(segment)
+        segment.get(..end)
     })
 }
 
@@ -244,14 +246,13 @@ fn without_trailing(path: &[u8]) -> Vec<u8> {
     path.get(..end).unwrap_or_default().to_vec()
 }
 
-fn map_segments(path: &[u8], change: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {
-    path.split(|byte| *byte == b'/').map(change).collect::<Vec<_>>().join(&b'/')
+/// Changes each segment, and removes those for which `change` returns `None`.
+fn map_segments(path: &[u8], change: fn(&[u8]) -> Option<&[u8]>) -> Vec<u8> {
+    path.split(|byte| *byte == b'/').filter_map(change).collect::<Vec<_>>().join(&b'/')
 }
 
 const MAX_DECODINGS: usize = 4;
 const MAX_FORMS: usize = 128;
 const MAX_FORM_BYTES: usize = 65_536;
-const SCRIPT_EXTENSIONS: [&str; 20] = [
-    "ashx", "asmx", "asp", "aspx", "cfm", "cgi", "dll", "exe", "fcgi", "jsp", "jspx", "lua", "phar", "php",
-    "php5", "php7", "phtml", "pl", "py", "rb",
-];
+const SCRIPT_EXTENSIONS: &str =
+    "ashx asmx asp aspx cfm cgi dll exe fcgi jsp jspx lua phar php php5 php7 phtml pl py rb";

@@ -85,17 +85,18 @@ async fn read_stats(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
 }
 
 async fn log_in(ctx: &RequestContext<'_>, access: &AdminAccess<'_>) -> Result<Response, HandlerError> {
-    static ATTEMPTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
+    static FAILURES: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let prefix = &ctx.policy().prefix;
-    let client = ctx.request.client.as_deref().unwrap_or_default();
-    if with_lock(&ATTEMPTS, |attempts| attempts.admit(client, ATTEMPTS_PER_MINUTE, now_ms())).is_err() {
-        return Ok(response::redirect(303, &format!("{prefix}/#slow"), None)?);
-    }
     let form = body::read(ctx.request.request.body(), MAX_FORM_BYTES).await?.unwrap_or_default();
-    let is_token = admin::token_of_form(&form).is_some_and(|token| access.is_token(&token));
-    let cookie = is_token.then(|| access.open_session(prefix, now_unix()));
-    let fragment = if is_token { "" } else { "#wrong" };
-    Ok(response::redirect(303, &format!("{prefix}/{fragment}"), cookie.as_deref())?)
+    if admin::token_of_form(&form).is_some_and(|token| access.is_token(&token)) {
+        let cookie = access.open_session(prefix, now_unix());
+        return Ok(response::redirect(303, &format!("{prefix}/"), Some(&cookie))?);
+    }
+    // Only wrong tokens count. Otherwise an attacker could lock the owner out, since many clients share a limit.
+    let client = ctx.request.client.as_deref().unwrap_or_default();
+    let failure = with_lock(&FAILURES, |failures| failures.admit(client, FAILURES_PER_MINUTE, now_ms()));
+    let fragment = if failure.is_ok() { "wrong" } else { "slow" };
+    Ok(response::redirect(303, &format!("{prefix}/#{fragment}"), None)?)
 }
 
 /// Returns a response with a file of `www/`.
@@ -109,5 +110,5 @@ async fn page(
     Ok(response::admin_file(status, content_type, stored.body().as_ref())?)
 }
 
-const ATTEMPTS_PER_MINUTE: u64 = 5;
+const FAILURES_PER_MINUTE: u64 = 5;
 const MAX_FORM_BYTES: usize = 4_096;

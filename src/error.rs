@@ -69,6 +69,7 @@ impl RequestError {
         match self {
             Self::AmbiguousPath | Self::UpgradeWithoutGet => 400,
             Self::Price(PriceError::AmbiguousQuery(_) | PriceError::AmbiguousHeader(_)) => 400,
+            Self::Price(PriceError::UnexpectedBody) => 400,
             Self::Credential(_) | Self::Unauthorized => 401,
             Self::PlainHttp | Self::UnknownClient | Self::OtherPage => 403,
             Self::NotFound => 404,
@@ -102,6 +103,7 @@ impl RequestError {
             Self::Price(PriceError::LengthRequired) => "length_required",
             Self::Price(PriceError::TooLong) => "body_too_long",
             Self::Price(PriceError::Encoded) => "body_encoded",
+            Self::Price(PriceError::UnexpectedBody) => "unexpected_body",
             Self::UpgradeWithoutGet => "upgrade_without_get",
             Self::PathTooLong => "path_too_long",
             Self::MethodNotAllowed { .. } => "method_not_allowed",

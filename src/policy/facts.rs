@@ -60,6 +60,10 @@ pub enum PriceError {
     Encoded,
     #[error("The body is longer than this route accepts; send a shorter body")]
     TooLong,
+    #[error(
+        "The price depends on the length of the body, and this method cannot have a body; use another method"
+    )]
+    UnexpectedBody,
     /// The last price of every route has no conditions, so this error is a bug.
     #[error("No price of this route applies to the request; nothing was served")]
     NoRuleMatches,
@@ -107,7 +111,8 @@ impl Facts<'_> {
     /// when the request is forwarded.
     ///
     /// # Errors
-    /// Fails if the body has no length, has a `Content-Encoding`, or is longer than the runtime can enforce.
+    /// Fails if the body has no length, has a `Content-Encoding`, or is longer than the runtime can enforce. Fails if a
+    /// `GET` or `HEAD` request, which includes WebSocket upgrades, has a body: the runtime does not forward it.
     pub fn content_length(&self) -> Result<u64, PriceError> {
         if !self.has_body {
             return Ok(0);
@@ -118,7 +123,11 @@ impl Facts<'_> {
         }
         let length = self.header("Content-Length").and_then(|length| length.parse().ok());
         let length = length.ok_or(PriceError::LengthRequired)?;
-        if length > MAX_LENGTH { Err(PriceError::TooLong) } else { Ok(length) }
+        match self.method {
+            "GET" | "HEAD" => Err(PriceError::UnexpectedBody),
+            _ if length > MAX_LENGTH => Err(PriceError::TooLong),
+            _ => Ok(length),
+        }
     }
 
     /// Returns what Cloudflare knows about the request; `None` if it does not know this fact.

@@ -13,6 +13,7 @@ const toll = {
     { path: '/video', price: [{ when: { header: { 'X-Quality': 'hd' } }, sats: 40 }, { sats: 4 }] },
     { path: '/bots', price: [{ when: { header: { 'User-Agent': ['*GPTBot*', '*ClaudeBot*'] } }, sats: 7 }, { sats: 0 }] },
     { path: '/upload', methods: ['POST'], sats_per_kib: 2 },
+    { path: '/weighed', sats_per_kib: 2 },
     { path: '/large', methods: ['POST'], price: [{ when: { content_length: { min: 1000 } }, sats: 30 }, { sats: 3 }] },
     { path: '/verbs', price: [{ when: { method: ['POST', 'PUT'] }, sats: 9 }, { sats: 1 }], bind: ['endpoint'] },
     { path: '/plain' },
@@ -96,6 +97,11 @@ test('A body is priced per KiB, and a credential for a small body is refused for
   const compressed = await post(100, { authorization, 'Content-Encoding': 'gzip' });
   assert.equal(compressed.status, 415);
   assert.equal(compressed.json().code, 'body_encoded');
+  // Attack A7 (CHANGELOG): these requests were sold, and then failed.
+  for (const headers of [{}, { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' }]) {
+    const { status, text } = await sendRaw(paywall.url, [`GET /weighed HTTP/1.1\r\nHost: x`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`), 'Content-Length: 4\r\n\r\nbody'].join('\r\n'));
+    assert.equal(status, 400, text);
+  }
   // Attack A4 (CHANGELOG): WSGI and CGI origins read `Content_Encoding` as Content-Encoding, and decompress more than was paid for.
   for (const name of ['Content_Encoding', 'content.encoding']) {
     assert.equal((await post(100, { authorization, [name]: 'gzip' })).status, 200);

@@ -41,6 +41,7 @@ fn one_of_each() -> Vec<RequestError> {
         RequestError::Price(PriceError::LengthRequired),
         RequestError::Price(PriceError::TooLong),
         RequestError::Price(PriceError::Encoded),
+        RequestError::Price(PriceError::UnexpectedBody),
         RequestError::Price(PriceError::NoRuleMatches),
         RequestError::UpgradeWithoutGet,
         RequestError::PathTooLong,
@@ -75,6 +76,7 @@ fn one_of_each() -> Vec<RequestError> {
                 | PriceError::LengthRequired
                 | PriceError::TooLong
                 | PriceError::Encoded
+                | PriceError::UnexpectedBody
                 | PriceError::NoRuleMatches,
             )
             | RequestError::AmbiguousPath

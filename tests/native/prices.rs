@@ -220,6 +220,12 @@ fn a_request_body_is_priced_by_each_started_kib_and_refused_without_a_length() {
     let compressed =
         TestRequest { method: "POST", has_body: true, headers: &compressed, ..TestRequest::default() };
     assert_eq!(compressed.sats(large), Err(PriceError::Encoded));
+    // Attack A7 (CHANGELOG): such a request was sold, and then failed.
+    for method in ["GET", "HEAD"] {
+        let headers = [("Content-Length", "9")];
+        let sent = TestRequest { method, has_body: true, headers: &headers, ..TestRequest::default() };
+        assert_eq!(sent.sats(large), Err(PriceError::UnexpectedBody), "{method}");
+    }
     let unsized_body = TestRequest { method: "POST", has_body: true, ..TestRequest::default() };
     assert_eq!(unsized_body.sats(large), Err(PriceError::LengthRequired));
 }

@@ -51,7 +51,7 @@ async function endToEnd(files, environments) {
   await Promise.all(environments.map(async (env) => {
     for (let name; (name = queue.shift()); ) await endToEndFile(name, env);
   }));
-  // This test reads the logs and the storage that all other tests wrote.
+  // Runs last, because this test reads the logs and the storage that all other tests wrote.
   if (!only) await endToEndFile('after/secrets.test.mjs', environments[0]);
   console.log(`end-to-end tests: ${Math.round((Date.now() - started) / 1000)} s with ${workers} at once\n`);
 }

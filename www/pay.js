@@ -53,7 +53,7 @@ byId('anew').addEventListener('click', start);
 document.addEventListener('webln:ready', offerWebln);
 document.addEventListener('visibilitychange', wake);
 addEventListener('online', wake);
-// `persisted`: the browser shows the page again from its back/forward cache.
+// `persisted` is true if the browser shows the page again from its back/forward cache.
 addEventListener('pageshow', ({ persisted }) => persisted && wake());
 otherTabs.addEventListener('message', ({ data }) => data === path && !isOver && end('elsewhere'));
 
@@ -172,7 +172,7 @@ async function check() {
   if (isOver || isChecking || document.hidden) return;
   if (now() < earliestCheck) return scheduleCheck();
   isChecking = true;
-  // The last check is scheduled for the end of GRACE, but a timer can fire a little early.
+  // The last check is scheduled for the end of GRACE. Its timer can fire a little early, so half of GRACE is enough.
   const isLast = now() > invoiceExpires + GRACE / 2;
   const { status, wait } = await requestStatus(macaroon);
   isChecking = false;
@@ -278,7 +278,7 @@ async function payHere() {
   }
 }
 
-// Values in the session storage, for the path of this page. A browser may forbid the storage.
+// Values in the session storage, separate for each path. A browser may forbid the storage.
 
 function recall(name) {
   try {

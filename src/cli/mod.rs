@@ -26,5 +26,5 @@ fn could_not_run(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// In the order in which Wrangler 4 looks for its file.
+/// The names of a Wrangler file, in the order in which Wrangler 4 looks for them.
 const WRANGLER_FILES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];

@@ -61,8 +61,10 @@ impl<'a> PricedRequest<'a, '_> {
         })
     }
 
-    /// Returns the verdict on the `Authorization` header if the header has a credential whose payment is known to be
-    /// settled. Otherwise, returns the grant of a valid cookie, or, without a valid cookie, the verdict on the header.
+    /// Verifies the `Authorization` header and the cookies. Returns the first of these that exists:
+    /// 1. the grant of a credential of the header, if its payment is known to be settled,
+    /// 2. the grant of a valid cookie,
+    /// 3. any other verdict on the header.
     fn verify_credentials(&self, is_settled: &IsSettled<'_>) -> Verdict {
         match self.verify_authorization(is_settled) {
             Verdict::Settled(grant) => Verdict::Settled(grant),
@@ -70,9 +72,11 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    /// Verifies the `Authorization` header. Returns the first valid credential whose payment is known to be settled;
-    /// otherwise up to four valid credentials, first those with a preimage; otherwise one refusal, if possible that of
-    /// a genuine credential; [`Verdict::NoCredential`] if the header has no credential.
+    /// Verifies the `Authorization` header. Returns the first of these that exists:
+    /// 1. the first valid credential whose payment is known to be settled,
+    /// 2. up to four valid credentials, those with a preimage first,
+    /// 3. one refusal, preferably the refusal of a genuine credential,
+    /// 4. [`Verdict::NoCredential`].
     fn verify_authorization(&self, is_settled: &IsSettled<'_>) -> Verdict {
         let demand = self.demand();
         let mut refused: Option<Refusal> = None;
@@ -147,9 +151,10 @@ impl<'a> PricedRequest<'a, '_> {
 
     fn purchase(&self, grant: Grant) -> Purchase<'a> {
         let counted = grant.uses.map(|bought| CountedUses {
-            // In a realm, the credential may be from a route that sells more uses for the same price.
+            // A credential of a realm may be from a route that sells more uses. On this route, the credential is good
+            // for at most the number of uses that this route sells.
             bought: self.route.uses.map_or(bought, |uses| uses.min(bought)),
-            // The response to HEAD has no content.
+            // A HEAD request takes no use, because its response has no content.
             is_taken: self.request.method != "HEAD",
             when_spent: self.draft(Some(Refusal::Spent)),
         });
@@ -186,8 +191,10 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    /// Whether the challenge has only the price, without an invoice: for a prefetch, whose response nobody sees, for
-    /// `HEAD`, and for `OPTIONS` unless the route lists this method.
+    /// Whether the challenge has only the price, without an invoice. This is so in three cases:
+    /// 1. The request is a prefetch, whose response nobody sees.
+    /// 2. The method is `HEAD`.
+    /// 3. The method is `OPTIONS`, and the route does not list this method.
     fn is_quote(&self) -> bool {
         let is_listed = |method: &str| self.route.methods.iter().any(|one| one == method);
         let method = self.request.method;
@@ -204,8 +211,8 @@ fn prefer_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
     }
 }
 
-/// The `endpoint` caveat contains the path, and an `Authorization` header may have 8 KB. This limit leaves room for
-/// base64 and for the other caveats. It also applies to routes of a realm.
+/// The path becomes the `endpoint` caveat of a credential, and an `Authorization` header may be at most 8 KB long. This
+/// limit leaves room for base64 and for the other caveats. The limit also applies to routes of a realm.
 const MAX_PRICED_PATH_BYTES: usize = 4_096;
 /// Each claim can cost a request to a wallet, so only four claims are kept.
 const MAX_CLAIMS: usize = 4;

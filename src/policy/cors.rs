@@ -10,7 +10,7 @@ pub enum Cors {
 }
 
 impl Cors {
-    /// Parses `*` alone, or a list of origins. Returns `None` if the list has anything else.
+    /// Parses the setting: either `*` alone, or a list of origins. Returns `None` for any other list.
     pub fn new(origins: Vec<String>) -> Option<Self> {
         if origins == ["*"] {
             return Some(Self::Any);

@@ -18,8 +18,8 @@ pub struct Lnbits {
     invoice_key: String,
 }
 
-/// Which setting of a wallet is wrong. The text says what the value of the setting must be; the caller writes the name
-/// of the setting before the text.
+/// Which setting of a wallet is wrong. The text says what the value must be, such as `must be an https URL`. The caller
+/// writes the name of the setting before the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LnbitsConfigError {
     Url(&'static str),
@@ -94,7 +94,7 @@ impl Wallet for Lnbits {
         let payment = read(response, 201)?;
         let payment_hash = PaymentHash::from_hex(text(&payment, "payment_hash")?)
             .ok_or(WalletError::Missing("payment_hash"))?;
-        // `bolt11` is read instead of `payment_request`, which may not be the invoice of this payment.
+        // The invoice is read from `bolt11`. The field `payment_request` may contain another invoice.
         let bolt11 = Bolt11::parse(text(&payment, "bolt11")?)?;
         if text(&payment, "status")? != "pending" {
             return Err(WalletError::NotPending);
@@ -175,7 +175,8 @@ pub(super) fn read(response: &WalletResponse, expected: u16) -> Result<Json, Wal
             Json::parse(response.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)
         }
         429 => Err(WalletError::RateLimited { retry_after_s: response.retry_after_s }),
-        // With `"status": "pending"`, the funding source failed. With `"failed"`, LNbits refuses only this invoice.
+        // A 520 with `"status": "pending"` means that the funding source failed. A 520 with `"status": "failed"` means
+        // that LNbits refuses only this invoice.
         520 if Json::parse(response.body.as_bytes())
             .is_some_and(|json| text(&json, "status") == Ok("pending")) =>
         {
@@ -219,8 +220,8 @@ struct CreateInvoiceBody<'a> {
 #[serde(untagged)]
 enum Amount {
     Sats(u64),
-    /// A decimal number in a string, which LNbits accepts. Formatting a floating-point number would add 10 KB to the
-    /// wasm.
+    /// A decimal number in a string. LNbits also accepts a JSON number, but the code that formats a floating-point
+    /// number would add 10 KB to the wasm.
     Fiat(String),
 }
 
@@ -239,5 +240,5 @@ pub(super) const PAYMENTS: &str = "/api/v1/payments";
 const MAX_MEMO_BYTES: usize = 639;
 /// How far the timestamp of a new invoice may be from the Worker's clock.
 pub const MAX_CLOCK_SKEW_S: u64 = 600;
-/// A new invoice that can be paid for a shorter time is refused, because the payer would not have time to pay.
+/// A new invoice is refused if it expires in less than this time, because the payer would not have time to pay.
 const MIN_LEFT_S: u64 = 60;

@@ -102,14 +102,14 @@ test('After a price increase, a credential bought at the lower price is refused 
   assert.equal(json().amountSats, 6);
 });
 
-test('A credential of a deployment with another secret gets 402 unknown_key with a standard macaroon, and 401 bad_signature in lightning-toll’s encoding', async () => {
+test('From a deployment with another secret, a standard macaroon gets 402 unknown_key, and a lightning-toll macaroon gets 401 bad_signature', async () => {
   const otherDeployment = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
   const { standard, lightningToll } = await buy(otherDeployment.url, '/sold');
   await assertNewChallenge(standard, 'unknown_key');
   await assertUnauthorized(lightningToll, 'bad_signature');
 });
 
-test('After a rotation of the secret, credentials of TOLL_SECRET_PREVIOUS are still valid', async () => {
+test('After a rotation of TOLL_SECRET, credentials that were signed with the previous secret are still valid', async () => {
   const rotated = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, TOLL_SECRET_PREVIOUS: paywall.secret } });
   for (const authorization of [bought.standard, bought.lightningToll]) {
     assert.equal((await send(rotated.url, '/sold', { headers: { authorization } })).status, 200);

@@ -30,7 +30,7 @@ fn session(keys: &Keys, token: &AdminToken) -> String {
 }
 
 #[test]
-fn an_admin_session_ends_after_12_hours_or_when_the_admin_token_changes_or_the_signing_secret_is_removed() {
+fn an_admin_session_needs_its_admin_token_and_its_signing_secret_and_ends_after_12_hours() {
     let (keys, token) = (Keys::new(secret(SECRET), None), AdminToken::new(TOKEN).unwrap());
     let cookie = session(&keys, &token);
     let request = AdminRequest { cookie: Some(&cookie), ..REQUEST };

@@ -343,7 +343,7 @@ fn with_a_key_from_the_process_environment_the_url_in_the_wrangler_file_override
 }
 
 #[test]
-fn edgetoll_doctor_reads_no_variables_of_the_top_level_for_a_wrangler_environment() {
+fn for_a_wrangler_environment_edgetoll_doctor_ignores_the_vars_of_the_top_level() {
     let file = "[vars]\nLNBITS_URL = \"https://top.example\"\nTOLL = '{\"invoices_per_minute\":7}'\n\
                 [env.staging.vars]\nLNBITS_URL = \"https://staging.example\"\n\
                 [env.staging.vars.TOLL]\ninvoices_per_minute = 9\n[env.bare]\nname = \"x\"\n";

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde::Serialize;
 
 const NOW_MS: u64 = 1_800_000_000_000;
-/// The time from which a use that is neither spent nor returned counts as spent.
+/// From this time on, a use that is neither spent nor returned counts as spent.
 const UNTIL_MS: u64 = NOW_MS + 130_000;
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) struct Offsets {
     pub value: usize,
 }
 
-/// A syntax error before its byte offset is converted to a line and a column.
+/// A syntax error and its byte offset. The offset is converted to a line and a column later.
 #[derive(PartialEq, Eq)]
 pub(super) struct SyntaxErrorAt {
     pub offset: usize,

@@ -55,7 +55,8 @@ pub enum SettingsError {
 /// Reads the settings of the wallets, and the price list. The second wallet is optional.
 ///
 /// # Errors
-/// Returns that the environment does not exist, or the first setting that is missing or not valid.
+/// Fails if the environment does not exist, or if a setting is missing or not valid. The error names the first such
+/// setting.
 pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     let vars = vars(sources)?;
     let reader = VariableReader { sources, vars };
@@ -104,8 +105,8 @@ impl VariableReader<'_> {
         key_name: &'static str,
     ) -> Result<ConfiguredWallet, SettingsError> {
         let key = self.find(key_name, false).ok_or(SettingsError::NoKey { name: key_name })?;
-        // A key in the process environment is for the deployed LNbits. The URL in `.dev.vars` is that of a local
-        // LNbits, because `make dev` writes it there.
+        // A key in the process environment belongs to the deployed LNbits. The URL in `.dev.vars` is that of the local
+        // LNbits of `make dev`. So with such a key, the URL in the Wrangler file is preferred.
         let prefers_file = key.source == PROCESS_ENVIRONMENT;
         let url = self.find(url_name, prefers_file).ok_or(SettingsError::NoUrl { name: url_name })?;
         let lnbits = Lnbits::new(&url.value, &key.value).map_err(|error| {

@@ -17,13 +17,13 @@ pub struct PendingCall(Promise);
 
 /// Sends a small request to the Durable Object of this name. Returns `None` if the binding is missing.
 ///
-/// The request is in a header, so that the object reads the request without an await, and two calls cannot interleave.
+/// The request is sent in a header, which the object can read without an await. So two calls cannot interleave.
 pub fn call(env: &Env, binding: &ObjectBinding, name: &str, request: &impl Serialize) -> Option<PendingCall> {
     send(env, binding, name, init(&serde_json::to_string(request).ok()?)?)
 }
 
-/// Sends a command to the Durable Object of this name: the word `command` in a header, and `body`, which may be longer
-/// than a header. Returns `None` if the binding is missing.
+/// Sends a command to the Durable Object of this name. The name of the command is sent in a header. Its fields are sent
+/// as the body, because they may be too long for a header. Returns `None` if the binding is missing.
 pub fn post(
     env: &Env,
     binding: &ObjectBinding,

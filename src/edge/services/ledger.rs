@@ -33,10 +33,14 @@ pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
     result
 }
 
-/// Records in the ledger that a credential was used, and looks up its payment unless the ledger has the payment as
-/// settled. The work is done after the response, and in each isolate at most once a minute for a payment. Does nothing
-/// for a payment that this isolate knows to be settled in the ledger, for a macaroon of another issuer, and without the
-/// binding `LEDGER`.
+/// Records in the ledger that a credential was used. If the ledger does not have the payment as settled yet, also looks
+/// the payment up at its wallet.
+///
+/// The work is done after the response. Each isolate does the work at most once a minute for a payment. Nothing is done
+/// in three cases:
+/// 1. This isolate knows that the payment is settled in the ledger.
+/// 2. The macaroon is from another issuer.
+/// 3. The binding `LEDGER` is missing.
 pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     static ATTEMPTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let grant = &purchase.grant;
@@ -72,9 +76,11 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     });
 }
 
-/// Looks a payment up at a wallet, and records the payment in the ledger if it is paid. Returns `false` if the payment
-/// is not paid, if its invoice is not from edgetoll, if the wallet does not know the payment, or if no wallet is
-/// configured in this slot.
+/// Looks a payment up at a wallet, and records the payment in the ledger if it is paid. Returns `false` in four cases:
+/// 1. The payment is not paid.
+/// 2. Its invoice is not from edgetoll.
+/// 3. The wallet does not know the payment.
+/// 4. No wallet is configured in this slot.
 pub async fn look_up_and_record(
     env: &Env,
     settings: &Settings,

@@ -1,5 +1,5 @@
-//! Rate limits on requests that cost LNbits work: for each client, each IPv6 /48 network, each payment, and all clients
-//! together.
+//! Rate limits on requests that make work for LNbits: for each client, each IPv6 /48 network, each payment, and all
+//! clients together.
 
 use std::sync::{LazyLock, Mutex};
 
@@ -32,7 +32,7 @@ pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestErro
     }
 }
 
-/// Admits a request whose credential has no preimage, so that the payment must be looked up at a wallet.
+/// Admits a request whose credential has no preimage. The payment of such a credential must be looked up at a wallet.
 pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     admit_client(ctx, "poll").await
 }
@@ -43,8 +43,8 @@ pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Re
     static LOOK_UPS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let per_minute = ctx.policy().challenges_per_minute;
     admit(&LOOK_UPS, &payment_hash.to_hex(), per_minute.saturating_mul(PAYMENT_LOOK_UPS_PER_CHALLENGE))?;
-    // A client with many credentials stays below the limit of each payment, so all look-ups of a client are limited
-    // together.
+    // A client with many credentials could stay below the limit of each payment. So there is also a limit on all
+    // look-ups of a client together.
     let client = ctx.client_pseudonym().unwrap_or_default();
     admit(&LOOK_UPS, &client, per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE))
 }
@@ -107,13 +107,13 @@ extern "C" {
 }
 
 const PLATFORM_TIMEOUT_MS: i32 = 1_000;
-/// After how many seconds a client that the platform's rate limiter refuses may retry. The rate limiter does not report
-/// this time, and its longest period is a minute.
+/// If the platform's rate limiter refuses a client, the client may retry after this time. The rate limiter does not
+/// report a time. Its longest period is a minute.
 const PLATFORM_PERIOD_S: u64 = 60;
 /// The look-ups per minute that one client may cause, as a multiple of `challenges_per_minute`.
 const CLIENT_LOOK_UPS_PER_CHALLENGE: u64 = 6;
 /// The look-ups of one payment per minute, as a multiple of `challenges_per_minute`.
 const PAYMENT_LOOK_UPS_PER_CHALLENGE: u64 = 2;
-/// The clients of one IPv6 /48 network may together request a quarter of `invoices_per_minute`, or
-/// `challenges_per_minute` if this is more.
+/// The clients of one IPv6 /48 network may together request a quarter of `invoices_per_minute`. If
+/// `challenges_per_minute` is larger than this quarter, they may request `challenges_per_minute` invoices.
 const NETWORKS_FOR_ALL_INVOICES: u64 = 4;

@@ -3,7 +3,8 @@
 //!
 //! The value of a key is a grow-only counter: each isolate has its own count in the value, and raises only this count.
 //! An isolate counts in memory, merges the stored value into its counter, and writes the counter at most once a second.
-//! If two isolates write at the same time, the write of one isolate is lost until this isolate writes again.
+//! If two isolates write at the same time, KV keeps only one of the two values. The other isolate's count is missing in
+//! KV until that isolate writes again.
 //!
 //! No isolate alone grants a client more free requests than the quota. So a client gets at most the quota times the
 //! number of isolates that serve this client in a window.
@@ -85,9 +86,10 @@ impl KvCounters {
     /// Whether the stored value of a key must be read and merged before the next [`take`](Self::take).
     ///
     /// # Errors
-    /// Fails if, in the last minute, a write of this key was [`Busy`](KvWriteError::Busy) or a write of any key was
-    /// [`Broken`](KvWriteError::Broken), or if the key is new and the isolate remembers too many clients. Then the
-    /// request is not free.
+    /// Fails in three cases, in which the request is not free:
+    /// 1. In the last minute, a write of this key was [`Busy`](KvWriteError::Busy).
+    /// 2. In the last minute, a write of any key was [`Broken`](KvWriteError::Broken).
+    /// 3. The key is new, and the isolate already remembers the maximum number of clients.
     pub fn needs_read(&mut self, key: &str, now_ms: u64) -> Result<bool, FreeTierDenied> {
         if is_recent_failure(self.failed_at_ms, now_ms) {
             return Err(FreeTierDenied::StoreUnwritable);
@@ -194,8 +196,9 @@ impl Client {
         }
     }
 
-    /// Whether the client can be removed from memory without losing a count: the window is over, or KV has every count
-    /// of this isolate and all isolates can read the stored value.
+    /// Whether the client can be removed from memory without losing a count. This is so in two cases:
+    /// 1. The window is over.
+    /// 2. KV has every request that this isolate has counted, and all isolates can read the stored value.
     fn may_be_forgotten(&self, isolate: &str, now_ms: u64) -> bool {
         let is_visible = |written_at: u64| now_ms.saturating_sub(written_at) > VISIBLE_AFTER_MS;
         self.window_ends_ms <= now_ms
@@ -262,12 +265,12 @@ const WRITE_INTERVAL_MS: u64 = 1_000;
 const WRITE_LEASE_MS: u64 = 20_000;
 /// The shortest expiry of a key that KV accepts.
 const MIN_TTL_S: u64 = 60;
-/// How long no request is free after a failed write. Other isolates do not know a count that is not written, so a
-/// client would get more free requests than the quota.
+/// For this time after a failed write, no request is free. The other isolates do not know the count that was not
+/// written, so a client could otherwise get more free requests than the quota.
 const NO_GRANTS_AFTER_FAILURE_MS: u64 = 60_000;
-/// How long after a write all isolates can read the value. A value that KV returns can be a minute old; this constant
-/// is twice as long.
+/// This time after a write, all isolates can read the written value. A value that KV returns can be a minute old. The
+/// constant is twice as long.
 const VISIBLE_AFTER_MS: u64 = 120_000;
 const SWEEP_MS: u64 = 1_000;
-/// The isolate remembers no more clients, because each client takes about 200 bytes of memory.
+/// The maximum number of clients that an isolate remembers. Each client takes about 200 bytes of memory.
 const MAX_CLIENTS: usize = 20_000;

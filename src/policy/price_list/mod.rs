@@ -1,7 +1,8 @@
 //! Parses the price list, `[vars.TOLL]`.
 //!
-//! A mistake in a route makes this route invalid, and requests to it are refused. Any other mistake, or a mistake in
-//! the path of a route, makes the whole price list invalid, because it is not known which requests must be refused.
+//! A mistake in a route makes only this route invalid: requests to the route are refused. There is one exception: a
+//! mistake in the path of a route makes the whole price list invalid, because it is not known which requests belong to
+//! the route. A mistake outside of the routes also makes the whole price list invalid.
 
 mod price_entry;
 mod route_entry;
@@ -37,8 +38,9 @@ pub struct Policy {
     /// Which pages of other origins may read responses; `None` if the origin handles CORS itself.
     pub cors: Option<Cors>,
     pub settlement: SettlementMode,
-    /// How many challenges a client can get per minute from one isolate. If `CHALLENGE_LIMIT` is bound and responds,
-    /// that binding limits challenges instead, and this number sets only the limits of look-ups and of IPv6 networks.
+    /// How many challenges a client can get per minute from one isolate. If the binding `CHALLENGE_LIMIT` exists and
+    /// responds, the binding limits challenges instead. In both cases, the limits of look-ups and of IPv6 networks are
+    /// computed from this number.
     pub challenges_per_minute: u64,
     /// How many invoices all clients together can get per minute.
     pub invoices_per_minute: u64,
@@ -79,8 +81,8 @@ impl Policy {
         self.routes.iter().map(|route| route.invoice_expiry_s).max().unwrap_or_default()
     }
 
-    /// Returns how long the ledger keeps a payment, in seconds: at least `late_s` longer than an invoice can be paid,
-    /// so that a late settlement still finds its payment.
+    /// Returns how long the ledger keeps a payment, in seconds. This is at least the longest time for which an invoice
+    /// can be paid, plus `late_s`. So the ledger still has the payment when a late settlement arrives.
     pub fn ledger_memory_s(&self, late_s: u64) -> u64 {
         self.ledger_retention_s.max(self.longest_invoice_expiry_s().saturating_add(late_s))
     }

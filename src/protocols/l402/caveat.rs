@@ -185,8 +185,11 @@ impl Caveat {
     /// Parses one caveat. `service` is the service of the route: `<service>_valid_until` is a reserved name too.
     ///
     /// # Errors
-    /// Returns the text of the caveat if its name is UTF-8 but not ASCII, if its name differs from a reserved name only
-    /// in case, if a reserved name has no valid value, or if a lightning-toll caveat has no ` = `.
+    /// Returns the text of the caveat in four cases:
+    /// 1. Its name is UTF-8 but not ASCII.
+    /// 2. Its name is a reserved name with other upper or lower case.
+    /// 3. Its name is a reserved name, and its value is missing or not valid.
+    /// 4. The encoding is that of lightning-toll, and the caveat has no ` = `.
     pub fn parse(encoding: Encoding, service: &Service, bytes: &[u8]) -> Result<Self, String> {
         let text = || String::from_utf8_lossy(bytes).into_owned();
         let (name, value) = match split(encoding, bytes) {
@@ -223,7 +226,7 @@ impl Caveat {
             _ if name == EXPIRES_AT || name.ends_with(VALID_UNTIL) => {
                 Self::ExpiresAtUnix(parse_whole_number(value)?)
             }
-            // A reserved name whose arm was forgotten here: its caveat is refused.
+            // A name of `RESERVED` without an arm above. The caveat is refused.
             _ => return None,
         })
     }
@@ -278,9 +281,12 @@ const USES: &str = "uses";
 const WALLET: &str = "wallet";
 const VALID_UNTIL: &str = "_valid_until";
 
-/// To add a caveat, add its name here, a variant to `Caveat`, an arm to `Caveat::parse_value` and to
-/// `verify/caveats.rs`, and a line to `Terms::caveats`, before `payable_until`: in a standard macaroon, every caveat
-/// after `payable_until` counts as added by a holder.
+/// The reserved names. To add a caveat:
+/// 1. Add its name here.
+/// 2. Add a variant to `Caveat`.
+/// 3. Add an arm to `Caveat::parse_value` and an arm to `verify/caveats.rs`.
+/// 4. Add a line to `Terms::caveats`, before the line of `payable_until`. In a standard macaroon, every caveat after
+///    `payable_until` counts as added by a holder.
 const RESERVED: [&str; 13] = [
     AMOUNT_SATS,
     ENDPOINT,

@@ -54,7 +54,7 @@ test('No log and no storage of a Worker contains a wallet key, a preimage, an in
   assert.ok(logs.length >= 3, `${logs.length} logs`);
   assert.ok(logs.some((file) => readFileSync(file, 'utf8').includes('"event":"request"')));
   assert.ok(workerFiles.some((file) => file.endsWith('.sqlite')), 'no storage was read');
-  // Compares every substring of 32 digits (as long as a wallet key) and of 64 digits (a preimage or a TOLL_SECRET).
+  // Whether a word contains a secret. A wallet key has 32 digits. A preimage or a TOLL_SECRET has 64 digits.
   const isSecret = (word) => [32, 64].some((length) => {
     for (let at = 0; at + length <= Math.min(word.length, 4096); at += 1) {
       const piece = word.slice(at, at + length);

@@ -1,6 +1,6 @@
 // Pays from the wallet of `make dev`. Reads the body of a 402 response on standard input, pays its invoice and prints the credential.
-// With an invoice as argument, such as the invoice of a pay page, the program only pays:
 //   curl -s http://127.0.0.1:8787/api/joke | node demo/pay.mjs
+// Given an invoice as its argument, such as the invoice of a pay page, it only pays this invoice.
 //   node demo/pay.mjs lnbc50n1…
 import { readFileSync } from 'node:fs';
 import { pay } from '../tools/lib/lnbits.mjs';

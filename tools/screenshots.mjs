@@ -1,5 +1,5 @@
-// `make screenshots`: takes the screenshots in docs/images/ from a running paywall: the demo's welcome page, the pay page, and the
-// dashboard after some payments.
+// `make screenshots` starts a paywall and takes the screenshots in docs/images/. They show the demo's welcome page, the pay page, and
+// the dashboard after some payments.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ const images = join(root, 'docs/images');
 const run = Run.begin('screenshots');
 let browser;
 try {
-  // 8787 is the port that the documentation names.
+  // The screenshots show the port, so 8787 is preferred: the documentation names this port.
   const port = (await freePort(8787)) ?? (await freePort());
   const lnbits = await startLnbits(run, { dataDir: run.folder('lnbits') });
   const origin = await startOrigin(0, { paywallPort: port });
@@ -48,7 +48,7 @@ try {
   await browser?.close();
   await run.end();
 }
-// The idle connections of the origin would keep this process alive.
+// Without this call, the idle connections of the origin would keep this process alive.
 process.exit();
 
 /** Starts the Worker with the price list of wrangler.toml. Returns its URL. */

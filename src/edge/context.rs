@@ -37,8 +37,10 @@ impl RequestContext<'_> {
         self.request.client_pseudonym(self.settings)
     }
 
-    /// Returns the /48 network of an IPv6 client; `None` if the client has an IPv4 address or an unknown address, or if
-    /// `client_ipv6_prefix` is 48 or less.
+    /// Returns the /48 network of the client. Returns `None` in these cases:
+    /// - the client has an IPv4 address;
+    /// - the address of the client is not known;
+    /// - `client_ipv6_prefix` is 48 or less.
     pub fn client_network(&self) -> Option<String> {
         client::network(self.request.client.as_deref()?)
     }
@@ -52,7 +54,7 @@ pub struct IncomingRequest {
     /// The whole URL. The path and query that are forwarded are exactly those that the gate prices.
     pub href: String,
     pub method: String,
-    /// The client's address, or the prefix of an IPv6 address; `None` if the address is not known.
+    /// The client's IPv4 address or IPv6 prefix; `None` if the address is not known.
     pub client: Option<String>,
     pub cookie: Option<String>,
     authorization: Option<String>,
@@ -65,7 +67,8 @@ impl IncomingRequest {
         let default = ClientSource::default();
         let source = settings.policy().map_or(&default, |policy| &policy.client);
         Self {
-            // Some runtimes normalize the URL only when it is parsed. The origin must receive the URL that was priced.
+            // Parses the URL, because some runtimes normalize it only then. So the gate prices the same URL that the
+            // origin receives.
             href: web_sys::Url::new(&request.url()).map(|url| url.href()).unwrap_or_default(),
             method: request.method(),
             client: source.client(header(&source.header).as_deref()),
@@ -85,7 +88,7 @@ impl IncomingRequest {
         self.headers.get(name).ok().flatten()
     }
 
-    /// Whether a browser opens a page with this request, and does not prefer JSON to HTML.
+    /// Whether a browser sent this request to open a page. A request that prefers JSON to HTML does not count.
     pub fn is_navigation(&self) -> bool {
         let (accept, fetch_mode) = (self.header("Accept"), self.header("Sec-Fetch-Mode"));
         pay_page::is_navigation(&self.method, accept.as_deref(), fetch_mode.as_deref())

@@ -77,7 +77,7 @@ pub fn is_safe_base(url: &str) -> bool {
     is_safe_target(url) && !url.contains('?')
 }
 
-/// Whether the Worker may send secrets to this URL, which may have a query. The rest must be as for [`is_safe_base`].
+/// Whether the Worker may send secrets to this URL. The rules are those of [`is_safe_base`], but a query is allowed.
 pub fn is_safe_target(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split_once(['/', '?']).map_or(rest, |(authority, _)| authority);

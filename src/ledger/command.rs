@@ -13,7 +13,7 @@ use crate::wallet::receipt::Receipt;
 pub enum LedgerCommand<'a> {
     /// Deletes a callback that the owner's server has accepted.
     CallbackDelivered { hash: &'a str },
-    /// Records that a callback failed. The callback is due again at `next_ms`; `None` means that it is given up.
+    /// Records that a callback failed. The callback is due again at `next_ms`. If `next_ms` is `None`, it is given up.
     CallbackFailed { hash: &'a str, now_ms: u64, next_ms: Option<u64>, outcome: &'a str },
     /// Adds to the request counts of each route: paid, free, challenged and refused requests, in this order.
     CountRequests { routes: &'a [(String, [u64; 4])] },
@@ -44,7 +44,7 @@ pub enum LedgerCommand<'a> {
     /// Records payments that a wallet reports as paid. With `has_callback`, also records a callback for each new
     /// payment, unless its invoice is more than a day older than the ledger.
     RecordSettled { now_ms: u64, wallet: &'static str, has_callback: bool, receipts: Vec<ReceiptEntry<'a>> },
-    /// Makes every callback that was given up due now.
+    /// Tries callbacks again that were given up: each of them becomes due at `now_ms`.
     RetryCallbacks { now_ms: u64 },
     /// Saves how far the payment list of a wallet was read.
     SaveCursor { wallet: &'a str, cursor: &'a str, read_to: &'a str, newest: &'a str, offset: usize },

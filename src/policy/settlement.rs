@@ -4,7 +4,7 @@
 /// this deployment do not know the invoice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SettlementMode {
-    /// The preimage is a proof while the invoice can still be paid and LNbits is known to hide the preimages of unpaid
+    /// The preimage is a proof if the invoice can still be paid, and if LNbits is known to hide the preimages of unpaid
     /// invoices. Otherwise the wallet must confirm the payment.
     #[default]
     Auto,

@@ -115,8 +115,8 @@ pub enum PaymentStatus {
     Paid,
     /// The payment is not paid yet, and this invoice can still be paid.
     Pending(Bolt11),
-    /// The payment failed, or its invoice expired. LNbits may still report the payment as paid later, because some
-    /// funding sources report a payment late.
+    /// The payment failed, or its invoice expired. A later look-up may still return `Paid`, because some funding
+    /// sources report a payment late.
     Unpaid,
 }
 
@@ -181,8 +181,9 @@ impl WalletError {
     /// Whether the error counts as a failure of the wallet (`Some(true)`) or as a success (`Some(false)`) for the
     /// circuit breaker; `None` if it counts as neither.
     ///
-    /// A client must not be able to open the circuit, which would stop all sales. So an error that a single request can
-    /// cause is no failure: LNbits or its node refuses the amount, or there is no rate for the currency.
+    /// A client must not be able to open the circuit, which would stop all sales. So an error that a client can cause
+    /// with a single request does not count as a failure. For example, LNbits or its node refuses the amount, or LNbits
+    /// has no rate for the currency.
     pub fn is_fault_of_wallet(&self) -> Option<bool> {
         match self {
             Self::Unreachable
@@ -216,8 +217,9 @@ impl WalletError {
         }
     }
 
-    /// Whether the request may be sent to the same wallet again at once: the connection failed, or a status reported a
-    /// temporary failure. A timeout is not transient, because the second attempt would have even less time.
+    /// Whether the request may be sent to the same wallet again at once. This is so if the connection failed, or if the
+    /// status means a temporary failure. It is not so after a timeout, because a second attempt would have even less
+    /// time.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable | Self::Status(500 | 502 | 503 | 504))
     }

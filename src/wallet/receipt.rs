@@ -81,8 +81,8 @@ pub fn expiring_first(
     pending.retain(|one| soon_unix.contains(&one.expires_unix));
     let mut first = Vec::new();
     while first.len() < limit
-        // If several invoices expire in the same second, the oldest invoice is taken first, which is the last in the
-        // list.
+        // If several invoices expire in the same second, the oldest of them is taken first. It is the last of them in
+        // the list, so the list is searched from its end.
         && let Some((at, _)) = pending.iter().enumerate().rev().min_by_key(|(_, one)| one.expires_unix)
     {
         first.push(pending.remove(at).payment_hash);
@@ -97,16 +97,16 @@ pub struct PaymentPage<T> {
     pub payments: Vec<T>,
     /// The number of rows of the page, including rows that are not in `payments`.
     pub rows: usize,
-    /// When the payment of the first row changed last, as LNbits writes the time; `None` if this time is not known.
+    /// The time of the latest change of the payment in the first row, as LNbits writes it; `None` if it is not known.
     pub first: Option<String>,
-    /// When the payment of the last row changed last, as LNbits writes the time; `None` if this time is not known.
+    /// The time of the latest change of the payment in the last row, as LNbits writes it; `None` if it is not known.
     pub last: Option<String>,
 }
 
 /// Which payments of a wallet are listed, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentList {
-    /// Paid payments. The payment that changed last comes first.
+    /// Paid payments. The payment with the latest change comes first.
     Paid,
     /// Payments that are not paid and may still be paid. The newest payment comes first.
     Pending,

@@ -38,7 +38,7 @@ test('If ADMIN_TOKEN is missing or weak, every admin endpoint returns 404', asyn
   }
 });
 
-test('Every GET to stats, metrics or dashboard.js without a valid admin token and without a valid session gets the same 401 response', async () => {
+test('A GET to stats, metrics or dashboard.js that has neither a valid admin token nor a valid session always gets the same 401 response', async () => {
   const wrong = [
     {},
     { authorization: 'Bearer' },
@@ -75,7 +75,7 @@ test('Every GET to stats, metrics or dashboard.js without a valid admin token an
   assert.equal((await sendAsAdmin(paywall.url, 'redeliver', { method: 'POST' })).status, 204);
 });
 
-test('A login with the correct admin token sets a SameSite=Strict session cookie; after five wrong tokens a minute, only the correct token is accepted', async () => {
+test('A login with the correct admin token sets a SameSite=Strict session cookie, even after five wrong tokens in a minute', async () => {
   const form = await sendWithoutToken('');
   assert.equal(form.status, 401);
   assert.match(form.text, /<form class="panel" method="post" action="login">/);
@@ -94,7 +94,7 @@ test('A login with the correct admin token sets a SameSite=Strict session cookie
   const loggedOut = await sendWithoutToken('logout', { cookie: session }, { method: 'POST' });
   assert.equal(loggedOut.status, 303);
   assert.match(loggedOut.headers['set-cookie'][0], /^toll_admin=; Path=\/_toll\/; Max-Age=0; /);
-  // Attack A10 (CHANGELOG): wrong tokens of an attacker locked out the owner.
+  // Attack A10 (CHANGELOG): after an attacker had sent wrong tokens, the owner could not log in.
   for (const fragment of ['wrong', 'wrong', 'wrong', 'wrong', 'wrong', 'slow', 'slow']) {
     assert.equal((await logIn('x', { ip: '192.0.2.2' })).headers.location, `/_toll/#${fragment}`);
   }

@@ -70,7 +70,7 @@ test('An Access-Control-Allow-Origin of the origin is kept, and Access-Control-E
   assert.equal(new Set(names).size, names.length);
 });
 
-test('The Worker adds no CORS headers to responses of free paths, or of priced paths if the price list has no cors', async () => {
+test('The Worker adds no CORS headers to responses of free paths; without cors in the price list, it adds none to priced paths either', async () => {
   const free = await send(anyOrigin.url, '/free', { headers: { Origin: page } });
   assert.equal(free.headers['access-control-allow-origin'], undefined);
   const unpaid = await send(withoutCors.url, '/sold', { headers: { Origin: page } });

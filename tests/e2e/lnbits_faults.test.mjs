@@ -1,5 +1,5 @@
-// Every fault in the table of LNbits faults in docs/operations.md, injected by a proxy in front of a real LNbits. The same table
-// has the expected responses.
+// Tests every LNbits fault that the table in docs/operations.md lists. A proxy in front of a real LNbits injects the faults. The
+// expected responses are in the same table.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -163,7 +163,7 @@ test('Failing lookups of one payment do not delay the settlement check of anothe
   assert.equal((await send(paywall.url, '/sold', { headers: { authorization } })).status, 200, 'without a wait');
 });
 
-test('When LNbits shortens the expiry of an invoice, the time in the caveat payable_until is earlier, too', async () => {
+test('When LNbits creates an invoice with a shorter expiry than requested, the caveat payable_until has the shorter expiry', async () => {
   await recover();
   await faultProxy.injectFault('an invoice that lasts 100 seconds', 'POST');
   const requestedAt = Math.floor(Date.now() / 1000);

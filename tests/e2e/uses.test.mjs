@@ -37,7 +37,7 @@ async function assertSpent(path, authorization) {
   assert.match(headers['www-authenticate'], /invoice="lnbc/);
 }
 
-test('Of 64 concurrent requests with a credential for one use, the origin receives one', async () => {
+test('Of 64 concurrent requests with a credential for one use, exactly one reaches the origin', async () => {
   const { standard, lightningToll } = await buy(paywall.url, '/once');
   const answers = await Promise.all(Array.from({ length: 64 }, (_, at) => sendCredential('/once', at % 2 ? standard : lightningToll)));
   const count = (expected) => answers.filter(({ status }) => status === expected).length;
@@ -49,7 +49,7 @@ test('Of 64 concurrent requests with a credential for one use, the origin receiv
   await assertSpent('/once', lightningToll);
 });
 
-test('Of 64 concurrent requests with a credential for five uses, the origin receives five, and each of these responses has the number of remaining uses', async () => {
+test('Of 64 concurrent requests with a credential for five uses, five reach the origin, and their responses state 4, 3, 2, 1 and 0 remaining uses', async () => {
   const { standard } = await buy(paywall.url, '/five');
   const answers = await Promise.all(Array.from({ length: 64 }, () => sendCredential('/five', standard)));
   const remaining = answers.filter(({ status }) => status === 200).map(({ headers }) => headers['x-toll-uses-remaining']);
@@ -59,7 +59,7 @@ test('Of 64 concurrent requests with a credential for five uses, the origin rece
 });
 
 test('HEAD consumes no use, but is refused when no use is left', async () => {
-  // Attack A5 (CHANGELOG): with a spent credential, HEAD reached the origin without end.
+  // Attack A5 (CHANGELOG): with a spent credential, any number of HEAD requests reached the origin.
   const { standard } = await buy(paywall.url, '/five');
   const head = () => sendCredential('/five', standard, { method: 'HEAD' });
   for (let left = 5; left > 0; left -= 1) {
@@ -72,7 +72,7 @@ test('HEAD consumes no use, but is refused when no use is left', async () => {
   assert.equal(served('/five'), reached);
 });
 
-test('HEAD consumes no use, and uses are counted per payment', async () => {
+test('HEAD consumes no use, and each payment for the same path has its own uses', async () => {
   const [{ standard }, another] = [await buy(paywall.url, '/once'), await buy(paywall.url, '/once')];
   assert.equal((await sendCredential('/once', standard, { method: 'HEAD' })).status, 200);
   assert.equal((await sendCredential('/once', standard, { method: 'HEAD' })).status, 200);

@@ -69,7 +69,7 @@ fn cookie_for(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) 
 }
 
 fn is_accepted(policy: &Policy, seller: &Seller, url: &str, method: &str, cookie: &str) -> bool {
-    // The gate does not know that the payment has settled, so only the tag in the cookie can confirm it.
+    // This gate knows of no settled payment. So it accepts a cookie only if the tag in the cookie confirms the payment.
     let gate = Gate { is_settled: &|_| false, ..gate(policy, seller) };
     let request = Request { cookie: Some(cookie), ..request(url, method, None) };
     matches!(gate.decide(&request, NOW), Decision::Paid(_))

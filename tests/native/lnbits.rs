@@ -66,7 +66,7 @@ fn read_looked_up(payment: &Payment, response: &WalletResponse) -> Result<Paymen
 }
 
 #[test]
-fn an_invoice_request_is_for_an_incoming_payment_and_has_a_price_and_a_route_and_a_client_pseudonym() {
+fn an_invoice_request_asks_for_an_incoming_payment_and_states_its_price_route_and_client_pseudonym() {
     let request = lnbits().create(&invoice_request());
     assert_eq!((request.method, request.url.as_str()), ("POST", "https://x/base/api/v1/payments"));
     assert_eq!(request.key.as_deref(), Some(KEY));
@@ -179,11 +179,11 @@ fn a_payment_is_looked_up_by_its_payment_hash_and_with_the_api_key() {
 }
 
 #[test]
-fn a_payment_is_paid_if_lnbits_reports_its_payment_hash_and_amount_as_paid() {
+fn a_payment_is_paid_if_lnbits_reports_a_paid_payment_with_its_hash_and_amount() {
     let paid = payment("1.6.2: paid");
     assert_eq!(read_looked_up(&paid, &recorded("1.6.2: paid")), Ok(PaymentStatus::Paid));
-    // LNbits returns the outgoing payment, whose amount is negative, if the key belongs to the wallet that paid. LNbits
-    // does the same if a wallet pays its own invoice.
+    // The key belongs to the wallet that paid, so LNbits returns the outgoing payment, whose amount is negative. It
+    // also does so if a wallet paid its own invoice.
     let outgoing = recorded("1.6.2: paid, the key of the wallet that paid");
     assert_eq!(read_looked_up(&paid, &outgoing), Ok(PaymentStatus::Paid));
     let other_amount = Payment { amount_sats: 6, ..paid };
@@ -224,7 +224,7 @@ fn a_payment_that_lnbits_reports_as_failed_is_unpaid() {
     for name in ["1.6.2: expired", "1.6.2: expired, later"] {
         assert_eq!(read_looked_up(&payment(name), &recorded(name)), Ok(PaymentStatus::Unpaid), "{name}");
     }
-    // A payment is paid only if both `paid` and `status` say so.
+    // A payment is paid only if `paid` is true and `status` is "success".
     let paid = recorded("1.6.2: paid");
     for (from, to) in
         [("\"paid\":true", "\"paid\":false"), ("\"status\":\"success\"", "\"status\":\"failed\"")]
@@ -270,7 +270,8 @@ fn a_probe_finds_exposed_preimages_and_an_admin_key() {
     assert_eq!(judge("1.6.2: wallet, admin key", "1.6.2: pending, no key"), Probe::AdminKey);
     assert_eq!(judge("1.5.5: wallet, invoice key", "1.5.5: pending, no key"), Probe::PreimageExposed);
     assert_eq!(judge("1.5.5: wallet, admin key", "1.5.5: pending, no key"), Probe::AdminKey);
-    // If the invoice was paid in the meantime, the response says nothing about the preimages of unpaid invoices.
+    // Once the probed invoice is paid, the response does not show whether LNbits hides the preimages of unpaid
+    // invoices.
     assert_eq!(judge("1.6.2: wallet, invoice key", "1.6.2: paid, no key"), Probe::Unknown);
     let invoice_key = recorded("1.6.2: wallet, invoice key");
     for preimage in [

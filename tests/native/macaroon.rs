@@ -81,8 +81,8 @@ fn verify_paid(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<Grant, Refusa
     verify(macaroon, Some(&preimage()), &keys(), demand)
 }
 
-/// Checks only the caveats: not the signature, not the preimage, and not whether a caveat that the route requires is
-/// missing.
+/// Checks only the caveats that the macaroon has. Does not check its signature or its preimage. A caveat that the route
+/// requires may be missing.
 fn check(macaroon: &Macaroon, demand: &Demand<'_>) -> Result<CheckedCaveats, Refusal> {
     let mark = keys().current().issuer_mark(&macaroon.payment_hash());
     check_caveats(macaroon, &[mark], demand)
@@ -319,7 +319,7 @@ fn a_malformed_caveat_with_a_reserved_name_is_refused_and_an_unknown_caveat_is_i
 }
 
 #[test]
-fn no_added_caveat_makes_a_macaroon_of_another_issuer_count_as_minted_by_edgetoll() {
+fn a_macaroon_of_another_issuer_does_not_count_as_minted_by_edgetoll_after_caveats_are_added() {
     let keys = keys();
     let set = keys.current();
     let caveats = ["expires_at = 1800003600", "endpoint = /a", "method = GET"].map(str::to_owned);
@@ -351,7 +351,7 @@ fn no_added_caveat_makes_a_macaroon_of_another_issuer_count_as_minted_by_edgetol
 }
 
 #[test]
-fn a_macaroon_has_at_most_100_caveats_and_a_credential_4_macaroons_and_an_l402_header_8192_bytes() {
+fn more_than_100_caveats_are_refused_and_so_are_more_than_4_macaroons_or_8192_bytes_in_an_l402_header() {
     let mut macaroon = mint(Encoding::Standard, &terms());
     while macaroon.caveats().count() < 100 {
         macaroon = macaroon.attenuate("a=b").unwrap();
@@ -509,8 +509,9 @@ proptest! {
         if let Ok(flipped) = Macaroon::parse(&text)
             && flipped.signature(&keys()) == Signature::Valid
         {
-            // The signature stays valid if the bit is in the location of a standard macaroon, which is not signed, or if
-            // the flip changes the letter case of a hexadecimal digit in a lightning-toll macaroon.
+            // The signature stays valid in two cases:
+            // 1. The bit is in the location of a standard macaroon. The signature does not cover the location.
+            // 2. The flip changes the letter case of a hexadecimal digit in a lightning-toll macaroon.
             prop_assert_eq!(flipped.payment_hash(), macaroon.payment_hash());
             prop_assert!(flipped.caveats().eq(macaroon.caveats()));
         }

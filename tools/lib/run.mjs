@@ -83,7 +83,7 @@ export class Run {
   #stopWithProcess() {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
       process.on(signal, async () => {
-        // A second signal exits without waiting: the `exit` handler below kills the remaining servers.
+        // Only the first signal waits for the servers to stop. After a second signal, the `exit` handler below kills them.
         if (!this.#isEnding) await this.end();
         process.exit(130);
       });

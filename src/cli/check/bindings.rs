@@ -108,7 +108,8 @@ fn is_object_bound(environment: &Environment<'_>, object: &ObjectBinding) -> boo
     contains(environment.get(&OBJECTS), |binding| has_text(binding, "name", object.name))
 }
 
-/// Checks the binding and the migration of a Durable Object that the value at `needed_by` needs.
+/// Checks that a Durable Object has its binding and its migration. `needed_by` is the place of the setting that needs
+/// the object.
 fn check_object(environment: &mut Environment<'_>, needed_by: &str, object: &ObjectBinding) {
     let ObjectBinding { name, class, counts } = object;
     let objects = environment.get(&OBJECTS).and_then(Json::as_array).unwrap_or_default();

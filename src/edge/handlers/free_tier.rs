@@ -34,8 +34,9 @@ pub async fn serve(
     Ok(answered)
 }
 
-/// Returns why the free tier of the route did not count this request: the client's address is not known. Returns `None`
-/// if the route has no free tier, or if the challenge refuses a credential.
+/// Returns why the free tier did not count a request that gets this challenge. The only possible reason is that the
+/// client's address is not known. Returns `None` if the route has no free tier, or if the challenge refuses a
+/// credential.
 pub fn denied_without_count(draft: &ChallengeDraft<'_>) -> Option<FreeTierDenied> {
     (draft.route.free_tier.is_some() && draft.refused.is_none()).then_some(FreeTierDenied::UnknownClient)
 }

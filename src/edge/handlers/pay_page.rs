@@ -25,16 +25,20 @@ pub struct PageRequest<'a> {
     pub is_retry: bool,
 }
 
-/// Renders the pay page. Returns `None` if the response must be JSON: the request is not from a browser that opens a
-/// page, a browser could read the path as another host, a cookie cannot hold the macaroon, the template is missing or
-/// too large, or the runtime returned no random bytes.
+/// Renders the pay page. Returns `None` if the response must be JSON, in these cases:
+/// - the request is not from a browser that opens a page;
+/// - a browser could read the path as a URL of another host;
+/// - a cookie cannot hold the macaroon;
+/// - the template is missing or too large;
+/// - the runtime returned no random bytes.
 pub async fn render(
     ctx: &RequestContext<'_>,
     challenge: &Challenge,
     page: &PageRequest<'_>,
 ) -> Result<Option<Response>, JsValue> {
     let wants_page = page.is_retry || ctx.request.is_navigation();
-    // A person who pays must be able to open the page afterwards: with a cookie, at a path of this host.
+    // After the payment, the browser must be able to open the requested page. So a cookie must be able to hold the
+    // macaroon, and the path must be on this host.
     let can_return = cookie::fits(&challenge.macaroon) && is_local_path(page.path);
     if !wants_page || !can_return {
         return Ok(None);

@@ -26,8 +26,8 @@ pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Res
     }
 }
 
-/// Forwards the request if a use is left, and answers with a challenge if all uses are spent. The use is spent if the
-/// origin responds with a status below 500, and returned otherwise.
+/// Forwards the request if a use is left. Answers with a challenge if all uses are spent. If the origin responds with a
+/// status below 500, the use is spent. Otherwise the use is returned.
 async fn serve_counted(
     ctx: &RequestContext<'_>,
     route: &'static Route,
@@ -88,8 +88,8 @@ pub enum ClaimStatus {
     Unpaid,
 }
 
-/// Checks the claims in order, until the payment of a claim has settled. Fails if a check failed and no payment has
-/// settled.
+/// Checks the claims in order, and stops at the first claim whose payment has settled. Fails if there is no such claim
+/// and a check failed.
 pub async fn check_claims(
     ctx: &RequestContext<'_>,
     claims: Vec<Claim<'static>>,
@@ -110,7 +110,8 @@ pub async fn check_claims(
         }
     }
     match (failed, pending) {
-        // A claim whose check failed may be paid, so the client must not pay again.
+        // The payment of the claim whose check failed may have settled. So the response must not ask the client to pay
+        // again.
         (Some(error), _) => Err(error),
         (None, Some((claim, bolt11))) => Ok(ClaimStatus::Pending(claim, bolt11)),
         (None, None) => Ok(ClaimStatus::Unpaid),

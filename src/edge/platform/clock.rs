@@ -33,7 +33,7 @@ pub async fn sleep(ms: u64) {
     let _ = JsFuture::from(Promise::new(&mut |resolve, _| call_after(ms, &resolve))).await;
 }
 
-/// Completes `work` even if the client disconnects: later requests need what the work records, such as a failure of a
+/// Completes `work` even if the client disconnects. The work records what later requests need, such as a failure of a
 /// wallet.
 pub async fn complete<T>(context: &Context, work: impl Future<Output = T>) -> T {
     let mut resolver = None;
@@ -81,6 +81,6 @@ fn call_after(ms: i32, callback: &Function) {
 
 /// The usual time limit of a call to Workers KV or a Durable Object.
 pub const STORE_TIMEOUT_MS: i32 = 2_000;
-/// The shortest time limit of a request to a wallet. With less time, the Worker would often give up before the wallet
-/// responds, and the wallet would create invoices that no client gets.
+/// The shortest time limit of a request to a wallet. With a shorter limit, the Worker would often give up before the
+/// wallet responds. The wallet would then create invoices that no client gets.
 const MIN_TRY_MS: u32 = 2_000;

@@ -1,8 +1,9 @@
 //! What the cron trigger does every minute: it records payments that no client and no webhook has reported.
 //!
-//! A run deletes old payments from the ledger and reads the wallets' lists of paid payments. It also looks up payments
-//! whose credentials were used, and payments whose invoices expire soon: an LNbits server that was down while its node
-//! was paid reports the payment as failed once the invoice has expired.
+//! A run deletes old payments from the ledger and reads the wallets' lists of paid payments. It also looks up:
+//! - payments whose credentials were used;
+//! - payments whose invoices expire soon. If LNbits was down while its node was paid, a look-up must come before the
+//!   invoice expires, because LNbits reports the payment as failed afterwards.
 
 use worker::Env;
 
@@ -33,7 +34,8 @@ pub async fn run(env: &Env) {
     let Some(plan) = plan.and_then(|result| SyncPlan::parse(&result)) else { return };
     let sync = |slot| Some(WalletSync { env, settings, policy, wallets, slot, lnbits: wallets.get(slot)? });
     for sync in WalletSlot::ALL.into_iter().filter_map(sync) {
-        // Another URL or another key is another wallet, whose list must be read from its start.
+        // After a change of its URL or its key, the wallet counts as a new wallet. Its list is then read from the
+        // start.
         let wallet_key = keys.current().wallet_key(sync.lnbits.identity());
         sync.report(sync.read_paid(&wallet_key, plan.cursor(&wallet_key)).await);
     }
@@ -75,9 +77,9 @@ impl WalletSync<'_> {
         Ok(())
     }
 
-    /// Returns a page of the list of paid payments, and the number of rows that were requested. If the response is
-    /// too large or not JSON, fewer rows are requested, at last a single row. If the single row cannot be read either,
-    /// it is skipped.
+    /// Returns a page of the list of paid payments, and the number of rows that were requested. If the response is too
+    /// large or not JSON, the request is repeated with fewer rows, down to one. A row that cannot be read even alone is
+    /// skipped.
     async fn read_page(&self, offset: usize) -> Result<(PaymentPage<Receipt>, usize), RecordError> {
         for limit in PAGE_SIZES {
             let response = self.send(&self.lnbits.list(PaymentList::Paid, offset, limit)).await;

@@ -1,5 +1,5 @@
--- Deletes old rows; the sums of routes, hours and days stay. before_unix is kept as pruned_unix: record_settled.sql
--- ignores a payment whose invoice is older, so that no deleted payment is counted twice.
+-- Deletes old rows. The sums of routes, hours and days stay. before_unix is saved as pruned_unix. record_settled.sql
+-- ignores payments whose invoices are older than pruned_unix, so that it does not count a deleted payment again.
 INSERT INTO meta (key, value) VALUES ('pruned_unix', ?1 ->> 'before_unix')
 ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value);
 UPDATE payers SET payments = payments - (

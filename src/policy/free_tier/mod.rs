@@ -54,7 +54,7 @@ pub enum FreeTierDenied {
     StoreUnreadable,
     /// A write to KV failed less than a minute ago.
     StoreUnwritable,
-    /// The isolate has reached its limit of new clients, or of clients that it remembers.
+    /// The isolate admitted too many new clients in the last minute, or it remembers too many clients.
     TooManyClients,
     /// The client's address is unknown.
     UnknownClient,

@@ -42,9 +42,11 @@ pub struct Demand<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtherIssuer {
     Refused,
-    /// A macaroon of another issuer is accepted if it has a preimage, expires within `max_age_s` seconds, and
-    /// `is_fixed_price_path` is set: the route sells one path at one fixed price, without a number of uses, as a
-    /// lightning-toll server does.
+    /// A macaroon of another issuer is accepted under three conditions:
+    /// 1. It comes with its preimage.
+    /// 2. It expires within `max_age_s` seconds.
+    /// 3. `is_fixed_price_path` is `true`: like a lightning-toll server, the route sells one path at one fixed price,
+    ///    and does not limit the number of uses.
     Accepted {
         max_age_s: u64,
         is_fixed_price_path: bool,
@@ -64,7 +66,8 @@ pub struct Grant {
     pub expires_at_unix: u64,
     /// The expiry that the issuer wrote. A holder can shorten `expires_at_unix`, but cannot change this expiry.
     pub issued_until_unix: u64,
-    /// The paid amount: that of the invoice, or the price of the request if another issuer minted the macaroon.
+    /// The paid amount, which is the amount of the invoice. If another issuer minted the macaroon, this is the price of
+    /// the request.
     pub amount_sats: u64,
     /// The number of requests that the credential buys: the smallest of its `uses` caveats; `None` without such a
     /// caveat.
@@ -148,8 +151,7 @@ fn check_demand(
     }
 }
 
-/// Checks the requirements for a macaroon of another issuer: it has a preimage and expires soon, and the route sells
-/// one path at one fixed price, without a number of uses.
+/// Checks the three conditions for a macaroon of another issuer, which [`OtherIssuer::Accepted`] lists.
 fn check_other_issuer(is_proven: bool, caveats: &CheckedCaveats, demand: &Demand<'_>) -> Result<(), Refusal> {
     // The wallets of this deployment do not know the invoice of another issuer, so only the preimage proves the
     // payment.

@@ -3,7 +3,7 @@
 
 /// The KV namespace, which stores settled payments, the counts of free requests, and the results of wallet probes.
 pub const TOLL_KV: &str = "TOLL_KV";
-/// Cloudflare's rate limiter for the challenges of each client.
+/// Cloudflare's rate limiter. It limits how many challenges each client gets.
 pub const CHALLENGE_LIMIT: &str = "CHALLENGE_LIMIT";
 /// The static assets of the Worker, from `build/www/`.
 pub const ASSETS: &str = "ASSETS";
@@ -15,7 +15,8 @@ pub const ORIGIN: &str = "ORIGIN";
 pub struct ObjectBinding {
     pub name: &'static str,
     pub class: &'static str,
-    /// What the Durable Objects of this class count, for the messages of `edgetoll check` and `edgetoll doctor`.
+    /// What the Durable Objects of this class count. The word is used in the messages of `edgetoll check` and `edgetoll
+    /// doctor`.
     pub counts: &'static str,
 }
 

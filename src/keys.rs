@@ -5,14 +5,20 @@
 //! message could get a macaroon signed without payment. So every other purpose has its own key: `K(purpose) =
 //! HMAC-SHA256(TOLL_SECRET, "edgetoll/1/" + purpose)`.
 //!
-//! | purpose | message: what its HMAC is |
-//! | --- | --- |
-//! | `v2-root` | an identifier of 66 bytes: the root key of a macaroon; `key-id`: the key id |
-//! | `native` | a payment hash of 32 bytes: the issuer mark |
-//! | `client` | `client:` + address: the pseudonym; `free:` + address + route: the free-tier key; `deployment`: the loop tag |
-//! | `settled` | `paid:` + hash: the KV key of a settlement; `cookie:` + hash + expiry + digest: the tag of a cookie; `wallet:` + URL + key: the key of a probe result and of a sync cursor |
-//! | `hook` | a nonce: the tag of a webhook address |
-//! | `admin` | `token:` + token: a tag by which tokens are compared; `session:` + expiry + token: an admin session |
+//! | purpose | message | what the HMAC of the message is |
+//! | --- | --- | --- |
+//! | `v2-root` | an identifier of 66 bytes | the root key of a macaroon |
+//! | `v2-root` | `key-id` | the key id |
+//! | `native` | a payment hash of 32 bytes | the issuer mark |
+//! | `client` | `client:` + address | the pseudonym of a client |
+//! | `client` | `free:` + address + route | the free-tier key |
+//! | `client` | `deployment` | the tag of the deployment |
+//! | `settled` | `paid:` + hash | the KV key of a settled payment |
+//! | `settled` | `cookie:` + hash + expiry + digest | the tag of a cookie |
+//! | `settled` | `wallet:` + URL + key | the key of a probe result and of a sync cursor |
+//! | `hook` | a nonce | the tag of a webhook URL |
+//! | `admin` | `token:` + token | a tag by which tokens are compared |
+//! | `admin` | `session:` + expiry + token | the tag of an admin session |
 //!
 //! If a key has several kinds of messages, each kind has its own prefix, or a length that no other kind has. So an HMAC
 //! of one kind of message is never valid for another kind.
@@ -75,7 +81,8 @@ impl KeySet {
         }
     }
 
-    /// Derives the keys without [`check_secret`], which refuses the secret of the worked example in docs/protocol.md.
+    /// Derives the keys from a secret that is not checked. The worked example in docs/protocol.md has a secret that
+    /// [`check_secret`] refuses.
     #[cfg(test)]
     pub(crate) fn from_unchecked(secret: &str) -> Self {
         Self::new(TollSecret(secret.to_owned()))
@@ -118,8 +125,8 @@ impl KeySet {
         half_hex(&crypto::hmac_sha256(&self.client, &[b"free:", client.as_bytes(), b"\n", route.as_bytes()]))
     }
 
-    /// Returns the tag of this deployment: 32 hexadecimal digits. Every forwarded request has the tag in a header, so
-    /// that a request that a loop brings back to this Worker is recognized.
+    /// Returns the tag of this deployment: 32 hexadecimal digits. Every forwarded request has the tag in a header. If a
+    /// loop sends the request back to this Worker, the Worker recognizes the tag.
     pub fn deployment_tag(&self) -> String {
         half_hex(&crypto::hmac_sha256(&self.client, &[b"deployment"]))
     }
@@ -153,7 +160,8 @@ impl KeySet {
         hex::encode(&crypto::hmac_sha256(&self.webhook, &[nonce.as_bytes()]))
     }
 
-    /// Returns the tag of an admin session, or the tag of an `ADMIN_TOKEN` for a comparison in constant time.
+    /// Returns the HMAC of `parts`. It is either the tag of an admin session, or a tag of an `ADMIN_TOKEN`: tokens are
+    /// compared by their tags, in constant time.
     pub fn admin_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         crypto::hmac_sha256(&self.admin, parts)
     }
@@ -164,12 +172,12 @@ impl KeySet {
 pub struct SigningKey(Vec<u8>);
 
 impl SigningKey {
-    /// Derives the key from a root key as libmacaroons does (go-macaroon, js-macaroon and pymacaroons do the same).
+    /// Derives the key from a root key, in the same way as libmacaroons, go-macaroon, js-macaroon and pymacaroons.
     pub fn standard(root_key: &[u8]) -> Self {
         Self(crypto::hmac_sha256(b"macaroons-key-generator", &[root_key]).to_vec())
     }
 
-    /// Returns a key that is the secret of lightning-toll itself, without derivation.
+    /// Uses the secret itself as the key, because lightning-toll signs its macaroons with the secret itself.
     pub fn lightning_toll(secret: &[u8]) -> Self {
         Self(secret.to_vec())
     }
@@ -197,9 +205,10 @@ impl TollSecret {
 
 /// Checks that a secret is not obviously weak.
 ///
-/// # Errors
-/// Refuses a secret with fewer than 32 characters, with fewer than 10 different characters, or with a word that occurs
-/// in sample secrets, such as `example`.
+/// # Errors Refuses a secret in three cases:
+/// 1. It has fewer than 32 characters.
+/// 2. It has fewer than 10 different characters.
+/// 3. It contains a word that occurs in sample secrets, such as `example`.
 pub fn check_secret(text: &str) -> Result<(), WeakSecret> {
     if text.chars().count() < MIN_CHARACTERS {
         return Err(WeakSecret::Short);

@@ -9,7 +9,8 @@ pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// Returns a `Cookie` header without the cookies whose name `is_removed` accepts; `None` if no cookie is left.
 ///
-/// The runtime joins two `Cookie` header lines with a comma and a space, so these can separate cookies too.
+/// The runtime joins two `Cookie` header lines with a comma and a space, so a comma and a space can separate cookies,
+/// as a semicolon does.
 pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String> {
     let is_kept = |piece: &&str| !is_removed(piece.split('=').next().unwrap_or_default());
     let pairs = header.split(';').map(str::trim).filter(|pair| !pair.is_empty()).filter_map(|pair| {
@@ -35,7 +36,8 @@ pub struct SetCookie<'a> {
 
 #[derive(Clone, Copy, Debug)]
 pub enum SameSite {
-    /// From another site, the browser sends the cookie only when a person follows a link to this site.
+    /// If another site causes a request, the browser sends the cookie only if a person has followed a link to this
+    /// site.
     Lax,
     /// The browser never sends the cookie with a request that another site causes.
     Strict,
@@ -61,6 +63,6 @@ fn is_attribute_path(path: &str) -> bool {
         && path.bytes().all(|b| b.is_ascii_graphic() && b != b';')
 }
 
-/// Browsers ignore a cookie whose name and value together have more bytes (RFC 6265bis, 5.6).
+/// Browsers ignore a cookie whose name and value together are longer than this (RFC 6265bis, 5.6).
 pub const MAX_NAME_AND_VALUE_BYTES: usize = 4_096;
 const MAX_PATH_BYTES: usize = 1_024;

@@ -15,8 +15,8 @@ pub struct OnPayment {
     key: Vec<u8>,
 }
 
-/// Which setting of the callbacks is wrong. The text says what the value of the setting must be; the caller writes the
-/// name of the setting before the text.
+/// Tells which of the two callback settings is wrong. The text says what the value must be. The caller writes the name
+/// of the setting in front of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallbackConfigError {
     Url(&'static str),
@@ -93,8 +93,8 @@ impl Callback {
     }
 
     /// Returns when the callback is sent again after an attempt that fails at `now_ms`. The first wait is 5 s, and each
-    /// later wait is twice the previous wait, up to three hours. Returns `None` from three days after the first failure
-    /// on: the callback is given up.
+    /// later wait is twice the previous wait, up to three hours. Returns `None` if the first failure was three or more
+    /// days ago: then the callback is given up.
     pub fn next_ms(&self, now_ms: u64) -> Option<u64> {
         let since_ms = if self.tries == 0 { now_ms } else { self.since_ms };
         let doublings = u32::try_from(self.tries).unwrap_or(u32::MAX).min(MAX_DOUBLINGS);

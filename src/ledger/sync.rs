@@ -1,18 +1,18 @@
-//! How far a wallet's list of paid payments was read.
+//! Keeps track of how far a wallet's list of paid payments has been read.
 //!
 //! The list starts with the payment that changed last. A pass reads the list from its start to the payments that an
 //! earlier pass has read. A pass may take several runs of the cron trigger. A payment that changes during a pass moves
-//! to the start of the list, where the next pass reads it. This moves other rows back, so the saved offset may repeat a
-//! row but never skips a row.
+//! to the start of the list, where the next pass reads it. Then other rows move back in the list. So reading on from
+//! the saved offset may repeat a row, but never skips one.
 
 use crate::strict_json::Json;
 
 /// Where reading the payment list continues. The times are texts as LNbits writes them, which sort by time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// All payments that changed before this time are recorded. This time is the `read_to` of the second-last complete
-    /// pass (of the first pass, if only one is complete), because a payment may appear in the list later than another
-    /// payment with the same time.
+    /// All payments that changed before this time are recorded. A pass ends at this time. It is `read_to` as it was
+    /// before the last complete pass (after the first pass: `read_to` itself). So the newest payments are read by two
+    /// passes: a payment may appear in the list late, after a pass has read another payment with the same time.
     pub cursor: String,
     /// The time of the newest change that the last complete pass has read.
     pub read_to: String,

@@ -6,8 +6,8 @@ pub mod uses;
 use std::collections::BTreeMap;
 use std::mem;
 
-/// Keeps only the entries for whose value `is_kept` returns `true`. `BTreeMap::retain` would add 5 KB of compressed
-/// wasm.
+/// Removes every entry whose value `is_kept` rejects. `BTreeMap::retain` is not used, because it would add 5 KB of
+/// compressed wasm.
 pub fn keep_where<V>(map: &mut BTreeMap<String, V>, is_kept: impl Fn(&V) -> bool) {
     for (key, value) in mem::take(map) {
         if is_kept(&value) {

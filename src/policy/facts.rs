@@ -72,12 +72,11 @@ pub enum PriceError {
 impl Facts<'_> {
     /// Returns the decoded value of a query parameter; `None` if the query does not have it.
     ///
-    /// # Errors
-    /// Fails if an origin may read another value, for example because the parameter is repeated, has brackets, or is
-    /// written in another way that some origin accepts.
+    /// # Errors Fails if an origin may read a different value. Examples: the parameter is repeated, its name has
+    /// brackets, or the query also has a similar name that some origin takes for this name.
     pub fn query(&self, name: &str) -> Result<Option<String>, PriceError> {
         let ambiguous = || PriceError::AmbiguousQuery(name.to_owned());
-        // Some frameworks ignore parameters beyond their limit, and parameters that they cannot decode.
+        // Some frameworks read only a limited number of parameters. Some ignore a parameter that they cannot decode.
         if self.query.split('&').nth(MAX_PARAMETERS).is_some() || has_broken_percent(self.query) {
             return Err(ambiguous());
         }
@@ -110,9 +109,12 @@ impl Facts<'_> {
     /// Returns the length of the body in bytes as `Content-Length` states it; 0 without a body. The length is enforced
     /// when the request is forwarded.
     ///
-    /// # Errors
-    /// Fails if the body has no length, has a `Content-Encoding`, or is longer than the runtime can enforce. Fails if a
-    /// `GET` or `HEAD` request, which includes WebSocket upgrades, has a body: the runtime does not forward it.
+    /// # Errors Fails in four cases:
+    /// 1. The body has no `Content-Length`.
+    /// 2. The body has a `Content-Encoding` other than `identity`.
+    /// 3. The body is longer than the runtime can enforce.
+    /// 4. A `GET` or `HEAD` request has a body, which the runtime does not forward. A WebSocket upgrade is a `GET`
+    ///    request.
     pub fn content_length(&self) -> Result<u64, PriceError> {
         if !self.has_body {
             return Ok(0);
@@ -135,8 +137,9 @@ impl Facts<'_> {
         (self.edge)(fact)
     }
 
-    /// Returns the letters and digits of a parameter name, in one case. Origins change only characters that are neither
-    /// letters nor digits, so an origin may take two names with the same result for the same parameter.
+    /// Returns the letters and digits of a parameter name, with letters converted by `fold_case`. Two names with the
+    /// same result are ambiguous: some origins remove or replace other characters, and then both names are the same
+    /// parameter.
     ///
     /// PHP replaces dots, spaces and brackets with `_`; Rack and qs remove brackets around a name; Spring removes
     /// punctuation before a name.

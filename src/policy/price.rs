@@ -102,7 +102,8 @@ impl Condition {
                 country.is_some_and(|country| countries.contains(&country))
             }
             Self::BotScore(range) => {
-                // Cloudflare reports 0 if it computed no score, so every range begins at 1 or above.
+                // Cloudflare reports 0 if it computed no score. No range contains 0, because every range begins at 1 or
+                // above.
                 let score: Option<u64> = facts.edge(EdgeFact::BotScore).and_then(|score| score.parse().ok());
                 score.is_some_and(|score| range.contains(&score))
             }
@@ -118,8 +119,8 @@ impl Condition {
 impl Values {
     /// Whether the value of a query parameter is allowed.
     ///
-    /// # Errors
-    /// Fails if an origin that decodes the value again, trims it or ignores case would come to another result.
+    /// # Errors Fails if the result would be different for an origin that decodes the value a second time, trims it and
+    /// ignores case.
     fn match_parameter(&self, name: &str, value: &str, fold_case: FoldCase) -> Result<bool, PriceError> {
         let matches = self.match_any(value, str::to_owned);
         let decoded = percent::decode(value.as_bytes());
@@ -133,8 +134,8 @@ impl Values {
 
     /// Whether the value of a header is allowed.
     ///
-    /// # Errors
-    /// Fails if an origin that ignores case, or splits the value at `,` and `;`, would come to another result.
+    /// # Errors Fails if the result would be different for an origin that ignores case, or that splits the value at `,`
+    /// and `;`.
     fn match_header(&self, name: &str, value: &str) -> Result<bool, PriceError> {
         let matches = self.match_any(value.trim_matches([' ', '\t']), str::to_owned);
         let folded = value.to_ascii_lowercase();
@@ -145,7 +146,8 @@ impl Values {
         Ok(matches)
     }
 
-    /// Whether an allowed value, converted by `fold_case`, matches `value`, which is already converted.
+    /// Whether one of the allowed values matches `value`. The allowed values are converted by `fold_case` first. The
+    /// caller has already converted `value`.
     fn match_any(&self, value: &str, fold_case: FoldCase) -> bool {
         self.0.iter().any(|allowed| {
             let allowed = fold_case(allowed);

@@ -68,9 +68,10 @@ impl ProbeRecord {
         Self { probe, valid_until_ms: now_ms.saturating_add(result.valid_for_ms()) }
     }
 
-    /// Returns the record after a probe that checked only the key and found an invoice key. Keeps the previous result
-    /// for an hour. If the previous result is `Unknown`, each payment is looked up in this hour, unless `settlement` is
-    /// "preimage".
+    /// Returns the record after a probe that checked only the key, and found that it is an invoice key. The previous
+    /// result stays valid for an hour.
+    ///
+    /// If that result is `Unknown`, each payment is looked up in this hour, unless `settlement` is "preimage".
     pub fn after_key(previous: Self, now_ms: u64) -> Self {
         Self { valid_until_ms: now_ms.saturating_add(HOUR_MS), ..previous }
     }

@@ -57,8 +57,8 @@ impl SettledPayments {
     }
 }
 
-/// In the last seconds before the invoice expires, the preimage does not count: the clock of LNbits may be ahead of the
-/// Worker's, so that the invoice has expired there.
+/// In the last seconds before an invoice expires, its preimage is not trusted. If the clock of LNbits is ahead of the
+/// Worker's clock, the invoice may have expired for LNbits.
 const MARGIN_S: u64 = 5;
 /// This number of payments takes about two megabytes. A payment that is not remembered is looked up again.
 const MAX_KNOWN: usize = 10_000;

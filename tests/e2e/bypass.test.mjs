@@ -119,7 +119,7 @@ const targetVariants = {
     '/index.php;x/sold', '/paid.php/x', '/paid.php/', '/paid.php%2Fx', '/paid.php/x/y.css', '/paid%2ephp/x', '/PAID.php/x',
     '/paid.php/index.php',
   ],
-  // Attack A3 (CHANGELOG).
+  // Attack A3 (CHANGELOG): paid content is requested through the name of a script or an index file, for example.
   'scripts, index files, sessions and streams': [
     '/report.py/x', '/report.py/', '/report.PY/x/y.css', '/report%2Epy/x', '/x.cgi/sold', '/cgi-bin/x.pl/../../x.jsp/sold', '/x.aspx/dear/report',
     '/sold/index.xhtml', '/sold/default.htm', '/sold/Default.html', '/dear/report/index.phtml', '/(S(x))/sold', '/dear/(A(1))/report',
@@ -186,7 +186,8 @@ const otherAttempts = {
     ...[
       'X-Forwarded-Prefix', 'X-Script-Name', 'Script-Name', 'X_Forwarded_Prefix',
     ].map((name) => ({ target: '/report', headers: [`${name}: /dear`] })),
-    // Attack A1 (CHANGELOG): headers from which some origin takes a path, host, query or method, and similar names.
+    // Attack A1 (CHANGELOG): headers that may replace the path, host, query or method at some origin, and headers with
+    // similar names.
     ...rewritingHeaders.map((name) => ({ target: '/free', headers: [`${name}: /sold`] })),
     { target: '/free', headers: ['X-Original-URL: /free', 'X-Original-URL: /sold'] },
     { method: 'POST', target: '/free', headers: ['X-Original-URL: /dear/report', ...body()], body: 'body' },

@@ -97,7 +97,8 @@ test('A body is priced per KiB, and a credential for a small body is refused for
   const compressed = await post(100, { authorization, 'Content-Encoding': 'gzip' });
   assert.equal(compressed.status, 415);
   assert.equal(compressed.json().code, 'body_encoded');
-  // Attack A7 (CHANGELOG): these requests were sold, and then failed.
+  // Attack A7 (CHANGELOG): edgetoll used to sell these requests, which then failed. Now it refuses them without an
+  // invoice.
   for (const headers of [{}, { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' }]) {
     const { status, text } = await sendRaw(paywall.url, [`GET /weighed HTTP/1.1\r\nHost: 127.0.0.1`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`), 'Content-Length: 4\r\n\r\nbody'].join('\r\n'));
     // `wrangler dev` removes the Content-Length of an upgrade, so the upgrade gets 411.
@@ -199,7 +200,8 @@ test('LNbits converts a fiat price to sats, which must be within min_sats and ma
   };
   rates.USD = 1_000_000;
   await assertNoInvoice(['/usd', '/chf', '/eur']);
-  // For less than a satoshi, LNbits creates an invoice without an amount, with which the payer chooses the price.
+  // If the price is less than one satoshi, LNbits creates an invoice without an amount. The payer could choose the
+  // amount.
   rates.USD = 60_000;
   await assertNoInvoice(['/tiny']);
   rates.USD = 0;

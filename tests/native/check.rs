@@ -284,7 +284,8 @@ fn a_mistake_in_a_price_list_that_is_a_json_string_is_reported_at_the_start_of_t
 
 #[test]
 fn a_price_list_is_a_warning_from_4000_bytes_and_an_error_above_5000_bytes() {
-    // `{"keep_headers":[""]}` has 21 bytes. The name of a header fills the price list up to `bytes`.
+    // Without the name of the header, the price list `{"keep_headers":[""]}` has 21 bytes. With the name, it has
+    // `bytes` bytes.
     for (bytes, severity) in
         [(3_999, None), (4_000, Some("warning")), (5_000, Some("warning")), (5_001, Some("error"))]
     {

@@ -75,7 +75,7 @@ fn the_path_of_a_webhook_ends_with_its_token() {
 }
 
 #[test]
-fn of_the_admin_endpoints_only_root_and_style_and_login_need_neither_a_token_nor_a_session() {
+fn every_admin_endpoint_except_root_style_and_login_needs_a_token_or_a_session() {
     let policy = valid(ALL_PRICED);
     for (path, endpoint, allow, is_open) in [
         ("/_toll", AdminEndpoint::Root, "GET, HEAD", true),

@@ -57,7 +57,7 @@ fn only_incoming_payments_with_the_tag_of_edgetoll_are_read() {
 }
 
 #[test]
-fn a_page_of_the_payment_list_has_its_number_of_rows_and_the_times_of_its_first_and_last_row() {
+fn a_page_of_the_payment_list_tells_how_many_rows_it_has_and_the_times_of_the_first_and_last_row() {
     let page = lnbits().read_paid(&response("news")).unwrap();
     assert_eq!(hashes(&page.payments), [hash("self_paid"), hash("no_client"), hash("joke")]);
     assert_eq!(page.rows, 4, "rows of other payments count too");
@@ -68,7 +68,7 @@ fn a_page_of_the_payment_list_has_its_number_of_rows_and_the_times_of_its_first_
 }
 
 #[test]
-fn a_row_of_the_payment_list_that_is_malformed_or_not_a_paid_invoice_of_edgetoll_is_skipped() {
+fn a_payment_list_row_is_skipped_unless_it_is_a_well_formed_paid_invoice_of_edgetoll() {
     type Change = fn(&mut Value);
     let changes: [Change; 8] = [
         |row| row["payment_hash"] = "ab".repeat(32).into(),
@@ -109,7 +109,7 @@ fn a_pending_payment_has_the_expiry_of_its_invoice() {
 }
 
 #[test]
-fn only_unexpired_invoices_that_expire_soon_are_chosen_in_the_order_of_their_expiry() {
+fn invoices_that_will_expire_soon_are_chosen_and_sorted_by_expiry() {
     let hash = |n: u64| PaymentHash::from_hex(&format!("{n:02x}").repeat(32)).unwrap();
     let pending = |n: u64, expires_unix| Pending { payment_hash: hash(n), minted_unix: 0, expires_unix };
     // Like a payment list of LNbits, `all` begins with the newest invoice.

@@ -67,7 +67,7 @@ fn only_routes_for_the_host_and_method_of_the_request_compete_for_the_most_speci
 }
 
 #[test]
-fn an_exact_host_is_more_specific_than_a_wildcard_and_a_wildcard_than_no_host() {
+fn an_exact_host_takes_precedence_over_a_wildcard_host_which_takes_precedence_over_no_host() {
     let policy = valid(
         r#"{"routes":[
             {"path":"/a","host":"A.b.Example.com","sats":4},
@@ -328,8 +328,8 @@ fn routes_that_no_request_can_reach_are_reported() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// The price, the credential and the forwarded request use the path as it was sent. No normalized form of the path
-    /// has another price.
+    /// The price, the credential and the forwarded request use the path as it was sent. If the path is free, no
+    /// normalized form of it has a price.
     #[test]
     fn the_priced_path_is_the_path_in_the_credential_and_the_forwarded_path(
         path in "/(?:api|API|a|joke|%6a|%2f|%252f|%5c|\\\\|/|;x|%3b|\\.|%2e|%00|%zz|%|\\?|%3f| |%20|é|index\\.php|:|\\*|dear|cheap){0,8}",

@@ -1,4 +1,5 @@
-//! Converts JSON with comments and trailing commas to [`Json`], with byte offsets.
+//! Reads JSON that may have comments and trailing commas. The result is a [`Json`] and the byte offset of each key and
+//! value in the text.
 
 use std::collections::HashMap;
 
@@ -9,8 +10,8 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use super::places::{MAX_DEPTH, Offsets, Places, SyntaxErrorAt, item, line, member};
 use crate::strict_json::Json;
 
-/// # Errors
-/// Returns the first error of the parser, or all keys that are defined twice and all values that are nested too deep.
+/// # Errors If the text is not valid JSON, returns the first syntax error. Otherwise, returns an error for each key
+/// that is defined twice and for each value that is nested too deep.
 pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
     let value = match parse_to_ast(text, &CollectOptions::default(), &DIALECT) {
         Ok(parsed) => parsed.value,
@@ -31,7 +32,7 @@ struct JsoncConverter<'a> {
 }
 
 impl JsoncConverter<'_> {
-    /// `levels` is the number of levels that may still be nested.
+    /// `levels` is the number of levels that the value may have: 1 for a value that must be the innermost one.
     fn value(&mut self, place: &str, value: &Value<'_>, levels: usize) -> Json {
         let Some(levels) = levels.checked_sub(1) else {
             let sentence = format!("this value is nested deeper than {MAX_DEPTH} levels: flatten it");
@@ -74,7 +75,7 @@ impl JsoncConverter<'_> {
     }
 }
 
-/// The JSON that Wrangler accepts, in `.json` and in `.jsonc` files.
+/// How Wrangler reads `.json` and `.jsonc` files: JSON in which comments and trailing commas are allowed.
 const DIALECT: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_loose_object_property_names: false,

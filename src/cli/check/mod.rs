@@ -1,7 +1,8 @@
-//! `edgetoll check`: finds mistakes in a Wrangler file that would cost money or open the paywall, with line and column.
+//! `edgetoll check`: reports mistakes in a Wrangler file that would cost money or open the paywall. Each mistake is
+//! reported with its line and column.
 //!
-//! The price list is checked by the code that reads it in the Worker. Nothing is sent over the network: wallets are
-//! tested by `edgetoll doctor`.
+//! The price list is checked by the code that reads it in the Worker. `edgetoll check` sends nothing over the network.
+//! To test the wallets, run `edgetoll doctor`.
 
 mod bindings;
 pub mod command;

@@ -67,7 +67,8 @@ impl fmt::Display for Finding {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// The file must be changed. `wrangler deploy` stops if its build command is `make build`, which runs `check`.
+    /// The file must be changed. The build command `make build` runs `edgetoll check`, so an error stops `wrangler
+    /// deploy`.
     Error,
     /// The setting may be intended.
     Warning,

@@ -1,7 +1,7 @@
-//! Measures how many requests LNbits answers in a row.
+//! Measures how many requests LNbits answers when it gets a burst: many requests in quick succession.
 //!
-//! LNbits counts the requests of a client address to one exact path. The burst looks up a payment that does not exist,
-//! so it does not use up the limit of a path that other checks or the Worker need.
+//! LNbits limits how many requests a client address may send to the same path. Every request of the burst looks up the
+//! same payment, which does not exist. So the burst uses up the limit of a path that nothing else uses.
 
 use std::sync::Mutex;
 use std::thread;
@@ -37,7 +37,8 @@ pub enum BurstEnd {
 /// or 404, at the first request without a response, or after 20 s. Returns how LNbits responded.
 pub(super) fn measure(http: &Http, lnbits: &Lnbits, invoices_per_minute: u64) -> Burst {
     let planned = invoices_per_minute.saturating_add(1).min(MAX_REQUESTS);
-    // The path contains a payment hash made of the time, so that LNbits has not counted requests to this path before.
+    // The payment hash in the path is the current time. So the path is new, and LNbits has counted no requests to it
+    // yet.
     let request = lnbits.get(&format!("/api/v1/payments/{:064x}", since_1970().as_nanos()), false);
     let clock = Clock::start();
     let progress = Mutex::new(Progress { unsent: planned, answered: 0, end: None });
@@ -71,7 +72,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Returns whether another request must be sent, and counts the request as sent.
+    /// Returns whether another request must be sent. If so, counts that request as sent.
     fn take_request(&mut self, now_ms: u64) -> bool {
         let Some(unsent) = self.unsent.checked_sub(1).filter(|_| self.end.is_none()) else { return false };
         if now_ms > MAX_MS {
@@ -82,8 +83,8 @@ impl Progress {
         true
     }
 
-    /// Counts a request as answered if `end` is `None`. Otherwise the burst ends for the reason `end`, unless an
-    /// earlier request has ended it.
+    /// Counts a request as answered if `end` is `None`. Otherwise, the burst ends, and `end` is the reason. If the
+    /// burst has already ended, the first reason is kept.
     fn record(&mut self, end: Option<BurstEnd>) {
         match end {
             None => self.answered = self.answered.saturating_add(1),
@@ -97,5 +98,5 @@ fn with_lock<T>(progress: &Mutex<Progress>, change: impl FnOnce(&mut Progress) -
 }
 
 const MAX_REQUESTS: u64 = 500;
-/// After this time, no further request of a burst is sent.
+/// When a burst has lasted this long, no further request is sent.
 pub(super) const MAX_MS: u64 = 20_000;

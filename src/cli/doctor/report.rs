@@ -26,7 +26,7 @@ impl fmt::Display for CheckResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     Ok,
-    /// The deployment may sell slowly or not always, or something could not be checked.
+    /// Selling may be slow, or may fail at times. Or the check could not be completed.
     Warn,
     /// The deployment cannot sell, or selling is not safe.
     Fail,

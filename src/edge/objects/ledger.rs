@@ -90,8 +90,8 @@ impl Tables {
 
     /// Sends up to ten callbacks that are due, the longest overdue first. Then sets the alarm for the next callback.
     async fn send_callbacks(&self) -> Result<(), JsValue> {
-        // Without valid settings, callbacks wait in the ledger. The cron trigger runs `PlanSync` every minute, which
-        // sets the alarm again.
+        // Without valid callback settings, callbacks wait in the ledger. No alarm has to be set here: every minute, the
+        // cron trigger runs the command `PlanSync`, which sets the alarm.
         let Callbacks::On(on_payment) = &self.settings.callbacks else { return Ok(()) };
         let due = self.run(&LedgerCommand::DueCallbacks { now_ms: now_ms() })?;
         for callback in Callback::parse_all(&due) {

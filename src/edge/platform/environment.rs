@@ -36,8 +36,8 @@ fn variable(env: &Env, name: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Converts a text to the form in which texts are compared without case. Rust's Unicode tables would add 7 KB to the
-/// wasm.
+/// Converts a text so that two texts which differ only in case become equal. A text that is not ASCII is converted by
+/// JavaScript, because Rust's Unicode tables would add 7 KB to the wasm.
 fn fold_case(text: &str) -> String {
     if text.is_ascii() {
         text.to_ascii_lowercase()

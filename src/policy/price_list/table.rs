@@ -154,7 +154,7 @@ impl<'a> Table<'a> {
         self.read(key, "must be a list of texts, such as [\"a\", \"b\"]", texts)
     }
 
-    /// Reads a text or a list of texts that is not empty.
+    /// Reads a text, or a list of one or more texts.
     pub fn text_or_texts(&self, key: &str) -> Option<Vec<String>> {
         let sentence = "must be a text, or a list of one or more texts, such as [\"a\", \"b\"]";
         self.read(key, sentence, |value| match value {
@@ -185,7 +185,7 @@ impl<'a> Table<'a> {
         self.milliseconds(key, MIN_EXPIRY_MS..=MAX_EXPIRY_MS, sentence)?.checked_div(1_000)
     }
 
-    /// Reads one of `words`. Returns the value that belongs to the word.
+    /// Reads a text that must be one of the words in `words`. Returns the value that is paired with the word.
     pub fn one_of<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let quoted: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         self.read(key, &format!("must be one of {}", quoted.join(", ")), |value| {
@@ -199,7 +199,6 @@ fn texts(value: &Json) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
-/// A client needs time to pay: with an expiry of 90 seconds, the invoice can be paid for at least another minute when
-/// the client gets it.
+/// The shortest expiry is 90 seconds, so that a client has at least a minute to pay after it gets the invoice.
 const MIN_EXPIRY_MS: u64 = 90_000;
 const MAX_EXPIRY_MS: u64 = 365 * 86_400_000;

@@ -70,7 +70,7 @@ pub enum Callbacks {
 pub enum Origin {
     /// The base URL that path and query are appended to.
     Url(String),
-    /// The origin server of the Cloudflare zone whose route the Worker runs on.
+    /// The Worker runs on a route of a Cloudflare zone. Requests are forwarded to the origin server of this zone.
     Zone,
     /// `ORIGIN_URL` cannot be used. No request is forwarded.
     Invalid,
@@ -155,8 +155,8 @@ impl Settings {
     }
 
     /// Returns the keys and wallets with which the cron trigger and the webhook handler record settled payments; `None`
-    /// if the keys, the wallets or the price list are missing or wrong. A price list without priced routes needs
-    /// neither keys nor wallets, but payments of an earlier price list may still settle.
+    /// if the keys, the wallets or the price list are missing or wrong. If keys and wallets are configured, they are
+    /// returned even if no route has a price: payments for earlier sales may still settle.
     pub fn keys_and_wallets(&self) -> Option<(&Keys, &Wallets)> {
         match &self.paywall {
             Paywall::Unreadable | Paywall::Closed { .. } => None,

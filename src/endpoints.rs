@@ -1,6 +1,6 @@
 //! edgetoll's own endpoints, matched before the gate decides.
 //!
-//! An endpoint is added here, and as a handler in `edge/handlers/`.
+//! Each endpoint is defined here and has a handler in `edge/handlers/`.
 
 use crate::error::RequestError;
 use crate::policy::Policy;
@@ -131,7 +131,8 @@ impl AdminEndpoint {
     }
 }
 
-/// Finds the endpoint of a path as it was sent. Without a readable price list there is only `/_toll/health`.
+/// Returns the endpoint for a path, which must be exactly as the client sent it. Without a readable price list, there
+/// is only `/_toll/health`.
 pub fn find<'a>(policy: Option<&Policy>, path: &'a str) -> Option<Endpoint<'a>> {
     let prefix = policy.map_or(DEFAULT_PREFIX, |policy| &policy.prefix);
     if path == PRICES_PATH {

@@ -96,8 +96,8 @@ export class TollClient extends EventTarget {
   }
 
   #take({ request, tried }, origin, fits) {
-    // A call sends at most two stored credentials: one chosen by the path, and one by the challenge. Otherwise, a server that refuses
-    // every credential would receive all of them.
+    // A call sends at most two stored credentials: one chosen by the path, and one by the challenge. Without this limit, a server that
+    // refuses every credential would receive all of them.
     const credential = tried.size < 2 && this.#credentials.take(origin, (kept) => !tried.has(kept) && fits(kept));
     if (!credential) return undefined;
     tried.add(credential);

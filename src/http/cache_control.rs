@@ -1,7 +1,7 @@
 //! Response headers that keep shared caches from storing a response that is meant for one client.
 
-/// Returns the `Cache-Control` value of a response that is meant for one client: `value` without `public` and
-/// `s-maxage`, and with `private` unless it has `no-store`.
+/// Returns the `Cache-Control` value of a response that is meant for one client. `public` and `s-maxage` are removed
+/// from `value`. `private` is added unless `value` has `no-store`.
 pub fn private(value: Option<&str>) -> String {
     let directives = value.unwrap_or_default().split(',').map(str::trim).filter(|one| !one.is_empty());
     let name = |directive: &str| {

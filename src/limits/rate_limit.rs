@@ -1,7 +1,7 @@
-//! Rate limits: at most a number of events in any 60 seconds.
+//! Rate limits. A rate limit is the highest number of events that is admitted in any 60 seconds.
 //!
-//! Events are counted in slots of 5 seconds, so that little is stored. A slot counts until its last moment is 60
-//! seconds old, so no event is forgotten too early and the limit is never exceeded.
+//! Events are counted in slots of 5 seconds, so that little is stored. A slot counts until 60 seconds after its end. So
+//! no event is forgotten too early, and the limit is never exceeded.
 
 use std::collections::BTreeMap;
 
@@ -56,13 +56,13 @@ impl FromJson for SlidingWindow {
     }
 }
 
-/// A sliding window for each client. The text that identifies a client can also be an IPv6 network, a payment hash or
-/// the token of a webhook, whose events are limited in the same way.
+/// A sliding window for each client. Any text can identify a client. Some callers use a payment hash or the token of a
+/// webhook as this text, to limit the events of one payment.
 #[derive(Default)]
 pub struct ClientLimits {
     clients: BTreeMap<String, SlidingWindow>,
-    /// When clients without events in the last minute were last removed. Removing such clients for each new client
-    /// would take too long.
+    /// The time of the last sweep, which removes the clients without events in the last minute. A sweep for each new
+    /// client would take too long.
     swept_ms: u64,
 }
 

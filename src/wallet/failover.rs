@@ -1,5 +1,6 @@
-//! Chooses the wallet that creates an invoice: slot 1, or slot 2 while the circuit of slot 1 is open or after slot 1
-//! failed. A look-up needs no choice: only the wallet that created the invoice knows the payment.
+//! Chooses the wallet that creates an invoice. This is the wallet in slot 1, unless its circuit is open or it has just
+//! failed: then it is the wallet in slot 2. A look-up needs no choice: only the wallet that created the invoice knows
+//! the payment.
 
 use super::WalletError;
 use super::circuit_breaker::CircuitBreaker;

@@ -1,4 +1,4 @@
-// Prices that depend on `request.cf`. Only in bare `workerd` can a test set `request.cf`.
+// Prices that depend on `request.cf`. The tests run `workerd` without Wrangler, because only then can they set `request.cf`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { send } from './support/client.mjs';

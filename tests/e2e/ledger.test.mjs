@@ -128,7 +128,7 @@ test('Without a webhook, the first use of the credential records the payment', a
   await assertSameAsLnbits(url, wallet);
 });
 
-test('The cron trigger records payments that no webhook and no credential reported, and skips outgoing payments and payments without the tag of edgetoll, even if LNbits ignores the filters of the request', async () => {
+test('The cron trigger records unreported payments, but only incoming ones with the tag of edgetoll, even if LNbits ignores the filters of the request', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   await wallet.buy(url, '/a');
@@ -148,7 +148,7 @@ test('The cron trigger records payments that no webhook and no credential report
   assert.deepEqual(Object.keys(ledger.endpoints).sort(), ['/a', '/b']);
 });
 
-test('A wallet sync reads the list of payments only back to where the previous sync ended, and still records a late payment of an older invoice', async () => {
+test('A second wallet sync reads only one page of the payment list, and still records a late payment of an older invoice', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });
   const invoice = parseChallenge((await send(url, '/a')).headers['www-authenticate']).invoice;

@@ -1,4 +1,5 @@
-// The settlement check: the two known ways to get a preimage without paying, and credentials without a preimage.
+// The settlement check. There are two known ways to get a preimage without paying; these tests try both. They also send credentials
+// that have no preimage.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -21,7 +22,7 @@ before(async () => {
   origin = await startRecordingOrigin();
   faultProxy = await startFaultProxy();
   vars = { ORIGIN_URL: origin.url, LNBITS_URL: faultProxy.url, TOLL_SECRET: createHash('sha256').update(run.dir).digest('hex') };
-  // The ledger looks up payments at LNbits in the background. Without it, the tests count only the lookups of settlement checks.
+  // The ledger is off, because it also looks up payments at LNbits. The tests count only the lookups of settlement checks.
   paywall = await startPaywall({ toll: { invoice_expiry: '90s', routes }, vars, state, config: withoutLedger() });
   // An unpaid and a paid invoice for the last two tests, which wait until these invoices have expired.
   [expiring, late] = [await challenge('/sold'), await buy(paywall.url, '/sold')];
@@ -46,7 +47,7 @@ function assertUnpaid({ status, json }) {
   assert.equal(json().code, 'unpaid');
 }
 
-test('A preimage sent before the invoice expires gives access without a lookup, once LNbits is known to hide preimages', async () => {
+test('If LNbits is known to hide preimages, a preimage sent before the invoice expires gives access without a lookup', async () => {
   const { standard, challenge: issued } = await buy(paywall.url, '/sold');
   assert.equal((await send(paywall.url, '/sold', { headers: { authorization: standard } })).status, 200);
   assert.equal(lookupCount(issued.paymentHash), 0);

@@ -16,7 +16,7 @@ const LIST: &str = r#"{"routes":[
 ]}"#;
 
 #[test]
-fn without_a_readable_price_list_the_settings_have_only_the_health_endpoint() {
+fn without_a_readable_price_list_only_the_health_endpoint_exists() {
     for list in [None, Some("{"), Some("[]"), Some(r#"{"routes":[{}]}"#), Some(r#"{"a":1}"#)] {
         let settings = settings(list, &[]);
         assert!(matches!(settings.paywall, Paywall::Unreadable), "{list:?}");
@@ -67,7 +67,7 @@ fn with_complete_settings_a_priced_route_gets_a_challenge_and_an_invalid_route_i
 }
 
 #[test]
-fn an_invalid_origin_url_does_not_make_the_zone_of_the_worker_the_origin() {
+fn an_invalid_origin_url_is_not_treated_as_a_missing_one() {
     assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", Some("x"))]).origin, Origin::Invalid);
     assert_eq!(settings(Some(LIST), &[("ORIGIN_URL", None)]).origin, Origin::Zone);
 }
@@ -112,7 +112,7 @@ fn with_a_misconfigured_wallet_in_slot_2_priced_routes_are_refused() {
 }
 
 #[test]
-fn a_wrong_admin_token_public_url_or_callback_setting_is_reported_and_does_not_stop_sales() {
+fn a_wrong_setting_that_sales_do_not_need_is_reported_and_sales_continue() {
     let url = ("ON_PAYMENT_URL", Some("https://shop.test/paid"));
     let valid = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
     for (variables, fault) in [

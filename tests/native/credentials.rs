@@ -162,7 +162,7 @@ fn a_credential_needs_every_caveat_that_the_route_requires() {
 }
 
 #[test]
-fn a_macaroon_without_its_expiry_amount_host_endpoint_or_method_caveat_is_refused() {
+fn a_macaroon_that_lacks_any_of_five_required_caveats_is_refused() {
     let (policy, seller) = (policy(""), test_seller());
     let terms = terms(endpoint("/plain", Some("GET")), None);
     let complete = terms.caveats(Encoding::Standard, &invoice_terms(&terms));
@@ -359,7 +359,7 @@ fn a_macaroon_of_the_previous_secret_is_valid_and_a_macaroon_of_an_unknown_secre
 }
 
 #[test]
-fn an_unknown_key_is_reported_before_a_wrong_preimage_and_a_wrong_preimage_before_an_unsatisfied_caveat() {
+fn an_unknown_key_is_reported_first_then_a_wrong_preimage_then_an_unsatisfied_caveat() {
     let seller = test_seller();
     let service = Service::default();
     let demand = Demand { host: "y", endpoint: "/other", ..demand(&service, NOW + 999_999) };

@@ -1,4 +1,5 @@
-//! The ledger: its SQL scripts in SQLite, reading payment lists, traffic counts, callbacks and metrics.
+//! Tests of the ledger: SQL scripts, the reading of payment lists, traffic counts, callbacks and metrics. The SQL
+//! scripts run in SQLite.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -20,7 +21,7 @@ use rusqlite::types::Value;
 const NOON_MS: u64 = 1_795_262_400_000;
 const NOON_UNIX: u64 = NOON_MS / 1_000;
 
-/// A ledger in an SQLite database in memory, and the steps that SQLite has run in it.
+/// A ledger in an SQLite database in memory, and the number of steps that SQLite has run in it.
 struct TestLedger(RefCell<rusqlite::Connection>, Cell<i32>);
 
 impl Database for TestLedger {
@@ -413,7 +414,7 @@ proptest! {
 }
 
 #[test]
-fn once_a_payment_list_is_read_a_new_payment_is_found_in_at_most_two_pages() {
+fn after_a_complete_pass_over_a_payment_list_a_new_payment_is_found_in_at_most_two_pages() {
     let (mut list, mut cursor) = (PaymentList::default(), Cursor::default());
     (0..200).for_each(|n| list.change(n, u64::from(n)));
     while !read_pages(&list, &mut cursor, 3, |_| {}) {}
@@ -494,7 +495,8 @@ fn a_delivered_callback_is_not_sent_again_if_the_payment_is_reported_again() {
     assert_eq!(ledger.due_callbacks(NOON_MS + 2), []);
 }
 
-/// Attack A6 (CHANGELOG): each settled payment read all earlier payments, and each cron trigger read all payers.
+/// Attack A6 (CHANGELOG): to record one payment, the ledger read all earlier payments, and each run of the cron trigger
+/// read all payers.
 #[test]
 fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
     let (small, large) = (ledger_of(10), ledger_of(10_000));

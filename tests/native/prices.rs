@@ -1,5 +1,5 @@
-//! The price of a request, which depends on facts about the request. Also mistakes in the routes of a price list, and the
-//! descriptions of invoices.
+//! Tests of three subjects: prices that depend on facts about a request, mistakes in the routes of a price list, and
+//! the descriptions of invoices.
 
 use std::collections::HashMap;
 
@@ -107,8 +107,8 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
     ] {
         assert_eq!(TestRequest { query, ..TestRequest::default() }.sats(PREMIUM), Ok(sats), "{query}");
     }
-    // In each of these queries, some web framework (PHP, Rails, Express, ASP.NET, CGI) reads a parameter name as
-    // `premium`, or takes another of two values than edgetoll would take, so the request is refused.
+    // Web frameworks (PHP, Rails, Express, ASP.NET, CGI) disagree about each of these queries, so it is refused.
+    // Either only some of them find the parameter `premium`, or they find it twice and differ in which value they use.
     for query in [
         "premium=&premium=1",
         "premium=1&premium=1",
@@ -220,7 +220,7 @@ fn a_request_body_is_priced_by_each_started_kib_and_refused_without_a_length() {
     let compressed =
         TestRequest { method: "POST", has_body: true, headers: &compressed, ..TestRequest::default() };
     assert_eq!(compressed.sats(large), Err(PriceError::Encoded));
-    // Attack A7 (CHANGELOG): such a request was sold, and then failed.
+    // Attack A7 (CHANGELOG): a GET or HEAD request with a body was sold, and then failed.
     for method in ["GET", "HEAD"] {
         let headers = [("Content-Length", "9")];
         let sent = TestRequest { method, has_body: true, headers: &headers, ..TestRequest::default() };
@@ -384,8 +384,8 @@ fn the_description_of_an_invoice_is_filled_from_the_request_and_has_no_invisible
     assert_eq!(fill("{query.q}", "Q=1&x=2"), "");
     assert_eq!(fill("{query.a b}", "a+b=1&a+b=2"), "1");
     assert_eq!(fill("plain", ""), "plain");
-    // Bidirectional overrides and control characters in a value could make a wallet show another text, and a long value
-    // could push the text of the template out of sight. So these characters are removed, and a long value is cut.
+    // Bidirectional overrides and control characters are removed from a value, because they could make a wallet show
+    // another text. A long value is cut, because it could push the text of the template out of sight.
     assert_eq!(fill("for {query.q}", "q=%E2%80%AEevil%0d%0a%00%E2%81%A6x%D8%9C"), "for evilx");
     assert_eq!(fill("{query.q}", &format!("q={}", "é".repeat(100))), "é".repeat(64));
     assert_eq!(Description::parse("{method} at {query.x}").unwrap().template(), "{method} at {query.x}");
@@ -399,8 +399,8 @@ proptest! {
         let list = r#""price":[{"when":{"query":{"a":"*"}},"sats":50},{"sats":10}]"#;
         let request = TestRequest { query: &query, ..TestRequest::default() };
         if request.sats(list) == Ok(10) {
-            // The request gets the cheap price, so no origin may find the parameter `a`, even if it separates at `;`,
-            // ignores case or reads brackets as PHP does.
+            // The request gets the cheap price, so no origin may find the parameter `a` in the query. Some origins
+            // split a query at `;`, some ignore case, and some read brackets as PHP does.
             let lower = query.to_lowercase();
             let has_parameter = lower.split(['&', ';', '?']).any(|pair| {
                 let key = pair.split(['=', '[']).next().unwrap_or_default();

@@ -21,7 +21,7 @@ export async function startWrangler(run, args, { cwd = root, onLine } = {}) {
         CLOUDFLARE_CF_FETCH_ENABLED: 'false',
         WRANGLER_SEND_METRICS: 'false',
         WRANGLER_LOG_PATH: join(run.dir, 'wrangler-logs'),
-        // One registry per process, because Workers of concurrent test files may have the same name.
+        // Each test process has its own registry of Workers, because Workers of concurrent test files may have the same name.
         WRANGLER_REGISTRY_PATH: join(run.dir, `wrangler-registry-${process.pid}`),
       },
       onLine: (line) => {

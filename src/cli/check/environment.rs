@@ -4,8 +4,8 @@ use super::document::Document;
 use super::report::{Finding, Severity};
 use crate::strict_json::Json;
 
-/// Looks up values of one environment, and collects its findings. An environment inherits neither vars nor bindings
-/// from the top level.
+/// Looks up the settings of one environment, and collects the findings about them. An environment inherits neither vars
+/// nor bindings from the top level.
 pub(super) struct Environment<'a> {
     document: &'a Document,
     /// `None` for the top level.

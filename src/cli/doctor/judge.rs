@@ -156,8 +156,8 @@ pub fn invoice_not_created(error: &WalletError) -> CheckResult {
     )
 }
 
-/// Judges the status of an invoice that was created, and the milliseconds that the requests to create it and to look it
-/// up took.
+/// Judges a new invoice: its status, and how many milliseconds it took to create it (`create_ms`) and to look it up
+/// (`look_up_ms`).
 pub fn invoice_created(
     status: &Result<PaymentStatus, WalletError>,
     create_ms: u64,
@@ -258,7 +258,7 @@ fn sats_per_unit(response: &WalletResponse) -> Option<f64> {
     (rate.rate > 0.0 && rate.rate <= MAX_RATE).then_some(rate.rate)
 }
 
-/// Judges how many requests to one path LNbits answered in a row.
+/// Judges how LNbits responded to many quick requests to one path.
 pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> CheckResult {
     let Burst { planned, answered, end } = *burst;
     let (level, sentence) = match end {
@@ -310,10 +310,10 @@ pub fn rate_limit(burst: &Burst, invoices_per_minute: u64) -> CheckResult {
 
 /// A response that takes longer than this gets a warning, because clients notice the wait.
 const SLOW_MS: u64 = 1_000;
-/// If the clocks differ by more than this, the check of the clock warns or fails.
+/// If the clocks differ by more than this, the result of the check is a warning or a failure.
 const OK_SKEW_S: u64 = 60;
 /// The first version of LNbits that hides the preimages of unpaid invoices.
 const OLDEST_SAFE: &str = "1.6.0";
 const MAX_VERSION_CHARS: usize = 20;
-/// All bitcoin, in satoshis. A higher rate is an error of LNbits.
+/// All bitcoin that can exist, in satoshis. No unit of a currency costs more, so a higher rate is an error of LNbits.
 const MAX_RATE: f64 = 2.1e15;

@@ -1,9 +1,10 @@
 //! `edgetoll doctor`: tests whether a deployment can be paid through its LNbits.
 //!
-//! It sends the requests of the Worker, judges the responses by the Worker's rules, and says how to correct each fault.
-//! It does not check the price list: `edgetoll check` does that.
+//! It sends the same requests to LNbits as the Worker, judges the responses by the Worker's rules, and says how to
+//! correct each fault. It does not check the price list: `edgetoll check` does that.
 //!
-//! A response may contain a preimage or a key, so only numbers and the version of LNbits are printed from it.
+//! A response may contain a preimage or a key. So nothing of a response is printed, except numbers and the version of
+//! LNbits.
 
 pub mod command;
 pub mod dev_vars;
@@ -67,7 +68,7 @@ impl Examination<'_> {
         self.report(judge::rate_limit(&burst, self.price_list.invoices_per_minute));
     }
 
-    /// Checks the key, an invoice, and that its preimage is hidden.
+    /// Checks the key, then a new invoice, then whether LNbits hides the preimage of this invoice.
     fn check_wallet(&mut self) {
         let wallet = self.http.send(&probe::key_request(self.lnbits));
         if self.report(judge::key(&wallet.result)) == Level::Fail {
@@ -149,6 +150,6 @@ fn read<T>(
 }
 
 const AMOUNT_SATS: u64 = 1;
-/// The default of `invoice_expiry`. With a shorter expiry, an invoice would seem to expire too soon if the clocks
-/// differ by minutes.
+/// The same as the default of `invoice_expiry`. If the clocks differ by minutes, an invoice with a shorter expiry would
+/// seem to expire too soon.
 const EXPIRY_S: u64 = 300;

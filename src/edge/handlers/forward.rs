@@ -139,8 +139,10 @@ fn length_checked_body(
     Ok(Some(checked.readable()?))
 }
 
-/// Removes headers that only edgetoll may set, headers by which an origin could serve something other than what was
-/// priced, and credentials. Then adds edgetoll's own headers.
+/// Removes these headers, and then adds edgetoll's own headers:
+/// 1. headers that only edgetoll may set;
+/// 2. headers that could make the origin serve something other than what was priced;
+/// 3. the credentials and cookies of edgetoll.
 fn prepare_request(
     headers: &Headers,
     ctx: &RequestContext<'_>,
@@ -185,7 +187,7 @@ fn replace(
 ) -> Result<(), JsValue> {
     let Some(value) = headers.get(name)? else { return Ok(()) };
     match change(&value) {
-        // An unchanged value is not set again, because that would lose its bytes beyond ASCII.
+        // An unchanged value is left alone, because setting it again would lose its bytes beyond ASCII.
         Some(changed) if changed == value => Ok(()),
         Some(changed) => headers.set(name, &changed),
         None => headers.delete(name),
@@ -265,8 +267,8 @@ fn remove_where(headers: &Headers, is_removed: impl Fn(&str) -> bool) -> Result<
     names.filter(|name| is_removed(name)).try_for_each(|name| headers.delete(&name))
 }
 
-/// Passes a request or a response as the init object of a new request or response, which takes over method, headers,
-/// body, redirect mode, status and WebSocket without a copy.
+/// Passes an existing request or response in place of the init object of a new one. The new one takes over method,
+/// headers, body, redirect mode, status and WebSocket without a copy.
 fn as_init<T: JsCast>(object: &impl AsRef<JsValue>) -> &T {
     object.as_ref().unchecked_ref()
 }

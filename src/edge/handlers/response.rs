@@ -71,7 +71,8 @@ pub fn admin_file(
     let headers = [
         ("Content-Type", content_type),
         ("Content-Security-Policy", ADMIN_CONTENT_SECURITY_POLICY),
-        // With `no-referrer`, a browser would send the forms of the page with `Origin: null`, which is refused.
+        // With `no-referrer`, a browser would send `Origin: null` with the forms of the page, and edgetoll would refuse
+        // them.
         ("Referrer-Policy", "same-origin"),
         NOSNIFF,
     ];

@@ -61,6 +61,6 @@ async fn look_up(
     result
 }
 
-/// LNbits sends about 2 KB.
+/// More than enough for a report of LNbits, which has about 2 KB.
 const MAX_BODY_BYTES: usize = 16_384;
 const REPORTS_PER_MINUTE: u64 = 10;

@@ -107,5 +107,5 @@ const PREFIX: &str = "toll_";
 const NAME_DIGITS: usize = 12;
 /// The bytes of a cookie besides its macaroon: its name, a dot and its tag.
 const NAME_AND_TAG_BYTES: usize = 17 + 1 + 64;
-/// Each cookie costs the verification of a macaroon, so no more cookies of a request are read.
+/// At most this number of credential cookies of a request is read, because for each one, a macaroon is verified.
 const MAX_COOKIES: usize = 100;

@@ -91,7 +91,7 @@ const NORMALIZATIONS = [
   (text) => text.replace(/\/(index|default)\.[^/]*$/, ''),
   // ASP.NET stores a session in a segment such as `(S(x))`.
   (text) => text.replace(/\/\([a-z]\([^/]*\)\)(?=\/)/gi, ''),
-  // Windows opens the same file with the name of its NTFS stream.
+  // On Windows, the names `file` and `file::$DATA` open the same file.
   (text) => text.replace(/::\$data/gi, ''),
 ];
 

@@ -38,7 +38,7 @@ fn to_js(request: &WalletRequest, signal: &AbortSignal) -> Result<Request, JsVal
     }
     init.set_method(request.method);
     init.set_headers(&headers);
-    // No redirect is followed, because `fetch` would send the key to another host.
+    // Redirects are not followed: `fetch` would send the key of the wallet to the new host too.
     init.set_redirect(RequestRedirect::Manual);
     // No cache may store a preimage or return an old status.
     init.set_cache(web_sys::RequestCache::NoStore);

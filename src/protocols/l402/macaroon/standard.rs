@@ -55,8 +55,10 @@ pub fn encode(macaroon: &Macaroon) -> Vec<u8> {
     out
 }
 
-/// The identifier of a standard macaroon, 66 bytes: version 0 as two bytes, the payment hash and a token id of 32 bytes
-/// each (L402).
+/// The identifier of a standard macaroon, as L402 defines it. It has 66 bytes:
+/// 1. the version, which is 0, in 2 bytes;
+/// 2. the payment hash, in 32 bytes;
+/// 3. the token id, in 32 bytes.
 ///
 /// Aperture also accepts shorter and longer identifiers. edgetoll refuses such an identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,8 +131,9 @@ impl<'a> FieldReader<'a> {
         Ok(field)
     }
 
-    /// Reads the length of a field: a varint of at most three bytes, which is enough for 2 MB, while a credential has
-    /// at most 8 KB. A varint that is longer than necessary is refused, so that each length has only one encoding.
+    /// Reads the length of a field, which is a varint of at most three bytes. Three bytes are enough for 2 MB, and a
+    /// credential has at most 8 KB. A varint that is longer than necessary is refused, so that each length has only one
+    /// encoding.
     fn varint(&mut self) -> Result<usize, MacaroonError> {
         let mut value = 0;
         for shift in [0, 7, 14] {

@@ -46,9 +46,10 @@ pub struct BoundCaveats {
 /// from another issuer.
 ///
 /// # Errors
-/// Returns the refusal for the first malformed caveat, for the first caveat that is not satisfied or that widens an
-/// earlier caveat, or for a missing caveat that every credential needs: an expiry, and a scope (an endpoint, a realm or
-/// services).
+/// Returns the first refusal in this order:
+/// 1. a caveat is malformed;
+/// 2. a caveat is not satisfied, or widens an earlier caveat;
+/// 3. the expiry or the scope is missing. The scope is an endpoint, a realm or services.
 pub fn check_caveats(
     macaroon: &Macaroon,
     marks: &[String],

@@ -22,8 +22,10 @@ impl Bolt11 {
     /// Parses an invoice in upper or lower case.
     ///
     /// # Errors
-    /// Fails if the invoice is malformed or longer than 4,096 bytes, if its checksum is wrong, or if it has no payment
-    /// hash or two different payment hashes.
+    /// Fails for an invoice with one of these faults:
+    /// 1. It is malformed, or longer than 4,096 bytes.
+    /// 2. Its checksum is wrong.
+    /// 3. It has no payment hash, or two different payment hashes.
     pub fn parse(text: &str) -> Result<Self, Bolt11Error> {
         if text.len() > MAX_BYTES || !text.is_ascii() {
             return Err(Bolt11Error::NotBech32);
@@ -73,8 +75,8 @@ impl Bolt11 {
         self.timestamp_unix
     }
 
-    /// Returns how many seconds after its timestamp the invoice can be paid; 3600 if the invoice does not state an
-    /// expiry (BOLT 11).
+    /// Returns the number of seconds, counted from the timestamp, during which the invoice can be paid. It is 3600 if
+    /// the invoice does not state an expiry (BOLT 11).
     pub fn expiry_s(&self) -> u64 {
         self.expiry_s
     }
@@ -124,7 +126,7 @@ fn parse_fields(mut groups: &[u8]) -> Result<Fields, Bolt11Error> {
         match (*kind, length) {
             (PAYMENT_HASH, HASH_GROUPS) => {
                 let hash = payment_hash(field).ok_or(Bolt11Error::NoPaymentHash)?;
-                // Of two payment hashes, some wallets pay the first one and some the last one.
+                // An invoice with two hashes is refused: some wallets would pay the first hash, others the last.
                 if fields.payment_hash.is_some_and(|earlier| earlier != hash) {
                     return Err(Bolt11Error::TwoPaymentHashes);
                 }
@@ -223,6 +225,6 @@ const SIGNATURE_GROUPS: usize = 104;
 const CHECKSUM_GROUPS: usize = 6;
 const DEFAULT_EXPIRY_S: u64 = 3600;
 const MSAT_PER_BTC: u64 = 100_000_000_000;
-/// The longest invoice that is parsed: an invoice has a few hundred bytes, and a wallet must not make the Worker parse
-/// without limit.
+/// The length of the longest invoice that is parsed. Invoices usually have a few hundred bytes. Without this limit, a
+/// wallet could make the Worker parse a text of any length.
 const MAX_BYTES: usize = 4096;

@@ -204,8 +204,8 @@ byId('range').addEventListener('change', showRevenue);
 for (const event of ['focus', 'input']) cursor.addEventListener(event, () => choose(cursor.valueAsNumber));
 cursor.addEventListener('blur', () => choose(null));
 bars.addEventListener('pointerleave', ({ pointerType }) => pointerType === 'mouse' && choose(null));
-// A browser sends all events of a touch to the column where the touch began. After this release, a finger enters columns as a
-// mouse does.
+// Without this call, a browser sends all events of a touch to the column where the touch began. With it, a finger that
+// moves enters other columns, as a mouse does.
 bars.addEventListener('pointerdown', ({ target, pointerId }) => target.releasePointerCapture(pointerId));
 
 function showRevenue() {

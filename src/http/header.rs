@@ -1,4 +1,4 @@
-//! Header names, compared as an origin may read them.
+//! Header names. An origin may take two different names, such as `X_Toll_Payer` and `X-Toll-Payer`, for one header.
 
 /// Whether a text is a header name (RFC 9110, 5.6.2, token).
 pub fn is_name(text: &str) -> bool {
@@ -6,14 +6,14 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token)
 }
 
-/// Whether a header name has only letters, digits and dashes. An origin may treat any other character like a dash, and
-/// so take the header for another header.
+/// Whether a header name has only letters, digits and dashes. An origin may treat any other character as a dash, and so
+/// take the name for that of another header.
 pub fn is_unambiguous(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Returns the name in lower case, with a dash in place of each character that is not a letter or a digit. An origin
-/// may take two names with the same result for the same header.
+/// Returns the name in lower case, with a dash in place of each character that is not a letter or a digit. If two names
+/// give the same result, an origin may take them for the same header.
 ///
 /// CGI and PHP replace dots and dashes with `_`; lighttpd replaces all punctuation characters with `_`.
 pub fn fold(name: &str) -> String {
@@ -97,14 +97,15 @@ const REWRITING: [&str; 8] = [
     "x-sendfile-type",
 ];
 
-/// Headers that clients need, and from which no origin takes the path, host or method of the request. Such a header is
-/// forwarded only in this spelling, in upper or lower case.
+/// Headers that clients need, and from which no origin takes the path, host or method of the request. Case is ignored,
+/// but all other characters must be the same: `Next_Url` is not in this list.
 const HARMLESS: [&str; 7] = [
     // The method of the request that follows a preflight.
     "Access-Control-Request-Method",
     // The page that sends the request (htmx).
     "HX-Current-URL",
-    // The runtime sets `Host` to the host of the URL that the Worker fetches.
+    // The client's value does not reach the origin: the runtime sets `Host` to the host of the URL that the Worker
+    // fetches.
     "Host",
     // The page that sends the request (Next.js).
     "Next-Url",

@@ -1,8 +1,9 @@
 //! Counts the uses that one payment bought: how many are spent, and how many are in flight.
 //!
-//! A request takes a use before it is forwarded. A `HEAD` request only checks that a use is left. The use is spent if the origin responds with a status below 500, and
-//! returned otherwise. A use that is neither spent nor returned in time counts as spent. One Durable Object holds the
-//! count of one payment and runs one request at a time, so the count is exact.
+//! A request takes a use before it is forwarded. A `HEAD` request only checks that a use is left. The use is spent if
+//! the origin responds with a status below 500; otherwise it is returned. A use that is neither spent nor returned in
+//! time counts as spent. One Durable Object holds the count of one payment and runs one request at a time, so the count
+//! is exact.
 
 use serde::Serialize;
 
@@ -30,7 +31,7 @@ struct InFlight {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MeterRequest {
-    /// Returns how many of `bought` uses are left. Takes none.
+    /// Returns how many of the `bought` uses are left, without taking one.
     Check { bought: u64 },
     /// Takes one of `bought` uses. Unless it is returned, the use counts as spent at `until_ms`. The Durable Object
     /// deletes its state at `delete_at_ms`.
@@ -51,12 +52,12 @@ pub enum MeterResponse {
     InFlight,
     /// All uses are spent, and no use is in flight.
     Spent,
-    /// The number of uses that are left. The response to `Spend` is always `Remaining(0)`.
+    /// The number of uses that are left. In the response to `Spend`, the number is always 0 and has no meaning.
     Remaining(u64),
 }
 
 impl Uses {
-    /// Takes, spends or returns a use, as the Worker's message to the Durable Object says, and returns the response.
+    /// Carries out a request of the Worker: checks, takes, spends or returns a use. Returns the response to the Worker.
     pub fn run(&mut self, request: &MeterRequest, now_ms: u64) -> MeterResponse {
         match *request {
             MeterRequest::Check { bought } => match bought.saturating_sub(self.taken) {
@@ -97,9 +98,9 @@ impl Uses {
         self.in_flight.len() < before
     }
 
-    /// Makes a use that is in flight available again. Returns the number of uses that are left. For each use that was
-    /// bought, at most three uses become available again: otherwise, a client could send requests without end to an
-    /// origin that does its work and then fails.
+    /// Makes a use that is in flight available again. Returns the number of uses that are left. A payment that bought n
+    /// uses gets at most 3n uses back. Without this limit, a client could send requests without end to an origin that
+    /// does its work and then fails.
     fn give_back(&mut self, ticket: u64, bought: u64) -> u64 {
         if self.end_flight(ticket) && self.returned < bought.saturating_mul(MAX_RETURNS_PER_USE) {
             self.returned = self.returned.saturating_add(1);

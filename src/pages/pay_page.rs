@@ -33,9 +33,9 @@ pub struct PayPage<'a> {
     /// When the credential expires.
     pub expires_unix: u64,
     pub now_unix: u64,
-    /// Why the credential that the browser sent was refused, if a credential was refused.
+    /// Why the browser's credential was refused; `None` if no credential was refused.
     pub reason: Option<String>,
-    /// Whether the form of the pay page sent this request, and the payment has not settled yet.
+    /// True if the form of the pay page sent this request, but the payment has not settled yet.
     pub is_retry: bool,
 }
 
@@ -67,7 +67,7 @@ impl PayPage<'_> {
             ("reason", self.reason.clone().unwrap_or_default()),
             ("checked", flag(self.is_retry)),
         ];
-        // The pay page states how long the credential is valid in the largest unit that gives a whole number.
+        // The lifetime of the credential is stated in the largest unit that gives a whole number.
         let unit = UNITS.iter().position(|(_, _, unit_s)| self.lasts_s.is_multiple_of(*unit_s));
         for (at, (one, many, unit_s)) in UNITS.into_iter().enumerate() {
             let count = self.lasts_s.checked_div(unit_s).filter(|_| unit == Some(at)).unwrap_or_default();

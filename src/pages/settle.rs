@@ -1,4 +1,4 @@
-//! `/_toll/settle`, which the pay page requests to check whether its invoice was paid.
+//! The endpoint `/_toll/settle`. The pay page sends requests to it, to learn whether its invoice was paid.
 
 use crate::http::form;
 use crate::strict_json::Json;
@@ -24,17 +24,18 @@ impl SettleRequest {
             let text = |key: &str| body.get(key)?.as_str().map(str::to_owned);
             Self { macaroon: text("macaroon")?, to: text("to"), is_form: false }
         };
-        // The macaroon becomes part of an `Authorization` header, where other characters could add credentials.
+        // The macaroon becomes part of an `Authorization` header. Only characters of base64 are accepted, because
+        // others, such as a comma, could add a credential to the header.
         let is_base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/-_=".contains(&b);
         request.macaroon.bytes().all(is_base64).then_some(request)
     }
 }
 
-/// Returns the value that a header has when a browser opens a page. The gate prices the page with this value, because
-/// the same header has another value in a request of the pay page.
+/// Returns the value that a header has when a browser opens a page. In a request of the pay page to the settle
+/// endpoint, the header may have another value. The gate prices the page with the value returned here.
 ///
-/// `None` means that the header has the same value in the request of the pay page. `Some(None)` means that a browser
-/// that opens a page does not send the header.
+/// `None` means that the header has the same value in both requests. `Some(None)` means that a browser does not send
+/// the header when it opens a page.
 pub fn navigation_header(name: &str) -> Option<Option<&'static str>> {
     Some(match name.to_ascii_lowercase().as_str() {
         "accept" => Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),

@@ -23,7 +23,7 @@ impl Default for ClientSource {
 
 impl ClientSource {
     /// Parses the setting `client_header`. Returns `None` for a malformed name, and for `X-Forwarded-For` and
-    /// `Forwarded`: proxies only append to these headers, so a client can forge the first address.
+    /// `Forwarded`: proxies append addresses to these headers, so the first address is one that the client can forge.
     pub fn header(name: &str) -> Option<String> {
         let is_forgeable = ["x-forwarded-for", "forwarded"].contains(&header::fold(name).as_str());
         (header::is_name(name) && !is_forgeable).then(|| name.to_owned())
@@ -42,8 +42,8 @@ impl ClientSource {
     }
 }
 
-/// Returns the /48 of an IPv6 client, which providers often assign to one customer. Returns `None` for an IPv4 client,
-/// and for a client whose prefix is a /48 or shorter.
+/// Returns the /48 that contains an IPv6 client. Providers often assign a whole /48 to one customer. Returns `None` for
+/// an IPv4 client, and for a client whose prefix is a /48 or shorter.
 pub fn network(client: &str) -> Option<String> {
     let (address, bits) = client.split_once('/')?;
     let (address, bits): (Ipv6Addr, u32) = (address.parse().ok()?, bits.parse().ok()?);

@@ -134,7 +134,8 @@ impl Pattern {
     /// Parses a pattern.
     ///
     /// # Errors
-    /// Returns the end of an error message that begins with the place of the pattern, such as `must begin with /`.
+    /// Returns an error message without its subject, such as `must begin with /`. The caller puts the place of the
+    /// pattern in front of it.
     pub fn parse(text: &str, fold_case: FoldCase) -> Result<Self, String> {
         let Some(inner) = text.strip_prefix('/') else {
             return Err("must begin with /, such as \"/api/joke\"".to_owned());
@@ -199,7 +200,7 @@ impl Pattern {
 
     fn matches(&self, form: PathForm, path: &str) -> bool {
         let inner = path.strip_prefix('/').unwrap_or(path);
-        // Split at `/`, the path `/` has one empty segment. The normalized pattern `/` has no segment, so the empty
+        // For the path `/`, `split` returns one empty segment. The normalized pattern `/` has no segments, so the empty
         // segment is skipped.
         let is_without_segments = form == PathForm::Normalized && inner.is_empty();
         let mut names = inner.split('/').skip(usize::from(is_without_segments));
@@ -219,8 +220,8 @@ impl Pattern {
     }
 }
 
-/// A segment of a pattern. The order of the variants is by specificity: of two patterns that match a path, the greater
-/// one is used.
+/// A segment of a pattern. The variants are in ascending order of specificity: if two patterns match a path, the
+/// greater pattern is used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
     /// `*`: zero or more segments.
@@ -245,8 +246,8 @@ pub enum PathForm {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostPattern {
     Any,
-    /// `*.example.com`: every host below `example.com`. A pattern with a longer name is more specific, so the length of
-    /// the name is the first field, which decides the order.
+    /// `*.example.com`: every host below `example.com`. The first field is the length of the name, because it decides
+    /// the order: of two such patterns, the one with the longer name is more specific.
     Below(usize, String),
     Exact(String),
 }
@@ -331,8 +332,9 @@ pub struct Target<'a> {
     pub method: &'a str,
 }
 
-/// Selects the route of a request: among the routes of its host and method, the one with the most specific path, and
-/// for equal paths the one with the most specific host.
+/// Selects the route of a request from the routes that match its path, host and method. The route with the most
+/// specific path is selected. If several routes have equally specific paths, the one with the most specific host is
+/// selected.
 pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Target<'_>) -> Selection<'a> {
     let of_path = || routes.iter().filter(|route| route.pattern.matches(form, path));
     let of_host = || of_path().filter(|route| route.host.matches(target.host));

@@ -73,7 +73,7 @@ test('On paid and on free paths, x-toll-* headers of the client are removed, and
   }
 });
 
-test('The pseudonym in x-toll-client is stable per client and differs between clients; the IPv6 clients of one /64 share a pseudonym', async () => {
+test('All requests of one IPv4 address, or of one IPv6 /64, have the same pseudonym in x-toll-client; other clients have other pseudonyms', async () => {
   const pseudonym = async (address) => {
     await send(paywall.url, '/free', { headers: { 'CF-Connecting-IP': address } });
     return origin.last().headers['x-toll-client'];
@@ -178,7 +178,7 @@ test('A paid response cannot be stored by shared caches, and x-toll-* headers of
   assert.equal(free.headers['x-toll-expires'], undefined);
 });
 
-test('WebSockets are forwarded on free paths and on paid paths; without payment, the handshake on a priced path gets 402', async () => {
+test('A WebSocket is forwarded if its path is free or was paid for; otherwise its handshake gets 402', async () => {
   const { standard } = await buy(paywall.url, '/socket');
   const echo = (path, headers) =>
     new Promise((resolve, reject) => {
@@ -197,7 +197,7 @@ test('WebSockets are forwarded on free paths and on paid paths; without payment,
   assert.equal(await echo('/socket', {}), 402);
 });
 
-test('The method is forwarded unchanged; if a priced route has no `methods`, every method gets 402 without payment', async () => {
+test('On a free path, every method is forwarded unchanged; on a priced route without `methods`, every method gets 402', async () => {
   for (const method of ['DELETE', 'PATCH', 'PROPFIND', 'PUT']) {
     await send(paywall.url, '/free', { method });
     assert.equal(origin.last().method, method);

@@ -86,7 +86,7 @@ test('/_toll/settle returns 402 before the payment and 200 with a cookie after i
   assert.equal((await send(paywall.url, '/post', { method: 'POST', headers: { cookie: cookieOf(paid) } })).status, 402);
 });
 
-test('/_toll/settle refuses other methods than POST, pages of other origins, invalid macaroons, and paths that lead to another host', async () => {
+test('/_toll/settle refuses a request if its method is not POST, its page has another origin, its macaroon is invalid, or its path leads to another host', async () => {
   const { macaroon, invoice } = challenge(await visit('/article'));
   const lookupCount = () => faultProxy.calls.filter(({ method, url }) => method === 'GET' && /[0-9a-f]{64}$/.test(url)).length;
   const lookupsBefore = lookupCount();
@@ -130,7 +130,7 @@ test('A form post to /_toll/settle redirects only to a path that the macaroon is
   }
 });
 
-test('A malformed credential cookie is cleared, and the request is handled as if it had no cookie; a credential cookie of another paywall is not cleared', async () => {
+test('A malformed credential cookie is ignored and cleared; a credential cookie of another paywall is ignored but not cleared', async () => {
   for (const cookie of ['toll_000000000000=garbage', 'toll_000000000000=AgE=.00', `toll_00000000000a=${'A'.repeat(3000)}.0`]) {
     assert.equal((await visit('/', { cookie })).status, 200);
     const answer = await visit('/article', { cookie });
@@ -177,7 +177,7 @@ test('A credential cookie is valid beside a cookie of another realm and beside a
   assert.notEqual(again.split('=')[0], twice.split('=')[0], 'the cookie with the remaining use is not overwritten');
 });
 
-test('Paying on the pay page gives access, even if the path is long or has special characters, or if the price depends on the Accept header', async () => {
+test('Paying on the pay page gives access to a long path, to a path with special characters, and to a path whose price depends on the Accept header', async () => {
   const long = `/any/${'x'.repeat(1100)}`;
   const cookie = await buyCookie(long);
   assert.equal((await visit(long, { cookie })).status, 200);
@@ -198,7 +198,7 @@ test('Without the ASSETS binding, a browser gets the challenge as JSON', async (
   assert.equal((await send(url, '/_toll/pay.js')).status >= 400, true);
 });
 
-test('After twice challenges_per_minute requests to /_toll/settle about one payment in a minute, the next request gets 429 with Retry-After', async () => {
+test('/_toll/settle answers 2 * challenges_per_minute requests a minute about one payment; the next one gets 429 with Retry-After', async () => {
   const { url } = await startPaywall({ toll: { challenges_per_minute: 10, routes: toll.routes }, vars: { ORIGIN_URL: origin.url } });
   const { macaroon } = challenge(await send(url, '/article', { headers: HTML }));
   const pollSettlement = () => send(url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ macaroon }) });

@@ -66,8 +66,8 @@ fn position(layers: &[String], name: Option<&String>) -> Option<usize> {
     layers.iter().position(|layer| Some(layer) == name)
 }
 
-/// Returns each path in the source of a module that begins with `crate::` or `super::`, as names from the root of the
-/// crate. Comment lines are skipped.
+/// Returns the paths in the source of a module, each as names from the root of the crate. Only paths that begin with
+/// `crate::` or `super::` are returned. Comment lines are skipped.
 fn used_paths(source: &str, module: &[String]) -> Vec<Vec<String>> {
     let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join("\n");

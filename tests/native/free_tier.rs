@@ -16,8 +16,8 @@ const HOUR_MS: u64 = 3_600_000;
 /// The start of a window of one hour, in Unix milliseconds.
 const START_MS: u64 = 1_800_000_000_000;
 
-/// A simulated Workers KV: the isolate that wrote a value reads it at once, other isolates read it only after
-/// `stale_ms`, and a second write to a key within a second is refused.
+/// A simulated Workers KV. The isolate that wrote a value reads it at once. Other isolates read it only after
+/// `stale_ms`. A second write to a key within a second is refused.
 struct Store {
     stale_ms: u64,
     writes: BTreeMap<String, Vec<StoredWrite>>,
@@ -123,7 +123,7 @@ fn next_random(state: &mut u64) -> u64 {
     *state >> 33
 }
 
-/// Returns how many requests of one client are free if they reach random isolates, one every `every_ms`.
+/// Sends one request every `every_ms`, all of one client, each to a random isolate. Returns how many of them are free.
 fn count_granted(isolates: usize, stale_ms: u64, every_ms: u64, seed: u64) -> u64 {
     let mut edge = Edge::new(isolates, stale_ms);
     let mut random = seed;
@@ -151,14 +151,14 @@ fn a_client_gets_at_most_the_quota_from_each_isolate_if_kv_reads_are_a_minute_ol
 }
 
 #[test]
-fn a_burst_gets_the_quota_from_each_of_10_isolates_and_a_slow_client_at_most_3_quotas() {
+fn with_10_isolates_a_burst_gets_10_quotas_and_a_slow_client_at_most_3() {
     assert_eq!(count_granted(10, 60_000, 1, 1), QUOTA * 10);
     // The slow client sends one request every 20 seconds.
     for seed in 0..20 {
         let granted = count_granted(10, 60_000, 20_000, seed);
         assert!(granted <= QUOTA * 3, "{granted}");
     }
-    // The count is exact if reads are never stale and requests are no faster than writes.
+    // The client gets exactly the quota if reads are never stale and requests are not more frequent than writes.
     assert_eq!(count_granted(10, 0, 1_500, 1), QUOTA);
 }
 
@@ -212,13 +212,13 @@ fn no_request_is_free_if_the_value_in_kv_is_malformed_or_uses_up_the_quota() {
     counters.merge("k", Some("b:3,c:6"), START_MS + HOUR_MS, START_MS).unwrap();
     assert_eq!(counters.take("k", QUOTA, START_MS).map(|taken| taken.remaining), Ok(0));
     assert_eq!(counters.take("k", QUOTA, START_MS), Err(FreeTierDenied::UsedUp));
-    // A sum of counts that overflows must not become a small number, which would make requests free.
+    // The sum of these counts overflows. It must not become a small number, because requests would then be free.
     counters.merge("big", Some("b:18446744073709551615,c:5"), START_MS + HOUR_MS, START_MS).unwrap();
     assert_eq!(counters.take("big", QUOTA, START_MS), Err(FreeTierDenied::UsedUp));
 }
 
 #[test]
-fn after_a_write_to_kv_fails_without_a_conflict_the_isolate_grants_no_free_request_for_a_minute() {
+fn an_isolate_grants_no_free_request_for_a_minute_after_an_error_of_kv_that_is_no_conflict() {
     let mut edge = Edge::new(1, 0);
     edge.store.refuses_writes = true;
     assert!(edge.take(0, "k", START_MS).is_ok());
@@ -229,7 +229,7 @@ fn after_a_write_to_kv_fails_without_a_conflict_the_isolate_grants_no_free_reque
 }
 
 #[test]
-fn a_write_conflict_that_persists_after_a_retry_stops_free_requests_only_for_its_client() {
+fn if_the_retry_of_a_write_conflicts_too_only_the_client_of_that_write_gets_no_free_requests() {
     let mut edge = Edge::new(2, 0);
     assert!(edge.take(1, "k", START_MS).is_ok());
     assert!(edge.take(0, "k", START_MS + 1).is_ok());
@@ -257,7 +257,7 @@ fn a_write_error_of_workers_kv_is_classified_by_its_status() {
 }
 
 #[test]
-fn the_free_tier_admits_1000_new_clients_a_minute_per_isolate_and_known_clients_always() {
+fn an_isolate_admits_1000_new_clients_a_minute_and_always_admits_known_clients() {
     let mut clients = NewClients::default();
     for _ in 0..5_000 {
         assert_eq!(clients.admit("one", START_MS), Ok(()), "all these requests are of one client");
@@ -307,7 +307,7 @@ fn full_isolate() -> KvCounters {
 }
 
 #[test]
-fn an_isolate_keeps_a_client_until_the_window_ends_if_the_count_is_not_written_to_kv() {
+fn an_isolate_keeps_a_client_whose_count_is_not_in_kv_until_the_window_ends() {
     let mut counters = full_isolate();
     assert_eq!(counters.needs_read("another", START_MS + 600_000), Err(FreeTierDenied::TooManyClients));
     assert_eq!(counters.needs_read("another", START_MS + HOUR_MS), Ok(true), "all windows have ended");
@@ -324,7 +324,7 @@ fn an_isolate_with_20000_clients_looks_for_clients_to_forget_at_most_once_a_seco
 }
 
 #[test]
-fn the_exact_counter_grants_the_quota_in_each_window_and_nothing_in_an_earlier_window() {
+fn the_exact_counter_grants_the_quota_in_each_window_and_refuses_requests_for_an_earlier_window() {
     let mut stored = to_json(&ExactCounter::default());
     let mut take = |window_ends_ms| {
         let mut counter = ExactCounter::parse(&stored).unwrap();

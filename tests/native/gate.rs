@@ -99,7 +99,7 @@ fn a_credential_is_valid_for_its_host_and_path_until_it_expires() {
 }
 
 #[test]
-fn one_valid_credential_in_a_header_is_enough_and_without_one_a_genuine_credential_decides_the_refusal() {
+fn of_several_credentials_a_valid_one_is_accepted_or_else_a_genuine_one_decides_the_refusal() {
     let settings = settings();
     let [standard, _] = buy(&settings, "https://x/sold", "GET");
     let [other, _] = buy(&settings, "https://x/posted", "POST");
@@ -154,7 +154,7 @@ fn a_method_that_no_route_of_a_priced_path_lists_is_refused_except_in_a_prefligh
 }
 
 #[test]
-fn a_head_or_prefetch_request_or_an_options_request_to_a_route_for_all_methods_gets_no_invoice() {
+fn head_and_prefetch_requests_get_no_invoice_and_options_requests_only_if_the_route_lists_options() {
     let settings = settings();
     assert!(is_quote(decide(&settings, "https://x/sold", "OPTIONS", None)));
     // An `OPTIONS` request gets an invoice if the route lists `OPTIONS` in `methods`.
@@ -168,7 +168,7 @@ fn a_head_or_prefetch_request_or_an_options_request_to_a_route_for_all_methods_g
 }
 
 #[test]
-fn trace_requests_and_websocket_upgrades_with_another_method_than_get_are_refused_on_every_path() {
+fn trace_requests_and_websocket_upgrades_by_post_are_refused_on_every_path() {
     let settings = settings();
     for path in ["/sold", "/unlisted", "/posted", "/_toll/x", "//sold"] {
         let url = format!("https://x{path}");
@@ -186,7 +186,7 @@ fn the_error_for_an_unavailable_invoice_has_a_retry_after_header() {
 }
 
 #[test]
-fn a_path_below_the_reserved_prefix_is_not_forwarded_in_any_spelling() {
+fn no_spelling_of_a_path_below_the_reserved_prefix_is_forwarded() {
     let settings = settings();
     for path in
         ["/_toll/x", "/_toll/stats/", "/_toll//stats", "/_TOLL/stats", "//_toll/stats", "/%5ftoll/stats"]
@@ -197,14 +197,15 @@ fn a_path_below_the_reserved_prefix_is_not_forwarded_in_any_spelling() {
     assert_eq!(decide(&settings, "https://x/_tolls", "GET", None), OPEN);
 }
 
-/// Returns the decision for a request to `/sold` with this `Authorization` header. If `is_settled` is false, the gate
-/// knows of no payment that it has settled.
+/// Returns the decision for a request to `/sold` with this `Authorization` header. `is_settled` tells the gate whether
+/// the payment of a credential is known to be settled.
 fn decide_if_settled<'a>(settings: &'a Settings, authorization: &str, is_settled: bool) -> Decision<'a> {
     let gate = Gate { is_settled: &|_| is_settled, ..gate(settings) };
     gate.decide(&request("https://x/sold", "GET", Some(authorization)), NOW)
 }
 
-/// Returns the only claim of a decision, and the challenge that the client gets if the payment has not settled.
+/// Returns the claim of a decision that has exactly one claim, and the challenge that the client gets if the payment
+/// has not settled.
 fn claim(decision: Decision<'_>) -> (Claim<'_>, ChallengeDraft<'_>) {
     match decision {
         Decision::Unsettled { mut claims, otherwise } if claims.len() == 1 => (claims.remove(0), *otherwise),
@@ -227,7 +228,7 @@ fn the_payment_of_a_valid_credential_is_looked_up_unless_it_is_known_to_be_settl
 }
 
 #[test]
-fn with_a_missing_or_all_zero_preimage_the_payment_is_looked_up_and_a_wrong_preimage_is_refused() {
+fn a_missing_or_all_zero_preimage_leads_to_a_look_up_and_a_wrong_preimage_is_refused() {
     let settings = settings();
     for credential in buy(&settings, "https://x/sold", "GET") {
         let (macaroon, _) = credential.split_once(':').unwrap();
@@ -246,7 +247,7 @@ fn with_a_missing_or_all_zero_preimage_the_payment_is_looked_up_and_a_wrong_prei
 }
 
 #[test]
-fn of_two_credentials_one_whose_payment_has_settled_is_enough() {
+fn one_of_two_credentials_is_enough_if_its_payment_has_settled() {
     let settings = settings();
     let [standard, toll] = buy(&settings, "https://x/sold", "GET");
     let (unproven, _) = standard.split_once(':').unwrap();
@@ -255,7 +256,7 @@ fn of_two_credentials_one_whose_payment_has_settled_is_enough() {
 }
 
 #[test]
-fn at_most_four_payments_are_looked_up_and_payments_with_a_preimage_in_the_credential_come_first() {
+fn at_most_four_payments_are_looked_up_and_those_with_a_preimage_come_first() {
     let settings = settings();
     let [standard, toll] = buy(&settings, "https://x/sold", "GET");
     let (unproven, _) = standard.split_once(':').unwrap();

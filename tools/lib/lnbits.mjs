@@ -27,7 +27,7 @@ export async function startLnbits(run, { dataDir, port, env = {}, venv = 'lnbits
 /** Pays an invoice from a wallet and returns the preimage. */
 export async function pay(url, wallet, bolt11) {
   const payment = await call(`${url}/api/v1/payments`, 'POST', { out: true, bolt11 }, { 'X-Api-Key': wallet.adminKey });
-  // LNbits also responds with 201 to some payments that did not succeed.
+  // The status of the response is not enough: LNbits responds with 201 even to some payments that did not succeed.
   if (payment.status !== 'success') throw new Error(`LNbits did not pay: ${payment.status}`);
   return payment.preimage;
 }
@@ -47,7 +47,7 @@ export async function call(url, method, body, headers = {}) {
 async function bootstrap(url, file) {
   const known = readable(file);
   if (known) {
-    // The port may differ from the port of the previous start.
+    // The URL is written again, because the port may differ from that of the previous start.
     writeJson(file, { ...known, url });
     return known;
   }
@@ -81,8 +81,8 @@ function sitePackages(venv) {
   return found;
 }
 
-// All environment variables of LNbits, which inherits no other variables. These settings keep LNbits from sending requests to the
-// Internet.
+// All environment variables that LNbits gets: it inherits none from this process. These settings keep LNbits from
+// sending requests to the Internet.
 const environment = (dataDir, port, url) => ({
   PATH: '/usr/local/bin:/usr/bin:/bin',
   HOME: dataDir,

@@ -16,8 +16,8 @@ async fn fetch(
             let text = request.query("text")?.unwrap_or_default();
             Ok(text.split_whitespace().count().max(1) as u64)
         })
-        // Free without `limit`. With `limit`, one sat for each result that it allows, at least 1 and at most 100 sats;
-        // 100 sats if `limit` is not a number.
+        // Without `limit`, a request is free. With `limit`, it costs one sat for each result that `limit` allows, at
+        // least 1 and at most 100 sats. If `limit` is not a number, it costs 100 sats.
         .price("/api/search", |request| match request.query("limit")? {
             None => Ok(0),
             Some(limit) => Ok(limit.parse::<u64>().unwrap_or(100).clamp(1, 100)),

@@ -54,7 +54,8 @@ fn json_bytes(value: &Json) -> usize {
         Json::Bool(flag) => flag.to_string().len(),
         Json::Integer(number) => number.to_string().len(),
         Json::Negative(number) => number.to_string().len().saturating_add(1),
-        // The number of digits is not known. No key of the price list accepts such a number.
+        // The number of digits is not known, so 1 stands for it. That is enough, because no key of the price list
+        // accepts such a number.
         Json::OtherNumber => 1,
         Json::String(text) => text_bytes(text),
         Json::Array(values) => list_bytes(values.iter().map(json_bytes)),
@@ -82,8 +83,8 @@ fn config_errors(list: &Json) -> Vec<ConfigError> {
     parsed.errors.into_iter().chain(policy.iter().flat_map(unreachable)).collect()
 }
 
-/// Returns the price list without the keys that cannot be read, and with placeholders for the routes that cannot be
-/// read, so that unreachable routes are found in spite of other mistakes.
+/// Returns the part of the price list that can be read: other keys are left out, and other routes are replaced with
+/// placeholders. With this part, unreachable routes are found in spite of other mistakes.
 fn readable_part(list: &Json) -> Json {
     let Json::Object(members) = list else { return Json::Object(Vec::new()) };
     let members = members.iter().filter_map(|(key, value)| {
@@ -96,7 +97,7 @@ fn readable_part(list: &Json) -> Json {
     Json::Object(members.collect())
 }
 
-/// Replaces each route that cannot be read by a placeholder, so that the other routes keep their index.
+/// Puts a placeholder in the place of each unreadable route, so that the other routes keep their index.
 fn readable_routes(routes: &[Json]) -> Json {
     let routes = routes.iter().enumerate().map(|(index, route)| {
         if is_readable("routes", &Json::Array(vec![route.clone()])) {
@@ -122,6 +123,6 @@ fn suggestion(place: &str, known: &[&str]) -> String {
 }
 
 const TEST_NETWORKS: [&str; 3] = ["tb", "tbs", "bcrt"];
-/// A price list of this length gets a warning, because it is close to the limit of Cloudflare.
+/// From this length, a price list gets a warning, because it is close to the limit of Cloudflare.
 const LARGE_BYTES: usize = 4_000;
 const MAX_BYTES: usize = 5_000;

@@ -69,8 +69,8 @@ fn read_document(file: &Path) -> Result<Document, String> {
         .map_err(|_| format!("{name} cannot be read: run `edgetoll check {name}` for the reason"))
 }
 
-/// Returns the name and text of `.dev.vars`; `None` if there is no such file. As in `wrangler dev`, `.dev.vars.NAME` of
-/// an environment replaces `.dev.vars`.
+/// Returns the name and text of `.dev.vars`; `None` if there is no such file. For the environment NAME, the file
+/// `.dev.vars.NAME` is read instead if it exists, as in `wrangler dev`.
 fn read_dev_vars(folder: &Path, environment: Option<&str>) -> Result<Option<(String, String)>, String> {
     let of_environment = environment.map(|environment| format!(".dev.vars.{environment}"));
     for name in of_environment.into_iter().chain([".dev.vars".to_owned()]) {

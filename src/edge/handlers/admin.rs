@@ -18,7 +18,8 @@ use crate::ledger::metrics::metrics;
 use crate::limits::rate_limit::ClientLimits;
 use crate::strict_json::Json;
 
-/// Answers a request to an admin endpoint: with status 404, unless `ADMIN_TOKEN` and `TOLL_SECRET` are set and valid.
+/// Answers a request to an admin endpoint. If `ADMIN_TOKEN` or `TOLL_SECRET` is missing or not valid, the status is
+/// 404.
 pub async fn answer(ctx: &RequestContext<'_>, endpoint: AdminEndpoint) -> Result<Answered, HandlerError> {
     let access = ctx.settings.admin_access().ok_or(RequestError::NotFound)?;
     let response = match (endpoint, check_access(ctx, &access, endpoint)) {
@@ -92,7 +93,8 @@ async fn log_in(ctx: &RequestContext<'_>, access: &AdminAccess<'_>) -> Result<Re
         let cookie = access.open_session(prefix, now_unix());
         return Ok(response::redirect(303, &format!("{prefix}/"), Some(&cookie))?);
     }
-    // Only wrong tokens count. Otherwise an attacker could lock the owner out, since many clients share a limit.
+    // Only wrong tokens are limited: the correct token was accepted above. Otherwise an attacker could lock the owner
+    // out with wrong tokens, because many clients share a limit.
     let client = ctx.request.client.as_deref().unwrap_or_default();
     let failure = with_lock(&FAILURES, |failures| failures.admit(client, FAILURES_PER_MINUTE, now_ms()));
     let fragment = if failure.is_ok() { "wrong" } else { "slow" };

@@ -34,9 +34,11 @@ pub async fn answer(
     respond(ctx, &challenge, &page).await
 }
 
-/// Answers with the challenge of an earlier invoice that can still be paid, for a request with the macaroon of that
-/// invoice; or with the price alone, if the draft is a quote. If the form of a pay page sent the request, `page` is the
-/// path and query of the wanted page, and the response is the pay page again.
+/// Answers a request with the macaroon of an earlier invoice that can still be paid. The response is the challenge of
+/// that invoice. If the draft is a quote, the response is the price alone.
+///
+/// `page` is given if the form of a pay page sent the request. It is the path and query of the page that the person
+/// wants, and the response is the pay page again.
 pub async fn repeat(
     ctx: &RequestContext<'_>,
     claim: &Claim<'static>,
@@ -70,16 +72,18 @@ async fn respond(
     let refused = page.draft.refused.as_ref();
     let response = match pay_page::render(ctx, challenge, page).await {
         Ok(Some(page)) => page,
-        // A program gets JSON. A browser gets JSON if the pay page cannot be rendered, because the invoice exists and
-        // must reach the client.
+        // A program gets JSON. If the pay page cannot be rendered, a browser gets JSON too: the invoice already exists
+        // and must reach the client.
         Ok(None) | Err(_) => response::challenge(challenge, refused.filter(|_| !page.is_retry))?,
     };
     let answered = Answered::new(response, Action::Challenge).on_route(Some(page.draft.route));
     Ok(answered.with_code(refused.map(Refusal::code)).about(challenge.payment_hash()))
 }
 
-/// Refuses the request before a wallet is called, if this isolate knows that a wallet's key is an admin key, if the
-/// circuits of all wallets are open, or if a rate limit is reached.
+/// Refuses the request, before a wallet is called, in these cases:
+/// 1. This isolate knows that a wallet's key is an admin key.
+/// 2. The circuits of all wallets are open.
+/// 3. A rate limit is reached.
 async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(), HandlerError> {
     refuse_admin_key()?;
     wallets::check_invoice_circuits(&draft.seller.wallets).map_err(unavailable)?;

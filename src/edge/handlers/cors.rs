@@ -24,8 +24,8 @@ pub fn share(ctx: &RequestContext<'_>, headers: &Headers) -> Result<(), JsValue>
     headers.set(EXPOSE_HEADERS, &with_members(headers.get(EXPOSE_HEADERS)?.as_deref(), &EXPOSED))
 }
 
-/// Answers a preflight and allows every requested method and header, because the request itself is checked when it
-/// arrives.
+/// Answers a preflight. Every requested method and header is allowed, because the request that follows is checked when
+/// it arrives.
 pub fn preflight(ctx: &RequestContext<'_>) -> Result<Response, JsValue> {
     let response = response::empty(204)?;
     let headers = response.headers();

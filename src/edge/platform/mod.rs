@@ -1,6 +1,6 @@
 //! The Workers runtime: thin wrappers over its JavaScript APIs.
 //!
-//! Bindings are declared here where `worker`'s own wrappers would add several KB to the wasm.
+//! For some APIs, the wrapper of the crate `worker` would add several KB to the wasm. Their bindings are declared here.
 
 pub mod assets;
 pub mod body;

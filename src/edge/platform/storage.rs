@@ -46,7 +46,8 @@ pub fn read_request<T: FromJson>(request: &Request) -> Result<T, JsValue> {
     T::parse(&request_text(request)?).ok_or(JsValue::NULL)
 }
 
-/// Returns the header that [`call`](super::durable_object::call) or [`post`](super::durable_object::post) set.
+/// Returns the text that [`call`](super::durable_object::call) or [`post`](super::durable_object::post) sent in a
+/// header.
 pub fn request_text(request: &Request) -> Result<String, JsValue> {
     request.headers().get(REQUEST_HEADER)?.ok_or(JsValue::NULL)
 }
@@ -68,7 +69,7 @@ pub fn storage(state: &JsValue) -> Result<Storage, JsValue> {
 impl Storage {
     /// Schedules the object's `alarm`. A new time replaces the previous time.
     pub fn set_alarm_at(&self, at_ms: u64) -> Result<(), JsValue> {
-        // The promise is dropped: the runtime itself sends no response before everything is stored.
+        // The promise need not be awaited: the runtime sends no response before everything is stored.
         self.set_alarm(at_ms as f64).map(drop)
     }
 }

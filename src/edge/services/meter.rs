@@ -80,8 +80,9 @@ impl TakenUse {
         self.call(&env, MeterRequest::Spend { ticket: self.ticket }).await;
     }
 
-    /// Returns the use to the payment, because the origin has not responded with a status below 500. Returns how many
-    /// uses are left, without this use if the Durable Object does not respond.
+    /// Gives the use back to the payment, because the origin has not responded with a status below 500. The result is
+    /// the number of uses that are left. If the Durable Object does not respond, this use is not included in the
+    /// number.
     pub async fn return_use(self, env: &Env) -> u64 {
         let request = MeterRequest::Return { ticket: self.ticket, bought: self.bought };
         match self.call(env, request).await {

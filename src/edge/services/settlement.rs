@@ -18,15 +18,16 @@ use crate::wallet::probe::Probe;
 use crate::wallet::settlement::{SettledPayments, trusts_preimage};
 use crate::wallet::{Payment, PaymentStatus, WalletError};
 
-/// Whether the payment of a credential is known to be settled, without a request from this isolate to KV or a wallet.
+/// Whether this isolate knows that the payment of a credential has settled. Sends no request to KV or to a wallet.
 pub fn is_known(policy: &Policy, grant: &Grant) -> bool {
     let is_remembered =
         !grant.other_issuer && with_lock(&SETTLED, |settled| settled.contains(&grant.payment_hash));
     is_remembered || is_proven_by_preimage(policy, grant)
 }
 
-/// Whether the preimage proves the payment. With `settlement = "auto"`, such a payment is remembered: after the invoice
-/// has expired, the preimage no longer counts, and an LNbits server that missed the payment reports it as failed.
+/// Whether the preimage proves the payment. With `settlement = "auto"`, a payment that is proven in this way is
+/// remembered, because there may be no proof after the invoice has expired: the preimage no longer counts then, and an
+/// LNbits server that missed the payment reports it as failed.
 fn is_proven_by_preimage(policy: &Policy, grant: &Grant) -> bool {
     let probe = probe::known(grant.wallet).unwrap_or_default();
     let is_proven = trusts_preimage(policy.settlement, probe, grant, now_unix());
@@ -57,7 +58,7 @@ impl From<WalletError> for SettlementError {
     }
 }
 
-/// Who requests the settlement check, which determines the rate limits that apply before Workers KV is read.
+/// Who requests the settlement check. The rate limits that apply before Workers KV is read depend on the requester.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Requester {
     /// A request with a credential.
@@ -74,8 +75,8 @@ pub async fn check(
     grant: &Grant,
     requester: Requester,
 ) -> Result<PaymentStatus, SettlementError> {
-    // A request of the pay page, and a request whose credential has no preimage, is limited before KV is read, because
-    // its client may not have paid.
+    // Two kinds of requests are limited before KV is read, because their clients may not have paid: requests of the pay
+    // page, and requests whose credential has no preimage.
     match requester {
         Requester::PayPage => rate_limits::admit_look_up(ctx, &grant.payment_hash)?,
         Requester::Client if !grant.is_proven => rate_limits::admit_unproven(ctx).await?,
@@ -98,7 +99,9 @@ pub async fn check(
     Ok(status)
 }
 
-/// Whether KV has the settled payment, or a probe result according to which the preimage proves the payment.
+/// Whether KV shows that the payment has settled. KV may have one of two entries that show it:
+/// 1. The probe result of the wallet, if it means that the preimage proves the payment.
+/// 2. The payment itself, as settled.
 async fn is_known_in_kv(ctx: &RequestContext<'_>, seller: &Seller, grant: &Grant) -> bool {
     let policy = ctx.policy();
     if trusts_preimage(policy.settlement, Probe::PreimageHidden, grant, now_unix())
@@ -139,5 +142,5 @@ fn remember(grant: &Grant) {
 static SETTLED: LazyLock<Mutex<SettledPayments>> = LazyLock::new(Mutex::default);
 
 const SETTLED_VALUE: &str = "1";
-/// KV accepts no shorter expiry, so this time is added to the remaining time of the credential.
+/// The shortest expiry that KV accepts. It is added to the remaining time of the credential, which may be shorter.
 const MIN_TTL_S: u64 = 60;

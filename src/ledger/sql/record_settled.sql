@@ -1,7 +1,7 @@
--- Records the payments in receipts, which LNbits reports as paid. The first report settles a payment; later reports
--- change nothing. A settlement time that cannot be parsed or is in the future is replaced with the current time. A
--- settlement time before the timestamp of the invoice is replaced with this timestamp. A payment whose invoice is older
--- than pruned_unix is ignored, because it may have been counted and deleted.
+-- Records the payments in receipts. LNbits reports all of them as paid. The first report settles a payment; later
+-- reports change nothing. A settlement time that cannot be parsed or is in the future is replaced with the current
+-- time. A settlement time before the timestamp of the invoice is replaced with this timestamp. A payment whose invoice
+-- is older than pruned_unix is ignored, because it may have been counted and deleted.
 INSERT INTO payments (hash, route, sats, payer, wallet, minted_unix, seen_ms, settled_ms)
 SELECT value ->> 'hash', value ->> 'route', value ->> 'sats', value ->> 'payer', ?1 ->> 'wallet', value ->> 'minted_unix',
   ?1 ->> 'now_ms', max(value ->> 'minted_unix' * 1000,
@@ -11,8 +11,9 @@ WHERE value ->> 'minted_unix' >= (SELECT coalesce(max(value), 0) FROM meta WHERE
 ON CONFLICT (hash) DO UPDATE SET route = excluded.route, sats = excluded.sats, payer = excluded.payer,
   wallet = excluded.wallet, minted_unix = excluded.minted_unix, settled_ms = excluded.settled_ms
 WHERE payments.settled_ms IS NULL;
--- A client may still use the credential of a payment that was pruned, and record_seen.sql then inserts the payment
--- again. The row is deleted here, because a payment that LNbits reports as paid must not count as unsettled.
+-- Deletes unsettled rows of payments that LNbits reports as paid, because such a payment must not count as unsettled.
+-- Such a row exists if a client used the credential of a payment that was pruned: record_seen.sql then inserted the
+-- payment again.
 DELETE FROM payments WHERE settled_ms IS NULL AND hash IN (SELECT value ->> 'hash' FROM json_each(?1, '$.receipts'));
 INSERT INTO routes (route, sats, payments)
 SELECT route, sum(sats), count(*) FROM payments WHERE is_counted = 0 AND settled_ms IS NOT NULL GROUP BY 1
@@ -29,12 +30,13 @@ UPDATE meta SET value = value + (
   SELECT count(DISTINCT +payer) FROM payments
   WHERE is_counted = 0 AND settled_ms IS NOT NULL AND payer NOT IN (SELECT payer FROM payers)
 ) WHERE key = 'payers';
--- With `payer` instead of `+payer`, SQLite would read all payments in the order of payments_by_payer.
+-- The plus sign in `+payer` keeps SQLite from using the index payments_by_payer. With that index, it would read all
+-- payments.
 INSERT INTO payers (payer, payments)
 SELECT payer, count(*) FROM payments WHERE is_counted = 0 AND settled_ms IS NOT NULL AND payer IS NOT NULL GROUP BY +payer
 ON CONFLICT (payer) DO UPDATE SET payments = payments + excluded.payments;
--- A new ledger records the old payments of its wallet too, but sends no callback for a payment whose invoice is more
--- than a day older than the ledger.
+-- A new ledger also records payments that its wallet received earlier. No callback is sent for a payment whose invoice
+-- is more than a day older than the ledger.
 INSERT INTO callbacks (hash, body, since_ms, next_ms)
 SELECT hash, json_object('paymentHash', hash, 'amountSats', sats, 'endpoint', route, 'settledAt', settled_ms / 1000,
   'clientId', payer), ?1 ->> 'now_ms', ?1 ->> 'now_ms'

@@ -11,8 +11,8 @@ use crate::limits::rate_limit::SlidingWindow;
 pub struct NewClients {
     last_seen_ms: BTreeMap<String, u64>,
     admitted: SlidingWindow,
-    /// When clients that were not seen for ten minutes were last removed. Removing such clients for each new client
-    /// would take too long.
+    /// The time of the last sweep, which removes clients that were not seen for ten minutes. There is at most one sweep
+    /// a minute, because a sweep for each new client would take too long.
     swept_ms: u64,
 }
 

@@ -69,8 +69,8 @@ fn the_secret_of_the_worked_example_is_refused_as_a_toll_secret() {
     assert_eq!(TollSecret::new(&example("secret")).err(), Some(WeakSecret::Sample));
 }
 
-/// If edgetoll computed any other HMAC with the secret itself, a client that chooses the message could get a macaroon
-/// signed without payment.
+/// The HMAC of a payment hash with the secret itself is the signature of a lightning-toll macaroon. A client must not
+/// be able to choose the message of such an HMAC: it could choose a payment hash, and get a signature without payment.
 #[test]
 fn the_secret_itself_signs_only_lightning_toll_macaroons() {
     let secret = "7c1ef5a90b6d428391d7e6c05a4fb832";
@@ -99,7 +99,8 @@ fn the_secret_itself_signs_only_lightning_toll_macaroons() {
         let under_the_secret = hex(&hmac_sha256(secret.as_bytes(), &[message]));
         assert!(published.iter().all(|value| !under_the_secret.starts_with(value.as_str())), "{message:?}");
     }
-    // The secret itself signs payment hashes, which the wallet chooses and a client cannot choose.
+    // The secret itself signs payment hashes. That is safe, because the wallet chooses the payment hash, not the
+    // client.
     let signed = Macaroon::lightning_toll(set.lightning_toll_key(), payment_hash);
     assert_eq!(signed.signature(&keys), Signature::Valid);
     let message = payment_hash.to_hex();

@@ -100,10 +100,10 @@ impl Json {
     }
 }
 
-/// A type that is parsed from [`Json`]. The same type is written to JSON with serde's `Serialize`.
+/// A type that can be parsed from [`Json`]. serde's `Serialize` writes such a type as JSON.
 ///
-/// Deriving serde's `Deserialize` for the messages to the Durable Objects and for their states would add 10 KB of
-/// compressed wasm.
+/// This trait replaces serde's `Deserialize`: deriving that for the messages to the Durable Objects and for their states
+/// would add 10 KB of compressed wasm.
 pub trait FromJson: Sized {
     fn from_json(json: &Json) -> Option<Self>;
 

@@ -370,7 +370,7 @@ proptest! {
     }
 }
 
-/// Decodes a path four times, without the code that is under test.
+/// Percent-decodes a path four times in a row, as nested decoders would. Does not use the decoder that is under test.
 fn percent_decoded(path: &str) -> String {
     let mut text = path.to_owned();
     for _ in 0..4 {

@@ -1,5 +1,5 @@
-//! Writes the initial inputs of each fuzz target: macaroons, `Authorization` headers and invoices of other
-//! implementations from tests/vectors/, and some paths.
+//! Writes the initial inputs of each fuzz target. The paths are in this file. All other inputs are test vectors from
+//! tests/vectors/: macaroons, `Authorization` headers and invoices.
 
 use std::fs;
 use std::path::Path;

@@ -18,7 +18,7 @@ impl AdminToken {
     }
 }
 
-/// The parts of a request to an admin endpoint on which access depends.
+/// The parts of a request that decide whether it may use an admin endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminRequest<'a> {
     pub method: &'a str,
@@ -43,9 +43,13 @@ impl AdminAccess<'_> {
     /// Checks whether a request may use an endpoint.
     ///
     /// # Errors
-    /// Refuses plain http except on the loopback interface, a method that the endpoint does not allow, and a `POST`
-    /// form of another origin. Unless the endpoint is open to everyone, also refuses a request without a valid token or
-    /// session. All wrong tokens get the same error, after the same time.
+    /// Refuses, in this order:
+    /// 1. plain http, except on the loopback interface;
+    /// 2. a method that the endpoint does not allow;
+    /// 3. a `POST` request from a page of another origin;
+    /// 4. a request without a valid token or session, unless the endpoint is open to everyone.
+    ///
+    /// All wrong tokens get the same error, after the same time.
     pub fn check(
         &self,
         endpoint: AdminEndpoint,
@@ -56,8 +60,8 @@ impl AdminAccess<'_> {
             return Err(RequestError::PlainHttp);
         }
         Endpoint::Admin(endpoint).check_method(request.method)?;
-        // A page of another origin on the same site can send a form, and the browser sends the session cookie with it
-        // in spite of `SameSite=Strict`.
+        // `SameSite=Strict` is not enough: a page on another subdomain is of another origin but of the same site, so
+        // the browser sends the session cookie with a form of this page.
         let is_cross_origin = request.origin.is_some_and(|origin| origin != request.own_origin);
         if is_cross_origin && request.method == "POST" {
             return Err(RequestError::Unauthorized);

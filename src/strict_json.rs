@@ -1,8 +1,8 @@
 //! JSON values without repeated keys and without floating-point numbers.
 //!
-//! serde_json parses the text, but its type `Value` is not used. Of two values for the same key, `Value` keeps the last
-//! one, so that edgetoll and another program could read different prices in the same text. `Value` would also add 40 KB
-//! of floating-point code to the wasm.
+//! serde_json parses the text, but its type `Value` is not used. If a text has two values for the same key, `Value`
+//! keeps the last one. Another program may keep the first one, and read another price than edgetoll. `Value` would also
+//! add 40 KB of floating-point code to the wasm.
 
 use std::fmt;
 
@@ -100,10 +100,10 @@ impl Json {
     }
 }
 
-/// A type that can be parsed from [`Json`]. serde's `Serialize` writes such a type as JSON.
+/// A type that is parsed from [`Json`]. The same type is written to JSON with serde's `Serialize`.
 ///
-/// This trait replaces serde's `Deserialize`: deriving that for the messages to the Durable Objects and for their states
-/// would add 10 KB of compressed wasm.
+/// This trait is used instead of serde's `Deserialize`, which would add 10 KB of compressed wasm for the messages to
+/// the Durable Objects and for their states.
 pub trait FromJson: Sized {
     fn from_json(json: &Json) -> Option<Self>;
 

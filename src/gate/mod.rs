@@ -1,11 +1,11 @@
-//! Decides what happens to a request that is not for one of edgetoll's own endpoints. The decision depends on plain
-//! values only.
+//! Decides what happens to a request that is not for one of edgetoll's own endpoints. The decision uses only the values
+//! that are passed in; it sends no request.
 //!
 //! 1. `TRACE` and a WebSocket upgrade with a method other than `GET` are refused.
 //! 2. The path is resolved in every form in which an origin might read it. A path below the reserved prefix gets 404. A
 //!    path gets 400 if an origin may read it as another path with another price.
-//! 3. A request to a free route is forwarded. A request that matches no route is forwarded too, or gets 404 if
-//!    `unmatched` is `deny`. A request to a route with a mistake gets 503.
+//! 3. A request to a free route is forwarded. A request that matches no route gets 404 if `unmatched` is `deny`;
+//!    otherwise it is forwarded too. A request to a route with a mistake in the price list gets 503.
 //! 4. A preflight costs nothing and gets no content. A request gets 405 if its path has a price only for other methods,
 //!    and 421 if its path has a price only on other hosts.
 //! 5. A request without https is redirected to https if its method is `GET` or `HEAD`; otherwise it gets 403. A request
@@ -16,8 +16,8 @@
 //!    sufficient proof, a wallet must confirm the payment first. A genuine credential that is not valid for this
 //!    request gets a new challenge with the reason. A malformed or forged credential gets 401.
 //! 8. A request without a credential uses the free tier. If the route has no free tier, or if no free request is left,
-//!    the request gets a challenge. The challenge for a prefetch, for `HEAD`, and for `OPTIONS` unless the route lists
-//!    it, has only the price, without an invoice.
+//!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch
+//!    or its method is `HEAD`. The same applies to `OPTIONS`, unless the route lists this method.
 
 mod priced_request;
 
@@ -53,7 +53,7 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// The client's IPv4 address or IPv6 prefix; `None` if it is not known.
     pub client_ip: Option<&'a str>,
-    /// The `Authorization` header. The runtime joins several lines of this header with commas.
+    /// The `Authorization` header. If a request has several of them, the runtime joins their values with commas.
     pub authorization: Option<&'a str>,
     /// The `Cookie` header.
     pub cookie: Option<&'a str>,
@@ -74,8 +74,8 @@ pub struct Request<'a> {
 /// What happens to a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision<'a> {
-    /// Forward without payment. `waived` is the route if this request costs 0 sats, although other requests to the
-    /// route have a price.
+    /// Forward without payment. If the route has prices, but the price of this request is 0 sats, `waived` is the
+    /// route.
     Open {
         waived: Option<&'a Route>,
     },
@@ -96,15 +96,15 @@ pub enum Decision<'a> {
     },
     /// Respond with 402 and this challenge.
     Challenge(Box<ChallengeDraft<'a>>),
-    /// Respond to a preflight. If the price list has `cors`, respond without the origin. Otherwise forward the request
-    /// without its body, and remove the body of the response.
+    /// Respond to a preflight. If the price list has `cors`, edgetoll responds itself, and the origin gets no request.
+    /// Otherwise forward the preflight without its body, and remove the body of the response.
     Preflight,
     /// Redirect to the same URL with https (308).
     Redirect,
     Refuse(Refused<'a>),
 }
 
-/// The error of a refused request, and its route; `None` if no route was selected.
+/// A refused request: the error, and the route of the request. The route is `None` if no route was selected.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused<'a> {
     pub error: RequestError,
@@ -123,15 +123,15 @@ pub struct Purchase<'a> {
     pub seller: &'a Seller,
     pub route: &'a Route,
     pub grant: Grant,
-    /// The uses that were bought, if this request takes one of them; otherwise `None`.
+    /// The uses that were bought; `None` if the number of uses is not limited.
     pub counted: Option<CountedUses<'a>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct CountedUses<'a> {
     pub bought: NonZeroU32,
-    /// Whether the request takes a use. `HEAD` takes none, but is refused when all uses are spent: otherwise, it would
-    /// reach the origin without end.
+    /// Whether the request takes a use. `HEAD` takes none, but is refused when all uses are spent. Otherwise a client
+    /// could send any number of `HEAD` requests to the origin.
     pub is_taken: bool,
     /// The challenge that is sent if all uses are spent.
     pub when_spent: Box<ChallengeDraft<'a>>,
@@ -180,10 +180,10 @@ impl std::fmt::Debug for Seller {
     }
 }
 
-/// Everything besides the request that the decision depends on.
+/// What the decision depends on, apart from the request itself.
 pub struct Gate<'a, 'c> {
     pub policy: &'a Policy,
-    /// `None` if the secret or the settings of a wallet are missing or wrong. Then every request to a priced route is
+    /// `None` if `TOLL_SECRET` or a setting of a wallet is missing or wrong. Then every request to a priced route is
     /// refused.
     pub seller: Option<&'a Seller>,
     pub code: &'c PriceCode<'c>,
@@ -225,8 +225,9 @@ impl<'a> Gate<'a, '_> {
         self.decide_priced(route, request, now_unix).map_err(|error| Refused { error, route: Some(route) })
     }
 
-    /// Selects the route of a request. Some frameworks use the query parameter `_method` instead of the method, so it
-    /// is an error if the method in this parameter selects another route and one of the two routes has a price.
+    /// Selects the route of a request. Some frameworks replace the method with the value of the query parameter
+    /// `_method`. So a request is refused if this value selects another route than the method, and at least one of the
+    /// two routes has a price.
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
         let selection = match self.policy.resolve(request.url.path, target) {

@@ -1,7 +1,7 @@
 //! The price list: which route a request is for, and what the request costs.
 //!
-//! This module computes only from plain values. The module [`gate`](crate::gate) decides whether a request is
-//! forwarded.
+//! This module uses only the values that are passed in; it sends no request. The module [`gate`](crate::gate) decides
+//! whether a request is forwarded.
 
 pub mod catalog;
 pub mod client;

@@ -1,9 +1,9 @@
 //! Path normalization: how an origin may read a path.
 //!
 //! edgetoll prices a path as it was sent, binds it into the credential, and forwards it unchanged. Origins normalize a
-//! path before they route it, each in its own way: one decodes it twice, one cuts a segment at `;`, one reads `\` as
-//! `/`. A request is refused if a normalized form of its path selects another route than the path as it was sent, and
-//! this other route has a price: otherwise, a client could get a priced page by another spelling of its path.
+//! path before they route it, each in its own way: some decode it twice, some cut a segment at `;`, some read `\` as
+//! `/`. So a client could get a priced page by another spelling of its path. To prevent this, a request is refused if a
+//! normalized form of its path selects another route than the path as it was sent, and this other route has a price.
 //! [`Policy::resolve`](super::Policy::resolve) has the complete rule.
 
 use crate::http::percent;
@@ -40,8 +40,7 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
 /// Returns `None` if the path has more than 128 forms, or if its forms have more than 64 KB together. Only an attacker
-/// sends such a path. Each form is normalized once, so the limits also bound the work: it grows with the length of the
-/// path, and not faster.
+/// sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
 pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
     let mut bytes = path.len();
@@ -102,8 +101,8 @@ pub fn comparable(form: &[u8], fold_case: FoldCase) -> String {
     fold_case(&format!("/{}", names.join("/"))).replace('\u{307}', "")
 }
 
-/// Returns the path, the path decoded once, the path decoded twice and so on, until decoding changes nothing, or four
-/// times.
+/// Returns the path as it is, then decoded once, then decoded twice, and so on. Ends when decoding changes nothing, at
+/// the latest after four times.
 fn decodings(path: &str) -> Vec<Vec<u8>> {
     let mut levels = vec![path.as_bytes().to_vec()];
     for _ in 0..MAX_DECODINGS {
@@ -197,7 +196,8 @@ fn script(path: &[u8]) -> Option<(usize, usize)> {
     })
 }
 
-/// Removes the name of an index file: a file server responds to `/x/` with `/x/index.html`.
+/// Removes the name of an index file: `/x/index.html` becomes `/x/`, because a file server returns the same file for
+/// both.
 fn without_index(path: &[u8]) -> Vec<u8> {
     match path.iter().rposition(|byte| *byte == b'/').and_then(|at| path.split_at_checked(at.checked_add(1)?))
     {
@@ -213,7 +213,7 @@ fn is_index(name: &[u8]) -> bool {
     starts_with(b"index.") || starts_with(b"default.")
 }
 
-/// Removes segments such as `(S(x))`, in which ASP.NET stores a session without a cookie.
+/// Removes segments such as `(S(x))`: ASP.NET can store the session in the path instead of a cookie.
 fn without_sessions(path: &[u8]) -> Vec<u8> {
     map_segments(path, |segment| match segment {
         [b'(', letter, b'(', .., b')', b')'] if letter.is_ascii_alphabetic() => None,
@@ -221,8 +221,8 @@ fn without_sessions(path: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Removes the name of an NTFS stream, such as `::$DATA` or `:$I30:$INDEX_ALLOCATION`, with which Windows opens the same
-/// file or folder.
+/// Removes the name of an NTFS stream, such as `::$DATA` or `:$I30:$INDEX_ALLOCATION`. Windows opens the same file or
+/// folder with and without this name.
 fn without_streams(path: &[u8]) -> Vec<u8> {
     map_segments(path, |segment| {
         let is_stream = |pair: &[u8]| pair == b"::" || pair == b":$";
@@ -231,7 +231,7 @@ fn without_streams(path: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Removes spaces around each segment, and dots after it, as Windows and some frameworks do.
+/// Removes spaces at both ends of each segment, and dots at its end, as Windows and some frameworks do.
 fn without_trailing_in_segments(path: &[u8]) -> Vec<u8> {
     map_segments(path, |segment| {
         let segment = segment.trim_ascii();

@@ -20,17 +20,18 @@ pub enum Resolved<'a> {
 
 impl Policy {
     /// Resolves a path: selects its route, and checks how an origin may read the path in its normalized forms. If the
-    /// path or one of these forms is in the reserved prefix, the result is `Reserved` without the checks for other
-    /// prices.
+    /// path or one of these forms is in the reserved prefix, the result is `Reserved`, and no prices are compared.
     ///
     /// # Errors
-    /// Fails in two cases in which an origin may read the path as one with another price:
-    /// - A normalized form of the path selects another route, and this other route has a price.
+    /// Fails if an origin may read the path as another path with another price:
+    /// - A normalized form of the path selects another route than the path as it was sent, and this other route has a
+    ///   price.
     /// - The path as it was sent selects a route with a price, and its fully normalized form selects another route or
     ///   none.
     ///
-    /// If the price list has a priced route, also fails if the path hides a `.` or `..` segment, or has too many
-    /// normalized forms.
+    /// If the price list has at least one priced route, also fails in these cases:
+    /// - The path contains a `.` or `..` segment that is encoded or hidden by a `;`.
+    /// - The path has too many normalized forms.
     pub fn resolve(&self, path: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
         let has_prices = self.routes.iter().any(|route| !route.is_free());
         let Some(forms) = normalization::normalized_forms(path) else {

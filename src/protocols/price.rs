@@ -8,8 +8,8 @@ pub enum Price {
     Fiat(FiatPrice),
 }
 
-/// A price in a currency, with the lowest and the highest amount of its invoice in satoshis: the limits protect against
-/// a wrong exchange rate.
+/// A price in a currency. The amount of its invoice in satoshis must be from `min_sats` to `max_sats`, which protects
+/// against a wrong exchange rate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FiatPrice {
     pub fiat: Fiat,
@@ -36,7 +36,7 @@ impl Fiat {
             return None;
         }
         parse_whole_number(whole)?;
-        // The digits of the whole part, the fraction and the zeros, joined, are the amount in hundred-millionths.
+        // For `0.01`, the joined digits are `0`, `01` and `000000`: 1,000,000 hundred-millionths.
         let e8 = parse_whole_number(&[whole, fraction, zeros].concat())?;
         (e8 > 0).then(|| Self { text: text.to_owned(), e8 })
     }
@@ -57,7 +57,7 @@ impl Fiat {
         self.text.split_once(' ').map_or("", |(_, currency)| currency)
     }
 
-    /// Whether this paid amount has the currency of a price and is at least as high as the price.
+    /// Whether this amount is enough to pay `price`: it has the same currency and is not lower.
     pub fn covers(&self, price: &Self) -> bool {
         self.currency() == price.currency() && self.e8 >= price.e8
     }

@@ -1,10 +1,12 @@
 //! A circuit breaker: after repeated failures, a wallet gets no requests for a while, so that no client waits for a
 //! wallet that is down.
 
-/// The circuit breaker of one wallet. While the circuit is closed, every request may be sent to the wallet. While the
-/// circuit is open, no request may be sent. When the open time has passed, one request at a time is sent as a trial:
-/// the first success closes the circuit, and a failure opens the circuit again for twice the time, up to 30 s, or for
-/// the wait that the wallet requested.
+/// The circuit breaker of one wallet.
+/// - While the circuit is closed, every request may be sent to the wallet.
+/// - While the circuit is open, no request may be sent.
+/// - When the open time has passed, one request at a time is sent as a trial. A success closes the circuit. A failure
+///   opens the circuit again, for the wait that the wallet requested. If the wallet requested none, the circuit is open
+///   for twice the earlier time, but at most 30 s.
 #[derive(Clone, Debug, Default)]
 pub struct CircuitBreaker {
     consecutive_failures: u32,

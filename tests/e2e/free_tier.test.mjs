@@ -97,14 +97,14 @@ test('With free_tier = "kv" and free_requests = 20, one isolate grants exactly 2
   assert.equal(await countServed(100, '/many', urls.kv, '203.0.113.4'), 20);
 });
 
-test('Three isolates with one KV namespace grant a client at most three times free_requests if its requests are concurrent, and exactly free_requests if its requests are a second apart', async () => {
+test('With KV, three isolates grant exactly free_requests to requests a second apart, and at most three times as many to concurrent requests', async () => {
   const url = await startThreeIsolates();
   const servedAtOnce = await countServed(120, '/many', url, '203.0.113.1');
   assert.ok(servedAtOnce >= 20 && servedAtOnce <= 60, `${servedAtOnce} of 20`);
   let servedInTurn = 0;
   for (let at = 0; at < 7; at += 1) {
     servedInTurn += (await from('203.0.113.2', '/free', url, { headers: { 'X-Isolate': String(at % 3) } })).status === 200 ? 1 : 0;
-    // Each isolate reads and writes a key at most once a second.
+    // Each isolate reads and writes a key at most once a second, so wait until the next isolate can read the new count.
     await pause(1100);
   }
   assert.equal(servedInTurn, 3);

@@ -107,7 +107,8 @@ test('Lookups of one payment at LNbits are limited across all clients', async ()
 
 test('All clients together get at most invoices_per_minute invoices a minute, and further requests do not reach LNbits', async () => {
   const paywall = await startPaywall({ toll: { routes, invoices_per_minute: 16 }, vars });
-  // The first request to the Durable Object may be slow. Without a response in time, the isolate would count on its own.
+  // The first request to the Durable Object may be slow, and an isolate without a response in time counts on its own. So this
+  // request is sent before the others.
   assert.equal((await send(paywall.url, '/sold', from('198.51.100.200'))).status, 402);
   const invoicesBefore = faultProxy.invoiceCount();
   const answers = await sendMany(60, (at) => send(paywall.url, '/sold', from(`198.51.100.${at}`)));
@@ -146,7 +147,7 @@ test('Settlement checks of credentials without a preimage are limited per client
   await paywall.server.stop();
 });
 
-test('On a route that does not list its methods, HEAD, OPTIONS, prefetches and malformed credentials create no invoice, and neither do reserved paths', async () => {
+test('No invoice is created for prefetches, malformed credentials, reserved paths, or HEAD and OPTIONS on a route that lists no methods', async () => {
   const paywall = await startPaywall({ toll: { routes }, vars });
   const { macaroons, preimage } = await buy(paywall.url, '/sold');
   const invoicesBefore = faultProxy.invoiceCount();

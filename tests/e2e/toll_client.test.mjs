@@ -424,7 +424,7 @@ test('The client finds the challenge in every valid form of the WWW-Authenticate
 
 test('Amount and payment hash of the valid BOLT 11 examples are parsed as specified, and malformed examples are refused', async () => {
   const { valid, invalid } = JSON.parse(readFileSync(new URL('../vectors/bolt11.json', import.meta.url)));
-  // From the text of BOLT 11: the payment hash of every example, and the satoshis of each amount.
+  // Two values from the text of BOLT 11: the payment hash, which all examples share, and the amounts in satoshis.
   const HASH = '0001020304050607080900010203040506070809000102030405060708090102';
   const sats = { '2500u': 250_000, '20m': 2_000_000, '25m': 2_500_000, '10m': 1_000_000 };
   const macaroon = Buffer.from('not a standard one').toString('base64');
@@ -443,8 +443,8 @@ test('Amount and payment hash of the valid BOLT 11 examples are parsed as specif
     else failsWith('bad_invoice')(refusal);
     counts[refusal ? 'refused' : 'read'] += 1;
   }
-  // Each of the 15 examples is parsed twice. Two examples have no amount, and one example has 967,878,534 msat, which is not a
-  // whole number of satoshis.
+  // Each of the 15 examples is parsed twice. Three examples are refused: two have no amount, and one has 967,878,534 msat, which
+  // is not a whole number of satoshis.
   assert.deepEqual(counts, { read: 24, refused: 6 });
   for (const { invoice, lightning_invoice: verdict } of invalid) {
     const { refusal } = await parse(invoice);
@@ -502,7 +502,7 @@ test('Over plain HTTP the client pays only on localhost', async () => {
   assert.deepEqual(payer.paid, []);
 });
 
-test('A server that sends a new challenge after each payment is paid once per call, and the same invoice is paid only once', async () => {
+test('A call pays at most once, even if the server sends a new challenge after the payment; no invoice is paid twice', async () => {
   const greedy = startClient();
   stubServer.challengeFor = async () => format(await realChallenge());
   const reached = stubServer.requests.length;

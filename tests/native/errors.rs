@@ -22,8 +22,8 @@ fn row(line: &str) -> Option<[String; 3]> {
     Some([status, code, header].map(str::to_owned))
 }
 
-/// Returns the row of an error. A row has the name of the header without the value if the value differs from request to
-/// request.
+/// Returns the row of an error. If the value of the header differs from request to request, the row has only the name
+/// of the header.
 fn row_of(error: &RequestError, rows: &BTreeSet<[String; 3]>) -> [String; 3] {
     let (name, value) = error.header().unwrap_or_default();
     let row = |header: String| [error.status().to_string(), error.code().to_owned(), header];
@@ -31,8 +31,8 @@ fn row_of(error: &RequestError, rows: &BTreeSet<[String; 3]>) -> [String; 3] {
     if rows.contains(&varies) { varies } else { row(format!("{name}: {value}")) }
 }
 
-/// Returns an error of each variant except `Credential`. The `match` does not compile if it misses a variant, as a
-/// reminder to add a new variant to the list too.
+/// Returns an error of each variant except `Credential`. When `RequestError` gets a new variant, the `match` no longer
+/// compiles: a reminder to add the variant to the list too.
 fn one_of_each() -> Vec<RequestError> {
     let errors = vec![
         RequestError::AmbiguousPath,

@@ -7,7 +7,7 @@ use edgetoll::protocols::l402::credential::Authorization;
 use edgetoll::strict_json::Json;
 
 #[test]
-fn headers_that_claim_a_payment_or_another_path_are_removed_from_requests_in_any_spelling() {
+fn every_spelling_of_a_header_that_claims_a_payment_or_another_path_is_removed() {
     for name in [
         "X-Toll-Status",
         "x_toll_status",
@@ -15,12 +15,12 @@ fn headers_that_claim_a_payment_or_another_path_are_removed_from_requests_in_any
         "x-toll-",
         "X-Original-URL",
         "x_rewrite_url",
-        // PHP and lighttpd read the punctuation in the next four names as `_`. gunicorn takes the start of the path
-        // from SCRIPT_NAME.
+        // PHP and lighttpd read the punctuation in the next four names as `_`.
         "X.Toll.Status",
         "X~Toll~Status",
         "X!Toll!Amount!Sats",
         "X.Original.URL",
+        // gunicorn takes the start of the path from SCRIPT_NAME.
         "SCRIPT_NAME",
     ] {
         assert!(is_removed(name, &[]), "{name}");
@@ -33,7 +33,7 @@ fn headers_that_claim_a_payment_or_another_path_are_removed_from_requests_in_any
 }
 
 #[test]
-fn headers_from_which_an_origin_may_take_another_path_host_or_method_are_removed() {
+fn headers_that_make_some_origins_use_another_path_or_host_or_method_are_removed() {
     // Attack A1 (CHANGELOG): `curl /free -H 'X-Matched-Path: /sold'` got paid content from an origin that obeys the
     // header.
     let names = rewriting_headers();

@@ -113,7 +113,8 @@ fn path_normalization_decodes_and_removes_what_lenient_origins_ignore() {
 
 #[test]
 fn a_duration_needs_a_whole_number_and_a_known_unit() {
-    // lightning-toll reads the first six texts that have `None` here as an hour.
+    // These six texts are refused here, but mean an hour to lightning-toll: `90`, `1H`, `1w`, `1.5h`, ` 1h` and the
+    // empty text.
     for (text, ms) in [
         ("500ms", Some(500)),
         ("45s", Some(45_000)),
@@ -168,7 +169,7 @@ fn fixed_sats(policy: &Policy) -> Vec<Option<u64>> {
 }
 
 #[test]
-fn a_mistake_in_any_key_of_a_route_except_path_makes_only_this_route_invalid() {
+fn a_mistake_in_a_route_makes_only_this_route_invalid_unless_it_is_in_the_path() {
     for entry in [
         r#"{"path":"/x","sats":-1}"#,
         r#"{"path":"/x","sats":1.5}"#,
@@ -285,8 +286,8 @@ proptest! {
     }
 }
 
-/// Request paths. For each of these paths, some web server or framework was observed to serve the content of a path that
-/// the next test prices.
+/// Request paths that are other spellings of the priced paths in the next test. For each spelling, some web server or
+/// framework was observed to serve the priced content.
 const SPELLINGS: [&str; 72] = [
     "/x%3F%2F..%2Fapi%2Fjoke",
     "/x%23%2F..%2Fapi/joke",
@@ -333,7 +334,7 @@ const SPELLINGS: [&str; 72] = [
     "/api%2fjoke",
     "/api%252fjoke",
     "/API/Joke%20",
-    // Node's `new URL` and Python's `urlparse` read a host in the next three paths.
+    // In the next three paths, Node's `new URL` and Python's `urlparse` read the first segment as a host.
     "//x/api/joke",
     "/%2Fx/api/joke",
     "//127.0.0.1:1/search/bitcoin",
@@ -345,7 +346,7 @@ const SPELLINGS: [&str; 72] = [
     "/api/index.php//joke",
     "/api/joke/index.html",
     "/dear/report/index.php",
-    // Attack A3 (CHANGELOG).
+    // Attack A3 (CHANGELOG): names of scripts and index files, ASP.NET sessions, and NTFS streams.
     "/api/joke/index.xhtml",
     "/api/joke/Default.htm",
     "/x.py/api/joke",
@@ -368,7 +369,7 @@ const SPELLINGS: [&str; 72] = [
 ];
 
 #[test]
-fn no_spelling_that_an_origin_serves_as_a_priced_path_is_free_or_cheaper() {
+fn a_path_that_an_origin_may_read_as_a_path_with_another_price_is_refused() {
     let policy = policy_with(&[
         r#"{"path":"/api/joke","sats":5}"#,
         r#"{"path":"/api/paid.php","sats":5}"#,

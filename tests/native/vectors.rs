@@ -99,8 +99,8 @@ fn edgetoll_mints_the_same_macaroons_as_lightning_toll() {
     assert!(PaymentHash::from_hex("").is_none());
 }
 
-/// What the Python package, the Node package and edgetoll do with one vector. `code` is the error code of edgetoll, or
-/// the value of `edgetoll` if there is no error.
+/// What lightning-toll's Python package, its Node package and edgetoll do with one vector. `code` is the error code of
+/// edgetoll. Without an error, `code` is the same text as `edgetoll`.
 struct Results {
     name: String,
     python: &'static str,
@@ -215,8 +215,8 @@ fn a_refusal_has_the_same_text_in_edgetoll_and_in_lightning_toll() {
         let refusal =
             verify_with_key(text(vector, "raw"), text(vector, "preimage"), &key, &demand).unwrap_err();
         let name = text(vector, "name");
-        // edgetoll refuses the expiry -1 as malformed, because it has another character than digits. lightning-toll
-        // refuses it as expired.
+        // edgetoll refuses the expiry -1 as malformed, because `-` is not a digit. lightning-toll refuses it as
+        // expired.
         if name == "expires_negative" {
             assert_eq!(refusal.to_string(), "Malformed caveat: expires_at = -1");
         } else {
@@ -320,7 +320,7 @@ fn the_caveats_of_generated_macaroon_v2_vectors_are_checked() {
 }
 
 #[test]
-fn published_macaroon_v2_vectors_get_the_published_signature_and_need_a_payment_hash() {
+fn published_macaroon_v2_vectors_have_the_published_signature_and_are_refused_without_a_payment_hash() {
     let vectors = macaroon_v2();
     assert_eq!(list(&vectors, "published").len(), 10);
     for vector in list(&vectors, "published") {
@@ -376,7 +376,7 @@ fn negative_macaroon_v2_vectors_are_refused() {
 }
 
 #[test]
-fn unusual_macaroon_v2_vectors_that_other_implementations_parse_are_parsed() {
+fn edgetoll_parses_unusual_macaroon_v2_vectors_as_other_implementations_do() {
     let vectors = macaroon_v2();
     for vector in list(&vectors, "parse_only") {
         let read = Macaroon::parse(text(vector, "base64_std")).unwrap();
@@ -427,7 +427,7 @@ fn authorization_header_vectors_are_accepted_or_refused_as_expected() {
 }
 
 #[test]
-fn the_encodings_of_a_lightning_toll_and_a_standard_macaroon_are_recognized() {
+fn a_lightning_toll_macaroon_is_told_apart_from_a_standard_macaroon() {
     let vectors = [lightning_toll(), macaroon_v2()];
     let [toll, standard] = [list(&vectors[0], "mint"), list(&vectors[1], "generated")];
     assert_eq!(Macaroon::parse(text(&toll[0], "raw_node")).unwrap().encoding(), Encoding::LightningToll);

@@ -170,7 +170,7 @@ fn errors_that_a_single_request_can_cause_never_open_the_circuit_of_a_wallet() {
 }
 
 #[test]
-fn errors_that_say_nothing_about_the_wallet_neither_count_as_failures_nor_reset_their_number() {
+fn errors_that_say_nothing_about_the_wallet_leave_its_count_of_failures_unchanged() {
     let mut failover = Failover::default();
     let failed: Result<(), _> = Err(WalletError::Timeout);
     for _ in 0..2 {
@@ -215,7 +215,7 @@ fn grant() -> Grant {
 }
 
 #[test]
-fn settlement_auto_trusts_a_preimage_while_the_invoice_is_payable_and_lnbits_hides_preimages() {
+fn settlement_auto_trusts_a_preimage_only_while_the_invoice_is_payable_and_lnbits_hides_preimages() {
     let trusts = |probe, now_unix| trusts_preimage(SettlementMode::Auto, probe, &grant(), now_unix);
     assert!(trusts(Probe::PreimageHidden, NOW_UNIX));
     // A preimage is trusted until five seconds before the invoice expires, because the clock of LNbits may be ahead.
@@ -229,7 +229,7 @@ fn settlement_auto_trusts_a_preimage_while_the_invoice_is_payable_and_lnbits_hid
 }
 
 #[test]
-fn settlement_lnbits_never_and_settlement_preimage_always_trusts_a_preimage_for_an_invoice_of_edgetoll() {
+fn for_an_invoice_of_edgetoll_settlement_preimage_trusts_a_preimage_and_settlement_lnbits_does_not() {
     for probe in [Probe::Unknown, Probe::PreimageHidden, Probe::PreimageExposed] {
         assert!(!trusts_preimage(SettlementMode::Lnbits, probe, &grant(), NOW_UNIX));
         assert!(trusts_preimage(SettlementMode::Preimage, probe, &grant(), NOW_UNIX + 3_000));
@@ -255,7 +255,7 @@ fn a_preimage_for_an_invoice_of_another_issuer_is_trusted_because_no_wallet_know
 }
 
 #[test]
-fn settled_payments_are_remembered_until_they_have_expired_and_the_memory_is_full() {
+fn a_settled_payment_is_forgotten_only_if_it_has_expired_and_the_memory_is_full() {
     let hash = |n: u32| {
         let mut bytes = [0; 32];
         bytes[..4].copy_from_slice(&n.to_be_bytes());

@@ -10,7 +10,8 @@ use super::places::{MAX_DEPTH, Offsets, Places, SyntaxErrorAt, item, line, membe
 use crate::strict_json::Json;
 
 /// # Errors
-/// Returns the syntax errors, at most [`MAX_ERRORS`] from the parser.
+/// Returns the errors in the text. Of the errors that the TOML parser reports, only the first [`MAX_ERRORS`] are
+/// returned.
 pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
     // The parser accepts 80 nested tables with dotted keys of 80 parts each, and recurses for each part. The usual
     // stack of a thread is too small for this recursion.
@@ -54,7 +55,7 @@ impl TomlConverter {
         Json::Object(members.collect())
     }
 
-    /// `levels` is the number of levels that may still be nested.
+    /// Converts one value. `levels` is how many levels of nesting are still allowed, including this value.
     fn value(&mut self, place: &str, value: &Spanned<DeValue<'_>>, levels: usize) -> Json {
         let Some(levels) = levels.checked_sub(1) else {
             let sentence = format!("this value is nested deeper than {MAX_DEPTH} levels: flatten it");
@@ -95,10 +96,11 @@ fn syntax_error(text: &str, error: &Error) -> SyntaxErrorAt {
     SyntaxErrorAt { offset: span.start, sentence }
 }
 
-/// Returns the offset of the first definition of the key that is defined again at `second`; `None` if it is not found.
+/// A key is defined twice, the second time at `second`. Returns the offset of its first definition; `None` if it is not
+/// found.
 ///
-/// The parser does not report this offset. So the second definition is renamed to [`PLACEHOLDER`] and the text is
-/// parsed again. The key with the original name in the same table is then the first definition.
+/// The parser does not report this offset. So this function renames the second definition to [`PLACEHOLDER`] and parses
+/// the text again. Then the first definition is the only key with its name in the table with the placeholder.
 fn first_definition(text: &str, second: &Range<usize>) -> Option<usize> {
     let key = text.get(second.clone())?;
     let as_table = format!("{key} = 0");
@@ -108,7 +110,7 @@ fn first_definition(text: &str, second: &Range<usize>) -> Option<usize> {
     beside_placeholder(table.get_ref(), &key)
 }
 
-/// Returns the offset of `key` in the table with the placeholder; `None` if no table has the placeholder and the key.
+/// Returns the offset of `key` in the table with the placeholder; `None` if no table has both.
 fn beside_placeholder(table: &DeTable<'_>, key: &str) -> Option<usize> {
     if table.contains_key(PLACEHOLDER) {
         return table.keys().find(|known| known.get_ref() == key).map(|known| known.span().start);

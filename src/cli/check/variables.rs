@@ -50,7 +50,7 @@ fn check_url(environment: &mut Environment<'_>, name: &str, value: &Json) {
     }
 }
 
-/// The names of the secrets, which must not be in a file that is committed.
+/// The variables that hold a secret. They must not be in a file that is committed.
 pub(super) const SECRETS: [&str; 7] = [
     "TOLL_SECRET",
     "TOLL_SECRET_PREVIOUS",

@@ -157,15 +157,15 @@ impl Answered {
     }
 }
 
-/// Why a handler has no response, and what the log records about the request. The box makes the compressed wasm 2 KB
-/// smaller.
+/// The error of a handler, with what the log records about the request. It is boxed, which makes the compressed wasm 2
+/// KB smaller.
 pub struct HandlerError(Box<ErrorRecord>);
 
 struct ErrorRecord {
     error: RequestError,
     detail: Option<String>,
-    /// What the handler was doing when the error occurred; `None` stands for the action that the caller passes to
-    /// [`Answered::from_error`].
+    /// What the handler was doing when the error occurred. If it is `None`, the log records the action that is passed
+    /// to [`Answered::from_error`].
     action: Option<Action>,
     payment_hash: Option<PaymentHash>,
     free_tier_denied: Option<FreeTierDenied>,

@@ -1,6 +1,7 @@
 //! `/_toll/settle`: tells a pay page whether its invoice was paid. If the invoice was paid, the browser gets a cookie.
 //!
-//! The gate decides as if a browser opened the wanted page with the macaroon, so every rule of the route applies.
+//! A pay page is shown instead of the page that a person wanted to open. The gate decides as if the browser opened that
+//! wanted page with the macaroon of the pay page, so every rule of the route applies.
 
 use web_sys::{Response, Url};
 use worker::wasm_bindgen::JsValue;
@@ -87,21 +88,22 @@ fn answer_settled(
     Ok(Answered::by_endpoint(Endpoint::Settle, response).about(grant.payment_hash))
 }
 
-/// A request of a pay page, with the pages that it is about.
+/// A request that a pay page sent, with the page that the person wanted and the page that the macaroon opens.
 struct ResolvedRequest {
-    /// Whether a form sent the request, in a browser without JavaScript.
+    /// Whether the request is a submitted form. In a browser without JavaScript, a pay page uses a form.
     is_form: bool,
     /// The macaroon of the pay page. Its signature is valid.
     macaroon: Macaroon,
-    /// The page that the person requested.
+    /// The page that the person wanted to open.
     page: Page,
-    /// A page that the macaroon opens. It may differ from the wanted page.
+    /// A page that the macaroon opens. It may differ from `page`.
     macaroon_page: Option<Page>,
 }
 
 impl ResolvedRequest {
-    /// Answers that the invoice can no longer be paid, or that the macaroon does not open the wanted page. If a form
-    /// sent the request, redirects to a page that the macaroon opens, which then answers with a new challenge.
+    /// Answers that this invoice and macaroon cannot open the wanted page, for example because the invoice has expired.
+    /// If the request is a form, redirects to a page that the macaroon opens. The response to that page is a new
+    /// challenge.
     fn answer_ended(&self) -> Result<Response, JsValue> {
         match &self.macaroon_page {
             Some(page) if self.is_form => response::redirect(303, &page.href, None),
@@ -180,7 +182,7 @@ async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), Han
 }
 
 /// Returns the path of a page that a macaroon opens: its endpoint, or a path of the first route of its realm. Returns
-/// `None` if the macaroon has neither caveat, or if no route has its realm.
+/// `None` if the macaroon names neither an endpoint nor a realm, or if no route has its realm.
 fn page_of_macaroon(macaroon: &Macaroon, policy: &Policy) -> Option<String> {
     let service = Default::default();
     let caveats =

@@ -1,5 +1,5 @@
-//! The Durable Object that counts the free requests of one client on one route exactly. The object deletes its state a
-//! minute after the last window with a free request has ended.
+//! A Durable Object that keeps an exact count of the free requests of one client on one route. It deletes its state a
+//! minute after the end of the last window in which it granted a free request.
 
 use js_sys::Promise;
 use web_sys::{Request, Response};
@@ -40,6 +40,6 @@ impl FreeTierCounter {
     }
 }
 
-/// How long the state is kept after the window has ended. An isolate whose clock is late may still count in this
+/// How long the state is kept after the window has ended. An isolate whose clock is behind may still count in this
 /// window.
 const CLOCK_SKEW_MS: u64 = 60_000;

@@ -26,7 +26,7 @@ impl Kv {
         Ok(clock::with_timeout(&self.0.get(key, &options)?, limit_ms).await?.as_string())
     }
 
-    /// Writes a value that expires after `ttl_s` seconds. KV accepts no time below 60 seconds.
+    /// Writes a value that expires after `ttl_s` seconds. KV refuses a `ttl_s` below 60.
     pub async fn put(&self, key: &str, value: &str, ttl_s: u64) -> Result<(), KvWriteError> {
         self.try_put(key, value, ttl_s).await.map_err(|error| {
             let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
@@ -52,5 +52,6 @@ extern "C" {
     fn put(this: &Namespace, key: &str, value: &str, options: &Object) -> Result<Promise, JsValue>;
 }
 
-/// The shortest cache time that KV allows, so that reads return the writes of other isolates soon.
+/// How long a read value is cached: the shortest time that KV allows. With a longer time, an isolate would see the
+/// writes of other isolates later.
 const MIN_CACHE_TTL_S: u32 = 30;

@@ -1,7 +1,7 @@
 //! The log: one JSON object per line. No line contains a secret, a preimage, a key, an address, a requested path or a
 //! credential.
 //!
-//! docs/operations.md lists the words of `event`, `decision` and `free`.
+//! docs/operations.md lists the possible values of `event`, `decision` and `free`.
 
 use serde::Serialize;
 

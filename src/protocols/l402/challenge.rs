@@ -30,7 +30,8 @@ impl Challenge {
     /// the body has a lightning-toll macaroon, and the header a standard macaroon.
     ///
     /// # Errors
-    /// Fails if a macaroon would have more than 100 caveats, which no `Terms` need.
+    /// Fails if a macaroon would have more than 100 caveats. This does not happen in practice: `Terms` never need so
+    /// many.
     pub fn mint(
         keys: &KeySet,
         encodings: Encodings,
@@ -66,8 +67,8 @@ impl Challenge {
         Ok(Self { amount_sats, expires_at_unix, bolt11, macaroon, body_macaroon, description })
     }
 
-    /// Returns the challenge of an invoice that is not paid yet. It has the macaroon that the client sent, with every
-    /// caveat that a holder added to the macaroon.
+    /// Repeats the challenge of an invoice that is not paid yet. The macaroon of this challenge is the one that the
+    /// client sent, including the caveats that its holder added.
     pub fn repeat(macaroon: &Macaroon, grant: &Grant, description: String, bolt11: Bolt11) -> Self {
         let macaroon = macaroon.encode();
         Self {
@@ -80,14 +81,14 @@ impl Challenge {
         }
     }
 
-    /// Returns the value of `WWW-Authenticate`. The order, the quotes, and the space after the comma must not change:
-    /// some clients parse no other form.
+    /// Returns the value of `WWW-Authenticate`. The order of the parameters, the quotes, and the space after the comma
+    /// must not change: some clients parse no other form.
     pub fn header(&self) -> String {
         format!("{SCHEME} macaroon=\"{}\", invoice=\"{}\"", self.macaroon, self.bolt11.as_str())
     }
 
     /// Returns the JSON body: the keys of lightning-toll in its order, then the keys that edgetoll adds. `refused` is
-    /// the reason why the credential of the request was refused; `None` if the body does not mention a refusal.
+    /// why the credential of the request was refused. If it is `None`, the body has no `error` and no `code`.
     pub fn body(&self, refused: Option<&Refusal>) -> String {
         let body = ChallengeBody {
             status: 402,

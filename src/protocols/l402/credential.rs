@@ -47,7 +47,8 @@ impl Credential {
     }
 }
 
-/// An `Authorization` header, split into L402 and LSAT credentials and credentials of other schemes.
+/// An `Authorization` header, split into two lists: the credentials with the scheme L402 or LSAT, and the credentials
+/// with any other scheme.
 ///
 /// The runtime joins repeated header lines with commas, and commas also separate the macaroons of one credential. So a
 /// new credential starts only where the text after a comma looks like an authentication scheme, such as `Bearer`.
@@ -59,7 +60,7 @@ pub struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// Splits an `Authorization` header. No header causes an error.
+    /// Splits an `Authorization` header. Every header can be split, so there is no error.
     pub fn split(header: &'a str) -> Self {
         let mut split = Self { is_too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
         for member in members(header) {
@@ -68,8 +69,8 @@ impl<'a> Authorization<'a> {
         split
     }
 
-    /// Returns the L402 and LSAT credentials in their order. If the header has more than 8,192 bytes, returns only
-    /// [`Refusal::CredentialTooLarge`] for all of these credentials.
+    /// Returns the L402 and LSAT credentials in their order. If the header has more than 8,192 bytes, returns a single
+    /// [`Refusal::CredentialTooLarge`] instead of these credentials.
     pub fn credentials(&self) -> Vec<Result<Credential, Refusal>> {
         if self.is_too_large && !self.l402.is_empty() {
             return vec![Err(Refusal::CredentialTooLarge)];
@@ -77,7 +78,8 @@ impl<'a> Authorization<'a> {
         self.l402.iter().map(|member| parse_member(member)).collect()
     }
 
-    /// Returns the header without the L402 and LSAT credentials, for the origin; `None` if no other credential is left.
+    /// Returns the header that the origin gets: without the L402 and LSAT credentials. `None` if no other credential is
+    /// left.
     pub fn others(&self) -> Option<String> {
         (!self.others.is_empty()).then(|| self.others.join(", "))
     }
@@ -128,8 +130,9 @@ fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
     (!quoted).then_some(starts)
 }
 
-/// Whether the text after a comma starts a new credential or challenge: with `L402` or `LSAT`, or with another scheme,
-/// a space and a value that does not start with a colon, a comma or an equals sign.
+/// Whether the text after a comma starts a new credential or challenge. It must start in one of two ways:
+/// 1. with the scheme `L402` or `LSAT`;
+/// 2. with another scheme, a space, and a value whose first character is not `:`, `,` or `=`.
 fn starts_member(rest: &str) -> bool {
     let rest = rest.trim_start_matches([' ', '\t']);
     if is_l402(rest) {
@@ -147,8 +150,8 @@ fn starts_member(rest: &str) -> bool {
     }
 }
 
-/// Whether a text starts with `L402` or `LSAT`, in upper or lower case, followed by a space, a tab, a comma or the end
-/// of the text.
+/// Whether a text starts with the word `L402` or `LSAT`, in upper or lower case. The word must end at a space, a tab, a
+/// comma or the end of the text.
 fn is_l402(member: &str) -> bool {
     let Some((scheme, rest)) = member.split_at_checked(SCHEME_LENGTH) else { return false };
     let is_scheme = scheme.eq_ignore_ascii_case("L402") || scheme.eq_ignore_ascii_case("LSAT");

@@ -10,10 +10,10 @@ use edgetoll::protocols::price::Price;
 use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::slots::Wallets;
 
-/// Takes a payment as settled if the credential has its preimage.
+/// Treats a payment as settled if the credential has its preimage.
 pub const BY_PREIMAGE: &IsSettled<'static> = &|grant| grant.is_proven;
 
-/// The price code of a Worker that prices no route by code.
+/// Stands for the owner's code that computes prices. It computes no price for any route.
 pub const NO_CODE: &PriceCode<'static> = &|_, _| None;
 
 /// Returns a seller whose wallet is never called.

@@ -1,5 +1,6 @@
-//! Requests to the wallets. To create an invoice (with failover) or to look up a payment for a client, a request must
-//! end before the deadline of the client's request. A request for the ledger has its own time limit.
+//! Requests to the wallets. A client waits while a wallet creates an invoice or looks up a payment, so such a request
+//! must end before the deadline of the client's request. No client waits for a request for the ledger, which has its
+//! own time limit.
 
 pub mod probe;
 mod send;
@@ -27,7 +28,8 @@ pub fn check_invoice_circuits(wallets: &Wallets) -> Result<(), WalletError> {
 }
 
 /// Creates an invoice, and returns it with the slot of the wallet that created it. If the wallet fails and enough time
-/// is left, there is a second attempt: with the other wallet, or else with the same wallet if the error is transient.
+/// is left, there is a second attempt with the other wallet. If the other wallet is missing or its circuit is open, the
+/// second attempt is with the same wallet, but only after a transient error.
 pub async fn create_invoice(
     wallets: &Wallets,
     invoice: &InvoiceRequest<'_>,
@@ -47,8 +49,8 @@ pub async fn create_invoice(
     Ok((next, create_at(wallets, next, invoice, limit_ms, deadline).await?))
 }
 
-/// Creates an invoice with one wallet. After a response with status 400, which a refused webhook URL may cause, the
-/// request is sent again without a webhook.
+/// Creates an invoice with one wallet. A wallet that refuses the webhook URL responds with status 400. So after this
+/// status, the request is sent again without a webhook.
 async fn create_at(
     wallets: &Wallets,
     slot: WalletSlot,
@@ -67,8 +69,8 @@ async fn create_at(
         && let Some(limit_ms) = deadline.for_wallet_ms()
     {
         made = create(wallet, &without_webhook, limit_ms).await;
-        // If the request without a webhook fails too, the webhook may not have been the reason, so webhooks are left
-        // out for a minute only.
+        // If the request without a webhook succeeds, the webhook was the reason, and webhooks are left out for an hour.
+        // If it fails too, the reason is not known, and webhooks are left out for a minute only.
         let pause_ms = if made.is_ok() { HOUR_MS } else { MINUTE_MS };
         with_lock(&NO_WEBHOOK_UNTIL_MS, |until| *until.get_mut(slot) = now_ms().saturating_add(pause_ms));
         if made.is_ok() {
@@ -99,7 +101,7 @@ pub fn check_look_up_circuit(slot: WalletSlot) -> Result<(), WalletError> {
     }
 }
 
-/// Looks up at the wallet that created an invoice whether the invoice was paid. A transient error is retried once.
+/// Asks the wallet that created an invoice whether the invoice was paid. A transient error is retried once.
 pub async fn look_up(
     wallets: &Wallets,
     slot: WalletSlot,
@@ -130,7 +132,7 @@ async fn look_up_once(
     status
 }
 
-/// Returns the receipt of a payment; `None` if it is not paid, or its invoice is not from edgetoll.
+/// Returns the receipt of a payment; `None` if the invoice is not paid, or if edgetoll did not request the invoice.
 pub async fn receipt(
     wallets: &Wallets,
     slot: WalletSlot,
@@ -166,7 +168,8 @@ fn circuit_open(retry_in_ms: u64) -> WalletError {
 /// for them.
 static INVOICES: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
 static LOOK_UPS: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
-/// Until when invoices are created without a webhook, because a request that had a webhook got status 400.
+/// Until this time, a wallet gets requests for invoices without a webhook, because it responded to a request with a
+/// webhook with status 400.
 static NO_WEBHOOK_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
 
 const MINUTE_MS: u64 = 60_000;

@@ -120,7 +120,7 @@ impl<'a> Toll<'a> {
         }
     }
 
-    /// Whether the price list has every route that the code prices. If a route is missing, no request is forwarded,
+    /// Whether the price list has every route whose price is set by code. If a route is missing, no request is forwarded,
     /// because the missing route would be served without payment.
     fn is_listed(&self, policy: &Policy) -> bool {
         static LOGGED: Once = Once::new();

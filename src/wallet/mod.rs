@@ -66,8 +66,8 @@ pub struct WalletRequest {
     pub max_response_bytes: usize,
 }
 
-/// The response of a wallet. The type has no `Debug`, so that the preimage of an unpaid invoice in it is never logged
-/// by mistake.
+/// The response of a wallet, which may contain the preimage of an unpaid invoice. The type has no `Debug`, so that this
+/// preimage is never logged by mistake.
 pub struct WalletResponse {
     pub status: u16,
     /// The value of `Retry-After`; `None` if the header is missing or not a number of seconds.

@@ -398,7 +398,7 @@ fn the_cache_in_front_of_the_worker_must_be_disabled() {
 }
 
 #[test]
-fn a_build_command_that_is_missing_or_not_make_build_is_a_warning() {
+fn unless_the_build_command_is_make_build_there_is_a_warning() {
     let sentence = "build.command should be \"make build\": otherwise an older build may be deployed";
     assert_eq!(findings(TOML, "[vars.TOLL]"), [format!("1:1: warning: {sentence}")]);
     assert_eq!(

@@ -264,7 +264,7 @@ fn a_credential_has_the_smallest_of_its_uses_caveats_and_at_most_as_many_uses_as
         assert_eq!(outcome("GET", &mint(encoding, &unlimited).attenuate(&uses(9)).unwrap()), "unbound");
         assert_eq!(outcome("HEAD", &mint(encoding, &sold(5))), "paid", "HEAD takes no use");
     }
-    // A holder can shorten the expiry but still has the original macaroon, so the counted uses are stored until the
+    // A holder who shortens the expiry can still use the original macaroon. So the count of uses is stored until the
     // expiry that the issuer wrote.
     let sold = mint(Encoding::Standard, &sold(5));
     let ended = sold.attenuate(&format!("toll_valid_until={}", NOW + 2)).unwrap();

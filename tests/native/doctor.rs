@@ -324,7 +324,7 @@ fn the_process_environment_overrides_dev_vars_and_dev_vars_override_the_wrangler
 }
 
 #[test]
-fn with_a_key_from_the_process_environment_the_url_in_the_wrangler_file_overrides_the_url_in_dev_vars() {
+fn the_wrangler_file_url_overrides_the_dev_vars_url_if_the_key_is_in_the_process_environment() {
     let file = "[vars]\nLNBITS_URL = \"https://file.example\"\n";
     let dev_vars = "LNBITS_URL=http://127.0.0.1:5402\nLNBITS_KEY=devdevdev\n";
     let key = [("LNBITS_KEY", "shellshell")];

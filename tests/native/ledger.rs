@@ -348,8 +348,8 @@ fn each_wallet_has_its_own_cursor_in_its_payment_list() {
     assert_eq!(plan.cursor("cc"), Cursor::default());
 }
 
-/// A simulated payment list of a wallet: the number of each payment and when it last changed, in microseconds. The
-/// payment that changed last comes first.
+/// A simulated payment list of a wallet: for each payment, its identifying number and the time of its last change in
+/// microseconds. The payment that changed last comes first.
 #[derive(Default)]
 struct PaymentList(Vec<(u32, u64)>);
 

@@ -53,7 +53,7 @@ pub struct Write {
     pub value: String,
     /// After how many seconds KV may delete the key.
     pub ttl_s: u64,
-    /// This isolate's count in the value.
+    /// The part of the count in `value` that this isolate has added.
     own: u64,
 }
 

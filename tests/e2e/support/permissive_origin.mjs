@@ -25,7 +25,7 @@ export async function startPermissiveOrigin(resources) {
       return;
     }
     const content = serve(request, bytes);
-    // The ETag identifies the content in a response to HEAD, which has no body.
+    // A response to HEAD has no body, so the content is repeated in the ETag.
     response.writeHead(200, { 'Content-Type': 'text/plain', ...(content && { ETag: `"${content}"` }) });
     response.end(content ?? 'free');
   });

@@ -34,8 +34,8 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Checks that the endpoint allows a method. A handler calls this function after it has checked that the endpoint
-    /// exists, so that a request to a webhook with a wrong token gets 404 whatever its method is.
+    /// Checks that the endpoint allows a method. A handler first checks that the endpoint exists: for every method, a
+    /// request to a webhook with a wrong token gets 404.
     ///
     /// # Errors
     /// Fails with 405 and the methods that the endpoint allows.

@@ -59,10 +59,10 @@ pub struct Request<'a> {
     pub cookie: Option<&'a str>,
     /// Whether the request is `OPTIONS` with `Access-Control-Request-Method`.
     pub is_preflight: bool,
-    /// Whether the request has `Upgrade: websocket`. The runtime forwards such a request as `GET`, whatever its method
-    /// is.
+    /// Whether the request has `Upgrade: websocket`. The runtime forwards such a request as `GET`, even if it has another
+    /// method.
     pub is_upgrade: bool,
-    /// Whether a browser prefetches the page. Nobody sees the response to a prefetch, so no invoice is created.
+    /// Whether a browser prefetches the page. A person would not see the invoice, so no invoice is created.
     pub is_prefetch: bool,
     pub has_body: bool,
     /// Returns the value of a request header, for prices that depend on it.

@@ -192,7 +192,7 @@ impl<'a> PricedRequest<'a, '_> {
     }
 
     /// Whether the challenge has only the price, without an invoice. This is so in three cases:
-    /// 1. The request is a prefetch, whose response nobody sees.
+    /// 1. The request is a prefetch: a person would not see the invoice.
     /// 2. The method is `HEAD`.
     /// 3. The method is `OPTIONS`, and the route does not list this method.
     fn is_quote(&self) -> bool {

@@ -41,7 +41,7 @@ impl<'a> RequestUrl<'a> {
         self.path_and_query.split_once('?').map_or("", |(_, query)| query)
     }
 
-    /// Whether nobody on the network can read the request: it uses https, or http on the loopback interface.
+    /// Whether the network cannot read the request: the request uses https, or http on the loopback interface.
     pub fn is_private(&self) -> bool {
         self.is_https || is_loopback(self.host)
     }

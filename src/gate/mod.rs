@@ -16,8 +16,9 @@
 //!    sufficient proof, a wallet must confirm the payment first. A genuine credential that is not valid for this
 //!    request gets a new challenge with the reason. A malformed or forged credential gets 401.
 //! 8. A request without a credential uses the free tier. If the route has no free tier, or if no free request is left,
-//!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch
-//!    or its method is `HEAD`. The same applies to `OPTIONS`, unless the route lists this method.
+//!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch,
+//!    if its method is `HEAD`, or if a page of another site embeds the response. The same applies to `OPTIONS`, unless the
+//!    route lists this method.
 
 mod priced_request;
 

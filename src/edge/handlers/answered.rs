@@ -19,7 +19,8 @@ pub struct Answered {
     route: Option<&'static Route>,
     /// The code of the error, or of the refusal of a credential.
     code: Option<&'static str>,
-    is_error: bool,
+    /// The outcome for the traffic counts, if the response is an error.
+    error_outcome: Option<Outcome>,
     detail: Option<String>,
     payment_hash: Option<PaymentHash>,
     free_tier_denied: Option<FreeTierDenied>,
@@ -81,7 +82,7 @@ impl Answered {
             action,
             route: None,
             code: None,
-            is_error: false,
+            error_outcome: None,
             detail: None,
             payment_hash: None,
             free_tier_denied: None,
@@ -99,7 +100,10 @@ impl Answered {
             action: error.action.unwrap_or(action),
             route,
             code: Some(error.error.code()),
-            is_error: true,
+            error_outcome: Some(match error.error {
+                RequestError::TooManyInvoices { .. } => Outcome::NoInvoiceLeft,
+                _ => Outcome::Refused,
+            }),
             detail: error.detail,
             payment_hash: error.payment_hash,
             free_tier_denied: error.free_tier_denied,
@@ -130,13 +134,12 @@ impl Answered {
     /// Returns the route and the outcome that the traffic counts record; `None` if the request has no priced route.
     pub fn traffic(&self) -> Option<(&'static str, Outcome)> {
         let outcome = match self.action {
-            _ if self.is_error => Outcome::Refused,
             Action::Paid => Outcome::Paid,
             Action::Free | Action::Waived => Outcome::Free,
             Action::Challenge | Action::Quote => Outcome::Challenged,
             _ => Outcome::Refused,
         };
-        Some((self.route?.pattern.as_str(), outcome))
+        Some((self.route?.pattern.as_str(), self.error_outcome.unwrap_or(outcome)))
     }
 
     /// Writes the log record.

@@ -228,7 +228,8 @@ impl<'a> Gate<'a, '_> {
 
     /// Selects the route of a request. Some frameworks replace the method with the value of the query parameter
     /// `_method`. So a request is refused if this value selects another route than the method, and at least one of the
-    /// two routes has a price.
+    /// two routes has a price. A request with many of these parameters is refused too, because a route is selected for
+    /// each of them.
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
         let selection = match self.policy.resolve(request.url.path, target) {
@@ -236,12 +237,13 @@ impl<'a> Gate<'a, '_> {
             Ok(Resolved::Reserved) => return Err(RequestError::NotFound),
             Ok(Resolved::Selected(selection)) => selection,
         };
-        for method in method_overrides(request.url.query()) {
-            let overridden = self.policy.select(request.url.path, Target { method: &method, ..target });
-            if overridden != selection && (overridden.is_priced() || selection.is_priced()) {
-                let error = PriceError::AmbiguousQuery(METHOD_OVERRIDE.to_owned());
-                return Err(RequestError::Price(error));
-            }
+        let overrides = method_overrides(request.url.query());
+        let is_ambiguous = |method: &String| {
+            let overridden = self.policy.select(request.url.path, Target { method, ..target });
+            overridden != selection && (overridden.is_priced() || selection.is_priced())
+        };
+        if overrides.len() > MAX_METHOD_OVERRIDES || overrides.iter().any(is_ambiguous) {
+            return Err(RequestError::Price(PriceError::AmbiguousQuery(METHOD_OVERRIDE.to_owned())));
         }
         Ok(selection)
     }
@@ -311,3 +313,6 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
         fold_case: policy.fold_case,
     }
 }
+
+/// No client sends the parameter `_method` more than once.
+const MAX_METHOD_OVERRIDES: usize = 8;

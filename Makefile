@@ -26,9 +26,10 @@ repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free
 	@tools/build.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 
-bench: ## measure how many payments per second the ledger records
+bench: ## measure payments per second of the ledger, and the CPU time of hostile requests
 	@tools/setup.sh worker lnbits
 	@tools/build.sh
+	cargo bench --quiet --bench head
 	@exec node_modules/.bin/node benches/ledger.mjs
 
 lint: spelling ## check formatting, clippy (native and wasm) and spelling

@@ -20,6 +20,8 @@ pub enum RequestError {
     Price(PriceError),
     #[error("A WebSocket upgrade must be a GET request")]
     UpgradeWithoutGet,
+    #[error("The request body did not arrive within ten seconds; send the request again")]
+    BodyTimeout,
     #[error("This path is too long for a credential; the limit is 4096 bytes")]
     PathTooLong,
     #[error("This method is not available for this path; the Allow header lists the available methods")]
@@ -74,6 +76,7 @@ impl RequestError {
             Self::PlainHttp | Self::UnknownClient | Self::OtherPage => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
+            Self::BodyTimeout => 408,
             Self::UsesInFlight => 409,
             Self::Price(PriceError::LengthRequired) => 411,
             Self::Price(PriceError::TooLong) => 413,
@@ -105,6 +108,7 @@ impl RequestError {
             Self::Price(PriceError::Encoded) => "body_encoded",
             Self::Price(PriceError::UnexpectedBody) => "unexpected_body",
             Self::UpgradeWithoutGet => "upgrade_without_get",
+            Self::BodyTimeout => "body_timeout",
             Self::PathTooLong => "path_too_long",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::OtherHost => "other_host",

@@ -27,8 +27,8 @@ pub enum Json {
 }
 
 impl Json {
-    /// Parses a JSON text. Returns `None` if the text is malformed, repeats a key of an object, or is nested too deeply
-    /// (128 levels).
+    /// Parses a JSON text. Returns `None` if the text is malformed, if an object repeats a key or has more than 500 keys,
+    /// or if the text is nested too deeply (128 levels).
     pub fn parse(text: &[u8]) -> Option<Self> {
         serde_json::from_slice(text).ok()
     }
@@ -170,8 +170,14 @@ impl<'de> Visitor<'de> for JsonVisitor {
             if members.iter().any(|(name, _)| *name == key) {
                 return Err(A::Error::custom("a key is repeated"));
             }
+            if members.len() >= MAX_KEYS {
+                return Err(A::Error::custom("an object has too many keys"));
+            }
             members.push((key, map.next_value()?));
         }
         Ok(Json::Object(members))
     }
 }
+
+/// Each new key is compared with all earlier keys, so the number of keys must be limited: a client can send JSON.
+const MAX_KEYS: usize = 500;

@@ -1,5 +1,5 @@
-// Builds the pages that edgetoll serves: www/ into build/www/. Puts the texts of words.json into pay.html, and bundles pay.js and the
-// style sheets with the files that they import.
+// Builds the pages that edgetoll serves: www/ into build/www/. Puts the texts of words.json into pay.html and error.html, and bundles
+// pay.js and the style sheets with the files that they import.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,9 +13,12 @@ const bundled = ['operator.css', 'pay.css', 'pay.js'];
 
 try {
   const words = readWords('words.json');
-  checkWords(words, read('pay.html'), read('pay.js'));
+  checkWords(words, ['pay.html', 'error.html'], read('pay.js'));
   const pages = new Map(copied.map((name) => [name, read(name)]));
   pages.set('pay.html', insertWords(words, read('pay.html')));
+  // The page for errors has its styles inside, because it is also served if the price list cannot be read. Then no style sheet is served.
+  const errorStyles = await bundle('error.css');
+  pages.set('error.html', insertWords(words, read('error.html')).replace('/* error.css */', () => errorStyles));
   for (const name of bundled) pages.set(name, await bundle(name));
 
   // Files are replaced only after all of them have been built, so an error leaves the previous build in place.
@@ -39,10 +42,10 @@ function readWords(name) {
   }
 }
 
-/** Throws unless pay.html and pay.js use every text of words.json, and every text that they use exists. */
-function checkWords(words, page, script) {
+/** Throws unless the pages and pay.js use every text of words.json, and every text that they use exists. */
+function checkWords(words, pages, script) {
   const used = new Map();
-  for (const [, key] of page.matchAll(/\[\[(.*?)\]\]/g)) used.set(key, 'pay.html');
+  for (const name of pages) for (const [, key] of read(name).matchAll(/\[\[(.*?)\]\]/g)) used.set(key, name);
   for (const [, key] of script.matchAll(/\bwords\.(?!json\b)(\w+)/g)) used.set(key, 'pay.js');
   const keys = Object.keys(words);
   const mistakes = [

@@ -74,6 +74,7 @@ function show(newStats) {
   showTotals();
   showNote('unsettled', stats.unsettled, 'Not included in the revenue: # that LNbits has not confirmed yet.', 'payment');
   showNote('waiting', stats.callbacks.waiting, 'Waiting for delivery to your server: #.', 'callback');
+  showInvoiceLimit(stats.noInvoiceLeft);
   showDeadLetters(stats.callbacks.dead);
   showRoutes(Object.entries(stats.endpoints));
   showPayments(stats.recentPayments);
@@ -92,6 +93,15 @@ function showTotals() {
 function showNote(id, count, sentence, thing) {
   byId(id).hidden = !count;
   byId(id).textContent = sentence.replace('#', some(count, thing));
+}
+
+/** Shows for a day that the limit `invoices_per_minute` was reached. */
+function showInvoiceLimit({ requests, last }) {
+  const note = byId('no-invoice-left');
+  note.hidden = !requests || stats.now - last > DAY;
+  if (note.hidden) return;
+  note.replaceChildren(`${some(requests, 'request')} got no invoice so far, because invoices_per_minute was reached. This last happened on `,
+    time(last), '. If LNbits can create more invoices per minute, raise invoices_per_minute.');
 }
 
 function showDeadLetters(dead) {

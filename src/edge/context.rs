@@ -9,7 +9,7 @@ use super::platform::clock::Deadline;
 use crate::config::Settings;
 use crate::gate::{self, Gate};
 use crate::http::url::RequestUrl;
-use crate::pages::pay_page;
+use crate::pages::{error_page, pay_page};
 use crate::policy::Policy;
 use crate::policy::client::{self, ClientSource};
 use crate::policy::facts::EdgeFact;
@@ -92,6 +92,12 @@ impl IncomingRequest {
     pub fn is_navigation(&self) -> bool {
         let (accept, fetch_mode) = (self.header("Accept"), self.header("Sec-Fetch-Mode"));
         pay_page::is_navigation(&self.method, accept.as_deref(), fetch_mode.as_deref())
+    }
+
+    /// Whether a browser shows the response to this request as a page.
+    pub fn shows_response(&self) -> bool {
+        let (accept, fetch_mode) = (self.header("Accept"), self.header("Sec-Fetch-Mode"));
+        self.method != "HEAD" && error_page::is_shown(accept.as_deref(), fetch_mode.as_deref())
     }
 
     /// Returns the pseudonym of the client, which the origin receives as `X-Toll-Client`; `None` if the address of the

@@ -16,8 +16,9 @@
 //!    sufficient proof, a wallet must confirm the payment first. A genuine credential that is not valid for this
 //!    request gets a new challenge with the reason. A malformed or forged credential gets 401.
 //! 8. A request without a credential uses the free tier. If the route has no free tier, or if no free request is left,
-//!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch
-//!    or its method is `HEAD`. The same applies to `OPTIONS`, unless the route lists this method.
+//!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch,
+//!    if its method is `HEAD`, or if a page of another site embeds the response. The same applies to `OPTIONS`, unless the
+//!    route lists this method.
 
 mod priced_request;
 
@@ -227,7 +228,8 @@ impl<'a> Gate<'a, '_> {
 
     /// Selects the route of a request. Some frameworks replace the method with the value of the query parameter
     /// `_method`. So a request is refused if this value selects another route than the method, and at least one of the
-    /// two routes has a price.
+    /// two routes has a price. A request with many of these parameters is refused too, because a route is selected for
+    /// each of them.
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
         let selection = match self.policy.resolve(request.url.path, target) {
@@ -235,12 +237,13 @@ impl<'a> Gate<'a, '_> {
             Ok(Resolved::Reserved) => return Err(RequestError::NotFound),
             Ok(Resolved::Selected(selection)) => selection,
         };
-        for method in method_overrides(request.url.query()) {
-            let overridden = self.policy.select(request.url.path, Target { method: &method, ..target });
-            if overridden != selection && (overridden.is_priced() || selection.is_priced()) {
-                let error = PriceError::AmbiguousQuery(METHOD_OVERRIDE.to_owned());
-                return Err(RequestError::Price(error));
-            }
+        let overrides = method_overrides(request.url.query());
+        let is_ambiguous = |method: &String| {
+            let overridden = self.policy.select(request.url.path, Target { method, ..target });
+            overridden != selection && (overridden.is_priced() || selection.is_priced())
+        };
+        if overrides.len() > MAX_METHOD_OVERRIDES || overrides.iter().any(is_ambiguous) {
+            return Err(RequestError::Price(PriceError::AmbiguousQuery(METHOD_OVERRIDE.to_owned())));
         }
         Ok(selection)
     }
@@ -310,3 +313,6 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
         fold_case: policy.fold_case,
     }
 }
+
+/// No client sends the parameter `_method` more than once.
+const MAX_METHOD_OVERRIDES: usize = 8;

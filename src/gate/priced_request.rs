@@ -4,6 +4,7 @@ use super::{ChallengeDraft, Claim, CountedUses, Decision, IsSettled, Purchase, R
 use crate::error::RequestError;
 use crate::policy::Policy;
 use crate::policy::facts::Facts;
+use crate::policy::fetch_metadata;
 use crate::policy::route::Route;
 use crate::protocols::l402::caveat::{CredentialScope, ScopeRule, Terms};
 use crate::protocols::l402::cookie::Cookie;
@@ -191,14 +192,19 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    /// Whether the challenge has only the price, without an invoice. This is so in three cases:
+    /// Whether the challenge has only the price, without an invoice. This is so in four cases:
     /// 1. The request is a prefetch: a person would not see the invoice.
     /// 2. The method is `HEAD`.
     /// 3. The method is `OPTIONS`, and the route does not list this method.
+    /// 4. A page of another site embeds the response: neither a person nor the page could read the invoice. Otherwise the
+    ///    visitors of a page with many images could use up the invoices of all clients.
     fn is_quote(&self) -> bool {
         let is_listed = |method: &str| self.route.methods.iter().any(|one| one == method);
         let method = self.request.method;
-        self.request.is_prefetch || method == "HEAD" || (method == "OPTIONS" && !is_listed("OPTIONS"))
+        self.request.is_prefetch
+            || method == "HEAD"
+            || (method == "OPTIONS" && !is_listed("OPTIONS"))
+            || fetch_metadata::is_embedded(self.request.header, self.policy.cors.as_ref())
     }
 }
 

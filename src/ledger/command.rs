@@ -15,8 +15,14 @@ pub enum LedgerCommand<'a> {
     CallbackDelivered { hash: &'a str },
     /// Records that a callback failed. The callback is due again at `next_ms`. If `next_ms` is `None`, it is given up.
     CallbackFailed { hash: &'a str, now_ms: u64, next_ms: Option<u64>, outcome: &'a str },
-    /// Adds to the request counts of each route: paid, free, challenged and refused requests, in this order.
-    CountRequests { routes: &'a [(String, [u64; 4])] },
+    /// Adds to the request counts.
+    CountRequests {
+        now_ms: u64,
+        /// For each route, the numbers of paid, free, challenged and refused requests.
+        routes: &'a [(String, [u64; 4])],
+        /// The requests that were refused because the limit `invoices_per_minute` was reached.
+        no_invoice_left: u64,
+    },
     /// Returns up to ten callbacks that are due. [`Callback::parse_all`](super::callback::Callback::parse_all) parses
     /// the result.
     DueCallbacks { now_ms: u64 },

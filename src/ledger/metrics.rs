@@ -21,6 +21,14 @@ pub fn metrics(stats: &Json) -> Option<String> {
             write_sample(&mut text, REQUESTS, &labels, counts.get(outcome)?.as_u64()?);
         }
     }
+    let no_invoice_left = stats.get("noInvoiceLeft")?.get("requests")?.as_u64()?;
+    write_head(
+        &mut text,
+        NO_INVOICE_LEFT,
+        "counter",
+        "Requests that got no invoice because invoices_per_minute was reached.",
+    );
+    write_sample(&mut text, NO_INVOICE_LEFT, &[], no_invoice_left);
     let payers = stats.get("uniquePayers")?.as_u64()?;
     let unsettled = stats.get("unsettled")?.as_u64()?;
     let waiting = callbacks.get("waiting")?.as_u64()?;
@@ -69,3 +77,4 @@ const PAYMENT_COUNTERS: [(&str, &str, &str); 2] = [
     ("edgetoll_payments_total", "Payments that LNbits reports as paid.", "payments"),
 ];
 const REQUESTS: &str = "edgetoll_requests_total";
+const NO_INVOICE_LEFT: &str = "edgetoll_no_invoice_left_total";

@@ -14,24 +14,37 @@ pub enum Outcome {
     Challenged,
     /// Refused with an error of edgetoll.
     Refused,
+    /// Refused because the limit `invoices_per_minute` is reached. Such a request is also counted as refused.
+    NoInvoiceLeft,
 }
 
-/// The counts that this isolate has not written to the ledger yet: for each route, the numbers of paid, free,
-/// challenged and refused requests.
+/// The counts that this isolate has not written to the ledger yet.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    routes: Vec<(String, [u64; 4])>,
+    counts: Counts,
     due_ms: u64,
 }
 
+/// Request counts that one command writes to the ledger.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// For each route, the numbers of paid, free, challenged and refused requests.
+    pub routes: Vec<(String, [u64; 4])>,
+    /// The requests with the outcome [`NoInvoiceLeft`](Outcome::NoInvoiceLeft).
+    pub no_invoice_left: u64,
+}
+
 impl Traffic {
-    pub const NONE: Self = Self { routes: Vec::new(), due_ms: 0 };
+    pub const NONE: Self = Self { counts: Counts { routes: Vec::new(), no_invoice_left: 0 }, due_ms: 0 };
 
     /// Counts a request. Returns `true` if the caller must wait for [`GATHER_MS`] and then write all counts.
     pub fn count(&mut self, route: &str, outcome: Outcome, now_ms: u64) -> bool {
-        let counts = [Outcome::Paid, Outcome::Free, Outcome::Challenged, Outcome::Refused]
-            .map(|column| u64::from(column == outcome));
-        self.add(route, counts);
+        let is_invoice_missing = outcome == Outcome::NoInvoiceLeft;
+        let outcome = if is_invoice_missing { Outcome::Refused } else { outcome };
+        let columns = [Outcome::Paid, Outcome::Free, Outcome::Challenged, Outcome::Refused];
+        self.counts.add(route, columns.map(|column| u64::from(column == outcome)));
+        self.counts.no_invoice_left =
+            self.counts.no_invoice_left.saturating_add(u64::from(is_invoice_missing));
         let is_due = now_ms >= self.due_ms;
         if is_due {
             self.due_ms = now_ms.saturating_add(GATHER_MS);
@@ -40,15 +53,18 @@ impl Traffic {
     }
 
     /// Returns all counts and resets them.
-    pub fn take(&mut self) -> Vec<(String, [u64; 4])> {
-        std::mem::take(&mut self.routes)
+    pub fn take(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
     }
 
     /// Adds counts back that could not be written to the ledger.
-    pub fn put_back(&mut self, unwritten: &[(String, [u64; 4])]) {
-        unwritten.iter().for_each(|(route, counts)| self.add(route, *counts));
+    pub fn put_back(&mut self, unwritten: &Counts) {
+        unwritten.routes.iter().for_each(|(route, counts)| self.counts.add(route, *counts));
+        self.counts.no_invoice_left = self.counts.no_invoice_left.saturating_add(unwritten.no_invoice_left);
     }
+}
 
+impl Counts {
     fn add(&mut self, route: &str, counts: [u64; 4]) {
         let at = self.routes.iter().position(|(name, _)| name == route);
         match at.and_then(|at| self.routes.get_mut(at)) {

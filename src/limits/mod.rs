@@ -1,5 +1,6 @@
 //! Rate limits, and the counted uses of a payment.
 
+pub mod invoice_limit;
 pub mod rate_limit;
 pub mod uses;
 

@@ -81,37 +81,13 @@ impl ClientLimits {
         self.clients.entry(client.to_owned()).or_default().admit(limit, now_ms)
     }
 
+    /// Whether a client had no event in the last minute.
+    pub(super) fn is_idle(&self, client: &str, now_ms: u64) -> bool {
+        self.clients.get(client).is_none_or(|window| window.is_idle(now_ms))
+    }
+
     fn is_full_for(&self, client: &str) -> bool {
         self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(client)
-    }
-}
-
-/// A request to the Durable Object that counts the invoices of the deployment: admit one more invoice.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct InvoiceLimitRequest {
-    pub per_minute: u64,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InvoiceLimitResponse {
-    Admitted,
-    /// The limit is reached. The number is the milliseconds until the next invoice can be admitted.
-    Wait(u64),
-}
-
-impl FromJson for InvoiceLimitRequest {
-    fn from_json(json: &Json) -> Option<Self> {
-        Some(Self { per_minute: json.number("per_minute")? })
-    }
-}
-
-impl FromJson for InvoiceLimitResponse {
-    fn from_json(json: &Json) -> Option<Self> {
-        if json.as_str() == Some("admitted") {
-            return Some(Self::Admitted);
-        }
-        json.number("wait").map(Self::Wait)
     }
 }
 

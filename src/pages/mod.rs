@@ -1,5 +1,6 @@
 //! The HTML pages for people, and the requests that their forms and scripts send. The templates are in `www/`.
 
+pub mod error_page;
 pub mod pay_page;
 pub mod settle;
 pub mod template;

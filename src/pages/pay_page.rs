@@ -1,12 +1,10 @@
 //! The pay page: the HTML body of a 402 response, for a person with a browser. Programs get JSON.
 
-use crate::http::accept;
+use super::error_page;
 
 /// Whether a browser opens a page with this request, and does not prefer JSON to HTML.
 pub fn is_navigation(method: &str, accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
-    method == "GET"
-        && fetch_mode.is_none_or(|mode| mode == "navigate")
-        && accept::prefers_html(accept.unwrap_or_default())
+    method == "GET" && error_page::is_shown(accept, fetch_mode)
 }
 
 /// What the pay page shows, and what its script needs.

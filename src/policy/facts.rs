@@ -173,6 +173,9 @@ pub fn is_invisible(c: char) -> bool {
 fn decode_fully(text: &str) -> String {
     let mut text = decode_form(text);
     for _ in 0..MAX_DECODINGS {
+        if !text.contains(['%', '+']) {
+            break;
+        }
         text = decode_form(&text);
     }
     text

@@ -9,6 +9,7 @@ pub mod cors;
 pub mod description;
 pub mod duration;
 pub mod facts;
+pub mod fetch_metadata;
 pub mod free_tier;
 pub mod normalization;
 pub mod price;

@@ -39,7 +39,7 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` if the path has more than 128 forms, or if its forms have more than 64 KB together. Only an attacker
+/// Returns `None` if the path has more than 128 forms, or if its forms have more than 24 KB together. Only an attacker
 /// sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
 pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
@@ -248,11 +248,18 @@ fn without_trailing(path: &[u8]) -> Vec<u8> {
 
 /// Changes each segment, and removes those for which `change` returns `None`.
 fn map_segments(path: &[u8], change: fn(&[u8]) -> Option<&[u8]>) -> Vec<u8> {
-    path.split(|byte| *byte == b'/').filter_map(change).collect::<Vec<_>>().join(&b'/')
+    let mut changed = Vec::with_capacity(path.len());
+    for (at, segment) in path.split(|byte| *byte == b'/').filter_map(change).enumerate() {
+        if at > 0 {
+            changed.push(b'/');
+        }
+        changed.extend_from_slice(segment);
+    }
+    changed
 }
 
 const MAX_DECODINGS: usize = 4;
 const MAX_FORMS: usize = 128;
-const MAX_FORM_BYTES: usize = 65_536;
+const MAX_FORM_BYTES: usize = 24_576;
 const SCRIPT_EXTENSIONS: &str =
     "ashx asmx asp aspx cfm cgi dll exe fcgi jsp jspx lua phar php php5 php7 phtml pl py rb";

@@ -109,8 +109,8 @@ impl Condition {
             }
             Self::VerifiedBot(categories) => {
                 let category = facts.edge(EdgeFact::VerifiedBot).filter(|category| !category.is_empty());
-                category
-                    .is_some_and(|category| categories.match_any(&category.to_ascii_lowercase(), lower_case))
+                let allowed = categories.folded(lower_case);
+                category.is_some_and(|category| match_any(&allowed, &category.to_ascii_lowercase()))
             }
         })
     }
@@ -122,11 +122,11 @@ impl Values {
     /// # Errors Fails if the result would be different for an origin that decodes the value a second time, trims it and
     /// ignores case.
     fn match_parameter(&self, name: &str, value: &str, fold_case: FoldCase) -> Result<bool, PriceError> {
-        let matches = self.match_any(value, str::to_owned);
+        let matches = match_any(&self.0, value);
         let decoded = percent::decode(value.as_bytes());
         let is_visible = |c: &char| !is_invisible(*c);
         let visible: String = String::from_utf8_lossy(&decoded).chars().filter(is_visible).collect();
-        if matches != self.match_any(&fold_case(visible.trim()), fold_case) {
+        if matches != match_any(&self.folded(fold_case), &fold_case(visible.trim())) {
             return Err(PriceError::AmbiguousQuery(name.to_owned()));
         }
         Ok(matches)
@@ -135,32 +135,38 @@ impl Values {
     /// Whether the value of a header is allowed.
     ///
     /// # Errors Fails if the result would be different for an origin that ignores case, or that splits the value at `,`
-    /// and `;`.
+    /// and `;`. Also fails if the value has too many parts.
     fn match_header(&self, name: &str, value: &str) -> Result<bool, PriceError> {
-        let matches = self.match_any(value.trim_matches([' ', '\t']), str::to_owned);
+        let matches = match_any(&self.0, value.trim_matches([' ', '\t']));
         let folded = value.to_ascii_lowercase();
+        // The allowed values are converted once, because a client can send thousands of parts.
+        let allowed = self.folded(lower_case);
         let mut parts = folded.split([',', ';']).chain([folded.as_str()]);
-        if parts.any(|part| self.match_any(part.trim(), lower_case)) != matches {
+        let has_too_many_parts = parts.clone().nth(MAX_HEADER_PARTS).is_some();
+        if has_too_many_parts || parts.any(|part| match_any(&allowed, part.trim())) != matches {
             return Err(PriceError::AmbiguousHeader(name.to_owned()));
         }
         Ok(matches)
     }
 
-    /// Whether one of the allowed values matches `value`. The allowed values are converted by `fold_case` first. The
-    /// caller has already converted `value`.
-    fn match_any(&self, value: &str, fold_case: FoldCase) -> bool {
-        self.0.iter().any(|allowed| {
-            let allowed = fold_case(allowed);
-            match (allowed.strip_prefix('*'), allowed.strip_suffix('*')) {
-                _ if allowed == "*" => true,
-                (Some(end), None) => value.ends_with(end),
-                (None, Some(start)) => value.starts_with(start),
-                (Some(rest), Some(_)) => value.contains(rest.strip_suffix('*').unwrap_or(rest)),
-                (None, None) => value == allowed,
-            }
-        })
+    fn folded(&self, fold_case: FoldCase) -> Vec<String> {
+        self.0.iter().map(|allowed| fold_case(allowed)).collect()
     }
 }
+
+/// Whether one of the allowed values matches `value`.
+fn match_any(allowed: &[String], value: &str) -> bool {
+    allowed.iter().any(|allowed| match (allowed.strip_prefix('*'), allowed.strip_suffix('*')) {
+        _ if allowed == "*" => true,
+        (Some(end), None) => value.ends_with(end),
+        (None, Some(start)) => value.starts_with(start),
+        (Some(rest), Some(_)) => value.contains(rest.strip_suffix('*').unwrap_or(rest)),
+        (None, None) => value == allowed,
+    })
+}
+
+/// The header of an honest client has fewer parts. Each part is compared with each allowed value.
+const MAX_HEADER_PARTS: usize = 500;
 
 fn lower_case(text: &str) -> String {
     text.to_ascii_lowercase()

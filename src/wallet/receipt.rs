@@ -69,23 +69,27 @@ impl Pending {
     }
 }
 
-/// Returns the payment hashes of at most `limit` invoices that expire within `within_s` seconds, sorted by the time of
-/// expiry.
+/// Returns at most `limit` invoices that expire within `within_s` seconds, sorted by the time of expiry. The invoices
+/// after `last` come first, so that each run of the cron trigger continues where the previous run stopped.
 pub fn expiring_first(
     mut pending: Vec<Pending>,
     now_unix: u64,
     within_s: u64,
     limit: usize,
-) -> Vec<PaymentHash> {
+    last: Option<Pending>,
+) -> Vec<Pending> {
     let soon_unix = now_unix.saturating_add(1)..=now_unix.saturating_add(within_s);
     pending.retain(|one| soon_unix.contains(&one.expires_unix));
+    let place = |one: &Pending| (one.expires_unix, one.payment_hash.to_hex());
+    let last = last.as_ref().map(place);
     let mut first = Vec::new();
     while first.len() < limit
-        // If several invoices expire in the same second, the oldest of them is taken first. It is the last of them in
-        // the list, so the list is searched from its end.
-        && let Some((at, _)) = pending.iter().enumerate().rev().min_by_key(|(_, one)| one.expires_unix)
+        && let Some((at, _)) = pending.iter().enumerate().min_by_key(|(_, one)| {
+            let place = place(one);
+            (last.as_ref().is_some_and(|last| place <= *last), place)
+        })
     {
-        first.push(pending.remove(at).payment_hash);
+        first.push(pending.remove(at));
     }
     first
 }

@@ -16,7 +16,7 @@ after(() => {
 });
 
 /** Starts a Worker with a stub for KV; `read` and `write` replace the stub's handlers of reads and writes. */
-async function start({ read, write } = {}) {
+async function start({ read, write, list = {} } = {}) {
   const values = new Map();
   const puts = [];
   const store = createServer(async (request, response) => {
@@ -35,7 +35,7 @@ async function start({ read, write } = {}) {
   });
   await new Promise((resolve) => store.listen(0, '127.0.0.1', resolve));
   stores.push(store);
-  const worker = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url }, kv: `127.0.0.1:${store.address().port}` });
+  const worker = await startBareWorker({ toll: { ...toll, ...list }, vars: { ORIGIN_URL: origin.url }, kv: `127.0.0.1:${store.address().port}` });
   const statusFor = async (address = '203.0.113.1') =>
     (await send(worker.url, '/free', { method: 'HEAD', headers: { 'CF-Connecting-IP': address } })).status;
   return { ...worker, statusFor, puts, until: (probe) => worker.server.until(probe, 10) };
@@ -51,6 +51,28 @@ test('The KV key of a client does not reveal the client address, is written at m
   const endsAt = Math.ceil(Date.now() / 86_400_000) * 86_400_000;
   assert.match(decodeURIComponent(key), new RegExp(`^/free/[0-9a-f]{32}/${endsAt}$`));
   assert.ok(ttl >= 60 && ttl <= 86_400 + 120, `${ttl} s`);
+});
+
+// A9 (CHANGELOG)
+test('The clients of one IPv6 /48 together get the free requests of four clients', async () => {
+  const { statusFor, logged } = await start();
+  const statuses = [];
+  for (let network = 0; network < 120; network++) statuses.push(await statusFor(`2001:db8:7:${network.toString(16)}::1`));
+  assert.equal(statuses.filter((status) => status === 200).length, 4 * 3);
+  assert.ok(statuses.slice(12).every((status) => status === 402));
+  await logged(/"free":"network_used_up"/);
+  assert.deepEqual([await statusFor('2001:db8:8::1'), await statusFor('203.0.113.1')], [200, 200]);
+  for (const expected of [200, 200, 402, 402, 402]) assert.equal(await statusFor('2001:db8:8::1'), expected);
+  assert.equal(await statusFor('2001:db8:8:1::1'), 200, 'refused requests of a neighbour do not use up the share');
+});
+
+// A9 (CHANGELOG)
+test('An isolate writes at most free_tier_writes_per_day counts to KV a day, and counts the other free requests in memory', async () => {
+  const { statusFor, puts, until } = await start({ list: { free_tier_writes_per_day: 20 } });
+  for (let client = 0; client < 60; client++) assert.equal(await statusFor(`198.51.100.${client}`), 200);
+  await until(() => puts.length === 20);
+  for (const expected of [200, 200, 402]) assert.equal(await statusFor('198.51.100.59'), expected);
+  assert.equal(puts.length, 20);
 });
 
 test('If KV cannot be read, no request is free, and the log has the reason', async () => {

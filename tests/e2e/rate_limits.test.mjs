@@ -1,11 +1,14 @@
 // Rate limits on invoices and settlement checks, for each client and for all clients together. The tests count the requests that
 // arrive at LNbits.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { ADMIN_TOKEN, sendAsAdmin, statsWhen } from './support/admin.mjs';
 import { buy, parseChallenge, send } from './support/client.mjs';
 import { startFaultProxy } from './support/fault_proxy.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { settings, startPaywall } from './support/paywall.mjs';
+import { run, settings, startPaywall } from './support/paywall.mjs';
 import { startBareWorker } from './support/workerd.mjs';
 
 const routes = [{ path: '/sold', sats: 5 }];
@@ -117,6 +120,78 @@ test('All clients together get at most invoices_per_minute invoices a minute, an
   assertRateLimited(answers, 'too_many_invoices');
   await paywall.server.stop();
 });
+
+// A8 (CHANGELOG), https://www.w3.org/TR/fetch-metadata/
+test('125 visitors of another site and 12 clients with many requests do not stop a new client, and the owner sees the limit', async () => {
+  const toll = { routes, challenges_per_minute: 10, invoices_per_minute: 120 };
+  const paywall = await startPaywall({ toll, vars: { ...vars, ADMIN_TOKEN } });
+  const invoicesBefore = faultProxy.invoiceCount();
+  const created = () => faultProxy.invoiceCount() - invoicesBefore;
+  // The first request to the Durable Object may be slow, and an isolate without a response in time counts on its own.
+  assert.equal((await send(paywall.url, '/sold', from('203.0.113.1'))).status, 402);
+
+  const image = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' };
+  const visitors = await sendMany(125, (at) => send(paywall.url, '/sold', from(`198.51.100.${at}`, image)));
+  for (const { status, headers } of visitors) {
+    assert.deepEqual([status, headers['www-authenticate'], headers['x-toll-price-sats']], [402, 'L402', '5']);
+  }
+  assert.equal(created(), 1);
+
+  const hostile = await sendMany(120, (at) => send(paywall.url, '/sold', from(`192.0.2.${at % 12}`)));
+  assert.equal(created(), 60);
+  assertRateLimited(hostile, 'too_many_invoices');
+  const { standard } = await buy(paywall.url, '/sold', from('203.0.113.2'));
+  assert.equal((await send(paywall.url, '/sold', from('203.0.113.2', { Authorization: standard }))).status, 200);
+  const shown = await statsWhen(paywall.url, ({ noInvoiceLeft }) => noInvoiceLeft.requests === 61);
+  assert.ok(shown.now - shown.noInvoiceLeft.last < 60_000);
+  const { text } = await sendAsAdmin(paywall.url, 'metrics');
+  assert.match(text, /^edgetoll_no_invoice_left_total 61$/m);
+  await paywall.server.stop();
+});
+
+// A8 (CHANGELOG)
+test('While the deployment has no invoice left, a refused request does not call the Durable Object', async () => {
+  const config = { main: join(run.dir, 'build/counting.mjs') };
+  writeFileSync(config.main, COUNTING_WORKER);
+  const paywall = await startPaywall({ toll: { routes, invoices_per_minute: 4 }, vars, config });
+  const calls = () => paywall.log().match(/called InvoiceLimit/g)?.length ?? 0;
+  for (const last of [1, 2, 3, 4]) assert.equal((await send(paywall.url, '/sold', from(`192.0.2.${last}`))).status, 402);
+  const answers = await sendMany(50, (at) => send(paywall.url, '/sold', from(`198.51.100.${at}`)));
+  assertRateLimited(answers, 'too_many_invoices');
+  assert.equal(answers.filter(({ status }) => status === 429).length, 50);
+  await paywall.logged(/called InvoiceLimit/);
+  // The 20 requests that are sent at once may call the object before its first refusal arrives.
+  assert.ok(calls() <= 4 + 20, `${calls()}`);
+  await paywall.server.stop();
+});
+
+// A11 (CHANGELOG)
+test('Ten challenges at once in a new isolate probe LNbits once', async () => {
+  const bare = await startBareWorker({ toll: { routes }, vars });
+  const callsBefore = faultProxy.calls.length;
+  const answers = await Promise.all(Array.from({ length: 10 }, (_, at) => send(bare.url, '/sold', from(`192.0.2.${at}`))));
+  assert.deepEqual(answers.map(({ status }) => status), Array(10).fill(402));
+  const calls = faultProxy.calls.slice(callsBefore);
+  assert.equal(calls.filter(({ url }) => url.endsWith('/api/v1/wallet')).length, 1, 'the probe of the key');
+  assert.equal(calls.filter(({ method, headers }) => method === 'GET' && !headers['x-api-key']).length, 1, 'the probe of the preimage');
+  await bare.server.stop();
+});
+
+/** The Worker with an `InvoiceLimit` that writes a log line for each call. */
+const COUNTING_WORKER = `
+import { InvoiceLimit as Real } from './index.js';
+export * from './index.js';
+export { default } from './index.js';
+export class InvoiceLimit {
+  constructor(...args) {
+    this.real = new Real(...args);
+  }
+  fetch(request) {
+    console.log('called InvoiceLimit');
+    return this.real.fetch(request);
+  }
+}
+`;
 
 test('The number of invoices counted for invoices_per_minute survives a restart of the Worker', async () => {
   const options = { toll: { routes, invoices_per_minute: 2 }, vars };

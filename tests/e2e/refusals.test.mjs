@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
 import { after, before, test } from 'node:test';
+import { ADMIN_TOKEN } from './support/admin.mjs';
 import { attenuate, attenuateLightningToll, buy, parseChallenge, send, tamper } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { invoicesFor, startPaywall } from './support/paywall.mjs';
@@ -17,7 +19,7 @@ const past = Math.floor(Date.now() / 1000) - 10;
 let origin, paywall, bought;
 before(async () => {
   origin = await startRecordingOrigin();
-  paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
+  paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN } });
   bought = await buy(paywall.url, '/sold');
 });
 after(() => origin.close());
@@ -46,6 +48,20 @@ async function assertNewChallenge(authorization, code, path, options) {
   assert.notEqual(json().paymentHash, bought.challenge.paymentHash);
   assert.equal(origin.requests.length, reached);
 }
+
+/** Sends the head of a POST and a part of its body; returns the status of the response. */
+const sendPartOfBody = (path) =>
+  new Promise((resolve, reject) => {
+    const headers = { 'Content-Length': 100, 'Content-Type': 'application/x-www-form-urlencoded' };
+    const request = httpRequest(`${paywall.url}${path}`, { method: 'POST', headers }, ({ statusCode }) => resolve(request.destroy() && statusCode));
+    request.on('error', reject);
+    request.write('macaroon=');
+  });
+
+// A11 (CHANGELOG)
+test('A request to an own endpoint whose body does not arrive gets 408', { timeout: 20_000 }, async () => {
+  assert.deepEqual(await Promise.all(['/_toll/settle', '/_toll/login'].map(sendPartOfBody)), [408, 408]);
+});
 
 test('A forged macaroon gets 401, both in the standard encoding and in lightning-toll’s encoding', async () => {
   const { macaroons, preimage } = bought;

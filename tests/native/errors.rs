@@ -44,6 +44,7 @@ fn one_of_each() -> Vec<RequestError> {
         RequestError::Price(PriceError::UnexpectedBody),
         RequestError::Price(PriceError::NoRuleMatches),
         RequestError::UpgradeWithoutGet,
+        RequestError::BodyTimeout,
         RequestError::PathTooLong,
         RequestError::MethodNotAllowed { allow: "GET".to_owned() },
         RequestError::OtherHost,
@@ -81,6 +82,7 @@ fn one_of_each() -> Vec<RequestError> {
             )
             | RequestError::AmbiguousPath
             | RequestError::UpgradeWithoutGet
+            | RequestError::BodyTimeout
             | RequestError::PathTooLong
             | RequestError::MethodNotAllowed { .. }
             | RequestError::OtherHost

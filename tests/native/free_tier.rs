@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use edgetoll::policy::free_tier::exact_counter::{ExactCounter, FreeTierRequest, FreeTierResponse};
 use edgetoll::policy::free_tier::kv_counters::{KvCounters, KvWriteError};
+use edgetoll::policy::free_tier::network_shares::NetworkShares;
 use edgetoll::policy::free_tier::new_clients::NewClients;
 use edgetoll::policy::free_tier::{FreeTier, FreeTierDenied};
 use edgetoll::strict_json::FromJson;
@@ -12,6 +13,8 @@ use proptest::prelude::*;
 use serde::Serialize;
 
 const QUOTA: u64 = 10;
+/// More writes than any test needs, unless the test is about this limit.
+const WRITES_PER_DAY: u64 = 1_000_000;
 const HOUR_MS: u64 = 3_600_000;
 /// The start of a window of one hour, in Unix milliseconds.
 const START_MS: u64 = 1_800_000_000_000;
@@ -83,7 +86,7 @@ impl Edge {
             let value = self.store.read(key, isolate, now_ms);
             counters.merge(key, value.as_deref(), START_MS + HOUR_MS, now_ms)?;
         }
-        let taken = counters.take(key, QUOTA, now_ms)?;
+        let taken = counters.take(key, QUOTA, WRITES_PER_DAY, now_ms)?;
         if taken.must_write {
             self.schedule_write(isolate, key, now_ms);
         }
@@ -102,7 +105,7 @@ impl Edge {
     fn run_scheduled_writes(&mut self, now_ms: u64) {
         let due: Vec<_> = self.scheduled.extract_if(.., |write| write.at_ms <= now_ms).collect();
         for ScheduledWrite { at_ms, isolate, key, is_retry } in due {
-            let write = self.isolates[isolate].write(&key, at_ms).unwrap();
+            let write = self.isolates[isolate].write(&key, WRITES_PER_DAY, at_ms).unwrap();
             let result = self.store.write(&key, isolate, write.value.clone(), at_ms);
             if result == Err(KvWriteError::Busy) && !is_retry {
                 // Each isolate waits for a different time before its retry, so that the retries do not collide again.
@@ -191,15 +194,85 @@ fn a_second_task_writes_the_count_if_the_first_task_has_not_written_it_for_20_se
     let mut counters = KvCounters::new("a".to_owned());
     assert_eq!(counters.needs_read("k", START_MS), Ok(true));
     counters.merge("k", None, START_MS + HOUR_MS, START_MS).unwrap();
-    assert!(counters.take("k", QUOTA, START_MS).unwrap().must_write);
+    assert!(counters.take("k", QUOTA, WRITES_PER_DAY, START_MS).unwrap().must_write);
     assert!(
-        !counters.take("k", QUOTA, START_MS + 1).unwrap().must_write,
+        !counters.take("k", QUOTA, WRITES_PER_DAY, START_MS + 1).unwrap().must_write,
         "another task is responsible for the write"
     );
     assert!(
-        counters.take("k", QUOTA, START_MS + 20_000).unwrap().must_write,
+        counters.take("k", QUOTA, WRITES_PER_DAY, START_MS + 20_000).unwrap().must_write,
         "the time of the responsible task is over"
     );
+}
+
+// A9 (CHANGELOG)
+#[test]
+fn an_isolate_that_has_made_its_writes_of_the_day_counts_in_memory_and_writes_again_on_the_next_day() {
+    const DAY_MS: u64 = 86_400_000;
+    let midnight_ms = START_MS / DAY_MS * DAY_MS;
+    let mut counters = KvCounters::new("a".to_owned());
+    let mut writes_of = |clients: std::ops::Range<u32>, now_ms: u64| {
+        clients
+            .filter(|client| {
+                let key = format!("k{client}");
+                if counters.needs_read(&key, now_ms).unwrap() {
+                    counters.merge(&key, None, midnight_ms + 2 * DAY_MS, now_ms).unwrap();
+                }
+                let taken = counters.take(&key, QUOTA, 500, now_ms).unwrap();
+                let write = counters.write(&key, 500, now_ms);
+                assert_eq!(taken.must_write, write.is_some(), "{client}");
+                write.is_some_and(|write| {
+                    counters.wrote(&key, &write, Ok(()), now_ms);
+                    true
+                })
+            })
+            .count()
+    };
+    assert_eq!(writes_of(0..1_000, midnight_ms), 500);
+    assert_eq!(writes_of(1_000..1_100, midnight_ms + DAY_MS - 1), 0);
+    assert_eq!(
+        writes_of(600..700, midnight_ms + DAY_MS),
+        100,
+        "each of these clients had an unwritten count"
+    );
+    for used in 2..QUOTA {
+        assert_eq!(
+            counters.take("k999", QUOTA, 500, midnight_ms).map(|taken| taken.remaining),
+            Ok(QUOTA - used)
+        );
+    }
+    assert!(counters.take("k999", QUOTA, 500, midnight_ms).is_ok());
+    assert_eq!(counters.take("k999", QUOTA, 500, midnight_ms), Err(FreeTierDenied::UsedUp));
+}
+
+// A9 (CHANGELOG)
+#[test]
+fn the_clients_of_one_ipv6_network_together_get_the_free_requests_of_four_clients() {
+    let tier = FreeTier { requests: 3, window_ms: HOUR_MS };
+    let mut networks = NetworkShares::default();
+    let granted = (0..120).filter(|_| networks.take("a", tier).is_ok()).count();
+    assert_eq!(granted, 12);
+    assert_eq!(networks.take("b", tier), Ok(()), "another network has its own share");
+    networks.give_back("a");
+    assert_eq!(networks.take("a", tier), Ok(()));
+    assert_eq!(networks.take("a", tier), Err(FreeTierDenied::NetworkUsedUp));
+}
+
+// A9 (CHANGELOG)
+#[test]
+fn an_isolate_remembers_20000_networks_and_then_forgets_all_of_them() {
+    let tier = FreeTier { requests: 1, window_ms: HOUR_MS };
+    let mut networks = NetworkShares::default();
+    let use_up =
+        |networks: &mut NetworkShares, key: &str| (0..4).for_each(|_| networks.take(key, tier).unwrap());
+    use_up(&mut networks, "a");
+    for network in 0..19_999 {
+        assert_eq!(networks.take(&network.to_string(), tier), Ok(()));
+    }
+    assert_eq!(networks.take("a", tier), Err(FreeTierDenied::NetworkUsedUp));
+    assert_eq!(networks.take("another", tier), Ok(()));
+    use_up(&mut networks, "a");
+    assert_eq!(networks.take("a", tier), Err(FreeTierDenied::NetworkUsedUp));
 }
 
 #[test]
@@ -210,11 +283,11 @@ fn no_request_is_free_if_the_value_in_kv_is_malformed_or_uses_up_the_quota() {
         assert_eq!(merged, Err(FreeTierDenied::StoreUnreadable), "{value}");
     }
     counters.merge("k", Some("b:3,c:6"), START_MS + HOUR_MS, START_MS).unwrap();
-    assert_eq!(counters.take("k", QUOTA, START_MS).map(|taken| taken.remaining), Ok(0));
-    assert_eq!(counters.take("k", QUOTA, START_MS), Err(FreeTierDenied::UsedUp));
+    assert_eq!(counters.take("k", QUOTA, WRITES_PER_DAY, START_MS).map(|taken| taken.remaining), Ok(0));
+    assert_eq!(counters.take("k", QUOTA, WRITES_PER_DAY, START_MS), Err(FreeTierDenied::UsedUp));
     // The sum of these counts overflows. It must not become a small number, because requests would then be free.
     counters.merge("big", Some("b:18446744073709551615,c:5"), START_MS + HOUR_MS, START_MS).unwrap();
-    assert_eq!(counters.take("big", QUOTA, START_MS), Err(FreeTierDenied::UsedUp));
+    assert_eq!(counters.take("big", QUOTA, WRITES_PER_DAY, START_MS), Err(FreeTierDenied::UsedUp));
 }
 
 #[test]
@@ -301,7 +374,7 @@ fn full_isolate() -> KvCounters {
         let key = format!("k{client}");
         assert_eq!(counters.needs_read(&key, START_MS), Ok(true));
         counters.merge(&key, None, START_MS + HOUR_MS, START_MS).unwrap();
-        counters.take(&key, QUOTA, START_MS).unwrap();
+        counters.take(&key, QUOTA, WRITES_PER_DAY, START_MS).unwrap();
     }
     counters
 }
@@ -398,8 +471,8 @@ proptest! {
         let _ = ExactCounter::parse(&state).unwrap().take(FreeTierRequest { quota, window_ends_ms: now_ms });
         let mut counters = KvCounters::new("a".to_owned());
         if counters.merge("k", Some(&text), window_ends_ms, now_ms).is_ok() {
-            let _ = counters.take("k", quota, now_ms);
-            let _ = counters.write("k", now_ms);
+            let _ = counters.take("k", quota, WRITES_PER_DAY, now_ms);
+            let _ = counters.write("k", WRITES_PER_DAY, now_ms);
         }
     }
 }

@@ -167,6 +167,49 @@ fn head_and_prefetch_requests_get_no_invoice_and_options_requests_only_if_the_ro
     assert!(is_quote(gate(&settings).decide(&prefetch, NOW)));
 }
 
+// A8 (CHANGELOG), https://www.w3.org/TR/fetch-metadata/
+#[test]
+fn a_request_that_a_page_of_another_site_embeds_gets_the_price_without_an_invoice() {
+    let with = |list: &str| crate::support::settings::settings(Some(list), &[]);
+    let closed = with(r#"{"routes":[{"path":"/sold","sats":5}]}"#);
+    let listed = with(r#"{"cors":["https://app.test"],"routes":[{"path":"/sold","sats":5}]}"#);
+    let public = with(r#"{"cors":["*"],"routes":[{"path":"/sold","sats":5}]}"#);
+    let (image, script, frame) = (["no-cors", "image"], ["no-cors", "script"], ["navigate", "iframe"]);
+    let (fetch, tab, socket) = (["cors", "empty"], ["navigate", "document"], ["websocket", "websocket"]);
+    let (app, other) = (Some("https://app.test"), Some("https://other.test"));
+    for (settings, site, [mode, dest], origin, expected) in [
+        (&closed, "cross-site", image, None, true),
+        (&closed, "cross-site", script, other, true),
+        (&closed, "cross-site", frame, None, true),
+        (&closed, "cross-site", socket, other, true),
+        (&closed, "cross-site", fetch, app, true),
+        (&closed, "cross-site", tab, None, false),
+        (&listed, "cross-site", fetch, app, false),
+        (&listed, "cross-site", fetch, other, true),
+        (&listed, "cross-site", fetch, None, true),
+        (&listed, "cross-site", image, app, true),
+        (&public, "cross-site", fetch, other, false),
+        (&public, "cross-site", image, None, true),
+        (&closed, "same-origin", image, None, false),
+        (&closed, "same-site", fetch, app, false),
+        (&closed, "none", tab, None, false),
+    ] {
+        let header = |name: &str| match name {
+            "Sec-Fetch-Site" => Some(site.to_owned()),
+            "Sec-Fetch-Mode" => Some(mode.to_owned()),
+            "Sec-Fetch-Dest" => Some(dest.to_owned()),
+            "Origin" => origin.map(str::to_owned),
+            _ => None,
+        };
+        let embedded = Request { header: &header, ..request("https://x/sold", "GET", None) };
+        let is_quote = is_quote(gate(settings).decide(&embedded, NOW));
+        assert_eq!(is_quote, expected, "{site} {mode} {dest} {origin:?}");
+    }
+    let without_metadata = |name: &str| (name == "Origin").then(|| "https://other.test".to_owned());
+    let program = Request { header: &without_metadata, ..request("https://x/sold", "GET", None) };
+    assert!(!is_quote(gate(&closed).decide(&program, NOW)));
+}
+
 #[test]
 fn trace_requests_and_websocket_upgrades_by_post_are_refused_on_every_path() {
     let settings = settings();

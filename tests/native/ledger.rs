@@ -8,7 +8,7 @@ use edgetoll::ledger::callback::{Callback, CallbackConfigError, OnPayment};
 use edgetoll::ledger::command::{CommandName, LedgerCommand};
 use edgetoll::ledger::metrics::metrics;
 use edgetoll::ledger::sync::{Cursor, ListPage};
-use edgetoll::ledger::traffic::{GATHER_MS, Outcome, Traffic};
+use edgetoll::ledger::traffic::{Counts, GATHER_MS, Outcome, Traffic};
 use edgetoll::ledger::{self, Database, SyncPlan};
 use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::strict_json::Json;
@@ -216,6 +216,38 @@ fn a_settlement_time_that_is_malformed_or_in_the_future_is_replaced_by_the_curre
     }
 }
 
+fn count_requests(counts: &Counts, now_ms: u64) -> LedgerCommand<'_> {
+    LedgerCommand::CountRequests { now_ms, routes: &counts.routes, no_invoice_left: counts.no_invoice_left }
+}
+
+// A8 (CHANGELOG)
+#[test]
+fn statistics_and_metrics_show_that_invoices_per_minute_was_reached() {
+    let ledger = TestLedger::new();
+    let none = serde_json::json!({"requests": 0, "last": null});
+    assert_eq!(ledger.read_stats(NOON_MS)["noInvoiceLeft"], none);
+    for at_ms in [NOON_MS, NOON_MS + 60_000] {
+        let mut traffic = Traffic::NONE;
+        for outcome in [Outcome::NoInvoiceLeft, Outcome::Refused, Outcome::NoInvoiceLeft] {
+            traffic.count("/a", outcome, at_ms);
+        }
+        let taken = traffic.take();
+        traffic.put_back(&taken);
+        ledger.run_command(count_requests(&traffic.take(), at_ms));
+    }
+    let mut traffic = Traffic::NONE;
+    traffic.count("/a", Outcome::Paid, NOON_MS + 90_000);
+    ledger.run_command(count_requests(&traffic.take(), NOON_MS + 90_000));
+    let stats = ledger.read_stats(NOON_MS);
+    assert_eq!(stats["noInvoiceLeft"], serde_json::json!({"requests": 4, "last": NOON_MS + 60_000}));
+    assert_eq!(
+        stats["endpoints"]["/a"]["refused"], 6,
+        "a request without an invoice is also counted as refused"
+    );
+    let text = metrics(&Json::parse(stats.to_string().as_bytes()).unwrap()).unwrap();
+    assert!(text.contains("\nedgetoll_no_invoice_left_total 4\n"), "{text}");
+}
+
 #[test]
 fn the_ledger_counts_requests_by_route_and_outcome() {
     let ledger = TestLedger::new();
@@ -229,14 +261,14 @@ fn the_ledger_counts_requests_by_route_and_outcome() {
     }
     assert!(!traffic.count("/c", Outcome::Paid, NOON_MS + 1));
     let taken = traffic.take();
-    assert_eq!(traffic.take(), []);
-    ledger.run_command(LedgerCommand::CountRequests { routes: &taken });
+    assert_eq!(traffic.take(), Counts::default());
+    ledger.run_command(count_requests(&taken, NOON_MS));
     traffic.put_back(&taken);
     assert!(
         traffic.count("/c", Outcome::Free, NOON_MS + GATHER_MS),
         "the counts that were put back are due again"
     );
-    ledger.run_command(LedgerCommand::CountRequests { routes: &traffic.take() });
+    ledger.run_command(count_requests(&traffic.take(), NOON_MS));
     let stats = ledger.read_stats(NOON_MS);
     let expected = serde_json::json!({
         "revenue": 0, "requests": 10, "paid": 2, "free": 2, "challenged": 4, "refused": 2, "payments": 0,
@@ -521,7 +553,7 @@ fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
             LedgerCommand::DueCallbacks { now_ms },
             LedgerCommand::NextCallback {},
             LedgerCommand::CallbackDelivered { hash },
-            LedgerCommand::CountRequests { routes: &routes },
+            LedgerCommand::CountRequests { now_ms, routes: &routes, no_invoice_left: 1 },
             LedgerCommand::save_cursor("aa", &cursor),
             LedgerCommand::Prune { before_unix: NOON_UNIX - 86_400 },
         ]
@@ -562,7 +594,7 @@ fn each_ledger_command_runs_and_is_parsed_only_from_its_exact_name() {
     for command in [
         LedgerCommand::CallbackDelivered { hash: "" },
         LedgerCommand::CallbackFailed { hash: "", now_ms: 0, next_ms: None, outcome: "" },
-        LedgerCommand::CountRequests { routes: &[] },
+        LedgerCommand::CountRequests { now_ms: 0, routes: &[], no_invoice_left: 0 },
         LedgerCommand::DueCallbacks { now_ms: 0 },
         LedgerCommand::NextCallback {},
         LedgerCommand::PlanSync { now_ms: 0 },

@@ -2,6 +2,7 @@
 //! durations, URLs, and the address that identifies a client.
 
 use crate::support::gate::{BY_PREIMAGE, NO_CODE};
+use crate::support::hostile_heads;
 use crate::support::price_list::{parse, valid};
 use crate::support::request::request;
 use cpu_time::ThreadTime;
@@ -475,6 +476,25 @@ fn cpu_time(run: impl Fn() -> bool) -> Duration {
         started.elapsed()
     });
     times.min().unwrap()
+}
+
+/// Attack A2 (CHANGELOG).
+#[test]
+fn a_hostile_part_of_a_request_costs_at_most_three_times_the_cpu_time_of_one_of_half_its_size() {
+    let settings = hostile_heads::settings();
+    for head in hostile_heads::hostile_heads() {
+        let cost = |bytes| {
+            let handle = head.handle(&settings, bytes);
+            cpu_time(|| {
+                handle();
+                true
+            })
+        };
+        let (half, whole) = (cost(4_000), cost(8_000));
+        // Below this time, the cost does not matter, and the ratio is not exact.
+        let is_small = whole < Duration::from_millis(1);
+        assert!(is_small || whole < 3 * half, "{}: {half:?} for 4,000 bytes, {whole:?} for 8,000", head.name);
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use edgetoll::limits::invoice_limit::{InvoiceLimitRequest, InvoiceLimitResponse};
 use edgetoll::limits::keep_where;
-use edgetoll::limits::rate_limit::{ClientLimits, InvoiceLimitRequest, InvoiceLimitResponse, SlidingWindow};
+use edgetoll::limits::rate_limit::{ClientLimits, SlidingWindow};
 use edgetoll::strict_json::FromJson;
 use proptest::prelude::*;
 use serde::Serialize;
@@ -71,17 +72,51 @@ fn new_clients_share_one_rate_limit_while_10000_clients_are_remembered() {
     );
 }
 
+// A8 (CHANGELOG)
+#[test]
+fn half_of_all_invoices_are_reserved_for_clients_that_had_no_invoice_in_the_last_minute() {
+    let (mut invoices, mut clients) = (SlidingWindow::default(), ClientLimits::default());
+    let mut admit = |client: &str, now_ms| {
+        let request = InvoiceLimitRequest { per_minute: 120, client: client.to_owned() };
+        request.admit(&mut invoices, &mut clients, now_ms)
+    };
+    let hostile = (0..120)
+        .filter(|n| admit(&format!("hostile {}", n % 12), NOW_MS + n) == InvoiceLimitResponse::Admitted);
+    assert_eq!(hostile.count(), 60);
+    let InvoiceLimitResponse::Reserved(wait_ms) = admit("hostile 0", NOW_MS + 200) else { panic!() };
+    assert!((55_000..=65_000).contains(&wait_ms), "{wait_ms}");
+    for n in 0..60 {
+        assert_eq!(admit(&format!("honest {n}"), NOW_MS + 200), InvoiceLimitResponse::Admitted, "{n}");
+    }
+    let InvoiceLimitResponse::Full(wait_ms) = admit("honest 60", NOW_MS + 200) else { panic!() };
+    assert!((55_000..=65_000).contains(&wait_ms), "{wait_ms}");
+    assert_eq!(admit("honest 60", NOW_MS + 200 + wait_ms), InvoiceLimitResponse::Admitted);
+    let only_one = InvoiceLimitRequest { per_minute: 1, client: String::new() };
+    let (mut invoices, mut clients) = (SlidingWindow::default(), ClientLimits::default());
+    assert_eq!(only_one.admit(&mut invoices, &mut clients, NOW_MS), InvoiceLimitResponse::Admitted);
+}
+
 #[test]
 fn messages_of_the_invoice_limit_are_read_back_and_malformed_texts_are_refused() {
-    let request = InvoiceLimitRequest { per_minute: 120 };
+    let request = InvoiceLimitRequest { per_minute: 120, client: "a\"b".to_owned() };
     assert_eq!(InvoiceLimitRequest::parse(&to_json(&request)), Some(request));
-    for response in [InvoiceLimitResponse::Admitted, InvoiceLimitResponse::Wait(1_500)] {
+    for response in
+        [InvoiceLimitResponse::Admitted, InvoiceLimitResponse::Full(1_500), InvoiceLimitResponse::Reserved(1)]
+    {
         assert_eq!(InvoiceLimitResponse::parse(&to_json(&response)), Some(response));
     }
-    for text in ["", "{}", "null", "120", r#"{"per_minute":"120"}"#, r#"{"per_minute":-1}"#] {
+    for text in [
+        "",
+        "{}",
+        "null",
+        "120",
+        r#"{"per_minute":120}"#,
+        r#"{"per_minute":"120","client":""}"#,
+        r#"{"per_minute":-1,"client":""}"#,
+    ] {
         assert_eq!(InvoiceLimitRequest::parse(text), None, "{text}");
     }
-    for text in ["", "{}", "null", r#""wait""#, r#"{"wait":null}"#, r#"{"admitted":1}"#] {
+    for text in ["", "{}", "null", r#""full""#, r#"{"full":null}"#, r#"{"wait":1}"#, r#"{"admitted":1}"#] {
         assert_eq!(InvoiceLimitResponse::parse(text), None, "{text}");
     }
 }

@@ -122,9 +122,18 @@ fn invoices_that_will_expire_soon_are_chosen_and_sorted_by_expiry() {
         pending(5, 999),
         pending(6, 1_300),
     ];
-    assert_eq!(expiring_first(all.clone(), 1_000, 600, 50), [hash(3), hash(6), hash(7), hash(1)]);
-    assert_eq!(expiring_first(all, 1_000, 600, 2), [hash(3), hash(6)]);
-    assert_eq!(expiring_first(Vec::new(), 1_000, 600, 2), []);
+    let chosen = |all: &[Pending], limit, last| {
+        let chosen = expiring_first(all.to_vec(), 1_000, 600, limit, last);
+        chosen.iter().map(|one| one.payment_hash).collect::<Vec<_>>()
+    };
+    assert_eq!(chosen(&all, 50, None), [hash(3), hash(6), hash(7), hash(1)]);
+    assert_eq!(chosen(&all, 2, None), [hash(3), hash(6)]);
+    assert_eq!(chosen(&[], 2, None), []);
+    // The next run continues after the last invoice of the previous run, and begins again after the end.
+    assert_eq!(chosen(&all, 3, Some(pending(6, 1_300))), [hash(7), hash(1), hash(3)]);
+    assert_eq!(chosen(&all, 3, Some(pending(1, 1_600))), [hash(3), hash(6), hash(7)]);
+    // The last invoice is not in the list any more.
+    assert_eq!(chosen(&all, 2, Some(pending(8, 1_400))), [hash(1), hash(3)]);
 }
 
 #[test]

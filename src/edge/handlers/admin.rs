@@ -88,7 +88,7 @@ async fn read_stats(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
 async fn log_in(ctx: &RequestContext<'_>, access: &AdminAccess<'_>) -> Result<Response, HandlerError> {
     static FAILURES: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let prefix = &ctx.policy().prefix;
-    let form = body::read(ctx.request.request.body(), MAX_FORM_BYTES).await?.unwrap_or_default();
+    let form = body::read_request(ctx.request.request.body(), MAX_FORM_BYTES).await?.unwrap_or_default();
     if admin::token_of_form(&form).is_some_and(|token| access.is_token(&token)) {
         let cookie = access.open_session(prefix, now_unix());
         return Ok(response::redirect(303, &format!("{prefix}/"), Some(&cookie))?);

@@ -19,7 +19,8 @@ pub struct Answered {
     route: Option<&'static Route>,
     /// The code of the error, or of the refusal of a credential.
     code: Option<&'static str>,
-    is_error: bool,
+    /// The error, if the response is an error response of edgetoll.
+    error: Option<RequestError>,
     detail: Option<String>,
     payment_hash: Option<PaymentHash>,
     free_tier_denied: Option<FreeTierDenied>,
@@ -81,7 +82,7 @@ impl Answered {
             action,
             route: None,
             code: None,
-            is_error: false,
+            error: None,
             detail: None,
             payment_hash: None,
             free_tier_denied: None,
@@ -99,10 +100,10 @@ impl Answered {
             action: error.action.unwrap_or(action),
             route,
             code: Some(error.error.code()),
-            is_error: true,
             detail: error.detail,
             payment_hash: error.payment_hash,
             free_tier_denied: error.free_tier_denied,
+            error: Some(error.error),
         })
     }
 
@@ -129,14 +130,20 @@ impl Answered {
 
     /// Returns the route and the outcome that the traffic counts record; `None` if the request has no priced route.
     pub fn traffic(&self) -> Option<(&'static str, Outcome)> {
-        let outcome = match self.action {
-            _ if self.is_error => Outcome::Refused,
-            Action::Paid => Outcome::Paid,
-            Action::Free | Action::Waived => Outcome::Free,
-            Action::Challenge | Action::Quote => Outcome::Challenged,
-            _ => Outcome::Refused,
+        let outcome = match (&self.error, self.action) {
+            (Some(RequestError::TooManyInvoices { .. }), _) => Outcome::NoInvoiceLeft,
+            (Some(_), _) => Outcome::Refused,
+            (None, Action::Paid) => Outcome::Paid,
+            (None, Action::Free | Action::Waived) => Outcome::Free,
+            (None, Action::Challenge | Action::Quote) => Outcome::Challenged,
+            (None, _) => Outcome::Refused,
         };
         Some((self.route?.pattern.as_str(), outcome))
+    }
+
+    /// Returns the error, if the response is an error response of edgetoll.
+    pub fn error(&self) -> Option<&RequestError> {
+        self.error.as_ref()
     }
 
     /// Writes the log record.

@@ -87,6 +87,7 @@ async fn respond(
 async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(), HandlerError> {
     refuse_admin_key()?;
     wallets::check_invoice_circuits(&draft.seller.wallets).map_err(unavailable)?;
+    rate_limits::check_invoices_left()?;
     rate_limits::admit_challenge(ctx).await?;
     Ok(rate_limits::admit_invoice(ctx).await?)
 }

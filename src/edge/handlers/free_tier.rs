@@ -17,7 +17,7 @@ pub async fn serve(
 ) -> Result<Answered, HandlerError> {
     let now_ms = now_ms();
     let route = otherwise.route;
-    let (answered, remaining) = match free_tier::take(ctx, tier, key, now_ms).await {
+    let (answered, remaining) = match free_tier::take(ctx, route, tier, key, now_ms).await {
         Ok(remaining) => {
             let answered = forward::answer(ctx, &ForwardReason::Free, Some(route)).await;
             (answered.map_err(|error| error.while_doing(Action::Free))?, remaining)

@@ -5,8 +5,10 @@ mod answered;
 mod challenge;
 mod cors;
 mod endpoint_files;
+mod error_page;
 mod forward;
 mod free_tier;
+mod page_template;
 mod pay_page;
 mod purchase;
 mod response;
@@ -14,6 +16,7 @@ mod settle;
 mod webhook;
 
 pub use answered::{Action, Answered, HandlerError};
+pub use error_page::show as show_error;
 pub use forward::is_loop;
 
 use worker::wasm_bindgen::JsValue;

@@ -3,12 +3,10 @@
 use web_sys::Response;
 use worker::wasm_bindgen::JsValue;
 
-use super::response;
+use super::{page_template, response};
 use crate::edge::context::RequestContext;
 use crate::edge::platform::clock::now_unix;
-use crate::edge::platform::{assets, body};
 use crate::gate::ChallengeDraft;
-use crate::hex;
 use crate::http::url::is_local_path;
 use crate::pages::pay_page::PayPage;
 use crate::pages::template;
@@ -43,13 +41,7 @@ pub async fn render(
     if !wants_page || !can_return {
         return Ok(None);
     }
-    let Some(stored) = assets::open(ctx.env, "pay").await? else { return Ok(None) };
-    let Some(html) = body::read(stored.body(), MAX_TEMPLATE_BYTES).await? else { return Ok(None) };
-    let mut nonce = [0; 16];
-    if getrandom::fill(&mut nonce).is_err() {
-        return Ok(None);
-    }
-    let nonce = hex::encode(&nonce);
+    let Some((html, nonce)) = page_template::open(ctx.env, "pay").await? else { return Ok(None) };
     let ChallengeDraft { route, price, description, refused, .. } = page.draft;
     let values = PayPage {
         nonce: &nonce,
@@ -76,5 +68,3 @@ pub async fn render(
     let html = template::fill(&html, &values.values());
     response::pay_page(&challenge.header(), &nonce, &html).map(Some)
 }
-
-const MAX_TEMPLATE_BYTES: usize = 65_536;

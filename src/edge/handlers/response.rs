@@ -106,6 +106,23 @@ pub fn pay_page(challenge: &str, nonce: &str, html: &str) -> Result<Response, Js
     response(402, &headers, Some(html))
 }
 
+/// Returns the page for an error, with the status and the headers of the error response `error`.
+pub fn error_page(error: &Response, nonce: &str, html: &str) -> Result<Response, JsValue> {
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+    );
+    let headers = Headers::new_with_headers(&error.headers())?;
+    for (name, value) in
+        [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", &policy), NOSNIFF]
+    {
+        headers.set(name, value)?;
+    }
+    let init = ResponseInit::new();
+    init.set_status(error.status());
+    init.set_headers(&headers);
+    Response::new_with_opt_str_and_init(Some(html), &init)
+}
+
 /// Returns the response to the script of the pay page: `{"status": …}`.
 pub fn settle_status(
     status: u16,

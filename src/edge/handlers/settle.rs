@@ -166,7 +166,7 @@ async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), Han
     if ctx.request.header("Origin").is_some_and(|origin| origin != ctx.url.origin) {
         return Err(RequestError::OtherPage.into());
     }
-    let body = body::read(ctx.request.request.body(), MAX_BODY_BYTES).await?;
+    let body = body::read_request(ctx.request.request.body(), MAX_BODY_BYTES).await?;
     let content_type = ctx.request.header("Content-Type").unwrap_or_default();
     let request = body.and_then(|body| SettleRequest::parse(&content_type, &body));
     let request = request.ok_or(RequestError::Credential(Refusal::MalformedCredential))?;

@@ -25,7 +25,7 @@ pub async fn receive(ctx: &RequestContext<'_>, token: &str) -> Result<Answered, 
     }
     let endpoint = Endpoint::Webhook(token);
     endpoint.check_method(&ctx.request.method)?;
-    let body = body::read(ctx.request.request.body(), MAX_BODY_BYTES).await?;
+    let body = body::read_request(ctx.request.request.body(), MAX_BODY_BYTES).await?;
     let hash = body.as_deref().and_then(webhook::payment_hash).ok_or(RequestError::NotFound)?;
     if let Some((_, wallets)) = ctx.settings.keys_and_wallets()
         && !ledger::is_settled(&hash)

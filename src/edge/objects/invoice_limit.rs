@@ -1,33 +1,40 @@
 //! The Durable Object that limits the invoices that the whole deployment creates per minute.
 
+use std::cell::RefCell;
+
 use web_sys::{Request, Response};
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::edge::platform::clock::now_ms;
 use crate::edge::platform::storage::{self, ValueStore};
-use crate::limits::rate_limit::{InvoiceLimitRequest, InvoiceLimitResponse, SlidingWindow};
+use crate::limits::invoice_limit::{InvoiceLimitRequest, InvoiceLimitResponse};
+use crate::limits::rate_limit::{ClientLimits, SlidingWindow};
 
 #[wasm_bindgen]
-pub struct InvoiceLimit(ValueStore);
+pub struct InvoiceLimit {
+    /// Stores the number of invoices.
+    store: ValueStore,
+    /// The clients that had an invoice in the last minute. They are not stored: if the object is evicted from memory,
+    /// these clients only count as new.
+    clients: RefCell<ClientLimits>,
+}
 
 #[wasm_bindgen]
 impl InvoiceLimit {
     #[wasm_bindgen(constructor)]
     pub fn new(state: &JsValue) -> Result<Self, JsValue> {
-        ValueStore::new(state).map(Self)
+        Ok(Self { store: ValueStore::new(state)?, clients: RefCell::default() })
     }
 
     /// Answers an [`InvoiceLimitRequest`] with an [`InvoiceLimitResponse`].
     pub fn fetch(&self, request: &Request) -> Result<Response, JsValue> {
-        let InvoiceLimitRequest { per_minute } = storage::read_request(request)?;
-        let mut window: SlidingWindow = self.0.read()?.unwrap_or_default();
-        storage::respond(&match window.admit(per_minute, now_ms()) {
-            Ok(()) => {
-                self.0.write(&window)?;
-                InvoiceLimitResponse::Admitted
-            }
-            Err(wait_ms) => InvoiceLimitResponse::Wait(wait_ms),
-        })
+        let request: InvoiceLimitRequest = storage::read_request(request)?;
+        let mut invoices: SlidingWindow = self.store.read()?.unwrap_or_default();
+        let response = request.admit(&mut invoices, &mut self.clients.borrow_mut(), now_ms());
+        if response == InvoiceLimitResponse::Admitted {
+            self.store.write(&invoices)?;
+        }
+        storage::respond(&response)
     }
 }

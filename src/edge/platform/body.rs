@@ -5,13 +5,44 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStream, ReadableStreamDefaultReader};
 use worker::wasm_bindgen::{JsCast, JsValue};
 
-/// Reads a body to its end. Returns `None` if it has more than `max_bytes`.
+use super::clock::{now_ms, with_timeout};
+use crate::error::RequestError;
+
+/// Reads the body of a client's request to its end. Returns `None` if it has more than `max_bytes`.
+///
+/// # Errors
+/// Fails if the body does not arrive within ten seconds. Without this limit, a client could keep requests open for any
+/// time.
+pub async fn read_request(
+    stream: Option<ReadableStream>,
+    max_bytes: usize,
+) -> Result<Option<String>, RequestError> {
+    let until_ms = now_ms().saturating_add(REQUEST_BODY_MS);
+    read_until(stream, max_bytes, Some(until_ms)).await.map_err(|_| RequestError::BodyTimeout)
+}
+
+/// Reads a body to its end. Returns `None` if it has more than `max_bytes`. There is no time limit, so the sender of the
+/// body must have one.
 pub async fn read(stream: Option<ReadableStream>, max_bytes: usize) -> Result<Option<String>, JsValue> {
+    read_until(stream, max_bytes, None).await
+}
+
+async fn read_until(
+    stream: Option<ReadableStream>,
+    max_bytes: usize,
+    until_ms: Option<u64>,
+) -> Result<Option<String>, JsValue> {
     let Some(stream) = stream else { return Ok(Some(String::new())) };
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
     let mut bytes = Vec::new();
     loop {
-        let chunk = JsFuture::from(reader.read()).await?;
+        let chunk = match until_ms {
+            None => JsFuture::from(reader.read()).await?,
+            Some(until_ms) => {
+                let left_ms = until_ms.saturating_sub(now_ms());
+                with_timeout(&reader.read(), i32::try_from(left_ms).unwrap_or_default()).await?
+            }
+        };
         if Reflect::get(&chunk, &"done".into())?.is_truthy() {
             return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
         }
@@ -24,3 +55,6 @@ pub async fn read(stream: Option<ReadableStream>, max_bytes: usize) -> Result<Op
         bytes.extend(chunk.to_vec());
     }
 }
+
+/// How long the whole body of a client's request may take to arrive.
+const REQUEST_BODY_MS: u64 = 10_000;

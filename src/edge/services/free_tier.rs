@@ -12,18 +12,42 @@ use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::kv::Kv;
 use crate::policy::free_tier::exact_counter::{FreeTierRequest, FreeTierResponse};
 use crate::policy::free_tier::kv_counters::{KvCounters, KvWriteError};
+use crate::policy::free_tier::network_shares::NetworkShares;
 use crate::policy::free_tier::new_clients::NewClients;
 use crate::policy::free_tier::{FreeTier, FreeTierDenied, FreeTierStore};
+use crate::policy::route::Route;
 
-/// Takes one free request of the client. Returns how many free requests remain.
+/// Takes one free request of the client on a route. `key` identifies the client and the route. Returns how many free
+/// requests remain.
 pub async fn take(
+    ctx: &RequestContext<'_>,
+    route: &Route,
+    tier: FreeTier,
+    key: String,
+    now_ms: u64,
+) -> Result<u64, FreeTierDenied> {
+    static NETWORKS: LazyLock<Mutex<NetworkShares>> = LazyLock::new(Mutex::default);
+    let client = ctx.request.client.as_deref().ok_or(FreeTierDenied::UnknownClient)?;
+    with_lock(&NEW_CLIENTS, |clients| clients.admit(client, now_ms))?;
+    let window_ends_ms = tier.window_ends_ms(now_ms);
+    let network = ctx.client_network().map(|network| format!("{}/{network}/{window_ends_ms}", route.id()));
+    if let Some(network) = &network {
+        with_lock(&NETWORKS, |networks| networks.take(network, tier))?;
+    }
+    let taken = take_own(ctx, tier, key, now_ms).await;
+    if let (Some(network), Err(_)) = (&network, &taken) {
+        with_lock(&NETWORKS, |networks| networks.give_back(network));
+    }
+    taken
+}
+
+/// Takes one free request of the client, regardless of its network.
+async fn take_own(
     ctx: &RequestContext<'_>,
     tier: FreeTier,
     key: String,
     now_ms: u64,
 ) -> Result<u64, FreeTierDenied> {
-    let client = ctx.request.client.as_deref().ok_or(FreeTierDenied::UnknownClient)?;
-    with_lock(&NEW_CLIENTS, |clients| clients.admit(client, now_ms))?;
     let window_ends_ms = tier.window_ends_ms(now_ms);
     match ctx.policy().free_tier_store {
         FreeTierStore::Durable => {
@@ -51,19 +75,22 @@ async fn take_from_kv(
         let value = kv.get(&key, STORE_TIMEOUT_MS).await.map_err(|_| FreeTierDenied::StoreUnreadable)?;
         with_counters(|counters| counters.merge(&key, value.as_deref(), window_ends_ms, now_ms))?;
     }
-    let taken = with_counters(|counters| counters.take(&key, quota, now_ms))?;
+    let writes_per_day = ctx.policy().free_tier_writes_per_day;
+    let taken = with_counters(|counters| counters.take(&key, quota, writes_per_day, now_ms))?;
     if taken.must_write {
-        ctx.context.wait_until(write_until_clean(kv, key));
+        ctx.context.wait_until(write_until_clean(kv, key, writes_per_day));
     }
     Ok(taken.remaining)
 }
 
 /// Writes the count of a key, at most once a second, until KV has every free request that this isolate has counted for
-/// the key. Stops if a write fails (after one retry if KV is busy), or if the write lease ends.
-async fn write_until_clean(kv: Kv, key: String) {
+/// the key. Stops if a write fails (after one retry if KV is busy), if the write lease ends, or if the isolate has made
+/// all its writes of the day.
+async fn write_until_clean(kv: Kv, key: String, writes_per_day: u64) {
     while let Some(wait_ms) = with_counters(|counters| counters.write_in_ms(&key, now_ms())) {
         sleep(wait_ms).await;
-        let Some(write) = with_counters(|counters| counters.write(&key, now_ms())) else { return };
+        let write = with_counters(|counters| counters.write(&key, writes_per_day, now_ms()));
+        let Some(write) = write else { return };
         let mut result = kv.put(&key, &write.value, write.ttl_s).await;
         if result == Err(KvWriteError::Busy) {
             // Another isolate wrote this key in the same second. A random delay separates the next writes of both

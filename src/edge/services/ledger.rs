@@ -14,7 +14,7 @@ use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{durable_object, environment, log};
 use crate::gate::Purchase;
 use crate::ledger::command::LedgerCommand;
-use crate::ledger::traffic::{GATHER_MS, Outcome, Traffic};
+use crate::ledger::traffic::{Counts, GATHER_MS, Outcome, Traffic};
 use crate::limits::rate_limit::ClientLimits;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::wallet::WalletError;
@@ -88,9 +88,10 @@ pub async fn look_up_and_record(
     slot: WalletSlot,
     hash: &PaymentHash,
 ) -> Result<bool, RecordError> {
-    match wallets::receipt(wallets, slot, hash).await {
+    let Some(wallet) = wallets.get(slot) else { return Ok(false) };
+    match wallets::receipt(wallet, slot, hash).await {
         Ok(Some(receipt)) => record_settled(env, settings, slot, &[receipt]).await.map(|()| true),
-        Ok(None) | Err(WalletError::UnknownPayment | WalletError::NotConfigured) => Ok(false),
+        Ok(None) | Err(WalletError::UnknownPayment) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -118,6 +119,8 @@ pub enum RecordError {
     Wallet(WalletError),
     /// The ledger did not run a command.
     NotRecorded,
+    /// This run of the cron trigger has sent all its requests. The next run continues.
+    NoRequestLeft,
 }
 
 impl RecordError {
@@ -138,6 +141,7 @@ impl fmt::Display for RecordError {
         match self {
             Self::Wallet(error) => error.fmt(f),
             Self::NotRecorded => f.write_str("the ledger did not run a command"),
+            Self::NoRequestLeft => f.write_str("this run has sent all its requests"),
         }
     }
 }
@@ -161,9 +165,16 @@ pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome) {
 
 /// Writes the request counts of this isolate to the ledger. Keeps the counts if the write fails.
 pub async fn flush(env: &Env) {
-    let routes = with_lock(&TRAFFIC, Traffic::take);
-    if !routes.is_empty() && run(env, &LedgerCommand::CountRequests { routes: &routes }).await.is_none() {
-        with_lock(&TRAFFIC, |traffic| traffic.put_back(&routes));
+    let counts = with_lock(&TRAFFIC, Traffic::take);
+    // Each counted request has a route, so without routes there is nothing to write.
+    if counts.routes.is_empty() {
+        return;
+    }
+    let Counts { routes, no_invoice_left } = &counts;
+    let command =
+        LedgerCommand::CountRequests { now_ms: now_ms(), routes, no_invoice_left: *no_invoice_left };
+    if run(env, &command).await.is_none() {
+        with_lock(&TRAFFIC, |traffic| traffic.put_back(&counts));
     }
 }
 

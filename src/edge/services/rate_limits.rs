@@ -13,7 +13,8 @@ use crate::edge::platform::clock::{now_ms, with_timeout};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{durable_object, environment};
 use crate::error::RequestError;
-use crate::limits::rate_limit::{ClientLimits, InvoiceLimitRequest, InvoiceLimitResponse, SlidingWindow};
+use crate::limits::invoice_limit::{InvoiceLimitRequest, InvoiceLimitResponse};
+use crate::limits::rate_limit::{ClientLimits, SlidingWindow};
 use crate::payment::PaymentHash;
 
 /// Admits a request for an invoice.
@@ -49,22 +50,42 @@ pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Re
     admit(&LOOK_UPS, &client, per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE))
 }
 
+/// Fails if this isolate knows that the deployment has no invoice left, so that a request costs no call of the Durable
+/// Object.
+pub fn check_invoices_left() -> Result<(), RequestError> {
+    match with_lock(&FULL_UNTIL_MS, |until_ms| until_ms.saturating_sub(now_ms())) {
+        0 => Ok(()),
+        wait_ms => Err(too_many_invoices(wait_ms)),
+    }
+}
+
 /// Admits one more invoice of the deployment. If the Durable Object is not bound or does not respond, each isolate
 /// counts invoices on its own.
 pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
-    static INVOICES: Mutex<SlidingWindow> = Mutex::new(SlidingWindow::EMPTY);
-    let per_minute = ctx.policy().invoices_per_minute;
-    let too_many = |wait_ms: u64| RequestError::TooManyInvoices { retry_after_s: wait_ms.div_ceil(1_000) };
-    let request = InvoiceLimitRequest { per_minute };
+    static INVOICES: LazyLock<Mutex<(SlidingWindow, ClientLimits)>> = LazyLock::new(Mutex::default);
+    // An IPv6 network counts as one client. Otherwise its owner could take the invoices that are reserved for clients
+    // without one.
+    let client = ctx.client_network().or_else(|| ctx.client_pseudonym()).unwrap_or_default();
+    let request = InvoiceLimitRequest { per_minute: ctx.policy().invoices_per_minute, client };
     let response = match durable_object::call(ctx.env, &INVOICE_LIMIT, "all", &request) {
         Some(call) => call.response(ctx.deadline.for_store_ms()).await,
         None => None,
     };
+    let response = response.unwrap_or_else(|| {
+        with_lock(&INVOICES, |(invoices, clients)| request.admit(invoices, clients, now_ms()))
+    });
     match response {
-        Some(InvoiceLimitResponse::Admitted) => Ok(()),
-        Some(InvoiceLimitResponse::Wait(wait_ms)) => Err(too_many(wait_ms)),
-        None => with_lock(&INVOICES, |invoices| invoices.admit(per_minute, now_ms())).map_err(too_many),
+        InvoiceLimitResponse::Admitted => Ok(()),
+        InvoiceLimitResponse::Reserved(wait_ms) => Err(too_many_invoices(wait_ms)),
+        InvoiceLimitResponse::Full(wait_ms) => {
+            with_lock(&FULL_UNTIL_MS, |until_ms| *until_ms = now_ms().saturating_add(wait_ms));
+            Err(too_many_invoices(wait_ms))
+        }
     }
+}
+
+fn too_many_invoices(wait_ms: u64) -> RequestError {
+    RequestError::TooManyInvoices { retry_after_s: wait_ms.div_ceil(1_000) }
 }
 
 async fn admit_client(ctx: &RequestContext<'_>, purpose: &str) -> Result<(), RequestError> {
@@ -105,6 +126,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn limit(this: &RateLimiter, options: &Object) -> Result<Promise, JsValue>;
 }
+
+/// Until when the deployment has no invoice left, as far as this isolate knows.
+static FULL_UNTIL_MS: Mutex<u64> = Mutex::new(0);
 
 const PLATFORM_TIMEOUT_MS: i32 = 1_000;
 /// If the platform's rate limiter refuses a client, the client may retry after this time. The rate limiter does not

@@ -4,6 +4,11 @@
 //! - payments whose credentials were used;
 //! - payments whose invoices expire soon. If LNbits was down while its node was paid, a look-up must come before the
 //!   invoice expires, because LNbits reports the payment as failed afterwards.
+//!
+//! A run sends at most 48 requests. The next run continues where a run stops.
+
+use std::cell::Cell;
+use std::sync::Mutex;
 
 use worker::Env;
 
@@ -11,6 +16,7 @@ use super::ledger::{self, RecordError};
 use super::wallets;
 use crate::config::Settings;
 use crate::edge::platform::clock::{now_ms, now_unix};
+use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{environment, log};
 use crate::ledger::SyncPlan;
 use crate::ledger::command::LedgerCommand;
@@ -19,20 +25,30 @@ use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::Policy;
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::receipt::{PAGE_ROWS, PaymentList, PaymentPage, Pending, Receipt, expiring_first};
-use crate::wallet::slots::Wallets;
+use crate::wallet::slots::BySlot;
 use crate::wallet::{WalletError, WalletRequest, WalletResponse};
 
-/// Synchronizes the ledger with the wallets. What fails in this run is tried again in the next run.
+/// Synchronizes the ledger with the wallets. What fails in this run, or what is left when the run has sent all its
+/// requests, is tried in the next run.
 pub async fn run(env: &Env) {
     let settings = environment::settings(env);
     let (Some(policy), Some((keys, wallets))) = (settings.policy(), settings.keys_and_wallets()) else {
         return;
     };
+    let budget = Budget(Cell::new(MAX_SUBREQUESTS));
     let before_unix = now_unix().saturating_sub(policy.ledger_memory_s(LATE_S));
-    ledger::run(env, &LedgerCommand::Prune { before_unix }).await;
-    let plan = ledger::run(env, &LedgerCommand::PlanSync { now_ms: now_ms() }).await;
+    let _ = budget.run(env, &LedgerCommand::Prune { before_unix }).await;
+    let plan = budget.run(env, &LedgerCommand::PlanSync { now_ms: now_ms() }).await.ok();
     let Some(plan) = plan.and_then(|result| SyncPlan::parse(&result)) else { return };
-    let sync = |slot| Some(WalletSync { env, settings, policy, wallets, slot, lnbits: wallets.get(slot)? });
+    let is_only = wallets.slots().count() == 1;
+    let shares = if is_only { ONE_WALLET } else { TWO_WALLETS };
+    let sync = |slot| {
+        Some(WalletSync { env, settings, policy, slot, lnbits: wallets.get(slot)?, budget: &budget, shares })
+    };
+    for sync in WalletSlot::ALL.into_iter().filter_map(sync) {
+        let seen = plan.unsettled.iter().filter(|(slot, _)| *slot == sync.slot).map(|(_, hash)| *hash);
+        sync.report(sync.look_up_all(seen).await);
+    }
     for sync in WalletSlot::ALL.into_iter().filter_map(sync) {
         // After a change of its URL or its key, the wallet counts as a new wallet. Its list is then read from the
         // start.
@@ -40,10 +56,38 @@ pub async fn run(env: &Env) {
         sync.report(sync.read_paid(&wallet_key, plan.cursor(&wallet_key)).await);
     }
     for sync in WalletSlot::ALL.into_iter().filter_map(sync) {
-        let seen = plan.unsettled.iter().filter(|(slot, _)| *slot == sync.slot).map(|(_, hash)| *hash);
-        sync.report(sync.look_up_all(seen).await);
         sync.report(sync.look_up_expiring().await);
     }
+}
+
+/// The requests that a run may still send. Workers' free plan allows 50 for each run: calls of Durable Objects and
+/// requests to wallets together.
+struct Budget(Cell<u32>);
+
+impl Budget {
+    /// Takes one request from the budget.
+    fn take(&self) -> Result<(), RecordError> {
+        let left = self.0.get().checked_sub(1).ok_or(RecordError::NoRequestLeft)?;
+        self.0.set(left);
+        Ok(())
+    }
+
+    async fn run(&self, env: &Env, command: &LedgerCommand<'_>) -> Result<String, RecordError> {
+        self.take()?;
+        ledger::run(env, command).await.ok_or(RecordError::NotRecorded)
+    }
+}
+
+/// How much a run does for each wallet, so that no part takes the requests of another part. The maximum for one wallet
+/// is 2 requests for the plan, 11 for seen payments, 18 for paid payments and 17 for expiring invoices, together 48.
+#[derive(Clone, Copy)]
+struct Shares {
+    /// The pages of the list of paid payments. A page takes at most three requests, unless its response is too large.
+    paid_pages: usize,
+    /// The pages of the list of pending payments.
+    pending_pages: usize,
+    /// The look-ups of invoices that expire soon.
+    look_ups: usize,
 }
 
 /// The synchronization with one wallet.
@@ -51,24 +95,23 @@ struct WalletSync<'a> {
     env: &'a Env,
     settings: &'a Settings,
     policy: &'a Policy,
-    wallets: &'a Wallets,
     slot: WalletSlot,
     lnbits: &'a Lnbits,
+    budget: &'a Budget,
+    shares: Shares,
 }
 
 impl WalletSync<'_> {
     /// Reads the list of paid payments and records the payments. The next run continues where this run stops.
     async fn read_paid(&self, wallet_key: &str, mut cursor: Cursor) -> Result<(), RecordError> {
-        for _ in 0..MAX_PAGES {
+        for _ in 0..self.shares.paid_pages {
             let (page, limit) = self.read_page(cursor.offset).await?;
             let is_new = |receipt: &Receipt| !ledger::is_settled(&receipt.payment_hash);
-            let receipts: Vec<Receipt> = page.payments.into_iter().filter(is_new).collect();
-            ledger::record_settled(self.env, self.settings, self.slot, &receipts).await?;
+            self.record(page.payments.into_iter().filter(is_new).collect()).await?;
             let (first, last) = (page.first.as_deref(), page.last.as_deref());
             let is_full = page.rows >= limit;
             let (next, is_complete) = cursor.after(ListPage { first, last, rows: page.rows, is_full });
-            let saved = ledger::run(self.env, &LedgerCommand::save_cursor(wallet_key, &next)).await;
-            saved.ok_or(RecordError::NotRecorded)?;
+            self.budget.run(self.env, &LedgerCommand::save_cursor(wallet_key, &next)).await?;
             if is_complete {
                 break;
             }
@@ -83,8 +126,8 @@ impl WalletSync<'_> {
     async fn read_page(&self, offset: usize) -> Result<(PaymentPage<Receipt>, usize), RecordError> {
         for limit in PAGE_SIZES {
             let response = self.send(&self.lnbits.list(PaymentList::Paid, offset, limit)).await;
-            match response.and_then(|response| self.lnbits.read_paid(&response)) {
-                Err(WalletError::TooLarge | WalletError::NotJson) => {}
+            match response.and_then(|response| Ok(self.lnbits.read_paid(&response)?)) {
+                Err(RecordError::Wallet(WalletError::TooLarge | WalletError::NotJson)) => {}
                 page => return Ok((page?, limit)),
             }
         }
@@ -96,57 +139,97 @@ impl WalletSync<'_> {
     async fn look_up_expiring(&self) -> Result<(), RecordError> {
         let now_unix = now_unix();
         let oldest_unix = now_unix.saturating_sub(self.policy.longest_invoice_expiry_s());
+        let previous = with_lock(&PROGRESS, |progress| *progress.get(self.slot));
+        let mut next = Progress { offset: previous.offset, ..previous };
         let mut pending: Vec<Pending> = Vec::new();
-        for page in 0..MAX_PENDING_PAGES {
-            let offset = page.saturating_mul(PAGE_ROWS);
-            let response = self.send(&self.lnbits.list(PaymentList::Pending, offset, PAGE_ROWS)).await?;
+        for _ in 0..self.shares.pending_pages {
+            let response = self.send(&self.lnbits.list(PaymentList::Pending, next.offset, PAGE_ROWS)).await?;
             let page = self.lnbits.read_pending(&response)?;
             let is_last =
                 page.rows < PAGE_ROWS || page.payments.iter().any(|one| one.minted_unix < oldest_unix);
             pending.extend(page.payments);
+            next.offset = next.offset.saturating_add(PAGE_ROWS);
             if is_last {
+                next.offset = 0;
                 break;
             }
         }
-        let first = expiring_first(pending, now_unix, SOON_S, MAX_LOOK_UPS);
-        self.look_up_all(first.into_iter()).await
+        let first = expiring_first(pending, now_unix, SOON_S, self.shares.look_ups, previous.last);
+        next.last = first.last().copied();
+        with_lock(&PROGRESS, |progress| *progress.get_mut(self.slot) = next);
+        self.look_up_all(first.into_iter().map(|one| one.payment_hash)).await
     }
 
-    /// Looks up payments, and records paid payments. An error about one payment does not stop the look-up of other
+    /// Looks up payments, and records those that are paid. An error about one payment does not stop the look-up of other
     /// payments.
     async fn look_up_all(&self, hashes: impl Iterator<Item = PaymentHash>) -> Result<(), RecordError> {
-        let mut result = Ok(());
+        let (mut receipts, mut result) = (Vec::new(), Ok(()));
         for hash in hashes {
-            match ledger::look_up_and_record(self.env, self.settings, self.wallets, self.slot, &hash).await {
-                Ok(_) => {}
+            match self.look_up(&hash).await {
+                Ok(receipt) => receipts.extend(receipt),
                 Err(error) if error.is_of_one_payment() => result = Err(error),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
             }
         }
+        self.record(receipts).await?;
         result
     }
 
-    async fn send(&self, request: &WalletRequest) -> Result<WalletResponse, WalletError> {
-        wallets::send_for_ledger(self.slot, request).await
+    async fn look_up(&self, hash: &PaymentHash) -> Result<Option<Receipt>, RecordError> {
+        self.budget.take()?;
+        match wallets::receipt(self.lnbits, self.slot, hash).await {
+            Err(WalletError::UnknownPayment) => Ok(None),
+            receipt => Ok(receipt?),
+        }
+    }
+
+    async fn record(&self, receipts: Vec<Receipt>) -> Result<(), RecordError> {
+        if receipts.is_empty() {
+            return Ok(());
+        }
+        self.budget.take()?;
+        ledger::record_settled(self.env, self.settings, self.slot, &receipts).await
+    }
+
+    async fn send(&self, request: &WalletRequest) -> Result<WalletResponse, RecordError> {
+        self.budget.take()?;
+        Ok(wallets::send_for_ledger(self.slot, request).await?)
     }
 
     fn report(&self, result: Result<(), RecordError>) {
-        if let Err(error) = result {
+        if let Err(error) = result
+            && !matches!(error, RecordError::NoRequestLeft)
+        {
             log::wallet(self.slot, &format!("could not be synchronized with the ledger: {error}"));
         }
     }
 }
 
-/// A run reads at most ten pages (500 rows) of a wallet's list of paid payments.
-const MAX_PAGES: usize = 10;
-/// Enough pages for all invoices that the default `invoices_per_minute` allows in five minutes.
-const MAX_PENDING_PAGES: usize = 14;
+/// Where the next run of this isolate continues with a wallet's list of pending payments.
+#[derive(Clone, Copy)]
+struct Progress {
+    /// The first row to read. New invoices come first in the list and move the others back, so reading on from here may
+    /// repeat a row, but never skips one.
+    offset: usize,
+    /// The invoice that was looked up last.
+    last: Option<Pending>,
+}
+
+static PROGRESS: Mutex<BySlot<Progress>> = {
+    const START: Progress = Progress { offset: 0, last: None };
+    Mutex::new(BySlot::new(START, START))
+};
+
+/// Two requests below the limit of Workers' free plan.
+const MAX_SUBREQUESTS: u32 = 48;
+const ONE_WALLET: Shares = Shares { paid_pages: 6, pending_pages: 6, look_ups: 10 };
+const TWO_WALLETS: Shares = Shares { paid_pages: 2, pending_pages: 3, look_ups: 6 };
 /// The page sizes in rows. They are tried in this order until a response can be read.
 const PAGE_SIZES: [usize; 3] = [PAGE_ROWS, 7, 1];
-/// The largest number of invoices that a run looks up because they expire soon. Each look-up is a request to LNbits,
-/// which may send a request to its node.
-const MAX_LOOK_UPS: usize = 50;
-/// An invoice that expires within this time is looked up in every run, unless [`MAX_LOOK_UPS`] invoices expire earlier.
+/// Invoices that expire within this time are looked up.
 const SOON_S: u64 = 600;
 /// The ledger keeps a payment at least this long after its invoice has expired: clocks differ, and LNbits may learn of
 /// the payment late.

@@ -1,5 +1,5 @@
 -- The JSON of lightning-toll's dashboard, followed by the keys that edgetoll adds. Cloudflare allows at most 32
--- arguments for a SQL function; the outermost json_object has 30.
+-- arguments for a SQL function; the outermost json_object has 32.
 WITH
   route_stats AS MATERIALIZED (
     SELECT *, paid + free + challenged + refused AS requests FROM routes ORDER BY sats DESC, route
@@ -44,6 +44,10 @@ SELECT json_object(
         body ->> 'amountSats', 'settledAt', body ->> 'settledAt', 'tries', tries, 'outcome', outcome))
       FROM given_up
     ))
+  ),
+  'noInvoiceLeft', json_object(
+    'requests', (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'no_invoice_left'),
+    'last', (SELECT value FROM meta WHERE key = 'no_invoice_left_ms')
   ),
   'now', ?1 ->> 'now_ms'
 )

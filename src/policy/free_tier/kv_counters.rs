@@ -7,7 +7,9 @@
 //! KV until that isolate writes again.
 //!
 //! No isolate alone grants a client more free requests than the quota. So a client gets at most the quota times the
-//! number of isolates that serve this client in a window.
+//! number of isolates that serve this client in a window. This also holds for a count that is never written to KV, so an
+//! isolate may stop writing: it makes at most a number of writes a day, so that clients cannot use up the writes of the
+//! owner's Cloudflare plan.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +21,8 @@ pub struct KvCounters {
     /// The name of this isolate in the stored values.
     isolate: String,
     clients: BTreeMap<String, Client>,
+    /// The day in UTC of the last write (days since the Unix epoch), and the number of writes on that day.
+    writes: (u64, u64),
     /// When a write of any key last failed with [`KvWriteError::Broken`].
     failed_at_ms: Option<u64>,
     /// When clients were last removed from memory. Removing clients for each new client would take too long.
@@ -80,7 +84,7 @@ impl KvWriteError {
 impl KvCounters {
     /// Returns counters without clients. `isolate` is a unique name for this isolate, of letters and digits.
     pub fn new(isolate: String) -> Self {
-        Self { isolate, clients: BTreeMap::new(), failed_at_ms: None, swept_ms: 0 }
+        Self { isolate, clients: BTreeMap::new(), writes: (0, 0), failed_at_ms: None, swept_ms: 0 }
     }
 
     /// Whether the stored value of a key must be read and merged before the next [`take`](Self::take).
@@ -133,12 +137,19 @@ impl KvCounters {
     ///
     /// # Errors
     /// Fails if no free request remains, or if [`merge`](Self::merge) was never called for the key.
-    pub fn take(&mut self, key: &str, quota: u64, now_ms: u64) -> Result<Taken, FreeTierDenied> {
+    pub fn take(
+        &mut self,
+        key: &str,
+        quota: u64,
+        writes_per_day: u64,
+        now_ms: u64,
+    ) -> Result<Taken, FreeTierDenied> {
+        let may_write = self.writes_on(day_of(now_ms)) < writes_per_day;
         let client = self.clients.get_mut(key).ok_or(FreeTierDenied::StoreUnreadable)?;
         let remaining = quota.checked_sub(client.counts.total()).and_then(|left| left.checked_sub(1));
         let remaining = remaining.ok_or(FreeTierDenied::UsedUp)?;
         client.counts.increment(&self.isolate);
-        let must_write = client.write_lease_until_ms <= now_ms;
+        let must_write = may_write && client.write_lease_until_ms <= now_ms;
         if must_write {
             client.write_lease_until_ms = now_ms.saturating_add(WRITE_LEASE_MS);
         }
@@ -153,9 +164,13 @@ impl KvCounters {
         Some(next_ms.saturating_sub(now_ms))
     }
 
-    /// Returns the value to write to KV now; `None` if the isolate does not remember the key.
-    pub fn write(&self, key: &str, now_ms: u64) -> Option<Write> {
-        let client = self.clients.get(key)?;
+    /// Returns the value to write to KV now, and counts the write. Returns `None` if the isolate does not remember the
+    /// key, or has made `writes_per_day` writes on this day in UTC.
+    pub fn write(&mut self, key: &str, writes_per_day: u64, now_ms: u64) -> Option<Write> {
+        let day = day_of(now_ms);
+        let writes = self.writes_on(day);
+        let client = self.clients.get(key).filter(|_| writes < writes_per_day)?;
+        self.writes = (day, writes.saturating_add(1));
         let left_s = client.window_ends_ms.saturating_sub(now_ms).div_ceil(1_000);
         let ttl_s = left_s.saturating_add(MIN_TTL_S);
         Some(Write { value: client.counts.to_text(), ttl_s, own: client.counts.of(&self.isolate) })
@@ -180,6 +195,11 @@ impl KvCounters {
             client.write_lease_until_ms = 0;
         }
         must_write_again
+    }
+
+    fn writes_on(&self, day: u64) -> u64 {
+        let (last_day, writes) = self.writes;
+        if last_day == day { writes } else { 0 }
     }
 }
 
@@ -254,10 +274,15 @@ impl GrowOnlyCounter {
     }
 }
 
+fn day_of(now_ms: u64) -> u64 {
+    now_ms.checked_div(DAY_MS).unwrap_or_default()
+}
+
 fn is_recent_failure(failed_at_ms: Option<u64>, now_ms: u64) -> bool {
     failed_at_ms.is_some_and(|at| now_ms.saturating_sub(at) < NO_GRANTS_AFTER_FAILURE_MS)
 }
 
+const DAY_MS: u64 = 86_400_000;
 /// KV accepts one write per key and second. An isolate does not read a key more often either.
 const WRITE_INTERVAL_MS: u64 = 1_000;
 /// How long one task is responsible for writing a key, before another task may take over. The runtime may end a task 30

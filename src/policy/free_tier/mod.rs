@@ -4,6 +4,7 @@
 
 pub mod exact_counter;
 pub mod kv_counters;
+pub mod network_shares;
 pub mod new_clients;
 
 /// The free requests of a route.
@@ -56,6 +57,8 @@ pub enum FreeTierDenied {
     StoreUnwritable,
     /// The isolate admitted too many new clients in the last minute, or it remembers too many clients.
     TooManyClients,
+    /// The clients of the same IPv6 /48 network have used the free requests of this window that the network gets.
+    NetworkUsedUp,
     /// The client's address is unknown.
     UnknownClient,
     /// The client has used all its free requests of this window.
@@ -70,6 +73,7 @@ impl FreeTierDenied {
             Self::StoreUnreadable => "store_unreadable",
             Self::StoreUnwritable => "store_unwritable",
             Self::TooManyClients => "too_many_clients",
+            Self::NetworkUsedUp => "network_used_up",
             Self::UnknownClient => "unknown_client",
             Self::UsedUp => "used_up",
         }

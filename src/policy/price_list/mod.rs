@@ -48,6 +48,8 @@ pub struct Policy {
     /// [`ledger_memory_s`](Policy::ledger_memory_s).
     pub ledger_retention_s: u64,
     pub free_tier_store: FreeTierStore,
+    /// How many counts of free requests an isolate writes to Workers KV per day in UTC.
+    pub free_tier_writes_per_day: u64,
     pub client: ClientSource,
     /// The encodings of the macaroons that edgetoll mints and accepts.
     pub encodings: Encodings,
@@ -139,6 +141,9 @@ fn parse_list(
         invoices_per_minute: table.integer("invoices_per_minute", PER_MINUTE).unwrap_or(INVOICES_PER_MINUTE),
         ledger_retention_s: parse_ledger_retention_s(&table).unwrap_or(LEDGER_RETENTION_S),
         free_tier_store: table.one_of("free_tier", &FREE_TIER_STORES).unwrap_or_default(),
+        free_tier_writes_per_day: table
+            .integer("free_tier_writes_per_day", 0..=MAX_WRITES_PER_DAY)
+            .unwrap_or(WRITES_PER_DAY),
         client: parse_client(&table),
         encodings: table.one_of("macaroon", &ENCODINGS).unwrap_or_default(),
         network: table.one_of("network", &NETWORKS).unwrap_or("bc").to_owned(),
@@ -199,7 +204,7 @@ fn parse_revoked(table: &Table<'_>) -> Option<Vec<PaymentHash>> {
 }
 
 /// The keys of the price list.
-pub const LIST_KEYS: [&str; 23] = [
+pub const LIST_KEYS: [&str; 24] = [
     "accept_foreign",
     "challenges_per_minute",
     "client_header",
@@ -209,6 +214,7 @@ pub const LIST_KEYS: [&str; 23] = [
     "default_sats",
     "foreign_max_age",
     "free_tier",
+    "free_tier_writes_per_day",
     "invoice_expiry",
     "invoices_per_minute",
     "keep_headers",
@@ -250,6 +256,9 @@ pub const CHALLENGES_PER_MINUTE: u64 = 10;
 /// The default of `invoices_per_minute`. LNbits accepts 200 requests per minute by default, and the Worker sends LNbits
 /// other requests too.
 const INVOICES_PER_MINUTE: u64 = 120;
+/// The default of `free_tier_writes_per_day`. Cloudflare's free plan allows 1,000 writes to Workers KV a day.
+const WRITES_PER_DAY: u64 = 500;
+const MAX_WRITES_PER_DAY: u64 = 1_000_000_000;
 /// The default of `origin_timeout`. Cloudflare itself waits equally long for an origin.
 const ORIGIN_TIMEOUT_MS: u32 = 100_000;
 /// The path of the public price list.

@@ -1,6 +1,7 @@
 //! Helpers that several test files share.
 
 pub mod gate;
+pub mod hostile_heads;
 pub mod invoice;
 pub mod price_list;
 pub mod request;

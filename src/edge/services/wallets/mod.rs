@@ -12,6 +12,7 @@ use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::log;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::wallet::failover::Failover;
+use crate::wallet::lnbits::Lnbits;
 use crate::wallet::receipt::Receipt;
 use crate::wallet::slots::{BySlot, Wallets};
 use crate::wallet::{
@@ -134,11 +135,10 @@ async fn look_up_once(
 
 /// Returns the receipt of a payment; `None` if the invoice is not paid, or if edgetoll did not request the invoice.
 pub async fn receipt(
-    wallets: &Wallets,
+    wallet: &Lnbits,
     slot: WalletSlot,
     payment_hash: &PaymentHash,
 ) -> Result<Option<Receipt>, WalletError> {
-    let wallet = wallets.get(slot).ok_or(WalletError::NotConfigured)?;
     let response = send_for_ledger(slot, &wallet.look_up(payment_hash)).await?;
     wallet.read_receipt(payment_hash, &response)
 }

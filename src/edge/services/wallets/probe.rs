@@ -45,6 +45,9 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Optio
 /// Probes each wallet that has no valid probe record in this isolate or in KV. The wallet `made_by` has just created the
 /// invoice `unpaid`, so its probe also checks whether LNbits hides the preimage of this invoice. The probe of the other
 /// wallet checks only the key.
+///
+/// While another request of this isolate probes a wallet, this request does not wait for the result: a promise of one
+/// request must not be used by another.
 pub async fn probe_unknown(
     ctx: &RequestContext<'_>,
     seller: &Seller,
@@ -53,10 +56,26 @@ pub async fn probe_unknown(
 ) {
     for slot in [made_by, made_by.other()] {
         let Some(lnbits) = seller.wallets.get(slot) else { continue };
+        if known(slot).is_some() || !begin_probe(slot) {
+            continue;
+        }
         if !read_from_kv(ctx, &seller.keys, slot, lnbits).await {
             probe_wallet(ctx, &seller.keys, slot, lnbits, (slot == made_by).then_some(unpaid)).await;
         }
     }
+}
+
+/// Marks that a request of this isolate probes the wallet. Returns `false` if another request has set the mark and the
+/// mark still holds.
+fn begin_probe(slot: WalletSlot) -> bool {
+    let now_ms = now_ms();
+    with_lock(&PROBING_UNTIL_MS, |until| {
+        let is_free = now_ms >= *until.get(slot);
+        if is_free {
+            *until.get_mut(slot) = now_ms.saturating_add(PROBE_MS);
+        }
+        is_free
+    })
 }
 
 async fn probe_wallet(
@@ -109,6 +128,11 @@ fn kv_key(keys: &Keys, lnbits: &Lnbits) -> String {
 }
 
 static RECORDS: Mutex<BySlot<ProbeRecord>> = Mutex::new(BySlot::new(ProbeRecord::NONE, ProbeRecord::NONE));
+/// Until when a request of this isolate probes the wallet. The mark ends by itself, because the runtime may cancel the
+/// request that set it.
+static PROBING_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
 
 /// How long a client waits for each request of a probe.
 const TIMEOUT_MS: u32 = 2_000;
+/// More than the time limits of a probe together: one call of KV and two requests to the wallet.
+const PROBE_MS: u64 = 10_000;

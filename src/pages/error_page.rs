@@ -1,0 +1,55 @@
+//! The page that a person gets instead of an error in JSON.
+
+use crate::error::RequestError;
+use crate::http::accept;
+
+/// Whether a browser shows the response to this request as a page. A form that a person submits counts too, whatever its
+/// method is.
+pub fn is_shown(accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
+    fetch_mode.is_none_or(|mode| mode == "navigate") && accept::prefers_html(accept.unwrap_or_default())
+}
+
+/// Returns each placeholder of the template `error.html` with its value.
+pub fn values(error: &RequestError, method: &str, host: &str, nonce: &str) -> Vec<(&'static str, String)> {
+    let kind = Kind::of(error.status());
+    let flag = |is_set: bool| if is_set { "1".to_owned() } else { String::new() };
+    let is = |other: Kind| flag(kind == other);
+    let retry_after = error.header().filter(|(name, _)| *name == "Retry-After");
+    let can_retry = method == "GET" && matches!(kind, Kind::Busy | Kind::Unavailable);
+    vec![
+        ("nonce", nonce.to_owned()),
+        ("host", host.to_owned()),
+        ("access", is(Kind::Access)),
+        ("busy", is(Kind::Busy)),
+        ("not_found", is(Kind::NotFound)),
+        ("refused", is(Kind::Refused)),
+        ("unavailable", is(Kind::Unavailable)),
+        ("retry_after_s", retry_after.map_or(String::new(), |(_, seconds)| seconds)),
+        ("can_retry", flag(can_retry)),
+        ("sentence", error.to_string()),
+        ("code", error.code().to_owned()),
+    ]
+}
+
+/// What the page tells the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The credential is malformed or forged.
+    Access,
+    Busy,
+    NotFound,
+    Refused,
+    Unavailable,
+}
+
+impl Kind {
+    fn of(status: u16) -> Self {
+        match status {
+            401 => Self::Access,
+            404 => Self::NotFound,
+            409 | 429 => Self::Busy,
+            500.. => Self::Unavailable,
+            _ => Self::Refused,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Requests whose head is made to cost much CPU time. The test of the CPU time and the benchmark `benches/head.rs` use
+//! them.
+
+use edgetoll::base64::encode_standard;
+use edgetoll::config::Settings;
+use edgetoll::gate::Request;
+use edgetoll::http::cookie;
+use edgetoll::http::url::RequestUrl;
+use edgetoll::pages::pay_page;
+use edgetoll::policy::normalization::fold_case;
+use edgetoll::protocols::l402::cookie::invalid_names;
+
+/// Makes the hostile part of a request: a text of about this many bytes.
+type Part = fn(usize) -> String;
+
+/// A hostile request.
+pub struct HostileHead {
+    pub name: &'static str,
+    pub path: Part,
+    pub query: Part,
+    /// The header that is hostile, if any, and its value.
+    pub header: &'static str,
+    pub value: Part,
+}
+
+/// A price list with conditions on the query and on a header.
+const PRICE_LIST: &str = r#"{ "cors": ["https://app.test"], "routes": [
+    { "path": "/free", "sats": 0 },
+    { "path": "/files/:name/*", "methods": ["GET", "POST"], "sats": 7 },
+    { "path": "/sold", "description": "{query.q} {path}", "price": [
+        { "when": { "query": { "size": ["large", "*huge*"] } }, "sats": 9 },
+        { "when": { "header": { "User-Agent": ["*GPTBot*", "*ClaudeBot*", "*Bytespider*", "curl/*", "*bot"] } }, "sats": 8 },
+        { "sats": 5 }
+    ] }
+] }"#;
+
+impl HostileHead {
+    /// Does everything that the Worker does with a request before it calls a wallet or the origin. `bytes` is the size of
+    /// the hostile part.
+    pub fn handle(&self, settings: &Settings, bytes: usize) -> impl Fn() {
+        let (path, query, value) = ((self.path)(bytes), (self.query)(bytes), (self.value)(bytes));
+        let url = format!("https://x{path}{}{query}", if query.is_empty() { "" } else { "?" });
+        let keys = settings.keys().unwrap();
+        move || {
+            let header = |name: &str| (name == self.header).then(|| value.clone());
+            let (authorization, cookies) = (header("Authorization"), header("Cookie"));
+            let request = Request {
+                url: RequestUrl::parse(&url).unwrap(),
+                method: "GET",
+                client_ip: Some("192.0.2.1"),
+                authorization: authorization.as_deref(),
+                cookie: cookies.as_deref(),
+                is_upgrade: false,
+                is_preflight: false,
+                is_prefetch: false,
+                has_body: false,
+                header: &header,
+                edge: &|_| None,
+            };
+            let gate = settings.gate(settings.policy().unwrap(), &|_, _| None, &|_| false);
+            std::hint::black_box(gate.decide(&request, 1_800_000_000));
+            std::hint::black_box(pay_page::is_navigation("GET", header("Accept").as_deref(), None));
+            if let Some(cookies) = cookies.as_deref() {
+                std::hint::black_box(invalid_names(cookies, keys).count());
+                std::hint::black_box(cookie::without(cookies, |name| name.starts_with("toll_")));
+            }
+        }
+    }
+}
+
+/// Returns settings with a price list that reads every part of a request.
+pub fn settings() -> Settings {
+    let var = |name: &str| match name {
+        "TOLL_SECRET" => Some("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned()),
+        "LNBITS_URL" => Some("https://lnbits.test".to_owned()),
+        "LNBITS_KEY" => Some("0123456789abcdef".to_owned()),
+        _ => None,
+    };
+    Settings::read(var, Some(PRICE_LIST), fold_case)
+}
+
+pub fn hostile_heads() -> Vec<HostileHead> {
+    const NONE: Part = |_| String::new();
+    const SOLD: Part = |_| "/sold".to_owned();
+    let repeated = |name, header, value| HostileHead { name, path: SOLD, query: NONE, header, value };
+    let query = |name, query| HostileHead { name, path: SOLD, query, header: "", value: NONE };
+    let path = |name, path| HostileHead { name, path, query: NONE, header: "", value: NONE };
+    vec![
+        path("slashes", |bytes| "/".repeat(bytes)),
+        path("encoded percent signs", |bytes| format!("/%{}", "25".repeat(bytes / 2))),
+        path("segments", |bytes| format!("/files/{}", "a/".repeat(bytes / 2))),
+        path("semicolons", |bytes| format!("/{}", "a;b/".repeat(bytes / 4))),
+        path("Unicode", |bytes| format!("/{}", "%C5%BF;".repeat(bytes / 7))),
+        query("parameters", |bytes| "a&".repeat(bytes / 2)),
+        query("parameters with values", |bytes| "q=1&".repeat(bytes / 4)),
+        query("encoded names", |bytes| "%2525252561=&".repeat(bytes / 13)),
+        query("one encoded name", |bytes| format!("%{}41=x", "25".repeat(bytes / 2))),
+        query("method overrides", |bytes| "_method=A&".repeat(bytes / 10)),
+        query("semicolons in the query", |bytes| "size;".repeat(bytes / 5)),
+        query("brackets", |bytes| format!("{}size=large", "[".repeat(bytes))),
+        repeated("user agent with commas", "User-Agent", |bytes| ",".repeat(bytes)),
+        repeated("user agent with partial matches", "User-Agent", |bytes| "GPTBo".repeat(bytes / 5)),
+        repeated("user agent with spaces", "User-Agent", |bytes| " ,".repeat(bytes / 2)),
+        repeated("accepted media types", "Accept", |bytes| "a/b;q=1,".repeat(bytes / 8)),
+        repeated("parameters of one media type", "Accept", |bytes| {
+            format!("text/html{}", ";q".repeat(bytes / 2))
+        }),
+        repeated("authorization commas", "Authorization", |bytes| ",".repeat(bytes)),
+        repeated("authorization schemes", "Authorization", |bytes| "L402 a:b,".repeat(bytes / 9)),
+        repeated("authorization of another scheme", "Authorization", |bytes| {
+            "Digest a=b,".repeat(bytes / 11)
+        }),
+        repeated("quoted strings", "Authorization", |bytes| {
+            format!("Digest {}", "a=\"\\\",".repeat(bytes / 6))
+        }),
+        repeated("an open quoted string", "Authorization", |bytes| {
+            format!("Digest a=\"{}", "L402 a:b,".repeat(bytes / 9))
+        }),
+        repeated("macaroons", "Authorization", |bytes| format!("L402 {}:", "AgA,".repeat(bytes / 4))),
+        repeated("one long macaroon", "Authorization", |bytes| format!("L402 {}:", "A".repeat(bytes))),
+        repeated("keys of a macaroon in JSON", "Authorization", |bytes| json_macaroon(&keys(bytes * 3 / 4))),
+        repeated("caveats of a macaroon in JSON", "Authorization", |bytes| {
+            json_macaroon(&caveats(bytes * 3 / 4))
+        }),
+        repeated("nested JSON", "Authorization", |bytes| json_macaroon(&"[".repeat(bytes * 3 / 4))),
+        repeated("caveats of a binary macaroon", "Authorization", |bytes| binary_macaroon(bytes * 3 / 4)),
+        repeated("cookies", "Cookie", |bytes| "a=1;".repeat(bytes / 4)),
+        repeated("empty cookies", "Cookie", |bytes| "; ,".repeat(bytes / 3)),
+        repeated("credential cookies", "Cookie", |bytes| "toll_0123456789abcdef=AgE;".repeat(bytes / 26)),
+    ]
+}
+
+fn json_macaroon(json: &str) -> String {
+    format!("L402 {}:{}", encode_standard(json.as_bytes()), "0".repeat(64))
+}
+
+fn keys(bytes: usize) -> String {
+    let keys: Vec<String> = (0..bytes / 8).map(|n| format!("\"{n:x}\":0")).collect();
+    format!("{{{}}}", keys.join(","))
+}
+
+fn caveats(bytes: usize) -> String {
+    let caveats = vec!["\"a = 1\""; bytes / 8];
+    format!(
+        "{{\"id\":\"{}\",\"signature\":\"{}\",\"caveats\":[{}]}}",
+        "0".repeat(64),
+        "0".repeat(64),
+        caveats.join(",")
+    )
+}
+
+/// Returns a credential with a binary macaroon (version 2) that has many short caveats and a wrong signature.
+fn binary_macaroon(bytes: usize) -> String {
+    let mut macaroon = vec![2, 2, 66];
+    macaroon.extend([0; 66]);
+    macaroon.push(0);
+    for _ in 0..bytes / 6 {
+        macaroon.extend([2, 3, b'a', b'=', b'b', 0]);
+    }
+    macaroon.extend([0, 6, 32]);
+    macaroon.extend([0; 32]);
+    format!("L402 {}:{}", encode_standard(&macaroon), "0".repeat(64))
+}

@@ -530,6 +530,20 @@ fn the_settlement_mode_preimage_is_a_warning() {
     assert!(found.contains(&warning.to_owned()), "{found:?}");
 }
 
+// A1 (CHANGELOG)
+#[test]
+fn a_price_that_depends_on_a_removed_header_is_a_warning_unless_keep_headers_keeps_it() {
+    let list = |keep: &str, header: &str| {
+        let price = format!("[{{ when = {{ header = {{ {header} = \"x\" }} }}, sats = 9 }}, {{ sats = 5 }}]");
+        toml_findings(&format!("[vars.TOLL]\n{keep}\nroutes = [{{ path = \"/a\", price = {price} }}]"))
+    };
+    let is_warned =
+        |found: Vec<String>| found.iter().any(|one| one.contains("which is removed before the request"));
+    assert!(is_warned(list("", "X-Forwarded-Uri")));
+    assert!(!is_warned(list("keep_headers = [\"x-forwarded-uri\"]", "X-Forwarded-Uri")));
+    assert!(!is_warned(list("", "User-Agent")));
+}
+
 #[test]
 fn a_finding_for_a_secret_a_url_or_a_syntax_error_does_not_contain_the_value() {
     let secret = "5up3rS3cr3t";

@@ -161,7 +161,7 @@ test('A paid response cannot be stored by shared caches, and x-toll-* headers of
   const cached = await buy(paywall.url, '/cached');
   const { headers } = await send(paywall.url, '/cached', { headers: { authorization: cached.standard } });
   assert.equal(headers['cache-control'], 'private, max-age=60');
-  assert.equal(headers.vary, 'Accept, Authorization, Cookie');
+  assert.equal(headers.vary, 'Accept, Authorization, Cookie, X-Toll-Authorization, Macaroon, Grpc-Metadata-Macaroon');
   for (const name of ['cdn-cache-control', 'cloudflare-cdn-cache-control', 'surrogate-control', 'x_toll_anything']) {
     assert.equal(headers[name], undefined, name);
   }

@@ -111,7 +111,8 @@ fn a_paid_response_is_not_stored_by_shared_caches_and_varies_by_credential() {
         assert_eq!(cache_control::private(from_origin), sent, "{from_origin:?}");
     }
     let vary = |value| with_members(value, &VARY_BY_CREDENTIAL);
-    assert_eq!(vary(None), "Authorization, Cookie");
-    assert_eq!(vary(Some("accept, cookie")), "accept, cookie, Authorization");
+    assert_eq!(vary(None), "Authorization, Cookie, X-Toll-Authorization, Macaroon, Grpc-Metadata-Macaroon");
+    let with_accept = "accept, cookie, macaroon, Authorization, X-Toll-Authorization, Grpc-Metadata-Macaroon";
+    assert_eq!(vary(Some("accept, cookie, macaroon")), with_accept);
     assert_eq!(vary(Some("*")), "*");
 }

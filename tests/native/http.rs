@@ -11,6 +11,8 @@ fn the_pairs_of_a_cookie_header_are_read_in_order() {
     assert_eq!(read("a=1; a=2"), [("a", "1"), ("a", "2")]);
     assert_eq!(read("a=b=c; =x; y="), [("a", "b=c"), ("", "x"), ("y", "")]);
     assert_eq!(read("flag; ; a=1;"), [("a", "1")]);
+    // R10 (CHANGELOG), https://github.com/cloudflare/pingora/issues/892: the runtime joins `Cookie` lines with a comma.
+    assert_eq!(read("a=1, b=2; c=3, d=4"), [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]);
     assert_eq!(read(""), []);
 }
 
@@ -19,10 +21,13 @@ fn cookies_are_removed_by_name_and_all_other_cookies_stay() {
     let kept = |header| without(header, |name| name.starts_with("toll_"));
     for (header, expected) in [
         ("a=1; toll_x=2; b=3", Some("a=1; b=3")),
-        ("a=1;toll_x=2;b=3", Some("a=1; b=3")),
+        ("a=1;toll_x=2;b=3", Some("a=1;b=3")),
+        // R9 (CHANGELOG), https://github.com/rwf2/cookie-rs/issues/116: other cookies are not changed.
+        ("a=1;b=2;  c=3; ;d", Some("a=1;b=2;  c=3; ;d")),
+        (" a = 1 ;toll_x=2;b", Some("a = 1 ;b")),
         ("toll_x=1", None),
         ("toll_x=1; toll_y=2;", None),
-        ("", None),
+        ("", Some("")),
         ("a=toll_x; flag", Some("a=toll_x; flag")),
         ("toll_flag; a=1", Some("a=1")),
         // The runtime joins two `Cookie` header lines with a comma.

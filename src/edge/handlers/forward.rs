@@ -26,7 +26,7 @@ use crate::http::{cookie, header};
 use crate::policy::facts::{MAX_LENGTH, PriceError};
 use crate::policy::route::{Pricing, Route};
 use crate::protocols::l402::cookie::is_credential_name;
-use crate::protocols::l402::credential::Authorization;
+use crate::protocols::l402::credential::{Authorization, MACAROON_HEADERS, of_macaroon_header};
 use crate::protocols::l402::verify::Grant;
 
 /// Why a request is forwarded.
@@ -162,6 +162,12 @@ fn prepare_request(
         headers.set(FORWARDED_HOST, ctx.url.host)?;
     }
     replace(headers, "Authorization", |value| Authorization::split(value).others())?;
+    for (name, value) in MACAROON_HEADERS.iter().zip(&ctx.request.macaroons) {
+        let carried = value.as_deref().zip(ctx.settings.keys());
+        if carried.and_then(|(value, keys)| of_macaroon_header(value, keys)).is_some() {
+            headers.delete(name)?;
+        }
+    }
     let is_own_cookie = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
     replace(headers, "Cookie", |value| cookie::without(value, is_own_cookie))?;
     headers.set(HOP_HEADER, &deployment_tag(ctx.settings))?;

@@ -319,7 +319,7 @@ fn a_malformed_caveat_with_a_reserved_name_is_refused_and_an_unknown_caveat_is_i
             "\u{1c}expires_at=1",
             "\u{85}note=1",
             "note\u{7f}=1",
-            "no\u{0}te=1",
+            "x\u{0}y=1",
             "\u{feff}uses=1",
             "\u{a0}host=y",
             "endpoint=\u{85}/a",

@@ -68,6 +68,17 @@ fn the_route_with_the_most_specific_path_for_the_method_is_selected() {
 }
 
 #[test]
+fn routes_for_different_hosts_or_methods_have_different_ids() {
+    let policy = policy_with(&[
+        r#"{"path":"/a"}"#,
+        r#"{"path":"/a","host":"Api.example.com"}"#,
+        r#"{"path":"/a","host":"*.example.com","methods":["GET","POST"]}"#,
+    ]);
+    let ids: Vec<String> = policy.routes.iter().map(|route| route.id()).collect();
+    assert_eq!(ids, [" /a", " api.example.com/a", "GET,POST *.example.com/a"]);
+}
+
+#[test]
 fn a_head_request_selects_the_route_for_get() {
     let policy = policy_with(&[r#"{"path":"/a","methods":["GET"]}"#, r#"{"path":"/b","methods":["POST"]}"#]);
     assert_eq!(pattern_for(&policy, "/a", "HEAD"), Some("/a"));
@@ -525,6 +536,9 @@ fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
     let short = "/%2561;a//b%5C%20./x.php/c.;d";
     assert!(short.len() < 64);
     assert_eq!(forms(short), None);
+    // Seven normalizations that do not depend on each other give two to the power of seven forms.
+    let seven = "/\u{1}a/(S(x))/b%41/c\\d/e;x/f::$y/g//h";
+    assert_eq!((forms(seven), forms(&format!("{seven}."))), (Some(128), None));
     let long = |length: usize| format!("/{}%41", "a".repeat(length - 4));
     assert_eq!(forms(&long(12_289)), Some(2), "24,576 bytes");
     assert_eq!(forms(&long(12_290)), None, "24,578 bytes");

@@ -11,7 +11,7 @@ use edgetoll::gate::{Decision, Gate, Refused};
 use edgetoll::http::percent;
 use edgetoll::http::url::{RequestUrl, is_loopback, is_safe_base};
 use edgetoll::policy::Policy;
-use edgetoll::policy::client::ClientSource;
+use edgetoll::policy::client::{ClientSource, network};
 use edgetoll::policy::duration::parse_ms;
 use edgetoll::policy::normalization::{fold_case, normalize, normalized_forms};
 use edgetoll::policy::route::{PathForm, Selection, Target, select};
@@ -265,6 +265,21 @@ fn a_url_that_receives_secrets_must_be_https_or_on_the_loopback_interface() {
         assert!(!is_safe_base(url), "{url}");
     }
     assert!(is_loopback("127.8.9.1") && !is_loopback("128.0.0.1") && !is_loopback("127.0.0.1.nip.io"));
+}
+
+#[test]
+fn the_network_of_an_ipv6_client_is_its_48_bit_prefix() {
+    for (client, expected) in [
+        ("2001:db8:1:2::/64", Some("2001:db8:1::/48")),
+        ("2001:db8:1:ffff:ffff:ffff:ffff:ffff/128", Some("2001:db8:1::/48")),
+        ("2001:db8:1:8000::/49", Some("2001:db8:1::/48")),
+        ("2001:db8:1::/48", None),
+        ("2001:db8::/32", None),
+        ("203.0.113.7", None),
+        ("203.0.113.7/64", None),
+    ] {
+        assert_eq!(network(client).as_deref(), expected, "{client}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use edgetoll::http::url::{RequestUrl, is_loopback, is_safe_base};
 use edgetoll::policy::Policy;
 use edgetoll::policy::client::ClientSource;
 use edgetoll::policy::duration::parse_ms;
-use edgetoll::policy::normalization::{fold_case, normalize};
+use edgetoll::policy::normalization::{fold_case, normalize, normalized_forms};
 use edgetoll::policy::route::{PathForm, Selection, Target, select};
 use edgetoll::strict_json::Json;
 use proptest::prelude::*;
@@ -389,6 +389,13 @@ fn a_path_that_an_origin_may_read_as_a_path_with_another_price_is_refused() {
             "{path}"
         );
     }
+    // Blanks and control characters, which some origins remove, inside of a segment `..`.
+    for path in ["/%09.%20.%20", "/%20.%20.", "/free/.%7F%20.%09", "/%01.;x"] {
+        assert!(
+            matches!(decide(path), Decision::Refuse(Refused { error: RequestError::AmbiguousPath, .. })),
+            "{path}"
+        );
+    }
     // A priced path that an origin may read as a path without a price is not sold.
     assert!(matches!(
         decide("/search/a%2Fb"),
@@ -517,4 +524,16 @@ fn a_path_that_origins_may_read_in_too_many_ways_is_refused() {
         assert!(policy.resolve(&path, target("GET")).is_err(), "{}", path.len());
     }
     assert!(policy.resolve(&format!("/{}", "long".repeat(4_000)), target("GET")).is_ok());
+}
+
+#[test]
+fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
+    let forms = |path: &str| normalized_forms(path).map(|forms| forms.len());
+    // Each of these paths exceeds only one of the two limits: 128 forms, and 24,576 bytes.
+    let short = "/%2561;a//b%5C%20./x.php/c.;d";
+    assert!(short.len() < 64);
+    assert_eq!(forms(short), None);
+    let long = |length: usize| format!("/{}%41", "a".repeat(length - 4));
+    assert_eq!(forms(&long(12_289)), Some(2), "24,576 bytes");
+    assert_eq!(forms(&long(12_290)), None, "24,578 bytes");
 }

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 
 const rates = {
   USD: 60_000, EUR: 55_000, GBP: 47_000, CHF: 52_000, JPY: 9_000_000, AUD: 92_000, CAD: 83_000, CZK: 1_390_000, DKK: 410_000,
-  NOK: 650_000, PLN: 236_000, SEK: 630_000, BRL: 330_000, INR: 5_300_000, MXN: 1_100_000, NGN: 90_000_000, ZAR: 1_050_000,
+  NOK: 650_000, PLN: 236_000, SEK: 630_000, BRL: 330_000, INR: 5_300_000, MXN: 1_100_000, NGN: 90_000_000,
 };
 
 /** Starts a server for the rates on any free port and returns its URL. */

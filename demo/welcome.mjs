@@ -21,6 +21,11 @@ export function welcome({ headers }, { paywallPort, priceList }) {
     : { type: 'text/plain; charset=utf-8', body: asText(list, base) };
 }
 
+/** Returns the path of the first item for sale that one request without a body can buy. */
+export function firstForSale(toll) {
+  return itemsOf(toll).items.find(({ isFree, isPattern, method }) => !isFree && !isPattern && method === 'GET')?.path;
+}
+
 /** Returns what the page shows of a price list, which may be a JSON text. */
 function itemsOf(toll = {}) {
   const list = typeof toll === 'string' ? JSON.parse(toll) : toll;
@@ -59,7 +64,7 @@ function buyCommands({ path, method, description, price }, base) {
   return [
     `# ${description || path}: ${price}`,
     `credential=$(curl -s${method === 'GET' ? '' : ` -X ${method}`} ${url} | node demo/pay.mjs)`,
-    `curl ${url} -H "Authorization: $credential"${options}`,
+    `curl --compressed ${url} -H "Authorization: $credential"${options}`,
   ];
 }
 

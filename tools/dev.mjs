@@ -7,6 +7,7 @@ import { existsSync, readFileSync, rmSync, watch, watchFile, writeFileSync } fro
 import { join, relative, resolve } from 'node:path';
 import { startOrigin } from '../demo/origin.mjs';
 import { startRates } from '../demo/rates.mjs';
+import { firstForSale } from '../demo/welcome.mjs';
 import { setPriceSource, startLnbits } from './lib/lnbits.mjs';
 import { findConfig, localConfig, sourceFolders } from './lib/local_config.mjs';
 import { LocalWorker } from './lib/local_worker.mjs';
@@ -54,7 +55,7 @@ try {
     onLine: (line) => line.trim() && !BINDINGS.test(line) && console.log(`  │ ${line}`),
     onEnd: end,
   });
-  console.log(help(worker.url, relative(process.cwd(), file)));
+  console.log(help(worker.url, firstForSale(config.vars.TOLL) ?? '/', file));
 
   onSave(file, async () => worker.serve(await readConfig(file)));
   onSave(devVars, () => worker.serve(worker.config));
@@ -143,19 +144,20 @@ function isLocal(url = '') {
   return /^"?http:\/\/(127\.0\.0\.1|localhost)[:/]/.test(url);
 }
 
-function help(url, file) {
+function help(url, path, file) {
+  const shown = (name) => relative(process.cwd(), name);
   return `
   The paywall runs at ${url}. Try it in another terminal:
 
-    Show the price     curl -i ${url}/api/joke
-    Pay it             credential=$(curl -s ${url}/api/joke | node demo/pay.mjs)
-    Use what you paid  curl -i --compressed ${url}/api/joke -H "Authorization: $credential"
+    Show the price     curl -i ${url}${path}
+    Pay it             credential=$(curl -s ${url}${path} | node demo/pay.mjs)
+    Use what you paid  curl -i --compressed ${url}${path} -H "Authorization: $credential"
 
     Everything for sale, with all commands   curl ${url}/
     The same in a browser                    ${url}/
     Pay the invoice of a pay page            node demo/pay.mjs lnbc…
-    The dashboard                            ${url}/_toll/ (log in with the ADMIN_TOKEN of .dev.vars)
+    The dashboard                            ${url}/_toll/ (log in with the ADMIN_TOKEN of ${shown(devVars)})
 
-  The price list is in ${file}: edit it and save. Ctrl-C stops everything.
+  The price list is in ${shown(file)}: edit it and save. Ctrl-C stops everything.
 `;
 }

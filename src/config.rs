@@ -101,6 +101,10 @@ impl Settings {
         let policy = reader.policy(price_list, fold_case).map(ParsedPaywall::from);
         // Without a priced route, neither a secret nor a wallet is needed.
         let is_selling = matches!(policy, Some(ParsedPaywall::Priced(_)));
+        if matches!(policy, Some(ParsedPaywall::Free(_))) {
+            let fault = "TOLL has no route with a price: every request is forwarded without payment";
+            reader.faults.push(fault.to_owned());
+        }
         let keys = reader.keys(is_selling);
         let wallets = reader.wallets(is_selling);
         let paywall = match (policy, keys, wallets) {

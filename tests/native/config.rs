@@ -47,12 +47,14 @@ fn a_price_list_without_a_priced_route_needs_neither_a_secret_nor_a_wallet() {
     let all_missing = [("TOLL_SECRET", None), ("LNBITS_URL", None), ("LNBITS_KEY", None)];
     let without_settings = settings(Some(free), &all_missing);
     assert!(matches!(without_settings.paywall, Paywall::Free { .. }));
-    assert_eq!(without_settings.faults, [""; 0]);
+    // U1 (CHANGELOG)
+    let sells_nothing = "TOLL has no route with a price: every request is forwarded without payment";
+    assert_eq!(without_settings.faults, [sells_nothing]);
     assert_eq!(decide(&without_settings, "https://x/free", "GET", None), Decision::Open { waived: None });
     assert!(without_settings.keys_and_wallets().is_none());
     // A wrong setting is reported although nothing is sold. Keys and wallets that are set are kept, because the ledger
     // still looks up payments of earlier sales.
-    assert_eq!(settings(Some(free), &[("LNBITS_KEY", Some("x"))]).faults.len(), 1);
+    assert_eq!(settings(Some(free), &[("LNBITS_KEY", Some("x"))]).faults.len(), 2);
     assert!(settings(Some(free), &[]).keys_and_wallets().is_some());
     let invalid = r#"{"routes":[{"path":"/invalid","sats":-1}]}"#;
     assert!(matches!(settings(Some(invalid), &all_missing).paywall, Paywall::Closed { .. }));

@@ -523,10 +523,18 @@ fn a_hostile_part_of_a_request_costs_at_most_three_times_the_cpu_time_of_one_of_
                 true
             })
         };
-        let (half, whole) = (cost(4_000), cost(8_000));
-        // Below this time, the cost does not matter, and the ratio is not exact.
-        let is_small = whole < Duration::from_millis(1);
-        assert!(is_small || whole < 3 * half, "{}: {half:?} for 4,000 bytes, {whole:?} for 8,000", head.name);
+        // On a busy machine, a single ratio may be wrong. Below a millisecond, the cost does not matter.
+        let is_linear = |_| {
+            let (half, whole) = (cost(4_000), cost(8_000));
+            whole < Duration::from_millis(1) || whole < 3 * half
+        };
+        assert!(
+            (0..5).any(is_linear),
+            "{}: {:?} for 4,000 bytes, {:?} for 8,000",
+            head.name,
+            cost(4_000),
+            cost(8_000)
+        );
     }
 }
 

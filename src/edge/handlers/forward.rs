@@ -23,6 +23,7 @@ use crate::edge::platform::fetch::{Fetcher, global};
 use crate::error::RequestError;
 use crate::http::cache_control::{self, CACHE_OVERRIDES, VARY_BY_CREDENTIAL};
 use crate::http::origin_headers::{PublicUrls, REWRITTEN_HEADERS, SET_COOKIE};
+use crate::http::url::{RequestUrl, is_loopback};
 use crate::http::{cookie, header};
 use crate::policy::facts::{MAX_LENGTH, PriceError};
 use crate::policy::route::{Pricing, Route};
@@ -101,6 +102,29 @@ async fn forward(
     let response = prepare_response(response, reason, route.is_some())?;
     hide_origin(&response.headers(), ctx)?;
     Ok(response)
+}
+
+/// Whether a paid request could be forwarded. Returns the reason if not, for the log.
+pub fn check_origin(ctx: &RequestContext<'_>) -> Result<(), &'static str> {
+    if environment::binding(ctx.env, ORIGIN).is_some() {
+        return Ok(());
+    }
+    let host = ctx.url.host;
+    // On these hosts, a request of the Worker to its own host reaches the Worker again. On a route of a zone, it reaches the
+    // zone's origin.
+    let leads_back = match &ctx.settings.origin {
+        Origin::Invalid => return Err("ORIGIN_URL is invalid, so nothing is sold"),
+        Origin::Zone => host.ends_with(".workers.dev"),
+        Origin::Url(base) => {
+            let is_own =
+                RequestUrl::parse(&format!("{base}/")).is_some_and(|url| url.origin == ctx.url.origin);
+            is_own && (host.ends_with(".workers.dev") || is_loopback(host))
+        }
+    };
+    if leads_back {
+        return Err("the origin leads back to this paywall, so nothing is sold: set ORIGIN_URL");
+    }
+    Ok(())
 }
 
 fn origin_url(ctx: &RequestContext<'_>) -> Result<String, RequestError> {

@@ -1,6 +1,6 @@
 # Each target installs what it needs into .tools/ and node_modules/, at pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help dev build test repeat bench lint spelling screenshots fuzz deploy clean
+.PHONY: help dev example build test repeat bench lint spelling screenshots fuzz deploy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -9,6 +9,12 @@ dev: ## run the paywall here, with a wallet and a demo origin to try it: make de
 	@tools/setup.sh worker lnbits
 	@tools/build.sh
 	@exec node_modules/.bin/node tools/dev.mjs
+
+example: ## run the Worker of examples/price-by-code in the same way
+	@tools/setup.sh worker lnbits
+	@tools/build.sh
+	@tools/build.sh examples/price-by-code
+	@exec node_modules/.bin/node tools/dev.mjs examples/price-by-code
 
 build: ## compile the Worker into build/
 	@tools/setup.sh worker

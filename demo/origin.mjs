@@ -6,14 +6,18 @@ import PDFDocument from 'pdfkit';
 import { welcome } from './welcome.mjs';
 
 const routes = {
-  'GET /': (request, response, { paywallPort }) => {
-    const { type, body } = welcome(request, paywallPort);
+  'GET /': (request, response, options) => {
+    const { type, body } = welcome(request, options);
     response.setHeader('Vary', 'Accept');
     send(response, type, body);
   },
   'GET /api/joke': (request, response) => sendJson(response, { joke: pick(jokes), ...receipt(request) }),
   'GET /api/time': (request, response) => sendJson(response, { time: new Date().toISOString(), ...receipt(request) }),
   'GET /api/data': (request, response) => sendJson(response, { readings: readings(), ...receipt(request) }),
+  // The paths of examples/price-by-code.
+  'GET /api/echo': (request, response) => sendJson(response, { text: query(request).get('text'), ...receipt(request) }),
+  'GET /api/search': (request, response) =>
+    sendJson(response, { jokes: jokes.slice(0, Number(query(request).get('limit') ?? 1)), ...receipt(request) }),
   'POST /convert/html': async (request, response) =>
     send(response, 'text/html; charset=utf-8', marked.parse(await text(request))),
   'POST /convert/pdf': async (request, response) => {
@@ -22,13 +26,18 @@ const routes = {
   },
 };
 
-/** Starts the origin and returns its server. `paywallPort` is the port of the Worker, for the commands on the welcome page. */
-export function startOrigin(port = 0, { paywallPort } = {}) {
+/**
+ * Starts the origin and returns its server. For the welcome page, `paywallPort` is the port of the Worker, and `priceList` returns its
+ * price list.
+ */
+export function startOrigin(port = 0, { paywallPort, priceList = () => undefined } = {}) {
   const server = createServer(async (request, response) => {
     const path = request.url.split('?')[0];
     const answer = routes[`${request.method === 'HEAD' ? 'GET' : request.method} ${path}`];
     try {
-      if (answer) await answer(request, response, { paywallPort });
+      if (answer) await answer(request, response, { paywallPort, priceList });
+      // A path that the owner adds to the price list has content too, so that it can be bought.
+      else if (['paid', 'free'].includes(request.headers['x-toll-status'])) sendJson(response, { content: `The demo's content of ${request.url}`, ...receipt(request) });
       else sendJson(response, { error: 'The demo origin has no such path. The page / lists the paths.' }, 404);
     } catch (error) {
       console.error(error);
@@ -45,6 +54,8 @@ function receipt({ headers }) {
   const paid = headers['x-toll-status'] === 'paid';
   return paid ? { paidSats: Number(headers['x-toll-amount-sats']), paymentHash: headers['x-toll-payment-hash'] } : {};
 }
+
+const query = (request) => new URL(request.url, 'http://origin').searchParams;
 
 function pdf(markdown) {
   const document = new PDFDocument({ margin: 56 });

@@ -1,10 +1,7 @@
-// The demo origin's welcome page: what the price list of wrangler.toml sells, and how to buy it. HTML for browsers, plain text for
+// The demo origin's welcome page: what the price list sells, and how to buy it. HTML for browsers, plain text for
 // everything else.
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { experimental_readRawConfig } from 'wrangler';
 
-const config = fileURLToPath(new URL('../wrangler.toml', import.meta.url));
 const sharedStyle = new URL('../www/base.css', import.meta.url);
 /** Options of curl for a path. For a path that is not listed here and needs a body, curl sends README.md. */
 const curlOptions = { '/convert/pdf': '--data-binary @README.md --output README.pdf' };
@@ -12,10 +9,11 @@ const curlOptions = { '/convert/pdf': '--data-binary @README.md --output README.
 /**
  * Returns the page for a request, as `{ type, body }`.
  * @param request the request, as the Worker forwarded it or a client sent it here directly
- * @param paywallPort the port of the Worker, which is missing in the `X-Forwarded-Host` that the Worker sends
+ * @param options.priceList returns the price list that the Worker has now
+ * @param options.paywallPort the port of the Worker, which is missing in the `X-Forwarded-Host` that the Worker sends
  */
-export function welcome({ headers }, paywallPort) {
-  const list = readPriceList();
+export function welcome({ headers }, { paywallPort, priceList }) {
+  const list = itemsOf(priceList());
   const base = baseUrl(headers, paywallPort);
   const prefersHtml = /\btext\/html\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i.test(headers.accept ?? '');
   return prefersHtml
@@ -23,10 +21,14 @@ export function welcome({ headers }, paywallPort) {
     : { type: 'text/plain; charset=utf-8', body: asText(list, base) };
 }
 
-/** Reads wrangler.toml for each request, so that the page follows a change of the file as the Worker does. */
-function readPriceList() {
-  const { rawConfig } = experimental_readRawConfig({ config });
-  const list = rawConfig.vars?.TOLL ?? {};
+/** Returns the path of the first item for sale that one request without a body can buy. */
+export function firstForSale(toll) {
+  return itemsOf(toll).items.find(({ isFree, isPattern, method }) => !isFree && !isPattern && method === 'GET')?.path;
+}
+
+/** Returns what the page shows of a price list, which may be a JSON text. */
+function itemsOf(toll = {}) {
+  const list = typeof toll === 'string' ? JSON.parse(toll) : toll;
   const items = (list.routes ?? []).map((route) => {
     const methods = route.methods ?? ['GET'];
     const isPattern = /[:*]/.test(route.path);
@@ -62,7 +64,7 @@ function buyCommands({ path, method, description, price }, base) {
   return [
     `# ${description || path}: ${price}`,
     `credential=$(curl -s${method === 'GET' ? '' : ` -X ${method}`} ${url} | node demo/pay.mjs)`,
-    `curl ${url} -H "Authorization: $credential"${options}`,
+    `curl --compressed ${url} -H "Authorization: $credential"${options}`,
   ];
 }
 

@@ -17,8 +17,8 @@ for config in "$home"/wrangler*.toml "$home"/wrangler*.json "$home"/wrangler*.js
   if [ -f "$config" ]; then cargo run --quiet --bin edgetoll -- check "${config#./}"; fi
 done
 
-# The pages take no time to build, so they are always built. An example has no pages.
-if [ "$crate" = worker ]; then node_modules/.bin/node tools/pages.mjs; fi
+# The pages take no time to build, so they are always built. An example serves the pages of the main Worker.
+node_modules/.bin/node tools/pages.mjs
 
 sources="$crate/src $crate/Cargo.toml src Cargo.toml Cargo.lock .cargo rust-toolchain.toml package-lock.json tools/build.sh tools/setup.sh"
 # shellcheck disable=SC2086
@@ -30,11 +30,12 @@ fi
 bin=$PWD/node_modules/.bin
 # worker-build downloads wasm-bindgen, wasm-opt and esbuild unless these variables are set.
 export WASM_BINDGEN_BIN=$PWD/.tools/bin/wasm-bindgen WASM_OPT_BIN=$bin/wasm-opt ESBUILD_BIN=$bin/esbuild PATH=$bin:$PATH
-# Keeps the names of this machine's folders out of the Worker.
-for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
-  remap="${remap:-} --remap-path-prefix=$registry="
+# Keeps the names of this machine's folders out of the Worker. Cargo splits these flags at spaces, so a name with a space cannot be removed.
+remap=
+for prefix in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/ "$PWD/"; do
+  case $prefix in *' '*) ;; *) remap="$remap --remap-path-prefix=$prefix=" ;; esac
 done
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${remap:-} --remap-path-prefix=$PWD/="
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$remap
 
 mkdir -p "$staging" "$build"
 touch "$staging.started"

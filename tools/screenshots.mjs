@@ -14,6 +14,7 @@ const HOUR = 3_600_000;
 const PAYMENTS = 66;
 const MAX_BYTES = 200_000;
 const ADMIN_TOKEN = randomBytes(32).toString('hex');
+const settings = experimental_readRawConfig({ config: join(root, 'wrangler.toml') }).rawConfig;
 const images = join(root, 'docs/images');
 
 const run = Run.begin('screenshots');
@@ -22,7 +23,7 @@ try {
   // The screenshots show the port, so 8787 is preferred: the documentation names this port.
   const port = (await freePort(8787)) ?? (await freePort());
   const lnbits = await startLnbits(run, { dataDir: run.folder('lnbits') });
-  const origin = await startOrigin(0, { paywallPort: port });
+  const origin = await startOrigin(0, { paywallPort: port, priceList: () => settings.vars.TOLL });
   const url = await startPaywall({ lnbits, origin, port });
   await makePayments(url, lnbits);
 
@@ -54,7 +55,7 @@ process.exit();
 /** Starts the Worker with the price list of wrangler.toml. Returns its URL. */
 async function startPaywall({ lnbits, origin, port }) {
   const dir = run.folder('paywall');
-  const { build, ...config } = experimental_readRawConfig({ config: join(root, 'wrangler.toml') }).rawConfig;
+  const { build, ...config } = settings;
   writeJson(join(dir, 'wrangler.json'), {
     ...config,
     main: join(root, 'build/index.js'),

@@ -1,20 +1,26 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { experimental_readRawConfig } from 'wrangler';
 import { root } from '../../tools/lib/run.mjs';
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { startPaywall } from './support/paywall.mjs';
+import { run, startPaywall } from './support/paywall.mjs';
 
 const example = join(root, 'examples/price-by-code');
-const { build, main, ...config } = experimental_readRawConfig({ config: join(example, 'wrangler.toml') }).rawConfig;
+const { build, main, assets, ...config } = experimental_readRawConfig({ config: join(example, 'wrangler.toml') }).rawConfig;
 let origin;
 before(async () => (origin = await startRecordingOrigin()));
 after(() => origin.close());
 
 const start = (toll = config.vars.TOLL) =>
-  startPaywall({ toll, vars: { ORIGIN_URL: origin.url }, config: { ...config, vars: { TOLL: toll }, main: join(example, main) } });
+  startPaywall({
+    toll,
+    vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN: randomBytes(32).toString('hex') },
+    config: { ...config, vars: { TOLL: toll }, main: join(example, main), assets: { ...assets, directory: join(run.dir, 'build/www') } },
+  });
 
 test('In a Worker that uses edgetoll as a library, challenges and credential checks use the prices that the code sets', async () => {
   const { url } = await start();
@@ -31,6 +37,20 @@ test('In a Worker that uses edgetoll as a library, challenges and credential che
   assert.equal((await send(url, '/api/search')).status, 200);
   assert.equal(origin.last().headers['x-toll-status'], 'open');
   assert.equal((await send(url, '/free')).status, 200);
+  // U16 (CHANGELOG)
+  for (const path of ['/api/echo?text=a', '/_toll/']) {
+    const { headers } = await send(url, path, { headers: { accept: 'text/html' } });
+    assert.match(headers['content-type'], /^text\/html/, path);
+  }
+});
+
+// U16 (CHANGELOG)
+test('`check` finds nothing in the Wrangler file of the example, and its build command compiles the example', () => {
+  const { stdout } = spawnSync('cargo', ['run', '--quiet', '--bin', 'edgetoll', '--', 'check', 'examples/price-by-code/wrangler.toml'], { cwd: root, encoding: 'utf8' });
+  assert.match(stdout, /: 2 routes, no mistakes\n$/);
+  assert.equal(join(example, assets.directory), join(root, 'build/www'));
+  const { status, stderr } = spawnSync(build.command, { cwd: example, shell: true, encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
 });
 
 test('The free tier of a route also applies to a price that is set in code', async () => {

@@ -242,6 +242,11 @@ fn a_repeated_caveat_never_widens_a_credential() {
         );
         let grant = verify_paid(&mint_with_caveat(encoding, "expires_at=1800000001"), &demand()).unwrap();
         assert_eq!(grant.expires_at_unix, NOW + 1);
+        // A repeated caveat with the same value narrows nothing and widens nothing.
+        for caveat in ["expires_at=1800003600", "services=toll:0", "amount_sats=5", "endpoint=/a"] {
+            let grant = verify_paid(&mint_with_caveat(encoding, caveat), &demand());
+            assert_eq!(grant.map(|grant| grant.expires_at_unix), Ok(NOW + 3_600), "{encoding:?} {caveat}");
+        }
     }
     let bought = Terms { uses: NonZeroU32::new(2), ..terms() };
     let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&bought) };

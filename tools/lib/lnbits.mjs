@@ -18,7 +18,9 @@ export async function startLnbits(run, { dataDir, port, env = {}, venv = 'lnbits
   rmSync(link, { force: true });
   symlinkSync(sitePackages(venv), link);
   const url = `http://127.0.0.1:${port}`;
-  const server = run.start('lnbits', join(root, '.tools', venv, 'bin/lnbits'), [], { cwd: dataDir, env: { ...environment(dataDir, port, url), ...env } });
+  // The first line of bin/lnbits names the Python of the folder in which it was installed. The folder may have been moved since.
+  const [python, program] = ['python', 'lnbits'].map((name) => join(root, '.tools', venv, 'bin', name));
+  const server = run.start('lnbits', python, [program], { cwd: dataDir, env: { ...environment(dataDir, port, url), ...env } });
   await server.until(() => answers(`${url}/api/v1/health`));
   const wallets = await bootstrap(url, join(dataDir, 'wallets.json'));
   return { ...wallets, url, server, pay: (bolt11) => pay(url, wallets.payer, bolt11) };
@@ -42,6 +44,14 @@ export async function call(url, method, body, headers = {}) {
   const text = await response.text();
   if (!response.ok) throw new Error(`LNbits answered ${response.status} to ${method} ${new URL(url).pathname}: ${text}`);
   return JSON.parse(text);
+}
+
+/** Makes an LNbits read exchange rates from a server with the paths `/rate/USD` and so on, instead of reading none. */
+export async function setPriceSource({ url, password }, source) {
+  const { access_token } = await call(`${url}/api/v1/auth`, 'POST', { username: 'admin', password });
+  // LNbits keeps this setting in its database, and ignores the environment variable after the first start.
+  const settings = { lnbits_price_aggregator_enabled: true, lnbits_price_aggregator_url: source };
+  await call(`${url}/admin/api/v1/settings`, 'PATCH', settings, { Authorization: `Bearer ${access_token}` });
 }
 
 async function bootstrap(url, file) {

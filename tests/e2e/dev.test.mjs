@@ -13,7 +13,7 @@ import { run } from './support/paywall.mjs';
 const template = readFileSync(join(root, 'wrangler.toml'), 'utf8')
   .replace('build/index.js', join(run.dir, 'build/index.js'))
   .replace('directory = "build/www"', `directory = "${join(run.dir, 'build/www')}"`)
-  .replace('watch_dir = ["src", "www"]\n', '')
+  .replace(/^watch_dir = .*\n/m, '')
   .replace('limit = 10,', 'limit = 1000,');
 let dev;
 before(async () => (dev = await startDev()));

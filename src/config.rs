@@ -101,6 +101,10 @@ impl Settings {
         let policy = reader.policy(price_list, fold_case).map(ParsedPaywall::from);
         // Without a priced route, neither a secret nor a wallet is needed.
         let is_selling = matches!(policy, Some(ParsedPaywall::Priced(_)));
+        if matches!(policy, Some(ParsedPaywall::Free(_))) {
+            let fault = "TOLL has no route with a price: every request is forwarded without payment";
+            reader.faults.push(fault.to_owned());
+        }
         let keys = reader.keys(is_selling);
         let wallets = reader.wallets(is_selling);
         let paywall = match (policy, keys, wallets) {
@@ -114,7 +118,7 @@ impl Settings {
         Self {
             paywall,
             origin: reader.origin(),
-            origin_token: var("ORIGIN_TOKEN"),
+            origin_token: reader.origin_token(),
             admin_token: reader.admin_token(),
             public_url: reader.public_url(),
             callbacks: reader.callbacks(),
@@ -201,9 +205,33 @@ impl SettingsReader<'_> {
         current.map(|current| Keys::new(current, previous))
     }
 
+    /// Reads a secret that signs. White space around it is never removed, because another program with the same secret
+    /// would then sign with another key.
     fn secret(&mut self, name: &str) -> Option<TollSecret> {
-        let secret = TollSecret::new(&(self.var)(name)?);
+        let text = (self.var)(name)?;
+        if text.trim() != text {
+            return self.fault(&format!(
+                "{name} begins or ends with white space, such as a line feed: set it again without it"
+            ));
+        }
+        let secret = TollSecret::new(&text);
         secret.map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
+    }
+
+    /// Returns the value of a setting without white space around it. Returns `None` if the setting is missing. If the
+    /// value has no other characters, or contains a control character, reports this and returns `None`.
+    fn value(&mut self, name: &str) -> Option<String> {
+        let text = (self.var)(name)?;
+        let text = text.trim();
+        if text.is_empty() {
+            return self.fault(&format!("{name} has only white space: remove it, or set it again"));
+        }
+        if text.contains(char::is_control) {
+            return self.fault(&format!(
+                "{name} contains a control character, such as a line feed: set it again without it"
+            ));
+        }
+        Some(text.to_owned())
     }
 
     /// Returns the wallets; `None` if no wallet is configured or a setting of a wallet is missing or wrong. A mistake
@@ -237,28 +265,42 @@ impl SettingsReader<'_> {
     }
 
     fn required(&mut self, name: &str) -> Option<String> {
-        let value = (self.var)(name);
-        if value.is_none() {
-            self.faults.push(format!("{name} is missing"));
+        if (self.var)(name).is_none() {
+            return self.fault(&format!("{name} is missing"));
         }
-        value
+        self.value(name)
     }
 
     fn origin(&mut self) -> Origin {
-        let Some(url) = (self.var)("ORIGIN_URL") else { return Origin::Zone };
+        if (self.var)("ORIGIN_URL").is_none() {
+            return Origin::Zone;
+        }
+        let Some(url) = self.value("ORIGIN_URL") else { return Origin::Invalid };
         Origin::parse(&url).unwrap_or_else(|what| {
             self.faults.push(format!("ORIGIN_URL {what}"));
             Origin::Invalid
         })
     }
 
+    /// Returns `ORIGIN_TOKEN`, which is sent in a header, so it must be a valid value of a header.
+    fn origin_token(&mut self) -> Option<String> {
+        let token = self.value("ORIGIN_TOKEN")?;
+        if token.len() < MIN_ORIGIN_TOKEN_BYTES || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return self.fault(
+                "ORIGIN_TOKEN must have at least 16 ASCII characters without spaces, so it is not sent: make one with \
+                 `openssl rand -hex 32`",
+            );
+        }
+        Some(token)
+    }
+
     fn admin_token(&mut self) -> Option<AdminToken> {
-        let token = AdminToken::new(&(self.var)("ADMIN_TOKEN")?);
+        let token = AdminToken::new(&self.value("ADMIN_TOKEN")?);
         token.map_err(|weak| self.faults.push(format!("ADMIN_TOKEN is {weak}"))).ok()
     }
 
     fn public_url(&mut self) -> Option<String> {
-        let url = (self.var)("PUBLIC_URL")?;
+        let url = self.value("PUBLIC_URL")?;
         if !is_safe_base(&url) {
             return self.fault(
                 "PUBLIC_URL must be an https URL (http only for localhost), without user, query or fragment",
@@ -268,7 +310,7 @@ impl SettingsReader<'_> {
     }
 
     fn callbacks(&mut self) -> Callbacks {
-        let (url, secret) = match ((self.var)("ON_PAYMENT_URL"), (self.var)("ON_PAYMENT_SECRET")) {
+        let (url, secret) = match (self.value("ON_PAYMENT_URL"), self.value("ON_PAYMENT_SECRET")) {
             (Some(url), Some(secret)) => (url, secret),
             (None, None) => return Callbacks::Off,
             (None, Some(_)) => {
@@ -297,3 +339,6 @@ impl SettingsReader<'_> {
         None
     }
 }
+
+/// A shorter token could be guessed.
+const MIN_ORIGIN_TOKEN_BYTES: usize = 16;

@@ -69,7 +69,7 @@ async function bundle(name) {
     bundle: true,
     minify: true,
     format: 'esm',
-    target: 'es2022',
+    target: ['chrome94', 'firefox93', 'safari15'],
     charset: 'utf8',
     write: false,
     logLevel: 'silent',

@@ -52,6 +52,7 @@ setup_lnbits() {
 
 setup_peers() {
   venv lightning-toll "lightning-toll 0.1.1, to test against"
+  venv l402-requests "l402-requests 0.9.0, a client to test with"
   venv oracles "libraries that read metrics and signed callbacks, to test against"
   venv lnbits-1.5.5 "LNbits 1.5.5, which exposes preimages (about a minute)"
 }

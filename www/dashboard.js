@@ -50,7 +50,9 @@ async function redeliver() {
 
 /** Requests an admin endpoint. If the status is not 2xx, throws an error whose message the dashboard shows. */
 async function request(path, options) {
-  const response = await fetch(path, { ...options, signal: AbortSignal.timeout(20 * SECOND) }).catch(() => {
+  const aborter = new AbortController();
+  setTimeout(() => aborter.abort(), 20 * SECOND);
+  const response = await fetch(path, { ...options, signal: aborter.signal }).catch(() => {
     throw new Error('the Worker does not answer');
   });
   // The session has ended: a reload shows the login page.
@@ -247,7 +249,7 @@ function drawBars({ width, height }) {
   const step = (right - margin.left) / columns.length;
   if (step <= 0) return;
   const levels = roundLevels(Math.max(...columns.map(({ sats }) => sats)));
-  const y = (sats) => bottom - (sats / (levels.at(-1) || 1)) * (bottom - margin.top);
+  const y = (sats) => bottom - (sats / (levels[levels.length - 1] || 1)) * (bottom - margin.top);
   const labelEvery = [1, 2, 3, 4, 6, 8, 12].find((every) => every * step >= 52);
   bars.replaceChildren(
     label('level', margin.left - 8, 10, 'sats'),
@@ -279,7 +281,7 @@ function choose(index) {
   chosen = index;
   bars.querySelectorAll('.column').forEach((column, at) => column.classList.toggle('chosen', at === index));
   byId('readout').textContent = index === null ? describeAll() : describe(index);
-  cursor.ariaValueText = describe(cursor.valueAsNumber);
+  cursor.setAttribute('aria-valuetext', describe(cursor.valueAsNumber));
 }
 
 function describe(index) {

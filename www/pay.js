@@ -1,7 +1,7 @@
 // The script of the pay page: draws the invoice as a QR code, polls the Worker until the invoice has been paid, and then loads the
-// page that the person wanted.
+// page that the person wanted. It runs in the browsers that www/README.md names, and what it does not need may be missing.
 
-import encodeQR from 'qr';
+import { generate } from 'lean-qr';
 import * as words from './words.json';
 
 const SECOND = 1000;
@@ -12,8 +12,12 @@ const MAX_PAUSE = 10 * SECOND;
 const SHORT_PAUSE = 2.5 * SECOND;
 /** A payment that was sent just before the invoice expired may arrive up to this long after the expiry. */
 const GRACE = 4 * SECOND;
+/** The width of the light border around a QR code, in modules of the code. */
+const QUIET_ZONE = 4;
 
 const byId = (id) => document.getElementById(id);
+/** Runs an action that the payment does not depend on. Returns undefined if the browser lacks or forbids something for it. */
+const attempt = (action) => { try { return action(); } catch { return undefined; } };
 const page = byId('page');
 const form = byId('by-hand');
 // `defaultValue` is what the server sent. A browser may restore an older `value` after a reload.
@@ -22,12 +26,12 @@ const macaroon = form.elements.macaroon.defaultValue;
 const path = form.elements.to.defaultValue;
 
 // `now()` returns the time of the server's clock, because the clock of this device may be wrong.
-const { responseStart = 0 } = performance.getEntriesByType('navigation')[0] ?? {};
-const clockOffset = performance.timeOrigin + responseStart - page.dataset.now * SECOND;
+const responseStart = attempt(() => performance.timeOrigin + performance.getEntriesByType('navigation')[0].responseStart);
+const clockOffset = (responseStart || Date.now()) - page.dataset.now * SECOND;
 const now = () => Date.now() - clockOffset;
 const invoiceExpires = page.dataset.invoiceExpires * SECOND;
 
-const otherTabs = new BroadcastChannel('edgetoll');
+const otherTabs = attempt(() => new BroadcastChannel('edgetoll'));
 const lastEntry = recall('last entry');
 const statuses = {
   pending: words.waiting,
@@ -50,15 +54,16 @@ byId('pay-here').addEventListener('click', payHere);
 byId('copy').addEventListener('click', copy);
 byId('again').addEventListener('click', tryAgain);
 byId('anew').addEventListener('click', start);
-document.addEventListener('webln:ready', offerWebln);
+// The capture phase begins at the window for an event on any node, so this includes events on the document.
+addEventListener('webln:ready', offerWebln, true);
 document.addEventListener('visibilitychange', wake);
 addEventListener('online', wake);
 // `persisted` is true if the browser shows the page again from its back/forward cache.
 addEventListener('pageshow', ({ persisted }) => persisted && wake());
-otherTabs.addEventListener('message', ({ data }) => data === path && !isOver && end('elsewhere'));
+otherTabs?.addEventListener('message', ({ data }) => data === path && !isOver && end('elsewhere'));
 
-formatForReader();
-drawQrCode();
+attempt(drawQrCode);
+attempt(formatForReader);
 setInterval(countDown, SECOND);
 keep('last entry', null);
 // The person paid less than a minute ago, and yet the server sent the pay page again, without an error text (`reason`). Another reload
@@ -78,7 +83,7 @@ function show(newState) {
   for (const part of document.querySelectorAll('[data-in]')) part.hidden = !part.dataset.in.split(' ').includes(state);
   offerWebln();
   say(statuses[state]);
-  if (focused.closest('[hidden]')) byId('status').focus();
+  if (focused?.closest('[hidden]')) byId('status').focus();
 }
 
 /** Sets the status text, unless it is unchanged: a screen reader would read the same text again. */
@@ -97,11 +102,16 @@ function formatForReader() {
   byId('until').textContent = words.until.replace('{{time}}', () => time);
 }
 
-/** Draws the QR code. Uppercase letters make it smaller (alphanumeric mode); BOLT 11 and URI schemes ignore case. */
+/**
+ * Draws the QR code. Many wallets know the scheme in lowercase letters only. BOLT 11 ignores case, and an invoice in uppercase letters
+ * makes the code smaller: it becomes a segment in alphanumeric mode.
+ */
 function drawQrCode() {
-  const rows = encodeQR(`lightning:${invoice}`.toUpperCase(), 'raw', { ecc: 'low', border: 4 });
-  const dark = rows.flatMap((row, y) => row.map((isDark, x) => isDark ? `M${x} ${y}h1v1h-1z` : ''));
-  const picture = svg('svg', { viewBox: `0 0 ${rows.length} ${rows.length}`, role: 'img', 'aria-label': words.qr_code });
+  const code = generate(`lightning:${invoice.toUpperCase()}`);
+  const all = [...Array(code.size).keys()];
+  const dark = all.flatMap((y) => all.map((x) => code.get(x, y) ? `M${x} ${y}h1v1h-1z` : ''));
+  const [start, length] = [-QUIET_ZONE, code.size + 2 * QUIET_ZONE];
+  const picture = svg('svg', { viewBox: `${start} ${start} ${length} ${length}`, role: 'img', 'aria-label': words.qr_code });
   picture.append(svg('path', { d: dark.join('') }));
   byId('code').append(picture);
 }
@@ -115,6 +125,7 @@ function svg(name, attributes) {
 /** Shows the time that is left to pay, or that the invoice has expired. Runs once a second. */
 function countDown() {
   if (state !== 'pending') return;
+  offerWebln();
   const left = Math.ceil((invoiceExpires - now()) / SECOND);
   if (left <= 0) return show('ended');
   if (left === 60) say(words.one_minute_left);
@@ -193,19 +204,23 @@ async function check() {
  * milliseconds, 0 if the response has no such header.
  */
 async function requestStatus(ofMacaroon) {
+  const aborter = new AbortController();
+  const timeout = setTimeout(() => aborter.abort(), 20 * SECOND);
   try {
     const response = await fetch(form.action, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ macaroon: ofMacaroon, to: path }),
       credentials: 'same-origin',
-      signal: AbortSignal.timeout(20 * SECOND),
+      signal: aborter.signal,
     });
     // A 200 may come from another server, such as the login page of a hotel's network.
     if (response.ok && (await response.json()).status !== 'paid') throw new Error('not a response of edgetoll');
     return { status: response.status, wait: Number(response.headers.get('Retry-After')) * SECOND || 0 };
   } catch {
     return { status: 0, wait: 0 };
+  } finally {
+    clearTimeout(timeout);
   }
 }
 
@@ -225,7 +240,7 @@ function finish(paidMacaroon) {
   end('paid');
   document.title = `${words.paid_stamp} · ${document.title}`;
   scrollTo(0, 0);
-  otherTabs.postMessage(path);
+  otherTabs?.postMessage(path);
   keep('macaroons', null);
   if (keep('last entry', { macaroon: paidMacaroon, at: Date.now() })) setTimeout(enter, 1.3 * SECOND);
 }
@@ -281,18 +296,13 @@ async function payHere() {
 // Values in the session storage, separate for each path. A browser may forbid the storage.
 
 function recall(name) {
-  try {
-    return JSON.parse(sessionStorage.getItem(`edgetoll ${name} ${path}`));
-  } catch {
-    return null;
-  }
+  return attempt(() => JSON.parse(sessionStorage.getItem(`edgetoll ${name} ${path}`)));
 }
 
+/** Returns true if the value is stored. */
 function keep(name, value) {
-  try {
+  return attempt(() => {
     sessionStorage.setItem(`edgetoll ${name} ${path}`, JSON.stringify(value));
     return true;
-  } catch {
-    return false;
-  }
+  });
 }

@@ -8,8 +8,11 @@ export interface WebLN {
 
 export interface InvoicePayer {
   /**
-   * Pays the invoice and returns the preimage in hex. An error says that nothing was paid if its `paid` is `false`, or if it is
-   * WebLN's error for a user who declines. After any other error, the price counts as spent.
+   * Pays the invoice and returns the preimage in hex; white space, `0x` and upper case are allowed. An error says that nothing was paid
+   * if its `paid` is `false`, or if it is WebLN's error for a user who declines. After any other error, and after a result without the
+   * right preimage, the price counts as spent, and the client sends the credential without a preimage: edgetoll then looks up the
+   * payment at its own wallet. While the server does not know the payment or is busy, each call tries this up to five times, for at most
+   * half a minute.
    */
   payInvoice(bolt11: string): Promise<string | { preimage: string }>;
 }
@@ -22,17 +25,28 @@ export interface TollOptions {
 }
 
 export interface TollClientOptions extends TollOptions {
-  /** The most that all payments together may cost, in satoshis. Default: no limit. */
+  /** The most that all payments within 24 hours may cost, in satoshis. Default: no limit. */
   budgetSats?: number;
-  /** The most that all payments to one host, on all its ports, may cost, in satoshis. Default: no limit. */
+  /** The most that all payments within 24 hours to one host, on all its ports, may cost, in satoshis. Default: 1,000. */
   budgetSatsPerHost?: number;
   /** The network of the invoices that the client pays, as in the prefix of an invoice. Default: `bc` (bitcoin). */
   network?: 'bc' | 'tb' | 'tbs' | 'bcrt';
-  /** Keeps credentials across reloads. Code that can read the storage can use the credentials. Default: memory only. */
+  /**
+   * Keeps credentials and the payments that count for the budgets across reloads. Clients in several tabs can share one storage. Code
+   * that can read the storage can use the credentials. Default: memory only.
+   */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 }
 
-export type TollRequestInit = RequestInit & TollOptions;
+export interface TollCallOptions extends TollOptions {
+  /**
+   * Allows a payment that the client would refuse with `not_honoured` or `may_be_paid`. The client first tries to use the earlier payment
+   * and gives it up if that fails. Check your wallet before you set this. Default: `false`.
+   */
+  payAgain?: boolean;
+}
+
+export type TollRequestInit = RequestInit & TollCallOptions;
 
 /** The `detail` of the client's events. */
 export interface TollDetail {
@@ -47,32 +61,37 @@ export interface TollEvents {
   challenge: CustomEvent<TollDetail>;
   /** The invoice is handed to the wallet. */
   paying: CustomEvent<TollDetail>;
-  /** The wallet has paid, and its preimage is correct. */
+  /** The wallet has paid: its preimage is correct, or the server has accepted the credential without a preimage. */
   paid: CustomEvent<TollDetail>;
-  /** The server refused a stored credential, which is now removed. */
+  /** The server refused a credential, which is not used again. */
   refused: CustomEvent<TollDetail & { status: number }>;
   /** A stored credential is sent. */
   reused: CustomEvent<TollDetail>;
 }
 
 /**
- * `fetch` that pays, with the options `wallet` and `maxSats`. All calls share one client and its credentials.
- * @throws {TollError} if the client refuses to pay, or the payment fails
+ * `fetch` that pays, with the options `wallet`, `maxSats` and `payAgain`. All calls share one client and its credentials.
+ * @throws {TollError} if the client refuses to pay, the payment fails, or the connection fails after the payment
  */
 export function tollFetch(input: RequestInfo | URL, init?: TollRequestInit): Promise<Response>;
 
-/** A client that pays within its limits and keeps the credentials that it bought. */
+/**
+ * A client that pays within its limits and keeps the credentials that it bought. If a host answers 401 or 402 to a request that the
+ * client has paid for, or may have paid for, the client does not pay this host again, until the host accepts the credential, or until a
+ * call sets `payAgain`. A 401 with `X-Toll-Expires` is the origin's own answer to a paid request. The client runs in Node and in browsers
+ * from Safari 15, Chrome 94 and Firefox 93 on.
+ */
 export class TollClient extends EventTarget {
   constructor(options?: TollClientOptions);
 
-  /** The sum of all payments, in satoshis. A payment of unknown outcome counts as paid. */
+  /** The sum of all payments of the last 24 hours, in satoshis. A payment of unknown outcome counts as paid. */
   readonly spentSats: number;
 
   /**
    * `fetch` that pays, at most once per call, and then repeats the request.
    * @returns the response. A 402 is returned if it has no L402 challenge, if it comes from another origin after a redirect, if its
    * invoice was paid before, if a listener stopped the payment, or if the server refuses the new credential.
-   * @throws {TollError} if the client refuses to pay, or the payment fails
+   * @throws {TollError} if the client refuses to pay, the payment fails, or the connection fails after the payment
    */
   fetch(input: RequestInfo | URL, init?: TollRequestInit): Promise<Response>;
 
@@ -91,12 +110,22 @@ export type TollErrorCode =
   | 'over_budget'
   /** There is no wallet: `wallet` is not set, and the browser has no WebLN. */
   | 'no_wallet'
-  /** The invoice is invalid, has no amount in whole sats, or does not match the network, the macaroon or the host. */
+  /**
+   * The invoice is invalid, has no amount in whole sats, or does not match the network, the macaroon or the host; or the invoice or the
+   * macaroon has expired. The time is that of the server (the header `Date`). If the header is missing or hidden by CORS, it is the
+   * time of this device, and a minute is added to the expiry, because clocks differ.
+   */
   | 'bad_invoice'
   /** The wallet failed. `mayBePaid` says whether the invoice may have been paid. */
   | 'payment_failed'
-  /** The preimage that the wallet returned does not match the invoice. The invoice may have been paid. */
+  /** The wallet returned no valid preimage, and the server gives no access without one. The invoice may have been paid. */
   | 'wrong_preimage'
+  /** An earlier payment for the same may have been made, and the server gives no access for it yet. Nothing more was paid. */
+  | 'may_be_paid'
+  /** The host gave no access for an earlier payment. Nothing more was paid. */
+  | 'not_honoured'
+  /** The connection failed after the wallet received the invoice. The next call uses the credential. */
+  | 'connection_failed'
   /** The request body cannot be read, so it could not be repeated. Nothing was sent. */
   | 'unrepeatable_body'
   /** The URL is plain http to another machine, so others could read the credential; or the page has no `crypto.subtle`. */
@@ -104,11 +133,18 @@ export type TollErrorCode =
 
 /** The error of a `fetch` that returns no response. */
 export class TollError extends Error {
-  constructor(code: TollErrorCode, message: string, options?: { response?: Response; cause?: unknown; mayBePaid?: boolean });
+  constructor(
+    code: TollErrorCode,
+    message: string,
+    options?: { response?: Response; cause?: unknown; mayBePaid?: boolean; paymentHash?: string; amountSats?: number },
+  );
   readonly name: 'TollError';
   readonly code: TollErrorCode;
-  /** The 402 response; `undefined` if there was none. */
+  /** The 402 response, for `may_be_paid` the refusal of the credential; `undefined` if there was none. */
   readonly response?: Response;
-  /** Whether the invoice may have been paid. Then another payment could be a double payment. */
+  /** Whether the invoice was paid or may have been paid. Then another payment could be a double payment. */
   readonly mayBePaid: boolean;
+  /** The payment hash (in hex) and the amount of the invoice; `undefined` if the error is about no invoice. */
+  readonly paymentHash?: string;
+  readonly amountSats?: number;
 }

@@ -1,7 +1,7 @@
-// A client that pays the challenges of edgetoll and of any other server that speaks L402. It runs in browsers and in Node. toll.d.ts
-// documents the API.
+// A client that pays the challenges of edgetoll and of any other server that speaks L402. It runs in Node and in browsers from Safari 15,
+// Chrome 94 and Firefox 93 on. toll.d.ts documents the API.
 
-/** `fetch` that pays, with the options `wallet` and `maxSats`. All calls share one client and its credentials. */
+/** `fetch` that pays, with the options `wallet`, `maxSats` and `payAgain`. All calls share one client and its credentials. */
 export const tollFetch = (input, init) => sharedClient.fetch(input, init);
 
 /**
@@ -10,80 +10,106 @@ export const tollFetch = (input, init) => sharedClient.fetch(input, init);
  */
 export class TollClient extends EventTarget {
   #options;
-  #budget;
-  #credentials;
-  /** The payments that are not finished yet, by the key of their challenge. */
+  #purchases;
+  /** The payments of this client that are not finished yet, by the key of their challenge. */
   #payments = new Map();
-  /** The payment hashes of all invoices that a wallet paid or may have paid, so that no invoice is paid twice. */
-  #sentToWallet = new Set();
 
-  constructor({ wallet, maxSats = 100, budgetSats = Infinity, budgetSatsPerHost = Infinity, network = 'bc', storage } = {}) {
+  constructor({ wallet, maxSats = 100, budgetSats = Infinity, budgetSatsPerHost = 1000, network = 'bc', storage } = {}) {
     super();
-    this.#options = { wallet, maxSats, network };
-    this.#budget = new Budget(budgetSats, budgetSatsPerHost);
-    this.#credentials = new CredentialStore(storage);
+    this.#options = { wallet, maxSats, budgetSats, budgetSatsPerHost, network };
+    this.#purchases = new Purchases(storage);
   }
 
-  /** The sum of all payments, in satoshis. A payment of unknown outcome counts as paid. */
+  /** The sum of all payments of the last 24 hours, in satoshis. A payment of unknown outcome counts as paid. */
   get spentSats() {
-    return this.#budget.spentSats;
+    return this.#purchases.spentSats();
   }
 
   /**
    * `fetch` that pays, at most once per call, and then repeats the request.
    * @returns the response. A 402 is returned if it has no L402 challenge, if it comes from another origin after a redirect, if its
    * invoice was paid before, if a listener stopped the payment, or if the server refuses the new credential.
-   * @throws {TollError} if the client refuses to pay, or the payment fails
+   * @throws {TollError} if the client refuses to pay, the payment fails, or the connection fails after the payment
    */
-  async fetch(input, { wallet = this.#options.wallet ?? globalThis.webln, maxSats = this.#options.maxSats, ...init } = {}) {
+  async fetch(input, { wallet = this.#options.wallet ?? globalThis.webln, maxSats = this.#options.maxSats, payAgain = false, ...init } = {}) {
     const request = await makeRepeatable(new Request(input, init));
-    const call = { request, wallet, maxSats, tried: new Set(), hasPaid: false };
-    let credential = this.#take(call, new URL(request.url).origin, (kept) => covers(kept, request));
+    const call = { request, wallet, maxSats, payAgain, tried: new Set(), hasPaid: false };
+    // Any other credential is sent only after a challenge: its acceptance then shows that the host honours the payment.
+    const isGood = ({ state, isDenied }) => state === PAID && !isDenied;
+    let purchase = this.#take(call, new URL(request.url).origin, (kept) => isGood(kept) && covers(kept, request));
     for (;;) {
-      const response = await this.#send(request, credential);
-      const challenge = readChallenge(response, request);
-      const isRefused = this.#checkRefusal(request, credential, response, challenge);
+      const { response, challenge, verdict } = await this.#send(call, purchase);
       if (call.hasPaid) return response;
-      if (isRefused && response.status === 401) credential = undefined;
-      else if (!challenge || challenge.invoice === credential?.invoice) return response;
-      else credential = await this.#obtain(call, challenge);
-      if (challenge && !credential) return response;
+      const isNew = challenge && challenge.invoice !== purchase?.invoice;
+      if (!isNew && verdict !== REFUSED) return response;
+      // Without a credential, the next response has a new challenge.
+      purchase = isNew ? await this.#obtain(call, challenge) : undefined;
+      if (isNew && !purchase) return response;
       response.body?.cancel().catch(() => {});
-    }
-  }
-
-  async #send(request, credential) {
-    const attempt = request.clone();
-    // `fetch` removes the Authorization header when it follows a redirect to another origin.
-    if (credential) attempt.headers.append('Authorization', `L402 ${credential.macaroon}:${credential.preimage}`);
-    try {
-      return await fetch(attempt);
-    } catch (error) {
-      this.#credentials.giveBack(credential);
-      throw error;
+      if (call.response) return call.response;
     }
   }
 
   /**
-   * Returns whether a response refuses the credential, and if so removes the credential from the store. A 402 with the invoice of the
-   * credential does not refuse it: the server does not know yet that the invoice was paid. Also gives back a use that was not consumed.
+   * Sends the request with the credential of a purchase. If the server does not know the payment yet, sends it again after a pause.
+   * Returns the response, its challenge, and what the response says about the credential.
    */
-  #checkRefusal(request, credential, response, challenge) {
-    if (!credential) return false;
-    const isUsed = response.status < 500 && response.headers.has('X-Toll-Uses-Remaining');
-    if (!isUsed) this.#credentials.giveBack(credential);
-    const isForged = response.status === 401 && isFrom(response, request) && /\b(L402|LSAT)\b/i.test(response.headers.get('WWW-Authenticate'));
-    const isRefused = isForged || (challenge?.key === credential.key && challenge.invoice !== credential.invoice);
-    if (isRefused) {
-      this.#credentials.drop(credential);
-      this.#emit('refused', request, credential, { status: response.status });
+  async #send(call, purchase) {
+    const { request } = call;
+    const latest = Date.now() + MAX_WAIT_MS;
+    try {
+      for (const pause of [...PAUSES_MS, Infinity]) {
+        const attempt = request.clone();
+        // `fetch` removes the Authorization header when it follows a redirect to another origin.
+        if (purchase) attempt.headers.append('Authorization', `${purchase.scheme} ${purchase.macaroon}:${purchase.preimage ?? ''}`);
+        const response = await fetch(attempt);
+        const challenge = readChallenge(response, request);
+        const wait = Math.max(pause, readRetryAfter(response));
+        if (!(purchase && isTooEarly(call, purchase, response, challenge)) || Date.now() + wait > latest) {
+          return { response, challenge, verdict: purchase && this.#judge(call, purchase, response, challenge) };
+        }
+        response.body?.cancel().catch(() => {});
+        await unlessAborted(new Promise((resolve) => setTimeout(resolve, wait)), request.signal);
+      }
+    } catch (cause) {
+      if (purchase && !(cause instanceof TollError)) this.#purchases.giveBack(purchase);
+      if (!call.hasPaid || request.signal.aborted) throw cause;
+      const message = `The connection failed after the wallet received the invoice; call again to use the credential: ${cause.message}`;
+      throw errorFor(purchase, 'connection_failed', message, { cause, mayBePaid: true });
     }
-    return isRefused;
+  }
+
+  /** Records what a response says about the credential of a purchase. Returns `ACCEPTED`, `REFUSED` or `undefined`. */
+  #judge(call, purchase, response, challenge) {
+    const { request, hasPaid, payAgain } = call;
+    const { status, headers } = response;
+    const usesLeft = status < 500 ? headers.get('X-Toll-Uses-Remaining') : null;
+    if (usesLeft === null) this.#purchases.giveBack(purchase);
+    else this.#purchases.change(purchase, ({ left }) => ({ left: Math.min(left ?? Infinity, Number(usesLeft)) }));
+
+    if (isAccepted(response)) {
+      if (purchase.state === SENT || purchase.isDenied) this.#purchases.change(purchase, () => ({ state: PAID, isDenied: false }));
+      if (purchase.state === SENT) this.#emit('paid', request, purchase);
+      return ACCEPTED;
+    }
+    const isDenied = [401, 402].includes(status) && isFrom(response, request);
+    if (isDenied && hasPaid) this.#purchases.change(purchase, () => ({ isDenied }));
+    const isUnsure = purchase.state === SENT;
+    const isForged = isDenied && status === 401 && /\b(L402|LSAT)\b/i.test(headers.get('WWW-Authenticate'));
+    const isInvalid = isForged || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
+    const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied));
+    if (isGivenUp || (isInvalid && !isUnsure)) {
+      this.#purchases.change(purchase, () => ({ state: GONE }));
+      this.#emit('refused', request, purchase, { status });
+      return REFUSED;
+    }
+    if (isUnsure && !hasPaid) throw errorFor(purchase, 'may_be_paid', MAY_BE_PAID, { response, mayBePaid: true });
+    return undefined;
   }
 
   /**
-   * Returns a credential for a challenge: from the store, or from a new payment. Waits while another call pays for the same challenge.
-   * Returns `undefined` if nothing was paid.
+   * Returns a purchase for a challenge: a stored one, or a new one. Waits while another call pays for the same challenge. Returns
+   * `undefined` if nothing was paid.
    */
   async #obtain(call, challenge) {
     for (;;) {
@@ -98,87 +124,128 @@ export class TollClient extends EventTarget {
   #take({ request, tried }, origin, fits) {
     // A call sends at most two stored credentials: one chosen by the path, and one by the challenge. Without this limit, a server that
     // refuses every credential would receive all of them.
-    const credential = tried.size < 2 && this.#credentials.take(origin, (kept) => !tried.has(kept) && fits(kept));
-    if (!credential) return undefined;
-    tried.add(credential);
-    this.#emit('reused', request, credential);
-    return credential;
+    if (tried.size === 2) return undefined;
+    const isUsable = ({ state, key }) => state === PAID || (state === SENT && !this.#payments.has(key));
+    const purchase = this.#purchases.take((kept) => kept.origin === origin && isUsable(kept) && !tried.has(kept.paymentHash) && fits(kept));
+    if (!purchase) return undefined;
+    tried.add(purchase.paymentHash);
+    this.#emit('reused', request, purchase);
+    return purchase;
   }
 
   /**
-   * Pays and returns the new credential; `undefined` if the invoice was paid before or a listener stopped the payment. There is no
-   * `await` before the payment is registered, so two calls cannot pay for the same challenge.
+   * Pays and returns the purchase; `undefined` if the invoice was paid before or a listener stopped the payment. There is no `await`
+   * before the payment is registered, so two calls cannot pay for the same challenge.
    */
   #buy(call, challenge) {
     const { signal } = call.request;
-    const bill = { ...challenge, ...this.#check(call, challenge) };
-    if (this.#sentToWallet.has(bill.paymentHash)) return undefined;
-    const release = this.#budget.reserve(bill);
-    if (!this.#emit('challenge', call.request, bill) || signal.aborted) {
-      release();
-      signal.throwIfAborted();
+    const { response, uses, ...bill } = { ...challenge, ...this.#check(call, challenge) };
+    if (this.#purchases.all().some(({ paymentHash }) => paymentHash === bill.paymentHash)) return undefined;
+    this.#checkHost(call, bill, response);
+    this.#checkBudgets(bill, response);
+    // Takes one use for the caller before another call can take it.
+    const purchase = { ...bill, left: uses && uses - 1, state: RESERVED, at: Date.now() };
+    this.#purchases.add(purchase);
+    if (!this.#emit('challenge', call.request, purchase) || signal.aborted) {
+      this.#purchases.remove(purchase);
+      throwIfAborted(signal);
       return undefined;
     }
     call.hasPaid = true;
-    const payment = this.#pay(call, bill, release).finally(() => this.#payments.delete(bill.key));
+    const payment = this.#pay(call, purchase, response).finally(() => this.#payments.delete(bill.key));
     this.#payments.set(bill.key, payment);
     return unlessAborted(payment, signal);
   }
 
   /** Returns the decoded invoice of a challenge. Throws if the invoice must not be paid. */
-  #check({ wallet, maxSats }, { response, origin, host, paymentHash, invoice: bolt11 }) {
+  #check({ wallet, maxSats }, { response, origin, hostname, host, until, paymentHash, invoice: bolt11 }) {
+    let invoice;
     const refuse = (code, message) => {
-      throw new TollError(code, message, { response });
+      throw errorFor(invoice, code, message, { response });
     };
     if (!isPrivate(origin)) refuse('insecure', `${origin} is not encrypted, so others could read and use the credential. Nothing was paid: use https`);
     if (!globalThis.crypto?.subtle) refuse('insecure', 'This page cannot check a payment (crypto.subtle is missing). Nothing was paid: load the page with https');
-    const invoice = readInvoice(bolt11, (why) => refuse('bad_invoice', `The invoice is invalid and was not paid: ${why}`));
+    invoice = readInvoice(bolt11, (why) => refuse('bad_invoice', `The invoice is invalid and was not paid: ${why}`));
     if (invoice.network !== this.#options.network) refuse('bad_invoice', `The invoice is for the network "${invoice.network}", not "${this.#options.network}". It was not paid`);
     if (paymentHash && paymentHash !== invoice.paymentHash) refuse('bad_invoice', 'The macaroon belongs to another invoice. Nothing was paid');
-    if (host && host !== new URL(origin).hostname) refuse('bad_invoice', `The macaroon is for the host ${host}. Nothing was paid`);
+    if (host && host !== hostname) refuse('bad_invoice', `The macaroon is for the host ${host}. Nothing was paid`);
+    if (isPast(invoice.expires, response)) refuse('bad_invoice', 'The invoice has expired. It was not paid');
+    if (isPast(until, response)) refuse('bad_invoice', 'The macaroon has expired. Nothing was paid');
     if (!(invoice.sats <= maxSats)) refuse('too_expensive', `The price is ${invoice.sats} sats, more than maxSats (${maxSats}) allows. Nothing was paid`);
     if (!wallet?.payInvoice && !wallet?.sendPayment) refuse('no_wallet', `The price is ${invoice.sats} sats, and there is no wallet to pay it. Pass a wallet, or use a browser with WebLN`);
     return invoice;
   }
 
-  /** Pays the invoice, and stores and returns the credential, even if the caller has aborted meanwhile. */
-  async #pay(call, bill, release) {
-    const result = await this.#payWithWallet(call, bill, release);
-    const { response, uses, ...bought } = bill;
-    const preimage = String(result?.preimage ?? result).toLowerCase();
-    if (!(await isPreimage(preimage, bill.paymentHash))) {
-      const message = 'The wallet returned a wrong preimage. The money may be spent: check the wallet before you pay again';
-      throw new TollError('wrong_preimage', message, { response, mayBePaid: true });
+  /** Throws if an earlier payment to the host was not honoured, or may have bought the same. `payAgain` gives such payments up. */
+  #checkHost({ payAgain }, bill, response) {
+    const isInTheWay = (kept) => kept.hostname === bill.hostname && (kept.isDenied || (kept.state === SENT && kept.key === bill.key));
+    for (const kept of this.#purchases.all().filter(isInTheWay)) {
+      if (payAgain) {
+        this.#purchases.change(kept, () => ({ state: GONE, isDenied: false }));
+        continue;
+      }
+      if (kept.state === SENT && kept.key === bill.key) throw errorFor(kept, 'may_be_paid', MAY_BE_PAID, { response, mayBePaid: true });
+      const payment = `a payment of ${kept.sats} sats (payment hash ${kept.paymentHash})`;
+      throw errorFor(bill, 'not_honoured', `${bill.hostname} gave no access for ${payment}. Nothing more was paid; payAgain allows it`, { response });
     }
-    // Takes one use for the caller before another call can take it. A caller that has aborted needs no use.
-    const credential = { ...bought, preimage, left: call.request.signal.aborted ? uses : uses - 1 };
-    this.#credentials.add(credential);
-    this.#emit('paid', call.request, bill);
-    return credential;
+  }
+
+  #checkBudgets(bill, response) {
+    const { budgetSats, budgetSatsPerHost } = this.#options;
+    const isWithin = this.spentSats + bill.sats <= budgetSats && this.#purchases.spentSats(bill.hostname) + bill.sats <= budgetSatsPerHost;
+    if (!isWithin) throw errorFor(bill, 'over_budget', `The price is ${bill.sats} sats, more than the budget of 24 hours has left. Nothing was paid`, { response });
+  }
+
+  /**
+   * Pays the invoice, and stores and returns the purchase, even if the caller has aborted meanwhile. If the wallet returns no preimage,
+   * sends the request without one: the server may look up the payment at its own wallet.
+   */
+  async #pay(call, purchase, challenged) {
+    let failure;
+    try {
+      const preimage = readPreimage(await this.#payWithWallet(call, purchase, challenged));
+      if (await isPreimage(preimage, purchase.paymentHash)) {
+        const paid = this.#purchases.add({ ...purchase, preimage, state: PAID });
+        // A caller that has aborted needs no use.
+        if (call.request.signal.aborted) this.#purchases.giveBack(paid);
+        this.#emit('paid', call.request, paid);
+        return paid;
+      }
+      const message = 'The wallet returned no valid preimage, and the server gives no access without one. The money may be spent';
+      failure = errorFor(purchase, 'wrong_preimage', message, { response: challenged, mayBePaid: true });
+    } catch (error) {
+      if (!error.mayBePaid) throw error;
+      failure = error;
+    }
+    // The server's answer decides: this response is the one that the caller gets.
+    const { response, verdict } = await this.#send(call, { ...purchase, state: SENT });
+    if (verdict !== ACCEPTED) {
+      response.body?.cancel().catch(() => {});
+      throw failure;
+    }
+    call.response = response;
+    return purchase;
   }
 
   /**
    * Lets the wallet pay, and returns its result. If the wallet fails after it received the invoice, the price counts as spent, unless
    * the error says that nothing was paid.
    */
-  async #payWithWallet({ request, wallet }, bill, release) {
+  async #payWithWallet({ request, wallet }, purchase, response) {
     let isSent = false;
     try {
       if (!wallet.payInvoice) await wallet.enable?.();
-      request.signal.throwIfAborted();
-      this.#emit('paying', request, bill);
-      this.#sentToWallet.add(bill.paymentHash);
+      throwIfAborted(request.signal);
+      this.#emit('paying', request, purchase);
+      this.#purchases.add({ ...purchase, state: SENT });
       isSent = true;
-      return await (wallet.payInvoice ? wallet.payInvoice(bill.invoice) : wallet.sendPayment(bill.invoice));
+      return await (wallet.payInvoice ? wallet.payInvoice(purchase.invoice) : wallet.sendPayment(purchase.invoice));
     } catch (cause) {
       const mayBePaid = isSent && !saysUnpaid(cause);
-      if (!mayBePaid) {
-        this.#sentToWallet.delete(bill.paymentHash);
-        release();
-      }
+      if (!mayBePaid) this.#purchases.remove(purchase);
       if (!isSent && request.signal.aborted) throw cause;
       const message = mayBePaid ? 'The wallet failed, and the money may be spent' : 'The wallet did not pay';
-      throw new TollError('payment_failed', `${message}: ${cause?.message ?? cause}`, { response: bill.response, cause, mayBePaid });
+      throw errorFor(purchase, 'payment_failed', `${message}: ${cause?.message ?? cause}`, { response, cause, mayBePaid });
     }
   }
 
@@ -189,110 +256,173 @@ export class TollClient extends EventTarget {
   }
 }
 
-/** The error of a `fetch` that returns no response. `response` is the 402 response, if any. `mayBePaid`: the invoice may have been paid. */
+/**
+ * The error of a `fetch` that returns no response. `response` is the 402 response, if any. `mayBePaid`: the invoice with this payment
+ * hash and amount was paid or may have been paid.
+ */
 export class TollError extends Error {
   name = 'TollError';
 
-  constructor(code, message, { response, cause, mayBePaid = false } = {}) {
+  constructor(code, message, { response, cause, mayBePaid = false, paymentHash, amountSats } = {}) {
     super(message, { cause });
-    Object.assign(this, { code, response, mayBePaid });
+    Object.assign(this, { code, response, mayBePaid, paymentHash, amountSats });
   }
 }
 
-/** The satoshis that were spent per host, and the limits: in total and per host. */
-class Budget {
-  #limits;
-  #spent = new Map();
+const errorFor = (invoice, code, message, more) => new TollError(code, message, { paymentHash: invoice?.paymentHash, amountSats: invoice?.sats, ...more });
+const MAY_BE_PAID = 'An earlier payment for this may have been made, and the server gives no access for it yet. Nothing more was paid; payAgain allows it';
 
-  constructor(total, perHost) {
-    this.#limits = { total, perHost };
+/**
+ * All purchases of 24 hours, and older ones that are still of use. A purchase is what was paid, or may have been paid, and its credential.
+ * Each purchase is an entry of its own, and every method reads the entries again, so clients in several tabs can share one storage.
+ * Purchases are never changed in place.
+ */
+class Purchases {
+  #entries;
+  /** The payment hashes that this client has seen. If two clients write the list at the same time, this restores what one of them lost. */
+  #known = new Set();
+
+  constructor(storage) {
+    this.#entries = new Entries(storage);
   }
 
-  get spentSats() {
-    return [...this.#spent.values()].reduce((sum, sats) => sum + sats, 0);
+  all() {
+    const list = this.#entries.read(LIST);
+    const listed = Array.isArray(list) ? list : [];
+    const kept = [];
+    for (const paymentHash of new Set([...listed, ...this.#known])) {
+      const purchase = this.#entries.read(PREFIX + paymentHash);
+      if (purchase?.paymentHash !== paymentHash) continue;
+      if (isOutdated(purchase)) this.#entries.remove(PREFIX + paymentHash);
+      else kept.push(purchase);
+    }
+    this.#known = new Set(kept.map(({ paymentHash }) => paymentHash));
+    if (String([...this.#known]) !== String(listed)) this.#entries.write(LIST, [...this.#known]);
+    return kept;
   }
 
-  /** Counts a price as spent. Returns a function that undoes this. Throws if the price exceeds a limit. */
-  reserve({ sats, origin, response }) {
-    const { hostname } = new URL(origin);
-    const spent = () => this.#spent.get(hostname) ?? 0;
-    const isWithin = this.spentSats + sats <= this.#limits.total && spent() + sats <= this.#limits.perHost;
-    if (!isWithin) throw new TollError('over_budget', `The price is ${sats} sats, more than the budget has left. Nothing was paid`, { response });
-    this.#spent.set(hostname, spent() + sats);
-    return () => this.#spent.set(hostname, spent() - sats);
+  spentSats(hostname) {
+    const counted = this.all().filter((kept) => isRecent(kept) && (!hostname || kept.hostname === hostname));
+    return counted.reduce((sum, { sats }) => sum + sats, 0);
+  }
+
+  /**
+   * Returns a purchase that fits, and takes one of its uses; `undefined` if none fits. Prefers one that is known to be paid, then one for
+   * a single path, then the newest.
+   */
+  take(fits) {
+    const rank = ({ state, endpoint }) => (state === PAID ? 2 : 0) + (endpoint ? 1 : 0);
+    const fitting = this.all().filter((kept) => kept.left !== 0 && fits(kept));
+    const [best] = fitting.sort((a, b) => rank(b) - rank(a) || b.at - a.at);
+    if (best) this.change(best, ({ left }) => ({ left: left && left - 1 }));
+    return best;
+  }
+
+  giveBack(purchase) {
+    this.change(purchase, ({ left }) => ({ left: left == null ? left : left + 1 }));
+  }
+
+  /** Changes a purchase, unless it was removed meanwhile. A purchase that is gone stays so. */
+  change({ paymentHash }, changes) {
+    const current = this.#entries.read(PREFIX + paymentHash);
+    if (!current) return;
+    const changed = { ...current, ...changes(current) };
+    this.#entries.write(PREFIX + paymentHash, current.state === GONE ? { ...changed, state: GONE } : changed);
+  }
+
+  add(purchase) {
+    this.#entries.write(PREFIX + purchase.paymentHash, purchase);
+    this.#known.add(purchase.paymentHash);
+    this.all();
+    return purchase;
+  }
+
+  remove({ paymentHash }) {
+    this.#entries.remove(PREFIX + paymentHash);
+    this.all();
   }
 }
 
-/** The credentials of each origin, in memory and, if there is one, in the storage. */
-class CredentialStore {
-  #kept = new Map();
+/** Entries of a storage, as JSON. Without a storage, and while the storage fails, the entries are kept in memory. */
+class Entries {
   #storage;
+  #memory = new Map();
 
   constructor(storage) {
     this.#storage = storage;
   }
 
-  /** Returns a credential that fits, and takes one of its uses; `undefined` if none fits. Prefers a credential for one path. */
-  take(origin, fits) {
-    const fitting = this.#of(origin).filter((kept) => kept.left > 0 && fits(kept));
-    const credential = fitting.find(({ endpoint }) => endpoint) ?? fitting[0];
-    if (credential) this.#set(credential, { left: credential.left - 1 });
-    return credential;
-  }
-
-  giveBack(credential) {
-    if (credential) this.#set(credential, { left: credential.left + 1 });
-  }
-
-  add(credential) {
-    this.#save(credential.origin, [credential, ...this.#of(credential.origin)]);
-  }
-
-  drop(credential) {
-    this.#save(credential.origin, this.#of(credential.origin).filter((kept) => kept !== credential));
-  }
-
-  #set(credential, change) {
-    Object.assign(credential, change);
-    this.#save(credential.origin, this.#of(credential.origin));
-  }
-
-  #of(origin) {
-    if (!this.#kept.has(origin)) this.#kept.set(origin, this.#load(origin));
-    return this.#kept.get(origin);
-  }
-
-  #load(origin) {
+  /** Returns an entry; `undefined` if it is missing or is not a list or an object. */
+  read(name) {
     try {
-      const kept = JSON.parse(this.#storage?.getItem(PREFIX + origin) ?? '[]');
-      // JSON has no Infinity: unlimited uses are stored as null.
-      return kept.map((credential) => ({ ...credential, origin, left: credential.left ?? Infinity }));
+      const value = this.#memory.has(name) ? this.#memory.get(name) : JSON.parse(this.#storage.getItem(name));
+      return typeof value === 'object' ? value ?? undefined : undefined;
     } catch {
-      return [];
+      return undefined;
     }
   }
 
-  /** Saves to memory, then to the storage, whose failure is ignored. Removes credentials a day after their expiry, as clocks differ. */
-  #save(origin, credentials) {
-    const kept = credentials.filter(({ until }) => !(until + DAY_S < Date.now() / 1000));
-    this.#kept.set(origin, kept);
+  write(name, value) {
+    this.#set(name, value, () => this.#storage.setItem(name, JSON.stringify(value)));
+  }
+
+  remove(name) {
+    this.#set(name, undefined, () => this.#storage.removeItem(name));
+  }
+
+  #set(name, value, store) {
     try {
-      if (kept.length) this.#storage?.setItem(PREFIX + origin, JSON.stringify(kept));
-      else this.#storage?.removeItem(PREFIX + origin);
-    } catch {}
+      store();
+      this.#memory.delete(name);
+    } catch {
+      this.#memory.set(name, value);
+    }
   }
 }
 
 const sharedClient = new TollClient();
+const LIST = 'toll.js';
 const PREFIX = 'toll.js ';
-const DAY_S = 86400;
+const DAY_MS = 86_400_000;
+
+// The states of a purchase: within the budgets; handed to the wallet, so it may be paid; paid; given up, or refused by the server.
+const [RESERVED, SENT, PAID, GONE] = ['reserved', 'sent', 'paid', 'gone'];
+// What a response says about a credential.
+const [ACCEPTED, REFUSED] = ['accepted', 'refused'];
+
+const isRecent = ({ at }) => at > Date.now() - DAY_MS;
+
+/** Whether a purchase is no longer of use. Its expiry counts only after a day, as clocks differ. */
+function isOutdated(purchase) {
+  const { state, left, until, isDenied } = purchase;
+  const isUsable = state === SENT || (state === PAID && left !== 0);
+  return !isRecent(purchase) && !isDenied && (!isUsable || until * 1000 + DAY_MS < Date.now());
+}
+
+/** The pauses after which a request is sent again while its payment has not arrived, and the longest time that this may take. */
+const PAUSES_MS = [200, 400, 800, 1600];
+const MAX_WAIT_MS = 30_000;
+
+/** Whether the server may accept the credential soon: it does not know the payment yet, or cannot look it up now. */
+const isTooEarly = ({ hasPaid }, { state, invoice }, response, challenge) =>
+  (challenge?.invoice === invoice && (hasPaid || state === SENT)) ||
+  (state === SENT && [409, 429, 503].includes(response.status) && !isAccepted(response));
+
+/** Whether a response shows that the server accepted the credential. With `X-Toll-Expires`, a 401 or a 503 is the origin's own. */
+const isAccepted = ({ status, headers }) => (status >= 200 && status < 400) || (status !== 402 && headers.has('X-Toll-Expires'));
+
+/** Returns `Retry-After` (seconds or a date) in milliseconds; 0 if the response has none. */
+function readRetryAfter({ headers }) {
+  const value = headers.get('Retry-After') ?? '';
+  return (/^\d+$/.test(value) ? value * 1000 : Date.parse(value) - Date.now()) || 0;
+}
 
 /** Returns the request with its body in memory, so that it can be sent again after a payment. */
 async function makeRepeatable(request) {
   if (['GET', 'HEAD'].includes(request.method)) return request;
   const { referrer, referrerPolicy } = request;
   const body = await request.blob().catch((cause) => {
-    request.signal.throwIfAborted();
+    throwIfAborted(request.signal);
     throw new TollError('unrepeatable_body', 'The request body cannot be read, so it could not be repeated after a payment. Nothing was sent', { cause });
   });
   return request.bodyUsed ? new Request(request, { body, referrer, referrerPolicy }) : request;
@@ -311,48 +441,72 @@ const isFrom = ({ url }, request) => !url || new URL(url).origin === new URL(req
 /** Returns macaroon, invoice and limits of a challenge; `undefined` if the response has no challenge or is from another origin. */
 function readChallenge(response, request) {
   if (response.status !== 402 || !isFrom(response, request)) return undefined;
-  const { origin, pathname } = new URL(request.url);
-  const { macaroon, invoice } = readHeader(response.headers.get('WWW-Authenticate') ?? '') ?? {};
+  const { origin, hostname, pathname } = new URL(request.url);
+  const { scheme, macaroon, invoice } = readHeader(response.headers.get('WWW-Authenticate') ?? '') ?? {};
   if (!invoice) return undefined;
   // A macaroon that cannot be parsed is assumed to be valid only for this path and method.
-  const limits = readMacaroon(macaroon) ?? { endpoint: pathname, method: request.method, uses: Infinity };
+  const limits = readMacaroon(macaroon) ?? { endpoint: pathname, method: request.method };
   const { realm, services, endpoint, method } = limits;
-  return { ...limits, response, origin, macaroon, invoice, key: JSON.stringify([origin, realm, services, endpoint, method]) };
+  return { ...limits, response, origin, hostname, scheme, macaroon, invoice, key: JSON.stringify([origin, realm, services, endpoint, method]) };
 }
 
-/** Returns the first L402 or LSAT challenge with macaroon and invoice in a `WWW-Authenticate` header (RFC 9110), or `undefined`. */
+/**
+ * Returns scheme, macaroon and invoice of the first complete L402 or LSAT challenge in a `WWW-Authenticate` header (RFC 9110), or
+ * `undefined`. Newer servers call the macaroon `token`.
+ */
 function readHeader(header) {
   if (header.length > 8192) return undefined;
-  let challenge;
+  const challenges = [];
   for (const [, name, quoted, token, scheme] of header.matchAll(PARAMETER_OR_SCHEME)) {
-    if (scheme) challenge = /^(l402|lsat)$/i.test(scheme) ? {} : undefined;
-    else if (challenge) challenge[name.toLowerCase()] ??= quoted ?? token;
-    if (challenge?.invoice && /^[\w+/-]+=*$/.test(challenge.macaroon ?? '')) return challenge;
+    if (scheme) challenges.push({ scheme, parameters: new Map() });
+    const { parameters } = challenges[challenges.length - 1] ?? {};
+    if (name && parameters && !parameters.has(name.toLowerCase())) parameters.set(name.toLowerCase(), quoted ?? token);
   }
-  return undefined;
+  const isToken68 = (text) => /^[\w.~+/-]+=*$/.test(text ?? '');
+  const read = challenges.filter(({ scheme }) => /^(l402|lsat)$/i.test(scheme)).map(({ scheme, parameters }) => {
+    const macaroon = [parameters.get('macaroon'), parameters.get('token')].find(isToken68);
+    return { scheme, macaroon, invoice: parameters.get('invoice') };
+  });
+  return read.find(({ macaroon, invoice }) => macaroon && invoice);
 }
 
 const PARAMETER_OR_SCHEME = /[\s,]*(?:([^\s,="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([^\s,="]+))/gy;
 
-/** Returns the limits that a standard macaroon names (libmacaroons' binary v2, in base64); `undefined` for anything else. */
+/** Returns the limits that a macaroon names, in libmacaroons' binary v2 or in lightning-toll's JSON; `undefined` for anything else. */
 function readMacaroon(base64) {
   try {
     const bytes = Uint8Array.from(atob(base64.replace(/-/g, '+').replace(/_/g, '/')), (char) => char.charCodeAt(0));
-    if (bytes[0] !== 2) return undefined;
-    const [identifier, ...caveats] = readFields(bytes);
-    const named = new Map(caveats.map((bytes) => new TextDecoder().decode(bytes).split(/\s*=\s*(.*)/s, 2)).reverse());
-    const dates = [...named].filter(([name]) => name.endsWith('_valid_until')).map(([, date]) => Number(date));
+    const { paymentHash, caveats } = bytes[0] === 2 ? readBinaryMacaroon(bytes) : readJsonMacaroon(bytes);
+    const pairs = caveats.map((caveat) => caveat.split(/\s*=\s*(.*)/s, 2)).reverse();
+    const named = new Map(pairs);
+    const dates = pairs.filter(([name, value]) => EXPIRY.test(name) && /^\d+$/.test(value)).map(([, value]) => Number(value));
+    const uses = named.get('uses');
     return {
       ...Object.fromEntries(['realm', 'services', 'endpoint', 'host'].map((name) => [name, named.get(name)])),
       method: named.get('method')?.toUpperCase(),
-      uses: Number(named.get('uses') ?? Infinity),
-      until: dates.length ? Math.min(...dates) : undefined,
-      // L402's identifier: two bytes of version, the payment hash, and a token ID of 32 bytes.
-      paymentHash: identifier.length === 66 && !identifier[0] && !identifier[1] ? toHex(identifier.subarray(2, 34)) : undefined,
+      uses: /^\d+$/.test(uses) ? Number(uses) : undefined,
+      // Some issuers count milliseconds.
+      until: dates.length ? Math.min(...dates.map((date) => (date > 1e11 ? date / 1000 : date))) : undefined,
+      paymentHash,
     };
   } catch {
     return undefined;
   }
+}
+
+/** The caveats that limit the time: of edgetoll and Aperture, of lightning-toll, and of boltwall. */
+const EXPIRY = /^(\w+_)?valid_until$|^expires_at$|^expiration$/i;
+
+function readBinaryMacaroon(bytes) {
+  const [identifier, ...caveats] = readFields(bytes);
+  // L402's identifier: two bytes of version, the payment hash, and a token ID of 32 bytes.
+  const isL402 = identifier.length === 66 && !identifier[0] && !identifier[1];
+  return { paymentHash: isL402 ? toHex(identifier.subarray(2, 34)) : undefined, caveats: caveats.map((caveat) => new TextDecoder().decode(caveat)) };
+}
+
+function readJsonMacaroon(bytes) {
+  const { id, caveats } = JSON.parse(new TextDecoder().decode(bytes));
+  return { paymentHash: /^[\da-f]{64}$/.test(id) ? id : undefined, caveats };
 }
 
 /** Returns a macaroon's fields of type 2: the identifier, then the caveats. A field is a type, a length (LEB128) and its bytes. */
@@ -375,7 +529,10 @@ function readFields(bytes) {
 
 const END_OF_SECTION = 0;
 
-/** Returns network, amount and payment hash of an invoice (BOLT 11). The signature is not checked: the wallet does that. */
+/**
+ * Returns network, amount, payment hash and expiry (in Unix seconds) of an invoice (BOLT 11). The signature is not checked: the wallet
+ * does that.
+ */
 function readInvoice(text, refuse) {
   const lowerCase = text === text.toUpperCase() ? text.toLowerCase() : text;
   const [, prefix, data] = lowerCase.match(/^(ln[a-z\d]+)1([qpzry9x8gf2tvdw0s3jn54khce6mua7l]{117,4096})$/) ?? refuse('it is not a BOLT 11 invoice');
@@ -385,25 +542,39 @@ function readInvoice(text, refuse) {
   if (!digits) refuse('it has no amount');
   const pico = BigInt(digits) * PICO_BITCOIN[unit];
   if (pico % PICO_SAT) refuse('its amount is not a whole number of sats');
-  return { network, sats: Number(pico / PICO_SAT), paymentHash: readPaymentHash(groups.slice(7, -110), refuse) };
+  const { paymentHash, seconds } = readInvoiceFields(groups.slice(7, -110), refuse);
+  return { network, sats: Number(pico / PICO_SAT), paymentHash, expires: toNumber(groups.slice(0, 7)) + seconds };
 }
 
 /**
- * Returns the payment hash in the fields of an invoice. Refuses an invoice without a payment hash, and one with two different payment
- * hashes. A field is a type, a length in two groups, and its groups of five bits.
+ * Returns the payment hash in the fields of an invoice, and the seconds for which the invoice is valid. Refuses an invoice without a
+ * payment hash, and one with two different payment hashes. A field is a type, a length in two groups, and its groups of five bits.
  */
-function readPaymentHash(fields, refuse) {
+function readInvoiceFields(fields, refuse) {
   const hashes = new Set();
+  let seconds;
   while (fields.length) {
     const [type, high, low, ...rest] = fields;
     const length = high * 32 + low;
     if (!(length <= rest.length)) refuse('it is truncated');
     // 52 groups are 260 bits: 256 of the hash and four of padding.
     if (type === 1 && length === 52) hashes.add(rest.slice(0, 52).reduce((sum, group) => sum * 32n + BigInt(group), 0n) >> 4n);
+    if (type === 6) seconds ??= toNumber(rest.slice(0, length));
     fields = rest.slice(length);
   }
   if (hashes.size !== 1) refuse('it does not have exactly one payment hash');
-  return [...hashes][0].toString(16).padStart(64, '0');
+  return { paymentHash: [...hashes][0].toString(16).padStart(64, '0'), seconds: seconds ?? 3600 };
+}
+
+const toNumber = (groups) => groups.reduce((sum, group) => sum * 32 + group, 0);
+
+/**
+ * Whether a time in Unix seconds has passed on the server's clock. Without the header `Date`, which CORS hides, the clock of this
+ * device counts, which may be a minute fast.
+ */
+function isPast(unix, { headers }) {
+  const serverTime = Date.parse(headers.get('Date') ?? '');
+  return unix * 1000 < (Number.isNaN(serverTime) ? Date.now() - 60_000 : serverTime);
 }
 
 /** Whether the Bech32 checksum (BIP 173) is correct. */
@@ -420,6 +591,12 @@ const LETTERS = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
 const PICO_BITCOIN = { '': 10n ** 12n, m: 10n ** 9n, u: 10n ** 6n, n: 1000n, p: 1n };
 const PICO_SAT = 10_000n;
+
+/** Returns the preimage in a wallet's result in lower case, without `0x` and white space. */
+function readPreimage(result) {
+  const preimage = result?.preimage ?? result;
+  return typeof preimage === 'string' ? preimage.replace(/\s/g, '').toLowerCase().replace(/^0x/, '') : '';
+}
 
 async function isPreimage(preimage, paymentHash) {
   if (!/^[\da-f]{64}$/.test(preimage)) return false;
@@ -451,9 +628,16 @@ const failureFor = (response) => (error) => {
 /** Returns a promise that settles like `promise`, but rejects when the signal aborts. The work of `promise` continues. */
 function unlessAborted(promise, signal) {
   return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
+    const leave = () => reject(reasonOf(signal));
     signal.addEventListener('abort', leave);
     if (signal.aborted) leave();
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
   });
 }
+
+function throwIfAborted(signal) {
+  if (signal.aborted) throw reasonOf(signal);
+}
+
+/** Why a signal was aborted. Safari before 15.4, Chrome before 98 and Firefox before 97 do not say. */
+const reasonOf = ({ reason }) => reason ?? new DOMException('The request was aborted', 'AbortError');

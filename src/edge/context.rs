@@ -13,6 +13,7 @@ use crate::pages::{error_page, pay_page};
 use crate::policy::Policy;
 use crate::policy::client::{self, ClientSource};
 use crate::policy::facts::EdgeFact;
+use crate::protocols::l402::credential::{MACAROON_HEADERS, OtherCarriers};
 
 /// Everything that a handler needs to answer a request.
 #[derive(Clone, Copy)]
@@ -58,6 +59,9 @@ pub struct IncomingRequest {
     pub client: Option<String>,
     pub cookie: Option<String>,
     authorization: Option<String>,
+    toll_authorization: Option<String>,
+    /// The headers that [`MACAROON_HEADERS`] names.
+    pub macaroons: [Option<String>; 2],
 }
 
 impl IncomingRequest {
@@ -74,6 +78,8 @@ impl IncomingRequest {
             client: source.client(header(&source.header).as_deref()),
             cookie: header("Cookie"),
             authorization: header("Authorization"),
+            toll_authorization: header("X-Toll-Authorization"),
+            macaroons: MACAROON_HEADERS.map(header),
             headers,
             request,
         }
@@ -118,6 +124,10 @@ impl IncomingRequest {
             method: &self.method,
             client_ip: self.client.as_deref(),
             authorization: self.authorization.as_deref(),
+            other_carriers: OtherCarriers {
+                toll_authorization: self.toll_authorization.as_deref(),
+                macaroons: self.macaroons.each_ref().map(Option::as_deref),
+            },
             cookie: self.cookie.as_deref(),
             is_preflight: self.method == "OPTIONS" && self.header("Access-Control-Request-Method").is_some(),
             is_upgrade: self.is_upgrade(),

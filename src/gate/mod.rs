@@ -38,6 +38,7 @@ use crate::policy::price_list::Unmatched;
 use crate::policy::resolve::{Ambiguous, Resolved};
 use crate::policy::route::{Pricing, Route, Selection, Target, allowed};
 use crate::protocols::l402::caveat::Terms;
+use crate::protocols::l402::credential::OtherCarriers;
 use crate::protocols::l402::macaroon::Macaroon;
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::Grant;
@@ -56,6 +57,7 @@ pub struct Request<'a> {
     pub client_ip: Option<&'a str>,
     /// The `Authorization` header. If a request has several of them, the runtime joins their values with commas.
     pub authorization: Option<&'a str>,
+    pub other_carriers: OtherCarriers<'a>,
     /// The `Cookie` header.
     pub cookie: Option<&'a str>,
     /// Whether the request is `OPTIONS` with `Access-Control-Request-Method`.
@@ -97,8 +99,8 @@ pub enum Decision<'a> {
     },
     /// Respond with 402 and this challenge.
     Challenge(Box<ChallengeDraft<'a>>),
-    /// Respond to a preflight. If the price list has `cors`, edgetoll responds itself, and the origin gets no request.
-    /// Otherwise forward the preflight without its body, and remove the body of the response.
+    /// Respond to a preflight. The origin gets no request, unless the price list has `preflights = "origin"` and no `cors`.
+    /// In this case, forward the preflight without its body, and remove the body of the response.
     Preflight,
     /// Redirect to the same URL with https (308).
     Redirect,

@@ -8,7 +8,7 @@ use crate::policy::fetch_metadata;
 use crate::policy::route::Route;
 use crate::protocols::l402::caveat::{CredentialScope, ScopeRule, Terms};
 use crate::protocols::l402::cookie::Cookie;
-use crate::protocols::l402::credential::Authorization;
+use crate::protocols::l402::credential::{Authorization, Credential, OtherCarriers, of_macaroon_header};
 use crate::protocols::l402::macaroon::Macaroon;
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::{Demand, Grant, OtherIssuer, verify};
@@ -62,28 +62,28 @@ impl<'a> PricedRequest<'a, '_> {
         })
     }
 
-    /// Verifies the `Authorization` header and the cookies. Returns the first of these that exists:
-    /// 1. the grant of a credential of the header, if its payment is known to be settled,
+    /// Verifies the credentials in headers and the cookies. Returns the first of these that exists:
+    /// 1. the grant of a credential in a header, if its payment is known to be settled,
     /// 2. the grant of a valid cookie,
-    /// 3. any other verdict on the header.
+    /// 3. any other verdict on the headers.
     fn verify_credentials(&self, is_settled: &IsSettled<'_>) -> Verdict {
-        match self.verify_authorization(is_settled) {
+        match self.verify_headers(is_settled) {
             Verdict::Settled(grant) => Verdict::Settled(grant),
             verdict => self.settled_cookie().map_or(verdict, Verdict::Settled),
         }
     }
 
-    /// Verifies the `Authorization` header. Returns the first of these that exists:
+    /// Verifies the credentials in headers. Returns the first of these that exists:
     /// 1. the first valid credential whose payment is known to be settled,
     /// 2. up to four valid credentials, those with a preimage first,
     /// 3. one refusal, preferably the refusal of a genuine credential,
     /// 4. [`Verdict::NoCredential`].
-    fn verify_authorization(&self, is_settled: &IsSettled<'_>) -> Verdict {
+    fn verify_headers(&self, is_settled: &IsSettled<'_>) -> Verdict {
         let demand = self.demand();
         let mut refused: Option<Refusal> = None;
         let mut proven = Vec::new();
         let mut unproven = Vec::new();
-        for credential in Authorization::split(self.request.authorization.unwrap_or_default()).credentials() {
+        for credential in self.credentials() {
             let (macaroons, preimage) = match credential {
                 Ok(credential) => (credential.macaroons, credential.preimage),
                 Err(refusal) => (vec![Err(refusal)], None),
@@ -109,6 +109,19 @@ impl<'a> PricedRequest<'a, '_> {
             Some(refusal) => Verdict::Refused(refusal),
             None => Verdict::NoCredential,
         }
+    }
+
+    /// Returns the credentials in `Authorization`, then those in the other headers that can carry them.
+    fn credentials(&self) -> Vec<Result<Credential, Refusal>> {
+        let OtherCarriers { toll_authorization, macaroons } = self.request.other_carriers;
+        let mut credentials = Vec::new();
+        for header in [self.request.authorization, toll_authorization].into_iter().flatten() {
+            credentials.extend(Authorization::split(header).credentials());
+        }
+        for header in macaroons.into_iter().flatten() {
+            credentials.extend(of_macaroon_header(header, &self.seller.keys).map(Ok));
+        }
+        credentials
     }
 
     /// Returns the grant of the first valid cookie, if the method is `GET` or `HEAD`. For a prefetch, a cookie with a

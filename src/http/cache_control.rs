@@ -29,8 +29,9 @@ pub fn with_members(value: Option<&str>, added: &[&str]) -> String {
 }
 
 /// The request headers that edgetoll adds to the `Vary` header of the origin's response on a priced route: a credential
-/// can be in `Authorization` or in `Cookie`.
-pub const VARY_BY_CREDENTIAL: [&str; 2] = ["Authorization", "Cookie"];
+/// can be in each of them.
+pub const VARY_BY_CREDENTIAL: [&str; 5] =
+    ["Authorization", "Cookie", "X-Toll-Authorization", "Macaroon", "Grpc-Metadata-Macaroon"];
 
 /// Response headers with which an origin can make a shared cache store a response although `Cache-Control` forbids it.
 pub const CACHE_OVERRIDES: [&str; 3] =

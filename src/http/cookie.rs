@@ -3,22 +3,30 @@
 use std::fmt;
 
 /// Returns the names and values of the cookies in a `Cookie` header, in their order.
-pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
-    header.split(';').filter_map(|pair| pair.trim().split_once('='))
-}
-
-/// Returns a `Cookie` header without the cookies whose name `is_removed` accepts; `None` if no cookie is left.
 ///
 /// The runtime joins two `Cookie` header lines with a comma and a space, so a comma and a space can separate cookies,
-/// as a semicolon does.
+/// as a semicolon does. No cookie value contains them (RFC 6265bis, 4.1.1).
+pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    pieces(header).filter_map(|piece| piece.trim().split_once('='))
+}
+
+/// Returns a `Cookie` header without the cookies whose name `is_removed` accepts; `None` if no cookie is left. The other
+/// cookies and what separates them are not changed.
 pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String> {
-    let is_kept = |piece: &&str| !is_removed(piece.split('=').next().unwrap_or_default());
-    let pairs = header.split(';').map(str::trim).filter(|pair| !pair.is_empty()).filter_map(|pair| {
-        let kept: Vec<&str> = pair.split(", ").filter(is_kept).collect();
-        (!kept.is_empty()).then(|| kept.join(", "))
+    let is_kept = |piece: &&str| !is_removed(piece.trim().split('=').next().unwrap_or_default().trim_end());
+    if pieces(header).all(|piece| is_kept(&piece)) {
+        return Some(header.to_owned());
+    }
+    let kept = header.split(';').filter_map(|piece| {
+        let kept = piece.split(", ").filter(is_kept).collect::<Vec<_>>().join(", ");
+        (!kept.trim().is_empty()).then_some(kept)
     });
-    let pairs: Vec<String> = pairs.collect();
-    (!pairs.is_empty()).then(|| pairs.join("; "))
+    let kept: Vec<String> = kept.collect();
+    (!kept.is_empty()).then(|| kept.join(";").trim_start().to_owned())
+}
+
+fn pieces(header: &str) -> impl Iterator<Item = &str> {
+    header.split(';').flat_map(|piece| piece.split(", "))
 }
 
 /// The value of a `Set-Cookie` header, which `Display` writes.

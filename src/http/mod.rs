@@ -6,5 +6,6 @@ pub mod cache_control;
 pub mod cookie;
 pub mod form;
 pub mod header;
+pub mod origin_headers;
 pub mod percent;
 pub mod url;

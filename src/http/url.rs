@@ -41,6 +41,11 @@ impl<'a> RequestUrl<'a> {
         self.path_and_query.split_once('?').map_or("", |(_, query)| query)
     }
 
+    /// Returns the host with its port, if the URL has one, as browsers write it in `Host`.
+    pub fn authority(&self) -> &'a str {
+        self.origin.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
     /// Whether the network cannot read the request: the request uses https, or http on the loopback interface.
     pub fn is_private(&self) -> bool {
         self.is_https || is_loopback(self.host)

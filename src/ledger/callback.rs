@@ -24,8 +24,8 @@ pub enum CallbackConfigError {
 }
 
 impl OnPayment {
-    /// Checks the settings `ON_PAYMENT_URL` (`url`) and `ON_PAYMENT_SECRET` (`secret`). A secret that starts with
-    /// `whsec_` is decoded as base64 (Standard Webhooks). The bytes of any other secret are the key.
+    /// Checks the settings `ON_PAYMENT_URL` (`url`) and `ON_PAYMENT_SECRET` (`secret`). The secret is base64, with or
+    /// without `whsec_` before it, because the libraries of Standard Webhooks decode every secret as base64.
     ///
     /// # Errors
     /// Returns the first setting that is wrong. The error never contains the value of a setting.
@@ -35,13 +35,16 @@ impl OnPayment {
                 "must be an https URL (http only for localhost), without user or fragment",
             ));
         }
-        let key = match secret.strip_prefix("whsec_") {
-            Some(encoded) => base64::decode(encoded).unwrap_or_default(),
-            None => secret.as_bytes().to_vec(),
-        };
+        let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
+        // The libraries differ in how they read URL-safe or unpadded base64, so only the canonical form is accepted.
+        let key = base64::decode(encoded).filter(|key| base64::encode_standard(key) == encoded);
+        let key = key.ok_or(CallbackConfigError::Secret(
+            "must be base64, as the libraries of Standard Webhooks read it: make a secret with \
+             `echo whsec_$(openssl rand -base64 32)`",
+        ))?;
         if key.len() < MIN_KEY_BYTES {
             return Err(CallbackConfigError::Secret(
-                "must have at least 24 bytes: make a secret with `openssl rand -hex 32`",
+                "must have at least 24 bytes: make a secret with `echo whsec_$(openssl rand -base64 32)`",
             ));
         }
         Ok(Self { url: url.to_owned(), key })

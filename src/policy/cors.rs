@@ -1,5 +1,15 @@
 //! CORS: which pages of other origins may read responses.
 
+/// The setting `preflights`: who answers the CORS preflights of priced routes if the price list has no `cors`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preflights {
+    /// The Worker. It allows no page of another origin to read responses.
+    #[default]
+    Edge,
+    /// The origin. A client can then make the origin work without payment.
+    Origin,
+}
+
 /// The setting `cors`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cors {

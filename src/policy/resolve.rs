@@ -75,30 +75,48 @@ impl Policy {
     }
 }
 
-/// Returns an error for each route that no request can reach, because edgetoll uses its path itself, or because its
-/// path is always ambiguous.
+/// Returns an error for each route that no request can reach, with the reason.
 pub fn unreachable(policy: &Policy) -> Vec<ConfigError> {
     let routes = policy.routes.iter().enumerate();
-    let unreachable = routes.filter(|(_, route)| !is_reachable(policy, route)).map(|(at, _)| ConfigError {
-        place: format!("TOLL.routes[{at}].path"),
-        kind: ConfigErrorKind::Wrong(
-            "matches no request: edgetoll uses this path itself, or an origin may read this path as another one; \
-             choose another path"
-                .to_owned(),
-        ),
+    let unreachable = routes.filter_map(|(at, route)| {
+        let sentence = why_unreachable(policy, route)?;
+        Some(ConfigError { place: format!("TOLL.routes[{at}].path"), kind: ConfigErrorKind::Wrong(sentence) })
     });
     unreachable.collect()
 }
 
-fn is_reachable(policy: &Policy, route: &Route) -> bool {
+/// Returns why no request can reach a route; `None` if a request can reach it.
+fn why_unreachable(policy: &Policy, route: &Route) -> Option<String> {
     let host = match &route.host {
         HostPattern::Any => "any.invalid".to_owned(),
         HostPattern::Below(_, text) => text.replacen('*', "any", 1),
         HostPattern::Exact(host) => host.clone(),
     };
     let method = route.methods.first().map_or("GET", String::as_str);
-    let path = route.pattern.sample();
-    let is_price_list = policy.is_public && path == PRICES_PATH;
-    let resolved = policy.resolve(&path, Target { host: &host, method });
-    resolved == Ok(Resolved::Selected(Selection::Route(route))) && !is_price_list
+    let samples = route.pattern.samples();
+    let resolve = |path: &String| policy.resolve(path, Target { host: &host, method });
+    let is_price_list = |path: &str| policy.is_public && path == PRICES_PATH;
+    let reaches = |path: &&String| {
+        resolve(path) == Ok(Resolved::Selected(Selection::Route(route))) && !is_price_list(path)
+    };
+    if samples.iter().any(|path| reaches(&path)) {
+        return None;
+    }
+    let path = samples.first()?;
+    Some(match resolve(path) {
+        _ if is_price_list(path) => {
+            "matches no request: edgetoll serves the public price list at this path; set public_prices = false, or \
+             choose another path"
+                .to_owned()
+        }
+        Ok(Resolved::Reserved) => {
+            format!("matches no request: edgetoll's own endpoints are below {}; choose another path", policy.prefix)
+        }
+        Ok(Resolved::Selected(Selection::Route(other))) => {
+            format!("matches no request: the route {} takes its requests", other.pattern.as_str())
+        }
+        _ => "matches no request: some origins read this path as a path with another price; write it without index \
+              files, doubled slashes, encodings and trailing dots or slashes"
+            .to_owned(),
+    })
 }

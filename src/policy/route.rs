@@ -143,6 +143,18 @@ impl Pattern {
         if text.contains(['?', '#', '\\']) {
             return Err("must be a path without query, fragment and backslash".to_owned());
         }
+        if text.contains(FOREIGN_SYNTAX) {
+            let path = with_params(text);
+            let suggestion = match path.contains(FOREIGN_SYNTAX) {
+                true => {
+                    "write :name for one segment, and * at the end for everything below a path".to_owned()
+                }
+                false => format!("did you mean \"{path}\"?"),
+            };
+            return Err(format!(
+                "must not have ( ) {{ }} [ ] < > | $ or +: paths have no patterns of other tools; {suggestion}"
+            ));
+        }
         let (names, end) = match inner.strip_suffix('*') {
             Some(before) if before.is_empty() || before.ends_with('/') => {
                 (before.strip_suffix('/'), Segment::Rest)
@@ -179,6 +191,23 @@ impl Pattern {
     /// Returns the pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Returns paths that match the pattern. If the pattern ends with `*`, they are of different lengths, because a longer
+    /// path may match only this pattern.
+    pub fn samples(&self) -> Vec<String> {
+        let sample = self.sample();
+        match self.as_sent.last() {
+            Some(Segment::Rest) => {
+                let folder = sample.strip_suffix("/any-0").unwrap_or_default().to_owned();
+                vec![
+                    format!("{sample}/any-1"),
+                    sample,
+                    if folder.is_empty() { "/".to_owned() } else { folder },
+                ]
+            }
+            _ => vec![sample],
+        }
     }
 
     /// Returns a path that matches the pattern, and that hardly any other pattern matches.
@@ -219,6 +248,24 @@ impl Pattern {
         }
     }
 }
+
+/// Returns the path with the parameters of other tools, such as `{id}`, `[id]`, `<int:id>` and `$id`, as `:id`.
+fn with_params(text: &str) -> String {
+    let param = |segment: &str| {
+        let inner = segment.strip_prefix('$').or_else(|| {
+            let pairs = [("{", "}"), ("[", "]"), ("<", ">")];
+            pairs.iter().find_map(|(open, close)| segment.strip_prefix(open)?.strip_suffix(close))
+        });
+        let name = inner.and_then(|inner| inner.rsplit(':').next()).unwrap_or_default();
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if is_name { format!(":{name}") } else { segment.to_owned() }
+    };
+    text.split('/').map(param).collect::<Vec<_>>().join("/")
+}
+
+/// Characters of the patterns of other tools. Taken literally, such a path would match no request, and what the owner
+/// wants to sell would be free.
+const FOREIGN_SYNTAX: [char; 11] = ['(', ')', '{', '}', '[', ']', '<', '>', '|', '$', '+'];
 
 /// A segment of a pattern. The variants are in ascending order of specificity: if two patterns match a path, the
 /// greater pattern is used.

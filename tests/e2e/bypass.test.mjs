@@ -11,6 +11,7 @@ import { startPaywall } from './support/paywall.mjs';
 import { startBareWorker } from './support/workerd.mjs';
 
 const toll = {
+  preflights: 'origin',
   routes: [
     { path: '/sold', sats: 5 },
     { path: '/kelvin', sats: 5 },

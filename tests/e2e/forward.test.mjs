@@ -161,7 +161,7 @@ test('A paid response cannot be stored by shared caches, and x-toll-* headers of
   const cached = await buy(paywall.url, '/cached');
   const { headers } = await send(paywall.url, '/cached', { headers: { authorization: cached.standard } });
   assert.equal(headers['cache-control'], 'private, max-age=60');
-  assert.equal(headers.vary, 'Accept, Authorization, Cookie');
+  assert.equal(headers.vary, 'Accept, Authorization, Cookie, X-Toll-Authorization, Macaroon, Grpc-Metadata-Macaroon');
   for (const name of ['cdn-cache-control', 'cloudflare-cdn-cache-control', 'surrogate-control', 'x_toll_anything']) {
     assert.equal(headers[name], undefined, name);
   }
@@ -203,4 +203,43 @@ test('On a free path, every method is forwarded unchanged; on a priced route wit
     assert.equal(origin.last().method, method);
     assert.equal((await send(paywall.url, '/sold', { method })).status, 402);
   }
+});
+
+// R1 (CHANGELOG), https://github.com/tinyproxy/tinyproxy/issues/426; R12 (CHANGELOG), https://github.com/proxykit/ProxyKit/issues/43
+test('Response headers with the URL of the origin get the public URL, and X-Forwarded-Host has the port', async () => {
+  let prefix = '';
+  const naming = await startRecordingOrigin({
+    '/moved': (_, response) => response.writeHead(301, named()).end(),
+    '/app/moved': (_, response) => response.writeHead(301, named()).end(),
+  });
+  const named = () => ({
+    Location: `${naming.url}${prefix}/sold/`,
+    'Content-Location': `${naming.url}${prefix}/x`,
+    Link: `<${naming.url}${prefix}/a>; rel=next, <https://other.test/>; rel=x`,
+    Refresh: `5; url=${naming.url}${prefix}/a`,
+    'Set-Cookie': [`a=1; Domain=127.0.0.1; Path=${prefix}/x`, 'b=2; Path=/y; HttpOnly', `c=3; Domain=other.test`],
+  });
+  for (prefix of ['', '/app']) {
+    const { url, server } = await startPaywall({ toll, vars: { ORIGIN_URL: `${naming.url}${prefix}` } });
+    const { status, headers } = await send(url, '/moved');
+    assert.equal(status, 301);
+    assert.equal(headers.location, `${url}/sold/`);
+    assert.equal(headers['content-location'], `${url}/x`);
+    assert.equal(headers.link, `<${url}/a>; rel=next, <https://other.test/>; rel=x`);
+    assert.equal(headers.refresh, `5; url=${url}/a`);
+    assert.deepEqual(headers['set-cookie'], ['a=1; Path=/x', 'b=2; Path=/y; HttpOnly', 'c=3; Domain=other.test']);
+    assert.equal(naming.last().headers['x-forwarded-host'], new URL(url).host);
+    await server.stop();
+  }
+  await naming.close();
+  assert.equal((await send(paywall.url, '/moved')).headers.location, '/else');
+});
+
+// R8 (CHANGELOG)
+test('An ORIGIN_TOKEN that cannot be sent is reported, and requests are forwarded without it', async () => {
+  const { url, server, logged } = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ORIGIN_TOKEN: 'r\u00e9sum\u00e9-0123456789abcdef' } });
+  assert.equal((await send(url, '/free')).status, 200);
+  assert.equal(origin.last().headers['x-toll-origin-token'], undefined);
+  await logged(/"detail":"ORIGIN_TOKEN must have at least 16 ASCII characters/);
+  await server.stop();
 });

@@ -88,3 +88,17 @@ test('The path of ORIGIN_URL is a prefix of every forwarded path, even if the re
   await send(paywall.url, '/@evil.example/x');
   assert.equal(origin.last().path, '/base/@evil.example/x');
 });
+
+// U4 (CHANGELOG)
+test('Without a usable origin, priced routes get 503 instead of an invoice, and the log has the reason', async () => {
+  const routes = [{ path: '/sold', sats: 5 }];
+  const port = await freePort();
+  for (const [ORIGIN_URL, reason] of [['origin.test', /ORIGIN_URL is invalid, so nothing is sold/], [`http://127.0.0.1:${port}`, /the origin leads back to this paywall, so nothing is sold/]]) {
+    const { url, server, logged } = await startPaywall({ toll: { routes }, vars: { ORIGIN_URL }, port });
+    const answer = await fetch(`${url}/sold`);
+    assert.equal(answer.status, 503);
+    assert.equal((await answer.json()).code, 'not_configured');
+    await logged(reason);
+    await server.stop();
+  }
+});

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { transform } from 'esbuild';
+import encodeQR from 'qr';
+import decodeQR from 'qr/decode.js';
+import { root } from '../../tools/lib/run.mjs';
 import { parseChallenge, send, tamper } from './support/client.mjs';
 import { assertAccessible, collectErrors, openPage, saveScreenshot, startBrowser } from './support/browser.mjs';
 import { startFaultProxy } from './support/fault_proxy.mjs';
+import { OLDEST_TARGETS, removeNewerApis, removeNewerStyles } from './support/oldest_browsers.mjs';
 import { ADMIN_TOKEN, statsWhen } from './support/admin.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { pay, startPaywall } from './support/paywall.mjs';
@@ -274,6 +281,105 @@ test('In a browser: the WebLN button pays and shows the content', async () => {
   await context.close();
 });
 
+// R2 (CHANGELOG), bancorprotocol/carbon-app#1415.
+test('In the oldest supported browsers: the pay page shows its QR code, and the content after payment', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await removeNewerApis(context);
+  await removeNewerStyles(page);
+  for (const [path, width] of [[`/any/${'long'.repeat(50)}?${'query'.repeat(50)}`, 1280], ['/article', 360]]) {
+    await page.setViewportSize({ width, height: 740 });
+    await page.goto(paywall.url + path);
+    await page.waitForSelector('#code svg');
+    const box = await page.locator('#code svg').boundingBox();
+    assert.ok(box.width >= 200 && box.x >= 0 && box.x + box.width <= width, `${path.slice(0, 9)} ${JSON.stringify(box)}`);
+  }
+  const removed = await page.evaluate(() => [typeof AbortSignal.timeout, typeof BroadcastChannel, typeof [].at, typeof crypto.randomUUID]);
+  assert.deepEqual(removed, Array(4).fill('undefined'));
+  await pay(await invoiceOn(page));
+  await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+test('The scripts of the pages have no syntax that is newer than the oldest supported browsers', async () => {
+  for (const name of ['pay.js', 'dashboard.js', 'toll.js']) {
+    const script = readFileSync(join(root, 'www', name), 'utf8');
+    const [older, newest] = await Promise.all([OLDEST_TARGETS, 'esnext'].map((target) => transform(script, { target })));
+    assert.equal(older.code, newest.code, name);
+  }
+});
+
+// R3 (CHANGELOG), craftcms/cms#9976.
+test('In a browser without optional APIs, or with APIs that throw: the pay page shows its QR code and gives access after payment', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await context.addInitScript(() => {
+    const forbidden = () => { throw new DOMException('forbidden', 'SecurityError'); };
+    window.BroadcastChannel = class { constructor() { forbidden(); } };
+    for (const name of ['sessionStorage', 'localStorage']) Object.defineProperty(window, name, { get: forbidden });
+    Object.defineProperty(Navigator.prototype, 'languages', { get: () => ['en_US@posix'] });
+    Object.defineProperty(Navigator.prototype, 'clipboard', { value: undefined });
+    Number.prototype.toLocaleString = Date.prototype.toLocaleString = forbidden;
+    Performance.prototype.getEntriesByType = () => [];
+  });
+  await page.goto(`${paywall.url}/article`);
+  await page.waitForSelector('#code svg');
+  await page.click('#copy');
+  await page.waitForSelector('#status:has-text("copy")');
+  await pay(await invoiceOn(page));
+  await page.click('text=Continue', { timeout: 30_000 });
+  await page.waitForSelector('text=What was paid for');
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+// R5 (CHANGELOG), getAlby/lightning-browser-extension#1357.
+test('In a browser: the WebLN button appears when `webln:ready` arrives at the window or the document, and without an event', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  for (const target of ['window', 'document', 'no event']) {
+    await page.goto(`${paywall.url}/article`);
+    await page.waitForSelector('#code svg');
+    assert.equal(await page.isVisible('#pay-here'), false);
+    const isVisible = await page.evaluate((to) => {
+      window.webln = { enable: async () => {}, sendPayment: async () => {} };
+      window[to]?.dispatchEvent(new Event('webln:ready'));
+      return !document.getElementById('pay-here').hidden;
+    }, target);
+    assert.equal(isVisible, target !== 'no event', target);
+    await page.waitForSelector('#pay-here:visible');
+  }
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+// R6 (CHANGELOG), btcpayserver/btcpayserver#1091, breez/breez#153, lnbits/lnbits#1245. The decoder is another implementation than the
+// encoder of the page.
+test('In a browser: the QR code reads `lightning:` and the invoice in capitals, and is as small as one in capitals only', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await page.goto(`${paywall.url}/article`);
+  const svg = await page.waitForSelector('#code svg');
+  const text = `lightning:${(await invoiceOn(page)).toUpperCase()}`;
+  const [width] = (await svg.getAttribute('viewBox')).split(' ').slice(2).map(Number);
+  assert.equal(width, encodeQR(text.toUpperCase(), 'raw', { ecc: 'low', border: 4 }).length);
+  assert.equal(decodeQR(await pixels(page, svg)), text);
+  assert.equal(await page.getAttribute('#open', 'href'), text.toLowerCase());
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+/** Returns the pixels of a gray element as the browser shows it, in RGB. */
+async function pixels(page, element) {
+  const png = (await element.screenshot()).toString('base64');
+  const blank = await page.context().newPage();
+  const { width, height, red } = await blank.evaluate(async (source) => {
+    const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${source}`)).blob());
+    const canvas = new OffscreenCanvas(image.width, image.height).getContext('2d');
+    canvas.drawImage(image, 0, 0);
+    const { data } = canvas.getImageData(0, 0, image.width, image.height);
+    return { width: image.width, height: image.height, red: [...data].filter((_, index) => index % 4 === 0) };
+  }, png);
+  return { width, height, data: Uint8Array.from(red.flatMap((value) => [value, value, value])) };
+}
+
 test('In a browser: toll.js pays for a fetch and uses the credential again', async () => {
   const { context, page, pageErrors } = await openPage(browser);
   await context.exposeFunction('payWithLnbits', pay);
@@ -291,12 +397,13 @@ test('In a browser: toll.js pays for a fetch and uses the credential again', asy
   await context.close();
 });
 
-test('In a browser: the owner logs in to the dashboard, sees payments arrive, and logs out', async () => {
+test('In the oldest supported browsers: the owner logs in to the dashboard, sees payments arrive, and logs out', async () => {
   const { url } = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN } });
   const { macaroon, invoice } = challenge(await send(url, '/article', { headers: HTML }));
   await send(url, '/article', { headers: { authorization: `L402 ${macaroon}:${await pay(invoice)}` } });
   await statsWhen(url, ({ totalPayments }) => totalPayments === 1);
   const { context, page, pageErrors } = await openPage(browser);
+  await removeNewerApis(context);
   await page.goto(`${url}/_toll`);
   await assertAccessible(page);
   await page.fill('#token', 'x'.repeat(64));

@@ -20,7 +20,7 @@ test('A request without payment gets 402 with an L402 challenge header and light
   const body = json();
   assert.deepEqual(Object.keys(body), [
     'status', 'message', 'paymentHash', 'invoice', 'macaroon', 'amountSats', 'description', 'protocol', 'instructions',
-    'expiresAt', 'invoiceExpiresAt',
+    'expiresAt', 'invoiceExpiresAt', 'priceSats',
   ]);
   assert.equal(body.status, 402);
   assert.equal(body.invoice, invoice);
@@ -58,7 +58,7 @@ test('The preimage with the standard or the lightning-toll macaroon gives access
     assert.equal(json().paymentHash, challenge.paymentHash);
     assert.equal(Number(headers['x-toll-expires']), challenge.expiresAt);
     assert.equal(headers['cache-control'], 'private');
-    assert.equal(headers.vary, 'Authorization, Cookie');
+    assert.equal(headers.vary, 'Authorization, Cookie, X-Toll-Authorization, Macaroon, Grpc-Metadata-Macaroon');
   }
 });
 

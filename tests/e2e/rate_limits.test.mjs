@@ -235,7 +235,7 @@ test('No invoice is created for prefetches, malformed credentials, reserved path
     ...malformed.map((Authorization) => ['/sold', { headers: { Authorization } }, 401]),
     ['/sold', { method: 'HEAD' }, 402],
     ['/sold', { method: 'OPTIONS' }, 402],
-    ['/sold', { method: 'OPTIONS', headers: { Origin: 'https://x.test', 'Access-Control-Request-Method': 'GET' } }, 200],
+    ['/sold', { method: 'OPTIONS', headers: { Origin: 'https://x.test', 'Access-Control-Request-Method': 'GET' } }, 204],
     ['/sold', { headers: { 'Sec-Purpose': 'prefetch;prerender' } }, 402],
     ['/sold', { headers: { Purpose: 'prefetch' } }, 402],
     ['/_toll/', {}, 404],

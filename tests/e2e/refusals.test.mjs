@@ -187,7 +187,7 @@ test('On a priced path, a method without a price gets 405, and a preflight gets 
   for (const path of ['/posted', '/sold']) {
     const headers = { 'Access-Control-Request-Method': 'POST', Origin: 'https://example.org' };
     const preflight = await send(paywall.url, path, { method: 'OPTIONS', headers, body: 'echo me' });
-    assert.equal(preflight.status, 200);
+    assert.equal(preflight.status, 204);
     assert.equal(preflight.text, '');
   }
   assert.equal((await send(paywall.url, '/sold', { method: 'OPTIONS' })).status, 402);

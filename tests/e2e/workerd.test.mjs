@@ -6,6 +6,7 @@ import { startRecordingOrigin } from './support/origin.mjs';
 import { startBareWorker } from './support/workerd.mjs';
 
 const toll = {
+  preflights: 'origin',
   routes: [
     { path: '/api/joke', sats: 5 },
     { path: '/m', methods: ['GET'], sats: 5 },

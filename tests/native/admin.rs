@@ -65,6 +65,14 @@ fn an_admin_request_over_plain_http_is_refused_even_with_the_right_admin_token()
     let request = AdminRequest { authorization: Some(&bearer), ..REQUEST };
     let access = AdminAccess { token: &token, keys: &keys };
     assert_eq!(access.check(AdminEndpoint::Stats, &request, NOW), Ok(()));
+    for wrong in [OTHER_SECRET, "", &TOKEN[1..], &format!("{TOKEN}0"), &TOKEN.to_ascii_uppercase()] {
+        let authorization = format!("Bearer {wrong}");
+        let wrong_token = AdminRequest { authorization: Some(&authorization), ..REQUEST };
+        let refused = Err(RequestError::Unauthorized);
+        assert_eq!(access.check(AdminEndpoint::Stats, &wrong_token, NOW), refused, "{wrong}");
+        assert!(!access.is_token(wrong), "{wrong}");
+    }
+    assert!(access.is_token(TOKEN));
     let over_http = AdminRequest { is_private: false, ..request };
     assert_eq!(access.check(AdminEndpoint::Stats, &over_http, NOW), Err(RequestError::PlainHttp));
     assert_eq!(access.check(AdminEndpoint::Login, &over_http, NOW), Err(RequestError::PlainHttp));

@@ -82,6 +82,31 @@ fn with_field(invoice: &str, field: &str) -> String {
 }
 
 #[test]
+fn an_invoice_of_more_than_4096_bytes_is_refused() {
+    let vectors = vectors();
+    let invoice = vectors.get("valid").unwrap().as_array().unwrap()[1].as_str().unwrap();
+    // A field of type `9` (features) with 1,000 groups, and one that fills the invoice up to the length.
+    let long = |length: usize| {
+        let field = |groups: usize| {
+            const CHARSET: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+            let digit = |value: usize| &CHARSET[value..=value];
+            format!("9{}{}{}", digit(groups / 32), digit(groups % 32), "q".repeat(groups))
+        };
+        let mut left = length - invoice.len();
+        let mut fields = String::new();
+        while left > 1_003 {
+            fields += &field(500);
+            left -= 503;
+        }
+        with_field(invoice, &(fields + &field(left - 3)))
+    };
+    for (length, expected) in [(4_095, None), (4_096, None), (4_097, Some(Bolt11Error::NotBech32))] {
+        let invoice = long(length);
+        assert_eq!((invoice.len(), Bolt11::parse(&invoice).err()), (length, expected));
+    }
+}
+
+#[test]
 fn an_invoice_with_two_payment_hashes_is_refused_unless_they_are_equal() {
     let vectors = vectors();
     let valid = vectors.get("valid").unwrap().as_array().unwrap();

@@ -21,8 +21,74 @@ fn findings(name: &str, text: &str) -> Vec<String> {
 
 /// Returns the findings in a TOML file that starts with the required `build.command` and continues with `text`, so
 /// `text` starts on line 2.
+/// Returns the findings without the warning that nothing has a price, which most lists of these tests would get.
 fn toml_findings(text: &str) -> Vec<String> {
-    findings(TOML, &format!("{BUILD}{text}"))
+    let mut found = findings(TOML, &format!("{BUILD}{text}"));
+    found.retain(|one| !one.contains("has no route with a price"));
+    found
+}
+
+// U1 (CHANGELOG)
+#[test]
+fn a_price_list_that_sells_nothing_is_reported() {
+    let nothing = "2:7: warning: TOLL has no route with a price, so every request is forwarded without payment: add a \
+                   route, such as [[vars.TOLL.routes]] with path = \"/api/*\" and sats = 5";
+    assert!(findings(TOML, &format!("{BUILD}[vars.TOLL]")).contains(&nothing.to_owned()));
+    let misplaced = findings(TOML, &format!("{BUILD}[[TOLL.routes]]\npath = \"/api/joke\"\nsats = 5"));
+    let error = "2:3: error: TOLL is ignored here, so nothing is sold by it: write it below vars, as [[vars.TOLL.routes]]";
+    assert!(misplaced.contains(&error.to_owned()), "{misplaced:?}");
+    let of_environment =
+        findings(TOML, &format!("{BUILD}[vars.TOLL]\n[env.live]\nORIGIN_URL = \"https://x.test\""));
+    let error = "env.live.ORIGIN_URL is ignored here: write it below vars, as env.live.vars.ORIGIN_URL";
+    assert!(of_environment.iter().any(|one| one.ends_with(error)), "{of_environment:?}");
+}
+
+// U2 (CHANGELOG)
+#[test]
+fn a_path_in_the_syntax_of_another_tool_is_an_error_that_suggests_a_path() {
+    for (path, suggestion) in [
+        ("/users/{id}", "did you mean \"/users/:id\"?"),
+        ("/users/[id]/posts", "did you mean \"/users/:id/posts\"?"),
+        ("/users/<id>", "did you mean \"/users/:id\"?"),
+        ("/users/<int:id>", "did you mean \"/users/:id\"?"),
+        ("/v2/$id", "did you mean \"/v2/:id\"?"),
+        ("/api/(joke|time)", "write :name for one segment"),
+        ("/v1/.+", "write :name for one segment"),
+        ("/a$", "write :name for one segment"),
+    ] {
+        let found = toml_findings(&format!("[[vars.TOLL.routes]]\npath = \"{path}\"\nsats = 5"));
+        assert!(found.len() == 1 && found[0].contains(suggestion), "{path}: {found:?}");
+        assert!(found[0].starts_with("3:8: error: TOLL.routes[0].path must not have"), "{path}: {found:?}");
+    }
+}
+
+// U3 (CHANGELOG)
+#[test]
+fn a_free_window_without_a_unit_is_an_error_that_shows_both_readings() {
+    let found = toml_findings("[[vars.TOLL.routes]]\npath = \"/a\"\nfree_requests = 2\nfree_window = 3600");
+    let error = "5:15: error: TOLL.routes[0].free_window is 3600 without a unit: write \"3600s\" for seconds, or \
+                 \"3600ms\" for milliseconds, which is how the Worker reads it now";
+    assert!(found.contains(&error.to_owned()), "{found:?}");
+}
+
+// U5 (CHANGELOG)
+#[test]
+fn a_route_that_no_request_can_reach_is_reported_with_its_true_reason_only() {
+    let of = |paths: &[&str]| {
+        let routes: Vec<String> =
+            paths.iter().map(|path| format!("{{ path = \"{path}\", sats = 5 }}")).collect();
+        let found = toml_findings(&format!("[vars.TOLL]\nroutes = [{}]", routes.join(", ")));
+        found.into_iter().filter(|one| one.contains("error")).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&["/api/*", "/api/:x"]), [""; 0]);
+    assert_eq!(of(&["/*", "/:x", "/"]), [""; 0]);
+    let reserved = of(&["/_toll/x"]);
+    assert!(
+        reserved.len() == 1 && reserved[0].contains("edgetoll's own endpoints are below /_toll"),
+        "{reserved:?}"
+    );
+    let prices = of(&["/.well-known/l402"]);
+    assert!(prices.len() == 1 && prices[0].contains("serves the public price list"), "{prices:?}");
 }
 
 #[test]
@@ -400,6 +466,10 @@ fn the_cache_in_front_of_the_worker_must_be_disabled() {
 #[test]
 fn unless_the_build_command_is_make_build_there_is_a_warning() {
     let sentence = "build.command should be \"make build\": otherwise an older build may be deployed";
+    let findings = |name, text: &str| {
+        let found = findings(name, text).into_iter();
+        found.filter(|one| !one.contains("has no route with a price")).collect::<Vec<_>>()
+    };
     assert_eq!(findings(TOML, "[vars.TOLL]"), [format!("1:1: warning: {sentence}")]);
     assert_eq!(
         findings(TOML, "[vars.TOLL]\n[build]\ncommand = \"true\""),
@@ -528,6 +598,20 @@ fn the_settlement_mode_preimage_is_a_warning() {
     let found = toml_findings("[vars.TOLL]\nsettlement = \"preimage\"");
     let warning = "3:14: warning: TOLL.settlement is \"preimage\": anyone who obtains a preimage without paying gets access; use \"auto\"";
     assert!(found.contains(&warning.to_owned()), "{found:?}");
+}
+
+// A1 (CHANGELOG)
+#[test]
+fn a_price_that_depends_on_a_removed_header_is_a_warning_unless_keep_headers_keeps_it() {
+    let list = |keep: &str, header: &str| {
+        let price = format!("[{{ when = {{ header = {{ {header} = \"x\" }} }}, sats = 9 }}, {{ sats = 5 }}]");
+        toml_findings(&format!("[vars.TOLL]\n{keep}\nroutes = [{{ path = \"/a\", price = {price} }}]"))
+    };
+    let is_warned =
+        |found: Vec<String>| found.iter().any(|one| one.contains("which is removed before the request"));
+    assert!(is_warned(list("", "X-Forwarded-Uri")));
+    assert!(!is_warned(list("keep_headers = [\"x-forwarded-uri\"]", "X-Forwarded-Uri")));
+    assert!(!is_warned(list("", "User-Agent")));
 }
 
 #[test]

@@ -47,12 +47,14 @@ fn a_price_list_without_a_priced_route_needs_neither_a_secret_nor_a_wallet() {
     let all_missing = [("TOLL_SECRET", None), ("LNBITS_URL", None), ("LNBITS_KEY", None)];
     let without_settings = settings(Some(free), &all_missing);
     assert!(matches!(without_settings.paywall, Paywall::Free { .. }));
-    assert_eq!(without_settings.faults, [""; 0]);
+    // U1 (CHANGELOG)
+    let sells_nothing = "TOLL has no route with a price: every request is forwarded without payment";
+    assert_eq!(without_settings.faults, [sells_nothing]);
     assert_eq!(decide(&without_settings, "https://x/free", "GET", None), Decision::Open { waived: None });
     assert!(without_settings.keys_and_wallets().is_none());
     // A wrong setting is reported although nothing is sold. Keys and wallets that are set are kept, because the ledger
     // still looks up payments of earlier sales.
-    assert_eq!(settings(Some(free), &[("LNBITS_KEY", Some("x"))]).faults.len(), 1);
+    assert_eq!(settings(Some(free), &[("LNBITS_KEY", Some("x"))]).faults.len(), 2);
     assert!(settings(Some(free), &[]).keys_and_wallets().is_some());
     let invalid = r#"{"routes":[{"path":"/invalid","sats":-1}]}"#;
     assert!(matches!(settings(Some(invalid), &all_missing).paywall, Paywall::Closed { .. }));
@@ -119,7 +121,7 @@ fn a_wrong_setting_that_sales_do_not_need_is_reported_and_sales_continue() {
         (vec![("ADMIN_TOKEN", Some("short"))], "ADMIN_TOKEN is shorter than 32 characters"),
         (vec![("PUBLIC_URL", Some("http://x.test"))], "PUBLIC_URL must be an https URL"),
         (vec![url], "ON_PAYMENT_SECRET is missing"),
-        (vec![url, ("ON_PAYMENT_SECRET", Some("short"))], "ON_PAYMENT_SECRET must have at least 24 bytes"),
+        (vec![url, ("ON_PAYMENT_SECRET", Some("c2hvcnQ="))], "ON_PAYMENT_SECRET must have at least 24 bytes"),
         (
             vec![("ON_PAYMENT_URL", Some("x")), ("ON_PAYMENT_SECRET", Some(valid))],
             "ON_PAYMENT_URL must be an https URL",
@@ -146,4 +148,68 @@ fn a_wrong_setting_that_sales_do_not_need_is_reported_and_sales_continue() {
     assert!(matches!(complete.callbacks, Callbacks::On(_)));
     assert!(complete.admin_access().is_some());
     assert_eq!(complete.public_url.as_deref(), Some("https://x.test"));
+}
+
+// R8 (CHANGELOG), https://github.com/rmyndharis/OpenWA/issues/1047
+#[test]
+fn white_space_around_a_setting_is_removed_or_reported_and_never_disables_a_setting_without_a_word() {
+    let valid = [
+        ("LNBITS_URL", "https://lnbits.test"),
+        ("LNBITS_KEY", "0123456789abcdef"),
+        ("ADMIN_TOKEN", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        ("ORIGIN_TOKEN", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        ("ORIGIN_URL", "https://origin.test"),
+        ("PUBLIC_URL", "https://public.test"),
+        ("ON_PAYMENT_URL", "https://shop.test/paid"),
+        ("ON_PAYMENT_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("TOLL_SECRET", SECRET.as_str()),
+        ("TOLL_SECRET_PREVIOUS", SECRET.as_str()),
+    ];
+    let read = |name: &str, value: &str| {
+        let changes: Vec<(&str, Option<&str>)> = valid
+            .iter()
+            .map(|(known, text)| (*known, Some(if *known == name { value } else { text })))
+            .collect();
+        settings(Some(r#"{"routes":[{"path":"/sold","sats":5}]}"#), &changes)
+    };
+    assert_eq!(read("", "").faults, Vec::<String>::new());
+    for (name, text) in valid {
+        let signs = name.starts_with("TOLL_SECRET");
+        for outer in [format!("{text}\n"), format!("{text}\r\n"), format!(" {text}"), format!("\t{text} ")] {
+            let settings = read(name, &outer);
+            if signs {
+                let fault = format!("{name} begins or ends with white space");
+                assert!(
+                    settings.faults.iter().any(|one| one.starts_with(&fault)),
+                    "{outer:?}: {:?}",
+                    settings.faults
+                );
+            } else {
+                assert_eq!(settings.faults, Vec::<String>::new(), "{name} {outer:?}");
+            }
+        }
+        let (start, end) = text.split_at(text.len() / 2);
+        for wrong in [format!("{start}\n{end}"), format!("{start}\0{end}"), format!("{start}\u{7f}{end}")] {
+            let settings = read(name, &wrong);
+            assert!(settings.origin_token.is_none_or(|token| token == valid[3].1), "{wrong:?}");
+            // The secret of the deployment may have any characters inside.
+            assert!(signs || settings.faults.iter().any(|one| one.starts_with(name)), "{name} {wrong:?}");
+        }
+        if !signs {
+            for blank in [" ", "\n", "\t \r\n"] {
+                let faults = read(name, blank).faults;
+                assert!(
+                    faults.iter().any(|one| one.starts_with(&format!("{name} has only white space"))),
+                    "{faults:?}"
+                );
+            }
+        }
+    }
+    let complete = read("ADMIN_TOKEN", "0f1e2d3c4b5a69788796a5b4c3d2e1f0\n");
+    assert!(complete.admin_access().unwrap().is_token("0f1e2d3c4b5a69788796a5b4c3d2e1f0"));
+    for wrong in ["(not a string)", "short", "with a space inside it", "na\u{ef}ve-0123456789abcdef"] {
+        let settings = read("ORIGIN_TOKEN", wrong);
+        assert_eq!((settings.origin_token, settings.faults.len()), (None, 1), "{wrong}");
+        assert!(settings.faults[0].starts_with("ORIGIN_TOKEN must have"), "{:?}", settings.faults);
+    }
 }

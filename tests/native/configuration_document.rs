@@ -13,6 +13,7 @@ use edgetoll::strict_json::Json;
 
 const DOCUMENT: &str = include_str!("../../docs/configuration.md");
 const README: &str = include_str!("../../README.md");
+const BEFORE_YOU_CHARGE: &str = include_str!("../../docs/before-you-charge.md");
 
 type Row = Vec<String>;
 
@@ -96,11 +97,11 @@ fn a_documented_default_does_not_change_a_price_list_but_a_documented_example_do
 }
 
 #[test]
-fn every_price_list_in_the_readme_and_the_configuration_document_is_valid() {
+fn every_price_list_in_the_documents_is_valid() {
     let blocks =
         |text: &'static str| text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let examples: Vec<&str> = blocks(DOCUMENT).chain(blocks(README)).collect();
-    assert!(examples.len() >= 7, "{}", examples.len());
+    let examples: Vec<&str> = [DOCUMENT, README, BEFORE_YOU_CHARGE].into_iter().flat_map(blocks).collect();
+    assert!(examples.len() >= 8, "{}", examples.len());
     for block in examples {
         let text = format!("{block}\n[[kv_namespaces]]\nbinding = \"TOLL_KV\"\n");
         let report = check("x.toml", &text);

@@ -1,5 +1,7 @@
 //! Credential cookies, which a browser sends after a payment instead of an `Authorization` header.
 
+use std::num::NonZeroU32;
+
 use crate::support::gate::{gate, seller as seller_with};
 use crate::support::invoice::invoice_terms;
 use crate::support::request::request;
@@ -30,6 +32,10 @@ fn policy() -> Policy {
 }
 
 fn mint(seller: &Seller, scope: CredentialScope) -> Macaroon {
+    mint_with_uses(seller, scope, None)
+}
+
+fn mint_with_uses(seller: &Seller, scope: CredentialScope, uses: Option<NonZeroU32>) -> Macaroon {
     let payment_hash = PaymentHash::from_hex(&"ab".repeat(32)).unwrap();
     let identifier = Identifier::new(seller.keys.current(), payment_hash, &[7; 28]);
     let terms = Terms {
@@ -39,7 +45,7 @@ fn mint(seller: &Seller, scope: CredentialScope) -> Macaroon {
         host: "x.test".to_owned(),
         scope,
         ip: None,
-        uses: None,
+        uses,
         payable_until_unix: NOW + 300,
     };
     let key = identifier.signing_key(seller.keys.current());
@@ -191,11 +197,44 @@ fn a_credential_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_sc
 }
 
 #[test]
+fn a_credential_cookie_has_at_most_4096_bytes_of_name_and_value() {
+    // A name of 17 bytes, a dot and a tag of 64 bytes leave 4,014 bytes for the macaroon.
+    assert!(cookie::fits(&"x".repeat(4_014)) && !cookie::fits(&"x".repeat(4_015)));
+    let (policy, seller) = (policy(), test_seller());
+    let grant = grant(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
+    let lengths = (2_700..2_800).map(|length| {
+        let macaroon = mint(&seller, endpoint(&format!("/{}", "x".repeat(length))));
+        let set = cookie::set(&seller.keys, &macaroon, &grant, &endpoint("/a"), NOW);
+        assert_eq!(set.is_some(), cookie::fits(&macaroon.encode()), "{length}");
+        set.map(|set| set.split(';').next().unwrap().len() - "=".len())
+    });
+    let lengths: Vec<Option<usize>> = lengths.collect();
+    assert!(lengths.contains(&None));
+    // base64 has groups of four characters, so no macaroon makes a cookie of 4,095 or 4,096 bytes.
+    assert_eq!(lengths.into_iter().max(), Some(Some(4_094)));
+}
+
+#[test]
+fn a_prefetch_takes_no_use_of_a_credential_cookie() {
+    let (policy, seller) = (policy(), test_seller());
+    for (path, uses, is_accepted) in [("/a", None, true), ("/five", NonZeroU32::new(5), false)] {
+        let url = format!("https://x.test{path}");
+        let macaroon = mint_with_uses(&seller, endpoint(path), uses);
+        let cookie = cookie_for(&policy, &seller, &url, &macaroon);
+        let gate = Gate { is_settled: &|_| false, ..gate(&policy, &seller) };
+        let visit = Request { cookie: Some(&cookie), ..request(&url, "GET", None) };
+        assert!(matches!(gate.decide(&visit, NOW), Decision::Paid(_)), "{path}");
+        let prefetch = gate.decide(&Request { is_prefetch: true, ..visit }, NOW);
+        assert_eq!(matches!(prefetch, Decision::Paid(_)), is_accepted, "{path}");
+    }
+}
+
+#[test]
 fn cookies_of_credentials_and_of_admin_sessions_are_not_forwarded_to_the_origin() {
     let own = "toll_0123456789ab=2";
     let is_removed = |name: &str| cookie::is_credential_name(name) || name == SESSION_COOKIE;
     let forwarded = |header: &str| http::cookie::without(header, is_removed);
-    assert_eq!(forwarded(&format!("a=1; {own};b=3;toll_admin=4")).as_deref(), Some("a=1; b=3"));
+    assert_eq!(forwarded(&format!("a=1; {own};b=3;toll_admin=4")).as_deref(), Some("a=1;b=3"));
     assert_eq!(forwarded(own), None);
     assert_eq!(forwarded(&format!("a=1, {own}, b=2")).as_deref(), Some("a=1, b=2"));
     let other = "a; =b; TOLL_x=1; toll_theme=dark; toll_0123456789abc=1; x=1, 2";

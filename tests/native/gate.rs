@@ -115,6 +115,14 @@ fn of_several_credentials_a_valid_one_is_accepted_or_else_a_genuine_one_decides_
     let header = format!("L402 garbage:x, {other}");
     let refused = refusal(decide(&settings, "https://x/sold", "GET", Some(&header)));
     assert_eq!(refused.code(), "endpoint_mismatch");
+    // Of several genuine credentials, and of several that are not genuine, the first decides.
+    let on_another_host = decide(&settings, "https://y/sold", "GET", Some(&format!("{standard}, {other}")));
+    assert_eq!(refusal(on_another_host).code(), "host_mismatch");
+    let on_another_host = decide(&settings, "https://y/sold", "GET", Some(&format!("{other}, {standard}")));
+    assert_eq!(refusal(on_another_host).code(), "host_mismatch");
+    let malformed = |header: &str| error(decide(&settings, "https://x/sold", "GET", Some(header))).code();
+    assert_eq!(malformed("L402 garbage:x, L402 a,,b:"), "malformed_preimage");
+    assert_eq!(malformed("L402 a,,b:, L402 garbage:x"), "malformed_credential");
 }
 
 #[test]

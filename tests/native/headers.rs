@@ -2,7 +2,7 @@
 //! response.
 
 use edgetoll::http::cache_control::{self, VARY_BY_CREDENTIAL, with_members};
-use edgetoll::http::header::{is_removed, is_reserved};
+use edgetoll::http::header::{is_for_preflight, is_removed, is_reserved};
 use edgetoll::protocols::l402::credential::Authorization;
 use edgetoll::strict_json::Json;
 
@@ -30,6 +30,24 @@ fn every_spelling_of_a_header_that_claims_a_payment_or_another_path_is_removed()
     assert!(is_removed("X-Toll-Status", &keep), "keep_headers does not apply to X-Toll-*");
     assert!(!is_removed("X-Tollbooth", &[]) && !is_removed("Authorization", &[]));
     assert!(is_reserved("X_Toll-Expires") && !is_reserved("Expires"));
+}
+
+#[test]
+fn the_response_to_a_preflight_keeps_only_headers_of_the_preflight() {
+    for (name, is_kept) in [
+        ("Access-Control-Allow-Origin", true),
+        ("access-control-allow-methods", true),
+        ("Access-Control-Max-Age", true),
+        ("Allow", true),
+        ("vary", true),
+        ("Set-Cookie", false),
+        ("Location", false),
+        ("Content-Type", false),
+        ("X-Access-Control-Allow-Origin", false),
+        ("Allowed", false),
+    ] {
+        assert_eq!(is_for_preflight(name), is_kept, "{name}");
+    }
 }
 
 #[test]
@@ -92,6 +110,9 @@ fn the_authorization_header_is_forwarded_without_l402_and_lsat_credentials() {
         ("L402 a,b : c, Basic eA==", Some("Basic eA==")),
         (r#"Digest a="L402 x, L402 y", b=c, LSAT q:r"#, Some(r#"Digest a="L402 x, L402 y", b=c"#)),
         (r#"Bearer "x, L402 a:b"#, Some(r#"Bearer "x"#)),
+        // Outside of a quoted string, `\` is an ordinary character.
+        (r"Bearer x\, L402 a:b", Some(r"Bearer x\")),
+        (r#"Digest a="\", L402 x", b=c, L402 q:r"#, Some(r#"Digest a="\", L402 x", b=c"#)),
         (r#"Bearer "x\", L402 a:b"#, Some(r#"Bearer "x\""#)),
         ("L402 a, AgEJMTI3LjAuMC4xAkIAAKfIqRtAgEJMTI3LjAuMC4xAkIAAKfIqRt c:d", None),
     ] {
@@ -111,7 +132,8 @@ fn a_paid_response_is_not_stored_by_shared_caches_and_varies_by_credential() {
         assert_eq!(cache_control::private(from_origin), sent, "{from_origin:?}");
     }
     let vary = |value| with_members(value, &VARY_BY_CREDENTIAL);
-    assert_eq!(vary(None), "Authorization, Cookie");
-    assert_eq!(vary(Some("accept, cookie")), "accept, cookie, Authorization");
+    assert_eq!(vary(None), "Authorization, Cookie, X-Toll-Authorization, Macaroon, Grpc-Metadata-Macaroon");
+    let with_accept = "accept, cookie, macaroon, Authorization, X-Toll-Authorization, Grpc-Metadata-Macaroon";
+    assert_eq!(vary(Some("accept, cookie, macaroon")), with_accept);
     assert_eq!(vary(Some("*")), "*");
 }

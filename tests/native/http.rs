@@ -3,6 +3,7 @@
 use edgetoll::http::accept::prefers_html;
 use edgetoll::http::cookie::{SameSite, SetCookie, pairs, without};
 use edgetoll::http::form;
+use edgetoll::http::origin_headers::PublicUrls;
 
 #[test]
 fn the_pairs_of_a_cookie_header_are_read_in_order() {
@@ -11,6 +12,8 @@ fn the_pairs_of_a_cookie_header_are_read_in_order() {
     assert_eq!(read("a=1; a=2"), [("a", "1"), ("a", "2")]);
     assert_eq!(read("a=b=c; =x; y="), [("a", "b=c"), ("", "x"), ("y", "")]);
     assert_eq!(read("flag; ; a=1;"), [("a", "1")]);
+    // R10 (CHANGELOG), https://github.com/cloudflare/pingora/issues/892: the runtime joins `Cookie` lines with a comma.
+    assert_eq!(read("a=1, b=2; c=3, d=4"), [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]);
     assert_eq!(read(""), []);
 }
 
@@ -19,10 +22,13 @@ fn cookies_are_removed_by_name_and_all_other_cookies_stay() {
     let kept = |header| without(header, |name| name.starts_with("toll_"));
     for (header, expected) in [
         ("a=1; toll_x=2; b=3", Some("a=1; b=3")),
-        ("a=1;toll_x=2;b=3", Some("a=1; b=3")),
+        ("a=1;toll_x=2;b=3", Some("a=1;b=3")),
+        // R9 (CHANGELOG), https://github.com/rwf2/cookie-rs/issues/116: other cookies are not changed.
+        ("a=1;b=2;  c=3; ;d", Some("a=1;b=2;  c=3; ;d")),
+        (" a = 1 ;toll_x=2;b", Some("a = 1 ;b")),
         ("toll_x=1", None),
         ("toll_x=1; toll_y=2;", None),
-        ("", None),
+        ("", Some("")),
         ("a=toll_x; flag", Some("a=toll_x; flag")),
         ("toll_flag; a=1", Some("a=1")),
         // The runtime joins two `Cookie` header lines with a comma.
@@ -102,4 +108,76 @@ fn a_form_field_is_decoded_as_the_whatwg_url_standard_says() {
         assert_eq!(form::field(body, "token").as_deref(), value, "{body}");
     }
     assert_eq!(form::field("a+b=1", "a b").as_deref(), Some("1"));
+}
+
+// R1 (CHANGELOG), https://github.com/tinyproxy/tinyproxy/issues/426: the rules of ProxyPassReverse and
+// ProxyPassReverseCookieDomain of Apache.
+#[test]
+fn a_response_header_with_the_url_of_the_origin_gets_the_public_url() {
+    let public = PublicUrls::new("http://10.0.0.5:8080", "https://api.test:8443");
+    for (name, value, expected) in [
+        ("Location", "http://10.0.0.5:8080/sold/", Some("https://api.test:8443/sold/")),
+        ("Location", "HTTP://10.0.0.5:8080/sold?a=b#c", Some("https://api.test:8443/sold?a=b#c")),
+        ("Location", "//10.0.0.5:8080/sold", Some("https://api.test:8443/sold")),
+        ("Location", "http://10.0.0.5:8080", Some("https://api.test:8443")),
+        ("Location", "http://10.0.0.5:8080?x", Some("https://api.test:8443?x")),
+        ("Content-Location", "https://10.0.0.5:8080/x", Some("https://api.test:8443/x")),
+        ("Location", "/sold", None),
+        ("Location", "sold", None),
+        ("Location", "http://10.0.0.5/sold", None),
+        ("Location", "http://10.0.0.5:80801/sold", None),
+        ("Location", "http://10.0.0.5:8080.evil.test/", None),
+        ("Location", "http://10.0.0.5:8080@evil.test/", None),
+        ("Location", "http://evil.test/http://10.0.0.5:8080/", None),
+        ("Location", "ftp://10.0.0.5:8080/", None),
+        (
+            "Link",
+            "<http://10.0.0.5:8080/a>; rel=next, <https://other.test/>; rel=x,<//10.0.0.5:8080/b>",
+            Some(
+                "<https://api.test:8443/a>; rel=next, <https://other.test/>; rel=x,<https://api.test:8443/b>",
+            ),
+        ),
+        ("Link", "</a>; rel=next", None),
+        ("Link", "<http://10.0.0.5:8080/a", None),
+        ("Refresh", "5; url=http://10.0.0.5:8080/a", Some("5; url=https://api.test:8443/a")),
+        ("Refresh", "5;URL='http://10.0.0.5:8080/a'", Some("5;URL='https://api.test:8443/a'")),
+        ("Refresh", "5", None),
+        ("Refresh", "5; url=", None),
+        ("Refresh", "5; url=/a", None),
+        ("Set-Cookie", "a=1; Domain=10.0.0.5; Path=/; Secure", Some("a=1; Path=/; Secure")),
+        ("Set-Cookie", "a=1;domain=.10.0.0.5", Some("a=1")),
+        ("Set-Cookie", "a=http://10.0.0.5:8080/;  Path=/x ;HttpOnly", None),
+        ("Set-Cookie", "Domain=10.0.0.5; Domain=other.test", None),
+    ] {
+        assert_eq!(public.rewrite(name, value).as_deref(), expected, "{name}: {value}");
+    }
+}
+
+// R1 (CHANGELOG)
+#[test]
+fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
+    let public = PublicUrls::new("https://origin.test/app", "https://api.test");
+    for (name, value, expected) in [
+        ("Location", "https://origin.test/app/x", Some("https://api.test/x")),
+        ("Location", "https://ORIGIN.test:443/app", Some("https://api.test")),
+        ("Location", "http://origin.test/app/x", Some("https://api.test/x")),
+        ("Location", "http://origin.test:80/app?x", Some("https://api.test?x")),
+        ("Location", "/app/x", Some("/x")),
+        ("Location", "/app", Some("/")),
+        ("Location", "/app?x", Some("/?x")),
+        ("Location", "/app//evil.test", None),
+        ("Location", "/app/\\evil.test", None),
+        ("Location", "/application", None),
+        ("Location", "/other", None),
+        ("Location", "https://origin.test/other", None),
+        ("Location", "https://origin.test:8443/app/x", None),
+        ("Location", "//origin.test/app/x", Some("https://api.test/x")),
+        ("Link", "</app/x>; rel=next", Some("</x>; rel=next")),
+        ("Set-Cookie", "a=1; Path=/app", Some("a=1; Path=/")),
+        ("Set-Cookie", "a=1; path=/app/x; Domain=origin.test; Secure", Some("a=1; Path=/x; Secure")),
+        ("Set-Cookie", "a=1; Path=/application", None),
+        ("Set-Cookie", "a=1; Domain=test", None),
+    ] {
+        assert_eq!(public.rewrite(name, value).as_deref(), expected, "{name}: {value}");
+    }
 }

@@ -3,6 +3,7 @@
 //! Each expected value was computed with Python's `hmac` module, for example:
 //! `hmac.digest(hmac.digest(secret, b"edgetoll/1/settled", "sha256"), b"paid:" + payment_hash, "sha256").hex()[:32]`
 
+use edgetoll::crypto::hmac_sha256;
 use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::payment::PaymentHash;
 
@@ -36,6 +37,28 @@ fn keys_and_tags_are_derived_as_documented() {
         "148c171dabb7217d05f6412ff2fbb3d1dd7826191da7e9e2d22f30d2fe548de0",
     ];
     assert_eq!(derived, expected);
+}
+
+/// The cases 1, 2 and 6 of RFC 4231, and two keys around the block size of 64 bytes, computed with Python's `hmac`
+/// module.
+#[test]
+fn an_hmac_is_computed_as_in_rfc_4231() {
+    let hash_first = "Test Using Larger Than Block-Size Key - Hash Key First";
+    for (key, data, expected) in [
+        (vec![0x0b; 20], "Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        (
+            b"Jefe".to_vec(),
+            "what do ya want for nothing?",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (vec![0xaa; 64], "Hi There", "ebef34e13d0a0fe04593d043bc7a865106db0604211d404c18206d862e5d7852"),
+        (vec![0xaa; 65], "Hi There", "00af6c42340b99e2e1d9a1cdf1547be431fe2e9bab3215c68d013ba858891927"),
+        (vec![0xaa; 131], hash_first, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"),
+    ] {
+        let (start, end) = data.split_at(3);
+        assert_eq!(hex(&hmac_sha256(&key, &[data.as_bytes()])), expected);
+        assert_eq!(hex(&hmac_sha256(&key, &[start.as_bytes(), end.as_bytes()])), expected);
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -626,7 +626,12 @@ fn the_error_for_an_invalid_callback_setting_says_whether_the_url_or_the_secret_
     for url in ["http://example.com/", "ftp://x/", "https://", "https://u@h/", "https://h/#x", "x"] {
         assert!(matches!(OnPayment::new(url, &secret), Err(CallbackConfigError::Url(_))), "{url}");
     }
-    for secret in ["", "short", "whsec_", "whsec_!!!!", "whsec_MfKQ9r8G"] {
+    // R7 (CHANGELOG), https://github.com/standard-webhooks/standard-webhooks/issues/235: the libraries read every secret as
+    // base64, and differ in how they read the last three.
+    let (url_safe, unpadded) =
+        ("whsec_-_KQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA");
+    let text = "a long text of more than 24 bytes";
+    for secret in ["", "short", "whsec_", "whsec_!!!!", "whsec_MfKQ9r8G", url_safe, unpadded, text] {
         assert!(
             matches!(OnPayment::new("https://example.com/?a=b", secret), Err(CallbackConfigError::Secret(_))),
             "{secret}"

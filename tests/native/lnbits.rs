@@ -134,6 +134,16 @@ fn a_response_that_does_not_match_the_invoice_request_is_refused() {
         read(InvoiceRequest { network: "tb", ..invoice_request() }, CREATED, now),
         WalletError::OtherNetwork
     );
+    // The recorded invoice is for 5 sats.
+    for (min_sats, max_sats, is_valid) in
+        [(1, 9, true), (5, 9, true), (1, 5, true), (5, 5, true), (6, 9, false), (1, 4, false)]
+    {
+        let fiat = Fiat::parse("0.01 USD").unwrap();
+        let price = Price::Fiat(FiatPrice { fiat, min_sats, max_sats });
+        let error = read_created(&InvoiceRequest { price: &price, ..invoice_request() }, CREATED, now).err();
+        let expected = (!is_valid).then_some(WalletError::OutOfBounds { amount_sats: 5 });
+        assert_eq!(error, expected, "{min_sats} to {max_sats}");
+    }
     assert_eq!(read(invoice_request(), CREATED, now + 241), WalletError::Expired);
     assert_eq!(read(invoice_request(), CREATED, now + 601), WalletError::Clock);
     assert_eq!(read(invoice_request(), CREATED, now - 601), WalletError::Clock);

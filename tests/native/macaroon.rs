@@ -242,6 +242,11 @@ fn a_repeated_caveat_never_widens_a_credential() {
         );
         let grant = verify_paid(&mint_with_caveat(encoding, "expires_at=1800000001"), &demand()).unwrap();
         assert_eq!(grant.expires_at_unix, NOW + 1);
+        // A repeated caveat with the same value narrows nothing and widens nothing.
+        for caveat in ["expires_at=1800003600", "services=toll:0", "amount_sats=5", "endpoint=/a"] {
+            let grant = verify_paid(&mint_with_caveat(encoding, caveat), &demand());
+            assert_eq!(grant.map(|grant| grant.expires_at_unix), Ok(NOW + 3_600), "{encoding:?} {caveat}");
+        }
     }
     let bought = Terms { uses: NonZeroU32::new(2), ..terms() };
     let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&bought) };
@@ -307,6 +312,37 @@ fn a_malformed_caveat_with_a_reserved_name_is_refused_and_an_unknown_caveat_is_i
             assert!(
                 verify_paid(&mint_with_caveat(encoding, caveat), &demand()).is_ok(),
                 "{encoding:?} {caveat}"
+            );
+        }
+    }
+    // I3 (CHANGELOG): the packages of lightning-toll for Python and Node and edgetoll removed different characters here.
+    for encoding in ENCODINGS {
+        for caveat in [
+            "=x",
+            " =x",
+            "\u{1c}method=POST",
+            "\u{1c}expires_at=1",
+            "\u{85}note=1",
+            "note\u{7f}=1",
+            "x\u{0}y=1",
+            "\u{feff}uses=1",
+            "\u{a0}host=y",
+            "endpoint=\u{85}/a",
+            "endpoint=/a\n",
+            "endpoint=\t/a",
+            "endpoint=/a\u{a0}",
+            "endpoint=\u{feff}/a",
+            "expires_at=\u{2028}1900000000",
+            "expires_at=1900000000\r",
+            "expires_at=\u{3000}1900000000",
+        ] {
+            let refusal = verify_paid(&mint_with_caveat(encoding, caveat), &demand()).unwrap_err();
+            assert_eq!(refusal.code(), "malformed_caveat", "{encoding:?} {caveat:?}: {refusal}");
+        }
+        for caveat in [" endpoint = /a ", "expires_at=  1800000001  ", "note=x\n"] {
+            assert!(
+                verify_paid(&mint_with_caveat(encoding, caveat), &demand()).is_ok(),
+                "{encoding:?} {caveat:?}"
             );
         }
     }

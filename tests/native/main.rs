@@ -17,6 +17,7 @@ mod configuration_document;
 mod cookie;
 mod credentials;
 mod doctor;
+mod documents;
 mod endpoints;
 mod errors;
 mod free_tier;

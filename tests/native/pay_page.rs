@@ -2,7 +2,7 @@
 
 use edgetoll::http::url::is_local_path;
 use edgetoll::pages::pay_page::{PayPage, is_navigation};
-use edgetoll::pages::settle::SettleRequest;
+use edgetoll::pages::settle::{SettleRequest, navigation_header};
 use edgetoll::pages::template::fill;
 use proptest::prelude::*;
 
@@ -159,6 +159,26 @@ fn a_settle_request_has_exactly_one_macaroon_and_no_preimage() {
         assert_eq!(parse("application/json", body), None, "{body}");
     }
     assert_eq!(parse("application/x-www-form-urlencoded", "macaroon=a%0d%0ab"), None);
+}
+
+/// <https://www.w3.org/TR/fetch-metadata/>, <https://www.w3.org/TR/upgrade-insecure-requests/>
+#[test]
+fn a_page_that_was_paid_for_is_priced_with_the_headers_of_a_browser_that_opens_it() {
+    let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (name, expected) in [
+        ("Accept", Some(Some(accept))),
+        ("Sec-Fetch-Dest", Some(Some("document"))),
+        ("sec-fetch-mode", Some(Some("navigate"))),
+        ("Upgrade-Insecure-Requests", Some(Some("1"))),
+        ("Content-Length", Some(None)),
+        ("Content-Type", Some(None)),
+        ("ORIGIN", Some(None)),
+        ("User-Agent", None),
+        ("Accept-Language", None),
+        ("Sec-Fetch-Site", None),
+    ] {
+        assert_eq!(navigation_header(name), expected, "{name}");
+    }
 }
 
 #[test]

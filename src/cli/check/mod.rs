@@ -43,6 +43,7 @@ fn check_document(document: &Document) -> (Vec<Finding>, usize) {
             Some(toll) => routes = routes.saturating_add(check_toll(&mut environment, toll)),
             None => report_missing_toll(&mut environment, any_has_toll),
         }
+        variables::check_top_level(&mut environment);
         variables::check(&mut environment);
         platform::check(&mut environment);
         findings.extend(environment.into_findings());

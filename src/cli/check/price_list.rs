@@ -4,6 +4,7 @@
 use super::environment::{Environment, Point};
 use super::nearest::nearest;
 use super::report::Severity;
+use crate::http::header;
 use crate::policy::Policy;
 use crate::policy::normalization::fold_case;
 use crate::policy::price_list::{ConfigError, ConfigErrorKind};
@@ -24,6 +25,9 @@ pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json)
         }
     }
     check_size(environment, toll);
+    check_free_windows(environment, list);
+    check_sells(environment, list);
+    check_price_headers(environment, list);
     if list.get("network").and_then(Json::as_str).is_some_and(|network| TEST_NETWORKS.contains(&network)) {
         let sentence = "is a test network, whose coins have no value: use \"bc\" to be paid in bitcoin";
         environment.warn("vars.TOLL.network", Point::Value, sentence);
@@ -32,6 +36,44 @@ pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json)
         let sentence =
             "is \"preimage\": anyone who obtains a preimage without paying gets access; use \"auto\"";
         environment.warn("vars.TOLL.settlement", Point::Value, sentence);
+    }
+}
+
+/// Warns if nothing has a price.
+fn check_sells(environment: &mut Environment<'_>, list: &Json) {
+    let policy = Policy::parse(list, fold_case).policy;
+    if policy.is_some_and(|policy| policy.routes.iter().all(|route| route.is_free())) {
+        let sentence = "has no route with a price, so every request is forwarded without payment: add a route, such \
+                        as [[vars.TOLL.routes]] with path = \"/api/*\" and sats = 5";
+        environment.warn("vars.TOLL", Point::Key, sentence);
+    }
+}
+
+/// Refuses a window without a unit. The Worker reads it as milliseconds, as lightning-toll does.
+fn check_free_windows(environment: &mut Environment<'_>, list: &Json) {
+    let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
+    for (at, route) in routes.iter().enumerate() {
+        if let Some(number) = route.get("free_window").and_then(Json::as_u64) {
+            let sentence = format!(
+                "is {number} without a unit: write \"{number}s\" for seconds, or \"{number}ms\" for milliseconds, which \
+                 is how the Worker reads it now"
+            );
+            environment.error(&format!("vars.TOLL.routes[{at}].free_window"), Point::Value, &sentence);
+        }
+    }
+}
+
+/// Warns if a price depends on a header that the origin does not receive.
+fn check_price_headers(environment: &mut Environment<'_>, list: &Json) {
+    let Some(policy) = Policy::parse(list, fold_case).policy else { return };
+    for (at, route) in policy.routes.iter().enumerate() {
+        for name in route.pricing.headers().filter(|name| header::is_removed(name, &policy.keep_headers)) {
+            let sentence = format!(
+                "depends on the header {name}, which is removed before the request is forwarded: add it to \
+                 keep_headers if the origin reads it"
+            );
+            environment.warn(&format!("vars.TOLL.routes[{at}].price"), Point::Value, &sentence);
+        }
     }
 }
 

@@ -15,6 +15,23 @@ pub(super) fn check(environment: &mut Environment<'_>) {
     }
 }
 
+/// Reports variables and secrets that are not below `vars`. Wrangler ignores them there, so the Worker does not get them.
+pub(super) fn check_top_level(environment: &mut Environment<'_>) {
+    for name in VARIABLES.into_iter().chain(SECRETS) {
+        if environment.get(&[name]).is_none() {
+            continue;
+        }
+        let below = environment.name.map_or(String::new(), |name| format!("env.{name}."));
+        let sentence = match name {
+            "TOLL" => format!(
+                "is ignored here, so nothing is sold by it: write it below vars, as [[{below}vars.TOLL.routes]]"
+            ),
+            _ => format!("is ignored here: write it below vars, as {below}vars.{name}"),
+        };
+        environment.error(name, Point::Key, &sentence);
+    }
+}
+
 fn check_name(environment: &mut Environment<'_>, name: &str) {
     let place = format!("vars.{name}");
     if SECRETS.contains(&name) {

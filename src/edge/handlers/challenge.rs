@@ -1,7 +1,7 @@
 //! Answers with status 402: a new invoice, an earlier invoice that can still be paid, or the price alone.
 
 use super::pay_page::{self, PageRequest};
-use super::{Action, Answered, HandlerError, response};
+use super::{Action, Answered, HandlerError, forward, response};
 use crate::bolt11::Bolt11;
 use crate::edge::context::RequestContext;
 use crate::edge::platform::clock;
@@ -81,10 +81,14 @@ async fn respond(
 }
 
 /// Refuses the request, before a wallet is called, in these cases:
-/// 1. This isolate knows that a wallet's key is an admin key.
-/// 2. The circuits of all wallets are open.
-/// 3. A rate limit is reached.
+/// 1. A paid request could not be forwarded to the origin.
+/// 2. This isolate knows that a wallet's key is an admin key.
+/// 3. The circuits of all wallets are open.
+/// 4. A rate limit is reached.
 async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(), HandlerError> {
+    let unusable =
+        |reason: &str| HandlerError::from(RequestError::NotConfigured).with_detail(Some(reason.to_owned()));
+    forward::check_origin(ctx).map_err(unusable)?;
     refuse_admin_key()?;
     wallets::check_invoice_circuits(&draft.seller.wallets).map_err(unavailable)?;
     rate_limits::check_invoices_left()?;

@@ -25,7 +25,8 @@ pub fn share(ctx: &RequestContext<'_>, headers: &Headers) -> Result<(), JsValue>
 }
 
 /// Answers a preflight. Every requested method and header is allowed, because the request that follows is checked when
-/// it arrives.
+/// it arrives. Without `cors` in the price list, the response has no `Access-Control-Allow-Origin`, so browsers do not
+/// send the request that would follow.
 pub fn preflight(ctx: &RequestContext<'_>) -> Result<Response, JsValue> {
     let response = response::empty(204)?;
     let headers = response.headers();

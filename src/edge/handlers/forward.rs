@@ -22,11 +22,13 @@ use crate::edge::platform::environment;
 use crate::edge::platform::fetch::{Fetcher, global};
 use crate::error::RequestError;
 use crate::http::cache_control::{self, CACHE_OVERRIDES, VARY_BY_CREDENTIAL};
+use crate::http::origin_headers::{PublicUrls, REWRITTEN_HEADERS, SET_COOKIE};
+use crate::http::url::{RequestUrl, is_loopback};
 use crate::http::{cookie, header};
 use crate::policy::facts::{MAX_LENGTH, PriceError};
 use crate::policy::route::{Pricing, Route};
 use crate::protocols::l402::cookie::is_credential_name;
-use crate::protocols::l402::credential::Authorization;
+use crate::protocols::l402::credential::{Authorization, MACAROON_HEADERS, of_macaroon_header};
 use crate::protocols::l402::verify::Grant;
 
 /// Why a request is forwarded.
@@ -97,7 +99,32 @@ async fn forward(
     if response.status() > 599 {
         return Err(RequestError::OriginUnreachable.into());
     }
-    Ok(prepare_response(response, reason, route.is_some())?)
+    let response = prepare_response(response, reason, route.is_some())?;
+    hide_origin(&response.headers(), ctx)?;
+    Ok(response)
+}
+
+/// Whether a paid request could be forwarded. Returns the reason if not, for the log.
+pub fn check_origin(ctx: &RequestContext<'_>) -> Result<(), &'static str> {
+    if environment::binding(ctx.env, ORIGIN).is_some() {
+        return Ok(());
+    }
+    let host = ctx.url.host;
+    // On these hosts, a request of the Worker to its own host reaches the Worker again. On a route of a zone, it reaches the
+    // zone's origin.
+    let leads_back = match &ctx.settings.origin {
+        Origin::Invalid => return Err("ORIGIN_URL is invalid, so nothing is sold"),
+        Origin::Zone => host.ends_with(".workers.dev"),
+        Origin::Url(base) => {
+            let is_own =
+                RequestUrl::parse(&format!("{base}/")).is_some_and(|url| url.origin == ctx.url.origin);
+            is_own && (host.ends_with(".workers.dev") || is_loopback(host))
+        }
+    };
+    if leads_back {
+        return Err("the origin leads back to this paywall, so nothing is sold: set ORIGIN_URL");
+    }
+    Ok(())
 }
 
 fn origin_url(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
@@ -159,9 +186,15 @@ fn prepare_request(
         remove_where(headers, |name| is_other_spelling(name) || is_ambiguous(name))?;
     }
     if !headers.has(FORWARDED_HOST)? {
-        headers.set(FORWARDED_HOST, ctx.url.host)?;
+        headers.set(FORWARDED_HOST, ctx.url.authority())?;
     }
     replace(headers, "Authorization", |value| Authorization::split(value).others())?;
+    for (name, value) in MACAROON_HEADERS.iter().zip(&ctx.request.macaroons) {
+        let carried = value.as_deref().zip(ctx.settings.keys());
+        if carried.and_then(|(value, keys)| of_macaroon_header(value, keys)).is_some() {
+            headers.delete(name)?;
+        }
+    }
     let is_own_cookie = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
     replace(headers, "Cookie", |value| cookie::without(value, is_own_cookie))?;
     headers.set(HOP_HEADER, &deployment_tag(ctx.settings))?;
@@ -262,6 +295,35 @@ fn prepare_response(
     Ok(response)
 }
 
+/// Replaces the URL of the origin with that of this deployment in the headers that can contain it.
+fn hide_origin(headers: &Headers, ctx: &RequestContext<'_>) -> Result<(), JsValue> {
+    let Origin::Url(base) = &ctx.settings.origin else { return Ok(()) };
+    let public = PublicUrls::new(base, ctx.url.origin);
+    for name in REWRITTEN_HEADERS {
+        if let Some(value) = headers.get(name)?
+            && let Some(changed) = public.rewrite(name, &value)
+        {
+            headers.set(name, &changed)?;
+        }
+    }
+    if !headers.has(SET_COOKIE)? {
+        return Ok(());
+    }
+    let cookies: Vec<String> = headers
+        .unchecked_ref::<CookieHeaders>()
+        .get_set_cookie()
+        .into_iter()
+        .filter_map(|one| one.as_string())
+        .collect();
+    if cookies.iter().all(|cookie| public.rewrite(SET_COOKIE, cookie).is_none()) {
+        return Ok(());
+    }
+    headers.delete(SET_COOKIE)?;
+    cookies.iter().try_for_each(|cookie| {
+        headers.append(SET_COOKIE, public.rewrite(SET_COOKIE, cookie).as_ref().unwrap_or(cookie))
+    })
+}
+
 fn remove_where(headers: &Headers, is_removed: impl Fn(&str) -> bool) -> Result<(), JsValue> {
     let names = Array::from(&headers.keys()).into_iter().filter_map(|name| name.as_string());
     names.filter(|name| is_removed(name)).try_for_each(|name| headers.delete(&name))
@@ -290,6 +352,12 @@ fn deployment_tag(settings: &Settings) -> String {
 
 #[wasm_bindgen]
 extern "C" {
+    /// `Headers` with a method that `web_sys` does not have.
+    type CookieHeaders;
+
+    #[wasm_bindgen(method, js_name = getSetCookie)]
+    fn get_set_cookie(this: &CookieHeaders) -> Array;
+
     /// A stream of the Workers runtime that fails unless exactly `length` bytes are written to it.
     type FixedLengthStream;
 
@@ -306,6 +374,6 @@ extern "C" {
 /// The header that marks forwarded requests. A marked request that arrives at this deployment again is a loop and is
 /// refused.
 const HOP_HEADER: &str = "X-Toll-Hop";
-/// The header that carries the host that was priced. A value that the client sent is removed, unless `keep_headers`
+/// The header that carries the host of the request, with its port. A value that the client sent is removed, unless `keep_headers`
 /// lists this header.
 const FORWARDED_HOST: &str = "X-Forwarded-Host";

@@ -26,6 +26,7 @@ use super::services::settlement::Requester;
 use crate::endpoints::Endpoint;
 use crate::error::RequestError;
 use crate::gate::{self, Decision, Refused};
+use crate::policy::cors::Preflights;
 use crate::policy::route::Route;
 use crate::protocols::l402::cookie;
 use forward::ForwardReason;
@@ -103,10 +104,12 @@ async fn carry_out(ctx: &RequestContext<'_>, decision: Decision<'static>) -> Res
             let denied = denied_without_count(&draft);
             challenge::answer(ctx, draft).await.map(|answered| answered.free_tier_denied(denied))
         }
-        Decision::Preflight if ctx.policy().cors.is_some() => {
-            Ok(Answered::new(cors::preflight(ctx)?, Action::Preflight))
+        Decision::Preflight
+            if ctx.policy().cors.is_none() && ctx.policy().preflights == Preflights::Origin =>
+        {
+            forward::answer(ctx, &ForwardReason::Preflight, None).await
         }
-        Decision::Preflight => forward::answer(ctx, &ForwardReason::Preflight, None).await,
+        Decision::Preflight => Ok(Answered::new(cors::preflight(ctx)?, Action::Preflight)),
         Decision::Redirect => Ok(Answered::new(response::redirect_to_https(&ctx.url)?, Action::Redirect)),
         Decision::Refuse(Refused { error, .. }) => Err(error.into()),
     }

@@ -21,6 +21,7 @@ use crate::pages::settle::{SettleRequest, navigation_header};
 use crate::policy::Policy;
 use crate::protocols::l402::caveat::{Caveat, CredentialScope};
 use crate::protocols::l402::cookie;
+use crate::protocols::l402::credential::OtherCarriers;
 use crate::protocols::l402::macaroon::{Macaroon, Signature};
 use crate::protocols::l402::refusal::Refusal;
 
@@ -149,6 +150,7 @@ fn decide_as_navigation(
     let request = Request {
         method: "GET",
         authorization: Some(authorization),
+        other_carriers: OtherCarriers::default(),
         cookie: None,
         has_body: false,
         ..ctx.request.for_gate(url, &header, &edge)

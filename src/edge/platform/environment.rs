@@ -30,7 +30,7 @@ pub fn binding(env: &Env, name: &str) -> Option<JsValue> {
 }
 
 /// Returns a variable or secret; `None` if it is missing or empty. A value that is not a string becomes the text
-/// `(not a string)`. No setting accepts this text, except `ORIGIN_TOKEN`, which may be any text.
+/// `(not a string)`, which no setting accepts.
 fn variable(env: &Env, name: &str) -> Option<String> {
     let text = binding(env, name)?.as_string().unwrap_or_else(|| "(not a string)".to_owned());
     (!text.is_empty()).then_some(text)

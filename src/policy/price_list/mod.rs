@@ -15,7 +15,7 @@ pub use table::{ConfigError, ConfigErrorKind};
 use std::ops::RangeInclusive;
 
 use super::client::ClientSource;
-use super::cors::Cors;
+use super::cors::{Cors, Preflights};
 use super::free_tier::FreeTierStore;
 use super::normalization::FoldCase;
 use super::route::Route;
@@ -35,8 +35,9 @@ pub struct Policy {
     pub prefix: String,
     /// Whether `/.well-known/l402` serves the public price list.
     pub is_public: bool,
-    /// Which pages of other origins may read responses; `None` if the origin handles CORS itself.
+    /// Which pages of other origins may read responses; `None` if only the origin sets CORS headers.
     pub cors: Option<Cors>,
+    pub preflights: Preflights,
     pub settlement: SettlementMode,
     /// How many challenges a client can get per minute from one isolate. If the binding `CHALLENGE_LIMIT` exists and
     /// responds, the binding limits challenges instead. In both cases, the limits of look-ups and of IPv6 networks are
@@ -134,6 +135,7 @@ fn parse_list(
         prefix: parse_prefix(&table).unwrap_or(DEFAULT_PREFIX).to_owned(),
         is_public: table.flag("public_prices").unwrap_or(true),
         cors: parse_cors(&table),
+        preflights: table.one_of("preflights", &PREFLIGHTS).unwrap_or_default(),
         settlement: table.one_of("settlement", &SETTLEMENT_MODES).unwrap_or_default(),
         challenges_per_minute: table
             .integer("challenges_per_minute", PER_MINUTE)
@@ -204,7 +206,7 @@ fn parse_revoked(table: &Table<'_>) -> Option<Vec<PaymentHash>> {
 }
 
 /// The keys of the price list.
-pub const LIST_KEYS: [&str; 24] = [
+pub const LIST_KEYS: [&str; 25] = [
     "accept_foreign",
     "challenges_per_minute",
     "client_header",
@@ -224,6 +226,7 @@ pub const LIST_KEYS: [&str; 24] = [
     "origin_case_sensitive",
     "origin_timeout",
     "prefix",
+    "preflights",
     "public_prices",
     "revoked",
     "routes",
@@ -232,6 +235,7 @@ pub const LIST_KEYS: [&str; 24] = [
 ];
 
 const UNMATCHED: [(&str, Unmatched); 2] = [("pass", Unmatched::Pass), ("deny", Unmatched::Deny)];
+const PREFLIGHTS: [(&str, Preflights); 2] = [("edge", Preflights::Edge), ("origin", Preflights::Origin)];
 const SETTLEMENT_MODES: [(&str, SettlementMode); 3] = [
     ("auto", SettlementMode::Auto),
     ("lnbits", SettlementMode::Lnbits),

@@ -185,11 +185,13 @@ impl Caveat {
     /// Parses one caveat. `service` is the service of the route: `<service>_valid_until` is a reserved name too.
     ///
     /// # Errors
-    /// Returns the text of the caveat in four cases:
-    /// 1. Its name is UTF-8 but not ASCII.
+    /// Returns the text of the caveat in five cases:
+    /// 1. Its name is empty, is UTF-8 but not ASCII, or contains a control character.
     /// 2. Its name is a reserved name with other upper or lower case.
     /// 3. Its name is a reserved name, and its value is missing or not valid.
-    /// 4. The encoding is that of lightning-toll, and the caveat has no ` = `.
+    /// 4. Its name is a reserved name, and a control character or white space other than a space is before or after its
+    ///    value. Implementations differ in which of these characters they remove.
+    /// 5. The encoding is that of lightning-toll, and the caveat has no ` = `.
     pub fn parse(encoding: Encoding, service: &Service, bytes: &[u8]) -> Result<Self, String> {
         let text = || String::from_utf8_lossy(bytes).into_owned();
         let (name, value) = match split(encoding, bytes) {
@@ -197,15 +199,16 @@ impl Caveat {
             None if encoding == Encoding::LightningToll => return Err(text()),
             None => (bytes, None),
         };
-        let Ok(name) = std::str::from_utf8(name).map(str::trim) else { return Ok(Self::Unknown) };
-        if !name.is_ascii() {
+        let Ok(name) = std::str::from_utf8(name) else { return Ok(Self::Unknown) };
+        let name = name.trim_matches(' ');
+        if name.is_empty() || !name.bytes().all(|b| matches!(b, b' '..=b'~')) {
             return Err(text());
         }
         let Some(reserved) = reserved_name(name, service) else { return Ok(Self::Unknown) };
         if reserved != name {
             return Err(text());
         }
-        let value = value.and_then(|value| std::str::from_utf8(value).ok()).map(str::trim);
+        let value = value.and_then(|value| trim_spaces(std::str::from_utf8(value).ok()?));
         value.and_then(|value| Self::parse_value(name, value)).ok_or_else(text)
     }
 
@@ -235,6 +238,14 @@ impl Caveat {
     pub fn issuer_mark(mark: &str) -> String {
         format!("{ISSUER_MARK} = {mark}")
     }
+}
+
+/// Returns a value without the spaces around it. Returns `None` if a control character or other white space remains at
+/// one of its ends. U+FEFF counts as white space, because JavaScript removes it.
+fn trim_spaces(value: &str) -> Option<&str> {
+    let value = value.trim_matches(' ');
+    let is_blank = |c: char| c.is_control() || c.is_whitespace() || c == '\u{feff}';
+    (!value.starts_with(is_blank) && !value.ends_with(is_blank)).then_some(value)
 }
 
 /// Splits a caveat into name and value: lightning-toll separates them with the first ` = `, Aperture with the first

@@ -106,6 +106,7 @@ impl Challenge {
             },
             expires_at: self.expires_at_unix,
             invoice_expires_at: self.bolt11.expires_at_unix(),
+            price_sats: self.amount_sats,
             error: refused.map(Refusal::to_string),
             code: refused.map(Refusal::code),
         };
@@ -160,6 +161,8 @@ struct ChallengeBody<'a> {
     instructions: Instructions<'a>,
     expires_at: u64,
     invoice_expires_at: u64,
+    /// The same amount as `amount_sats`: l402kit reads its budget from this key.
+    price_sats: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,8 +4,9 @@
 //! The preimage may be missing, since some wallets do not show it to the payer. This module only parses a credential;
 //! the module `verify` decides whether the credential is valid.
 
-use super::macaroon::Macaroon;
+use super::macaroon::{Macaroon, Signature};
 use super::refusal::Refusal;
+use crate::keys::Keys;
 use crate::payment::Preimage;
 
 /// One credential: macaroons and the preimage of their payment. One valid macaroon is enough.
@@ -47,6 +48,34 @@ impl Credential {
     }
 }
 
+/// The headers besides `Authorization` and `Cookie` that can carry a credential.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OtherCarriers<'a> {
+    /// `X-Toll-Authorization`, with the grammar of `Authorization`. Clients use it if the origin needs `Authorization`
+    /// for itself.
+    pub toll_authorization: Option<&'a str>,
+    /// `Macaroon` and `Grpc-Metadata-Macaroon`, as Aperture accepts them: a standard macaroon in hexadecimal digits, with
+    /// the preimage in a caveat `preimage=<hex>`.
+    pub macaroons: [Option<&'a str>; 2],
+}
+
+/// The names of the headers in [`OtherCarriers::macaroons`].
+pub const MACAROON_HEADERS: [&str; 2] = ["Macaroon", "Grpc-Metadata-Macaroon"];
+
+/// Returns the credential of a `Macaroon` or `Grpc-Metadata-Macaroon` header. Returns `None` if this deployment did not
+/// sign the macaroon: then the header is meant for the origin.
+pub fn of_macaroon_header(header: &str, keys: &Keys) -> Option<Credential> {
+    if header.len() > MAX_HEADER_BYTES {
+        return None;
+    }
+    let macaroon =
+        Macaroon::parse_hex(header).filter(|macaroon| macaroon.signature(keys) == Signature::Valid)?;
+    let preimages = macaroon.caveats().filter_map(|caveat| caveat.strip_prefix(b"preimage="));
+    // As in Aperture, the last `preimage` caveat counts.
+    let preimage = preimages.last().and_then(|digits| Preimage::from_hex(std::str::from_utf8(digits).ok()?));
+    Some(Credential { macaroons: vec![Ok(macaroon)], preimage })
+}
+
 /// An `Authorization` header, split into two lists: the credentials with the scheme L402 or LSAT, and the credentials
 /// with any other scheme.
 ///
@@ -54,6 +83,7 @@ impl Credential {
 /// new credential starts only where the text after a comma looks like an authentication scheme, such as `Bearer`.
 #[derive(Debug, Default)]
 pub struct Authorization<'a> {
+    header: &'a str,
     l402: Vec<&'a str>,
     others: Vec<&'a str>,
     is_too_large: bool,
@@ -62,7 +92,7 @@ pub struct Authorization<'a> {
 impl<'a> Authorization<'a> {
     /// Splits an `Authorization` header. Every header can be split, so there is no error.
     pub fn split(header: &'a str) -> Self {
-        let mut split = Self { is_too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
+        let mut split = Self { header, is_too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
         for member in members(header) {
             if is_l402(member) { split.l402.push(member) } else { split.others.push(member) }
         }
@@ -79,8 +109,11 @@ impl<'a> Authorization<'a> {
     }
 
     /// Returns the header that the origin gets: without the L402 and LSAT credentials. `None` if no other credential is
-    /// left.
+    /// left. A header without such credentials is not changed.
     pub fn others(&self) -> Option<String> {
+        if self.l402.is_empty() {
+            return Some(self.header.to_owned());
+        }
         (!self.others.is_empty()).then(|| self.others.join(", "))
     }
 }
@@ -90,12 +123,15 @@ pub(super) fn l402_members(header: &str) -> impl Iterator<Item = &str> {
     members(header).into_iter().filter(|member| is_l402(member))
 }
 
-/// Parses a credential that starts with `L402` or `LSAT`.
+/// Parses a credential that starts with `L402` or `LSAT`. A doubled scheme counts as one: pyl402 0.1.2 stores the whole
+/// value of the header, and adds the scheme again when it reuses the credential.
 fn parse_member(member: &str) -> Result<Credential, Refusal> {
-    match member.get(SCHEME_LENGTH..).and_then(|rest| rest.strip_prefix(' ')) {
-        Some(rest) => Credential::parse(rest),
-        None => Err(Refusal::MalformedCredential),
-    }
+    let rest = without_scheme(member).ok_or(Refusal::MalformedCredential)?;
+    Credential::parse(without_scheme(rest).filter(|_| is_l402(rest)).unwrap_or(rest))
+}
+
+fn without_scheme(member: &str) -> Option<&str> {
+    member.get(SCHEME_LENGTH..)?.strip_prefix(' ')
 }
 
 /// Splits a header into its credentials or challenges. The header is split at a comma if the comma is not in quotes and

@@ -49,6 +49,7 @@ impl HostileHead {
                 method: "GET",
                 client_ip: Some("192.0.2.1"),
                 authorization: authorization.as_deref(),
+                other_carriers: Default::default(),
                 cookie: cookies.as_deref(),
                 is_upgrade: false,
                 is_preflight: false,
@@ -121,6 +122,10 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         repeated("keys of a macaroon in JSON", "Authorization", |bytes| json_macaroon(&keys(bytes * 3 / 4))),
         repeated("caveats of a macaroon in JSON", "Authorization", |bytes| {
             json_macaroon(&caveats(bytes * 3 / 4))
+        }),
+        repeated("macaroons in JSON with 100 caveats each", "Authorization", |bytes| {
+            let one = json_macaroon(&caveats(800));
+            vec![one.as_str(); bytes / one.len()].join(",")
         }),
         repeated("nested JSON", "Authorization", |bytes| json_macaroon(&"[".repeat(bytes * 3 / 4))),
         repeated("caveats of a binary macaroon", "Authorization", |bytes| binary_macaroon(bytes * 3 / 4)),

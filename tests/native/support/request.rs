@@ -10,6 +10,7 @@ pub fn request<'a>(url: &'a str, method: &'a str, authorization: Option<&'a str>
         method,
         client_ip: None,
         authorization,
+        other_carriers: Default::default(),
         cookie: None,
         is_upgrade: false,
         is_preflight: false,

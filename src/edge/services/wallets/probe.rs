@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::send::send;
 use crate::edge::context::RequestContext;
-use crate::edge::platform::clock::now_ms;
+use crate::edge::platform::clock::{now_ms, sleep};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::kv::Kv;
 use crate::edge::platform::log;
@@ -46,8 +46,9 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Optio
 /// invoice `unpaid`, so its probe also checks whether LNbits hides the preimage of this invoice. The probe of the other
 /// wallet checks only the key.
 ///
-/// While another request of this isolate probes a wallet, this request does not wait for the result: a promise of one
-/// request must not be used by another.
+/// While another request of this isolate probes a wallet, this request waits for the result, so that no invoice of a
+/// wallet with an admin key is handed out. It waits with its own timers, because a promise of one request must not be
+/// used by another.
 pub async fn probe_unknown(
     ctx: &RequestContext<'_>,
     seller: &Seller,
@@ -56,10 +57,10 @@ pub async fn probe_unknown(
 ) {
     for slot in [made_by, made_by.other()] {
         let Some(lnbits) = seller.wallets.get(slot) else { continue };
-        if known(slot).is_some() || !begin_probe(slot) {
-            continue;
+        while known(slot).is_none() && !begin_probe(slot) && ctx.deadline.for_wallet_ms().is_some() {
+            sleep(POLL_MS).await;
         }
-        if !read_from_kv(ctx, &seller.keys, slot, lnbits).await {
+        if known(slot).is_none() && !read_from_kv(ctx, &seller.keys, slot, lnbits).await {
             probe_wallet(ctx, &seller.keys, slot, lnbits, (slot == made_by).then_some(unpaid)).await;
         }
     }
@@ -136,3 +137,5 @@ static PROBING_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
 const TIMEOUT_MS: u32 = 2_000;
 /// More than the time limits of a probe together: one call of KV and two requests to the wallet.
 const PROBE_MS: u64 = 10_000;
+/// How often a request checks whether the probe of another request has ended.
+const POLL_MS: u64 = 50;

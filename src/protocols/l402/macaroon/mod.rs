@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::keys::{KeySet, Keys, SigningKey};
 use crate::payment::PaymentHash;
-use crate::{base64, crypto};
+use crate::{base64, crypto, hex};
 
 /// A macaroon. Parsing does not check its signature: [`Macaroon::signature`] does.
 #[derive(Clone, PartialEq, Eq)]
@@ -128,6 +128,12 @@ impl Macaroon {
             Some(&standard::VERSION) => standard::parse(&bytes),
             _ => lightning_toll::parse(&bytes),
         }
+    }
+
+    /// Parses a standard macaroon in hexadecimal digits, as lnd and Aperture send it in a header of its own; `None` for
+    /// any other text.
+    pub fn parse_hex(text: &str) -> Option<Self> {
+        standard::parse(&hex::decode(text.trim_matches(' '))?).ok()
     }
 
     /// Returns the macaroon as clients send it: in standard base64, or, if it is a lightning-toll macaroon, in

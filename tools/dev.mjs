@@ -36,7 +36,7 @@ try {
   lnbits.server.ended().then(() => end(`lnbits stopped:\n${lnbits.server.tail()}`));
   await setPriceSource(lnbits, await startRates());
   let worker;
-  await startOrigin(ports.ORIGIN_PORT, { paywallPort: ports.PORT, priceList: () => worker.config.vars.TOLL });
+  await startOrigin(ports.ORIGIN_PORT, { priceList: () => worker.config.vars.TOLL });
   writeDevVars({
     TOLL_SECRET: { create: () => randomBytes(32).toString('hex') },
     ADMIN_TOKEN: { create: () => randomBytes(32).toString('hex') },

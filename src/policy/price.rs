@@ -157,7 +157,6 @@ impl Values {
 /// Whether one of the allowed values matches `value`.
 fn match_any(allowed: &[String], value: &str) -> bool {
     allowed.iter().any(|allowed| match (allowed.strip_prefix('*'), allowed.strip_suffix('*')) {
-        _ if allowed == "*" => true,
         (Some(end), None) => value.ends_with(end),
         (None, Some(start)) => value.starts_with(start),
         (Some(rest), Some(_)) => value.contains(rest.strip_suffix('*').unwrap_or(rest)),

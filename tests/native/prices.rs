@@ -362,6 +362,32 @@ fn a_wrong_key_of_a_price_or_a_route_is_reported_with_its_place_in_the_price_lis
 }
 
 #[test]
+fn a_range_may_have_equal_bounds_and_a_parameter_needs_a_letter_or_a_digit_of_any_script() {
+    let places = |when: &str| {
+        let found = errors(&format!(
+            r#"{{"routes":[{{"path":"/a","price":[{{"when":{when},"sats":5}},{{"sats":6}}]}}]}}"#
+        ));
+        found.into_iter().map(|error| error.place).collect::<Vec<_>>()
+    };
+    for when in [
+        r#"{"content_length":{"min":5,"max":5}}"#,
+        r#"{"bot_score":{"min":1,"max":1}}"#,
+        r#"{"query":{"名":"x"}}"#,
+        r#"{"query":{"2":"x"}}"#,
+        r#"{"query":{"_a":"x"}}"#,
+    ] {
+        assert_eq!(places(when), [""; 0], "{when}");
+    }
+    assert_eq!(
+        places(r#"{"content_length":{"min":6,"max":5}}"#),
+        ["TOLL.routes[0].price[0].when.content_length"]
+    );
+    for when in [r#"{"query":{"_":"x"}}"#, r#"{"query":{"-.":"x"}}"#] {
+        assert_eq!(places(when), ["TOLL.routes[0].price[0].when.query"], "{when}");
+    }
+}
+
+#[test]
 fn a_wrong_amount_of_a_price_is_reported_once() {
     let found = errors(r#"{"routes":[{"path":"/a","price":[{"sats":-1}]}]}"#);
     assert_eq!(found.len(), 1, "{found:?}");

@@ -26,16 +26,13 @@ const routes = {
   },
 };
 
-/**
- * Starts the origin and returns its server. For the welcome page, `paywallPort` is the port of the Worker, and `priceList` returns its
- * price list.
- */
-export function startOrigin(port = 0, { paywallPort, priceList = () => undefined } = {}) {
+/** Starts the origin and returns its server. For the welcome page, `priceList` returns the price list of the Worker. */
+export function startOrigin(port = 0, { priceList = () => undefined } = {}) {
   const server = createServer(async (request, response) => {
     const path = request.url.split('?')[0];
     const answer = routes[`${request.method === 'HEAD' ? 'GET' : request.method} ${path}`];
     try {
-      if (answer) await answer(request, response, { paywallPort, priceList });
+      if (answer) await answer(request, response, { priceList });
       // A path that the owner adds to the price list has content too, so that it can be bought.
       else if (['paid', 'free'].includes(request.headers['x-toll-status'])) sendJson(response, { content: `The demo's content of ${request.url}`, ...receipt(request) });
       else sendJson(response, { error: 'The demo origin has no such path. The page / lists the paths.' }, 404);

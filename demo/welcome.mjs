@@ -10,11 +10,10 @@ const curlOptions = { '/convert/pdf': '--data-binary @README.md --output README.
  * Returns the page for a request, as `{ type, body }`.
  * @param request the request, as the Worker forwarded it or a client sent it here directly
  * @param options.priceList returns the price list that the Worker has now
- * @param options.paywallPort the port of the Worker, which is missing in the `X-Forwarded-Host` that the Worker sends
  */
-export function welcome({ headers }, { paywallPort, priceList }) {
+export function welcome({ headers }, { priceList }) {
   const list = itemsOf(priceList());
-  const base = baseUrl(headers, paywallPort);
+  const base = baseUrl(headers);
   const prefersHtml = /\btext\/html\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i.test(headers.accept ?? '');
   return prefersHtml
     ? { type: 'text/html; charset=utf-8', body: asHtml(list, base) }
@@ -50,9 +49,8 @@ function price(route, list) {
 const sats = (count) => (count === 1 ? '1 sat' : `${count} sats`);
 
 /** Returns the URL at which the client reached the paywall, or the default URL if the host could break out of a shell command. */
-function baseUrl(headers, paywallPort) {
-  const forwarded = headers['x-forwarded-host'];
-  const host = forwarded && paywallPort ? `${forwarded}:${paywallPort}` : (forwarded ?? headers.host ?? '');
+function baseUrl(headers) {
+  const host = headers['x-forwarded-host'] ?? headers.host ?? '';
   return `http://${/^[\w.-]+(:\d+)?$|^\[[\da-f:]+\](:\d+)?$/i.test(host) ? host : '127.0.0.1:8787'}`;
 }
 

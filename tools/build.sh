@@ -6,16 +6,48 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
-lock build
 crate=${1:-worker}
 home=${1:-.}
 build=$home/build
 staging=$PWD/target/worker/$(basename "$crate")
 
-# `cargo run` without --release uses the profile of `cargo test`, so crates are compiled once for both.
-for config in "$home"/wrangler*.toml "$home"/wrangler*.json "$home"/wrangler*.jsonc; do
-  if [ -f "$config" ]; then cargo run --quiet --bin edgetoll -- check "${config#./}"; fi
+newer_config() { [ -n "$(find "$home" -maxdepth 1 -name 'wrangler*' -newer "$1")" ]; }
+
+# Prints the process IDs of the parent, its parent, and so on.
+ancestors() {
+  local pid=$$
+  while [ "${pid:-0}" -gt 1 ]; do
+    pid=$(ps -o ppid= -p "$pid" | tr -d ' ')
+    echo "$pid"
+  done
+}
+
+check() {
+  # `cargo run` without --release uses the profile of `cargo test`, so crates are compiled once for both.
+  for config in "$home"/wrangler*.toml "$home"/wrangler*.json "$home"/wrangler*.jsonc; do
+    if [ -f "$config" ]; then cargo run --quiet --bin edgetoll -- check "${config#./}" || return 1; fi
+  done
+}
+
+# A build that fails after a change of the Wrangler file would stop `wrangler dev`. So under `wrangler dev`, wait until the mistakes are
+# corrected. Until then, Wrangler serves what it served before.
+started_by=$(ancestors)
+checked=$(mktemp)
+trap 'rm -f "$checked"' EXIT
+until touch "$checked" && check; do
+  [ "${WRANGLER_COMMAND:-}" = dev ] || exit 1
+  echo "edgetoll: not served. Correct the mistake and save again; until then, what was served before is served."
+  until newer_config "$checked"; do
+    sleep 0.5
+    # Wrangler has stopped.
+    [ "$(ancestors)" = "$started_by" ] || exit 1
+  done
 done
+# Wrangler loads .dev.vars only together with the Wrangler file.
+if [ "${WRANGLER_COMMAND:-}" = dev ] && [ -f "$home/.dev.vars" ] && ! newer_config "$home/.dev.vars"; then
+  touch -c "$home/wrangler.toml" "$home/wrangler.json" "$home/wrangler.jsonc"
+fi
+lock build
 
 # The pages take no time to build, so they are always built. An example serves the pages of the main Worker.
 node_modules/.bin/node tools/pages.mjs

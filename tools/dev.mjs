@@ -36,7 +36,7 @@ try {
   lnbits.server.ended().then(() => end(`lnbits stopped:\n${lnbits.server.tail()}`));
   await setPriceSource(lnbits, await startRates());
   let worker;
-  await startOrigin(ports.ORIGIN_PORT, { paywallPort: ports.PORT, priceList: () => worker.config.vars.TOLL });
+  await startOrigin(ports.ORIGIN_PORT, { priceList: () => worker.config.vars.TOLL });
   writeDevVars({
     TOLL_SECRET: { create: () => randomBytes(32).toString('hex') },
     ADMIN_TOKEN: { create: () => randomBytes(32).toString('hex') },
@@ -59,8 +59,8 @@ try {
 
   onSave(file, async () => worker.serve(await readConfig(file)));
   onSave(devVars, () => worker.serve(worker.config));
-  for (const name of sourceFolders(file)) {
-    onSaveBelow(join(folder, name), async () => {
+  for (const sources of sourceFolders(file)) {
+    onSaveBelow(sources, async () => {
       await command('tools/build.sh', process.argv.slice(2, 3));
       await worker.serve(worker.config);
     });
@@ -124,7 +124,7 @@ function onSaveBelow(dir, action) {
 
 /** Runs an action after the earlier ones. If it fails, what was served before is still served. */
 function inTurn(action) {
-  saves = saves.then(action).catch(({ message }) => console.error(`${message}\nedgetoll: not served. The last good version is still served; correct the mistake and save again.`));
+  saves = saves.then(action).catch(({ message }) => console.error(`${message}\nedgetoll: not served. Correct the mistake and save again; until then, what was served before is served.`));
 }
 
 /** Adds missing variables to `.dev.vars`, which belongs to the user. Replaces only values that belong to a local server. */

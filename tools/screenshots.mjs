@@ -23,7 +23,7 @@ try {
   // The screenshots show the port, so 8787 is preferred: the documentation names this port.
   const port = (await freePort(8787)) ?? (await freePort());
   const lnbits = await startLnbits(run, { dataDir: run.folder('lnbits') });
-  const origin = await startOrigin(0, { paywallPort: port, priceList: () => settings.vars.TOLL });
+  const origin = await startOrigin(0, { priceList: () => settings.vars.TOLL });
   const url = await startPaywall({ lnbits, origin, port });
   await makePayments(url, lnbits);
 

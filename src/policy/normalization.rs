@@ -191,8 +191,8 @@ fn script(path: &[u8]) -> Option<(usize, usize)> {
     slashes().zip(slashes().skip(1)).find(|(before, after)| {
         let name = path.get(*before..*after).unwrap_or_default();
         let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-        extension.len() < name.len()
-            && SCRIPT_EXTENSIONS.split(' ').any(|script| extension.eq_ignore_ascii_case(script.as_bytes()))
+        // A name without a dot begins with the slash before it, so it equals no extension.
+        SCRIPT_EXTENSIONS.split(' ').any(|script| extension.eq_ignore_ascii_case(script.as_bytes()))
     })
 }
 

@@ -25,7 +25,7 @@ test('The Worker is under 216 KiB compressed', () => {
 
 test('If the price list has an unknown key, the deployment fails, and the error names the line and the key', () => {
   const project = run.folder('invalid');
-  for (const name of ['tools', 'src', 'worker', 'examples', '.cargo', 'Cargo.lock', 'Cargo.toml', 'rust-toolchain.toml', 'package.json', 'package-lock.json', 'node_modules', '.tools', 'www']) {
+  for (const name of ['tools', 'src', 'benches', 'worker', 'examples', '.cargo', 'Cargo.lock', 'Cargo.toml', 'rust-toolchain.toml', 'package.json', 'package-lock.json', 'node_modules', '.tools', 'www']) {
     symlinkSync(join(root, name), join(project, name));
   }
   for (const name of ['Makefile', 'wrangler.toml']) copyFileSync(join(root, name), join(project, name));

@@ -1,19 +1,20 @@
 // Runs tools/dev.mjs (`make dev`) in a folder with a copy of wrangler.toml.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pay, startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, root } from '../../tools/lib/run.mjs';
+import { startWrangler } from '../../tools/lib/worker.mjs';
 import { buy, send } from './support/client.mjs';
-import { run } from './support/paywall.mjs';
+import { lnbits, run, writeSecrets } from './support/paywall.mjs';
 
 const template = readFileSync(join(root, 'wrangler.toml'), 'utf8')
   .replace('build/index.js', join(run.dir, 'build/index.js'))
   .replace('directory = "build/www"', `directory = "${join(run.dir, 'build/www')}"`)
-  .replace('watch_dir = ["src", "www"]\n', '')
+  .replace(/^watch_dir = .*\n/m, '')
   .replace('limit = 10,', 'limit = 1000,');
 let dev;
 before(async () => (dev = await startDev()));
@@ -122,6 +123,33 @@ test('In `make dev`, a route with a price in a currency is sold at the rate of t
   assert.equal(status, 200);
   assert.equal(json().paidSats, challenge.amountSats);
   assert.equal((await send(dev.url, '/in/EUR')).status, 402);
+});
+
+// U6, U7 (CHANGELOG)
+test('`wrangler dev` keeps the last good price list too, loads .dev.vars again, and does not redirect to the host of a route', async () => {
+  const folder = run.folder('plain');
+  cpSync(join(run.dir, 'build'), join(folder, 'build'), { recursive: true });
+  const wranglerFile = template
+    .replace('command = "make build"', `command = "bash ${root}tools/build.sh ${relative(root, folder)}"\nwatch_dir = ".dev.vars"`)
+    .replace(join(run.dir, 'build/index.js'), 'build/index.js')
+    .replace('# routes =', 'routes =');
+  const save = (change) => writeFileSync(join(folder, 'wrangler.toml'), change(wranglerFile));
+  save((text) => text);
+  const secrets = { TOLL_SECRET: randomBytes(32).toString('hex'), LNBITS_URL: lnbits.url, LNBITS_KEY: lnbits.merchant.invoiceKey, ORIGIN_URL: lnbits.url };
+  writeSecrets(folder, secrets);
+  const { url, server } = await startWrangler(run, ['--port', '0'], { cwd: folder });
+  const request = (path, headers) => send(url, path, { headers });
+  const price = async () => (await send(url, '/api/joke', { method: 'HEAD' })).headers['x-toll-price-sats'];
+  assert.equal((await request('/api/joke')).json().amountSats, 5);
+  save(costs('"5"'));
+  await server.until(() => /error: TOLL\.routes\[0\]\.sats.*not served/s.test(readFileSync(server.log, 'utf8')), 30);
+  assert.equal(await price(), '5');
+  save(costs(7));
+  await server.until(async () => (await price()) === '7', 30);
+  const token = randomBytes(32).toString('hex');
+  writeSecrets(folder, { ...secrets, ADMIN_TOKEN: token });
+  await server.until(async () => (await request('/_toll/stats', { Authorization: `Bearer ${token}` })).status === 200, 30);
+  await server.stop();
 });
 
 test('`make dev` ends with one sentence if a port is in use or is not a number', async () => {

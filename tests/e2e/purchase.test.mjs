@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { startOrigin } from '../../demo/origin.mjs';
 import { attenuate, attenuateLightningToll, buy, parseChallenge, send } from './support/client.mjs';
-import { pay, startPaywall } from './support/paywall.mjs';
+import { pay, settings, startPaywall } from './support/paywall.mjs';
 
 let origin, paywall;
 before(async () => {
-  origin = await startOrigin();
+  origin = await startOrigin(0, { priceList: () => settings().vars.TOLL });
   paywall = await startPaywall({ vars: { ORIGIN_URL: `http://127.0.0.1:${origin.address().port}` } });
 });
 after(() => origin.close());

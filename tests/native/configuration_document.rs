@@ -103,7 +103,11 @@ fn every_price_list_in_the_documents_is_valid() {
     let examples: Vec<&str> = [DOCUMENT, README, BEFORE_YOU_CHARGE].into_iter().flat_map(blocks).collect();
     assert!(examples.len() >= 8, "{}", examples.len());
     for block in examples {
-        let text = format!("{block}\n[[kv_namespaces]]\nbinding = \"TOLL_KV\"\n");
+        // An environment completes the Wrangler file.
+        let text = match block.starts_with("[env.") {
+            true => format!("{}\n{block}", include_str!("../../wrangler.toml")),
+            false => format!("{block}\n[[kv_namespaces]]\nbinding = \"TOLL_KV\"\n"),
+        };
         let report = check("x.toml", &text);
         assert_eq!(report.count(Severity::Error), 0, "{report}\n{block}");
     }

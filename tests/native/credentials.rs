@@ -13,6 +13,7 @@ use edgetoll::payment::Preimage;
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Service, Terms};
+use edgetoll::protocols::l402::credential::OtherCarriers;
 use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, Signature};
 use edgetoll::protocols::l402::refusal::Refusal;
 use edgetoll::protocols::l402::verify::{Demand, verify};
@@ -319,6 +320,30 @@ fn a_macaroon_of_another_issuer_is_valid_for_one_path_with_a_fixed_price_for_at_
     assert_eq!(
         outcome(&policy(r#""macaroon":"l402","#), &seller, "/plain", "GET", &valid),
         "encoding_not_accepted"
+    );
+}
+
+// I8 (CHANGELOG): Aperture accepts these headers, docs/metering.md.
+#[test]
+fn a_macaroon_with_its_preimage_in_a_caveat_is_accepted_in_the_headers_of_aperture() {
+    let (policy, seller) = (policy(""), test_seller());
+    let bought = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
+    let in_hex = |caveat: &str| {
+        let bytes = edgetoll::base64::decode(&bought.attenuate(caveat).unwrap().encode()).unwrap();
+        edgetoll::hex::encode(&bytes)
+    };
+    let decide = |macaroons| {
+        let other_carriers = OtherCarriers { toll_authorization: None, macaroons };
+        let request = Request { other_carriers, ..request("https://x/plain", "GET", None) };
+        gate(&policy, &seller).decide(&request, NOW)
+    };
+    let paid = in_hex(&format!("preimage={PREIMAGE}"));
+    assert!(matches!(decide([Some(&paid), None]), Decision::Paid(_)));
+    assert!(matches!(decide([None, Some(&paid)]), Decision::Paid(_)));
+    let wrong = in_hex(&format!("preimage={}", "1".repeat(64)));
+    let refused = RequestError::Credential(Refusal::WrongPreimage);
+    assert!(
+        matches!(decide([Some(&wrong), None]), Decision::Refuse(Refused { error, .. }) if error == refused)
     );
 }
 

@@ -205,6 +205,20 @@ fn a_second_task_writes_the_count_if_the_first_task_has_not_written_it_for_20_se
     );
 }
 
+#[test]
+fn a_task_writes_again_after_a_slow_write_only_while_no_second_task_is_responsible() {
+    for (slow_ms, must_write_again) in [(19_999, true), (20_000, false), (20_001, false)] {
+        let mut counters = KvCounters::new("a".to_owned());
+        counters.merge("k", None, START_MS + HOUR_MS, START_MS).unwrap();
+        assert!(counters.take("k", QUOTA, WRITES_PER_DAY, START_MS).unwrap().must_write);
+        let write = counters.write("k", WRITES_PER_DAY, START_MS).unwrap();
+        // This request is counted during the write.
+        counters.take("k", QUOTA, WRITES_PER_DAY, START_MS + 1).unwrap();
+        let again = counters.wrote("k", &write, Ok(()), START_MS + slow_ms);
+        assert_eq!(again, must_write_again, "{slow_ms}");
+    }
+}
+
 // A9 (CHANGELOG)
 #[test]
 fn an_isolate_that_has_made_its_writes_of_the_day_counts_in_memory_and_writes_again_on_the_next_day() {
@@ -344,7 +358,7 @@ fn an_isolate_admits_1000_new_clients_a_minute_and_always_admits_known_clients()
     assert_eq!(clients.admit("c1000", START_MS + 64_999), Err(FreeTierDenied::TooManyClients));
     assert_eq!(clients.admit("c1000", START_MS + 65_000), Ok(()));
     // A client that keeps sending requests stays known, so it is admitted even while the limit is reached.
-    for round in 2..20 {
+    for round in 2..24 {
         let now_ms = START_MS + round * 65_000;
         assert_eq!(clients.admit("one", now_ms), Ok(()));
         for client in 0..1_000 {

@@ -211,6 +211,14 @@ fn a_look_up_response_without_details_proves_no_payment() {
 }
 
 #[test]
+fn an_exposed_preimage_and_an_admin_key_each_have_a_warning() {
+    assert_eq!((Probe::Unknown.warning(), Probe::PreimageHidden.warning()), (None, None));
+    let warning = |probe: Probe| probe.warning().unwrap();
+    assert!(warning(Probe::PreimageExposed).contains("update LNbits to 1.6.0"));
+    assert!(warning(Probe::AdminKey).contains("use the invoice key"));
+}
+
+#[test]
 fn a_pending_payment_is_returned_with_its_invoice_while_the_invoice_can_be_paid() {
     for name in ["1.6.2: pending", "1.5.5: pending"] {
         let (payment, recorded) = (payment(name), recorded(name));

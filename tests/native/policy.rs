@@ -11,7 +11,7 @@ use edgetoll::gate::{Decision, Gate, Refused};
 use edgetoll::http::percent;
 use edgetoll::http::url::{RequestUrl, is_loopback, is_safe_base};
 use edgetoll::policy::Policy;
-use edgetoll::policy::client::ClientSource;
+use edgetoll::policy::client::{ClientSource, network};
 use edgetoll::policy::duration::parse_ms;
 use edgetoll::policy::normalization::{fold_case, normalize, normalized_forms};
 use edgetoll::policy::route::{PathForm, Selection, Target, select};
@@ -65,6 +65,17 @@ fn the_route_with_the_most_specific_path_for_the_method_is_selected() {
     ] {
         assert_eq!(pattern_for(&policy, path, method), Some(pattern), "{method} {path}");
     }
+}
+
+#[test]
+fn routes_for_different_hosts_or_methods_have_different_ids() {
+    let policy = policy_with(&[
+        r#"{"path":"/a"}"#,
+        r#"{"path":"/a","host":"Api.example.com"}"#,
+        r#"{"path":"/a","host":"*.example.com","methods":["GET","POST"]}"#,
+    ]);
+    let ids: Vec<String> = policy.routes.iter().map(|route| route.id()).collect();
+    assert_eq!(ids, [" /a", " api.example.com/a", "GET,POST *.example.com/a"]);
 }
 
 #[test]
@@ -254,6 +265,21 @@ fn a_url_that_receives_secrets_must_be_https_or_on_the_loopback_interface() {
         assert!(!is_safe_base(url), "{url}");
     }
     assert!(is_loopback("127.8.9.1") && !is_loopback("128.0.0.1") && !is_loopback("127.0.0.1.nip.io"));
+}
+
+#[test]
+fn the_network_of_an_ipv6_client_is_its_48_bit_prefix() {
+    for (client, expected) in [
+        ("2001:db8:1:2::/64", Some("2001:db8:1::/48")),
+        ("2001:db8:1:ffff:ffff:ffff:ffff:ffff/128", Some("2001:db8:1::/48")),
+        ("2001:db8:1:8000::/49", Some("2001:db8:1::/48")),
+        ("2001:db8:1::/48", None),
+        ("2001:db8::/32", None),
+        ("203.0.113.7", None),
+        ("203.0.113.7/64", None),
+    ] {
+        assert_eq!(network(client).as_deref(), expected, "{client}");
+    }
 }
 
 #[test]
@@ -533,6 +559,9 @@ fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
     let short = "/%2561;a//b%5C%20./x.php/c.;d";
     assert!(short.len() < 64);
     assert_eq!(forms(short), None);
+    // Seven normalizations that do not depend on each other give two to the power of seven forms.
+    let seven = "/\u{1}a/(S(x))/b%41/c\\d/e;x/f::$y/g//h";
+    assert_eq!((forms(seven), forms(&format!("{seven}."))), (Some(128), None));
     let long = |length: usize| format!("/{}%41", "a".repeat(length - 4));
     assert_eq!(forms(&long(12_289)), Some(2), "24,576 bytes");
     assert_eq!(forms(&long(12_290)), None, "24,578 bytes");

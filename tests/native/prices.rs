@@ -362,6 +362,13 @@ fn a_wrong_key_of_a_price_or_a_route_is_reported_with_its_place_in_the_price_lis
 }
 
 #[test]
+fn a_wrong_amount_of_a_price_is_reported_once() {
+    let found = errors(r#"{"routes":[{"path":"/a","price":[{"sats":-1}]}]}"#);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].place, "TOLL.routes[0].price[0].sats");
+}
+
+#[test]
 fn all_mistakes_of_a_price_list_are_reported_together() {
     let errors = errors(
         r#"{"unmatchd":"deny","default_sats":-1,"routes":[{"path":"/a","sats":"5","free_reqests":1},{"paht":"/b"},{"path":"/c","fiat":1}]}"#,

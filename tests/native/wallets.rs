@@ -272,4 +272,12 @@ fn a_settled_payment_is_forgotten_only_if_it_has_expired_and_the_memory_is_full(
     settled.insert(&hash(10_001), NOW_UNIX + 50_000, NOW_UNIX + 5_000);
     assert!(settled.contains(&hash(10_001)));
     assert!(!settled.contains(&hash(4_999)) && settled.contains(&hash(5_000)));
+    // A full memory is searched for expired payments at most once in ten seconds, because a search takes long.
+    for n in 10_002..15_001 {
+        settled.insert(&hash(n), NOW_UNIX + 50_000, NOW_UNIX + 5_000);
+    }
+    settled.insert(&hash(15_001), NOW_UNIX + 50_000, NOW_UNIX + 5_009);
+    assert!(!settled.contains(&hash(15_001)) && settled.contains(&hash(5_000)));
+    settled.insert(&hash(15_001), NOW_UNIX + 50_000, NOW_UNIX + 5_010);
+    assert!(settled.contains(&hash(15_001)) && !settled.contains(&hash(5_000)));
 }

@@ -1,6 +1,6 @@
 // The configuration with which `make dev` runs a Worker: the owner's Wrangler file without the settings that work only in a deployment.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { experimental_readRawConfig, unstable_readConfig } from 'wrangler';
 
 /** Returns the Wrangler file of a folder: the file that Wrangler itself would use. */
@@ -26,9 +26,10 @@ export function localConfig(file) {
   return { ...rest, vars: localVars };
 }
 
-/** Returns the folders with the sources of a Worker: the `watch_dir` of its Wrangler file. */
+/** Returns the folders with the sources of a Worker: those in `watch_dir` of its Wrangler file. */
 export function sourceFolders(file) {
-  return [read(file).build?.watch_dir ?? []].flat();
+  const names = [read(file).build?.watch_dir ?? []].flat();
+  return names.map((name) => join(dirname(file), name)).filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory());
 }
 
 const read = (file) => experimental_readRawConfig({ config: file }).rawConfig;

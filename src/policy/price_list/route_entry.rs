@@ -182,10 +182,7 @@ fn parse_free_tier(table: &Table<'_>) -> Option<FreeTier> {
 
 /// Whether an origin may read a request to the route `a` as a request to the route `b`.
 fn overlap(a: &Route, b: &Route) -> bool {
-    let share_a_method = a.methods.is_empty()
-        || b.methods.is_empty()
-        || a.methods.iter().any(|method| b.has_method(method))
-        || b.methods.iter().any(|method| a.has_method(method));
+    let share_a_method = a.methods.is_empty() || a.methods.iter().any(|method| b.has_method(method));
     a.pattern.has_same_normalized_form(&b.pattern) && a.host == b.host && share_a_method
 }
 

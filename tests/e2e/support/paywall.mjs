@@ -39,7 +39,7 @@ export async function startPaywall(options = {}) {
 
 /** Returns the Wrangler configuration of a paywall, and its secrets. */
 export function configFor({ toll, vars = {}, config = {} }) {
-  const { build, ...rest } = settings();
+  const { build, dev, ...rest } = settings();
   const secrets = {
     TOLL_SECRET: randomBytes(32).toString('hex'),
     LNBITS_URL: lnbits.url,

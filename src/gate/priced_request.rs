@@ -83,12 +83,17 @@ impl<'a> PricedRequest<'a, '_> {
         let mut refused: Option<Refusal> = None;
         let mut proven = Vec::new();
         let mut unproven = Vec::new();
+        let mut checked = 0_usize;
         for credential in self.credentials() {
             let (macaroons, preimage) = match credential {
                 Ok(credential) => (credential.macaroons, credential.preimage),
                 Err(refusal) => (vec![Err(refusal)], None),
             };
             for macaroon in macaroons {
+                if checked >= MAX_MACAROONS {
+                    break;
+                }
+                checked = checked.saturating_add(1);
                 let verified = macaroon.and_then(|macaroon| {
                     let grant = verify(&macaroon, preimage.as_ref(), &self.seller.keys, &demand)?;
                     Ok((macaroon, grant))
@@ -233,5 +238,8 @@ fn prefer_genuine(earlier: Option<Refusal>, refusal: Refusal) -> Refusal {
 /// The path becomes the `endpoint` caveat of a credential, and an `Authorization` header may be at most 8 KB long. This
 /// limit leaves room for base64 and for the other caveats. The limit also applies to routes of a realm.
 const MAX_PRICED_PATH_BYTES: usize = 4_096;
+/// Each macaroon costs an HMAC for each of its caveats, so only the first macaroons of a request are verified. A client
+/// sends one or two.
+const MAX_MACAROONS: usize = 6;
 /// Each claim can cost a request to a wallet, so only four claims are kept.
 const MAX_CLAIMS: usize = 4;

@@ -62,23 +62,34 @@ pub fn is_for_preflight(name: &str) -> bool {
 
 /// The endings of headers with which a client can make an origin use another path, query, host or method. An ending
 /// need not be a whole word, because some headers have names such as `X-RewriteUrl`.
-const REWRITING_ENDINGS: [&str; 16] = [
+const REWRITING_ENDINGS: [&str; 27] = [
+    "-override",
     "authority",
+    "document-root",
+    "forwarded-domain",
     "host",
     "hostname",
-    "host-override",
+    "href",
+    "matched-route",
     "method",
-    "method-override",
+    "original-target",
     "path",
     "path-base",
     "path-info",
+    "path-translated",
     "pathbase",
     "pathinfo",
     "pathname",
     "prefix",
     "query",
+    "query-string",
+    "request-target",
+    "rewrite-target",
+    "script-filename",
+    "server-name",
     "uri",
     "url",
+    "verb",
 ];
 
 /// The beginnings of the headers with which Next.js tells itself which page to render.

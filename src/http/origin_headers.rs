@@ -1,7 +1,7 @@
 //! Response headers in which an origin names its own URL. The client knows only the URL of the paywall, so the URL of the
 //! origin is replaced, as `ProxyPassReverse` of Apache and `proxy_redirect` of nginx do.
 
-use super::url;
+use super::url::{self, is_local_path};
 
 /// The URL of the origin, and the URL that clients use in its place.
 pub struct PublicUrls<'a> {
@@ -36,10 +36,9 @@ impl<'a> PublicUrls<'a> {
     /// Returns the public URL for a URL of the origin; `None` for any other URL.
     fn public_url(&self, url: &str) -> Option<String> {
         if url.starts_with('/') && !url.starts_with("//") {
-            // Two slashes at the beginning would lead to another host.
-            let path = self
-                .without_prefix(url)
-                .filter(|path| !path.starts_with("//") && !path.starts_with("/\\"))?;
+            // The rest of a path such as `/app//x` would lead to another host.
+            let path =
+                self.without_prefix(url).filter(|path| !path.starts_with('/') || is_local_path(path))?;
             return (!self.prefix.is_empty())
                 .then(|| if path.starts_with('/') { path.to_owned() } else { format!("/{path}") });
         }

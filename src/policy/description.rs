@@ -3,7 +3,8 @@
 //! Clients choose the values that replace its placeholders, so each value is cut to 64 characters, and its invisible
 //! characters are removed.
 
-use super::facts::{Facts, is_invisible};
+use super::facts::Facts;
+use super::normalization::is_invisible;
 use crate::http::{form, percent};
 
 /// A template with the placeholders `{method}`, `{path}` and `{query.name}`.

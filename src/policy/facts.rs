@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-use super::normalization::FoldCase;
+use super::normalization::{FoldCase, is_invisible};
 use crate::http::percent::decode_form;
 use crate::protocols::price::MAX_SAFE_INTEGER;
 
@@ -161,13 +161,6 @@ pub fn method_overrides(query: &str) -> Vec<String> {
         (is_override && name.starts_with('_')).then(|| decode_fully(value).trim().to_ascii_uppercase())
     });
     overrides.collect()
-}
-
-/// Whether a character is not displayed as itself: a control character, a special space, a character that changes the
-/// direction of text, or U+FFFD, which replaces invalid bytes.
-pub fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
 }
 
 fn decode_fully(text: &str) -> String {

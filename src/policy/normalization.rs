@@ -19,6 +19,13 @@ pub fn fold_case(text: &str) -> String {
     text.to_uppercase().to_lowercase()
 }
 
+/// Whether a character is not displayed as itself: a control character, a special space, a character that changes the
+/// direction of text, or U+FFFD, which replaces invalid bytes.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
+}
+
 /// Returns the fully normalized form of a path, with which patterns are compared.
 ///
 /// Percent-encoding is decoded up to four times. Control characters, path parameters, the name of an index file, and
@@ -119,8 +126,10 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
 /// All normalizations. An origin may apply any of them, in any order.
-const NORMALIZATIONS: [Normalization; 14] = [
+const NORMALIZATIONS: [Normalization; 16] = [
     percent::decode,
+    with_lenient_encodings,
+    without_invisible,
     without_authority,
     without_query,
     without_controls,
@@ -178,10 +187,60 @@ fn without_script(path: &[u8]) -> Vec<u8> {
 }
 
 /// Removes what follows the name of a script: for `/x.php/y`, PHP runs `/x.php` and passes `/y` to it as `PATH_INFO`. CGI
-/// does the same for every script.
+/// and other servers do the same for scripts with any extension, and in `cgi-bin` for scripts without one.
 fn without_path_info(path: &[u8]) -> Vec<u8> {
-    let end = script(path).and_then(|(_, script)| path.get(..script));
-    end.unwrap_or(path).to_vec()
+    let slashes = || path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    let is_script = |(before, after): &(usize, usize)| {
+        let name = path.get(*before..*after).unwrap_or_default();
+        let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+        let has_extension =
+            extension.len() < name.len() && extension.first().is_some_and(u8::is_ascii_alphabetic);
+        has_extension || path.get(..*before).is_some_and(|folder| folder.ends_with(b"/cgi-bin"))
+    };
+    let last = slashes().zip(slashes().skip(1)).filter(is_script).last();
+    last.and_then(|(_, after)| path.get(..after)).unwrap_or(path).to_vec()
+}
+
+/// Decodes `%u0073` as IIS does, and the overlong UTF-8 forms of ASCII characters (`C1 AF` for `o`) as lenient decoders do.
+fn with_lenient_encodings(path: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, after)) = rest.split_first() {
+        rest = match (first, after) {
+            (b'%', [b'u' | b'U', digits @ ..]) if let Some(c) = four_digits(digits) => {
+                decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                digits.get(4..).unwrap_or_default()
+            }
+            (0xc0 | 0xc1, [second @ 0x80..=0xbf, others @ ..]) => {
+                decoded.push((first & 0x01) << 6 | (second & 0x3f));
+                others
+            }
+            _ => {
+                decoded.push(*first);
+                after
+            }
+        };
+    }
+    decoded
+}
+
+/// Returns the character with the code in the first four hexadecimal digits.
+fn four_digits(digits: &[u8]) -> Option<char> {
+    let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
+    char::from_u32(u32::from_str_radix(digits, 16).ok()?)
+}
+
+/// Removes characters that are not displayed, such as a zero-width space, and special spaces.
+fn without_invisible(path: &[u8]) -> Vec<u8> {
+    if path.is_ascii() {
+        return path.to_vec();
+    }
+    let is_hidden =
+        |c: char| !c.is_ascii() && c != char::REPLACEMENT_CHARACTER && (is_invisible(c) || c.is_whitespace());
+    match std::str::from_utf8(path) {
+        Ok(text) => text.replace(is_hidden, "").into_bytes(),
+        Err(_) => path.to_vec(),
+    }
 }
 
 /// Finds the first segment that is the name of a script and has another segment after it. Returns the index of the slash

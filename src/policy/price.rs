@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, PriceError, is_invisible};
-use super::normalization::FoldCase;
+use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, PriceError};
+use super::normalization::{FoldCase, is_invisible};
 use crate::http::percent;
 use crate::protocols::price::{MAX_SATS, Price};
 

@@ -167,6 +167,8 @@ fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
         ("Location", "/app?x", Some("/?x")),
         ("Location", "/app//evil.test", None),
         ("Location", "/app/\\evil.test", None),
+        ("Location", "/app/\t/evil.test", None),
+        ("Refresh", "0;url=/app/\t/evil.test", None),
         ("Location", "/application", None),
         ("Location", "/other", None),
         ("Location", "https://origin.test/other", None),

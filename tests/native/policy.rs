@@ -566,3 +566,39 @@ fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
     assert_eq!(forms(&long(12_289)), Some(2), "24,576 bytes");
     assert_eq!(forms(&long(12_290)), None, "24,578 bytes");
 }
+
+// A3 (CHANGELOG): Python's `http.server --cgi` runs both scripts in /cgi-bin with PATH_INFO=/x. IIS reads %u0073 as s.
+#[test]
+fn a_path_below_a_priced_script_and_a_priced_path_with_lenient_encodings_are_refused() {
+    let prices = ["/cgi-bin/report.sh", "/cgi-bin/report", "/x.php8", "/api.svc", "/a.b/x.axd", "/sold"];
+    let routes: Vec<String> = prices.iter().map(|path| format!(r#"{{"path":"{path}","sats":5}}"#)).collect();
+    let policy = valid(&format!(r#"{{"routes":[{}]}}"#, routes.join(",")));
+    for path in [
+        "/cgi-bin/report.sh/x",
+        "/cgi-bin/report/x",
+        "/cgi-bin/report/x/y.z/w",
+        "/x.php8/y",
+        "/api.svc/x",
+        "/a.b/x.axd/y",
+        "/%u0073old",
+        "/%U0073old",
+        "/s%C1%AFld",
+        "/sol%C2%ADd",
+        "/so%E2%80%8Bld",
+        "/sold%EF%BB%BF",
+        "/sold%C2%A0",
+        "/sold%E3%80%80",
+    ] {
+        assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
+    }
+    for path in [
+        "/v1.0/x",
+        "/example.com/x",
+        "/cgi-bin/other/x",
+        "/caf%C3%A9",
+        "/%F0%9F%91%A8%E2%80%8D%F0%9F%91%A9",
+        "/%E4",
+    ] {
+        assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
+    }
+}

@@ -18,7 +18,7 @@ pub struct Cookie<'a> {
 }
 
 impl<'a> Cookie<'a> {
-    /// Parses the first credential cookies of a `Cookie` header, with at most 16 KB of values. The error is the name of a
+    /// Parses the first credential cookies of a `Cookie` header, with at most 8 KB of values. The error is the name of a
     /// malformed cookie.
     pub fn parse_all(header: &'a str) -> impl Iterator<Item = Result<Self, &'a str>> {
         let named = cookie::pairs(header).filter(|(name, _)| is_credential_name(name));
@@ -30,6 +30,9 @@ impl<'a> Cookie<'a> {
         first.map(|(name, value)| {
             let (macaroon, tag) = value.split_once('.').ok_or(name)?;
             let macaroon = Macaroon::parse(macaroon).map_err(|_| name)?;
+            if macaroon.caveats().count() > MAX_CAVEATS {
+                return Err(name);
+            }
             Ok(Self { name, macaroon, tag })
         })
     }
@@ -115,4 +118,6 @@ const NAME_DIGITS: usize = 12;
 const NAME_AND_TAG_BYTES: usize = 17 + 1 + 64;
 /// Each caveat in a credential cookie costs an HMAC, so only these bytes of a request are read. A cookie has about 500
 /// bytes.
-const MAX_VALUES_BYTES: usize = 16_384;
+const MAX_VALUES_BYTES: usize = 8_192;
+/// A cookie has the macaroon of a pay page, which has at most 14 caveats.
+const MAX_CAVEATS: usize = 20;

@@ -189,13 +189,16 @@ fn without_script(path: &[u8]) -> Vec<u8> {
 /// Removes what follows the name of a script: for `/x.php/y`, PHP runs `/x.php` and passes `/y` to it as `PATH_INFO`. CGI
 /// and other servers do the same for scripts with any extension, and in `cgi-bin` for scripts without one.
 fn without_path_info(path: &[u8]) -> Vec<u8> {
+    if !path.contains(&b'.') && !path.windows(CGI_BIN.len()).any(|window| window == CGI_BIN) {
+        return path.to_vec();
+    }
     let slashes = || path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     let is_script = |(before, after): &(usize, usize)| {
         let name = path.get(*before..*after).unwrap_or_default();
         let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
         let has_extension =
             extension.len() < name.len() && extension.first().is_some_and(u8::is_ascii_alphabetic);
-        has_extension || path.get(..*before).is_some_and(|folder| folder.ends_with(b"/cgi-bin"))
+        has_extension || path.get(..*before).is_some_and(|folder| folder.ends_with(CGI_BIN))
     };
     let last = slashes().zip(slashes().skip(1)).filter(is_script).last();
     last.and_then(|(_, after)| path.get(..after)).unwrap_or(path).to_vec()
@@ -203,6 +206,9 @@ fn without_path_info(path: &[u8]) -> Vec<u8> {
 
 /// Decodes `%u0073` as IIS does, and the overlong UTF-8 forms of ASCII characters (`C1 AF` for `o`) as lenient decoders do.
 fn with_lenient_encodings(path: &[u8]) -> Vec<u8> {
+    if !path.iter().any(|byte| b"%\xc0\xc1".contains(byte)) {
+        return path.to_vec();
+    }
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((first, after)) = rest.split_first() {
@@ -250,8 +256,9 @@ fn script(path: &[u8]) -> Option<(usize, usize)> {
     slashes().zip(slashes().skip(1)).find(|(before, after)| {
         let name = path.get(*before..*after).unwrap_or_default();
         let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-        // A name without a dot begins with the slash before it, so it equals no extension.
-        SCRIPT_EXTENSIONS.split(' ').any(|script| extension.eq_ignore_ascii_case(script.as_bytes()))
+        // Most segments have no extension, and comparing each of them with every extension takes too long.
+        extension.len() < name.len()
+            && SCRIPT_EXTENSIONS.split(' ').any(|script| extension.eq_ignore_ascii_case(script.as_bytes()))
     })
 }
 
@@ -317,6 +324,7 @@ fn map_segments(path: &[u8], change: fn(&[u8]) -> Option<&[u8]>) -> Vec<u8> {
     changed
 }
 
+const CGI_BIN: &[u8] = b"/cgi-bin";
 const MAX_DECODINGS: usize = 4;
 const MAX_FORMS: usize = 128;
 const MAX_FORM_BYTES: usize = 24_576;

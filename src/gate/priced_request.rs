@@ -124,7 +124,7 @@ impl<'a> PricedRequest<'a, '_> {
             credentials.extend(Authorization::split(header).credentials());
         }
         for header in macaroons.into_iter().flatten() {
-            credentials.extend(of_macaroon_header(header, &self.seller.keys).map(Ok));
+            credentials.extend(of_macaroon_header(header, &self.seller.keys).into_iter().map(Ok));
         }
         credentials
     }

@@ -3,8 +3,7 @@
 use crate::error::RequestError;
 use crate::http::accept;
 
-/// Whether a browser shows the response to this request as a page. A form that a person submits counts too, whatever its
-/// method is.
+/// Whether a browser shows the response to this request as a page. This includes forms with the method `POST`.
 pub fn is_shown(accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
     fetch_mode.is_none_or(|mode| mode == "navigate") && accept::prefers_html(accept.unwrap_or_default())
 }

@@ -39,7 +39,8 @@ test('The body of a challenge has the price as priceSats too', async () => {
 test('A macaroon with its preimage in a caveat is accepted in the headers Macaroon and Grpc-Metadata-Macaroon, and not forwarded', async () => {
   const macaroon = hex(attenuate(bought.macaroons.standard, `preimage=${bought.preimage}`));
   for (const name of ['macaroon', 'grpc-metadata-macaroon']) {
-    for (const value of [macaroon, macaroon.toUpperCase()]) {
+    const base64 = Buffer.from(macaroon, 'hex').toString('base64');
+    for (const value of [macaroon, macaroon.toUpperCase(), `0x${macaroon}`, `0201036c6e64, ${macaroon}`, `${macaroon},${macaroon}`, base64]) {
       const { status, headers } = await sold({ [name]: value });
       assert.equal(status, 200, name);
       assert.match(headers.vary, /X-Toll-Authorization, Macaroon, Grpc-Metadata-Macaroon/);
@@ -78,6 +79,13 @@ test('X-Toll-Authorization carries a credential, so that Authorization can be fo
   }
   assert.equal((await sold({ 'x-toll-authorization': 'L402 a:b' })).status, 401);
   assert.equal((await sold({ 'x-toll-authorization': 'Basic dXNlcjpwYXNz' })).status, 402);
+});
+
+test('A credential behind a quotation mark is refused, and does not reach the origin on a free path', async () => {
+  for (const authorization of [`"${bought.standard}`, `"${bought.standard}"`, `Basic dXNlcjpwYXNz, "${bought.standard}`]) {
+    assert.notEqual((await send(paywall.url, '/free', { headers: { authorization } })).status, 500);
+    assert.ok(!origin.last().headers.authorization?.includes(bought.preimage), authorization.slice(0, 12));
+  }
 });
 
 // R10 (CHANGELOG), https://github.com/cloudflare/pingora/issues/892

@@ -26,8 +26,10 @@ pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json)
     }
     check_size(environment, toll);
     check_free_windows(environment, list);
-    check_sells(environment, list);
-    check_price_headers(environment, list);
+    if let Some(policy) = Policy::parse(list, fold_case).policy {
+        check_sells(environment, &policy);
+        check_price_headers(environment, &policy);
+    }
     if list.get("network").and_then(Json::as_str).is_some_and(|network| TEST_NETWORKS.contains(&network)) {
         let sentence = "is a test network, whose coins have no value: use \"bc\" to be paid in bitcoin";
         environment.warn("vars.TOLL.network", Point::Value, sentence);
@@ -40,9 +42,8 @@ pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json)
 }
 
 /// Warns if nothing has a price.
-fn check_sells(environment: &mut Environment<'_>, list: &Json) {
-    let policy = Policy::parse(list, fold_case).policy;
-    if policy.is_some_and(|policy| policy.routes.iter().all(|route| route.is_free())) {
+fn check_sells(environment: &mut Environment<'_>, policy: &Policy) {
+    if policy.routes.iter().all(|route| route.is_free()) {
         let sentence = "has no route with a price, so every request is forwarded without payment: add a route, such \
                         as [[vars.TOLL.routes]] with path = \"/api/*\" and sats = 5";
         environment.warn("vars.TOLL", Point::Key, sentence);
@@ -64,8 +65,7 @@ fn check_free_windows(environment: &mut Environment<'_>, list: &Json) {
 }
 
 /// Warns if a price depends on a header that the origin does not receive.
-fn check_price_headers(environment: &mut Environment<'_>, list: &Json) {
-    let Some(policy) = Policy::parse(list, fold_case).policy else { return };
+fn check_price_headers(environment: &mut Environment<'_>, policy: &Policy) {
     for (at, route) in policy.routes.iter().enumerate() {
         for name in route.pricing.headers().filter(|name| header::is_removed(name, &policy.keep_headers)) {
             let sentence = format!(

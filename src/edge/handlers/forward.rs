@@ -191,7 +191,7 @@ fn prepare_request(
     replace(headers, "Authorization", |value| Authorization::split(value).others())?;
     for (name, value) in MACAROON_HEADERS.iter().zip(&ctx.request.macaroons) {
         let carried = value.as_deref().zip(ctx.settings.keys());
-        if carried.and_then(|(value, keys)| of_macaroon_header(value, keys)).is_some() {
+        if carried.is_some_and(|(value, keys)| !of_macaroon_header(value, keys).is_empty()) {
             headers.delete(name)?;
         }
     }

@@ -62,14 +62,23 @@ pub struct OtherCarriers<'a> {
 /// The names of the headers in [`OtherCarriers::macaroons`].
 pub const MACAROON_HEADERS: [&str; 2] = ["Macaroon", "Grpc-Metadata-Macaroon"];
 
-/// Returns the credential of a `Macaroon` or `Grpc-Metadata-Macaroon` header. Returns `None` if this deployment did not
-/// sign the macaroon: then the header is meant for the origin.
-pub fn of_macaroon_header(header: &str, keys: &Keys) -> Option<Credential> {
+/// Returns the credentials of a `Macaroon` or `Grpc-Metadata-Macaroon` header: the macaroons that this deployment signed.
+/// If there is none, the header is meant for the origin. The runtime joins repeated header lines with commas.
+///
+/// Base64 and a `0x` in front of the digits are read too. Otherwise such a credential would reach the origin.
+pub fn of_macaroon_header(header: &str, keys: &Keys) -> Vec<Credential> {
     if header.len() > MAX_HEADER_BYTES {
+        return Vec::new();
+    }
+    header.split(',').filter_map(|member| of_macaroon(member.trim(), keys)).collect()
+}
+
+fn of_macaroon(text: &str, keys: &Keys) -> Option<Credential> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let macaroon = Macaroon::parse_hex(digits).or_else(|| Macaroon::parse(text).ok())?;
+    if macaroon.signature(keys) != Signature::Valid {
         return None;
     }
-    let macaroon =
-        Macaroon::parse_hex(header).filter(|macaroon| macaroon.signature(keys) == Signature::Valid)?;
     let preimages = macaroon.caveats().filter_map(|caveat| caveat.strip_prefix(b"preimage="));
     // As in Aperture, the last `preimage` caveat counts.
     let preimage = preimages.last().and_then(|digits| Preimage::from_hex(std::str::from_utf8(digits).ok()?));
@@ -94,7 +103,9 @@ impl<'a> Authorization<'a> {
     pub fn split(header: &'a str) -> Self {
         let mut split = Self { header, is_too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
         for member in members(header) {
-            if is_l402(member) { split.l402.push(member) } else { split.others.push(member) }
+            // With a quotation mark in front, the credential is malformed, but must not reach the origin either.
+            let bare = member.trim_start_matches('"');
+            if is_l402(bare) { split.l402.push(bare) } else { split.others.push(member) }
         }
         split
     }
@@ -170,7 +181,7 @@ fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
 /// 1. with the scheme `L402` or `LSAT`;
 /// 2. with another scheme, a space, and a value whose first character is not `:`, `,` or `=`.
 fn starts_member(rest: &str) -> bool {
-    let rest = rest.trim_start_matches([' ', '\t']);
+    let rest = rest.trim_start_matches([' ', '\t', '"']);
     if is_l402(rest) {
         return true;
     }

@@ -133,7 +133,7 @@ impl Macaroon {
     /// Parses a standard macaroon in hexadecimal digits, as lnd and Aperture send it in a header of its own; `None` for
     /// any other text.
     pub fn parse_hex(text: &str) -> Option<Self> {
-        standard::parse(&hex::decode(text.trim_matches(' '))?).ok()
+        standard::parse(&hex::decode(text)?).ok()
     }
 
     /// Returns the macaroon as clients send it: in standard base64, or, if it is a lightning-toll macaroon, in

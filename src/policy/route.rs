@@ -32,6 +32,11 @@ pub struct Route {
     pub invoice_expiry_s: u64,
     /// How long a credential is valid after the challenge, in seconds. It is never shorter than `invoice_expiry_s`.
     pub credential_expiry_s: u64,
+    /// Whether what was paid stays sufficient until it expires when the price of the route changes.
+    pub honors_paid: bool,
+    /// The digest of what a credential of this route opens, without the price ([`sold_as`](super::sold_as)). `None` if
+    /// `honors_paid` is not set, or if the price depends on the request.
+    pub sold_as: Option<[u8; 32]>,
     /// Whether the public price list contains the route.
     pub is_listed: bool,
     /// Whether Cloudflare's cache may store responses of the origin.
@@ -70,10 +75,18 @@ pub enum Pricing {
 }
 
 impl Pricing {
+    /// Returns the price if it is the same for every request; otherwise `None`.
+    pub fn fixed(&self) -> Option<&Price> {
+        match self.rules() {
+            [PriceRule { amount: PriceAmount::Fixed(price), .. }] => Some(price),
+            _ => None,
+        }
+    }
+
     /// Returns the price in satoshis if it is the same for every request; otherwise `None`.
     pub fn fixed_sats(&self) -> Option<u64> {
-        match self.rules() {
-            [PriceRule { amount: PriceAmount::Fixed(Price::Sats(sats)), .. }] => Some(*sats),
+        match self.fixed() {
+            Some(Price::Sats(sats)) => Some(*sats),
             _ => None,
         }
     }

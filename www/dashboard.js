@@ -24,6 +24,7 @@ async function refresh() {
   if (document.hidden || isLoading) return;
   isLoading = true;
   try {
+    await showProblems();
     show(await (await request('stats')).json());
     failures = 0;
     say('');
@@ -66,6 +67,18 @@ async function request(path, options) {
 
 function say(text) {
   byId('status').textContent = text;
+}
+
+/** Shows why nothing can be sold, or else the mistakes in the settings. */
+async function showProblems() {
+  const { configured, problems } = await (await request('status')).json();
+  byId('problems').hidden = problems.length === 0;
+  byId('problems-title').textContent = configured ? 'Some settings are wrong' : 'Nothing can be sold now';
+  byId('problems').querySelector('ul').replaceChildren(...problems.map((problem) => {
+    const item = document.createElement('li');
+    item.textContent = problem;
+    return item;
+  }));
 }
 
 function show(newStats) {

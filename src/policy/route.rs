@@ -49,6 +49,11 @@ impl Route {
         self.pricing.fixed_sats() == Some(0)
     }
 
+    /// Whether requests to this route can be bought: the route has a price, and no mistake.
+    pub fn is_sold(&self) -> bool {
+        !self.is_free() && self.pricing != Pricing::Invalid
+    }
+
     /// Returns the methods, host and path as one text. No other valid route of the price list has the same text.
     pub fn id(&self) -> String {
         format!("{} {}{}", self.methods.join(","), self.host.as_str(), self.pattern.as_str())

@@ -41,15 +41,6 @@ pub fn error(error: &RequestError) -> Result<Response, JsValue> {
     json(error.status(), header.as_slice(), &error.body())
 }
 
-pub fn health(is_configured: bool) -> Result<Response, JsValue> {
-    #[derive(Serialize)]
-    struct Health {
-        status: &'static str,
-        configured: bool,
-    }
-    json(200, &[], &to_json(&Health { status: "ok", configured: is_configured }))
-}
-
 /// Returns a redirect with status 308 to the same URL over https.
 pub fn redirect_to_https(url: &RequestUrl<'_>) -> Result<Response, JsValue> {
     response(308, &[("Location", &format!("https://{}", url.after_scheme))], None)
@@ -146,7 +137,8 @@ pub fn json(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Respons
     response(status, &[&content_type, headers].concat(), Some(body))
 }
 
-fn to_json(body: &impl Serialize) -> String {
+/// Returns a value as JSON.
+pub fn to_json(body: &impl Serialize) -> String {
     serde_json::to_string(body).unwrap_or_default()
 }
 

@@ -75,8 +75,14 @@ async function showProblems() {
   byId('problems').hidden = problems.length === 0;
   byId('problems-title').textContent = configured ? 'Some settings are wrong' : 'Nothing can be sold now';
   byId('problems').querySelector('ul').replaceChildren(...problems.map((problem) => {
+    // A command is between backticks.
+    const parts = problem.split('`').map((part, at) => {
+      const element = document.createElement(at % 2 ? 'code' : 'span');
+      element.textContent = part;
+      return element;
+    });
     const item = document.createElement('li');
-    item.textContent = problem;
+    item.append(...parts);
     return item;
   }));
 }

@@ -100,7 +100,8 @@ pub fn pay_page(challenge: &str, nonce: &str, html: &str) -> Result<Response, Js
 /// Returns the page for an error, with the status and the headers of the error response `error`.
 pub fn error_page(error: &Response, nonce: &str, html: &str) -> Result<Response, JsValue> {
     let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'"
     );
     let headers = Headers::new_with_headers(&error.headers())?;
     for (name, value) in

@@ -3,7 +3,7 @@
 
 use crate::admin::{AdminAccess, AdminToken};
 use crate::gate::{Gate, IsSettled, PriceCode, Seller};
-use crate::http::url::is_safe_base;
+use crate::http::url::{is_authority, is_safe_base};
 use crate::keys::{Keys, TollSecret};
 use crate::ledger::callback::{CallbackConfigError, OnPayment};
 use crate::payment::WalletSlot;
@@ -86,7 +86,7 @@ impl Origin {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let is_allowed = |rest: &str| rest.chars().all(|c| c.is_ascii_graphic() && !"?#@\\".contains(c));
         match rest {
-            Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && is_allowed(rest) => {
+            Some(rest) if is_authority(rest.split('/').next().unwrap_or_default()) && is_allowed(rest) => {
                 Ok(Self::Url(url.trim_end_matches('/').to_owned()))
             }
             _ => Err("must be an http or https URL without user, query or fragment"),

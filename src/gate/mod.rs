@@ -239,6 +239,16 @@ impl<'a> Gate<'a, '_> {
             Ok(Resolved::Reserved) => return Err(RequestError::NotFound),
             Ok(Resolved::Selected(selection)) => selection,
         };
+        // CodeIgniter reads `/?/sold` and `/index.php?/sold` as `/sold`.
+        let path_in_query = request.url.query().split(['?', '&']).next().filter(|path| path.starts_with('/'));
+        let is_other_path = |path| match self.policy.resolve(path, target) {
+            Ok(Resolved::Selected(other)) => other != selection && other.is_priced(),
+            Ok(Resolved::Reserved) => false,
+            Err(Ambiguous) => true,
+        };
+        if path_in_query.is_some_and(is_other_path) {
+            return Err(RequestError::AmbiguousPath);
+        }
         let overrides = method_overrides(request.url.query());
         let is_ambiguous = |method: &String| {
             let overridden = self.policy.select(request.url.path, Target { method, ..target });

@@ -1,7 +1,8 @@
 //! Response headers that keep shared caches from storing a response that is meant for one client.
 
 /// Returns the `Cache-Control` value of a response that is meant for one client. `public` and `s-maxage` are removed
-/// from `value`. `private` is added unless `value` has `no-store`.
+/// from `value`. `private` is added unless `value` has `no-store` without `must-understand`: a cache that understands
+/// `must-understand` ignores `no-store` (RFC 9111, 5.2.2.3).
 pub fn private(value: Option<&str>) -> String {
     let directives = value.unwrap_or_default().split(',').map(str::trim).filter(|one| !one.is_empty());
     let name = |directive: &str| {
@@ -9,7 +10,8 @@ pub fn private(value: Option<&str>) -> String {
     };
     let is_shared = |directive: &&str| ["public", "s-maxage", "private"].contains(&name(directive).as_str());
     let mut kept: Vec<&str> = directives.filter(|directive| !is_shared(directive)).collect();
-    if !kept.iter().any(|directive| name(directive) == "no-store") {
+    let has = |directive| kept.iter().any(|one| name(one) == directive);
+    if !has("no-store") || has("must-understand") {
         kept.insert(0, "private");
     }
     kept.join(", ")
@@ -33,6 +35,11 @@ pub fn with_members(value: Option<&str>, added: &[&str]) -> String {
 pub const VARY_BY_CREDENTIAL: [&str; 5] =
     ["Authorization", "Cookie", "X-Toll-Authorization", "Macaroon", "Grpc-Metadata-Macaroon"];
 
-/// Response headers with which an origin can make a shared cache store a response although `Cache-Control` forbids it.
-pub const CACHE_OVERRIDES: [&str; 3] =
-    ["CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control"];
+/// Whether an origin can make a shared cache store a response with this header, although `Cache-Control` forbids it.
+pub fn is_cache_override(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with("cdn-cache-control") || CACHE_OVERRIDES.contains(&name.as_str())
+}
+
+const CACHE_OVERRIDES: [&str; 4] =
+    ["edge-control", "surrogate-control", "x-accel-expires", "x-litespeed-cache-control"];

@@ -13,16 +13,31 @@ pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
 /// Returns a `Cookie` header without the cookies whose name `is_removed` accepts; `None` if no cookie is left. The other
 /// cookies and what separates them are not changed.
 pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String> {
-    let is_kept = |piece: &&str| !is_removed(piece.trim().split('=').next().unwrap_or_default().trim_end());
-    if pieces(header).all(|piece| is_kept(&piece)) {
+    let is_removed = |piece: &str| is_removed(piece.trim().split('=').next().unwrap_or_default().trim_end());
+    // A removed cookie may also follow a comma without a space.
+    if !header.split([';', ',']).any(is_removed) {
         return Some(header.to_owned());
     }
     let kept = header.split(';').filter_map(|piece| {
-        let kept = piece.split(", ").filter(is_kept).collect::<Vec<_>>().join(", ");
+        let kept = without_members(piece, is_removed);
         (!kept.trim().is_empty()).then_some(kept)
     });
     let kept: Vec<String> = kept.collect();
     (!kept.is_empty()).then(|| kept.join(";").trim_start().to_owned())
+}
+
+/// Removes cookies between commas. A comma that is neither followed by a space nor by such a cookie is part of a value.
+fn without_members(piece: &str, is_removed: impl Fn(&str) -> bool) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut is_after_removed = false;
+    for (at, member) in piece.split(',').enumerate() {
+        let is_continued = at > 0 && !member.starts_with(' ') && !is_removed(member);
+        is_after_removed = if is_continued { is_after_removed } else { is_removed(member) };
+        if !is_after_removed {
+            kept.push(member);
+        }
+    }
+    kept.join(",")
 }
 
 fn pieces(header: &str) -> impl Iterator<Item = &str> {

@@ -48,6 +48,13 @@ pub fn is_reserved(name: &str) -> bool {
     fold(name).starts_with("x-toll-")
 }
 
+/// Whether a header states an encoding of the body, such as `Grpc-Encoding`, and is not one of HTTP's own headers.
+pub fn is_other_encoding(name: &str) -> bool {
+    let name = fold(name);
+    name.ends_with("-encoding")
+        && !["accept-encoding", "content-encoding", "transfer-encoding"].contains(&name.as_str())
+}
+
 /// Whether an origin may take the header `name` for the header `expected`, although the two names differ.
 pub fn is_other_spelling(name: &str, expected: &str) -> bool {
     fold(name) == fold(expected) && !name.eq_ignore_ascii_case(expected)

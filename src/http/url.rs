@@ -2,6 +2,8 @@
 //!
 //! The runtime has already serialized the URL of a request (WHATWG URL), so it is split without a full parser.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 /// The parts of a request's URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestUrl<'a> {
@@ -76,6 +78,26 @@ pub fn is_local_path(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
+/// Whether a text is the authority of an http or https URL that can be fetched: a host name, an IPv4 address or an IPv6
+/// address in brackets, and optionally a port. It may have no user.
+pub fn is_authority(text: &str) -> bool {
+    let host = host(text);
+    let port = text.strip_prefix(host).unwrap_or_default();
+    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let is_host = match host.strip_prefix('[') {
+        Some(address) => address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        // A URL parser reads a host whose last part is a number as an IPv4 address.
+        None if last.starts_with(|c: char| c.is_ascii_digit())
+            && last.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            host.parse::<Ipv4Addr>().is_ok()
+        }
+        None => host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+    };
+    !host.is_empty() && is_host && is_port
+}
+
 /// Whether the Worker may send secrets to this base URL: it uses https, or http on the loopback interface, and it has a
 /// host, but no user, query or fragment.
 pub fn is_safe_base(url: &str) -> bool {
@@ -88,7 +110,7 @@ pub fn is_safe_target(url: &str) -> bool {
     let authority = rest.split_once(['/', '?']).map_or(rest, |(authority, _)| authority);
     let host = host(authority);
     let is_allowed = |c: char| c.is_ascii_graphic() && !"#@\\\"<>`{}|^".contains(c);
-    !host.is_empty()
+    is_authority(authority)
         && rest.chars().all(is_allowed)
         && (scheme == "https" || (scheme == "http" && is_loopback(&host.to_ascii_lowercase())))
 }

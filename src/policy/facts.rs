@@ -4,10 +4,12 @@
 //! request has no price and is refused with 400. Otherwise a client could pay the lower of two prices for a response
 //! that costs the higher one.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 use super::normalization::{FoldCase, is_invisible};
-use crate::http::percent::decode_form;
+use crate::http::percent::{self, decode_form};
 use crate::protocols::price::MAX_SAFE_INTEGER;
 
 /// The facts of one request.
@@ -75,25 +77,35 @@ impl Facts<'_> {
     /// # Errors Fails if an origin may read a different value. Examples: the parameter is repeated, its name has
     /// brackets, or the query also has a similar name that some origin takes for this name.
     pub fn query(&self, name: &str) -> Result<Option<String>, PriceError> {
-        let ambiguous = || PriceError::AmbiguousQuery(name.to_owned());
+        Ok(self.parse_query().parameter(name, self)?.map(|parameter| parameter.value.clone()))
+    }
+
+    /// Parses the query once for all conditions of a price.
+    pub(super) fn parse_query(&self) -> ParsedQuery {
+        let pieces = || self.query.split(['&', ';', '?']);
         // Some frameworks read only a limited number of parameters. Some ignore a parameter that they cannot decode.
-        if self.query.split('&').nth(MAX_PARAMETERS).is_some() || has_broken_percent(self.query) {
-            return Err(ambiguous());
+        if pieces().nth(MAX_PARAMETERS).is_some() || has_broken_percent(self.query) {
+            return ParsedQuery { parameters: Vec::new(), spellings: Vec::new(), is_ambiguous: true };
         }
-        let mut values = form_urlencoded::parse(self.query.as_bytes())
-            .filter_map(|(key, value)| (key == name).then(|| value.into_owned()));
-        let value = values.next();
-        let folded = self.fold_name(name);
-        let spellings = self.query.split(['&', ';', '?']).filter(|pair| {
-            let key = decode_fully(pair.split('=').next().unwrap_or_default());
+        let parameter = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
+            let decoded = percent::decode(value.as_bytes());
+            let is_visible = |c: &char| !is_invisible(*c);
+            let visible: String = String::from_utf8_lossy(&decoded).chars().filter(is_visible).collect();
+            let folded = (self.fold_case)(visible.trim());
+            Parameter { name: name.into_owned(), value: value.into_owned(), folded }
+        };
+        let spelling = |piece: &str| {
+            // Nuxt skips `=` before a name.
+            let key = decode_fully(piece.trim_start_matches('=').split('=').next().unwrap_or_default());
             let inner = key.trim_start_matches(['[', ']', ' ']);
             let before_bracket = inner.split(['[', '\0']).next().unwrap_or_default();
-            self.fold_name(&key) == folded || self.fold_name(before_bracket) == folded
-        });
-        let is_only_spelling = spellings.count() == usize::from(value.is_some()) && values.next().is_none();
-        // Some origins end a value at `;` or `?`.
-        let is_whole = value.as_ref().is_none_or(|value| !value.contains([';', '?']));
-        if is_only_spelling && is_whole { Ok(value) } else { Err(ambiguous()) }
+            [self.fold_name(&key), self.fold_name(before_bracket)]
+        };
+        ParsedQuery {
+            parameters: form_urlencoded::parse(self.query.as_bytes()).map(parameter).collect(),
+            spellings: pieces().map(spelling).collect(),
+            is_ambiguous: false,
+        }
     }
 
     /// Whether the query has a parameter that some frameworks use as the method of the request.
@@ -150,11 +162,47 @@ impl Facts<'_> {
     }
 }
 
+/// A query that is split into its parameters.
+pub(super) struct ParsedQuery {
+    parameters: Vec<Parameter>,
+    /// The names in every way in which an origin may split and decode the query, folded.
+    spellings: Vec<[String; 2]>,
+    is_ambiguous: bool,
+}
+
+pub(super) struct Parameter {
+    name: String,
+    pub value: String,
+    /// The value as an origin reads it that decodes it a second time, trims it and ignores case.
+    pub folded: String,
+}
+
+impl ParsedQuery {
+    /// Returns a parameter; `None` if the query does not have it.
+    ///
+    /// # Errors
+    /// Fails as [`Facts::query`] does.
+    pub fn parameter(&self, name: &str, facts: &Facts<'_>) -> Result<Option<&Parameter>, PriceError> {
+        let mut named = self.parameters.iter().filter(|parameter| parameter.name == name);
+        let parameter = named.next();
+        let folded = facts.fold_name(name);
+        let spellings = self.spellings.iter().filter(|spelling| spelling.contains(&folded));
+        let is_only_spelling =
+            spellings.count() == usize::from(parameter.is_some()) && named.next().is_none();
+        // Some origins end a value at `;` or `?`.
+        let is_whole = parameter.is_none_or(|parameter| !parameter.value.contains([';', '?']));
+        if self.is_ambiguous || !is_only_spelling || !is_whole {
+            return Err(PriceError::AmbiguousQuery(name.to_owned()));
+        }
+        Ok(parameter)
+    }
+}
+
 /// Returns the methods that Rails, Laravel, Symfony and Express' method-override may read from the query and use in
 /// place of `POST`.
 pub fn method_overrides(query: &str) -> Vec<String> {
     let overrides = query.split(['&', ';', '?']).filter_map(|pair| {
-        let (key, value) = pair.split_once('=')?;
+        let (key, value) = pair.trim_start_matches('=').split_once('=')?;
         let key = decode_fully(key).replace(['.', ' '], "_");
         let name = key.split(['[', '\0']).next().unwrap_or_default();
         let is_override = name.trim_matches('_').eq_ignore_ascii_case(METHOD_OVERRIDE.trim_matches('_'));

@@ -128,12 +128,14 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
 /// All normalizations. An origin may apply any of them, in any order.
-const NORMALIZATIONS: [Normalization; 16] = [
+const NORMALIZATIONS: [Normalization; 18] = [
     percent::decode,
     with_lenient_encodings,
     without_invisible,
+    without_invalid_bytes,
     without_authority,
     without_query,
+    without_semicolon,
     without_controls,
     without_backslashes,
     without_parameters,
@@ -147,18 +149,37 @@ const NORMALIZATIONS: [Normalization; 16] = [
     without_trailing,
 ];
 
-/// Removes the scheme and the host that a URL parser finds in a path: `x` in `//x/sold`, and in `/http://x/sold`.
+/// Removes the scheme and the host that a URL parser finds in a path: `x` in `//x/sold`, and in `/http://x/sold`. A parser
+/// skips further slashes before the host.
 fn without_authority(path: &[u8]) -> Vec<u8> {
-    let prefixes: [&[u8]; 3] = [b"//", b"/http://", b"/https://"];
-    let authority = prefixes.iter().find_map(|prefix| path.strip_prefix(*prefix)).unwrap_or_default();
+    let rest = without_slashes(path);
+    let after_scheme = SCHEMES.iter().find_map(|scheme| {
+        let (name, after) = rest.split_at_checked(scheme.len())?;
+        (name.eq_ignore_ascii_case(scheme) && after.starts_with(b"/")).then_some(after)
+    });
+    let authority = match after_scheme {
+        Some(after) => without_slashes(after),
+        None if path.starts_with(b"//") => rest,
+        None => &[],
+    };
     let at = authority.iter().position(|byte| *byte == b'/');
     at.and_then(|at| authority.get(at..)).unwrap_or(path).to_vec()
+}
+
+fn without_slashes(text: &[u8]) -> &[u8] {
+    let at = text.iter().position(|byte| *byte != b'/').unwrap_or(text.len());
+    text.get(at..).unwrap_or_default()
 }
 
 /// Cuts a path at the first `?`, `#` or NUL: a URL parser ends a decoded path at `?` and `#`, and a C string ends at
 /// NUL.
 fn without_query(path: &[u8]) -> Vec<u8> {
     path.split(|byte| b"?#\0".contains(byte)).next().unwrap_or_default().to_vec()
+}
+
+/// Cuts a path at the first `;`: some routers end the path there and read the rest as the query.
+fn without_semicolon(path: &[u8]) -> Vec<u8> {
+    path.split(|byte| *byte == b';').next().unwrap_or_default().to_vec()
 }
 
 fn without_controls(path: &[u8]) -> Vec<u8> {
@@ -190,9 +211,10 @@ fn without_script(path: &[u8]) -> Vec<u8> {
 }
 
 /// Removes what follows the name of a script: for `/x.php/y`, PHP runs `/x.php` and passes `/y` to it as `PATH_INFO`. CGI
-/// and other servers do the same for scripts with any extension, and in `cgi-bin` for scripts without one.
+/// and other servers do the same for scripts with any extension, and in `cgi-bin` and `htbin` for scripts without one.
 fn without_path_info(path: &[u8]) -> Vec<u8> {
-    if !path.contains(&b'.') && !path.windows(CGI_BIN.len()).any(|window| window == CGI_BIN) {
+    let is_in = |folder: &&[u8]| path.windows(folder.len()).any(|window| window == *folder);
+    if !path.contains(&b'.') && !CGI_FOLDERS.iter().any(is_in) {
         return path.to_vec();
     }
     let slashes = || path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
@@ -201,7 +223,8 @@ fn without_path_info(path: &[u8]) -> Vec<u8> {
         let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
         let has_extension =
             extension.len() < name.len() && extension.first().is_some_and(u8::is_ascii_alphabetic);
-        has_extension || path.get(..*before).is_some_and(|folder| folder.ends_with(CGI_BIN))
+        has_extension
+            || CGI_FOLDERS.iter().any(|cgi| path.get(..*before).is_some_and(|folder| folder.ends_with(cgi)))
     };
     let last = slashes().zip(slashes().skip(1)).filter(is_script).last();
     last.and_then(|(_, after)| path.get(..after)).unwrap_or(path).to_vec()
@@ -223,6 +246,11 @@ fn with_lenient_encodings(path: &[u8]) -> Vec<u8> {
             }
             (0xc0 | 0xc1, [second @ 0x80..=0xbf, others @ ..]) => {
                 decoded.push((first & 0x01) << 6 | (second & 0x3f));
+                others
+            }
+            (0xe0, [second @ (0x80 | 0x81), third @ 0x80..=0xbf, others @ ..])
+            | (0xf0, [0x80, second @ (0x80 | 0x81), third @ 0x80..=0xbf, others @ ..]) => {
+                decoded.push((second & 0x01) << 6 | (third & 0x3f));
                 others
             }
             _ => {
@@ -270,6 +298,14 @@ fn without_invisible(path: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Removes bytes that are not UTF-8, as decoders do that ignore errors.
+fn without_invalid_bytes(path: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(path) {
+        Ok(_) => path.to_vec(),
+        Err(_) => String::from_utf8_lossy(path).replace(char::REPLACEMENT_CHARACTER, "").into_bytes(),
+    }
+}
+
 /// Finds the first segment that is the name of a script and has another segment after it. Returns the index of the slash
 /// before the segment and that of the slash after it.
 fn script(path: &[u8]) -> Option<(usize, usize)> {
@@ -297,7 +333,8 @@ fn without_index(path: &[u8]) -> Vec<u8> {
 fn is_index(name: &[u8]) -> bool {
     let starts_with =
         |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    starts_with(b"index.") || starts_with(b"default.")
+    let is = |whole: &[u8]| name.eq_ignore_ascii_case(whole);
+    starts_with(b"index.") || starts_with(b"default.") || is(b"index") || is(b"default")
 }
 
 /// Removes `/(S(x))`, also in front of a part of a name: ASP.NET can store the session in the path instead of a cookie.
@@ -366,9 +403,10 @@ fn map_segments(path: &[u8], change: fn(&[u8]) -> Option<&[u8]>) -> Vec<u8> {
     changed
 }
 
-const CGI_BIN: &[u8] = b"/cgi-bin";
+const CGI_FOLDERS: [&[u8]; 2] = [b"/cgi-bin", b"/htbin"];
+const SCHEMES: [&[u8]; 4] = [b"http:", b"https:", b"ws:", b"wss:"];
 const MAX_DECODINGS: usize = 4;
 const MAX_FORMS: usize = 128;
 const MAX_FORM_BYTES: usize = 24_576;
 const SCRIPT_EXTENSIONS: &str =
-    "ashx asmx asp aspx cfm cgi dll exe fcgi jsp jspx lua phar php php5 php7 phtml pl py rb";
+    "ashx asmx asp aspx cfc cfm cgi dll exe fcgi jsp jspx lua phar php php5 php7 php8 phtml pl py rb wsgi";

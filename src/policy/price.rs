@@ -2,9 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, PriceError};
+use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Parameter, ParsedQuery, PriceError};
 use super::normalization::{FoldCase, is_invisible};
-use crate::http::percent;
 use crate::protocols::price::{MAX_SATS, Price};
 
 /// One price of a route, and its conditions.
@@ -57,11 +56,12 @@ pub struct Values(pub Vec<String>);
 ///   long.
 pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceError> {
     let mut found = None;
+    let mut evaluation = Evaluation { facts, query: None, headers: Vec::new() };
     // All conditions are evaluated, so that an ambiguous request is refused whichever rule matches first.
     for rule in rules {
         let mut matches = true;
         for condition in &rule.when {
-            matches &= condition.matches(facts)?;
+            matches &= condition.matches(&mut evaluation)?;
         }
         if matches && found.is_none() {
             found = Some(&rule.amount);
@@ -79,14 +79,15 @@ pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceEr
 }
 
 impl Condition {
-    fn matches(&self, facts: &Facts<'_>) -> Result<bool, PriceError> {
+    fn matches(&self, evaluation: &mut Evaluation<'_>) -> Result<bool, PriceError> {
+        let facts = evaluation.facts;
         Ok(match self {
-            Self::Query { name, is } => match facts.query(name)? {
-                Some(value) => is.match_parameter(name, &value, facts.fold_case)?,
+            Self::Query { name, is } => match evaluation.query().parameter(name, facts)? {
+                Some(parameter) => is.match_parameter(name, parameter, facts.fold_case)?,
                 None => false,
             },
-            Self::Header { name, is } => match facts.header(name) {
-                Some(value) => is.match_header(name, &value)?,
+            Self::Header { name, is } => match evaluation.header(name) {
+                Some(value) => is.match_header(name, value)?,
                 None => false,
             },
             Self::Method(_) if facts.has_method_override() => {
@@ -116,17 +117,59 @@ impl Condition {
     }
 }
 
+/// The price of one request while it is computed. What many conditions need is read once.
+struct Evaluation<'a> {
+    facts: &'a Facts<'a>,
+    query: Option<ParsedQuery>,
+    /// The headers that were read, by their names.
+    headers: Vec<(String, Option<HeaderValue>)>,
+}
+
+impl Evaluation<'_> {
+    fn query(&mut self) -> &ParsedQuery {
+        self.query.get_or_insert_with(|| self.facts.parse_query())
+    }
+
+    fn header(&mut self, name: &str) -> Option<&HeaderValue> {
+        if !self.headers.iter().any(|(known, _)| known == name) {
+            self.headers.push((name.to_owned(), self.facts.header(name).map(HeaderValue::new)));
+        }
+        self.headers.iter().find(|(known, _)| known == name)?.1.as_ref()
+    }
+}
+
+/// The value of a header in every way in which an origin may read it.
+struct HeaderValue {
+    as_sent: String,
+    /// The whole value and its parts between `,` and `;`, in lower case, without invisible characters and white space
+    /// around them. Empty if the value has too many parts.
+    parts: Vec<String>,
+}
+
+impl HeaderValue {
+    fn new(value: String) -> Self {
+        let visible: String = value.chars().filter(|c| !is_invisible(*c)).collect();
+        let folded = visible.to_ascii_lowercase();
+        let parts = || folded.split([',', ';']).chain([folded.as_str()]);
+        let has_too_many_parts = parts().nth(MAX_HEADER_PARTS).is_some();
+        let parts = parts().filter(|_| !has_too_many_parts).map(|part| part.trim().to_owned()).collect();
+        Self { as_sent: value, parts }
+    }
+}
+
 impl Values {
     /// Whether the value of a query parameter is allowed.
     ///
     /// # Errors Fails if the result would be different for an origin that decodes the value a second time, trims it and
     /// ignores case.
-    fn match_parameter(&self, name: &str, value: &str, fold_case: FoldCase) -> Result<bool, PriceError> {
-        let matches = match_any(&self.0, value);
-        let decoded = percent::decode(value.as_bytes());
-        let is_visible = |c: &char| !is_invisible(*c);
-        let visible: String = String::from_utf8_lossy(&decoded).chars().filter(is_visible).collect();
-        if matches != match_any(&self.folded(fold_case), &fold_case(visible.trim())) {
+    fn match_parameter(
+        &self,
+        name: &str,
+        parameter: &Parameter,
+        fold_case: FoldCase,
+    ) -> Result<bool, PriceError> {
+        let matches = match_any(&self.0, &parameter.value);
+        if matches != match_any(&self.folded(fold_case), &parameter.folded) {
             return Err(PriceError::AmbiguousQuery(name.to_owned()));
         }
         Ok(matches)
@@ -134,16 +177,12 @@ impl Values {
 
     /// Whether the value of a header is allowed.
     ///
-    /// # Errors Fails if the result would be different for an origin that ignores case, or that splits the value at `,`
-    /// and `;`. Also fails if the value has too many parts.
-    fn match_header(&self, name: &str, value: &str) -> Result<bool, PriceError> {
-        let matches = match_any(&self.0, value.trim_matches([' ', '\t']));
-        let folded = value.to_ascii_lowercase();
-        // The allowed values are converted once, because a client can send thousands of parts.
+    /// # Errors Fails if the result would be different for an origin that ignores case, that removes invisible characters,
+    /// or that splits the value at `,` and `;`. Also fails if the value has too many parts.
+    fn match_header(&self, name: &str, value: &HeaderValue) -> Result<bool, PriceError> {
+        let matches = match_any(&self.0, value.as_sent.trim_matches([' ', '\t']));
         let allowed = self.folded(lower_case);
-        let mut parts = folded.split([',', ';']).chain([folded.as_str()]);
-        let has_too_many_parts = parts.clone().nth(MAX_HEADER_PARTS).is_some();
-        if has_too_many_parts || parts.any(|part| match_any(&allowed, part.trim())) != matches {
+        if value.parts.is_empty() || value.parts.iter().any(|part| match_any(&allowed, part)) != matches {
             return Err(PriceError::AmbiguousHeader(name.to_owned()));
         }
         Ok(matches)

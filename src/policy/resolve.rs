@@ -38,8 +38,9 @@ impl Policy {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
         let normalized = normalization::normalize(path, self.fold_case);
-        let comparable: Vec<String> =
-            forms.iter().map(|form| normalization::comparable(form, self.fold_case)).collect();
+        let Some(comparable) = self.comparable_forms(&forms) else {
+            return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
+        };
         if comparable.iter().map(String::as_str).chain([path, &normalized]).any(|path| self.is_reserved(path))
         {
             return Ok(Resolved::Reserved);
@@ -61,6 +62,23 @@ impl Policy {
         Ok(Resolved::Selected(as_sent))
     }
 
+    /// Returns the different comparable forms; `None` if they are too long together. One character can become eighteen.
+    fn comparable_forms(&self, forms: &[Vec<u8>]) -> Option<Vec<String>> {
+        let mut comparable: Vec<String> = Vec::new();
+        let mut bytes = 0_usize;
+        for form in forms {
+            let folded = normalization::comparable(form, self.fold_case);
+            bytes = bytes.saturating_add(folded.len());
+            if bytes > MAX_COMPARABLE_BYTES {
+                return None;
+            }
+            if !comparable.contains(&folded) {
+                comparable.push(folded);
+            }
+        }
+        Some(comparable)
+    }
+
     /// Selects the route of a path as it was sent.
     pub fn select(&self, path: &str, target: Target<'_>) -> Selection<'_> {
         select(&self.routes, PathForm::AsSent, path, target)
@@ -74,6 +92,9 @@ impl Policy {
         path.strip_prefix(&self.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
+
+/// More than the normalized forms of a path have together.
+const MAX_COMPARABLE_BYTES: usize = 32_768;
 
 /// Returns an error for each route that no request can reach, with the reason.
 pub fn unreachable(policy: &Policy) -> Vec<ConfigError> {

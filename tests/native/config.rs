@@ -6,6 +6,7 @@ use edgetoll::config::{Callbacks, Origin, Paywall};
 use edgetoll::endpoints::{self, Endpoint};
 use edgetoll::error::RequestError;
 use edgetoll::gate::Decision;
+use edgetoll::http::url::is_safe_base;
 use edgetoll::keys::{TollSecret, WeakSecret};
 use edgetoll::payment::WalletSlot;
 
@@ -148,6 +149,35 @@ fn a_wrong_setting_that_sales_do_not_need_is_reported_and_sales_continue() {
     assert!(matches!(complete.callbacks, Callbacks::On(_)));
     assert!(complete.admin_access().is_some());
     assert_eq!(complete.public_url.as_deref(), Some("https://x.test"));
+}
+
+// R8 (CHANGELOG): the WHATWG URL parser of the Workers runtime refuses each of these hosts and ports.
+#[test]
+fn a_url_that_the_runtime_cannot_fetch_is_a_mistake_in_the_settings() {
+    for authority in [
+        "127.0.0.1:99999",
+        "127.0.0.1:80a",
+        "127.0.0.1:",
+        "<origin>",
+        "[::1",
+        "[::g]",
+        "256.1.1.1",
+        "1.2.3",
+        "origin%zz.test",
+        "http://origin.test",
+        "a:b:80",
+        "",
+    ] {
+        assert!(Origin::parse(&format!("http://{authority}")).is_err(), "{authority}");
+        assert!(Origin::parse(&format!("https://{authority}/path")).is_err(), "{authority}");
+        assert!(!is_safe_base(&format!("https://{authority}")), "{authority}");
+    }
+    for authority in
+        ["origin.test", "my_origin-1.test.", "localhost:8080", "127.0.0.1", "[::1]:8080", "x1.2x", "origin"]
+    {
+        assert!(Origin::parse(&format!("http://{authority}/path")).is_ok(), "{authority}");
+        assert!(is_safe_base(&format!("https://{authority}/path")), "{authority}");
+    }
 }
 
 // R8 (CHANGELOG), https://github.com/rmyndharis/OpenWA/issues/1047

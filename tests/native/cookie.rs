@@ -238,6 +238,8 @@ fn cookies_of_credentials_and_of_admin_sessions_are_not_forwarded_to_the_origin(
     assert_eq!(forwarded(&format!("a=1; {own};b=3;toll_admin=4")).as_deref(), Some("a=1;b=3"));
     assert_eq!(forwarded(own), None);
     assert_eq!(forwarded(&format!("a=1, {own}, b=2")).as_deref(), Some("a=1, b=2"));
+    assert_eq!(forwarded(&format!("a=1,{own}")).as_deref(), Some("a=1"));
+    assert_eq!(forwarded(&format!("a=1,2,{own},3, b=2,4")).as_deref(), Some("a=1,2, b=2,4"));
     let other = "a; =b; TOLL_x=1; toll_theme=dark; toll_0123456789abc=1; x=1, 2";
     assert_eq!(forwarded(other).as_deref(), Some(other));
 }

@@ -105,6 +105,11 @@ fn the_authorization_header_is_forwarded_without_l402_and_lsat_credentials() {
         ("lsat a:b, L402 c,d:e", None),
         ("L402", None),
         ("L402\ta:b", None),
+        ("L402:a:b", None),
+        ("L402=a:b", None),
+        ("'L402 a:b'", None),
+        ("Bearer x, L402;a:b", Some("Bearer x")),
+        ("LSAT-Other a", Some("LSAT-Other a")),
         ("Bearer x", Some("Bearer x")),
         ("Bearer x, L402 a:b", Some("Bearer x")),
         ("L402 a,b : c, Basic eA==", Some("Basic eA==")),
@@ -129,9 +134,19 @@ fn a_paid_response_is_not_stored_by_shared_caches_and_varies_by_credential() {
         (Some("public, max-age=60"), "private, max-age=60"),
         (Some("S-MaxAge = 9, Public, no-cache"), "private, no-cache"),
         (Some("no-store"), "no-store"),
+        // Found by an attack on the kinds of A1 to A12 (CHANGELOG).
+        (Some("must-understand, no-store, max-age=600"), "private, must-understand, no-store, max-age=600"),
         (Some("private=\"x\", max-age=1"), "private, max-age=1"),
     ] {
         assert_eq!(cache_control::private(from_origin), sent, "{from_origin:?}");
+    }
+    for name in
+        ["CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "X-Accel-Expires"]
+    {
+        assert!(cache_control::is_cache_override(name), "{name}");
+    }
+    for name in ["Cache-Control", "Expires", "Age"] {
+        assert!(!cache_control::is_cache_override(name), "{name}");
     }
     let vary = |value| with_members(value, &VARY_BY_CREDENTIAL);
     assert_eq!(vary(None), "Authorization, Cookie, X-Toll-Authorization, Macaroon, Grpc-Metadata-Macaroon");

@@ -560,7 +560,7 @@ fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
     assert!(short.len() < 64);
     assert_eq!(forms(short), None);
     // Seven normalizations that do not depend on each other give two to the power of seven forms.
-    let seven = "/\u{1}a/(S(x))/b%41/c\\d/e;x/f::$y/g//h";
+    let seven = "/\u{1}a/(S(x))/b%41/c\\d/e /f::$y/g//h";
     assert_eq!((forms(seven), forms(&format!("{seven}."))), (Some(128), None));
     let long = |length: usize| format!("/{}%41", "a".repeat(length - 4));
     assert_eq!(forms(&long(12_289)), Some(2), "24,576 bytes");
@@ -571,7 +571,16 @@ fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
 // turn wide characters into ASCII. ASP.NET removes `/(S(x))` also in front of a part of a name.
 #[test]
 fn a_path_below_a_priced_script_and_a_priced_path_with_lenient_encodings_are_refused() {
-    let prices = ["/cgi-bin/report.sh", "/cgi-bin/report", "/x.php8", "/api.svc", "/a.b/x.axd", "/sold"];
+    let prices = [
+        "/cgi-bin/report.sh",
+        "/cgi-bin/report",
+        "/htbin/report",
+        "/x.php8",
+        "/api.svc",
+        "/a.b/x.axd",
+        "/sold",
+        "/docs",
+    ];
     let routes: Vec<String> = prices.iter().map(|path| format!(r#"{{"path":"{path}","sats":5}}"#)).collect();
     let policy = valid(&format!(r#"{{"routes":[{}]}}"#, routes.join(",")));
     for path in [
@@ -601,6 +610,29 @@ fn a_path_below_a_priced_script_and_a_priced_path_with_lenient_encodings_are_ref
         "/https:%2F%2Fx/sold",
         "/so/(S(x))ld",
         "/(A(b))/(S(x))sold",
+        // Fastify 4 reads the text after the first `;` as the query.
+        "/sold;/x",
+        "/sold;a/b",
+        // `new URL(path, base)` skips slashes before the host.
+        "///x/sold",
+        "///u@x:1/sold",
+        "/////h:1/sold",
+        "/HTTP://x/sold",
+        "/http:///x/sold",
+        "/http:/x/sold",
+        "/ws://x/sold",
+        // Bottle ignores bytes that are not UTF-8.
+        "/s%FFold",
+        "/%FFsold",
+        "/sold%E0%A4",
+        "/%E0%80%AFsold",
+        "/sol%E0%81%A4",
+        "/%F0%80%80%AFsold",
+        // Python's `http.server --cgi` also runs scripts in /htbin.
+        "/htbin/report/x",
+        "/app.wsgi/sold",
+        // The npm package http-server serves index.html for /docs/index.
+        "/docs/index",
     ] {
         assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
     }
@@ -608,6 +640,10 @@ fn a_path_below_a_priced_script_and_a_priced_path_with_lenient_encodings_are_ref
         "/v1.0/x",
         "/example.com/x",
         "/cgi-bin/other/x",
+        "/a;b/c",
+        "/http:x/sold/other",
+        "/indexes",
+        "/caf%E9",
         "/caf%C3%A9",
         "/%F0%9F%91%A8%E2%80%8D%F0%9F%91%A9",
         "/%E4",

@@ -146,6 +146,9 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
         "premium=%zz",
         "x=%",
         "x=%e",
+        // Nuxt skips `=` before a name.
+        "=premium=1",
+        "==premium",
     ] {
         let price = TestRequest { query, ..TestRequest::default() }.sats(PREMIUM);
         assert_eq!(price, Err(PriceError::AmbiguousQuery("premium".to_owned())), "{query}");
@@ -169,7 +172,20 @@ fn a_query_or_header_value_that_an_origin_may_read_as_a_more_expensive_value_is_
         let price = TestRequest { query, ..TestRequest::default() }.sats(list);
         assert_eq!(price, Err(PriceError::AmbiguousQuery("tier".to_owned())), "{query}");
     }
-    for value in ["sd, hd", "hd, sd", "hd,", ", hd", "hd;q=1", "HD", "\u{a0}hd", "hd\u{85}", "sd;hd"] {
+    for value in [
+        "sd, hd",
+        "hd, sd",
+        "hd,",
+        ", hd",
+        "hd;q=1",
+        "HD",
+        "\u{a0}hd",
+        "hd\u{85}",
+        "hd\u{1f}",
+        "hd\u{fffd}",
+        "\u{fffd}hd",
+        "sd;hd",
+    ] {
         let price = TestRequest { headers: &[("X-Quality", value)], ..TestRequest::default() }.sats(list);
         assert_eq!(price, Err(PriceError::AmbiguousHeader("X-Quality".to_owned())), "{value}");
     }

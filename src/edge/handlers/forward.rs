@@ -22,14 +22,14 @@ use crate::edge::context::{IncomingRequest, RequestContext};
 use crate::edge::platform::environment;
 use crate::edge::platform::fetch::{Fetcher, global};
 use crate::error::RequestError;
-use crate::http::cache_control::{self, CACHE_OVERRIDES, VARY_BY_CREDENTIAL};
+use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
 use crate::http::origin_headers::{PublicUrls, REWRITTEN_HEADERS, SET_COOKIE};
 use crate::http::url::{RequestUrl, is_loopback};
 use crate::http::{cookie, header};
 use crate::policy::facts::{MAX_LENGTH, PriceError};
 use crate::policy::route::{Pricing, Route};
 use crate::protocols::l402::cookie::is_credential_name;
-use crate::protocols::l402::credential::{Authorization, MACAROON_HEADERS, of_macaroon_header};
+use crate::protocols::l402::credential::{Authorization, is_macaroon_header, may_contain_own_macaroon};
 use crate::protocols::l402::verify::Grant;
 
 /// Why a request is forwarded.
@@ -177,25 +177,27 @@ fn prepare_request(
     reason: &ForwardReason<'_>,
     route: Option<&Route>,
 ) -> Result<(), JsValue> {
-    remove_where(headers, |name| header::is_removed(name, &ctx.policy().keep_headers))?;
+    let carries_macaroon = |name: &str| {
+        let value = || headers.get(name).ok().flatten();
+        let keys = ctx.settings.keys().filter(|_| is_macaroon_header(name));
+        keys.is_some_and(|keys| value().is_some_and(|value| may_contain_own_macaroon(&value, keys)))
+    };
+    remove_where(headers, |name| {
+        header::is_removed(name, &ctx.policy().keep_headers) || carries_macaroon(name)
+    })?;
     if let Some(pricing) = route.map(|route| &route.pricing) {
         let priced_by: Vec<&str> = pricing.headers().collect();
         let is_other_spelling = |name: &str| priced_by.iter().any(|one| header::is_other_spelling(name, one));
         // A price function can read any header, so only headers whose names every origin reads in the same way are
         // forwarded.
         let is_ambiguous = |name: &str| matches!(pricing, Pricing::Code) && !header::is_unambiguous(name);
-        remove_where(headers, |name| is_other_spelling(name) || is_ambiguous(name))?;
+        let is_encoding = |name: &str| pricing.depends_on_length() && header::is_other_encoding(name);
+        remove_where(headers, |name| is_other_spelling(name) || is_ambiguous(name) || is_encoding(name))?;
     }
     if !headers.has(FORWARDED_HOST)? {
         headers.set(FORWARDED_HOST, ctx.url.authority())?;
     }
     replace(headers, "Authorization", |value| Authorization::split(value).others())?;
-    for (name, value) in MACAROON_HEADERS.iter().zip(&ctx.request.macaroons) {
-        let carried = value.as_deref().zip(ctx.settings.keys());
-        if carried.is_some_and(|(value, keys)| !of_macaroon_header(value, keys).is_empty()) {
-            headers.delete(name)?;
-        }
-    }
     let is_own_cookie = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
     replace(headers, "Cookie", |value| cookie::without(value, is_own_cookie))?;
     headers.set(HOP_HEADER, &deployment_tag(ctx.settings))?;
@@ -289,9 +291,7 @@ fn prepare_response(
         headers.set("Cache-Control", &cache_control)?;
         let vary = cache_control::with_members(headers.get("Vary")?.as_deref(), &VARY_BY_CREDENTIAL);
         headers.set("Vary", &vary)?;
-        for name in CACHE_OVERRIDES {
-            headers.delete(name)?;
-        }
+        remove_where(&headers, cache_control::is_cache_override)?;
     }
     Ok(response)
 }

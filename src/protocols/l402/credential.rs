@@ -6,6 +6,7 @@
 
 use super::macaroon::{Macaroon, Signature};
 use super::refusal::Refusal;
+use crate::http::header;
 use crate::keys::Keys;
 use crate::payment::Preimage;
 
@@ -73,8 +74,25 @@ pub fn of_macaroon_header(header: &str, keys: &Keys) -> Vec<Credential> {
     header.split(',').filter_map(|member| of_macaroon(member.trim(), keys)).collect()
 }
 
+/// Whether a header can carry a macaroon, in any spelling that an origin may take for one of [`MACAROON_HEADERS`].
+pub fn is_macaroon_header(name: &str) -> bool {
+    let name = header::fold(name);
+    MACAROON_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(&name))
+}
+
+/// Whether the value of such a header contains a macaroon that this deployment signed, whatever is around it, or is too
+/// long to tell. Then the header must not reach the origin.
+pub fn may_contain_own_macaroon(value: &str, keys: &Keys) -> bool {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/-_=".contains(c);
+    let is_own = |text: &str| of_macaroon(text, keys).is_some();
+    value.len() > MAX_HEADER_BYTES
+        || value
+            .split(|c| !is_base64(c))
+            .any(|piece| is_own(piece) || piece.split_once('=').is_some_and(|(_, after)| is_own(after)))
+}
+
 fn of_macaroon(text: &str, keys: &Keys) -> Option<Credential> {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
     let macaroon = Macaroon::parse_hex(digits).or_else(|| Macaroon::parse(text).ok())?;
     if macaroon.signature(keys) != Signature::Valid {
         return None;
@@ -104,7 +122,7 @@ impl<'a> Authorization<'a> {
         let mut split = Self { header, is_too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
         for member in members(header) {
             // With a quotation mark in front, the credential is malformed, but must not reach the origin either.
-            let bare = member.trim_start_matches('"');
+            let bare = member.trim_start_matches(['"', '\'']);
             if is_l402(bare) { split.l402.push(bare) } else { split.others.push(member) }
         }
         split
@@ -181,11 +199,11 @@ fn member_starts(header: &str, with_quotes: bool) -> Option<Vec<usize>> {
 /// 1. with the scheme `L402` or `LSAT`;
 /// 2. with another scheme, a space, and a value whose first character is not `:`, `,` or `=`.
 fn starts_member(rest: &str) -> bool {
-    let rest = rest.trim_start_matches([' ', '\t', '"']);
+    let rest = rest.trim_start_matches([' ', '\t', '"', '\'']);
     if is_l402(rest) {
         return true;
     }
-    let scheme_end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(c));
+    let scheme_end = rest.find(|c| !is_token(c));
     match scheme_end {
         // A word of more than 32 characters is a macaroon, not a scheme.
         Some(end) if (1..=MAX_SCHEME_LENGTH).contains(&end) => {
@@ -197,12 +215,17 @@ fn starts_member(rest: &str) -> bool {
     }
 }
 
-/// Whether a text starts with the word `L402` or `LSAT`, in upper or lower case. The word must end at a space, a tab, a
-/// comma or the end of the text.
+/// Whether a text starts with the authentication scheme `L402` or `LSAT`, in upper or lower case. The scheme ends at the
+/// first character that no scheme can contain. So `L402:x` is a malformed credential and not one for the origin.
 fn is_l402(member: &str) -> bool {
     let Some((scheme, rest)) = member.split_at_checked(SCHEME_LENGTH) else { return false };
     let is_scheme = scheme.eq_ignore_ascii_case("L402") || scheme.eq_ignore_ascii_case("LSAT");
-    is_scheme && (rest.is_empty() || rest.starts_with([' ', '\t', ',']))
+    is_scheme && !rest.starts_with(is_token)
+}
+
+/// Whether an authentication scheme can contain a character (RFC 9110, 5.6.2).
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
 /// The length of `L402` and of `LSAT`.

@@ -77,7 +77,20 @@ pub fn settings() -> Settings {
         "LNBITS_KEY" => Some("0123456789abcdef".to_owned()),
         _ => None,
     };
-    Settings::read(var, Some(PRICE_LIST), fold_case)
+    let rules: Vec<String> = (0..40)
+        .map(|n| {
+            format!(
+                r#"{{ "when": {{ "query": {{ "p{n}": "x" }}, "header": {{ "User-Agent": "*Robot{n}*" }} }}, "sats": {n} }}"#
+            )
+        })
+        .collect();
+    let conditions =
+        format!(r#"{{ "path": "/conditions", "price": [{}, {{ "sats": 5 }}] }}"#, rules.join(","));
+    let others: Vec<String> =
+        (0..60).map(|n| format!(r#"{{ "path": "/other/{n}/*", "sats": {n} }}"#)).collect();
+    let list =
+        PRICE_LIST.replacen("\"routes\": [", &format!("\"routes\": [{conditions},{},", others.join(",")), 1);
+    Settings::read(var, Some(&list), fold_case)
 }
 
 pub fn hostile_heads() -> Vec<HostileHead> {
@@ -85,6 +98,13 @@ pub fn hostile_heads() -> Vec<HostileHead> {
     const SOLD: Part = |_| "/sold".to_owned();
     let repeated = |name, header, value| HostileHead { name, path: SOLD, query: NONE, header, value };
     let query = |name, query| HostileHead { name, path: SOLD, query, header: "", value: NONE };
+    let conditions = |name, query| HostileHead {
+        name,
+        path: |_| "/conditions".to_owned(),
+        query,
+        header: "",
+        value: NONE,
+    };
     let path = |name, path| HostileHead { name, path, query: NONE, header: "", value: NONE };
     vec![
         path("slashes", |bytes| "/".repeat(bytes)),
@@ -96,11 +116,29 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         query("parameters with values", |bytes| "q=1&".repeat(bytes / 4)),
         query("encoded names", |bytes| "%2525252561=&".repeat(bytes / 13)),
         query("one encoded name", |bytes| format!("%{}41=x", "25".repeat(bytes / 2))),
+        conditions("parameters, with many conditions", |bytes| "a;".repeat(bytes / 2)),
+        conditions("few parameters, with many conditions", |bytes| {
+            "%2525q=1&".repeat(90) + &"%2541".repeat(bytes / 5 - 162)
+        }),
+        conditions("letters that become many, with many conditions", |bytes| "%EF%B7%BA".repeat(bytes / 9)),
+        path("letters that become many", |bytes| format!("/%C0%AF{}", "%EF%B7%BA".repeat(bytes / 9))),
+        path("overlong slashes and letters that become many", |bytes| {
+            format!("/{}{}", "%C0%AF".repeat(bytes / 12), "%EF%B7%BA".repeat(bytes / 18))
+        }),
+        path("an index file and many segments", |bytes| {
+            format!("/%E2%80%8B%C0%AFindex.html%09{}", "/a/1/".repeat(bytes / 5))
+        }),
         query("method overrides", |bytes| "_method=A&".repeat(bytes / 10)),
         query("semicolons in the query", |bytes| "size;".repeat(bytes / 5)),
         query("brackets", |bytes| format!("{}size=large", "[".repeat(bytes))),
         repeated("user agent with commas", "User-Agent", |bytes| ",".repeat(bytes)),
         repeated("user agent with partial matches", "User-Agent", |bytes| "GPTBo".repeat(bytes / 5)),
+        HostileHead {
+            path: |_| "/conditions".to_owned(),
+            ..repeated("user agent with parts, with many conditions", "User-Agent", |bytes| {
+                "Robot,".repeat(bytes / 6)
+            })
+        },
         repeated("user agent with spaces", "User-Agent", |bytes| " ,".repeat(bytes / 2)),
         repeated("accepted media types", "Accept", |bytes| "a/b;q=1,".repeat(bytes / 8)),
         repeated("parameters of one media type", "Accept", |bytes| {

@@ -104,6 +104,8 @@ pub enum AdminEndpoint {
     Style,
     /// The ledger's numbers as JSON.
     Stats,
+    /// `/_toll/payments`: a page of payments, or a search by payment hash, as JSON.
+    Payments,
     /// The ledger's numbers for Prometheus.
     Metrics,
     /// Receives the login form.
@@ -124,9 +126,13 @@ impl AdminEndpoint {
     pub fn allow(self) -> &'static str {
         match self {
             Self::Login | Self::Logout | Self::RetryCallbacks => "POST",
-            Self::Root | Self::Dashboard | Self::Script | Self::Style | Self::Stats | Self::Metrics => {
-                "GET, HEAD"
-            }
+            Self::Root
+            | Self::Dashboard
+            | Self::Script
+            | Self::Style
+            | Self::Stats
+            | Self::Payments
+            | Self::Metrics => "GET, HEAD",
         }
     }
 }
@@ -158,6 +164,7 @@ const BELOW_PREFIX: &[(&str, Endpoint<'static>)] = &[
     ("/dashboard.js", Endpoint::Admin(AdminEndpoint::Script)),
     ("/operator.css", Endpoint::Admin(AdminEndpoint::Style)),
     ("/stats", Endpoint::Admin(AdminEndpoint::Stats)),
+    ("/payments", Endpoint::Admin(AdminEndpoint::Payments)),
     ("/metrics", Endpoint::Admin(AdminEndpoint::Metrics)),
     ("/login", Endpoint::Admin(AdminEndpoint::Login)),
     ("/logout", Endpoint::Admin(AdminEndpoint::Logout)),

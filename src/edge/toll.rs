@@ -77,8 +77,8 @@ impl<'a> Toll<'a> {
             answered.or_else(|_| handlers::refuse(RequestError::Internal)).map_err(|_| NoResponse)?;
         let answered = handlers::show_error(&env, self.settings, &request, answered).await;
         let answered = answered.map_err(|_| NoResponse)?;
-        if let Some((route, outcome)) = answered.traffic() {
-            ledger::count(&env, &context, route, outcome);
+        if let Some((route, outcome, code)) = answered.traffic() {
+            ledger::count(&env, &context, route, outcome, code);
         }
         answered.log(&request.method, now_ms().saturating_sub(started_ms));
         Ok(answered.response)

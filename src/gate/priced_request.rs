@@ -188,7 +188,7 @@ impl<'a> PricedRequest<'a, '_> {
             route: self.route,
             price: self.price.clone(),
             terms: self.terms(),
-            description: description::shorten(match &self.route.description {
+            description: description::shorten(&match &self.route.description {
                 Some(description) => description.fill(&self.facts),
                 None => format!("API access: {method} {path}"),
             }),

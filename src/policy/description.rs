@@ -54,9 +54,8 @@ impl Description {
 }
 
 /// Cuts a description to [`MAX_BYTES`], at a character boundary.
-pub fn shorten(mut description: String) -> String {
-    description.truncate(description.floor_char_boundary(MAX_BYTES));
-    description
+pub fn shorten(description: &str) -> String {
+    description.get(..description.floor_char_boundary(MAX_BYTES)).unwrap_or_default().to_owned()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

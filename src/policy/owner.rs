@@ -15,7 +15,8 @@ pub struct Owner {
 
 /// Returns a title; `None` if the text is empty, too long, or has characters that are not displayed.
 pub fn parse_title(text: &str) -> Option<String> {
-    let is_title = !text.trim().is_empty() && text.chars().count() <= 60 && !text.contains(is_invisible);
+    let is_title =
+        !text.trim().is_empty() && text.chars().nth(60).is_none() && !text.chars().any(is_invisible);
     is_title.then(|| text.to_owned())
 }
 
@@ -27,7 +28,7 @@ impl Contact {
     /// Parses a contact. Of e-mail addresses, only those are accepted that stand in a `mailto:` URL as they are.
     pub fn parse(text: &str) -> Option<Self> {
         let is_contact = match text.split_once('@') {
-            Some((local, domain)) if !text.contains('/') => is_name(local, "._+-") && is_domain(domain),
+            Some((local, domain)) if !text.contains('/') => is_name(local, b"._+-") && is_domain(domain),
             _ => text.starts_with(HTTPS) && url::is_safe_target(text),
         };
         (is_contact && text.len() <= MAX_CONTACT_BYTES).then(|| Self(text.to_owned()))
@@ -78,12 +79,12 @@ fn linear(channel: u8) -> f64 {
 }
 
 fn is_domain(text: &str) -> bool {
-    text.contains('.') && text.split('.').all(|label| is_name(label, "-"))
+    text.contains('.') && text.split('.').all(|label| is_name(label, b"-"))
 }
 
 /// Whether a text has only ASCII letters, digits and `others`, and at least one of them.
-fn is_name(text: &str, others: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+fn is_name(text: &str, others: &[u8]) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
 }
 
 const HTTPS: &str = "https://";

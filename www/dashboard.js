@@ -206,6 +206,7 @@ function showPayments(page) {
   payments = page;
   byId('newer').disabled = !cursors.length;
   byId('older').disabled = Boolean(hash) || page.length < PAGE;
+  byId('pages').hidden = byId('newer').disabled && byId('older').disabled;
   const first = cursors.length * PAGE + 1;
   const range = page.length ? `Payments ${first} to ${first + page.length - 1}, newest first.` : 'There are no older payments.';
   const found = page.length < PAGE ? some(page.length, 'payment') : `The first ${PAGE} payments`;

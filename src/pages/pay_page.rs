@@ -52,6 +52,7 @@ impl PayPage<'_> {
             ("prefix", self.prefix.to_owned()),
             ("path", self.path.to_owned()),
             ("description", description.unwrap_or_default().to_owned()),
+            ("long", flag(description.is_some_and(|text| text.len() > LONG_BYTES))),
             ("heading", description.unwrap_or(self.path).to_owned()),
             ("sats", self.amount_sats.to_string()),
             ("one_sat", flag(self.amount_sats == 1)),
@@ -82,6 +83,8 @@ impl PayPage<'_> {
     }
 }
 
+/// From this length, a description is shown in a smaller font.
+const LONG_BYTES: usize = 80;
 /// The placeholders for one unit and for several units, and the length of the unit in seconds.
 const UNITS: [(&str, &str, u64); 4] = [
     ("one_day", "many_days", 86_400),

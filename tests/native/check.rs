@@ -117,7 +117,7 @@ fn a_title_a_contact_or_an_accent_that_a_page_cannot_show_is_an_error() {
         ),
         (
             "contact",
-            ["help", "a@localhost", "a b@example.com", "http://example.com", &long_contact],
+            ["help", "a@localhost", "a b@example.com", "http://localhost/help", &long_contact],
             "must be an e-mail address such as \"help@example.com\", or an https URL",
         ),
         (

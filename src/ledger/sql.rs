@@ -28,11 +28,12 @@ pub(super) const fn strip<const N: usize>(script: &str) -> ([u8; N], usize) {
     let (mut starts_line, mut is_comment) = (true, false);
     while let [byte, after @ ..] = rest {
         is_comment |= starts_line && matches!(rest, [b'-', b'-', ..]);
-        if !is_comment && !(starts_line && *byte == b' ') {
+        let is_indentation = starts_line && *byte == b' ';
+        if !is_comment && !is_indentation {
             copy[length] = *byte;
             length += 1;
         }
-        starts_line = *byte == b'\n' || (starts_line && *byte == b' ');
+        starts_line = is_indentation || *byte == b'\n';
         is_comment &= *byte != b'\n';
         rest = after;
     }

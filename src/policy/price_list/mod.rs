@@ -209,9 +209,9 @@ fn parse_revoked(table: &Table<'_>) -> Option<Vec<PaymentHash>> {
 }
 
 fn parse_owner(table: &Table<'_>) -> Owner {
-    let title = "must be a text of 1 to 60 characters on one line, such as \"Example Library\"";
-    let contact = "must be an e-mail address such as \"help@example.com\", or an https URL";
-    let accent = "must be a color of six hexadecimal digits, such as \"#1a5fb4\"";
+    let title = "must be a text of 1 to 60 visible characters";
+    let contact = "must be an e-mail address or an https URL";
+    let accent = "must be a color such as \"#1a5fb4\"";
     Owner {
         title: table.read("title", title, |value| owner::parse_title(value.as_str()?)),
         contact: table.read("contact", contact, |value| Contact::parse(value.as_str()?)),

@@ -34,10 +34,43 @@ pub fn values(
         ("can_retry", flag(can_retry)),
         ("sentence", error.to_string()),
         ("code", error.code().to_owned()),
+        ("macaroon", String::new()),
     ];
     values.extend(owner::values(owner, host));
     values
 }
+
+/// The page for a person without JavaScript whose invoice has expired. It does not offer a new invoice first, because the
+/// person may have paid already: it checks the payment again.
+pub struct EndedPage<'a> {
+    pub nonce: &'a str,
+    pub host: &'a str,
+    pub owner: &'a Owner,
+    /// The path prefix of edgetoll's endpoints.
+    pub prefix: &'a str,
+    /// Path and query of the page that the person wanted.
+    pub path: &'a str,
+    pub macaroon: &'a str,
+}
+
+impl EndedPage<'_> {
+    /// Returns each placeholder of the template `error.html` with its value. The placeholders for errors are empty.
+    pub fn values(&self) -> Vec<(&'static str, String)> {
+        let values = [
+            ("nonce", self.nonce),
+            ("prefix", self.prefix),
+            ("path", self.path),
+            ("macaroon", self.macaroon),
+        ];
+        let of_errors = ERROR_FLAGS.iter().map(|name| (*name, String::new()));
+        let values = values.into_iter().map(|(name, value)| (name, value.to_owned()));
+        values.chain(of_errors).chain(owner::values(self.owner, self.host)).collect()
+    }
+}
+
+/// The placeholders of `error.html` for which a block is shown only if an error has a value for it.
+const ERROR_FLAGS: [&str; 8] =
+    ["access", "busy", "not_found", "refused", "unavailable", "retry_after_s", "can_retry", "code"];
 
 /// What the page tells the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::sync::{LazyLock, Mutex};
 
 use web_sys::Response;
 
-use super::{Answered, HandlerError, response};
+use super::{Answered, HandlerError, health, response};
 use crate::admin::{self, AdminAccess, AdminRequest};
 use crate::edge::context::RequestContext;
 use crate::edge::platform::clock::{now_ms, now_unix};
@@ -65,6 +65,7 @@ async fn run(
             Ok(response::json(200, &[], &with_limits(ctx, &stats).await)?)
         }
         AdminEndpoint::Payments => Ok(response::json(200, &[], &list_payments(ctx).await?)?),
+        AdminEndpoint::Status => Ok(health::status(ctx).await?),
         AdminEndpoint::Metrics => {
             let stats = Json::parse(read_stats(ctx).await?.as_bytes());
             let text = stats.as_ref().and_then(metrics).ok_or(RequestError::LedgerUnavailable)?;

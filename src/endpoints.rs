@@ -104,6 +104,8 @@ pub enum AdminEndpoint {
     Style,
     /// The ledger's numbers as JSON.
     Stats,
+    /// `/_toll/payments`: a page of payments, or a search by payment hash, as JSON.
+    Payments,
     /// `/_toll/status`: why nothing can be sold, and mistakes in the settings, as JSON.
     Status,
     /// The ledger's numbers for Prometheus.
@@ -131,6 +133,7 @@ impl AdminEndpoint {
             | Self::Script
             | Self::Style
             | Self::Stats
+            | Self::Payments
             | Self::Status
             | Self::Metrics => "GET, HEAD",
         }
@@ -164,6 +167,7 @@ const BELOW_PREFIX: &[(&str, Endpoint<'static>)] = &[
     ("/dashboard.js", Endpoint::Admin(AdminEndpoint::Script)),
     ("/operator.css", Endpoint::Admin(AdminEndpoint::Style)),
     ("/stats", Endpoint::Admin(AdminEndpoint::Stats)),
+    ("/payments", Endpoint::Admin(AdminEndpoint::Payments)),
     ("/status", Endpoint::Admin(AdminEndpoint::Status)),
     ("/metrics", Endpoint::Admin(AdminEndpoint::Metrics)),
     ("/login", Endpoint::Admin(AdminEndpoint::Login)),

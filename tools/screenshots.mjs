@@ -30,7 +30,7 @@ try {
   mkdirSync(images, { recursive: true });
   browser = await chromium.launch({ executablePath: readFileSync(join(root, '.tools/chromium'), 'utf8').trim(), args: ['--no-sandbox'] });
   await screenshot('welcome', { width: 960, height: 752 }, (page) => page.goto(url));
-  await screenshot('pay-page', { width: 960, height: 720 }, async (page) => {
+  await screenshot('pay-page', { width: 960, height: 752 }, async (page) => {
     await page.goto(`${url}/api/data`);
     await page.waitForSelector('#code svg');
   });
@@ -60,7 +60,8 @@ async function startPaywall({ lnbits, origin, port }) {
     ...config,
     main: join(root, 'build/index.js'),
     assets: { ...config.assets, directory: join(root, config.assets.directory) },
-    // A higher limit than that of wrangler.toml, so that no request of this script is refused.
+    // Higher limits than those of wrangler.toml, so that no request of this script is refused.
+    vars: { ...config.vars, TOLL: { ...config.vars.TOLL, invoices_per_minute: 1000 } },
     ratelimits: config.ratelimits.map((limit) => ({ ...limit, simple: { limit: 10_000, period: 60 } })),
   });
   const secrets = {

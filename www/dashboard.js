@@ -6,7 +6,18 @@ const DAY = 24 * HOUR;
 
 const byId = (id) => document.getElementById(id);
 
+/** The number of routes that are shown at first. */
+const FEW_ROUTES = 8;
+/** The number of payments on a page. */
+const PAGE = 20;
+
 let stats;
+let showsAllRoutes = false;
+/** The payments in the table. */
+let payments = [];
+/** The last payment of each page before this one. The first page has none, and is refreshed with the statistics. */
+let cursors = [];
+let lastSearch = 0;
 let failures = 0;
 let isLoading = false;
 let timer;
@@ -14,6 +25,13 @@ let timer;
 byId('host').textContent = location.host;
 say('Loading the statistics …');
 byId('redeliver').addEventListener('click', redeliver);
+byId('route').addEventListener('input', () => showRoutes());
+byId('all-routes').addEventListener('click', showAllRoutes);
+byId('search').addEventListener('submit', search);
+// A browser may offer a button that clears the text of a search.
+byId('hash').addEventListener('input', (event) => event.target.value || search(event));
+byId('older').addEventListener('click', () => turnPage([...cursors, payments[payments.length - 1]]));
+byId('newer').addEventListener('click', () => turnPage(cursors.slice(0, -1)));
 document.addEventListener('visibilitychange', refresh);
 // `pageshow` fires when the page is loaded, and when the browser shows it again from its back/forward cache.
 addEventListener('pageshow', refresh);
@@ -97,8 +115,10 @@ function show(newStats) {
   showNote('waiting', stats.callbacks.waiting, 'Waiting for delivery to your server: #.', 'callback');
   showInvoiceLimit(stats.noInvoiceLeft);
   showDeadLetters(stats.callbacks.dead);
-  showRoutes(Object.entries(stats.endpoints));
-  showPayments(stats.recentPayments);
+  showRoutes();
+  showRefusals(stats.refusals);
+  showLimits(stats.limits);
+  if (!cursors.length && !byId('hash').value) showPayments(stats.recentPayments);
   showEmptiness(stats.totalPayments === 0);
   showRevenue();
 }
@@ -133,18 +153,90 @@ function showDeadLetters(dead) {
     [bdi(endpoint), number(amountSats), number(tries), time(settledAt * SECOND), bdi(outcome), hex(paymentHash)]));
 }
 
-function showRoutes(endpoints) {
+/** Shows the routes that match the filter, sorted by revenue. */
+function showRoutes() {
+  const endpoints = Object.entries(stats.endpoints);
   byId('routes').hidden = !endpoints.length;
-  endpoints.sort(([, a], [, b]) => b.revenue - a.revenue || b.requests - a.requests);
-  fill(byId('route-table'), endpoints.map(([name, { revenue, payments, challenged, requests, paid, free, refused }]) => {
-    const conversion = challenged ? percent.format(payments / challenged) : '–';
-    return [bdi(name), number(revenue), number(payments), conversion, ...[requests, paid, free, challenged, refused].map(number)];
+  byId('find-route').hidden = endpoints.length <= FEW_ROUTES;
+  const part = byId('route').value.trim().toLowerCase();
+  const matching = endpoints.filter(([name]) => name.toLowerCase().includes(part));
+  matching.sort(([, a], [, b]) => b.revenue - a.revenue || b.requests - a.requests);
+  byId('all-routes').hidden = matching.length <= FEW_ROUTES;
+  byId('all-routes').textContent = showsAllRoutes ? 'Show fewer routes' : `Show all ${matching.length} routes`;
+  const shown = showsAllRoutes ? matching : matching.slice(0, FEW_ROUTES);
+  fill(byId('route-table'), shown.map(([name, { revenue, payments: count, challenged, requests, paid, free, refused }]) => {
+    const conversion = challenged ? percent.format(count / challenged) : '–';
+    return [bdi(name), number(revenue), number(count), conversion, ...[requests, paid, free, challenged, refused].map(number)];
   }));
 }
 
-function showPayments(payments) {
-  fill(byId('payment-table'), payments.map(({ endpoint, amountSats, timestamp, payerId, paymentHash }) =>
-    [bdi(endpoint), number(amountSats), time(timestamp), payerId ? hex(payerId) : 'unknown', hex(paymentHash)]));
+function showAllRoutes() {
+  showsAllRoutes = !showsAllRoutes;
+  showRoutes();
+}
+
+function showRefusals(refusals) {
+  byId('refusals').hidden = !refusals.length;
+  fill(byId('refusal-table'), refusals.map(({ code, requests, last }) => [html('code', {}, code), number(requests), time(last)]));
+}
+
+/** Shows how many invoices of the last minute count against `invoices_per_minute`, and which circuit breakers are open. */
+function showLimits({ invoicesUsed, invoicesPerMinute, openMs }) {
+  byId('limits').hidden = false;
+  byId('invoices').textContent = `${invoicesUsed === null ? 'unknown' : number(invoicesUsed)} of ${number(invoicesPerMinute)}`;
+  byId('wallets').textContent = Object.entries(openMs).map(describeWallet).join(' ') || 'none is configured';
+}
+
+/** `openMs`: for how long the circuit breakers for invoices and for look-ups stay open. */
+function describeWallet([wallet, openMs]) {
+  const open = openMs.map((ms, index) => [['invoices', 'look-ups'][index], ms]).filter(([, ms]) => ms);
+  if (!open.length) return `Wallet ${wallet} gets requests.`;
+  const waits = open.map(([what, ms]) => `${what} for ${Math.ceil(ms / SECOND)} s`);
+  return `Wallet ${wallet} failed and gets no requests: ${waits.join(', ')}.`;
+}
+
+// Payments: pages from the newest to the oldest, and a search by payment hash
+
+function search(event) {
+  event.preventDefault();
+  turnPage([]);
+}
+
+/** Loads and shows a page of payments, or the payments that are searched for. */
+async function turnPage(newCursors) {
+  cursors = newCursors;
+  lastSearch += 1;
+  const current = lastSearch;
+  const hash = byId('hash').value.trim().toLowerCase();
+  const after = cursors[cursors.length - 1];
+  if (!hash && !after) return showPayments(stats.recentPayments);
+  const query = new URLSearchParams(hash ? { hash } : { before_ms: after.timestamp, before_hash: after.paymentHash });
+  try {
+    const page = await (await request(`payments?${query}`)).json();
+    if (current === lastSearch) showPayments(page);
+  } catch (error) {
+    say(`The payments cannot be loaded: ${error.message}.`);
+  }
+}
+
+function showPayments(page) {
+  const hash = byId('hash').value.trim();
+  const table = byId('payment-table');
+  payments = page;
+  byId('newer').disabled = !cursors.length;
+  byId('older').disabled = Boolean(hash) || page.length < PAGE;
+  byId('pages').hidden = byId('newer').disabled && byId('older').disabled;
+  const first = cursors.length * PAGE + 1;
+  const range = page.length ? `Payments ${first} to ${first + page.length - 1}, newest first.` : 'There are no older payments.';
+  const found = page.length < PAGE ? some(page.length, 'payment') : `The first ${PAGE} payments`;
+  table.caption.textContent = hash ? `${found} with a payment hash that begins with these digits.` : range;
+  // Rows are highlighted as new only on the first page, which is refreshed.
+  if (hash || cursors.length) shownRows.delete(table);
+  fill(table, page.map(({ endpoint, amountSats, timestamp, payerId, paymentHash }) => {
+    const settled = timestamp ? time(timestamp) : 'not confirmed by LNbits';
+    return [bdi(endpoint), number(amountSats), settled, payerId ? hex(payerId) : 'unknown', hex(paymentHash)];
+  }));
+  if (hash || cursors.length) shownRows.delete(table);
 }
 
 function showEmptiness(isEmpty) {

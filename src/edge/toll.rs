@@ -75,9 +75,10 @@ impl<'a> Toll<'a> {
         let answered = self.answer(&request, &env, &context, Deadline::of_request(started_ms)).await;
         let answered =
             answered.or_else(|_| handlers::refuse(RequestError::Internal)).map_err(|_| NoResponse)?;
-        let answered = handlers::show_error(&env, &request, answered).await.map_err(|_| NoResponse)?;
-        if let Some((route, outcome)) = answered.traffic() {
-            ledger::count(&env, &context, route, outcome);
+        let answered = handlers::show_error(&env, self.settings, &request, answered).await;
+        let answered = answered.map_err(|_| NoResponse)?;
+        if let Some((route, outcome, code)) = answered.traffic() {
+            ledger::count(&env, &context, route, outcome, code);
         }
         answered.log(&request.method, now_ms().saturating_sub(started_ms));
         Ok(answered.response)

@@ -3,6 +3,7 @@
 use super::{ChallengeDraft, Claim, CountedUses, Decision, IsSettled, Purchase, Request, Seller};
 use crate::error::RequestError;
 use crate::policy::Policy;
+use crate::policy::description;
 use crate::policy::facts::Facts;
 use crate::policy::fetch_metadata;
 use crate::policy::route::Route;
@@ -188,10 +189,10 @@ impl<'a> PricedRequest<'a, '_> {
             route: self.route,
             price: self.price.clone(),
             terms: self.terms(),
-            description: match &self.route.description {
+            description: description::shorten(&match &self.route.description {
                 Some(description) => description.fill(&self.facts),
                 None => format!("API access: {method} {path}"),
-            },
+            }),
             refused,
             is_quote: self.is_quote(),
         })

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::sql::script;
 use super::sync::Cursor;
 use crate::payment::WalletSlot;
 use crate::wallet::receipt::Receipt;
@@ -20,12 +21,15 @@ pub enum LedgerCommand<'a> {
         now_ms: u64,
         /// For each route, the numbers of paid, free, challenged and refused requests.
         routes: &'a [(String, [u64; 4])],
-        /// The requests that were refused because the limit `invoices_per_minute` was reached.
-        no_invoice_left: u64,
+        /// How many requests got each code of a refusal.
+        refusals: &'a [(&'static str, u64)],
     },
     /// Returns up to ten callbacks that are due. [`Callback::parse_all`](super::callback::Callback::parse_all) parses
     /// the result.
     DueCallbacks { now_ms: u64 },
+    /// Returns up to 20 payments as JSON: the payments whose hash begins with `hash`, or if `hash` is empty, the settled
+    /// payments that come before the payment with the hash `before_hash` and the time `before_ms`, newest first.
+    ListPayments { hash: &'a str, before_ms: &'a str, before_hash: &'a str },
     /// Returns when the next callback is due, in Unix milliseconds; an empty result if no callback is waiting.
     NextCallback {},
     /// Returns which payments the cron trigger looks up next, and how far the payment list of each wallet was read:
@@ -97,6 +101,7 @@ impl<'a> LedgerCommand<'a> {
             Self::CallbackFailed { .. } => CommandName::CallbackFailed,
             Self::CountRequests { .. } => CommandName::CountRequests,
             Self::DueCallbacks { .. } => CommandName::DueCallbacks,
+            Self::ListPayments { .. } => CommandName::ListPayments,
             Self::NextCallback {} => CommandName::NextCallback,
             Self::PlanSync { .. } => CommandName::PlanSync,
             Self::Prune { .. } => CommandName::Prune,
@@ -121,6 +126,7 @@ pub enum CommandName {
     CallbackFailed,
     CountRequests,
     DueCallbacks,
+    ListPayments,
     NextCallback,
     PlanSync,
     Prune,
@@ -157,17 +163,18 @@ impl CommandName {
 }
 
 /// Each command, the word that names it in a message to the Durable Object of the ledger, and its SQL script.
-const SCRIPTS: [(CommandName, &str, &str); 12] = [
-    (CommandName::CallbackDelivered, "callback_delivered", include_str!("sql/callback_delivered.sql")),
-    (CommandName::CallbackFailed, "callback_failed", include_str!("sql/callback_failed.sql")),
-    (CommandName::CountRequests, "count_requests", include_str!("sql/count_requests.sql")),
-    (CommandName::DueCallbacks, "due_callbacks", include_str!("sql/due_callbacks.sql")),
-    (CommandName::NextCallback, "next_callback", include_str!("sql/next_callback.sql")),
-    (CommandName::PlanSync, "plan_sync", include_str!("sql/plan_sync.sql")),
-    (CommandName::Prune, "prune", include_str!("sql/prune.sql")),
-    (CommandName::ReadStats, "read_stats", include_str!("sql/read_stats.sql")),
-    (CommandName::RecordSeen, "record_seen", include_str!("sql/record_seen.sql")),
-    (CommandName::RecordSettled, "record_settled", include_str!("sql/record_settled.sql")),
-    (CommandName::RetryCallbacks, "retry_callbacks", include_str!("sql/retry_callbacks.sql")),
-    (CommandName::SaveCursor, "save_cursor", include_str!("sql/save_cursor.sql")),
+const SCRIPTS: [(CommandName, &str, &str); 13] = [
+    (CommandName::CallbackDelivered, "callback_delivered", script!("callback_delivered.sql")),
+    (CommandName::CallbackFailed, "callback_failed", script!("callback_failed.sql")),
+    (CommandName::CountRequests, "count_requests", script!("count_requests.sql")),
+    (CommandName::DueCallbacks, "due_callbacks", script!("due_callbacks.sql")),
+    (CommandName::ListPayments, "list_payments", script!("list_payments.sql")),
+    (CommandName::NextCallback, "next_callback", script!("next_callback.sql")),
+    (CommandName::PlanSync, "plan_sync", script!("plan_sync.sql")),
+    (CommandName::Prune, "prune", script!("prune.sql")),
+    (CommandName::ReadStats, "read_stats", script!("read_stats.sql")),
+    (CommandName::RecordSeen, "record_seen", script!("record_seen.sql")),
+    (CommandName::RecordSettled, "record_settled", script!("record_settled.sql")),
+    (CommandName::RetryCallbacks, "retry_callbacks", script!("retry_callbacks.sql")),
+    (CommandName::SaveCursor, "save_cursor", script!("save_cursor.sql")),
 ];

@@ -9,6 +9,7 @@
 pub mod callback;
 pub mod command;
 pub mod metrics;
+mod sql;
 pub mod sync;
 pub mod traffic;
 pub mod webhook;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::strict_json::Json;
 use command::CommandName;
+use sql::script;
 use sync::Cursor;
 
 /// A database that runs one statement at a time.
@@ -104,4 +106,4 @@ const SAVE_SCHEMA: &str = "INSERT INTO meta (key, value) VALUES ('schema', ?1 ->
                            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 /// Each script migrates the ledger to the next schema. A script is never changed, because a deployed ledger may have
 /// run it already.
-const MIGRATIONS: [&str; 2] = [include_str!("sql/schema_1.sql"), include_str!("sql/schema_2.sql")];
+const MIGRATIONS: [&str; 3] = [script!("schema_1.sql"), script!("schema_2.sql"), script!("schema_3.sql")];

@@ -14,8 +14,6 @@ pub enum Outcome {
     Challenged,
     /// Refused with an error of edgetoll.
     Refused,
-    /// Refused because the limit `invoices_per_minute` is reached. Such a request is also counted as refused.
-    NoInvoiceLeft,
 }
 
 /// The counts that this isolate has not written to the ledger yet.
@@ -30,21 +28,19 @@ pub struct Traffic {
 pub struct Counts {
     /// For each route, the numbers of paid, free, challenged and refused requests.
     pub routes: Vec<(String, [u64; 4])>,
-    /// The requests with the outcome [`NoInvoiceLeft`](Outcome::NoInvoiceLeft).
-    pub no_invoice_left: u64,
+    /// How many requests got each code: of an error, or of a refused credential.
+    pub refusals: Vec<(&'static str, u64)>,
 }
 
 impl Traffic {
-    pub const NONE: Self = Self { counts: Counts { routes: Vec::new(), no_invoice_left: 0 }, due_ms: 0 };
+    pub const NONE: Self = Self { counts: Counts { routes: Vec::new(), refusals: Vec::new() }, due_ms: 0 };
 
-    /// Counts a request. Returns `true` if the caller must wait for [`GATHER_MS`] and then write all counts.
-    pub fn count(&mut self, route: &str, outcome: Outcome, now_ms: u64) -> bool {
-        let is_invoice_missing = outcome == Outcome::NoInvoiceLeft;
-        let outcome = if is_invoice_missing { Outcome::Refused } else { outcome };
+    /// Counts a request, and the code of its refusal. Returns `true` if the caller must wait for [`GATHER_MS`] and then
+    /// write all counts.
+    pub fn count(&mut self, route: &str, outcome: Outcome, code: Option<&'static str>, now_ms: u64) -> bool {
         let columns = [Outcome::Paid, Outcome::Free, Outcome::Challenged, Outcome::Refused];
         self.counts.add(route, columns.map(|column| u64::from(column == outcome)));
-        self.counts.no_invoice_left =
-            self.counts.no_invoice_left.saturating_add(u64::from(is_invoice_missing));
+        code.into_iter().for_each(|code| self.counts.add_refusals(code, 1));
         let is_due = now_ms >= self.due_ms;
         if is_due {
             self.due_ms = now_ms.saturating_add(GATHER_MS);
@@ -60,7 +56,7 @@ impl Traffic {
     /// Adds counts back that could not be written to the ledger.
     pub fn put_back(&mut self, unwritten: &Counts) {
         unwritten.routes.iter().for_each(|(route, counts)| self.counts.add(route, *counts));
-        self.counts.no_invoice_left = self.counts.no_invoice_left.saturating_add(unwritten.no_invoice_left);
+        unwritten.refusals.iter().for_each(|(code, count)| self.counts.add_refusals(code, *count));
     }
 }
 
@@ -72,6 +68,13 @@ impl Counts {
                 sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add(count))
             }
             None => self.routes.push((route.to_owned(), counts)),
+        }
+    }
+
+    fn add_refusals(&mut self, code: &'static str, count: u64) {
+        match self.refusals.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, sum)) => *sum = sum.saturating_add(count),
+            None => self.refusals.push((code, count)),
         }
     }
 }

@@ -9,13 +9,14 @@ use crate::strict_json::{FromJson, Json};
 /// A request to admit one more invoice.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct InvoiceLimitRequest {
-    /// The setting `invoices_per_minute`.
+    /// The setting `invoices_per_minute`, which is at least 1. With 0, no invoice is admitted, and the response is
+    /// [`InvoiceLimitResponse::Used`].
     pub per_minute: u64,
     /// The client, or the IPv6 /48 network of the client. All clients without a known address are one client.
     pub client: String,
 }
 
-/// The numbers are milliseconds.
+/// The numbers are milliseconds, except in `Used`.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InvoiceLimitResponse {
@@ -25,6 +26,8 @@ pub enum InvoiceLimitResponse {
     /// Only the reserved invoices are left, and the client had an invoice in the last minute. The client may retry after
     /// this time.
     Reserved(u64),
+    /// The number of invoices that were admitted in the last minute.
+    Used(u64),
 }
 
 impl InvoiceLimitRequest {
@@ -35,6 +38,9 @@ impl InvoiceLimitRequest {
         clients: &mut ClientLimits,
         now_ms: u64,
     ) -> InvoiceLimitResponse {
+        if self.per_minute == 0 {
+            return InvoiceLimitResponse::Used(invoices.count(now_ms));
+        }
         let is_first = clients.is_idle(&self.client, now_ms);
         let reserved = self.per_minute.checked_div(2).unwrap_or_default();
         let limit = if is_first { self.per_minute } else { self.per_minute.saturating_sub(reserved) };
@@ -64,10 +70,12 @@ impl FromJson for InvoiceLimitResponse {
         if json.as_str() == Some("admitted") {
             return Some(Self::Admitted);
         }
-        let (name, wait_ms) = json.variant()?;
+        let (name, number) = json.variant()?;
+        let number = number.as_u64()?;
         match name {
-            "full" => wait_ms.as_u64().map(Self::Full),
-            "reserved" => wait_ms.as_u64().map(Self::Reserved),
+            "full" => Some(Self::Full(number)),
+            "reserved" => Some(Self::Reserved(number)),
+            "used" => Some(Self::Used(number)),
             _ => None,
         }
     }

@@ -25,9 +25,7 @@ impl SlidingWindow {
     /// # Errors
     /// Returns the milliseconds until the next event can be admitted.
     pub fn admit(&mut self, limit: u64, now_ms: u64) -> Result<(), u64> {
-        self.slots.retain(|(slot, _)| counts_until_ms(*slot) > now_ms);
-        let admitted = self.slots.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
-        if admitted >= limit {
+        if self.count(now_ms) >= limit {
             let oldest = self.slots.first();
             return Err(oldest.map_or(SLOT_MS, |(slot, _)| counts_until_ms(*slot).saturating_sub(now_ms)));
         }
@@ -38,6 +36,12 @@ impl SlidingWindow {
             _ => self.slots.push((slot, 1)),
         }
         Ok(())
+    }
+
+    /// Returns the number of events in the last minute. Forgets earlier events.
+    pub fn count(&mut self, now_ms: u64) -> u64 {
+        self.slots.retain(|(slot, _)| counts_until_ms(*slot) > now_ms);
+        self.slots.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     fn is_idle(&self, now_ms: u64) -> bool {

@@ -1,7 +1,9 @@
 //! The page that a person gets instead of an error in JSON.
 
+use super::owner;
 use crate::error::RequestError;
 use crate::http::accept;
+use crate::policy::owner::Owner;
 
 /// Whether a browser shows the response to this request as a page. This includes forms with the method `POST`.
 pub fn is_shown(accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
@@ -9,15 +11,20 @@ pub fn is_shown(accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
 }
 
 /// Returns each placeholder of the template `error.html` with its value.
-pub fn values(error: &RequestError, method: &str, host: &str, nonce: &str) -> Vec<(&'static str, String)> {
+pub fn values(
+    error: &RequestError,
+    method: &str,
+    owner: &Owner,
+    host: &str,
+    nonce: &str,
+) -> Vec<(&'static str, String)> {
     let kind = Kind::of(error.status());
     let flag = |is_set: bool| if is_set { "1".to_owned() } else { String::new() };
     let is = |other: Kind| flag(kind == other);
     let retry_after = error.header().filter(|(name, _)| *name == "Retry-After");
     let can_retry = method == "GET" && matches!(kind, Kind::Busy | Kind::Unavailable);
-    vec![
+    let mut values = vec![
         ("nonce", nonce.to_owned()),
-        ("host", host.to_owned()),
         ("access", is(Kind::Access)),
         ("busy", is(Kind::Busy)),
         ("not_found", is(Kind::NotFound)),
@@ -28,7 +35,9 @@ pub fn values(error: &RequestError, method: &str, host: &str, nonce: &str) -> Ve
         ("sentence", error.to_string()),
         ("code", error.code().to_owned()),
         ("macaroon", String::new()),
-    ]
+    ];
+    values.extend(owner::values(owner, host));
+    values
 }
 
 /// The page for a person without JavaScript whose invoice has expired. It does not offer a new invoice first, because the
@@ -36,6 +45,7 @@ pub fn values(error: &RequestError, method: &str, host: &str, nonce: &str) -> Ve
 pub struct EndedPage<'a> {
     pub nonce: &'a str,
     pub host: &'a str,
+    pub owner: &'a Owner,
     /// The path prefix of edgetoll's endpoints.
     pub prefix: &'a str,
     /// Path and query of the page that the person wanted.
@@ -48,13 +58,13 @@ impl EndedPage<'_> {
     pub fn values(&self) -> Vec<(&'static str, String)> {
         let values = [
             ("nonce", self.nonce),
-            ("host", self.host),
             ("prefix", self.prefix),
             ("path", self.path),
             ("macaroon", self.macaroon),
         ];
         let of_errors = ERROR_FLAGS.iter().map(|name| (*name, String::new()));
-        values.into_iter().map(|(name, value)| (name, value.to_owned())).chain(of_errors).collect()
+        let values = values.into_iter().map(|(name, value)| (name, value.to_owned()));
+        values.chain(of_errors).chain(owner::values(self.owner, self.host)).collect()
     }
 }
 

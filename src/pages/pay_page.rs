@@ -1,6 +1,7 @@
 //! The pay page: the HTML body of a 402 response, for a person with a browser. Programs get JSON.
 
-use super::error_page;
+use super::{error_page, owner};
+use crate::policy::owner::Owner;
 
 /// Whether a browser opens a page with this request, and does not prefer JSON to HTML.
 pub fn is_navigation(method: &str, accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
@@ -15,9 +16,11 @@ pub struct PayPage<'a> {
     /// The path prefix of edgetoll's endpoints.
     pub prefix: &'a str,
     pub host: &'a str,
+    pub owner: &'a Owner,
     /// The requested path and query.
     pub path: &'a str,
-    pub description: &'a str,
+    /// The description of the route; `None` if the route has none.
+    pub description: Option<&'a str>,
     pub amount_sats: u64,
     pub fiat: Option<&'a str>,
     pub uses: Option<u32>,
@@ -42,12 +45,15 @@ impl PayPage<'_> {
     /// empty value.
     pub fn values(&self) -> Vec<(&'static str, String)> {
         let flag = |is_set: bool| if is_set { "1".to_owned() } else { String::new() };
+        // Without a description, the path is the heading, and it is not shown twice.
+        let description = self.description.filter(|text| !text.trim().is_empty() && *text != self.path);
         let mut values = vec![
             ("nonce", self.nonce.to_owned()),
             ("prefix", self.prefix.to_owned()),
-            ("host", self.host.to_owned()),
             ("path", self.path.to_owned()),
-            ("description", self.description.to_owned()),
+            ("description", description.unwrap_or_default().to_owned()),
+            ("long", flag(description.is_some_and(|text| text.len() > LONG_BYTES))),
+            ("heading", description.unwrap_or(self.path).to_owned()),
             ("sats", self.amount_sats.to_string()),
             ("one_sat", flag(self.amount_sats == 1)),
             ("many_sats", flag(self.amount_sats != 1)),
@@ -72,10 +78,13 @@ impl PayPage<'_> {
             values.push((one, flag(count == 1)));
             values.push((many, if count > 1 { count.to_string() } else { String::new() }));
         }
+        values.extend(owner::values(self.owner, self.host));
         values
     }
 }
 
+/// From this length, a description is shown in a smaller font.
+const LONG_BYTES: usize = 80;
 /// The placeholders for one unit and for several units, and the length of the unit in seconds.
 const UNITS: [(&str, &str, u64); 4] = [
     ("one_day", "many_days", 86_400),

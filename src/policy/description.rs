@@ -1,7 +1,7 @@
 //! The owner's template for the description of an invoice.
 //!
 //! Clients choose the values that replace its placeholders, so each value is cut to 64 characters, and its invisible
-//! characters are removed.
+//! characters are removed. The whole description is cut too, because it is part of the QR code of the invoice.
 
 use super::facts::Facts;
 use super::normalization::is_invisible;
@@ -38,10 +38,24 @@ impl Description {
         self.0.iter().map(|part| part.fill(facts)).collect()
     }
 
+    /// Returns the most bytes that a description has if all values are ASCII text.
+    pub fn longest(&self) -> usize {
+        let bytes = |part: &Part| match part {
+            Part::Text(text) => text.len(),
+            Part::Method | Part::Path | Part::Query(_) => MAX_VALUE_CHARACTERS,
+        };
+        self.0.iter().map(bytes).fold(0, usize::saturating_add)
+    }
+
     /// Returns the template as it was written.
     pub fn template(&self) -> String {
         self.0.iter().map(Part::template).collect()
     }
+}
+
+/// Cuts a description to [`MAX_BYTES`], at a character boundary.
+pub fn shorten(description: &str) -> String {
+    description.get(..description.floor_char_boundary(MAX_BYTES)).unwrap_or_default().to_owned()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,3 +92,6 @@ fn displayable(value: &str) -> String {
 }
 
 const MAX_VALUE_CHARACTERS: usize = 64;
+/// The most bytes of a description. An invoice with such a description and four route hints is a QR code of version 20
+/// or less, which a phone can scan from a screen. BOLT 11 allows 639 bytes.
+pub const MAX_BYTES: usize = 256;

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod fetch_metadata;
 pub mod free_tier;
 pub mod normalization;
+pub mod owner;
 pub mod price;
 pub mod price_list;
 pub mod resolve;

@@ -76,7 +76,7 @@ impl Wallet for Lnbits {
             amount,
             out: false,
             unit,
-            memo: truncate(invoice.description, MAX_MEMO_BYTES),
+            memo: invoice.description,
             expiry: invoice.expiry_s,
             webhook: invoice.webhook,
             extra: Extra { tag: TAG, route: invoice.route, c: invoice.client },
@@ -197,13 +197,6 @@ pub(super) fn whole_sats(amount_msat: Option<u64>) -> Option<u64> {
     (sats.checked_mul(1_000) == amount_msat && sats > 0).then_some(sats)
 }
 
-/// Returns the text, cut at a character boundary if it is longer than `max_bytes`.
-fn truncate(text: &str, max_bytes: usize) -> &str {
-    let ends = text.char_indices().map(|(at, c)| at.saturating_add(c.len_utf8()));
-    let end = ends.take_while(|end| *end <= max_bytes).last().unwrap_or(0);
-    text.get(..end).unwrap_or_default()
-}
-
 #[derive(Serialize)]
 struct CreateInvoiceBody<'a> {
     amount: Amount,
@@ -236,8 +229,6 @@ struct Extra<'a> {
 /// The `tag` of every invoice that edgetoll creates.
 pub(super) const TAG: &str = "edgetoll";
 pub(super) const PAYMENTS: &str = "/api/v1/payments";
-/// A BOLT 11 description is at most 639 bytes.
-const MAX_MEMO_BYTES: usize = 639;
 /// How far the timestamp of a new invoice may be from the Worker's clock.
 pub const MAX_CLOCK_SKEW_S: u64 = 600;
 /// A new invoice is refused if it expires in less than this time, because the payer would not have time to pay.

@@ -80,7 +80,7 @@ pub struct WalletResponse {
 pub struct InvoiceRequest<'a> {
     /// The wallet converts a price in a currency to satoshis.
     pub price: &'a Price,
-    /// The text that the payer reads. A text that is longer than BOLT 11 allows is cut.
+    /// The text that the payer reads, of at most [`MAX_BYTES`](crate::policy::description::MAX_BYTES).
     pub description: &'a str,
     /// How long the invoice can be paid, in seconds.
     pub expiry_s: u64,

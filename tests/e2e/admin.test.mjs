@@ -3,12 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root } from '../../tools/lib/run.mjs';
+import { assertAccessible, openPage, startBrowser } from './support/browser.mjs';
 import { buy, send, sendRaw } from './support/client.mjs';
 import { ADMIN_TOKEN, sendAsAdmin, statsWhen } from './support/admin.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { startPaywall } from './support/paywall.mjs';
 
-const getPaths = ['', 'stats', 'status', 'metrics', 'dashboard.js'];
+const getPaths = ['', 'stats', 'payments', 'status', 'metrics', 'dashboard.js'];
 const postPaths = ['login', 'logout', 'redeliver'];
 const toll = { cors: '*', routes: [{ path: '/a', sats: 5 }, { path: '/say"hi"', sats: 6 }] };
 
@@ -54,7 +55,7 @@ test('A GET to stats, status, metrics or dashboard.js that has neither a valid a
     { cookie: 'toll_admin=' },
     { 'x-admin-token': ADMIN_TOKEN },
   ];
-  for (const path of ['stats', 'status', 'metrics', 'dashboard.js']) {
+  for (const path of ['stats', 'payments', 'status', 'metrics', 'dashboard.js']) {
     const refused = await sendWithoutToken(path, wrong[0]);
     assert.equal(refused.status, 401);
     assert.equal(refused.headers['www-authenticate'], 'Bearer');
@@ -142,6 +143,64 @@ test('Admin pages load nothing from other hosts, cannot be framed or cached, and
   for (const path of ['/dashboard.html', '/dashboard.js', '/operator.css', '/login']) {
     await send(paywall.url, path);
     assert.equal(origin.last().path, path, 'the path is forwarded to the origin');
+  }
+});
+
+// U18 (CHANGELOG)
+test('In a browser: the owner pages through all payments, finds one by the first digits of its hash, and sees why requests were refused', async () => {
+  const things = Array.from({ length: 44 }, (_, index) => ({ path: `/thing/number-${index}`, sats: 2 }));
+  const { url } = await startPaywall({ toll: { invoices_per_minute: 300, routes: [{ path: '/a', sats: 5 }, ...things] }, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN } });
+  for (let count = 0; count < 21; count += 1) {
+    const { standard } = await buy(url, '/a');
+    await send(url, '/a', { headers: { authorization: standard } });
+  }
+  for (const { path } of things) await send(url, path, { method: 'HEAD' });
+  await send(url, '/a', { headers: { authorization: `L402 AAAA:${'1'.repeat(64)}` } });
+  const { refusals, limits, recentPayments } = await statsWhen(url, ({ totalPayments, refusals: counted }) => totalPayments === 21 && counted.length);
+  assert.deepEqual(refusals.map(({ code, requests }) => [code, requests]), [['malformed_macaroon', 1]]);
+  assert.deepEqual(limits, { invoicesUsed: 21, invoicesPerMinute: 300, openMs: { 1: [0, 0] } });
+  const { timestamp, paymentHash } = recentPayments.at(-1);
+  const older = (await sendAsAdmin(url, `payments?before_ms=${timestamp}&before_hash=${paymentHash}`)).json();
+  assert.equal(older.length, 1);
+  assert.deepEqual((await sendAsAdmin(url, 'payments')).json(), recentPayments);
+
+  const { text } = await send(url, '/_toll/');
+  assert.match(text, /<noscript>.*JavaScript/);
+  const browser = await startBrowser();
+  try {
+    const { page, pageErrors } = await openPage(browser, { viewport: { width: 390, height: 844 } });
+    await page.goto(`${url}/_toll/`);
+    await page.fill('#token', ADMIN_TOKEN);
+    await page.click('text=Log in');
+    await page.waitForSelector('#payment-table tbody tr');
+    const hashes = () => page.locator('#payment-table tbody td:last-child').allInnerTexts();
+    assert.deepEqual(await hashes(), recentPayments.map((payment) => payment.paymentHash));
+    await page.click('#older');
+    await page.waitForSelector('text=Payments 21 to 21');
+    assert.deepEqual(await hashes(), [older[0].paymentHash]);
+    await assertAccessible(page);
+    await page.click('#newer');
+    await page.waitForSelector('text=Payments 1 to 20');
+    await page.fill('#hash', older[0].paymentHash.slice(0, 10).toUpperCase());
+    await page.press('#hash', 'Enter');
+    await page.waitForSelector('text=1 payment with a payment hash');
+    assert.deepEqual(await hashes(), [older[0].paymentHash]);
+    await page.fill('#hash', '');
+    await page.waitForSelector('text=Payments 1 to 20');
+
+    assert.equal(await page.locator('#route-table tbody tr').count(), 8);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollHeight) < 7000, 'the page is short on a phone');
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no horizontal scrolling');
+    await page.fill('#route', 'number-4');
+    await page.waitForFunction(() => document.querySelectorAll('#route-table tbody tr').length === 5);
+    await page.fill('#route', '');
+    await page.click('text=Show all 45 routes');
+    assert.equal(await page.locator('#route-table tbody tr').count(), 45);
+    assert.match(await page.innerText('#refusal-table tbody'), /malformed_macaroon/);
+    assert.match(await page.innerText('#limits'), /of 300[^]*Wallet 1 gets requests/);
+    assert.deepEqual(pageErrors, []);
+  } finally {
+    await browser.close();
   }
 });
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { transform } from 'esbuild';
+import { generate } from 'lean-qr';
 import encodeQR from 'qr';
 import decodeQR from 'qr/decode.js';
 import { root } from '../../tools/lib/run.mjs';
@@ -14,6 +15,8 @@ import { ADMIN_TOKEN, statsWhen } from './support/admin.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { pay, startPaywall } from './support/paywall.mjs';
 
+/** The most bytes of a description that `edgetoll check` accepts. */
+const MAX_DESCRIPTION = Number(readFileSync(join(root, 'src/policy/description.rs'), 'utf8').match(/MAX_BYTES: usize = (\d+)/)[1]);
 const HOSTILE = `</script><img src=x onerror=alert(1)> "quoted' <!--if reason--> &amp; \u202Egnp.exe`;
 const toll = {
   routes: [
@@ -26,8 +29,10 @@ const toll = {
     { path: '/by-header', price: [{ when: { header: { Accept: '*text/html*' } }, sats: 5 }, { sats: 50 }] },
     { path: '/twice', sats: 5, uses: 2, description: 'Two looks' },
     { path: '/post', methods: ['POST'], sats: 5 },
+    { path: '/longest', sats: 9999999, description: 'x'.repeat(MAX_DESCRIPTION) },
   ],
 };
+const owner = { title: 'Example <b>Library</b> & Sons', contact: 'help@example.com', accent: '#7a1fa2' };
 const HTML = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', 'sec-fetch-mode': 'navigate' };
 
 let origin, faultProxy, paywall, browser;
@@ -364,6 +369,79 @@ test('In a browser: the QR code reads `lightning:` and the invoice in capitals, 
   assert.equal(await page.getAttribute('#open', 'href'), text.toLowerCase());
   assert.deepEqual(pageErrors, []);
   await context.close();
+});
+
+// U17 (CHANGELOG). The QR code has 4 * version + 17 modules on each side.
+test('In a browser: the QR code of the longest description that `check` accepts has at most version 20', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await page.goto(`${paywall.url}/longest`);
+  const svg = await page.waitForSelector('#code svg');
+  assert.equal(await page.textContent('h1'), 'x'.repeat(MAX_DESCRIPTION));
+  const [modules] = (await svg.getAttribute('viewBox')).split(' ').slice(2).map((length) => Number(length) - 8);
+  assert.ok(modules <= 4 * 20 + 17, `${modules}`);
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+  // The invoice of another wallet may be longer (BOLT 11): a field has 3 characters, and 8 for each 5 bytes.
+  const field = (bytes) => 3 + Math.ceil((bytes * 8) / 5);
+  const [prefix, timestamp, signature, checksum] = ['lnbcrt100000000n1'.length, 7, 104, 6];
+  const [hash, secret, description, payee, features, expiry, delta] = [32, 32, MAX_DESCRIPTION, 33, 13, 4, 3].map(field);
+  const routeHints = 4 * field(51);
+  const length = prefix + timestamp + hash + secret + description + payee + features + expiry + delta + routeHints + signature + checksum;
+  assert.ok(generate(`lightning:${'Q'.repeat(length)}`).size <= 4 * 20 + 17, `${length}`);
+});
+
+// U17 (CHANGELOG)
+test('In a browser: the box of the invoice shows whole lines, with and without JavaScript, and the path stands once', async () => {
+  for (const javaScriptEnabled of [true, false]) {
+    for (const width of [390, 1440]) {
+      const { context, page } = await openPage(browser, { javaScriptEnabled, viewport: { width, height: 900 } });
+      await page.goto(`${paywall.url}/any/thing?a=b`);
+      // Text that overflows is also visible in the padding, which is part of the height.
+      const lines = await page.locator('#invoice').evaluate((box) => box.clientHeight / parseFloat(getComputedStyle(box).lineHeight));
+      assert.ok(lines > 1.9 && Math.abs(lines - Math.round(lines)) < 0.06, `${lines} lines`);
+      assert.equal((await page.innerText('.goods')).split('/any/thing?a=b').length - 1, 1);
+      await context.close();
+    }
+  }
+});
+
+// U17 (CHANGELOG)
+test('In a browser: on a wide screen, the help and the QR code stand side by side in one view', async () => {
+  const { context, page } = await openPage(browser, { viewport: { width: 1440, height: 900 } });
+  await page.goto(`${paywall.url}/article`);
+  await page.waitForSelector('#code svg');
+  const [help, code] = [await page.locator('.help').boundingBox(), await page.locator('#code').boundingBox()];
+  assert.ok(help.y + help.height <= 900 && code.y + code.height <= 900, 'both are in view');
+  assert.ok(code.x >= help.x + help.width && code.x - help.x - help.width < 100, 'they are beside each other');
+  await context.close();
+});
+
+// U17 (CHANGELOG)
+test('In a browser: title, contact and accent are on the pay page and on the page of an error, and what is printed has no buttons', async () => {
+  const { url, server } = await startPaywall({ toll: { ...owner, ...toll }, vars: { ORIGIN_URL: origin.url } });
+  for (const colorScheme of ['light', 'dark']) {
+    const { context, page, pageErrors } = await openPage(browser, { colorScheme });
+    for (const [path, button] of [['/article', '#open'], ['/ARTICLE', undefined]]) {
+      await page.goto(url + path);
+      assert.equal(await page.innerText('.host bdi >> nth=0'), owner.title);
+      assert.match(await page.innerText('.host'), /127\.0\.0\.1/);
+      assert.ok((await page.title()).endsWith(owner.title));
+      assert.equal(await page.getAttribute('.contact a', 'href'), 'mailto:help@example.com');
+      await assertAccessible(page);
+      if (!button) continue;
+      const colors = await page.locator(button).evaluate((element) => [getComputedStyle(element).backgroundColor, getComputedStyle(element).color]);
+      assert.deepEqual(colors, ['rgb(122, 31, 162)', 'rgb(255, 255, 255)']);
+      await page.emulateMedia({ media: 'print' });
+      for (const shown of ['#code svg', '#sats', '.path', '.contact', 'h1']) assert.ok(await page.isVisible(shown), shown);
+      for (const hidden of ['button', '.button', '#invoice', '#status']) assert.equal(await page.locator(hidden).filter({ visible: true }).count(), 0, hidden);
+      await page.emulateMedia({ media: 'screen' });
+    }
+    assert.deepEqual(pageErrors.filter((error) => !/status of 400/.test(error)), []);
+    await context.close();
+  }
+  await server.stop();
+  const { text } = await visit('/article');
+  assert.doesNotMatch(text, /class="(contact|site)"|--signal/);
 });
 
 /** Returns the pixels of a gray element as the browser shows it, in RGB. */

@@ -71,6 +71,70 @@ fn a_free_window_without_a_unit_is_an_error_that_shows_both_readings() {
     assert!(found.contains(&error.to_owned()), "{found:?}");
 }
 
+// U17 (CHANGELOG)
+#[test]
+fn a_description_that_makes_a_dense_qr_code_is_an_error_that_says_the_limit() {
+    let of = |description: &str| {
+        toml_findings(&format!("[[vars.TOLL.routes]]\npath = \"/a\"\ndescription = \"{description}\""))
+    };
+    for fits in ["x".repeat(256), format!("{{path}} {{query.q}}{}", "x".repeat(127)), "é".repeat(128)] {
+        assert_eq!(of(&fits), Vec::<String>::new(), "{fits}");
+    }
+    for (long, bytes) in
+        [("x".repeat(257), 257), ("é".repeat(129), 258), (format!("{{path}}{}", "x".repeat(193)), 257)]
+    {
+        let error = format!(
+            "4:15: error: TOLL.routes[0].description has up to {bytes} bytes, with 64 for each placeholder: shorten it \
+             to 256 bytes, so that a phone can scan the QR code of the invoice"
+        );
+        assert_eq!(of(&long), [error]);
+    }
+}
+
+// U17 (CHANGELOG)
+#[test]
+fn a_title_a_contact_or_an_accent_that_a_page_cannot_show_is_an_error() {
+    let of = |key: &str, value: &str| {
+        let value = serde_json::to_string(value).unwrap();
+        toml_findings(&format!("[vars.TOLL]\n{key} = {value}"))
+    };
+    let (long_title, long_contact) = ("é".repeat(60), format!("https://example.com/{}", "x".repeat(235)));
+    for (key, value) in [
+        ("title", "Example & Sons <b>"),
+        ("title", &long_title),
+        ("contact", "help+toll@mail.example.com"),
+        ("contact", "https://example.com/help?a=b"),
+        ("accent", "#1a5fb4"),
+        ("accent", "#FFFFFF"),
+    ] {
+        assert_eq!(of(key, value), Vec::<String>::new());
+    }
+    for (key, values, sentence) in [
+        (
+            "title",
+            ["", " ", "two\nlines", &"x".repeat(61), "turned \u{202e}around"],
+            "must be a text of 1 to 60 visible characters",
+        ),
+        (
+            "contact",
+            ["help", "a@localhost", "a b@example.com", "http://localhost/help", &long_contact],
+            "must be an e-mail address or an https URL",
+        ),
+        (
+            "contact",
+            ["javascript:alert(1)", "a@example.com?bcc=b@example.com", "a@.com", "@example.com", "https://"],
+            "must be an e-mail address or an https URL",
+        ),
+        ("accent", ["red", "#fff", "#1a5fb4ff", "#1a5fbg", "1a5fb4"], "must be a color such as \"#1a5fb4\""),
+    ] {
+        for value in values {
+            let found = of(key, value);
+            assert_eq!(found.len(), 1, "{key} {value}: {found:?}");
+            assert!(found[0].ends_with(&format!("error: TOLL.{key} {sentence}")), "{value}: {found:?}");
+        }
+    }
+}
+
 // U5 (CHANGELOG)
 #[test]
 fn a_route_that_no_request_can_reach_is_reported_with_its_true_reason_only() {

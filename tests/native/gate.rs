@@ -81,6 +81,20 @@ fn a_path_without_a_price_is_forwarded_and_a_priced_path_gets_a_challenge() {
     }
 }
 
+/// U17 (CHANGELOG): the description is part of the QR code of the invoice.
+#[test]
+fn no_request_makes_a_description_of_more_than_256_bytes() {
+    let list = r#"{"routes":[{"path":"/q","description":"{query.q}{query.q}{query.q}{query.q}{query.q}"},{"path":"/*"}]}"#;
+    let settings = crate::support::settings::settings(Some(list), &[]);
+    for (url, cut) in [
+        (format!("https://x/q?q={}", "%E2%82%AC".repeat(64)), "€".repeat(85)),
+        (format!("https://x/{}", "x".repeat(500)), format!("API access: GET /{}", "x".repeat(239))),
+    ] {
+        let Decision::Challenge(draft) = decide(&settings, &url, "GET", None) else { panic!("{url}") };
+        assert_eq!(draft.description, cut);
+    }
+}
+
 #[test]
 fn a_credential_is_valid_for_its_host_and_path_until_it_expires() {
     let settings = settings();

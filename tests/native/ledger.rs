@@ -217,7 +217,7 @@ fn a_settlement_time_that_is_malformed_or_in_the_future_is_replaced_by_the_curre
 }
 
 fn count_requests(counts: &Counts, now_ms: u64) -> LedgerCommand<'_> {
-    LedgerCommand::CountRequests { now_ms, routes: &counts.routes, no_invoice_left: counts.no_invoice_left }
+    LedgerCommand::CountRequests { now_ms, routes: &counts.routes, refusals: &counts.refusals }
 }
 
 // A8 (CHANGELOG)
@@ -228,22 +228,26 @@ fn statistics_and_metrics_show_that_invoices_per_minute_was_reached() {
     assert_eq!(ledger.read_stats(NOON_MS)["noInvoiceLeft"], none);
     for at_ms in [NOON_MS, NOON_MS + 60_000] {
         let mut traffic = Traffic::NONE;
-        for outcome in [Outcome::NoInvoiceLeft, Outcome::Refused, Outcome::NoInvoiceLeft] {
-            traffic.count("/a", outcome, at_ms);
+        for code in ["too_many_invoices", "ambiguous_path", "too_many_invoices"] {
+            traffic.count("/a", Outcome::Refused, Some(code), at_ms);
         }
         let taken = traffic.take();
         traffic.put_back(&taken);
         ledger.run_command(count_requests(&traffic.take(), at_ms));
     }
     let mut traffic = Traffic::NONE;
-    traffic.count("/a", Outcome::Paid, NOON_MS + 90_000);
+    traffic.count("/a", Outcome::Challenged, Some("expired"), NOON_MS + 90_000);
     ledger.run_command(count_requests(&traffic.take(), NOON_MS + 90_000));
     let stats = ledger.read_stats(NOON_MS);
     assert_eq!(stats["noInvoiceLeft"], serde_json::json!({"requests": 4, "last": NOON_MS + 60_000}));
-    assert_eq!(
-        stats["endpoints"]["/a"]["refused"], 6,
-        "a request without an invoice is also counted as refused"
-    );
+    // U18 (CHANGELOG): the dashboard shows why requests were refused, and why credentials were.
+    let expected = serde_json::json!([
+        {"code": "too_many_invoices", "requests": 4, "last": NOON_MS + 60_000},
+        {"code": "ambiguous_path", "requests": 2, "last": NOON_MS + 60_000},
+        {"code": "expired", "requests": 1, "last": NOON_MS + 90_000},
+    ]);
+    assert_eq!(stats["refusals"], expected);
+    assert_eq!(stats["endpoints"]["/a"]["refused"], 6);
     let text = metrics(&Json::parse(stats.to_string().as_bytes()).unwrap()).unwrap();
     assert!(text.contains("\nedgetoll_no_invoice_left_total 4\n"), "{text}");
 }
@@ -253,19 +257,19 @@ fn the_ledger_counts_requests_by_route_and_outcome() {
     let ledger = TestLedger::new();
     let mut traffic = Traffic::NONE;
     assert!(
-        traffic.count("/a\"b", Outcome::Paid, NOON_MS),
+        traffic.count("/a\"b", Outcome::Paid, None, NOON_MS),
         "the first request of an isolate writes the counts"
     );
     for outcome in [Outcome::Free, Outcome::Challenged, Outcome::Challenged, Outcome::Refused] {
-        assert!(!traffic.count("/a\"b", outcome, NOON_MS + GATHER_MS - 1));
+        assert!(!traffic.count("/a\"b", outcome, None, NOON_MS + GATHER_MS - 1));
     }
-    assert!(!traffic.count("/c", Outcome::Paid, NOON_MS + 1));
+    assert!(!traffic.count("/c", Outcome::Paid, None, NOON_MS + 1));
     let taken = traffic.take();
     assert_eq!(traffic.take(), Counts::default());
     ledger.run_command(count_requests(&taken, NOON_MS));
     traffic.put_back(&taken);
     assert!(
-        traffic.count("/c", Outcome::Free, NOON_MS + GATHER_MS),
+        traffic.count("/c", Outcome::Free, None, NOON_MS + GATHER_MS),
         "the counts that were put back are due again"
     );
     ledger.run_command(count_requests(&traffic.take(), NOON_MS));
@@ -527,6 +531,74 @@ fn a_delivered_callback_is_not_sent_again_if_the_payment_is_reported_again() {
     assert_eq!(ledger.due_callbacks(NOON_MS + 2), []);
 }
 
+impl TestLedger {
+    /// Returns the hashes of the payments that a command lists, as numbers.
+    fn list_payments(&self, hash: &str, before_ms: &str, before_hash: &str) -> Vec<u64> {
+        let list = self.run_command(LedgerCommand::ListPayments { hash, before_ms, before_hash });
+        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+        let number = |payment: &serde_json::Value| {
+            u64::from_str_radix(payment["paymentHash"].as_str().unwrap(), 16).unwrap()
+        };
+        list.as_array().unwrap().iter().map(number).collect()
+    }
+}
+
+/// U18 (CHANGELOG)
+#[test]
+fn every_settled_payment_is_on_one_page_of_payments_even_if_many_have_the_same_time() {
+    let ledger = ledger_of(45);
+    ledger.record_seen(hash(0xff), NOON_MS);
+    let late = Receipt { settled: "2026-11-21T11:59:59+00:00".to_owned(), ..numbered_receipt(100) };
+    ledger.record_settled(&[late], NOON_MS);
+    let recent = &ledger.read_stats(NOON_MS)["recentPayments"];
+    let (mut pages, mut before_ms, mut before_hash) = (Vec::new(), "9999999999999".to_owned(), String::new());
+    loop {
+        let page = ledger.list_payments("", &before_ms, &before_hash);
+        let Some(last) = page.last() else { break };
+        (before_hash, before_ms) = (format!("{last:064x}"), (NOON_MS - 30_000).to_string());
+        pages.push(page);
+    }
+    let expected: Vec<u64> = [100].into_iter().chain((0..45).rev()).collect();
+    assert_eq!(pages.concat(), expected);
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [20, 20, 6]);
+    assert_eq!(
+        recent[19]["paymentHash"],
+        format!("{:064x}", pages[0][19]),
+        "the statistics have the first page"
+    );
+}
+
+/// U18 (CHANGELOG)
+#[test]
+fn a_payment_is_found_by_the_first_digits_of_its_hash_even_if_it_is_not_settled() {
+    let ledger = ledger_of(300);
+    ledger.record_seen(hash(0xab), NOON_MS);
+    let of = |prefix: &str| ledger.list_payments(prefix, "", "");
+    assert_eq!(of(&format!("{:064x}", 7)), [7]);
+    assert_eq!(of(&format!("{:063x}", 1)), (16..32).collect::<Vec<_>>());
+    assert_eq!(of("0"), (0..20).collect::<Vec<_>>(), "at most 20");
+    for none in ["AB", "f", "0g", "%", "_", "' OR 1"] {
+        assert_eq!(of(none), [0_u64; 0], "{none}");
+    }
+    let found =
+        ledger.run_command(LedgerCommand::ListPayments { hash: "abab", before_ms: "", before_hash: "" });
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert_eq!((&found[0]["paymentHash"], &found[0]["timestamp"]), (&hash(0xab).to_hex().into(), &().into()));
+}
+
+/// A8, U18 (CHANGELOG)
+#[test]
+fn a_migration_keeps_how_often_invoices_per_minute_was_reached() {
+    let ledger = TestLedger(RefCell::new(rusqlite::Connection::open_in_memory().unwrap()), Cell::new(0));
+    ledger::migrate(&ledger, NOON_MS).unwrap();
+    let to_schema_2 = "DROP TABLE refusals; UPDATE meta SET value = 2 WHERE key = 'schema'; \
+                       INSERT INTO meta (key, value) VALUES ('no_invoice_left', 7), ('no_invoice_left_ms', 5)";
+    ledger.0.borrow().execute_batch(to_schema_2).unwrap();
+    ledger::migrate(&ledger, NOON_MS).unwrap();
+    let reached = serde_json::json!({"requests": 7, "last": 5});
+    assert_eq!(ledger.read_stats(NOON_MS)["noInvoiceLeft"], reached);
+}
+
 /// Attack A6 (CHANGELOG): to record one payment, the ledger read all earlier payments, and each run of the cron trigger
 /// read all payers.
 #[test]
@@ -536,6 +608,7 @@ fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
     let (first, second) = (receipt(1_000_000), receipt(1_000_001));
     let (hash, now_ms) = (&first.payment_hash.to_hex(), NOON_MS);
     let (routes, cursor) = ([("/api/joke".to_owned(), [1, 1, 1, 1])], Cursor::default());
+    let (paid_ms, middle) = ((NOON_MS - 30_000).to_string(), format!("{:064x}", 9));
     let commands = || {
         [
             LedgerCommand::RecordSeen {
@@ -553,7 +626,9 @@ fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
             LedgerCommand::DueCallbacks { now_ms },
             LedgerCommand::NextCallback {},
             LedgerCommand::CallbackDelivered { hash },
-            LedgerCommand::CountRequests { now_ms, routes: &routes, no_invoice_left: 1 },
+            LedgerCommand::CountRequests { now_ms, routes: &routes, refusals: &[("expired", 1)] },
+            LedgerCommand::ListPayments { hash: &middle, before_ms: "", before_hash: "" },
+            LedgerCommand::ListPayments { hash: "", before_ms: &paid_ms, before_hash: &middle },
             LedgerCommand::save_cursor("aa", &cursor),
             LedgerCommand::Prune { before_unix: NOON_UNIX - 86_400 },
         ]
@@ -594,7 +669,8 @@ fn each_ledger_command_runs_and_is_parsed_only_from_its_exact_name() {
     for command in [
         LedgerCommand::CallbackDelivered { hash: "" },
         LedgerCommand::CallbackFailed { hash: "", now_ms: 0, next_ms: None, outcome: "" },
-        LedgerCommand::CountRequests { now_ms: 0, routes: &[], no_invoice_left: 0 },
+        LedgerCommand::CountRequests { now_ms: 0, routes: &[], refusals: &[] },
+        LedgerCommand::ListPayments { hash: "", before_ms: "", before_hash: "" },
         LedgerCommand::DueCallbacks { now_ms: 0 },
         LedgerCommand::NextCallback {},
         LedgerCommand::PlanSync { now_ms: 0 },

@@ -101,18 +101,6 @@ fn an_invoice_request_contains_the_webhook_url() {
 }
 
 #[test]
-fn a_memo_is_cut_to_639_bytes_at_a_character_boundary() {
-    let memo = |description: &str| {
-        let body = lnbits().create(&InvoiceRequest { description, ..invoice_request() }).body.unwrap();
-        Json::parse(body.as_bytes()).unwrap().get("memo").unwrap().as_str().unwrap().to_owned()
-    };
-    assert_eq!(memo(&"x".repeat(640)), "x".repeat(639));
-    assert_eq!(memo(&"é".repeat(320)), "é".repeat(319));
-    assert_eq!(memo(&"€".repeat(300)), "€".repeat(213));
-    assert_eq!(memo(""), "");
-}
-
-#[test]
 fn a_valid_response_to_an_invoice_request_is_read_as_an_invoice() {
     let invoice = read_created(&invoice_request(), CREATED, created_unix()).unwrap();
     assert_eq!(invoice.bolt11.as_str(), created("bolt11"));

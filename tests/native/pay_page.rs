@@ -4,6 +4,7 @@ use edgetoll::http::url::is_local_path;
 use edgetoll::pages::pay_page::{PayPage, is_navigation};
 use edgetoll::pages::settle::{SettleRequest, navigation_header};
 use edgetoll::pages::template::fill;
+use edgetoll::policy::owner::{Accent, Contact, Owner, parse_title};
 use proptest::prelude::*;
 
 /// The `Accept` headers come from browsers that open a page (MDN, "Content negotiation") and from programs (curl,
@@ -39,8 +40,9 @@ const PAGE: PayPage<'_> = PayPage {
     nonce: "n",
     prefix: "/_toll",
     host: "x.test",
+    owner: &Owner { title: None, contact: None, accent: None },
     path: "/a",
-    description: "A page",
+    description: Some("A page"),
     amount_sats: 21,
     fiat: None,
     uses: None,
@@ -84,6 +86,59 @@ fn the_pay_page_states_the_lifetime_of_a_credential_in_the_largest_unit_that_div
         let page = PayPage { lasts_s, ..PAGE };
         let expected: Vec<&str> = UNITS.iter().map(|unit| if *unit == name { value } else { "" }).collect();
         assert_eq!(values_of(&page, &UNITS), expected, "{lasts_s}");
+    }
+}
+
+/// U17 (CHANGELOG)
+#[test]
+fn without_a_description_the_path_is_the_heading_and_is_not_shown_twice() {
+    const NAMES: [&str; 2] = ["heading", "description"];
+    assert_eq!(values_of(&PAGE, &NAMES), ["A page", "A page"]);
+    for description in [None, Some(""), Some(" "), Some("/a")] {
+        assert_eq!(values_of(&PayPage { description, ..PAGE }, &NAMES), ["/a", ""], "{description:?}");
+    }
+}
+
+/// U17 (CHANGELOG)
+#[test]
+fn the_pages_show_the_owner_of_the_price_list_and_without_one_the_host_alone() {
+    const NAMES: [&str; 6] = ["name", "site", "contact", "contact_href", "accent", "on_accent"];
+    assert_eq!(values_of(&PAGE, &NAMES), ["x.test", "", "", "", "", ""]);
+    let owner = Owner {
+        title: parse_title("Example & Sons"),
+        contact: Contact::parse("help+toll@example.com"),
+        accent: Accent::parse("#F7C948"),
+    };
+    let of_owner = values_of(&PayPage { owner: &owner, ..PAGE }, &NAMES);
+    let address = "help+toll@example.com";
+    let expected = ["Example & Sons", "x.test", address, &format!("mailto:{address}"), "#F7C948", "#000000"];
+    assert_eq!(of_owner, expected);
+    let owner = Owner { contact: Contact::parse("https://example.com/help?a=b&c=d"), ..Owner::default() };
+    let of_url = values_of(&PayPage { owner: &owner, ..PAGE }, &NAMES[2..4]);
+    assert_eq!(of_url, ["example.com/help?a=b&c=d", "https://example.com/help?a=b&c=d"]);
+    let filled = fill(include_str!("../../www/pay.html"), &PayPage { owner: &owner, ..PAGE }.values());
+    assert!(filled.contains(
+        r#"<a href="https://example.com/help?a=b&amp;c=d"><bdi>example.com/help?a=b&amp;c=d</bdi></a>"#
+    ));
+}
+
+/// U17 (CHANGELOG), WCAG 2.2, 1.4.3.
+#[test]
+fn text_on_every_accent_color_has_a_contrast_of_at_least_4_5() {
+    let linear = |channel: u8| {
+        let c = f64::from(channel) / 255.0;
+        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+    };
+    let steps = || (0..=255_u8).step_by(5);
+    for (red, green, blue) in steps().flat_map(|r| steps().flat_map(move |g| steps().map(move |b| (r, g, b))))
+    {
+        let luminance = 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+        let color = format!("#{red:02x}{green:02x}{blue:02x}");
+        let contrast = match Accent::parse(&color).unwrap().text_color() {
+            "#000000" => (luminance + 0.05) / 0.05,
+            _ => 1.05 / (luminance + 0.05),
+        };
+        assert!(contrast >= 4.5, "{color}: {contrast}");
     }
 }
 

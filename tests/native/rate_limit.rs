@@ -90,7 +90,14 @@ fn half_of_all_invoices_are_reserved_for_clients_that_had_no_invoice_in_the_last
     }
     let InvoiceLimitResponse::Full(wait_ms) = admit("honest 60", NOW_MS + 200) else { panic!() };
     assert!((55_000..=65_000).contains(&wait_ms), "{wait_ms}");
-    assert_eq!(admit("honest 60", NOW_MS + 200 + wait_ms), InvoiceLimitResponse::Admitted);
+    // U18 (CHANGELOG): the dashboard shows how many invoices count, and does not change this number.
+    let used = |now_ms, invoices: &mut SlidingWindow| {
+        let request = InvoiceLimitRequest { per_minute: 0, client: String::new() };
+        request.admit(invoices, &mut ClientLimits::default(), now_ms)
+    };
+    assert_eq!(used(NOW_MS + 300, &mut invoices), InvoiceLimitResponse::Used(120));
+    assert_eq!(used(NOW_MS + 300, &mut invoices), InvoiceLimitResponse::Used(120));
+    assert_eq!(used(NOW_MS + 70_000, &mut invoices), InvoiceLimitResponse::Used(0));
     let only_one = InvoiceLimitRequest { per_minute: 1, client: String::new() };
     let (mut invoices, mut clients) = (SlidingWindow::default(), ClientLimits::default());
     assert_eq!(only_one.admit(&mut invoices, &mut clients, NOW_MS), InvoiceLimitResponse::Admitted);
@@ -100,9 +107,12 @@ fn half_of_all_invoices_are_reserved_for_clients_that_had_no_invoice_in_the_last
 fn messages_of_the_invoice_limit_are_read_back_and_malformed_texts_are_refused() {
     let request = InvoiceLimitRequest { per_minute: 120, client: "a\"b".to_owned() };
     assert_eq!(InvoiceLimitRequest::parse(&to_json(&request)), Some(request));
-    for response in
-        [InvoiceLimitResponse::Admitted, InvoiceLimitResponse::Full(1_500), InvoiceLimitResponse::Reserved(1)]
-    {
+    for response in [
+        InvoiceLimitResponse::Admitted,
+        InvoiceLimitResponse::Full(1_500),
+        InvoiceLimitResponse::Reserved(1),
+        InvoiceLimitResponse::Used(0),
+    ] {
         assert_eq!(InvoiceLimitResponse::parse(&to_json(&response)), Some(response));
     }
     for text in [

@@ -6,6 +6,7 @@ use super::nearest::nearest;
 use super::report::Severity;
 use crate::http::header;
 use crate::policy::Policy;
+use crate::policy::description::{self, Description};
 use crate::policy::normalization::fold_case;
 use crate::policy::price_list::{ConfigError, ConfigErrorKind};
 use crate::policy::resolve::unreachable;
@@ -26,6 +27,7 @@ pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json)
     }
     check_size(environment, toll);
     check_free_windows(environment, list);
+    check_descriptions(environment, list);
     if let Some(policy) = Policy::parse(list, fold_case).policy {
         check_sells(environment, &policy);
         check_price_headers(environment, &policy);
@@ -60,6 +62,23 @@ fn check_free_windows(environment: &mut Environment<'_>, list: &Json) {
                  is how the Worker reads it now"
             );
             environment.error(&format!("vars.TOLL.routes[{at}].free_window"), Point::Value, &sentence);
+        }
+    }
+}
+
+/// Refuses a description that the Worker would have to cut.
+fn check_descriptions(environment: &mut Environment<'_>, list: &Json) {
+    let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
+    for (at, route) in routes.iter().enumerate() {
+        let template = route.get("description").and_then(Json::as_str).and_then(Description::parse);
+        let bytes = template.map_or(0, |template| template.longest());
+        let max = description::MAX_BYTES;
+        if bytes > max {
+            let sentence = format!(
+                "has up to {bytes} bytes, with 64 for each placeholder: shorten it to {max} bytes, so that a phone can \
+                 scan the QR code of the invoice"
+            );
+            environment.error(&format!("vars.TOLL.routes[{at}].description"), Point::Value, &sentence);
         }
     }
 }

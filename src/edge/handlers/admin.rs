@@ -10,9 +10,10 @@ use crate::edge::context::RequestContext;
 use crate::edge::platform::clock::{now_ms, now_unix};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{assets, body};
-use crate::edge::services::ledger;
+use crate::edge::services::{ledger, rate_limits, wallets};
 use crate::endpoints::{AdminEndpoint, CSS, Endpoint, HTML, JAVASCRIPT};
 use crate::error::RequestError;
+use crate::http::form;
 use crate::ledger::command::LedgerCommand;
 use crate::ledger::metrics::metrics;
 use crate::limits::rate_limit::ClientLimits;
@@ -59,7 +60,11 @@ async fn run(
         AdminEndpoint::Dashboard => page(ctx, "dashboard", HTML, 200).await,
         AdminEndpoint::Script => page(ctx, "dashboard.js", JAVASCRIPT, 200).await,
         AdminEndpoint::Style => page(ctx, "operator.css", CSS, 200).await,
-        AdminEndpoint::Stats => Ok(response::json(200, &[], &read_stats(ctx).await?)?),
+        AdminEndpoint::Stats => {
+            let stats = read_stats(ctx).await?;
+            Ok(response::json(200, &[], &with_limits(ctx, &stats).await)?)
+        }
+        AdminEndpoint::Payments => Ok(response::json(200, &[], &list_payments(ctx).await?)?),
         AdminEndpoint::Status => Ok(health::status(ctx).await?),
         AdminEndpoint::Metrics => {
             let stats = Json::parse(read_stats(ctx).await?.as_bytes());
@@ -84,6 +89,33 @@ async fn read_stats(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
     ledger::flush(ctx.env).await;
     let stats = ledger::run(ctx.env, &LedgerCommand::ReadStats { now_ms: now_ms() }).await;
     stats.ok_or(RequestError::LedgerUnavailable)
+}
+
+/// Adds the state of the rate limit on invoices and of this isolate's circuit breakers to the statistics.
+async fn with_limits(ctx: &RequestContext<'_>, stats: &str) -> String {
+    let used = rate_limits::invoices_used(ctx).await.map_or("null".to_owned(), |count| count.to_string());
+    let limit = ctx.policy().invoices_per_minute;
+    let members = stats.strip_suffix('}').unwrap_or_default();
+    let mut text =
+        format!("{members},\"limits\":{{\"invoicesUsed\":{used},\"invoicesPerMinute\":{limit},\"openMs\":{{");
+    let mut comma = "";
+    for slot in ctx.gate.seller.iter().flat_map(|seller| seller.wallets.slots()) {
+        let [invoices, look_ups] = wallets::open_circuits_ms(slot);
+        text.push_str(&format!("{comma}\"{}\":[{invoices},{look_ups}]", slot.as_str()));
+        comma = ",";
+    }
+    text.push_str("}}}");
+    text
+}
+
+/// Returns the payments whose hash begins with the parameter `hash`, or else a page of all settled payments.
+async fn list_payments(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
+    let field = |name| form::field(ctx.url.query(), name);
+    let [hash, before_hash] = ["hash", "before_hash"].map(|name| field(name).unwrap_or_default());
+    let before_ms = field("before_ms").unwrap_or_else(|| AFTER_ALL_MS.to_owned());
+    let command =
+        LedgerCommand::ListPayments { hash: &hash, before_ms: &before_ms, before_hash: &before_hash };
+    ledger::run(ctx.env, &command).await.ok_or(RequestError::LedgerUnavailable)
 }
 
 async fn log_in(ctx: &RequestContext<'_>, access: &AdminAccess<'_>) -> Result<Response, HandlerError> {
@@ -113,5 +145,7 @@ async fn page(
     Ok(response::admin_file(status, content_type, stored.body().as_ref())?)
 }
 
+/// A time that is later than every payment.
+const AFTER_ALL_MS: &str = "9999999999999";
 const FAILURES_PER_MINUTE: u64 = 5;
 const MAX_FORM_BYTES: usize = 4_096;

@@ -128,17 +128,17 @@ impl Answered {
         self
     }
 
-    /// Returns the route and the outcome that the traffic counts record; `None` if the request has no priced route.
-    pub fn traffic(&self) -> Option<(&'static str, Outcome)> {
+    /// Returns the route, the outcome and the code that the traffic counts record; `None` if the request has no priced
+    /// route.
+    pub fn traffic(&self) -> Option<(&'static str, Outcome, Option<&'static str>)> {
         let outcome = match (&self.error, self.action) {
-            (Some(RequestError::TooManyInvoices { .. }), _) => Outcome::NoInvoiceLeft,
             (Some(_), _) => Outcome::Refused,
             (None, Action::Paid) => Outcome::Paid,
             (None, Action::Free | Action::Waived) => Outcome::Free,
             (None, Action::Challenge | Action::Quote) => Outcome::Challenged,
             (None, _) => Outcome::Refused,
         };
-        Some((self.route?.pattern.as_str(), outcome))
+        Some((self.route?.pattern.as_str(), outcome, self.code))
     }
 
     /// Returns the error, if the response is an error response of edgetoll.

@@ -5,13 +5,20 @@ use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use super::{Answered, page_template, response};
+use crate::config::Settings;
 use crate::edge::context::IncomingRequest;
 use crate::pages::{error_page, template};
+use crate::policy::owner::Owner;
 
 /// Replaces the JSON of an error response with a page, if a person sees the response. The status and the other headers
 /// stay.
-pub async fn show(env: &Env, request: &IncomingRequest, mut answered: Answered) -> Result<Answered, JsValue> {
-    if let Some(page) = render(env, request, &answered).await? {
+pub async fn show(
+    env: &Env,
+    settings: &Settings,
+    request: &IncomingRequest,
+    mut answered: Answered,
+) -> Result<Answered, JsValue> {
+    if let Some(page) = render(env, settings, request, &answered).await? {
         answered.response = page;
     }
     Ok(answered)
@@ -19,12 +26,15 @@ pub async fn show(env: &Env, request: &IncomingRequest, mut answered: Answered) 
 
 async fn render(
     env: &Env,
+    settings: &Settings,
     request: &IncomingRequest,
     answered: &Answered,
 ) -> Result<Option<Response>, JsValue> {
     let Some(error) = answered.error().filter(|_| request.shows_response()) else { return Ok(None) };
     let Some((html, nonce)) = page_template::open(env, "error").await? else { return Ok(None) };
     let host = request.url().map_or("", |url| url.host);
-    let html = template::fill(&html, &error_page::values(error, &request.method, host, &nonce));
+    let unknown = Owner::default();
+    let owner = settings.policy().map_or(&unknown, |policy| &policy.owner);
+    let html = template::fill(&html, &error_page::values(error, &request.method, owner, host, &nonce));
     response::error_page(&answered.response, &nonce, &html).map(Some)
 }

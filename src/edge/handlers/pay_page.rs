@@ -47,8 +47,9 @@ pub async fn render(
         nonce: &nonce,
         prefix: &ctx.policy().prefix,
         host: ctx.url.host,
+        owner: &ctx.policy().owner,
         path: page.path,
-        description,
+        description: route.description.as_ref().map(|_| description.as_str()),
         amount_sats: challenge.amount_sats,
         fiat: match price {
             Price::Fiat(price) => Some(price.fiat.as_str()),

@@ -115,6 +115,7 @@ impl ResolvedRequest {
                 let page = EndedPage {
                     nonce: &nonce,
                     host: ctx.url.host,
+                    owner: &ctx.policy().owner,
                     prefix: &ctx.policy().prefix,
                     path: &self.page.path_and_query,
                     macaroon: &self.macaroon.encode(),

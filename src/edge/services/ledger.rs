@@ -152,8 +152,8 @@ pub fn is_settled(hash: &PaymentHash) -> bool {
 }
 
 /// Counts a request to a route. The counts of five seconds are written to the ledger together.
-pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome) {
-    if !is_bound(env) || !with_lock(&TRAFFIC, |traffic| traffic.count(route, outcome, now_ms())) {
+pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome, code: Option<&'static str>) {
+    if !is_bound(env) || !with_lock(&TRAFFIC, |traffic| traffic.count(route, outcome, code, now_ms())) {
         return;
     }
     let env = env.clone();
@@ -170,9 +170,8 @@ pub async fn flush(env: &Env) {
     if counts.routes.is_empty() {
         return;
     }
-    let Counts { routes, no_invoice_left } = &counts;
-    let command =
-        LedgerCommand::CountRequests { now_ms: now_ms(), routes, no_invoice_left: *no_invoice_left };
+    let Counts { routes, refusals } = &counts;
+    let command = LedgerCommand::CountRequests { now_ms: now_ms(), routes, refusals };
     if run(env, &command).await.is_none() {
         with_lock(&TRAFFIC, |traffic| traffic.put_back(&counts));
     }

@@ -75,12 +75,23 @@ pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError>
         with_lock(&INVOICES, |(invoices, clients)| request.admit(invoices, clients, now_ms()))
     });
     match response {
-        InvoiceLimitResponse::Admitted => Ok(()),
+        InvoiceLimitResponse::Admitted | InvoiceLimitResponse::Used(_) => Ok(()),
         InvoiceLimitResponse::Reserved(wait_ms) => Err(too_many_invoices(wait_ms)),
         InvoiceLimitResponse::Full(wait_ms) => {
             with_lock(&FULL_UNTIL_MS, |until_ms| *until_ms = now_ms().saturating_add(wait_ms));
             Err(too_many_invoices(wait_ms))
         }
+    }
+}
+
+/// Returns how many invoices the deployment had in the last minute; `None` if the Durable Object is not bound or does not
+/// respond.
+pub async fn invoices_used(ctx: &RequestContext<'_>) -> Option<u64> {
+    let request = InvoiceLimitRequest { per_minute: 0, client: String::new() };
+    let call = durable_object::call(ctx.env, &INVOICE_LIMIT, "all", &request)?;
+    match call.response(ctx.deadline.for_store_ms()).await? {
+        InvoiceLimitResponse::Used(count) => Some(count),
+        _ => None,
     }
 }
 

@@ -1,12 +1,12 @@
 -- The JSON of lightning-toll's dashboard, followed by the keys that edgetoll adds. Cloudflare allows at most 32
--- arguments for a SQL function; the outermost json_object has 32.
+-- arguments for a SQL function; the outermost json_object has 32, so that json_insert adds the last key.
 WITH
   route_stats AS MATERIALIZED (
     SELECT *, paid + free + challenged + refused AS requests FROM routes ORDER BY sats DESC, route
   ),
-  recent AS (SELECT * FROM payments WHERE settled_ms IS NOT NULL ORDER BY settled_ms DESC, hash LIMIT 20),
+  recent AS (SELECT * FROM payments WHERE settled_ms IS NOT NULL ORDER BY settled_ms DESC, hash DESC LIMIT 20),
   given_up AS (SELECT * FROM callbacks WHERE next_ms IS NULL ORDER BY since_ms DESC, hash LIMIT 50)
-SELECT json_object(
+SELECT json_insert(json_object(
   'totalRevenue', (SELECT coalesce(sum(sats), 0) FROM route_stats),
   'totalRequests', (SELECT coalesce(sum(requests), 0) FROM route_stats),
   'totalPaid', (SELECT coalesce(sum(paid), 0) FROM route_stats),
@@ -46,8 +46,11 @@ SELECT json_object(
     ))
   ),
   'noInvoiceLeft', json_object(
-    'requests', (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'no_invoice_left'),
-    'last', (SELECT value FROM meta WHERE key = 'no_invoice_left_ms')
+    'requests', (SELECT coalesce(max(requests), 0) FROM refusals WHERE code = 'too_many_invoices'),
+    'last', (SELECT last_ms FROM refusals WHERE code = 'too_many_invoices')
   ),
   'now', ?1 ->> 'now_ms'
-)
+), '$.refusals', json((
+  SELECT json_group_array(json_object('code', code, 'requests', requests, 'last', last_ms))
+  FROM (SELECT * FROM refusals ORDER BY requests DESC, code)
+)))

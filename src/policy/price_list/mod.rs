@@ -18,6 +18,7 @@ use super::client::ClientSource;
 use super::cors::{Cors, Preflights};
 use super::free_tier::FreeTierStore;
 use super::normalization::FoldCase;
+use super::owner::{self, Accent, Contact, Owner};
 use super::route::Route;
 use super::settlement::SettlementMode;
 use crate::payment::PaymentHash;
@@ -67,6 +68,7 @@ pub struct Policy {
     pub revoked: Vec<PaymentHash>,
     /// Request headers that are forwarded although they can change the path, the query, the host or the method.
     pub keep_headers: Vec<String>,
+    pub owner: Owner,
 }
 
 impl Policy {
@@ -154,6 +156,7 @@ fn parse_list(
         other_issuer_max_age_s: accepts_other_issuer.then_some(other_issuer_max_age_s),
         revoked: parse_revoked(&table).unwrap_or_default(),
         keep_headers: table.texts("keep_headers").unwrap_or_default(),
+        owner: parse_owner(&table),
     }
 }
 
@@ -205,12 +208,25 @@ fn parse_revoked(table: &Table<'_>) -> Option<Vec<PaymentHash>> {
     )
 }
 
+fn parse_owner(table: &Table<'_>) -> Owner {
+    let title = "must be a text of 1 to 60 visible characters";
+    let contact = "must be an e-mail address or an https URL";
+    let accent = "must be a color such as \"#1a5fb4\"";
+    Owner {
+        title: table.read("title", title, |value| owner::parse_title(value.as_str()?)),
+        contact: table.read("contact", contact, |value| Contact::parse(value.as_str()?)),
+        accent: table.read("accent", accent, |value| Accent::parse(value.as_str()?)),
+    }
+}
+
 /// The keys of the price list.
-pub const LIST_KEYS: [&str; 25] = [
+pub const LIST_KEYS: [&str; 28] = [
+    "accent",
     "accept_foreign",
     "challenges_per_minute",
     "client_header",
     "client_ipv6_prefix",
+    "contact",
     "cors",
     "credential_expiry",
     "default_sats",
@@ -231,6 +247,7 @@ pub const LIST_KEYS: [&str; 25] = [
     "revoked",
     "routes",
     "settlement",
+    "title",
     "unmatched",
 ];
 

@@ -28,6 +28,11 @@ pub fn check_invoice_circuits(wallets: &Wallets) -> Result<(), WalletError> {
     }
 }
 
+/// Returns for how many milliseconds this isolate sends a wallet no requests for invoices, and no look-ups.
+pub fn open_circuits_ms(slot: WalletSlot) -> [u64; 2] {
+    [&INVOICES, &LOOK_UPS].map(|failover| with_lock(failover, |failover| failover.wait_ms_of(slot, now_ms())))
+}
+
 /// Creates an invoice, and returns it with the slot of the wallet that created it. If the wallet fails and enough time
 /// is left, there is a second attempt with the other wallet. If the other wallet is missing or its circuit is open, the
 /// second attempt is with the same wallet, but only after a transient error.

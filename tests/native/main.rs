@@ -29,6 +29,7 @@ mod ledger;
 mod lightning_toll_package;
 mod lnbits;
 mod macaroon;
+mod mistakes;
 mod pay_page;
 mod policy;
 mod prices;

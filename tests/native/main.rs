@@ -12,6 +12,7 @@ mod admin;
 mod architecture;
 mod bolt11;
 mod check;
+mod check_and_worker;
 mod config;
 mod configuration_document;
 mod cookie;

@@ -37,7 +37,7 @@ pub(super) fn check(environment: &mut Environment<'_>, name: &str, value: &Json)
         environment.error(&place, Point::Value, &sentence);
     } else if name == "ORIGIN_URL" {
         check_origin(environment, &parts);
-    } else if name == "PUBLIC_URL" && parts.path.trim_matches('/') != "" {
+    } else if name == "PUBLIC_URL" && !parts.path.trim_matches('/').is_empty() {
         let sentence = format!(
             "has the path {}: LNbits would report payments below it, where this Worker does not receive them; write the \
              URL without path, such as \"https://api.example.com\"",

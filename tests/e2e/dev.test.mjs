@@ -58,7 +58,7 @@ test('While `make dev` runs, a saved price list is served; one with a mistake is
   await dev.ready();
   assert.equal(await priceOf('/api/joke'), '5');
   const said = await dev.save(costs('"5"'), /not served/);
-  assert.match(said, /wrangler\.toml:\d+:8: error: TOLL\.routes\[0\]\.sats must be a whole number/);
+  assert.match(said, /wrangler\.toml:\d+:8: error: TOLL\.routes\[0\]\.sats is "5", but must be a whole number/);
   assert.equal(await priceOf('/api/joke'), '5');
   assert.match(await dev.save((text) => `${text}\nthis is not TOML`, /not served/), /wrangler\.toml:\d+:\d+: error: invalid TOML/);
   assert.equal(await priceOf('/api/joke'), '5');

@@ -11,7 +11,7 @@ mod environment;
 mod from_jsonc;
 mod from_toml;
 mod mistakes;
-mod nearest;
+pub(super) mod nearest;
 mod notation;
 pub mod places;
 mod platform;
@@ -21,7 +21,7 @@ mod report;
 mod synonyms;
 mod unknown_keys;
 mod urls;
-mod variables;
+pub(super) mod variables;
 
 pub use report::{Finding, Report, Severity};
 

@@ -108,7 +108,7 @@ fn check_name(environment: &mut Environment<'_>, name: &str) -> bool {
 }
 
 /// The variables that hold a secret. They must not be in a file that is committed.
-pub(super) const SECRETS: [&str; 7] = [
+pub(in crate::cli) const SECRETS: [&str; 7] = [
     "TOLL_SECRET",
     "TOLL_SECRET_PREVIOUS",
     "LNBITS_KEY",
@@ -117,5 +117,5 @@ pub(super) const SECRETS: [&str; 7] = [
     "ORIGIN_TOKEN",
     "ON_PAYMENT_SECRET",
 ];
-pub(super) const VARIABLES: [&str; 6] =
+pub(in crate::cli) const VARIABLES: [&str; 6] =
     ["TOLL", "LNBITS_URL", "LNBITS_URL_2", "ORIGIN_URL", "PUBLIC_URL", "ON_PAYMENT_URL"];

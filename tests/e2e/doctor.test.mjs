@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, root } from '../../tools/lib/run.mjs';
 import { invoicesFor, lnbits, run, settings, startPaywall, writeConfig } from './support/paywall.mjs';
@@ -15,8 +15,11 @@ const validSettings = { LNBITS_URL: lnbits.url, LNBITS_KEY: lnbits.merchant.invo
 const toll = { routes: [{ path: '/sold', sats: 5 }] };
 const { kv_namespaces, durable_objects, ratelimits, assets, migrations } = settings();
 const bindings = { kv_namespaces, durable_objects, ratelimits, assets, migrations };
-let origin;
-before(async () => (origin = await startStub({ '*': [404, {}] })));
+const origin = await startStub({ '*': [404, {}] });
+
+let started;
+/** Starts a paywall, which forwards to itself. */
+const paywall = () => (started ??= startPaywall({ toll }));
 
 /**
  * Runs `edgetoll doctor` in a new folder, with `vars` in .dev.vars, where ORIGIN_URL is that of an origin by default. Returns the
@@ -278,7 +281,7 @@ test('The command that doctor prints for a missing key runs, and so does the com
 
 // U14 (CHANGELOG)
 test('Doctor examines the secrets that are on this machine, and says how to see those that are on Cloudflare', async () => {
-  const weak = await doctor({ ...validSettings, TOLL_SECRET: ' 2b6d4c1f8e9a0b3c5d7e6f1a2b3c4d5e', ADMIN_TOKEN: 'abcdefg', ORIGIN_TOKEN: 'short', ON_PAYMENT_SECRET: 'short' });
+  const weak = await doctor({ TOLL_SECRET: ' 2b6d4c1f8e9a0b3c5d7e6f1a2b3c4d5e', ADMIN_TOKEN: 'abcdefg', ORIGIN_TOKEN: 'qwertz', ON_PAYMENT_SECRET: 'qwertz' });
   for (const [check, sentence] of [
     ['secret', /^TOLL_SECRET from \.dev\.vars begins or ends with white space/],
     ['admin token', /^ADMIN_TOKEN from \.dev\.vars is shorter than 32 characters: make one with `openssl rand -hex 32`/],
@@ -288,13 +291,12 @@ test('Doctor examines the secrets that are on this machine, and says how to see 
     assert.equal(weak.findings[check]?.[0].level, 'FAIL', check);
     assert.match(weak.findings[check][0].sentence, sentence);
   }
-  assert.equal(weak.code, 1);
   const TOLL_SECRET = randomBytes(32).toString('hex');
-  const equal = await doctor({ ...validSettings, TOLL_SECRET, TOLL_SECRET_PREVIOUS: TOLL_SECRET, ADMIN_TOKEN: TOLL_SECRET });
+  const equal = await doctor({ TOLL_SECRET, TOLL_SECRET_PREVIOUS: TOLL_SECRET, ADMIN_TOKEN: TOLL_SECRET });
   assert.deepEqual(equal.findings.secret.map(({ level }) => level), ['OK', 'WARN']);
   assert.equal(equal.findings['admin token'][0].level, 'FAIL');
   const staging = { env: { staging: { ...bindings, vars: { TOLL: toll } } } };
-  const missing = await doctor(validSettings, { config: staging, args: ['--env', 'staging'] });
+  const missing = await doctor({}, { config: staging, args: ['--env', 'staging'] });
   assert.equal(missing.findings.secret[0].level, 'SKIP');
   assert.match(missing.findings.secret[0].sentence, /`npx wrangler secret list --env staging`/);
 });
@@ -302,14 +304,13 @@ test('Doctor examines the secrets that are on this machine, and says how to see 
 // U14 (CHANGELOG)
 test('The check `bindings` of doctor fails if the price list needs a missing binding, and warns of other missing bindings', async () => {
   const routes = [{ path: '/sold', sats: 5, uses: 5 }];
-  const { findings } = await doctor(validSettings, { config: { vars: { TOLL: { routes } }, durable_objects: undefined, assets: undefined } });
+  const { findings } = await doctor({}, { config: { vars: { TOLL: { routes } }, durable_objects: undefined, assets: undefined } });
   const found = findings.bindings.map(({ level, sentence }) => `${level} ${sentence.match(/does not bind (\w+)/)[1]}`);
   assert.deepEqual(found, ['FAIL METER', 'WARN LEDGER', 'WARN INVOICE_LIMIT', 'WARN ASSETS']);
 });
 
 // U4, U14 (CHANGELOG)
 test('The check `origin` of doctor says whether there is an origin, whether it answers, and whether it leads back to a paywall', async () => {
-  const paywall = await startPaywall({ toll });
   const silent = await startStub({ '*': () => {} });
   const failing = await startStub({ '*': [502, ''] });
   const moved = await startStub({ '*': [301, '', { Location: 'https://elsewhere.example.com/' }] });
@@ -321,32 +322,31 @@ test('The check `origin` of doctor says whether there is an origin, whether it a
     [moved.url, {}, 'WARN', /redirects to another host/],
     [silent.url, {}, 'FAIL', /did not answer within 5 s/],
     [`http://127.0.0.1:${await freePort()}`, {}, 'FAIL', /refuses the connection/],
-    [paywall.url, {}, 'FAIL', /leads back to a paywall of edgetoll.*508 origin_loop/],
+    [(await paywall()).url, {}, 'FAIL', /leads back to a paywall of edgetoll.*508 origin_loop/],
     ['origin.example.com', {}, 'FAIL', /must be an http or https URL/],
     [undefined, {}, 'FAIL', /ORIGIN_URL is missing/],
     [undefined, zone, 'OK', /the origin of the zone behind api\.example\.com/],
     [undefined, service, 'OK', /go to the Worker shop/],
   ]) {
-    const result = await doctor({ ...validSettings, ORIGIN_URL }, { config: { vars: { TOLL: toll }, ...config } });
+    const result = await doctor({ ORIGIN_URL }, { config: { vars: { TOLL: toll }, ...config } });
     assert.equal(result.findings.origin?.[0].level, level, result.stdout);
     assert.match(result.findings.origin[0].sentence, sentence);
   }
   const local = { vars: { TOLL: toll, ORIGIN_URL: origin.url } };
-  assert.match((await doctor({ ...validSettings, ORIGIN_URL: undefined }, { config: local })).findings.origin[0].sentence, /Cloudflare cannot reach/);
+  assert.match((await doctor({ ORIGIN_URL: undefined }, { config: local })).findings.origin[0].sentence, /Cloudflare cannot reach/);
 });
 
 // U14 (CHANGELOG)
 test('The check `public URL` of doctor says whether the Worker answers there', async () => {
-  const paywall = await startPaywall({ toll });
   const unreadable = await startPaywall({ toll: null });
   for (const [PUBLIC_URL, level, sentence] of [
-    [paywall.url, 'OK', /the Worker answers in \d+ ms and is configured/],
+    [(await paywall()).url, 'OK', /the Worker answers in \d+ ms and is configured/],
     [unreadable.url, 'FAIL', /is not configured.*`npx wrangler tail`/],
     [origin.url, 'WARN', /another server answers with status 404/],
     [`http://127.0.0.1:${await freePort()}`, 'WARN', /nothing answers: deploy the Worker/],
     [undefined, 'SKIP', /PUBLIC_URL is not set/],
   ]) {
-    const result = await doctor({ ...validSettings, PUBLIC_URL });
+    const result = await doctor({ PUBLIC_URL });
     assert.equal(result.findings['public URL']?.[0].level, level, result.stdout);
     assert.match(result.findings['public URL'][0].sentence, sentence);
   }

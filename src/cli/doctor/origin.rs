@@ -45,9 +45,10 @@ pub fn examine_origin(sources: &Sources<'_>, reader: &VariableReader<'_>, prefix
         return result(Level::Fail, sentence);
     }
     let http = Http::new(base);
-    let is_paywall = is_edgetoll(&http.get(&format!("{base}{prefix}/health")).answer);
+    let root = http.get(&format!("{base}/"));
+    let is_paywall = root.answer.is_ok() && is_edgetoll(&http.get(&format!("{base}{prefix}/health")).answer);
     let is_of_zone = hosts.zone_routes.iter().any(|route| route.split('/').next() == Some(host_of(base)));
-    judge_origin(&http.get(&format!("{base}/")), &url.source, is_paywall, is_local, is_of_zone)
+    judge_origin(&root, &url.source, is_paywall, is_local, is_of_zone)
 }
 
 /// Judges the response of the origin to a request for its root.

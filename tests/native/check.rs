@@ -254,7 +254,7 @@ fn a_syntax_error_in_toml_or_json_is_reported_with_its_line_and_column() {
     assert_eq!(
         findings(TOML, "a = 1\nb = \n\nc = [1,,2]"),
         [
-            "2:5: error: invalid TOML: string values must be quoted, expected literal string",
+            "2:5: error: invalid TOML: a value is missing after the =",
             "4:8: error: invalid TOML: extra comma in array, expected value",
         ]
     );
@@ -796,6 +796,28 @@ fn edgetoll_check_exits_with_status_2_if_the_file_cannot_be_read() {
         assert_eq!(run.status.code(), Some(2), "{arguments:?}");
         assert!(run.stdout.is_empty() && String::from_utf8_lossy(&run.stderr).starts_with("edgetoll: "));
     }
+}
+
+#[test]
+fn a_table_that_wrangler_reads_is_not_a_misplaced_price_list() {
+    let list = "vars.TOLL.routes = [{ path = \"/a\", sats = 5 }]\n";
+    let text = format!(
+        "{list}previews.{list}routes = [{{ pattern = \"a.example.com/*\", zone_name = \"example.com\" }}]\n"
+    );
+    assert_eq!(toml_findings(&text), [""; 0]);
+}
+
+// U13 (CHANGELOG)
+#[test]
+fn edgetoll_check_refuses_dev_vars_with_one_sentence() {
+    let run = run(&[(".dev.vars", "TOLL_SECRET=word\nADMIN_TOKEN=word\n")], &["check", ".dev.vars"]);
+    assert_eq!(run.status.code(), Some(2));
+    let printed = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(
+        printed.starts_with("edgetoll: .dev.vars is not a Wrangler file: name wrangler.toml instead; `"),
+        "{printed}"
+    );
+    assert_eq!(printed.lines().count(), 1);
 }
 
 /// Runs `edgetoll` with `arguments` in a new folder that contains `files`.

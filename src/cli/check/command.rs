@@ -15,6 +15,13 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
             own_command("check")
         ));
     };
+    if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".dev.vars")) {
+        return could_not_run(&format!(
+            "{} is not a Wrangler file: name wrangler.toml instead; `{}` examines {0}",
+            file.display(),
+            own_command("doctor"),
+        ));
+    }
     let text = match read_text(&file) {
         Ok(text) => text,
         Err(message) => return could_not_run(&message),

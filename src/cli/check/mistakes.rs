@@ -31,11 +31,12 @@ pub(super) fn find(list: &Json, notation: Notation, number: &dyn Fn(&str) -> Opt
             .any(|key| matches!(&key.advice, Advice::Rename { place: at, .. } if is_within(place, at)))
     };
     let keys = unknown.iter().map(|key| unknown_key(key, &list, &errors, notation));
-    let wrong = errors.iter().filter(|error| !is_renamed(&error.place)).map(|error| Mistake {
-        place: error.place.clone(),
-        point: Point::Value,
-        sentence: remedy::sentence(&list, error, notation, number),
-    });
+    let wrong =
+        errors.iter().filter(|error| !is_renamed(&error.place)).enumerate().map(|(index, error)| Mistake {
+            place: error.place.clone(),
+            point: Point::Value,
+            sentence: remedy::sentence(&list, error, notation, number, index < MAX_SUGGESTIONS),
+        });
     keys.chain(wrong).collect()
 }
 
@@ -171,4 +172,6 @@ pub(super) fn shown(text: String) -> String {
 
 /// The rule of the parser that something must be a table.
 pub(super) const NO_TABLE: &str = "must be a table";
+/// Each suggestion reads the whole price list a few times.
+const MAX_SUGGESTIONS: usize = 20;
 const MAX_SHOWN: usize = 60;

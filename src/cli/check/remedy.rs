@@ -11,12 +11,13 @@ use super::notation::Notation;
 use super::places::{item, member};
 use crate::strict_json::Json;
 
-/// Returns a sentence about a wrong value. Its subject is the place.
+/// Returns a sentence about a wrong value. Its subject is the place. `is_tried`: whether candidates are tried.
 pub(super) fn sentence(
     list: &Json,
     wrong: &Wrong,
     notation: Notation,
     number: &dyn Fn(&str) -> Option<String>,
+    is_tried: bool,
 ) -> String {
     let Wrong { place, rule } = wrong;
     let Some(value) = value_at(list, place) else { return rule.clone() };
@@ -24,7 +25,7 @@ pub(super) fn sentence(
         Json::OtherNumber | Json::Negative(_) => number(place).unwrap_or_else(|| notation.value(value)),
         _ => notation.value(value),
     };
-    let (reason, remedy) = match suggestion(list, wrong, value, &written) {
+    let (reason, remedy) = match is_tried.then(|| suggestion(list, wrong, value, &written)).flatten() {
         Some((key, Candidate { value, note, .. })) => {
             (reason(rule), format!(": write {}{note}", notation.member(key, &value)))
         }

@@ -71,8 +71,8 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
         ],
     ),
     (&["sats_per_kib"], &["perkb", "perkib", "priceperkb", "satsperkb", "satsperkilobyte"]),
-    (&["min_sats", "min"], &["atleast", "floor", "from", "min", "minimum"]),
-    (&["max_sats", "max"], &["atmost", "cap", "ceiling", "max", "maximum", "to"]),
+    (&["min_sats", "min"], &["floor", "from", "min", "minimum"]),
+    (&["max_sats", "max"], &["cap", "ceiling", "max", "maximum", "to"]),
     (&["price"], &["prices", "pricing", "rules", "tiers"]),
     (
         &["path"],

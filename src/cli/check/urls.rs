@@ -93,11 +93,7 @@ fn fault(name: &str, parts: &Parts<'_>) -> String {
 }
 
 fn is_api_path(path: &str) -> bool {
-    let path = path.trim_end_matches('/');
-    path.ends_with("/api")
-        || path.ends_with("/api/v1")
-        || path.contains("/api/v1/")
-        || path.ends_with("/wallet")
+    path.trim_end_matches('/').ends_with("/api/v1") || path.contains("/api/v1/")
 }
 
 fn check_origin(environment: &mut Environment<'_>, parts: &Parts<'_>) {

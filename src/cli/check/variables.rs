@@ -51,27 +51,30 @@ struct Misplaced {
 fn misplaced_list(environment: &Environment<'_>) -> Option<Misplaced> {
     let of =
         |place: &str| Some(Misplaced { place: place.to_owned(), belongs_at: "vars.TOLL.routes".to_owned() });
+    let is_priced = |route: &Json| route.get("path").is_some() && route.get("pattern").is_none();
+    let has_prices = |keys: &[&str]| {
+        environment.get(keys).and_then(Json::as_array).is_some_and(|routes| routes.iter().any(is_priced))
+    };
     if environment.get(&["TOLL"]).is_some() {
         return of("TOLL");
     }
-    let routes = environment.get(&["routes"]).and_then(Json::as_array).unwrap_or_default();
-    let is_priced = |route: &Json| route.get("path").is_some() && route.get("pattern").is_none();
-    if routes.iter().any(is_priced) {
+    if has_prices(&["routes"]) {
         return of("routes");
     }
-    if environment.get(&["vars", "routes"]).is_some_and(|routes| routes.as_str().is_none()) {
+    if has_prices(&["vars", "routes"]) {
         return of("vars.routes");
     }
-    let Json::Object(tables) = environment.table() else { return None };
-    let mut tables = tables.iter().filter(|(name, _)| !["vars", "env"].contains(&name.as_str()));
+    // Wrangler reads the variables below these keys.
+    let mut tables = members(environment.table())
+        .iter()
+        .filter(|(name, _)| !["vars", "env", "previews"].contains(&name.as_str()));
     tables.find_map(|(name, table)| {
         if table.get("TOLL").is_some() {
             return of(&member(name, "TOLL"));
         }
-        let environments = [(name.clone(), name, table)]
-            .into_iter()
-            .chain(members(table).iter().map(|(inner, table)| (member(name, inner), inner, table)));
-        environments.into_iter().find_map(|(place, name, table)| {
+        let itself = (name.clone(), name, table);
+        let inner = members(table).iter().map(|(inner, table)| (member(name, inner), inner, table));
+        std::iter::once(itself).chain(inner).find_map(|(place, name, table)| {
             table.get("vars")?.get("TOLL")?;
             let belongs_at = format!("env.{name}.vars.TOLL.routes");
             Some(Misplaced { place: member(&place, "vars.TOLL"), belongs_at })

@@ -80,7 +80,11 @@ impl Corrector {
             let report = |advice| self.unknown.push(UnknownKey { place, advice });
             let (key, value) = if kind.keys().contains(&name.as_str()) {
                 (name.as_str(), value.clone())
-            } else if kind == Kind::Price && WHEN_KEYS.contains(&name.as_str()) && !has("when") {
+            } else if kind == Kind::Price
+                && WHEN_KEYS.contains(&name.as_str())
+                && !has("when")
+                && corrected.iter().all(|(earlier, _)| earlier != "when")
+            {
                 let when = Json::Object(vec![(name.clone(), value.clone())]);
                 let condition = shown(self.notation.member("when", &when));
                 report(Advice::Say(format!("is a condition: write {condition}")));
@@ -153,44 +157,60 @@ impl Kind {
     /// Returns what to do with a key that belongs somewhere else; `None` if it belongs nowhere else.
     fn advice(self, key: &str, value: &Json, notation: Notation) -> Option<String> {
         let is = |keys: &[&str]| keys.contains(&key);
+        let say = |in_toml: &str, in_json: &str| {
+            Some(if notation == Notation::Toml { in_toml.to_owned() } else { in_json.to_owned() })
+        };
         if let Some(secret) = SECRETS.into_iter().find(|secret| secret.eq_ignore_ascii_case(key)) {
             return Some(format!(
                 "is a secret: remove it from this file and set it with `npx wrangler secret put {secret}`"
             ));
         }
         if is(&VARIABLES) {
-            return Some(format!(
-                "is a variable and not a part of the price list: write {key} below [vars], above [vars.TOLL]"
-            ));
+            return say(
+                "is a variable and not a part of the price list: move it below [vars], above [vars.TOLL]",
+                "is a variable and not a part of the price list: move it out of TOLL, into vars",
+            );
         }
         match self {
-            Self::List if key.starts_with('/') => Some(format!(
-                "is not a key that edgetoll knows: write the path as [[vars.TOLL.routes]] with path = \"{key}\""
-            )),
-            Self::List if is(&["path"]) => {
-                Some("is a key of a route: write [[vars.TOLL.routes]] on the line above it".to_owned())
+            Self::List if key.starts_with('/') => {
+                let route = notation.member("path", &Json::String(key.to_owned()));
+                Some(format!("is not a key that edgetoll knows: write a route with {route}"))
             }
-            Self::List if is(&ROUTE_KEYS) && !is(&["sats", "price"]) => {
-                Some("is a key of a route: move it below [[vars.TOLL.routes]]".to_owned())
-            }
-            Self::Route if is(&LIST_KEYS) && !(is(&["free_tier"]) && value.as_u64().is_some()) && !is(&["prefix"]) => {
-                Some("is a key of the whole price list: move it below [vars.TOLL], above the first [[vars.TOLL.routes]]".to_owned())
-            }
+            Self::List if is(&["path"]) => say(
+                "is a key of a route: write [[vars.TOLL.routes]] on the line above it",
+                "is a key of a route: write it in an item of routes",
+            ),
+            Self::List if is(&ROUTE_KEYS) && !is(&["sats", "price"]) => say(
+                "is a key of a route: move it below [[vars.TOLL.routes]]",
+                "is a key of a route: move it into an item of routes",
+            ),
+            Self::Route if is(&LIST_KEYS) && !is(&["prefix"]) && !is_number_of_requests(key, value) => say(
+                "is a key of the whole price list: move it below [vars.TOLL], above the first [[vars.TOLL.routes]]",
+                "is a key of the whole price list: move it out of routes, into TOLL",
+            ),
             Self::Route if is(&["when"]) || (is(&WHEN_KEYS) && !is(&["method"])) => {
                 let condition = Json::Object(vec![(key.to_owned(), value.clone())]);
-                let when = if is(&["when"]) { value.clone() } else { condition };
-                let when = shown(notation.member("when", &when));
-                Some(format!("is a condition: write it as price = [{{ {when}, sats = 50 }}, {{ sats = 10 }}]"))
+                let when = ("when".to_owned(), if is(&["when"]) { value.clone() } else { condition });
+                let sats = |sats| ("sats".to_owned(), Json::Integer(sats));
+                let prices = [vec![when, sats(50)], vec![sats(10)]].map(Json::Object);
+                let price = notation.member("price", &Json::Array(prices.to_vec()));
+                Some(format!("is a condition of a price: write it as in {price}"))
             }
             Self::Price if is(&WHEN_KEYS) => Some("is a condition: move it into when".to_owned()),
             Self::Price if is(&ROUTE_KEYS) => Some("is a key of the route: move it out of price".to_owned()),
             Self::When if is(&PRICE_KEYS) => Some("is a key of the price: move it out of when".to_owned()),
-            _ if is(&WRANGLER_KEYS) && suggest(key, self.keys()).is_none() => {
-                Some("is a key of Wrangler: move it to the top of the file, above the first table".to_owned())
-            }
+            _ if is(&WRANGLER_KEYS) && suggest(key, self.keys()).is_none() => say(
+                "is a key of Wrangler: move it to the top of the file, above the first table",
+                "is a key of Wrangler: move it to the top level of the file",
+            ),
             _ => None,
         }
     }
+}
+
+/// Whether the key is `free_tier`, which names a store, with a number of free requests.
+fn is_number_of_requests(key: &str, value: &Json) -> bool {
+    key == "free_tier" && value.as_u64().is_some()
 }
 
 /// Keys of a Wrangler file that an owner may append to the end of the file, where the last table is a route.

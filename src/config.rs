@@ -6,6 +6,7 @@ use crate::gate::{Gate, IsSettled, PriceCode, Seller};
 use crate::http::url::is_safe_base;
 use crate::keys::{Keys, TollSecret};
 use crate::ledger::callback::{CallbackConfigError, OnPayment};
+use crate::payment::WalletSlot;
 use crate::policy::Policy;
 use crate::policy::normalization::FoldCase;
 use crate::strict_json::Json;
@@ -238,20 +239,20 @@ impl SettingsReader<'_> {
     /// in the settings of the second wallet closes the paywall too: otherwise the owner would notice the mistake only
     /// when the first wallet fails.
     fn wallets(&mut self, is_required: bool) -> Option<Wallets> {
-        let (one, two) = (("LNBITS_URL", "LNBITS_KEY"), ("LNBITS_URL_2", "LNBITS_KEY_2"));
-        let is_set = |reader: &Self, (url, key): (&str, &str)| {
-            (reader.var)(url).or_else(|| (reader.var)(key)).is_some()
+        let is_set = |reader: &Self, slot: WalletSlot| {
+            (reader.var)(slot.url_setting()).or_else(|| (reader.var)(slot.key_setting())).is_some()
         };
-        let (has_one, has_two) = (is_set(self, one), is_set(self, two));
+        let (has_one, has_two) = (is_set(self, WalletSlot::One), is_set(self, WalletSlot::Two));
         if !has_one && !has_two && !is_required {
             return None;
         }
-        let first = self.lnbits(one);
-        let second = if has_two { Some(self.lnbits(two)?) } else { None };
+        let first = self.lnbits(WalletSlot::One);
+        let second = if has_two { Some(self.lnbits(WalletSlot::Two)?) } else { None };
         Some(Wallets::new(first?, second))
     }
 
-    fn lnbits(&mut self, (url_name, key_name): (&str, &str)) -> Option<Lnbits> {
+    fn lnbits(&mut self, slot: WalletSlot) -> Option<Lnbits> {
+        let (url_name, key_name) = (slot.url_setting(), slot.key_setting());
         let (url, key) = (self.required(url_name), self.required(key_name));
         let lnbits = Lnbits::new(&url?, &key?);
         lnbits

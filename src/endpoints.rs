@@ -104,6 +104,8 @@ pub enum AdminEndpoint {
     Style,
     /// The ledger's numbers as JSON.
     Stats,
+    /// `/_toll/status`: why nothing can be sold, and mistakes in the settings, as JSON.
+    Status,
     /// The ledger's numbers for Prometheus.
     Metrics,
     /// Receives the login form.
@@ -124,9 +126,13 @@ impl AdminEndpoint {
     pub fn allow(self) -> &'static str {
         match self {
             Self::Login | Self::Logout | Self::RetryCallbacks => "POST",
-            Self::Root | Self::Dashboard | Self::Script | Self::Style | Self::Stats | Self::Metrics => {
-                "GET, HEAD"
-            }
+            Self::Root
+            | Self::Dashboard
+            | Self::Script
+            | Self::Style
+            | Self::Stats
+            | Self::Status
+            | Self::Metrics => "GET, HEAD",
         }
     }
 }
@@ -158,6 +164,7 @@ const BELOW_PREFIX: &[(&str, Endpoint<'static>)] = &[
     ("/dashboard.js", Endpoint::Admin(AdminEndpoint::Script)),
     ("/operator.css", Endpoint::Admin(AdminEndpoint::Style)),
     ("/stats", Endpoint::Admin(AdminEndpoint::Stats)),
+    ("/status", Endpoint::Admin(AdminEndpoint::Status)),
     ("/metrics", Endpoint::Admin(AdminEndpoint::Metrics)),
     ("/login", Endpoint::Admin(AdminEndpoint::Login)),
     ("/logout", Endpoint::Admin(AdminEndpoint::Logout)),

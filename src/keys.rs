@@ -17,6 +17,7 @@
 //! | `settled` | `cookie:` + hash + expiry + digest | the tag of a cookie |
 //! | `settled` | `wallet:` + URL + key | the key of a probe result and of a sync cursor |
 //! | `hook` | a nonce | the tag of a webhook URL |
+//! | `sold-as` | the digest of what is sold, 32 bytes | the tag of what is sold |
 //! | `admin` | `token:` + token | a tag by which tokens are compared |
 //! | `admin` | `session:` + expiry + token | the tag of an admin session |
 //!
@@ -58,6 +59,7 @@ pub struct KeySet {
     issuer: [u8; 32],
     client: [u8; 32],
     settlement: [u8; 32],
+    sale: [u8; 32],
     webhook: [u8; 32],
     admin: [u8; 32],
     key_id: [u8; 4],
@@ -74,6 +76,7 @@ impl KeySet {
             issuer: derive("native"),
             client: derive("client"),
             settlement: derive("settled"),
+            sale: derive("sold-as"),
             webhook: derive("hook"),
             admin: derive("admin"),
             key_id: [a, b, c, d],
@@ -152,6 +155,12 @@ impl KeySet {
     /// wallet's URL and API key: 32 hexadecimal digits.
     pub fn wallet_key(&self, [url, key]: [&str; 2]) -> String {
         half_hex(&crypto::hmac_sha256(&self.settlement, &[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))
+    }
+
+    /// Returns the tag of what a route sells: 32 hexadecimal digits. `digest` is
+    /// [`Route::sold_as`](crate::policy::route::Route::sold_as).
+    pub fn sold_as(&self, digest: &[u8; 32]) -> String {
+        half_hex(&crypto::hmac_sha256(&self.sale, &[digest]))
     }
 
     /// Returns the tag at the end of the webhook URL of an invoice, which shows that this deployment created the URL:

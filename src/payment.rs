@@ -79,6 +79,22 @@ pub enum WalletSlot {
 }
 
 impl WalletSlot {
+    /// Returns the name of the setting with the URL of the wallet.
+    pub fn url_setting(self) -> &'static str {
+        match self {
+            Self::One => "LNBITS_URL",
+            Self::Two => "LNBITS_URL_2",
+        }
+    }
+
+    /// Returns the name of the setting with the key of the wallet.
+    pub fn key_setting(self) -> &'static str {
+        match self {
+            Self::One => "LNBITS_KEY",
+            Self::Two => "LNBITS_KEY_2",
+        }
+    }
+
     pub const ALL: [Self; 2] = [Self::One, Self::Two];
 
     /// Parses the value of a `wallet` caveat; `None` if no slot has this number.

@@ -24,6 +24,7 @@ async function refresh() {
   if (document.hidden || isLoading) return;
   isLoading = true;
   try {
+    await showProblems();
     show(await (await request('stats')).json());
     failures = 0;
     say('');
@@ -66,6 +67,24 @@ async function request(path, options) {
 
 function say(text) {
   byId('status').textContent = text;
+}
+
+/** Shows why nothing can be sold, or else the mistakes in the settings. */
+async function showProblems() {
+  const { configured, problems } = await (await request('status')).json();
+  byId('problems').hidden = problems.length === 0;
+  byId('problems-title').textContent = configured ? 'Some settings are wrong' : 'Nothing can be sold now';
+  byId('problems').querySelector('ul').replaceChildren(...problems.map((problem) => {
+    // A command is between backticks.
+    const parts = problem.split('`').map((part, at) => {
+      const element = document.createElement(at % 2 ? 'code' : 'span');
+      element.textContent = part;
+      return element;
+    });
+    const item = document.createElement('li');
+    item.append(...parts);
+    return item;
+  }));
 }
 
 function show(newStats) {

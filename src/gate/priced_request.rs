@@ -156,6 +156,7 @@ impl<'a> PricedRequest<'a, '_> {
             method: self.request.method,
             ip: self.request.client_ip,
             price: &self.price,
+            sold_as: route.sold_as.as_ref(),
             scope: &route.scope,
             binds_ip: route.binds_ip,
             counts_uses: route.uses.is_some(),
@@ -206,6 +207,7 @@ impl<'a> PricedRequest<'a, '_> {
             ip: request.client_ip.filter(|_| route.binds_ip).map(str::to_owned),
             uses: route.uses,
             price: self.price.clone(),
+            sold_as: route.sold_as.as_ref().map(|digest| self.seller.keys.current().sold_as(digest)),
             payable_until_unix: self.now_unix.saturating_add(route.invoice_expiry_s),
         }
     }

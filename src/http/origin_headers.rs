@@ -3,24 +3,28 @@
 
 use super::url::{self, is_local_path};
 
+/// Resolves a URL against a base URL and serializes the result, as browsers do (WHATWG URL). Returns `None` if the text is
+/// not a URL. The Worker passes a function that calls JavaScript, because a URL parser would add 100 KB to the wasm.
+pub type ResolveUrl = fn(url: &str, base: &str) -> Option<String>;
+
 /// The URL of the origin, and the URL that clients use in its place.
 pub struct PublicUrls<'a> {
-    /// The scheme of `ORIGIN_URL`.
-    is_https: bool,
-    /// The host and the port of `ORIGIN_URL`.
-    authority: &'a str,
-    /// The path of `ORIGIN_URL` without a slash at its end; empty if it has no path.
-    prefix: &'a str,
-    /// Scheme, host and port of the request, such as `https://api.example.com`.
+    /// `ORIGIN_URL`, serialized. It ends with a slash.
+    origin_url: String,
+    /// The URL of the forwarded request.
+    request_url: &'a str,
+    /// Scheme, host and port of the client's request, such as `https://api.example.com`.
     public_origin: &'a str,
+    resolve: ResolveUrl,
 }
 
 impl<'a> PublicUrls<'a> {
-    /// `base` is `ORIGIN_URL` without a slash at its end, and `public_origin` is the origin of the request's URL.
-    pub fn new(base: &'a str, public_origin: &'a str) -> Self {
-        let (scheme, rest) = base.split_once("://").unwrap_or_default();
-        let (authority, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        Self { is_https: scheme.eq_ignore_ascii_case("https"), authority, prefix, public_origin }
+    /// `base` is `ORIGIN_URL` without a slash at its end, `request_url` the URL of the forwarded request, and
+    /// `public_origin` the origin of the client's request.
+    pub fn new(base: &str, request_url: &'a str, public_origin: &'a str, resolve: ResolveUrl) -> Self {
+        let base = format!("{base}/");
+        let origin_url = resolve(&base, &base).unwrap_or(base);
+        Self { origin_url, request_url, public_origin, resolve }
     }
 
     /// Returns the value of a header with the public URL; `None` if the value does not name the origin.
@@ -33,32 +37,24 @@ impl<'a> PublicUrls<'a> {
         }
     }
 
-    /// Returns the public URL for a URL of the origin; `None` for any other URL.
-    fn public_url(&self, url: &str) -> Option<String> {
-        if url.starts_with('/') && !url.starts_with("//") {
-            // The rest of a path such as `/app//x` would lead to another host.
-            let path =
-                self.without_prefix(url).filter(|path| !path.starts_with('/') || is_local_path(path))?;
-            return (!self.prefix.is_empty())
-                .then(|| if path.starts_with('/') { path.to_owned() } else { format!("/{path}") });
+    /// Returns the public URL for a URL of the origin; `None` for any other URL, and for one that does not change.
+    fn public_url(&self, text: &str) -> Option<String> {
+        let (origin_authority, origin_path) = split(&self.origin_url)?;
+        let is_path = is_local_path(text);
+        let has_host = text.contains([':', '\\', '\t']) || text.contains("//");
+        // A path that is relative to the path of the request is correct for the client too.
+        if !has_host && (!is_path || origin_path == "/") {
+            return None;
         }
-        let (scheme, rest) = url.split_once("//")?;
-        let is_https = match scheme.to_ascii_lowercase().as_str() {
-            "https:" => true,
-            "http:" => false,
-            "" => self.is_https,
-            _ => return None,
-        };
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
-        let is_origin = host_and_port(authority, is_https) == host_and_port(self.authority, self.is_https);
-        let path = self.without_prefix(path).filter(|_| is_origin)?;
-        Some([self.public_origin, path].concat())
-    }
-
-    /// Removes the path of `ORIGIN_URL` from the beginning of a path; `None` if the path is outside of it.
-    fn without_prefix<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let rest = path.strip_prefix(self.prefix)?;
-        (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some(rest)
+        let url = (self.resolve)(text, self.request_url)?;
+        let (authority, path) = split(&url)?;
+        let is_origin = host_and_port(authority) == host_and_port(origin_authority);
+        let path = without_prefix(path, origin_path).filter(|_| is_origin)?;
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        // A path such as `//x` would lead to another host, so it follows the public origin.
+        let public =
+            if is_path && is_local_path(&path) { path } else { [self.public_origin, &path].concat() };
+        (public != text).then_some(public)
     }
 
     /// `Link: <url>; rel=next, <url>; rel=prev` (RFC 8288).
@@ -79,27 +75,38 @@ impl<'a> PublicUrls<'a> {
         (changed != value).then_some(changed)
     }
 
-    /// `Refresh: 5; url=https://…`, where the URL may be in quotes.
+    /// `Refresh: 5; url=https://…` (HTML, shared declarative refresh steps): `,` or a space may stand for `;`, `url=` may be
+    /// missing, and the URL may be in quotes.
     fn rewrite_refresh(&self, value: &str) -> Option<String> {
-        let at = value.to_ascii_lowercase().find("url=")?.checked_add("url=".len())?;
-        let (before, rest) = value.split_at_checked(at)?;
-        let url = rest.trim_matches([' ', '"', '\'']);
-        let (open, close) = rest.split_once(url).filter(|_| !url.is_empty())?;
-        Some([before, open, &self.public_url(url)?, close].concat())
+        let seconds = |c: char| c.is_ascii_digit() || c == '.' || c.is_ascii_whitespace();
+        let target = value.trim_start_matches(seconds);
+        let target = target.strip_prefix([';', ',']).unwrap_or(target).trim_ascii_start();
+        let named = target.split_at_checked(3).filter(|(name, _)| name.eq_ignore_ascii_case("url"));
+        let named = named.and_then(|(_, rest)| rest.trim_ascii_start().strip_prefix('='));
+        let target = named.map_or(target, str::trim_ascii_start);
+        let (url, rest) = match target.split_at_checked(1) {
+            Some((quote @ ("\"" | "'"), quoted)) => {
+                quoted.split_at(quoted.find(quote).unwrap_or(quoted.len()))
+            }
+            _ => (target, ""),
+        };
+        let before = value.strip_suffix(rest)?.strip_suffix(url)?;
+        Some([before, &self.public_url(url)?, rest].concat())
     }
 
     /// Removes the attribute `Domain` that names the origin, so that the cookie belongs to the public host. Removes the
     /// path of `ORIGIN_URL` from the attribute `Path`.
     fn rewrite_cookie(&self, value: &str) -> Option<String> {
+        let (authority, origin_path) = split(&self.origin_url)?;
         let mut attributes = value.split(';');
         let mut changed = attributes.next()?.to_owned();
         for attribute in attributes {
             let (name, content) = attribute.split_once('=').unwrap_or((attribute, ""));
             let (name, content) = (name.trim().to_ascii_lowercase(), content.trim());
-            let domain = content.strip_prefix('.').unwrap_or(content);
-            let path = self.without_prefix(content).filter(|_| !self.prefix.is_empty());
+            let domain = content.trim_matches(['"', '.']);
+            let path = without_prefix(content, origin_path).filter(|_| origin_path != "/");
             match (name.as_str(), path) {
-                ("domain", _) if domain.eq_ignore_ascii_case(url::host(self.authority)) => {}
+                ("domain", _) if domain.eq_ignore_ascii_case(url::host(authority)) => {}
                 ("path", Some(path)) => {
                     changed.push_str("; Path=");
                     changed.push_str(if path.is_empty() { "/" } else { path });
@@ -114,16 +121,25 @@ impl<'a> PublicUrls<'a> {
     }
 }
 
-/// Returns the host in lower case and the port, which is the default port of the scheme if the authority has none.
-fn host_and_port(authority: &str, is_https: bool) -> (String, &str) {
-    let default_port = if is_https { "443" } else { "80" };
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
-        _ => (authority, ""),
-    };
-    // An origin behind a TLS proxy often writes http URLs of its own host, so the two default ports are equal.
-    let port = if port.is_empty() || port == default_port { "default" } else { port };
-    (host.to_ascii_lowercase(), port)
+/// Splits a serialized http or https URL into its authority, and its path with query and fragment.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let rest = Some(rest).filter(|_| matches!(scheme, "http" | "https"))?;
+    rest.split_at_checked(rest.find('/')?)
+}
+
+/// Returns host and port without a user. The port is empty if it is the default port of the scheme: an origin behind a
+/// TLS proxy often writes http URLs of its own host, so the two default ports are equal.
+fn host_and_port(authority: &str) -> (&str, &str) {
+    let host = url::host(authority);
+    let port = authority.rsplit_once(host).map_or("", |(_, port)| port);
+    (host.trim_end_matches('.'), port)
+}
+
+/// Removes the path of `ORIGIN_URL` from the beginning of a path; `None` if the path is outside of it.
+fn without_prefix<'p>(path: &'p str, origin_path: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(origin_path.strip_suffix('/')?)?;
+    (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some(rest)
 }
 
 /// The headers that are rewritten and have one line.

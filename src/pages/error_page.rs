@@ -27,8 +27,40 @@ pub fn values(error: &RequestError, method: &str, host: &str, nonce: &str) -> Ve
         ("can_retry", flag(can_retry)),
         ("sentence", error.to_string()),
         ("code", error.code().to_owned()),
+        ("macaroon", String::new()),
     ]
 }
+
+/// The page for a person without JavaScript whose invoice has expired. It does not offer a new invoice first, because the
+/// person may have paid already: it checks the payment again.
+pub struct EndedPage<'a> {
+    pub nonce: &'a str,
+    pub host: &'a str,
+    /// The path prefix of edgetoll's endpoints.
+    pub prefix: &'a str,
+    /// Path and query of the page that the person wanted.
+    pub path: &'a str,
+    pub macaroon: &'a str,
+}
+
+impl EndedPage<'_> {
+    /// Returns each placeholder of the template `error.html` with its value. The placeholders for errors are empty.
+    pub fn values(&self) -> Vec<(&'static str, String)> {
+        let values = [
+            ("nonce", self.nonce),
+            ("host", self.host),
+            ("prefix", self.prefix),
+            ("path", self.path),
+            ("macaroon", self.macaroon),
+        ];
+        let of_errors = ERROR_FLAGS.iter().map(|name| (*name, String::new()));
+        values.into_iter().map(|(name, value)| (name, value.to_owned())).chain(of_errors).collect()
+    }
+}
+
+/// The placeholders of `error.html` for which a block is shown only if an error has a value for it.
+const ERROR_FLAGS: [&str; 8] =
+    ["access", "busy", "not_found", "refused", "unavailable", "retry_after_s", "can_retry", "code"];
 
 /// What the page tells the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,5 +17,6 @@ pub mod price_list;
 pub mod resolve;
 pub mod route;
 pub mod settlement;
+pub mod sold_as;
 
 pub use price_list::Policy;

@@ -8,15 +8,17 @@
 
 use crate::http::percent;
 
-/// Converts letters to one case, or returns the text unchanged if the setting `origin_case_sensitive` is on.
+/// Converts variants of a letter to one letter in one case, or returns the text unchanged if the setting `origin_case_sensitive` is on.
 ///
 /// Rust's tables for Unicode would add 7 KB of compressed wasm, so the Worker passes a function that calls JavaScript.
 pub type FoldCase = fn(&str) -> String;
 
-/// The [`FoldCase`] of the command line and the tests. Converting to upper case first and then to lower case also makes
-/// `ſ` equal to `s`, and `ı` equal to `i`.
+/// The [`FoldCase`] of the command line and the tests. The normalization form NFKC makes a letter equal to its wide,
+/// bold and other variants. Converting to upper case first and then to lower case also makes `ı` equal to `i`.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn fold_case(text: &str) -> String {
-    text.to_uppercase().to_lowercase()
+    use unicode_normalization::UnicodeNormalization as _;
+    text.nfkc().collect::<String>().to_uppercase().to_lowercase()
 }
 
 /// Whether a character is not displayed as itself: a control character, a special space, a character that changes the
@@ -145,9 +147,10 @@ const NORMALIZATIONS: [Normalization; 16] = [
     without_trailing,
 ];
 
-/// Removes the host that a URL parser finds in a path: `x` in `//x/sold`.
+/// Removes the scheme and the host that a URL parser finds in a path: `x` in `//x/sold`, and in `/http://x/sold`.
 fn without_authority(path: &[u8]) -> Vec<u8> {
-    let authority = path.strip_prefix(b"//").unwrap_or_default();
+    let prefixes: [&[u8]; 3] = [b"//", b"/http://", b"/https://"];
+    let authority = prefixes.iter().find_map(|prefix| path.strip_prefix(*prefix)).unwrap_or_default();
     let at = authority.iter().position(|byte| *byte == b'/');
     at.and_then(|at| authority.get(at..)).unwrap_or(path).to_vec()
 }
@@ -205,8 +208,9 @@ fn without_path_info(path: &[u8]) -> Vec<u8> {
 }
 
 /// Decodes `%u0073` as IIS does, and the overlong UTF-8 forms of ASCII characters (`C1 AF` for `o`) as lenient decoders do.
+/// Replaces characters that NFKC or the best-fit mappings of Windows turn into ASCII, such as a wide slash.
 fn with_lenient_encodings(path: &[u8]) -> Vec<u8> {
-    if !path.iter().any(|byte| b"%\xc0\xc1".contains(byte)) {
+    if path.is_ascii() && !path.contains(&b'%') {
         return path.to_vec();
     }
     let mut decoded = Vec::with_capacity(path.len());
@@ -227,7 +231,24 @@ fn with_lenient_encodings(path: &[u8]) -> Vec<u8> {
             }
         };
     }
-    decoded
+    match String::from_utf8(decoded) {
+        Ok(text) if !text.is_ascii() => {
+            text.replace('\u{2025}', "..").chars().map(best_fit).collect::<String>().into_bytes()
+        }
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
+    }
+}
+
+/// Returns the ASCII character that NFKC, or a best-fit mapping of Windows, puts in the place of a character.
+fn best_fit(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c).saturating_sub(0xfee0)).unwrap_or(c),
+        '\u{2024}' => '.',
+        '\u{2044}' | '\u{2215}' => '/',
+        '\u{2216}' => '\\',
+        _ => c,
+    }
 }
 
 /// Returns the character with the code in the first four hexadecimal digits.
@@ -279,12 +300,33 @@ fn is_index(name: &[u8]) -> bool {
     starts_with(b"index.") || starts_with(b"default.")
 }
 
-/// Removes segments such as `(S(x))`: ASP.NET can store the session in the path instead of a cookie.
+/// Removes `/(S(x))`, also in front of a part of a name: ASP.NET can store the session in the path instead of a cookie.
 fn without_sessions(path: &[u8]) -> Vec<u8> {
-    map_segments(path, |segment| match segment {
-        [b'(', letter, b'(', .., b')', b')'] if letter.is_ascii_alphabetic() => None,
-        _ => Some(segment),
-    })
+    let mut changed = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, after)) = rest.split_first() {
+        let session = match rest {
+            [b'/', b'(', letter, b'(', ..] if letter.is_ascii_alphabetic() => rest,
+            _ => &[],
+        };
+        match session
+            .windows(2)
+            .position(|pair| pair == b"))")
+            .and_then(|at| session.get(at.saturating_add(2)..))
+        {
+            Some(after_session) => rest = after_session,
+            // Without this bound, many sessions that are never closed would take quadratic time.
+            None if !session.is_empty() => {
+                changed.extend_from_slice(rest);
+                break;
+            }
+            None => {
+                changed.push(*first);
+                rest = after;
+            }
+        }
+    }
+    changed
 }
 
 /// Removes the name of an NTFS stream, such as `::$DATA` or `:$I30:$INDEX_ALLOCATION`. Windows opens the same file or

@@ -32,6 +32,11 @@ pub struct Route {
     pub invoice_expiry_s: u64,
     /// How long a credential is valid after the challenge, in seconds. It is never shorter than `invoice_expiry_s`.
     pub credential_expiry_s: u64,
+    /// Whether what was paid stays sufficient until it expires when the price of the route changes.
+    pub honors_paid: bool,
+    /// The digest of what a credential of this route opens, without the price ([`sold_as`](super::sold_as)). `None` if
+    /// `honors_paid` is not set, or if the price depends on the request.
+    pub sold_as: Option<[u8; 32]>,
     /// Whether the public price list contains the route.
     pub is_listed: bool,
     /// Whether Cloudflare's cache may store responses of the origin.
@@ -42,6 +47,11 @@ impl Route {
     /// Whether every request to this route is free.
     pub fn is_free(&self) -> bool {
         self.pricing.fixed_sats() == Some(0)
+    }
+
+    /// Whether requests to this route can be bought: the route has a price, and no mistake.
+    pub fn is_sold(&self) -> bool {
+        !self.is_free() && self.pricing != Pricing::Invalid
     }
 
     /// Returns the methods, host and path as one text. No other valid route of the price list has the same text.
@@ -70,10 +80,18 @@ pub enum Pricing {
 }
 
 impl Pricing {
+    /// Returns the price if it is the same for every request; otherwise `None`.
+    pub fn fixed(&self) -> Option<&Price> {
+        match self.rules() {
+            [PriceRule { amount: PriceAmount::Fixed(price), .. }] => Some(price),
+            _ => None,
+        }
+    }
+
     /// Returns the price in satoshis if it is the same for every request; otherwise `None`.
     pub fn fixed_sats(&self) -> Option<u64> {
-        match self.rules() {
-            [PriceRule { amount: PriceAmount::Fixed(Price::Sats(sats)), .. }] => Some(*sats),
+        match self.fixed() {
+            Some(Price::Sats(sats)) => Some(*sats),
             _ => None,
         }
     }

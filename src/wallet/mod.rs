@@ -14,7 +14,7 @@ pub mod slots;
 use thiserror::Error;
 
 use crate::bolt11::{Bolt11, Bolt11Error};
-use crate::payment::PaymentHash;
+use crate::payment::{PaymentHash, WalletSlot};
 use crate::protocols::price::Price;
 
 /// The API of a wallet.
@@ -153,6 +153,8 @@ pub enum WalletError {
     StatusUnknown,
     #[error("LNbits answered with status {0}")]
     Status(u16),
+    #[error("LNbits answered with status {status}: {} or {} is wrong; `edgetoll doctor` says which", slot.url_setting(), slot.key_setting())]
+    KeyRefused { status: u16, slot: WalletSlot },
     #[error("LNbits does not know this payment: the configured key may belong to another wallet")]
     UnknownPayment,
     #[error("LNbits' response is not JSON")]
@@ -197,6 +199,7 @@ impl WalletError {
             | Self::OtherPaymentHash
             | Self::OtherNetwork
             | Self::Clock
+            | Self::KeyRefused { .. }
             | Self::Expired => Some(true),
             // LNbits refuses a single invoice with 400 or 520.
             Self::Status(status) => Some(![400, 520].contains(status)),

@@ -5,8 +5,8 @@
 //! earns.
 
 use super::lnbits::{Lnbits, PAYMENTS};
-use super::{WalletRequest, WalletResponse};
-use crate::payment::PaymentHash;
+use super::{WalletError, WalletRequest, WalletResponse};
+use crate::payment::{PaymentHash, WalletSlot};
 use crate::strict_json::Json;
 
 /// The result of a probe.
@@ -112,6 +112,44 @@ pub fn judge(key: Option<&WalletResponse>, preimage: Option<&WalletResponse>) ->
         (_, Some(true)) => Probe::PreimageExposed,
         (Some(false), Some(false)) => Probe::PreimageHidden,
         _ => Probe::Unknown,
+    }
+}
+
+/// Returns why no invoice can be sold, from the response of each wallet to [`key_request`]: a sentence with the remedy for
+/// each wallet that cannot sell. Empty if one wallet can sell, and no key is an admin key.
+pub fn problems(responses: &[(WalletSlot, Result<WalletResponse, WalletError>)]) -> Vec<String> {
+    let problems: Vec<_> =
+        responses.iter().map(|(slot, response)| (response, problem(*slot, response))).collect();
+    let has_admin_key =
+        responses.iter().any(|(_, response)| response.as_ref().ok().and_then(is_admin_key) == Some(true));
+    if !has_admin_key && problems.iter().any(|(_, problem)| problem.is_none()) {
+        return Vec::new();
+    }
+    problems.into_iter().filter_map(|(_, problem)| problem).collect()
+}
+
+fn problem(slot: WalletSlot, response: &Result<WalletResponse, WalletError>) -> Option<String> {
+    let (url, key) = (slot.url_setting(), slot.key_setting());
+    match response {
+        Ok(response) => match (response.status, is_admin_key(response)) {
+            (_, Some(false)) => None,
+            (_, Some(true)) => Some(format!(
+                "{key} is an admin key, which can spend what you earn, so nothing is sold: set the invoice key of the \
+                 wallet with `npx wrangler secret put {key}`"
+            )),
+            (401 | 403 | 404, _) => Some(format!(
+                "LNbits does not accept {key} (status {}): copy the invoice key of the wallet, and set it with \
+                 `npx wrangler secret put {key}`",
+                response.status
+            )),
+            // LNbits limits requests with this key for a minute, which says nothing about the key.
+            (429, _) => None,
+            (status @ 500.., _) => Some(format!("LNbits answers with status {status}: see its log")),
+            (status, _) => Some(format!(
+                "the server at {url} answers with status {status}, but not as LNbits does: correct {url}"
+            )),
+        },
+        Err(error) => Some(format!("{error}: correct {url}, or start LNbits")),
     }
 }
 

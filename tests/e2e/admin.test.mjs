@@ -8,7 +8,7 @@ import { ADMIN_TOKEN, sendAsAdmin, statsWhen } from './support/admin.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { startPaywall } from './support/paywall.mjs';
 
-const getPaths = ['', 'stats', 'metrics', 'dashboard.js'];
+const getPaths = ['', 'stats', 'status', 'metrics', 'dashboard.js'];
 const postPaths = ['login', 'logout', 'redeliver'];
 const toll = { cors: '*', routes: [{ path: '/a', sats: 5 }, { path: '/say"hi"', sats: 6 }] };
 
@@ -38,7 +38,7 @@ test('If ADMIN_TOKEN is missing or weak, every admin endpoint returns 404', asyn
   }
 });
 
-test('A GET to stats, metrics or dashboard.js that has neither a valid admin token nor a valid session always gets the same 401 response', async () => {
+test('A GET to stats, status, metrics or dashboard.js that has neither a valid admin token nor a valid session always gets the same 401 response', async () => {
   const wrong = [
     {},
     { authorization: 'Bearer' },
@@ -54,7 +54,7 @@ test('A GET to stats, metrics or dashboard.js that has neither a valid admin tok
     { cookie: 'toll_admin=' },
     { 'x-admin-token': ADMIN_TOKEN },
   ];
-  for (const path of ['stats', 'metrics', 'dashboard.js']) {
+  for (const path of ['stats', 'status', 'metrics', 'dashboard.js']) {
     const refused = await sendWithoutToken(path, wrong[0]);
     assert.equal(refused.status, 401);
     assert.equal(refused.headers['www-authenticate'], 'Bearer');

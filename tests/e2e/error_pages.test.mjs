@@ -34,7 +34,7 @@ async function assertPage(path, options, status, code, words, url = paywall.url)
   const page = await visit(path, options, url);
   assert.equal(page.status, status, path);
   assert.equal(page.headers['content-type'], 'text/html; charset=utf-8');
-  assert.match(page.headers['content-security-policy'], /^default-src 'none'; style-src 'nonce-[0-9a-f]{32}'; img-src data:; base-uri 'none'; frame-ancestors 'none'$/);
+  assert.match(page.headers['content-security-policy'], /^default-src 'none'; style-src 'nonce-[0-9a-f]{32}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$/);
   for (const name of ['cache-control', 'www-authenticate', 'allow']) assert.equal(page.headers[name], program.headers[name], name);
   assert.equal('retry-after' in page.headers, 'retry-after' in program.headers);
   assert.ok(page.text.includes(`<h1>${words}</h1>`), page.text);

@@ -208,9 +208,11 @@ test('On a free path, every method is forwarded unchanged; on a priced route wit
 // R1 (CHANGELOG), https://github.com/tinyproxy/tinyproxy/issues/426; R12 (CHANGELOG), https://github.com/proxykit/ProxyKit/issues/43
 test('Response headers with the URL of the origin get the public URL, and X-Forwarded-Host has the port', async () => {
   let prefix = '';
+  const spelled = [];
   const naming = await startRecordingOrigin({
     '/moved': (_, response) => response.writeHead(301, named()).end(),
     '/app/moved': (_, response) => response.writeHead(301, named()).end(),
+    '/spelled': (_, response) => response.writeHead(301, spelled).end(),
   });
   const named = () => ({
     Location: `${naming.url}${prefix}/sold/`,
@@ -229,7 +231,24 @@ test('Response headers with the URL of the origin get the public URL, and X-Forw
     assert.equal(headers.refresh, `5; url=${url}/a`);
     assert.deepEqual(headers['set-cookie'], ['a=1; Path=/x', 'b=2; Path=/y; HttpOnly', 'c=3; Domain=other.test']);
     assert.equal(naming.last().headers['x-forwarded-host'], new URL(url).host);
+    if (prefix === '') await assertSpellings(url);
     await server.stop();
+  }
+  async function assertSpellings(url) {
+    const { port } = new URL(naming.url);
+    for (const [name, value, expected] of [
+      ['Location', `http://user@127.0.0.1:${port}/x`, `${url}/x`],
+      ['Location', `http://127.1:${port}/x`, `${url}/x`],
+      ['Location', `http:\\\\127.0.0.1:${port}\\x`, `${url}/x`],
+      ['Location', `//127.0.0.1:${port}/x`, `${url}/x`],
+      ['Location', 'http://127.0.0.1:1/x', 'http://127.0.0.1:1/x'],
+      ['Refresh', `0; url = '${naming.url}/x'`, `0; url = '${url}/x'`],
+      ['Refresh', `0, ${naming.url}/x`, `0, ${url}/x`],
+      ['Link', `< ${naming.url}/x >; rel=next`, `<${url}/x>; rel=next`],
+    ]) {
+      spelled.splice(0, 2, name, value);
+      assert.equal((await send(url, '/spelled')).headers[name.toLowerCase()], expected, `${name}: ${value}`);
+    }
   }
   await naming.close();
   assert.equal((await send(paywall.url, '/moved')).headers.location, '/else');

@@ -443,6 +443,30 @@ test('In a browser without JavaScript: the pay page shows the invoice as text an
   await context.close();
 });
 
+// U12 (CHANGELOG)
+test('In a browser without JavaScript: after the invoice has expired, the person is asked to look in the wallet, and the old payment is checked again', async () => {
+  const { context, page, pageErrors } = await openPage(browser, { javaScriptEnabled: false });
+  await page.goto(`${paywall.url}/article?page=3`);
+  const invoice = await page.locator('#invoice').textContent();
+  const invoices = faultProxy.invoiceCount();
+  await faultProxy.injectFault('`status: failed`', 'GET');
+  await page.click('text=I have paid');
+  await page.waitForSelector('text=This invoice has expired');
+  await page.waitForSelector('text=look in your wallet whether the payment was sent');
+  await saveScreenshot(page, 'pay-expired-without-javascript');
+  assert.equal(await page.getByText('Get a new invoice').getAttribute('href'), '/./article?page=3');
+  await page.click('text=Check the payment again');
+  await page.waitForSelector('text=This invoice has expired');
+  await faultProxy.clearFault();
+  await pay(invoice);
+  await page.click('text=Check the payment again');
+  await page.waitForSelector('text=What was paid for');
+  assert.equal(page.url(), `${paywall.url}/article?page=3`);
+  assert.equal(faultProxy.invoiceCount(), invoices, 'no new invoice was made');
+  assert.deepEqual(pageErrors.filter((message) => !message.includes('410 (Gone)')), []);
+  await context.close();
+});
+
 test('In a browser: the pay page hides an expired invoice and links to a new one', async () => {
   const { context, page, pageErrors } = await openPage(browser);
   await page.clock.install();

@@ -36,6 +36,25 @@ async function assertPrice(sats, path, options) {
   return json();
 }
 
+// U8 (CHANGELOG)
+test('After a raise of the price, what was paid stays good on its route, but not on a dearer one', async () => {
+  const at = (sats, keys) => ({ routes: [{ path: '/raised', sats, ...keys }, { path: '/dear', sats: 2200, bind: ['endpoint'] }] });
+  const vars = { ORIGIN_URL: origin.url };
+  const before = await startPaywall({ toll: at(2100), vars });
+  const { standard, lightningToll } = await buy(before.url, '/raised');
+  await before.server.stop();
+  for (const [list, expected] of [[at(2101), 200], [at(2000), 200], [at(2101, { honor_paid: false }), 402]]) {
+    const after = await startPaywall({ toll: list, vars: { ...vars, TOLL_SECRET: before.secret } });
+    for (const authorization of [standard, lightningToll]) {
+      const { status, json } = await send(after.url, '/raised', { headers: { authorization } });
+      assert.equal(status, expected, JSON.stringify(list));
+      if (status === 402) assert.equal(json().code, 'underpaid');
+      assert.equal((await send(after.url, '/dear', { headers: { authorization } })).status, 402);
+    }
+    await after.server.stop();
+  }
+});
+
 test('A price can depend on the query, and a credential for the cheap variant is refused for the expensive one', async () => {
   await assertPrice(10, '/search?q=cats');
   await assertPrice(50, '/search?q=cats&premium=1');

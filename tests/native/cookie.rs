@@ -42,6 +42,7 @@ fn mint_with_uses(seller: &Seller, scope: CredentialScope, uses: Option<NonZeroU
         service: Service::parse("toll").unwrap(),
         expires_at_unix: NOW + 600,
         price: Price::Sats(5),
+        sold_as: None,
         host: "x.test".to_owned(),
         scope,
         ip: None,

@@ -80,6 +80,7 @@ fn terms(scope: CredentialScope, ip: Option<&str>) -> Terms {
         service: Service::default(),
         expires_at_unix: NOW + 3_600,
         price: Price::Sats(5),
+        sold_as: None,
         host: "x".to_owned(),
         scope,
         ip: ip.map(str::to_owned),

@@ -110,17 +110,36 @@ fn a_form_field_is_decoded_as_the_whatwg_url_standard_says() {
     assert_eq!(form::field("a+b=1", "a b").as_deref(), Some("1"));
 }
 
+/// The parser of the `url` crate, which follows the same standard as that of the Workers runtime.
+fn resolve_url(text: &str, base: &str) -> Option<String> {
+    url::Url::parse(base).ok()?.join(text).ok().map(String::from)
+}
+
 // R1 (CHANGELOG), https://github.com/tinyproxy/tinyproxy/issues/426: the rules of ProxyPassReverse and
 // ProxyPassReverseCookieDomain of Apache.
 #[test]
 fn a_response_header_with_the_url_of_the_origin_gets_the_public_url() {
-    let public = PublicUrls::new("http://10.0.0.5:8080", "https://api.test:8443");
+    let public = PublicUrls::new(
+        "http://10.0.0.5:8080",
+        "http://10.0.0.5:8080/x/y",
+        "https://api.test:8443",
+        resolve_url,
+    );
     for (name, value, expected) in [
         ("Location", "http://10.0.0.5:8080/sold/", Some("https://api.test:8443/sold/")),
         ("Location", "HTTP://10.0.0.5:8080/sold?a=b#c", Some("https://api.test:8443/sold?a=b#c")),
         ("Location", "//10.0.0.5:8080/sold", Some("https://api.test:8443/sold")),
-        ("Location", "http://10.0.0.5:8080", Some("https://api.test:8443")),
-        ("Location", "http://10.0.0.5:8080?x", Some("https://api.test:8443?x")),
+        ("Location", "http://10.0.0.5:8080", Some("https://api.test:8443/")),
+        ("Location", "http://10.0.0.5:8080?x", Some("https://api.test:8443/?x")),
+        ("Location", "http://user@10.0.0.5:8080/x", Some("https://api.test:8443/x")),
+        ("Location", "http:\\\\10.0.0.5:8080\\x", Some("https://api.test:8443/x")),
+        ("Location", "\\\\10.0.0.5:8080/x", Some("https://api.test:8443/x")),
+        ("Location", " ht\ttps:/10.0.0.5:8080/x", Some("https://api.test:8443/x")),
+        ("Location", "/\t/10.0.0.5:8080/x", Some("https://api.test:8443/x")),
+        ("Location", "http://10.0.5:8080/x", Some("https://api.test:8443/x")),
+        ("Location", "http:z", Some("https://api.test:8443/x/z")),
+        ("Location", "/a//b", None),
+        ("Location", "/a:b", None),
         ("Content-Location", "https://10.0.0.5:8080/x", Some("https://api.test:8443/x")),
         ("Location", "/sold", None),
         ("Location", "sold", None),
@@ -137,15 +156,22 @@ fn a_response_header_with_the_url_of_the_origin_gets_the_public_url() {
                 "<https://api.test:8443/a>; rel=next, <https://other.test/>; rel=x,<https://api.test:8443/b>",
             ),
         ),
+        ("Link", "< http://10.0.0.5:8080/a >; rel=next", Some("<https://api.test:8443/a>; rel=next")),
         ("Link", "</a>; rel=next", None),
         ("Link", "<http://10.0.0.5:8080/a", None),
         ("Refresh", "5; url=http://10.0.0.5:8080/a", Some("5; url=https://api.test:8443/a")),
         ("Refresh", "5;URL='http://10.0.0.5:8080/a'", Some("5;URL='https://api.test:8443/a'")),
+        ("Refresh", "5; url = \"http://10.0.0.5:8080/a\" x", Some("5; url = \"https://api.test:8443/a\" x")),
+        ("Refresh", "0;http://10.0.0.5:8080/a", Some("0;https://api.test:8443/a")),
+        ("Refresh", "0.5, 'http://10.0.0.5:8080/a", Some("0.5, 'https://api.test:8443/a")),
+        ("Refresh", "0 http://10.0.0.5:8080/a", Some("0 https://api.test:8443/a")),
         ("Refresh", "5", None),
+        ("Refresh", "", None),
         ("Refresh", "5; url=", None),
         ("Refresh", "5; url=/a", None),
         ("Set-Cookie", "a=1; Domain=10.0.0.5; Path=/; Secure", Some("a=1; Path=/; Secure")),
         ("Set-Cookie", "a=1;domain=.10.0.0.5", Some("a=1")),
+        ("Set-Cookie", "a=1; Domain=\"10.0.0.5\"", Some("a=1")),
         ("Set-Cookie", "a=http://10.0.0.5:8080/;  Path=/x ;HttpOnly", None),
         ("Set-Cookie", "Domain=10.0.0.5; Domain=other.test", None),
     ] {
@@ -156,19 +182,26 @@ fn a_response_header_with_the_url_of_the_origin_gets_the_public_url() {
 // R1 (CHANGELOG)
 #[test]
 fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
-    let public = PublicUrls::new("https://origin.test/app", "https://api.test");
+    let public = PublicUrls::new(
+        "https://origin.test/app",
+        "https://origin.test/app/x/y",
+        "https://api.test",
+        resolve_url,
+    );
     for (name, value, expected) in [
         ("Location", "https://origin.test/app/x", Some("https://api.test/x")),
-        ("Location", "https://ORIGIN.test:443/app", Some("https://api.test")),
+        ("Location", "https://ORIGIN.test:443/app", Some("https://api.test/")),
+        ("Location", "https://origin.test./app/x", Some("https://api.test/x")),
+        ("Location", "/app/../secret", None),
         ("Location", "http://origin.test/app/x", Some("https://api.test/x")),
-        ("Location", "http://origin.test:80/app?x", Some("https://api.test?x")),
+        ("Location", "http://origin.test:80/app?x", Some("https://api.test/?x")),
         ("Location", "/app/x", Some("/x")),
         ("Location", "/app", Some("/")),
         ("Location", "/app?x", Some("/?x")),
-        ("Location", "/app//evil.test", None),
-        ("Location", "/app/\\evil.test", None),
-        ("Location", "/app/\t/evil.test", None),
-        ("Refresh", "0;url=/app/\t/evil.test", None),
+        ("Location", "/app//evil.test", Some("https://api.test//evil.test")),
+        ("Location", "/app/\\evil.test", Some("https://api.test//evil.test")),
+        ("Location", "/app/\t/evil.test", Some("https://api.test//evil.test")),
+        ("Refresh", "0;url=/app/\t/evil.test", Some("0;url=https://api.test//evil.test")),
         ("Location", "/application", None),
         ("Location", "/other", None),
         ("Location", "https://origin.test/other", None),

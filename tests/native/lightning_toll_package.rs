@@ -58,6 +58,7 @@ fn cases() -> Vec<Case> {
             service: Service::default(),
             expires_at_unix: FAR_UNIX + more_s,
             price: Price::Sats(5),
+            sold_as: None,
             host: "x".to_owned(),
             scope: CredentialScope::Endpoint { endpoint: endpoint.clone(), method: Some(method.to_owned()) },
             ip: ip.clone(),

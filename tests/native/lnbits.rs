@@ -1,7 +1,7 @@
 //! The requests to LNbits, and the checks of its responses. The responses were recorded from LNbits with FakeWallet.
 
 use edgetoll::bolt11::Bolt11;
-use edgetoll::payment::PaymentHash;
+use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::{Lnbits, LnbitsConfigError};
@@ -313,6 +313,46 @@ fn a_probe_finds_exposed_preimages_and_an_admin_key() {
         probe::judge(Some(&limited), Some(&recorded("1.5.5: pending, no key"))),
         Probe::PreimageExposed
     );
+}
+
+// U9 (CHANGELOG)
+#[test]
+fn the_reason_why_nothing_can_be_sold_names_the_setting_of_each_wallet_and_the_remedy() {
+    let works = || Ok(recorded("1.6.2: wallet, invoice key"));
+    let admin = || Ok(recorded("1.6.2: wallet, admin key"));
+    let status = |status| Ok(response(status, "{}"));
+    let problems = |one: Result<WalletResponse, WalletError>,
+                    two: Option<Result<WalletResponse, WalletError>>| {
+        let two = two.map(|two| (WalletSlot::Two, two));
+        probe::problems(&[(WalletSlot::One, one)].into_iter().chain(two).collect::<Vec<_>>())
+    };
+    assert_eq!(problems(works(), None), [""; 0]);
+    assert_eq!(problems(status(404), Some(works())), [""; 0]);
+    assert_eq!(problems(status(429), None), [""; 0]);
+    let admin_key = "is an admin key, which can spend what you earn, so nothing is sold: set the invoice key of the wallet with";
+    assert_eq!(
+        problems(admin(), Some(works())),
+        [format!("LNBITS_KEY {admin_key} `npx wrangler secret put LNBITS_KEY`")]
+    );
+    assert_eq!(
+        problems(works(), Some(admin())),
+        [format!("LNBITS_KEY_2 {admin_key} `npx wrangler secret put LNBITS_KEY_2`")]
+    );
+    for refused in [401, 403, 404] {
+        let expected = format!(
+            "LNbits does not accept LNBITS_KEY (status {refused}): copy the invoice key of the wallet, and set it with \
+             `npx wrangler secret put LNBITS_KEY`"
+        );
+        assert_eq!(problems(status(refused), None), [expected]);
+    }
+    assert_eq!(
+        problems(status(200), Some(Err(WalletError::Unreachable))),
+        [
+            "the server at LNBITS_URL answers with status 200, but not as LNbits does: correct LNBITS_URL",
+            "LNbits could not be reached: correct LNBITS_URL_2, or start LNbits",
+        ]
+    );
+    assert_eq!(problems(status(502), None), ["LNbits answers with status 502: see its log"]);
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn terms() -> Terms {
         service: Service::default(),
         expires_at_unix: NOW + 3_600,
         price: Price::Sats(5),
+        sold_as: None,
         host: "x".to_owned(),
         scope: CredentialScope::Endpoint { endpoint: "/a".to_owned(), method: Some("GET".to_owned()) },
         ip: None,
@@ -108,6 +109,7 @@ fn every_minted_caveat_is_parsed_and_satisfied_by_the_request_that_was_paid_for(
         ip: Some("203.0.113.7".to_owned()),
         uses: NonZeroU32::new(3),
         price: Price::Fiat(FiatPrice { fiat: Fiat::parse("0.01 USD").unwrap(), min_sats: 1, max_sats: 100 }),
+        sold_as: Some("0123456789abcdef".repeat(2)),
         ..terms()
     };
     let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&terms) };
@@ -134,6 +136,7 @@ fn every_minted_caveat_is_parsed_and_satisfied_by_the_request_that_was_paid_for(
             "ip=203.0.113.7",
             "uses=3",
             "fiat=0.01 USD",
+            "sold_as=0123456789abcdef0123456789abcdef",
             "wallet=2",
             "payable_until=1800000300"
         ]

@@ -24,6 +24,7 @@ mod errors;
 mod free_tier;
 mod gate;
 mod headers;
+mod honor_paid;
 mod http;
 mod keys;
 mod ledger;

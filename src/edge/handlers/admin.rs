@@ -4,7 +4,7 @@ use std::sync::{LazyLock, Mutex};
 
 use web_sys::Response;
 
-use super::{Answered, HandlerError, response};
+use super::{Answered, HandlerError, health, response};
 use crate::admin::{self, AdminAccess, AdminRequest};
 use crate::edge::context::RequestContext;
 use crate::edge::platform::clock::{now_ms, now_unix};
@@ -60,6 +60,7 @@ async fn run(
         AdminEndpoint::Script => page(ctx, "dashboard.js", JAVASCRIPT, 200).await,
         AdminEndpoint::Style => page(ctx, "operator.css", CSS, 200).await,
         AdminEndpoint::Stats => Ok(response::json(200, &[], &read_stats(ctx).await?)?),
+        AdminEndpoint::Status => Ok(health::status(ctx).await?),
         AdminEndpoint::Metrics => {
             let stats = Json::parse(read_stats(ctx).await?.as_bytes());
             let text = stats.as_ref().and_then(metrics).ok_or(RequestError::LedgerUnavailable)?;

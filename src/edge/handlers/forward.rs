@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use js_sys::Array;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, WritableStream,
+    AbortController, Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, Url,
+    WritableStream,
 };
 use worker::Env;
 use worker::wasm_bindgen::closure::Closure;
@@ -100,7 +101,7 @@ async fn forward(
         return Err(RequestError::OriginUnreachable.into());
     }
     let response = prepare_response(response, reason, route.is_some())?;
-    hide_origin(&response.headers(), ctx)?;
+    hide_origin(&response.headers(), ctx, &url)?;
     Ok(response)
 }
 
@@ -296,9 +297,9 @@ fn prepare_response(
 }
 
 /// Replaces the URL of the origin with that of this deployment in the headers that can contain it.
-fn hide_origin(headers: &Headers, ctx: &RequestContext<'_>) -> Result<(), JsValue> {
+fn hide_origin(headers: &Headers, ctx: &RequestContext<'_>, request_url: &str) -> Result<(), JsValue> {
     let Origin::Url(base) = &ctx.settings.origin else { return Ok(()) };
-    let public = PublicUrls::new(base, ctx.url.origin);
+    let public = PublicUrls::new(base, request_url, ctx.url.origin, resolve_url);
     for name in REWRITTEN_HEADERS {
         if let Some(value) = headers.get(name)?
             && let Some(changed) = public.rewrite(name, &value)
@@ -322,6 +323,10 @@ fn hide_origin(headers: &Headers, ctx: &RequestContext<'_>) -> Result<(), JsValu
     cookies.iter().try_for_each(|cookie| {
         headers.append(SET_COOKIE, public.rewrite(SET_COOKIE, cookie).as_ref().unwrap_or(cookie))
     })
+}
+
+fn resolve_url(url: &str, base: &str) -> Option<String> {
+    Url::new_with_base(url, base).ok().map(|url| url.href())
 }
 
 fn remove_where(headers: &Headers, is_removed: impl Fn(&str) -> bool) -> Result<(), JsValue> {

@@ -8,6 +8,7 @@ mod endpoint_files;
 mod error_page;
 mod forward;
 mod free_tier;
+mod health;
 mod page_template;
 mod pay_page;
 mod purchase;
@@ -18,6 +19,7 @@ mod webhook;
 pub use answered::{Action, Answered, HandlerError};
 pub use error_page::show as show_error;
 pub use forward::is_loop;
+pub use health::without_context as health;
 
 use worker::wasm_bindgen::JsValue;
 
@@ -31,11 +33,6 @@ use crate::policy::route::Route;
 use crate::protocols::l402::cookie;
 use forward::ForwardReason;
 use free_tier::denied_without_count;
-
-/// Answers that the Worker runs, and whether the Worker has a price list that it can use.
-pub fn health(is_configured: bool) -> Result<Answered, JsValue> {
-    Ok(Answered::by_endpoint(Endpoint::Health, response::health(is_configured)?))
-}
 
 /// Answers with an error before a [`RequestContext`] exists.
 pub fn refuse(error: RequestError) -> Result<Answered, JsValue> {
@@ -57,7 +54,7 @@ pub async fn endpoint(ctx: &RequestContext<'_>, endpoint: Endpoint<'_>) -> Resul
 async fn answer_endpoint(ctx: &RequestContext<'_>, endpoint: Endpoint<'_>) -> Result<Answered, HandlerError> {
     gate::check_method(&ctx.request.method, ctx.request.is_upgrade())?;
     match endpoint {
-        Endpoint::Health => Ok(health(true)?),
+        Endpoint::Health => Ok(health::answer(ctx).await?),
         Endpoint::Prices => endpoint_files::price_list(ctx),
         Endpoint::Settle => settle::answer(ctx).await,
         Endpoint::Webhook(token) => webhook::receive(ctx, token).await,

@@ -41,15 +41,6 @@ pub fn error(error: &RequestError) -> Result<Response, JsValue> {
     json(error.status(), header.as_slice(), &error.body())
 }
 
-pub fn health(is_configured: bool) -> Result<Response, JsValue> {
-    #[derive(Serialize)]
-    struct Health {
-        status: &'static str,
-        configured: bool,
-    }
-    json(200, &[], &to_json(&Health { status: "ok", configured: is_configured }))
-}
-
 /// Returns a redirect with status 308 to the same URL over https.
 pub fn redirect_to_https(url: &RequestUrl<'_>) -> Result<Response, JsValue> {
     response(308, &[("Location", &format!("https://{}", url.after_scheme))], None)
@@ -109,7 +100,8 @@ pub fn pay_page(challenge: &str, nonce: &str, html: &str) -> Result<Response, Js
 /// Returns the page for an error, with the status and the headers of the error response `error`.
 pub fn error_page(error: &Response, nonce: &str, html: &str) -> Result<Response, JsValue> {
     let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'"
     );
     let headers = Headers::new_with_headers(&error.headers())?;
     for (name, value) in
@@ -146,7 +138,8 @@ pub fn json(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Respons
     response(status, &[&content_type, headers].concat(), Some(body))
 }
 
-fn to_json(body: &impl Serialize) -> String {
+/// Returns a value as JSON.
+pub fn to_json(body: &impl Serialize) -> String {
     serde_json::to_string(body).unwrap_or_default()
 }
 

@@ -7,7 +7,7 @@ use web_sys::{Response, Url};
 use worker::wasm_bindgen::JsValue;
 
 use super::purchase::{ClaimStatus, check_claims};
-use super::{Answered, HandlerError, challenge, response};
+use super::{Answered, HandlerError, challenge, page_template, response};
 use crate::edge::context::RequestContext;
 use crate::edge::platform::body;
 use crate::edge::platform::clock::now_unix;
@@ -17,7 +17,9 @@ use crate::endpoints::{self, Endpoint};
 use crate::error::RequestError;
 use crate::gate::{Decision, Purchase, Refused, Request};
 use crate::http::url::{RequestUrl, is_local_path};
+use crate::pages::error_page::EndedPage;
 use crate::pages::settle::{SettleRequest, navigation_header};
+use crate::pages::template;
 use crate::policy::Policy;
 use crate::protocols::l402::caveat::{Caveat, CredentialScope};
 use crate::protocols::l402::cookie;
@@ -59,8 +61,12 @@ pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> 
                         response::settle_status(402, "pending", None)?,
                     ));
                 }
+                ClaimStatus::Unpaid if resolved.is_form => return resolved.answer_expired(ctx).await,
                 ClaimStatus::Unpaid => None,
             }
+        }
+        Decision::Challenge(draft) if resolved.is_form && draft.refused == Some(Refusal::Expired) => {
+            return resolved.answer_expired(ctx).await;
         }
         Decision::Refuse(Refused { error, .. }) => return Err(error.into()),
         _ => None,
@@ -102,6 +108,25 @@ struct ResolvedRequest {
 }
 
 impl ResolvedRequest {
+    /// Answers a form that the invoice has expired, with a page that checks the payment again.
+    async fn answer_expired(&self, ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> {
+        let response = match page_template::open(ctx.env, "error").await? {
+            Some((html, nonce)) => {
+                let page = EndedPage {
+                    nonce: &nonce,
+                    host: ctx.url.host,
+                    prefix: &ctx.policy().prefix,
+                    path: &self.page.path_and_query,
+                    macaroon: &self.macaroon.encode(),
+                };
+                let ended = response::settle_status(410, "ended", None)?;
+                response::error_page(&ended, &nonce, &template::fill(&html, &page.values()))?
+            }
+            None => self.answer_ended()?,
+        };
+        Ok(Answered::by_endpoint(Endpoint::Settle, response))
+    }
+
     /// Answers that this invoice and macaroon cannot open the wanted page, for example because the invoice has expired.
     /// If the request is a form, redirects to a page that the macaroon opens. The response to that page is a new
     /// challenge.

@@ -36,12 +36,12 @@ fn variable(env: &Env, name: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Converts a text so that two texts which differ only in case become equal. A text that is not ASCII is converted by
-/// JavaScript, because Rust's Unicode tables would add 7 KB to the wasm.
+/// Converts a text so that two texts become equal if they differ only in case or in variants of letters, such as wide
+/// letters. A text that is not ASCII is converted by JavaScript, because Rust's Unicode tables would add 7 KB to the wasm.
 fn fold_case(text: &str) -> String {
     if text.is_ascii() {
         text.to_ascii_lowercase()
     } else {
-        JsString::from(text).to_upper_case().to_lower_case().into()
+        JsString::from(text).normalize("NFKC").to_upper_case().to_lower_case().into()
     }
 }

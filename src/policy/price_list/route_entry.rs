@@ -10,6 +10,7 @@ use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization::FoldCase;
 use crate::policy::price::{PriceAmount, PriceRule};
 use crate::policy::route::{HostPattern, Pattern, Pricing, Route};
+use crate::policy::sold_as::set_sold_as;
 use crate::protocols::l402::caveat::ScopeRule;
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
@@ -56,6 +57,7 @@ pub fn parse_routes(
         }
         routes.push(route);
     }
+    set_sold_as(&mut routes);
     routes
 }
 
@@ -104,6 +106,8 @@ fn parse_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Rout
         free_tier: parse_free_tier(table),
         invoice_expiry_s,
         credential_expiry_s: credential_expiry_s.max(invoice_expiry_s),
+        honors_paid: table.flag("honor_paid").unwrap_or(true),
+        sold_as: None,
         is_listed: table.flag("listed").unwrap_or(true),
         may_cache,
     }
@@ -187,7 +191,7 @@ fn overlap(a: &Route, b: &Route) -> bool {
 }
 
 /// The keys of a route.
-pub const ROUTE_KEYS: [&str; 20] = [
+pub const ROUTE_KEYS: [&str; 21] = [
     "bind",
     "cache",
     "credential_expiry",
@@ -195,6 +199,7 @@ pub const ROUTE_KEYS: [&str; 20] = [
     "fiat",
     "free_requests",
     "free_window",
+    "honor_paid",
     "host",
     "invoice_expiry",
     "listed",

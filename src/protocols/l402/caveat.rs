@@ -21,6 +21,9 @@ pub struct Terms {
     /// The number of requests that the credential buys; `None` if the number is not limited.
     pub uses: Option<NonZeroU32>,
     pub price: Price,
+    /// The tag of what is sold ([`KeySet::sold_as`](crate::keys::KeySet::sold_as)); `None` if the price depends on the
+    /// request.
+    pub sold_as: Option<String>,
     /// The last second in which the invoice can be paid, provided that the wallet applies the requested expiry.
     pub payable_until_unix: u64,
 }
@@ -70,6 +73,7 @@ impl Terms {
         if let Price::Fiat(price) = &self.price {
             put(FIAT, Some(price.fiat.as_str()));
         }
+        put(SOLD_AS, self.sold_as.as_deref());
         put(WALLET, Some(invoice.wallet.as_str()).filter(|_| invoice.wallet != WalletSlot::One));
         put(PAYABLE_UNTIL, Some(&invoice.payable_until_unix.to_string()));
         caveats
@@ -174,6 +178,8 @@ pub enum Caveat {
     Realm(String),
     /// The names of services, each with its tier.
     Services(Vec<(String, u8)>),
+    /// The tag of what was sold ([`KeySet::sold_as`](crate::keys::KeySet::sold_as)).
+    SoldAs(String),
     Unknown,
     /// The number of requests that were bought.
     Uses(NonZeroU32),
@@ -224,6 +230,7 @@ impl Caveat {
             PAYABLE_UNTIL => Self::PayableUntilUnix(parse_whole_number(value)?),
             REALM => Self::Realm(value.to_owned()),
             SERVICES => Self::Services(parse_services(value)?),
+            SOLD_AS => Self::SoldAs(value.to_owned()),
             USES => Self::Uses(NonZeroU32::new(parse_whole_number(value)?.try_into().ok()?)?),
             WALLET => Self::Wallet(WalletSlot::parse(value)?),
             _ if name == EXPIRES_AT || name.ends_with(VALID_UNTIL) => {
@@ -288,6 +295,7 @@ const METHOD: &str = "method";
 const PAYABLE_UNTIL: &str = "payable_until";
 const REALM: &str = "realm";
 const SERVICES: &str = "services";
+const SOLD_AS: &str = "sold_as";
 const USES: &str = "uses";
 const WALLET: &str = "wallet";
 const VALID_UNTIL: &str = "_valid_until";
@@ -298,7 +306,7 @@ const VALID_UNTIL: &str = "_valid_until";
 /// 3. Add an arm to `Caveat::parse_value` and an arm to `verify/caveats.rs`.
 /// 4. Add a line to `Terms::caveats`, before the line of `payable_until`. In a standard macaroon, every caveat after
 ///    `payable_until` counts as added by a holder.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 14] = [
     AMOUNT_SATS,
     ENDPOINT,
     EXPIRES_AT,
@@ -310,6 +318,7 @@ const RESERVED: [&str; 13] = [
     PAYABLE_UNTIL,
     REALM,
     SERVICES,
+    SOLD_AS,
     USES,
     WALLET,
 ];

@@ -2,7 +2,7 @@
 
 use super::caveat::{Caveat, CredentialScope, InvoiceTerms, Service, Terms};
 use super::macaroon::{Encoding, Identifier, Macaroon, Signature};
-use crate::crypto::hmac_sha256;
+use crate::crypto::{hmac_sha256, sha256};
 use crate::hex::encode as hex;
 use crate::keys::{KeySet, Keys, SigningKey, TollSecret, WeakSecret};
 use crate::payment::{PaymentHash, Preimage, WalletSlot};
@@ -32,6 +32,9 @@ fn edgetoll_computes_the_values_of_the_worked_example_in_the_protocol_document()
     let signing_key = hmac_sha256(b"macaroons-key-generator", &[&root_key]);
     assert_eq!(hex(&signing_key), example("signing key"));
 
+    let sold = example("what is sold");
+    let digest = sha256(sold.as_bytes());
+    assert_eq!(set.sold_as(&digest), example("sold_as"));
     let terms = Terms {
         service: Service::default(),
         expires_at_unix: 1_800_003_600,
@@ -40,6 +43,7 @@ fn edgetoll_computes_the_values_of_the_worked_example_in_the_protocol_document()
         ip: None,
         uses: None,
         price: Price::Sats(5),
+        sold_as: Some(set.sold_as(&digest)),
         payable_until_unix: 1_800_000_300,
     };
     let invoice = InvoiceTerms {

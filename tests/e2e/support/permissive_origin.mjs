@@ -56,7 +56,8 @@ function mostExpensive(resources, { method, url, headers }, bytes) {
   const paths = [url, ...rewritten, ...rewritten.map((prefix) => prefix + url)].flatMap(normalizedForms);
   const override = Object.entries(headers).find(([name]) => OVERRIDES.includes(normalizeName(name)))?.[1];
   const query = parameters([url, ...rewritten]);
-  const request = { methods: [method, override].map((name) => name?.toUpperCase()), headers: foldHeaders(headers), query, bytes };
+  const inQuery = query.filter(({ name }) => name === '_method').map(({ value }) => value);
+  const request = { methods: [method, override, ...inQuery].map((name) => name?.toUpperCase()), headers: foldHeaders(headers), query, bytes };
   return resources.find(({ matches, when }) => paths.some(matches) && (!when || when(request)))?.name;
 }
 
@@ -90,7 +91,12 @@ const NORMALIZATIONS = [
   (text) => text.replace(/(\.(php|py|cgi|pl|aspx|jsp))\/.*/, '$1'),
   (text) => text.replace(/\/(index|default)\.[^/]*$/, ''),
   // ASP.NET stores a session in a segment such as `(S(x))`.
-  (text) => text.replace(/\/\([a-z]\([^/]*\)\)(?=\/)/gi, ''),
+  (text) => text.replace(/\/\([a-z]\([^/]*?\)\)/gi, ''),
+  // Some frameworks and file systems normalize Unicode. Windows maps other slashes to `/`.
+  (text) => text.normalize('NFKC'),
+  (text) => text.replace(/[\u2044\u2215]/g, '/'),
+  // A proxy may take a URL from the path.
+  (text) => text.replace(/^\/(?=https?:\/\/)/, ''),
   // On Windows, the names `file` and `file::$DATA` open the same file.
   (text) => text.replace(/::\$data/gi, ''),
 ];

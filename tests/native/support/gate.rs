@@ -37,6 +37,7 @@ pub fn demand<'a>(service: &'a Service, now_unix: u64) -> Demand<'a> {
         method: "GET",
         ip: None,
         price: &Price::Sats(1),
+        sold_as: None,
         scope: &ScopeRule::Endpoint { binds_method: false },
         binds_ip: false,
         counts_uses: false,

@@ -64,12 +64,12 @@ async fn create_at(
     let without_webhook = InvoiceRequest { webhook: None, ..*invoice };
     let has_webhook =
         invoice.webhook.is_some() && with_lock(&NO_WEBHOOK_UNTIL_MS, |until| now_ms() >= *until.get(slot));
-    let mut made = create(wallet, if has_webhook { invoice } else { &without_webhook }, limit_ms).await;
+    let mut made = create(wallet, slot, if has_webhook { invoice } else { &without_webhook }, limit_ms).await;
     if has_webhook
         && matches!(made, Err(WalletError::Status(400)))
         && let Some(limit_ms) = deadline.for_wallet_ms()
     {
-        made = create(wallet, &without_webhook, limit_ms).await;
+        made = create(wallet, slot, &without_webhook, limit_ms).await;
         // If the request without a webhook succeeds, the webhook was the reason, and webhooks are left out for an hour.
         // If it fails too, the reason is not known, and webhooks are left out for a minute only.
         let pause_ms = if made.is_ok() { HOUR_MS } else { MINUTE_MS };
@@ -87,11 +87,15 @@ async fn create_at(
 
 async fn create(
     wallet: &impl Wallet,
+    slot: WalletSlot,
     invoice: &InvoiceRequest<'_>,
     limit_ms: u32,
 ) -> Result<Invoice, WalletError> {
     let response = send(&wallet.create(invoice), limit_ms).await?;
-    wallet.read_created(invoice, &response, now_unix())
+    wallet.read_created(invoice, &response, now_unix()).map_err(|error| match error {
+        WalletError::Status(status @ (401 | 403 | 404)) => WalletError::KeyRefused { status, slot },
+        error => error,
+    })
 }
 
 /// Fails if the circuit of this wallet is open, so that no payment can be looked up now.

@@ -14,7 +14,7 @@ use crate::keys::Keys;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::probe::{self, Probe, ProbeRecord};
-use crate::wallet::slots::BySlot;
+use crate::wallet::slots::{BySlot, Wallets};
 use crate::wallet::{WalletRequest, WalletResponse};
 
 /// Returns the result of the last probe of a wallet; `None` if this isolate has no valid result.
@@ -62,6 +62,54 @@ pub async fn probe_unknown(
         }
         if known(slot).is_none() && !read_from_kv(ctx, &seller.keys, slot, lnbits).await {
             probe_wallet(ctx, &seller.keys, slot, lnbits, (slot == made_by).then_some(unpaid)).await;
+        }
+    }
+}
+
+/// Returns why no wallet can create invoices ([`probe::problems`]). Each isolate asks the wallets at most once a minute.
+/// While another request of this isolate asks them, this request waits for the result.
+pub async fn problems(ctx: &RequestContext<'_>, wallets: &Wallets) -> Vec<String> {
+    while ctx.deadline.for_wallet_ms().is_some() {
+        let known = with_lock(&KEY_CHECK, |check| check.begin(now_ms()));
+        match known {
+            KeyCheckStep::Known(problems) => return problems,
+            KeyCheckStep::Wait => sleep(POLL_MS).await,
+            KeyCheckStep::Ask => break,
+        }
+    }
+    let mut responses = Vec::new();
+    for (slot, lnbits) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
+        responses.push((slot, send(&probe::key_request(lnbits), TIMEOUT_MS).await));
+    }
+    let problems = probe::problems(&responses);
+    with_lock(&KEY_CHECK, |check| check.problems = Some((now_ms(), problems.clone())));
+    problems
+}
+
+/// What this isolate knows about the keys of the wallets.
+struct KeyCheck {
+    /// When the wallets were asked last, and the result.
+    problems: Option<(u64, Vec<String>)>,
+    asking_until_ms: u64,
+}
+
+enum KeyCheckStep {
+    Known(Vec<String>),
+    Wait,
+    Ask,
+}
+
+impl KeyCheck {
+    fn begin(&mut self, now_ms: u64) -> KeyCheckStep {
+        match &self.problems {
+            Some((at_ms, problems)) if now_ms < at_ms.saturating_add(KEY_CHECK_MS) => {
+                KeyCheckStep::Known(problems.clone())
+            }
+            _ if now_ms < self.asking_until_ms => KeyCheckStep::Wait,
+            _ => {
+                self.asking_until_ms = now_ms.saturating_add(PROBE_MS);
+                KeyCheckStep::Ask
+            }
         }
     }
 }
@@ -128,6 +176,7 @@ fn kv_key(keys: &Keys, lnbits: &Lnbits) -> String {
     format!("probe/{}", keys.current().wallet_key(lnbits.identity()))
 }
 
+static KEY_CHECK: Mutex<KeyCheck> = Mutex::new(KeyCheck { problems: None, asking_until_ms: 0 });
 static RECORDS: Mutex<BySlot<ProbeRecord>> = Mutex::new(BySlot::new(ProbeRecord::NONE, ProbeRecord::NONE));
 /// Until when a request of this isolate probes the wallet. The mark ends by itself, because the runtime may cancel the
 /// request that set it.
@@ -137,5 +186,7 @@ static PROBING_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
 const TIMEOUT_MS: u32 = 2_000;
 /// More than the time limits of a probe together: one call of KV and two requests to the wallet.
 const PROBE_MS: u64 = 10_000;
+/// How long the result of asking the wallets for their keys is used.
+const KEY_CHECK_MS: u64 = 60_000;
 /// How often a request checks whether the probe of another request has ended.
 const POLL_MS: u64 = 50;

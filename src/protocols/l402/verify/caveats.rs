@@ -20,6 +20,8 @@ pub struct CheckedCaveats {
     /// The first `amount_sats` caveat. In a macaroon of this deployment, the issuer wrote it.
     pub amount_sats: Option<u64>,
     pub bound: BoundCaveats,
+    /// The `sold_as` caveat that this deployment wrote.
+    pub sold_as: Option<String>,
     pub uses: Option<NonZeroU32>,
     /// The first `wallet` caveat that the issuer wrote; `None` for slot 1.
     pub wallet: Option<WalletSlot>,
@@ -55,6 +57,17 @@ pub fn check_caveats(
     marks: &[String],
     demand: &Demand<'_>,
 ) -> Result<CheckedCaveats, Refusal> {
+    check_caveats_of_any_price(macaroon, marks, demand, Some(demand.price))
+}
+
+/// Checks the caveats as [`check_caveats`] does, but requires only the price `issued_for` of the amounts that the issuer
+/// wrote; `None` for any price.
+pub(super) fn check_caveats_of_any_price(
+    macaroon: &Macaroon,
+    marks: &[String],
+    demand: &Demand<'_>,
+    issued_for: Option<&Price>,
+) -> Result<CheckedCaveats, Refusal> {
     let encoding = macaroon.encoding();
     let caveats = macaroon.caveats().map(|bytes| Caveat::parse(encoding, demand.service, bytes));
     let caveats: Vec<Caveat> = caveats.collect::<Result<_, _>>().map_err(Refusal::MalformedCaveat)?;
@@ -66,7 +79,7 @@ pub fn check_caveats(
     });
     let last_minted = last_minted.unwrap_or(caveats.len());
     let other_issuer = encoding == Encoding::LightningToll && !caveats.iter().any(is_own_mark);
-    let mut check = CaveatCheck::new(marks, demand, other_issuer);
+    let mut check = CaveatCheck::new(marks, demand, issued_for, other_issuer);
     for (at, caveat) in caveats.into_iter().enumerate() {
         check.add(caveat, at <= last_minted)?;
     }
@@ -77,39 +90,47 @@ pub fn check_caveats(
 struct CaveatCheck<'a> {
     marks: &'a [String],
     demand: &'a Demand<'a>,
+    issued_for: Option<&'a Price>,
     expires_at_unix: Option<u64>,
     services: Option<Vec<(String, u8)>>,
     checked: CheckedCaveats,
 }
 
 impl<'a> CaveatCheck<'a> {
-    fn new(marks: &'a [String], demand: &'a Demand<'a>, other_issuer: bool) -> Self {
+    fn new(
+        marks: &'a [String],
+        demand: &'a Demand<'a>,
+        issued_for: Option<&'a Price>,
+        other_issuer: bool,
+    ) -> Self {
         let checked = CheckedCaveats {
             other_issuer,
             expires_at_unix: 0,
             issued_until_unix: 0,
             amount_sats: None,
             bound: BoundCaveats::default(),
+            sold_as: None,
             uses: None,
             wallet: None,
             payable_until_unix: None,
         };
-        Self { marks, demand, expires_at_unix: None, services: None, checked }
+        Self { marks, demand, issued_for, expires_at_unix: None, services: None, checked }
     }
 
     /// Checks the next caveat. `is_minted` is `false` if a holder is known to have added the caveat. In a macaroon of
     /// another issuer, it is `true` for every caveat.
     fn add(&mut self, caveat: Caveat, is_minted: bool) -> Result<(), Refusal> {
         let demand = self.demand;
+        let price = if is_minted { self.issued_for } else { Some(demand.price) };
         match caveat {
             Caveat::ExpiresAtUnix(at) => self.add_expiry(at)?,
             Caveat::Services(services) => self.add_services(services)?,
             Caveat::AmountSats(paid_sats) => {
-                check_amount(paid_sats, demand.price)?;
+                check_amount(paid_sats, price)?;
                 self.checked.amount_sats = self.checked.amount_sats.or(Some(paid_sats));
             }
             Caveat::Fiat(paid) => {
-                check_fiat(&paid, demand.price)?;
+                check_fiat(&paid, price)?;
                 self.checked.bound.fiat |= is_minted;
             }
             Caveat::Host(expected) => {
@@ -148,6 +169,10 @@ impl<'a> CaveatCheck<'a> {
                 if !is_one_of(&mark, self.marks) {
                     return Err(Refusal::Unsatisfiable(Caveat::issuer_mark(&mark)));
                 }
+            }
+            Caveat::SoldAs(tag) => {
+                let is_own = is_minted && !self.checked.other_issuer;
+                self.checked.sold_as = self.checked.sold_as.take().or(is_own.then_some(tag));
             }
             Caveat::Uses(uses) => {
                 self.checked.uses = smallest(self.checked.uses, uses);
@@ -212,26 +237,26 @@ impl<'a> CaveatCheck<'a> {
 
 /// Checks that the paid amount covers a price in satoshis. If the price is in fiat, `check_fiat` compares the fiat
 /// amounts instead, so that a later exchange rate does not matter.
-fn check_amount(paid_sats: u64, price: &Price) -> Result<(), Refusal> {
+fn check_amount(paid_sats: u64, price: Option<&Price>) -> Result<(), Refusal> {
     match price {
-        Price::Sats(price_sats) if paid_sats < *price_sats => {
+        Some(Price::Sats(price_sats)) if paid_sats < *price_sats => {
             Err(Refusal::Underpaid { paid_sats, price_sats: *price_sats })
         }
-        Price::Sats(_) | Price::Fiat(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 
-fn check_fiat(paid: &Fiat, price: &Price) -> Result<(), Refusal> {
+fn check_fiat(paid: &Fiat, price: Option<&Price>) -> Result<(), Refusal> {
     match price {
-        Price::Fiat(price) if !paid.covers(&price.fiat) => Err(Refusal::UnderpaidFiat {
+        Some(Price::Fiat(price)) if !paid.covers(&price.fiat) => Err(Refusal::UnderpaidFiat {
             paid: paid.as_str().to_owned(),
             price: price.fiat.as_str().to_owned(),
         }),
-        Price::Sats(_) | Price::Fiat(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 
-fn is_one_of(mark: &str, marks: &[String]) -> bool {
+pub(super) fn is_one_of(mark: &str, marks: &[String]) -> bool {
     marks.iter().any(|known| crypto::constant_time_eq(known.as_bytes(), mark.as_bytes()))
 }
 

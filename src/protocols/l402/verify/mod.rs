@@ -6,6 +6,8 @@ use std::num::NonZeroU32;
 
 pub use caveats::{BoundCaveats, CheckedCaveats, check_caveats};
 
+use caveats::{check_caveats_of_any_price, is_one_of};
+
 use super::caveat::{ScopeRule, Service};
 use super::macaroon::{Encoding, Encodings, Macaroon, Signature};
 use super::refusal::Refusal;
@@ -27,6 +29,9 @@ pub struct Demand<'a> {
     pub ip: Option<&'a str>,
     /// The price of this request now, which may differ from the price at which the credential was bought.
     pub price: &'a Price,
+    /// [`Route::sold_as`](crate::policy::route::Route::sold_as): what the route sells, if what was paid for it stays
+    /// sufficient when its price rises.
+    pub sold_as: Option<&'a [u8; 32]>,
     /// What the credentials of the route are bound to.
     pub scope: &'a ScopeRule,
     /// Whether the route binds credentials to the client's address.
@@ -101,12 +106,17 @@ pub fn verify(
         Encoding::Standard => Vec::new(),
         Encoding::LightningToll => keys.all().map(|set| set.issuer_mark(&macaroon.payment_hash())).collect(),
     };
-    let caveats = check_caveats(macaroon, &marks, demand)?;
-    check_demand(macaroon, preimage.is_some(), &caveats, demand)?;
+    let is_proven = preimage.is_some();
+    let caveats = check(macaroon, is_proven, &marks, demand, Some(demand.price)).or_else(|refusal| {
+        match check(macaroon, is_proven, &marks, demand, None) {
+            Ok(caveats) if is_sold_as(&caveats, keys, demand) => Ok(caveats),
+            _ => Err(refusal),
+        }
+    })?;
     Ok(Grant {
         payment_hash: macaroon.payment_hash(),
         encoding: macaroon.encoding(),
-        is_proven: preimage.is_some(),
+        is_proven,
         other_issuer: caveats.other_issuer,
         expires_at_unix: caveats.expires_at_unix,
         issued_until_unix: caveats.issued_until_unix,
@@ -117,6 +127,26 @@ pub fn verify(
     })
 }
 
+/// Checks the caveats and the requirements of the route. `issued_for` is the price that the paid amount must cover;
+/// `None` for any amount.
+fn check(
+    macaroon: &Macaroon,
+    is_proven: bool,
+    marks: &[String],
+    demand: &Demand<'_>,
+    issued_for: Option<&Price>,
+) -> Result<CheckedCaveats, Refusal> {
+    let caveats = check_caveats_of_any_price(macaroon, marks, demand, issued_for)?;
+    check_demand(macaroon, is_proven, &caveats, demand, issued_for)?;
+    Ok(caveats)
+}
+
+/// Whether the credential was bought for what the route sells now, maybe at another price.
+fn is_sold_as(caveats: &CheckedCaveats, keys: &Keys, demand: &Demand<'_>) -> bool {
+    let (Some(tag), Some(sold_as)) = (&caveats.sold_as, demand.sold_as) else { return false };
+    is_one_of(tag, &keys.all().map(|set| set.sold_as(sold_as)).collect::<Vec<_>>())
+}
+
 /// Checks the requirements of the route: the encoding and the issuer of the macaroon are accepted, the payment is not
 /// revoked, and the issuer wrote every caveat that the route requires.
 fn check_demand(
@@ -124,6 +154,7 @@ fn check_demand(
     is_proven: bool,
     caveats: &CheckedCaveats,
     demand: &Demand<'_>,
+    issued_for: Option<&Price>,
 ) -> Result<(), Refusal> {
     if !demand.encodings.accepts(macaroon.encoding()) {
         return Err(Refusal::EncodingNotAccepted);
@@ -142,7 +173,7 @@ fn check_demand(
         ("realm", bound.realm, is_realm),
         ("ip", bound.ip, demand.binds_ip),
         ("uses", bound.uses, demand.counts_uses),
-        ("fiat", bound.fiat, matches!(demand.price, Price::Fiat(_))),
+        ("fiat", bound.fiat, matches!(issued_for, Some(Price::Fiat(_)))),
         ("host", bound.host, !caveats.other_issuer),
     ];
     match demanded.into_iter().find(|(_, is_bound, is_demanded)| *is_demanded && !is_bound) {

@@ -1,0 +1,56 @@
+//! `/_toll/health`, which says whether something can be sold, and `/_toll/status`, which says to the owner why not.
+
+use serde::Serialize;
+use web_sys::Response;
+use worker::wasm_bindgen::JsValue;
+
+use super::{Answered, forward, response};
+use crate::config::Paywall;
+use crate::edge::context::RequestContext;
+use crate::edge::services::wallets::probe;
+use crate::endpoints::Endpoint;
+use crate::policy::route::Route;
+
+/// Answers that the Worker runs, and whether it can sell something.
+pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, JsValue> {
+    without_context(obstacles(ctx).await.is_empty())
+}
+
+/// Answers a request to `/_toll/health` before a [`RequestContext`] exists.
+pub fn without_context(is_configured: bool) -> Result<Answered, JsValue> {
+    let health = Health { status: "ok", configured: is_configured };
+    let response = response::json(200, &[], &response::to_json(&health))?;
+    Ok(Answered::by_endpoint(Endpoint::Health, response))
+}
+
+/// Returns the response with the reasons why nothing can be sold, or else with the mistakes in the settings.
+pub async fn status(ctx: &RequestContext<'_>) -> Result<Response, JsValue> {
+    let obstacles = obstacles(ctx).await;
+    let is_selling = obstacles.is_empty();
+    let problems = if is_selling { ctx.settings.faults.clone() } else { obstacles };
+    response::json(200, &[], &response::to_json(&Status { configured: is_selling, problems }))
+}
+
+/// Returns why nothing can be sold, each reason with its remedy; empty if something can be sold.
+async fn obstacles(ctx: &RequestContext<'_>) -> Vec<String> {
+    let seller = match &ctx.settings.paywall {
+        Paywall::Selling { seller, policy } if policy.routes.iter().any(Route::is_sold) => seller,
+        _ => return ctx.settings.faults.clone(),
+    };
+    match forward::check_origin(ctx) {
+        Err(reason) => vec![reason.to_owned()],
+        Ok(()) => probe::problems(ctx, &seller.wallets).await,
+    }
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    configured: bool,
+}
+
+#[derive(Serialize)]
+struct Status {
+    configured: bool,
+    problems: Vec<String>,
+}

@@ -18,8 +18,8 @@ const bindings = { kv_namespaces, durable_objects, ratelimits, assets, migration
 const origin = await startStub({ '*': [404, {}] });
 
 let started;
-/** Starts a paywall, which forwards to itself. */
-const paywall = () => (started ??= startPaywall({ toll }));
+/** Starts a paywall that sells. */
+const paywall = () => (started ??= startPaywall({ toll, vars: { ORIGIN_URL: origin.url } }));
 
 /**
  * Runs `edgetoll doctor` in a new folder, with `vars` in .dev.vars, where ORIGIN_URL is that of an origin by default. Returns the
@@ -340,8 +340,8 @@ test('The check `origin` of doctor says whether there is an origin, whether it a
 test('The check `public URL` of doctor says whether the Worker answers there', async () => {
   const unreadable = await startPaywall({ toll: null });
   for (const [PUBLIC_URL, level, sentence] of [
-    [(await paywall()).url, 'OK', /the Worker answers in \d+ ms and is configured/],
-    [unreadable.url, 'FAIL', /is not configured.*`npx wrangler tail`/],
+    [(await paywall()).url, 'OK', /the Worker answers in \d+ ms and can sell/],
+    [unreadable.url, 'FAIL', /can sell nothing: .*`npx wrangler tail`/],
     [origin.url, 'WARN', /another server answers with status 404/],
     [`http://127.0.0.1:${await freePort()}`, 'WARN', /nothing answers: deploy the Worker/],
     [undefined, 'SKIP', /PUBLIC_URL is not set/],

@@ -136,11 +136,11 @@ pub fn examine_public_url(reader: &VariableReader<'_>, prefix: &str) -> CheckRes
 pub fn judge_public_url(health: &TimedAnswer, source: &str) -> CheckResult {
     let (level, sentence) = match &health.answer {
         Ok(answer) if is_edgetoll(&health.answer) && is_configured(answer) => {
-            (Level::Ok, format!("the Worker answers in {} ms and is configured", health.ms))
+            (Level::Ok, format!("the Worker answers in {} ms and can sell", health.ms))
         }
         Ok(_) if is_edgetoll(&health.answer) => (
             Level::Fail,
-            "the Worker answers and is not configured, so nothing is sold: `npx wrangler tail` shows the reason".to_owned(),
+            "the Worker answers and can sell nothing: the dashboard and `npx wrangler tail` show the reason".to_owned(),
         ),
         Ok(Answer { status, .. }) => (
             Level::Warn,

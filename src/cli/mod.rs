@@ -4,9 +4,9 @@
 pub mod check;
 pub mod doctor;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{env, fs};
 
 /// Returns the named file, or else the first Wrangler file in the current folder; `None` if the folder has no
 /// Wrangler file.
@@ -18,6 +18,32 @@ fn wrangler_file(named: Option<PathBuf>) -> Option<PathBuf> {
 /// Returns a message with the file's name.
 fn read_text(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
+}
+
+/// Returns how to run a command of this program from where it was run, such as `cargo run --bin edgetoll -- doctor`. If
+/// this is the running command, its arguments are repeated.
+fn own_command(name: &str) -> String {
+    let mut arguments = env::args();
+    let program = arguments.next().unwrap_or_default();
+    let is_built_here =
+        env::current_exe().is_ok_and(|path| path.components().any(|part| part.as_os_str() == "target"));
+    // Cargo sets this variable for what `cargo run` runs.
+    let program = match env::var_os("CARGO") {
+        Some(_) if is_built_here => "cargo run --bin edgetoll --".to_owned(),
+        _ => quoted(&program),
+    };
+    let arguments: Vec<String> = arguments.map(|argument| quoted(&argument)).collect();
+    match arguments.first() {
+        Some(running) if running == name => format!("{program} {}", arguments.join(" ")),
+        _ => format!("{program} {name}"),
+    }
+}
+
+/// Quotes a word for a shell, if it needs quotes.
+fn quoted(word: &str) -> String {
+    let is_plain =
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-=+:@%,".contains(&b));
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// Prints why the command could not do its work, and returns its exit code.

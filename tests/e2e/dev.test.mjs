@@ -1,5 +1,6 @@
 // Runs tools/dev.mjs (`make dev`) in a folder with a copy of wrangler.toml.
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -58,7 +59,7 @@ test('While `make dev` runs, a saved price list is served; one with a mistake is
   await dev.ready();
   assert.equal(await priceOf('/api/joke'), '5');
   const said = await dev.save(costs('"5"'), /not served/);
-  assert.match(said, /wrangler\.toml:\d+:8: error: TOLL\.routes\[0\]\.sats must be a whole number/);
+  assert.match(said, /wrangler\.toml:\d+:8: error: TOLL\.routes\[0\]\.sats is "5", but must be a whole number/);
   assert.equal(await priceOf('/api/joke'), '5');
   assert.match(await dev.save((text) => `${text}\nthis is not TOML`, /not served/), /wrangler\.toml:\d+:\d+: error: invalid TOML/);
   assert.equal(await priceOf('/api/joke'), '5');
@@ -166,6 +167,21 @@ test('`make dev` ends with one sentence if a port is in use or is not a number',
     assert.equal(server.child.exitCode, 1);
   }
   taken.close();
+});
+
+// U20 (CHANGELOG)
+test('`make dev` ends with one sentence if Rust or Node is missing', async () => {
+  const path = run.folder('path');
+  const provide = (...names) => {
+    for (const name of names) symlinkSync(execFileSync('bash', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(path, name));
+  };
+  const setUp = () => spawnSync(join(root, 'tools/setup.sh'), ['worker', 'lnbits'], { encoding: 'utf8', env: { ...process.env, PATH: path } });
+  provide('env', 'bash', 'dirname', 'mkdir');
+  assert.equal(setUp().stderr, 'edgetoll: rustup is missing: install Rust from https://rustup.rs\n');
+  provide('rustup', 'cc');
+  const { stderr, status } = setUp();
+  assert.equal(stderr, 'edgetoll: Node is missing: install Node 20 or newer from https://nodejs.org\n');
+  assert.equal(status, 1);
 });
 
 // U20 (CHANGELOG)

@@ -1,31 +1,40 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, root } from '../../tools/lib/run.mjs';
-import { invoicesFor, lnbits, run, writeConfig } from './support/paywall.mjs';
+import { invoicesFor, lnbits, run, settings, startPaywall, writeConfig } from './support/paywall.mjs';
 
 // The command-line tool, which tools/build.sh builds.
 const edgetoll = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/edgetoll');
 const validSettings = { LNBITS_URL: lnbits.url, LNBITS_KEY: lnbits.merchant.invoiceKey };
 const toll = { routes: [{ path: '/sold', sats: 5 }] };
+const { kv_namespaces, durable_objects, ratelimits, assets, migrations } = settings();
+const bindings = { kv_namespaces, durable_objects, ratelimits, assets, migrations };
+const origin = await startStub({ '*': [404, {}] });
+
+let started;
+/** Starts a paywall that sells. */
+const paywall = () => (started ??= startPaywall({ toll, vars: { ORIGIN_URL: origin.url } }));
 
 /**
- * Runs `edgetoll doctor` in a new folder, with `vars` in .dev.vars. Returns the exit code, the output, and the findings of each
- * check.
+ * Runs `edgetoll doctor` in a new folder, with `vars` in .dev.vars, where ORIGIN_URL is that of an origin by default. Returns the
+ * exit code, the output, and the findings of each check.
  */
 async function doctor(vars, { args = [], config = { vars: { TOLL: toll } }, env = {}, name = '.dev.vars' } = {}) {
   const cwd = run.folder('doctor');
-  writeConfig(cwd, config);
-  writeFileSync(join(cwd, name), Object.entries(vars).map(([name, value]) => `${name}="${value}"\n`).join(''));
+  writeConfig(cwd, { ...bindings, ...config });
+  const local = Object.entries({ ORIGIN_URL: origin.url, ...vars }).filter(([, value]) => value !== undefined);
+  writeFileSync(join(cwd, name), local.map(([name, value]) => `${name}="${value}"\n`).join(''));
   const { code, stdout, stderr } = await new Promise((resolve) => {
     execFile(edgetoll, ['doctor', ...args], { cwd, env }, (error, stdout, stderr) => resolve({ code: error ? error.code : 0, stdout, stderr }));
   });
   for (const [name, value] of Object.entries({ ...vars, ...env })) {
-    if (name.startsWith('LNBITS_KEY')) assert.ok(!(stdout + stderr).includes(value), 'the output contains a key');
+    if (/KEY|SECRET|TOKEN/.test(name)) assert.ok(!(stdout + stderr).includes(value), `the output contains ${name}`);
   }
   const lines = stdout.trimEnd().split('\n');
   const findings = {};
@@ -33,10 +42,11 @@ async function doctor(vars, { args = [], config = { vars: { TOLL: toll } }, env 
     const [, level, check, sentence] = line.match(/^(OK|WARN|FAIL|SKIP) {2,4}(\S+(?: \S+)?) {2,}(.*)$/) ?? [];
     if (check) (findings[check] ??= []).push({ level, sentence });
   }
-  return { code, stdout, stderr, lines, findings };
+  return { code, stdout, stderr, lines, findings, cwd, headings: lines.filter((line) => line.startsWith('LNbits at ')) };
 }
 
-const levels = ({ findings }, at = 0) => Object.fromEntries(Object.entries(findings).map(([check, all]) => [check, all[at]?.level]));
+/** Returns the levels of the checks of one wallet. */
+const levels = ({ findings }, at = 0) => Object.fromEntries(Object.keys(ALL_OK).map((check) => [check, findings[check]?.[at]?.level]));
 const ALL_OK = { reachable: 'OK', clock: 'OK', version: 'OK', key: 'OK', invoice: 'OK', leak: 'OK', 'price source': 'OK', 'rate limit': 'OK' };
 const ALL_SKIPPED = Object.fromEntries(Object.keys(ALL_OK).map((check) => [check, 'SKIP']));
 
@@ -63,9 +73,10 @@ const healthy = (clock_s = 0) => [200, { server_time: Math.floor(Date.now() / 10
 test('With a working LNbits, all checks of doctor pass, and doctor creates one invoice', async () => {
   const before = await invoicesFor('edgetoll doctor');
   const result = await doctor(validSettings);
-  assert.equal(result.lines[0], `LNbits at ${lnbits.url} (LNBITS_URL from .dev.vars, LNBITS_KEY from .dev.vars)`);
+  assert.deepEqual(result.headings, [`LNbits at ${lnbits.url} (LNBITS_URL from .dev.vars, LNBITS_KEY from .dev.vars)`]);
   assert.deepEqual(levels(result), ALL_OK, result.stdout);
-  assert.deepEqual(Object.keys(result.findings), Object.keys(ALL_OK));
+  const ofDeployment = ['price list', 'secret', 'admin token', 'bindings', 'origin', 'public URL'];
+  assert.deepEqual(Object.keys(result.findings), [...ofDeployment, ...Object.keys(ALL_OK)]);
   assert.equal(result.findings.version[0].sentence, '1.6.2');
   assert.match(result.findings.invoice[0].sentence, /^an invoice of 1 sat was created in \d+ ms and looked up in \d+ ms$/);
   assert.match(result.findings['rate limit'][0].sentence, /^LNbits answers 121 requests/);
@@ -213,22 +224,22 @@ test('Doctor prints only numbers and the version from the responses of LNbits, a
 
 test('Doctor reads settings from the process environment, from .dev.vars, and from the vars in the Wrangler configuration', async () => {
   const { LNBITS_URL, LNBITS_KEY } = validSettings;
-  const config = { vars: { TOLL: toll }, env: { staging: { vars: { TOLL: toll, LNBITS_URL } } } };
+  const config = { vars: { TOLL: toll }, env: { staging: { ...bindings, vars: { TOLL: toll, LNBITS_URL } } } };
   const staging = await doctor({ LNBITS_KEY }, { config, args: ['--env', 'staging'], name: '.dev.vars.staging' });
-  assert.equal(staging.lines[0], `LNbits at ${LNBITS_URL} (LNBITS_URL from wrangler.json, LNBITS_KEY from .dev.vars.staging)`);
+  assert.deepEqual(staging.headings, [`LNbits at ${LNBITS_URL} (LNBITS_URL from wrangler.json, LNBITS_KEY from .dev.vars.staging)`]);
   assert.equal(staging.code, 0, staging.stdout);
   // A key in the process environment belongs to the deployed wallet. So doctor prefers the LNBITS_URL of the Wrangler file to
   // the LNBITS_URL of .dev.vars, which is the LNbits of `make dev`.
   const local = { LNBITS_URL: `http://127.0.0.1:${await freePort()}`, LNBITS_KEY: 'locallocal' };
   const deployed = await doctor(local, { config: { vars: { TOLL: toll, LNBITS_URL } }, env: { LNBITS_KEY } });
-  assert.equal(deployed.lines[0], `LNbits at ${LNBITS_URL} (LNBITS_URL from wrangler.json, LNBITS_KEY from the process environment)`);
+  assert.deepEqual(deployed.headings, [`LNbits at ${LNBITS_URL} (LNBITS_URL from wrangler.json, LNBITS_KEY from the process environment)`]);
   assert.equal(deployed.code, 0, deployed.stdout);
 });
 
 test('If a setting is missing or invalid, doctor exits with 2 and names the setting; for a missing wallet key, doctor prints a command that keeps the key out of the shell history', async () => {
   const { LNBITS_URL, LNBITS_KEY } = validSettings;
   for (const [vars, options, sentence] of [
-    [{ LNBITS_URL }, {}, /LNBITS_KEY is missing: .*\n +\(read -rs LNBITS_KEY && export LNBITS_KEY && edgetoll doctor\)/],
+    [{ LNBITS_URL }, {}, /LNBITS_KEY is missing: .*\n +\(read -rs LNBITS_KEY && export LNBITS_KEY && \S*edgetoll doctor\)/],
     [{ LNBITS_KEY }, {}, /LNBITS_URL is missing/],
     [{ ...validSettings, LNBITS_URL_2: LNBITS_URL }, {}, /LNBITS_KEY_2 is missing/],
     [{ ...validSettings, LNBITS_URL: 'http://lnbits.example.com' }, {}, /LNBITS_URL from \.dev\.vars cannot be used: it must be an https URL/],
@@ -238,7 +249,7 @@ test('If a setting is missing or invalid, doctor exits with 2 and names the sett
   ]) {
     const result = await doctor(vars, options);
     assert.match(result.stderr, sentence);
-    assert.equal(result.stdout, '');
+    assert.doesNotMatch(result.stdout, /^LNbits at/m);
     assert.equal(result.code, 2);
   }
   const unknown = await doctor(validSettings, { args: ['--key', LNBITS_KEY.slice(1)] });
@@ -247,7 +258,96 @@ test('If a setting is missing or invalid, doctor exits with 2 and names the sett
 
 test('If the price list is missing, doctor warns and uses the default settings', async () => {
   const result = await doctor(validSettings, { config: { vars: {} } });
-  assert.match(result.lines[0], /^WARN  price list    TOLL is missing or cannot be read/);
+  assert.match(result.lines[1], /^WARN  price list    TOLL is missing or cannot be read/);
   assert.match(result.findings['rate limit'][0].sentence, /invoices_per_minute is 120/);
   assert.equal(result.code, 0);
+});
+
+// U14 (CHANGELOG)
+test('The command that doctor prints for a missing key runs, and so does the command that it prints for a price list with a mistake', async () => {
+  const { LNBITS_URL, LNBITS_KEY } = validSettings;
+  const { cwd, stderr, stdout } = await doctor({ LNBITS_URL }, { config: { vars: { TOLL: { routes: [{ path: '/sold', sats: '5' }] } } } });
+  const shell = (command, input = '') =>
+    new Promise((resolve) => {
+      const child = execFile('bash', ['-c', command], { cwd }, (error, stdout, stderr) => resolve({ code: error ? error.code : 0, output: stdout + stderr }));
+      child.stdin.end(input);
+    });
+  const withKey = await shell(stderr.match(/\n +(\(read .*\))/)[1], `${LNBITS_KEY}\n`);
+  assert.match(withKey.output, /^OK +key +this is an invoice key$/m);
+  const check = await shell(stdout.match(/run `(.*)`/)[1]);
+  assert.match(check.output, /^wrangler\.json:\d+:\d+: error: TOLL\.routes\[0\]\.sats is "5"/m);
+  assert.equal(check.code, 1);
+});
+
+// U14 (CHANGELOG)
+test('Doctor examines the secrets that are on this machine, and says how to see those that are on Cloudflare', async () => {
+  const weak = await doctor({ TOLL_SECRET: ' 2b6d4c1f8e9a0b3c5d7e6f1a2b3c4d5e', ADMIN_TOKEN: 'abcdefg', ORIGIN_TOKEN: 'qwertz', ON_PAYMENT_SECRET: 'qwertz' });
+  for (const [check, sentence] of [
+    ['secret', /^TOLL_SECRET from \.dev\.vars begins or ends with white space/],
+    ['admin token', /^ADMIN_TOKEN from \.dev\.vars is shorter than 32 characters: make one with `openssl rand -hex 32`/],
+    ['origin token', /^ORIGIN_TOKEN from \.dev\.vars must have at least 16/],
+    ['callbacks', /^ON_PAYMENT_URL is missing/],
+  ]) {
+    assert.equal(weak.findings[check]?.[0].level, 'FAIL', check);
+    assert.match(weak.findings[check][0].sentence, sentence);
+  }
+  const TOLL_SECRET = randomBytes(32).toString('hex');
+  const equal = await doctor({ TOLL_SECRET, TOLL_SECRET_PREVIOUS: TOLL_SECRET, ADMIN_TOKEN: TOLL_SECRET });
+  assert.deepEqual(equal.findings.secret.map(({ level }) => level), ['OK', 'WARN']);
+  assert.equal(equal.findings['admin token'][0].level, 'FAIL');
+  const staging = { env: { staging: { ...bindings, vars: { TOLL: toll } } } };
+  const missing = await doctor({}, { config: staging, args: ['--env', 'staging'] });
+  assert.equal(missing.findings.secret[0].level, 'SKIP');
+  assert.match(missing.findings.secret[0].sentence, /`npx wrangler secret list --env staging`/);
+});
+
+// U14 (CHANGELOG)
+test('The check `bindings` of doctor fails if the price list needs a missing binding, and warns of other missing bindings', async () => {
+  const routes = [{ path: '/sold', sats: 5, uses: 5 }];
+  const { findings } = await doctor({}, { config: { vars: { TOLL: { routes } }, durable_objects: undefined, assets: undefined } });
+  const found = findings.bindings.map(({ level, sentence }) => `${level} ${sentence.match(/does not bind (\w+)/)[1]}`);
+  assert.deepEqual(found, ['FAIL METER', 'WARN LEDGER', 'WARN INVOICE_LIMIT', 'WARN ASSETS']);
+});
+
+// U4, U14 (CHANGELOG)
+test('The check `origin` of doctor says whether there is an origin, whether it answers, and whether it leads back to a paywall', async () => {
+  const silent = await startStub({ '*': () => {} });
+  const failing = await startStub({ '*': [502, ''] });
+  const moved = await startStub({ '*': [301, '', { Location: 'https://elsewhere.example.com/' }] });
+  const zone = { routes: [{ pattern: 'api.example.com/*', zone_name: 'example.com' }] };
+  const service = { services: [{ binding: 'ORIGIN', service: 'shop' }] };
+  for (const [ORIGIN_URL, config, level, sentence] of [
+    [origin.url, {}, 'OK', /answers with status 404 in \d+ ms$/],
+    [failing.url, {}, 'WARN', /answers with status 502: see the log of the origin/],
+    [moved.url, {}, 'WARN', /redirects to another host/],
+    [silent.url, {}, 'FAIL', /did not answer within 5 s/],
+    [`http://127.0.0.1:${await freePort()}`, {}, 'FAIL', /refuses the connection/],
+    [(await paywall()).url, {}, 'FAIL', /leads back to a paywall of edgetoll.*508 origin_loop/],
+    ['origin.example.com', {}, 'FAIL', /must be an http or https URL/],
+    [undefined, {}, 'FAIL', /ORIGIN_URL is missing/],
+    [undefined, zone, 'OK', /the origin of the zone behind api\.example\.com/],
+    [undefined, service, 'OK', /go to the Worker shop/],
+  ]) {
+    const result = await doctor({ ORIGIN_URL }, { config: { vars: { TOLL: toll }, ...config } });
+    assert.equal(result.findings.origin?.[0].level, level, result.stdout);
+    assert.match(result.findings.origin[0].sentence, sentence);
+  }
+  const local = { vars: { TOLL: toll, ORIGIN_URL: origin.url } };
+  assert.match((await doctor({ ORIGIN_URL: undefined }, { config: local })).findings.origin[0].sentence, /Cloudflare cannot reach/);
+});
+
+// U14 (CHANGELOG)
+test('The check `public URL` of doctor says whether the Worker answers there', async () => {
+  const unreadable = await startPaywall({ toll: null });
+  for (const [PUBLIC_URL, level, sentence] of [
+    [(await paywall()).url, 'OK', /the Worker answers in \d+ ms and can sell/],
+    [unreadable.url, 'FAIL', /can sell nothing: .*`npx wrangler tail`/],
+    [origin.url, 'WARN', /another server answers with status 404/],
+    [`http://127.0.0.1:${await freePort()}`, 'WARN', /nothing answers: deploy the Worker/],
+    [undefined, 'SKIP', /PUBLIC_URL is not set/],
+  ]) {
+    const result = await doctor({ PUBLIC_URL });
+    assert.equal(result.findings['public URL']?.[0].level, level, result.stdout);
+    assert.match(result.findings['public URL'][0].sentence, sentence);
+  }
 });

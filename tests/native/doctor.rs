@@ -1,13 +1,16 @@
 //! `edgetoll doctor`: its findings for responses of LNbits, and where it reads its settings. The JSON bodies have the
 //! form that LNbits 1.6.2 and 1.5.5 send.
 
+use std::process::Command;
+
 use edgetoll::bolt11::Bolt11;
 use edgetoll::cli::check::document::Document;
+use edgetoll::cli::doctor::http::{Answer, TimedAnswer};
 use edgetoll::cli::doctor::judge::{self, HttpError, HttpResult};
 use edgetoll::cli::doctor::rate_limit::{Burst, BurstEnd};
 use edgetoll::cli::doctor::report::{Check, CheckResult, Level, Tally};
-use edgetoll::cli::doctor::settings::{self, Deployment, SettingsError, Sources};
-use edgetoll::cli::doctor::{default_price_list, dev_vars};
+use edgetoll::cli::doctor::settings::{self, Deployment, SettingsError, Sources, VariableReader};
+use edgetoll::cli::doctor::{default_price_list, deployment, dev_vars, origin};
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::price::Price;
@@ -394,6 +397,78 @@ fn the_error_for_an_unusable_setting_names_the_setting_without_its_value() {
         );
         assert!(!sentence.contains(url) && !sentence.contains(key));
     }
+}
+
+// U14 (CHANGELOG)
+#[test]
+fn a_command_in_a_message_can_be_run_where_the_program_was_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("wrangler.toml"), "[vars.TOLL]\n").unwrap();
+    let printed = |cargo: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_edgetoll"));
+        command.args(["doctor", "wrangler.toml"]).current_dir(folder.path()).env_remove("CARGO");
+        let output = command.envs(cargo.map(|cargo| ("CARGO", cargo))).output().unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let by_path = concat!("export LNBITS_KEY && ", env!("CARGO_BIN_EXE_edgetoll"), " doctor wrangler.toml)");
+    assert!(printed(None).contains(by_path), "{}", printed(None));
+    let by_cargo = "export LNBITS_KEY && cargo run --bin edgetoll -- doctor wrangler.toml)";
+    assert!(printed(Some("cargo")).contains(by_cargo), "{}", printed(Some("cargo")));
+}
+
+// U4 (CHANGELOG)
+#[test]
+fn an_origin_that_leads_back_to_a_paywall_fails_unless_the_worker_is_on_a_route_of_the_same_zone() {
+    let answer = |status, is_challenge, body: &str| TimedAnswer {
+        answer: Ok(Answer { status, is_challenge, is_elsewhere: false, body: body.into() }),
+        ms: 7,
+    };
+    let level = |root: &TimedAnswer, is_paywall, is_of_zone| {
+        origin::judge_origin(root, "wrangler.toml", is_paywall, false, is_of_zone).level
+    };
+    let fine = answer(200, false, "");
+    assert_eq!((level(&fine, false, false), level(&fine, true, false)), (Level::Ok, Level::Fail));
+    assert_eq!(level(&fine, true, true), Level::Warn);
+    assert_eq!(level(&answer(402, true, ""), false, false), Level::Fail);
+    assert_eq!(level(&answer(508, false, r#"{"code":"origin_loop"}"#), false, false), Level::Fail);
+    // An origin may answer with 402 or 508 for its own reasons.
+    assert_eq!(level(&answer(402, false, ""), false, false), Level::Ok);
+    assert_eq!(level(&answer(508, false, "{}"), false, false), Level::Warn);
+    let silent = TimedAnswer { answer: Err(HttpError::Timeout), ms: 5_000 };
+    let finding = origin::judge_origin(&silent, "wrangler.toml", false, false, false);
+    assert_eq!(finding.level, Level::Warn);
+    assert!(
+        finding.sentence.ends_with("ignore this if the origin admits only Cloudflare"),
+        "{}",
+        finding.sentence
+    );
+}
+
+// U14 (CHANGELOG)
+#[test]
+fn lines_of_dev_vars_that_are_not_settings_are_reported_without_their_text() {
+    let text = "# comment\nTOLL_SECRET: pasted\nADMIN_TOKN=pasted\nLNBITS_KEY=pasted\nLOG_LEVEL=pasted\n";
+    let sources = Sources {
+        process_environment: &|_| None,
+        dev_vars: Some((".dev.vars", text)),
+        file: None,
+        environment: None,
+    };
+    let reader = VariableReader::new(&sources).unwrap();
+    let results = deployment::examine(&sources, &reader, None);
+    let of_dev_vars: Vec<&str> = results
+        .iter()
+        .filter(|result| result.check == Check::DevVars)
+        .map(|result| result.sentence.as_str())
+        .collect();
+    assert_eq!(
+        of_dev_vars,
+        [
+            "line 2 of .dev.vars is not a setting: write it as NAME=value",
+            "line 3 of .dev.vars sets ADMIN_TOKN, which edgetoll does not know; did you mean ADMIN_TOKEN?"
+        ]
+    );
+    assert!(results.iter().all(|result| !result.sentence.contains("pasted")));
 }
 
 #[test]

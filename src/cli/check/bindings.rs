@@ -20,16 +20,16 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
         warn_if_not_inherited(environment, &["kv_namespaces"], ("binding", TOLL_KV), consequence);
     }
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
-    if let Some(index) = routes.iter().position(|route| route.get("uses").is_some()) {
+    if let Some(index) = routes.iter().position(|route| is_counted(route, "uses")) {
         check_object(environment, &route_key(index, "uses"), &METER);
     }
     if list.get("free_tier").and_then(Json::as_str) == Some("durable") {
         check_object(environment, "vars.TOLL.free_tier", &FREE_TIER_EXACT);
     } else if !has_kv {
-        let sentence = "needs a KV namespace bound as TOLL_KV, which counts free requests; without it, no \
-                        request is free";
+        let sentence = "needs a KV namespace, which counts free requests, so no request is free: bind one with \
+                        kv_namespaces = [{ binding = \"TOLL_KV\" }]";
         for (index, route) in routes.iter().enumerate() {
-            if route.get("free_requests").is_some_and(|free| *free != Json::Integer(0)) {
+            if is_counted(route, "free_requests") {
                 environment.error(&route_key(index, "free_requests"), Point::Value, sentence);
             }
         }
@@ -115,7 +115,10 @@ fn check_object(environment: &mut Environment<'_>, needed_by: &str, object: &Obj
     let objects = environment.get(&OBJECTS).and_then(Json::as_array).unwrap_or_default();
     let Some((index, binding)) = objects.iter().enumerate().find(|(_, one)| has_text(one, "name", name))
     else {
-        let sentence = format!("needs a Durable Object bound as {name} with the class {class}");
+        let sentence = format!(
+            "needs a Durable Object, which counts {counts}: add {{ name = \"{name}\", class_name = \"{class}\" }} to \
+             durable_objects.bindings"
+        );
         return environment.error(needed_by, Point::Value, &sentence);
     };
     let class_place = member(&item("durable_objects.bindings", index), "class_name");
@@ -134,6 +137,11 @@ fn check_object(environment: &mut Environment<'_>, needed_by: &str, object: &Obj
     }
 }
 
+/// Whether a key has a number that is counted. A wrong number is a mistake of its own.
+fn is_counted(route: &Json, key: &str) -> bool {
+    route.number(key).is_some_and(|number| (1..=MAX_COUNT).contains(&number))
+}
+
 fn route_key(index: usize, key: &str) -> String {
     member(&item("vars.TOLL.routes", index), key)
 }
@@ -147,3 +155,5 @@ fn has_text(table: &Json, key: &str, text: &str) -> bool {
 }
 
 const OBJECTS: [&str; 2] = ["durable_objects", "bindings"];
+/// The largest number of free requests, and of uses.
+const MAX_COUNT: u64 = 1_000_000;

@@ -5,16 +5,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{Severity, check};
-use crate::cli::{could_not_run, read_text, wrangler_file};
+use crate::cli::{could_not_run, own_command, read_text, wrangler_file};
 
 /// Returns the exit code: 0 if there is no error, 1 if there is an error, and 2 if the file cannot be read.
 pub fn run(file: Option<PathBuf>) -> ExitCode {
     let Some(file) = wrangler_file(file) else {
-        return could_not_run(
-            "this folder has no wrangler.toml, wrangler.json or wrangler.jsonc: name the file, as in \
-             `edgetoll check FILE`",
-        );
+        return could_not_run(&format!(
+            "this folder has no wrangler.toml, wrangler.json or wrangler.jsonc: name the file, as in `{} FILE`",
+            own_command("check")
+        ));
     };
+    if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".dev.vars")) {
+        return could_not_run(&format!(
+            "{} is not a Wrangler file: name wrangler.toml instead; `{}` examines {0}",
+            file.display(),
+            own_command("doctor"),
+        ));
+    }
     let text = match read_text(&file) {
         Ok(text) => text,
         Err(message) => return could_not_run(&message),

@@ -1,11 +1,13 @@
 //! A Wrangler file as a JSON value, with the position of each key and value in its text.
 
+use super::notation::Notation;
 use super::places::{Places, Position, parent, position};
 use super::{from_jsonc, from_toml};
 use crate::strict_json::Json;
 
 /// A parsed Wrangler file, which has no syntax errors.
 pub struct Document {
+    notation: Notation,
     text: String,
     root: Json,
     places: Places,
@@ -26,9 +28,12 @@ impl Document {
     pub fn read(name: &str, text: &str) -> Result<Self, Vec<SyntaxError>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let is_json = name.ends_with(".json") || name.ends_with(".jsonc");
-        let parsed = if is_json { from_jsonc::read(text) } else { from_toml::read(text) };
+        let (notation, parsed) = match is_json {
+            true => (Notation::Json, from_jsonc::read(text)),
+            false => (Notation::Toml, from_toml::read(text)),
+        };
         match parsed {
-            Ok((root, places)) => Ok(Self { text: text.to_owned(), root, places }),
+            Ok((root, places)) => Ok(Self { notation, text: text.to_owned(), root, places }),
             Err(errors) => Err(errors
                 .into_iter()
                 .map(|error| SyntaxError { position: position(text, error.offset), sentence: error.sentence })
@@ -38,6 +43,19 @@ impl Document {
 
     pub fn root(&self) -> &Json {
         &self.root
+    }
+
+    /// Returns how the file writes values.
+    pub(super) fn notation(&self) -> Notation {
+        self.notation
+    }
+
+    /// Returns the number at a place as the file has it; `None` if the place has no value of its own.
+    pub(super) fn number(&self, place: &str) -> Option<String> {
+        let rest = self.text.get(self.places.get(place)?.value..)?;
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "+-._:".contains(c);
+        let number = rest.split(|c| !is_part(c)).next()?;
+        (!number.is_empty()).then(|| number.to_owned())
     }
 
     /// Returns the position of a key. If the key does not exist, returns the position of the innermost existing table

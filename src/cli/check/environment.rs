@@ -1,6 +1,7 @@
 //! A Wrangler environment (`[env.NAME]`), or the top level of the file, which `wrangler deploy` uses without `--env`.
 
 use super::document::Document;
+use super::notation::Notation;
 use super::report::{Finding, Severity};
 use crate::strict_json::Json;
 
@@ -54,6 +55,21 @@ impl<'a> Environment<'a> {
         get(self.document.root(), keys)
     }
 
+    /// Returns the table of this environment.
+    pub fn table(&self) -> &'a Json {
+        self.table
+    }
+
+    /// Returns how the file writes values.
+    pub fn notation(&self) -> Notation {
+        self.document.notation()
+    }
+
+    /// Returns the number at a place of this environment, as the file has it.
+    pub fn number(&self, place: &str) -> Option<String> {
+        self.document.number(&self.in_file(place))
+    }
+
     /// Reports an error. See [`Self::report`].
     pub fn error(&mut self, place: &str, point: Point, sentence: &str) {
         self.report(Severity::Error, place, point, sentence);
@@ -67,14 +83,18 @@ impl<'a> Environment<'a> {
     /// Reports a finding. `place` is relative to this environment. The report names variables without `vars.`, as the
     /// Worker's log does.
     pub fn report(&mut self, severity: Severity, place: &str, point: Point, sentence: &str) {
-        let prefix = self.name.map_or(String::new(), |name| format!("env.{name}."));
-        let in_file = format!("{prefix}{place}");
+        let in_file = self.in_file(place);
         let position = match point {
             Point::Key => self.document.key(&in_file),
             Point::Value => self.document.value(&in_file),
         };
-        let place = format!("{prefix}{}", place.strip_prefix("vars.").unwrap_or(place));
+        let place = self.in_file(place.strip_prefix("vars.").unwrap_or(place));
         self.findings.push(Finding { severity, position, place, sentence: sentence.to_owned() });
+    }
+
+    /// Returns a place of this environment as a place of the file.
+    fn in_file(&self, place: &str) -> String {
+        self.name.map_or_else(|| place.to_owned(), |name| format!("env.{name}.{place}"))
     }
 
     pub fn into_findings(self) -> Vec<Finding> {

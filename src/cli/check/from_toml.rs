@@ -1,5 +1,6 @@
 //! Converts TOML to [`Json`], with byte offsets.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::thread;
 
@@ -10,8 +11,8 @@ use super::places::{MAX_DEPTH, Offsets, Places, SyntaxErrorAt, item, line, membe
 use crate::strict_json::Json;
 
 /// # Errors
-/// Returns the errors in the text. Of the errors that the TOML parser reports, only the first [`MAX_ERRORS`] are
-/// returned.
+/// Returns the errors in the text. Of the errors that the TOML parser reports, only the first one of a line and the first
+/// [`MAX_ERRORS`] are returned.
 pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
     // The parser accepts 80 nested tables with dotted keys of 80 parts each, and recurses for each part. The usual
     // stack of a thread is too small for this recursion.
@@ -34,8 +35,13 @@ fn read_on_this_stack(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> 
             return Ok((root, converter.places));
         }
     }
-    converter.errors.extend(errors.iter().take(MAX_ERRORS).map(|error| syntax_error(text, error)));
-    converter.errors.dedup();
+    // In the rest of a line with an error, the parser finds errors that are none.
+    let mut lines = HashSet::new();
+    let start = |error: &Error| error.span().unwrap_or_default().start;
+    let mut in_order: Vec<&Error> = errors.iter().collect();
+    in_order.sort_by_key(|error| start(error));
+    let first_of_line = in_order.into_iter().filter(|error| lines.insert(line(text, start(error))));
+    converter.errors.extend(first_of_line.take(MAX_ERRORS).map(|error| syntax_error(text, error)));
     Err(converter.errors)
 }
 
@@ -91,9 +97,36 @@ fn syntax_error(text: &str, error: &Error) -> SyntaxErrorAt {
             Some(first) => format!("this key is already defined in line {}: remove one", line(text, first)),
             None => "this key is defined twice: remove one".to_owned(),
         },
-        message => format!("invalid TOML: {message}"),
+        message => {
+            let rest = text.get(span.start..).unwrap_or_default();
+            format!("invalid TOML: {}", in_words(message, rest).unwrap_or(message))
+        }
     };
     SyntaxErrorAt { offset: span.start, sentence }
+}
+
+/// Returns what the owner has to change, if that is known from the parser's message and the text at the error. The text
+/// is not repeated, because it may be a secret.
+fn in_words(message: &str, rest: &str) -> Option<&'static str> {
+    let word: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
+    let is_flag = ["true", "false"].contains(&word.to_lowercase().as_str());
+    Some(match message.split(',').next()? {
+        "string values must be quoted" | "invalid boolean" if is_flag => "write true and false in lower case",
+        "string values must be quoted"
+            if rest.trim_start_matches([' ', '\t']).starts_with(['\n', '\r', '#']) =>
+        {
+            "a value is missing after the ="
+        }
+        "string values must be quoted" | "invalid boolean" => {
+            "this is no value: write a number, or a text in quotes"
+        }
+        "invalid unquoted key" if rest.starts_with(':') => "write = instead of : between a key and its value",
+        "invalid unquoted key" if rest.starts_with("//") => "write # instead of // before a comment",
+        "key with no value" => "write = and a value after each key",
+        "unexpected key or value" => "write each key on a line of its own",
+        "invalid key-value pair" if rest.starts_with('{') => "this is JSON: name the file wrangler.json",
+        _ => return None,
+    })
 }
 
 /// A key is defined twice, the second time at `second`. Returns the offset of its first definition; `None` if it is not

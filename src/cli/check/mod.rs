@@ -10,12 +10,18 @@ pub mod document;
 mod environment;
 mod from_jsonc;
 mod from_toml;
-mod nearest;
+mod mistakes;
+pub(super) mod nearest;
+mod notation;
 pub mod places;
 mod platform;
 mod price_list;
+mod remedy;
 mod report;
-mod variables;
+mod synonyms;
+mod unknown_keys;
+mod urls;
+pub(super) mod variables;
 
 pub use report::{Finding, Report, Severity};
 
@@ -39,12 +45,13 @@ fn check_document(document: &Document) -> (Vec<Finding>, usize) {
     let any_has_toll = environments.iter().any(|environment| environment.get(&TOLL).is_some());
     let (mut findings, mut routes) = (Vec::new(), 0_usize);
     for mut environment in environments {
+        let is_misplaced = variables::check_misplaced(&mut environment);
+        let is_misspelled = variables::check(&mut environment);
         match environment.get(&TOLL) {
             Some(toll) => routes = routes.saturating_add(check_toll(&mut environment, toll)),
+            None if is_misplaced || is_misspelled => {}
             None => report_missing_toll(&mut environment, any_has_toll),
         }
-        variables::check_top_level(&mut environment);
-        variables::check(&mut environment);
         platform::check(&mut environment);
         findings.extend(environment.into_findings());
     }
@@ -57,7 +64,11 @@ fn check_toll(environment: &mut Environment<'_>, toll: &Json) -> usize {
     let list = match toll {
         Json::String(text) => {
             let Some(list) = Json::parse(text.as_bytes()) else {
-                environment.error("vars.TOLL", Point::Value, "is not valid JSON, or has a key twice");
+                environment.error(
+                    "vars.TOLL",
+                    Point::Value,
+                    "is not valid JSON, or has a key twice: correct it, or write a table instead of a text",
+                );
                 return 0;
             };
             parsed = list;

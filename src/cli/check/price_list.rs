@@ -2,31 +2,28 @@
 //! and settings that are valid but may cost money.
 
 use super::environment::{Environment, Point};
+use super::mistakes::{self, Mistake};
 use super::nearest::nearest;
+use super::notation::Notation;
 use super::report::Severity;
 use crate::http::header;
 use crate::policy::Policy;
 use crate::policy::description::{self, Description};
 use crate::policy::normalization::fold_case;
-use crate::policy::price_list::{ConfigError, ConfigErrorKind};
-use crate::policy::resolve::unreachable;
 use crate::strict_json::Json;
 
 /// `toll` is the value of `TOLL` in the file. `list` is the price list: `toll` itself, or the parsed text if `toll` is
 /// a string.
 pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json) {
-    for error in config_errors(list) {
-        let place = format!("vars.{}", error.place);
-        match &error.kind {
-            ConfigErrorKind::UnknownKey { known } => {
-                let sentence = format!("{}; {}", error.kind, suggestion(&error.place, known));
-                environment.error(&place, Point::Key, &sentence);
-            }
-            ConfigErrorKind::Wrong(sentence) => environment.error(&place, Point::Value, sentence),
-        }
+    let notation = if toll.as_str().is_some() { Notation::Json } else { environment.notation() };
+    let mistakes = mistakes::find(list, notation, &|place| environment.number(&format!("vars.{place}")));
+    check_free_windows(environment, list, &mistakes);
+    check_methods(environment, list);
+    check_slashes(environment, list);
+    for mistake in mistakes {
+        environment.error(&format!("vars.{}", mistake.place), mistake.point, &mistake.sentence);
     }
     check_size(environment, toll);
-    check_free_windows(environment, list);
     check_descriptions(environment, list);
     if let Some(policy) = Policy::parse(list, fold_case).policy {
         check_sells(environment, &policy);
@@ -53,15 +50,56 @@ fn check_sells(environment: &mut Environment<'_>, policy: &Policy) {
 }
 
 /// Refuses a window without a unit. The Worker reads it as milliseconds, as lightning-toll does.
-fn check_free_windows(environment: &mut Environment<'_>, list: &Json) {
+fn check_free_windows(environment: &mut Environment<'_>, list: &Json, mistakes: &[Mistake]) {
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
     for (at, route) in routes.iter().enumerate() {
-        if let Some(number) = route.get("free_window").and_then(Json::as_u64) {
+        let place = format!("TOLL.routes[{at}].free_window");
+        let Some(number) = route.get("free_window").and_then(Json::as_u64) else { continue };
+        if mistakes.iter().all(|mistake| mistake.place != place) {
             let sentence = format!(
                 "is {number} without a unit: write \"{number}s\" for seconds, or \"{number}ms\" for milliseconds, which \
                  is how the Worker reads it now"
             );
-            environment.error(&format!("vars.TOLL.routes[{at}].free_window"), Point::Value, &sentence);
+            environment.error(&format!("vars.{place}"), Point::Value, &sentence);
+        }
+    }
+}
+
+/// Refuses methods that reach no Worker.
+fn check_methods(environment: &mut Environment<'_>, list: &Json) {
+    let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
+    for (at, route) in routes.iter().enumerate() {
+        let methods = route.get("methods").and_then(Json::as_array).unwrap_or_default();
+        let is_word = |method: &&str| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
+        let mut names = methods.iter().filter_map(Json::as_str).filter(is_word);
+        let is_unknown = |method: &&str| !METHODS.contains(method) && !["TRACE", "CONNECT"].contains(method);
+        if let Some(unknown) = names.find(is_unknown) {
+            let similar: Vec<&str> = METHODS
+                .into_iter()
+                .filter(|method| method.chars().next() == unknown.chars().next())
+                .collect();
+            let meant = nearest(unknown, &similar).unwrap_or("GET");
+            let sentence = format!(
+                "has \"{unknown}\", which is not a method that Workers receive: write a method of HTTP, such as \"{meant}\""
+            );
+            environment.error(&format!("vars.TOLL.routes[{at}].methods"), Point::Value, &sentence);
+        }
+    }
+}
+
+/// Warns if a path ends with a slash. It is sold, but the path without the slash is not.
+fn check_slashes(environment: &mut Environment<'_>, list: &Json) {
+    let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
+    for (at, route) in routes.iter().enumerate() {
+        let path = route.get("path").and_then(Json::as_str).unwrap_or_default();
+        if let Some(without) =
+            path.strip_suffix('/').filter(|path| path.starts_with('/') && !path.ends_with('/'))
+        {
+            let sentence = format!(
+                "is \"{path}\", so a request to {without} gets 400 (ambiguous_path): write path = \"{without}\", unless \
+                 your clients send the slash"
+            );
+            environment.warn(&format!("vars.TOLL.routes[{at}].path"), Point::Value, &sentence);
         }
     }
 }
@@ -137,52 +175,37 @@ fn list_bytes(items: impl Iterator<Item = usize>) -> usize {
     items.map(|bytes| bytes.saturating_add(1)).fold(1, usize::saturating_add).max(2)
 }
 
-/// Returns the errors of the price list's parser, and the routes that no request can reach.
-fn config_errors(list: &Json) -> Vec<ConfigError> {
-    let parsed = Policy::parse(list, fold_case);
-    let policy = parsed.policy.or_else(|| Policy::parse(&readable_part(list), fold_case).policy);
-    parsed.errors.into_iter().chain(policy.iter().flat_map(unreachable)).collect()
-}
-
-/// Returns the part of the price list that can be read: other keys are left out, and other routes are replaced with
-/// placeholders. With this part, unreachable routes are found in spite of other mistakes.
-fn readable_part(list: &Json) -> Json {
-    let Json::Object(members) = list else { return Json::Object(Vec::new()) };
-    let members = members.iter().filter_map(|(key, value)| {
-        let value = match value {
-            Json::Array(routes) if key == "routes" => readable_routes(routes),
-            _ => value.clone(),
-        };
-        is_readable(key, &value).then(|| (key.clone(), value))
-    });
-    Json::Object(members.collect())
-}
-
-/// Puts a placeholder in the place of each unreadable route, so that the other routes keep their index.
-fn readable_routes(routes: &[Json]) -> Json {
-    let routes = routes.iter().enumerate().map(|(index, route)| {
-        if is_readable("routes", &Json::Array(vec![route.clone()])) {
-            return route.clone();
-        }
-        Json::Object(vec![("path".to_owned(), Json::String(format!("/unreadable/{index}")))])
-    });
-    Json::Array(routes.collect())
-}
-
-/// Whether a price list with only this key can be read.
-fn is_readable(key: &str, value: &Json) -> bool {
-    let list = Json::Object(vec![(key.to_owned(), value.clone())]);
-    Policy::parse(&list, fold_case).policy.is_some()
-}
-
-fn suggestion(place: &str, known: &[&str]) -> String {
-    let key = place.rsplit_once('.').map_or(place, |(_, key)| key);
-    match nearest(key, known) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => format!("the known keys are {}", known.join(", ")),
-    }
-}
-
+/// The methods that the Workers runtime accepts (`KJ_HTTP_FOR_EACH_METHOD` in kj/compat/http.h) and that can be sold. It
+/// answers other methods itself.
+const METHODS: [&str; 27] = [
+    "ACL",
+    "BAN",
+    "CHECKOUT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCOL",
+    "MOVE",
+    "MSEARCH",
+    "NOTIFY",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "QUERY",
+    "REPORT",
+    "SEARCH",
+    "SUBSCRIBE",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
 const TEST_NETWORKS: [&str; 3] = ["tb", "tbs", "bcrt"];
 /// From this length, a price list gets a warning, because it is close to the limit of Cloudflare.
 const LARGE_BYTES: usize = 4_000;

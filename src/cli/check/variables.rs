@@ -1,74 +1,117 @@
-//! Checks the variables other than the price list: misspelled names, secrets in the file, and URLs.
+//! Checks the variables other than the price list: misspelled names, secrets in the file, and what is not below `vars`.
 
 use super::environment::{Environment, Point};
 use super::nearest::nearest;
-use crate::config::Origin;
-use crate::http::url::{is_safe_base, is_safe_target};
+use super::notation::Notation;
+use super::places::member;
+use super::report::Severity;
+use super::urls;
 use crate::strict_json::Json;
 
-/// Checks the names and values in `vars`.
-pub(super) fn check(environment: &mut Environment<'_>) {
-    let Some(Json::Object(variables)) = environment.get(&["vars"]) else { return };
+/// Checks the names and values in `vars`. Returns whether the name of the price list is misspelled.
+pub(super) fn check(environment: &mut Environment<'_>) -> bool {
+    let Some(Json::Object(variables)) = environment.get(&["vars"]) else { return false };
+    let mut is_misspelled = false;
     for (name, value) in variables {
-        check_name(environment, name);
-        check_url(environment, name, value);
+        is_misspelled |= check_name(environment, name);
+        urls::check(environment, name, value);
     }
+    urls::check_missing_origin(environment);
+    is_misspelled
 }
 
-/// Reports variables and secrets that are not below `vars`. Wrangler ignores them there, so the Worker does not get them.
-pub(super) fn check_top_level(environment: &mut Environment<'_>) {
-    for name in VARIABLES.into_iter().chain(SECRETS) {
-        if environment.get(&[name]).is_none() {
-            continue;
+/// Reports variables, secrets and price lists that are not below `vars`. Wrangler ignores them there, so the Worker does
+/// not get them. Returns whether a price list is among them.
+pub(super) fn check_misplaced(environment: &mut Environment<'_>) -> bool {
+    let below = environment.name.map_or(String::new(), |name| format!("env.{name}."));
+    for name in VARIABLES.into_iter().chain(SECRETS).filter(|name| *name != "TOLL") {
+        if environment.get(&[name]).is_some() {
+            let sentence = format!("is ignored here: write it below vars, as {below}vars.{name}");
+            environment.error(name, Point::Key, &sentence);
         }
-        let below = environment.name.map_or(String::new(), |name| format!("env.{name}."));
-        let sentence = match name {
-            "TOLL" => format!(
-                "is ignored here, so nothing is sold by it: write it below vars, as [[{below}vars.TOLL.routes]]"
-            ),
-            _ => format!("is ignored here: write it below vars, as {below}vars.{name}"),
-        };
-        environment.error(name, Point::Key, &sentence);
+    }
+    let Some(found) = misplaced_list(environment) else { return false };
+    let Misplaced { place, belongs_at } = found;
+    let header = match environment.notation() {
+        Notation::Toml => format!("[[{below}{belongs_at}]]"),
+        Notation::Json => format!("{below}{belongs_at}"),
+    };
+    let sentence = format!("is ignored here, so nothing is sold by it: write it as {header}");
+    environment.error(&place, Point::Key, &sentence);
+    true
+}
+
+/// A price list or a route in the wrong table.
+struct Misplaced {
+    place: String,
+    /// The place of its routes, if it is where it belongs.
+    belongs_at: String,
+}
+
+fn misplaced_list(environment: &Environment<'_>) -> Option<Misplaced> {
+    let of =
+        |place: &str| Some(Misplaced { place: place.to_owned(), belongs_at: "vars.TOLL.routes".to_owned() });
+    let is_priced = |route: &Json| route.get("path").is_some() && route.get("pattern").is_none();
+    let has_prices = |keys: &[&str]| {
+        environment.get(keys).and_then(Json::as_array).is_some_and(|routes| routes.iter().any(is_priced))
+    };
+    if environment.get(&["TOLL"]).is_some() {
+        return of("TOLL");
+    }
+    if has_prices(&["routes"]) {
+        return of("routes");
+    }
+    if has_prices(&["vars", "routes"]) {
+        return of("vars.routes");
+    }
+    // Wrangler reads the variables below these keys.
+    let mut tables = members(environment.table())
+        .iter()
+        .filter(|(name, _)| !["vars", "env", "previews"].contains(&name.as_str()));
+    tables.find_map(|(name, table)| {
+        if table.get("TOLL").is_some() {
+            return of(&member(name, "TOLL"));
+        }
+        let itself = (name.clone(), name, table);
+        let inner = members(table).iter().map(|(inner, table)| (member(name, inner), inner, table));
+        std::iter::once(itself).chain(inner).find_map(|(place, name, table)| {
+            table.get("vars")?.get("TOLL")?;
+            let belongs_at = format!("env.{name}.vars.TOLL.routes");
+            Some(Misplaced { place: member(&place, "vars.TOLL"), belongs_at })
+        })
+    })
+}
+
+fn members(table: &Json) -> &[(String, Json)] {
+    match table {
+        Json::Object(members) => members,
+        _ => &[],
     }
 }
 
-fn check_name(environment: &mut Environment<'_>, name: &str) {
+/// Returns whether the name is that of the price list, misspelled, and there is no other price list.
+fn check_name(environment: &mut Environment<'_>, name: &str) -> bool {
     let place = format!("vars.{name}");
     if SECRETS.contains(&name) {
         let option = environment.name.map_or(String::new(), |name| format!(" --env {name}"));
         let sentence = format!(
             "is a secret: remove it from this file and set it with `npx wrangler secret put {name}{option}`"
         );
-        return environment.error(&place, Point::Key, &sentence);
-    }
-    if VARIABLES.contains(&name) {
-        return;
-    }
-    if let Some(known) = nearest(name, &VARIABLES).or_else(|| nearest(name, &SECRETS)) {
+        environment.error(&place, Point::Key, &sentence);
+    } else if !VARIABLES.contains(&name)
+        && let Some(known) = nearest(name, &VARIABLES).or_else(|| nearest(name, &SECRETS))
+    {
+        let is_list = known == "TOLL" && environment.get(&["vars", "TOLL"]).is_none();
+        let severity = if is_list { Severity::Error } else { Severity::Warning };
         let sentence = format!("is not a variable that edgetoll knows; did you mean `{known}`?");
-        environment.warn(&place, Point::Key, &sentence);
+        environment.report(severity, &place, Point::Key, &sentence);
+        return is_list;
     }
-}
-
-fn check_url(environment: &mut Environment<'_>, name: &str, value: &Json) {
-    let url = value.as_str().unwrap_or_default();
-    let sentence = match name {
-        "LNBITS_URL" | "LNBITS_URL_2" | "PUBLIC_URL" if !is_safe_base(url) => {
-            Some("must be an https URL (http only for localhost), without user, query or fragment")
-        }
-        "ON_PAYMENT_URL" if !is_safe_target(url) => {
-            Some("must be an https URL (http only for localhost), without user or fragment")
-        }
-        "ORIGIN_URL" => Origin::parse(url).err(),
-        _ => None,
-    };
-    if let Some(sentence) = sentence {
-        environment.error(&format!("vars.{name}"), Point::Value, sentence);
-    }
+    false
 }
 
 /// The variables that hold a secret. They must not be in a file that is committed.
-pub(super) const SECRETS: [&str; 7] = [
+pub(in crate::cli) const SECRETS: [&str; 7] = [
     "TOLL_SECRET",
     "TOLL_SECRET_PREVIOUS",
     "LNBITS_KEY",
@@ -77,5 +120,5 @@ pub(super) const SECRETS: [&str; 7] = [
     "ORIGIN_TOKEN",
     "ON_PAYMENT_SECRET",
 ];
-const VARIABLES: [&str; 6] =
+pub(in crate::cli) const VARIABLES: [&str; 6] =
     ["TOLL", "LNBITS_URL", "LNBITS_URL_2", "ORIGIN_URL", "PUBLIC_URL", "ON_PAYMENT_URL"];

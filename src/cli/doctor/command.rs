@@ -1,4 +1,4 @@
-//! Runs `edgetoll doctor`: finds the settings, examines each wallet, prints the findings, and chooses the exit code.
+//! Runs `edgetoll doctor`: finds the settings, examines the deployment and each wallet, prints the findings, and chooses the exit code.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -6,49 +6,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use super::report::{Check, CheckResult, Level, Tally};
-use super::settings::{self, Deployment, Sources};
-use super::{default_price_list, examine};
+use super::report::{CheckResult, Tally};
+use super::settings::{self, Sources, VariableReader};
+use super::{default_price_list, deployment, examine, origin};
 use crate::cli::check::document::Document;
-use crate::cli::{could_not_run, read_text, wrangler_file};
+use crate::cli::{could_not_run, own_command, read_text, wrangler_file};
+use crate::policy::price_list::DEFAULT_PREFIX;
 
 /// Returns the exit code: 0 if no check failed, 1 if a check failed, and 2 if a file cannot be read, the environment
 /// does not exist, or a setting of a wallet is missing or not valid.
 pub fn run(file: Option<PathBuf>, environment: Option<&str>) -> ExitCode {
-    let deployment = match read_deployment(file, environment) {
-        Ok(deployment) => deployment,
-        Err(message) => return could_not_run(&message),
-    };
-    let mut tally = Tally::default();
-    let mut report = |finding: CheckResult| {
-        tally.count(finding.level);
-        print_line(&finding);
-    };
-    let price_list = deployment.price_list.or_else(|| {
-        let sentence = "TOLL is missing or cannot be read, so the defaults are used: run `edgetoll check` \
-                        for the reason";
-        report(CheckResult::new(Level::Warn, Check::PriceList, sentence));
-        default_price_list()
-    });
-    let Some(price_list) = price_list else { return ExitCode::from(2) };
-    for wallet in &deployment.wallets {
-        print_line(&wallet.heading);
-        examine(&wallet.lnbits, &price_list, &mut report);
-    }
-    print_line(&tally);
-    if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-/// Prints a line at once, because the whole examination takes seconds. If the reader of stdout has closed the pipe, the
-/// line is lost, but the exit code still tells the result.
-fn print_line(line: &impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
+    examine_deployment(file, environment).unwrap_or_else(|message| could_not_run(&message))
 }
 
 /// # Errors
-/// Returns a message: which file cannot be read, which environment does not exist, or which setting is missing or not
-/// valid.
-fn read_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Result<Deployment, String> {
+/// Returns a message: which file cannot be read, which environment does not exist, or which setting of a wallet is
+/// missing or not valid. In the last case, everything but the wallets has been examined.
+fn examine_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Result<ExitCode, String> {
     let file = wrangler_file(file);
     let document = file.as_deref().map(read_document).transpose()?;
     let name = file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
@@ -60,13 +34,38 @@ fn read_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Result<D
         file: document.as_ref().map(|document| (name.as_str(), document)),
         environment,
     };
-    settings::read(&sources).map_err(|error| error.to_string())
+    let reader = VariableReader::new(&sources).map_err(|error| error.to_string())?;
+    let mut tally = Tally::default();
+    let mut report = |finding: CheckResult| {
+        tally.count(finding.level);
+        print_line(&finding);
+    };
+    let price_list = reader.price_list();
+    let prefix = price_list.as_ref().map_or(DEFAULT_PREFIX, |price_list| &price_list.prefix);
+    print_line(&"Settings, origin and public URL");
+    deployment::examine(&sources, &reader, price_list.as_ref()).into_iter().for_each(&mut report);
+    report(origin::examine_origin(&sources, &reader, prefix));
+    report(origin::examine_public_url(&reader, prefix));
+    let wallets = settings::read(&sources).map_err(|error| error.to_string())?.wallets;
+    let Some(price_list) = price_list.or_else(default_price_list) else { return Ok(ExitCode::from(2)) };
+    for wallet in &wallets {
+        print_line(&wallet.heading);
+        examine(&wallet.lnbits, &price_list, &mut report);
+    }
+    print_line(&tally);
+    Ok(if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Prints a line at once, because the whole examination takes seconds. If the reader of stdout has closed the pipe, the
+/// line is lost, but the exit code still tells the result.
+fn print_line(line: &impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 fn read_document(file: &Path) -> Result<Document, String> {
     let name = file.display();
     Document::read(&name.to_string(), &read_text(file)?)
-        .map_err(|_| format!("{name} cannot be read: run `edgetoll check {name}` for the reason"))
+        .map_err(|_| format!("{name} cannot be read: run `{} {name}` for the reason", own_command("check")))
 }
 
 /// Returns the name and text of `.dev.vars`; `None` if there is no such file. For the environment NAME, the file

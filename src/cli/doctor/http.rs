@@ -1,7 +1,7 @@
 //! Sends requests to LNbits under the Worker's rules: no redirect is followed, and the time and size of a response are
 //! limited.
 
-use std::io;
+use std::io::{self, Read};
 use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
@@ -26,6 +26,47 @@ pub(super) struct TimedResult {
     pub at_unix: u64,
 }
 
+/// The parts of a response of the origin or of the Worker that are judged.
+pub struct Answer {
+    pub status: u16,
+    /// Whether the response is a challenge for a payment.
+    pub is_challenge: bool,
+    /// Whether the response redirects to another scheme or host.
+    pub is_elsewhere: bool,
+    /// The beginning of the body.
+    pub body: Vec<u8>,
+}
+
+pub struct TimedAnswer {
+    pub answer: Result<Answer, HttpError>,
+    /// The milliseconds from sending the request to reading the beginning of the body.
+    pub ms: u64,
+}
+
+impl Answer {
+    fn read(mut response: Response<Body>, url: &str) -> Self {
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        };
+        let scheme = header("WWW-Authenticate").split(' ').next().unwrap_or_default().to_ascii_lowercase();
+        let status = response.status().as_u16();
+        let is_challenge = status == 402 && ["l402", "lsat"].contains(&scheme.as_str());
+        let is_elsewhere =
+            header("Location").contains("://") && !header("Location").starts_with(origin_of(url));
+        let mut body = Vec::new();
+        // What was read before an error is judged.
+        let _ = response.body_mut().as_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut body);
+        Self { status, is_challenge, is_elsewhere, body }
+    }
+}
+
+/// Returns the scheme, host and port of a URL.
+fn origin_of(url: &str) -> &str {
+    let authority_at = url.find("://").map_or(0, |at| at.saturating_add(3));
+    let path_at = url.get(authority_at..).and_then(|rest| rest.find('/'));
+    path_at.and_then(|at| url.get(..authority_at.saturating_add(at))).unwrap_or(url)
+}
+
 impl Http {
     /// Creates a client for one base URL. An LNbits on this machine (`http://`) is called without the configured proxy,
     /// which could not reach it.
@@ -46,6 +87,14 @@ impl Http {
         let response = self.call(request).map_err(HttpError::from);
         let result = response.and_then(|response| read(response, request.max_response_bytes));
         TimedResult { result, ms: clock.ms(), at_unix: now_unix() }
+    }
+
+    /// Sends a `GET` request. Reads at most the beginning of the body.
+    pub fn get(&self, url: &str) -> TimedAnswer {
+        let clock = Clock::start();
+        let answer =
+            self.0.get(url).call().map(|response| Answer::read(response, url)).map_err(HttpError::from);
+        TimedAnswer { answer, ms: clock.ms() }
     }
 
     fn call(&self, request: &WalletRequest) -> Result<Response<Body>, ureq::Error> {
@@ -160,5 +209,7 @@ fn now_unix() -> u64 {
 
 /// The size limit of `/openapi.json`, which has 290 KB in LNbits 1.6.2 without extensions.
 pub(super) const MAX_OPENAPI_BYTES: usize = 4_194_304;
+/// How much of a response of the origin is read.
+const MAX_ANSWER_BYTES: u64 = 4_096;
 /// How many requests may be sent at the same time.
 pub(super) const MAX_CONNECTIONS: usize = 4;

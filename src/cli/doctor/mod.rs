@@ -1,15 +1,18 @@
-//! `edgetoll doctor`: tests whether a deployment can be paid through its LNbits.
+//! `edgetoll doctor`: tests whether a deployment can sell: its settings and bindings, its origin, its public URL, and its
+//! LNbits.
 //!
-//! It sends the same requests to LNbits as the Worker, judges the responses by the Worker's rules, and says how to
-//! correct each fault. It does not check the price list: `edgetoll check` does that.
+//! It sends the same requests to LNbits as the Worker, judges the settings and the responses by the Worker's rules, and
+//! says how to correct each fault. It does not look for each mistake of the price list: `edgetoll check` does that.
 //!
 //! A response may contain a preimage or a key. So nothing of a response is printed, except numbers and the version of
 //! LNbits.
 
 pub mod command;
+pub mod deployment;
 pub mod dev_vars;
-mod http;
+pub mod http;
 pub mod judge;
+pub mod origin;
 pub mod rate_limit;
 pub mod report;
 pub mod settings;

@@ -30,7 +30,7 @@ pub enum Level {
     Warn,
     /// The deployment cannot sell, or selling is not safe.
     Fail,
-    /// Not checked, because an earlier check failed.
+    /// Not checked, because an earlier check failed, or because the setting is not on this machine.
     Skip,
 }
 
@@ -49,6 +49,22 @@ impl Level {
 pub enum Check {
     /// Whether the price list can be read.
     PriceList,
+    /// Whether `.dev.vars` can be read, and has only known names.
+    DevVars,
+    /// Whether `TOLL_SECRET` is strong.
+    Secret,
+    /// Whether `ADMIN_TOKEN` is strong.
+    AdminToken,
+    /// Whether `ORIGIN_TOKEN` can be sent and not guessed.
+    OriginToken,
+    /// Whether `ON_PAYMENT_URL` and `ON_PAYMENT_SECRET` can be used.
+    Callbacks,
+    /// Whether the Wrangler file has the bindings.
+    Bindings,
+    /// Whether there is an origin, and whether it answers.
+    Origin,
+    /// Whether the Worker answers at `PUBLIC_URL`.
+    PublicUrl,
     /// Whether LNbits answers, and how fast.
     Reachable,
     /// Whether the clock of LNbits is right.
@@ -82,6 +98,14 @@ impl Check {
     fn word(self) -> &'static str {
         match self {
             Self::PriceList => "price list",
+            Self::DevVars => ".dev.vars",
+            Self::Secret => "secret",
+            Self::AdminToken => "admin token",
+            Self::OriginToken => "origin token",
+            Self::Callbacks => "callbacks",
+            Self::Bindings => "bindings",
+            Self::Origin => "origin",
+            Self::PublicUrl => "public URL",
             Self::Reachable => "reachable",
             Self::Clock => "clock",
             Self::Version => "version",

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::dev_vars;
 use crate::cli::check::document::Document;
+use crate::cli::own_command;
 use crate::policy::Policy;
 use crate::policy::normalization::fold_case;
 use crate::strict_json::Json;
@@ -41,7 +42,8 @@ pub struct ConfiguredWallet {
 pub enum SettingsError {
     #[error(
         "{name} is missing: add it to .dev.vars, or set it as follows, which keeps it out of the shell's \
-         history:\n    (read -rs {name} && export {name} && edgetoll doctor)"
+         history:\n    (read -rs {name} && export {name} && {})",
+        own_command("doctor")
     )]
     NoKey { name: &'static str },
     #[error("{name} is missing: add it to the vars of the Wrangler file or to .dev.vars, or export it")]
@@ -58,13 +60,12 @@ pub enum SettingsError {
 /// Fails if the environment does not exist, or if a setting is missing or not valid. The error names the first such
 /// setting.
 pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
-    let vars = vars(sources)?;
-    let reader = VariableReader { sources, vars };
+    let reader = VariableReader::new(sources)?;
     let mut wallets = vec![reader.wallet("LNBITS_URL", "LNBITS_KEY")?];
     if reader.find("LNBITS_URL_2", false).or_else(|| reader.find("LNBITS_KEY_2", false)).is_some() {
         wallets.push(reader.wallet("LNBITS_URL_2", "LNBITS_KEY_2")?);
     }
-    Ok(Deployment { wallets, price_list: vars.and_then(|vars| price_list(vars.get("TOLL")?)) })
+    Ok(Deployment { wallets, price_list: reader.price_list() })
 }
 
 /// Returns the vars of the chosen environment, or of the top level if no environment is chosen; `None` without a
@@ -87,18 +88,37 @@ fn price_list(toll: &Json) -> Option<Policy> {
     }
 }
 
-struct VariableReader<'a> {
+/// Finds the value of a variable or a secret.
+pub struct VariableReader<'a> {
     sources: &'a Sources<'a>,
     vars: Option<&'a Json>,
 }
 
-struct Setting {
-    value: String,
+pub struct Setting {
+    pub value: String,
     /// The name of the source, as the heading shows it.
-    source: String,
+    pub source: String,
 }
 
-impl VariableReader<'_> {
+impl<'a> VariableReader<'a> {
+    /// # Errors
+    /// Fails if the environment does not exist.
+    pub fn new(sources: &'a Sources<'a>) -> Result<Self, SettingsError> {
+        Ok(Self { sources, vars: vars(sources)? })
+    }
+
+    /// Returns the price list; `None` if it is missing or cannot be read.
+    pub fn price_list(&self) -> Option<Policy> {
+        price_list(self.vars?.get("TOLL")?)
+    }
+
+    /// Returns the setting of the deployment that is examined. With the key of a deployed LNbits in the process
+    /// environment, the Wrangler file comes before `.dev.vars`.
+    pub fn get(&self, name: &str) -> Option<Setting> {
+        let is_deployed = self.in_process_environment("LNBITS_KEY").is_some_and(|key| !key.value.is_empty());
+        self.find(name, is_deployed)
+    }
+
     fn wallet(
         &self,
         url_name: &'static str,

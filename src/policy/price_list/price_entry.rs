@@ -21,15 +21,17 @@ pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
         return Pricing::Invalid;
     };
     let mut rules: Vec<PriceRule> = Vec::new();
+    let mut has_when = false;
     for (at, entry) in entries.iter().enumerate() {
         let key = format!("price[{at}]");
         let table = route.inner(&key, entry, &PRICE_KEYS);
-        if rules.last().is_some_and(|earlier| earlier.when.is_empty()) {
+        if !has_when && at > 0 {
             route.report(
                 &key,
                 "never applies: the price before it has no `when`; move the price without `when` to the end",
             );
         }
+        has_when = table.has("when");
         let when = table.get("when").map(|when| parse_conditions(&table.inner("when", when, &WHEN_KEYS)));
         if when.as_ref().is_some_and(Vec::is_empty) {
             table.report("when", "must have at least one condition, such as { method = \"POST\" }");
@@ -43,7 +45,7 @@ pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
             amount: amount.unwrap_or(PriceAmount::Fixed(Price::Sats(MAX_SATS))),
         });
     }
-    if rules.last().is_some_and(|last| !last.when.is_empty()) {
+    if has_when {
         route.report("price", "must end with a price without `when`, for requests that match no other price");
     }
     Pricing::Rules(rules)

@@ -163,7 +163,7 @@ fn parse_scope(table: &Table<'_>) -> (ScopeRule, bool) {
             "must not have \"endpoint\" or \"method\" if the route has a realm, which replaces both",
         );
     }
-    if realm.is_none() && !binds("endpoint", true) {
+    if !table.has("realm") && !binds("endpoint", true) {
         table.report("bind", "must have \"endpoint\", unless the route has a realm");
     }
     let endpoint = ScopeRule::Endpoint { binds_method: binds("method", true) };

@@ -591,7 +591,7 @@ fn a_payment_is_found_by_the_first_digits_of_its_hash_even_if_it_is_not_settled(
 fn a_migration_keeps_how_often_invoices_per_minute_was_reached() {
     let ledger = TestLedger(RefCell::new(rusqlite::Connection::open_in_memory().unwrap()), Cell::new(0));
     ledger::migrate(&ledger, NOON_MS).unwrap();
-    let to_schema_2 = "DROP TABLE refusals; UPDATE meta SET value = 2 WHERE key = 'schema'; \
+    let to_schema_2 = "DROP TABLE refusals; DROP INDEX payments_unsettled; DROP INDEX callbacks_given_up; UPDATE meta SET value = 2 WHERE key = 'schema'; \
                        INSERT INTO meta (key, value) VALUES ('no_invoice_left', 7), ('no_invoice_left_ms', 5)";
     ledger.0.borrow().execute_batch(to_schema_2).unwrap();
     ledger::migrate(&ledger, NOON_MS).unwrap();
@@ -637,6 +637,54 @@ fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
         let name = a.name();
         let (few, many) = (small.steps_of(a), large.steps_of(b));
         assert!(many <= few + few / 4 + 20, "{name:?}: {few} steps with 10 payments, {many} with 10,000");
+    }
+}
+
+/// Attack A6 (CHANGELOG): rows that stay for a long time after a wallet was replaced, or while the owner's server is down.
+#[test]
+fn rows_that_wait_for_a_wallet_or_for_the_owner_do_not_make_the_cron_trigger_and_the_dashboard_slow() {
+    let unsettled = |rows: u32| {
+        let ledger = ledger_of(10);
+        for n in 0..rows {
+            ledger.record_seen(
+                PaymentHash::from_hex(&format!("{:064x}", 5_000_000 + n)).unwrap(),
+                NOON_MS - 3 * 86_400_000,
+            );
+        }
+        ledger
+    };
+    let callbacks = |rows: u32| {
+        let ledger = TestLedger::new();
+        let receipts: Vec<Receipt> = (0..rows).map(numbered_receipt).collect();
+        ledger.run_command(LedgerCommand::record_settled(WalletSlot::One, &receipts, true, NOON_MS));
+        ledger
+    };
+    let given_up = |rows: u32| {
+        let ledger = callbacks(rows);
+        ledger.0.borrow().execute_batch("UPDATE callbacks SET next_ms = NULL, tries = 30").unwrap();
+        ledger
+    };
+    let ledgers: [(&str, &dyn Fn(u32) -> TestLedger); 4] = [
+        ("unsettled", &unsettled),
+        ("waiting callbacks", &callbacks),
+        ("given-up callbacks", &given_up),
+        ("settled at the same time", &ledger_of),
+    ];
+    for (name, ledger_with) in ledgers {
+        let (few, many) = (ledger_with(1_000), ledger_with(4_000));
+        for command in [
+            || LedgerCommand::PlanSync { now_ms: NOON_MS },
+            || LedgerCommand::Prune { before_unix: NOON_UNIX - 30 * 86_400 },
+            || LedgerCommand::ReadStats { now_ms: NOON_MS },
+            || LedgerCommand::DueCallbacks { now_ms: NOON_MS },
+        ] {
+            let (a, b) = (few.steps_of(command()), many.steps_of(command()));
+            assert!(
+                b <= a + a / 4 + 20,
+                "{name}, {:?}: {a} steps with 1,000 rows, {b} with 4,000",
+                command().name()
+            );
+        }
     }
 }
 

@@ -7,6 +7,6 @@ UPDATE payers SET payments = payments - (
 ) WHERE payer IN (SELECT payer FROM payments WHERE settled_ms < ?1 ->> 'before_unix' * 1000);
 UPDATE meta SET value = value - (SELECT count(*) FROM payers WHERE payments = 0) WHERE key = 'payers';
 DELETE FROM payers WHERE payments = 0;
-DELETE FROM payments WHERE settled_ms < ?1 ->> 'before_unix' * 1000
-  OR (settled_ms IS NULL AND seen_ms < ?1 ->> 'before_unix' * 1000);
-DELETE FROM callbacks WHERE next_ms IS NULL AND since_ms < ?1 ->> 'before_unix' * 1000
+DELETE FROM payments WHERE settled_ms < ?1 ->> 'before_unix' * 1000;
+DELETE FROM payments INDEXED BY payments_unsettled WHERE settled_ms IS NULL AND seen_ms < ?1 ->> 'before_unix' * 1000;
+DELETE FROM callbacks INDEXED BY callbacks_given_up WHERE next_ms IS NULL AND since_ms < ?1 ->> 'before_unix' * 1000

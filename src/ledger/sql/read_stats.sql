@@ -1,11 +1,12 @@
--- The JSON of lightning-toll's dashboard, followed by the keys that edgetoll adds. Cloudflare allows at most 32
+-- The JSON of lightning-toll's dashboard, followed by the keys that edgetoll adds. Of unsettled payments and callbacks, at
+-- most 1,000 are counted. Cloudflare allows at most 32
 -- arguments for a SQL function; the outermost json_object has 32, so that json_insert adds the last key.
 WITH
   route_stats AS MATERIALIZED (
     SELECT *, paid + free + challenged + refused AS requests FROM routes ORDER BY sats DESC, route
   ),
   recent AS (SELECT * FROM payments WHERE settled_ms IS NOT NULL ORDER BY settled_ms DESC, hash DESC LIMIT 20),
-  given_up AS (SELECT * FROM callbacks WHERE next_ms IS NULL ORDER BY since_ms DESC, hash LIMIT 50)
+  given_up AS (SELECT * FROM callbacks INDEXED BY callbacks_given_up WHERE next_ms IS NULL ORDER BY since_ms DESC, hash DESC LIMIT 50)
 SELECT json_insert(json_object(
   'totalRevenue', (SELECT coalesce(sum(sats), 0) FROM route_stats),
   'totalRequests', (SELECT coalesce(sum(requests), 0) FROM route_stats),
@@ -35,10 +36,10 @@ SELECT json_insert(json_object(
       SELECT * FROM days WHERE day >= date(?1 ->> 'now_ms' / 1000, 'unixepoch', '-29 days') ORDER BY day
     )
   )),
-  'unsettled', (SELECT count(*) FROM payments WHERE settled_ms IS NULL),
+  'unsettled', (SELECT count(*) FROM (SELECT 1 FROM payments WHERE settled_ms IS NULL LIMIT 1000)),
   'callbacks', json_object(
-    'waiting', (SELECT count(*) FROM callbacks WHERE next_ms IS NOT NULL),
-    'givenUp', (SELECT count(*) FROM callbacks WHERE next_ms IS NULL),
+    'waiting', (SELECT count(*) FROM (SELECT 1 FROM callbacks WHERE next_ms IS NOT NULL LIMIT 1000)),
+    'givenUp', (SELECT count(*) FROM (SELECT 1 FROM callbacks WHERE next_ms IS NULL LIMIT 1000)),
     'dead', json((
       SELECT json_group_array(json_object('paymentHash', hash, 'endpoint', body ->> 'endpoint', 'amountSats',
         body ->> 'amountSats', 'settledAt', body ->> 'settledAt', 'tries', tries, 'outcome', outcome))

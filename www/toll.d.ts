@@ -122,7 +122,7 @@ export type TollErrorCode =
   | 'wrong_preimage'
   /** An earlier payment for the same may have been made, and the server gives no access for it yet. Nothing more was paid. */
   | 'may_be_paid'
-  /** The host gave no access for an earlier payment. Nothing more was paid. */
+  /** The host gave no access for an earlier payment, or asked for another one before it gave access. Nothing more was paid. */
   | 'not_honoured'
   /** The connection failed after the wallet received the invoice. The next call uses the credential. */
   | 'connection_failed'

@@ -88,7 +88,9 @@ export class TollClient extends EventTarget {
     else this.#purchases.change(purchase, ({ left }) => ({ left: Math.min(left ?? Infinity, Number(usesLeft)) }));
 
     if (isAccepted(response)) {
-      if (purchase.state === SENT || purchase.isDenied) this.#purchases.change(purchase, () => ({ state: PAID, isDenied: false }));
+      if (purchase.state === SENT || purchase.isDenied || !purchase.wasAccepted) {
+        this.#purchases.change(purchase, () => ({ state: PAID, isDenied: false, wasAccepted: true }));
+      }
       if (purchase.state === SENT) this.#emit('paid', request, purchase);
       return ACCEPTED;
     }
@@ -99,7 +101,9 @@ export class TollClient extends EventTarget {
     const isInvalid = isForged || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied));
     if (isGivenUp || (isInvalid && !isUnsure)) {
-      this.#purchases.change(purchase, () => ({ state: GONE }));
+      // A host that asks for another payment although it never accepted the last one does not honour payments.
+      const wasNeverHonoured = !purchase.wasAccepted && !isPast(purchase.until, response);
+      this.#purchases.change(purchase, ({ isDenied }) => ({ state: GONE, isDenied: hasPaid ? isDenied : !payAgain && (isDenied || wasNeverHonoured) }));
       this.#emit('refused', request, purchase, { status });
       return REFUSED;
     }
@@ -116,7 +120,12 @@ export class TollClient extends EventTarget {
       const kept = this.#take(call, challenge.origin, ({ key }) => key === challenge.key);
       if (kept) return kept;
       const payment = this.#payments.get(challenge.key);
-      if (!payment) return this.#buy(call, challenge);
+      if (!payment) {
+        const bought = await this.#buy(call, challenge);
+        if (!call.isPaidElsewhere) return bought;
+        call.isPaidElsewhere = call.hasPaid = false;
+        continue;
+      }
       await unlessAborted(payment.catch(failureFor(challenge.response)), call.request.signal);
     }
   }
@@ -203,7 +212,9 @@ export class TollClient extends EventTarget {
   async #pay(call, purchase, challenged) {
     let failure;
     try {
-      const preimage = readPreimage(await this.#payWithWallet(call, purchase, challenged));
+      const result = await this.#payWithWallet(call, purchase, challenged);
+      if (call.isPaidElsewhere) return undefined;
+      const preimage = readPreimage(result);
       if (await isPreimage(preimage, purchase.paymentHash)) {
         const paid = this.#purchases.add({ ...purchase, preimage, state: PAID });
         // A caller that has aborted needs no use.
@@ -228,14 +239,22 @@ export class TollClient extends EventTarget {
   }
 
   /**
-   * Lets the wallet pay, and returns its result. If the wallet fails after it received the invoice, the price counts as spent, unless
+   * Lets the wallet pay, and returns its result. Sets `isPaidElsewhere` instead, if another client has paid for the same meanwhile. If the wallet fails after it received the invoice, the price counts as spent, unless
    * the error says that nothing was paid.
    */
-  async #payWithWallet({ request, wallet }, purchase, response) {
+  async #payWithWallet(call, purchase, response) {
+    const { request, wallet } = call;
     let isSent = false;
     try {
       if (!wallet.payInvoice) await wallet.enable?.();
       throwIfAborted(request.signal);
+      // While the wallet asked the person, another tab may have paid for the same.
+      const isSame = (kept) => kept.key === purchase.key && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
+      if (this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
+        call.isPaidElsewhere = true;
+        this.#purchases.remove(purchase);
+        return undefined;
+      }
       this.#emit('paying', request, purchase);
       this.#purchases.add({ ...purchase, state: SENT });
       isSent = true;

@@ -786,6 +786,39 @@ test('A host that does not honour a payment is not paid again, unless payAgain i
   }
 });
 
+// I9 (CHANGELOG)
+test('A host that answers a payment with an error, and its credential with a new invoice, is paid once', async (t) => {
+  for (const failure of [400, 403, 404, 409, 429, 500, 503]) {
+    const repeated = new Set();
+    const seller = await startSeller(t, ({ preimage }) => (repeated.has(preimage) ? 402 : (repeated.add(preimage), failure)));
+    const storage = memoryStorage();
+    const { client, payer } = startClient({ storage });
+    assert.equal(await status(client.fetch(`${seller.url}/sold`)), failure);
+    for (const other of [client, startClient({ storage, payer }).client, client]) {
+      await assert.rejects(other.fetch(`${seller.url}/sold`), failsWith('not_honoured'));
+    }
+    assert.equal(payer.paid.length, 1, `${failure}`);
+    assert.equal(await status(client.fetch(`${seller.url}/sold`, { payAgain: true })), failure);
+    assert.equal(payer.paid.length, 2);
+  }
+});
+
+// R11 (CHANGELOG)
+test('While the wallet of one client asks for permission, another client with the same storage pays, and the first one does not pay again', async () => {
+  const storage = memoryStorage();
+  let allow;
+  const payer = wallet();
+  const asking = { enable: () => new Promise((resolve) => (allow = resolve)), sendPayment: (invoice) => payer.payInvoice(invoice) };
+  const one = startClient({ storage, payer: asking });
+  const paying = one.get('/sold');
+  await until(() => allow);
+  assert.equal(await status(startClient({ storage, payer }).get('/sold')), 200);
+  allow();
+  assert.equal(await status(paying), 200);
+  assert.equal(payer.paid.length, 1);
+  assert.equal(one.client.spentSats, 5);
+});
+
 // I9 (CHANGELOG). The paywall adds `X-Toll-Expires` to each paid response.
 test('If the origin itself answers 401 to a paid request, the client pays the host for other requests', async () => {
   const { get, payer } = startClient();

@@ -25,7 +25,8 @@ impl Cors {
         if origins == ["*"] {
             return Some(Self::Any);
         }
-        origins.iter().all(|origin| is_origin(origin)).then_some(Self::Origins(origins))
+        let is_valid = origins.iter().all(|origin| is_origin(origin));
+        is_valid.then(|| Self::Origins(origins.iter().map(|origin| without_default_port(origin)).collect()))
     }
 
     /// Returns the value of `Access-Control-Allow-Origin` for a request with this `Origin` header; `None` if the page
@@ -43,6 +44,12 @@ impl Cors {
     pub fn varies(&self) -> bool {
         matches!(self, Self::Origins(_))
     }
+}
+
+/// Returns an origin as browsers write it in `Origin`: without the default port of its scheme.
+fn without_default_port(origin: &str) -> String {
+    let port = if origin.starts_with("https:") { ":443" } else { ":80" };
+    origin.strip_suffix(port).unwrap_or(origin).to_owned()
 }
 
 /// Whether a text is an origin: `http` or `https`, and a host, with or without a port.

@@ -195,7 +195,7 @@ impl Pattern {
                 }
                 _ => {
                     let is_last = end == Segment::End && names.len() == at.saturating_add(1);
-                    as_sent.push(Segment::Exact(percent::encode_path(name)));
+                    as_sent.push(Segment::Exact(upper_case_encodings(&percent::encode_path(name))));
                     let names = normalization::normalize_segment(name, is_last, fold_case);
                     normalized.extend(names.into_iter().map(Segment::Exact));
                 }
@@ -411,6 +411,19 @@ pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Targe
         return Selection::OtherMethod(route);
     }
     of_path().find(|route| !route.is_free()).map_or(Selection::Unmatched, Selection::OtherHost)
+}
+
+/// Writes percent-encodings with upper-case digits, as browsers write them.
+fn upper_case_encodings(path: &str) -> String {
+    let mut pieces = path.split('%');
+    let mut written = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        written.push('%');
+        written.push_str(&digits.to_ascii_uppercase());
+        written.push_str(rest);
+    }
+    written
 }
 
 /// Returns the value of the `Allow` header for a path: the methods of all routes for this path and host, and `HEAD` if

@@ -78,6 +78,9 @@ const targetVariants = {
     '/x%E2%81%84..%E2%81%84sold', '/x/%E2%80%A4%E2%80%A4%E2%88%95sold', '/%E2%93%A2old',
   ],
   // A3 (CHANGELOG)
+  'semicolons before a slash': ['/sold;/x', '/sold;a/b', '/dear/report;/x'],
+  'slashes before a host': ['///x/sold', '///u@x:1/sold', '/////h:1/sold'],
+  'bytes that are not UTF-8': ['/s%FFold', '/%FFsold', '/sold%E0%A4', '/so%80ld'],
   'sessions and URLs in the path': ['/so/(S(x))ld', '/(A(b))/(S(x))/sold', '/http://x/sold', '/https:%2F%2Fx%2Fsold'],
   'encoded dots': [
     '/x/%252e%252e/sold', '/x/%252e./sold', '/%25%32%65%25%32%65/sold', '/x%2F..%2Fsold', '/x%2f%2e%2e%2fsold',
@@ -225,7 +228,7 @@ const otherAttempts = {
     '?premium%20=1', '?premium%00=1', '?premium%00x=1', '?pre%0amium=1', '?premium%09=1', '?x;premium=1', '?x=1;premium=1',
     '?x=1&amp;premium=1', '??premium=1', '?x?premium=1', '?&&premium=1', '?x=1&premium', '?premium=1&premium=1',
     '?premium=1&Premium=1', '?premium=1#x', '?x=%26&premium=1', '%3Fpremium=1', ';x?premium=1', '/?premium=1',
-    '?full_text=1', '?full.text=1', '?full+text=1', '?full%20text=1', '?full%2Etext=1', '?FULL.TEXT=1', '?full_text[]=1',
+    '?=premium=1', '?==premium', '?full_text=1', '?full.text=1', '?full+text=1', '?full%20text=1', '?full%2Etext=1', '?FULL.TEXT=1', '?full_text[]=1',
     '?x=1&full+text', '?full%5Ftext=1', '?x;full.text',
   ].map((query) => ({ target: `/report${query}`, paidFor: 'report' })),
   'query value, with a credential for another value': [
@@ -239,7 +242,7 @@ const otherAttempts = {
     ['X-Quality: hd'], ['x-quality: HD'], ['X-QUALITY:hd'], ['X-Quality:\thd\t'], ['X-Quality: hd, sd'], ['X-Quality: sd,hd'],
     ['X-Quality: sd', 'X-Quality: hd'], ['X-Quality: hd', 'X-Quality: sd'], ['X-Quality:', 'X-Quality: hd'],
     ['X_Quality: hd'], ['X.Quality: hd'], ['x_quality: HD', 'X-Quality: sd'], ['X-Quality: ,hd'], ['X-Quality: hd;q=1'],
-    ['X-Quality: hd', 'Connection: X-Quality'],
+    ['X-Quality: hd', 'Connection: X-Quality'], ['X-Quality: hd\xa0'], ['X-Quality: \xa0hd'],
   ].map((headers) => ({ target: '/video', headers, paidFor: 'video' })),
   'body larger than the paid length': [
     { headers: body(4096), body: 'x'.repeat(4096) },

@@ -57,6 +57,25 @@ test('A macaroon with its preimage in a caveat is accepted in the headers Macaro
 });
 
 // I8 (CHANGELOG)
+test('A credential in any spelling of the macaroon headers, and whatever is around it, does not reach the origin', async () => {
+  const macaroon = hex(attenuate(bought.macaroons.standard, `preimage=${bought.preimage}`));
+  const values = [
+    macaroon, `"${macaroon}"`, `0X${macaroon}`, `${macaroon};x`, `${macaroon} ${macaroon}`, `L402 ${macaroon}`, `macaroon=${macaroon}`,
+    `${macaroon}:${bought.preimage}`, `${macaroon},${'x'.repeat(8200)}`,
+  ];
+  for (const name of ['Macaroon', 'Grpc-Metadata-Macaroon', 'Grpc_Metadata_Macaroon', 'grpc.metadata.macaroon']) {
+    for (const value of values) {
+      assert.equal((await send(paywall.url, '/free', { headers: { [name]: value } })).status, 200);
+      assert.ok(!JSON.stringify(origin.last().headers).includes(macaroon), `${name}: ${value.slice(0, 20)}`);
+    }
+  }
+  for (const authorization of [`L402:${bought.standard.slice(5)}`, `L402=${bought.standard.slice(5)}`, `'${bought.standard}'`]) {
+    await send(paywall.url, '/free', { headers: { authorization } });
+    assert.equal(origin.last().headers.authorization, undefined, authorization.slice(0, 8));
+  }
+});
+
+// I8 (CHANGELOG)
 test('A header Macaroon that this deployment did not sign belongs to the origin', async () => {
   const forged = hex(tamper(bought.macaroons.standard));
   for (const value of [forged, '0201036c6e64', 'not hexadecimal']) {

@@ -109,8 +109,8 @@ test('A credential is not valid for a request that costs more than was paid', as
   await assertNewChallenge(`L402 ${cheap}:${preimage}`, 'underpaid');
 });
 
-test('After a price increase, a credential bought at the lower price is refused as underpaid', async () => {
-  const raisedPrice = { routes: [{ path: '/sold', sats: 6 }] };
+test('With honor_paid = false, a credential bought at a lower price is refused as underpaid after a price increase', async () => {
+  const raisedPrice = { routes: [{ path: '/sold', sats: 6, honor_paid: false }] };
   const afterIncrease = await startPaywall({ toll: raisedPrice, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: paywall.secret } });
   const { status, json } = await send(afterIncrease.url, '/sold', { headers: { authorization: bought.standard } });
   assert.equal(status, 402);

@@ -230,6 +230,12 @@ fn a_request_that_a_page_of_another_site_embeds_gets_the_price_without_an_invoic
     let without_metadata = |name: &str| (name == "Origin").then(|| "https://other.test".to_owned());
     let program = Request { header: &without_metadata, ..request("https://x/sold", "GET", None) };
     assert!(!is_quote(gate(&closed).decide(&program, NOW)));
+    // Browsers send no Fetch Metadata headers with a WebSocket, and no page can read the response.
+    assert!(is_quote(gate(&public).decide(&Request { is_upgrade: true, ..program }, NOW)));
+    let own = |name: &str| (name == "Origin").then(|| "https://x".to_owned());
+    for header in [&own as &dyn Fn(&str) -> Option<String>, &|_| None] {
+        assert!(!is_quote(gate(&closed).decide(&Request { is_upgrade: true, header, ..program }, NOW)));
+    }
 }
 
 #[test]

@@ -553,6 +553,13 @@ fn a_path_that_origins_may_read_in_too_many_ways_is_refused() {
 }
 
 #[test]
+fn a_pattern_with_lower_case_encodings_is_sold_at_the_path_that_browsers_send() {
+    let policy = valid(r#"{"routes":[{"path":"/caf%c3%a9","sats":5}]}"#);
+    assert!(policy.select("/caf%C3%A9", target("GET")).is_priced());
+    assert!(policy.resolve("/caf%C3%A9", target("GET")).is_ok());
+}
+
+#[test]
 fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
     let forms = |path: &str| normalized_forms(path).map(|forms| forms.len());
     // Each of these paths exceeds only one of the two limits: 128 forms, and 24,576 bytes.

@@ -465,3 +465,35 @@ proptest! {
         }
     }
 }
+
+// R8 (CHANGELOG)
+#[test]
+fn white_space_that_would_make_a_condition_never_match_is_a_mistake() {
+    let sentence = "must have no white space at its beginning and end, and no control characters";
+    for (route, place) in [
+        (r#""path":"/sold ","sats":5"#, "path"),
+        (r#""path":"/sold\n","sats":5"#, "path"),
+        (
+            r#""path":"/a","price":[{"when":{"header":{"X-Quality":"hd "}},"sats":9},{"sats":5}]"#,
+            "price[0].when.header.X-Quality",
+        ),
+        (
+            r#""path":"/a","price":[{"when":{"query":{"q":["hd","\thd"]}},"sats":9},{"sats":5}]"#,
+            "price[0].when.query.q",
+        ),
+        (
+            r#""path":"/a","price":[{"when":{"query":{"q ":"hd"}},"sats":9},{"sats":5}]"#,
+            "price[0].when.query",
+        ),
+        (
+            r#""path":"/a","price":[{"when":{"verified_bot":"AI Crawler "},"sats":9},{"sats":5}]"#,
+            "price[0].when.verified_bot",
+        ),
+    ] {
+        let found = errors(&format!(r#"{{"routes":[{{{route}}}]}}"#));
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, [format!("TOLL.routes[0].{place} {sentence}")], "{route}");
+    }
+    let found = errors(r#"{"keep_headers":["X A"],"routes":[]}"#);
+    assert_eq!(found.len(), 1, "{found:?}");
+}

@@ -21,6 +21,7 @@ use super::normalization::FoldCase;
 use super::owner::{self, Accent, Contact, Owner};
 use super::route::Route;
 use super::settlement::SettlementMode;
+use crate::http::header;
 use crate::payment::PaymentHash;
 use crate::protocols::l402::macaroon::Encodings;
 use crate::strict_json::Json;
@@ -155,7 +156,7 @@ fn parse_list(
         origin_timeout_ms: parse_origin_timeout_ms(&table).unwrap_or(ORIGIN_TIMEOUT_MS),
         other_issuer_max_age_s: accepts_other_issuer.then_some(other_issuer_max_age_s),
         revoked: parse_revoked(&table).unwrap_or_default(),
-        keep_headers: table.texts("keep_headers").unwrap_or_default(),
+        keep_headers: parse_keep_headers(&table).unwrap_or_default(),
         owner: parse_owner(&table),
     }
 }
@@ -198,6 +199,14 @@ fn parse_ledger_retention_s(table: &Table<'_>) -> Option<u64> {
 fn parse_origin_timeout_ms(table: &Table<'_>) -> Option<u32> {
     let sentence = "must be a duration from \"100ms\" to \"10m\", such as \"30s\"";
     u32::try_from(table.milliseconds("origin_timeout", 100..=600_000, sentence)?).ok()
+}
+
+fn parse_keep_headers(table: &Table<'_>) -> Option<Vec<String>> {
+    let names = table.texts("keep_headers")?;
+    if !names.iter().all(|name| header::is_name(name)) {
+        table.report("keep_headers", "must be a list of header names, such as [\"X-Original-URL\"]");
+    }
+    Some(names)
 }
 
 fn parse_revoked(table: &Table<'_>) -> Option<Vec<PaymentHash>> {

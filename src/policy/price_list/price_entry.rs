@@ -145,6 +145,7 @@ fn parse_values(table: &Table<'_>, key: &'static str) -> Vec<(String, Values)> {
     let names = table.inner_with_any_keys(key, value);
     let mut values = Vec::new();
     for (name, _) in names.members() {
+        table.check_ends(key, name);
         let Some(texts) = names.text_or_texts(name) else { continue };
         if texts.iter().any(|text| has_misplaced_star(text)) {
             names.report(name, "must have * only as the first or the last character of a value");

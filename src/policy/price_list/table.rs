@@ -141,7 +141,17 @@ impl<'a> Table<'a> {
     }
 
     pub fn text(&self, key: &str) -> Option<&'a str> {
-        self.read(key, "must be a text in quotes", Json::as_str)
+        let text = self.read(key, "must be a text in quotes", Json::as_str)?;
+        self.check_ends(key, text);
+        Some(text)
+    }
+
+    /// Reports a text that begins or ends with white space, or contains a control character: it would never match what
+    /// clients send, without a word.
+    pub fn check_ends(&self, key: &str, text: &str) {
+        if text.trim() != text || text.contains(char::is_control) {
+            self.report(key, "must have no white space at its beginning and end, and no control characters");
+        }
     }
 
     /// Reads the name of a service or a realm.
@@ -151,16 +161,20 @@ impl<'a> Table<'a> {
     }
 
     pub fn texts(&self, key: &str) -> Option<Vec<String>> {
-        self.read(key, "must be a list of texts, such as [\"a\", \"b\"]", texts)
+        let texts = self.read(key, "must be a list of texts, such as [\"a\", \"b\"]", texts)?;
+        texts.iter().for_each(|text| self.check_ends(key, text));
+        Some(texts)
     }
 
     /// Reads a text, or a list of one or more texts.
     pub fn text_or_texts(&self, key: &str) -> Option<Vec<String>> {
         let sentence = "must be a text, or a list of one or more texts, such as [\"a\", \"b\"]";
-        self.read(key, sentence, |value| match value {
+        let texts = self.read(key, sentence, |value| match value {
             Json::String(text) => Some(vec![text.clone()]),
             _ => texts(value).filter(|texts| !texts.is_empty()),
-        })
+        })?;
+        texts.iter().for_each(|text| self.check_ends(key, text));
+        Some(texts)
     }
 
     pub fn integer(&self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {

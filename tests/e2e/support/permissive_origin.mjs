@@ -74,7 +74,13 @@ function normalizedForms(target) {
 const NORMALIZATIONS = [
   // `new URL(target, base)` drops the authority of an absolute target and of `//host/path`.
   (text) => text.replace(/^([a-z]+:)?\/\/[^/?#\\]*/i, ''),
+  // The parser skips further slashes before the host.
+  (text) => text.replace(/^\/{2,}[^/?#\\]+/, ''),
   (text) => text.split(/[?#\0]/)[0],
+  // Fastify reads the text after the first `;` as the query.
+  (text) => text.split(';')[0],
+  // Bottle ignores bytes that are not UTF-8.
+  (text) => text.replaceAll('\ufffd', ''),
   decode,
   (text) => text.replaceAll('\\', '/'),
   (text) => text.replace(/;[^/]*/g, ''),
@@ -122,7 +128,8 @@ function parameters(targets) {
     return [...query, ...decode(path).split('?').slice(1)].flatMap((part) => part.split(/[&;#]/));
   });
   return pairs.filter(Boolean).map((pair) => {
-    const [name, ...value] = pair.split('=').map((part) => decode(decode(part.replaceAll('+', ' '))));
+    // Nuxt skips `=` before a name.
+    const [name, ...value] = pair.replace(/^=+/, '').split('=').map((part) => decode(decode(part.replaceAll('+', ' '))));
     const plain = name.toLowerCase().split(/[[\0]/)[0].replace(/[\x00-\x1f\x7f]/g, '').trim();
     return { name: plain.replace(/[. ]/g, '_'), value: value.join('=').trim().toLowerCase() };
   });

@@ -30,7 +30,10 @@ pub(super) fn find(list: &Json, notation: Notation, number: &dyn Fn(&str) -> Opt
             .iter()
             .any(|key| matches!(&key.advice, Advice::Rename { place: at, .. } if is_within(place, at)))
     };
-    let keys = unknown.iter().map(|key| unknown_key(key, &list, &errors, notation));
+    // If the routes are no list, a key in their place is no key of a route.
+    let has_list = errors.iter().all(|error| error.place != ROUTES);
+    let keys = unknown.iter().filter(|key| has_list || !is_within(&key.place, ROUTES));
+    let keys = keys.map(|key| unknown_key(key, &list, &errors, notation));
     let wrong =
         errors.iter().filter(|error| !is_renamed(&error.place)).enumerate().map(|(index, error)| Mistake {
             place: error.place.clone(),
@@ -170,6 +173,7 @@ pub(super) fn shown(text: String) -> String {
     format!("{start}…")
 }
 
+const ROUTES: &str = "TOLL.routes";
 /// The rule of the parser that something must be a table.
 pub(super) const NO_TABLE: &str = "must be a table";
 /// Each suggestion reads the whole price list a few times.

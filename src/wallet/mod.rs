@@ -153,7 +153,7 @@ pub enum WalletError {
     StatusUnknown,
     #[error("LNbits answered with status {0}")]
     Status(u16),
-    #[error("LNbits answered with status {status}: {} or {} is wrong; `edgetoll doctor` says which", slot.url_setting(), slot.key_setting())]
+    #[error("LNbits answered with status {status}: {} or {} is wrong; `cargo run --bin edgetoll -- doctor` says which", slot.url_setting(), slot.key_setting())]
     KeyRefused { status: u16, slot: WalletSlot },
     #[error("LNbits does not know this payment: the configured key may belong to another wallet")]
     UnknownPayment,

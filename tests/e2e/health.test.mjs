@@ -70,7 +70,7 @@ test('Health is true while one wallet can sell, and the status then lists mistak
 test('The dashboard shows why nothing can be sold, and the log names the setting of the wallet that refused', async () => {
   const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN, LNBITS_KEY: randomBytes(16).toString('hex') } });
   assert.equal((await send(paywall.url, '/sold')).json().code, 'invoice_unavailable');
-  await paywall.logged(/LNbits answered with status 404: LNBITS_URL or LNBITS_KEY is wrong; `edgetoll doctor` says which/);
+  await paywall.logged(/LNbits answered with status 404: LNBITS_URL or LNBITS_KEY is wrong; `cargo run --bin edgetoll -- doctor` says which/);
   const browser = await startBrowser();
   const { page, pageErrors } = await openPage(browser);
   await page.goto(`${paywall.url}/_toll/`);

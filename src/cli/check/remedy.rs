@@ -29,6 +29,10 @@ pub(super) fn sentence(
         Some((key, Candidate { value, note, .. })) => {
             (reason(rule), format!(": write {}{note}", notation.member(key, &value)))
         }
+        None if rule == NO_TABLE && [".header", ".query"].iter().any(|key| place.ends_with(key)) => {
+            (rule.as_str(), ", such as { name = \"value\" }".to_owned())
+        }
+        None if place.ends_with(".uses") => (rule.as_str(), "; without uses, there is no limit".to_owned()),
         None if rule == NO_TABLE && place.starts_with("TOLL.routes[") => {
             (rule.as_str(), ", such as { path = \"/api/joke\", sats = 5 }".to_owned())
         }

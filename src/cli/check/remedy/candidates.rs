@@ -27,6 +27,9 @@ pub(super) fn of(key: &str, value: &Json, written: &str, rule: &str) -> Vec<Cand
         "bind" => lists(value, bound),
         "cors" => lists(value, |origin| vec![origin_of(origin)]),
         "keep_headers" | "revoked" => lists(value, |text| vec![text.to_owned()]),
+        "contact" => {
+            texts(value.as_str().filter(|text| is_host(text)).map(|text| vec![format!("https://{text}")]))
+        }
         "realm" | "service" => texts(value.as_str().map(|name| vec![folded_name(name, '_')])),
         "prefix" => {
             texts(value.as_str().map(|name| vec![format!("/{}", folded_name(name.trim_matches('/'), '-'))]))
@@ -38,7 +41,8 @@ pub(super) fn of(key: &str, value: &Json, written: &str, rule: &str) -> Vec<Cand
             durations(value)
         }
         _ => same(
-            Some(Json::String(written.to_owned())).filter(|_| !value.is_object() && value.as_str().is_none()),
+            Some(Json::String(written.to_owned()))
+                .filter(|_| !value.is_object() && value.as_array().is_none() && value.as_str().is_none()),
         ),
     }
 }
@@ -79,7 +83,7 @@ fn bound(text: &str) -> Vec<String> {
     vec![word.to_owned()]
 }
 
-/// Returns a number for `5`, `5 sats` or `1,000`, and the next whole number for `0.5`.
+/// Returns a number for `5`, `5 sats`, `5/min` or `1,000`, and the next whole number for `0.5`.
 fn amount(value: &Json, written: &str) -> Option<u64> {
     if *value == Json::OtherNumber {
         let (whole, fraction) = written.split_once('.')?;
@@ -87,8 +91,9 @@ fn amount(value: &Json, written: &str) -> Option<u64> {
         return whole.parse::<u64>().ok()?.checked_add(u64::from(!is_whole));
     }
     let text = value.as_str()?.to_lowercase();
-    let text = text.trim().trim_end_matches(|c: char| c.is_alphabetic()).trim();
-    text.replace(['_', ',', '\''], "").parse().ok()
+    let number =
+        text.trim().split(|c: char| !c.is_ascii_digit() && !"_,'".contains(c)).next().unwrap_or_default();
+    number.replace(['_', ',', '\''], "").parse().ok()
 }
 
 fn price(value: &Json, written: &str) -> Vec<Candidate> {
@@ -194,6 +199,11 @@ fn bare_host(text: &str) -> String {
         Some(domain) if !domain.starts_with('.') => format!("*.{domain}"),
         _ => host,
     }
+}
+
+/// Whether a text begins with a host name that has a dot, and has no scheme and no user.
+fn is_host(text: &str) -> bool {
+    text.split('/').next().is_some_and(|host| host.contains('.')) && !text.contains([':', '@', ' '])
 }
 
 fn origin_of(text: &str) -> String {

@@ -32,11 +32,13 @@ repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free
 	@tools/build.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 
-bench: ## measure payments per second of the ledger, and the CPU time of hostile requests
+bench: export QUICK := $(QUICK)
+bench: ## measure the CPU time of requests, hostile heads, and payments per second of the ledger; QUICK=1 only prints the main table
 	@tools/setup.sh worker lnbits
 	@tools/build.sh
-	cargo bench --quiet --bench head
-	@exec node_modules/.bin/node benches/ledger.mjs
+	@node_modules/.bin/node benches/requests.mjs
+	@[ -n "$(QUICK)" ] || cargo bench --quiet --bench head
+	@[ -n "$(QUICK)" ] || node_modules/.bin/node benches/ledger.mjs
 
 lint: spelling ## check formatting, clippy (native and wasm) and spelling
 	@tools/setup.sh worker lint

@@ -74,8 +74,8 @@ touch "$staging.started"
 background bash -c 'cd "$1" && exec "$2" --release --out-dir "$3"' - "$crate" "$PWD/.tools/bin/worker-build" "$staging"
 wait "$running"
 running=
-# worker-build leaves the function names in the Worker, which are a fifth of its size.
-wasm-opt --all-features --strip-debug --strip-producers --strip-target-features -O "$staging/index_bg.wasm" -o "$staging.wasm"
+# worker-build leaves the function names in the Worker, which are a fifth of its size. Node 22 cannot compile compact imports.
+wasm-opt --all-features --disable-compact-imports --strip-debug --strip-producers --strip-target-features -O "$staging/index_bg.wasm" -o "$staging.wasm"
 cp -R "$staging/worker" "$staging/index.js" "$build/"
 # The wasm file is moved last and gets the time at which the build started: the check above compares the sources with this time.
 cp "$staging.wasm" "$build/index_bg.wasm.new"

@@ -16,6 +16,10 @@ test('`npx wrangler deploy --dry-run --outdir` builds and bundles the Worker', (
   assert.ok(readdirSync(out).some((file) => file.endsWith('.wasm')));
 });
 
+test('Node compiles the Worker', async () => {
+  await WebAssembly.compile(readFileSync(join(root, 'build/index_bg.wasm')));
+});
+
 test('The Worker is under 224 KiB compressed', () => {
   const build = join(run.dir, 'build');
   const files = readdirSync(build).filter((file) => /\.(wasm|js)$/.test(file)).sort();

@@ -27,6 +27,7 @@ use crate::http::origin_headers::{PublicUrls, REWRITTEN_HEADERS, SET_COOKIE};
 use crate::http::url::{RequestUrl, is_loopback};
 use crate::http::{cookie, header};
 use crate::policy::facts::{MAX_LENGTH, PriceError};
+use crate::policy::price_list::COUNTED_TIMEOUT_MS;
 use crate::policy::route::{Pricing, Route};
 use crate::protocols::l402::cookie::is_credential_name;
 use crate::protocols::l402::credential::{Authorization, is_macaroon_header, may_contain_own_macaroon};
@@ -96,7 +97,7 @@ async fn forward(
     };
     prepare_request(&request.headers(), ctx, reason, route)?;
     let may_store = route.is_none_or(|route| route.may_cache);
-    let response = fetch(ctx.env, &request, may_store, ctx.policy().origin_timeout_ms).await?;
+    let response = fetch(ctx.env, &request, may_store, timeout_ms(ctx, reason)).await?;
     if response.status() > 599 {
         return Err(RequestError::OriginUnreachable.into());
     }
@@ -230,39 +231,58 @@ fn replace(
     }
 }
 
+/// Returns the time limit of the origin. A timer costs a tenth of a request's CPU time, so without `origin_timeout` only a
+/// request that takes a use has a limit: its use must be spent or returned.
+fn timeout_ms(ctx: &RequestContext<'_>, reason: &ForwardReason<'_>) -> Option<u32> {
+    let takes_use = matches!(reason, ForwardReason::Paid(grant) if grant.uses.is_some());
+    ctx.policy().origin_timeout_ms.or_else(|| takes_use.then_some(COUNTED_TIMEOUT_MS))
+}
+
 /// Sends a request to the origin, with a time limit until the response begins. A response that has begun may stream
 /// without a limit.
 async fn fetch(
     env: &Env,
     request: &Request,
     may_store: bool,
-    timeout_ms: u32,
+    timeout_ms: Option<u32>,
 ) -> Result<Response, HandlerError> {
-    let controller = AbortController::new()?;
     let init = RequestInit::new();
-    init.set_signal(Some(&controller.signal()));
     if !may_store {
         init.set_cache(web_sys::RequestCache::NoStore);
     }
+    match timeout_ms {
+        Some(timeout_ms) => fetch_within(env, request, &init, timeout_ms).await,
+        None => send(env, request, &init).await.map_err(|_| RequestError::OriginUnreachable.into()),
+    }
+}
+
+async fn fetch_within(
+    env: &Env,
+    request: &Request,
+    init: &RequestInit,
+    timeout_ms: u32,
+) -> Result<Response, HandlerError> {
+    let controller = AbortController::new()?;
+    init.set_signal(Some(&controller.signal()));
     let abort = controller.clone();
     let abort = Closure::once(move || abort.abort());
     let timeout_ms = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
     let timer = global()
         .set_timeout_with_callback_and_timeout_and_arguments_0(abort.as_ref().unchecked_ref(), timeout_ms)?;
-    let pending = match environment::binding(env, ORIGIN) {
-        Some(binding) => binding.unchecked_into::<Fetcher>().fetch(request, &init),
-        None => Ok(global().fetch_with_request_and_init(request, &init)),
-    };
-    let response = match pending {
-        Ok(pending) => JsFuture::from(pending).await,
-        Err(error) => Err(error),
-    };
+    let response = send(env, request, init).await;
     global().clear_timeout_with_handle(timer);
-    match response {
-        Ok(response) => Ok(response.unchecked_into()),
-        Err(_) if controller.signal().aborted() => Err(RequestError::OriginTimeout.into()),
-        Err(_) => Err(RequestError::OriginUnreachable.into()),
-    }
+    response.map_err(|_| match controller.signal().aborted() {
+        true => RequestError::OriginTimeout.into(),
+        false => RequestError::OriginUnreachable.into(),
+    })
+}
+
+async fn send(env: &Env, request: &Request, init: &RequestInit) -> Result<Response, JsValue> {
+    let pending = match environment::binding(env, ORIGIN) {
+        Some(binding) => binding.unchecked_into::<Fetcher>().fetch(request, init)?,
+        None => global().fetch_with_request_and_init(request, init),
+    };
+    JsFuture::from(pending).await.map(JsCast::unchecked_into)
 }
 
 fn prepare_response(

@@ -10,6 +10,7 @@ use crate::edge::platform::clock::now_ms;
 use crate::edge::platform::durable_object;
 use crate::error::RequestError;
 use crate::limits::uses::{MeterRequest, MeterResponse};
+use crate::policy::price_list::COUNTED_TIMEOUT_MS;
 use crate::protocols::l402::verify::Grant;
 
 /// A use that was taken. The handler must spend or return the use.
@@ -29,7 +30,8 @@ pub async fn take(
     bought: NonZeroU32,
 ) -> Result<Option<TakenUse>, RequestError> {
     let (meter, bought) = (grant.payment_hash.to_hex(), u64::from(bought.get()));
-    let lease_ms = u64::from(ctx.policy().origin_timeout_ms).saturating_add(LEASE_BEYOND_TIMEOUT_MS);
+    let timeout_ms = ctx.policy().origin_timeout_ms.unwrap_or(COUNTED_TIMEOUT_MS);
+    let lease_ms = u64::from(timeout_ms).saturating_add(LEASE_BEYOND_TIMEOUT_MS);
     let request = MeterRequest::Take {
         bought,
         until_ms: now_ms().saturating_add(lease_ms),

@@ -60,8 +60,8 @@ pub struct Policy {
     pub network: String,
     /// Converts paths and queries to one case before they are compared, unless the origin distinguishes case.
     pub fold_case: FoldCase,
-    /// How long the origin may take to begin its response, in milliseconds.
-    pub origin_timeout_ms: u32,
+    /// How long the origin may take to begin its response, in milliseconds; `None` for the limit of the platform.
+    pub origin_timeout_ms: Option<u32>,
     /// How far in the future a lightning-toll macaroon of another issuer may expire, in seconds; `None` if such
     /// macaroons are refused.
     pub other_issuer_max_age_s: Option<u64>,
@@ -153,7 +153,7 @@ fn parse_list(
         encodings: table.one_of("macaroon", &ENCODINGS).unwrap_or_default(),
         network: table.one_of("network", &NETWORKS).unwrap_or("bc").to_owned(),
         fold_case,
-        origin_timeout_ms: parse_origin_timeout_ms(&table).unwrap_or(ORIGIN_TIMEOUT_MS),
+        origin_timeout_ms: parse_origin_timeout_ms(&table),
         other_issuer_max_age_s: accepts_other_issuer.then_some(other_issuer_max_age_s),
         revoked: parse_revoked(&table).unwrap_or_default(),
         keep_headers: parse_keep_headers(&table).unwrap_or_default(),
@@ -289,7 +289,8 @@ const INVOICES_PER_MINUTE: u64 = 120;
 /// The default of `free_tier_writes_per_day`. Cloudflare's free plan allows 1,000 writes to Workers KV a day.
 const WRITES_PER_DAY: u64 = 500;
 const MAX_WRITES_PER_DAY: u64 = 1_000_000_000;
-/// The default of `origin_timeout`. Cloudflare itself waits equally long for an origin.
-const ORIGIN_TIMEOUT_MS: u32 = 100_000;
+/// How long the origin may take on a request that takes a use, unless `origin_timeout` is set. Cloudflare itself waits
+/// equally long for an origin.
+pub const COUNTED_TIMEOUT_MS: u32 = 100_000;
 /// The path of the public price list.
 pub const PRICES_PATH: &str = "/.well-known/l402";

@@ -175,8 +175,8 @@ fn list_bytes(items: impl Iterator<Item = usize>) -> usize {
     items.map(|bytes| bytes.saturating_add(1)).fold(1, usize::saturating_add).max(2)
 }
 
-/// The methods that the Workers runtime accepts (`KJ_HTTP_FOR_EACH_METHOD` in kj/compat/http.h) and that can be sold. It
-/// answers other methods itself.
+/// The methods that the Workers runtime accepts (`KJ_HTTP_FOR_EACH_METHOD` in kj/compat/http.h) and that can be sold.
+/// The runtime itself answers requests with other methods.
 const METHODS: [&str; 27] = [
     "ACL",
     "BAN",

@@ -60,7 +60,7 @@ pub struct IncomingRequest {
     pub cookie: Option<String>,
     authorization: Option<String>,
     toll_authorization: Option<String>,
-    /// The headers that [`MACAROON_HEADERS`] names.
+    /// The values of the headers in [`MACAROON_HEADERS`].
     pub macaroons: [Option<String>; 2],
 }
 

@@ -288,7 +288,7 @@ impl SettingsReader<'_> {
         let token = self.value("ORIGIN_TOKEN")?;
         if token.len() < MIN_ORIGIN_TOKEN_BYTES || !token.bytes().all(|b| b.is_ascii_graphic()) {
             return self.fault(
-                "ORIGIN_TOKEN must have at least 16 ASCII characters without spaces, so it is not sent: make one with \
+                "ORIGIN_TOKEN is not sent: it must have at least 16 ASCII characters without spaces; make one with \
                  `openssl rand -hex 32`",
             );
         }

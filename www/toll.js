@@ -101,7 +101,7 @@ export class TollClient extends EventTarget {
     const isInvalid = isForged || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied));
     if (isGivenUp || (isInvalid && !isUnsure)) {
-      // A host that asks for another payment although it never accepted the last one does not honour payments.
+      // A host does not honour payments if it asks for another payment and never accepted the last one.
       const wasNeverHonoured = !purchase.wasAccepted && !isPast(purchase.until, response);
       this.#purchases.change(purchase, ({ isDenied }) => ({ state: GONE, isDenied: hasPaid ? isDenied : !payAgain && (isDenied || wasNeverHonoured) }));
       this.#emit('refused', request, purchase, { status });

@@ -71,8 +71,8 @@ impl IncomingRequest {
         let default = ClientSource::default();
         let source = settings.policy().map_or(&default, |policy| &policy.client);
         Self {
-            // Parses the URL, because some runtimes normalize it only then. So the gate prices the same URL that the
-            // origin receives.
+            // Parses the URL here, because some runtimes do not normalize the URL of a request. So the gate prices the
+            // same URL that the origin receives.
             href: web_sys::Url::new(&request.url()).map(|url| url.href()).unwrap_or_default(),
             method: request.method(),
             client: source.client(header(&source.header).as_deref()),

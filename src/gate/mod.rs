@@ -99,8 +99,8 @@ pub enum Decision<'a> {
     },
     /// Respond with 402 and this challenge.
     Challenge(Box<ChallengeDraft<'a>>),
-    /// Respond to a preflight. The origin gets no request, unless the price list has `preflights = "origin"` and no `cors`.
-    /// In this case, forward the preflight without its body, and remove the body of the response.
+    /// Answer a preflight without the origin. Exception: if the price list has `preflights = "origin"` and no `cors`,
+    /// forward the preflight without its body, and remove the body of the response.
     Preflight,
     /// Redirect to the same URL with https (308).
     Redirect,

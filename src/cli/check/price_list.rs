@@ -153,7 +153,7 @@ fn json_bytes(value: &Json) -> usize {
         Json::Bool(flag) => flag.to_string().len(),
         Json::Integer(number) => number.to_string().len(),
         Json::Negative(number) => number.to_string().len().saturating_add(1),
-        // The number of digits is not known, so 1 stands for it. That is enough, because no key of the price list
+        // The number of digits is not known, so one digit is counted. This is enough, because no key of the price list
         // accepts such a number.
         Json::OtherNumber => 1,
         Json::String(text) => text_bytes(text),

@@ -337,8 +337,8 @@ fn remove_where(headers: &Headers, is_removed: impl Fn(&str) -> bool) -> Result<
     names.filter(|name| is_removed(name)).try_for_each(|name| headers.delete(&name))
 }
 
-/// Passes an existing request or response in place of the init object of a new one. The new one takes over method,
-/// headers, body, redirect mode, status and WebSocket without a copy.
+/// Uses an existing request or response as the init object of a new one. The new one gets method, headers, body,
+/// redirect mode, status and WebSocket of the existing one, without a copy.
 fn as_init<T: JsCast>(object: &impl AsRef<JsValue>) -> &T {
     object.as_ref().unchecked_ref()
 }

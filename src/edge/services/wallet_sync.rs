@@ -83,11 +83,12 @@ impl Budget {
 /// expiring invoices.
 #[derive(Clone, Copy)]
 struct Shares {
-    /// The pages of the list of paid payments. A page takes at most three requests, unless its response is too large.
+    /// How many pages of the list of paid payments a run reads. A page takes at most three requests, unless its
+    /// response is too large.
     paid_pages: usize,
-    /// The pages of the list of pending payments.
+    /// How many pages of the list of pending payments a run reads.
     pending_pages: usize,
-    /// The look-ups of invoices that expire soon.
+    /// How many invoices that expire soon a run looks up.
     look_ups: usize,
 }
 

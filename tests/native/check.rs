@@ -85,7 +85,7 @@ fn a_description_that_makes_a_dense_qr_code_is_an_error_that_says_the_limit() {
         [("x".repeat(257), 257), ("é".repeat(129), 258), (format!("{{path}}{}", "x".repeat(193)), 257)]
     {
         let error = format!(
-            "4:15: error: TOLL.routes[0].description has up to {bytes} bytes, with 64 for each placeholder: shorten it \
+            "4:15: error: TOLL.routes[0].description has up to {bytes} bytes, counting 64 for each placeholder: shorten it \
              to 256 bytes, so that a phone can scan the QR code of the invoice"
         );
         assert_eq!(of(&long), [error]);

@@ -113,7 +113,7 @@ fn check_descriptions(environment: &mut Environment<'_>, list: &Json) {
         let max = description::MAX_BYTES;
         if bytes > max {
             let sentence = format!(
-                "has up to {bytes} bytes, with 64 for each placeholder: shorten it to {max} bytes, so that a phone can \
+                "has up to {bytes} bytes, counting 64 for each placeholder: shorten it to {max} bytes, so that a phone can \
                  scan the QR code of the invoice"
             );
             environment.error(&format!("vars.TOLL.routes[{at}].description"), Point::Value, &sentence);

@@ -211,8 +211,8 @@ impl Pattern {
         &self.text
     }
 
-    /// Returns paths that match the pattern. If the pattern ends with `*`, the paths have different lengths: an earlier
-    /// route may match some of them, but not all.
+    /// Returns paths that match the pattern. If the pattern ends with `*`, the paths have different lengths: more
+    /// specific routes may match some of them, but not all.
     pub fn samples(&self) -> Vec<String> {
         let sample = self.sample();
         match self.as_sent.last() {

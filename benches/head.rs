@@ -1,4 +1,5 @@
-//! Measures the CPU time of requests whose head has 8 KB and is made to cost much. Fails if a request costs more than 2 ms.
+//! Measures the CPU time of hostile requests. Their heads have 8 KB and are made to cost as much time as possible. Fails if
+//! one request costs more than 2 ms.
 
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects)]
 

@@ -20,7 +20,7 @@ export function welcome({ headers }, { priceList }) {
     : { type: 'text/plain; charset=utf-8', body: asText(list, base) };
 }
 
-/** Returns the path of the first item for sale that one request without a body can buy. */
+/** Returns the path of the first item that a client can buy with one request without a body. */
 export function firstForSale(toll) {
   return itemsOf(toll).items.find(({ isFree, isPattern, method }) => !isFree && !isPattern && method === 'GET')?.path;
 }

@@ -206,8 +206,8 @@ impl SettingsReader<'_> {
         current.map(|current| Keys::new(current, previous))
     }
 
-    /// Reads a secret that signs. White space around it is never removed, because another program with the same secret
-    /// would then sign with another key.
+    /// Reads a secret that signs. White space around the secret is reported, and never removed: another program with
+    /// the same secret may keep the white space, and would then sign with another key.
     fn secret(&mut self, name: &str) -> Option<TollSecret> {
         let text = (self.var)(name)?;
         if text.trim() != text {
@@ -219,8 +219,8 @@ impl SettingsReader<'_> {
         secret.map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
     }
 
-    /// Returns the value of a setting without white space around it. Returns `None` if the setting is missing. If the
-    /// value has no other characters, or contains a control character, reports this and returns `None`.
+    /// Returns the value of a setting without white space around it. Returns `None` if the setting is missing. Reports
+    /// a value that has only white space or contains a control character, and returns `None`.
     fn value(&mut self, name: &str) -> Option<String> {
         let text = (self.var)(name)?;
         let text = text.trim();
@@ -283,12 +283,12 @@ impl SettingsReader<'_> {
         })
     }
 
-    /// Returns `ORIGIN_TOKEN`, which is sent in a header, so it must be a valid value of a header.
+    /// Returns `ORIGIN_TOKEN`. The token is sent in a header, so it must be a valid header value.
     fn origin_token(&mut self) -> Option<String> {
         let token = self.value("ORIGIN_TOKEN")?;
         if token.len() < MIN_ORIGIN_TOKEN_BYTES || !token.bytes().all(|b| b.is_ascii_graphic()) {
             return self.fault(
-                "ORIGIN_TOKEN must have at least 16 ASCII characters without spaces, so it is not sent: make one with \
+                "ORIGIN_TOKEN is not sent: it must have at least 16 ASCII characters without spaces; make one with \
                  `openssl rand -hex 32`",
             );
         }

@@ -36,7 +36,7 @@ checked=$(mktemp)
 trap 'rm -f "$checked"' EXIT
 until touch "$checked" && check; do
   [ "${WRANGLER_COMMAND:-}" = dev ] || exit 1
-  echo "edgetoll: not served. Correct the mistake and save again; until then, what was served before is served."
+  echo "edgetoll: this change is not served. Correct the mistake and save again. Until then, the previous version is served."
   until newer_config "$checked"; do
     sleep 0.5
     # Wrangler has stopped.

@@ -122,9 +122,9 @@ function onSaveBelow(dir, action) {
   });
 }
 
-/** Runs an action after the earlier ones. If it fails, what was served before is still served. */
+/** Runs an action after the earlier ones. If it fails, the previous version is still served. */
 function inTurn(action) {
-  saves = saves.then(action).catch(({ message }) => console.error(`${message}\nedgetoll: not served. Correct the mistake and save again; until then, what was served before is served.`));
+  saves = saves.then(action).catch(({ message }) => console.error(`${message}\nedgetoll: this change is not served. Correct the mistake and save again. Until then, the previous version is served.`));
 }
 
 /** Adds missing variables to `.dev.vars`, which belongs to the user. Replaces only values that belong to a local server. */

@@ -15,7 +15,7 @@ let stats;
 let showsAllRoutes = false;
 /** The payments in the table. */
 let payments = [];
-/** The last payment of each page before this one. The first page has none, and is refreshed with the statistics. */
+/** The last payment of each earlier page. If the list is empty, the table shows the first page, which is refreshed with the statistics. */
 let cursors = [];
 let lastSearch = 0;
 let failures = 0;

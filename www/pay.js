@@ -1,5 +1,5 @@
-// The script of the pay page: draws the invoice as a QR code, polls the Worker until the invoice has been paid, and then loads the
-// page that the person wanted. It runs in the browsers that www/README.md names, and what it does not need may be missing.
+// The script of the pay page: draws the invoice as a QR code, polls the Worker until the invoice has been paid, and then loads the page
+// that the person wanted. It runs in the browsers that www/README.md names. APIs that the payment does not need may be missing.
 
 import { generate } from 'lean-qr';
 import * as words from './words.json';
@@ -16,7 +16,10 @@ const GRACE = 4 * SECOND;
 const QUIET_ZONE = 4;
 
 const byId = (id) => document.getElementById(id);
-/** Runs an action that the payment does not depend on. Returns undefined if the browser lacks or forbids something for it. */
+/**
+ * Runs an action that the payment does not depend on. Returns undefined if the browser does not have, or does not allow, an API that the
+ * action uses.
+ */
 const attempt = (action) => { try { return action(); } catch { return undefined; } };
 const page = byId('page');
 const form = byId('by-hand');
@@ -54,7 +57,7 @@ byId('pay-here').addEventListener('click', payHere);
 byId('copy').addEventListener('click', copy);
 byId('again').addEventListener('click', tryAgain);
 byId('anew').addEventListener('click', start);
-// The capture phase begins at the window for an event on any node, so this includes events on the document.
+// Some wallets dispatch the event on the window, others on the document. The capture phase of both begins at the window.
 addEventListener('webln:ready', offerWebln, true);
 document.addEventListener('visibilitychange', wake);
 addEventListener('online', wake);

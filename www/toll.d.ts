@@ -120,7 +120,7 @@ export type TollErrorCode =
   | 'payment_failed'
   /** The wallet returned no valid preimage, and the server gives no access without one. The invoice may have been paid. */
   | 'wrong_preimage'
-  /** An earlier payment for the same may have been made, and the server gives no access for it yet. Nothing more was paid. */
+  /** The wallet may already have paid for the same content, but the server gives no access yet. Nothing more was paid. */
   | 'may_be_paid'
   /** The host gave no access for an earlier payment, or asked for another one before it gave access. Nothing more was paid. */
   | 'not_honoured'

@@ -34,7 +34,7 @@ export class TollClient extends EventTarget {
   async fetch(input, { wallet = this.#options.wallet ?? globalThis.webln, maxSats = this.#options.maxSats, payAgain = false, ...init } = {}) {
     const request = await makeRepeatable(new Request(input, init));
     const call = { request, wallet, maxSats, payAgain, tried: new Set(), hasPaid: false };
-    // Any other credential is sent only after a challenge: its acceptance then shows that the host honours the payment.
+    // A credential that is not known to be good is sent only after a challenge. If the host accepts it then, the host honours the payment.
     const isGood = ({ state, isDenied }) => state === PAID && !isDenied;
     let purchase = this.#take(call, new URL(request.url).origin, (kept) => isGood(kept) && covers(kept, request));
     for (;;) {
@@ -101,7 +101,7 @@ export class TollClient extends EventTarget {
     const isInvalid = isForged || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied));
     if (isGivenUp || (isInvalid && !isUnsure)) {
-      // A host that asks for another payment although it never accepted the last one does not honour payments.
+      // A host does not honour payments if it asks for another payment and never accepted the last one.
       const wasNeverHonoured = !purchase.wasAccepted && !isPast(purchase.until, response);
       this.#purchases.change(purchase, ({ isDenied }) => ({ state: GONE, isDenied: hasPaid ? isDenied : !payAgain && (isDenied || wasNeverHonoured) }));
       this.#emit('refused', request, purchase, { status });
@@ -185,7 +185,10 @@ export class TollClient extends EventTarget {
     return invoice;
   }
 
-  /** Throws if an earlier payment to the host was not honoured, or may have bought the same. `payAgain` gives such payments up. */
+  /**
+   * Throws if the host did not honour an earlier payment, or if an earlier payment may have bought the same content. With `payAgain`, gives
+   * such payments up instead.
+   */
   #checkHost({ payAgain }, bill, response) {
     const isInTheWay = (kept) => kept.hostname === bill.hostname && (kept.isDenied || (kept.state === SENT && kept.key === bill.key));
     for (const kept of this.#purchases.all().filter(isInTheWay)) {
@@ -195,7 +198,7 @@ export class TollClient extends EventTarget {
       }
       if (kept.state === SENT && kept.key === bill.key) throw errorFor(kept, 'may_be_paid', MAY_BE_PAID, { response, mayBePaid: true });
       const payment = `a payment of ${kept.sats} sats (payment hash ${kept.paymentHash})`;
-      throw errorFor(bill, 'not_honoured', `${bill.hostname} gave no access for ${payment}. Nothing more was paid; payAgain allows it`, { response });
+      throw errorFor(bill, 'not_honoured', `${bill.hostname} gave no access for ${payment}. Nothing more was paid; payAgain allows another payment`, { response });
     }
   }
 
@@ -217,7 +220,7 @@ export class TollClient extends EventTarget {
       const preimage = readPreimage(result);
       if (await isPreimage(preimage, purchase.paymentHash)) {
         const paid = this.#purchases.add({ ...purchase, preimage, state: PAID });
-        // A caller that has aborted needs no use.
+        // A caller that has aborted does not need the use that was taken for it.
         if (call.request.signal.aborted) this.#purchases.giveBack(paid);
         this.#emit('paid', call.request, paid);
         return paid;
@@ -228,7 +231,7 @@ export class TollClient extends EventTarget {
       if (!error.mayBePaid) throw error;
       failure = error;
     }
-    // The server's answer decides: this response is the one that the caller gets.
+    // The server may give access without a preimage. If it does, the caller gets this response.
     const { response, verdict } = await this.#send(call, { ...purchase, state: SENT });
     if (verdict !== ACCEPTED) {
       response.body?.cancel().catch(() => {});
@@ -239,8 +242,8 @@ export class TollClient extends EventTarget {
   }
 
   /**
-   * Lets the wallet pay, and returns its result. Sets `isPaidElsewhere` instead, if another client has paid for the same meanwhile. If the wallet fails after it received the invoice, the price counts as spent, unless
-   * the error says that nothing was paid.
+   * Lets the wallet pay, and returns its result. If another client pays for the same content in the meantime, sets `isPaidElsewhere`
+   * instead. If the wallet fails after it received the invoice, the price counts as spent, unless the error says that nothing was paid.
    */
   async #payWithWallet(call, purchase, response) {
     const { request, wallet } = call;
@@ -248,7 +251,7 @@ export class TollClient extends EventTarget {
     try {
       if (!wallet.payInvoice) await wallet.enable?.();
       throwIfAborted(request.signal);
-      // While the wallet asked the person, another tab may have paid for the same.
+      // While the wallet asked the person, another tab may have paid for the same content.
       const isSame = (kept) => kept.key === purchase.key && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
       if (this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
         call.isPaidElsewhere = true;
@@ -289,7 +292,7 @@ export class TollError extends Error {
 }
 
 const errorFor = (invoice, code, message, more) => new TollError(code, message, { paymentHash: invoice?.paymentHash, amountSats: invoice?.sats, ...more });
-const MAY_BE_PAID = 'An earlier payment for this may have been made, and the server gives no access for it yet. Nothing more was paid; payAgain allows it';
+const MAY_BE_PAID = 'The wallet may already have paid for this, but the server gives no access yet. Nothing more was paid; payAgain allows another payment';
 
 /**
  * All purchases of 24 hours, and older ones that are still of use. A purchase is what was paid, or may have been paid, and its credential.
@@ -298,7 +301,10 @@ const MAY_BE_PAID = 'An earlier payment for this may have been made, and the ser
  */
 class Purchases {
   #entries;
-  /** The payment hashes that this client has seen. If two clients write the list at the same time, this restores what one of them lost. */
+  /**
+   * The payment hashes that this client has seen. If two clients write the list of purchases at the same time, the list loses a purchase;
+   * this set restores it.
+   */
   #known = new Set();
 
   constructor(storage) {
@@ -341,7 +347,7 @@ class Purchases {
     this.change(purchase, ({ left }) => ({ left: left == null ? left : left + 1 }));
   }
 
-  /** Changes a purchase, unless it was removed meanwhile. A purchase that is gone stays so. */
+  /** Changes a purchase, unless it was removed meanwhile. A removed purchase is not restored. */
   change({ paymentHash }, changes) {
     const current = this.#entries.read(PREFIX + paymentHash);
     if (!current) return;
@@ -404,14 +410,15 @@ const LIST = 'toll.js';
 const PREFIX = 'toll.js ';
 const DAY_MS = 86_400_000;
 
-// The states of a purchase: within the budgets; handed to the wallet, so it may be paid; paid; given up, or refused by the server.
+// The states of a purchase: 1. its price is taken from the budgets; 2. the wallet has the invoice, so it may be paid; 3. it is paid; 4. it
+// is given up, or the server refuses it.
 const [RESERVED, SENT, PAID, GONE] = ['reserved', 'sent', 'paid', 'gone'];
 // What a response says about a credential.
 const [ACCEPTED, REFUSED] = ['accepted', 'refused'];
 
 const isRecent = ({ at }) => at > Date.now() - DAY_MS;
 
-/** Whether a purchase is no longer of use. Its expiry counts only after a day, as clocks differ. */
+/** Whether a purchase is no longer of use. An expired purchase is kept for one more day, because clocks differ. */
 function isOutdated(purchase) {
   const { state, left, until, isDenied } = purchase;
   const isUsable = state === SENT || (state === PAID && left !== 0);
@@ -427,7 +434,10 @@ const isTooEarly = ({ hasPaid }, { state, invoice }, response, challenge) =>
   (challenge?.invoice === invoice && (hasPaid || state === SENT)) ||
   (state === SENT && [409, 429, 503].includes(response.status) && !isAccepted(response));
 
-/** Whether a response shows that the server accepted the credential. With `X-Toll-Expires`, a 401 or a 503 is the origin's own. */
+/**
+ * Whether a response shows that the server accepted the credential. A 401 or a 503 with `X-Toll-Expires` comes from the origin, so the
+ * server has accepted the credential.
+ */
 const isAccepted = ({ status, headers }) => (status >= 200 && status < 400) || (status !== 402 && headers.has('X-Toll-Expires'));
 
 /** Returns `Retry-After` (seconds or a date) in milliseconds; 0 if the response has none. */
@@ -588,8 +598,8 @@ function readInvoiceFields(fields, refuse) {
 const toNumber = (groups) => groups.reduce((sum, group) => sum * 32 + group, 0);
 
 /**
- * Whether a time in Unix seconds has passed on the server's clock. Without the header `Date`, which CORS hides, the clock of this
- * device counts, which may be a minute fast.
+ * Whether a time in Unix seconds has passed on the server's clock. CORS hides the header `Date`. Without it, the clock of this device
+ * counts, and may be a minute fast.
  */
 function isPast(unix, { headers }) {
   const serverTime = Date.parse(headers.get('Date') ?? '');

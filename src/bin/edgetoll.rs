@@ -29,13 +29,12 @@ enum Command {
     /// Test whether a deployment can sell and be paid
     ///
     /// Checks the secrets that are on this machine, the bindings, the origin and the public URL. Then sends the
-    /// Worker's requests to LNbits from this machine: checks the clock and the version of LNbits, the wallet key,
-    /// a new invoice, that the preimages of unpaid invoices are hidden, the exchange rates, and the rate limit.
-    /// Each run creates one invoice of 1 sat in each wallet, which is never paid. No secret is printed.
+    /// Worker's requests to LNbits from this machine, and checks the clock and the version of LNbits, the wallet key, a
+    /// new invoice, whether the preimages of unpaid invoices are hidden, the exchange rates, and the rate limit. Each
+    /// run creates one invoice of 1 sat in each wallet, which is never paid. No secret is printed.
     ///
-    /// Each setting is read from environment variables, then from .dev.vars beside the Wrangler file, then from
-    /// the vars of the Wrangler file. If LNBITS_KEY comes from an environment variable, the Wrangler file is
-    /// preferred to .dev.vars.
+    /// Each setting is read from environment variables, then from .dev.vars beside the Wrangler file, then from the
+    /// vars of the Wrangler file. If LNBITS_KEY is an environment variable, the Wrangler file is read before .dev.vars.
     ///
     /// Exit codes: 0 without failures (warnings are allowed), 1 with failures, 2 if a file cannot be
     /// read, or a setting is missing or not valid.

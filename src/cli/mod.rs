@@ -20,14 +20,14 @@ fn read_text(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
 }
 
-/// Returns how to run a command of this program from where it was run, such as `cargo run --bin edgetoll -- doctor`. If
-/// this is the running command, its arguments are repeated.
+/// Returns the command line for a command of this program, such as `cargo run --bin edgetoll -- doctor`. It can be run
+/// where this program was run. For the running command, it has the same arguments.
 fn own_command(name: &str) -> String {
     let mut arguments = env::args();
     let program = arguments.next().unwrap_or_default();
     let is_built_here =
         env::current_exe().is_ok_and(|path| path.components().any(|part| part.as_os_str() == "target"));
-    // Cargo sets this variable for what `cargo run` runs.
+    // Cargo sets this variable in the programs that `cargo run` starts.
     let program = match env::var_os("CARGO") {
         Some(_) if is_built_here => "cargo run --bin edgetoll --".to_owned(),
         _ => quoted(&program),

@@ -60,7 +60,7 @@ pub struct IncomingRequest {
     pub cookie: Option<String>,
     authorization: Option<String>,
     toll_authorization: Option<String>,
-    /// The headers that [`MACAROON_HEADERS`] names.
+    /// The values of the headers in [`MACAROON_HEADERS`].
     pub macaroons: [Option<String>; 2],
 }
 
@@ -71,8 +71,8 @@ impl IncomingRequest {
         let default = ClientSource::default();
         let source = settings.policy().map_or(&default, |policy| &policy.client);
         Self {
-            // Parses the URL, because some runtimes normalize it only then. So the gate prices the same URL that the
-            // origin receives.
+            // Parses the URL here, because some runtimes do not normalize the URL of a request. So the gate prices the
+            // same URL that the origin receives.
             href: web_sys::Url::new(&request.url()).map(|url| url.href()).unwrap_or_default(),
             method: request.method(),
             client: source.client(header(&source.header).as_deref()),

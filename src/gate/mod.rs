@@ -99,8 +99,8 @@ pub enum Decision<'a> {
     },
     /// Respond with 402 and this challenge.
     Challenge(Box<ChallengeDraft<'a>>),
-    /// Respond to a preflight. The origin gets no request, unless the price list has `preflights = "origin"` and no `cors`.
-    /// In this case, forward the preflight without its body, and remove the body of the response.
+    /// Answer a preflight without the origin. Exception: if the price list has `preflights = "origin"` and no `cors`,
+    /// forward the preflight without its body, and remove the body of the response.
     Preflight,
     /// Redirect to the same URL with https (308).
     Redirect,
@@ -326,5 +326,5 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
     }
 }
 
-/// No client sends the parameter `_method` more than once.
+/// An honest client sends the parameter `_method` once at most.
 const MAX_METHOD_OVERRIDES: usize = 8;

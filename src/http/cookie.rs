@@ -14,7 +14,7 @@ pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
 /// cookies and what separates them are not changed.
 pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String> {
     let is_removed = |piece: &str| is_removed(piece.trim().split('=').next().unwrap_or_default().trim_end());
-    // A removed cookie may also follow a comma without a space.
+    // A comma without a space may also stand before a removed cookie.
     if !header.split([';', ',']).any(is_removed) {
         return Some(header.to_owned());
     }
@@ -26,7 +26,8 @@ pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String
     (!kept.is_empty()).then(|| kept.join(";").trim_start().to_owned())
 }
 
-/// Removes cookies between commas. A comma that is neither followed by a space nor by such a cookie is part of a value.
+/// Removes cookies that stand between commas. A comma separates cookies if a space or a removed cookie follows it. Any
+/// other comma is part of a value.
 fn without_members(piece: &str, is_removed: impl Fn(&str) -> bool) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut is_after_removed = false;

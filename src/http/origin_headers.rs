@@ -19,15 +19,16 @@ pub struct PublicUrls<'a> {
 }
 
 impl<'a> PublicUrls<'a> {
-    /// `base` is `ORIGIN_URL` without a slash at its end, `request_url` the URL of the forwarded request, and
-    /// `public_origin` the origin of the client's request.
+    /// `base` is `ORIGIN_URL` without a slash at its end. `request_url` is the URL of the forwarded request.
+    /// `public_origin` is the scheme, host and port of the client's request.
     pub fn new(base: &str, request_url: &'a str, public_origin: &'a str, resolve: ResolveUrl) -> Self {
         let base = format!("{base}/");
         let origin_url = resolve(&base, &base).unwrap_or(base);
         Self { origin_url, request_url, public_origin, resolve }
     }
 
-    /// Returns the value of a header with the public URL; `None` if the value does not name the origin.
+    /// Returns the value of a header with the public URL in place of the origin's URL. Returns `None` if the value does
+    /// not contain the origin's URL.
     pub fn rewrite(&self, name: &str, value: &str) -> Option<String> {
         match name {
             LINK => self.rewrite_link(value),
@@ -37,7 +38,8 @@ impl<'a> PublicUrls<'a> {
         }
     }
 
-    /// Returns the public URL for a URL of the origin; `None` for any other URL, and for one that does not change.
+    /// Returns the public URL for a URL of the origin. Returns `None` for a URL of another host, and for a URL that is
+    /// already correct for the client.
     fn public_url(&self, text: &str) -> Option<String> {
         let (origin_authority, origin_path) = split(&self.origin_url)?;
         let is_path = is_local_path(text);
@@ -51,7 +53,7 @@ impl<'a> PublicUrls<'a> {
         let is_origin = host_and_port(authority) == host_and_port(origin_authority);
         let path = without_prefix(path, origin_path).filter(|_| is_origin)?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        // A path such as `//x` would lead to another host, so it follows the public origin.
+        // Without a host in front, a path such as `//x` would lead to another host.
         let public =
             if is_path && is_local_path(&path) { path } else { [self.public_origin, &path].concat() };
         (public != text).then_some(public)
@@ -136,13 +138,13 @@ fn host_and_port(authority: &str) -> (&str, &str) {
     (host.trim_end_matches('.'), port)
 }
 
-/// Removes the path of `ORIGIN_URL` from the beginning of a path; `None` if the path is outside of it.
+/// Removes the path of `ORIGIN_URL` from the beginning of a path. Returns `None` if the path does not begin with it.
 fn without_prefix<'p>(path: &'p str, origin_path: &str) -> Option<&'p str> {
     let rest = path.strip_prefix(origin_path.strip_suffix('/')?)?;
     (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some(rest)
 }
 
-/// The headers that are rewritten and have one line.
+/// The rewritten headers of which a response has one line. `Set-Cookie` may have several.
 pub const REWRITTEN_HEADERS: [&str; 4] = ["Location", "Content-Location", LINK, REFRESH];
 pub const SET_COOKIE: &str = "Set-Cookie";
 const LINK: &str = "Link";

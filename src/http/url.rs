@@ -43,7 +43,7 @@ impl<'a> RequestUrl<'a> {
         self.path_and_query.split_once('?').map_or("", |(_, query)| query)
     }
 
-    /// Returns the host with its port, if the URL has one, as browsers write it in `Host`.
+    /// Returns the value that browsers send in `Host`: the host, followed by the port if the URL has a port.
     pub fn authority(&self) -> &'a str {
         self.origin.split_once("://").map_or("", |(_, authority)| authority)
     }
@@ -79,7 +79,7 @@ pub fn is_local_path(text: &str) -> bool {
 }
 
 /// Whether a text is the authority of an http or https URL that can be fetched: a host name, an IPv4 address or an IPv6
-/// address in brackets, and optionally a port. It may have no user.
+/// address in brackets, and optionally a port. An authority with a user is refused.
 pub fn is_authority(text: &str) -> bool {
     let host = host(text);
     let port = text.strip_prefix(host).unwrap_or_default();

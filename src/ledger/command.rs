@@ -27,8 +27,9 @@ pub enum LedgerCommand<'a> {
     /// Returns up to ten callbacks that are due. [`Callback::parse_all`](super::callback::Callback::parse_all) parses
     /// the result.
     DueCallbacks { now_ms: u64 },
-    /// Returns up to 20 payments as JSON: the payments whose hash begins with `hash`, or if `hash` is empty, the settled
-    /// payments that come before the payment with the hash `before_hash` and the time `before_ms`, newest first.
+    /// Returns up to 20 payments as JSON, newest first. If `hash` is not empty, they are the payments whose hash begins
+    /// with it. Otherwise they are settled payments that are older than the payment with the hash `before_hash` and the
+    /// time `before_ms`.
     ListPayments { hash: &'a str, before_ms: &'a str, before_hash: &'a str },
     /// Returns when the next callback is due, in Unix milliseconds; an empty result if no callback is waiting.
     NextCallback {},

@@ -10,9 +10,10 @@ use crate::strict_json::Json;
 /// Where reading the payment list continues. The times are texts as LNbits writes them, which sort by time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// All payments that changed before this time are recorded. A pass ends at this time. It is `read_to` as it was
-    /// before the last complete pass (after the first pass: `read_to` itself). So the newest payments are read by two
-    /// passes: a payment may appear in the list late, after a pass has read another payment with the same time.
+    /// All payments that changed before this time are recorded, so a pass ends at this time. The value is that of
+    /// `read_to` before the last complete pass; after the first pass, it is `read_to` itself. So two passes read the
+    /// newest payments. This is necessary because a payment may appear in the list late, after a pass has read another
+    /// payment with the same time.
     pub cursor: String,
     /// The time of the newest change that the last complete pass has read.
     pub read_to: String,

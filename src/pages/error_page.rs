@@ -40,8 +40,8 @@ pub fn values(
     values
 }
 
-/// The page for a person without JavaScript whose invoice has expired. It does not offer a new invoice first, because the
-/// person may have paid already: it checks the payment again.
+/// The page for a person without JavaScript whose invoice has expired. The person may have paid already. So the page first
+/// offers to check the payment again, and then a new invoice.
 pub struct EndedPage<'a> {
     pub nonce: &'a str,
     pub host: &'a str,
@@ -68,7 +68,8 @@ impl EndedPage<'_> {
     }
 }
 
-/// The placeholders of `error.html` for which a block is shown only if an error has a value for it.
+/// The placeholders of `error.html` that have a block of their own. The page shows the block only if the placeholder
+/// has a value.
 const ERROR_FLAGS: [&str; 8] =
     ["access", "busy", "not_found", "refused", "unavailable", "retry_after_s", "can_retry", "code"];
 

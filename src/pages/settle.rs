@@ -31,11 +31,11 @@ impl SettleRequest {
     }
 }
 
-/// Returns the value that a header has when a browser opens a page. In a request of the pay page to the settle
-/// endpoint, the header may have another value. The gate prices the page with the value returned here.
+/// Returns the value that a header has when a browser opens a page. The gate prices the page with this value, because
+/// the header may have another value in a request to the settle endpoint.
 ///
-/// `None` means that the header has the same value in both requests. `Some(None)` means that a browser does not send
-/// the header when it opens a page.
+/// Returns `None` if the header has the same value in both requests, and `Some(None)` if a browser does not send the
+/// header when it opens a page.
 pub fn navigation_header(name: &str) -> Option<Option<&'static str>> {
     Some(match name.to_ascii_lowercase().as_str() {
         "accept" => Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),

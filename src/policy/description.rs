@@ -38,7 +38,7 @@ impl Description {
         self.0.iter().map(|part| part.fill(facts)).collect()
     }
 
-    /// Returns the most bytes that a description has if all values are ASCII text.
+    /// Returns the length of the longest description in bytes, for values that are ASCII text.
     pub fn longest(&self) -> usize {
         let bytes = |part: &Part| match part {
             Part::Text(text) => text.len(),
@@ -92,6 +92,6 @@ fn displayable(value: &str) -> String {
 }
 
 const MAX_VALUE_CHARACTERS: usize = 64;
-/// The most bytes of a description. An invoice with such a description and four route hints is a QR code of version 20
-/// or less, which a phone can scan from a screen. BOLT 11 allows 639 bytes.
+/// The maximum length of a description in bytes. An invoice with such a description and four route hints is a QR code
+/// of version 20 or less, which a phone can scan from a screen. BOLT 11 allows 639 bytes.
 pub const MAX_BYTES: usize = 256;

@@ -165,7 +165,8 @@ impl Facts<'_> {
 /// A query that is split into its parameters.
 pub(super) struct ParsedQuery {
     parameters: Vec<Parameter>,
-    /// The names in every way in which an origin may split and decode the query, folded.
+    /// The names of the parameters, in every way in which an origin may split and decode the query. Each name is folded
+    /// by [`Facts::fold_name`].
     spellings: Vec<[String; 2]>,
     is_ambiguous: bool,
 }
@@ -173,7 +174,7 @@ pub(super) struct ParsedQuery {
 pub(super) struct Parameter {
     name: String,
     pub value: String,
-    /// The value as an origin reads it that decodes it a second time, trims it and ignores case.
+    /// The value as it is read by an origin that decodes it twice, trims it and ignores case.
     pub folded: String,
 }
 

@@ -4,11 +4,11 @@
 
 use super::cors::Cors;
 
-/// Whether a page of another site causes the request, and neither a person nor that page could read an invoice in the
-/// response. A client that sends no Fetch Metadata headers is not a browser page.
+/// Whether a page of another site causes the request and cannot show an invoice in the response to a person. Returns
+/// `false` without Fetch Metadata headers, because the client is then not a browser.
 ///
-/// The exceptions are a page that is opened in a tab (`navigate` with `document`), and a `fetch` of a page whose origin
-/// the price list names in `cors`.
+/// Also returns `false` for a page that is opened in a tab (`navigate` with `document`), and for a `fetch` of a page
+/// whose origin the price list names in `cors`.
 pub fn is_embedded(header: &dyn Fn(&str) -> Option<String>, cors: Option<&Cors>) -> bool {
     let is = |name: &str, value: &str| header(name).as_deref() == Some(value);
     if !is("Sec-Fetch-Site", "cross-site") {

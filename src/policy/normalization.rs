@@ -298,7 +298,7 @@ fn without_invisible(path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Removes bytes that are not UTF-8, as decoders do that ignore errors.
+/// Removes bytes that are not UTF-8, as lenient decoders do.
 fn without_invalid_bytes(path: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(path) {
         Ok(_) => path.to_vec(),
@@ -337,7 +337,8 @@ fn is_index(name: &[u8]) -> bool {
     starts_with(b"index.") || starts_with(b"default.") || is(b"index") || is(b"default")
 }
 
-/// Removes `/(S(x))`, also in front of a part of a name: ASP.NET can store the session in the path instead of a cookie.
+/// Removes sessions such as `/(S(x))`, also inside a name, as in `/so/(S(x))ld`. ASP.NET can store the session in the
+/// path instead of a cookie.
 fn without_sessions(path: &[u8]) -> Vec<u8> {
     let mut changed = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -352,7 +353,7 @@ fn without_sessions(path: &[u8]) -> Vec<u8> {
             .and_then(|at| session.get(at.saturating_add(2)..))
         {
             Some(after_session) => rest = after_session,
-            // Without this bound, many sessions that are never closed would take quadratic time.
+            // Stops at a session without `))`. Otherwise many such sessions would take quadratic time.
             None if !session.is_empty() => {
                 changed.extend_from_slice(rest);
                 break;

@@ -25,7 +25,7 @@ pub fn parse_title(text: &str) -> Option<String> {
 pub struct Contact(String);
 
 impl Contact {
-    /// Parses a contact. Of e-mail addresses, only those are accepted that stand in a `mailto:` URL as they are.
+    /// Parses a contact. Accepts an e-mail address only if a `mailto:` URL can contain it without escapes.
     pub fn parse(text: &str) -> Option<Self> {
         let is_contact = match text.split_once('@') {
             Some((local, domain)) if !text.contains('/') => is_name(local, b"._+-") && is_domain(domain),
@@ -61,7 +61,7 @@ impl Accent {
     }
 
     /// Returns the color of text on the accent color: black or white. The contrast is at least 4.5:1, as WCAG 2.2
-    /// (1.4.3) requires, because every color has this contrast with one of the two.
+    /// (1.4.3) requires, because every color has this contrast with black or with white.
     pub fn text_color(&self) -> &'static str {
         let channels = hex::decode(self.0.trim_start_matches('#')).unwrap_or_default();
         let weights = [0.2126, 0.7152, 0.0722];
@@ -82,7 +82,7 @@ fn is_domain(text: &str) -> bool {
     text.contains('.') && text.split('.').all(|label| is_name(label, b"-"))
 }
 
-/// Whether a text has only ASCII letters, digits and `others`, and at least one of them.
+/// Whether a text is not empty, and has only ASCII letters, digits and `others`.
 fn is_name(text: &str, others: &[u8]) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
 }

@@ -117,7 +117,7 @@ impl Condition {
     }
 }
 
-/// The price of one request while it is computed. What many conditions need is read once.
+/// Computes the price of one request. Reads the query and each header only once, even if many conditions need them.
 struct Evaluation<'a> {
     facts: &'a Facts<'a>,
     query: Option<ParsedQuery>,
@@ -141,8 +141,8 @@ impl Evaluation<'_> {
 /// The value of a header in every way in which an origin may read it.
 struct HeaderValue {
     as_sent: String,
-    /// The whole value and its parts between `,` and `;`, in lower case, without invisible characters and white space
-    /// around them. Empty if the value has too many parts.
+    /// The whole value, and its parts between `,` and `;`. All are in lower case, without invisible characters, and
+    /// without white space around them. Empty if the value has too many parts.
     parts: Vec<String>,
 }
 

@@ -62,7 +62,8 @@ impl Policy {
         Ok(Resolved::Selected(as_sent))
     }
 
-    /// Returns the different comparable forms; `None` if they are too long together. One character can become eighteen.
+    /// Returns the comparable forms, each of them once. Returns `None` if they are too long together, because one
+    /// character can become eighteen characters.
     fn comparable_forms(&self, forms: &[Vec<u8>]) -> Option<Vec<String>> {
         let mut comparable: Vec<String> = Vec::new();
         let mut bytes = 0_usize;
@@ -93,7 +94,7 @@ impl Policy {
     }
 }
 
-/// More than the normalized forms of a path have together.
+/// More than the total length of the normalized forms of a path, which is limited to 24 KB.
 const MAX_COMPARABLE_BYTES: usize = 32_768;
 
 /// Returns an error for each route that no request can reach, with the reason.

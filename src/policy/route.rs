@@ -32,7 +32,7 @@ pub struct Route {
     pub invoice_expiry_s: u64,
     /// How long a credential is valid after the challenge, in seconds. It is never shorter than `invoice_expiry_s`.
     pub credential_expiry_s: u64,
-    /// Whether what was paid stays sufficient until it expires when the price of the route changes.
+    /// Whether a credential stays valid until it expires, even if the price of the route changes.
     pub honors_paid: bool,
     /// The digest of what a credential of this route opens, without the price ([`sold_as`](super::sold_as)). `None` if
     /// `honors_paid` is not set, or if the price depends on the request.
@@ -170,7 +170,7 @@ impl Pattern {
                 false => format!("did you mean \"{path}\"?"),
             };
             return Err(format!(
-                "must not have ( ) {{ }} [ ] < > | $ or +: paths have no patterns of other tools; {suggestion}"
+                "must not have ( ) {{ }} [ ] < > | $ or +: they are patterns of other tools; {suggestion}"
             ));
         }
         let (names, end) = match inner.strip_suffix('*') {
@@ -211,8 +211,8 @@ impl Pattern {
         &self.text
     }
 
-    /// Returns paths that match the pattern. If the pattern ends with `*`, they are of different lengths, because a longer
-    /// path may match only this pattern.
+    /// Returns paths that match the pattern. If the pattern ends with `*`, the paths have different lengths: more
+    /// specific routes may match some of them, but not all.
     pub fn samples(&self) -> Vec<String> {
         let sample = self.sample();
         match self.as_sent.last() {
@@ -281,8 +281,8 @@ fn with_params(text: &str) -> String {
     text.split('/').map(param).collect::<Vec<_>>().join("/")
 }
 
-/// Characters of the patterns of other tools. Taken literally, such a path would match no request, and what the owner
-/// wants to sell would be free.
+/// Characters of the patterns of other tools. If edgetoll took them literally, the route would match no request, and
+/// its content would be free.
 const FOREIGN_SYNTAX: [char; 11] = ['(', ')', '{', '}', '[', ']', '<', '>', '|', '$', '+'];
 
 /// A segment of a pattern. The variants are in ascending order of specificity: if two patterns match a path, the

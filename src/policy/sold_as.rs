@@ -1,8 +1,8 @@
 //! What a credential of a route opens, as a digest without the price.
 //!
-//! A Worker judges a credential by the price list of today and does not know what was sold. So a credential of a route
-//! with one price has the caveat `sold_as`, a tag of this digest. If the price of the route has changed since, the paid
-//! amount stays sufficient as long as the digest is the same: the credential opens no other route, and no dearer variant of
+//! A Worker judges a credential by the price list of today and does not know what was sold. So a credential of a route with
+//! one price has the caveat `sold_as`, a tag of this digest. If the price of the route has changed since, the paid amount
+//! stays sufficient as long as the digest is the same: the credential opens no other route, and no more expensive variant of
 //! this route.
 
 use super::route::Route;
@@ -11,8 +11,8 @@ use crate::protocols::l402::caveat::ScopeRule;
 
 /// Sets [`Route::sold_as`] of each route.
 ///
-/// The digest of a realm covers all of its routes, because its credentials open all of them: a route that is added to the
-/// realm, or that has another price than the others, ends the guarantee.
+/// The credentials of a realm open all of its routes, so the digest of a realm covers all of them. If a route is added to
+/// the realm, or gets another price than the others, older credentials must cover the new price.
 pub fn set_sold_as(routes: &mut [Route]) {
     let mut digests: Vec<Option<[u8; 32]>> = Vec::with_capacity(routes.len());
     for route in routes.iter() {
@@ -28,7 +28,7 @@ pub fn set_sold_as(routes: &mut [Route]) {
 }
 
 /// Returns the digest of what the credentials of a route open: the XOR of the digests of the route, or of all routes of its
-/// realm. Returns `None` if they do not have one price, or if one of them does not honor what was paid.
+/// realm. Returns `None` if these routes do not all have the same price, or if one of them has `honor_paid = false`.
 fn digest(routes: &[Route], route: &Route) -> Option<[u8; 32]> {
     let realm = route.scope.realm();
     let mut price = None;
@@ -50,7 +50,8 @@ fn digest(routes: &[Route], route: &Route) -> Option<[u8; 32]> {
     price.map(|_| digest)
 }
 
-/// Returns what a credential of the route opens. Each part follows its length, so that two routes never have one text.
+/// Returns what a credential of the route opens. The length of each part is written before the part, so two different
+/// routes never have the same text.
 fn text(route: &Route) -> String {
     let methods = route.methods.join(",");
     let scope = match &route.scope {

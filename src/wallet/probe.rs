@@ -115,8 +115,8 @@ pub fn judge(key: Option<&WalletResponse>, preimage: Option<&WalletResponse>) ->
     }
 }
 
-/// Returns why no invoice can be sold, from the response of each wallet to [`key_request`]: a sentence with the remedy for
-/// each wallet that cannot sell. Empty if one wallet can sell, and no key is an admin key.
+/// Returns the reasons why no wallet can sell: for each wallet, a sentence with the remedy. `responses` are the responses to
+/// [`key_request`]. The result is empty if one wallet can sell and no key is an admin key.
 pub fn problems(responses: &[(WalletSlot, Result<WalletResponse, WalletError>)]) -> Vec<String> {
     let problems: Vec<_> =
         responses.iter().map(|(slot, response)| (response, problem(*slot, response))).collect();
@@ -142,7 +142,7 @@ fn problem(slot: WalletSlot, response: &Result<WalletResponse, WalletError>) -> 
                  `npx wrangler secret put {key}`",
                 response.status
             )),
-            // LNbits limits requests with this key for a minute, which says nothing about the key.
+            // LNbits limits how many requests it answers per minute. Status 429 says nothing about the key.
             (429, _) => None,
             (status @ 500.., _) => Some(format!("LNbits answers with status {status}: see its log")),
             (status, _) => Some(format!(

@@ -39,7 +39,7 @@ test('If ADMIN_TOKEN is missing or weak, every admin endpoint returns 404', asyn
   }
 });
 
-test('A GET to stats, status, metrics or dashboard.js that has neither a valid admin token nor a valid session always gets the same 401 response', async () => {
+test('Without a valid admin token or session, a GET to stats, payments, status, metrics or dashboard.js gets the same 401 response', async () => {
   const wrong = [
     {},
     { authorization: 'Bearer' },

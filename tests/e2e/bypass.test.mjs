@@ -165,7 +165,7 @@ const otherAttempts = {
     ...[
       'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X_HTTP_Method_Override', 'x-http-method_override',
     ].map((name) => ({ target: '/posted', headers: [`${name}: POST`] })),
-    // The query replaces the method at some frameworks.
+    // Some frameworks take the method from the query.
     ...['?_method=POST', '?_method=post', '?x=1&_method=POST'].map((query) => ({ target: `/posted${query}` })),
     { method: 'HEAD', target: '/posted', headers: ['X-HTTP-Method-Override: POST'] },
     { method: 'OPTIONS', target: '/sold', headers: ['Origin: https://example.org'] },

@@ -1,4 +1,4 @@
-// The headers that carry a credential, and what of them reaches the origin.
+// The headers that can carry a credential, and which of them reach the origin.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
@@ -35,7 +35,7 @@ test('The body of a challenge has the price as priceSats too', async () => {
   assert.deepEqual([amountSats, priceSats], [5, 5]);
 });
 
-// I8 (CHANGELOG): Aperture accepts these headers, docs/metering.md.
+// I8 (CHANGELOG): Aperture accepts these headers (docs/metering.md in its repository).
 test('A macaroon with its preimage in a caveat is accepted in the headers Macaroon and Grpc-Metadata-Macaroon, and not forwarded', async () => {
   const macaroon = hex(attenuate(bought.macaroons.standard, `preimage=${bought.preimage}`));
   for (const name of ['macaroon', 'grpc-metadata-macaroon']) {
@@ -57,7 +57,7 @@ test('A macaroon with its preimage in a caveat is accepted in the headers Macaro
 });
 
 // I8 (CHANGELOG)
-test('A credential in any spelling of the macaroon headers, and whatever is around it, does not reach the origin', async () => {
+test('A credential in a macaroon header does not reach the origin, in any spelling of the header and with any text around the credential', async () => {
   const macaroon = hex(attenuate(bought.macaroons.standard, `preimage=${bought.preimage}`));
   const values = [
     macaroon, `"${macaroon}"`, `0X${macaroon}`, `${macaroon};x`, `${macaroon} ${macaroon}`, `L402 ${macaroon}`, `macaroon=${macaroon}`,
@@ -100,7 +100,7 @@ test('X-Toll-Authorization carries a credential, so that Authorization can be fo
   assert.equal((await sold({ 'x-toll-authorization': 'Basic dXNlcjpwYXNz' })).status, 402);
 });
 
-test('A credential behind a quotation mark is refused, and does not reach the origin on a free path', async () => {
+test('A credential after a quotation mark is refused, and does not reach the origin on a free path', async () => {
   for (const authorization of [`"${bought.standard}`, `"${bought.standard}"`, `Basic dXNlcjpwYXNz, "${bought.standard}`]) {
     assert.notEqual((await send(paywall.url, '/free', { headers: { authorization } })).status, 500);
     assert.ok(!origin.last().headers.authorization?.includes(bought.preimage), authorization.slice(0, 12));
@@ -125,7 +125,7 @@ test('A credential cookie is read from the second of two Cookie lines', async ()
 });
 
 // R9 (CHANGELOG), https://github.com/rwf2/cookie-rs/issues/116
-test('Headers with nothing of edgetoll in them reach the origin byte for byte', async () => {
+test('Headers that contain nothing for edgetoll reach the origin byte for byte', async () => {
   const received = [];
   const recorder = createServer((socket) => {
     socket.on('error', () => {});

@@ -36,7 +36,7 @@ async function startDev(ports = {}) {
     output,
     url: `http://127.0.0.1:${PORT}`,
     ready: () => server.until(() => output().includes('Ctrl-C stops everything')),
-    /** Saves the price list with a change, and waits for what is printed from then on. */
+    /** Saves the price list with a change, and waits for a text in what `make dev` prints afterwards. */
     save: async (change, printed) => {
       const length = output().length;
       writeFileSync(file, change(template));
@@ -55,7 +55,7 @@ const costs = (sats) => (text) => text.replace('sats = 5\n', `sats = ${sats}\n`)
 const served = /Local server updated and ready/;
 
 // U6 (CHANGELOG)
-test('While `make dev` runs, a saved price list is served; one with a mistake is reported as by `check`, and the last good one is still served', async () => {
+test('`make dev` serves a saved price list; if the list has a mistake, it prints the finding of `check` and serves the last good list', async () => {
   await dev.ready();
   assert.equal(await priceOf('/api/joke'), '5');
   const said = await dev.save(costs('"5"'), /not served/);
@@ -70,7 +70,7 @@ test('While `make dev` runs, a saved price list is served; one with a mistake is
 });
 
 // U6 (CHANGELOG)
-test('If Wrangler stops because of a saved file that `check` accepts, `make dev` serves the last good one again', async () => {
+test('If Wrangler stops because of a saved file that `check` accepts, `make dev` serves the last good file again', async () => {
   await dev.ready();
   await dev.save((text) => costs(8)(text).replace(/^main = .*/m, 'main = "missing.js"'), /not served/);
   assert.equal(await priceOf('/api/joke'), '7');
@@ -185,7 +185,7 @@ test('`make dev` ends with one sentence if Rust or Node is missing', async () =>
 });
 
 // U20 (CHANGELOG)
-test('LNbits starts after the folder with edgetoll was moved, which the scripts of its virtual environment do not survive', async () => {
+test('LNbits starts after the folder with edgetoll was moved, although the scripts of its virtual environment name the old folder', async () => {
   const venv = run.folder('moved');
   const installed = join(root, '.tools/lnbits');
   mkdirSync(join(venv, 'bin'));

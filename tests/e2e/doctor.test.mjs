@@ -287,7 +287,7 @@ test('Doctor examines the secrets that are on this machine, and says how to see 
   for (const [check, sentence] of [
     ['secret', /^TOLL_SECRET from \.dev\.vars begins or ends with white space/],
     ['admin token', /^ADMIN_TOKEN from \.dev\.vars is shorter than 32 characters: make one with `openssl rand -hex 32`/],
-    ['origin token', /^ORIGIN_TOKEN from \.dev\.vars must have at least 16/],
+    ['origin token', /^ORIGIN_TOKEN from \.dev\.vars is not sent: it must have at least 16/],
     ['callbacks', /^ON_PAYMENT_URL is missing/],
   ]) {
     assert.equal(weak.findings[check]?.[0].level, 'FAIL', check);

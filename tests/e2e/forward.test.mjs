@@ -259,6 +259,6 @@ test('An ORIGIN_TOKEN that cannot be sent is reported, and requests are forwarde
   const { url, server, logged } = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ORIGIN_TOKEN: 'r\u00e9sum\u00e9-0123456789abcdef' } });
   assert.equal((await send(url, '/free')).status, 200);
   assert.equal(origin.last().headers['x-toll-origin-token'], undefined);
-  await logged(/"detail":"ORIGIN_TOKEN must have at least 16 ASCII characters/);
+  await logged(/"detail":"ORIGIN_TOKEN is not sent: it must have at least 16 ASCII characters/);
   await server.stop();
 });

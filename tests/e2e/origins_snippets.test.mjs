@@ -77,7 +77,7 @@ for (const example of installed) {
     const server = start('abcde');
     const ended = server.ended();
     const status = () => send(`http://127.0.0.1:${port}`, '/', { headers: { 'X-Toll-Origin-Token': 'abcde' } }).then(({ status }) => status, () => 'no connection');
-    // A PHP server starts, and each request fails. All others do not start.
+    // The PHP server starts, but each request fails. The other servers do not start.
     await Promise.race([ended, server.until(async () => (await status()) === 500).catch(() => ended)]);
     assert.ok(['no connection', 500].includes(await status()));
     assert.match(server.tail(), /set ORIGIN_TOKEN to at least 32 random characters/);

@@ -356,8 +356,8 @@ test('In a browser: the WebLN button appears when `webln:ready` arrives at the w
   await context.close();
 });
 
-// R6 (CHANGELOG), btcpayserver/btcpayserver#1091, breez/breez#153, lnbits/lnbits#1245. The decoder is another implementation than the
-// encoder of the page.
+// R6 (CHANGELOG), btcpayserver/btcpayserver#1091, breez/breez#153, lnbits/lnbits#1245. The decoder and the encoder of the page are
+// different implementations.
 test('In a browser: the QR code reads `lightning:` and the invoice in capitals, and is as small as one in capitals only', async () => {
   const { context, page, pageErrors } = await openPage(browser);
   await page.goto(`${paywall.url}/article`);
@@ -391,7 +391,7 @@ test('In a browser: the QR code of the longest description that `check` accepts 
 });
 
 // U17 (CHANGELOG)
-test('In a browser: the box of the invoice shows whole lines, with and without JavaScript, and the path stands once', async () => {
+test('In a browser: the box of the invoice shows whole lines, with and without JavaScript, and the path is shown once', async () => {
   for (const javaScriptEnabled of [true, false]) {
     for (const width of [390, 1440]) {
       const { context, page } = await openPage(browser, { javaScriptEnabled, viewport: { width, height: 900 } });

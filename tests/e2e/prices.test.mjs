@@ -37,7 +37,7 @@ async function assertPrice(sats, path, options) {
 }
 
 // U8 (CHANGELOG)
-test('After a raise of the price, what was paid stays good on its route, but not on a dearer one', async () => {
+test('After a price increase, a credential stays valid on its route, but not on a more expensive route', async () => {
   const at = (sats, keys) => ({ routes: [{ path: '/raised', sats, ...keys }, { path: '/dear', sats: 2200, bind: ['endpoint'] }] });
   const vars = { ORIGIN_URL: origin.url };
   const before = await startPaywall({ toll: at(2100), vars });

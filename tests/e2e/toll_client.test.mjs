@@ -643,7 +643,7 @@ test('A preimage with white space, `0x` or upper case is sent in lower case', as
 });
 
 // R4 (CHANGELOG)
-test('While the server does not know the payment or is busy, the client asks again, as late as `Retry-After` says', async (t) => {
+test('While the server does not know the payment or is busy, the client asks again after the time in `Retry-After`', async (t) => {
   const times = [];
   const seller = await startSeller(t, async ({ preimage, known }) => {
     times.push(Date.now());
@@ -661,7 +661,7 @@ test('While the server does not know the payment or is busy, the client asks aga
 });
 
 // R4 (CHANGELOG)
-test('If the server gives no access without a preimage, errors say what may be paid, and nothing more is paid unless payAgain is set', async (t) => {
+test('If the server gives no access without a preimage, errors say which payment may have been made, and nothing more is paid unless payAgain is set', async (t) => {
   for (const deny of [() => 402, () => 401, () => 400]) {
     const seller = await startSeller(t, (sent) => (sent.isProven ? 200 : deny(sent)));
     const storage = memoryStorage();
@@ -857,7 +857,7 @@ test('Two clients with one storage share purchases, uses and budget, and neither
 });
 
 // R11 (CHANGELOG)
-test('While one client pays, another client with the same storage does not pay for the same', async () => {
+test('While one client pays, another client with the same storage does not pay for the same content', async () => {
   const storage = memoryStorage();
   let release;
   const one = startClient({ storage, payer: wallet({ before: () => new Promise((resolve) => (release = resolve)) }) });

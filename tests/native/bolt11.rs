@@ -85,7 +85,7 @@ fn with_field(invoice: &str, field: &str) -> String {
 fn an_invoice_of_more_than_4096_bytes_is_refused() {
     let vectors = vectors();
     let invoice = vectors.get("valid").unwrap().as_array().unwrap()[1].as_str().unwrap();
-    // Feature fields (type `9`), of which the last fills the invoice up to the length.
+    // Feature fields (type `9`) that fill the invoice up to the given length.
     let long = |length: usize| {
         let field = |groups: usize| {
             const CHARSET: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";

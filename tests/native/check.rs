@@ -85,7 +85,7 @@ fn a_description_that_makes_a_dense_qr_code_is_an_error_that_says_the_limit() {
         [("x".repeat(257), 257), ("é".repeat(129), 258), (format!("{{path}}{}", "x".repeat(193)), 257)]
     {
         let error = format!(
-            "4:15: error: TOLL.routes[0].description has up to {bytes} bytes, with 64 for each placeholder: shorten it \
+            "4:15: error: TOLL.routes[0].description has up to {bytes} bytes, counting 64 for each placeholder: shorten it \
              to 256 bytes, so that a phone can scan the QR code of the invoice"
         );
         assert_eq!(of(&long), [error]);
@@ -560,8 +560,8 @@ fn an_incomplete_list_of_required_secrets_is_a_warning() {
 
 #[test]
 fn a_route_with_free_requests_needs_a_kv_namespace() {
-    let sentence = "TOLL.routes[1].free_requests needs a KV namespace, which counts free requests, so no request is \
-                    free: bind one with kv_namespaces = [{ binding = \"TOLL_KV\" }]";
+    let sentence = "TOLL.routes[1].free_requests needs a KV namespace to count free requests: without it, no \
+                    request is free; add kv_namespaces = [{ binding = \"TOLL_KV\" }]";
     let list =
         "vars.TOLL.routes = [{ path = \"/a\", free_requests = 0 }, { path = \"/b\", free_requests = 9 }]\n";
     let found = |text: &str| {
@@ -584,7 +584,7 @@ fn exact_counting_of_free_requests_needs_a_durable_object() {
     };
     let bound = "[[durable_objects.bindings]]\nname = \"FREE_TIER_EXACT\"\n";
     let class = format!("{bound}class_name = \"FreeTierCounter\"\n");
-    let needs = "3:13: error: TOLL.free_tier needs a Durable Object, which counts free requests: add { name = \
+    let needs = "3:13: error: TOLL.free_tier needs a Durable Object to count free requests: add { name = \
                  \"FREE_TIER_EXACT\", class_name = \"FreeTierCounter\" } to durable_objects.bindings";
     let must_be = "error: durable_objects.bindings[0].class_name must be \"FreeTierCounter\", the class that counts free requests";
     let needs_migration = "6:14: error: durable_objects.bindings[0].class_name is in no migration: \
@@ -613,10 +613,8 @@ env.b.durable_objects.bindings = [{ name = "FREE_TIER_EXACT", class_name = "Free
         toml_findings(text).into_iter().filter(|finding| !finding.contains("not a key")).collect();
     assert_eq!(
         found,
-        [
-            "5:33: error: env.a.TOLL.free_tier needs a Durable Object, which counts free requests: add { name = \
-          \"FREE_TIER_EXACT\", class_name = \"FreeTierCounter\" } to durable_objects.bindings"
-        ]
+        ["5:33: error: env.a.TOLL.free_tier needs a Durable Object to count free requests: add { name = \
+          \"FREE_TIER_EXACT\", class_name = \"FreeTierCounter\" } to durable_objects.bindings"]
     );
 }
 
@@ -672,7 +670,7 @@ fn the_settlement_mode_preimage_is_a_warning() {
 
 // A1 (CHANGELOG)
 #[test]
-fn a_price_that_depends_on_a_removed_header_is_a_warning_unless_keep_headers_keeps_it() {
+fn a_price_that_depends_on_a_removed_header_is_a_warning_unless_keep_headers_lists_the_header() {
     let list = |keep: &str, header: &str| {
         let price = format!("[{{ when = {{ header = {{ {header} = \"x\" }} }}, sats = 9 }}, {{ sats = 5 }}]");
         toml_findings(&format!("[vars.TOLL]\n{keep}\nroutes = [{{ path = \"/a\", price = {price} }}]"))
@@ -879,7 +877,7 @@ fn edgetoll_check_refuses_dev_vars_with_one_sentence() {
     assert_eq!(run.status.code(), Some(2));
     let printed = String::from_utf8_lossy(&run.stderr).into_owned();
     assert!(
-        printed.starts_with("edgetoll: .dev.vars is not a Wrangler file: name wrangler.toml instead; `"),
+        printed.starts_with("edgetoll: .dev.vars is not a Wrangler file: check wrangler.toml instead; `"),
         "{printed}"
     );
     assert_eq!(printed.lines().count(), 1);
@@ -914,7 +912,7 @@ fn callbacks_need_a_ledger_and_a_ledger_needs_a_cron_trigger() {
     let list = "[vars]\nON_PAYMENT_URL = \"https://shop.example.com/paid?a=b\"\nTOLL.default_sats = 1\n";
     assert_eq!(
         toml_findings(list)[0],
-        "3:18: error: ON_PAYMENT_URL needs a Durable Object, which counts payments: add { name = \"LEDGER\", class_name = \"Ledger\" } to durable_objects.bindings"
+        "3:18: error: ON_PAYMENT_URL needs a Durable Object to count payments: add { name = \"LEDGER\", class_name = \"Ledger\" } to durable_objects.bindings"
     );
     let crons = "triggers.crons = [\"* * * * *\"]\n";
     assert_eq!(toml_findings(&format!("{LEDGER}{crons}{list}")), [""; 0]);

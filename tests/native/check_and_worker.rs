@@ -89,7 +89,7 @@ fn paths(pattern: &str) -> impl Iterator<Item = String> {
     let below =
         before.clone().into_iter().flat_map(move |before| rests.map(|rest| format!("{before}{rest}")));
     let itself = before.is_none().then_some(path);
-    // A request has no other characters, because the runtime has serialized its URL.
+    // The runtime serializes the URL of a request, which encodes these characters.
     below
         .chain(itself)
         .filter(|path| path.starts_with('/'))
@@ -99,8 +99,8 @@ fn paths(pattern: &str) -> impl Iterator<Item = String> {
 /// Stands for the owner's code that computes prices.
 const CODE: &PriceCode<'static> = &|_, _| Some(Ok(5));
 
-/// What `check` refuses although the Worker sells it: a window whose unit must be guessed, and methods that the runtime
-/// accepts no requests with.
+/// Whether `check` refuses a price list that the Worker sells: it has a window without a unit, or a method that the
+/// runtime does not accept.
 fn is_documented_exception(list: &str) -> bool {
     let list = Json::parse(list.as_bytes()).unwrap();
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();

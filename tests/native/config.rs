@@ -240,6 +240,10 @@ fn white_space_around_a_setting_is_removed_or_reported_and_never_disables_a_sett
     for wrong in ["(not a string)", "short", "with a space inside it", "na\u{ef}ve-0123456789abcdef"] {
         let settings = read("ORIGIN_TOKEN", wrong);
         assert_eq!((settings.origin_token, settings.faults.len()), (None, 1), "{wrong}");
-        assert!(settings.faults[0].starts_with("ORIGIN_TOKEN must have"), "{:?}", settings.faults);
+        assert!(
+            settings.faults[0].starts_with("ORIGIN_TOKEN is not sent: it must have"),
+            "{:?}",
+            settings.faults
+        );
     }
 }

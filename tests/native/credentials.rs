@@ -324,7 +324,7 @@ fn a_macaroon_of_another_issuer_is_valid_for_one_path_with_a_fixed_price_for_at_
     );
 }
 
-// I8 (CHANGELOG): Aperture accepts these headers, docs/metering.md.
+// I8 (CHANGELOG): Aperture accepts these headers (docs/metering.md in its repository).
 #[test]
 fn a_macaroon_with_its_preimage_in_a_caveat_is_accepted_in_the_headers_of_aperture() {
     let (policy, seller) = (policy(""), test_seller());

@@ -113,7 +113,7 @@ fn a_credential_is_valid_for_its_host_and_path_until_it_expires() {
 }
 
 #[test]
-fn of_several_credentials_a_valid_one_is_accepted_or_else_a_genuine_one_decides_the_refusal() {
+fn a_valid_credential_among_several_is_accepted_and_without_one_a_genuine_one_decides_the_refusal() {
     let settings = settings();
     let [standard, _] = buy(&settings, "https://x/sold", "GET");
     let [other, _] = buy(&settings, "https://x/posted", "POST");

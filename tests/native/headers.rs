@@ -134,7 +134,7 @@ fn a_paid_response_is_not_stored_by_shared_caches_and_varies_by_credential() {
         (Some("public, max-age=60"), "private, max-age=60"),
         (Some("S-MaxAge = 9, Public, no-cache"), "private, no-cache"),
         (Some("no-store"), "no-store"),
-        // Found by an attack on the kinds of A1 to A12 (CHANGELOG).
+        // These cases were found by attacks like A1 to A12 (CHANGELOG).
         (Some("must-understand, no-store, max-age=600"), "private, must-understand, no-store, max-age=600"),
         (Some("private=\"x\", max-age=1"), "private, max-age=1"),
     ] {

@@ -1,4 +1,5 @@
-//! U8 (CHANGELOG): a credential stays good when the price changes, but it never opens a dearer variant or another route.
+//! U8 (CHANGELOG): a credential stays valid when the price changes, but it never opens a more expensive variant or
+//! another route.
 
 use crate::support::gate::{gate, seller};
 use crate::support::price_list::valid;

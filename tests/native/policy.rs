@@ -577,7 +577,7 @@ fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
 // A3 (CHANGELOG): Python's `http.server --cgi` runs both scripts in /cgi-bin with PATH_INFO=/x. IIS reads %u0073 as s. Windows and NFKC
 // turn wide characters into ASCII. ASP.NET removes `/(S(x))` also in front of a part of a name.
 #[test]
-fn a_path_below_a_priced_script_and_a_priced_path_with_lenient_encodings_are_refused() {
+fn paths_below_a_priced_script_and_lenient_encodings_of_a_priced_path_are_refused() {
     let prices = [
         "/cgi-bin/report.sh",
         "/cgi-bin/report",

@@ -107,8 +107,9 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
     ] {
         assert_eq!(TestRequest { query, ..TestRequest::default() }.sats(PREMIUM), Ok(sats), "{query}");
     }
-    // Web frameworks (PHP, Rails, Express, ASP.NET, CGI) disagree about each of these queries, so it is refused.
-    // Either only some of them find the parameter `premium`, or they find it twice and differ in which value they use.
+    // Web frameworks (PHP, Rails, Express, ASP.NET, CGI) disagree about each of these queries, so edgetoll refuses all
+    // of them. Either only some frameworks find the parameter `premium`, or they find it twice and use different
+    // values.
     for query in [
         "premium=&premium=1",
         "premium=1&premium=1",

@@ -188,7 +188,7 @@ fn errors_that_say_nothing_about_the_wallet_leave_its_count_of_failures_unchange
 }
 
 #[test]
-fn a_rate_limited_wallet_is_skipped_for_as_long_as_its_retry_after_header_says_up_to_a_minute() {
+fn a_rate_limited_wallet_is_skipped_for_the_time_in_its_retry_after_header_and_for_a_minute_at_most() {
     for (retry_after_s, wait_ms) in
         [(None, 5_000), (Some(7), 7_000), (Some(0), 1_000), (Some(86_400), 60_000)]
     {

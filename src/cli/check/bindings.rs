@@ -26,7 +26,7 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     if list.get("free_tier").and_then(Json::as_str) == Some("durable") {
         check_object(environment, "vars.TOLL.free_tier", &FREE_TIER_EXACT);
     } else if !has_kv {
-        let sentence = "needs a KV namespace, which counts free requests, so no request is free: bind one with \
+        let sentence = "needs a KV namespace to count free requests: without it, no request is free; add \
                         kv_namespaces = [{ binding = \"TOLL_KV\" }]";
         for (index, route) in routes.iter().enumerate() {
             if is_counted(route, "free_requests") {
@@ -116,7 +116,7 @@ fn check_object(environment: &mut Environment<'_>, needed_by: &str, object: &Obj
     let Some((index, binding)) = objects.iter().enumerate().find(|(_, one)| has_text(one, "name", name))
     else {
         let sentence = format!(
-            "needs a Durable Object, which counts {counts}: add {{ name = \"{name}\", class_name = \"{class}\" }} to \
+            "needs a Durable Object to count {counts}: add {{ name = \"{name}\", class_name = \"{class}\" }} to \
              durable_objects.bindings"
         );
         return environment.error(needed_by, Point::Value, &sentence);
@@ -137,7 +137,7 @@ fn check_object(environment: &mut Environment<'_>, needed_by: &str, object: &Obj
     }
 }
 
-/// Whether a key has a number that is counted. A wrong number is a mistake of its own.
+/// Whether a key has a valid number that a binding must count. An invalid number is reported elsewhere.
 fn is_counted(route: &Json, key: &str) -> bool {
     route.number(key).is_some_and(|number| (1..=MAX_COUNT).contains(&number))
 }

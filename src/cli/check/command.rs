@@ -11,13 +11,13 @@ use crate::cli::{could_not_run, own_command, read_text, wrangler_file};
 pub fn run(file: Option<PathBuf>) -> ExitCode {
     let Some(file) = wrangler_file(file) else {
         return could_not_run(&format!(
-            "this folder has no wrangler.toml, wrangler.json or wrangler.jsonc: name the file, as in `{} FILE`",
+            "this folder has no wrangler.toml, wrangler.json or wrangler.jsonc: give the path of the file, as in `{} FILE`",
             own_command("check")
         ));
     };
     if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".dev.vars")) {
         return could_not_run(&format!(
-            "{} is not a Wrangler file: name wrangler.toml instead; `{}` examines {0}",
+            "{} is not a Wrangler file: check wrangler.toml instead; `{}` examines {0}",
             file.display(),
             own_command("doctor"),
         ));

@@ -45,12 +45,13 @@ impl Document {
         &self.root
     }
 
-    /// Returns how the file writes values.
+    /// Returns the notation of the file: TOML or JSON.
     pub(super) fn notation(&self) -> Notation {
         self.notation
     }
 
-    /// Returns the number at a place as the file has it; `None` if the place has no value of its own.
+    /// Returns the number at a place, with the characters that the file has. Returns `None` if the file has no value at
+    /// the place.
     pub(super) fn number(&self, place: &str) -> Option<String> {
         let rest = self.text.get(self.places.get(place)?.value..)?;
         let is_part = |c: char| c.is_ascii_alphanumeric() || "+-._:".contains(c);

@@ -60,12 +60,12 @@ impl<'a> Environment<'a> {
         self.table
     }
 
-    /// Returns how the file writes values.
+    /// Returns the notation of the file: TOML or JSON.
     pub fn notation(&self) -> Notation {
         self.document.notation()
     }
 
-    /// Returns the number at a place of this environment, as the file has it.
+    /// Returns the number at a place of this environment, with the characters that the file has.
     pub fn number(&self, place: &str) -> Option<String> {
         self.document.number(&self.in_file(place))
     }
@@ -92,7 +92,7 @@ impl<'a> Environment<'a> {
         self.findings.push(Finding { severity, position, place, sentence: sentence.to_owned() });
     }
 
-    /// Returns a place of this environment as a place of the file.
+    /// Converts a place in this environment to a place in the file.
     fn in_file(&self, place: &str) -> String {
         self.name.map_or_else(|| place.to_owned(), |name| format!("env.{name}.{place}"))
     }

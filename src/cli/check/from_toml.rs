@@ -11,8 +11,7 @@ use super::places::{MAX_DEPTH, Offsets, Places, SyntaxErrorAt, item, line, membe
 use crate::strict_json::Json;
 
 /// # Errors
-/// Returns the errors in the text. Of the errors that the TOML parser reports, only the first one of a line and the first
-/// [`MAX_ERRORS`] are returned.
+/// Returns the errors that the TOML parser reports: only the first error of each line, and at most [`MAX_ERRORS`].
 pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
     // The parser accepts 80 nested tables with dotted keys of 80 parts each, and recurses for each part. The usual
     // stack of a thread is too small for this recursion.
@@ -35,7 +34,7 @@ fn read_on_this_stack(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> 
             return Ok((root, converter.places));
         }
     }
-    // In the rest of a line with an error, the parser finds errors that are none.
+    // After the first error in a line, the parser reports errors in the same line that do not exist.
     let mut lines = HashSet::new();
     let start = |error: &Error| error.span().unwrap_or_default().start;
     let mut in_order: Vec<&Error> = errors.iter().collect();
@@ -118,13 +117,13 @@ fn in_words(message: &str, rest: &str) -> Option<&'static str> {
             "a value is missing after the ="
         }
         "string values must be quoted" | "invalid boolean" => {
-            "this is no value: write a number, or a text in quotes"
+            "this is not a value: write a number, or a text in quotes"
         }
         "invalid unquoted key" if rest.starts_with(':') => "write = instead of : between a key and its value",
         "invalid unquoted key" if rest.starts_with("//") => "write # instead of // before a comment",
         "key with no value" => "write = and a value after each key",
         "unexpected key or value" => "write each key on a line of its own",
-        "invalid key-value pair" if rest.starts_with('{') => "this is JSON: name the file wrangler.json",
+        "invalid key-value pair" if rest.starts_with('{') => "this is JSON: rename the file to wrangler.json",
         _ => return None,
     })
 }

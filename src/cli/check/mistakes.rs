@@ -1,5 +1,5 @@
-//! Finds the mistakes of a price list, and leaves out errors that only follow from another mistake. One mistake is
-//! reported once.
+//! Finds the mistakes of a price list. Each mistake is reported once: errors that only follow from another mistake are
+//! left out.
 
 use super::environment::Point;
 use super::notation::Notation;
@@ -17,11 +17,12 @@ pub(super) struct Mistake {
     /// Where the mistake is in the file, such as `TOLL.routes[2].sats`.
     pub place: String,
     pub point: Point,
-    /// A sentence whose subject is the place.
+    /// A sentence without its subject, which is the place: `is missing`, for example.
     pub sentence: String,
 }
 
-/// Returns the mistakes of a price list. `number` returns the number at a place as the owner wrote it.
+/// Returns the mistakes of a price list. `number` returns the number at a place, with the characters that the owner
+/// wrote.
 pub(super) fn find(list: &Json, notation: Notation, number: &dyn Fn(&str) -> Option<String>) -> Vec<Mistake> {
     let Corrected { list, unknown } = correct(list, notation);
     let errors = errors(&list);
@@ -66,9 +67,9 @@ pub(super) struct Wrong {
     pub rule: String,
 }
 
-/// Returns the wrong values of a price list without unknown keys: one for each place, and none for a table that
-/// contains another one. The parser counts a wrong value as missing, so it also reports what then seems to be missing.
-/// Therefore each route is read alone, and routes are compared only with routes that have no mistake.
+/// Returns the wrong values of a price list that has no unknown keys. Each place is reported once at most, and a table
+/// is not reported if a value in it is. The parser treats a wrong value as missing, and so reports further errors.
+/// Therefore each route is parsed alone, and only routes without mistakes are compared with each other.
 pub(super) fn errors(list: &Json) -> Vec<Wrong> {
     let routes = list.get("routes");
     let Some(routes) = routes.and_then(Json::as_array) else { return without_consequences(parse(list)) };
@@ -101,13 +102,14 @@ fn parse(list: &Json) -> Vec<Wrong> {
 fn wrong(error: ConfigError) -> Option<Wrong> {
     match error.kind {
         ConfigErrorKind::Wrong(rule) => Some(Wrong { place: error.place, rule }),
-        // The keys have been corrected.
+        // [`correct`] has removed the unknown keys.
         ConfigErrorKind::UnknownKey { .. } => None,
     }
 }
 
-/// Of several errors at one place, keeps the last one, which says most. Leaves out an error that contains the place of
-/// another one, unless there should be a table and is none.
+/// Of several errors at one place, keeps only the last one, which is the most precise. Of two errors of which one place
+/// contains the other, keeps the inner one. Exception: if the outer value is not a table but must be one, keeps only
+/// the outer one.
 fn without_consequences(errors: Vec<Wrong>) -> Vec<Wrong> {
     let is_consequence = |index: usize, error: &Wrong| {
         errors.iter().enumerate().any(|(other_index, other)| match other.place == error.place {
@@ -121,7 +123,8 @@ fn without_consequences(errors: Vec<Wrong>) -> Vec<Wrong> {
     errors.into_iter().zip(kept).filter_map(|(error, is_kept)| is_kept.then_some(error)).collect()
 }
 
-/// A route that no other route resembles. It keeps the indices of the routes after it.
+/// A route that conflicts with no other route. It replaces a route with a mistake, so that the routes after it keep
+/// their indices.
 fn placeholder(index: usize) -> Json {
     let path = Json::String(format!("/unreadable/{index}"));
     Json::Object(vec![("path".to_owned(), path)])
@@ -143,7 +146,7 @@ pub(super) fn is_within(place: &str, outer: &str) -> bool {
     place.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Returns the value at a place of the price list; `None` if there is none.
+/// Returns the value at a place of the price list; `None` if the place has no value.
 pub(super) fn value_at<'a>(list: &'a Json, place: &str) -> Option<&'a Json> {
     find_value(list, "TOLL", place)
 }
@@ -174,8 +177,8 @@ pub(super) fn shown(text: String) -> String {
 }
 
 const ROUTES: &str = "TOLL.routes";
-/// The rule of the parser that something must be a table.
+/// The rule of the parser for a value that must be a table.
 pub(super) const NO_TABLE: &str = "must be a table";
-/// Each suggestion reads the whole price list a few times.
+/// Limits the time, because the whole price list is parsed several times for each suggestion.
 const MAX_SUGGESTIONS: usize = 20;
 const MAX_SHOWN: usize = 60;

@@ -42,7 +42,7 @@ fn toml_key(key: &str) -> String {
     if is_bare { key.to_owned() } else { quoted(key) }
 }
 
-/// A basic string of TOML has the escapes of JSON.
+/// TOML reads the escapes of a JSON string in the same way.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }

@@ -113,7 +113,7 @@ fn check_descriptions(environment: &mut Environment<'_>, list: &Json) {
         let max = description::MAX_BYTES;
         if bytes > max {
             let sentence = format!(
-                "has up to {bytes} bytes, with 64 for each placeholder: shorten it to {max} bytes, so that a phone can \
+                "has up to {bytes} bytes, counting 64 for each placeholder: shorten it to {max} bytes, so that a phone can \
                  scan the QR code of the invoice"
             );
             environment.error(&format!("vars.TOLL.routes[{at}].description"), Point::Value, &sentence);
@@ -153,7 +153,7 @@ fn json_bytes(value: &Json) -> usize {
         Json::Bool(flag) => flag.to_string().len(),
         Json::Integer(number) => number.to_string().len(),
         Json::Negative(number) => number.to_string().len().saturating_add(1),
-        // The number of digits is not known, so 1 stands for it. That is enough, because no key of the price list
+        // The number of digits is not known, so one digit is counted. This is enough, because no key of the price list
         // accepts such a number.
         Json::OtherNumber => 1,
         Json::String(text) => text_bytes(text),
@@ -175,8 +175,8 @@ fn list_bytes(items: impl Iterator<Item = usize>) -> usize {
     items.map(|bytes| bytes.saturating_add(1)).fold(1, usize::saturating_add).max(2)
 }
 
-/// The methods that the Workers runtime accepts (`KJ_HTTP_FOR_EACH_METHOD` in kj/compat/http.h) and that can be sold. It
-/// answers other methods itself.
+/// The methods that the Workers runtime accepts (`KJ_HTTP_FOR_EACH_METHOD` in kj/compat/http.h) and that can be sold.
+/// The runtime itself answers requests with other methods.
 const METHODS: [&str; 27] = [
     "ACL",
     "BAN",

@@ -1,5 +1,5 @@
-//! Says what is wrong with a value of the price list and what to write instead. A suggested value is always one that
-//! edgetoll accepts: each candidate is tried.
+//! Says what is wrong with a value of the price list and what to write instead. edgetoll accepts each suggested value,
+//! because the command parses the price list with it.
 
 mod candidates;
 mod duration;
@@ -11,7 +11,8 @@ use super::notation::Notation;
 use super::places::{item, member};
 use crate::strict_json::Json;
 
-/// Returns a sentence about a wrong value. Its subject is the place. `is_tried`: whether candidates are tried.
+/// Returns a sentence about a wrong value, without its subject, which is the place. The sentence suggests another value
+/// only if `is_tried` is set.
 pub(super) fn sentence(
     list: &Json,
     wrong: &Wrong,
@@ -49,7 +50,7 @@ pub(super) fn sentence(
     }
 }
 
-/// Returns the part of a rule before its own advice.
+/// Returns a rule without the advice at its end.
 fn reason(rule: &str) -> &str {
     let end =
         [", such as", " such as", ", as in", "; ", ": "].iter().filter_map(|mark| rule.find(mark)).min();
@@ -65,7 +66,7 @@ fn suggestion<'a>(
 ) -> Option<(&'a str, Candidate)> {
     let (outer, key) = wrong.place.rsplit_once('.')?;
     let table = value_at(list, outer)?;
-    // Otherwise the key itself has a dot.
+    // If the key itself contains a dot, `rsplit_once` has split it, and the table has no such key.
     table.get(key)?;
     candidates::of(key, value, written, &wrong.rule).into_iter().find_map(|candidate| {
         let new_key = candidate.key.unwrap_or(key);

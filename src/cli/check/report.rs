@@ -52,7 +52,7 @@ pub struct Finding {
     /// Where the mistake is, such as `TOLL.routes[2].sats`, `env.staging.LNBITS_URL` or `assets.binding`; empty for a
     /// syntax error.
     pub place: String,
-    /// What is wrong and what to write instead: a sentence whose subject is the place.
+    /// What is wrong and what to write instead: a sentence without its subject, which is the place.
     pub sentence: String,
 }
 

@@ -73,7 +73,7 @@ impl Corrector {
                 && !LIST_KEYS.contains(&name.as_str())
                 && ROUTE_KEYS.contains(&name.as_str())
             {
-                // The advice for `path` is for all keys of the route.
+                // The keys of this route are reported together, at `path`.
                 continue;
             }
             let place = member(&at.file, name);
@@ -95,7 +95,7 @@ impl Corrector {
             } else if let Some(key) = suggest(name, kind.keys()) {
                 if has(key) || corrected.iter().any(|(earlier, _)| earlier == key) {
                     let advice = format!(
-                        "is not a key that edgetoll knows, and `{key}` is set too: remove one of the two"
+                        "is not a key that edgetoll knows; it seems to mean `{key}`, which is set too: remove one of the two"
                     );
                     report(Advice::Say(advice));
                     continue;
@@ -154,7 +154,7 @@ impl Kind {
         }
     }
 
-    /// Returns what to do with a key that belongs somewhere else; `None` if it belongs nowhere else.
+    /// Returns the advice for a key that belongs to another table; `None` for any other key.
     fn advice(self, key: &str, value: &Json, notation: Notation) -> Option<String> {
         let is = |keys: &[&str]| keys.contains(&key);
         let say = |in_toml: &str, in_json: &str| {
@@ -208,7 +208,8 @@ impl Kind {
     }
 }
 
-/// Whether the key is `free_tier`, which names a store, with a number of free requests.
+/// Whether the key is `free_tier` and its value is a number. The value must be the name of a store, so the owner means
+/// `free_requests`.
 fn is_number_of_requests(key: &str, value: &Json) -> bool {
     key == "free_tier" && value.as_u64().is_some()
 }

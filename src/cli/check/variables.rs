@@ -1,4 +1,5 @@
-//! Checks the variables other than the price list: misspelled names, secrets in the file, and what is not below `vars`.
+//! Checks the variables other than the price list: misspelled names, secrets in the file, and variables outside of
+//! `vars`.
 
 use super::environment::{Environment, Point};
 use super::nearest::nearest;
@@ -20,8 +21,8 @@ pub(super) fn check(environment: &mut Environment<'_>) -> bool {
     is_misspelled
 }
 
-/// Reports variables, secrets and price lists that are not below `vars`. Wrangler ignores them there, so the Worker does
-/// not get them. Returns whether a price list is among them.
+/// Reports variables, secrets and price lists that are not below `vars`. Wrangler ignores them, so the Worker does not
+/// get them. Returns whether a price list is among them.
 pub(super) fn check_misplaced(environment: &mut Environment<'_>) -> bool {
     let below = environment.name.map_or(String::new(), |name| format!("env.{name}."));
     for name in VARIABLES.into_iter().chain(SECRETS).filter(|name| *name != "TOLL") {
@@ -44,7 +45,7 @@ pub(super) fn check_misplaced(environment: &mut Environment<'_>) -> bool {
 /// A price list or a route in the wrong table.
 struct Misplaced {
     place: String,
-    /// The place of its routes, if it is where it belongs.
+    /// The right place for the routes, such as `vars.TOLL.routes`.
     belongs_at: String,
 }
 
@@ -64,7 +65,7 @@ fn misplaced_list(environment: &Environment<'_>) -> Option<Misplaced> {
     if has_prices(&["vars", "routes"]) {
         return of("vars.routes");
     }
-    // Wrangler reads the variables below these keys.
+    // Wrangler does read the variables below these three keys.
     let mut tables = members(environment.table())
         .iter()
         .filter(|(name, _)| !["vars", "env", "previews"].contains(&name.as_str()));
@@ -89,7 +90,7 @@ fn members(table: &Json) -> &[(String, Json)] {
     }
 }
 
-/// Returns whether the name is that of the price list, misspelled, and there is no other price list.
+/// Returns `true` if the name is a misspelling of `TOLL`, and `vars` has no `TOLL`.
 fn check_name(environment: &mut Environment<'_>, name: &str) -> bool {
     let place = format!("vars.{name}");
     if SECRETS.contains(&name) {

@@ -118,7 +118,7 @@ fn admin_token(sources: &Sources<'_>, reader: &VariableReader<'_>, faults: &[Str
         return result(Level::Fail, with_remedy("ADMIN_TOKEN", &token.source, fault));
     }
     if reader.get("TOLL_SECRET").is_some_and(|secret| secret.value == token.value) {
-        let sentence = "ADMIN_TOKEN and TOLL_SECRET are equal, so who knows the token can forge credentials: set ADMIN_TOKEN to \
+        let sentence = "ADMIN_TOKEN and TOLL_SECRET are equal, so everyone who knows the token can forge credentials: set ADMIN_TOKEN to \
                         another one, which `openssl rand -hex 32` prints";
         return result(Level::Fail, sentence.to_owned());
     }
@@ -171,7 +171,7 @@ fn not_here(sources: &Sources<'_>, check: Check, name: &str, note: &str) -> Chec
     CheckResult::new(Level::Skip, check, sentence)
 }
 
-/// A binding, whether the price list cannot be sold without it, and what happens without it.
+/// A binding, whether the price list needs it, and what happens without it.
 struct Needed {
     name: &'static str,
     is_bound: bool,

@@ -7,7 +7,8 @@ pub fn get<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().filter_map(|line| value(line, name)).next_back()
 }
 
-/// Returns the number of each line that is not empty, and the name of its variable; `None` if it has none.
+/// Returns the number of each line that is not empty, and the name of the variable that the line sets. The name is
+/// `None` if the line sets no variable.
 pub fn names(text: &str) -> impl Iterator<Item = (usize, Option<&str>)> {
     let lines = text.lines().map(str::trim).zip(1_usize..);
     lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')).map(|(line, number)| {

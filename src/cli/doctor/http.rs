@@ -54,7 +54,7 @@ impl Answer {
         let is_elsewhere =
             header("Location").contains("://") && !header("Location").starts_with(origin_of(url));
         let mut body = Vec::new();
-        // What was read before an error is judged.
+        // If reading fails, the bytes before the error are judged.
         let _ = response.body_mut().as_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut body);
         Self { status, is_challenge, is_elsewhere, body }
     }

@@ -91,7 +91,7 @@ pub fn judge_origin(
     CheckResult::new(level, Check::Origin, format!("ORIGIN_URL from {source} {sentence}"))
 }
 
-/// Returns why an origin does not answer, and whether it does not answer the Worker either.
+/// Returns whether the origin also cannot answer the Worker, and the reason why it did not answer this machine.
 fn unreachable(error: HttpError) -> (bool, String) {
     match error {
         HttpError::ConnectionRefused => {
@@ -156,7 +156,7 @@ pub fn judge_public_url(health: &TimedAnswer, source: &str) -> CheckResult {
     CheckResult::new(level, Check::PublicUrl, format!("at PUBLIC_URL from {source}, {sentence}"))
 }
 
-/// Whether a response to a request for `/_toll/health` is of edgetoll.
+/// Whether a response to a request for `/_toll/health` comes from edgetoll.
 fn is_edgetoll(health: &Result<Answer, HttpError>) -> bool {
     let json = health.as_ref().ok().and_then(|answer| Json::parse(&answer.body));
     json.is_some_and(|json| {

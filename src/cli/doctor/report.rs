@@ -55,7 +55,7 @@ pub enum Check {
     Secret,
     /// Whether `ADMIN_TOKEN` is strong.
     AdminToken,
-    /// Whether `ORIGIN_TOKEN` can be sent and not guessed.
+    /// Whether `ORIGIN_TOKEN` can be sent in a header and is hard to guess.
     OriginToken,
     /// Whether `ON_PAYMENT_URL` and `ON_PAYMENT_SECRET` can be used.
     Callbacks,

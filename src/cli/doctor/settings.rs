@@ -112,8 +112,8 @@ impl<'a> VariableReader<'a> {
         price_list(self.vars?.get("TOLL")?)
     }
 
-    /// Returns the setting of the deployment that is examined. With the key of a deployed LNbits in the process
-    /// environment, the Wrangler file comes before `.dev.vars`.
+    /// Returns a setting of the deployment that is examined. If `LNBITS_KEY` is in the process environment, it belongs
+    /// to a deployed LNbits. In this case, the Wrangler file comes before `.dev.vars`.
     pub fn get(&self, name: &str) -> Option<Setting> {
         let is_deployed = self.in_process_environment("LNBITS_KEY").is_some_and(|key| !key.value.is_empty());
         self.find(name, is_deployed)

@@ -91,7 +91,8 @@ async fn read_stats(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
     stats.ok_or(RequestError::LedgerUnavailable)
 }
 
-/// Adds the state of the rate limit on invoices and of this isolate's circuit breakers to the statistics.
+/// Adds two facts to the statistics: how many invoices of `invoices_per_minute` are used, and which circuit breakers of
+/// this isolate are open.
 async fn with_limits(ctx: &RequestContext<'_>, stats: &str) -> String {
     let used = rate_limits::invoices_used(ctx).await.map_or("null".to_owned(), |count| count.to_string());
     let limit = ctx.policy().invoices_per_minute;
@@ -108,7 +109,8 @@ async fn with_limits(ctx: &RequestContext<'_>, stats: &str) -> String {
     text
 }
 
-/// Returns the payments whose hash begins with the parameter `hash`, or else a page of all settled payments.
+/// Returns the payments whose hash begins with the parameter `hash`. Without this parameter, returns a page of all
+/// settled payments.
 async fn list_payments(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
     let field = |name| form::field(ctx.url.query(), name);
     let [hash, before_hash] = ["hash", "before_hash"].map(|name| field(name).unwrap_or_default());

@@ -10,8 +10,8 @@ use crate::edge::context::IncomingRequest;
 use crate::pages::{error_page, template};
 use crate::policy::owner::Owner;
 
-/// Replaces the JSON of an error response with a page, if a person sees the response. The status and the other headers
-/// stay.
+/// Replaces the JSON of an error response with a page, if a person sees the response. Keeps the status and the headers
+/// of the response, except those that describe the body.
 pub async fn show(
     env: &Env,
     settings: &Settings,

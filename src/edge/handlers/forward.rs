@@ -106,14 +106,17 @@ async fn forward(
     Ok(response)
 }
 
-/// Whether a paid request could be forwarded. Returns the reason if not, for the log.
+/// Checks whether a paid request could be forwarded.
+///
+/// # Errors
+/// Returns the reason, which the log and the dashboard show.
 pub fn check_origin(ctx: &RequestContext<'_>) -> Result<(), &'static str> {
     if environment::binding(ctx.env, ORIGIN).is_some() {
         return Ok(());
     }
     let host = ctx.url.host;
-    // On these hosts, a request of the Worker to its own host reaches the Worker again. On a route of a zone, it reaches the
-    // zone's origin.
+    // A request of the Worker to its own host reaches the Worker again if the host is on workers.dev or is this machine. On
+    // a route of a zone, such a request reaches the zone's origin.
     let leads_back = match &ctx.settings.origin {
         Origin::Invalid => return Err("ORIGIN_URL is invalid, so nothing is sold"),
         Origin::Zone => host.ends_with(".workers.dev"),
@@ -316,7 +319,7 @@ fn prepare_response(
     Ok(response)
 }
 
-/// Replaces the URL of the origin with that of this deployment in the headers that can contain it.
+/// Replaces the origin's URL with the public URL of this deployment in the response headers that can contain it.
 fn hide_origin(headers: &Headers, ctx: &RequestContext<'_>, request_url: &str) -> Result<(), JsValue> {
     let Origin::Url(base) = &ctx.settings.origin else { return Ok(()) };
     let public = PublicUrls::new(base, request_url, ctx.url.origin, resolve_url);
@@ -354,8 +357,8 @@ fn remove_where(headers: &Headers, is_removed: impl Fn(&str) -> bool) -> Result<
     names.filter(|name| is_removed(name)).try_for_each(|name| headers.delete(&name))
 }
 
-/// Passes an existing request or response in place of the init object of a new one. The new one takes over method,
-/// headers, body, redirect mode, status and WebSocket without a copy.
+/// Uses an existing request or response as the init object of a new one. The new one gets method, headers, body,
+/// redirect mode, status and WebSocket of the existing one, without a copy.
 fn as_init<T: JsCast>(object: &impl AsRef<JsValue>) -> &T {
     object.as_ref().unchecked_ref()
 }
@@ -377,7 +380,7 @@ fn deployment_tag(settings: &Settings) -> String {
 
 #[wasm_bindgen]
 extern "C" {
-    /// `Headers` with a method that `web_sys` does not have.
+    /// `Headers` with `getSetCookie`, which `web_sys` does not declare.
     type CookieHeaders;
 
     #[wasm_bindgen(method, js_name = getSetCookie)]

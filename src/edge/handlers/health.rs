@@ -1,4 +1,5 @@
-//! `/_toll/health`, which says whether something can be sold, and `/_toll/status`, which says to the owner why not.
+//! Two endpoints: `/_toll/health` says whether the Worker can sell. `/_toll/status` tells the owner why the Worker
+//! cannot sell.
 
 use serde::Serialize;
 use web_sys::Response;
@@ -11,19 +12,20 @@ use crate::edge::services::wallets::probe;
 use crate::endpoints::Endpoint;
 use crate::policy::route::Route;
 
-/// Answers that the Worker runs, and whether it can sell something.
+/// Answers a request to `/_toll/health`: whether the Worker can sell.
 pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, JsValue> {
     without_context(obstacles(ctx).await.is_empty())
 }
 
-/// Answers a request to `/_toll/health` before a [`RequestContext`] exists.
+/// Answers a request to `/_toll/health` for which no [`RequestContext`] can be made.
 pub fn without_context(is_configured: bool) -> Result<Answered, JsValue> {
     let health = Health { status: "ok", configured: is_configured };
     let response = response::json(200, &[], &response::to_json(&health))?;
     Ok(Answered::by_endpoint(Endpoint::Health, response))
 }
 
-/// Returns the response with the reasons why nothing can be sold, or else with the mistakes in the settings.
+/// Answers a request to `/_toll/status`: with the reasons why nothing can be sold. If something can be sold, answers
+/// with the mistakes in the settings.
 pub async fn status(ctx: &RequestContext<'_>) -> Result<Response, JsValue> {
     let obstacles = obstacles(ctx).await;
     let is_selling = obstacles.is_empty();
@@ -31,7 +33,7 @@ pub async fn status(ctx: &RequestContext<'_>) -> Result<Response, JsValue> {
     response::json(200, &[], &response::to_json(&Status { configured: is_selling, problems }))
 }
 
-/// Returns why nothing can be sold, each reason with its remedy; empty if something can be sold.
+/// Returns the reasons why nothing can be sold, each with its remedy. The list is empty if something can be sold.
 async fn obstacles(ctx: &RequestContext<'_>) -> Vec<String> {
     let seller = match &ctx.settings.paywall {
         Paywall::Selling { seller, policy } if policy.routes.iter().any(Route::is_sold) => seller,

@@ -1,4 +1,4 @@
-//! Opens the template of a page, with the nonce of its Content-Security-Policy.
+//! Loads the template of a page, and makes a nonce for the Content-Security-Policy of the page.
 
 use worker::Env;
 use worker::wasm_bindgen::JsValue;

@@ -108,7 +108,7 @@ struct ResolvedRequest {
 }
 
 impl ResolvedRequest {
-    /// Answers a form that the invoice has expired, with a page that checks the payment again.
+    /// Answers a form whose invoice has expired: with a page that can check the payment again.
     async fn answer_expired(&self, ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> {
         let response = match page_template::open(ctx.env, "error").await? {
             Some((html, nonce)) => {

@@ -13,10 +13,10 @@ use crate::limits::rate_limit::{ClientLimits, SlidingWindow};
 
 #[wasm_bindgen]
 pub struct InvoiceLimit {
-    /// Stores the number of invoices.
+    /// Stores how many invoices were admitted in the last minute.
     store: ValueStore,
-    /// The clients that had an invoice in the last minute. They are not stored: if the object is evicted from memory,
-    /// these clients only count as new.
+    /// The clients that had an invoice in the last minute. The list is only in memory. If the runtime removes the
+    /// object from memory, these clients count as clients that had no invoice.
     clients: RefCell<ClientLimits>,
 }
 

@@ -11,8 +11,8 @@ use crate::error::RequestError;
 /// Reads the body of a client's request to its end. Returns `None` if it has more than `max_bytes`.
 ///
 /// # Errors
-/// Fails if the body does not arrive within ten seconds. Without this limit, a client could keep requests open for any
-/// time.
+/// Fails if the body does not arrive within ten seconds. Without this limit, a client could keep a request open
+/// forever.
 pub async fn read_request(
     stream: Option<ReadableStream>,
     max_bytes: usize,
@@ -21,8 +21,8 @@ pub async fn read_request(
     read_until(stream, max_bytes, Some(until_ms)).await.map_err(|_| RequestError::BodyTimeout)
 }
 
-/// Reads a body to its end. Returns `None` if it has more than `max_bytes`. There is no time limit, so the sender of the
-/// body must have one.
+/// Reads a body to its end. Returns `None` if it has more than `max_bytes`. Sets no time limit: the request that the
+/// body belongs to must have one.
 pub async fn read(stream: Option<ReadableStream>, max_bytes: usize) -> Result<Option<String>, JsValue> {
     read_until(stream, max_bytes, None).await
 }

@@ -50,8 +50,8 @@ pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Re
     admit(&LOOK_UPS, &client, per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE))
 }
 
-/// Fails if this isolate knows that the deployment has no invoice left, so that a request costs no call of the Durable
-/// Object.
+/// Fails if this isolate knows that the deployment has no invoice left. The request is then refused without a call of
+/// the Durable Object.
 pub fn check_invoices_left() -> Result<(), RequestError> {
     match with_lock(&FULL_UNTIL_MS, |until_ms| until_ms.saturating_sub(now_ms())) {
         0 => Ok(()),
@@ -63,8 +63,8 @@ pub fn check_invoices_left() -> Result<(), RequestError> {
 /// counts invoices on its own.
 pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     static INVOICES: LazyLock<Mutex<(SlidingWindow, ClientLimits)>> = LazyLock::new(Mutex::default);
-    // An IPv6 network counts as one client. Otherwise its owner could take the invoices that are reserved for clients
-    // without one.
+    // An IPv6 network counts as one client. Otherwise the owner of a network could take all invoices that are reserved
+    // for clients without a recent invoice.
     let client = ctx.client_network().or_else(|| ctx.client_pseudonym()).unwrap_or_default();
     let request = InvoiceLimitRequest { per_minute: ctx.policy().invoices_per_minute, client };
     let response = match durable_object::call(ctx.env, &INVOICE_LIMIT, "all", &request) {

@@ -25,8 +25,8 @@ pub fn is_known(policy: &Policy, grant: &Grant) -> bool {
     is_remembered || is_proven_by_preimage(policy, grant)
 }
 
-/// Whether the preimage proves the payment. With `settlement = "auto"`, a payment that is proven in this way is
-/// remembered, because there may be no proof after the invoice has expired: the preimage no longer counts then, and an
+/// Whether the preimage proves the payment. With `settlement = "auto"`, a payment that the preimage proves is
+/// remembered. After the invoice has expired, there may be no other proof: the preimage is not trusted any more, and an
 /// LNbits server that missed the payment reports it as failed.
 fn is_proven_by_preimage(policy: &Policy, grant: &Grant) -> bool {
     let probe = probe::known(grant.wallet).unwrap_or_default();

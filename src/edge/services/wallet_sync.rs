@@ -28,8 +28,8 @@ use crate::wallet::receipt::{PAGE_ROWS, PaymentList, PaymentPage, Pending, Recei
 use crate::wallet::slots::BySlot;
 use crate::wallet::{WalletError, WalletRequest, WalletResponse};
 
-/// Synchronizes the ledger with the wallets. What fails in this run, or what is left when the run has sent all its
-/// requests, is tried in the next run.
+/// Synchronizes the ledger with the wallets. The next run repeats what failed, and does what was left when this run had
+/// sent all its requests.
 pub async fn run(env: &Env) {
     let settings = environment::settings(env);
     let (Some(policy), Some((keys, wallets))) = (settings.policy(), settings.keys_and_wallets()) else {
@@ -78,15 +78,17 @@ impl Budget {
     }
 }
 
-/// How much a run does for each wallet, so that no part takes the requests of another part. The maximum for one wallet
-/// is 2 requests for the plan, 11 for seen payments, 18 for paid payments and 17 for expiring invoices, together 48.
+/// How much a run does for each wallet. With these limits, no kind of work uses the requests of another. For one
+/// wallet, a run sends at most 48 requests: 2 for the plan, 11 for seen payments, 18 for paid payments and 17 for
+/// expiring invoices.
 #[derive(Clone, Copy)]
 struct Shares {
-    /// The pages of the list of paid payments. A page takes at most three requests, unless its response is too large.
+    /// How many pages of the list of paid payments a run reads. A page takes at most three requests, unless its
+    /// response is too large.
     paid_pages: usize,
-    /// The pages of the list of pending payments.
+    /// How many pages of the list of pending payments a run reads.
     pending_pages: usize,
-    /// The look-ups of invoices that expire soon.
+    /// How many invoices that expire soon a run looks up.
     look_ups: usize,
 }
 
@@ -208,7 +210,7 @@ impl WalletSync<'_> {
     }
 }
 
-/// Where the next run of this isolate continues with a wallet's list of pending payments.
+/// The position in a wallet's list of pending payments at which the next run of this isolate continues.
 #[derive(Clone, Copy)]
 struct Progress {
     /// The first row to read. New invoices come first in the list and move the others back, so reading on from here may

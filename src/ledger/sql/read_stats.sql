@@ -1,6 +1,6 @@
--- The JSON of lightning-toll's dashboard, followed by the keys that edgetoll adds. Of unsettled payments and callbacks, at
--- most 1,000 are counted. Cloudflare allows at most 32
--- arguments for a SQL function; the outermost json_object has 32, so that json_insert adds the last key.
+-- The JSON of lightning-toll's dashboard, followed by the keys that edgetoll adds. Of unsettled payments and callbacks,
+-- at most 1,000 are counted. Cloudflare allows at most 32 arguments for a SQL function; the outermost json_object has
+-- 32, so json_insert adds the last key.
 WITH
   route_stats AS MATERIALIZED (
     SELECT *, paid + free + challenged + refused AS requests FROM routes ORDER BY sats DESC, route

@@ -1,4 +1,5 @@
--- How many requests got each code of a refusal, and when the last one was. The count of one code was in the table meta.
+-- For each code, the number of refused requests and the time of the last one. Before, the table meta had the count of
+-- one code only.
 CREATE TABLE refusals (code TEXT PRIMARY KEY, requests INTEGER NOT NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO refusals (code, requests, last_ms)
 SELECT 'too_many_invoices', value, (SELECT value FROM meta WHERE key = 'no_invoice_left_ms')

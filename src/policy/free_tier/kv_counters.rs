@@ -7,9 +7,9 @@
 //! KV until that isolate writes again.
 //!
 //! No isolate alone grants a client more free requests than the quota. So a client gets at most the quota times the
-//! number of isolates that serve this client in a window. This also holds for a count that is never written to KV, so an
-//! isolate may stop writing: it makes at most a number of writes a day, so that clients cannot use up the writes of the
-//! owner's Cloudflare plan.
+//! number of isolates that serve this client in a window. This limit also holds if a count is never written to KV. So
+//! an isolate may stop writing: the number of its writes per day is limited. Otherwise clients could use up the writes
+//! of the owner's Cloudflare plan.
 
 use std::collections::BTreeMap;
 

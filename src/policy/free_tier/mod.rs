@@ -57,7 +57,7 @@ pub enum FreeTierDenied {
     StoreUnwritable,
     /// The isolate admitted too many new clients in the last minute, or it remembers too many clients.
     TooManyClients,
-    /// The clients of the same IPv6 /48 network have used the free requests of this window that the network gets.
+    /// The clients of one IPv6 /48 network have together used all free requests of the network in this window.
     NetworkUsedUp,
     /// The client's address is unknown.
     UnknownClient,

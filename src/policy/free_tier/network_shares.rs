@@ -16,8 +16,8 @@ impl NetworkShares {
     /// # Errors
     /// Fails if the share is used up.
     pub fn take(&mut self, key: &str, tier: FreeTier) -> Result<(), FreeTierDenied> {
-        // To use up a full map again, a client would need that many networks, each with a share of its own. So it is no
-        // loss to forget all shares.
+        // A full map is emptied. An attacker gains nothing by filling the map: this needs as many networks, and each of
+        // them has a share of its own anyway.
         if self.0.len() >= MAX_SHARES && !self.0.contains_key(key) {
             mem::take(&mut self.0);
         }
@@ -29,8 +29,8 @@ impl NetworkShares {
         Ok(())
     }
 
-    /// Gives a free request back that the client did not get, because its own free requests are used up or cannot be
-    /// counted.
+    /// Returns one free request to the share of a network. The client did not get this request, because the client's
+    /// own free requests are used up or cannot be counted.
     pub fn give_back(&mut self, key: &str) {
         if let Some(used) = self.0.get_mut(key) {
             *used = used.saturating_sub(1);

@@ -146,8 +146,8 @@ impl<'a> Table<'a> {
         Some(text)
     }
 
-    /// Reports a text that begins or ends with white space, or contains a control character: it would never match what
-    /// clients send, without a word.
+    /// Reports a text that begins or ends with white space, or contains a control character. Such a text would never
+    /// match what clients send, and the owner would not notice.
     pub fn check_ends(&self, key: &str, text: &str) {
         if text.trim() != text || text.contains(char::is_control) {
             self.report(key, "must have no white space at its beginning and end, and no control characters");

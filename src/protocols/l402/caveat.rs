@@ -193,7 +193,7 @@ impl Caveat {
     /// # Errors
     /// Returns the text of the caveat in five cases:
     /// 1. Its name is empty, is UTF-8 but not ASCII, or contains a control character.
-    /// 2. Its name is a reserved name with other upper or lower case.
+    /// 2. Its name differs from a reserved name only in upper or lower case.
     /// 3. Its name is a reserved name, and its value is missing or not valid.
     /// 4. Its name is a reserved name, and a control character or white space other than a space is before or after its
     ///    value. Implementations differ in which of these characters they remove.

@@ -80,8 +80,8 @@ pub fn is_macaroon_header(name: &str) -> bool {
     MACAROON_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(&name))
 }
 
-/// Whether the value of such a header contains a macaroon that this deployment signed, whatever is around it, or is too
-/// long to tell. Then the header must not reach the origin.
+/// Whether the value of such a header must not reach the origin: because it contains a macaroon that this deployment
+/// signed, with any text around it, or because it is too long to search.
 pub fn may_contain_own_macaroon(value: &str, keys: &Keys) -> bool {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/-_=".contains(c);
     let is_own = |text: &str| of_macaroon(text, keys).is_some();
@@ -215,8 +215,9 @@ fn starts_member(rest: &str) -> bool {
     }
 }
 
-/// Whether a text starts with the authentication scheme `L402` or `LSAT`, in upper or lower case. The scheme ends at the
-/// first character that no scheme can contain. So `L402:x` is a malformed credential and not one for the origin.
+/// Whether a text starts with the authentication scheme `L402` or `LSAT`, in upper or lower case. The scheme ends at
+/// the first character that no scheme can contain. So `L402:x` is a malformed credential of edgetoll, and not a
+/// credential for the origin.
 fn is_l402(member: &str) -> bool {
     let Some((scheme, rest)) = member.split_at_checked(SCHEME_LENGTH) else { return false };
     let is_scheme = scheme.eq_ignore_ascii_case("L402") || scheme.eq_ignore_ascii_case("LSAT");

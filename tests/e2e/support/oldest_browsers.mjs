@@ -1,5 +1,5 @@
-// Makes Chromium as old as the oldest browsers that the pages support: removes what one of them does not have, according to MDN's
-// browser compatibility data.
+// Makes Chromium as old as the oldest browsers that the pages support: removes each feature that one of them does not have, according to
+// MDN's browser compatibility data.
 import { createRequire } from 'node:module';
 
 const { api, javascript, css } = createRequire(import.meta.url)('@mdn/browser-compat-data');

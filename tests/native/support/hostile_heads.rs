@@ -1,5 +1,5 @@
-//! Requests whose head is made to cost much CPU time. The test of the CPU time and the benchmark `benches/head.rs` use
-//! them.
+//! Hostile requests: their heads are made to cost as much CPU time as possible. A test and the benchmark
+//! `benches/head.rs` measure this time.
 
 use edgetoll::base64::encode_standard;
 use edgetoll::config::Settings;
@@ -120,9 +120,11 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         conditions("few parameters, with many conditions", |bytes| {
             "%2525q=1&".repeat(90) + &"%2541".repeat(bytes / 5 - 162)
         }),
-        conditions("letters that become many, with many conditions", |bytes| "%EF%B7%BA".repeat(bytes / 9)),
-        path("letters that become many", |bytes| format!("/%C0%AF{}", "%EF%B7%BA".repeat(bytes / 9))),
-        path("overlong slashes and letters that become many", |bytes| {
+        conditions("letters that normalize to many, with many conditions", |bytes| {
+            "%EF%B7%BA".repeat(bytes / 9)
+        }),
+        path("letters that normalize to many", |bytes| format!("/%C0%AF{}", "%EF%B7%BA".repeat(bytes / 9))),
+        path("overlong slashes and letters that normalize to many", |bytes| {
             format!("/{}{}", "%C0%AF".repeat(bytes / 12), "%EF%B7%BA".repeat(bytes / 18))
         }),
         path("an index file and many segments", |bytes| {

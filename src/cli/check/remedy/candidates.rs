@@ -1,4 +1,4 @@
-//! Values that the owner may have meant. They are guesses: the caller tries whether edgetoll accepts them.
+//! Values that the owner may have meant. They are guesses: the caller checks whether edgetoll accepts them.
 
 use super::duration;
 use crate::cli::check::nearest::nearest;
@@ -9,12 +9,12 @@ pub(super) struct Candidate {
     /// The key to write it at, if it is another key.
     pub key: Option<&'static str>,
     pub value: Json,
-    /// On what condition the value is right, such as ` for seconds`; usually empty.
+    /// The unit or currency that was guessed, such as ` for seconds`. Empty if nothing was guessed.
     pub note: &'static str,
 }
 
-/// Returns candidates for a wrong value, the most likely first. `written` is the value as it is in the file, and `rule`
-/// the rule that it breaks.
+/// Returns candidates for a wrong value, the most likely first. `written` is the value in the notation of the file, and
+/// `rule` is the rule that the value breaks.
 pub(super) fn of(key: &str, value: &Json, written: &str, rule: &str) -> Vec<Candidate> {
     match key {
         "price" => price(value, written),
@@ -55,8 +55,8 @@ fn texts(texts: Option<Vec<String>>) -> Vec<Candidate> {
     texts.unwrap_or_default().into_iter().flat_map(|text| same(Some(Json::String(text)))).collect()
 }
 
-/// Returns lists of texts for a text, such as `GET, POST`, or for a list. `read` returns what the owner may have meant
-/// with one text.
+/// Returns candidates that are lists of texts, for one text such as `GET, POST`, or for a list. `read` returns
+/// candidates for one item.
 fn lists(value: &Json, read: impl Fn(&str) -> Vec<String>) -> Vec<Candidate> {
     let items: Vec<&str> = match value {
         Json::String(text) => text.split([',', ' ', '|']).filter(|item| !item.is_empty()).collect(),
@@ -169,7 +169,7 @@ fn durations(value: &Json) -> Vec<Candidate> {
     vec![Candidate { key: None, value: Json::String(text), note }]
 }
 
-/// Returns paths for a URL, a regular expression, or a path with a slash too much or too little.
+/// Returns paths for a URL, a regular expression, or a path with a missing or a superfluous slash.
 fn paths(text: &str, rule: &str) -> Vec<String> {
     let meant = rule.split_once("did you mean \"").and_then(|(_, rest)| rest.split_once("\"?"));
     let meant = meant.map(|(path, _)| path.to_owned());

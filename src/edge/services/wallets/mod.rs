@@ -28,7 +28,8 @@ pub fn check_invoice_circuits(wallets: &Wallets) -> Result<(), WalletError> {
     }
 }
 
-/// Returns for how many milliseconds this isolate sends a wallet no requests for invoices, and no look-ups.
+/// Returns how many milliseconds two circuit breakers of a wallet stay open in this isolate: first the one for
+/// invoices, then the one for look-ups.
 pub fn open_circuits_ms(slot: WalletSlot) -> [u64; 2] {
     [&INVOICES, &LOOK_UPS].map(|failover| with_lock(failover, |failover| failover.wait_ms_of(slot, now_ms())))
 }

@@ -46,8 +46,8 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Optio
 /// invoice `unpaid`, so its probe also checks whether LNbits hides the preimage of this invoice. The probe of the other
 /// wallet checks only the key.
 ///
-/// While another request of this isolate probes a wallet, this request waits for the result, so that no invoice of a
-/// wallet with an admin key is handed out. It waits with its own timers, because a promise of one request must not be
+/// While another request of this isolate probes a wallet, this request waits for the result, so that no client gets an
+/// invoice of a wallet with an admin key. It waits with its own timers, because a promise of one request must not be
 /// used by another.
 pub async fn probe_unknown(
     ctx: &RequestContext<'_>,
@@ -184,9 +184,9 @@ static PROBING_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
 
 /// How long a client waits for each request of a probe.
 const TIMEOUT_MS: u32 = 2_000;
-/// More than the time limits of a probe together: one call of KV and two requests to the wallet.
+/// Longer than the time limits of one probe in total. A probe is one call of KV and two requests to the wallet.
 const PROBE_MS: u64 = 10_000;
-/// How long the result of asking the wallets for their keys is used.
+/// How long an isolate uses the result of [`problems`] before it asks the wallets again.
 const KEY_CHECK_MS: u64 = 60_000;
-/// How often a request checks whether the probe of another request has ended.
+/// The interval at which a waiting request checks whether the probe of another request has ended.
 const POLL_MS: u64 = 50;

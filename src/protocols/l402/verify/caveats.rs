@@ -60,8 +60,8 @@ pub fn check_caveats(
     check_caveats_of_any_price(macaroon, marks, demand, Some(demand.price))
 }
 
-/// Checks the caveats as [`check_caveats`] does, but requires only the price `issued_for` of the amounts that the issuer
-/// wrote; `None` for any price.
+/// Checks the caveats as [`check_caveats`] does, with one difference: the amounts that the issuer wrote must cover the
+/// price `issued_for`, and not the price of this request. With `None`, they may have any value.
 pub(super) fn check_caveats_of_any_price(
     macaroon: &Macaroon,
     marks: &[String],

@@ -29,8 +29,8 @@ pub struct Demand<'a> {
     pub ip: Option<&'a str>,
     /// The price of this request now, which may differ from the price at which the credential was bought.
     pub price: &'a Price,
-    /// [`Route::sold_as`](crate::policy::route::Route::sold_as): what the route sells, if what was paid for it stays
-    /// sufficient when its price rises.
+    /// [`Route::sold_as`](crate::policy::route::Route::sold_as). A credential with the same value stays valid when the
+    /// price of the route rises.
     pub sold_as: Option<&'a [u8; 32]>,
     /// What the credentials of the route are bound to.
     pub scope: &'a ScopeRule,

@@ -6,11 +6,28 @@ use subtle::ConstantTimeEq;
 
 /// Returns the HMAC-SHA256 (RFC 2104) of the concatenated parts. The key may have any length.
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new(&key_block(key).into());
-    for part in parts {
-        mac.update(part);
+    HmacKey::new(key).sign(parts)
+}
+
+/// An HMAC-SHA256 key that is used for many messages. Half of the work for a short message depends only on the key, and is
+/// done once.
+#[derive(Clone)]
+pub struct HmacKey(Hmac<Sha256>);
+
+impl HmacKey {
+    /// The key may have any length.
+    pub fn new(key: &[u8]) -> Self {
+        Self(Hmac::new(&key_block(key).into()))
     }
-    mac.finalize().into_bytes().into()
+
+    /// Returns the HMAC of the concatenated parts.
+    pub fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
 }
 
 /// Returns the SHA-256 digest of the bytes.

@@ -26,6 +26,7 @@
 
 use thiserror::Error;
 
+use crate::crypto::HmacKey;
 use crate::payment::PaymentHash;
 use crate::{crypto, hex};
 
@@ -55,22 +56,22 @@ impl Keys {
 /// The keys of one secret: the secret itself, and the derived keys in the table of the module documentation.
 pub struct KeySet {
     lightning_toll: SigningKey,
-    macaroon_root: [u8; 32],
-    issuer: [u8; 32],
-    client: [u8; 32],
-    settlement: [u8; 32],
-    sale: [u8; 32],
-    webhook: [u8; 32],
-    admin: [u8; 32],
+    macaroon_root: HmacKey,
+    issuer: HmacKey,
+    client: HmacKey,
+    settlement: HmacKey,
+    sale: HmacKey,
+    webhook: HmacKey,
+    admin: HmacKey,
     key_id: [u8; 4],
 }
 
 impl KeySet {
     fn new(secret: TollSecret) -> Self {
-        let derive =
-            |purpose: &str| crypto::hmac_sha256(secret.0.as_bytes(), &[b"edgetoll/1/", purpose.as_bytes()]);
+        let of_secret = HmacKey::new(secret.0.as_bytes());
+        let derive = |purpose: &str| HmacKey::new(&of_secret.sign(&[b"edgetoll/1/", purpose.as_bytes()]));
         let macaroon_root = derive("v2-root");
-        let [a, b, c, d, ..] = crypto::hmac_sha256(&macaroon_root, &[b"key-id"]);
+        let [a, b, c, d, ..] = macaroon_root.sign(&[b"key-id"]);
         Self {
             macaroon_root,
             issuer: derive("native"),
@@ -100,7 +101,7 @@ impl KeySet {
     /// Returns the key that signs the standard macaroon with this identifier. Each identifier has its own signing key,
     /// which is derived whenever it is needed and never stored.
     pub fn standard_key(&self, identifier: &[u8]) -> SigningKey {
-        SigningKey::standard(&crypto::hmac_sha256(&self.macaroon_root, &[identifier]))
+        SigningKey::standard(&self.macaroon_root.sign(&[identifier]))
     }
 
     /// Returns the signing key of lightning-toll macaroons: the secret itself.
@@ -114,29 +115,29 @@ impl KeySet {
     /// A lightning-toll server with the same `TOLL_SECRET` can sign macaroons too, but does not write the issuer mark.
     /// A holder can add any caveat, but cannot compute the issuer mark.
     pub fn issuer_mark(&self, payment_hash: &PaymentHash) -> String {
-        half_hex(&crypto::hmac_sha256(&self.issuer, &[payment_hash.as_bytes()]))
+        half_hex(&self.issuer.sign(&[payment_hash.as_bytes()]))
     }
 
     /// Returns the pseudonym of a client: 32 hexadecimal digits. It is the same for all requests of the client, and
     /// does not reveal the client's address.
     pub fn client_pseudonym(&self, client: &str) -> String {
-        half_hex(&crypto::hmac_sha256(&self.client, &[b"client:", client.as_bytes()]))
+        half_hex(&self.client.sign(&[b"client:", client.as_bytes()]))
     }
 
     /// Returns the key under which a client's free requests on a route are counted: 32 hexadecimal digits.
     pub fn free_tier_key(&self, route: &str, client: &str) -> String {
-        half_hex(&crypto::hmac_sha256(&self.client, &[b"free:", client.as_bytes(), b"\n", route.as_bytes()]))
+        half_hex(&self.client.sign(&[b"free:", client.as_bytes(), b"\n", route.as_bytes()]))
     }
 
     /// Returns the tag of this deployment: 32 hexadecimal digits. Every forwarded request has the tag in a header. If a
     /// loop sends the request back to this Worker, the Worker recognizes the tag.
     pub fn deployment_tag(&self) -> String {
-        half_hex(&crypto::hmac_sha256(&self.client, &[b"deployment"]))
+        half_hex(&self.client.sign(&[b"deployment"]))
     }
 
     /// Returns the name under which KV stores a settled payment: 32 hexadecimal digits.
     pub fn settlement_key(&self, payment_hash: &PaymentHash) -> String {
-        half_hex(&crypto::hmac_sha256(&self.settlement, &[b"paid:", payment_hash.as_bytes()]))
+        half_hex(&self.settlement.sign(&[b"paid:", payment_hash.as_bytes()]))
     }
 
     /// Returns the tag of a credential cookie, which confirms that the payment has settled: 64 hexadecimal digits.
@@ -148,31 +149,31 @@ impl KeySet {
     ) -> String {
         let expires = expires_at_unix.to_be_bytes();
         let parts = [b"cookie:".as_slice(), payment_hash.as_bytes(), &expires, macaroon_digest];
-        hex::encode(&crypto::hmac_sha256(&self.settlement, &parts))
+        hex::encode(&self.settlement.sign(&parts))
     }
 
     /// Returns the name under which the probe result and the sync cursor of a wallet are stored, derived from the
     /// wallet's URL and API key: 32 hexadecimal digits.
     pub fn wallet_key(&self, [url, key]: [&str; 2]) -> String {
-        half_hex(&crypto::hmac_sha256(&self.settlement, &[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))
+        half_hex(&self.settlement.sign(&[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))
     }
 
     /// Returns the tag of what a route sells: 32 hexadecimal digits. `digest` is
     /// [`Route::sold_as`](crate::policy::route::Route::sold_as).
     pub fn sold_as(&self, digest: &[u8; 32]) -> String {
-        half_hex(&crypto::hmac_sha256(&self.sale, &[digest]))
+        half_hex(&self.sale.sign(&[digest]))
     }
 
     /// Returns the tag at the end of the webhook URL of an invoice, which shows that this deployment created the URL:
     /// 64 hexadecimal digits.
     pub fn webhook_tag(&self, nonce: &str) -> String {
-        hex::encode(&crypto::hmac_sha256(&self.webhook, &[nonce.as_bytes()]))
+        hex::encode(&self.webhook.sign(&[nonce.as_bytes()]))
     }
 
     /// Returns the HMAC of `parts`. It is either the tag of an admin session, or a tag of an `ADMIN_TOKEN`: tokens are
     /// compared by their tags, in constant time.
     pub fn admin_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
-        crypto::hmac_sha256(&self.admin, parts)
+        self.admin.sign(parts)
     }
 }
 

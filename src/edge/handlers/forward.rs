@@ -204,7 +204,7 @@ fn prepare_request(
     replace(headers, "Authorization", |value| Authorization::split(value).others())?;
     let is_own_cookie = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
     replace(headers, "Cookie", |value| cookie::without(value, is_own_cookie))?;
-    headers.set(HOP_HEADER, &deployment_tag(ctx.settings))?;
+    headers.set(HOP_HEADER, deployment_tag(ctx.settings))?;
     headers.set("X-Toll-Status", reason.status())?;
     if let ForwardReason::Paid(grant) = reason {
         headers.set("X-Toll-Payment-Hash", &grant.payment_hash.to_hex())?;
@@ -370,12 +370,12 @@ pub fn is_loop(request: &IncomingRequest, settings: &Settings) -> bool {
 
 /// Returns the tag that this deployment adds to forwarded requests. Without a secret, the tag is a random number of
 /// this isolate.
-fn deployment_tag(settings: &Settings) -> String {
+fn deployment_tag(settings: &Settings) -> &'static str {
     static OF_ISOLATE: OnceLock<String> = OnceLock::new();
-    match settings.keys() {
+    OF_ISOLATE.get_or_init(|| match settings.keys() {
         Some(keys) => keys.current().deployment_tag(),
-        None => OF_ISOLATE.get_or_init(|| getrandom::u64().unwrap_or_default().to_string()).clone(),
-    }
+        None => getrandom::u64().unwrap_or_default().to_string(),
+    })
 }
 
 #[wasm_bindgen]

@@ -68,16 +68,15 @@ pub async fn decision(ctx: &RequestContext<'_>, decision: Decision<'static>) -> 
     let (action, route) = describe(&decision);
     // If the path has no price, the origin alone sets CORS headers.
     let is_shared = !matches!(decision, Decision::Open { waived: None });
-    let takes_credentials = matches!(
-        decision,
-        Decision::Paid(_) | Decision::Unsettled { .. } | Decision::FreeTier { .. } | Decision::Challenge(_)
-    );
+    // A paid request has a valid credential, so its cookies are not verified again.
+    let has_no_grant =
+        matches!(decision, Decision::Unsettled { .. } | Decision::FreeTier { .. } | Decision::Challenge(_));
     let answered = match carry_out(ctx, decision).await {
         Ok(answered) => answered,
         Err(error) => Answered::from_error(error, action, route)?,
     };
     let headers = answered.response.headers();
-    if takes_credentials {
+    if has_no_grant {
         delete_invalid_cookies(ctx, &headers)?;
     }
     if is_shared {

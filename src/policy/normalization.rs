@@ -128,9 +128,11 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
 /// All normalizations. An origin may apply any of them, in any order.
-const NORMALIZATIONS: [Normalization; 18] = [
+const NORMALIZATIONS: [Normalization; 20] = [
     percent::decode,
     with_lenient_encodings,
+    with_latin_1,
+    with_spaces,
     without_invisible,
     without_invalid_bytes,
     without_authority,
@@ -304,6 +306,19 @@ fn without_invalid_bytes(path: &[u8]) -> Vec<u8> {
         Ok(_) => path.to_vec(),
         Err(_) => String::from_utf8_lossy(path).replace(char::REPLACEMENT_CHARACTER, "").into_bytes(),
     }
+}
+
+/// Reads a path that is not UTF-8 as Latin-1, as CherryPy and web.py do: `/caf%E9` becomes `/café`.
+fn with_latin_1(path: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(path) {
+        Ok(_) => path.to_vec(),
+        Err(_) => path.iter().copied().map(char::from).collect::<String>().into_bytes(),
+    }
+}
+
+/// Replaces `+` with a space, as forms do: a route of Sinatra for `/my report` matches `/my+report` too.
+fn with_spaces(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect()
 }
 
 /// Finds the first segment that is the name of a script and has another segment after it. Returns the index of the slash

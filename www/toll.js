@@ -133,7 +133,7 @@ export class TollClient extends EventTarget {
   #take({ request, tried }, origin, fits) {
     // A call sends at most two stored credentials: one chosen by the path, and one by the challenge. Without this limit, a server that
     // refuses every credential would receive all of them.
-    if (tried.size === 2) return undefined;
+    if (tried.size === MAX_STORED) return undefined;
     const isUsable = ({ state, key }) => state === PAID || (state === SENT && !this.#payments.has(key));
     const purchase = this.#purchases.take((kept) => kept.origin === origin && isUsable(kept) && !tried.has(kept.paymentHash) && fits(kept));
     if (!purchase) return undefined;
@@ -248,9 +248,9 @@ export class TollClient extends EventTarget {
     try {
       if (!wallet.payInvoice) await wallet.enable?.();
       throwIfAborted(request.signal);
-      // While the wallet asked the person, another tab may have paid for the same.
+      // While the wallet asked the person, another tab may have paid for the same. After two stored credentials, this call takes no other.
       const isSame = (kept) => kept.key === purchase.key && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
-      if (this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
+      if (call.tried.size < MAX_STORED && this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
         call.isPaidElsewhere = true;
         this.#purchases.remove(purchase);
         return undefined;
@@ -417,6 +417,9 @@ function isOutdated(purchase) {
   const isUsable = state === SENT || (state === PAID && left !== 0);
   return !isRecent(purchase) && !isDenied && (!isUsable || until * 1000 + DAY_MS < Date.now());
 }
+
+/** The most stored credentials that one call sends. */
+const MAX_STORED = 2;
 
 /** The pauses after which a request is sent again while its payment has not arrived, and the longest time that this may take. */
 const PAUSES_MS = [200, 400, 800, 1600];

@@ -819,6 +819,29 @@ test('While the wallet of one client asks for permission, another client with th
   assert.equal(one.client.spentSats, 5);
 });
 
+// R11 (CHANGELOG)
+test('If the server refuses all of three stored credentials for the same, the client sends two of them and pays once', async (t) => {
+  const known = new Set();
+  let isRotated = false;
+  const seller = await startSeller(t, ({ preimage }) => (isRotated && known.has(preimage) ? 402 : (known.add(preimage), 200)));
+  const storage = memoryStorage();
+  for (let tab = 0; tab < 3; tab += 1) {
+    const own = memoryStorage();
+    assert.equal(await status(startClient({ storage: own }).client.fetch(`${seller.url}/sold`)), 200);
+    for (const [name, text] of own.items) {
+      const list = JSON.parse(storage.getItem('toll.js') ?? '[]');
+      storage.setItem(name, name === 'toll.js' ? JSON.stringify([...list, ...JSON.parse(text)]) : text);
+    }
+  }
+  isRotated = true;
+  const { client, payer, events } = startClient({ storage });
+  // Without a limit, the test would never end while it is red.
+  client.addEventListener('challenge', (event) => events.length > 20 && event.preventDefault());
+  assert.equal(await status(client.fetch(`${seller.url}/sold`)), 200);
+  assert.equal(events.map(({ type }) => type).join(' '), 'reused refused reused refused challenge paying paid');
+  assert.equal(payer.paid.length, 1);
+});
+
 // I9 (CHANGELOG). The paywall adds `X-Toll-Expires` to each paid response.
 test('If the origin itself answers 401 to a paid request, the client pays the host for other requests', async () => {
   const { get, payer } = startClient();

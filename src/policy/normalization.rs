@@ -48,10 +48,12 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` if the path has more than 128 forms, or if its forms have more than 24 KB together. Only an attacker
-/// sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
-pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
+/// Returns `None` if the path has more than `max_forms` forms, or if its forms have more than 256 bytes on average for
+/// `max_forms` forms. Only an attacker sends such a path. Each form is normalized only once, so these limits also limit
+/// the CPU time.
+pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
+    let max_bytes = max_forms.saturating_mul(BYTES_PER_FORM);
     let mut bytes = path.len();
     let mut next = 0;
     while let Some(form) = forms.get(next).cloned() {
@@ -63,7 +65,7 @@ pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
             }
             bytes = bytes.saturating_add(normalized.len());
             forms.push(normalized);
-            if forms.len() > MAX_FORMS || bytes > MAX_FORM_BYTES {
+            if forms.len() > max_forms || bytes > max_bytes {
                 return None;
             }
         }
@@ -421,7 +423,6 @@ fn map_segments(path: &[u8], change: fn(&[u8]) -> Option<&[u8]>) -> Vec<u8> {
 const CGI_FOLDERS: [&[u8]; 2] = [b"/cgi-bin", b"/htbin"];
 const SCHEMES: [&[u8]; 4] = [b"http:", b"https:", b"ws:", b"wss:"];
 const MAX_DECODINGS: usize = 4;
-const MAX_FORMS: usize = 128;
-const MAX_FORM_BYTES: usize = 24_576;
+const BYTES_PER_FORM: usize = 256;
 const SCRIPT_EXTENSIONS: &str =
     "ashx asmx asp aspx cfc cfm cgi dll exe fcgi jsp jspx lua phar php php5 php7 php8 phtml pl py rb wsgi";

@@ -94,6 +94,7 @@ export class TollClient extends EventTarget {
       if (purchase.state === SENT) this.#emit('paid', request, purchase);
       return ACCEPTED;
     }
+    if (hasPaid) this.#purchases.change(purchase, () => ({ wasRefused: true }));
     const isDenied = [401, 402].includes(status) && isFrom(response, request);
     if (isDenied && hasPaid) this.#purchases.change(purchase, () => ({ isDenied }));
     const isUnsure = purchase.state === SENT;
@@ -133,7 +134,7 @@ export class TollClient extends EventTarget {
   #take({ request, tried }, origin, fits) {
     // A call sends at most two stored credentials: one chosen by the path, and one by the challenge. Without this limit, a server that
     // refuses every credential would receive all of them.
-    if (tried.size === 2) return undefined;
+    if (tried.size === MAX_STORED) return undefined;
     const isUsable = ({ state, key }) => state === PAID || (state === SENT && !this.#payments.has(key));
     const purchase = this.#purchases.take((kept) => kept.origin === origin && isUsable(kept) && !tried.has(kept.paymentHash) && fits(kept));
     if (!purchase) return undefined;
@@ -190,10 +191,12 @@ export class TollClient extends EventTarget {
    * such payments up instead.
    */
   #checkHost({ payAgain }, bill, response) {
-    const isInTheWay = (kept) => kept.hostname === bill.hostname && (kept.isDenied || (kept.state === SENT && kept.key === bill.key));
-    for (const kept of this.#purchases.all().filter(isInTheWay)) {
+    const ofHost = this.#purchases.all().filter(({ hostname }) => hostname === bill.hostname);
+    const refused = ofHost.some(({ wasAccepted }) => wasAccepted) ? [] : ofHost.filter(({ wasRefused }) => wasRefused);
+    const isInTheWay = (kept) => kept.isDenied || (kept.state === SENT && kept.key === bill.key) || refused.indexOf(kept) >= MAX_REFUSED - 1;
+    for (const kept of ofHost.filter(isInTheWay)) {
       if (payAgain) {
-        this.#purchases.change(kept, () => ({ state: GONE, isDenied: false }));
+        this.#purchases.change(kept, () => ({ state: GONE, isDenied: false, wasRefused: false }));
         continue;
       }
       if (kept.state === SENT && kept.key === bill.key) throw errorFor(kept, 'may_be_paid', MAY_BE_PAID, { response, mayBePaid: true });
@@ -251,9 +254,9 @@ export class TollClient extends EventTarget {
     try {
       if (!wallet.payInvoice) await wallet.enable?.();
       throwIfAborted(request.signal);
-      // While the wallet asked the person, another tab may have paid for the same content.
+      // While the wallet asked the person, another tab may have paid for the same content. After two stored credentials, this call takes no other.
       const isSame = (kept) => kept.key === purchase.key && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
-      if (this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
+      if (call.tried.size < MAX_STORED && this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
         call.isPaidElsewhere = true;
         this.#purchases.remove(purchase);
         return undefined;
@@ -409,6 +412,8 @@ const sharedClient = new TollClient();
 const LIST = 'toll.js';
 const PREFIX = 'toll.js ';
 const DAY_MS = 86_400_000;
+/** A host that has refused so many payments, and has accepted none, is not paid again. An honest API may answer 404 to the first ones. */
+const MAX_REFUSED = 3;
 
 // The states of a purchase: 1. its price is taken from the budgets; 2. the wallet has the invoice, so it may be paid; 3. it is paid; 4. it
 // is given up, or the server refuses it.
@@ -424,6 +429,9 @@ function isOutdated(purchase) {
   const isUsable = state === SENT || (state === PAID && left !== 0);
   return !isRecent(purchase) && !isDenied && (!isUsable || until * 1000 + DAY_MS < Date.now());
 }
+
+/** The most stored credentials that one call sends. */
+const MAX_STORED = 2;
 
 /** The pauses after which a request is sent again while its payment has not arrived, and the longest time that this may take. */
 const PAUSES_MS = [200, 400, 800, 1600];

@@ -241,7 +241,7 @@ impl<'a> Gate<'a, '_> {
         };
         // CodeIgniter reads `/?/sold` and `/index.php?/sold` as `/sold`.
         let path_in_query = request.url.query().split(['?', '&']).next().filter(|path| path.starts_with('/'));
-        let is_other_path = |path| match self.policy.resolve(path, target) {
+        let is_other_path = |path| match self.policy.resolve_up_to(MAX_QUERY_PATH_FORMS, path, target) {
             Ok(Resolved::Selected(other)) => other != selection && other.is_priced(),
             Ok(Resolved::Reserved) => false,
             Err(Ambiguous) => true,
@@ -326,5 +326,7 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
     }
 }
 
+/// The path in the query is resolved in addition to the path, so it may have fewer forms.
+const MAX_QUERY_PATH_FORMS: usize = 16;
 /// An honest client sends the parameter `_method` once at most.
 const MAX_METHOD_OVERRIDES: usize = 8;

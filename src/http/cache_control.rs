@@ -1,8 +1,8 @@
 //! Response headers that keep shared caches from storing a response that is meant for one client.
 
 /// Returns the `Cache-Control` value of a response that is meant for one client. `public` and `s-maxage` are removed
-/// from `value`. `private` is added unless `value` has `no-store` without `must-understand`: a cache that understands
-/// `must-understand` ignores `no-store` (RFC 9111, 5.2.2.3).
+/// from `value`, and `private` is added. `no-store` alone is not enough: a cache that understands `must-understand` ignores
+/// it (RFC 9111, 5.2.2.3).
 pub fn private(value: Option<&str>) -> String {
     let directives = value.unwrap_or_default().split(',').map(str::trim).filter(|one| !one.is_empty());
     let name = |directive: &str| {
@@ -10,10 +10,7 @@ pub fn private(value: Option<&str>) -> String {
     };
     let is_shared = |directive: &&str| ["public", "s-maxage", "private"].contains(&name(directive).as_str());
     let mut kept: Vec<&str> = directives.filter(|directive| !is_shared(directive)).collect();
-    let has = |directive| kept.iter().any(|one| name(one) == directive);
-    if !has("no-store") || has("must-understand") {
-        kept.insert(0, "private");
-    }
+    kept.insert(0, "private");
     kept.join(", ")
 }
 

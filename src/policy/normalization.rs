@@ -48,10 +48,12 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` if the path has more than 128 forms, or if its forms have more than 24 KB together. Only an attacker
-/// sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
-pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
+/// Returns `None` if the path has more than `max_forms` forms, or if its forms have more than 256 bytes on average for
+/// `max_forms` forms. Only an attacker sends such a path. Each form is normalized only once, so these limits also limit
+/// the CPU time.
+pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
+    let max_bytes = max_forms.saturating_mul(BYTES_PER_FORM);
     let mut bytes = path.len();
     let mut next = 0;
     while let Some(form) = forms.get(next).cloned() {
@@ -63,7 +65,7 @@ pub fn normalized_forms(path: &str) -> Option<Vec<Vec<u8>>> {
             }
             bytes = bytes.saturating_add(normalized.len());
             forms.push(normalized);
-            if forms.len() > MAX_FORMS || bytes > MAX_FORM_BYTES {
+            if forms.len() > max_forms || bytes > max_bytes {
                 return None;
             }
         }
@@ -128,9 +130,11 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
 /// All normalizations. An origin may apply any of them, in any order.
-const NORMALIZATIONS: [Normalization; 18] = [
+const NORMALIZATIONS: [Normalization; 20] = [
     percent::decode,
     with_lenient_encodings,
+    with_latin_1,
+    with_spaces,
     without_invisible,
     without_invalid_bytes,
     without_authority,
@@ -306,6 +310,19 @@ fn without_invalid_bytes(path: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Reads a path that is not UTF-8 as Latin-1, as CherryPy and web.py do: `/caf%E9` becomes `/café`.
+fn with_latin_1(path: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(path) {
+        Ok(_) => path.to_vec(),
+        Err(_) => path.iter().copied().map(char::from).collect::<String>().into_bytes(),
+    }
+}
+
+/// Replaces `+` with a space, as forms do: a route of Sinatra for `/my report` matches `/my+report` too.
+fn with_spaces(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect()
+}
+
 /// Finds the first segment that is the name of a script and has another segment after it. Returns the index of the slash
 /// before the segment and that of the slash after it.
 fn script(path: &[u8]) -> Option<(usize, usize)> {
@@ -407,7 +424,6 @@ fn map_segments(path: &[u8], change: fn(&[u8]) -> Option<&[u8]>) -> Vec<u8> {
 const CGI_FOLDERS: [&[u8]; 2] = [b"/cgi-bin", b"/htbin"];
 const SCHEMES: [&[u8]; 4] = [b"http:", b"https:", b"ws:", b"wss:"];
 const MAX_DECODINGS: usize = 4;
-const MAX_FORMS: usize = 128;
-const MAX_FORM_BYTES: usize = 24_576;
+const BYTES_PER_FORM: usize = 256;
 const SCRIPT_EXTENSIONS: &str =
     "ashx asmx asp aspx cfc cfm cgi dll exe fcgi jsp jspx lua phar php php5 php7 php8 phtml pl py rb wsgi";

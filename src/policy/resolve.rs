@@ -33,8 +33,21 @@ impl Policy {
     /// - The path contains a `.` or `..` segment that is encoded or hidden by a `;`.
     /// - The path has too many normalized forms.
     pub fn resolve(&self, path: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
+        self.resolve_up_to(MAX_FORMS, path, target)
+    }
+
+    /// Resolves a path as [`Policy::resolve`] does. A path with more than `max_forms` normalized forms is ambiguous.
+    ///
+    /// # Errors
+    /// Fails as [`Policy::resolve`] does.
+    pub fn resolve_up_to(
+        &self,
+        max_forms: usize,
+        path: &str,
+        target: Target<'_>,
+    ) -> Result<Resolved<'_>, Ambiguous> {
         let has_prices = self.routes.iter().any(|route| !route.is_free());
-        let Some(forms) = normalization::normalized_forms(path) else {
+        let Some(forms) = normalization::normalized_forms(path, max_forms) else {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
         let normalized = normalization::normalize(path, self.fold_case);
@@ -94,6 +107,8 @@ impl Policy {
     }
 }
 
+/// Each form costs CPU time. The path of an honest request has few forms.
+pub const MAX_FORMS: usize = 96;
 /// More than the total length of the normalized forms of a path, which is limited to 24 KB.
 const MAX_COMPARABLE_BYTES: usize = 32_768;
 

@@ -170,7 +170,7 @@ test('A paid response cannot be stored by shared caches, and x-toll-* headers of
 
   const unstored = await buy(paywall.url, '/unstored');
   const answer = await send(paywall.url, '/unstored', { headers: { authorization: unstored.standard } });
-  assert.equal(answer.headers['cache-control'], 'no-store');
+  assert.equal(answer.headers['cache-control'], 'private, no-store');
 
   const free = await send(paywall.url, '/free/cached');
   assert.equal(free.headers['cache-control'], 'public, max-age=60, s-maxage=600');

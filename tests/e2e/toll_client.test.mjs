@@ -803,6 +803,19 @@ test('A host that answers a payment with an error, and its credential with a new
   }
 });
 
+// I9 (CHANGELOG)
+test('A host that never accepts a payment gets three payments at most, also if each challenge is for something else', async (t) => {
+  const repeated = new Set();
+  let services = 0;
+  const formatChallenge = ({ macaroon, invoice }) => `L402 macaroon="${attenuate(macaroon, `services=s${services++}:0`)}", invoice="${invoice}"`;
+  const seller = await startSeller(t, ({ preimage }) => (repeated.has(preimage) ? 402 : (repeated.add(preimage), 403)), { formatChallenge });
+  const { client, payer } = startClient();
+  const answers = [];
+  for (let call = 0; call < 6; call++) answers.push(await client.fetch(`${seller.url}/sold`).then(({ status }) => status, ({ code }) => code));
+  assert.ok(payer.paid.length <= 3, `${payer.paid.length} payments`);
+  assert.equal(answers.at(-1), 'not_honoured');
+});
+
 // R11 (CHANGELOG)
 test('While the wallet of one client asks for permission, another client with the same storage pays, and the first one does not pay again', async () => {
   const storage = memoryStorage();
@@ -817,6 +830,29 @@ test('While the wallet of one client asks for permission, another client with th
   assert.equal(await status(paying), 200);
   assert.equal(payer.paid.length, 1);
   assert.equal(one.client.spentSats, 5);
+});
+
+// R11 (CHANGELOG)
+test('If the server refuses all of three stored credentials for the same, the client sends two of them and pays once', async (t) => {
+  const known = new Set();
+  let isRotated = false;
+  const seller = await startSeller(t, ({ preimage }) => (isRotated && known.has(preimage) ? 402 : (known.add(preimage), 200)));
+  const storage = memoryStorage();
+  for (let tab = 0; tab < 3; tab += 1) {
+    const own = memoryStorage();
+    assert.equal(await status(startClient({ storage: own }).client.fetch(`${seller.url}/sold`)), 200);
+    for (const [name, text] of own.items) {
+      const list = JSON.parse(storage.getItem('toll.js') ?? '[]');
+      storage.setItem(name, name === 'toll.js' ? JSON.stringify([...list, ...JSON.parse(text)]) : text);
+    }
+  }
+  isRotated = true;
+  const { client, payer, events } = startClient({ storage });
+  // Without a limit, the test would never end while it is red.
+  client.addEventListener('challenge', (event) => events.length > 20 && event.preventDefault());
+  assert.equal(await status(client.fetch(`${seller.url}/sold`)), 200);
+  assert.equal(events.map(({ type }) => type).join(' '), 'reused refused reused refused challenge paying paid');
+  assert.equal(payer.paid.length, 1);
 });
 
 // I9 (CHANGELOG). The paywall adds `X-Toll-Expires` to each paid response.

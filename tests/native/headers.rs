@@ -133,7 +133,7 @@ fn a_paid_response_is_not_stored_by_shared_caches_and_varies_by_credential() {
         (None, "private"),
         (Some("public, max-age=60"), "private, max-age=60"),
         (Some("S-MaxAge = 9, Public, no-cache"), "private, no-cache"),
-        (Some("no-store"), "no-store"),
+        (Some("no-store"), "private, no-store"),
         // These cases were found by attacks like A1 to A12 (CHANGELOG).
         (Some("must-understand, no-store, max-age=600"), "private, must-understand, no-store, max-age=600"),
         (Some("private=\"x\", max-age=1"), "private, max-age=1"),

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use js_sys::{JSON, JsString, Reflect};
+use js_sys::{JSON, JsString, Reflect, RegExp};
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
@@ -42,6 +42,9 @@ fn fold_case(text: &str) -> String {
     if text.is_ascii() {
         text.to_ascii_lowercase()
     } else {
-        JsString::from(text).normalize("NFKC").to_upper_case().to_lower_case().into()
+        // V8 sorts combining marks in quadratic time, so long runs of them are cut. U+FF9E and U+FF9F become marks.
+        let runs = RegExp::new(r"([\p{M}\uff9e\uff9f]{16})[\p{M}\uff9e\uff9f]+", "gu");
+        let text = JsString::from(text).replace_by_pattern(&runs, "$1");
+        text.normalize("NFKC").to_upper_case().to_lower_case().into()
     }
 }

@@ -130,6 +130,10 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         path("an index file and many segments", |bytes| {
             format!("/%E2%80%8B%C0%AFindex.html%09{}", "/a/1/".repeat(bytes / 5))
         }),
+        HostileHead {
+            query: path_with_many_forms,
+            ..path("the same path with many forms in the query", path_with_many_forms)
+        },
         query("method overrides", |bytes| "_method=A&".repeat(bytes / 10)),
         query("semicolons in the query", |bytes| "size;".repeat(bytes / 5)),
         query("brackets", |bytes| format!("{}size=large", "[".repeat(bytes))),
@@ -173,6 +177,10 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         repeated("empty cookies", "Cookie", |bytes| "; ,".repeat(bytes / 3)),
         repeated("credential cookies", "Cookie", |bytes| "toll_0123456789abcdef=AgE;".repeat(bytes / 26)),
     ]
+}
+
+fn path_with_many_forms(bytes: usize) -> String {
+    format!("//index.htmla%252F%u002f{}", "/a/1//%252F".repeat(bytes / 200))
 }
 
 fn json_macaroon(json: &str) -> String {

@@ -74,9 +74,14 @@ pub async fn problems(ctx: &RequestContext<'_>, wallets: &Wallets) -> Vec<String
         match known {
             KeyCheckStep::Known(problems) => return problems,
             KeyCheckStep::Wait => sleep(POLL_MS).await,
-            KeyCheckStep::Ask => break,
+            KeyCheckStep::Ask => return ask(wallets).await,
         }
     }
+    // The request has no time left to wait for the result of another request.
+    Vec::new()
+}
+
+async fn ask(wallets: &Wallets) -> Vec<String> {
     let mut responses = Vec::new();
     for (slot, lnbits) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
         responses.push((slot, send(&probe::key_request(lnbits), TIMEOUT_MS).await));

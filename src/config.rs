@@ -2,6 +2,7 @@
 //! reported in the log.
 
 use crate::admin::{AdminAccess, AdminToken};
+use crate::error::RequestError;
 use crate::gate::{Gate, IsSettled, PriceCode, Seller};
 use crate::http::url::{is_authority, is_safe_base};
 use crate::keys::{Keys, TollSecret};
@@ -170,10 +171,13 @@ impl Settings {
         }
     }
 
-    /// Returns the admin token and the keys that check access to the admin endpoints; `None` without a valid
-    /// `ADMIN_TOKEN` or without keys.
-    pub fn admin_access(&self) -> Option<AdminAccess<'_>> {
-        Some(AdminAccess { token: self.admin_token.as_ref()?, keys: self.keys()? })
+    /// Returns the admin token and the keys that check access to the admin endpoints.
+    ///
+    /// # Errors
+    /// Fails with 404 without a valid `ADMIN_TOKEN`, and with 503 if only `TOLL_SECRET` is missing or weak.
+    pub fn admin_access(&self) -> Result<AdminAccess<'_>, RequestError> {
+        let token = self.admin_token.as_ref().ok_or(RequestError::NotFound)?;
+        Ok(AdminAccess { token, keys: self.keys().ok_or(RequestError::NotConfigured)? })
     }
 }
 

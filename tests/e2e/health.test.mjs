@@ -50,6 +50,17 @@ test('Health is false where nothing can be sold, and the status for the owner na
 });
 
 // U9 (CHANGELOG)
+test('Without TOLL_SECRET, health is false, the dashboard is not available, and the log names the setting', async () => {
+  const { paywall, configured } = await healthWith({ TOLL_SECRET: undefined });
+  assert.equal(configured, false);
+  for (const path of ['', 'status', 'stats']) {
+    const { status, json } = await sendAsAdmin(paywall.url, path);
+    assert.deepEqual([status, json().code], [503, 'not_configured'], path);
+  }
+  await paywall.logged(/TOLL_SECRET is missing/);
+});
+
+// U9 (CHANGELOG)
 test('Health is true while one wallet can sell, and the status then lists mistakes that do not stop sales', async () => {
   for (const [vars, list, expected] of [
     [{}, toll, []],

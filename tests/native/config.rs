@@ -133,7 +133,7 @@ fn a_wrong_setting_that_sales_do_not_need_is_reported_and_sales_continue() {
         let faults = &settings.faults;
         assert!(faults.iter().any(|one| one.starts_with(fault)), "{faults:?}");
         assert!(!matches!(settings.callbacks, Callbacks::On(_)));
-        assert!(settings.admin_access().is_none() && settings.public_url.is_none());
+        assert!(settings.admin_access().is_err() && settings.public_url.is_none());
         assert!(matches!(decide(&settings, "https://x/sold", "GET", None), Decision::Challenge(_)));
     }
     let complete = settings(
@@ -147,7 +147,7 @@ fn a_wrong_setting_that_sales_do_not_need_is_reported_and_sales_continue() {
     );
     assert_eq!(complete.faults, settings(Some(LIST), &[]).faults);
     assert!(matches!(complete.callbacks, Callbacks::On(_)));
-    assert!(complete.admin_access().is_some());
+    assert!(complete.admin_access().is_ok());
     assert_eq!(complete.public_url.as_deref(), Some("https://x.test"));
 }
 

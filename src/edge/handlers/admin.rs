@@ -19,10 +19,10 @@ use crate::ledger::metrics::metrics;
 use crate::limits::rate_limit::ClientLimits;
 use crate::strict_json::Json;
 
-/// Answers a request to an admin endpoint. If `ADMIN_TOKEN` or `TOLL_SECRET` is missing or not valid, the status is
-/// 404.
+/// Answers a request to an admin endpoint. If `ADMIN_TOKEN` is missing or not valid, the status is 404. If only
+/// `TOLL_SECRET` is missing or not valid, the status is 503.
 pub async fn answer(ctx: &RequestContext<'_>, endpoint: AdminEndpoint) -> Result<Answered, HandlerError> {
-    let access = ctx.settings.admin_access().ok_or(RequestError::NotFound)?;
+    let access = ctx.settings.admin_access()?;
     let response = match (endpoint, check_access(ctx, &access, endpoint)) {
         (AdminEndpoint::Dashboard, Err(RequestError::Unauthorized)) => page(ctx, "login", HTML, 401).await?,
         (_, Err(error)) => return Err(error.into()),

@@ -13,7 +13,7 @@ use edgetoll::payment::Preimage;
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Service, Terms};
-use edgetoll::protocols::l402::credential::OtherCarriers;
+use edgetoll::protocols::l402::credential::{OtherCarriers, is_macaroon_header, may_contain_own_macaroon};
 use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, Signature};
 use edgetoll::protocols::l402::refusal::Refusal;
 use edgetoll::protocols::l402::verify::{Demand, verify};
@@ -431,5 +431,38 @@ fn a_path_too_long_for_a_credential_is_not_sold() {
         let request = request(&url, "GET", None);
         let decision = gate(&policy, &seller).decide(&request, NOW);
         assert_eq!(matches!(decision, Decision::Challenge(_)), sold, "{length}");
+    }
+}
+
+// I8 (CHANGELOG)
+#[test]
+fn a_header_with_a_macaroon_of_this_deployment_is_recognized_in_every_spelling() {
+    for name in
+        ["Macaroon", "macaroon", "Grpc-Metadata-Macaroon", "grpc_metadata_macaroon", "Grpc.Metadata.Macaroon"]
+    {
+        assert!(is_macaroon_header(name), "{name}");
+    }
+    for name in ["X-Macaroon", "Macaroons", "Authorization", ""] {
+        assert!(!is_macaroon_header(name), "{name}");
+    }
+    let keys = test_seller().keys;
+    let own = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
+    let bytes = edgetoll::base64::decode(&own.encode()).unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    for value in [
+        hex.clone(),
+        own.encode(),
+        format!("0X{hex}"),
+        format!("\"{hex}\""),
+        format!("{hex}:{PREIMAGE}"),
+        format!("macaroon={hex}"),
+        format!("L402 {hex},x"),
+        "x".repeat(8_193),
+    ] {
+        assert!(may_contain_own_macaroon(&value, &keys), "{value}");
+    }
+    let foreign = seller_of(&other_secret(), None).keys;
+    for value in [hex.as_str(), "", "x", "0201036c6e64", &"x".repeat(8_192)] {
+        assert!(!may_contain_own_macaroon(value, &foreign), "{value}");
     }
 }

@@ -7,6 +7,7 @@ use crate::support::secret::SECRET;
 use edgetoll::endpoints::{AdminEndpoint, Endpoint, StaticFile, find, webhook_url};
 use edgetoll::gate::Decision;
 use edgetoll::keys::{Keys, TollSecret};
+use edgetoll::ledger::webhook;
 use edgetoll::policy::Policy;
 
 const ALL_PRICED: &str = r#"{"routes":[{"path":"/*"}]}"#;
@@ -57,6 +58,21 @@ fn well_known_l402_is_an_endpoint_only_if_the_price_list_is_public() {
     let private = valid(r#"{"public_prices":false,"routes":[{"path":"/*"}]}"#);
     assert_eq!(find(Some(&private), "/.well-known/l402"), None);
     assert_eq!(decision_of(&private, "/.well-known/l402"), "challenge");
+}
+
+#[test]
+fn the_token_of_a_webhook_is_valid_only_for_the_deployment_that_created_it() {
+    let secret = |text: &str| TollSecret::new(text).unwrap();
+    let other: String = SECRET.chars().rev().collect();
+    let (own, foreign) = (Keys::new(secret(&SECRET), None), Keys::new(secret(&other), None));
+    let rotated = Keys::new(secret(&other), Some(secret(&SECRET)));
+    let token = webhook::token(&own, "nonce");
+    assert!(webhook::is_valid_token(&own, &token) && webhook::is_valid_token(&rotated, &token));
+    assert!(!webhook::is_valid_token(&foreign, &token));
+    let tag = token.strip_prefix("nonce.").unwrap();
+    for wrong in ["", "nonce", "nonce.", tag, &format!("other.{tag}"), &token[..token.len() - 1]] {
+        assert!(!webhook::is_valid_token(&own, wrong), "{wrong}");
+    }
 }
 
 #[test]

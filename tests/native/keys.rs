@@ -23,6 +23,7 @@ fn keys_and_tags_are_derived_as_documented() {
         keys.wallet_key(["https://lnbits.example", "key"]),
         keys.webhook_tag("nonce"),
         hex(&keys.admin_tag(&[b"session:", b"x"])),
+        keys.sold_as(&[7; 32]),
     ];
     let expected = [
         "d80e1a6f",
@@ -35,6 +36,7 @@ fn keys_and_tags_are_derived_as_documented() {
         "2f364b77e3e3cc4ed45965ccc3188fa6",
         "5887f014751383929558bc4513c94510848e009b77366e45d0553bdf1c49b4fe",
         "148c171dabb7217d05f6412ff2fbb3d1dd7826191da7e9e2d22f30d2fe548de0",
+        "efefdf9486ff8d73cfbd49ceaea3c806",
     ];
     assert_eq!(derived, expected);
 }

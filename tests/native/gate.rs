@@ -167,6 +167,14 @@ fn a_priced_path_over_plain_http_is_redirected_or_refused_except_on_the_loopback
 }
 
 #[test]
+fn a_preflight_of_a_route_with_a_mistake_is_refused() {
+    let settings =
+        crate::support::settings::settings(Some(r#"{"routes":[{"path":"/wrong","sats":-5}]}"#), &[]);
+    let preflight = Request { is_preflight: true, ..request("https://x/wrong", "OPTIONS", None) };
+    assert_eq!(error(gate(&settings).decide(&preflight, NOW)), RequestError::NotConfigured);
+}
+
+#[test]
 fn a_method_that_no_route_of_a_priced_path_lists_is_refused_except_in_a_preflight() {
     let settings = settings();
     let refused = error(decide(&settings, "https://x/posted", "GET", None));

@@ -303,6 +303,14 @@ fn a_probe_finds_exposed_preimages_and_an_admin_key() {
     );
 }
 
+#[test]
+fn two_wallets_are_identified_by_their_urls_and_keys() {
+    let identity = |url: &str, key: &str| Lnbits::new(url, key).unwrap().identity().map(str::to_owned);
+    assert_eq!(identity("https://x/base/", KEY), ["https://x/base", KEY]);
+    assert_ne!(identity("https://x", KEY), identity("https://y", KEY));
+    assert_ne!(identity("https://x", KEY), identity("https://x", "fedcba9876543210"));
+}
+
 // U9 (CHANGELOG)
 #[test]
 fn the_reason_why_nothing_can_be_sold_names_the_setting_of_each_wallet_and_the_remedy() {

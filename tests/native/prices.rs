@@ -498,3 +498,14 @@ fn white_space_that_would_make_a_condition_never_match_is_a_mistake() {
     let found = errors(r#"{"keep_headers":["X A"],"routes":[]}"#);
     assert_eq!(found.len(), 1, "{found:?}");
 }
+
+#[test]
+fn the_longest_body_that_the_runtime_can_measure_has_a_price() {
+    let list = r#""price":[{"when":{"content_length":{"min":1}},"sats":9},{"sats":5}]"#;
+    let of = |length: &str| {
+        let headers = [("Content-Length", length)];
+        TestRequest { method: "POST", has_body: true, headers: &headers, ..TestRequest::default() }.sats(list)
+    };
+    assert_eq!(of("9007199254740991"), Ok(9));
+    assert_eq!(of("9007199254740992"), Err(PriceError::TooLong));
+}

@@ -202,6 +202,11 @@ const otherAttempts = {
     // Attack A1 (CHANGELOG): headers that may replace the path, host, query or method at some origin, and headers with
     // similar names.
     ...rewritingHeaders.map((name) => ({ target: '/free', headers: [`${name}: /sold`] })),
+    // A1 (CHANGELOG): headers that some origins write into the URL of the request.
+    ...[
+      'X-Forwarded-Proto: x://y/sold?', 'X-Forwarded-Port: 80/sold?', 'X-Forwarded-Port: 80/sold#', 'X-Forwarded-Scheme: http://x/sold?',
+      'X-Forwarded-Protocol: http://x/sold?', 'X-Scheme: http://x/sold?',
+    ].map((header) => ({ target: '/free', headers: [header] })),
     { target: '/free', headers: ['X-Original-URL: /free', 'X-Original-URL: /sold'] },
     { method: 'POST', target: '/free', headers: ['X-Original-URL: /dear/report', ...body()], body: 'body' },
   ],

@@ -338,6 +338,25 @@ fn a_price_by_length_depends_on_the_headers_that_tell_the_length() {
 }
 
 #[test]
+fn dots_at_the_end_of_a_folder_are_ambiguous() {
+    // A3 (CHANGELOG): nginx with `location /static { alias /data/static/; }` opens `/data/static/../files/x`.
+    let policy = valid(r#"{"routes":[{"path":"/files/*","sats":5},{"path":"/free/*","sats":0}]}"#);
+    for (path, expected) in [
+        ("/static../files/x", "ambiguous_path"),
+        ("/static%2e%2e/files/x", "ambiguous_path"),
+        ("/static..%2ffiles/x", "ambiguous_path"),
+        ("/static..\\files/x", "ambiguous_path"),
+        ("/free../files/x", "ambiguous_path"),
+        ("/free/x../files/x", "ambiguous_path"),
+        ("/static..", "open"),
+        ("/compare/v1..v2/x", "open"),
+        ("/static./x", "open"),
+    ] {
+        assert_eq!(outcome(&policy, &format!("https://x{path}"), "GET"), expected, "{path}");
+    }
+}
+
+#[test]
 fn routes_that_no_request_can_reach_are_reported() {
     for (path, is_reachable) in [
         ("/a", true),

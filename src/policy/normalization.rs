@@ -100,10 +100,11 @@ pub fn normalize_segment(segment: &str, is_last: bool, fold_case: FoldCase) -> V
     normalized.split('/').filter(|name| !is_removed(name)).map(str::to_owned).collect()
 }
 
-/// Whether a path contains a `?` after decoding. An origin that parses the decoded path again reads the text after the
-/// `?` as a query.
-pub fn hides_query(path: &str) -> bool {
-    decodings(path).iter().any(|bytes| bytes.contains(&b'?'))
+/// Returns how often a path contains `?` or `;` after decoding. An origin that parses the decoded path again reads the text
+/// after the `?` as a query. Fastify 4 reads the text after a `;` as a query.
+pub fn hidden_queries(path: &str) -> usize {
+    let count = |bytes: &Vec<u8>| bytes.iter().filter(|byte| b"?;".contains(byte)).count();
+    decodings(path).iter().map(count).max().unwrap_or_default()
 }
 
 /// Returns a normalized form of a path as text in one case, without empty segments, so that it can be compared with a

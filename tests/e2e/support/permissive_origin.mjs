@@ -92,6 +92,8 @@ const NORMALIZATIONS = [
   (text) => text.replace(/[ ./]+$/, ''),
   // Windows ignores spaces and dots at the end of a folder's name.
   (text) => text.replace(/(?<=[^./])[ .]+(?=\/)/g, ''),
+  // nginx with `location /x { alias /data/x/; }` opens `/data/x/../y` for `/x../y`.
+  (text) => text.replace(/^\/[^/]+\.\.(?=\/)/, ''),
   (text) => text.toLowerCase(),
   // Java's `equalsIgnoreCase`, Go's `EqualFold` and `(?i)` in regular expressions equate some Unicode letters with ASCII letters.
   (text) => text.replaceAll('İ', 'i').toUpperCase().toLowerCase(),

@@ -274,7 +274,10 @@ impl<'a> Gate<'a, '_> {
         if route.binds_ip && request.client_ip.is_none() {
             return Err(RequestError::UnknownClient);
         }
-        if route.pricing.depends_on_query() && normalization::hides_query(request.url.path) {
+        let hidden_queries = normalization::hidden_queries;
+        if route.pricing.depends_on_query()
+            && hidden_queries(request.url.path) > hidden_queries(route.pattern.as_str())
+        {
             return Err(RequestError::AmbiguousPath);
         }
         let facts = facts(self.policy, request);

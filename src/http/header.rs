@@ -43,6 +43,22 @@ fn is_rewriting(name: &str) -> bool {
         || REWRITING.contains(&name)
 }
 
+/// Whether some origins write the value of a header unchanged into the URL of the request, before the path.
+///
+/// Astro does so with `X-Forwarded-Proto` and `X-Forwarded-Port`, and SvelteKit with the headers that its owner names.
+pub fn is_url_part(name: &str) -> bool {
+    let name = fold(name);
+    let is_part =
+        |part: &str| name.strip_suffix(part).is_some_and(|start| start.is_empty() || start.ends_with('-'));
+    ["port", "proto", "protocol", "scheme"].into_iter().any(is_part) && name != "sec-websocket-protocol"
+}
+
+/// Whether the value of a header that is a part of a URL contains other parts: `x://y/sold?` as the scheme, or `80/sold?`
+/// as the port, makes `/sold` the path of the URL. SvelteKit decodes the value.
+pub fn has_url_syntax(value: &str) -> bool {
+    value.contains(['/', '\\', '?', '#', ':', '%'])
+}
+
 /// Whether only edgetoll may set a header: `X-Toll-*` in any spelling.
 pub fn is_reserved(name: &str) -> bool {
     fold(name).starts_with("x-toll-")

@@ -73,17 +73,20 @@ pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     Some(forms)
 }
 
-/// Whether one of the normalized forms of a path contains a segment `.` or `..`.
+/// Whether one of the normalized forms of a path contains a segment `.` or `..`, or `..` at the end of a segment that is
+/// not the last.
 ///
 /// The runtime resolves `.` and `..` segments before the Worker sees the path. If one is left, an encoding or a `;`
-/// hides it, and origins differ in how they resolve it.
+/// hides it, and origins differ in how they resolve it. nginx with `location /static { alias /data/static/; }` opens
+/// `/data/static/../sold` for `/static../sold`.
 pub fn has_dot_segment(forms: &[Vec<u8>]) -> bool {
     let is_dots = |segment: &[u8]| {
         let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
         let mut visible = name.iter().filter(|byte| !byte.is_ascii_control() && **byte != b' ');
         matches!((visible.next(), visible.next(), visible.next()), (Some(b'.'), None | Some(b'.'), None))
     };
-    forms.iter().any(|form| form.split(|byte| b"/\\?#\0".contains(byte)).any(is_dots))
+    let leaves_folder = |form: &[u8]| form.windows(3).any(|bytes| bytes == b"../");
+    forms.iter().any(|form| leaves_folder(form) || form.split(|byte| b"/\\?#\0".contains(byte)).any(is_dots))
 }
 
 /// Normalizes a segment of a pattern as [`normalize`] normalizes a path. A segment with an encoded slash becomes
@@ -97,10 +100,11 @@ pub fn normalize_segment(segment: &str, is_last: bool, fold_case: FoldCase) -> V
     normalized.split('/').filter(|name| !is_removed(name)).map(str::to_owned).collect()
 }
 
-/// Whether a path contains a `?` after decoding. An origin that parses the decoded path again reads the text after the
-/// `?` as a query.
-pub fn hides_query(path: &str) -> bool {
-    decodings(path).iter().any(|bytes| bytes.contains(&b'?'))
+/// Returns how often a path contains `?` or `;` after decoding. An origin that parses the decoded path again reads the text
+/// after the `?` as a query. Fastify 4 reads the text after a `;` as a query.
+pub fn hidden_queries(path: &str) -> usize {
+    let count = |bytes: &Vec<u8>| bytes.iter().filter(|byte| b"?;".contains(byte)).count();
+    decodings(path).iter().map(count).max().unwrap_or_default()
 }
 
 /// Returns a normalized form of a path as text in one case, without empty segments, so that it can be compared with a

@@ -144,6 +144,8 @@ const targetVariants = {
     '//index.php/sold', '/x/..//index.php/sold', '/dear/index.php/report', '/dear/index.php//report', '/users/index.php/7',
   ],
   'folders with a trailing dot or space': ['/dear./report', '/dear%20/report', '/dear../report', '/dear%2e/report'],
+  // A3 (CHANGELOG): an alias of nginx without a slash at its end.
+  'dots after a name': ['/static../sold', '/static%2e%2e/sold', '/static..%2fdear/report', '/static../files/a', '/s..%5Csold'],
   'letters with the same case folding': ['/%C5%BFold', '/kelv%C4%B0n', '/kelv%C4%B1n', '/u%C5%BFers/7'],
   'absolute targets': [
     'http://127.0.0.1:{port}/sold', 'http://127.0.0.1/sold', 'http://other.example/sold', 'https://127.0.0.1:{port}/sold',
@@ -202,6 +204,11 @@ const otherAttempts = {
     // Attack A1 (CHANGELOG): headers that may replace the path, host, query or method at some origin, and headers with
     // similar names.
     ...rewritingHeaders.map((name) => ({ target: '/free', headers: [`${name}: /sold`] })),
+    // A1 (CHANGELOG): headers that some origins write into the URL of the request.
+    ...[
+      'X-Forwarded-Proto: x://y/sold?', 'X-Forwarded-Port: 80/sold?', 'X-Forwarded-Port: 80/sold#', 'X-Forwarded-Scheme: http://x/sold?',
+      'X-Forwarded-Protocol: http://x/sold?', 'X-Scheme: http://x/sold?',
+    ].map((header) => ({ target: '/free', headers: [header] })),
     { target: '/free', headers: ['X-Original-URL: /free', 'X-Original-URL: /sold'] },
     { method: 'POST', target: '/free', headers: ['X-Original-URL: /dear/report', ...body()], body: 'body' },
   ],

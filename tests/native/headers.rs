@@ -2,7 +2,7 @@
 //! response.
 
 use edgetoll::http::cache_control::{self, VARY_BY_CREDENTIAL, with_members};
-use edgetoll::http::header::{is_for_preflight, is_removed, is_reserved};
+use edgetoll::http::header::{has_url_syntax, is_for_preflight, is_removed, is_reserved, is_url_part};
 use edgetoll::protocols::l402::credential::Authorization;
 use edgetoll::strict_json::Json;
 
@@ -86,6 +86,30 @@ fn headers_that_clients_need_are_forwarded() {
         "X-Up-Target",
     ] {
         assert!(!is_removed(name, &[]), "{name}");
+    }
+}
+
+#[test]
+fn a_header_that_some_origins_write_into_the_url_is_removed_if_it_contains_more_than_its_part() {
+    // A1 (CHANGELOG): Astro serves `/sold` for `curl /free -H 'X-Forwarded-Proto: http://x/sold?'`.
+    for name in [
+        "X-Forwarded-Proto",
+        "x_forwarded_port",
+        "X-Forwarded-Scheme",
+        "X-Url-Scheme",
+        "X-Forwarded-Protocol",
+        "Port",
+    ] {
+        assert!(is_url_part(name), "{name}");
+    }
+    for name in ["Sec-WebSocket-Protocol", "X-Support", "X-Forwarded-For", "Report-To"] {
+        assert!(!is_url_part(name), "{name}");
+    }
+    for value in ["http://x/sold?", "x:sold?", "80/sold?", "80%2Fsold%3F", "80#", "80\\sold"] {
+        assert!(has_url_syntax(value), "{value}");
+    }
+    for value in ["https", "https, http", "443", "wss"] {
+        assert!(!has_url_syntax(value), "{value}");
     }
 }
 

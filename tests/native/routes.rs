@@ -252,6 +252,7 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
             {"path":"/a","methods":["DELETE"],"sats":900},
             {"path":"/verbs","price":[{"when":{"method":"DELETE"},"sats":900},{"sats":1}]},
             {"path":"/search/*","price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]},
+            {"path":"/of;x/:id","price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]},
             {"path":"/files/*","sats":5}
         ]}"#,
     );
@@ -277,7 +278,14 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/search/x?premium=1", "/search/*"),
         ("/search/x%3fpremium=1", "ambiguous_path"),
         ("/search/x%253fpremium=1", "ambiguous_path"),
+        // A4 (CHANGELOG): Fastify 4 reads the text after `;` as the query.
+        ("/search/x;premium=1", "ambiguous_path"),
+        ("/search/x%3Bpremium=1", "ambiguous_path"),
+        ("/search/a;premium=1/b", "ambiguous_path"),
+        ("/of;x/a", "/of;x/:id"),
+        ("/of;x/a;premium=1", "ambiguous_path"),
         ("/files/x%3fy", "/files/*"),
+        ("/files/x;y", "/files/*"),
     ] {
         assert_eq!(outcome(&policy, &format!("https://x{path}"), "POST"), expected, "{path}");
     }
@@ -334,6 +342,25 @@ fn a_price_by_length_depends_on_the_headers_that_tell_the_length() {
     ] {
         let policy = valid(&format!(r#"{{"routes":[{{"path":"/a",{price}}}]}}"#));
         assert_eq!(policy.routes[0].pricing.headers().collect::<Vec<_>>(), headers, "{price}");
+    }
+}
+
+#[test]
+fn dots_at_the_end_of_a_folder_are_ambiguous() {
+    // A3 (CHANGELOG): nginx with `location /static { alias /data/static/; }` opens `/data/static/../files/x`.
+    let policy = valid(r#"{"routes":[{"path":"/files/*","sats":5},{"path":"/free/*","sats":0}]}"#);
+    for (path, expected) in [
+        ("/static../files/x", "ambiguous_path"),
+        ("/static%2e%2e/files/x", "ambiguous_path"),
+        ("/static..%2ffiles/x", "ambiguous_path"),
+        ("/static..\\files/x", "ambiguous_path"),
+        ("/free../files/x", "ambiguous_path"),
+        ("/free/x../files/x", "ambiguous_path"),
+        ("/static..", "open"),
+        ("/compare/v1..v2/x", "open"),
+        ("/static./x", "open"),
+    ] {
+        assert_eq!(outcome(&policy, &format!("https://x{path}"), "GET"), expected, "{path}");
     }
 }
 

@@ -186,8 +186,12 @@ fn prepare_request(
         let keys = ctx.settings.keys().filter(|_| is_macaroon_header(name));
         keys.is_some_and(|keys| value().is_some_and(|value| may_contain_own_macaroon(&value, keys)))
     };
+    let extends_url = |name: &str| {
+        let value = || headers.get(name).ok().flatten();
+        header::is_url_part(name) && value().is_some_and(|value| header::has_url_syntax(&value))
+    };
     remove_where(headers, |name| {
-        header::is_removed(name, &ctx.policy().keep_headers) || carries_macaroon(name)
+        header::is_removed(name, &ctx.policy().keep_headers) || extends_url(name) || carries_macaroon(name)
     })?;
     if let Some(pricing) = route.map(|route| &route.pricing) {
         let priced_by: Vec<&str> = pricing.headers().collect();

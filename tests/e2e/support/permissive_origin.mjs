@@ -53,7 +53,9 @@ export async function startPermissiveOrigin(resources) {
 function mostExpensive(resources, { method, url, headers }, bytes) {
   const values = Object.entries(headers).filter(([name]) => !HARMLESS.includes(name)).flatMap(([, value]) => String(value).split(',').map((part) => part.trim()));
   const rewritten = values.filter((value) => value.startsWith('/'));
-  const paths = [url, ...rewritten, ...rewritten.map((prefix) => prefix + url)].flatMap(normalizedForms);
+  // Astro and SvelteKit write these headers into the URL of the request: the path begins after the host.
+  const inUrl = URL_PARTS.flatMap((name) => headers[name] ?? []).map((value) => value.replace(/^[^/]*(:\/\/[^/]*)?/, '') + url);
+  const paths = [url, ...rewritten, ...rewritten.map((prefix) => prefix + url), ...inUrl].flatMap(normalizedForms);
   const override = Object.entries(headers).find(([name]) => OVERRIDES.includes(normalizeName(name)))?.[1];
   const query = parameters([url, ...rewritten]);
   const inQuery = query.filter(({ name }) => name === '_method').map(({ value }) => value);
@@ -90,6 +92,8 @@ const NORMALIZATIONS = [
   (text) => text.replace(/[ ./]+$/, ''),
   // Windows ignores spaces and dots at the end of a folder's name.
   (text) => text.replace(/(?<=[^./])[ .]+(?=\/)/g, ''),
+  // nginx with `location /x { alias /data/x/; }` opens `/data/x/../y` for `/x../y`.
+  (text) => text.replace(/^\/[^/]+\.\.(?=\/)/, ''),
   (text) => text.toLowerCase(),
   // Java's `equalsIgnoreCase`, Go's `EqualFold` and `(?i)` in regular expressions equate some Unicode letters with ASCII letters.
   (text) => text.replaceAll('İ', 'i').toUpperCase().toLowerCase(),
@@ -147,4 +151,5 @@ function foldHeaders(headers) {
 const normalizeName = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, '-');
 /** The headers from which this origin takes no path. It takes one from every other header with a value that is a path. */
 const HARMLESS = ['hx-current-url', 'next-url', 'referer', 'x-goog-resource-uri'];
+const URL_PARTS = ['x-forwarded-proto', 'x-forwarded-port', 'x-forwarded-protocol', 'x-forwarded-scheme', 'x-scheme'];
 const OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'];

@@ -19,6 +19,7 @@ pub fn parse_and_check(text: &str) {
         method: "GET",
         ip: None,
         price: &Price::Sats(1),
+        sold_as: None,
         scope: &ScopeRule::Endpoint { binds_method: true },
         binds_ip: false,
         counts_uses: false,

@@ -8,6 +8,26 @@ use super::sync::Cursor;
 use crate::payment::WalletSlot;
 use crate::wallet::receipt::Receipt;
 
+/// The state of the limits on invoices and on requests to wallets.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// How many invoices the deployment had in the last minute; `None` if this is not known.
+    pub invoices_used: Option<u64>,
+    /// The setting `invoices_per_minute`.
+    pub invoices_per_minute: u64,
+    pub open_ms: OpenCircuits,
+}
+
+/// For each wallet slot, how many milliseconds its circuit breakers stay open: for invoices, and for look-ups.
+#[derive(Serialize)]
+pub struct OpenCircuits {
+    #[serde(rename = "1", skip_serializing_if = "Option::is_none")]
+    pub one: Option<[u64; 2]>,
+    #[serde(rename = "2", skip_serializing_if = "Option::is_none")]
+    pub two: Option<[u64; 2]>,
+}
+
 /// A command of the ledger. Only its fields are serialized, as a JSON object. Its name is sent in a header.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -40,8 +60,8 @@ pub enum LedgerCommand<'a> {
     /// callbacks that were given up. Also deletes payers without a remaining payment. The sums of routes, hours and
     /// days stay.
     Prune { before_unix: u64 },
-    /// Returns the statistics that the dashboard shows, as JSON.
-    ReadStats { now_ms: u64 },
+    /// Returns the statistics that the dashboard shows, as JSON, with the `limits`.
+    ReadStats { now_ms: u64, limits: Option<&'a Limits> },
     /// Records that the Worker accepted a credential for a payment. Returns `settled` if the ledger has the payment as
     /// settled, otherwise `seen`.
     RecordSeen {

@@ -77,7 +77,7 @@ impl TestLedger {
     }
 
     fn read_stats(&self, now_ms: u64) -> serde_json::Value {
-        serde_json::from_str(&self.run_command(LedgerCommand::ReadStats { now_ms })).unwrap()
+        serde_json::from_str(&self.run_command(LedgerCommand::ReadStats { now_ms, limits: None })).unwrap()
     }
 
     fn due_callbacks(&self, now_ms: u64) -> Vec<Callback> {
@@ -157,7 +157,7 @@ fn the_statistics_have_the_keys_of_lightning_toll_and_the_values_that_lnbits_rep
     ledger.record_settled(&[receipt(1, 5), plain], NOON_MS);
     let stats = ledger.read_stats(NOON_MS);
     let keys = ["totalRevenue", "totalRequests", "totalPaid", "uniquePayers", "endpoints", "recentPayments"];
-    let text = ledger.run_command(LedgerCommand::ReadStats { now_ms: NOON_MS });
+    let text = ledger.run_command(LedgerCommand::ReadStats { now_ms: NOON_MS, limits: None });
     let positions: Vec<usize> = keys.iter().map(|key| text.find(&format!("\"{key}\":")).unwrap()).collect();
     assert!(positions.is_sorted(), "{text}");
     assert_eq!(stats["totalRevenue"], 105);
@@ -675,7 +675,7 @@ fn rows_that_wait_for_a_wallet_or_for_the_owner_do_not_make_the_cron_trigger_and
         for command in [
             || LedgerCommand::PlanSync { now_ms: NOON_MS },
             || LedgerCommand::Prune { before_unix: NOON_UNIX - 30 * 86_400 },
-            || LedgerCommand::ReadStats { now_ms: NOON_MS },
+            || LedgerCommand::ReadStats { now_ms: NOON_MS, limits: None },
             || LedgerCommand::DueCallbacks { now_ms: NOON_MS },
         ] {
             let (a, b) = (few.steps_of(command()), many.steps_of(command()));
@@ -723,7 +723,7 @@ fn each_ledger_command_runs_and_is_parsed_only_from_its_exact_name() {
         LedgerCommand::NextCallback {},
         LedgerCommand::PlanSync { now_ms: 0 },
         LedgerCommand::Prune { before_unix: 0 },
-        LedgerCommand::ReadStats { now_ms: 0 },
+        LedgerCommand::ReadStats { now_ms: 0, limits: None },
         LedgerCommand::RecordSeen { now_ms: 0, hash: "", route: "", sats: 0, payer: None, wallet: "1" },
         LedgerCommand::record_settled(WalletSlot::One, &[], false, 0),
         LedgerCommand::RetryCallbacks { now_ms: 0 },
@@ -768,8 +768,10 @@ fn the_error_for_an_invalid_callback_setting_says_whether_the_url_or_the_secret_
 fn metrics_escape_quotes_backslashes_and_line_breaks_in_route_labels() {
     let ledger = TestLedger::new();
     ledger.record_settled(&[Receipt { route: "/a\"\\\n".to_owned(), ..receipt(1, 5) }], NOON_MS);
-    let stats =
-        Json::parse(ledger.run_command(LedgerCommand::ReadStats { now_ms: NOON_MS }).as_bytes()).unwrap();
+    let stats = Json::parse(
+        ledger.run_command(LedgerCommand::ReadStats { now_ms: NOON_MS, limits: None }).as_bytes(),
+    )
+    .unwrap();
     let text = metrics(&stats).unwrap();
     assert!(text.contains("\nedgetoll_revenue_sats_total{route=\"/a\\\"\\\\\\n\"} 5\n"), "{text}");
     assert_eq!(metrics(&Json::Null), None);

@@ -14,9 +14,10 @@ use crate::edge::services::{ledger, rate_limits, wallets};
 use crate::endpoints::{AdminEndpoint, CSS, Endpoint, HTML, JAVASCRIPT};
 use crate::error::RequestError;
 use crate::http::form;
-use crate::ledger::command::LedgerCommand;
+use crate::ledger::command::{LedgerCommand, Limits, OpenCircuits};
 use crate::ledger::metrics::metrics;
 use crate::limits::rate_limit::ClientLimits;
+use crate::payment::WalletSlot;
 use crate::strict_json::Json;
 
 /// Answers a request to an admin endpoint. If `ADMIN_TOKEN` is missing or not valid, the status is 404. If only
@@ -60,10 +61,7 @@ async fn run(
         AdminEndpoint::Dashboard => page(ctx, "dashboard", HTML, 200).await,
         AdminEndpoint::Script => page(ctx, "dashboard.js", JAVASCRIPT, 200).await,
         AdminEndpoint::Style => page(ctx, "operator.css", CSS, 200).await,
-        AdminEndpoint::Stats => {
-            let stats = read_stats(ctx).await?;
-            Ok(response::json(200, &[], &with_limits(ctx, &stats).await)?)
-        }
+        AdminEndpoint::Stats => Ok(response::json(200, &[], &read_stats(ctx).await?)?),
         AdminEndpoint::Payments => Ok(response::json(200, &[], &list_payments(ctx).await?)?),
         AdminEndpoint::Status => Ok(health::status(ctx).await?),
         AdminEndpoint::Metrics => {
@@ -87,26 +85,20 @@ async fn run(
 /// Writes the request counts of this isolate to the ledger. Then returns the ledger's numbers as JSON.
 async fn read_stats(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
     ledger::flush(ctx.env).await;
-    let stats = ledger::run(ctx.env, &LedgerCommand::ReadStats { now_ms: now_ms() }).await;
+    let limits = read_limits(ctx).await;
+    let stats =
+        ledger::run(ctx.env, &LedgerCommand::ReadStats { now_ms: now_ms(), limits: Some(&limits) }).await;
     stats.ok_or(RequestError::LedgerUnavailable)
 }
 
-/// Adds two facts to the statistics: how many invoices of `invoices_per_minute` are used, and which circuit breakers of
-/// this isolate are open.
-async fn with_limits(ctx: &RequestContext<'_>, stats: &str) -> String {
-    let used = rate_limits::invoices_used(ctx).await.map_or("null".to_owned(), |count| count.to_string());
-    let limit = ctx.policy().invoices_per_minute;
-    let members = stats.strip_suffix('}').unwrap_or_default();
-    let mut text =
-        format!("{members},\"limits\":{{\"invoicesUsed\":{used},\"invoicesPerMinute\":{limit},\"openMs\":{{");
-    let mut comma = "";
-    for slot in ctx.gate.seller.iter().flat_map(|seller| seller.wallets.slots()) {
-        let [invoices, look_ups] = wallets::open_circuits_ms(slot);
-        text.push_str(&format!("{comma}\"{}\":[{invoices},{look_ups}]", slot.as_str()));
-        comma = ",";
+/// Returns how many invoices of `invoices_per_minute` are used, and which circuit breakers of this isolate are open.
+async fn read_limits(ctx: &RequestContext<'_>) -> Limits {
+    let open_ms = |slot| ctx.gate.seller?.wallets.get(slot).map(|_| wallets::open_circuits_ms(slot));
+    Limits {
+        invoices_used: rate_limits::invoices_used(ctx).await,
+        invoices_per_minute: ctx.policy().invoices_per_minute,
+        open_ms: OpenCircuits { one: open_ms(WalletSlot::One), two: open_ms(WalletSlot::Two) },
     }
-    text.push_str("}}}");
-    text
 }
 
 /// Returns the payments whose hash begins with the parameter `hash`. Without this parameter, returns a page of all

@@ -1,6 +1,7 @@
 //! Forwards requests to the origin. Bodies stream through JavaScript in both directions, and WebSockets are forwarded
 //! too.
 
+use std::cell::LazyCell;
 use std::sync::OnceLock;
 
 use js_sys::Array;
@@ -326,7 +327,8 @@ fn prepare_response(
 /// Replaces the origin's URL with the public URL of this deployment in the response headers that can contain it.
 fn hide_origin(headers: &Headers, ctx: &RequestContext<'_>, request_url: &str) -> Result<(), JsValue> {
     let Origin::Url(base) = &ctx.settings.origin else { return Ok(()) };
-    let public = PublicUrls::new(base, request_url, ctx.url.origin, resolve_url);
+    // Most responses have none of these headers, so the URL of the origin is parsed only if one exists.
+    let public = LazyCell::new(|| PublicUrls::new(base, request_url, ctx.url.origin, resolve_url));
     for name in REWRITTEN_HEADERS {
         if let Some(value) = headers.get(name)?
             && let Some(changed) = public.rewrite(name, &value)

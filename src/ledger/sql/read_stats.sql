@@ -54,4 +54,4 @@ SELECT json_insert(json_object(
 ), '$.refusals', json((
   SELECT json_group_array(json_object('code', code, 'requests', requests, 'last', last_ms))
   FROM (SELECT * FROM refusals ORDER BY requests DESC, code)
-)))
+)), '$.limits', json(?1 -> 'limits'))

@@ -21,8 +21,8 @@ pub struct Terms {
     /// The number of requests that the credential buys; `None` if the number is not limited.
     pub uses: Option<NonZeroU32>,
     pub price: Price,
-    /// The tag of what is sold ([`KeySet::sold_as`](crate::keys::KeySet::sold_as)); `None` if the price depends on the
-    /// request.
+    /// The tag of the access that the credential sells ([`KeySet::sold_as`](crate::keys::KeySet::sold_as)); `None` if
+    /// the price depends on the request.
     pub sold_as: Option<String>,
     /// The last second in which the invoice can be paid, provided that the wallet applies the requested expiry.
     pub payable_until_unix: u64,

@@ -60,8 +60,7 @@ if [ -f "$build/index_bg.wasm" ] && [ -z "$(find $sources -newer "$build/index_b
 fi
 
 bin=$PWD/node_modules/.bin
-# worker-build downloads wasm-bindgen, wasm-opt and esbuild unless these variables are set.
-export WASM_BINDGEN_BIN=$PWD/.tools/bin/wasm-bindgen WASM_OPT_BIN=$bin/wasm-opt ESBUILD_BIN=$bin/esbuild PATH=$bin:$PATH
+export PATH=$bin:$PATH
 # Keeps the names of this machine's folders out of the Worker. Cargo splits these flags at spaces, so a name with a space cannot be removed.
 remap=
 for prefix in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/ "$PWD/"; do
@@ -71,12 +70,21 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$remap
 
 mkdir -p "$staging" "$build"
 touch "$staging.started"
-background bash -c 'cd "$1" && exec "$2" --release --out-dir "$3"' - "$crate" "$PWD/.tools/bin/worker-build" "$staging"
+background cargo build --quiet --release --target wasm32-unknown-unknown --manifest-path "$crate/Cargo.toml"
 wait "$running"
 running=
-# worker-build leaves the function names in the Worker, which are a fifth of its size. Node 22 cannot compile compact imports.
-wasm-opt --all-features --disable-compact-imports --strip-debug --strip-producers --strip-target-features -O "$staging/index_bg.wasm" -o "$staging.wasm"
-cp -R "$staging/worker" "$staging/index.js" "$build/"
+name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$crate/Cargo.toml" | tr - _)
+rm -rf "$staging"
+# With these two options, a panic ends only the instance of the wasm: the next request gets a new one.
+.tools/bin/wasm-bindgen --target module --no-typescript --out-name index --out-dir "$staging" \
+  --experimental-reset-state-function --force-enable-abort-handler "target/wasm32-unknown-unknown/release/$name.wasm"
+# workerd imports a module where the generated code imports its source.
+sed -i.before 's/^import source wasmModule/import wasmModule/' "$staging/index.js"
+cp src/edge/entry.js src/edge/shell.js "$staging/"
+esbuild "$staging/entry.js" --bundle --format=esm --minify --external:./index_bg.wasm --log-level=warning --outfile="$staging/bundle.js"
+# Node 22 cannot compile compact imports.
+wasm-opt --all-features --disable-compact-imports --strip-debug --strip-producers --strip-target-features -Oz "$staging/index_bg.wasm" -o "$staging.wasm"
+cp "$staging/bundle.js" "$build/index.js"
 # The wasm file is moved last and gets the time at which the build started: the check above compares the sources with this time.
 cp "$staging.wasm" "$build/index_bg.wasm.new"
 touch -r "$staging.started" "$build/index_bg.wasm.new"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a make target needs, at pinned versions, into .tools/ and node_modules/. Installed parts are not installed again.
-#   tools/setup.sh worker    Rust's wasm target, worker-build, wasm-bindgen, npm packages
+#   tools/setup.sh worker    Rust's wasm target, wasm-bindgen, npm packages
 #   tools/setup.sh lint      rustfmt and clippy
 #   tools/setup.sh spelling  codespell
 #   tools/setup.sh lnbits    LNbits, in a virtual environment
@@ -12,7 +12,6 @@ cd "$(dirname "$0")/.."
 . tools/lib.sh
 
 wasm_bindgen_version=0.2.129
-worker_build_version=0.8.7
 cargo_fuzz_version=0.13.2
 
 main() {
@@ -32,7 +31,6 @@ setup_worker() {
     note_installed npm "$(cksum <package-lock.json)"
   fi
   crate wasm-bindgen-cli "$wasm_bindgen_version" "about a minute" --bin wasm-bindgen
-  crate worker-build "$worker_build_version" "about two minutes"
   rm -rf .tools/cargo
 }
 

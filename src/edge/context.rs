@@ -1,9 +1,9 @@
 //! The incoming request, and everything else that its handlers need.
 
+use crate::edge::platform::runtime::{Context, Env};
 use js_sys::Reflect;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Headers, Request};
-use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{Context, Env};
 
 use super::platform::clock::Deadline;
 use crate::config::Settings;

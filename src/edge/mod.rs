@@ -10,35 +10,27 @@ mod platform;
 mod services;
 mod toll;
 
-use std::fmt;
-
 pub use objects::{FreeTierCounter, InvoiceLimit, Ledger, Meter};
+pub use platform::runtime::{Context, Env};
 pub use toll::Toll;
 
+use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::future_to_promise;
+
+/// Answers a request.
 #[cfg(feature = "entry")]
-#[worker::event(fetch)]
-async fn fetch(
-    request: web_sys::Request,
-    env: worker::Env,
-    context: worker::Context,
-) -> Result<web_sys::Response, NoResponse> {
-    Toll::from_env(&env)?.handle(request, env, context).await
+#[wasm_bindgen]
+pub fn fetch(request: web_sys::Request, env: Env, context: Context) -> Promise {
+    Toll::from_env(&env).handle(request, env, context)
 }
 
-#[cfg(feature = "entry")]
-#[worker::event(scheduled)]
-async fn scheduled(_: worker::ScheduledEvent, env: worker::Env, _: worker::ScheduleContext) {
-    Toll::sync_ledger(&env).await;
+/// Synchronizes the ledger with the wallets. The cron trigger calls it every minute.
+#[wasm_bindgen]
+pub fn scheduled(env: Env) -> Promise {
+    future_to_promise(async move {
+        services::wallet_sync::run(&env).await;
+        Ok(JsValue::UNDEFINED)
+    })
 }
-
-/// The runtime provided no environment, or could not create a response.
-#[derive(Debug)]
-pub struct NoResponse;
-
-impl fmt::Display for NoResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the runtime provided no environment or could not create a response")
-    }
-}
-
-impl std::error::Error for NoResponse {}

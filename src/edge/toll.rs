@@ -2,15 +2,17 @@
 
 use std::sync::Once;
 
-use worker::wasm_bindgen::JsValue;
-use worker::{Context, Env};
+use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::future_to_promise;
+use web_sys::Request;
 
-use super::NoResponse;
 use super::context::{IncomingRequest, RequestContext};
 use super::handlers::{self, Answered};
 use super::platform::clock::{Deadline, now_ms, now_unix};
+use super::platform::runtime::{Context, Env};
 use super::platform::{environment, log};
-use super::services::{ledger, settlement, wallet_sync};
+use super::services::{ledger, settlement};
 use crate::config::Settings;
 use crate::endpoints::{self, Endpoint};
 use crate::error::RequestError;
@@ -27,25 +29,19 @@ use crate::protocols::l402::verify::Grant;
 /// ```ignore
 #[doc = include_str!("../../examples/price-by-code/src/lib.rs")]
 /// ```
-pub struct Toll<'a> {
+pub struct Toll {
     settings: &'static Settings,
-    code: Vec<(&'a str, Box<PriceFn<'a>>)>,
+    code: Vec<(&'static str, Box<PriceFn>)>,
 }
 
 /// Returns the price of a request in satoshis, or why the request has no price.
-type PriceFn<'a> = dyn Fn(&Facts<'_>) -> Result<u64, PriceError> + 'a;
+type PriceFn = dyn Fn(&Facts<'_>) -> Result<u64, PriceError>;
 
-impl<'a> Toll<'a> {
+impl Toll {
     /// Reads the price list, the secrets and the other settings, once per isolate. A wrong setting disables what
     /// depends on it, and the log names the setting.
-    ///
-    /// # Errors
-    /// Fails if the runtime provides no environment.
-    pub fn from_env(env: &Env) -> Result<Self, NoResponse> {
-        if !AsRef::<JsValue>::as_ref(env).is_object() {
-            return Err(NoResponse);
-        }
-        Ok(Self { settings: environment::settings(env), code: Vec::new() })
+    pub fn from_env(env: &Env) -> Self {
+        Self { settings: environment::settings(env), code: Vec::new() }
     }
 
     /// Prices a route by code, in satoshis. The price list must have the route with `price = "code"`. A request whose
@@ -53,40 +49,28 @@ impl<'a> Toll<'a> {
     #[must_use]
     pub fn price(
         mut self,
-        path: &'a str,
-        price: impl Fn(&Facts<'_>) -> Result<u64, PriceError> + 'a,
+        path: &'static str,
+        price: impl Fn(&Facts<'_>) -> Result<u64, PriceError> + 'static,
     ) -> Self {
         self.code.push((path, Box::new(price)));
         self
     }
 
-    /// Answers a request.
-    ///
-    /// # Errors
-    /// Fails only if the runtime cannot create a response. Every other error is a response.
-    pub async fn handle(
-        self,
-        request: web_sys::Request,
-        env: Env,
-        context: Context,
-    ) -> Result<web_sys::Response, NoResponse> {
-        let started_ms = now_ms();
-        let request = IncomingRequest::read(request, self.settings);
-        let answered = self.answer(&request, &env, &context, Deadline::of_request(started_ms)).await;
-        let answered =
-            answered.or_else(|_| handlers::refuse(RequestError::Internal)).map_err(|_| NoResponse)?;
-        let answered = handlers::show_error(&env, self.settings, &request, answered).await;
-        let answered = answered.map_err(|_| NoResponse)?;
-        if let Some((route, outcome, code)) = answered.traffic() {
-            ledger::count(&env, &context, route, outcome, code);
-        }
-        answered.log(&request.method, now_ms().saturating_sub(started_ms));
-        Ok(answered.response)
-    }
-
-    /// Synchronizes the ledger with the wallets. The cron trigger calls it every minute.
-    pub async fn sync_ledger(env: &Env) {
-        wallet_sync::run(env).await;
+    /// Answers a request. The promise fails only if the runtime cannot create a response. Every other error is a
+    /// response.
+    pub fn handle(self, request: Request, env: Env, context: Context) -> Promise {
+        future_to_promise(async move {
+            let started_ms = now_ms();
+            let request = IncomingRequest::read(request, self.settings);
+            let answered = self.answer(&request, &env, &context, Deadline::of_request(started_ms)).await;
+            let answered = answered.or_else(|_| handlers::refuse(RequestError::Internal))?;
+            let answered = handlers::show_error(&env, self.settings, &request, answered).await?;
+            if let Some((route, outcome, code)) = answered.traffic() {
+                ledger::count(&env, &context, route, outcome, code);
+            }
+            answered.log(&request.method, now_ms().saturating_sub(started_ms));
+            Ok(answered.response.into())
+        })
     }
 
     async fn answer(

@@ -1,16 +1,15 @@
 //! A Worker that prices requests with Rust code. edgetoll does everything else.
 #![cfg(target_arch = "wasm32")]
 
-use edgetoll::edge::{NoResponse, Toll};
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
+use edgetoll::edge::{Context, Env, Toll};
+use js_sys::Promise;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
 
-#[event(fetch)]
-async fn fetch(
-    request: web_sys::Request,
-    env: Env,
-    context: Context,
-) -> Result<web_sys::Response, NoResponse> {
-    Toll::from_env(&env)?
+/// Answers a request.
+#[wasm_bindgen]
+pub fn fetch(request: Request, env: Env, context: Context) -> Promise {
+    Toll::from_env(&env)
         // One sat for each word of `text`, and at least one sat.
         .price("/api/echo", |request| {
             let text = request.query("text")?.unwrap_or_default();
@@ -23,10 +22,4 @@ async fn fetch(
             Some(limit) => Ok(limit.parse::<u64>().unwrap_or(100).clamp(1, 100)),
         })
         .handle(request, env, context)
-        .await
-}
-
-#[event(scheduled)]
-async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
-    Toll::sync_ledger(&env).await;
 }

@@ -1,7 +1,7 @@
 //! What a handler returns: a response, and the facts for the log record and the traffic counts.
 
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Response;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::response;
 use crate::edge::platform::log::RequestLog;

@@ -1,8 +1,8 @@
 //! CORS, if the price list has `cors`: pages of other origins may read the responses of priced routes and most of
 //! edgetoll's own responses.
 
+use wasm_bindgen::JsValue;
 use web_sys::{Headers, Response};
-use worker::wasm_bindgen::JsValue;
 
 use super::response;
 use crate::edge::context::RequestContext;

@@ -1,8 +1,8 @@
 //! Shows an error to a person: as a page in words instead of JSON.
 
+use crate::edge::platform::runtime::Env;
+use wasm_bindgen::JsValue;
 use web_sys::Response;
-use worker::Env;
-use worker::wasm_bindgen::JsValue;
 
 use super::{Answered, page_template, response};
 use crate::config::Settings;

@@ -4,16 +4,16 @@
 use std::cell::LazyCell;
 use std::sync::OnceLock;
 
+use crate::edge::platform::runtime::Env;
 use js_sys::Array;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, Url,
     WritableStream,
 };
-use worker::Env;
-use worker::wasm_bindgen::closure::Closure;
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::{Action, Answered, HandlerError};
 use crate::admin::SESSION_COOKIE;

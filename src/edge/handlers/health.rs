@@ -2,8 +2,8 @@
 //! cannot sell.
 
 use serde::Serialize;
+use wasm_bindgen::JsValue;
 use web_sys::Response;
-use worker::wasm_bindgen::JsValue;
 
 use super::{Answered, forward, response};
 use crate::config::Paywall;

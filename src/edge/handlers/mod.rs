@@ -21,7 +21,7 @@ pub use error_page::show as show_error;
 pub use forward::is_loop;
 pub use health::without_context as health;
 
-use worker::wasm_bindgen::JsValue;
+use wasm_bindgen::JsValue;
 
 use super::context::RequestContext;
 use super::services::settlement::Requester;

@@ -1,7 +1,7 @@
 //! Loads the template of a page, and makes a nonce for the Content-Security-Policy of the page.
 
-use worker::Env;
-use worker::wasm_bindgen::JsValue;
+use crate::edge::platform::runtime::Env;
+use wasm_bindgen::JsValue;
 
 use crate::edge::platform::{assets, body};
 use crate::hex;

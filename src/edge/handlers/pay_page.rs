@@ -1,7 +1,7 @@
 //! Renders a challenge as the pay page, for a person.
 
+use wasm_bindgen::JsValue;
 use web_sys::Response;
-use worker::wasm_bindgen::JsValue;
 
 use super::{page_template, response};
 use crate::edge::context::RequestContext;

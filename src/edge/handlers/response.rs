@@ -1,8 +1,8 @@
 //! Responses of edgetoll itself. Caches may store only the public price list and static files.
 
 use serde::Serialize;
+use wasm_bindgen::JsValue;
 use web_sys::{Headers, ReadableStream, Response, ResponseInit};
-use worker::wasm_bindgen::JsValue;
 
 use crate::error::RequestError;
 use crate::http::url::RequestUrl;

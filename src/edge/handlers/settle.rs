@@ -3,8 +3,8 @@
 //! A pay page is shown instead of the page that a person wanted to open. The gate decides as if the browser opened that
 //! wanted page with the macaroon of the pay page, so every rule of the route applies.
 
+use wasm_bindgen::JsValue;
 use web_sys::{Response, Url};
-use worker::wasm_bindgen::JsValue;
 
 use super::purchase::{ClaimStatus, check_claims};
 use super::{Answered, HandlerError, challenge, page_template, response};

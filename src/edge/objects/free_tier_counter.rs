@@ -2,9 +2,9 @@
 //! minute after the end of the last window in which it granted a free request.
 
 use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::{Request, Response};
-use worker::wasm_bindgen::JsValue;
-use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::edge::platform::storage::{self, ValueStore};
 use crate::policy::free_tier::exact_counter::{ExactCounter, FreeTierRequest, FreeTierResponse};

@@ -3,12 +3,12 @@
 
 use std::rc::Rc;
 
+use crate::edge::platform::runtime::Env;
 use js_sys::Promise;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
-use worker::Env;
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use crate::config::{Callbacks, Settings};
 use crate::edge::platform::clock::{now_ms, now_unix};

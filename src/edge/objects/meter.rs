@@ -2,9 +2,9 @@
 //! the payment has expired.
 
 use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::{Request, Response};
-use worker::wasm_bindgen::JsValue;
-use worker::wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::edge::platform::clock::now_ms;
 use crate::edge::platform::storage::{self, ValueStore};

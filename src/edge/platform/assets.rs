@@ -1,8 +1,8 @@
 //! Static assets: the files of `www/`. A client gets an asset only if a handler of the Worker opens it.
 
+use crate::edge::platform::runtime::Env;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Response;
-use worker::Env;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::fetch::Fetcher;
 use super::{clock, environment};

@@ -1,9 +1,9 @@
 //! Reads the body of a request or response as text, up to a size limit.
 
 use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStream, ReadableStreamDefaultReader};
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::clock::{now_ms, with_timeout};
 use crate::error::RequestError;

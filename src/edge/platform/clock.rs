@@ -1,9 +1,9 @@
 //! The clock and the timers of the runtime, and the deadline of a request.
 
+use crate::edge::platform::runtime::Context;
 use js_sys::{Array, Function, Promise};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
-use worker::Context;
-use worker::wasm_bindgen::JsValue;
 
 use super::fetch;
 use crate::wallet::{REQUEST_BUDGET_MS, TRY_MS};

@@ -1,12 +1,12 @@
-//! Calls to Durable Objects. (`worker`'s own wrapper would add 15 KB of compressed wasm.)
+//! Calls to Durable Objects.
 
+use crate::edge::platform::runtime::Env;
 use js_sys::Promise;
 use serde::Serialize;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{Headers, RequestInit, Response};
-use worker::Env;
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::{clock, environment};
 use crate::bindings::ObjectBinding;

@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
+use crate::edge::platform::runtime::Env;
 use js_sys::{JSON, JsString, Reflect, RegExp};
-use worker::Env;
-use worker::wasm_bindgen::JsValue;
+use wasm_bindgen::JsValue;
 
 use super::log;
 use crate::config::Settings;

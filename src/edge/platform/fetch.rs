@@ -1,9 +1,9 @@
 //! `fetch`: the global function, and the method of a binding.
 
 use js_sys::Promise;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Request, RequestInit, WorkerGlobalScope};
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 /// Returns the global scope, whose `fetch` sends a request out of the Worker.
 pub fn global() -> WorkerGlobalScope {

@@ -1,10 +1,10 @@
-//! Workers KV. (`worker`'s own wrapper would add 15 KB of compressed wasm.)
+//! Workers KV.
 
+use crate::edge::platform::runtime::Env;
 use js_sys::{Object, Promise, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use worker::Env;
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::{clock, environment};
 use crate::bindings::TOLL_KV;

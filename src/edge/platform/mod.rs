@@ -1,6 +1,6 @@
 //! The Workers runtime: thin wrappers over its JavaScript APIs.
 //!
-//! For some APIs, the wrapper of the crate `worker` would add several KB to the wasm. Their bindings are declared here.
+//! `web-sys` does not declare the APIs of Cloudflare. Their bindings are declared here.
 
 pub mod assets;
 pub mod body;
@@ -11,4 +11,5 @@ pub mod fetch;
 pub mod isolate;
 pub mod kv;
 pub mod log;
+pub mod runtime;
 pub mod storage;

@@ -2,9 +2,9 @@
 
 use js_sys::{Array, Object, Promise, Reflect};
 use serde::Serialize;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Request, Response};
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::durable_object::REQUEST_HEADER;
 use crate::strict_json::FromJson;

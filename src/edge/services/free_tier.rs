@@ -2,7 +2,7 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use worker::Env;
+use crate::edge::platform::runtime::Env;
 
 use crate::bindings::FREE_TIER_EXACT;
 use crate::edge::context::RequestContext;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{LazyLock, Mutex};
 
-use worker::{Context, Env};
+use crate::edge::platform::runtime::{Context, Env};
 
 use super::wallets;
 use crate::bindings::LEDGER;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use worker::Env;
+use crate::edge::platform::runtime::Env;
 
 use crate::bindings::METER;
 use crate::edge::context::RequestContext;

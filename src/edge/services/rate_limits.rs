@@ -4,8 +4,8 @@
 use std::sync::{LazyLock, Mutex};
 
 use js_sys::{Object, Promise, Reflect};
-use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 
 use crate::bindings::{CHALLENGE_LIMIT, INVOICE_LIMIT};
 use crate::edge::context::RequestContext;

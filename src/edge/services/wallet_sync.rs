@@ -10,7 +10,7 @@
 use std::cell::Cell;
 use std::sync::Mutex;
 
-use worker::Env;
+use crate::edge::platform::runtime::Env;
 
 use super::ledger::{self, RecordError};
 use super::wallets;

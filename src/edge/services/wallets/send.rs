@@ -1,8 +1,8 @@
 //! Sends a request to a wallet. The response can contain a preimage, so the response is never logged.
 
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use crate::edge::platform::{body, fetch};
 use crate::wallet::{TRY_MS, WalletError, WalletRequest, WalletResponse};

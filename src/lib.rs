@@ -33,6 +33,8 @@ pub mod endpoints;
 #[doc(hidden)]
 pub mod error;
 #[doc(hidden)]
+pub mod forward;
+#[doc(hidden)]
 pub mod gate;
 #[doc(hidden)]
 pub mod hex;

@@ -3,12 +3,14 @@
 use crate::edge::platform::runtime::{Context, Env};
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Headers, Request};
+use web_sys::Request;
 
 use super::platform::clock::Deadline;
+use super::platform::shell;
 use crate::config::Settings;
 use crate::gate::{self, Gate};
-use crate::http::url::RequestUrl;
+use crate::http::header_list::HeaderList;
+use crate::http::url::{self, RequestUrl};
 use crate::pages::{error_page, pay_page};
 use crate::policy::Policy;
 use crate::policy::client::{self, ClientSource};
@@ -24,7 +26,7 @@ pub struct RequestContext<'a> {
     /// Keeps the Worker alive for work after the response.
     pub context: &'a Context,
     pub settings: &'static Settings,
-    pub gate: &'a Gate<'static, 'a>,
+    pub gate: Gate<'static, 'a>,
     pub deadline: Deadline,
 }
 
@@ -51,38 +53,32 @@ impl RequestContext<'_> {
 pub struct IncomingRequest {
     /// The JavaScript request, for its body and for the facts that Cloudflare adds.
     pub request: Request,
-    pub headers: Headers,
+    pub headers: HeaderList,
+    pub has_body: bool,
     /// The whole URL. The path and query that are forwarded are exactly those that the gate prices.
     pub href: String,
     pub method: String,
     /// The client's IPv4 address or IPv6 prefix; `None` if the address is not known.
     pub client: Option<String>,
-    pub cookie: Option<String>,
-    authorization: Option<String>,
-    toll_authorization: Option<String>,
-    /// The values of the headers in [`MACAROON_HEADERS`].
-    pub macaroons: [Option<String>; 2],
 }
 
 impl IncomingRequest {
     pub fn read(request: Request, settings: &Settings) -> Self {
-        let headers = request.headers();
-        let header = |name: &str| headers.get(name).ok().flatten();
+        let head = shell::read_request(&request);
+        let mut lines = head.splitn(4, '\n');
+        let mut line = || lines.next().unwrap_or_default();
+        let (method, href, has_body) = (line().to_owned(), line(), line() == "1");
+        // Not every runtime normalizes the URL of a request. So the gate prices the same URL that the origin receives.
+        let href = match url::is_serialized(href) {
+            true => href.to_owned(),
+            false => web_sys::Url::new(href).map(|url| url.href()).unwrap_or_default(),
+        };
+        let headers_at = head.len().saturating_sub(line().len());
+        let headers = HeaderList::new(head, headers_at);
         let default = ClientSource::default();
         let source = settings.policy().map_or(&default, |policy| &policy.client);
-        Self {
-            // Parses the URL here, because some runtimes do not normalize the URL of a request. So the gate prices the
-            // same URL that the origin receives.
-            href: web_sys::Url::new(&request.url()).map(|url| url.href()).unwrap_or_default(),
-            method: request.method(),
-            client: source.client(header(&source.header).as_deref()),
-            cookie: header("Cookie"),
-            authorization: header("Authorization"),
-            toll_authorization: header("X-Toll-Authorization"),
-            macaroons: MACAROON_HEADERS.map(header),
-            headers,
-            request,
-        }
+        let client = source.client(headers.get(&source.header));
+        Self { request, headers, has_body, href, method, client }
     }
 
     /// Returns the parts of the URL; `None` if it is not an http or https URL.
@@ -90,20 +86,20 @@ impl IncomingRequest {
         RequestUrl::parse(&self.href)
     }
 
-    pub fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).ok().flatten()
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)
     }
 
     /// Whether a browser sent this request to open a page. A request that prefers JSON to HTML does not count.
     pub fn is_navigation(&self) -> bool {
         let (accept, fetch_mode) = (self.header("Accept"), self.header("Sec-Fetch-Mode"));
-        pay_page::is_navigation(&self.method, accept.as_deref(), fetch_mode.as_deref())
+        pay_page::is_navigation(&self.method, accept, fetch_mode)
     }
 
     /// Whether a browser shows the response to this request as a page.
     pub fn shows_response(&self) -> bool {
         let (accept, fetch_mode) = (self.header("Accept"), self.header("Sec-Fetch-Mode"));
-        self.method != "HEAD" && error_page::is_shown(accept.as_deref(), fetch_mode.as_deref())
+        self.method != "HEAD" && error_page::is_shown(accept, fetch_mode)
     }
 
     /// Returns the pseudonym of the client, which the origin receives as `X-Toll-Client`; `None` if the address of the
@@ -123,18 +119,18 @@ impl IncomingRequest {
             url,
             method: &self.method,
             client_ip: self.client.as_deref(),
-            authorization: self.authorization.as_deref(),
+            authorization: self.header("Authorization"),
             other_carriers: OtherCarriers {
-                toll_authorization: self.toll_authorization.as_deref(),
-                macaroons: self.macaroons.each_ref().map(Option::as_deref),
+                toll_authorization: self.header("X-Toll-Authorization"),
+                macaroons: MACAROON_HEADERS.map(|name| self.header(name)),
             },
-            cookie: self.cookie.as_deref(),
+            cookie: self.header("Cookie"),
             is_preflight: self.method == "OPTIONS" && self.header("Access-Control-Request-Method").is_some(),
             is_upgrade: self.is_upgrade(),
             is_prefetch: ["Sec-Purpose", "Purpose", "X-Moz"]
                 .iter()
                 .any(|name| self.contains(name, "prefetch")),
-            has_body: self.request.body().is_some(),
+            has_body: self.has_body,
             header,
             edge,
         }

@@ -1,12 +1,37 @@
 // The entry point of the Worker: passes the events of the runtime to the wasm. `tools/build.sh` bundles this file with
 // `shell.js` and with `index.js`, which wasm-bindgen generates.
 import * as wasm from './index.js';
-import { instances } from './shell.js';
+import { copy, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
 
 export default {
-  fetch: (request, env, context) => wasm.fetch(request, env, context),
+  fetch(request, env, context) {
+    const answer = wasm.fetch(request, env, context);
+    return typeof answer === 'string' ? forward(request, env, context, parsePlan(answer)) : answer;
+  },
   scheduled: (_event, env) => wasm.scheduled(env),
 };
+
+/** Forwards a request for which nothing has to be awaited before, and writes its log record. */
+async function forward(request, env, context, plan) {
+  const startedMs = Date.now();
+  const failed = (fault) => wasm.originFailed(request, env, context, plan.response, fault, startedMs);
+  try {
+    const sent = send(request, env, plan);
+    let response;
+    try {
+      response = await sent;
+    } catch (error) {
+      return failed(faultOf(error));
+    }
+    if (!isResponse(response)) return failed('unreachable');
+    const edits = wasm.finishForward(env, context, plan.response, readHeaders(response));
+    const copied = copy(response, plan, edits);
+    console.log(`${plan.record}${copied.status},"ms":${Date.now() - startedMs}}`);
+    return copied;
+  } catch (error) {
+    return failed(error?.name ?? "");
+  }
+}
 
 export const FreeTierCounter = durableObject(wasm.FreeTierCounter);
 export const InvoiceLimit = durableObject(wasm.InvoiceLimit);

@@ -18,12 +18,35 @@ use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
+use web_sys::Request;
 
 /// Answers a request.
 #[cfg(feature = "entry")]
 #[wasm_bindgen]
-pub fn fetch(request: web_sys::Request, env: Env, context: Context) -> Promise {
+pub fn fetch(request: Request, env: Env, context: Context) -> JsValue {
     Toll::from_env(&env).handle(request, env, context)
+}
+
+/// Returns the changes of the headers of the origin's response.
+#[wasm_bindgen(js_name = finishForward)]
+pub fn finish_forward(env: &Env, context: &Context, plan: &str, headers: String) -> Result<String, JsValue> {
+    toll::finish_forward(env, context, plan, headers)
+}
+
+/// Answers a forwarded request to which the origin did not respond.
+#[wasm_bindgen(js_name = originFailed)]
+pub fn origin_failed(
+    request: Request,
+    env: Env,
+    context: Context,
+    plan: String,
+    fault: String,
+    started_ms: f64,
+) -> Promise {
+    future_to_promise(async move {
+        let response = toll::origin_failed(request, &env, &context, &plan, &fault, started_ms as u64).await;
+        response.map(JsValue::from)
+    })
 }
 
 /// Synchronizes the ledger with the wallets. The cron trigger calls it every minute.

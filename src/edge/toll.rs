@@ -5,22 +5,22 @@ use std::sync::Once;
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
-use web_sys::Request;
+use web_sys::{Request, Response};
 
 use super::context::{IncomingRequest, RequestContext};
-use super::handlers::{self, Answered};
-use super::platform::clock::{Deadline, now_ms, now_unix};
+use super::handlers::{self, Answered, HandlerError, Later, Step};
+use super::platform::clock::{Deadline, now_ms};
 use super::platform::runtime::{Context, Env};
 use super::platform::{environment, log};
 use super::services::{ledger, settlement};
 use crate::config::Settings;
-use crate::endpoints::{self, Endpoint};
 use crate::error::RequestError;
-use crate::gate::Decision;
+use crate::forward::{ForwardReason, ResponsePlan};
+use crate::gate::PriceCode;
+use crate::ledger::traffic::Outcome;
 use crate::policy::Policy;
 use crate::policy::facts::{Facts, PriceError};
-use crate::policy::route::{Pricing, Route};
-use crate::protocols::l402::verify::Grant;
+use crate::policy::route::Pricing;
 
 /// The paywall of an environment.
 ///
@@ -31,17 +31,23 @@ use crate::protocols::l402::verify::Grant;
 /// ```
 pub struct Toll {
     settings: &'static Settings,
-    code: Vec<(&'static str, Box<PriceFn>)>,
+    /// The paths of the routes that are priced by code.
+    paths: Vec<&'static str>,
+    code: Box<PriceCode<'static>>,
 }
 
-/// Returns the price of a request in satoshis, or why the request has no price.
-type PriceFn = dyn Fn(&Facts<'_>) -> Result<u64, PriceError>;
+/// What has to be awaited before a request is answered.
+enum Awaited {
+    Later(Later),
+    /// The page that shows an error to a person.
+    ErrorPage(Answered),
+}
 
 impl Toll {
     /// Reads the price list, the secrets and the other settings, once per isolate. A wrong setting disables what
     /// depends on it, and the log names the setting.
     pub fn from_env(env: &Env) -> Self {
-        Self { settings: environment::settings(env), code: Vec::new() }
+        Self { settings: environment::settings(env), paths: Vec::new(), code: Box::new(|_, _| None) }
     }
 
     /// Prices a route by code, in satoshis. The price list must have the route with `price = "code"`. A request whose
@@ -52,58 +58,81 @@ impl Toll {
         path: &'static str,
         price: impl Fn(&Facts<'_>) -> Result<u64, PriceError> + 'static,
     ) -> Self {
-        self.code.push((path, Box::new(price)));
+        self.paths.push(path);
+        let others = self.code;
+        self.code =
+            Box::new(
+                move |route, facts| {
+                    if route.pattern.as_str() == path { Some(price(facts)) } else { others(route, facts) }
+                },
+            );
         self
     }
 
-    /// Answers a request. The promise fails only if the runtime cannot create a response. Every other error is a
-    /// response.
-    pub fn handle(self, request: Request, env: Env, context: Context) -> Promise {
-        future_to_promise(async move {
-            let started_ms = now_ms();
-            let request = IncomingRequest::read(request, self.settings);
-            let answered = self.answer(&request, &env, &context, Deadline::of_request(started_ms)).await;
+    /// Answers a request. Returns one of these values, which `entry.js` completes:
+    /// 1. a response, or a promise of a response;
+    /// 2. a text that tells how to forward the request, if nothing has to be awaited before that.
+    pub fn handle(self, request: Request, env: Env, context: Context) -> JsValue {
+        let started_ms = now_ms();
+        let deadline = Deadline::of_request(started_ms);
+        let request = IncomingRequest::read(request, self.settings);
+        let awaited = match self.begin(&request, &env, &context, deadline) {
+            Ok(Step::Forward(plan)) => return plan.to_text(&request.method).into(),
+            Ok(Step::Answered(answered)) if !handlers::needs_error_page(&request, &answered) => {
+                return record(&env, &context, &request, answered, started_ms).into();
+            }
+            Ok(Step::Answered(answered)) => Awaited::ErrorPage(answered),
+            Ok(Step::Later(later)) => Awaited::Later(later),
+            Err(error) => return Promise::reject(&error).into(),
+        };
+        let answer = async move {
+            let answered = match awaited {
+                Awaited::ErrorPage(answered) => Ok(answered),
+                Awaited::Later(later) => match self.context(&request, &env, &context, deadline) {
+                    Ok(ctx) => handlers::complete(&ctx, later).await,
+                    Err(error) => handlers::refuse(error),
+                },
+            };
             let answered = answered.or_else(|_| handlers::refuse(RequestError::Internal))?;
             let answered = handlers::show_error(&env, self.settings, &request, answered).await?;
-            if let Some((route, outcome, code)) = answered.traffic() {
-                ledger::count(&env, &context, route, outcome, code);
-            }
-            answered.log(&request.method, now_ms().saturating_sub(started_ms));
-            Ok(answered.response.into())
-        })
+            Ok(record(&env, &context, &request, answered, started_ms).into())
+        };
+        future_to_promise(answer).into()
     }
 
-    async fn answer(
+    /// Does what needs no await. Fails only if the runtime cannot create a response.
+    fn begin(
         &self,
         request: &IncomingRequest,
         env: &Env,
         context: &Context,
         deadline: Deadline,
-    ) -> Result<Answered, JsValue> {
+    ) -> Result<Step, JsValue> {
+        let step = match self.context(request, env, context, deadline) {
+            Ok(ctx) => handlers::begin(&ctx),
+            Err(RequestError::NotConfigured) if handlers::is_health_check(request) => {
+                handlers::health(false).map(Step::Answered)
+            }
+            Err(error) => handlers::refuse(error).map(Step::Answered),
+        };
+        step.or_else(|_| handlers::refuse(RequestError::Internal).map(Step::Answered))
+    }
+
+    fn context<'r>(
+        &'r self,
+        request: &'r IncomingRequest,
+        env: &'r Env,
+        context: &'r Context,
+        deadline: Deadline,
+    ) -> Result<RequestContext<'r>, RequestError> {
         if handlers::is_loop(request, self.settings) {
-            return handlers::refuse(RequestError::OriginLoop);
+            return Err(RequestError::OriginLoop);
         }
-        let Some(url) = request.url() else { return handlers::refuse(RequestError::AmbiguousPath) };
+        let url = request.url().ok_or(RequestError::AmbiguousPath)?;
         let policy = self.settings.policy().filter(|policy| self.is_listed(policy));
-        let endpoint = endpoints::find(policy, url.path);
-        let Some(policy) = policy else {
-            return match endpoint {
-                Some(Endpoint::Health) => handlers::health(false),
-                _ => handlers::refuse(RequestError::NotConfigured),
-            };
-        };
-        let code = |route: &Route, facts: &Facts<'_>| {
-            let (_, price) = self.code.iter().find(|(path, _)| *path == route.pattern.as_str())?;
-            Some(price(facts))
-        };
-        let is_settled = |grant: &Grant| settlement::is_known(policy, grant);
-        let gate = self.settings.gate(policy, &code, &is_settled);
-        let settings = self.settings;
-        let ctx = RequestContext { request, url, env, context, settings, gate: &gate, deadline };
-        match endpoint {
-            Some(endpoint) => handlers::endpoint(&ctx, endpoint).await,
-            None => handlers::decision(&ctx, decide(&ctx)).await,
-        }
+        let policy = policy.ok_or(RequestError::NotConfigured)?;
+        let gate = self.settings.gate(policy, &*self.code, &settlement::is_known);
+        Ok(RequestContext { request, url, env, context, settings: self.settings, gate, deadline })
     }
 
     /// Whether the price list has every route whose price is set by code. If a route is missing, no request is forwarded,
@@ -114,7 +143,7 @@ impl Toll {
             let mut routes = policy.routes.iter();
             routes.any(|route| route.pattern.as_str() == path && route.pricing == Pricing::Code)
         };
-        let Some((path, _)) = self.code.iter().find(|(path, _)| !is_listed(path)) else { return true };
+        let Some(path) = self.paths.iter().find(|path| !is_listed(path)) else { return true };
         LOGGED.call_once(|| {
             log::config_fault(&format!(
                 "the code prices {path}, but the price list has no route with this path and price = \"code\""
@@ -124,8 +153,55 @@ impl Toll {
     }
 }
 
-fn decide(ctx: &RequestContext<'_>) -> Decision<'static> {
-    let header = |name: &str| ctx.request.header(name);
-    let edge = |fact| ctx.request.edge_fact(fact);
-    ctx.gate.decide(&ctx.request.for_gate(ctx.url, &header, &edge), now_unix())
+/// Returns the changes of the response to a forwarded request, and counts the request. `plan` is a [`ResponsePlan`], and
+/// `headers` are the headers of the response as lines.
+///
+/// # Errors
+/// Fails if the plan is not one that this deployment made.
+pub fn finish_forward(env: &Env, context: &Context, plan: &str, headers: String) -> Result<String, JsValue> {
+    let settings = environment::settings(env);
+    let (Some(policy), Some(plan)) = (settings.policy(), ResponsePlan::parse(plan)) else {
+        return Err(JsValue::NULL);
+    };
+    if let Some(route) = plan.route.and_then(|position| policy.routes.get(position)) {
+        let outcome = if plan.reason == ForwardReason::Paid { Outcome::Paid } else { Outcome::Free };
+        ledger::count(env, context, route.pattern.as_str(), outcome, None);
+    }
+    Ok(handlers::response_edits(settings, policy, &plan, headers).into_string())
+}
+
+/// Answers a forwarded request to which the origin did not respond. `fault` is the name of a fault of `shell.js`, or of an
+/// exception of the runtime.
+pub async fn origin_failed(
+    request: Request,
+    env: &Env,
+    context: &Context,
+    plan: &str,
+    fault: &str,
+    started_ms: u64,
+) -> Result<Response, JsValue> {
+    let settings = environment::settings(env);
+    let request = IncomingRequest::read(request, settings);
+    let error = HandlerError::of_origin(fault);
+    let answered = match (settings.policy(), ResponsePlan::parse(plan)) {
+        (Some(policy), Some(plan)) => handlers::origin_failed(policy, &request, &plan, error)?,
+        _ => handlers::refuse(RequestError::Internal)?,
+    };
+    let answered = handlers::show_error(env, settings, &request, answered).await?;
+    Ok(record(env, context, &request, answered, started_ms))
+}
+
+/// Counts and logs a request. Returns its response.
+fn record(
+    env: &Env,
+    context: &Context,
+    request: &IncomingRequest,
+    answered: Answered,
+    started_ms: u64,
+) -> Response {
+    if let Some((route, outcome, code)) = answered.traffic() {
+        ledger::count(env, context, route, outcome, code);
+    }
+    answered.log(&request.method, now_ms().saturating_sub(started_ms));
+    answered.response
 }

@@ -184,6 +184,7 @@ impl std::fmt::Debug for Seller {
 }
 
 /// What the decision depends on, apart from the request itself.
+#[derive(Clone, Copy)]
 pub struct Gate<'a, 'c> {
     pub policy: &'a Policy,
     /// `None` if `TOLL_SECRET` or a setting of a wallet is missing or wrong. Then every request to a priced route is
@@ -194,7 +195,7 @@ pub struct Gate<'a, 'c> {
 }
 
 /// Returns whether the payment of a credential is already known to be settled, without a request to the wallet.
-pub type IsSettled<'c> = dyn Fn(&Grant) -> bool + 'c;
+pub type IsSettled<'c> = dyn Fn(&Policy, &Grant) -> bool + 'c;
 
 /// Returns the price in satoshis that the owner's code computes for a request to a route with `price = "code"`; `None`
 /// if the code has no price for this route.

@@ -100,7 +100,7 @@ impl<'a> PricedRequest<'a, '_> {
                     Ok((macaroon, grant))
                 });
                 match verified {
-                    Ok((_, grant)) if is_settled(&grant) => return Verdict::Settled(grant),
+                    Ok((_, grant)) if is_settled(self.policy, &grant) => return Verdict::Settled(grant),
                     Ok(claim) if claim.1.is_proven => proven.push(claim),
                     Ok(claim) => unproven.push(claim),
                     Err(refusal) => refused = Some(prefer_genuine(refused, refusal)),

@@ -6,6 +6,8 @@ pub mod cache_control;
 pub mod cookie;
 pub mod form;
 pub mod header;
+pub mod header_edits;
+pub mod header_list;
 pub mod origin_headers;
 pub mod percent;
 pub mod url;

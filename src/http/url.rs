@@ -54,6 +54,29 @@ impl<'a> RequestUrl<'a> {
     }
 }
 
+/// Whether serializing this http or https URL would return the same text (WHATWG URL). Recognizes only URLs of the usual
+/// shape, such as `https://api.example.com/v1/users?sort=name`. For every other URL, the result is `false`.
+pub fn is_serialized(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let Some((authority, path)) = rest.and_then(|rest| rest.split_at_checked(rest.find('/')?)) else {
+        return false;
+    };
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "1024"));
+    let is_name = |label: &str| {
+        label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && label.starts_with(|c: char| c.is_ascii_lowercase())
+            && !label.starts_with("xn--")
+    };
+    // Both default ports are smaller.
+    let is_port = port.starts_with(|c: char| c.is_ascii_digit() && c != '0')
+        && port.parse().is_ok_and(|port: u16| port >= 1_024);
+    let is_path = |b: u8| b.is_ascii_alphanumeric() || b"/-_~.?=&+,:@".contains(&b);
+    (host.split('.').all(is_name) || host.parse::<Ipv4Addr>().is_ok())
+        && is_port
+        && path.bytes().all(is_path)
+        && !path.contains("/.")
+}
+
 /// Returns the host of a URL's authority, without user and port. An IPv6 address keeps its brackets.
 pub fn host(authority: &str) -> &str {
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

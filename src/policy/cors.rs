@@ -1,5 +1,8 @@
 //! CORS: which pages of other origins may read responses.
 
+use crate::http::cache_control::with_members;
+use crate::http::header_edits::HeaderEdits;
+
 /// The setting `preflights`: who answers the CORS preflights of priced routes if the price list has no `cors`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Preflights {
@@ -29,6 +32,27 @@ impl Cors {
         is_valid.then(|| Self::Origins(origins.iter().map(|origin| without_default_port(origin)).collect()))
     }
 
+    /// Adds the CORS headers to a response. `page` is the `Origin` header of the request, `vary` is the `Vary` header of
+    /// the response, and `get` returns its other headers. An `Access-Control-Allow-Origin` that the response already
+    /// has, such as that of the origin server, is kept.
+    pub fn share(
+        &self,
+        page: Option<&str>,
+        vary: Option<&str>,
+        get: impl Fn(&str) -> Option<String>,
+        edits: &mut HeaderEdits,
+    ) {
+        // Then the response depends on the `Origin` header.
+        if let Self::Origins(_) = self {
+            edits.set("Vary", &with_members(vary, &["Origin"]));
+        }
+        if get(ALLOW_ORIGIN).is_none() {
+            let Some(origin) = self.allow_origin(page) else { return };
+            edits.set(ALLOW_ORIGIN, origin);
+        }
+        edits.set(EXPOSE_HEADERS, &with_members(get(EXPOSE_HEADERS).as_deref(), &EXPOSED));
+    }
+
     /// Returns the value of `Access-Control-Allow-Origin` for a request with this `Origin` header; `None` if the page
     /// may not read the response.
     pub fn allow_origin<'a>(&'a self, origin: Option<&str>) -> Option<&'a str> {
@@ -38,11 +62,6 @@ impl Cors {
                 origins.iter().find(|allowed| Some(allowed.as_str()) == origin).map(String::as_str)
             }
         }
-    }
-
-    /// Whether the response depends on the `Origin` header, so that `Vary` must name this header.
-    pub fn varies(&self) -> bool {
-        matches!(self, Self::Origins(_))
     }
 }
 
@@ -60,7 +79,7 @@ fn is_origin(text: &str) -> bool {
 }
 
 /// The response headers that a page may read besides those that CORS always allows.
-pub const EXPOSED: [&str; 8] = [
+const EXPOSED: [&str; 8] = [
     "WWW-Authenticate",
     "Retry-After",
     "RateLimit",
@@ -70,3 +89,6 @@ pub const EXPOSED: [&str; 8] = [
     "X-Toll-Expires",
     "X-Toll-Uses-Remaining",
 ];
+
+const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+const EXPOSE_HEADERS: &str = "Access-Control-Expose-Headers";

@@ -66,6 +66,36 @@ test('The response to a forwarded preflight has neither the body nor the Content
   assert.equal(origin.last().body.length, 0);
 });
 
+test('After a crash of the wasm, the next request gets a new instance, and counts of uses are kept', async () => {
+  // An exception in a function that the wasm calls ends the instance, as a panic does.
+  const entry = `
+    import worker from './index.js';
+    export * from './index.js';
+    const now = Date.now;
+    export default {
+      ...worker,
+      fetch(request, env, context) {
+        if (request.headers.has('Test-Crash')) {
+          Date.now = () => {
+            Date.now = now;
+            throw new WebAssembly.RuntimeError('unreachable');
+          };
+        }
+        return worker.fetch(request, env, context);
+      },
+    };`;
+  const { url } = await startBareWorker({ toll: { routes: [{ path: '/twice', sats: 5, uses: 2 }] }, vars: { ORIGIN_URL: origin.url }, entry });
+  const { standard: authorization } = await buy(url, '/twice');
+  const use = (headers) => send(url, '/twice', { headers: { authorization, ...headers } });
+  assert.equal((await use()).status, 200);
+  const reached = origin.requests.length;
+  assert.equal((await use({ 'Test-Crash': '1' })).status, 500);
+  assert.equal(origin.requests.length, reached);
+  assert.equal((await use()).headers['x-toll-uses-remaining'], '0');
+  assert.equal((await use()).status, 402);
+  assert.equal(origin.requests.length, reached + 1);
+});
+
 // A2 (CHANGELOG): V8 needs quadratic time to normalize a text with many combining marks in the wrong order.
 test('A path with thousands of combining marks costs no more CPU time than a path with as many other characters', async () => {
   const time = async (marks) => {

@@ -77,7 +77,7 @@ fn cookie_for(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) 
 
 fn is_accepted(policy: &Policy, seller: &Seller, url: &str, method: &str, cookie: &str) -> bool {
     // This gate knows of no settled payment. So it accepts a cookie only if the tag in the cookie confirms the payment.
-    let gate = Gate { is_settled: &|_| false, ..gate(policy, seller) };
+    let gate = Gate { is_settled: &|_, _| false, ..gate(policy, seller) };
     let request = Request { cookie: Some(cookie), ..request(url, method, None) };
     matches!(gate.decide(&request, NOW), Decision::Paid(_))
 }
@@ -222,7 +222,7 @@ fn a_prefetch_takes_no_use_of_a_credential_cookie() {
         let url = format!("https://x.test{path}");
         let macaroon = mint_with_uses(&seller, endpoint(path), uses);
         let cookie = cookie_for(&policy, &seller, &url, &macaroon);
-        let gate = Gate { is_settled: &|_| false, ..gate(&policy, &seller) };
+        let gate = Gate { is_settled: &|_, _| false, ..gate(&policy, &seller) };
         let visit = Request { cookie: Some(&cookie), ..request(&url, "GET", None) };
         assert!(matches!(gate.decide(&visit, NOW), Decision::Paid(_)), "{path}");
         let prefetch = gate.decide(&Request { is_prefetch: true, ..visit }, NOW);

@@ -279,7 +279,7 @@ fn no_spelling_of_a_path_below_the_reserved_prefix_is_forwarded() {
 /// Returns the decision for a request to `/sold` with this `Authorization` header. `is_settled` tells the gate whether
 /// the payment of a credential is known to be settled.
 fn decide_if_settled<'a>(settings: &'a Settings, authorization: &str, is_settled: bool) -> Decision<'a> {
-    let gate = Gate { is_settled: &|_| is_settled, ..gate(settings) };
+    let gate = Gate { is_settled: &|_, _| is_settled, ..gate(settings) };
     gate.decide(&request("https://x/sold", "GET", Some(authorization)), NOW)
 }
 

@@ -21,6 +21,7 @@ mod doctor;
 mod documents;
 mod endpoints;
 mod errors;
+mod forward;
 mod free_tier;
 mod gate;
 mod headers;

@@ -2,13 +2,13 @@
 #![cfg(target_arch = "wasm32")]
 
 use edgetoll::edge::{Context, Env, Toll};
-use js_sys::Promise;
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Request;
 
 /// Answers a request.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env, context: Context) -> Promise {
+pub fn fetch(request: Request, env: Env, context: Context) -> JsValue {
     Toll::from_env(&env)
         // One sat for each word of `text`, and at least one sat.
         .price("/api/echo", |request| {

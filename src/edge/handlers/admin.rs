@@ -38,12 +38,11 @@ fn check_access(
     endpoint: AdminEndpoint,
 ) -> Result<(), RequestError> {
     let header = |name: &str| ctx.request.header(name);
-    let (authorization, origin) = (header("Authorization"), header("Origin"));
     let request = AdminRequest {
         method: &ctx.request.method,
-        authorization: authorization.as_deref(),
-        cookie: ctx.request.cookie.as_deref(),
-        origin: origin.as_deref(),
+        authorization: header("Authorization"),
+        cookie: header("Cookie"),
+        origin: header("Origin"),
         own_origin: ctx.url.origin,
         is_private: ctx.url.is_private(),
     };

@@ -7,6 +7,7 @@ use super::response;
 use crate::edge::platform::log::RequestLog;
 use crate::endpoints::Endpoint;
 use crate::error::RequestError;
+use crate::forward::ForwardReason;
 use crate::ledger::traffic::Outcome;
 use crate::payment::PaymentHash;
 use crate::policy::free_tier::FreeTierDenied;
@@ -49,6 +50,18 @@ pub enum Action {
     Refuse,
     /// Answered by one of edgetoll's own endpoints.
     Endpoint(&'static str),
+}
+
+impl From<ForwardReason> for Action {
+    fn from(reason: ForwardReason) -> Self {
+        match reason {
+            ForwardReason::Open => Self::Open,
+            ForwardReason::Waived => Self::Waived,
+            ForwardReason::Free => Self::Free,
+            ForwardReason::Preflight => Self::Preflight,
+            ForwardReason::Paid => Self::Paid,
+        }
+    }
 }
 
 impl Action {
@@ -157,10 +170,8 @@ impl Answered {
             code: self.code,
             detail: self.detail.as_deref(),
             payment_hash: self.payment_hash.map(|hash| hash.short()),
-            status: self.response.status(),
-            ms,
         };
-        record.write();
+        record.write(self.response.status(), ms);
     }
 }
 
@@ -179,6 +190,15 @@ struct ErrorRecord {
 }
 
 impl HandlerError {
+    /// Returns the error for a fault that `shell.js` names. Every other text is the name of an exception of the runtime.
+    pub fn of_origin(fault: &str) -> Self {
+        match fault {
+            "timeout" => RequestError::OriginTimeout.into(),
+            "unreachable" => RequestError::OriginUnreachable.into(),
+            exception => Self::from(RequestError::Internal).with_detail(Some(exception.to_owned())),
+        }
+    }
+
     pub fn with_detail(mut self, detail: Option<String>) -> Self {
         self.0.detail = detail;
         self

@@ -58,7 +58,8 @@ pub async fn repeat(
     respond(ctx, &challenge, &page).await
 }
 
-fn quote(draft: &ChallengeDraft<'static>) -> Result<Answered, HandlerError> {
+/// Answers with the price alone.
+pub fn quote(draft: &ChallengeDraft<'static>) -> Result<Answered, HandlerError> {
     let answered = Answered::new(response::quote(&draft.price)?, Action::Quote);
     Ok(answered.on_route(Some(draft.route)).with_code(draft.refused.as_ref().map(Refusal::code)))
 }

@@ -5,23 +5,18 @@ use wasm_bindgen::JsValue;
 use web_sys::{Headers, Response};
 
 use super::response;
-use crate::edge::context::RequestContext;
-use crate::http::cache_control::with_members;
-use crate::policy::cors::EXPOSED;
+use crate::edge::context::{IncomingRequest, RequestContext};
+use crate::edge::platform::shell;
+use crate::http::header_edits::HeaderEdits;
+use crate::policy::Policy;
 
-/// Adds the CORS headers to a response, if the price list has `cors`. An `Access-Control-Allow-Origin` that the
-/// response already has, such as that of the origin server, is kept.
-pub fn share(ctx: &RequestContext<'_>, headers: &Headers) -> Result<(), JsValue> {
-    let Some(cors) = &ctx.policy().cors else { return Ok(()) };
-    if cors.varies() {
-        headers.set("Vary", &with_members(headers.get("Vary")?.as_deref(), &["Origin"]))?;
-    }
-    if !headers.has(ALLOW_ORIGIN)? {
-        let page = ctx.request.header("Origin");
-        let Some(origin) = cors.allow_origin(page.as_deref()) else { return Ok(()) };
-        headers.set(ALLOW_ORIGIN, origin)?;
-    }
-    headers.set(EXPOSE_HEADERS, &with_members(headers.get(EXPOSE_HEADERS)?.as_deref(), &EXPOSED))
+/// Adds the CORS headers to a response, if the price list has `cors`.
+pub fn share(policy: &Policy, request: &IncomingRequest, headers: &Headers) -> Result<(), JsValue> {
+    let Some(cors) = &policy.cors else { return Ok(()) };
+    let get = |name: &str| headers.get(name).ok().flatten();
+    let mut edits = HeaderEdits::default();
+    cors.share(request.header("Origin"), get("Vary").as_deref(), get, &mut edits);
+    shell::edit_headers(headers, edits.as_str())
 }
 
 /// Answers a preflight. Every requested method and header is allowed, because the request that follows is checked when
@@ -35,13 +30,10 @@ pub fn preflight(ctx: &RequestContext<'_>) -> Result<Response, JsValue> {
         ("Access-Control-Request-Headers", "Access-Control-Allow-Headers"),
     ] {
         if let Some(value) = ctx.request.header(requested) {
-            headers.set(allowed, &value)?;
+            headers.set(allowed, value)?;
         }
     }
     headers.set("Access-Control-Max-Age", "600")?;
     headers.set("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")?;
     Ok(response)
 }
-
-const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
-const EXPOSE_HEADERS: &str = "Access-Control-Expose-Headers";

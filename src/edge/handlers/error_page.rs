@@ -10,6 +10,11 @@ use crate::edge::context::IncomingRequest;
 use crate::pages::{error_page, template};
 use crate::policy::owner::Owner;
 
+/// Whether a person sees the response, and the response is an error of edgetoll.
+pub fn is_needed(request: &IncomingRequest, answered: &Answered) -> bool {
+    answered.error().is_some() && request.shows_response()
+}
+
 /// Replaces the JSON of an error response with a page, if a person sees the response. Keeps the status and the headers
 /// of the response, except those that describe the body.
 pub async fn show(
@@ -30,7 +35,7 @@ async fn render(
     request: &IncomingRequest,
     answered: &Answered,
 ) -> Result<Option<Response>, JsValue> {
-    let Some(error) = answered.error().filter(|_| request.shows_response()) else { return Ok(None) };
+    let Some(error) = answered.error().filter(|_| is_needed(request, answered)) else { return Ok(None) };
     let Some((html, nonce)) = page_template::open(env, "error").await? else { return Ok(None) };
     let host = request.url().map_or("", |url| url.host);
     let unknown = Owner::default();

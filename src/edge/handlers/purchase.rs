@@ -1,11 +1,11 @@
 //! Serves a request with a valid credential: checks the payment, counts the use, and forwards the request.
 
-use super::forward::{self, ForwardReason};
-use super::{Action, Answered, HandlerError, challenge};
+use super::{Action, Answered, HandlerError, challenge, forward};
 use crate::bolt11::Bolt11;
 use crate::edge::context::RequestContext;
 use crate::edge::services::settlement::{self, Requester, SettlementError};
 use crate::edge::services::{ledger, meter};
+use crate::forward::ForwardReason;
 use crate::gate::{ChallengeDraft, Claim, CountedUses, Purchase};
 use crate::policy::route::Route;
 use crate::protocols::l402::verify::Grant;
@@ -17,7 +17,7 @@ pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Res
     let Purchase { route, grant, counted, .. } = purchase;
     let payment_hash = grant.payment_hash;
     let answered = match counted {
-        None => forward::answer(ctx, &ForwardReason::Paid(&grant), Some(route)).await,
+        None => forward::answer(ctx, ForwardReason::Paid, Some(route), Some(&grant)).await,
         Some(counted) => serve_counted(ctx, route, &grant, counted).await,
     };
     match answered {
@@ -38,24 +38,25 @@ async fn serve_counted(
         let Some(remaining) = meter::check(ctx, grant, bought).await? else {
             return challenge::answer(ctx, when_spent).await;
         };
-        let answered = forward::answer(ctx, &ForwardReason::Paid(grant), Some(route)).await?;
+        let answered = forward::answer(ctx, ForwardReason::Paid, Some(route), Some(grant)).await?;
         return with_remaining(answered, remaining);
     }
     let Some(taken) = meter::take(ctx, grant, bought).await? else {
         return challenge::answer(ctx, when_spent).await;
     };
-    let (answered, remaining) = match forward::answer(ctx, &ForwardReason::Paid(grant), Some(route)).await {
-        Ok(answered) if answered.response.status() < 500 => {
-            let remaining = taken.remaining;
-            ctx.context.wait_until(taken.spend(ctx.env.clone()));
-            (answered, remaining)
-        }
-        Ok(answered) => (answered, taken.return_use(ctx.env).await),
-        Err(error) => {
-            taken.return_use(ctx.env).await;
-            return Err(error);
-        }
-    };
+    let (answered, remaining) =
+        match forward::answer(ctx, ForwardReason::Paid, Some(route), Some(grant)).await {
+            Ok(answered) if answered.response.status() < 500 => {
+                let remaining = taken.remaining;
+                ctx.context.wait_until(taken.spend(ctx.env.clone()));
+                (answered, remaining)
+            }
+            Ok(answered) => (answered, taken.return_use(ctx.env).await),
+            Err(error) => {
+                taken.return_use(ctx.env).await;
+                return Err(error);
+            }
+        };
     with_remaining(answered, remaining)
 }
 

@@ -170,7 +170,7 @@ fn decide_as_navigation(
     let url = RequestUrl::parse(&page.href).ok_or(RequestError::AmbiguousPath)?;
     let header = |name: &str| match navigation_header(name) {
         Some(value) => value.map(str::to_owned),
-        None => ctx.request.header(name),
+        None => ctx.request.header(name).map(str::to_owned),
     };
     let edge = |fact| ctx.request.edge_fact(fact);
     let request = Request {
@@ -196,7 +196,7 @@ async fn read(ctx: &RequestContext<'_>) -> Result<(SettleRequest, Macaroon), Han
     }
     let body = body::read_request(ctx.request.request.body(), MAX_BODY_BYTES).await?;
     let content_type = ctx.request.header("Content-Type").unwrap_or_default();
-    let request = body.and_then(|body| SettleRequest::parse(&content_type, &body));
+    let request = body.and_then(|body| SettleRequest::parse(content_type, &body));
     let request = request.ok_or(RequestError::Credential(Refusal::MalformedCredential))?;
     let macaroon = Macaroon::parse(&request.macaroon).map_err(Refusal::MalformedMacaroon);
     let macaroon = macaroon.map_err(RequestError::Credential)?;

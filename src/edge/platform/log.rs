@@ -20,13 +20,20 @@ pub struct RequestLog<'a> {
     pub detail: Option<&'a str>,
     /// The first 8 hexadecimal digits of the payment hash.
     pub payment_hash: Option<String>,
-    pub status: u16,
-    pub ms: u64,
 }
 
 impl RequestLog<'_> {
-    pub fn write(&self) {
-        write(self);
+    /// Writes the record with the status of the response and the time until it began.
+    pub fn write(&self, status: u16, ms: u64) {
+        write_line(&format!("{}{status},\"ms\":{ms}}}", self.beginning()));
+    }
+
+    /// Returns the line up to the status. `entry.js` completes and writes the lines of forwarded requests.
+    pub fn beginning(&self) -> String {
+        let mut line = serde_json::to_string(self).unwrap_or_default();
+        line.pop();
+        line.push_str(",\"status\":");
+        line
     }
 }
 
@@ -46,7 +53,10 @@ pub fn config_fault(fault: &str) {
 }
 
 fn write(record: &impl Serialize) {
-    let line = serde_json::to_string(record).unwrap_or_default();
+    write_line(&serde_json::to_string(record).unwrap_or_default());
+}
+
+fn write_line(line: &str) {
     web_sys::console::log_1(&line.into());
 }
 

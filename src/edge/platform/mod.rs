@@ -12,4 +12,5 @@ pub mod isolate;
 pub mod kv;
 pub mod log;
 pub mod runtime;
+pub mod shell;
 pub mod storage;

@@ -5,6 +5,8 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 
+use super::shell;
+
 #[wasm_bindgen]
 extern "C" {
     /// The environment of the Worker: its bindings, variables and secrets.
@@ -19,13 +21,6 @@ extern "C" {
 
     #[wasm_bindgen(js_name = error, js_namespace = console)]
     fn log_error(message: &str);
-}
-
-#[wasm_bindgen(raw_module = "./shell.js")]
-extern "C" {
-    /// Counts the instances of the wasm, so that `entry.js` can replace the objects of an earlier instance.
-    #[wasm_bindgen(js_name = instanceStarted)]
-    fn instance_started();
 }
 
 impl Context {
@@ -44,7 +39,7 @@ impl Context {
 fn start() {
     std::panic::set_hook(Box::new(|panic| log_error(&panic.to_string())));
     wasm_bindgen::handler::set_on_abort(wasm_bindgen::handler::schedule_reinit);
-    instance_started();
+    shell::instance_started();
 }
 
 /// Does nothing, but is a call of an export, so it creates a new instance if the last one has panicked.

@@ -18,7 +18,27 @@ use crate::policy::free_tier::{FreeTier, FreeTierDenied, FreeTierStore};
 use crate::policy::route::Route;
 
 /// Takes one free request of the client on a route. `key` identifies the client and the route. Returns how many free
-/// requests remain.
+/// requests remain. Returns `None` if a count must be read first, so that [`take`] is needed.
+pub fn take_now(
+    ctx: &RequestContext<'_>,
+    route: &Route,
+    tier: FreeTier,
+    key: &str,
+    now_ms: u64,
+) -> Option<Result<u64, FreeTierDenied>> {
+    let window_ends_ms = tier.window_ends_ms(now_ms);
+    let key = kv_key(key, window_ends_ms);
+    let needs_read = with_counters(|counters| counters.needs_read(&key, now_ms));
+    if ctx.policy().free_tier_store != FreeTierStore::Kv || needs_read != Ok(false) {
+        return None;
+    }
+    Some(admit(ctx, route, tier, now_ms).and_then(|admission| {
+        let kv = Kv::bound(ctx.env).ok_or(FreeTierDenied::NoStore);
+        admission.settle(kv.and_then(|kv| take_counted(ctx, kv, key, tier, now_ms)))
+    }))
+}
+
+/// Takes one free request of the client on a route, as [`take_now`] does, and reads the count if this is necessary.
 pub async fn take(
     ctx: &RequestContext<'_>,
     route: &Route,
@@ -26,7 +46,32 @@ pub async fn take(
     key: String,
     now_ms: u64,
 ) -> Result<u64, FreeTierDenied> {
-    static NETWORKS: LazyLock<Mutex<NetworkShares>> = LazyLock::new(Mutex::default);
+    let admission = admit(ctx, route, tier, now_ms)?;
+    let window_ends_ms = tier.window_ends_ms(now_ms);
+    admission.settle(match ctx.policy().free_tier_store {
+        FreeTierStore::Durable => {
+            // The name contains the length of the window, so that windows of different lengths are counted separately.
+            let object = format!("{key}/{}", tier.window_ms);
+            let request = FreeTierRequest { quota: tier.requests, window_ends_ms };
+            take_exact(ctx.env, &object, &request).await
+        }
+        FreeTierStore::Kv => take_from_kv(ctx, kv_key(&key, window_ends_ms), tier, now_ms).await,
+    })
+}
+
+/// A request that counts against the shares of its client and network.
+struct Admission {
+    /// The network and the window, if the network has a share.
+    network: Option<String>,
+}
+
+/// Admits a request, unless there are too many new clients, or its network has used its share.
+fn admit(
+    ctx: &RequestContext<'_>,
+    route: &Route,
+    tier: FreeTier,
+    now_ms: u64,
+) -> Result<Admission, FreeTierDenied> {
     let client = ctx.request.client.as_deref().ok_or(FreeTierDenied::UnknownClient)?;
     with_lock(&NEW_CLIENTS, |clients| clients.admit(client, now_ms))?;
     let window_ends_ms = tier.window_ends_ms(now_ms);
@@ -34,53 +79,52 @@ pub async fn take(
     if let Some(network) = &network {
         with_lock(&NETWORKS, |networks| networks.take(network, tier))?;
     }
-    let taken = take_own(ctx, tier, key, now_ms).await;
-    if let (Some(network), Err(_)) = (&network, &taken) {
-        with_lock(&NETWORKS, |networks| networks.give_back(network));
-    }
-    taken
+    Ok(Admission { network })
 }
 
-/// Takes one free request of the client, regardless of its network.
-async fn take_own(
-    ctx: &RequestContext<'_>,
-    tier: FreeTier,
-    key: String,
-    now_ms: u64,
-) -> Result<u64, FreeTierDenied> {
-    let window_ends_ms = tier.window_ends_ms(now_ms);
-    match ctx.policy().free_tier_store {
-        FreeTierStore::Durable => {
-            // The name contains the length of the window, so that windows of different lengths are counted separately.
-            let object = format!("{key}/{}", tier.window_ms);
-            let request = FreeTierRequest { quota: tier.requests, window_ends_ms };
-            take_exact(ctx.env, &object, &request).await
+impl Admission {
+    /// Gives the share of the network back if no free request was taken.
+    fn settle(self, taken: Result<u64, FreeTierDenied>) -> Result<u64, FreeTierDenied> {
+        if let (Some(network), Err(_)) = (&self.network, &taken) {
+            with_lock(&NETWORKS, |networks| networks.give_back(network));
         }
-        FreeTierStore::Kv => {
-            let key = format!("free/{key}/{window_ends_ms}");
-            take_from_kv(ctx, key, tier.requests, window_ends_ms, now_ms).await
-        }
+        taken
     }
 }
 
 async fn take_from_kv(
     ctx: &RequestContext<'_>,
     key: String,
-    quota: u64,
-    window_ends_ms: u64,
+    tier: FreeTier,
     now_ms: u64,
 ) -> Result<u64, FreeTierDenied> {
     let kv = Kv::bound(ctx.env).ok_or(FreeTierDenied::NoStore)?;
     if with_counters(|counters| counters.needs_read(&key, now_ms))? {
         let value = kv.get(&key, STORE_TIMEOUT_MS).await.map_err(|_| FreeTierDenied::StoreUnreadable)?;
+        let window_ends_ms = tier.window_ends_ms(now_ms);
         with_counters(|counters| counters.merge(&key, value.as_deref(), window_ends_ms, now_ms))?;
     }
+    take_counted(ctx, kv, key, tier, now_ms)
+}
+
+/// Takes a free request from a counter of this isolate. The new count is written after the response.
+fn take_counted(
+    ctx: &RequestContext<'_>,
+    kv: Kv,
+    key: String,
+    tier: FreeTier,
+    now_ms: u64,
+) -> Result<u64, FreeTierDenied> {
     let writes_per_day = ctx.policy().free_tier_writes_per_day;
-    let taken = with_counters(|counters| counters.take(&key, quota, writes_per_day, now_ms))?;
+    let taken = with_counters(|counters| counters.take(&key, tier.requests, writes_per_day, now_ms))?;
     if taken.must_write {
         ctx.context.wait_until(write_until_clean(kv, key, writes_per_day));
     }
     Ok(taken.remaining)
+}
+
+fn kv_key(key: &str, window_ends_ms: u64) -> String {
+    format!("free/{key}/{window_ends_ms}")
 }
 
 /// Writes the count of a key, at most once a second, until KV has every free request that this isolate has counted for
@@ -122,5 +166,6 @@ fn with_counters<T>(run: impl FnOnce(&mut KvCounters) -> T) -> T {
 }
 
 static NEW_CLIENTS: LazyLock<Mutex<NewClients>> = LazyLock::new(Mutex::default);
+static NETWORKS: LazyLock<Mutex<NetworkShares>> = LazyLock::new(Mutex::default);
 
 const RETRY_AFTER_MS: u64 = 1_000;

@@ -46,7 +46,7 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     let grant = &purchase.grant;
     let hash = grant.payment_hash;
     // A payment for a macaroon of another issuer belongs in the ledger of that issuer.
-    if grant.other_issuer || !is_bound(ctx.env) || is_settled(&hash) {
+    if grant.other_issuer || is_settled(&hash) || !is_bound(ctx.env) {
         return;
     }
     if with_lock(&ATTEMPTS, |attempts| attempts.admit(&hash.to_hex(), 1, now_ms())).is_err() {

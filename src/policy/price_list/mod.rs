@@ -87,6 +87,11 @@ impl Policy {
         self.routes.iter().map(|route| route.invoice_expiry_s).max().unwrap_or_default()
     }
 
+    /// Returns the position of a route in this list; `None` for a route of another list.
+    pub fn position(&self, route: &Route) -> Option<usize> {
+        self.routes.iter().position(|one| std::ptr::eq(one, route))
+    }
+
     /// Returns how long the ledger keeps a payment, in seconds. This is at least the longest time for which an invoice
     /// can be paid, plus `late_s`. So the ledger still has the payment when a late settlement arrives.
     pub fn ledger_memory_s(&self, late_s: u64) -> u64 {

@@ -13,10 +13,12 @@ import { lnbits, run, unlimited } from './paywall.mjs';
  * @param {object} options.toll the price list
  * @param {object} [options.vars] variables and secrets
  * @param {string} [options.kv] the address of a server for the KV namespace TOLL_KV
+ * @param {string} [options.entry] the source of a module that runs in place of index.js and can import it
  */
-export async function startBareWorker({ toll, vars = {}, kv }) {
+export async function startBareWorker({ toll, vars = {}, kv, entry }) {
   const dir = run.folder('workerd');
   for (const file of ['index.js', 'index_bg.wasm']) copyFileSync(join(run.dir, 'build', file), join(dir, file));
+  if (entry) writeFileSync(join(dir, 'entry.js'), entry);
   const port = await freePort();
   const settings = {
     TOLL_SECRET: randomBytes(32).toString('hex'),
@@ -26,6 +28,7 @@ export async function startBareWorker({ toll, vars = {}, kv }) {
   };
   const texts = Object.entries(settings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
   const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify({ ...unlimited, ...toll }))})`];
+  const modules = [...(entry ? ['entry.js'] : []), 'index.js'].map((file) => `(name = "${file}", esModule = embed "${file}")`);
   if (kv) bindings.push('(name = "TOLL_KV", kvNamespace = "kv")');
   writeFileSync(
     join(dir, 'config.capnp'),
@@ -33,10 +36,12 @@ export async function startBareWorker({ toll, vars = {}, kv }) {
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (
-      modules = [(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
+      modules = [${modules.join(', ')}, (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
       compatibilityDate = "2026-11-01",
       globalOutbound = "net",
-      bindings = [${bindings.join(', ')}],
+      bindings = [${bindings.join(', ')}, (name = "METER", durableObjectNamespace = "Meter")],
+      durableObjectNamespaces = [(className = "Meter", uniqueKey = "Meter", enableSql = true)],
+      durableObjectStorage = (inMemory = void),
     )),
     (name = "net", network = (allow = ["private", "public", "local"])),
     ${kv ? `(name = "kv", external = (address = "${kv}", http = ())),` : ''}

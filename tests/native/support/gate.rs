@@ -11,7 +11,7 @@ use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::slots::Wallets;
 
 /// Treats a payment as settled if the credential has its preimage.
-pub const BY_PREIMAGE: &IsSettled<'static> = &|grant| grant.is_proven;
+pub const BY_PREIMAGE: &IsSettled<'static> = &|_, grant| grant.is_proven;
 
 /// Stands for the owner's code that computes prices. It computes no price for any route.
 pub const NO_CODE: &PriceCode<'static> = &|_, _| None;

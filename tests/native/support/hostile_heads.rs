@@ -58,7 +58,7 @@ impl HostileHead {
                 header: &header,
                 edge: &|_| None,
             };
-            let gate = settings.gate(settings.policy().unwrap(), &|_, _| None, &|_| false);
+            let gate = settings.gate(settings.policy().unwrap(), &|_, _| None, &|_, _| false);
             std::hint::black_box(gate.decide(&request, 1_800_000_000));
             std::hint::black_box(pay_page::is_navigation("GET", header("Accept").as_deref(), None));
             if let Some(cookies) = cookies.as_deref() {

@@ -1,0 +1,35 @@
+//! The functions of `shell.js`: each does several steps in JavaScript for one call from the wasm.
+
+use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::{Request, Response};
+
+use super::runtime::Env;
+
+#[wasm_bindgen(raw_module = "./shell.js")]
+extern "C" {
+    /// Returns method, URL, whether there is a body (`1` or nothing), and the headers, each on a line of its own.
+    #[wasm_bindgen(js_name = readRequest)]
+    pub fn read_request(request: &Request) -> String;
+
+    /// Sends a request to the origin. The value of the promise is the response, or the name of a fault.
+    #[wasm_bindgen(js_name = sendForWasm)]
+    pub fn send(request: &Request, env: &Env, plan: &str) -> Promise;
+
+    /// Returns the headers of a response as lines.
+    #[wasm_bindgen(js_name = readHeaders)]
+    pub fn read_headers(response: &Response) -> String;
+
+    /// Returns a copy of a response whose headers can be changed. The changes of the plan are made.
+    #[wasm_bindgen(catch, js_name = copyForWasm)]
+    pub fn copy(response: &Response, plan: &str, edits: &str) -> Result<Response, JsValue>;
+
+    /// Changes headers.
+    #[wasm_bindgen(catch, js_name = editHeaders)]
+    pub fn edit_headers(headers: &web_sys::Headers, edits: &str) -> Result<(), JsValue>;
+
+    /// Counts the instances of the wasm, so that `entry.js` can replace the objects of an earlier instance.
+    #[wasm_bindgen(js_name = instanceStarted)]
+    pub fn instance_started();
+}

@@ -1,0 +1,265 @@
+//! What changes in the headers of a forwarded request and of its response.
+
+use std::cell::LazyCell;
+
+use crate::admin::SESSION_COOKIE;
+use crate::config::{Origin, Settings};
+use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
+use crate::http::header_edits::HeaderEdits;
+use crate::http::header_list::HeaderList;
+use crate::http::origin_headers::{PublicUrls, REWRITTEN_HEADERS, ResolveUrl, SET_COOKIE};
+use crate::http::url::RequestUrl;
+use crate::http::{cookie, header};
+use crate::payment::PaymentHash;
+use crate::policy::Policy;
+use crate::policy::route::{Pricing, Route};
+use crate::protocols::l402::cookie::is_credential_name;
+use crate::protocols::l402::credential::{Authorization, is_macaroon_header, may_contain_own_macaroon};
+use crate::protocols::l402::verify::Grant;
+
+/// Why a request is forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardReason {
+    /// The route has no price, or no route matches.
+    Open,
+    /// This request to a priced route has the price 0.
+    Waived,
+    /// The request is within the free tier.
+    Free,
+    /// A CORS preflight: it costs nothing, and its response has no body.
+    Preflight,
+    Paid,
+}
+
+impl ForwardReason {
+    /// Returns the word for the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Waived => "waived",
+            Self::Free => "free",
+            Self::Preflight => "preflight",
+            Self::Paid => "paid",
+        }
+    }
+
+    /// Returns the value of `X-Toll-Status`.
+    fn status(self) -> &'static str {
+        match self {
+            Self::Open | Self::Waived | Self::Preflight => "open",
+            Self::Free => "free",
+            Self::Paid => "paid",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Open, Self::Waived, Self::Free, Self::Preflight, Self::Paid];
+        all.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// A request that is forwarded.
+pub struct ForwardedRequest<'a> {
+    pub url: RequestUrl<'a>,
+    pub headers: &'a HeaderList,
+    pub reason: ForwardReason,
+    /// What the credential of a paid request grants.
+    pub grant: Option<&'a Grant>,
+    /// The priced route of the request.
+    pub route: Option<&'a Route>,
+    pub policy: &'a Policy,
+    pub settings: &'a Settings,
+    /// The value of [`HOP_HEADER`].
+    pub deployment_tag: &'a str,
+    /// The pseudonym of the client.
+    pub client: Option<&'a str>,
+}
+
+impl ForwardedRequest<'_> {
+    /// Removes these headers, and then adds edgetoll's own headers:
+    /// 1. headers that only edgetoll may set;
+    /// 2. headers that could make the origin serve something other than what was priced;
+    /// 3. the credentials and cookies of edgetoll.
+    pub fn edits(&self) -> HeaderEdits {
+        let mut edits = HeaderEdits::default();
+        let mut has_forwarded_host = false;
+        for (name, value) in self.headers.iter() {
+            if self.is_removed(name, value) {
+                edits.delete(name);
+            } else if name.eq_ignore_ascii_case("authorization") {
+                replace(&mut edits, name, value, Authorization::split(value).others());
+            } else if name.eq_ignore_ascii_case("cookie") {
+                let is_own = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
+                replace(&mut edits, name, value, cookie::without(value, is_own));
+            } else if name.eq_ignore_ascii_case(FORWARDED_HOST) {
+                has_forwarded_host = true;
+            }
+        }
+        if !has_forwarded_host {
+            edits.set(FORWARDED_HOST, self.url.authority());
+        }
+        edits.set(HOP_HEADER, self.deployment_tag);
+        edits.set("X-Toll-Status", self.reason.status());
+        if let Some(grant) = self.grant {
+            edits.set("X-Toll-Payment-Hash", &grant.payment_hash.to_hex());
+            edits.set("X-Toll-Amount-Sats", &grant.amount_sats.to_string());
+        }
+        if let Some(client) = self.client {
+            edits.set("X-Toll-Client", client);
+        }
+        if let Some(token) = &self.settings.origin_token {
+            edits.set("X-Toll-Origin-Token", token);
+        }
+        edits
+    }
+
+    fn is_removed(&self, name: &str, value: &str) -> bool {
+        header::is_removed(name, &self.policy.keep_headers)
+            || (header::is_url_part(name) && header::has_url_syntax(value))
+            || self.carries_macaroon(name, value)
+            || self.route.is_some_and(|route| changes_price(name, &route.pricing))
+    }
+
+    fn carries_macaroon(&self, name: &str, value: &str) -> bool {
+        let keys = self.settings.keys().filter(|_| is_macaroon_header(name));
+        keys.is_some_and(|keys| may_contain_own_macaroon(value, keys))
+    }
+}
+
+/// Whether the origin may read a price from this header that differs from the price that edgetoll read.
+fn changes_price(name: &str, pricing: &Pricing) -> bool {
+    // A price function can read any header, so only headers whose names every origin reads in the same way are forwarded.
+    (matches!(pricing, Pricing::Code) && !header::is_unambiguous(name))
+        || (pricing.depends_on_length() && header::is_other_encoding(name))
+        || pricing.headers().any(|priced| header::is_other_spelling(name, priced))
+}
+
+/// Replaces the value of a header, or deletes the header. An unchanged value is left alone, because setting it again
+/// would lose its bytes beyond ASCII.
+fn replace(edits: &mut HeaderEdits, name: &str, value: &str, changed: Option<String>) {
+    match changed {
+        Some(changed) if changed == value => {}
+        Some(changed) => edits.set(name, &changed),
+        None => edits.delete(name),
+    }
+}
+
+/// What the response to a forwarded request needs besides its own headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponsePlan<'a> {
+    pub reason: ForwardReason,
+    /// The position of the priced route in the price list.
+    pub route: Option<usize>,
+    /// The last second in which the credential of the request is valid.
+    pub expires_at_unix: Option<u64>,
+    /// The payment of the request, for the log.
+    pub payment_hash: Option<PaymentHash>,
+    /// Whether the CORS headers are added.
+    pub is_shared: bool,
+    /// Scheme, host and port of the client's request.
+    pub public_origin: &'a str,
+    /// The URL of the forwarded request.
+    pub origin_url: &'a str,
+    /// The `Origin` header of the client's request.
+    pub page: Option<&'a str>,
+}
+
+impl<'a> ResponsePlan<'a> {
+    /// Returns the plan as one line. `shell.js` passes it back when the response arrives, so the Worker keeps nothing
+    /// for a request whose client has left.
+    pub fn to_line(&self) -> String {
+        let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+        [
+            self.reason.as_str().to_owned(),
+            number(self.route.map(|route| route as u64)),
+            number(self.expires_at_unix),
+            self.payment_hash.map(|hash| hash.to_hex()).unwrap_or_default(),
+            if self.is_shared { "1" } else { "" }.to_owned(),
+            self.public_origin.to_owned(),
+            self.origin_url.to_owned(),
+            // Of these texts, only a header value can contain a tab, so it is the last one.
+            self.page.unwrap_or_default().to_owned(),
+        ]
+        .join("\t")
+    }
+
+    /// Parses the line that [`to_line`](Self::to_line) returned.
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.splitn(8, '\t');
+        let mut next = || fields.next();
+        Some(Self {
+            reason: ForwardReason::parse(next()?)?,
+            route: next()?.parse().ok(),
+            expires_at_unix: next()?.parse().ok(),
+            payment_hash: PaymentHash::from_hex(next()?),
+            is_shared: next()? == "1",
+            public_origin: next()?,
+            origin_url: next()?,
+            page: next().filter(|page| !page.is_empty()),
+        })
+    }
+
+    /// Returns the changes of the response's headers:
+    /// 1. Headers that only edgetoll may set are removed. The response to a preflight keeps only CORS headers.
+    /// 2. Shared caches are kept from storing the response to a request with a price.
+    /// 3. The origin's URL is replaced with the URL of this deployment.
+    /// 4. The CORS headers are added.
+    pub fn edits(
+        &self,
+        headers: &HeaderList,
+        policy: &Policy,
+        origin: &Origin,
+        resolve: ResolveUrl,
+    ) -> HeaderEdits {
+        let mut edits = HeaderEdits::default();
+        let is_priced = self.route.is_some();
+        let is_removed = |name: &str| {
+            header::is_reserved(name)
+                || (self.reason == ForwardReason::Preflight && !header::is_for_preflight(name))
+                || (is_priced && cache_control::is_cache_override(name))
+        };
+        headers.iter().filter(|(name, _)| is_removed(name)).for_each(|(name, _)| edits.delete(name));
+        if let Some(expires_at_unix) = self.expires_at_unix {
+            edits.set("X-Toll-Expires", &expires_at_unix.to_string());
+        }
+        let mut vary = headers.get("Vary").map(str::to_owned);
+        if is_priced {
+            edits.set("Cache-Control", &cache_control::private(headers.get("Cache-Control")));
+            vary = Some(cache_control::with_members(vary.as_deref(), &VARY_BY_CREDENTIAL));
+            vary.iter().for_each(|vary| edits.set("Vary", vary));
+        }
+        if let Origin::Url(base) = origin {
+            self.hide_origin(&mut edits, headers, base, resolve);
+        }
+        if let Some(cors) = policy.cors.as_ref().filter(|_| self.is_shared) {
+            let get = |name: &str| headers.get(name).map(str::to_owned);
+            cors.share(self.page, vary.as_deref(), get, &mut edits);
+        }
+        edits
+    }
+
+    fn hide_origin(&self, edits: &mut HeaderEdits, headers: &HeaderList, base: &str, resolve: ResolveUrl) {
+        // Most responses have none of these headers, so the URL of the origin is parsed only if one exists.
+        let public = LazyCell::new(|| PublicUrls::new(base, self.origin_url, self.public_origin, resolve));
+        for name in REWRITTEN_HEADERS {
+            let changed = headers.get(name).and_then(|value| public.rewrite(name, value));
+            changed.iter().for_each(|changed| edits.set(name, changed));
+        }
+        let cookies = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE));
+        let rewritten: Vec<_> =
+            cookies.map(|(_, value)| (value, public.rewrite(SET_COOKIE, value))).collect();
+        if rewritten.iter().any(|(_, changed)| changed.is_some()) {
+            edits.delete(SET_COOKIE);
+            for (value, changed) in &rewritten {
+                edits.append(SET_COOKIE, changed.as_deref().unwrap_or(value));
+            }
+        }
+    }
+}
+
+/// The header that marks forwarded requests. A marked request that arrives at this deployment again is a loop and is
+/// refused.
+pub const HOP_HEADER: &str = "X-Toll-Hop";
+/// The header that carries the host of the request, with its port. A value that the client sent is removed, unless `keep_headers`
+/// lists this header.
+const FORWARDED_HOST: &str = "X-Forwarded-Host";

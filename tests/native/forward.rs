@@ -1,0 +1,90 @@
+//! The texts in which headers and plans cross between the wasm and JavaScript.
+
+use edgetoll::forward::{ForwardReason, ResponsePlan};
+use edgetoll::http::header_edits::HeaderEdits;
+use edgetoll::http::header_list::HeaderList;
+use edgetoll::http::url::is_serialized;
+use edgetoll::payment::PaymentHash;
+use proptest::prelude::*;
+use url::Url;
+
+#[test]
+fn a_list_of_headers_is_read_from_lines() {
+    let text = "GET\nhttps://example.com/\n\naccept\ntext/html, */*\nx-empty\n\nvia\n1.1 a\n";
+    let headers = HeaderList::new(text.to_owned(), text.find("accept").unwrap());
+    let all = [("accept", "text/html, */*"), ("x-empty", ""), ("via", "1.1 a")];
+    assert_eq!(headers.iter().collect::<Vec<_>>(), all);
+    assert_eq!(headers.get("Accept"), Some("text/html, */*"));
+    assert_eq!(headers.get("X-Empty"), Some(""));
+    assert_eq!(headers.get("1.1 a"), None);
+    assert_eq!(HeaderList::new(String::new(), 0).iter().count(), 0);
+}
+
+#[test]
+fn each_change_of_a_header_has_two_lines() {
+    let mut edits = HeaderEdits::default();
+    edits.delete("cookie");
+    edits.set("X-Toll-Status", "paid");
+    edits.append("Set-Cookie", "a=1");
+    assert_eq!(edits.as_str(), "-cookie\n\n=X-Toll-Status\npaid\n+Set-Cookie\na=1\n");
+    assert_eq!(edits.lines(), 6);
+}
+
+#[test]
+fn a_plan_for_a_response_is_read_as_it_was_written() {
+    let open = ResponsePlan {
+        reason: ForwardReason::Open,
+        route: None,
+        expires_at_unix: None,
+        payment_hash: None,
+        is_shared: false,
+        public_origin: "https://api.example.com",
+        origin_url: "http://127.0.0.1:3000/base/x?a=b",
+        page: None,
+    };
+    let paid = ResponsePlan {
+        reason: ForwardReason::Paid,
+        route: Some(12),
+        expires_at_unix: Some(1_900_000_000),
+        payment_hash: Some(PaymentHash::from_bytes([7; 32])),
+        is_shared: true,
+        // A header value can contain a tab.
+        page: Some("https://shop.example.com\t1\t2"),
+        ..open.clone()
+    };
+    for plan in [open, paid] {
+        assert_eq!(ResponsePlan::parse(&plan.to_line()), Some(plan));
+    }
+    assert_eq!(ResponsePlan::parse(""), None);
+    assert_eq!(ResponsePlan::parse("paid\t1\t2"), None);
+}
+
+#[test]
+fn urls_of_the_usual_shape_need_no_url_parser() {
+    for url in [
+        "https://api.example.com/",
+        "https://api.example.com/v1/users?sort=name&page=2",
+        "http://127.0.0.1:8787/api/joke.json",
+        "http://localhost:49152/a-b_c~d/@me:x,y",
+    ] {
+        assert!(is_serialized(url), "{url}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// The expected value is the result of the crate `url`.
+    #[test]
+    fn a_url_that_needs_no_parser_is_serialized(
+        scheme in "https?|HTTP|ftp",
+        host in r"([a-zA-Z0-9.\-]{1,8}|[0-9]{1,3}(\.[0-9]{1,3}){0,4}|0x[0-9a-f]{1,3}|xn--[a-z]{1,4}|[a-z]{1,4}\.(xn--[a-z]{1,3}|0x1|1|[a-z]{2})|\[::1\]|[a-z]@[a-z])",
+        port in r"(|:|:[0-9]{1,6}|:80|:443|:0[0-9]{1,4}|:\+80)",
+        path in r"(/[a-zA-Z0-9._~%+&=@:,;|\\?#' \-]{0,4}){0,4}",
+    ) {
+        let url = format!("{scheme}://{host}{port}{path}");
+        if is_serialized(&url) {
+            prop_assert_eq!(Url::parse(&url).map(String::from), Ok(url));
+        }
+    }
+}

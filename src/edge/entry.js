@@ -1,7 +1,7 @@
 // The entry point of the Worker: passes the events of the runtime to the wasm. `tools/build.sh` bundles this file with
 // `shell.js` and with `index.js`, which wasm-bindgen generates.
 import * as wasm from './index.js';
-import { copy, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
+import { change, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
 
 export default {
   fetch(request, env, context) {
@@ -25,9 +25,9 @@ async function forward(request, env, context, plan) {
     }
     if (!isResponse(response)) return failed('unreachable');
     const edits = wasm.finishForward(env, context, plan.response, readHeaders(response));
-    const copied = copy(response, plan, edits);
-    console.log(`${plan.record}${copied.status},"ms":${Date.now() - startedMs}}`);
-    return copied;
+    const answer = edits || plan.changesResponse ? change(response, plan, edits) : response;
+    console.log(`${plan.record}${answer.status},"ms":${Date.now() - startedMs}}`);
+    return answer;
   } catch (error) {
     return failed(error?.name ?? "");
   }

@@ -23,7 +23,7 @@ export function readHeaders(message) {
 /**
  * A plan of `src/edge/handlers/forward.rs`, as lines. The lines from `EDITS_AT` on are the changes of the request's headers, two lines
  * for each change. `edits` is their number. The lines after them are the changes of the response's headers.
- * @typedef {{ url: string, body: string, cache: string, timeoutMs: string, record: string, response: string, lines: string[], responseEditsAt: number }} Plan
+ * @typedef {{ url: string, body: string, cache: string, timeoutMs: string, record: string, response: string, lines: string[], responseEditsAt: number, changesResponse: boolean }} Plan
  */
 
 /**
@@ -33,7 +33,10 @@ export function readHeaders(message) {
 export function parsePlan(plan) {
   const lines = plan.split('\n');
   const [url, body, cache, timeoutMs, record, response, edits] = lines;
-  return { url, body, cache, timeoutMs, record, response, lines, responseEditsAt: EDITS_AT + Number(edits) };
+  const responseEditsAt = EDITS_AT + Number(edits);
+  // The last line is empty.
+  const changesResponse = body !== '' || responseEditsAt < lines.length - 1;
+  return { url, body, cache, timeoutMs, record, response, lines, responseEditsAt, changesResponse };
 }
 const EDITS_AT = 7;
 
@@ -103,21 +106,22 @@ function withBody({ method, headers, body }, length) {
 }
 
 /**
- * Returns a copy of a response with changed headers. The body is not copied.
+ * Returns a response with changed headers: a copy, because the headers of a fetched response cannot be changed. The body is not
+ * copied.
  * @param {Response} response
  * @param {Plan} plan
  * @param {string} edits
  */
-export function copy(response, { body, lines, responseEditsAt }, edits) {
+export function change(response, { body, lines, responseEditsAt }, edits) {
   const copied = body === '-' ? new Response(null, { status: response.status, headers: response.headers }) : new Response(response.body, response);
   editHeaders(copied.headers, edits);
   edit(copied.headers, lines, responseEditsAt, lines.length);
   return copied;
 }
 
-/** Returns a copy of a response as `copy` does, for a plan as text. */
-export function copyForWasm(response, plan, edits) {
-  return copy(response, parsePlan(plan), edits);
+/** Returns a response as `change` does, for a plan as text. */
+export function changeForWasm(response, plan, edits) {
+  return change(response, parsePlan(plan), edits);
 }
 
 /**

@@ -7,7 +7,6 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Response, Url};
 
 use super::{Answered, HandlerError};
-use crate::bindings::ORIGIN;
 use crate::config::{Origin, Settings};
 use crate::edge::context::{IncomingRequest, RequestContext};
 use crate::edge::platform::log::RequestLog;
@@ -148,7 +147,7 @@ pub async fn answer(
     let headers = shell::read_headers(&response);
     let response_plan = ResponsePlan::parse(&plan.response).ok_or(RequestError::Internal)?;
     let edits = response_edits(ctx.settings, ctx.policy(), &response_plan, headers);
-    let response = shell::copy(&response, &text, edits.as_str())?;
+    let response = shell::change(&response, &text, edits.as_str())?;
     Ok(Answered::new(response, reason.into()).on_route(route))
 }
 
@@ -168,7 +167,7 @@ pub fn response_edits(
 /// # Errors
 /// Returns the reason, which the log and the dashboard show.
 pub fn check_origin(ctx: &RequestContext<'_>) -> Result<(), &'static str> {
-    if environment::binding(ctx.env, ORIGIN).is_some() {
+    if environment::bound(ctx.env).origin {
         return Ok(());
     }
     let host = ctx.url.host;
@@ -191,7 +190,7 @@ pub fn check_origin(ctx: &RequestContext<'_>) -> Result<(), &'static str> {
 
 fn origin_url(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
     match &ctx.settings.origin {
-        _ if environment::binding(ctx.env, ORIGIN).is_some() => Ok(ctx.request.href.clone()),
+        _ if environment::bound(ctx.env).origin => Ok(ctx.request.href.clone()),
         Origin::Url(base) => Ok([base, ctx.url.path_and_query].concat()),
         Origin::Zone => Ok(ctx.request.href.clone()),
         Origin::Invalid => Err(RequestError::NotConfigured),

@@ -7,6 +7,7 @@ use js_sys::{JSON, JsString, Reflect, RegExp};
 use wasm_bindgen::JsValue;
 
 use super::log;
+use crate::bindings::{LEDGER, ORIGIN};
 use crate::config::Settings;
 
 /// Returns the settings, which are read once: the environment of an isolate never changes.
@@ -20,6 +21,21 @@ pub fn settings(env: &Env) -> &'static Settings {
         let settings = Settings::read(|name| variable(env, name), price_list.as_deref(), fold_case);
         settings.faults.iter().for_each(|fault| log::config_fault(fault));
         settings
+    })
+}
+
+/// The bindings about which every request asks.
+pub struct Bound {
+    pub origin: bool,
+    pub ledger: bool,
+}
+
+/// Returns which bindings exist. They are looked up once: the environment of an isolate never changes.
+pub fn bound(env: &Env) -> &'static Bound {
+    static BOUND: OnceLock<Bound> = OnceLock::new();
+    BOUND.get_or_init(|| Bound {
+        origin: binding(env, ORIGIN).is_some(),
+        ledger: binding(env, LEDGER.name).is_some(),
     })
 }
 

@@ -21,9 +21,9 @@ extern "C" {
     #[wasm_bindgen(js_name = readHeaders)]
     pub fn read_headers(response: &Response) -> String;
 
-    /// Returns a copy of a response whose headers can be changed. The changes of the plan are made.
-    #[wasm_bindgen(catch, js_name = copyForWasm)]
-    pub fn copy(response: &Response, plan: &str, edits: &str) -> Result<Response, JsValue>;
+    /// Returns a response with changed headers: those of the plan, and `edits`.
+    #[wasm_bindgen(catch, js_name = changeForWasm)]
+    pub fn change(response: &Response, plan: &str, edits: &str) -> Result<Response, JsValue>;
 
     /// Changes headers.
     #[wasm_bindgen(catch, js_name = editHeaders)]

@@ -46,7 +46,7 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     let grant = &purchase.grant;
     let hash = grant.payment_hash;
     // A payment for a macaroon of another issuer belongs in the ledger of that issuer.
-    if grant.other_issuer || is_settled(&hash) || !is_bound(ctx.env) {
+    if grant.other_issuer || is_settled(&hash) || !environment::bound(ctx.env).ledger {
         return;
     }
     if with_lock(&ATTEMPTS, |attempts| attempts.admit(&hash.to_hex(), 1, now_ms())).is_err() {
@@ -153,7 +153,9 @@ pub fn is_settled(hash: &PaymentHash) -> bool {
 
 /// Counts a request to a route. The counts of five seconds are written to the ledger together.
 pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome, code: Option<&'static str>) {
-    if !is_bound(env) || !with_lock(&TRAFFIC, |traffic| traffic.count(route, outcome, code, now_ms())) {
+    if !environment::bound(env).ledger
+        || !with_lock(&TRAFFIC, |traffic| traffic.count(route, outcome, code, now_ms()))
+    {
         return;
     }
     let env = env.clone();
@@ -175,10 +177,6 @@ pub async fn flush(env: &Env) {
     if run(env, &command).await.is_none() {
         with_lock(&TRAFFIC, |traffic| traffic.put_back(&counts));
     }
-}
-
-fn is_bound(env: &Env) -> bool {
-    environment::binding(env, LEDGER.name).is_some()
 }
 
 fn remember(hash: &PaymentHash) {

@@ -41,8 +41,9 @@ const config :Workerd.Config = (
       globalOutbound = "net",
       bindings = [${bindings.join(', ')}, (name = "METER", durableObjectNamespace = "Meter")],
       durableObjectNamespaces = [(className = "Meter", uniqueKey = "Meter", enableSql = true)],
-      durableObjectStorage = (inMemory = void),
+      durableObjectStorage = (localDisk = "disk"),
     )),
+    (name = "disk", disk = (path = "${run.folder('objects')}", writable = true)),
     (name = "net", network = (allow = ["private", "public", "local"])),
     ${kv ? `(name = "kv", external = (address = "${kv}", http = ())),` : ''}
   ],

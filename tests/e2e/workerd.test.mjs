@@ -84,14 +84,19 @@ test('After a crash of the wasm, the next request gets a new instance, and count
         return worker.fetch(request, env, context);
       },
     };`;
-  const { url } = await startBareWorker({ toll: { routes: [{ path: '/twice', sats: 5, uses: 2 }] }, vars: { ORIGIN_URL: origin.url }, entry });
+  const vars = { ORIGIN_URL: origin.url, ON_PAYMENT_URL: 'not a URL' };
+  const { url, server } = await startBareWorker({ toll: { routes: [{ path: '/twice', sats: 5, uses: 2 }] }, vars, entry });
+  // An instance logs mistakes in the settings when it reads them.
+  const instances = () => server.tail().split('ON_PAYMENT_URL').length - 1;
   const { standard: authorization } = await buy(url, '/twice');
   const use = (headers) => send(url, '/twice', { headers: { authorization, ...headers } });
   assert.equal((await use()).status, 200);
+  const before = instances();
   const reached = origin.requests.length;
   assert.equal((await use({ 'Test-Crash': '1' })).status, 500);
   assert.equal(origin.requests.length, reached);
   assert.equal((await use()).headers['x-toll-uses-remaining'], '0');
+  assert.equal(instances(), 2 * before);
   assert.equal((await use()).status, 402);
   assert.equal(origin.requests.length, reached + 1);
 });

@@ -76,11 +76,12 @@ running=
 name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$crate/Cargo.toml" | tr - _)
 rm -rf "$staging"
 # With these two options, a panic ends only the instance of the wasm: the next request gets a new one.
-.tools/bin/wasm-bindgen --target module --no-typescript --out-name index --out-dir "$staging" \
+.tools/bin/wasm-bindgen --target module --out-name index --out-dir "$staging" \
   --experimental-reset-state-function --force-enable-abort-handler "target/wasm32-unknown-unknown/release/$name.wasm"
 # workerd imports a module where the generated code imports its source.
 sed -i.before 's/^import source wasmModule/import wasmModule/' "$staging/index.js"
-cp src/edge/entry.js src/edge/shell.js "$staging/"
+cp src/edge/entry.js src/edge/shell.js src/edge/jsconfig.json "$staging/"
+tsc --project "$staging/jsconfig.json"
 esbuild "$staging/entry.js" --bundle --format=esm --minify --external:./index_bg.wasm --log-level=warning --outfile="$staging/bundle.js"
 # Node 22 cannot compile compact imports.
 wasm-opt --all-features --disable-compact-imports --strip-debug --strip-producers --strip-target-features -Oz "$staging/index_bg.wasm" -o "$staging.wasm"

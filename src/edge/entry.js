@@ -3,18 +3,34 @@
 import * as wasm from './index.js';
 import { change, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
 
-export default {
+/** @typedef {import('./shell.js').Env} Env */
+
+/** @type {ExportedHandler<Env>} */
+const worker = {
   fetch(request, env, context) {
-    const answer = wasm.fetch(request, env, context);
-    return typeof answer === 'string' ? forward(request, env, context, parsePlan(answer)) : answer;
+    try {
+      const answer = wasm.fetch(request, env, context);
+      return typeof answer === 'string' ? forward(request, env, context, parsePlan(answer)) : answer;
+    } catch (error) {
+      return wasm.failed(request, env, context, '', nameOf(error), Date.now());
+    }
   },
   scheduled: (_event, env) => wasm.scheduled(env),
 };
+export default worker;
 
-/** Forwards a request for which nothing has to be awaited before, and writes its log record. */
+/**
+ * Forwards a request for which nothing has to be awaited before, and writes its log record.
+ * @param {Request} request
+ * @param {Env} env
+ * @param {ExecutionContext} context
+ * @param {import('./shell.js').Plan} plan
+ * @returns {Promise<Response>}
+ */
 async function forward(request, env, context, plan) {
   const startedMs = Date.now();
-  const failed = (fault) => wasm.originFailed(request, env, context, plan.response, fault, startedMs);
+  /** @param {string} fault */
+  const failed = (fault) => wasm.failed(request, env, context, plan.response, fault, startedMs);
   try {
     const sent = send(request, env, plan);
     let response;
@@ -29,8 +45,16 @@ async function forward(request, env, context, plan) {
     console.log(`${plan.record}${answer.status},"ms":${Date.now() - startedMs}}`);
     return answer;
   } catch (error) {
-    return failed(error?.name ?? "");
+    return failed(nameOf(error));
   }
+}
+
+/**
+ * Returns the name of an exception. Its message may contain a URL or a header.
+ * @param {unknown} error
+ */
+function nameOf(error) {
+  return error instanceof Error ? error.name : '';
 }
 
 export const FreeTierCounter = durableObject(wasm.FreeTierCounter);
@@ -39,33 +63,37 @@ export const Ledger = durableObject(wasm.Ledger);
 export const Meter = durableObject(wasm.Meter);
 
 /**
- * Returns the class of a Durable Object. After a panic, the object of the old instance of the wasm is replaced. Nothing is lost,
+ * Returns the class of a Durable Object. After a crash of the wasm, the object of the old instance is replaced. Nothing is lost,
  * because the objects keep their state in their storage.
+ * @param {new (state: any, env: any) => { fetch(request: Request): Response | Promise<Response>, alarm?(): Promise<any> }} WasmClass
  */
 function durableObject(WasmClass) {
   return class {
-    #state;
-    #env;
-    #object;
-    #instance;
+    #object = /** @type {InstanceType<typeof WasmClass> | undefined} */ (undefined);
+    #instance = 0;
 
+    /**
+     * @param {DurableObjectState} state
+     * @param {object} env
+     */
     constructor(state, env) {
-      this.#state = state;
-      this.#env = env;
+      this.state = state;
+      this.env = env;
     }
 
+    /** @param {Request} request */
     fetch(request) {
       return this.#current().fetch(request);
     }
 
     alarm() {
-      return this.#current().alarm();
+      return this.#current().alarm?.();
     }
 
     #current() {
       wasm.renew();
-      if (this.#instance !== instances()) {
-        this.#object = new WasmClass(this.#state, this.#env);
+      if (!this.#object || this.#instance !== instances()) {
+        this.#object = new WasmClass(this.state, this.env);
         this.#instance = instances();
       }
       return this.#object;

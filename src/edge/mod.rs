@@ -33,9 +33,9 @@ pub fn finish_forward(env: &Env, context: &Context, plan: &str, headers: String)
     toll::finish_forward(env, context, plan, headers)
 }
 
-/// Answers a forwarded request to which the origin did not respond.
-#[wasm_bindgen(js_name = originFailed)]
-pub fn origin_failed(
+/// Answers a request with an error: the origin did not respond, or the runtime threw an exception.
+#[wasm_bindgen]
+pub fn failed(
     request: Request,
     env: Env,
     context: Context,
@@ -44,7 +44,7 @@ pub fn origin_failed(
     started_ms: f64,
 ) -> Promise {
     future_to_promise(async move {
-        let response = toll::origin_failed(request, &env, &context, &plan, &fault, started_ms as u64).await;
+        let response = toll::failed(request, &env, &context, &plan, &fault, started_ms as u64).await;
         response.map(JsValue::from)
     })
 }

@@ -1,5 +1,22 @@
-// The steps that JavaScript does for the wasm: reading requests, sending them to the origin, and changing headers. What is done is
-// decided in the wasm.
+// The steps that JavaScript does for the wasm: reading requests, sending them to the origin, and changing headers. The wasm decides
+// what is done.
+
+/** @typedef {{ ORIGIN?: Fetcher }} Env */
+
+/**
+ * How a request is forwarded: a text of `src/edge/handlers/forward.rs`, as lines. From `EDITS_AT` on, they are the changes of the
+ * request's headers, and from `responseEditsAt` on, those of the response's headers. Each change has two lines.
+ * @typedef {object} Plan
+ * @property {string} url
+ * @property {string} body empty to forward the body, `-` for no body, otherwise the length that the body must have
+ * @property {string} cache `no-store` or empty
+ * @property {string} timeoutMs empty for no time limit
+ * @property {string} record the beginning of the log record
+ * @property {string} response what the wasm needs when the response arrives
+ * @property {string[]} lines
+ * @property {number} responseEditsAt
+ * @property {boolean} changesResponse whether the response is changed in any case
+ */
 
 /**
  * Returns method, URL, whether there is a body (`1` or nothing), and the headers, each on a line of its own. None of them contains a
@@ -16,15 +33,11 @@ export function readRequest(request) {
  */
 export function readHeaders(message) {
   let lines = '';
-  message.headers.forEach((value, name) => (lines += `${name}\n${value}\n`));
+  message.headers.forEach((value, name) => {
+    lines += `${name}\n${value}\n`;
+  });
   return lines;
 }
-
-/**
- * A plan of `src/edge/handlers/forward.rs`, as lines. The lines from `EDITS_AT` on are the changes of the request's headers, two lines
- * for each change. `edits` is their number. The lines after them are the changes of the response's headers.
- * @typedef {{ url: string, body: string, cache: string, timeoutMs: string, record: string, response: string, lines: string[], responseEditsAt: number, changesResponse: boolean }} Plan
- */
 
 /**
  * @param {string} plan
@@ -32,35 +45,36 @@ export function readHeaders(message) {
  */
 export function parsePlan(plan) {
   const lines = plan.split('\n');
-  const [url, body, cache, timeoutMs, record, response, edits] = lines;
+  const [url = '', body = '', cache = '', timeoutMs = '', record = '', response = '', edits] = lines;
   const responseEditsAt = EDITS_AT + Number(edits);
   // The last line is empty.
-  const changesResponse = body !== '' || responseEditsAt < lines.length - 1;
+  const changesResponse = body === '-' || responseEditsAt < lines.length - 1;
   return { url, body, cache, timeoutMs, record, response, lines, responseEditsAt, changesResponse };
 }
 const EDITS_AT = 7;
 
 /**
  * Sends a request to the origin: through the service binding `ORIGIN`, or to a URL. A response that has begun may stream without a
- * time limit. Throws if the runtime cannot make the request.
+ * time limit. Throws if the runtime cannot make the request. If the promise fails, `faultOf` names the fault.
  * @param {Request} request
- * @param {{ ORIGIN?: { fetch: typeof fetch } }} env
+ * @param {Env} env
  * @param {Plan} plan
- * @returns {Promise<Response>} If it fails, `faultOf` names the fault.
+ * @returns {Promise<Response>}
  */
 export function send(request, env, { url, body, cache, timeoutMs, lines, responseEditsAt }) {
   const sent = new Request(url, body ? withBody(request, body) : request);
-  edit(sent.headers, lines, EDITS_AT, responseEditsAt);
+  editHeaders(sent.headers, lines, EDITS_AT, responseEditsAt);
   const init = cache ? NO_STORE : undefined;
-  if (timeoutMs) return sendWithin(Number(timeoutMs), sent, env, init);
-  return env.ORIGIN ? env.ORIGIN.fetch(sent, init) : fetch(sent, init);
+  return timeoutMs ? fetchWithin(Number(timeoutMs), sent, env, init) : fetchFrom(env, sent, init);
 }
+/** @type {RequestInit} */
 const NO_STORE = { cache: 'no-store' };
 
 /**
- * Sends a request as `send` does.
+ * Sends a request as `send` does. The value of the promise is the response or the name of the fault.
+ * @param {Request} request
+ * @param {Env} env
  * @param {string} plan
- * @returns {Promise<Response | string>} The response, or the fault as `faultOf` names it.
  */
 export async function sendForWasm(request, env, plan) {
   const sent = send(request, env, parsePlan(plan));
@@ -72,22 +86,33 @@ export async function sendForWasm(request, env, plan) {
   }
 }
 
-/** Whether the status is one that a `Response` can have. */
+/**
+ * Whether the status is one that a `Response` can have.
+ * @param {Response} response
+ */
 export function isResponse({ status }) {
   return status <= 599;
 }
 
-/** Returns the name of the fault for which `fetch` failed. */
+/**
+ * Returns the name of the fault for which the promise of `send` failed.
+ * @param {unknown} error
+ */
 export function faultOf(error) {
   return error === TIMED_OUT ? 'timeout' : 'unreachable';
 }
 
-async function sendWithin(ms, sent, env, init) {
+/**
+ * @param {number} ms
+ * @param {Request} sent
+ * @param {Env} env
+ * @param {RequestInit | undefined} init
+ */
+async function fetchWithin(ms, sent, env, init) {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(TIMED_OUT), ms);
+  const timer = setTimeout(() => controller.abort(), ms);
   try {
-    const limited = { ...init, signal: controller.signal };
-    return await (env.ORIGIN ? env.ORIGIN.fetch(sent, limited) : fetch(sent, limited));
+    return await fetchFrom(env, sent, { ...init, signal: controller.signal });
   } catch (error) {
     throw controller.signal.aborted ? TIMED_OUT : error;
   } finally {
@@ -96,9 +121,23 @@ async function sendWithin(ms, sent, env, init) {
 }
 const TIMED_OUT = new Error('the origin did not respond in time');
 
-/** Returns the request with no body (`-`), or with a body that fails if it has another length. */
+/**
+ * @param {Env} env
+ * @param {Request} sent
+ * @param {RequestInit | undefined} init
+ */
+function fetchFrom(env, sent, init) {
+  return env.ORIGIN ? env.ORIGIN.fetch(sent, init) : fetch(sent, init);
+}
+
+/**
+ * Returns the request without its body (`-`), or with a body that fails if it has another length.
+ * @param {Request} request
+ * @param {string} length
+ * @returns {RequestInit}
+ */
 function withBody({ method, headers, body }, length) {
-  if (length === '-') return { method, headers, redirect: 'manual' };
+  if (length === '-' || !body) return { method, headers, redirect: 'manual' };
   const { readable, writable } = new FixedLengthStream(Number(length));
   // If the length differs, the stream fails, and so does the request to the origin.
   body.pipeTo(writable).catch(() => {});
@@ -113,32 +152,45 @@ function withBody({ method, headers, body }, length) {
  * @param {string} edits
  */
 export function change(response, { body, lines, responseEditsAt }, edits) {
-  const copied = body === '-' ? new Response(null, { status: response.status, headers: response.headers }) : new Response(response.body, response);
-  editHeaders(copied.headers, edits);
-  edit(copied.headers, lines, responseEditsAt, lines.length);
-  return copied;
+  const { status, headers } = response;
+  const changed = body === '-' ? new Response(null, { status, headers }) : new Response(response.body, response);
+  editHeadersByText(changed.headers, edits);
+  editHeaders(changed.headers, lines, responseEditsAt, lines.length);
+  return changed;
 }
 
-/** Returns a response as `change` does, for a plan as text. */
+/**
+ * Returns a response as `change` does.
+ * @param {Response} response
+ * @param {string} plan
+ * @param {string} edits
+ */
 export function changeForWasm(response, plan, edits) {
   return change(response, parsePlan(plan), edits);
 }
 
 /**
- * Makes changes of headers, as `src/http/header_edits.rs` writes them.
+ * Makes changes of headers, which `src/http/header_edits.rs` wrote.
  * @param {Headers} headers
  * @param {string} edits
  */
-export function editHeaders(headers, edits) {
+export function editHeadersByText(headers, edits) {
   const lines = edits.split('\n');
-  edit(headers, lines, 0, lines.length);
+  editHeaders(headers, lines, 0, lines.length);
 }
 
-function edit(headers, lines, start, end) {
+/**
+ * @param {Headers} headers
+ * @param {string[]} lines
+ * @param {number} start
+ * @param {number} end
+ */
+function editHeaders(headers, lines, start, end) {
   for (let at = start; at + 1 < end; at += 2) {
-    const name = lines[at].slice(1);
-    const value = lines[at + 1];
-    switch (lines[at][0]) {
+    const line = /** @type {string} */ (lines[at]);
+    const value = /** @type {string} */ (lines[at + 1]);
+    const name = line.slice(1);
+    switch (line[0]) {
       case '=': headers.set(name, value); break;
       case '+': headers.append(name, value); break;
       case '-': headers.delete(name); break;
@@ -148,7 +200,7 @@ function edit(headers, lines, start, end) {
 
 let count = 0;
 
-/** Counts a new instance of the wasm: the first one, and one after each panic. */
+/** Counts a new instance of the wasm: the first one, and one after each crash. */
 export function instanceStarted() {
   count += 1;
 }

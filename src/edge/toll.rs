@@ -8,7 +8,7 @@ use wasm_bindgen_futures::future_to_promise;
 use web_sys::{Request, Response};
 
 use super::context::{IncomingRequest, RequestContext};
-use super::handlers::{self, Answered, HandlerError, Later, Step};
+use super::handlers::{self, Action, Answered, HandlerError, Later, Step};
 use super::platform::clock::{Deadline, now_ms};
 use super::platform::runtime::{Context, Env};
 use super::platform::{environment, log};
@@ -170,9 +170,9 @@ pub fn finish_forward(env: &Env, context: &Context, plan: &str, headers: String)
     Ok(handlers::response_edits(settings, policy, &plan, headers).into_string())
 }
 
-/// Answers a forwarded request to which the origin did not respond. `fault` is the name of a fault of `shell.js`, or of an
-/// exception of the runtime.
-pub async fn origin_failed(
+/// Answers a request with an error. `fault` is the name of a fault of `shell.js`, or of an exception of the runtime.
+/// `plan` is the [`ResponsePlan`] of a forwarded request; it is empty if there is none.
+pub async fn failed(
     request: Request,
     env: &Env,
     context: &Context,
@@ -185,7 +185,7 @@ pub async fn origin_failed(
     let error = HandlerError::of_origin(fault);
     let answered = match (settings.policy(), ResponsePlan::parse(plan)) {
         (Some(policy), Some(plan)) => handlers::origin_failed(policy, &request, &plan, error)?,
-        _ => handlers::refuse(RequestError::Internal)?,
+        _ => Answered::from_error(error, Action::Refuse, None)?,
     };
     let answered = handlers::show_error(env, settings, &request, answered).await?;
     Ok(record(env, context, &request, answered, started_ms))

@@ -94,7 +94,9 @@ test('After a crash of the wasm, the next request gets a new instance, and count
   assert.equal((await use()).status, 200);
   const before = instances();
   const reached = origin.requests.length;
-  assert.equal((await use({ 'Test-Crash': '1' })).status, 500);
+  const crashed = await use({ 'Test-Crash': '1' });
+  assert.equal(crashed.status, 500);
+  assert.equal(crashed.json().code, 'internal');
   assert.equal(origin.requests.length, reached);
   assert.equal((await use()).headers['x-toll-uses-remaining'], '0');
   assert.ok(before > 0);

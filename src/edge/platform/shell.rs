@@ -26,7 +26,7 @@ extern "C" {
     pub fn change(response: &Response, plan: &str, edits: &str) -> Result<Response, JsValue>;
 
     /// Changes headers.
-    #[wasm_bindgen(catch, js_name = editHeaders)]
+    #[wasm_bindgen(catch, js_name = editHeadersByText)]
     pub fn edit_headers(headers: &web_sys::Headers, edits: &str) -> Result<(), JsValue>;
 
     /// Counts the instances of the wasm, so that `entry.js` can replace the objects of an earlier instance.

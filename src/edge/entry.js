@@ -12,7 +12,7 @@ const worker = {
       const answer = wasm.fetch(request, env, context);
       return typeof answer === 'string' ? forward(request, env, context, parsePlan(answer)) : answer;
     } catch (error) {
-      return wasm.failed(request, env, context, '', nameOf(error), Date.now());
+      return fail(request, env, context, '', nameOf(error), Date.now());
     }
   },
   scheduled: (_event, env) => wasm.scheduled(env),
@@ -30,7 +30,7 @@ export default worker;
 async function forward(request, env, context, plan) {
   const startedMs = Date.now();
   /** @param {string} fault */
-  const failed = (fault) => wasm.failed(request, env, context, plan.response, fault, startedMs);
+  const failed = (fault) => fail(request, env, context, plan.response, fault, startedMs);
   try {
     const sent = send(request, env, plan);
     let response;
@@ -40,6 +40,7 @@ async function forward(request, env, context, plan) {
       return failed(faultOf(error));
     }
     if (!isResponse(response)) return failed('unreachable');
+    wasm.renew();
     const edits = wasm.finishForward(env, context, plan.response, readHeaders(response));
     const answer = edits || plan.changesResponse ? change(response, plan, edits) : response;
     console.log(`${plan.record}${answer.status},"ms":${Date.now() - startedMs}}`);
@@ -47,6 +48,15 @@ async function forward(request, env, context, plan) {
   } catch (error) {
     return failed(nameOf(error));
   }
+}
+
+/**
+ * Answers a request with an error.
+ * @param {Parameters<typeof wasm.failed>} args
+ */
+function fail(...args) {
+  wasm.renew();
+  return wasm.failed(...args);
 }
 
 /**

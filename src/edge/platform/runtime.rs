@@ -33,7 +33,7 @@ impl Context {
     }
 }
 
-/// Prepares a new instance of the wasm. After a panic, the next call of an export creates a new instance, because the
+/// Prepares a new instance of the wasm. After a crash, the next call of an export creates a new instance, because the
 /// memory of the old one may be inconsistent.
 #[wasm_bindgen(start, private)]
 fn start() {
@@ -42,6 +42,8 @@ fn start() {
     shell::instance_started();
 }
 
-/// Does nothing, but is a call of an export, so it creates a new instance if the last one has panicked.
-#[wasm_bindgen(js_name = renew)]
+/// Does nothing, but is a call of an export, so it creates a new instance if the last one has crashed. `entry.js` calls it
+/// before each call with texts: the generated code copies texts into the memory of the old instance, and only then
+/// creates the new one.
+#[wasm_bindgen]
 pub fn renew() {}

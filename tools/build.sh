@@ -70,7 +70,7 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$remap
 
 mkdir -p "$staging" "$build"
 touch "$staging.started"
-background cargo build --quiet --release --target wasm32-unknown-unknown --manifest-path "$crate/Cargo.toml"
+background cargo build --quiet --release --target-dir target --target wasm32-unknown-unknown --manifest-path "$crate/Cargo.toml"
 wait "$running"
 running=
 name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$crate/Cargo.toml" | tr - _)
@@ -84,7 +84,8 @@ cp src/edge/entry.js src/edge/shell.js src/edge/jsconfig.json "$staging/"
 tsc --project "$staging/jsconfig.json"
 esbuild "$staging/entry.js" --bundle --format=esm --minify --external:./index_bg.wasm --log-level=warning --outfile="$staging/bundle.js"
 # Node 22 cannot compile compact imports.
-wasm-opt --all-features --disable-compact-imports --strip-debug --strip-producers --strip-target-features -Oz "$staging/index_bg.wasm" -o "$staging.wasm"
+wasm-opt --all-features --disable-compact-imports --strip-debug --strip-producers --strip-target-features \
+  -Oz --converge --low-memory-unused --zero-filled-memory "$staging/index_bg.wasm" -o "$staging.wasm"
 cp "$staging/bundle.js" "$build/index.js"
 # The wasm file is moved last and gets the time at which the build started: the check above compares the sources with this time.
 cp "$staging.wasm" "$build/index_bg.wasm.new"

@@ -23,6 +23,7 @@ mod endpoints;
 mod errors;
 mod free_tier;
 mod gate;
+mod header_names;
 mod headers;
 mod honor_paid;
 mod http;

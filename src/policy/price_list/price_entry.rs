@@ -99,7 +99,7 @@ fn parse_conditions(table: &Table<'_>) -> Vec<Condition> {
         conditions.push(Condition::Query { name, is });
     }
     for (name, is) in parse_values(table, "header") {
-        if !header::is_name(&name) || header::is_reserved(&name) || header::fold(&name) == "content-length" {
+        if !header::is_name(&name) || header::is_reserved(&name) || header::is_same(&name, "content-length") {
             table.report(
                 "header",
                 "must name headers that a client sends; for the length of the body, use content_length",

@@ -4,6 +4,7 @@ pub mod gate;
 pub mod hostile_heads;
 pub mod invoice;
 pub mod price_list;
+pub mod random;
 pub mod request;
 pub mod secret;
 pub mod settings;

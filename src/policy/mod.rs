@@ -13,6 +13,7 @@ pub mod fetch_metadata;
 pub mod free_tier;
 pub mod normalization;
 pub mod owner;
+pub mod plain_path;
 pub mod price;
 pub mod price_list;
 pub mod resolve;

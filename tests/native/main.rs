@@ -34,6 +34,7 @@ mod lnbits;
 mod macaroon;
 mod mistakes;
 mod pay_page;
+mod plain_paths;
 mod policy;
 mod prices;
 mod rate_limit;

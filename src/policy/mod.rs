@@ -18,6 +18,7 @@ pub mod price;
 pub mod price_list;
 pub mod resolve;
 pub mod route;
+pub mod routes;
 pub mod settlement;
 pub mod sold_as;
 

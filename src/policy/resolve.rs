@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::normalization;
 use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
-use super::route::{HostPattern, PathForm, Route, Selection, Target, select};
+use super::route::{HostPattern, PathForm, Route, Selection, Target};
 
 /// The error for a path that an origin may read as another path with another price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +118,11 @@ impl Policy {
 
     /// Selects the route of a path as it was sent.
     pub fn select(&self, path: &str, target: Target<'_>) -> Selection<'_> {
-        select(&self.routes, PathForm::AsSent, path, target)
+        self.routes.select(PathForm::AsSent, path, target)
     }
 
     fn select_normalized(&self, path: &str, target: Target<'_>) -> Selection<'_> {
-        select(&self.routes, PathForm::Normalized, path, target)
+        self.routes.select(PathForm::Normalized, path, target)
     }
 
     fn is_reserved(&self, path: &str) -> bool {

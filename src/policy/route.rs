@@ -245,12 +245,8 @@ impl Pattern {
         self.normalized == other.normalized
     }
 
-    fn matches(&self, form: PathForm, path: &str) -> bool {
-        let inner = path.strip_prefix('/').unwrap_or(path);
-        // For the path `/`, `split` returns one empty segment. The normalized pattern `/` has no segments, so the empty
-        // segment is skipped.
-        let is_without_segments = form == PathForm::Normalized && inner.is_empty();
-        let mut names = inner.split('/').skip(usize::from(is_without_segments));
+    pub fn matches(&self, form: PathForm, path: &str) -> bool {
+        let mut names = names(form, path);
         self.segments(form).iter().all(|segment| match segment {
             Segment::Rest => true,
             Segment::Param => names.next().is_some_and(|name| !name.is_empty()),
@@ -259,12 +255,21 @@ impl Pattern {
         })
     }
 
-    fn segments(&self, form: PathForm) -> &[Segment] {
+    pub fn segments(&self, form: PathForm) -> &[Segment] {
         match form {
             PathForm::AsSent => &self.as_sent,
             PathForm::Normalized => &self.normalized,
         }
     }
+}
+
+/// Returns the names of a path, with which the segments of a pattern are compared.
+pub fn names(form: PathForm, path: &str) -> impl Iterator<Item = &str> {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    // For the path `/`, `split` returns one empty segment. The normalized pattern `/` has no segments, so the empty
+    // segment is skipped.
+    let is_without_segments = form == PathForm::Normalized && inner.is_empty();
+    inner.split('/').skip(usize::from(is_without_segments))
 }
 
 /// Returns the path with the parameters of other tools, such as `{id}`, `[id]`, `<int:id>` and `$id`, as `:id`.
@@ -288,7 +293,7 @@ const FOREIGN_SYNTAX: [char; 11] = ['(', ')', '{', '}', '[', ']', '<', '>', '|',
 /// A segment of a pattern. The variants are in ascending order of specificity: if two patterns match a path, the
 /// greater pattern is used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Segment {
+pub enum Segment {
     /// `*`: zero or more segments.
     Rest,
     /// `:param`: any segment that is not empty.
@@ -296,6 +301,16 @@ enum Segment {
     Exact(String),
     /// The end of the path.
     End,
+}
+
+impl Segment {
+    /// Returns the name that a path must have here; `None` if it may have any.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Exact(name) => Some(name),
+            Self::Rest | Self::Param | Self::End => None,
+        }
+    }
 }
 
 /// The form in which a path is compared with patterns.
@@ -395,22 +410,6 @@ pub struct Target<'a> {
     pub host: &'a str,
     /// The method as it was sent.
     pub method: &'a str,
-}
-
-/// Selects the route of a request from the routes that match its path, host and method. The route with the most
-/// specific path is selected. If several routes have equally specific paths, the one with the most specific host is
-/// selected.
-pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Target<'_>) -> Selection<'a> {
-    let of_path = || routes.iter().filter(|route| route.pattern.matches(form, path));
-    let of_host = || of_path().filter(|route| route.host.matches(target.host));
-    let of_method = of_host().filter(|route| route.has_method(target.method));
-    if let Some(route) = of_method.max_by_key(|route| (route.pattern.segments(form), &route.host)) {
-        return Selection::Route(route);
-    }
-    if let Some(route) = of_host().find(|route| !route.is_free()) {
-        return Selection::OtherMethod(route);
-    }
-    of_path().find(|route| !route.is_free()).map_or(Selection::Unmatched, Selection::OtherHost)
 }
 
 /// Writes percent-encodings with upper-case digits, as browsers write them.

@@ -40,6 +40,7 @@ mod prices;
 mod rate_limit;
 mod receipt;
 mod refusals;
+mod route_index;
 mod routes;
 mod strict_json;
 mod support;

@@ -19,7 +19,7 @@ use super::cors::{Cors, Preflights};
 use super::free_tier::FreeTierStore;
 use super::normalization::FoldCase;
 use super::owner::{self, Accent, Contact, Owner};
-use super::route::Route;
+use super::routes::Routes;
 use super::settlement::SettlementMode;
 use crate::http::header;
 use crate::payment::PaymentHash;
@@ -30,8 +30,7 @@ use table::{ConfigErrors, Table};
 /// A price list that can be used. It may contain invalid routes.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The routes in the order in which the owner wrote them. The order does not decide which route a request gets.
-    pub routes: Vec<Route>,
+    pub routes: Routes,
     pub unmatched: Unmatched,
     /// The path prefix of edgetoll's own endpoints, such as `/_toll`.
     pub prefix: String,

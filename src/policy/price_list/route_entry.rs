@@ -10,6 +10,7 @@ use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization::FoldCase;
 use crate::policy::price::{PriceAmount, PriceRule};
 use crate::policy::route::{HostPattern, Pattern, Pricing, Route};
+use crate::policy::routes::Routes;
 use crate::policy::sold_as::set_sold_as;
 use crate::protocols::l402::caveat::ScopeRule;
 use crate::protocols::price::Price;
@@ -30,10 +31,10 @@ pub fn parse_routes(
     defaults: &Defaults,
     list_errors: &ConfigErrors,
     route_errors: &ConfigErrors,
-) -> Vec<Route> {
+) -> Routes {
     let sentence = "must be a list of tables, written as [[vars.TOLL.routes]]";
     let entries = list.read("routes", sentence, Json::as_array).unwrap_or_default();
-    let mut routes: Vec<Route> = Vec::new();
+    let mut routes = Routes::default();
     for (at, entry) in entries.iter().enumerate() {
         let place = format!("{}[{at}]", list.place("routes"));
         let Some(pattern) = parse_path(&Table::with_any_keys(place.clone(), entry, list_errors), defaults)
@@ -43,7 +44,7 @@ pub fn parse_routes(
         let errors_before = route_errors.count();
         let table = Table::new(place, entry, &ROUTE_KEYS, route_errors);
         let mut route = parse_route(&table, pattern, defaults);
-        for earlier in routes.iter_mut().filter(|earlier| overlap(earlier, &route)) {
+        for earlier in routes.as_mut_slice().iter_mut().filter(|earlier| overlap(earlier, &route)) {
             let path = earlier.pattern.as_str();
             let sentence = format!(
                 "is the same as {path} to some origins: \
@@ -57,7 +58,7 @@ pub fn parse_routes(
         }
         routes.push(route);
     }
-    set_sold_as(&mut routes);
+    set_sold_as(routes.as_mut_slice());
     routes
 }
 

@@ -2,29 +2,37 @@
 //! differences in case, index files, CGI folders, and the reserved prefix.
 
 use edgetoll::policy::Policy;
+use edgetoll::policy::normalization::fold_case;
+use edgetoll::policy::route::Pattern;
 
 use super::price_list::parse;
 use super::random::Random;
 
 /// Returns a price list that can be used. Some of its routes may be invalid.
 pub fn price_list(random: &mut Random) -> Policy {
-    loop {
-        let routes: Vec<String> = (0..random.below(9)).map(|_| route(random)).collect();
-        let list = format!(
-            r#"{{"prefix":"{}","origin_case_sensitive":{},"routes":[{}]}}"#,
-            random.choose(&["/_toll", "/_toll", "/a", "/api"]),
-            random.below(4) == 0,
-            routes.join(",")
-        );
-        if let Some(policy) = parse(&list).policy {
-            return policy;
-        }
-    }
+    let routes = random.below(9);
+    price_list_of(routes, random)
+}
+
+pub fn price_list_of(routes: usize, random: &mut Random) -> Policy {
+    let routes: Vec<String> = (0..routes).map(|_| route(random)).collect();
+    let list = format!(
+        r#"{{"prefix":"{}","origin_case_sensitive":{},"routes":[{}]}}"#,
+        random.choose(&["/_toll", "/_toll", "/a", "/api"]),
+        random.below(4) == 0,
+        routes.join(",")
+    );
+    parse(&list).policy.unwrap()
 }
 
 fn route(random: &mut Random) -> String {
-    let end = random.choose(&["", "", "", "", "/", "/*", "/*"]);
-    let path = format!("{}{end}", names(random, &[PLAIN, PLAIN, OTHER, PARAMETERS]));
+    let path = loop {
+        let end = random.choose(&["", "", "", "", "/", "/*", "/*"]);
+        let path = format!("{}{end}", names(random, &[PLAIN, PLAIN, OTHER, PARAMETERS]));
+        if Pattern::parse(&path, fold_case).is_ok() {
+            break path;
+        }
+    };
     let methods = random.choose(&["", "", r#","methods":["GET"]"#, r#","methods":["POST","PUT"]"#]);
     let host = random.choose(&["", "", "", r#","host":"x""#, r#","host":"*.x""#, r#","host":"y""#]);
     format!(r#"{{"path":"{path}","sats":{}{methods}{host}}}"#, random.choose(&[0, 5, 5, 7]))

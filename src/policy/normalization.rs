@@ -19,6 +19,9 @@ pub type FoldCase = fn(&str) -> String;
 #[cfg(not(target_arch = "wasm32"))]
 pub fn fold_case(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization as _;
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.nfkc().collect::<String>().to_uppercase().to_lowercase()
 }
 

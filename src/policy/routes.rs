@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use super::route::{HostPattern, PathForm, Route, Segment, Selection, Target, names};
+use super::route::{HostPattern, PathForm, Pricing, Route, Segment, Selection, Target, names};
 
 /// The routes in the order in which the owner wrote them. The order does not decide which of several routes that match a
 /// request is selected, as long as one of them is more specific than the others.
@@ -15,11 +15,27 @@ pub struct Routes {
 }
 
 impl Routes {
-    pub fn push(&mut self, route: Route) {
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { routes: Vec::with_capacity(capacity), ..Self::default() }
+    }
+
+    /// Adds a route. Returns the positions of the earlier routes that overlap it: an origin may read a request to one of
+    /// the two routes as a request to the other.
+    pub fn push(&mut self, route: Route) -> Vec<usize> {
         let at = self.routes.len();
         self.as_sent.add(route.pattern.segments(PathForm::AsSent), at);
-        self.normalized.add(route.pattern.segments(PathForm::Normalized), at);
+        let may_overlap = self.normalized.add(route.pattern.segments(PathForm::Normalized), at).iter();
+        let overlaps = |at: &usize| self.routes.get(*at).is_some_and(|earlier| earlier.overlaps(&route));
+        let overlapping = may_overlap.map(|pattern| pattern.at).filter(overlaps).collect();
         self.routes.push(route);
+        overlapping
+    }
+
+    /// Makes a route invalid: requests to it are refused.
+    pub fn invalidate(&mut self, at: usize) {
+        if let Some(route) = self.routes.get_mut(at) {
+            route.pricing = Pricing::Invalid;
+        }
     }
 
     /// Returns the routes for changes. Their patterns must not be changed, because they are in the index.
@@ -111,17 +127,22 @@ struct HashedPattern {
 }
 
 impl Index {
-    fn add(&mut self, segments: &[Segment], at: usize) {
-        let kinds: Vec<Kind> = segments.iter().map(Kind::of).collect();
+    /// Adds the pattern of the route at this position. Returns the earlier patterns with the same shape and hash.
+    fn add(&mut self, segments: &[Segment], at: usize) -> &[HashedPattern] {
         let hash = segments.iter().filter_map(Segment::name).fold(SEED, hash);
-        let pattern = HashedPattern { hash, at };
-        match self.0.iter_mut().find(|shape| shape.kinds == kinds) {
-            Some(shape) => {
-                let after = shape.patterns.partition_point(|earlier| earlier.hash <= hash);
-                shape.patterns.insert(after, pattern);
+        let shape = match self.0.iter().position(|shape| shape.has(segments)) {
+            Some(shape) => shape,
+            None => {
+                self.0.push(Shape { kinds: segments.iter().map(Kind::of).collect(), patterns: Vec::new() });
+                self.0.len().saturating_sub(1)
             }
-            None => self.0.push(Shape { kinds, patterns: vec![pattern] }),
-        }
+        };
+        let Some(Shape { patterns, .. }) = self.0.get_mut(shape) else { return &[] };
+        let first = patterns.partition_point(|earlier| earlier.hash < hash);
+        let equal = patterns.iter().skip(first).take_while(|earlier| earlier.hash == hash).count();
+        let end = first.saturating_add(equal);
+        patterns.insert(end, HashedPattern { hash, at });
+        patterns.get(first..end).unwrap_or_default()
     }
 
     /// Returns the positions of the patterns that may match a path.
@@ -131,6 +152,10 @@ impl Index {
 }
 
 impl Shape {
+    fn has(&self, segments: &[Segment]) -> bool {
+        self.kinds.iter().copied().eq(segments.iter().map(Kind::of))
+    }
+
     fn candidates<'a>(&self, path: impl Iterator<Item = &'a str>) -> impl Iterator<Item = usize> {
         let hash = self.hash(path);
         let first = self.patterns.partition_point(|pattern| Some(pattern.hash) < hash);

@@ -1,9 +1,11 @@
 //! Plain paths take a short cut past the normalization. Its result is compared with that of the full normalization.
 
-use edgetoll::policy::normalization::{comparable, fold_case, normalize, normalized_forms};
+use edgetoll::policy::normalization::{
+    comparable, fold_case, normalize, normalize_segment, normalized_forms,
+};
 use edgetoll::policy::plain_path::plain_path;
 use edgetoll::policy::resolve::{Ambiguous, MAX_FORMS, Resolved};
-use edgetoll::policy::route::{Selection, Target};
+use edgetoll::policy::route::{PathForm, Pattern, Segment, Selection, Target};
 
 use crate::support::random::Random;
 use crate::support::random_lists::{path, price_list, target};
@@ -76,6 +78,45 @@ fn check_forms(path: &str) -> bool {
         assert_eq!(normalized, plain.to_ascii_lowercase(), "{path:?}");
     }
     true
+}
+
+/// [`Pattern::parse`] does not normalize a name that it recognizes as normalized.
+#[test]
+fn each_name_of_a_pattern_is_normalized() {
+    let names = [
+        "a",
+        "b-c_0",
+        "A",
+        "index",
+        "default",
+        "index.html",
+        "a.",
+        ".a",
+        "%61",
+        "",
+        "a;b",
+        "\u{e9}",
+        "cgi-bin",
+    ];
+    for [first, last] in names.iter().flat_map(|first| names.map(|last| [*first, last])) {
+        for (end, is_last) in [("", true), ("/:x", false), ("/*", false)] {
+            let text = format!("/{first}/:x/{last}{end}");
+            let pattern = Pattern::parse(&text, fold_case).unwrap();
+            let exact = |name, is_last| {
+                normalize_segment(name, is_last, fold_case)
+                    .into_iter()
+                    .map(Segment::Exact)
+                    .collect::<Vec<_>>()
+            };
+            let after = match end {
+                "" => vec![Segment::End],
+                "/*" => vec![Segment::Rest],
+                _ => vec![Segment::Param, Segment::End],
+            };
+            let expected = [exact(first, false), vec![Segment::Param], exact(last, is_last), after].concat();
+            assert_eq!(pattern.segments(PathForm::Normalized), expected, "{text}");
+        }
+    }
 }
 
 #[test]

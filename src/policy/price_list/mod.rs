@@ -25,7 +25,7 @@ use crate::http::header;
 use crate::payment::PaymentHash;
 use crate::protocols::l402::macaroon::Encodings;
 use crate::strict_json::Json;
-use table::{ConfigErrors, Table};
+use table::{ConfigErrors, Place, Table};
 
 /// A price list that can be used. It may contain invalid routes.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ fn parse_list(
     list_errors: &ConfigErrors,
     route_errors: &ConfigErrors,
 ) -> Policy {
-    let table = Table::new("TOLL".to_owned(), list, &LIST_KEYS, list_errors);
+    let table = Table::new(Place::List, list, &LIST_KEYS, list_errors);
     let is_case_sensitive = table.flag("origin_case_sensitive").unwrap_or(false);
     let fold_case = if is_case_sensitive { str::to_owned } else { fold_case };
     let defaults = route_entry::Defaults {

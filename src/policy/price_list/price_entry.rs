@@ -54,8 +54,9 @@ pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
 /// Parses `sats`, `sats_per_kib`, or `fiat` with `min_sats` and `max_sats`. Returns `None` if the table has none of
 /// these keys, or if the value is wrong.
 pub fn parse_amount(table: &Table<'_>) -> Option<PriceAmount> {
-    let keys: Vec<&str> = ["sats", "fiat", "sats_per_kib"].into_iter().filter(|key| table.has(key)).collect();
-    if let [first, second, ..] = keys.as_slice() {
+    let mut keys = ["sats", "fiat", "sats_per_kib"].into_iter().filter(|key| table.has(key));
+    let first = keys.next();
+    if let (Some(first), Some(second)) = (first, keys.next()) {
         table.report(second, &format!("must not be used together with {first}: remove one of the two keys"));
     }
     if !table.has("fiat") {
@@ -63,7 +64,7 @@ pub fn parse_amount(table: &Table<'_>) -> Option<PriceAmount> {
             table.report(key, "must not be used without fiat");
         }
     }
-    match keys.first().copied() {
+    match first {
         Some("sats") => table.sats("sats", 0).map(|sats| PriceAmount::Fixed(Price::Sats(sats))),
         Some("sats_per_kib") => table.sats("sats_per_kib", 1).map(PriceAmount::SatsPerKib),
         Some(_) => parse_fiat(table).map(|price| PriceAmount::Fixed(Price::Fiat(price))),

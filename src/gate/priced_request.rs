@@ -157,7 +157,7 @@ impl<'a> PricedRequest<'a, '_> {
             method: self.request.method,
             ip: self.request.client_ip,
             price: &self.price,
-            sold_as: route.sold_as.as_ref(),
+            sold_as: route.sold_as(),
             scope: &route.scope,
             binds_ip: route.binds_ip,
             counts_uses: route.uses.is_some(),
@@ -208,7 +208,7 @@ impl<'a> PricedRequest<'a, '_> {
             ip: request.client_ip.filter(|_| route.binds_ip).map(str::to_owned),
             uses: route.uses,
             price: self.price.clone(),
-            sold_as: route.sold_as.as_ref().map(|digest| self.seller.keys.current().sold_as(digest)),
+            sold_as: route.sold_as().map(|digest| self.seller.keys.current().sold_as(digest)),
             payable_until_unix: self.now_unix.saturating_add(route.invoice_expiry_s),
         }
     }

@@ -12,19 +12,44 @@ pub fn is_unambiguous(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Returns the name in lower case, with a dash in place of each character that is not a letter or a digit. If two names
-/// give the same result, an origin may take them for the same header.
+/// Whether an origin may take two names for the same header: they are equal if case is ignored, and if each byte that is
+/// not a letter or a digit counts as a dash.
 ///
 /// CGI and PHP replace dots and dashes with `_`; lighttpd replaces all punctuation characters with `_`.
-pub fn fold(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+pub fn is_same(name: &str, other: &str) -> bool {
+    is_same_bytes(name.as_bytes(), other)
+}
+
+fn is_same_bytes(name: &[u8], other: &str) -> bool {
+    name.len() == other.len() && name.iter().zip(other.bytes()).all(|(a, b)| fold(*a) == fold(b))
+}
+
+/// Returns the byte in lower case, or a dash if it is not a letter or a digit.
+fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
+/// Whether an origin may read `prefix` at the beginning of a name.
+fn starts_with(name: &str, prefix: &str) -> bool {
+    name.as_bytes().get(..prefix.len()).is_some_and(|start| is_same_bytes(start, prefix))
+}
+
+/// Whether an origin may read `ending` at the end of a name.
+fn ends_with(name: &str, ending: &str) -> bool {
+    before(name, ending).is_some()
+}
+
+/// Returns the bytes of a name before `ending`; `None` if no origin reads `ending` at the end of the name.
+fn before<'a>(name: &'a str, ending: &str) -> Option<&'a [u8]> {
+    let (start, end) = name.as_bytes().split_at_checked(name.len().checked_sub(ending.len())?)?;
+    is_same_bytes(end, ending).then_some(start)
 }
 
 /// Whether a request header is removed before the request is forwarded. `X-Toll-*` is always removed, because only
 /// edgetoll may set it. Headers that can change the path, host or method that was priced are removed too, except those
 /// in the setting `keep_headers`.
 pub fn is_removed(name: &str, keep: &[String]) -> bool {
-    let is_kept = || keep.iter().any(|one| fold(one) == fold(name));
+    let is_kept = || keep.iter().any(|one| is_same(one, name));
     is_reserved(name) || (is_rewriting(name) && !is_kept())
 }
 
@@ -36,21 +61,19 @@ fn is_rewriting(name: &str) -> bool {
     if HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless)) {
         return false;
     }
-    let folded = fold(name);
-    let name = folded.trim_matches('-');
-    REWRITING_ENDINGS.iter().any(|ending| name.ends_with(ending))
-        || REWRITING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        || REWRITING.contains(&name)
+    let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    REWRITING_ENDINGS.iter().any(|ending| ends_with(name, ending))
+        || REWRITING_PREFIXES.iter().any(|prefix| starts_with(name, prefix))
+        || REWRITING.iter().any(|listed| is_same(name, listed))
 }
 
 /// Whether some origins write the value of a header unchanged into the URL of the request, before the path.
 ///
 /// Astro does so with `X-Forwarded-Proto` and `X-Forwarded-Port`, and SvelteKit with the headers that its owner names.
 pub fn is_url_part(name: &str) -> bool {
-    let name = fold(name);
-    let is_part =
-        |part: &str| name.strip_suffix(part).is_some_and(|start| start.is_empty() || start.ends_with('-'));
-    ["port", "proto", "protocol", "scheme"].into_iter().any(is_part) && name != "sec-websocket-protocol"
+    let is_between_words = |start: &[u8]| !start.last().is_some_and(u8::is_ascii_alphanumeric);
+    URL_PARTS.iter().any(|part| before(name, part).is_some_and(is_between_words))
+        && !is_same(name, "sec-websocket-protocol")
 }
 
 /// Whether the value of a header that is a part of a URL contains other parts: `x://y/sold?` as the scheme, or `80/sold?`
@@ -61,31 +84,34 @@ pub fn has_url_syntax(value: &str) -> bool {
 
 /// Whether only edgetoll may set a header: `X-Toll-*` in any spelling.
 pub fn is_reserved(name: &str) -> bool {
-    fold(name).starts_with("x-toll-")
+    starts_with(name, "x-toll-")
 }
 
 /// Whether a header states an encoding of the body, such as `Grpc-Encoding`, and is not one of HTTP's own headers.
 pub fn is_other_encoding(name: &str) -> bool {
-    let name = fold(name);
-    name.ends_with("-encoding")
-        && !["accept-encoding", "content-encoding", "transfer-encoding"].contains(&name.as_str())
+    ends_with(name, "-encoding") && !HTTP_ENCODINGS.iter().any(|known| is_same(name, known))
 }
 
 /// Whether an origin may take the header `name` for the header `expected`, although the two names differ.
 pub fn is_other_spelling(name: &str, expected: &str) -> bool {
-    fold(name) == fold(expected) && !name.eq_ignore_ascii_case(expected)
+    is_same(name, expected) && !name.eq_ignore_ascii_case(expected)
 }
 
 /// Whether the response to a preflight keeps this header. Any other header is removed, because it could carry content
 /// that must be paid for.
 pub fn is_for_preflight(name: &str) -> bool {
-    let name = fold(name);
-    name.starts_with("access-control-") || ["allow", "vary"].contains(&name.as_str())
+    starts_with(name, "access-control-") || is_same(name, "allow") || is_same(name, "vary")
 }
+
+/// The last words of the names of headers that are a part of a URL.
+const URL_PARTS: [&str; 4] = ["port", "proto", "protocol", "scheme"];
+
+/// HTTP's own headers whose names end with `-encoding`.
+const HTTP_ENCODINGS: [&str; 3] = ["accept-encoding", "content-encoding", "transfer-encoding"];
 
 /// The endings of headers with which a client can make an origin use another path, query, host or method. An ending
 /// need not be a whole word, because some headers have names such as `X-RewriteUrl`.
-const REWRITING_ENDINGS: [&str; 27] = [
+pub const REWRITING_ENDINGS: [&str; 27] = [
     "-override",
     "authority",
     "document-root",
@@ -116,11 +142,11 @@ const REWRITING_ENDINGS: [&str; 27] = [
 ];
 
 /// The beginnings of the headers with which Next.js tells itself which page to render.
-const REWRITING_PREFIXES: [&str; 2] = ["x-invoke-", "x-middleware-"];
+pub const REWRITING_PREFIXES: [&str; 2] = ["x-invoke-", "x-middleware-"];
 
 /// Headers with which a client can make an origin use another path or host, although their names have none of the
 /// endings and beginnings in the two lists above. The last two headers select a file on the origin's disk.
-const REWRITING: [&str; 8] = [
+pub const REWRITING: [&str; 8] = [
     "forwarded",
     "script-name",
     "x-forwarded-script-name",
@@ -133,7 +159,7 @@ const REWRITING: [&str; 8] = [
 
 /// Headers that clients need, and from which no origin takes the path, host or method of the request. Case is ignored,
 /// but all other characters must be the same: `Next_Url` is not in this list.
-const HARMLESS: [&str; 7] = [
+pub const HARMLESS: [&str; 7] = [
     // The method of the request that follows a preflight.
     "Access-Control-Request-Method",
     // The page that sends the request (htmx).

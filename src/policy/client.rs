@@ -25,7 +25,7 @@ impl ClientSource {
     /// Parses the setting `client_header`. Returns `None` for a malformed name, and for `X-Forwarded-For` and
     /// `Forwarded`: proxies append addresses to these headers, so the first address is one that the client can forge.
     pub fn header(name: &str) -> Option<String> {
-        let is_forgeable = ["x-forwarded-for", "forwarded"].contains(&header::fold(name).as_str());
+        let is_forgeable = ["x-forwarded-for", "forwarded"].iter().any(|one| header::is_same(name, one));
         (header::is_name(name) && !is_forgeable).then(|| name.to_owned())
     }
 

@@ -13,10 +13,12 @@ pub mod fetch_metadata;
 pub mod free_tier;
 pub mod normalization;
 pub mod owner;
+pub mod plain_path;
 pub mod price;
 pub mod price_list;
 pub mod resolve;
 pub mod route;
+pub mod routes;
 pub mod settlement;
 pub mod sold_as;
 

@@ -10,7 +10,8 @@ use crate::http::percent;
 
 /// Converts variants of a letter to one letter in one case, or returns the text unchanged if the setting `origin_case_sensitive` is on.
 ///
-/// Rust's tables for Unicode would add 7 KB of compressed wasm, so the Worker passes a function that calls JavaScript.
+/// Rust's tables for Unicode would add 7 KB of compressed wasm, so the Worker passes a function that calls JavaScript. The
+/// function never changes a text of lower-case ASCII letters, digits and punctuation characters.
 pub type FoldCase = fn(&str) -> String;
 
 /// The [`FoldCase`] of the command line and the tests. The normalization form NFKC makes a letter equal to its wide,
@@ -18,6 +19,9 @@ pub type FoldCase = fn(&str) -> String;
 #[cfg(not(target_arch = "wasm32"))]
 pub fn fold_case(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization as _;
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.nfkc().collect::<String>().to_uppercase().to_lowercase()
 }
 
@@ -133,7 +137,8 @@ fn decodings(path: &str) -> Vec<Vec<u8>> {
 /// One way in which an origin may change a path.
 type Normalization = fn(&[u8]) -> Vec<u8>;
 
-/// All normalizations. An origin may apply any of them, in any order.
+/// All normalizations. An origin may apply any of them, in any order. What one of them changes must not be a plain path
+/// ([`plain_path`](super::plain_path::plain_path)).
 const NORMALIZATIONS: [Normalization; 20] = [
     percent::decode,
     with_lenient_encodings,
@@ -340,6 +345,12 @@ fn script(path: &[u8]) -> Option<(usize, usize)> {
     })
 }
 
+/// Whether servers run every file in a folder with this name as a script.
+pub fn is_cgi_folder(name: &str) -> bool {
+    let is_named = |folder: &&[u8]| folder.strip_prefix(b"/") == Some(name.as_bytes());
+    CGI_FOLDERS.iter().any(is_named)
+}
+
 /// Removes the name of an index file: `/x/index.html` becomes `/x/`, because a file server returns the same file for
 /// both.
 fn without_index(path: &[u8]) -> Vec<u8> {
@@ -351,7 +362,7 @@ fn without_index(path: &[u8]) -> Vec<u8> {
 }
 
 /// Whether a file server may respond to the path of a folder with the file of this name.
-fn is_index(name: &[u8]) -> bool {
+pub fn is_index(name: &[u8]) -> bool {
     let starts_with =
         |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     let is = |whole: &[u8]| name.eq_ignore_ascii_case(whole);

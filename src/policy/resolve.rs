@@ -1,9 +1,12 @@
 //! Selects the route of a path, unless an origin may read the path as another path with another price. Also finds
 //! routes that no request can reach.
 
+use std::borrow::Cow;
+
 use super::normalization;
+use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
-use super::route::{HostPattern, PathForm, Route, Selection, Target, select};
+use super::route::{HostPattern, PathForm, Route, Selection, Target};
 
 /// The error for a path that an origin may read as another path with another price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +36,30 @@ impl Policy {
     /// - The path contains a `.` or `..` segment that is encoded or hidden by a `;`.
     /// - The path has too many normalized forms.
     pub fn resolve(&self, path: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
-        self.resolve_up_to(MAX_FORMS, path, target)
+        match plain_path(path) {
+            Some(plain) => self.resolve_plain(path, plain, target),
+            None => self.resolve_up_to(MAX_FORMS, path, target),
+        }
     }
 
-    /// Resolves a path as [`Policy::resolve`] does. A path with more than `max_forms` normalized forms is ambiguous.
+    /// Resolves a plain path with the result of `resolve_up_to`, and without its normalizations. `plain` is the path
+    /// without the slash at its end.
+    fn resolve_plain(&self, path: &str, plain: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
+        let has_upper_case = plain.bytes().any(|byte| byte.is_ascii_uppercase());
+        let folded = if has_upper_case { Cow::Owned((self.fold_case)(plain)) } else { Cow::Borrowed(plain) };
+        if self.is_reserved(plain) || self.is_reserved(&folded) {
+            return Ok(Resolved::Reserved);
+        }
+        let as_sent = self.select(path, target);
+        let normalized = self.select_normalized(&folded, target);
+        if as_sent != normalized && (as_sent.is_priced() || normalized.is_priced()) {
+            return Err(Ambiguous);
+        }
+        Ok(Resolved::Selected(as_sent))
+    }
+
+    /// Resolves a path as [`Policy::resolve`] does, with all of its normalized forms. A path with more than `max_forms`
+    /// forms is ambiguous.
     ///
     /// # Errors
     /// Fails as [`Policy::resolve`] does.
@@ -95,11 +118,11 @@ impl Policy {
 
     /// Selects the route of a path as it was sent.
     pub fn select(&self, path: &str, target: Target<'_>) -> Selection<'_> {
-        select(&self.routes, PathForm::AsSent, path, target)
+        self.routes.select(PathForm::AsSent, path, target)
     }
 
     fn select_normalized(&self, path: &str, target: Target<'_>) -> Selection<'_> {
-        select(&self.routes, PathForm::Normalized, path, target)
+        self.routes.select(PathForm::Normalized, path, target)
     }
 
     fn is_reserved(&self, path: &str) -> bool {

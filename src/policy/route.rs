@@ -6,6 +6,7 @@ use super::description::Description;
 use super::free_tier::FreeTier;
 use super::normalization::{self, FoldCase};
 use super::price::{Condition, PriceAmount, PriceRule};
+use super::sold_as::SoldAs;
 use crate::http::percent;
 use crate::protocols::l402::caveat::{ScopeRule, Service};
 use crate::protocols::price::Price;
@@ -34,9 +35,8 @@ pub struct Route {
     pub credential_expiry_s: u64,
     /// Whether a credential stays valid until it expires, even if the price of the route changes.
     pub honors_paid: bool,
-    /// The digest of what a credential of this route opens, without the price ([`sold_as`](super::sold_as)). `None` if
-    /// `honors_paid` is not set, or if the price depends on the request.
-    pub sold_as: Option<[u8; 32]>,
+    /// See [`Route::sold_as`].
+    pub sold_as: SoldAs,
     /// Whether the public price list contains the route.
     pub is_listed: bool,
     /// Whether Cloudflare's cache may store responses of the origin.
@@ -57,6 +57,14 @@ impl Route {
     /// Returns the methods, host and path as one text. No other valid route of the price list has the same text.
     pub fn id(&self) -> String {
         format!("{} {}{}", self.methods.join(","), self.host.as_str(), self.pattern.as_str())
+    }
+
+    /// Whether an origin may read a request to this route as a request to the other route.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let is_for_a_method_of = |other: &Self| self.methods.iter().any(|method| other.has_method(method));
+        self.pattern.has_same_normalized_form(&other.pattern)
+            && self.host == other.host
+            && (self.methods.is_empty() || is_for_a_method_of(other))
     }
 
     /// Whether the route is for this method. Case is ignored, because an origin may read `patch` as `PATCH`. `HEAD`
@@ -145,7 +153,8 @@ impl Pricing {
 pub struct Pattern {
     text: String,
     as_sent: Vec<Segment>,
-    normalized: Vec<Segment>,
+    /// `None` if normalization changes no segment of `as_sent`.
+    normalized: Option<Vec<Segment>>,
 }
 
 impl Pattern {
@@ -158,52 +167,43 @@ impl Pattern {
         let Some(inner) = text.strip_prefix('/') else {
             return Err("must begin with /, such as \"/api/joke\"".to_owned());
         };
-        if text.contains(['?', '#', '\\']) {
-            return Err("must be a path without query, fragment and backslash".to_owned());
-        }
-        if text.contains(FOREIGN_SYNTAX) {
-            let path = with_params(text);
-            let suggestion = match path.contains(FOREIGN_SYNTAX) {
-                true => {
-                    "write :name for one segment, and * at the end for everything below a path".to_owned()
-                }
-                false => format!("did you mean \"{path}\"?"),
-            };
-            return Err(format!(
-                "must not have ( ) {{ }} [ ] < > | $ or +: they are patterns of other tools; {suggestion}"
-            ));
-        }
+        check_characters(text)?;
         let (names, end) = match inner.strip_suffix('*') {
             Some(before) if before.is_empty() || before.ends_with('/') => {
                 (before.strip_suffix('/'), Segment::Rest)
             }
             _ => (Some(inner), Segment::End),
         };
-        let mut as_sent = Vec::new();
-        let mut normalized = Vec::new();
-        let names: Vec<&str> = names.into_iter().flat_map(|names| names.split('/')).collect();
-        for (at, name) in names.iter().enumerate() {
-            match *name {
+        let mut pattern = Self { text: text.to_owned(), as_sent: Vec::new(), normalized: None };
+        let mut names = names.into_iter().flat_map(|names| names.split('/')).peekable();
+        while let Some(name) = names.next() {
+            match name {
+                _ if is_normalized(name) => pattern.push(Segment::Exact(name.to_owned())),
                 "." | ".." => return Err("must be a path without the segments . and ..".to_owned()),
                 ":" => return Err("must have a name after each :, such as \"/users/:id\"".to_owned()),
                 _ if name.contains('*') => {
                     return Err("must have * only as its whole last segment, such as \"/api/*\"".to_owned());
                 }
-                _ if name.starts_with(':') => {
-                    as_sent.push(Segment::Param);
-                    normalized.push(Segment::Param);
-                }
+                _ if name.starts_with(':') => pattern.push(Segment::Param),
                 _ => {
-                    let is_last = end == Segment::End && names.len() == at.saturating_add(1);
-                    as_sent.push(Segment::Exact(upper_case_encodings(&percent::encode_path(name))));
-                    let names = normalization::normalize_segment(name, is_last, fold_case);
-                    normalized.extend(names.into_iter().map(Segment::Exact));
+                    let is_last = end == Segment::End && names.peek().is_none();
+                    let normalized = normalization::normalize_segment(name, is_last, fold_case);
+                    let of_other = pattern.normalized.get_or_insert_with(|| pattern.as_sent.clone());
+                    of_other.extend(normalized.into_iter().map(Segment::Exact));
+                    pattern.as_sent.push(Segment::Exact(upper_case_encodings(&percent::encode_path(name))));
                 }
             }
         }
-        as_sent.push(end.clone());
-        normalized.push(end);
-        Ok(Self { text: text.to_owned(), as_sent, normalized })
+        pattern.push(end);
+        Ok(pattern)
+    }
+
+    /// Adds a segment that is the same in both forms.
+    fn push(&mut self, segment: Segment) {
+        if let Some(normalized) = &mut self.normalized {
+            normalized.push(segment.clone());
+        }
+        self.as_sent.push(segment);
     }
 
     /// Returns the pattern as it was written.
@@ -242,15 +242,11 @@ impl Pattern {
     /// Whether the two patterns have the same normalized form, such as `/a` and `/A/`. An origin may read a path of one
     /// pattern as a path of the other pattern.
     pub fn has_same_normalized_form(&self, other: &Self) -> bool {
-        self.normalized == other.normalized
+        self.segments(PathForm::Normalized) == other.segments(PathForm::Normalized)
     }
 
-    fn matches(&self, form: PathForm, path: &str) -> bool {
-        let inner = path.strip_prefix('/').unwrap_or(path);
-        // For the path `/`, `split` returns one empty segment. The normalized pattern `/` has no segments, so the empty
-        // segment is skipped.
-        let is_without_segments = form == PathForm::Normalized && inner.is_empty();
-        let mut names = inner.split('/').skip(usize::from(is_without_segments));
+    pub fn matches(&self, form: PathForm, path: &str) -> bool {
+        let mut names = names(form, path);
         self.segments(form).iter().all(|segment| match segment {
             Segment::Rest => true,
             Segment::Param => names.next().is_some_and(|name| !name.is_empty()),
@@ -259,12 +255,52 @@ impl Pattern {
         })
     }
 
-    fn segments(&self, form: PathForm) -> &[Segment] {
+    pub fn segments(&self, form: PathForm) -> &[Segment] {
         match form {
             PathForm::AsSent => &self.as_sent,
-            PathForm::Normalized => &self.normalized,
+            PathForm::Normalized => self.normalized.as_ref().unwrap_or(&self.as_sent),
         }
     }
+}
+
+/// Checks that a pattern has only characters with which edgetoll writes patterns.
+///
+/// # Errors
+/// Returns an error message without its subject.
+fn check_characters(text: &str) -> Result<(), String> {
+    let is_common = |b: u8| b.is_ascii_alphanumeric() || b"/-_.:*".contains(&b);
+    if text.bytes().all(is_common) {
+        return Ok(());
+    }
+    if text.contains(['?', '#', '\\']) {
+        return Err("must be a path without query, fragment and backslash".to_owned());
+    }
+    if text.contains(FOREIGN_SYNTAX) {
+        let path = with_params(text);
+        let suggestion = match path.contains(FOREIGN_SYNTAX) {
+            true => "write :name for one segment, and * at the end for everything below a path".to_owned(),
+            false => format!("did you mean \"{path}\"?"),
+        };
+        return Err(format!(
+            "must not have ( ) {{ }} [ ] < > | $ or +: they are patterns of other tools; {suggestion}"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether normalization does not change a name.
+fn is_normalized(name: &str) -> bool {
+    let is_unchanged = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    !name.is_empty() && name.bytes().all(is_unchanged) && !normalization::is_index(name.as_bytes())
+}
+
+/// Returns the names of a path, with which the segments of a pattern are compared.
+pub fn names(form: PathForm, path: &str) -> impl Iterator<Item = &str> {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    // For the path `/`, `split` returns one empty segment. The normalized pattern `/` has no segments, so the empty
+    // segment is skipped.
+    let is_without_segments = form == PathForm::Normalized && inner.is_empty();
+    inner.split('/').skip(usize::from(is_without_segments))
 }
 
 /// Returns the path with the parameters of other tools, such as `{id}`, `[id]`, `<int:id>` and `$id`, as `:id`.
@@ -288,7 +324,7 @@ const FOREIGN_SYNTAX: [char; 11] = ['(', ')', '{', '}', '[', ']', '<', '>', '|',
 /// A segment of a pattern. The variants are in ascending order of specificity: if two patterns match a path, the
 /// greater pattern is used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Segment {
+pub enum Segment {
     /// `*`: zero or more segments.
     Rest,
     /// `:param`: any segment that is not empty.
@@ -296,6 +332,16 @@ enum Segment {
     Exact(String),
     /// The end of the path.
     End,
+}
+
+impl Segment {
+    /// Returns the name that a path must have here; `None` if it may have any.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Exact(name) => Some(name),
+            Self::Rest | Self::Param | Self::End => None,
+        }
+    }
 }
 
 /// The form in which a path is compared with patterns.
@@ -395,22 +441,6 @@ pub struct Target<'a> {
     pub host: &'a str,
     /// The method as it was sent.
     pub method: &'a str,
-}
-
-/// Selects the route of a request from the routes that match its path, host and method. The route with the most
-/// specific path is selected. If several routes have equally specific paths, the one with the most specific host is
-/// selected.
-pub fn select<'a>(routes: &'a [Route], form: PathForm, path: &str, target: Target<'_>) -> Selection<'a> {
-    let of_path = || routes.iter().filter(|route| route.pattern.matches(form, path));
-    let of_host = || of_path().filter(|route| route.host.matches(target.host));
-    let of_method = of_host().filter(|route| route.has_method(target.method));
-    if let Some(route) = of_method.max_by_key(|route| (route.pattern.segments(form), &route.host)) {
-        return Selection::Route(route);
-    }
-    if let Some(route) = of_host().find(|route| !route.is_free()) {
-        return Selection::OtherMethod(route);
-    }
-    of_path().find(|route| !route.is_free()).map_or(Selection::Unmatched, Selection::OtherHost)
 }
 
 /// Writes percent-encodings with upper-case digits, as browsers write them.

@@ -5,40 +5,51 @@
 //! stays sufficient as long as the digest is the same: the credential opens no other route, and no more expensive variant of
 //! this route.
 
+use std::sync::OnceLock;
+
 use super::route::Route;
 use crate::crypto;
 use crate::protocols::l402::caveat::ScopeRule;
 
-/// Sets [`Route::sold_as`] of each route.
-///
-/// The credentials of a realm open all of its routes, so the digest of a realm covers all of them. If a route is added to
-/// the realm, or gets another price than the others, older credentials must cover the new price.
-pub fn set_sold_as(routes: &mut [Route]) {
-    let mut digests: Vec<Option<[u8; 32]>> = Vec::with_capacity(routes.len());
-    for route in routes.iter() {
-        let realm = route.scope.realm();
-        let of_realm =
-            routes.iter().zip(&digests).find(|(other, _)| realm.is_some() && other.scope.realm() == realm);
-        let digest = of_realm.map_or_else(|| digest(routes, route), |(_, digest)| *digest);
-        digests.push(digest);
-    }
-    for (route, digest) in routes.iter_mut().zip(digests) {
-        route.sold_as = digest;
+/// [`Route::sold_as`] of a route. Without a realm, it is computed when it is first needed, so that a long price list is
+/// read in little time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SoldAs(OnceLock<Option<[u8; 32]>>);
+
+impl Route {
+    /// Returns the digest of what a credential of this route opens, without the price. Returns `None` if the route has
+    /// `honor_paid = false`, or if its price depends on the request.
+    pub fn sold_as(&self) -> Option<&[u8; 32]> {
+        let of_route = || digest(std::slice::from_ref(self), None);
+        self.sold_as.0.get_or_init(of_route).as_ref()
     }
 }
 
-/// Returns the digest of what the credentials of a route open: the XOR of the digests of the route, or of all routes of its
-/// realm. Returns `None` if these routes do not all have the same price, or if one of them has `honor_paid = false`.
-fn digest(routes: &[Route], route: &Route) -> Option<[u8; 32]> {
-    let realm = route.scope.realm();
+/// Computes [`Route::sold_as`] of each route of a realm.
+///
+/// The credentials of a realm open all of its routes, so the digest of a realm covers all of them. If a route is added to
+/// the realm, or gets another price than the others, older credentials must cover the new price.
+pub fn compute_of_realms(routes: &mut [Route]) {
+    for at in 0..routes.len() {
+        let Some(realm) = routes.get(at).and_then(|route| route.scope.realm()) else { continue };
+        let earlier = routes.iter().take(at).find(|route| route.scope.realm() == Some(realm));
+        let sold_as = match earlier {
+            Some(earlier) => earlier.sold_as.clone(),
+            None => SoldAs(OnceLock::from(digest(routes, Some(realm)))),
+        };
+        if let Some(route) = routes.get_mut(at) {
+            route.sold_as = sold_as;
+        }
+    }
+}
+
+/// Returns the digest of what the credentials of a realm open, or of a single route without a realm: the XOR of the
+/// digests of its routes. Returns `None` if these routes do not all have the same price, or if one of them has
+/// `honor_paid = false`.
+fn digest(routes: &[Route], realm: Option<&str>) -> Option<[u8; 32]> {
     let mut price = None;
     let mut digest = [0; 32];
-    for opened in routes {
-        let is_opened =
-            if realm.is_some() { opened.scope.realm() == realm } else { std::ptr::eq(opened, route) };
-        if !is_opened || opened.is_free() {
-            continue;
-        }
+    for opened in routes.iter().filter(|route| route.scope.realm() == realm && !route.is_free()) {
         let fixed = opened.pricing.fixed()?;
         if !opened.honors_paid || *price.get_or_insert(fixed) != fixed {
             return None;

@@ -15,7 +15,7 @@ use edgetoll::policy::client::{ClientSource, network};
 use edgetoll::policy::duration::parse_ms;
 use edgetoll::policy::normalization::{fold_case, normalize, normalized_forms};
 use edgetoll::policy::resolve::MAX_FORMS;
-use edgetoll::policy::route::{PathForm, Selection, Target, select};
+use edgetoll::policy::route::{PathForm, Selection, Target};
 use edgetoll::strict_json::Json;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn target(method: &str) -> Target<'_> {
 }
 
 fn pattern_for<'a>(policy: &'a Policy, path: &str, method: &str) -> Option<&'a str> {
-    match select(&policy.routes, PathForm::AsSent, path, target(method)) {
+    match policy.select(path, target(method)) {
         Selection::Route(route) => Some(route.pattern.as_str()),
         _ => None,
     }
@@ -84,7 +84,7 @@ fn a_head_request_selects_the_route_for_get() {
     let policy = policy_with(&[r#"{"path":"/a","methods":["GET"]}"#, r#"{"path":"/b","methods":["POST"]}"#]);
     assert_eq!(pattern_for(&policy, "/a", "HEAD"), Some("/a"));
     assert!(matches!(
-        select(&policy.routes, PathForm::AsSent, "/b", target("HEAD")),
+        policy.routes.select(PathForm::AsSent, "/b", target("HEAD")),
         Selection::OtherMethod(route) if route.pattern.as_str() == "/b"
     ));
 }
@@ -458,7 +458,7 @@ fn a_pattern_whose_segments_end_in_dots_can_be_sold() {
     assert_eq!(pattern_for(&policy, "/v1./x.", "GET"), Some("/v1./x."));
     let normalized = normalize("/v1./x.", fold_case);
     assert!(matches!(
-        select(&policy.routes, PathForm::Normalized, &normalized, target("GET")),
+        policy.routes.select(PathForm::Normalized, &normalized, target("GET")),
         Selection::Route(_)
     ));
 }

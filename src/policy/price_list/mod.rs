@@ -19,19 +19,18 @@ use super::cors::{Cors, Preflights};
 use super::free_tier::FreeTierStore;
 use super::normalization::FoldCase;
 use super::owner::{self, Accent, Contact, Owner};
-use super::route::Route;
+use super::routes::Routes;
 use super::settlement::SettlementMode;
 use crate::http::header;
 use crate::payment::PaymentHash;
 use crate::protocols::l402::macaroon::Encodings;
 use crate::strict_json::Json;
-use table::{ConfigErrors, Table};
+use table::{ConfigErrors, Place, Table};
 
 /// A price list that can be used. It may contain invalid routes.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The routes in the order in which the owner wrote them. The order does not decide which route a request gets.
-    pub routes: Vec<Route>,
+    pub routes: Routes,
     pub unmatched: Unmatched,
     /// The path prefix of edgetoll's own endpoints, such as `/_toll`.
     pub prefix: String,
@@ -126,7 +125,7 @@ fn parse_list(
     list_errors: &ConfigErrors,
     route_errors: &ConfigErrors,
 ) -> Policy {
-    let table = Table::new("TOLL".to_owned(), list, &LIST_KEYS, list_errors);
+    let table = Table::new(Place::List, list, &LIST_KEYS, list_errors);
     let is_case_sensitive = table.flag("origin_case_sensitive").unwrap_or(false);
     let fold_case = if is_case_sensitive { str::to_owned } else { fold_case };
     let defaults = route_entry::Defaults {

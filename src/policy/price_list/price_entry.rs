@@ -54,8 +54,9 @@ pub fn parse_rules(route: &Table<'_>, value: &Json) -> Pricing {
 /// Parses `sats`, `sats_per_kib`, or `fiat` with `min_sats` and `max_sats`. Returns `None` if the table has none of
 /// these keys, or if the value is wrong.
 pub fn parse_amount(table: &Table<'_>) -> Option<PriceAmount> {
-    let keys: Vec<&str> = ["sats", "fiat", "sats_per_kib"].into_iter().filter(|key| table.has(key)).collect();
-    if let [first, second, ..] = keys.as_slice() {
+    let mut keys = ["sats", "fiat", "sats_per_kib"].into_iter().filter(|key| table.has(key));
+    let first = keys.next();
+    if let (Some(first), Some(second)) = (first, keys.next()) {
         table.report(second, &format!("must not be used together with {first}: remove one of the two keys"));
     }
     if !table.has("fiat") {
@@ -63,7 +64,7 @@ pub fn parse_amount(table: &Table<'_>) -> Option<PriceAmount> {
             table.report(key, "must not be used without fiat");
         }
     }
-    match keys.first().copied() {
+    match first {
         Some("sats") => table.sats("sats", 0).map(|sats| PriceAmount::Fixed(Price::Sats(sats))),
         Some("sats_per_kib") => table.sats("sats_per_kib", 1).map(PriceAmount::SatsPerKib),
         Some(_) => parse_fiat(table).map(|price| PriceAmount::Fixed(Price::Fiat(price))),
@@ -99,7 +100,7 @@ fn parse_conditions(table: &Table<'_>) -> Vec<Condition> {
         conditions.push(Condition::Query { name, is });
     }
     for (name, is) in parse_values(table, "header") {
-        if !header::is_name(&name) || header::is_reserved(&name) || header::fold(&name) == "content-length" {
+        if !header::is_name(&name) || header::is_reserved(&name) || header::is_same(&name, "content-length") {
             table.report(
                 "header",
                 "must name headers that a client sends; for the length of the body, use content_length",

@@ -10,7 +10,8 @@ use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization::FoldCase;
 use crate::policy::price::{PriceAmount, PriceRule};
 use crate::policy::route::{HostPattern, Pattern, Pricing, Route};
-use crate::policy::sold_as::set_sold_as;
+use crate::policy::routes::Routes;
+use crate::policy::sold_as::{SoldAs, compute_of_realms};
 use crate::protocols::l402::caveat::ScopeRule;
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
@@ -30,34 +31,32 @@ pub fn parse_routes(
     defaults: &Defaults,
     list_errors: &ConfigErrors,
     route_errors: &ConfigErrors,
-) -> Vec<Route> {
+) -> Routes {
     let sentence = "must be a list of tables, written as [[vars.TOLL.routes]]";
     let entries = list.read("routes", sentence, Json::as_array).unwrap_or_default();
-    let mut routes: Vec<Route> = Vec::new();
+    let mut routes = Routes::with_capacity(entries.len());
     for (at, entry) in entries.iter().enumerate() {
-        let place = format!("{}[{at}]", list.place("routes"));
-        let Some(pattern) = parse_path(&Table::with_any_keys(place.clone(), entry, list_errors), defaults)
-        else {
+        let place = list.item("routes", at);
+        let Some(pattern) = parse_path(&Table::with_any_keys(place, entry, list_errors), defaults) else {
             continue;
         };
         let errors_before = route_errors.count();
         let table = Table::new(place, entry, &ROUTE_KEYS, route_errors);
-        let mut route = parse_route(&table, pattern, defaults);
-        for earlier in routes.iter_mut().filter(|earlier| overlap(earlier, &route)) {
-            let path = earlier.pattern.as_str();
+        let position = routes.len();
+        for earlier in routes.push(parse_route(&table, pattern, defaults)) {
+            let path = routes.get(earlier).map_or("", |earlier| earlier.pattern.as_str());
             let sentence = format!(
                 "is the same as {path} to some origins: \
                  make one route of the two, or give the two routes different methods or hosts"
             );
             table.report("path", &sentence);
-            earlier.pricing = Pricing::Invalid;
+            routes.invalidate(earlier);
         }
         if route_errors.count() > errors_before {
-            route.pricing = Pricing::Invalid;
+            routes.invalidate(position);
         }
-        routes.push(route);
     }
-    set_sold_as(&mut routes);
+    compute_of_realms(routes.as_mut_slice());
     routes
 }
 
@@ -107,7 +106,7 @@ fn parse_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Rout
         invoice_expiry_s,
         credential_expiry_s: credential_expiry_s.max(invoice_expiry_s),
         honors_paid: table.flag("honor_paid").unwrap_or(true),
-        sold_as: None,
+        sold_as: SoldAs::default(),
         is_listed: table.flag("listed").unwrap_or(true),
         may_cache,
     }
@@ -182,12 +181,6 @@ fn parse_free_tier(table: &Table<'_>) -> Option<FreeTier> {
     }
     let requests = requests.filter(|requests| *requests > 0)?;
     Some(FreeTier { requests, window_ms: window_ms.unwrap_or(FREE_WINDOW_MS) })
-}
-
-/// Whether an origin may read a request to the route `a` as a request to the route `b`.
-fn overlap(a: &Route, b: &Route) -> bool {
-    let share_a_method = a.methods.is_empty() || a.methods.iter().any(|method| b.has_method(method));
-    a.pattern.has_same_normalized_form(&b.pattern) && a.host == b.host && share_a_method
 }
 
 /// The keys of a route.

@@ -3,6 +3,7 @@
 //! A wrong value is reported and counts as missing, so that one run finds every mistake of a price list.
 
 use std::cell::Cell;
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use thiserror::Error;
@@ -59,9 +60,30 @@ impl ConfigErrors {
     }
 }
 
+/// Where a table of the price list is. It is written as text only if the table has a mistake.
+#[derive(Clone, Copy)]
+pub enum Place<'a> {
+    /// The price list itself.
+    List,
+    /// The value of a key of another table.
+    Key(&'a Self, &'a str),
+    /// An item of the list under a key of another table.
+    Item(&'a Self, &'a str, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List => f.write_str("TOLL"),
+            Self::Key(table, key) => write!(f, "{table}.{key}"),
+            Self::Item(table, key, at) => write!(f, "{table}.{key}[{at}]"),
+        }
+    }
+}
+
 /// A table of the price list, and where it is.
 pub struct Table<'a> {
-    place: String,
+    place: Place<'a>,
     members: &'a [(String, Json)],
     errors: &'a ConfigErrors,
 }
@@ -69,24 +91,24 @@ pub struct Table<'a> {
 impl<'a> Table<'a> {
     /// Reads a table. Keys that are not in `known` are reported.
     pub fn new(
-        place: String,
+        place: Place<'a>,
         value: &'a Json,
         known: &'static [&'static str],
         errors: &'a ConfigErrors,
     ) -> Self {
         let table = Self::with_any_keys(place, value, errors);
         for (key, _) in table.members.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
-            errors.push(table.place(key), ConfigErrorKind::UnknownKey { known });
+            errors.push(Place::Key(&place, key).to_string(), ConfigErrorKind::UnknownKey { known });
         }
         table
     }
 
     /// Reads a table that may have any keys.
-    pub fn with_any_keys(place: String, value: &'a Json, errors: &'a ConfigErrors) -> Self {
+    pub fn with_any_keys(place: Place<'a>, value: &'a Json, errors: &'a ConfigErrors) -> Self {
         let members = match value {
             Json::Object(members) => members.as_slice(),
             _ => {
-                errors.report(place.clone(), "must be a table");
+                errors.report(place.to_string(), "must be a table");
                 &[]
             }
         };
@@ -94,13 +116,13 @@ impl<'a> Table<'a> {
     }
 
     /// Reads the table under a key of this table. Keys of the inner table that are not in `known` are reported.
-    pub fn inner(&self, key: &str, value: &'a Json, known: &'static [&'static str]) -> Self {
-        Self::new(self.place(key), value, known, self.errors)
+    pub fn inner<'b>(&'b self, key: &'b str, value: &'b Json, known: &'static [&'static str]) -> Table<'b> {
+        Table::new(Place::Key(&self.place, key), value, known, self.errors)
     }
 
     /// Reads the table under a key of this table. The inner table may have any keys.
-    pub fn inner_with_any_keys(&self, key: &str, value: &'a Json) -> Self {
-        Self::with_any_keys(self.place(key), value, self.errors)
+    pub fn inner_with_any_keys<'b>(&'b self, key: &'b str, value: &'b Json) -> Table<'b> {
+        Table::with_any_keys(Place::Key(&self.place, key), value, self.errors)
     }
 
     /// Returns all keys and values of the table.
@@ -116,22 +138,32 @@ impl<'a> Table<'a> {
         self.get(key).is_some()
     }
 
-    /// Returns the place of a key, such as `TOLL.prefix`.
-    pub fn place(&self, key: &str) -> String {
-        format!("{}.{key}", self.place)
+    /// Returns the place of an item of the list under a key, such as `TOLL.routes[2]`.
+    pub fn item<'b>(&'b self, key: &'b str, at: usize) -> Place<'b> {
+        Place::Item(&self.place, key, at)
     }
 
     /// Reports a wrong value. `sentence` follows the place in the message, such as `must be a table`.
     pub fn report(&self, key: &str, sentence: &str) {
-        self.errors.report(self.place(key), sentence);
+        self.errors.report(Place::Key(&self.place, key).to_string(), sentence);
     }
 
     /// Parses the value of a key. Reports `sentence` if there is a value and `parse` returns `None`. Returns `None` if
     /// the value is missing or wrong.
     pub fn read<T>(&self, key: &str, sentence: &str, parse: impl Fn(&'a Json) -> Option<T>) -> Option<T> {
+        self.read_or(key, || sentence.to_owned(), parse)
+    }
+
+    /// Parses the value of a key as [`Table::read`] does. The sentence is made only if it is reported.
+    fn read_or<T>(
+        &self,
+        key: &str,
+        sentence: impl Fn() -> String,
+        parse: impl Fn(&'a Json) -> Option<T>,
+    ) -> Option<T> {
         let value = parse(self.get(key)?);
         if value.is_none() {
-            self.report(key, sentence);
+            self.report(key, &sentence());
         }
         value
     }
@@ -149,7 +181,8 @@ impl<'a> Table<'a> {
     /// Reports a text that begins or ends with white space, or contains a control character. Such a text would never
     /// match what clients send, and the owner would not notice.
     pub fn check_ends(&self, key: &str, text: &str) {
-        if text.trim() != text || text.contains(char::is_control) {
+        let is_visible = text.bytes().all(|b| b.is_ascii_graphic());
+        if !is_visible && (text.trim() != text || text.contains(char::is_control)) {
             self.report(key, "must have no white space at its beginning and end, and no control characters");
         }
     }
@@ -178,14 +211,14 @@ impl<'a> Table<'a> {
     }
 
     pub fn integer(&self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let sentence = format!("must be a whole number from {} to {}", range.start(), range.end());
-        self.read(key, &sentence, |value| value.as_u64().filter(|value| range.contains(value)))
+        let sentence = || format!("must be a whole number from {} to {}", range.start(), range.end());
+        self.read_or(key, sentence, |value| value.as_u64().filter(|value| range.contains(value)))
     }
 
     /// Reads a number of satoshis, at most [`MAX_SATS`].
     pub fn sats(&self, key: &str, min: u64) -> Option<u64> {
-        let sentence = format!("must be a whole number of satoshis from {min} to {MAX_SATS}");
-        self.read(key, &sentence, |value| value.as_u64().filter(|sats| (min..=MAX_SATS).contains(sats)))
+        let sentence = || format!("must be a whole number of satoshis from {min} to {MAX_SATS}");
+        self.read_or(key, sentence, |value| value.as_u64().filter(|sats| (min..=MAX_SATS).contains(sats)))
     }
 
     /// Reads a duration. Returns milliseconds.
@@ -201,8 +234,11 @@ impl<'a> Table<'a> {
 
     /// Reads a text that must be one of the words in `words`. Returns the value that is paired with the word.
     pub fn one_of<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
-        let quoted: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        self.read(key, &format!("must be one of {}", quoted.join(", ")), |value| {
+        let sentence = || {
+            let quoted: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            format!("must be one of {}", quoted.join(", "))
+        };
+        self.read_or(key, sentence, |value| {
             let text = value.as_str()?;
             words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
         })

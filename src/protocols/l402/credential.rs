@@ -76,10 +76,7 @@ pub fn of_macaroon_header(header: &str, keys: &Keys) -> Vec<Credential> {
 
 /// Whether a header can carry a macaroon, in any spelling that an origin may take for one of [`MACAROON_HEADERS`].
 pub fn is_macaroon_header(name: &str) -> bool {
-    // Most names have another length, and folding a name allocates.
-    MACAROON_HEADERS
-        .iter()
-        .any(|known| known.len() == name.len() && known.eq_ignore_ascii_case(&header::fold(name)))
+    MACAROON_HEADERS.iter().any(|known| header::is_same(name, known))
 }
 
 /// Whether the value of such a header must not reach the origin: because it contains a macaroon that this deployment

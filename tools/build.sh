@@ -83,8 +83,8 @@ sed -i.before 's/^import source wasmModule/import wasmModule/' "$staging/index.j
 cp src/edge/entry.js src/edge/shell.js src/edge/jsconfig.json "$staging/"
 tsc --project "$staging/jsconfig.json"
 esbuild "$staging/entry.js" --bundle --format=esm --minify --external:./index_bg.wasm --log-level=warning --outfile="$staging/bundle.js"
-# Node 22 cannot compile compact imports.
-wasm-opt --all-features --disable-compact-imports --strip-debug --strip-producers --strip-target-features \
+# Node 22 and workerd cannot compile some of the newest features.
+wasm-opt --all-features --disable-compact-imports --disable-custom-descriptors --strip-debug --strip-producers --strip-target-features \
   -Oz --converge --low-memory-unused --zero-filled-memory "$staging/index_bg.wasm" -o "$staging.wasm"
 cp "$staging/bundle.js" "$build/index.js"
 # The wasm file is moved last and gets the time at which the build started: the check above compares the sources with this time.

@@ -13,7 +13,7 @@ use crate::{macaroons, price_list};
 pub fn bench(criterion: &mut Criterion<CpuTime>) {
     for routes in [10, 100, 1_000] {
         let settings = price_list::settings(routes);
-        let gate = settings.gate(settings.policy().unwrap(), &|_, _| None, &|grant| grant.is_proven);
+        let gate = settings.gate(settings.policy().unwrap(), &|_, _| None, &|_, grant| grant.is_proven);
         let macaroon = macaroons::mint(settings.keys().unwrap(), Encoding::Standard);
         let credential = format!("L402 {macaroon}:{}", macaroons::PREIMAGE);
         let sold = "https://api.example.com/api/v1/weather";

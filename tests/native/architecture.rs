@@ -140,7 +140,7 @@ fn layers(heading: &str) -> Vec<String> {
 fn modules_in(folder: &str) -> Vec<String> {
     let names = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
     let names = names.map(|name| name.to_str().unwrap().trim_end_matches(".rs").to_owned());
-    let names = names.filter(|name| !name.ends_with(".js"));
+    let names = names.filter(|name| ![".js", ".json"].iter().any(|end| name.ends_with(end)));
     sorted(&names.filter(|name| !["lib", "mod"].contains(&name.as_str())).collect::<Vec<_>>())
 }
 

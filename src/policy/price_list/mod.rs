@@ -19,6 +19,7 @@ use super::cors::{Cors, Preflights};
 use super::free_tier::FreeTierStore;
 use super::normalization::FoldCase;
 use super::owner::{self, Accent, Contact, Owner};
+use super::route::Route;
 use super::routes::Routes;
 use super::settlement::SettlementMode;
 use crate::http::header;

@@ -466,3 +466,33 @@ fn a_header_with_a_macaroon_of_this_deployment_is_recognized_in_every_spelling()
         assert!(!may_contain_own_macaroon(value, &foreign), "{value}");
     }
 }
+
+// A2 (CHANGELOG)
+#[test]
+fn macaroons_in_one_header_have_a_hundred_caveats_together() {
+    let seller = test_seller();
+    let own = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
+    let zeros = "0".repeat(64);
+    let of_others = |caveats: usize| {
+        let caveats = vec!["\"\""; caveats].join(",");
+        let json = format!("{{\"id\":\"{zeros}\",\"caveats\":[{caveats}],\"signature\":\"{zeros}\"}}");
+        edgetoll::base64::encode_url_safe(json.as_bytes())
+    };
+    let policy = policy("");
+    // A macaroon with fewer than ten caveats counts as one with ten.
+    for (caveats, most) in [(0, 10), (9, 10), (10, 10), (11, 9), (100, 1)] {
+        let header = |times| vec![of_others(caveats); times].join(",");
+        let is_forwarded = |header: &str| !may_contain_own_macaroon(header, &seller.keys);
+        assert!(is_forwarded(&header(most)), "{most} macaroons with {caveats} caveats");
+        assert!(!is_forwarded(&header(most + 1)), "{most} and one more macaroons with {caveats} caveats");
+        let is_credential = |value: &str| {
+            let macaroons = [Some(value), None];
+            let other_carriers = OtherCarriers { macaroons, ..OtherCarriers::default() };
+            let request = Request { other_carriers, ..request("https://x/plain", "GET", None) };
+            matches!(gate(&policy, &seller).decide(&request, NOW), Decision::Unsettled { .. })
+        };
+        assert!(is_credential(&own.encode()));
+        let after = format!("{},{}", header(most + 1), own.encode());
+        assert!(!is_credential(&after), "after {most} and one more macaroons with {caveats} caveats");
+    }
+}

@@ -12,7 +12,7 @@ use crate::protocols::l402::cookie::Cookie;
 use crate::protocols::l402::credential::{Authorization, Credential, OtherCarriers, of_macaroon_header};
 use crate::protocols::l402::macaroon::Macaroon;
 use crate::protocols::l402::refusal::Refusal;
-use crate::protocols::l402::verify::{Demand, Grant, OtherIssuer, verify};
+use crate::protocols::l402::verify::{Demand, Grant, OtherIssuer, verify_with_signature};
 use crate::protocols::price::Price;
 
 /// A request to a priced route, and its price.
@@ -96,13 +96,17 @@ impl<'a> PricedRequest<'a, '_> {
                 }
                 checked = checked.saturating_add(1);
                 let verified = macaroon.and_then(|macaroon| {
-                    let grant = verify(&macaroon, preimage.as_ref(), &self.seller.keys, &demand)?;
-                    Ok((macaroon, grant))
+                    let keys = &self.seller.keys;
+                    let verified = verify_with_signature(&macaroon, preimage.as_ref(), keys, &demand)?;
+                    Ok((macaroon, verified))
                 });
                 match verified {
-                    Ok((_, grant)) if is_settled(&grant) => return Verdict::Settled(grant),
-                    Ok(claim) if claim.1.is_proven => proven.push(claim),
-                    Ok(claim) => unproven.push(claim),
+                    Ok((_, (grant, signature))) if is_settled(&grant) => {
+                        signature.remember();
+                        return Verdict::Settled(grant);
+                    }
+                    Ok((macaroon, (grant, _))) if grant.is_proven => proven.push((macaroon, grant)),
+                    Ok((macaroon, (grant, _))) => unproven.push((macaroon, grant)),
                     Err(refusal) => refused = Some(prefer_genuine(refused, refusal)),
                 }
             }
@@ -138,9 +142,14 @@ impl<'a> PricedRequest<'a, '_> {
         }
         let demand = self.demand();
         Cookie::parse_all(self.request.cookie?).flatten().find_map(|cookie| {
-            let grant = verify(&cookie.macaroon, None, &self.seller.keys, &demand).ok()?;
+            let (grant, signature) =
+                verify_with_signature(&cookie.macaroon, None, &self.seller.keys, &demand).ok()?;
             let takes_use = grant.uses.is_some() && self.request.is_prefetch;
-            (!takes_use && cookie.is_settled(&self.seller.keys, &grant)).then_some(grant)
+            if takes_use || !cookie.is_settled(&self.seller.keys, &grant) {
+                return None;
+            }
+            signature.remember();
+            Some(grant)
         })
     }
 

@@ -46,4 +46,5 @@ mod strict_json;
 mod support;
 mod uses;
 mod vectors;
+mod verified;
 mod wallets;

@@ -1,7 +1,7 @@
 //! HMAC-SHA256, SHA-256, and the comparison of secrets in constant time.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use subtle::ConstantTimeEq;
 
 /// Returns the HMAC-SHA256 (RFC 2104) of the concatenated parts. The key may have any length.
@@ -12,7 +12,7 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 /// An HMAC-SHA256 key that is used for many messages. Half of the work for a short message depends only on the key, and is
 /// done once.
 #[derive(Clone)]
-pub struct HmacKey(Hmac<Sha256>);
+pub struct HmacKey(Hmac<sha2::Sha256>);
 
 impl HmacKey {
     /// The key may have any length.
@@ -32,7 +32,21 @@ impl HmacKey {
 
 /// Returns the SHA-256 digest of the bytes.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+    sha2::Sha256::digest(bytes).into()
+}
+
+/// SHA-256 of a text that is added in parts.
+#[derive(Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    pub fn add(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    pub fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
 }
 
 /// Whether two byte strings are equal. The time does not depend on where they differ, so that an attacker cannot guess

@@ -7,7 +7,7 @@ use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::payment::{Preimage, WalletSlot};
 use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, InvoiceTerms, ScopeRule, Service, Terms};
 use edgetoll::protocols::l402::macaroon::{Encoding, Encodings, Identifier, Macaroon, Signature};
-use edgetoll::protocols::l402::verify::{Demand, OtherIssuer, verify};
+use edgetoll::protocols::l402::verify::{Demand, OtherIssuer, verify, verify_with_signature};
 use edgetoll::protocols::price::Price;
 use libmacaroon::{Format, MacaroonKey, Verifier};
 
@@ -32,7 +32,22 @@ pub fn bench(criterion: &mut Criterion<CpuTime>) {
             b.iter(|| verify(black_box(&parsed), Some(&preimage()), &keys, &demand).unwrap());
         });
     }
+    bench_remembered(criterion);
     bench_libmacaroon(criterion, &keys);
+}
+
+/// Verifies a macaroon whose payment has settled before.
+fn bench_remembered(criterion: &mut Criterion<CpuTime>) {
+    for (name, encoding) in [("standard", Encoding::Standard), ("lightning-toll", Encoding::LightningToll)] {
+        let keys = keys();
+        let parsed = Macaroon::parse(&mint(&keys, encoding)).unwrap();
+        let service = Service::default();
+        let demand = demand(&service);
+        let verify = || verify_with_signature(black_box(&parsed), Some(&preimage()), &keys, &demand).unwrap();
+        verify().1.remember();
+        assert!(verify().1.is_remembered());
+        criterion.bench_function(&format!("verify remembered/{name}"), |b| b.iter(|| verify().0));
+    }
 }
 
 /// libmacaroon knows no lightning-toll macaroons, and no meaning of a caveat: its `signature` accepts every caveat.

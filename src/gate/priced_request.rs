@@ -12,7 +12,7 @@ use crate::protocols::l402::cookie::Cookie;
 use crate::protocols::l402::credential::{Authorization, Credential, OtherCarriers, of_macaroon_header};
 use crate::protocols::l402::macaroon::Macaroon;
 use crate::protocols::l402::refusal::Refusal;
-use crate::protocols::l402::verify::{Demand, Grant, OtherIssuer, verify};
+use crate::protocols::l402::verify::{Demand, Grant, OtherIssuer, verify_with_signature};
 use crate::protocols::price::Price;
 
 /// A request to a priced route, and its price.
@@ -108,18 +108,21 @@ impl<'a> PricedRequest<'a, '_> {
                 }
                 checked = checked.saturating_add(1);
                 let checked = macaroon.and_then(|macaroon| {
-                    let grant = verify(&macaroon, preimage.as_ref(), &self.seller.keys, &demand)?;
-                    Ok((macaroon, grant))
+                    let keys = &self.seller.keys;
+                    let (grant, signature) =
+                        verify_with_signature(&macaroon, preimage.as_ref(), keys, &demand)?;
+                    Ok(((macaroon, grant), signature))
                 });
                 match checked {
-                    Ok((_, grant)) if is_settled(self.policy, &grant) => {
+                    Ok(((_, grant), signature)) if is_settled(self.policy, &grant) => {
+                        signature.remember();
                         verified.add_settled(grant);
                         if verified.is_complete() {
                             return verified;
                         }
                     }
-                    Ok(claim) if claim.1.is_proven => verified.claims.push(claim),
-                    Ok(claim) => unproven.push(claim),
+                    Ok((claim, _)) if claim.1.is_proven => verified.claims.push(claim),
+                    Ok((claim, _)) => unproven.push(claim),
                     Err(refusal) => verified.refused = Some(prefer_genuine(verified.refused, refusal)),
                 }
             }
@@ -148,9 +151,14 @@ impl<'a> PricedRequest<'a, '_> {
         let is_read = ["GET", "HEAD"].contains(&self.request.method);
         let cookies = Cookie::parse_all(self.request.cookie.filter(|_| is_read).unwrap_or_default());
         cookies.flatten().filter_map(|cookie| {
-            let grant = verify(&cookie.macaroon, None, &self.seller.keys, &self.demand()).ok()?;
+            let (grant, signature) =
+                verify_with_signature(&cookie.macaroon, None, &self.seller.keys, &self.demand()).ok()?;
             let takes_use = grant.uses.is_some() && self.request.is_prefetch;
-            (!takes_use && cookie.is_settled(&self.seller.keys, &grant)).then_some(grant)
+            if takes_use || !cookie.is_settled(&self.seller.keys, &grant) {
+                return None;
+            }
+            signature.remember();
+            Some(grant)
         })
     }
 

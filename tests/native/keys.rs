@@ -1,4 +1,4 @@
-//! The keys and tags of a deployment are derived as the table in `src/keys.rs` says.
+//! The keys and tags of a deployment are derived as the table in `src/keys/mod.rs` says.
 //!
 //! Each expected value was computed with Python's `hmac` module, for example:
 //! `hmac.digest(hmac.digest(secret, b"edgetoll/1/settled", "sha256"), b"paid:" + payment_hash, "sha256").hex()[:32]`

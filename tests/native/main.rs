@@ -47,4 +47,5 @@ mod strict_json;
 mod support;
 mod uses;
 mod vectors;
+mod verified;
 mod wallets;

@@ -13,6 +13,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::crypto::Sha256;
 use crate::keys::{KeySet, Keys, SigningKey};
 use crate::payment::PaymentHash;
 use crate::{base64, crypto, hex};
@@ -165,6 +166,24 @@ impl Macaroon {
     /// Whether this key made the signature over the identifier and all caveats. The comparison takes constant time.
     pub fn is_signed_by(&self, key: &SigningKey) -> bool {
         crypto::constant_time_eq(&key.sign(&self.identifier, self.caveats()), &self.signature)
+    }
+
+    /// Returns a digest of everything that determines whether the signature is valid: the encoding, the identifier, the
+    /// caveats and the signature itself. The length of each text is written before the text, so two different macaroons
+    /// never have the same digest.
+    pub fn digest(&self) -> [u8; 32] {
+        let encoding = match self.encoding {
+            Encoding::Standard => 0,
+            Encoding::LightningToll => 1,
+        };
+        let mut digest = Sha256::default();
+        digest.add(&[encoding]);
+        for text in std::iter::once(self.identifier.as_slice()).chain(self.caveats()) {
+            digest.add(&text.len().to_be_bytes());
+            digest.add(text);
+        }
+        digest.add(&self.signature);
+        digest.finish()
     }
 
     pub fn encoding(&self) -> Encoding {

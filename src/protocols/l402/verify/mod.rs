@@ -84,6 +84,40 @@ pub struct Grant {
     pub payable_until_unix: Option<u64>,
 }
 
+/// The signature of a macaroon, which is valid under `keys`.
+pub struct ValidSignature<'k> {
+    keys: &'k Keys,
+    /// `None` if the keys remember the macaroon.
+    digest: Option<[u8; 32]>,
+}
+
+impl<'k> ValidSignature<'k> {
+    fn check(macaroon: &Macaroon, keys: &'k Keys) -> Result<Self, Refusal> {
+        let digest = macaroon.digest();
+        if keys.verified().contains(&digest) {
+            return Ok(Self { keys, digest: None });
+        }
+        match macaroon.signature(keys) {
+            Signature::Valid => Ok(Self { keys, digest: Some(digest) }),
+            Signature::UnknownKey => Err(Refusal::UnknownKey),
+            Signature::Forged => Err(Refusal::BadSignature),
+        }
+    }
+
+    /// Whether the signature was not computed, because the keys remember the macaroon.
+    pub fn is_remembered(&self) -> bool {
+        self.digest.is_none()
+    }
+
+    /// Remembers the macaroon, so that its signature is not computed again. Call this only if the payment has settled:
+    /// unpaid macaroons cost a client nothing, and would displace the paid ones.
+    pub fn remember(self) {
+        if let Some(digest) = self.digest {
+            self.keys.verified().insert(digest);
+        }
+    }
+}
+
 /// Verifies a macaroon, and its preimage if there is one. No other function decides whether a credential is valid.
 ///
 /// # Errors
@@ -94,11 +128,20 @@ pub fn verify(
     keys: &Keys,
     demand: &Demand<'_>,
 ) -> Result<Grant, Refusal> {
-    match macaroon.signature(keys) {
-        Signature::Valid => {}
-        Signature::UnknownKey => return Err(Refusal::UnknownKey),
-        Signature::Forged => return Err(Refusal::BadSignature),
-    }
+    verify_with_signature(macaroon, preimage, keys, demand).map(|(grant, _)| grant)
+}
+
+/// Verifies as [`verify`] does. Also returns the signature, which can be remembered.
+///
+/// # Errors
+/// Fails as [`verify`] does.
+pub fn verify_with_signature<'k>(
+    macaroon: &Macaroon,
+    preimage: Option<&Preimage>,
+    keys: &'k Keys,
+    demand: &Demand<'_>,
+) -> Result<(Grant, ValidSignature<'k>), Refusal> {
+    let signature = ValidSignature::check(macaroon, keys)?;
     if preimage.is_some_and(|preimage| !preimage.proves(&macaroon.payment_hash())) {
         return Err(Refusal::WrongPreimage);
     }
@@ -113,7 +156,7 @@ pub fn verify(
             _ => Err(refusal),
         }
     })?;
-    Ok(Grant {
+    let grant = Grant {
         payment_hash: macaroon.payment_hash(),
         encoding: macaroon.encoding(),
         is_proven,
@@ -124,7 +167,8 @@ pub fn verify(
         uses: caveats.uses,
         wallet: caveats.wallet.unwrap_or(WalletSlot::One),
         payable_until_unix: caveats.payable_until_unix,
-    })
+    };
+    Ok((grant, signature))
 }
 
 /// Checks the caveats and the requirements of the route. `issued_for` is the price that the paid amount must cover;

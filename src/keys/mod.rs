@@ -24,27 +24,37 @@
 //! If a key has several kinds of messages, each kind has its own prefix, or a length that no other kind has. So an HMAC
 //! of one kind of message is never valid for another kind.
 
+mod verified;
+
 use thiserror::Error;
 
 use crate::crypto::HmacKey;
 use crate::payment::PaymentHash;
 use crate::{crypto, hex};
+use verified::VerifiedMacaroons;
 
 /// The keys of a deployment: a current key set, which signs and verifies, and a previous key set, which only verifies.
 pub struct Keys {
     current: KeySet,
     previous: Option<KeySet>,
+    verified: VerifiedMacaroons,
 }
 
 impl Keys {
     /// Derives the keys from `TOLL_SECRET` and, during a rotation, from `TOLL_SECRET_PREVIOUS`.
     pub fn new(secret: TollSecret, previous: Option<TollSecret>) -> Self {
-        Self { current: KeySet::new(secret), previous: previous.map(KeySet::new) }
+        let (current, previous) = (KeySet::new(secret), previous.map(KeySet::new));
+        Self { current, previous, verified: VerifiedMacaroons::default() }
     }
 
     /// Returns the key set that signs new macaroons and tags.
     pub fn current(&self) -> &KeySet {
         &self.current
+    }
+
+    /// Returns the memory of macaroons whose signatures are valid under these keys.
+    pub(crate) fn verified(&self) -> &VerifiedMacaroons {
+        &self.verified
     }
 
     /// Returns the key sets that verify macaroons and tags, the current key set first.

@@ -34,9 +34,10 @@ repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free
 
 bench: export QUICK := $(QUICK)
 bench: ## measure the CPU time of requests, of the core and of hostile heads, and payments per second of the ledger; QUICK=1 only prints the main table
-	@tools/setup.sh worker lnbits
+	@tools/setup.sh worker lnbits lightning_toll
 	@tools/build.sh
-	@node_modules/.bin/node benches/requests.mjs
+	@tools/build.sh benches/workers/rust-pass
+	@node_modules/.bin/node benches/main.mjs
 	@[ -n "$(QUICK)" ] || cargo bench --quiet --bench head
 	@[ -n "$(QUICK)" ] || cargo bench --quiet --package edgetoll-benches -- --quiet
 	@[ -n "$(QUICK)" ] || node_modules/.bin/node benches/ledger.mjs

@@ -35,12 +35,15 @@ export function newCase(name, server, path, headers = [], { status = [200], meth
   const host = headers.some((line) => line.startsWith('Host:')) ? [] : [`Host: 127.0.0.1:${server.port}`];
   const length = bodyLength ? [`Content-Length: ${bodyLength}`] : [];
   const head = [`${method} ${path} HTTP/1.1`, ...host, ...edge, ...length, ...headers, '', ''].join('\r\n');
-  return { name, server, status, load: { port: server.port, head, connections, bodyLength, clients }, cpu: [], rate: [] };
+  return { name, server, status, load: { port: server.port, head, connections, bodyLength, clients, firstClient: 0 }, cpu: [], rate: [] };
 }
 
-/** Measures all cases in rounds, in the opposite order every other round: adds CPU µs and requests per second to each case. */
+/**
+ * Measures all cases in rounds, in the opposite order every other round: adds CPU µs and requests per second to each case. Before,
+ * each client of a case has sent a request.
+ */
 export async function measure(cases, rounds, ms) {
-  for (const one of cases) await load(one, Math.min(ms, 500));
+  for (const one of cases) await load(one, Math.min(ms, 400), one.load.clients);
   for (let round = 0; round < rounds; round++) {
     for (const one of round % 2 ? cases.toReversed() : cases) {
       const before = cpuTicks(one.server);
@@ -52,12 +55,13 @@ export async function measure(cases, rounds, ms) {
 }
 
 /** Sends the request of a case for some time. Returns the number of responses, and the milliseconds. */
-async function load({ name, status, load }, ms) {
-  const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'benches/load.mjs'), JSON.stringify({ ...load, ms })]);
-  const answer = JSON.parse(stdout);
-  const { statuses } = answer;
+async function load({ name, status, load }, ms, atLeast = 1) {
+  const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'benches/load.mjs'), JSON.stringify({ ...load, ms, atLeast })]);
+  const { statuses, ms: passed } = JSON.parse(stdout);
   if (!Object.keys(statuses).every((one) => status.includes(Number(one)))) throw new Error(`${name}: ${JSON.stringify(statuses)} instead of ${status}`);
-  return { requests: Object.values(statuses).reduce((sum, count) => sum + count), ms: answer.ms };
+  const requests = Object.values(statuses).reduce((sum, count) => sum + count);
+  load.firstClient = (load.firstClient + requests) % load.clients;
+  return { requests, ms: passed };
 }
 
 /** Returns the median of the ratios of two lists, in each round, and their spread. */

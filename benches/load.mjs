@@ -1,11 +1,11 @@
 // Sends one request again and again. Prints as JSON how many responses with each status arrived, and after how many milliseconds the
 // last one.
-// Argument: JSON with the port, milliseconds, the head of the request, the number of connections, the length of the body, and from how
-// many client addresses the requests come.
+// Argument: JSON with the port, milliseconds, the least number of requests, the head of the request, the number of connections, the
+// length of the body, from how many client addresses the requests come, and the number of the first of them.
 import { connect } from 'node:net';
 
-const { port, ms, head, connections, bodyLength, clients } = JSON.parse(process.argv[2]);
-const heads = Array.from({ length: clients }, (_, at) => Buffer.from(at ? head.replace(/^CF-Connecting-IP: .*$/m, `CF-Connecting-IP: ${address(at)}`) : head));
+const { port, ms, atLeast, head, connections, bodyLength, clients, firstClient } = JSON.parse(process.argv[2]);
+const heads = Array.from({ length: clients }, (_, at) => Buffer.from(at ? head.replace('203.0.113.7', address(at)) : head));
 const body = Buffer.alloc(bodyLength, 'x');
 const statuses = {};
 const started = Date.now();
@@ -24,13 +24,13 @@ function runConnection(resolve, reject) {
     if (!response.reads(text)) return;
     statuses[response.status] = (statuses[response.status] ?? 0) + 1;
     response = newResponse();
-    if (Date.now() < started + ms) return send();
+    if (Date.now() < started + ms || sent < atLeast) return send();
     socket.end();
     resolve();
   });
 
   function send() {
-    socket.write(heads[sent++ % clients]);
+    socket.write(heads[(firstClient + sent++) % clients]);
     if (bodyLength) socket.write(body);
   }
 }

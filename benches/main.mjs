@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Run, root } from '../tools/lib/run.mjs';
+import { growthTables } from './growth.mjs';
 import { startBench } from './lib.mjs';
 import { requestsTable } from './requests.mjs';
 
@@ -17,15 +18,24 @@ try {
 }
 
 async function measureAll(bench) {
-  const [rounds, ms] = [8, 1000];
-  const sections = [`${heading()}
+  const [rounds, ms] = [8, 800];
+  const [growthRounds, growthMs] = [3, 500];
+  const text = `${heading()}
 ## Requests
 
 ${rounds} rounds of ${ms} ms, 16 connections, an origin with a body of 200 bytes. edgetoll has all bindings, as deployed. The CPU time
-is that of the process of workerd (of Python for lightning-toll). \`challenge\` creates its invoices with a stub of LNbits.
+is that of the process of workerd, or of Python for lightning-toll. \`challenge\` creates its invoices with a stub of LNbits.
 
-${await requestsTable(bench, rounds, ms)}`];
-  const text = `${sections.join('\n\n')}\n`;
+${await requestsTable(bench, rounds, ms)}
+
+## Growth
+
+${growthRounds} rounds of ${growthMs} ms. Ratios compare with the same request to the Worker in JavaScript that only forwards requests. The request is paid if
+nothing else is said. The added CPU compares what the headers add to edgetoll with what they add to JavaScript. In the free tier,
+1,000 new clients a minute are admitted. The others get a challenge, with an invoice of a stub of LNbits.
+
+${await growthTables(bench, growthRounds, growthMs)}
+`;
   console.log(text);
   writeFileSync(join(root, 'benches/RESULTS.md'), text);
 }

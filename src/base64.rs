@@ -17,7 +17,8 @@ pub fn encode_url_safe(bytes: &[u8]) -> String {
 
 /// Decodes text in the standard or the URL-safe alphabet, with or without padding. Returns `None` for any other text.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
-    let engine = if text.contains(['-', '_']) { &LENIENT_URL_SAFE } else { &LENIENT_STANDARD };
+    let is_url_safe = text.bytes().any(|b| b == b'-' || b == b'_');
+    let engine = if is_url_safe { &LENIENT_URL_SAFE } else { &LENIENT_STANDARD };
     engine.decode(text).ok()
 }
 

@@ -2,25 +2,33 @@
 
 /// Returns the bytes as lower-case hexadecimal digits.
 pub fn encode(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0x0f])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 0x0f] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+    }
+    text
 }
 
 /// Decodes exactly 64 hexadecimal digits, in upper or lower case. Returns `None` for any other text.
 pub fn decode_32(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 {
-        return None;
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let pairs: &[[u8; 2]; 32] = pairs.try_into().ok()?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        *byte = decode_pair(pair)?;
     }
-    decode(text)?.try_into().ok()
+    Some(bytes)
 }
 
 /// Decodes an even number of hexadecimal digits, in upper or lower case. Returns `None` for any other text.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    pairs.iter().map(decode_pair).collect()
+}
+
+fn decode_pair([high, low]: &[u8; 2]) -> Option<u8> {
     let digit = |byte: &u8| u8::try_from(char::from(*byte).to_digit(16)?).ok();
-    let decoded = pairs.iter().map(|[high, low]| Some(digit(high)? << 4 | digit(low)?));
-    if rest.is_empty() { decoded.collect() } else { None }
+    Some(digit(high)? << 4 | digit(low)?)
 }

@@ -136,8 +136,22 @@ pub struct CountedUses<'a> {
     /// Whether the request takes a use. `HEAD` takes none, but is refused when all uses are spent. Otherwise a client
     /// could send any number of `HEAD` requests to the origin.
     pub is_taken: bool,
-    /// The challenge that is sent if all uses are spent.
-    pub when_spent: Box<ChallengeDraft<'a>>,
+    /// What is done if all uses are spent.
+    pub when_spent: Box<WhenSpent<'a>>,
+}
+
+/// What is done with a request whose purchase has no use left. A browser sends the cookies of all payments for a page,
+/// the oldest first, so the uses of the first one may be spent while those of another one are not.
+#[derive(Debug, PartialEq, Eq)]
+pub enum WhenSpent<'a> {
+    /// Serve the purchase of another valid credential, whose payment is known to be settled.
+    Next(Purchase<'a>),
+    /// Do what [`Decision::Unsettled`] says.
+    Unsettled {
+        claims: Vec<Claim<'a>>,
+        otherwise: Box<ChallengeDraft<'a>>,
+    },
+    Challenge(Box<ChallengeDraft<'a>>),
 }
 
 /// A credential that is valid if its payment has settled.

@@ -1,6 +1,6 @@
 //! Decides what happens to a request to a priced route: by its credentials, or else by the free tier.
 
-use super::{ChallengeDraft, Claim, CountedUses, Decision, IsSettled, Purchase, Request, Seller};
+use super::{ChallengeDraft, Claim, CountedUses, Decision, IsSettled, Purchase, Request, Seller, WhenSpent};
 use crate::error::RequestError;
 use crate::policy::Policy;
 use crate::policy::description;
@@ -26,63 +26,75 @@ pub struct PricedRequest<'a, 'r> {
     pub now_unix: u64,
 }
 
-/// The result of verifying all credentials of a request.
-enum Verdict {
-    NoCredential,
-    /// One credential is valid, and its payment is known to be settled.
-    Settled(Grant),
-    /// These credentials are valid if their payments have settled.
-    Unsettled(Vec<(Macaroon, Grant)>),
-    Refused(Refusal),
+/// The result of verifying the credentials of a request.
+#[derive(Default)]
+struct Verified {
+    /// The grants of valid credentials whose payments are known to be settled. A grant without a number of uses is the
+    /// last one, because no other grant is needed.
+    settled: Vec<Grant>,
+    /// Credentials that are valid if their payments have settled: at most four, those with a preimage first.
+    claims: Vec<(Macaroon, Grant)>,
+    /// Why a credential is refused: preferably the refusal of a genuine credential.
+    refused: Option<Refusal>,
+}
+
+impl Verified {
+    fn add_settled(&mut self, grant: Grant) {
+        let is_same = |one: &Grant| (one.payment_hash, one.uses) == (grant.payment_hash, grant.uses);
+        if !self.settled.iter().any(is_same) {
+            self.settled.push(grant);
+        }
+    }
+
+    /// Whether no other credential has to be verified.
+    fn is_complete(&self) -> bool {
+        self.settled.len() >= MAX_SETTLED || self.settled.last().is_some_and(|grant| grant.uses.is_none())
+    }
 }
 
 impl<'a> PricedRequest<'a, '_> {
     pub fn decide(&self, is_settled: &IsSettled<'_>) -> Result<Decision<'a>, RequestError> {
-        Ok(match self.verify_credentials(is_settled) {
-            Verdict::Settled(grant) => Decision::Paid(self.purchase(grant)),
-            Verdict::Unsettled(claims) => {
-                let claims = claims.into_iter();
-                let claims =
-                    claims.map(|(macaroon, grant)| Claim { macaroon, purchase: self.purchase(grant) });
-                Decision::Unsettled { claims: claims.collect(), otherwise: self.draft(Some(Refusal::Unpaid)) }
+        let Verified { settled, mut claims, refused } = self.verify_credentials(is_settled);
+        if let Some(purchase) = self.first_purchase(settled, &mut claims) {
+            return Ok(Decision::Paid(purchase));
+        }
+        if !claims.is_empty() {
+            let (claims, otherwise) = self.unsettled(claims);
+            return Ok(Decision::Unsettled { claims, otherwise });
+        }
+        if let Some(refusal) = refused.as_ref().filter(|refusal| !refusal.is_genuine()) {
+            return Err(RequestError::Credential(refusal.clone()));
+        }
+        if self.request.url.path.len() > MAX_PRICED_PATH_BYTES {
+            return Err(RequestError::PathTooLong);
+        }
+        Ok(match (&refused, self.route.free_tier, self.request.client_ip) {
+            (None, Some(tier), Some(client)) => {
+                let key = self.seller.keys.current().free_tier_key(&self.route.id(), client);
+                Decision::FreeTier { tier, key, otherwise: self.draft(None) }
             }
-            Verdict::Refused(refusal) if !refusal.is_genuine() => {
-                return Err(RequestError::Credential(refusal));
-            }
-            _ if self.request.url.path.len() > MAX_PRICED_PATH_BYTES => {
-                return Err(RequestError::PathTooLong);
-            }
-            Verdict::Refused(refusal) => Decision::Challenge(self.draft(Some(refusal))),
-            Verdict::NoCredential => match (self.route.free_tier, self.request.client_ip) {
-                (Some(tier), Some(client)) => {
-                    let key = self.seller.keys.current().free_tier_key(&self.route.id(), client);
-                    Decision::FreeTier { tier, key, otherwise: self.draft(None) }
-                }
-                _ => Decision::Challenge(self.draft(None)),
-            },
+            _ => Decision::Challenge(self.draft(refused)),
         })
     }
 
-    /// Verifies the credentials in headers and the cookies. Returns the first of these that exists:
-    /// 1. the grant of a credential in a header, if its payment is known to be settled,
-    /// 2. the grant of a valid cookie,
-    /// 3. any other verdict on the headers.
-    fn verify_credentials(&self, is_settled: &IsSettled<'_>) -> Verdict {
-        match self.verify_headers(is_settled) {
-            Verdict::Settled(grant) => Verdict::Settled(grant),
-            verdict => self.settled_cookie().map_or(verdict, Verdict::Settled),
+    /// Verifies the credentials in headers, and then the cookies. A cookie whose payment is settled comes before a
+    /// credential in a header whose payment is not known to be settled.
+    fn verify_credentials(&self, is_settled: &IsSettled<'_>) -> Verified {
+        let mut verified = self.verify_headers(is_settled);
+        if !verified.is_complete() {
+            for grant in self.settled_cookies() {
+                verified.add_settled(grant);
+                if verified.is_complete() {
+                    break;
+                }
+            }
         }
+        verified
     }
 
-    /// Verifies the credentials in headers. Returns the first of these that exists:
-    /// 1. the first valid credential whose payment is known to be settled,
-    /// 2. up to four valid credentials, those with a preimage first,
-    /// 3. one refusal, preferably the refusal of a genuine credential,
-    /// 4. [`Verdict::NoCredential`].
-    fn verify_headers(&self, is_settled: &IsSettled<'_>) -> Verdict {
+    fn verify_headers(&self, is_settled: &IsSettled<'_>) -> Verified {
         let demand = self.demand();
-        let mut refused: Option<Refusal> = None;
-        let mut proven = Vec::new();
+        let mut verified = Verified::default();
         let mut unproven = Vec::new();
         let mut checked = 0_usize;
         for credential in self.credentials() {
@@ -95,26 +107,26 @@ impl<'a> PricedRequest<'a, '_> {
                     break;
                 }
                 checked = checked.saturating_add(1);
-                let verified = macaroon.and_then(|macaroon| {
+                let checked = macaroon.and_then(|macaroon| {
                     let grant = verify(&macaroon, preimage.as_ref(), &self.seller.keys, &demand)?;
                     Ok((macaroon, grant))
                 });
-                match verified {
-                    Ok((_, grant)) if is_settled(self.policy, &grant) => return Verdict::Settled(grant),
-                    Ok(claim) if claim.1.is_proven => proven.push(claim),
+                match checked {
+                    Ok((_, grant)) if is_settled(self.policy, &grant) => {
+                        verified.add_settled(grant);
+                        if verified.is_complete() {
+                            return verified;
+                        }
+                    }
+                    Ok(claim) if claim.1.is_proven => verified.claims.push(claim),
                     Ok(claim) => unproven.push(claim),
-                    Err(refusal) => refused = Some(prefer_genuine(refused, refusal)),
+                    Err(refusal) => verified.refused = Some(prefer_genuine(verified.refused, refusal)),
                 }
             }
         }
-        let mut claims = proven;
-        claims.extend(unproven);
-        claims.truncate(MAX_CLAIMS);
-        match refused {
-            _ if !claims.is_empty() => Verdict::Unsettled(claims),
-            Some(refusal) => Verdict::Refused(refusal),
-            None => Verdict::NoCredential,
-        }
+        verified.claims.extend(unproven);
+        verified.claims.truncate(MAX_CLAIMS);
+        verified
     }
 
     /// Returns the credentials in `Authorization`, then those in the other headers that can carry them.
@@ -130,15 +142,13 @@ impl<'a> PricedRequest<'a, '_> {
         credentials
     }
 
-    /// Returns the grant of the first valid cookie, if the method is `GET` or `HEAD`. For a prefetch, a cookie with a
-    /// number of uses is ignored, so that the prefetch does not take a use that a person bought.
-    fn settled_cookie(&self) -> Option<Grant> {
-        if !["GET", "HEAD"].contains(&self.request.method) {
-            return None;
-        }
-        let demand = self.demand();
-        Cookie::parse_all(self.request.cookie?).flatten().find_map(|cookie| {
-            let grant = verify(&cookie.macaroon, None, &self.seller.keys, &demand).ok()?;
+    /// Returns the grants of the valid cookies, if the method is `GET` or `HEAD`. For a prefetch, a cookie with a number
+    /// of uses is ignored, so that the prefetch does not take a use that a person bought.
+    fn settled_cookies(&self) -> impl Iterator<Item = Grant> {
+        let is_read = ["GET", "HEAD"].contains(&self.request.method);
+        let cookies = Cookie::parse_all(self.request.cookie.filter(|_| is_read).unwrap_or_default());
+        cookies.flatten().filter_map(|cookie| {
+            let grant = verify(&cookie.macaroon, None, &self.seller.keys, &self.demand()).ok()?;
             let takes_use = grant.uses.is_some() && self.request.is_prefetch;
             (!takes_use && cookie.is_settled(&self.seller.keys, &grant)).then_some(grant)
         })
@@ -170,14 +180,47 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    fn purchase(&self, grant: Grant) -> Purchase<'a> {
+    /// Returns the purchase of the first grant; `None` if there is no grant. If all uses of a grant are spent, the next
+    /// grant is used, and after the last grant the claims.
+    fn first_purchase(
+        &self,
+        settled: Vec<Grant>,
+        claims: &mut Vec<(Macaroon, Grant)>,
+    ) -> Option<Purchase<'a>> {
+        settled.into_iter().rev().fold(None, |next, grant| {
+            let when_spent = || match next {
+                Some(next) => WhenSpent::Next(next),
+                None if claims.is_empty() => self.challenge_when_spent(),
+                None => {
+                    let (claims, otherwise) = self.unsettled(std::mem::take(claims));
+                    WhenSpent::Unsettled { claims, otherwise }
+                }
+            };
+            Some(self.purchase(grant, when_spent))
+        })
+    }
+
+    /// Returns the claims, and the challenge that is sent if none of their payments has settled.
+    fn unsettled(&self, claims: Vec<(Macaroon, Grant)>) -> (Vec<Claim<'a>>, Box<ChallengeDraft<'a>>) {
+        let claims = claims.into_iter().map(|(macaroon, grant)| Claim {
+            macaroon,
+            purchase: self.purchase(grant, || self.challenge_when_spent()),
+        });
+        (claims.collect(), self.draft(Some(Refusal::Unpaid)))
+    }
+
+    fn challenge_when_spent(&self) -> WhenSpent<'a> {
+        WhenSpent::Challenge(self.draft(Some(Refusal::Spent)))
+    }
+
+    fn purchase(&self, grant: Grant, when_spent: impl FnOnce() -> WhenSpent<'a>) -> Purchase<'a> {
         let counted = grant.uses.map(|bought| CountedUses {
             // A credential of a realm may be from a route that sells more uses. On this route, the credential is good
             // for at most the number of uses that this route sells.
             bought: self.route.uses.map_or(bought, |uses| uses.min(bought)),
             // A HEAD request takes no use, because its response has no content.
             is_taken: self.request.method != "HEAD",
-            when_spent: self.draft(Some(Refusal::Spent)),
+            when_spent: Box::new(when_spent()),
         });
         Purchase { seller: self.seller, route: self.route, grant, counted }
     }
@@ -253,3 +296,5 @@ const MAX_PRICED_PATH_BYTES: usize = 4_096;
 const MAX_MACAROONS: usize = 6;
 /// Each claim can cost a request to a wallet, so only four claims are kept.
 const MAX_CLAIMS: usize = 4;
+/// Each grant with a number of uses can cost a request to a Durable Object.
+const MAX_SETTLED: usize = 4;

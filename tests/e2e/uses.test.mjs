@@ -12,6 +12,8 @@ const toll = {
     { path: '/slow', sats: 5, uses: 1 },
     { path: '/hanging', sats: 5, uses: 1 },
     { path: '/plain', sats: 5 },
+    { path: '/realm/once', sats: 5, uses: 1, realm: 'club' },
+    { path: '/realm/five', sats: 5, uses: 5, realm: 'club' },
   ],
 };
 let origin, paywall, isFailing, release;
@@ -118,6 +120,46 @@ test('A timeout of the origin gives the use back', async () => {
   isFailing = false;
   await impatient.server.until(async () => (await statusOf()) === 200, 10);
   assert.equal(await statusOf(), 402);
+});
+
+test('If all uses of one payment are spent, the request is served by its next credential with a use left', async () => {
+  const settle = async ({ macaroons }) => {
+    const body = JSON.stringify({ macaroon: macaroons.standard });
+    const paid = await send(paywall.url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    return paid.headers['set-cookie'][0].split(';')[0];
+  };
+  const visit = (headers) => send(paywall.url, '/once', { headers });
+  const [first, second, third, fourth] = await Promise.all([1, 2, 3, 4].map(() => buy(paywall.url, '/once')));
+  const [oldest, newest] = [await settle(first), await settle(second)];
+  assert.equal((await visit({ cookie: oldest })).status, 200);
+  // A browser sends the oldest cookie first.
+  const both = await visit({ cookie: `${oldest}; ${newest}` });
+  assert.equal(both.status, 200);
+  const deleted = (cookie) => `${cookie.split('=')[0]}=; Path=/once; Max-Age=0; HttpOnly; Secure; SameSite=Lax`;
+  assert.deepEqual(both.headers['set-cookie'], [deleted(oldest)]);
+  const spent = await visit({ cookie: `${oldest}; ${newest}` });
+  assert.equal(spent.status, 402);
+  assert.equal(spent.json().code, 'spent');
+  assert.deepEqual(spent.headers['set-cookie'], [deleted(oldest), deleted(newest)]);
+
+  const inHeader = await visit({ authorization: `${first.standard}, ${third.standard}`, cookie: oldest });
+  assert.equal(inHeader.status, 200);
+  // The payment of a credential without a preimage is looked up.
+  const unproven = await visit({ authorization: `L402 ${fourth.macaroons.standard}:`, cookie: oldest });
+  assert.equal(unproven.status, 200);
+  await assertSpent('/once', `${third.standard}, L402 ${fourth.macaroons.standard}:`);
+});
+
+test('A cookie whose uses are spent on one route of a realm is kept for a route that sells more uses', async () => {
+  const { macaroons } = await buy(paywall.url, '/realm/five');
+  const body = JSON.stringify({ macaroon: macaroons.standard });
+  const paid = await send(paywall.url, '/_toll/settle', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  const cookie = paid.headers['set-cookie'][0].split(';')[0];
+  const visit = (path) => send(paywall.url, path, { headers: { cookie } });
+  assert.equal((await visit('/realm/once')).status, 200);
+  const spent = await visit('/realm/once');
+  assert.deepEqual([spent.status, spent.headers['set-cookie']], [402, undefined]);
+  assert.equal((await visit('/realm/five')).status, 200);
 });
 
 test('While all remaining uses are in flight, the next request gets 409 with Retry-After', async () => {

@@ -7,7 +7,7 @@ use crate::support::gate::{demand, gate, seller as seller_with};
 use crate::support::invoice::invoice_terms;
 use crate::support::request::request;
 use edgetoll::error::RequestError;
-use edgetoll::gate::{CountedUses, Decision, Purchase, Refused, Request, Seller};
+use edgetoll::gate::{CountedUses, Decision, Purchase, Refused, Request, Seller, WhenSpent};
 use edgetoll::keys::{KeySet, Keys, TollSecret};
 use edgetoll::payment::Preimage;
 use edgetoll::policy::Policy;
@@ -464,5 +464,81 @@ fn a_header_with_a_macaroon_of_this_deployment_is_recognized_in_every_spelling()
     let foreign = seller_of(&other_secret(), None).keys;
     for value in [hex.as_str(), "", "x", "0201036c6e64", &"x".repeat(8_192)] {
         assert!(!may_contain_own_macaroon(value, &foreign), "{value}");
+    }
+}
+
+#[test]
+fn if_the_uses_of_one_payment_are_spent_the_next_credential_is_used() {
+    let (policy, seller) = (policy(""), test_seller());
+    let preimages: Vec<String> = (1..=6).map(|n| format!("{n:064x}")).collect();
+    let credential = |n: usize, uses: u32, is_proven: bool| {
+        let preimage = preimages.get(n).unwrap();
+        let scope = endpoint("/counted/five", Some("GET"));
+        let terms = Terms { uses: NonZeroU32::new(uses), ..terms(scope, None) };
+        let payment_hash = Preimage::from_hex(preimage).unwrap().payment_hash();
+        let identifier = Identifier::new(seller.keys.current(), payment_hash, &[7; 28]);
+        let key = identifier.signing_key(seller.keys.current());
+        let caveats = terms.caveats(Encoding::Standard, &invoice_terms(&terms));
+        let macaroon = Macaroon::standard(&key, "x", &identifier).with_caveats(&caveats).unwrap();
+        format!("L402 {}:{}", macaroon.encode(), if is_proven { preimage.as_str() } else { "" })
+    };
+    // Returns the first digits of the payment hashes in the order in which they are used, and what ends the list.
+    let order = |credentials: &[String]| {
+        let authorization = credentials.join(", ");
+        let request = request("https://x/counted/five", "GET", Some(&authorization));
+        let Decision::Paid(mut purchase) = gate(&policy, &seller).decide(&request, NOW) else { panic!() };
+        let mut hashes = Vec::new();
+        loop {
+            hashes.push(purchase.grant.payment_hash);
+            match *purchase.counted.unwrap().when_spent {
+                WhenSpent::Next(next) => purchase = next,
+                WhenSpent::Challenge(draft) => return (hashes, draft.refused.unwrap().code().to_owned()),
+                WhenSpent::Unsettled { claims, .. } => return (hashes, format!("{} claims", claims.len())),
+            }
+        }
+    };
+    let hashes = |numbers: &[usize]| -> Vec<_> {
+        let hash = |n: &usize| Preimage::from_hex(preimages.get(*n).unwrap()).unwrap().payment_hash();
+        numbers.iter().map(hash).collect()
+    };
+    let proven = |n| credential(n, 5, true);
+    assert_eq!(order(&[proven(0)]), (hashes(&[0]), "spent".to_owned()));
+    assert_eq!(order(&[proven(1), proven(0)]), (hashes(&[1, 0]), "spent".to_owned()));
+    // The same credential again costs no second request to the meter.
+    assert_eq!(order(&[proven(0), proven(0), proven(1)]), (hashes(&[0, 1]), "spent".to_owned()));
+    let unproven = [proven(0), credential(1, 5, false), credential(2, 5, false)];
+    assert_eq!(order(&unproven), (hashes(&[0]), "2 claims".to_owned()));
+    // Each purchase can cost a request to the meter, so there are four at most.
+    let many: Vec<String> = (0..6).map(proven).collect();
+    assert_eq!(order(&many), (hashes(&[0, 1, 2, 3]), "spent".to_owned()));
+}
+
+// A2 (CHANGELOG)
+#[test]
+fn macaroons_in_one_header_have_a_hundred_caveats_together() {
+    let seller = test_seller();
+    let own = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None));
+    let zeros = "0".repeat(64);
+    let of_others = |caveats: usize| {
+        let caveats = vec!["\"\""; caveats].join(",");
+        let json = format!("{{\"id\":\"{zeros}\",\"caveats\":[{caveats}],\"signature\":\"{zeros}\"}}");
+        edgetoll::base64::encode_url_safe(json.as_bytes())
+    };
+    let policy = policy("");
+    // A macaroon with fewer than ten caveats counts as one with ten.
+    for (caveats, most) in [(0, 10), (9, 10), (10, 10), (11, 9), (100, 1)] {
+        let header = |times| vec![of_others(caveats); times].join(",");
+        let is_forwarded = |header: &str| !may_contain_own_macaroon(header, &seller.keys);
+        assert!(is_forwarded(&header(most)), "{most} macaroons with {caveats} caveats");
+        assert!(!is_forwarded(&header(most + 1)), "{most} and one more macaroons with {caveats} caveats");
+        let is_credential = |value: &str| {
+            let macaroons = [Some(value), None];
+            let other_carriers = OtherCarriers { macaroons, ..OtherCarriers::default() };
+            let request = Request { other_carriers, ..request("https://x/plain", "GET", None) };
+            matches!(gate(&policy, &seller).decide(&request, NOW), Decision::Unsettled { .. })
+        };
+        assert!(is_credential(&own.encode()));
+        let after = format!("{},{}", header(most + 1), own.encode());
+        assert!(!is_credential(&after), "after {most} and one more macaroons with {caveats} caveats");
     }
 }

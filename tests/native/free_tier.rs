@@ -347,25 +347,39 @@ fn a_write_error_of_workers_kv_is_classified_by_its_status() {
 fn an_isolate_admits_1000_new_clients_a_minute_and_always_admits_known_clients() {
     let mut clients = NewClients::default();
     for _ in 0..5_000 {
-        assert_eq!(clients.admit("one", START_MS), Ok(()), "all these requests are of one client");
+        assert_eq!(clients.admit("one", None, START_MS), Ok(()), "all these requests are of one client");
     }
     for client in 1..1_000 {
-        assert_eq!(clients.admit(&format!("c{client}"), START_MS), Ok(()));
+        assert_eq!(clients.admit(&format!("c{client}"), None, START_MS), Ok(()));
     }
-    assert_eq!(clients.admit("c1000", START_MS), Err(FreeTierDenied::TooManyClients));
-    assert_eq!(clients.admit("c5", START_MS), Ok(()));
+    assert_eq!(clients.admit("c1000", None, START_MS), Err(FreeTierDenied::TooManyClients));
+    assert_eq!(clients.admit("c5", None, START_MS), Ok(()));
     // A new client counts toward the limit until a minute after the end of the 5-second slot in which it was admitted.
-    assert_eq!(clients.admit("c1000", START_MS + 64_999), Err(FreeTierDenied::TooManyClients));
-    assert_eq!(clients.admit("c1000", START_MS + 65_000), Ok(()));
+    assert_eq!(clients.admit("c1000", None, START_MS + 64_999), Err(FreeTierDenied::TooManyClients));
+    assert_eq!(clients.admit("c1000", None, START_MS + 65_000), Ok(()));
     // A client that keeps sending requests stays known, so it is admitted even while the limit is reached.
     for round in 2..24 {
         let now_ms = START_MS + round * 65_000;
-        assert_eq!(clients.admit("one", now_ms), Ok(()));
+        assert_eq!(clients.admit("one", None, now_ms), Ok(()));
         for client in 0..1_000 {
-            assert_eq!(clients.admit(&format!("m{round}-{client}"), now_ms), Ok(()));
+            assert_eq!(clients.admit(&format!("m{round}-{client}"), None, now_ms), Ok(()));
         }
-        assert_eq!(clients.admit("one", now_ms), Ok(()));
+        assert_eq!(clients.admit("one", None, now_ms), Ok(()));
     }
+}
+
+#[test]
+fn an_ipv6_network_has_50_new_clients_a_minute_and_leaves_the_others_to_other_networks() {
+    let mut clients = NewClients::default();
+    let mut admit = |client: &str, network, now_ms| clients.admit(client, network, now_ms).is_ok();
+    let network = Some("2001:db8:7::/48");
+    let admitted =
+        (0..65_536).filter(|n| admit(&format!("2001:db8:7:{n:x}::/64"), network, START_MS)).count();
+    assert_eq!(admitted, 50);
+    assert!(admit("2001:db8:7:0::/64", network, START_MS), "this client is known");
+    assert!(admit("2001:db8:8::/64", Some("2001:db8:8::/48"), START_MS));
+    assert!(admit("192.0.2.1", None, START_MS));
+    assert!(admit("2001:db8:7:ffff::/64", network, START_MS + 65_000));
 }
 
 #[test]

@@ -1,82 +1,158 @@
 //! Serves a request with a valid credential: checks the payment, counts the use, and forwards the request.
 
+use std::num::NonZeroU32;
+
 use super::{Action, Answered, HandlerError, challenge, forward};
 use crate::bolt11::Bolt11;
 use crate::edge::context::RequestContext;
+use crate::edge::services::meter::TakenUse;
 use crate::edge::services::settlement::{self, Requester, SettlementError};
 use crate::edge::services::{ledger, meter};
+use crate::error::RequestError;
 use crate::forward::ForwardReason;
-use crate::gate::{ChallengeDraft, Claim, CountedUses, Purchase};
+use crate::gate::{ChallengeDraft, Claim, CountedUses, Purchase, WhenSpent};
 use crate::policy::route::Route;
+use crate::protocols::l402::caveat::CredentialScope;
+use crate::protocols::l402::cookie;
+use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::Grant;
 use crate::wallet::PaymentStatus;
 
-/// Serves a purchase whose payment is known to be settled.
+/// Serves a purchase whose payment is known to be settled. If all of its uses are spent, serves the first other purchase
+/// of the request that has a use left, or answers with a challenge.
 pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Result<Answered, HandlerError> {
+    let mut purchase = purchase;
+    let mut deleted_cookies = Vec::new();
+    let answered = loop {
+        let exhausted = match try_serve(ctx, purchase).await? {
+            Tried::Answered(answered) => break answered,
+            Tried::Exhausted(exhausted) => exhausted,
+        };
+        deleted_cookies.extend(exhausted.deleted_cookie);
+        match *exhausted.when_spent {
+            WhenSpent::Next(next) => purchase = next,
+            WhenSpent::Unsettled { claims, otherwise } => {
+                break serve_settled(ctx, claims, otherwise, Requester::Client).await?;
+            }
+            WhenSpent::Challenge(draft) => break challenge::answer(ctx, draft).await?,
+        }
+    };
+    let headers = answered.response.headers();
+    deleted_cookies.iter().try_for_each(|cookie| headers.append("Set-Cookie", cookie))?;
+    Ok(answered)
+}
+
+enum Tried {
+    Answered(Answered),
+    Exhausted(Exhausted),
+}
+
+/// A purchase that cannot be served, because none of its uses is left.
+struct Exhausted {
+    when_spent: Box<WhenSpent<'static>>,
+    /// `Set-Cookie` that deletes the cookie of this purchase.
+    deleted_cookie: Option<String>,
+}
+
+/// Serves a purchase if it has a use left.
+async fn try_serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Result<Tried, HandlerError> {
     ledger::record_purchase(ctx, &purchase);
     let Purchase { route, grant, counted, .. } = purchase;
     let payment_hash = grant.payment_hash;
-    let answered = match counted {
-        None => forward::answer(ctx, ForwardReason::Paid, Some(route), Some(&grant)).await,
+    let served = match counted {
+        None => {
+            forward::answer(ctx, ForwardReason::Paid, Some(route), Some(&grant)).await.map(Tried::Answered)
+        }
         Some(counted) => serve_counted(ctx, route, &grant, counted).await,
     };
-    match answered {
-        Ok(answered) => Ok(answered.about(payment_hash)),
+    match served {
+        Ok(Tried::Answered(answered)) => Ok(Tried::Answered(answered.about(payment_hash))),
+        Ok(exhausted) => Ok(exhausted),
         Err(error) => Err(error.while_doing(Action::Paid).about(payment_hash)),
     }
 }
 
-/// Forwards the request if a use is left. Answers with a challenge if all uses are spent. If the origin responds with a
-/// status below 500, the use is spent. Otherwise the use is returned.
+/// Forwards the request if a use is left. If the origin responds with a status below 500, the use is spent. Otherwise
+/// the use is returned.
 async fn serve_counted(
     ctx: &RequestContext<'_>,
     route: &'static Route,
     grant: &Grant,
     CountedUses { bought, is_taken, when_spent }: CountedUses<'static>,
-) -> Result<Answered, HandlerError> {
-    if !is_taken {
-        let Some(remaining) = meter::check(ctx, grant, bought).await? else {
-            return challenge::answer(ctx, when_spent).await;
-        };
-        let answered = forward::answer(ctx, ForwardReason::Paid, Some(route), Some(grant)).await?;
-        return with_remaining(answered, remaining);
-    }
-    let Some(taken) = meter::take(ctx, grant, bought).await? else {
-        return challenge::answer(ctx, when_spent).await;
+) -> Result<Tried, HandlerError> {
+    let left = match is_taken {
+        true => meter::take(ctx, grant, bought).await.map(|taken| taken.map(Left::Taken)),
+        false => meter::check(ctx, grant, bought).await.map(|left| left.map(Left::Checked)),
     };
-    let (answered, remaining) =
-        match forward::answer(ctx, ForwardReason::Paid, Some(route), Some(grant)).await {
-            Ok(answered) if answered.response.status() < 500 => {
-                let remaining = taken.remaining;
-                ctx.context.wait_until(taken.spend(ctx.env.clone()));
-                (answered, remaining)
-            }
-            Ok(answered) => (answered, taken.return_use(ctx.env).await),
-            Err(error) => {
-                taken.return_use(ctx.env).await;
-                return Err(error);
-            }
-        };
-    with_remaining(answered, remaining)
-}
-
-fn with_remaining(answered: Answered, remaining: u64) -> Result<Answered, HandlerError> {
+    let left = match left {
+        Ok(Some(left)) => left,
+        Ok(None) => {
+            let deleted_cookie = delete_cookie(ctx, route, grant, bought);
+            return Ok(Tried::Exhausted(Exhausted { when_spent, deleted_cookie }));
+        }
+        Err(RequestError::UsesInFlight) if matches!(*when_spent, WhenSpent::Next(_)) => {
+            return Ok(Tried::Exhausted(Exhausted { when_spent, deleted_cookie: None }));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let answered = forward::answer(ctx, ForwardReason::Paid, Some(route), Some(grant)).await;
+    let (answered, remaining) = match (left, answered) {
+        (Left::Checked(remaining), answered) => (answered?, remaining),
+        (Left::Taken(taken), Ok(answered)) if answered.response.status() < 500 => {
+            let remaining = taken.remaining;
+            ctx.context.wait_until(taken.spend(ctx.env.clone()));
+            (answered, remaining)
+        }
+        (Left::Taken(taken), Ok(answered)) => (answered, taken.return_use(ctx.env).await),
+        (Left::Taken(taken), Err(error)) => {
+            taken.return_use(ctx.env).await;
+            return Err(error);
+        }
+    };
     answered.response.headers().set("X-Toll-Uses-Remaining", &remaining.to_string())?;
-    Ok(answered)
+    Ok(Tried::Answered(answered))
 }
 
-/// Serves the first claim whose payment has settled. If no payment has settled, repeats the challenge of a claim that
-/// can still be paid, or answers with a new challenge.
+/// The use for which a request is forwarded.
+enum Left {
+    Taken(TakenUse),
+    /// The request takes no use, and this number of uses is left.
+    Checked(u64),
+}
+
+/// Returns `Set-Cookie` that deletes the cookie of a grant whose uses are spent. Returns `None` if the client did not send
+/// the cookie, or if another route may still accept it because that route sells more uses.
+fn delete_cookie(
+    ctx: &RequestContext<'_>,
+    route: &Route,
+    grant: &Grant,
+    bought: NonZeroU32,
+) -> Option<String> {
+    let sent = ctx.request.header("Cookie").filter(|_| grant.uses == Some(bought))?;
+    let scope = CredentialScope::new(&route.scope, ctx.url.path, &ctx.request.method);
+    cookie::delete_spent(sent, grant, &scope)
+}
+
+/// Serves the first claim whose payment has settled and that has a use left. If there is none, repeats the challenge of a
+/// claim that can still be paid, or answers with a new challenge.
 pub async fn serve_settled(
     ctx: &RequestContext<'_>,
     claims: Vec<Claim<'static>>,
-    otherwise: Box<ChallengeDraft<'static>>,
+    mut otherwise: Box<ChallengeDraft<'static>>,
     requester: Requester,
 ) -> Result<Answered, HandlerError> {
-    match check_claims(ctx, claims, requester).await? {
-        ClaimStatus::Settled(purchase) => serve(ctx, purchase).await,
-        ClaimStatus::Pending(claim, bolt11) => challenge::repeat(ctx, &claim, otherwise, bolt11, None).await,
-        ClaimStatus::Unpaid => challenge::answer(ctx, otherwise).await,
+    let mut claims = claims.into_iter();
+    loop {
+        match check_claims(ctx, &mut claims, requester).await? {
+            ClaimStatus::Settled(purchase) => match try_serve(ctx, purchase).await? {
+                Tried::Answered(answered) => return Ok(answered),
+                Tried::Exhausted(_) => otherwise.refused = Some(Refusal::Spent),
+            },
+            ClaimStatus::Pending(claim, bolt11) => {
+                return challenge::repeat(ctx, &claim, otherwise, bolt11, None).await;
+            }
+            ClaimStatus::Unpaid => return challenge::answer(ctx, otherwise).await,
+        }
     }
 }
 
@@ -93,7 +169,7 @@ pub enum ClaimStatus {
 /// and a check failed.
 pub async fn check_claims(
     ctx: &RequestContext<'_>,
-    claims: Vec<Claim<'static>>,
+    claims: &mut impl Iterator<Item = Claim<'static>>,
     requester: Requester,
 ) -> Result<ClaimStatus, HandlerError> {
     let mut pending = None;

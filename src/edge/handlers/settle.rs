@@ -48,7 +48,7 @@ pub async fn answer(ctx: &RequestContext<'_>) -> Result<Answered, HandlerError> 
     let paid = match decision {
         Decision::Paid(purchase) => Some(purchase),
         Decision::Unsettled { claims, otherwise } => {
-            match check_claims(ctx, claims, Requester::PayPage).await? {
+            match check_claims(ctx, &mut claims.into_iter(), Requester::PayPage).await? {
                 ClaimStatus::Settled(purchase) => Some(purchase),
                 ClaimStatus::Pending(claim, bolt11) if resolved.is_form => {
                     let path = Some(resolved.page.path_and_query.as_str());

@@ -73,9 +73,10 @@ fn admit(
     now_ms: u64,
 ) -> Result<Admission, FreeTierDenied> {
     let client = ctx.request.client.as_deref().ok_or(FreeTierDenied::UnknownClient)?;
-    with_lock(&NEW_CLIENTS, |clients| clients.admit(client, now_ms))?;
+    let network = ctx.client_network();
+    with_lock(&NEW_CLIENTS, |clients| clients.admit(client, network.as_deref(), now_ms))?;
     let window_ends_ms = tier.window_ends_ms(now_ms);
-    let network = ctx.client_network().map(|network| format!("{}/{network}/{window_ends_ms}", route.id()));
+    let network = network.map(|network| format!("{}/{network}/{window_ends_ms}", route.id()));
     if let Some(network) = &network {
         with_lock(&NETWORKS, |networks| networks.take(network, tier))?;
     }

@@ -45,9 +45,12 @@ pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Re
     let per_minute = ctx.policy().challenges_per_minute;
     admit(&LOOK_UPS, &payment_hash.to_hex(), per_minute.saturating_mul(PAYMENT_LOOK_UPS_PER_CHALLENGE))?;
     // A client with many credentials could stay below the limit of each payment. So there is also a limit on all
-    // look-ups of a client together.
-    let client = ctx.client_pseudonym().unwrap_or_default();
-    admit(&LOOK_UPS, &client, per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE))
+    // look-ups of a client together, and of an IPv6 /48 network, whose owner has many clients.
+    let per_client = per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE);
+    if let Some(network) = ctx.client_network() {
+        admit(&LOOK_UPS, &network, per_client.saturating_mul(CLIENTS_PER_NETWORK))?;
+    }
+    admit(&LOOK_UPS, &ctx.client_pseudonym().unwrap_or_default(), per_client)
 }
 
 /// Fails if this isolate knows that the deployment has no invoice left. The request is then refused without a call of
@@ -147,6 +150,8 @@ const PLATFORM_TIMEOUT_MS: i32 = 1_000;
 const PLATFORM_PERIOD_S: u64 = 60;
 /// The look-ups per minute that one client may cause, as a multiple of `challenges_per_minute`.
 const CLIENT_LOOK_UPS_PER_CHALLENGE: u64 = 6;
+/// The clients of one IPv6 /48 network may together cause as many look-ups as four clients.
+const CLIENTS_PER_NETWORK: u64 = 4;
 /// The look-ups of one payment per minute, as a multiple of `challenges_per_minute`.
 const PAYMENT_LOOK_UPS_PER_CHALLENGE: u64 = 2;
 /// The clients of one IPv6 /48 network may together request a quarter of `invoices_per_minute`. If

@@ -60,6 +60,23 @@ pub fn set(
 ) -> Option<String> {
     let value = format!("{}.{}", macaroon.encode(), tag(keys.current(), macaroon, grant));
     let max_age_s = grant.expires_at_unix.saturating_sub(now_unix);
+    let (name, path) = name_and_path(grant, scope);
+    let is_kept = name.len().saturating_add(value.len()) <= MAX_NAME_AND_VALUE_BYTES;
+    let set_cookie = SetCookie { name: &name, value: &value, path, max_age_s, same_site: SameSite::Lax };
+    is_kept.then(|| set_cookie.to_string())
+}
+
+/// Returns `Set-Cookie` that deletes the cookie of a grant whose uses are all spent; `None` if the client did not send
+/// this cookie in the `Cookie` header `sent`.
+///
+/// If spent cookies stayed in the browser, those of several payments would fill the bytes that are read, and hide the
+/// cookie of the last payment.
+pub fn delete_spent(sent: &str, grant: &Grant, scope: &CredentialScope) -> Option<String> {
+    let (name, path) = name_and_path(grant, scope);
+    cookie::pairs(sent).any(|(one, _)| one == name).then(|| delete(&name, path))
+}
+
+fn name_and_path<'a>(grant: &Grant, scope: &'a CredentialScope) -> (String, &'a str) {
     let (mut scope_id, path) = match scope {
         CredentialScope::Endpoint { endpoint, .. } => (endpoint.clone(), endpoint.as_str()),
         CredentialScope::Realm(realm) => (format!("realm {realm}"), "/"),
@@ -67,10 +84,8 @@ pub fn set(
     if grant.uses.is_some() {
         scope_id.push_str(&grant.payment_hash.to_hex());
     }
-    let name = format!("{PREFIX}{}", hex::encode(&crypto::sha256(scope_id.as_bytes())).get(..NAME_DIGITS)?);
-    let is_kept = name.len().saturating_add(value.len()) <= MAX_NAME_AND_VALUE_BYTES;
-    let set_cookie = SetCookie { name: &name, value: &value, path, max_age_s, same_site: SameSite::Lax };
-    is_kept.then(|| set_cookie.to_string())
+    let digest = hex::encode(&crypto::sha256(scope_id.as_bytes()));
+    (format!("{PREFIX}{}", digest.get(..NAME_DIGITS).unwrap_or_default()), path)
 }
 
 /// Whether browsers keep a cookie with this macaroon, given the limit on its length.

@@ -63,15 +63,21 @@ pub struct OtherCarriers<'a> {
 /// The names of the headers in [`OtherCarriers::macaroons`].
 pub const MACAROON_HEADERS: [&str; 2] = ["Macaroon", "Grpc-Metadata-Macaroon"];
 
-/// Returns the credentials of a `Macaroon` or `Grpc-Metadata-Macaroon` header: the macaroons that this deployment signed.
-/// If there is none, the header is meant for the origin. The runtime joins repeated header lines with commas.
+/// Returns the credentials of a `Macaroon` or `Grpc-Metadata-Macaroon` header: the macaroons that this deployment signed,
+/// as far as [`MAX_HEADER_CAVEATS`] allows. If there is none, the header is meant for the origin. The runtime joins
+/// repeated header lines with commas.
 ///
 /// Base64 and a `0x` in front of the digits are read too. Otherwise such a credential would reach the origin.
 pub fn of_macaroon_header(header: &str, keys: &Keys) -> Vec<Credential> {
     if header.len() > MAX_HEADER_BYTES {
         return Vec::new();
     }
-    header.split(',').filter_map(|member| of_macaroon(member.trim(), keys)).collect()
+    let macaroons = header.split(',').filter_map(|member| parse_bare(member.trim()));
+    let mut caveats = 0_usize;
+    let first = macaroons.take_while(|macaroon| is_within_limit(&mut caveats, macaroon));
+    let own = first.filter(|macaroon| macaroon.signature(keys) == Signature::Valid);
+    own.map(|macaroon| Credential { preimage: preimage_of(&macaroon), macaroons: vec![Ok(macaroon)] })
+        .collect()
 }
 
 /// Whether a header can carry a macaroon, in any spelling that an origin may take for one of [`MACAROON_HEADERS`].
@@ -80,26 +86,36 @@ pub fn is_macaroon_header(name: &str) -> bool {
 }
 
 /// Whether the value of such a header must not reach the origin: because it contains a macaroon that this deployment
-/// signed, with any text around it, or because it is too long to search.
+/// signed, with any text around it, or because it is too long to search or has too many macaroons to verify.
 pub fn may_contain_own_macaroon(value: &str, keys: &Keys) -> bool {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/-_=".contains(c);
-    let is_own = |text: &str| of_macaroon(text, keys).is_some();
-    value.len() > MAX_HEADER_BYTES
-        || value
-            .split(|c| !is_base64(c))
-            .any(|piece| is_own(piece) || piece.split_once('=').is_some_and(|(_, after)| is_own(after)))
+    let pieces = value.split(|c| !is_base64(c));
+    let mut texts =
+        pieces.flat_map(|piece| [Some(piece), piece.split_once('=').map(|(_, after)| after)]).flatten();
+    let mut caveats = 0_usize;
+    let mut is_own = |macaroon: &Macaroon| {
+        !is_within_limit(&mut caveats, macaroon) || macaroon.signature(keys) == Signature::Valid
+    };
+    value.len() > MAX_HEADER_BYTES || texts.any(|text| parse_bare(text).is_some_and(|one| is_own(&one)))
 }
 
-fn of_macaroon(text: &str, keys: &Keys) -> Option<Credential> {
+/// Parses a macaroon in hexadecimal digits, in base64, or in hexadecimal digits after `0x`.
+fn parse_bare(text: &str) -> Option<Macaroon> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    let macaroon = Macaroon::parse_hex(digits).or_else(|| Macaroon::parse(text).ok())?;
-    if macaroon.signature(keys) != Signature::Valid {
-        return None;
-    }
+    Macaroon::parse_hex(digits).or_else(|| Macaroon::parse(text).ok())
+}
+
+/// Returns the preimage in the last `preimage` caveat, which is the one that counts in Aperture.
+fn preimage_of(macaroon: &Macaroon) -> Option<Preimage> {
     let preimages = macaroon.caveats().filter_map(|caveat| caveat.strip_prefix(b"preimage="));
-    // As in Aperture, the last `preimage` caveat counts.
-    let preimage = preimages.last().and_then(|digits| Preimage::from_hex(std::str::from_utf8(digits).ok()?));
-    Some(Credential { macaroons: vec![Ok(macaroon)], preimage })
+    preimages.last().and_then(|digits| Preimage::from_hex(std::str::from_utf8(digits).ok()?))
+}
+
+/// Adds the caveats of a macaroon to those of the macaroons before it in a header. Returns whether the sum is within the
+/// limit.
+fn is_within_limit(caveats: &mut usize, macaroon: &Macaroon) -> bool {
+    *caveats = caveats.saturating_add(macaroon.caveats().count().max(MIN_COUNTED_CAVEATS));
+    *caveats <= MAX_HEADER_CAVEATS
 }
 
 /// An `Authorization` header, split into two lists: the credentials with the scheme L402 or LSAT, and the credentials
@@ -235,3 +251,8 @@ const MAX_MACAROONS: usize = 4;
 /// The longest word that counts as an authentication scheme. A macaroon is longer.
 const MAX_SCHEME_LENGTH: usize = 32;
 const MAX_HEADER_BYTES: usize = 8192;
+/// Each caveat costs an HMAC for each key, so only the first macaroons of a `Macaroon` header are verified, with this
+/// number of caveats together. It is the limit for one macaroon, which has about ten caveats.
+const MAX_HEADER_CAVEATS: usize = 100;
+/// A macaroon with fewer caveats is counted as one with this number, because each macaroon costs some HMACs too.
+const MIN_COUNTED_CAVEATS: usize = 10;

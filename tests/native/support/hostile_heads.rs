@@ -9,6 +9,7 @@ use edgetoll::http::url::RequestUrl;
 use edgetoll::pages::pay_page;
 use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::l402::cookie::invalid_names;
+use edgetoll::protocols::l402::credential::{OtherCarriers, may_contain_own_macaroon};
 
 /// Makes the hostile part of a request: a text of about this many bytes.
 type Part = fn(usize) -> String;
@@ -41,6 +42,7 @@ impl HostileHead {
         let (path, query, value) = ((self.path)(bytes), (self.query)(bytes), (self.value)(bytes));
         let url = format!("https://x{path}{}{query}", if query.is_empty() { "" } else { "?" });
         let keys = settings.keys().unwrap();
+        let macaroons = (self.header == "Macaroon").then_some(value.clone());
         move || {
             let header = |name: &str| (name == self.header).then(|| value.clone());
             let (authorization, cookies) = (header("Authorization"), header("Cookie"));
@@ -49,7 +51,10 @@ impl HostileHead {
                 method: "GET",
                 client_ip: Some("192.0.2.1"),
                 authorization: authorization.as_deref(),
-                other_carriers: Default::default(),
+                other_carriers: OtherCarriers {
+                    macaroons: [macaroons.as_deref(), None],
+                    ..OtherCarriers::default()
+                },
                 cookie: cookies.as_deref(),
                 is_upgrade: false,
                 is_preflight: false,
@@ -61,6 +66,9 @@ impl HostileHead {
             let gate = settings.gate(settings.policy().unwrap(), &|_, _| None, &|_, _| false);
             std::hint::black_box(gate.decide(&request, 1_800_000_000));
             std::hint::black_box(pay_page::is_navigation("GET", header("Accept").as_deref(), None));
+            if let Some(macaroons) = macaroons.as_deref() {
+                std::hint::black_box(may_contain_own_macaroon(macaroons, keys));
+            }
             if let Some(cookies) = cookies.as_deref() {
                 std::hint::black_box(invalid_names(cookies, keys).count());
                 std::hint::black_box(cookie::without(cookies, |name| name.starts_with("toll_")));
@@ -173,6 +181,10 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         }),
         repeated("nested JSON", "Authorization", |bytes| json_macaroon(&"[".repeat(bytes * 3 / 4))),
         repeated("caveats of a binary macaroon", "Authorization", |bytes| binary_macaroon(bytes * 3 / 4)),
+        repeated("macaroons in a header of their own", "Macaroon", |bytes| {
+            let one = encode_standard(caveats(990).as_bytes());
+            vec![one.as_str(); bytes / one.len()].join(",")
+        }),
         repeated("cookies", "Cookie", |bytes| "a=1;".repeat(bytes / 4)),
         repeated("empty cookies", "Cookie", |bytes| "; ,".repeat(bytes / 3)),
         repeated("credential cookies", "Cookie", |bytes| "toll_0123456789abcdef=AgE;".repeat(bytes / 26)),

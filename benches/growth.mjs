@@ -1,5 +1,5 @@
 // How the CPU time of a request grows with the price list, the credential, the request, the body, and the number of clients. Each is
-// compared with the same request to the Worker in JavaScript that only forwards requests.
+// compared with a request to the Worker in JavaScript that only forwards requests.
 import { createHmac } from 'node:crypto';
 import { buy, measure, median, newCase, ratio, residentMib, startEdgetoll, table } from './lib.mjs';
 

@@ -55,8 +55,8 @@ export async function measure(cases, rounds, ms) {
 }
 
 /** Sends the request of a case for some time. Returns the number of responses, and the milliseconds. */
-async function load({ name, status, load }, ms, atLeast = 1) {
-  const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'benches/load.mjs'), JSON.stringify({ ...load, ms, atLeast })]);
+async function load({ name, status, load }, ms, minimum = 1) {
+  const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'benches/load.mjs'), JSON.stringify({ ...load, ms, minimum })]);
   const { statuses, ms: passed } = JSON.parse(stdout);
   if (!Object.keys(statuses).every((one) => status.includes(Number(one)))) throw new Error(`${name}: ${JSON.stringify(statuses)} instead of ${status}`);
   const requests = Object.values(statuses).reduce((sum, count) => sum + count);

@@ -4,7 +4,7 @@
 // length of the body, from how many client addresses the requests come, and the number of the first of them.
 import { connect } from 'node:net';
 
-const { port, ms, atLeast, head, connections, bodyLength, clients, firstClient } = JSON.parse(process.argv[2]);
+const { port, ms, minimum, head, connections, bodyLength, clients, firstClient } = JSON.parse(process.argv[2]);
 const heads = Array.from({ length: clients }, (_, at) => Buffer.from(at ? head.replace('203.0.113.7', address(at)) : head));
 const body = Buffer.alloc(bodyLength, 'x');
 const statuses = {};
@@ -24,7 +24,7 @@ function runConnection(resolve, reject) {
     if (!response.reads(text)) return;
     statuses[response.status] = (statuses[response.status] ?? 0) + 1;
     response = newResponse();
-    if (Date.now() < started + ms || sent < atLeast) return send();
+    if (Date.now() < started + ms || sent < minimum) return send();
     socket.end();
     resolve();
   });

@@ -1,12 +1,15 @@
-// Measures requests. QUICK=1 only prints the main table, of fewer and shorter rounds. Otherwise all tables are written to
-// benches/RESULTS.md.
+// Measures requests, their growth, the start of the Worker, and the ledger. Writes the tables to benches/RESULTS.md, together with the
+// results of benches/core/. QUICK=1 only prints the main table, of fewer and shorter rounds.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { Run, root } from '../tools/lib/run.mjs';
+import { coreTable } from './core.mjs';
 import { growthTables } from './growth.mjs';
+import { ledgerSentence } from './ledger.mjs';
 import { startBench } from './lib.mjs';
 import { requestsTable } from './requests.mjs';
+import { compileTable, firstRequestTable, sizeTables } from './startup.mjs';
 
 const run = Run.begin('bench');
 try {
@@ -18,26 +21,12 @@ try {
 }
 
 async function measureAll(bench) {
-  const [rounds, ms] = [8, 800];
-  const [growthRounds, growthMs] = [3, 500];
-  const text = `${heading()}
-## Requests
-
-${rounds} rounds of ${ms} ms, 16 connections, an origin with a body of 200 bytes. edgetoll has all bindings, as deployed. The CPU time
-is that of the process of workerd, or of Python for lightning-toll. \`challenge\` creates its invoices with a stub of LNbits.
-
-${await requestsTable(bench, rounds, ms)}
-
-## Growth
-
-${growthRounds} rounds of ${growthMs} ms. Ratios compare with the same request to the Worker in JavaScript that only forwards requests. The request is paid if
-nothing else is said. The added CPU compares what the headers add to edgetoll with what they add to JavaScript. In the free tier,
-1,000 new clients a minute are admitted. The others get a challenge, with an invoice of a stub of LNbits.
-
-${await growthTables(bench, growthRounds, growthMs)}
-`;
-  console.log(text);
-  writeFileSync(join(root, 'benches/RESULTS.md'), text);
+  const texts = [];
+  for (const section of [heading, requests, growth, start, core, ledger]) {
+    texts.push(`${await section(bench)}\n`);
+    console.log(texts.at(-1));
+  }
+  writeFileSync(join(root, 'benches/RESULTS.md'), texts.join('\n'));
 }
 
 function heading() {
@@ -45,6 +34,55 @@ function heading() {
   return `# Results
 
 Made by \`make bench\` on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} × ${cpus()[0].model}, workerd ${version('workerd')}, Node ${process.versions.node}.
-Values are medians. Ratios compare measurements of one round.
-`;
+Load average in the minute before: ${loadavg()[0].toFixed(1)}. Values are medians. Ratios compare measurements of one round.`;
+}
+
+async function requests(bench) {
+  const [rounds, ms] = [8, 800];
+  return `## Requests
+
+${rounds} rounds of ${ms} ms, 16 connections, an origin with a body of 200 bytes. edgetoll has all bindings, as deployed. The CPU time
+is that of the process of workerd, or of Python for lightning-toll. \`challenge\` creates its invoices with a stub of LNbits.
+
+${await requestsTable(bench, rounds, ms)}`;
+}
+
+async function growth(bench) {
+  const [rounds, ms] = [3, 500];
+  return `## Growth
+
+${rounds} rounds of ${ms} ms. Ratios compare with a Worker in JavaScript that only forwards requests. The requests of the first three tables are paid
+unless they say something else. The added CPU is what the headers add to edgetoll, as a ratio to what they add to JavaScript. In the
+free tier, 1,000 new clients a minute are admitted. The others get a challenge, with an invoice of a stub of LNbits.
+
+${await growthTables(bench, rounds, ms)}`;
+}
+
+async function start(bench) {
+  return `## Size and start
+
+Sizes in bytes. The code is that before wasm-opt, which makes it smaller and removes the names. A generic function counts for the crate
+that defines it.
+
+${sizeTables()}
+
+Node compiles and instantiates the wasm in a new process. The requests are the first ones of a new workerd.
+
+${compileTable()}
+
+${await firstRequestTable(bench)}`;
+}
+
+function core() {
+  return `## Core
+
+Native code; CPU time of the thread.
+
+${coreTable()}`;
+}
+
+async function ledger(bench) {
+  return `## Ledger
+
+${await ledgerSentence(bench)}`;
 }

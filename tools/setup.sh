@@ -5,7 +5,7 @@
 #   tools/setup.sh spelling  codespell
 #   tools/setup.sh lnbits    LNbits, in a virtual environment
 #   tools/setup.sh peers     other implementations to test against, and an LNbits that exposes preimages
-#   tools/setup.sh lightning_toll  lightning-toll alone
+#   tools/setup.sh lightning_toll   of these, only lightning-toll
 #   tools/setup.sh browser   Chromium, if none is installed; its path is in .tools/chromium
 #   tools/setup.sh fuzz      cargo-fuzz
 set -euo pipefail

@@ -33,13 +33,13 @@ repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 
 bench: export QUICK := $(QUICK)
-bench: ## measure the CPU time of requests, of the core and of hostile heads, and payments per second of the ledger; QUICK=1 only prints the main table
-	@tools/setup.sh worker lnbits
+bench: ## measure CPU time, memory, size and start of the Worker, its core and its ledger, into benches/RESULTS.md; QUICK=1 only prints the main table
+	@tools/setup.sh worker lnbits lightning_toll
 	@tools/build.sh
-	@node_modules/.bin/node benches/requests.mjs
+	@tools/build.sh benches/workers/rust-pass
 	@[ -n "$(QUICK)" ] || cargo bench --quiet --bench head
 	@[ -n "$(QUICK)" ] || cargo bench --quiet --package edgetoll-benches -- --quiet
-	@[ -n "$(QUICK)" ] || node_modules/.bin/node benches/ledger.mjs
+	@node_modules/.bin/node benches/main.mjs
 
 lint: spelling ## check formatting, clippy (native and wasm) and spelling
 	@tools/setup.sh worker lint

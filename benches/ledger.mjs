@@ -2,28 +2,24 @@
 // machine.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { call, startLnbits } from '../tools/lib/lnbits.mjs';
-import { Run, root, writeJson } from '../tools/lib/run.mjs';
+import { call } from '../tools/lib/lnbits.mjs';
+import { root, writeJson } from '../tools/lib/run.mjs';
 import { startWrangler } from '../tools/lib/worker.mjs';
 
-const PAYMENTS = 3000;
-const INVOICES = 300;
+const MS = 8000;
 const CONCURRENCY = 16;
 
-const run = Run.begin('bench');
-try {
-  const lnbits = await startLnbits(run, { dataDir: run.folder('lnbits') });
-  const url = await startLedger();
+/** Measures both. Returns a sentence. */
+export async function ledgerSentence({ run, lnbits }) {
+  const url = await startLedger(run);
   const headers = { 'X-Api-Key': lnbits.merchant.invoiceKey };
-  const invoices = await perSecond(INVOICES, () => call(`${lnbits.url}/api/v1/payments`, 'POST', { out: false, amount: 5 }, headers));
-  const payments = await perSecond(PAYMENTS, () => fetch(url).then((response) => response.ok || Promise.reject(new Error(`${response.status}`))));
-  console.log(`LNbits creates ${invoices} invoices per second; the ledger records ${payments} payments per second, ${(payments / invoices).toFixed(1)} times as many`);
-} finally {
-  await run.end();
+  const invoices = await perSecond(() => call(`${lnbits.url}/api/v1/payments`, 'POST', { out: false, amount: 5 }, headers));
+  const payments = await perSecond(() => fetch(url).then((response) => response.ok || Promise.reject(new Error(`${response.status}`))));
+  return `LNbits creates ${invoices} invoices per second; the ledger records ${payments} payments per second, ${(payments / invoices).toFixed(1)} times as many.`;
 }
 
 /** Starts the Worker that has the ledger, and driver.js, a Worker that sends payments to the ledger. Returns the URL of driver.js. */
-async function startLedger() {
+async function startLedger(run) {
   const dir = run.folder('ledger');
   mkdirSync(join(dir, 'driver'));
   copyFileSync(join(root, 'benches/driver.js'), join(dir, 'driver/index.js'));
@@ -46,14 +42,17 @@ async function startLedger() {
   return (await startWrangler(run, args, { cwd: dir })).url;
 }
 
-/** Runs a function `count` times, `CONCURRENCY` at once. Returns how many runs finished per second. */
-async function perSecond(count, once) {
+/** Runs a function again and again, `CONCURRENCY` at once. Returns how many runs finished per second. */
+async function perSecond(once) {
   // The first run is not measured, because it may start a server or open a connection.
   await once();
-  let left = count;
+  let count = 0;
   const began = Date.now();
   const worker = async () => {
-    while (left-- > 0) await once();
+    while (Date.now() < began + MS) {
+      await once();
+      count += 1;
+    }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   return Math.round((count * 1000) / (Date.now() - began));

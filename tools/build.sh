@@ -81,6 +81,8 @@ rm -rf "$staging"
 # workerd imports a module where the generated code imports its source.
 sed -i.before 's/^import source wasmModule/import wasmModule/' "$staging/index.js"
 cp src/edge/entry.js src/edge/shell.js src/edge/jsconfig.json "$staging/"
+# A crate that is not edgetoll has its own entry point.
+if [ -f "$crate/src/entry.js" ]; then cp "$crate/src/entry.js" "$staging/"; fi
 tsc --project "$staging/jsconfig.json"
 esbuild "$staging/entry.js" --bundle --format=esm --minify --external:./index_bg.wasm --log-level=warning --outfile="$staging/bundle.js"
 # Node 22 and workerd cannot compile some of the newest features.

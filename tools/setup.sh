@@ -5,6 +5,7 @@
 #   tools/setup.sh spelling  codespell
 #   tools/setup.sh lnbits    LNbits, in a virtual environment
 #   tools/setup.sh peers     other implementations to test against, and an LNbits that exposes preimages
+#   tools/setup.sh lightning_toll   of these, only lightning-toll
 #   tools/setup.sh browser   Chromium, if none is installed; its path is in .tools/chromium
 #   tools/setup.sh fuzz      cargo-fuzz
 set -euo pipefail
@@ -49,10 +50,14 @@ setup_lnbits() {
 }
 
 setup_peers() {
-  venv lightning-toll "lightning-toll 0.1.1, to test against"
+  setup_lightning_toll
   venv l402-requests "l402-requests 0.9.0, a client to test with"
   venv oracles "libraries that read metrics and signed callbacks, to test against"
   venv lnbits-1.5.5 "LNbits 1.5.5, which exposes preimages (about a minute)"
+}
+
+setup_lightning_toll() {
+  venv lightning-toll "lightning-toll 0.1.1, to test against and to compare with"
 }
 
 setup_browser() {

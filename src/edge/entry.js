@@ -1,7 +1,7 @@
 // The entry point of the Worker: passes the events of the runtime to the wasm. `tools/build.sh` bundles this file with
 // `shell.js` and with `index.js`, which wasm-bindgen generates.
 import * as wasm from './index.js';
-import { change, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
+import { REQUEST_HEADER, RESPONSE_HEADER, change, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
 
 /** @typedef {import('./shell.js').Env} Env */
 
@@ -67,46 +67,119 @@ function nameOf(error) {
   return error instanceof Error ? error.name : '';
 }
 
-export const FreeTierCounter = durableObject(wasm.FreeTierCounter);
-export const InvoiceLimit = durableObject(wasm.InvoiceLimit);
+export const FreeTierCounter = storedValue(wasm.FreeTierCounter);
+export const InvoiceLimit = storedValue(wasm.InvoiceLimit);
 export const Ledger = durableObject(wasm.Ledger);
-export const Meter = durableObject(wasm.Meter);
+export const Meter = storedValue(wasm.Meter);
 
 /**
  * Returns the class of a Durable Object. After a crash of the wasm, the object of the old instance is replaced. Nothing is lost,
  * because the objects keep their state in their storage.
- * @param {new (state: any, env: any) => { fetch(request: Request): Response | Promise<Response>, alarm?(): Promise<any> }} WasmClass
+ * @param {typeof wasm.Ledger} WasmClass
  */
 function durableObject(WasmClass) {
+  const current = currentObject(WasmClass);
   return class {
-    #object = /** @type {InstanceType<typeof WasmClass> | undefined} */ (undefined);
-    #instance = 0;
+    /**
+     * @param {DurableObjectState} state
+     * @param {object} env
+     */
+    constructor(state, env) {
+      this.current = current(state, env);
+    }
+
+    /** @param {Request} request */
+    fetch(request) {
+      return this.current.get().fetch(request);
+    }
+
+    alarm() {
+      return this.current.get().alarm();
+    }
+  };
+}
+
+/**
+ * Returns the class of a Durable Object that keeps one value in memory and in its storage. Each response waits until the value is
+ * written. Requests that arrive at nearly the same time share one write, because a write costs more than the rest of a request.
+ * @param {new (state: any) => StoredValue} WasmClass
+ */
+function storedValue(WasmClass) {
+  const current = currentObject(WasmClass);
+  return class {
+    /** @type {Promise<void> | undefined} */
+    #writing;
 
     /**
      * @param {DurableObjectState} state
      * @param {object} env
      */
     constructor(state, env) {
-      this.state = state;
-      this.env = env;
+      this.current = current(state, env);
     }
 
     /** @param {Request} request */
-    fetch(request) {
-      return this.#current().fetch(request);
+    async fetch(request) {
+      const object = this.current.get();
+      const response = object.answer(request.headers.get(REQUEST_HEADER) ?? '');
+      if (object.isChanged()) this.#writing ??= this.#write(object);
+      await this.#writing;
+      return new Response(null, { headers: { [RESPONSE_HEADER]: response } });
     }
 
-    alarm() {
-      return this.#current().alarm?.();
+    /** Deletes the value. */
+    async alarm() {
+      await this.#writing;
+      const deleted = this.current.get().alarm?.();
+      this.current.forget();
+      await deleted;
     }
 
-    #current() {
-      wasm.renew();
-      if (!this.#object || this.#instance !== instances()) {
-        this.#object = new WasmClass(this.state, this.env);
-        this.#instance = instances();
+    /** @param {StoredValue} object */
+    async #write(object) {
+      // In the meantime, the requests that have arrived are answered.
+      await scheduler.wait(0);
+      this.#writing = undefined;
+      try {
+        if (this.current.get() !== object) throw new Error('The object has been replaced, and its value is lost');
+        object.write();
+      } catch (error) {
+        this.current.forget();
+        throw error;
       }
-      return this.#object;
     }
+  };
+}
+
+/**
+ * An object of the wasm that keeps one value.
+ * @typedef {{ answer(request: string): string, isChanged(): boolean, write(): void, alarm?(): Promise<any> }} StoredValue
+ */
+
+/**
+ * Returns a function that keeps the wasm object of a Durable Object. An object of an earlier instance of the wasm is replaced.
+ * @template T
+ * @param {new (state: any, env: any) => T} WasmClass
+ */
+function currentObject(WasmClass) {
+  return (/** @type {DurableObjectState} */ state, /** @type {object} */ env) => {
+    /** @type {T | undefined} */
+    let object;
+    let instance = 0;
+    return {
+      /** @returns {T} */
+      get() {
+        wasm.renew();
+        if (!object || instance !== instances()) {
+          object = new WasmClass(state, env);
+          instance = instances();
+        }
+        return object;
+      },
+      /** Drops the wasm object. The next call reads its state from the storage. */
+      forget() {
+        object = undefined;
+      },
+    };
   };
 }

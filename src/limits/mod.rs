@@ -1,6 +1,7 @@
 //! Rate limits, and the counted uses of a payment.
 
 pub mod invoice_limit;
+pub mod isolate_uses;
 pub mod rate_limit;
 pub mod uses;
 

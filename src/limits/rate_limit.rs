@@ -29,13 +29,18 @@ impl SlidingWindow {
             let oldest = self.slots.first();
             return Err(oldest.map_or(SLOT_MS, |(slot, _)| counts_until_ms(*slot).saturating_sub(now_ms)));
         }
+        self.add(1, now_ms);
+        Ok(())
+    }
+
+    /// Counts events that happen before the end of the current slot ([`slot_left_ms`]).
+    pub(super) fn add(&mut self, events: u64, now_ms: u64) {
         let slot = now_ms.checked_div(SLOT_MS).unwrap_or_default();
         match self.slots.last_mut() {
-            // If the clock went back, the event counts in the latest slot.
-            Some((last, count)) if *last >= slot => *count = count.saturating_add(1),
-            _ => self.slots.push((slot, 1)),
+            // If the clock went back, the events count in the latest slot.
+            Some((last, count)) if *last >= slot => *count = count.saturating_add(events),
+            _ => self.slots.push((slot, events)),
         }
-        Ok(())
     }
 
     /// Returns the number of events in the last minute. Forgets earlier events.
@@ -95,11 +100,16 @@ impl ClientLimits {
     }
 }
 
+/// Returns the milliseconds until the end of the current slot.
+pub(super) fn slot_left_ms(now_ms: u64) -> u64 {
+    SLOT_MS.saturating_sub(now_ms.checked_rem(SLOT_MS).unwrap_or_default())
+}
+
 /// Returns when the events of a slot stop counting, in Unix milliseconds.
 fn counts_until_ms(slot: u64) -> u64 {
     slot.saturating_add(1).saturating_mul(SLOT_MS).saturating_add(WINDOW_MS)
 }
 
-const WINDOW_MS: u64 = 60_000;
+pub(super) const WINDOW_MS: u64 = 60_000;
 const SLOT_MS: u64 = 5_000;
 const MAX_CLIENTS: usize = 10_000;

@@ -27,20 +27,26 @@ struct InFlight {
     until_ms: u64,
 }
 
-/// A request to the Durable Object that counts the uses of a payment.
+/// A request to the Durable Object that counts the uses of a payment. First the uses in `spent` and `returned` end.
+/// Then a use is taken, or the object only says how many are left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MeterRequest {
-    /// Returns how many of the `bought` uses are left, without taking one.
-    Check { bought: u64 },
-    /// Takes one of `bought` uses. Unless it is returned, the use counts as spent at `until_ms`. The Durable Object
-    /// deletes its state at `delete_at_ms`.
-    Take { bought: u64, until_ms: u64, delete_at_ms: u64 },
-    /// Spends the use with this ticket, because the origin has responded with a status below 500.
-    Spend { ticket: u64 },
-    /// Returns the use with this ticket, because the origin has not responded with a status below 500. The payment
-    /// bought `bought` uses.
-    Return { ticket: u64, bought: u64 },
+pub struct MeterRequest {
+    /// The number of uses that the payment bought.
+    pub bought: u64,
+    /// The tickets of uses whose requests the origin has answered with a status below 500.
+    pub spent: Vec<u64>,
+    /// The ticket of a use whose request the origin has not answered with a status below 500.
+    pub returned: Option<u64>,
+    pub take: Option<Lease>,
+}
+
+/// The terms on which a use is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lease {
+    /// When the use counts as spent, unless it was returned before.
+    pub until_ms: u64,
+    /// When the Durable Object deletes its state.
+    pub delete_at_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,63 +56,52 @@ pub enum MeterResponse {
     Taken { ticket: u64, remaining: u64 },
     /// No use is left, but one or more uses are in flight and may still be returned.
     InFlight,
-    /// All uses are spent, and no use is in flight.
+    /// All uses are spent, and no use is in flight. This never changes.
     Spent,
-    /// The number of uses that are left. In the response to `Spend`, the number is always 0 and has no meaning.
+    /// No use was to be taken, and this number of uses is left.
     Remaining(u64),
 }
 
 impl Uses {
-    /// Carries out a request of the Worker: checks, takes, spends or returns a use. Returns the response to the Worker.
+    /// Whether no use was ever taken.
+    pub fn is_unused(&self) -> bool {
+        self.next_ticket == 0
+    }
+
+    /// Carries out a request of the Worker.
     pub fn run(&mut self, request: &MeterRequest, now_ms: u64) -> MeterResponse {
-        match *request {
-            MeterRequest::Check { bought } => match bought.saturating_sub(self.taken) {
-                0 => self.none_left(now_ms),
-                remaining => MeterResponse::Remaining(remaining),
-            },
-            MeterRequest::Take { bought, until_ms, .. } => self.take(bought, until_ms, now_ms),
-            MeterRequest::Spend { ticket } => {
-                self.end_flight(ticket);
-                MeterResponse::Remaining(0)
-            }
-            MeterRequest::Return { ticket, bought } => {
-                MeterResponse::Remaining(self.give_back(ticket, bought))
-            }
+        // The time of a use that ends late is over for good. Otherwise a use could come back after the response `Spent`.
+        self.in_flight.retain(|flight| flight.until_ms > now_ms);
+        self.in_flight.retain(|flight| !request.spent.contains(&flight.ticket));
+        if let Some(ticket) = request.returned {
+            self.give_back(ticket, request.bought);
+        }
+        match (request.bought.saturating_sub(self.taken), request.take) {
+            (0, _) if self.in_flight.is_empty() => MeterResponse::Spent,
+            (0, _) => MeterResponse::InFlight,
+            (left, None) => MeterResponse::Remaining(left),
+            (left, Some(lease)) => self.take(left, lease),
         }
     }
 
-    fn take(&mut self, bought: u64, until_ms: u64, now_ms: u64) -> MeterResponse {
-        self.in_flight.retain(|flight| flight.until_ms > now_ms);
-        let Some(remaining) = bought.checked_sub(self.taken).and_then(|left| left.checked_sub(1)) else {
-            return self.none_left(now_ms);
-        };
+    fn take(&mut self, left: u64, lease: Lease) -> MeterResponse {
         let ticket = self.next_ticket;
         self.next_ticket = ticket.saturating_add(1);
         self.taken = self.taken.saturating_add(1);
-        self.in_flight.push(InFlight { ticket, until_ms });
-        MeterResponse::Taken { ticket, remaining }
+        self.in_flight.push(InFlight { ticket, until_ms: lease.until_ms });
+        MeterResponse::Taken { ticket, remaining: left.saturating_sub(1) }
     }
 
-    fn none_left(&self, now_ms: u64) -> MeterResponse {
-        let is_in_flight = self.in_flight.iter().any(|flight| flight.until_ms > now_ms);
-        if is_in_flight { MeterResponse::InFlight } else { MeterResponse::Spent }
-    }
-
-    fn end_flight(&mut self, ticket: u64) -> bool {
+    /// Makes a use that is in flight available again. A payment that bought n uses gets at most 3n uses back. Without
+    /// this limit, a client could send requests without end to an origin that does its work and then fails.
+    fn give_back(&mut self, ticket: u64, bought: u64) {
         let before = self.in_flight.len();
         self.in_flight.retain(|flight| flight.ticket != ticket);
-        self.in_flight.len() < before
-    }
-
-    /// Makes a use that is in flight available again. Returns the number of uses that are left. A payment that bought n
-    /// uses gets at most 3n uses back. Without this limit, a client could send requests without end to an origin that
-    /// does its work and then fails.
-    fn give_back(&mut self, ticket: u64, bought: u64) -> u64 {
-        if self.end_flight(ticket) && self.returned < bought.saturating_mul(MAX_RETURNS_PER_USE) {
+        let has_ended = self.in_flight.len() < before;
+        if has_ended && self.returned < bought.saturating_mul(MAX_RETURNS_PER_USE) {
             self.returned = self.returned.saturating_add(1);
             self.taken = self.taken.saturating_sub(1);
         }
-        bought.saturating_sub(self.taken)
     }
 }
 
@@ -130,18 +125,26 @@ impl FromJson for InFlight {
 
 impl FromJson for MeterRequest {
     fn from_json(json: &Json) -> Option<Self> {
-        let (name, fields) = json.variant()?;
-        Some(match name {
-            "check" => Self::Check { bought: fields.number("bought")? },
-            "take" => Self::Take {
-                bought: fields.number("bought")?,
-                until_ms: fields.number("until_ms")?,
-                delete_at_ms: fields.number("delete_at_ms")?,
+        let optional = |key: &str| json.get(key).filter(|value| **value != Json::Null);
+        let spent = json.get("spent")?.as_array()?.iter();
+        Some(Self {
+            bought: json.number("bought")?,
+            spent: spent.map(Json::as_u64).collect::<Option<_>>()?,
+            returned: match optional("returned") {
+                Some(ticket) => Some(ticket.as_u64()?),
+                None => None,
             },
-            "spend" => Self::Spend { ticket: fields.number("ticket")? },
-            "return" => Self::Return { ticket: fields.number("ticket")?, bought: fields.number("bought")? },
-            _ => return None,
+            take: match optional("take") {
+                Some(lease) => Some(Lease::from_json(lease)?),
+                None => None,
+            },
         })
+    }
+}
+
+impl FromJson for Lease {
+    fn from_json(json: &Json) -> Option<Self> {
+        Some(Self { until_ms: json.number("until_ms")?, delete_at_ms: json.number("delete_at_ms")? })
     }
 }
 

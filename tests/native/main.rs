@@ -28,6 +28,7 @@ mod header_names;
 mod headers;
 mod honor_paid;
 mod http;
+mod isolate_uses;
 mod keys;
 mod ledger;
 mod lightning_toll_package;

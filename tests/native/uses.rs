@@ -1,6 +1,6 @@
-//! The counted uses of a payment.
+//! The counted uses of a payment: the state of the Durable Object.
 
-use edgetoll::limits::uses::{MeterRequest, MeterResponse, Uses};
+use edgetoll::limits::uses::{Lease, MeterRequest, MeterResponse, Uses};
 use edgetoll::strict_json::FromJson;
 use proptest::prelude::*;
 use serde::Serialize;
@@ -14,7 +14,7 @@ fn the_number_of_requests_that_a_payment_allows_is_the_number_of_uses_that_it_bo
     let mut uses = Uses::default();
     for ticket in 0..5 {
         assert_eq!(take(&mut uses, 5, NOW_MS), MeterResponse::Taken { ticket, remaining: 4 - ticket });
-        spend(&mut uses, ticket);
+        spend(&mut uses, 5, &[ticket]);
     }
     assert_eq!(take(&mut uses, 5, NOW_MS), MeterResponse::Spent);
     // A holder can add a `uses` caveat with a smaller number. The uses that were taken before still count.
@@ -22,17 +22,27 @@ fn the_number_of_requests_that_a_payment_allows_is_the_number_of_uses_that_it_bo
 }
 
 #[test]
+fn one_request_spends_earlier_uses_and_takes_the_next_one() {
+    let mut uses = Uses::default();
+    let tickets: Vec<u64> = (0..3).map(|_| take_ticket(&mut uses, 4)).collect();
+    let request = MeterRequest { spent: tickets, ..take_request(4) };
+    assert_eq!(uses.run(&request, NOW_MS), MeterResponse::Taken { ticket: 3, remaining: 0 });
+    assert_eq!(take(&mut uses, 4, NOW_MS), MeterResponse::InFlight, "only the last use is in flight");
+    let request = MeterRequest { spent: vec![3], ..take_request(4) };
+    assert_eq!(uses.run(&request, NOW_MS), MeterResponse::Spent);
+}
+
+#[test]
 fn a_check_takes_no_use_and_tells_when_none_is_left() {
     let mut uses = Uses::default();
-    let check = |uses: &mut Uses, now_ms| uses.run(&MeterRequest::Check { bought: 2 }, now_ms);
     for remaining in [2, 1] {
         for _ in 0..3 {
-            assert_eq!(check(&mut uses, NOW_MS), MeterResponse::Remaining(remaining));
+            assert_eq!(spend(&mut uses, 2, &[]), MeterResponse::Remaining(remaining));
         }
         take_ticket(&mut uses, 2);
     }
-    assert_eq!(check(&mut uses, NOW_MS), MeterResponse::InFlight);
-    assert_eq!(check(&mut uses, UNTIL_MS), MeterResponse::Spent);
+    assert_eq!(spend(&mut uses, 2, &[]), MeterResponse::InFlight);
+    assert_eq!(uses.run(&MeterRequest { take: None, ..take_request(2) }, UNTIL_MS), MeterResponse::Spent);
 }
 
 #[test]
@@ -40,7 +50,7 @@ fn a_use_whose_request_has_no_response_yet_can_be_returned() {
     let mut uses = Uses::default();
     let ticket = take_ticket(&mut uses, 1);
     assert_eq!(take(&mut uses, 1, NOW_MS), MeterResponse::InFlight);
-    assert_eq!(give_back(&mut uses, ticket, 1), 1);
+    assert_eq!(give_back(&mut uses, ticket, 1), MeterResponse::Remaining(1));
     assert!(matches!(take(&mut uses, 1, NOW_MS), MeterResponse::Taken { .. }));
 }
 
@@ -50,7 +60,10 @@ fn a_use_that_is_neither_spent_nor_returned_in_time_counts_as_spent() {
     let ticket = take_ticket(&mut uses, 1);
     assert_eq!(take(&mut uses, 1, UNTIL_MS - 1), MeterResponse::InFlight);
     assert_eq!(take(&mut uses, 1, UNTIL_MS), MeterResponse::Spent);
-    assert_eq!(give_back(&mut uses, ticket, 1), 0, "the use was returned too late");
+    assert_eq!(give_back(&mut uses, ticket, 1), MeterResponse::Spent, "the use was returned too late");
+    let mut uses = Uses::default();
+    let late = MeterRequest { returned: Some(take_ticket(&mut uses, 1)), take: None, ..take_request(1) };
+    assert_eq!(uses.run(&late, UNTIL_MS), MeterResponse::Spent, "no request came before the late return");
 }
 
 #[test]
@@ -58,24 +71,35 @@ fn a_payment_gets_uses_back_at_most_three_times_for_each_use_that_it_bought() {
     let mut uses = Uses::default();
     for _ in 0..6 {
         let ticket = take_ticket(&mut uses, 2);
-        assert_eq!(give_back(&mut uses, ticket, 2), 2);
-        assert_eq!(give_back(&mut uses, ticket, 2), 2, "a second return of the same ticket changes nothing");
+        assert_eq!(give_back(&mut uses, ticket, 2), MeterResponse::Remaining(2));
+        let again = give_back(&mut uses, ticket, 2);
+        assert_eq!(again, MeterResponse::Remaining(2), "a second return of the same ticket changes nothing");
     }
-    for remaining in [1, 0] {
+    for response in [MeterResponse::Remaining(1), MeterResponse::Spent] {
         let ticket = take_ticket(&mut uses, 2);
-        assert_eq!(give_back(&mut uses, ticket, 2), remaining);
+        assert_eq!(give_back(&mut uses, ticket, 2), response);
     }
     assert_eq!(take(&mut uses, 2, NOW_MS), MeterResponse::Spent);
 }
 
 #[test]
+fn a_use_that_was_spent_cannot_be_returned_and_a_use_that_was_returned_cannot_be_spent() {
+    let mut uses = Uses::default();
+    let ticket = take_ticket(&mut uses, 2);
+    spend(&mut uses, 2, &[ticket]);
+    assert_eq!(give_back(&mut uses, ticket, 2), MeterResponse::Remaining(1));
+    let ticket = take_ticket(&mut uses, 2);
+    assert_eq!(give_back(&mut uses, ticket, 2), MeterResponse::Remaining(1));
+    assert_eq!(spend(&mut uses, 2, &[ticket]), MeterResponse::Remaining(1));
+}
+
+#[test]
 fn messages_and_state_of_the_use_counter_are_read_back_and_malformed_texts_are_refused() {
-    for request in [
-        MeterRequest::Check { bought: 5 },
-        MeterRequest::Take { bought: 5, until_ms: UNTIL_MS, delete_at_ms: UNTIL_MS + 1 },
-        MeterRequest::Spend { ticket: 0 },
-        MeterRequest::Return { ticket: 7, bought: 5 },
-    ] {
+    let lease = Lease { until_ms: UNTIL_MS, delete_at_ms: UNTIL_MS + 1 };
+    for (spent, returned, take) in
+        [(vec![], None, None), (vec![0], None, Some(lease)), (vec![1, 2, 3], Some(7), None)]
+    {
+        let request = MeterRequest { bought: 5, spent, returned, take };
         assert_eq!(MeterRequest::parse(&to_json(&request)), Some(request));
     }
     for response in [
@@ -91,10 +115,13 @@ fn messages_and_state_of_the_use_counter_are_read_back_and_malformed_texts_are_r
         "{}",
         "null",
         r#""take""#,
-        r#"{"take":{"bought":5,"until_ms":1}}"#,
-        r#"{"spend":{"ticket":-1}}"#,
-        r#"{"spend":{"ticket":1},"return":{"ticket":1,"bought":1}}"#,
-        r#"{"drop":{"ticket":1}}"#,
+        r#"{"bought":5}"#,
+        r#"{"spent":[]}"#,
+        r#"{"bought":-5,"spent":[]}"#,
+        r#"{"bought":5,"spent":[-1]}"#,
+        r#"{"bought":5,"spent":[],"returned":"1"}"#,
+        r#"{"bought":5,"spent":[],"take":{"until_ms":1}}"#,
+        r#"{"bought":5,"bought":6,"spent":[]}"#,
     ] {
         assert_eq!(MeterRequest::parse(text), None, "{text}");
     }
@@ -112,8 +139,13 @@ fn messages_and_state_of_the_use_counter_are_read_back_and_malformed_texts_are_r
     }
 }
 
+fn take_request(bought: u64) -> MeterRequest {
+    let lease = Lease { until_ms: UNTIL_MS, delete_at_ms: UNTIL_MS };
+    MeterRequest { bought, spent: vec![], returned: None, take: Some(lease) }
+}
+
 fn take(uses: &mut Uses, bought: u64, now_ms: u64) -> MeterResponse {
-    uses.run(&MeterRequest::Take { bought, until_ms: UNTIL_MS, delete_at_ms: UNTIL_MS }, now_ms)
+    uses.run(&take_request(bought), now_ms)
 }
 
 /// Takes a use and returns its ticket. Panics if no use is left.
@@ -124,16 +156,12 @@ fn take_ticket(uses: &mut Uses, bought: u64) -> u64 {
     }
 }
 
-fn spend(uses: &mut Uses, ticket: u64) {
-    uses.run(&MeterRequest::Spend { ticket }, NOW_MS);
+fn spend(uses: &mut Uses, bought: u64, tickets: &[u64]) -> MeterResponse {
+    uses.run(&MeterRequest { spent: tickets.to_vec(), take: None, ..take_request(bought) }, NOW_MS)
 }
 
-/// Gives a use back to its payment. Returns the number of uses that are left.
-fn give_back(uses: &mut Uses, ticket: u64, bought: u64) -> u64 {
-    match uses.run(&MeterRequest::Return { ticket, bought }, NOW_MS) {
-        MeterResponse::Remaining(remaining) => remaining,
-        other => panic!("{other:?}"),
-    }
+fn give_back(uses: &mut Uses, ticket: u64, bought: u64) -> MeterResponse {
+    uses.run(&MeterRequest { returned: Some(ticket), take: None, ..take_request(bought) }, NOW_MS)
 }
 
 fn to_json(value: &impl Serialize) -> String {
@@ -157,7 +185,7 @@ proptest! {
                 }
                 2 => {
                     if let Some(ticket) = in_flight.pop() {
-                        spend(&mut uses, ticket);
+                        spend(&mut uses, bought, &[ticket]);
                         spent += 1;
                     }
                 }

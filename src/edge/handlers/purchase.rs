@@ -100,7 +100,7 @@ async fn serve_counted(
         (Left::Checked(remaining), answered) => (answered?, remaining),
         (Left::Taken(taken), Ok(answered)) if answered.response.status() < 500 => {
             let remaining = taken.remaining;
-            ctx.context.wait_until(taken.spend(ctx.env.clone()));
+            taken.spend(ctx);
             (answered, remaining)
         }
         (Left::Taken(taken), Ok(answered)) => (answered, taken.return_use(ctx.env).await),

@@ -4,33 +4,38 @@
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::{Request, Response};
 
-use crate::edge::platform::storage::{self, ValueStore};
+use crate::edge::platform::storage::StoredValue;
 use crate::policy::free_tier::exact_counter::{ExactCounter, FreeTierRequest, FreeTierResponse};
 
 #[wasm_bindgen]
-pub struct FreeTierCounter(ValueStore);
+pub struct FreeTierCounter(StoredValue<ExactCounter>);
 
 #[wasm_bindgen]
 impl FreeTierCounter {
     #[wasm_bindgen(constructor)]
     pub fn new(state: &JsValue) -> Result<Self, JsValue> {
-        ValueStore::new(state).map(Self)
+        StoredValue::read(state).map(Self)
     }
 
     /// Answers a [`FreeTierRequest`] with a [`FreeTierResponse`].
-    pub fn fetch(&self, request: &Request) -> Result<Response, JsValue> {
-        let request: FreeTierRequest = storage::read_request(request)?;
-        let mut counter: ExactCounter = self.0.read()?.unwrap_or_default();
-        let response = counter.take(request);
-        if let FreeTierResponse::Granted { is_first, .. } = response {
-            self.0.write(&counter)?;
-            if is_first {
-                self.0.delete_at(request.window_ends_ms.saturating_add(CLOCK_SKEW_MS))?;
+    pub fn answer(&self, request: &str) -> Result<String, JsValue> {
+        self.0.answer(request, |request: &FreeTierRequest, counter| {
+            let response = counter.take(*request);
+            if let FreeTierResponse::Granted { is_first: true, .. } = response {
+                self.0.delete_at(request.window_ends_ms.saturating_add(CLOCK_SKEW_MS));
             }
-        }
-        storage::respond(&response)
+            response
+        })
+    }
+
+    #[wasm_bindgen(js_name = isChanged)]
+    pub fn is_changed(&self) -> bool {
+        self.0.is_changed()
+    }
+
+    pub fn write(&self) -> Result<(), JsValue> {
+        self.0.write()
     }
 
     /// Deletes the state. The runtime calls `alarm` a minute after the window has ended, and again if the storage

@@ -35,10 +35,10 @@ impl Ledger {
     /// the result of the SQL script.
     pub fn fetch(&self, request: &Request) -> Promise {
         let tables = Rc::clone(&self.0);
-        let name = storage::request_text(request);
+        let name = request.headers().get(REQUEST_HEADER);
         let body = request.body();
         future_to_promise(async move {
-            let name = CommandName::parse(&name?).ok_or(JsValue::NULL)?;
+            let name = CommandName::parse(&name?.unwrap_or_default()).ok_or(JsValue::NULL)?;
             let fields = body::read(body, MAX_COMMAND_BYTES).await?.ok_or(JsValue::NULL)?;
             let result = tables.run_script(name, &fields)?;
             if name.may_make_callback_due() {
@@ -161,6 +161,8 @@ fn request(on_payment: &OnPayment, callback: &Callback, signal: &AbortSignal) ->
     Request::new_with_str_and_init(on_payment.url(), &init)
 }
 
+/// The header in which `shell.js` sends the name of a command.
+const REQUEST_HEADER: &str = "Toll-Request";
 /// Enough for the largest command: a page of payments whose route patterns have the maximum length.
 const MAX_COMMAND_BYTES: usize = 1_048_576;
 /// How long the owner's server may take to answer.

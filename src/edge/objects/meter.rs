@@ -4,38 +4,38 @@
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::{Request, Response};
 
 use crate::edge::platform::clock::now_ms;
-use crate::edge::platform::storage::{self, ValueStore};
-use crate::limits::uses::{MeterRequest, MeterResponse, Uses};
+use crate::edge::platform::storage::StoredValue;
+use crate::limits::uses::{MeterRequest, Uses};
 
 #[wasm_bindgen]
-pub struct Meter(ValueStore);
+pub struct Meter(StoredValue<Uses>);
 
 #[wasm_bindgen]
 impl Meter {
     #[wasm_bindgen(constructor)]
     pub fn new(state: &JsValue) -> Result<Self, JsValue> {
-        ValueStore::new(state).map(Self)
+        StoredValue::read(state).map(Self)
     }
 
-    /// Answers a [`MeterRequest`] with a [`MeterResponse`].
-    pub fn fetch(&self, request: &Request) -> Result<Response, JsValue> {
-        let request: MeterRequest = storage::read_request(request)?;
-        let stored: Option<Uses> = self.0.read()?;
-        let is_new = stored.is_none();
-        let mut uses = stored.unwrap_or_default();
-        let response = uses.run(&request, now_ms());
-        let is_change = !matches!(request, MeterRequest::Check { .. })
-            && !matches!(response, MeterResponse::InFlight | MeterResponse::Spent);
-        if is_change {
-            self.0.write(&uses)?;
-            if let (true, MeterRequest::Take { delete_at_ms, .. }) = (is_new, request) {
-                self.0.delete_at(delete_at_ms)?;
+    /// Answers a [`MeterRequest`] with a [`MeterResponse`](crate::limits::uses::MeterResponse).
+    pub fn answer(&self, request: &str) -> Result<String, JsValue> {
+        self.0.answer(request, |request: &MeterRequest, uses| {
+            if let (true, Some(lease)) = (uses.is_unused(), request.take) {
+                self.0.delete_at(lease.delete_at_ms);
             }
-        }
-        storage::respond(&response)
+            uses.run(request, now_ms())
+        })
+    }
+
+    #[wasm_bindgen(js_name = isChanged)]
+    pub fn is_changed(&self) -> bool {
+        self.0.is_changed()
+    }
+
+    pub fn write(&self) -> Result<(), JsValue> {
+        self.0.write()
     }
 
     /// Deletes the state. The runtime calls `alarm` an hour after the credential of the payment has expired, and again

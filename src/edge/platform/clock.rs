@@ -1,11 +1,12 @@
 //! The clock and the timers of the runtime, and the deadline of a request.
 
-use crate::edge::platform::runtime::Context;
-use js_sys::{Array, Function, Promise};
+use js_sys::Promise;
 use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 
-use super::fetch;
+use super::runtime::Context;
+use super::shell;
 use crate::wallet::{REQUEST_BUDGET_MS, TRY_MS};
 
 /// Returns the time in Unix milliseconds. The clock of the runtime stands still while the Worker computes, and advances
@@ -22,23 +23,20 @@ pub fn now_unix() -> u64 {
 
 /// Returns the value of a promise. Fails if the promise fails or takes longer than `limit_ms`.
 pub async fn with_timeout(promise: &Promise, limit_ms: i32) -> Result<JsValue, JsValue> {
-    let timeout = Promise::new(&mut |_, reject| call_after(limit_ms, &reject));
-    JsFuture::from(Promise::race(&Array::of2(promise, &timeout))).await
+    JsFuture::from(shell::within(promise, limit_ms)?).await
 }
 
 /// Waits for `ms` milliseconds. The runtime cancels the timer when the request that started it ends, unless
 /// `wait_until` keeps the request alive.
 pub async fn sleep(ms: u64) {
-    let ms = i32::try_from(ms).unwrap_or(i32::MAX);
-    let _ = JsFuture::from(Promise::new(&mut |resolve, _| call_after(ms, &resolve))).await;
+    let _ = JsFuture::from(wait(ms as f64)).await;
 }
 
 /// Completes `work` even if the client disconnects. The work records what later requests need, such as a failure of a
 /// wallet.
 pub async fn complete<T>(context: &Context, work: impl Future<Output = T>) -> T {
     let mut resolver = None;
-    let completed = Promise::new(&mut |resolve, _| resolver = Some(resolve));
-    context.wait_until(async move { drop(JsFuture::from(completed).await) });
+    context.wait_until_settled(&Promise::new(&mut |resolve, _| resolver = Some(resolve)));
     let result = work.await;
     if let Some(resolve) = resolver {
         let _ = resolve.call0(&JsValue::NULL);
@@ -75,8 +73,10 @@ impl Deadline {
     }
 }
 
-fn call_after(ms: i32, callback: &Function) {
-    let _ = fetch::global().set_timeout_with_callback_and_timeout_and_arguments_0(callback, ms);
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = scheduler)]
+    fn wait(ms: f64) -> Promise;
 }
 
 /// The usual time limit of a call to Workers KV or a Durable Object.

@@ -1,14 +1,10 @@
 //! Calls to Durable Objects.
 
-use crate::edge::platform::runtime::Env;
 use js_sys::Promise;
 use serde::Serialize;
-use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
-use web_sys::{Headers, RequestInit, Response};
 
-use super::{clock, environment};
+use super::runtime::Env;
+use super::{clock, environment, shell};
 use crate::bindings::ObjectBinding;
 use crate::strict_json::FromJson;
 
@@ -19,7 +15,8 @@ pub struct PendingCall(Promise);
 ///
 /// The request is sent in a header, which the object can read without an await. So two calls cannot interleave.
 pub fn call(env: &Env, binding: &ObjectBinding, name: &str, request: &impl Serialize) -> Option<PendingCall> {
-    send(env, binding, name, init(&serde_json::to_string(request).ok()?)?)
+    let objects = environment::binding(env, binding.name)?;
+    Some(PendingCall(shell::call_object(&objects, name, &serde_json::to_string(request).ok()?, None)))
 }
 
 /// Sends a command to the Durable Object of this name. The name of the command is sent in a header. Its fields are sent
@@ -31,28 +28,8 @@ pub fn post(
     command: &str,
     body: &str,
 ) -> Option<PendingCall> {
-    let init = init(command)?;
-    init.set_method("POST");
-    init.set_body(&body.into());
-    send(env, binding, name, init)
-}
-
-fn init(request: &str) -> Option<RequestInit> {
-    let headers = Headers::new().ok()?;
-    headers.set(REQUEST_HEADER, request).ok()?;
-    let init = RequestInit::new();
-    init.set_headers(&headers);
-    Some(init)
-}
-
-fn send(env: &Env, binding: &ObjectBinding, name: &str, init: RequestInit) -> Option<PendingCall> {
-    let objects: ObjectNamespace = environment::binding(env, binding.name)?.unchecked_into();
-    let name = name.to_owned();
-    Some(PendingCall(future_to_promise(async move {
-        let object = objects.get(&objects.id_from_name(&name)?)?;
-        let response: Response = JsFuture::from(object.fetch(OBJECT_URL, &init)?).await?.unchecked_into();
-        if response.ok() { JsFuture::from(response.text()?).await } else { Err(JsValue::NULL) }
-    })))
+    let objects = environment::binding(env, binding.name)?;
+    Some(PendingCall(shell::call_object(&objects, name, command, Some(body))))
 }
 
 impl PendingCall {
@@ -67,24 +44,3 @@ impl PendingCall {
         clock::with_timeout(&self.0, limit_ms).await.ok()?.as_string()
     }
 }
-
-#[wasm_bindgen]
-extern "C" {
-    type ObjectNamespace;
-    type ObjectId;
-    type ObjectStub;
-
-    #[wasm_bindgen(method, catch, js_name = idFromName)]
-    fn id_from_name(this: &ObjectNamespace, name: &str) -> Result<ObjectId, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn get(this: &ObjectNamespace, id: &ObjectId) -> Result<ObjectStub, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn fetch(this: &ObjectStub, url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
-}
-
-/// The header that carries a small request as JSON, or the name of a command.
-pub const REQUEST_HEADER: &str = "Toll-Request";
-/// The object ignores the URL, but `fetch` requires one.
-const OBJECT_URL: &str = "https://object.invalid/";

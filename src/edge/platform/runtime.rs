@@ -17,7 +17,7 @@ extern "C" {
     pub type Context;
 
     #[wasm_bindgen(method, js_name = waitUntil)]
-    fn wait_until_settled(this: &Context, promise: &Promise);
+    pub fn wait_until_settled(this: &Context, promise: &Promise);
 
     #[wasm_bindgen(js_name = error, js_namespace = console)]
     fn log_error(message: &str);

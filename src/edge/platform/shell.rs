@@ -29,6 +29,14 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = editHeadersByText)]
     pub fn edit_headers(headers: &web_sys::Headers, edits: &str) -> Result<(), JsValue>;
 
+    /// Returns a promise with the result of another one. It fails after `ms` milliseconds.
+    #[wasm_bindgen(catch)]
+    pub fn within(promise: &Promise, ms: i32) -> Result<Promise, JsValue>;
+
+    /// Calls the Durable Object of this name in a namespace. The value of the promise is the response as text.
+    #[wasm_bindgen(js_name = callObject)]
+    pub fn call_object(objects: &JsValue, name: &str, request: &str, body: Option<&str>) -> Promise;
+
     /// Counts the instances of the wasm, so that `entry.js` can replace the objects of an earlier instance.
     #[wasm_bindgen(js_name = instanceStarted)]
     pub fn instance_started();

@@ -1,64 +1,78 @@
 //! The storage of a Durable Object: one JSON value, or a SQLite database.
 
+use std::cell::{Cell, RefCell};
+
 use js_sys::{Array, Object, Promise, Reflect};
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Request, Response};
 
-use super::durable_object::REQUEST_HEADER;
 use crate::strict_json::FromJson;
 
-/// The storage of a Durable Object that keeps one value. Reading and writing are synchronous, so two calls to the
-/// object cannot interleave.
-pub struct ValueStore(Storage);
+/// The value that a Durable Object keeps. Requests change it in memory. `shell.js` calls [`write`](Self::write) before
+/// it sends the responses, once for all requests that arrive at nearly the same time.
+pub struct StoredValue<T> {
+    storage: Storage,
+    value: RefCell<T>,
+    is_changed: Cell<bool>,
+    /// When the object's `alarm` is to be called, if this is to be set with the next write.
+    alarm_at_ms: Cell<Option<u64>>,
+}
 
-impl ValueStore {
-    pub fn new(state: &JsValue) -> Result<Self, JsValue> {
-        storage(state).map(Self)
-    }
-
-    /// Returns the stored value; `None` if nothing is stored.
+impl<T: FromJson + Serialize + Default + Clone + PartialEq> StoredValue<T> {
+    /// Reads the value; `T::default()` if nothing is stored.
     ///
     /// # Errors
     /// Fails if the stored text is not JSON of this type.
-    pub fn read<T: FromJson>(&self) -> Result<Option<T>, JsValue> {
-        let stored = self.0.kv()?.get(KEY)?.as_string();
-        stored.map(|text| T::parse(&text).ok_or(JsValue::NULL)).transpose()
+    pub fn read(state: &JsValue) -> Result<Self, JsValue> {
+        let storage = storage(state)?;
+        let stored = storage.kv()?.get(KEY)?.as_string();
+        let stored = stored.map(|text| T::parse(&text).ok_or(JsValue::NULL)).transpose()?;
+        Ok(Self {
+            storage,
+            value: RefCell::new(stored.unwrap_or_default()),
+            is_changed: Cell::new(false),
+            alarm_at_ms: Cell::new(None),
+        })
     }
 
-    pub fn write(&self, value: &impl Serialize) -> Result<(), JsValue> {
-        self.0.kv()?.put(KEY, &to_json(value)?)
+    /// Parses a request, runs it on the value, and returns the response as JSON.
+    pub fn answer<Q: FromJson, A: Serialize>(
+        &self,
+        request: &str,
+        run: impl FnOnce(&Q, &mut T) -> A,
+    ) -> Result<String, JsValue> {
+        let request = Q::parse(request).ok_or(JsValue::NULL)?;
+        let mut value = self.value.borrow_mut();
+        let before = value.clone();
+        let response = run(&request, &mut value);
+        self.is_changed.set(self.is_changed.get() || *value != before);
+        serde_json::to_string(&response).map_err(|_| JsValue::NULL)
     }
 
     /// Schedules the object's `alarm`, which must call [`delete_all`](Self::delete_all).
-    pub fn delete_at(&self, at_ms: u64) -> Result<(), JsValue> {
-        self.0.set_alarm_at(at_ms)
+    pub fn delete_at(&self, at_ms: u64) {
+        self.alarm_at_ms.set(Some(at_ms));
+    }
+
+    /// Whether [`write`](Self::write) must be called before a response is sent.
+    pub fn is_changed(&self) -> bool {
+        self.is_changed.get()
+    }
+
+    pub fn write(&self) -> Result<(), JsValue> {
+        let text = serde_json::to_string(&*self.value.borrow()).map_err(|_| JsValue::NULL)?;
+        self.storage.kv()?.put(KEY, &text)?;
+        if let Some(at_ms) = self.alarm_at_ms.take() {
+            self.storage.set_alarm_at(at_ms)?;
+        }
+        self.is_changed.set(false);
+        Ok(())
     }
 
     pub fn delete_all(&self) -> Result<Promise, JsValue> {
-        self.0.delete_all()
+        self.storage.delete_all()
     }
-}
-
-/// Reads the request that [`call`](super::durable_object::call) sent.
-pub fn read_request<T: FromJson>(request: &Request) -> Result<T, JsValue> {
-    T::parse(&request_text(request)?).ok_or(JsValue::NULL)
-}
-
-/// Returns the text that [`call`](super::durable_object::call) or [`post`](super::durable_object::post) sent in a
-/// header.
-pub fn request_text(request: &Request) -> Result<String, JsValue> {
-    request.headers().get(REQUEST_HEADER)?.ok_or(JsValue::NULL)
-}
-
-/// Returns a response with a value as JSON.
-pub fn respond(value: &impl Serialize) -> Result<Response, JsValue> {
-    Response::new_with_opt_str(Some(&to_json(value)?))
-}
-
-fn to_json(value: &impl Serialize) -> Result<String, JsValue> {
-    serde_json::to_string(value).map_err(|_| JsValue::NULL)
 }
 
 /// Returns the storage of an object.

@@ -13,7 +13,7 @@ use crate::edge::platform::clock::{now_ms, with_timeout};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{durable_object, environment};
 use crate::error::RequestError;
-use crate::limits::invoice_limit::{InvoiceLimitRequest, InvoiceLimitResponse};
+use crate::limits::invoice_limit::{InvoiceLease, InvoiceLimitRequest, InvoiceLimitResponse};
 use crate::limits::rate_limit::{ClientLimits, SlidingWindow};
 use crate::payment::PaymentHash;
 
@@ -62,23 +62,31 @@ pub fn check_invoices_left() -> Result<(), RequestError> {
     }
 }
 
-/// Admits one more invoice of the deployment. If the Durable Object is not bound or does not respond, each isolate
-/// counts invoices on its own.
+/// Admits one more invoice of the deployment: from the lease of this isolate, or by a call of the Durable Object. If the
+/// Durable Object is not bound or does not respond, each isolate counts invoices on its own.
 pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     static INVOICES: LazyLock<Mutex<(SlidingWindow, ClientLimits)>> = LazyLock::new(Mutex::default);
+    static LEASE: LazyLock<Mutex<InvoiceLease>> = LazyLock::new(Mutex::default);
     // An IPv6 network counts as one client. Otherwise the owner of a network could take all invoices that are reserved
     // for clients without a recent invoice.
     let client = ctx.client_network().or_else(|| ctx.client_pseudonym()).unwrap_or_default();
-    let request = InvoiceLimitRequest { per_minute: ctx.policy().invoices_per_minute, client };
+    let sent_ms = now_ms();
+    if with_lock(&LEASE, |lease| lease.take(&client, sent_ms)) {
+        return Ok(());
+    }
+    let per_minute = ctx.policy().invoices_per_minute;
+    let request = with_lock(&LEASE, |lease| lease.ask(per_minute, &client, sent_ms));
     let response = match durable_object::call(ctx.env, &INVOICE_LIMIT, "all", &request) {
         Some(call) => call.response(ctx.deadline.for_store_ms()).await,
         None => None,
     };
     let response = response.unwrap_or_else(|| {
-        with_lock(&INVOICES, |(invoices, clients)| request.admit(invoices, clients, now_ms()))
+        let without_lease = InvoiceLimitRequest { recent: 0, ..request.clone() };
+        with_lock(&INVOICES, |(invoices, clients)| without_lease.admit(invoices, clients, now_ms()))
     });
+    with_lock(&LEASE, |lease| lease.record(&request, &response, sent_ms));
     match response {
-        InvoiceLimitResponse::Admitted | InvoiceLimitResponse::Used(_) => Ok(()),
+        InvoiceLimitResponse::Admitted { .. } | InvoiceLimitResponse::Used(_) => Ok(()),
         InvoiceLimitResponse::Reserved(wait_ms) => Err(too_many_invoices(wait_ms)),
         InvoiceLimitResponse::Full(wait_ms) => {
             with_lock(&FULL_UNTIL_MS, |until_ms| *until_ms = now_ms().saturating_add(wait_ms));
@@ -90,8 +98,7 @@ pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError>
 /// Returns how many invoices the deployment had in the last minute; `None` if the Durable Object is not bound or does not
 /// respond.
 pub async fn invoices_used(ctx: &RequestContext<'_>) -> Option<u64> {
-    let request = InvoiceLimitRequest { per_minute: 0, client: String::new() };
-    let call = durable_object::call(ctx.env, &INVOICE_LIMIT, "all", &request)?;
+    let call = durable_object::call(ctx.env, &INVOICE_LIMIT, "all", &InvoiceLimitRequest::used())?;
     match call.response(ctx.deadline.for_store_ms()).await? {
         InvoiceLimitResponse::Used(count) => Some(count),
         _ => None,

@@ -154,14 +154,16 @@ test('125 visitors of another site and 12 clients with many requests do not stop
   assert.equal(created(), 1);
 
   const hostile = await sendMany(120, (at) => send(paywall.url, '/sold', from(`192.0.2.${at % 12}`)));
-  assert.equal(created(), 60);
+  // In each slot of five seconds, the isolate may lease up to seven invoices that it does not create.
+  const before = created();
+  assert.ok(before > 30 && before <= 60, `${before}`);
   assertRateLimited(hostile, 'too_many_invoices');
   const { standard } = await buy(paywall.url, '/sold', from('203.0.113.2'));
   assert.equal((await send(paywall.url, '/sold', from('203.0.113.2', { Authorization: standard }))).status, 200);
-  const shown = await statsWhen(paywall.url, ({ noInvoiceLeft }) => noInvoiceLeft.requests === 61);
+  const shown = await statsWhen(paywall.url, ({ noInvoiceLeft }) => noInvoiceLeft.requests === 121 - before);
   assert.ok(shown.now - shown.noInvoiceLeft.last < 60_000);
   const { text } = await sendAsAdmin(paywall.url, 'metrics');
-  assert.match(text, /^edgetoll_no_invoice_left_total 61$/m);
+  assert.ok(text.includes(`\nedgetoll_no_invoice_left_total ${121 - before}\n`));
   await paywall.server.stop();
 });
 

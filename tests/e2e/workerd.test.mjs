@@ -101,7 +101,8 @@ test('After a crash of the wasm, the next request gets a new instance, and count
   assert.equal((await use()).headers['x-toll-uses-remaining'], '0');
   assert.ok(before > 0);
   assert.equal(instances(), 2 * before);
-  assert.equal((await use()).status, 402);
+  // If the crashed instance had not reported yet that the first use is spent, this use is in flight until its lease ends.
+  assert.ok([402, 409].includes((await use()).status));
   assert.equal(origin.requests.length, reached + 1);
 });
 

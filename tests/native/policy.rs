@@ -14,7 +14,7 @@ use edgetoll::policy::Policy;
 use edgetoll::policy::client::{ClientSource, network};
 use edgetoll::policy::duration::parse_ms;
 use edgetoll::policy::normalization::{fold_case, normalize, normalized_forms};
-use edgetoll::policy::resolve::MAX_FORMS;
+use edgetoll::policy::resolve::{MAX_FORMS, Resolved};
 use edgetoll::policy::route::{PathForm, Selection, Target, select};
 use edgetoll::strict_json::Json;
 use proptest::prelude::*;
@@ -680,4 +680,53 @@ fn paths_below_a_priced_script_and_lenient_encodings_of_a_priced_path_are_refuse
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }
+}
+
+// A3 (CHANGELOG): Rails and Spring before 5.3 serve `/sold` with any extension.
+#[test]
+fn a_priced_path_with_an_extension_is_refused_unless_the_price_list_has_it() {
+    let policy = policy_with(&[
+        r#"{"path":"/sold","sats":5}"#,
+        r#"{"path":"/sold.pdf","sats":9}"#,
+        r#"{"path":"/sold.txt","sats":0}"#,
+        r#"{"path":"/users/:id/report","sats":5}"#,
+        r#"{"path":"/files/*","sats":1}"#,
+        r#"{"path":"/files/dear","sats":100}"#,
+        r#"{"path":"/posted","methods":["POST"],"sats":5}"#,
+        r#"{"path":"/:page","sats":2}"#,
+        r#"{"path":"/favicon.ico","sats":0}"#,
+    ]);
+    for path in [
+        "/sold.json",
+        "/sold.x",
+        "/sold.a.b",
+        "/SOLD.JSON",
+        "/sold%2Ejson",
+        "/sold.json/",
+        "/sold.:",
+        "/users/7/report.xml",
+        "/files/dear.json",
+    ] {
+        assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
+    }
+    let selected = |path: &str, method: &str| match policy.resolve(path, target(method)) {
+        Ok(Resolved::Selected(Selection::Route(route))) => Some(route.pattern.as_str().to_owned()),
+        _ => None,
+    };
+    for (path, route) in [
+        ("/sold", "/sold"),
+        ("/sold.pdf", "/sold.pdf"),
+        ("/sold.txt", "/sold.txt"),
+        ("/files/a.json", "/files/*"),
+        ("/other.json", "/:page"),
+        ("/favicon.ico", "/favicon.ico"),
+    ] {
+        assert_eq!(selected(path, "GET").as_deref(), Some(route), "{path}");
+    }
+    let posted =
+        policy_with(&[r#"{"path":"/posted","methods":["POST"],"sats":5}"#, r#"{"path":"/","sats":5}"#]);
+    for path in ["/posted.html", "/.well-known/x", "/.env", "/a.b"] {
+        assert!(posted.resolve(path, target("GET")).is_ok(), "{path}");
+    }
+    assert!(posted.resolve("/posted.html", target("POST")).is_err());
 }

@@ -101,6 +101,8 @@ const NORMALIZATIONS = [
   (text) => text.replaceAll('İ', 'i').toUpperCase().toLowerCase(),
   (text) => text.replace(/\/[^/]*\.(php|py|cgi|pl|aspx|jsp)(?=\/)/, ''),
   (text) => text.replace(/(\.(php|py|cgi|pl|aspx|jsp))\/.*/, '$1'),
+  // Rails and Spring serve `/x` for `/x.json`, and for `/x` with any other extension.
+  (text) => text.replace(/(?<=[^/])\.[^/]*$/, ''),
   // Caddy ends the name of the script after the first `.php`.
   (text) => text.replace(/(\.php).+/i, '$1'),
   (text) => text.replace(/\/(index|default)\.[^/]*$/, ''),

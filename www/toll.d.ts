@@ -88,7 +88,8 @@ export class TollClient extends EventTarget {
   readonly spentSats: number;
 
   /**
-   * `fetch` that pays, at most once per call, and then repeats the request.
+   * `fetch` that pays, at most once per call, and then repeats the request. If the server redirects to another origin, Chrome before 119
+   * and Firefox before 111 send the credential there too, unless `redirect` is `'error'`.
    * @returns the response. A 402 is returned if it has no L402 challenge, if it comes from another origin after a redirect, if its
    * invoice was paid before, if a listener stopped the payment, or if the server refuses the new credential.
    * @throws {TollError} if the client refuses to pay, the payment fails, or the connection fails after the payment

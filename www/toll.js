@@ -60,7 +60,8 @@ export class TollClient extends EventTarget {
     try {
       for (const pause of [...PAUSES_MS, Infinity]) {
         const attempt = request.clone();
-        // `fetch` removes the Authorization header when it follows a redirect to another origin.
+        // `fetch` removes the Authorization header when it follows a redirect to another origin, except in Chrome before 119 and Firefox
+        // before 111. A script cannot see where a redirect leads.
         if (purchase) attempt.headers.append('Authorization', `${purchase.scheme} ${purchase.macaroon}:${purchase.preimage ?? ''}`);
         const response = await fetch(attempt);
         const challenge = readChallenge(response, request);

@@ -139,7 +139,7 @@ type Normalization = fn(&[u8]) -> Vec<u8>;
 
 /// All normalizations. An origin may apply any of them, in any order. What one of them changes must not be a plain path
 /// ([`plain_path`](super::plain_path::plain_path)).
-const NORMALIZATIONS: [Normalization; 20] = [
+const NORMALIZATIONS: [Normalization; 21] = [
     percent::decode,
     with_lenient_encodings,
     with_latin_1,
@@ -151,6 +151,7 @@ const NORMALIZATIONS: [Normalization; 20] = [
     without_semicolon,
     without_controls,
     without_backslashes,
+    without_escapes,
     without_parameters,
     without_double_slashes,
     without_script,
@@ -204,6 +205,12 @@ fn without_backslashes(path: &[u8]) -> Vec<u8> {
     path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()
 }
 
+/// Removes `\`, which escapes the next character in a glob pattern: with `try_files` or `php_fastcgi`, Caddy before 2.11.1
+/// serves `/sold` for `/so\ld`.
+fn without_escapes(path: &[u8]) -> Vec<u8> {
+    path.iter().copied().filter(|byte| *byte != b'\\').collect()
+}
+
 /// Removes path parameters, which Java servers ignore: `/x;y` becomes `/x`.
 fn without_parameters(path: &[u8]) -> Vec<u8> {
     map_segments(path, |segment| segment.split(|byte| *byte == b';').next())
@@ -225,6 +232,9 @@ fn without_script(path: &[u8]) -> Vec<u8> {
 
 /// Removes what follows the name of a script: for `/x.php/y`, PHP runs `/x.php` and passes `/y` to it as `PATH_INFO`. CGI
 /// and other servers do the same for scripts with any extension, and in `cgi-bin` and `htbin` for scripts without one.
+///
+/// For `.php`, the rest need not begin with a slash: Caddy, and nginx with `fastcgi_split_path_info ^(.+\.php)(.*)$`, cut
+/// `/x.php.y` after `.php`.
 fn without_path_info(path: &[u8]) -> Vec<u8> {
     let is_in = |folder: &&[u8]| path.windows(folder.len()).any(|window| window == *folder);
     if !path.contains(&b'.') && !CGI_FOLDERS.iter().any(is_in) {
@@ -240,7 +250,14 @@ fn without_path_info(path: &[u8]) -> Vec<u8> {
             || CGI_FOLDERS.iter().any(|cgi| path.get(..*before).is_some_and(|folder| folder.ends_with(cgi)))
     };
     let last = slashes().zip(slashes().skip(1)).filter(is_script).last();
-    last.and_then(|(_, after)| path.get(..after)).unwrap_or(path).to_vec()
+    let end = match last {
+        Some((_, after)) => Some(after),
+        None => path
+            .windows(PHP.len().saturating_add(1))
+            .rposition(|window| window.get(..PHP.len()).is_some_and(|name| name.eq_ignore_ascii_case(PHP)))
+            .map(|at| at.saturating_add(PHP.len())),
+    };
+    end.and_then(|end| path.get(..end)).unwrap_or(path).to_vec()
 }
 
 /// Decodes `%u0073` as IIS does, and the overlong UTF-8 forms of ASCII characters (`C1 AF` for `o`) as lenient decoders do.
@@ -436,6 +453,7 @@ fn map_segments(path: &[u8], change: fn(&[u8]) -> Option<&[u8]>) -> Vec<u8> {
     changed
 }
 
+const PHP: &[u8] = b".php";
 const CGI_FOLDERS: [&[u8]; 2] = [b"/cgi-bin", b"/htbin"];
 const SCHEMES: [&[u8]; 4] = [b"http:", b"https:", b"ws:", b"wss:"];
 const MAX_DECODINGS: usize = 4;

@@ -7,29 +7,24 @@ use super::normalization::{is_cgi_folder, is_index};
 /// returned as it is.
 ///
 /// The normalized forms of a plain path are the path itself and, if it has a slash at its end, the path without it. So a
-/// plain path consists of names of letters, digits, `_` and `-`. The last name may contain dots, but not at its end, and
-/// only if no slash follows. The last name is not that of an index file, and no name is that of a CGI folder.
+/// plain path consists of names of letters, digits, `_` and `-`. The last name is not that of an index file, and no name is
+/// that of a CGI folder.
 pub fn plain_path(path: &str) -> Option<&str> {
     if path == "/" {
         return Some(path);
     }
     let plain = path.strip_suffix('/').unwrap_or(path);
     let (folders, last) = plain.rsplit_once('/')?;
-    let is_file = plain == path && last.contains('.') && !last.ends_with('.');
-    let is_last_plain = (is_file && last.bytes().all(|b| is_name_byte(b) || b == b'.')) || is_name(last);
     let is_plain = path.len() <= MAX_BYTES
         && (folders.is_empty() || folders.strip_prefix('/')?.split('/').all(is_name))
-        && is_last_plain
+        && is_name(last)
         && !is_index(last.as_bytes());
     is_plain.then_some(plain)
 }
 
 fn is_name(name: &str) -> bool {
+    let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     !name.is_empty() && name.bytes().all(is_name_byte) && !is_cgi_folder(name)
-}
-
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
 /// A path of this length is below each limit on normalized forms. The paths of most requests are shorter.

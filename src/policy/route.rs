@@ -211,6 +211,11 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether the pattern matches a single path.
+    pub fn is_exact(&self) -> bool {
+        !self.as_sent.iter().any(|segment| matches!(segment, Segment::Param | Segment::Rest))
+    }
+
     /// Returns paths that match the pattern. If the pattern ends with `*`, the paths have different lengths: more
     /// specific routes may match some of them, but not all.
     pub fn samples(&self) -> Vec<String> {

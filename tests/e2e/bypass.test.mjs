@@ -143,6 +143,9 @@ const targetVariants = {
   'front controllers in folders': [
     '//index.php/sold', '/x/..//index.php/sold', '/dear/index.php/report', '/dear/index.php//report', '/users/index.php/7',
   ],
+  'escaped letters': ['/so%5Cld', '/%5Cs%5Co%5Cl%5Cd', '/dear/rep%5cort', '/u%5Csers/7', '/so%255Cld'],
+  'extensions': ['/sold.json', '/sold.x', '/dear/report.xml', '/dear/report.a.b', '/SOLD%2EJSON', '/sold.json/', '/kelvin.:x'],
+  'names that begin with a script': ['/paid.php.x', '/paid.phpx', '/paid.php.json/index.php', '/PAID.PHP5/y.php', '/paid%2Ephp%2Ex'],
   'folders with a trailing dot or space': ['/dear./report', '/dear%20/report', '/dear../report', '/dear%2e/report'],
   // A3 (CHANGELOG): an alias of nginx without a slash at its end.
   'dots after a name': ['/static../sold', '/static%2e%2e/sold', '/static..%2fdear/report', '/static../files/a', '/s..%5Csold'],

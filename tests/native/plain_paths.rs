@@ -121,8 +121,7 @@ fn each_name_of_a_pattern_is_normalized() {
 
 #[test]
 fn a_path_that_a_normalization_changes_is_not_plain() {
-    for path in ["/", "/a", "/a/", "/A-1/b_c", "/a/app.min.js", "/index/a", "/a/.env", "/CGI-BIN/a", "/a/..b"]
-    {
+    for path in ["/", "/a", "/a/", "/A-1/b_c", "/index/a", "/CGI-BIN/a"] {
         assert!(plain_path(path).is_some(), "{path}");
     }
     for path in [
@@ -136,6 +135,9 @@ fn a_path_that_a_normalization_changes_is_not_plain() {
         "/a/b.",
         "/a/..",
         "/a.b/c",
+        "/a/app.min.js",
+        "/a/.env",
+        "/a/..b",
         "/a.b/",
         "/index",
         "/a/INDEX/",

@@ -14,7 +14,7 @@ use edgetoll::policy::Policy;
 use edgetoll::policy::client::{ClientSource, network};
 use edgetoll::policy::duration::parse_ms;
 use edgetoll::policy::normalization::{fold_case, normalize, normalized_forms};
-use edgetoll::policy::resolve::MAX_FORMS;
+use edgetoll::policy::resolve::{MAX_FORMS, Resolved};
 use edgetoll::policy::route::{PathForm, Selection, Target};
 use edgetoll::strict_json::Json;
 use proptest::prelude::*;
@@ -567,8 +567,8 @@ fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
     let short = "/%2561;a//b%5C%20./x.php/c.;d";
     assert!(short.len() < 64);
     assert_eq!(forms(short), None);
-    // A dot at the end adds half as many forms, and a control character doubles them.
-    let (most, more) = ("/a/(S(x))/b%41/c\\d/e /f::$y/g//h.", "/\u{1}a/(S(x))/b%41/c\\d/e /f::$y/g//h");
+    // A `\` triples the forms, and a dot at the end adds half as many.
+    let (most, more) = ("/a/(S(x))/b%41/c\\d/e /f::$y/g//h", "/a/(S(x))/b%41/c\\d/e /f::$y/g//h.");
     assert_eq!((forms(most), forms(more)), (Some(96), None));
     let long = |length: usize| format!("/{}%41", "a".repeat(length - 4));
     assert_eq!(forms(&long(12_289)), Some(2), "24,576 bytes");
@@ -584,6 +584,7 @@ fn paths_below_a_priced_script_and_lenient_encodings_of_a_priced_path_are_refuse
         "/cgi-bin/report",
         "/htbin/report",
         "/x.php8",
+        "/y.php",
         "/api.svc",
         "/a.b/x.axd",
         "/sold",
@@ -649,6 +650,16 @@ fn paths_below_a_priced_script_and_lenient_encodings_of_a_priced_path_are_refuse
         "/app.wsgi/sold",
         // The npm package http-server serves index.html for /docs/index.
         "/docs/index",
+        // In a glob pattern of Caddy, `\` escapes the next letter.
+        "/so%5Cld",
+        "/%5Cs%5Co%5Cl%5Cd",
+        "/x.ph%5Cp8",
+        "/so%255Cld",
+        // Caddy ends the name of the script after `.php`.
+        "/y.php.x",
+        "/y.phpx",
+        "/y.PHP.json/index.php",
+        "/y%2Ephp%2Ex/z.php",
     ] {
         assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
     }
@@ -659,6 +670,9 @@ fn paths_below_a_priced_script_and_lenient_encodings_of_a_priced_path_are_refuse
         "/a;b/c",
         "/http:x/sold/other",
         "/indexes",
+        "/so%5Cl",
+        "/z.php.x",
+        "/y.ph.php",
         "/caf%E9",
         "/caf%C3%A9",
         "/%F0%9F%91%A8%E2%80%8D%F0%9F%91%A9",
@@ -666,4 +680,53 @@ fn paths_below_a_priced_script_and_lenient_encodings_of_a_priced_path_are_refuse
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }
+}
+
+// A3 (CHANGELOG): Rails and Spring before 5.3 serve `/sold` with any extension.
+#[test]
+fn a_priced_path_with_an_extension_is_refused_unless_the_price_list_has_it() {
+    let policy = policy_with(&[
+        r#"{"path":"/sold","sats":5}"#,
+        r#"{"path":"/sold.pdf","sats":9}"#,
+        r#"{"path":"/sold.txt","sats":0}"#,
+        r#"{"path":"/users/:id/report","sats":5}"#,
+        r#"{"path":"/files/*","sats":1}"#,
+        r#"{"path":"/files/dear","sats":100}"#,
+        r#"{"path":"/posted","methods":["POST"],"sats":5}"#,
+        r#"{"path":"/:page","sats":2}"#,
+        r#"{"path":"/favicon.ico","sats":0}"#,
+    ]);
+    for path in [
+        "/sold.json",
+        "/sold.x",
+        "/sold.a.b",
+        "/SOLD.JSON",
+        "/sold%2Ejson",
+        "/sold.json/",
+        "/sold.:",
+        "/users/7/report.xml",
+        "/files/dear.json",
+    ] {
+        assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
+    }
+    let selected = |path: &str, method: &str| match policy.resolve(path, target(method)) {
+        Ok(Resolved::Selected(Selection::Route(route))) => Some(route.pattern.as_str().to_owned()),
+        _ => None,
+    };
+    for (path, route) in [
+        ("/sold", "/sold"),
+        ("/sold.pdf", "/sold.pdf"),
+        ("/sold.txt", "/sold.txt"),
+        ("/files/a.json", "/files/*"),
+        ("/other.json", "/:page"),
+        ("/favicon.ico", "/favicon.ico"),
+    ] {
+        assert_eq!(selected(path, "GET").as_deref(), Some(route), "{path}");
+    }
+    let posted =
+        policy_with(&[r#"{"path":"/posted","methods":["POST"],"sats":5}"#, r#"{"path":"/","sats":5}"#]);
+    for path in ["/posted.html", "/.well-known/x", "/.env", "/a.b"] {
+        assert!(posted.resolve(path, target("GET")).is_ok(), "{path}");
+    }
+    assert!(posted.resolve("/posted.html", target("POST")).is_err());
 }

@@ -85,6 +85,8 @@ const NORMALIZATIONS = [
   (text) => text.replaceAll('\ufffd', ''),
   decode,
   (text) => text.replaceAll('\\', '/'),
+  // In a glob pattern of Caddy, `\` escapes the next character.
+  (text) => text.replaceAll('\\', ''),
   (text) => text.replace(/;[^/]*/g, ''),
   (text) => text.replace(/\/{2,}/g, '/'),
   removeDotSegments,
@@ -99,6 +101,10 @@ const NORMALIZATIONS = [
   (text) => text.replaceAll('İ', 'i').toUpperCase().toLowerCase(),
   (text) => text.replace(/\/[^/]*\.(php|py|cgi|pl|aspx|jsp)(?=\/)/, ''),
   (text) => text.replace(/(\.(php|py|cgi|pl|aspx|jsp))\/.*/, '$1'),
+  // Rails and Spring serve `/x` for `/x.json`, and for `/x` with any other extension.
+  (text) => text.replace(/(?<=[^/])\.[^/]*$/, ''),
+  // Caddy ends the name of the script after the first `.php`.
+  (text) => text.replace(/(\.php).+/i, '$1'),
   (text) => text.replace(/\/(index|default)\.[^/]*$/, ''),
   // ASP.NET stores a session in a segment such as `(S(x))`.
   (text) => text.replace(/\/\([a-z]\([^/]*?\)\)/gi, ''),

@@ -74,7 +74,11 @@ impl IncomingRequest {
             false => web_sys::Url::new(href).map(|url| url.href()).unwrap_or_default(),
         };
         let headers_at = head.len().saturating_sub(line().len());
-        let headers = HeaderList::new(head, headers_at);
+        // A request whose headers cannot be read gets no URL, and so is refused.
+        let (href, headers) = match HeaderList::parse(head, headers_at) {
+            Some(headers) => (href, headers),
+            None => (String::new(), HeaderList::default()),
+        };
         let default = ClientSource::default();
         let source = settings.policy().map_or(&default, |policy| &policy.client);
         let client = source.client(headers.get(&source.header));

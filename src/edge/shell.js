@@ -19,8 +19,7 @@
  */
 
 /**
- * Returns method, URL, whether there is a body (`1` or nothing), and the headers, each on a line of its own. None of them contains a
- * line break.
+ * Returns method, URL, whether there is a body (`1` or nothing), and the headers, each on a line of its own.
  * @param {Request} request
  */
 export function readRequest(request) {
@@ -28,15 +27,17 @@ export function readRequest(request) {
 }
 
 /**
- * Returns names and values of the headers, each on a line of its own. Each `Set-Cookie` has its own two lines.
+ * Returns the number of headers, and then their names and values, each on a line of its own. Each `Set-Cookie` has its own two lines.
  * @param {Request | Response} message
  */
 export function readHeaders(message) {
   let lines = '';
+  let count = 0;
   message.headers.forEach((value, name) => {
     lines += `${name}\n${value}\n`;
+    count += 1;
   });
-  return lines;
+  return `${count}\n${lines}`;
 }
 
 /**

@@ -157,17 +157,18 @@ impl Toll {
 /// `headers` are the headers of the response as lines.
 ///
 /// # Errors
-/// Fails if the plan is not one that this deployment made.
+/// Fails if the plan is not one that this deployment made, or if the headers cannot be read.
 pub fn finish_forward(env: &Env, context: &Context, plan: &str, headers: String) -> Result<String, JsValue> {
     let settings = environment::settings(env);
     let (Some(policy), Some(plan)) = (settings.policy(), ResponsePlan::parse(plan)) else {
         return Err(JsValue::NULL);
     };
+    let edits = handlers::response_edits(settings, policy, &plan, headers).ok_or(JsValue::NULL)?;
     if let Some(route) = plan.route.and_then(|position| policy.routes.get(position)) {
         let outcome = if plan.reason == ForwardReason::Paid { Outcome::Paid } else { Outcome::Free };
         ledger::count(env, context, route.pattern.as_str(), outcome, None);
     }
-    Ok(handlers::response_edits(settings, policy, &plan, headers).into_string())
+    Ok(edits.into_string())
 }
 
 /// Answers a request with an error. `fault` is the name of a fault of `shell.js`, or of an exception of the runtime.

@@ -10,14 +10,42 @@ use url::Url;
 
 #[test]
 fn a_list_of_headers_is_read_from_lines() {
-    let text = "GET\nhttps://example.com/\n\naccept\ntext/html, */*\nx-empty\n\nvia\n1.1 a\n";
-    let headers = HeaderList::new(text.to_owned(), text.find("accept").unwrap());
+    let text = "GET\nhttps://example.com/\n\n3\naccept\ntext/html, */*\nx-empty\n\nvia\n1.1 a\n";
+    let headers = HeaderList::parse(text.to_owned(), text.find('3').unwrap()).unwrap();
     let all = [("accept", "text/html, */*"), ("x-empty", ""), ("via", "1.1 a")];
     assert_eq!(headers.iter().collect::<Vec<_>>(), all);
     assert_eq!(headers.get("Accept"), Some("text/html, */*"));
     assert_eq!(headers.get("X-Empty"), Some(""));
     assert_eq!(headers.get("1.1 a"), None);
-    assert_eq!(HeaderList::new(String::new(), 0).iter().count(), 0);
+    assert_eq!(HeaderList::parse("0\n".to_owned(), 0).unwrap().iter().count(), 0);
+}
+
+#[test]
+fn all_lines_of_a_header_are_joined() {
+    let text = "3\nset-cookie\na=1\nvia\n1.1 a\nset-cookie\nb=2\n";
+    let headers = HeaderList::parse(text.to_owned(), 0).unwrap();
+    assert_eq!(headers.get("Set-Cookie"), Some("a=1"));
+    assert_eq!(headers.joined("Set-Cookie").as_deref(), Some("a=1, b=2"));
+    assert_eq!(headers.joined("Via").as_deref(), Some("1.1 a"));
+    assert_eq!(headers.joined("Cookie"), None);
+}
+
+#[test]
+fn a_list_of_headers_with_a_line_break_in_a_value_is_refused() {
+    for text in [
+        "",
+        "0",
+        "x\n",
+        "1\n",
+        "0\nvia\n1.1 a\n",
+        "1\nvia\n1.1 a",
+        // The value of `a` is `1` and a line break. Read as pairs, the name `x-original-url` would be a value.
+        "2\na\n1\n\nx-original-url\n/sold\n",
+        "2\na\n1\n\n\nx-original-url\n/sold\n",
+        "2\na\n1\n2\n3\nb\n4\n",
+    ] {
+        assert!(HeaderList::parse(text.to_owned(), 0).is_none(), "{text:?}");
+    }
 }
 
 #[test]

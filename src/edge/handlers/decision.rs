@@ -39,7 +39,7 @@ enum Now {
 /// Lets the gate decide, and carries the decision out, as far as nothing has to be awaited. Fails only if the runtime
 /// cannot create a response.
 pub fn begin(ctx: &RequestContext<'_>) -> Result<Step, JsValue> {
-    let header = |name: &str| ctx.request.header(name).map(str::to_owned);
+    let header = |name: &str| ctx.request.headers.joined(name);
     let edge = |fact| ctx.request.edge_fact(fact);
     let decision = ctx.gate.decide(&ctx.request.for_gate(ctx.url, &header, &edge), now_unix());
     let conclusion = Conclusion::of(&decision);

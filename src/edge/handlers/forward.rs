@@ -147,19 +147,21 @@ pub async fn answer(
     let headers = shell::read_headers(&response);
     let response_plan = ResponsePlan::parse(&plan.response).ok_or(RequestError::Internal)?;
     let edits = response_edits(ctx.settings, ctx.policy(), &response_plan, headers);
+    let edits = edits.ok_or(RequestError::Internal)?;
     let response = shell::change(&response, &text, edits.as_str())?;
     Ok(Answered::new(response, reason.into()).on_route(route))
 }
 
-/// Returns the changes of a response's headers. `headers` are the headers as lines.
+/// Returns the changes of a response's headers. `headers` are the headers as lines. Returns `None` if these cannot be
+/// read; the response must then not reach the client.
 pub fn response_edits(
     settings: &Settings,
     policy: &Policy,
     plan: &ResponsePlan<'_>,
     headers: String,
-) -> HeaderEdits {
+) -> Option<HeaderEdits> {
     let resolve = |url: &str, base: &str| Url::new_with_base(url, base).ok().map(|url| url.href());
-    plan.edits(&HeaderList::new(headers, 0), policy, &settings.origin, resolve)
+    Some(plan.edits(&HeaderList::parse(headers, 0)?, policy, &settings.origin, resolve))
 }
 
 /// Checks whether a paid request could be forwarded.

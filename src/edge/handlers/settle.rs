@@ -170,7 +170,7 @@ fn decide_as_navigation(
     let url = RequestUrl::parse(&page.href).ok_or(RequestError::AmbiguousPath)?;
     let header = |name: &str| match navigation_header(name) {
         Some(value) => value.map(str::to_owned),
-        None => ctx.request.header(name).map(str::to_owned),
+        None => ctx.request.headers.joined(name),
     };
     let edge = |fact| ctx.request.edge_fact(fact);
     let request = Request {

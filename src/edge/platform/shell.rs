@@ -17,7 +17,7 @@ extern "C" {
     #[wasm_bindgen(js_name = sendForWasm)]
     pub fn send(request: &Request, env: &Env, plan: &str) -> Promise;
 
-    /// Returns the headers of a response as lines.
+    /// Returns the headers of a response as lines, which [`HeaderList`](crate::http::header_list::HeaderList) parses.
     #[wasm_bindgen(js_name = readHeaders)]
     pub fn read_headers(response: &Response) -> String;
 

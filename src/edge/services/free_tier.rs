@@ -26,10 +26,11 @@ pub fn take_now(
     key: &str,
     now_ms: u64,
 ) -> Option<Result<u64, FreeTierDenied>> {
-    let window_ends_ms = tier.window_ends_ms(now_ms);
-    let key = kv_key(key, window_ends_ms);
-    let needs_read = with_counters(|counters| counters.needs_read(&key, now_ms));
-    if ctx.policy().free_tier_store != FreeTierStore::Kv || needs_read != Ok(false) {
+    if ctx.policy().free_tier_store != FreeTierStore::Kv {
+        return None;
+    }
+    let key = kv_key(key, tier.window_ends_ms(now_ms));
+    if with_counters(|counters| counters.needs_read(&key, now_ms)) != Ok(false) {
         return None;
     }
     Some(admit(ctx, route, tier, now_ms).and_then(|admission| {

@@ -29,13 +29,6 @@ enum Work {
     Challenge(Box<ChallengeDraft<'static>>),
 }
 
-/// How far a decision was carried out without an await.
-enum Now {
-    Forward(Box<ForwardPlan>),
-    Answered(Answered),
-    Later(Work),
-}
-
 /// Lets the gate decide, and carries the decision out, as far as nothing has to be awaited. Fails only if the runtime
 /// cannot create a response.
 pub fn begin(ctx: &RequestContext<'_>) -> Result<Step, JsValue> {
@@ -43,18 +36,17 @@ pub fn begin(ctx: &RequestContext<'_>) -> Result<Step, JsValue> {
     let edge = |fact| ctx.request.edge_fact(fact);
     let decision = ctx.gate.decide(&ctx.request.for_gate(ctx.url, &header, &edge), now_unix());
     let conclusion = Conclusion::of(&decision);
-    let answered = match carry_out(ctx, decision, conclusion.is_shared) {
-        Ok(Now::Forward(mut plan)) => {
+    match carry_out(ctx, decision, conclusion) {
+        Ok(Step::Forward(mut plan)) => {
             for cookie in conclusion.deleted_cookies(ctx) {
                 plan.response_edits.append("Set-Cookie", &cookie);
             }
-            return Ok(Step::Forward(plan));
+            Ok(Step::Forward(plan))
         }
-        Ok(Now::Later(work)) => return Ok(Step::Later(Later::Decision(Rest { work, conclusion }))),
-        Ok(Now::Answered(answered)) => Ok(answered),
-        Err(error) => Err(error),
-    };
-    conclusion.apply(ctx, answered).map(Step::Answered)
+        Ok(Step::Answered(answered)) => conclusion.apply(ctx, Ok(answered)).map(Step::Answered),
+        Ok(later) => Ok(later),
+        Err(error) => conclusion.apply(ctx, Err(error)).map(Step::Answered),
+    }
 }
 
 impl Rest {
@@ -77,54 +69,58 @@ impl Rest {
 fn carry_out(
     ctx: &RequestContext<'_>,
     decision: Decision<'static>,
-    is_shared: bool,
-) -> Result<Now, HandlerError> {
+    conclusion: Conclusion,
+) -> Result<Step, HandlerError> {
     let forward = |reason, route, grant: Option<&Grant>| {
-        ForwardPlan::new(ctx, reason, route, grant, is_shared).map(Box::new).map_err(HandlerError::from)
+        ForwardPlan::new(ctx, reason, route, grant, conclusion.is_shared)
+            .map(Box::new)
+            .map_err(HandlerError::from)
     };
+    let later = |work| Step::Later(Later::Decision(Rest { work, conclusion }));
     Ok(match decision {
-        Decision::Open { waived: None } => Now::Forward(forward(ForwardReason::Open, None, None)?),
-        Decision::Open { waived } => Now::Forward(forward(ForwardReason::Waived, waived, None)?),
-        Decision::Paid(purchase) if purchase.counted.is_some() => Now::Later(Work::Counted(purchase)),
+        Decision::Open { waived: None } => Step::Forward(forward(ForwardReason::Open, None, None)?),
+        Decision::Open { waived } => Step::Forward(forward(ForwardReason::Waived, waived, None)?),
+        Decision::Paid(purchase) if purchase.counted.is_some() => later(Work::Counted(purchase)),
         Decision::Paid(purchase) => {
             ledger::record_purchase(ctx, &purchase);
             let Purchase { route, grant, .. } = purchase;
             let plan = forward(ForwardReason::Paid, Some(route), Some(&grant));
-            Now::Forward(plan.map_err(|error| error.about(grant.payment_hash))?)
+            Step::Forward(plan.map_err(|error| error.about(grant.payment_hash))?)
         }
-        Decision::Unsettled { claims, otherwise } => Now::Later(Work::Unsettled { claims, otherwise }),
+        Decision::Unsettled { claims, otherwise } => later(Work::Unsettled { claims, otherwise }),
         Decision::FreeTier { tier, key, otherwise } => {
             let request = FreeRequest::new(ctx, tier, key, otherwise);
             match request.remaining() {
-                None => Now::Later(Work::FreeTier(request)),
+                None => later(Work::FreeTier(request)),
                 Some(remaining) => {
                     let plan = forward(ForwardReason::Free, Some(request.route()), None);
                     let mut plan = plan.map_err(|error| error.while_doing(Action::Free))?;
                     for (name, value) in request.headers(remaining) {
                         plan.response_edits.append(name, &value);
                     }
-                    Now::Forward(plan)
+                    Step::Forward(plan)
                 }
             }
         }
         Decision::Challenge(draft) if draft.is_quote => {
-            Now::Answered(challenge::quote(&draft)?.free_tier_denied(denied_without_count(&draft)))
+            Step::Answered(challenge::quote(&draft)?.free_tier_denied(denied_without_count(&draft)))
         }
-        Decision::Challenge(draft) => Now::Later(Work::Challenge(draft)),
+        Decision::Challenge(draft) => later(Work::Challenge(draft)),
         Decision::Preflight
             if ctx.policy().cors.is_none() && ctx.policy().preflights == Preflights::Origin =>
         {
-            Now::Forward(forward(ForwardReason::Preflight, None, None)?)
+            Step::Forward(forward(ForwardReason::Preflight, None, None)?)
         }
-        Decision::Preflight => Now::Answered(Answered::new(cors::preflight(ctx)?, Action::Preflight)),
+        Decision::Preflight => Step::Answered(Answered::new(cors::preflight(ctx)?, Action::Preflight)),
         Decision::Redirect => {
-            Now::Answered(Answered::new(response::redirect_to_https(&ctx.url)?, Action::Redirect))
+            Step::Answered(Answered::new(response::redirect_to_https(&ctx.url)?, Action::Redirect))
         }
         Decision::Refuse(Refused { error, .. }) => return Err(error.into()),
     })
 }
 
 /// What is done with the answer to every request for which the gate decided.
+#[derive(Clone, Copy)]
 struct Conclusion {
     /// The action and the route under which an error is logged.
     action: Action,

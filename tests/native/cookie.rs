@@ -170,6 +170,9 @@ fn a_credential_cookie_is_valid_while_its_signing_secret_is_the_current_or_the_p
         cookie::invalid_names(garbage, &seller.keys).collect::<Vec<_>>(),
         ["toll_00000000000a", "toll_00000000000b"]
     );
+    // Each name costs two lines of `Set-Cookie`.
+    let many: Vec<String> = (0..450).map(|n| format!("toll_{n:012x}=")).collect();
+    assert_eq!(cookie::invalid_names(&many.join(";"), &seller.keys).count(), 16);
 }
 
 #[test]

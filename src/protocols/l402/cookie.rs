@@ -18,7 +18,7 @@ pub struct Cookie<'a> {
 }
 
 impl<'a> Cookie<'a> {
-    /// Parses the first credential cookies of a `Cookie` header, with at most 8 KB of values. The error is the name of a
+    /// Parses the first 16 credential cookies of a `Cookie` header, with at most 8 KB of values. The error is the name of a
     /// malformed cookie.
     pub fn parse_all(header: &'a str) -> impl Iterator<Item = Result<Self, &'a str>> {
         let named = cookie::pairs(header).filter(|(name, _)| is_credential_name(name));
@@ -27,7 +27,7 @@ impl<'a> Cookie<'a> {
             bytes = bytes.saturating_add(value.len());
             bytes <= MAX_VALUES_BYTES
         });
-        first.map(|(name, value)| {
+        first.take(MAX_COOKIES).map(|(name, value)| {
             let (macaroon, tag) = value.split_once('.').ok_or(name)?;
             let macaroon = Macaroon::parse(macaroon).map_err(|_| name)?;
             if macaroon.caveats().count() > MAX_CAVEATS {
@@ -134,5 +134,7 @@ const NAME_AND_TAG_BYTES: usize = 17 + 1 + 64;
 /// Each caveat in a credential cookie costs an HMAC, so only these bytes of a request are read. A cookie has about 500
 /// bytes.
 const MAX_VALUES_BYTES: usize = 8_192;
+/// A response deletes each invalid cookie twice, with the path of the request, and has at most 128 KB of headers.
+const MAX_COOKIES: usize = 16;
 /// A cookie has the macaroon of a pay page, which has at most 14 caveats.
 const MAX_CAVEATS: usize = 20;

@@ -57,10 +57,13 @@ test('The KV key of a client does not reveal the client address, is written at m
 test('The clients of one IPv6 /48 together get the free requests of four clients', async () => {
   const { statusFor, logged } = await start();
   const statuses = [];
-  for (let network = 0; network < 45; network++) statuses.push(await statusFor(`2001:db8:7:${network.toString(16)}::1`));
+  for (let network = 0; network < 40; network++) statuses.push(await statusFor(`2001:db8:7:${network.toString(16)}::1`));
   assert.equal(statuses.filter((status) => status === 200).length, 4 * 3);
   assert.ok(statuses.slice(12).every((status) => status === 402));
   await logged(/"free":"network_used_up"/);
+  // A network has 50 new clients a minute.
+  for (let network = 40; network < 60; network++) assert.equal(await statusFor(`2001:db8:7:${network.toString(16)}::1`), 402);
+  await logged(/"free":"too_many_clients"/);
   assert.deepEqual([await statusFor('2001:db8:8::1'), await statusFor('203.0.113.1')], [200, 200]);
   for (const expected of [200, 200, 402, 402, 402]) assert.equal(await statusFor('2001:db8:8::1'), expected);
   assert.equal(await statusFor('2001:db8:8:1::1'), 200, 'refused requests of a neighbour do not use up the share');

@@ -1,21 +1,46 @@
-// Measures how many payments per second the ledger records, and how many invoices per second LNbits creates, in one run on this
-// machine.
+// Measures how many payments per second the ledger records, how this changes with the payments that it has, and how many invoices per
+// second LNbits creates, in one run on this machine.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { call } from '../tools/lib/lnbits.mjs';
 import { root, writeJson } from '../tools/lib/run.mjs';
 import { startWrangler } from '../tools/lib/worker.mjs';
+import { table } from './lib.mjs';
 
-const MS = 8000;
+const MS = 3000;
 const CONCURRENCY = 16;
+/** The payments that the ledger has before each measurement, at least. */
+const PAYMENTS = [0, 1000, 10_000, 100_000];
+const PER_COMMAND = 200;
 
-/** Measures both. Returns a sentence. */
-export async function ledgerSentence({ run, lnbits }) {
+/** Returns a sentence and a table. */
+export async function ledgerTable({ run, lnbits }) {
   const url = await startLedger(run);
   const headers = { 'X-Api-Key': lnbits.merchant.invoiceKey };
   const invoices = await perSecond(() => call(`${lnbits.url}/api/v1/payments`, 'POST', { out: false, amount: 5 }, headers));
-  const payments = await perSecond(() => fetch(url).then((response) => response.ok || Promise.reject(new Error(`${response.status}`))));
-  return `LNbits creates ${invoices} invoices per second; the ledger records ${payments} payments per second, ${(payments / invoices).toFixed(1)} times as many.`;
+  const rows = [];
+  for (const payments of PAYMENTS) {
+    while ((await recorded(url)) < payments) await send(`${url}/record?payments=${PER_COMMAND}`);
+    const before = await recorded(url);
+    rows.push([before, await perSecond(() => send(`${url}/stats`)), await perSecond(() => send(`${url}/record?payments=1`))]);
+  }
+  const [[, , payments]] = rows;
+  return [
+    `LNbits creates ${invoices} invoices per second; the ledger records ${payments} payments per second, ${(payments / invoices).toFixed(1)} times as many.`,
+    table(['payments in the ledger', 'the statistics are read, per second', 'payments recorded per second'], rows.map((row) => row.map((value) => value.toLocaleString('en')))),
+  ].join('\n\n');
+}
+
+/** Returns the number of payments that the ledger has. */
+async function recorded(url) {
+  return JSON.parse(await send(`${url}/stats`)).totalPayments;
+}
+
+/** Returns the body of the response. */
+async function send(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return response.text();
 }
 
 /** Starts the Worker that has the ledger, and driver.js, a Worker that sends payments to the ledger. Returns the URL of driver.js. */

@@ -11,6 +11,7 @@ import { freePort, root } from '../tools/lib/run.mjs';
 
 /** Linux counts CPU time in hundredths of a second. */
 const TICK_US = 10_000;
+const WARM_UP_MS = 1000;
 
 /** Starts what all benchmarks use: an origin, LNbits, a stub of LNbits, and the Worker that all others are compared with. */
 export async function startBench(run) {
@@ -40,10 +41,10 @@ export function newCase(name, server, path, headers = [], { status = [200], meth
 
 /**
  * Measures all cases in rounds, in the opposite order every other round: adds CPU µs and requests per second to each case. Before,
- * each client of a case has sent a request.
+ * each client of a case has sent a request, and V8 has had a second to compile what the case runs.
  */
 export async function measure(cases, rounds, ms) {
-  for (const one of cases) await load(one, Math.min(ms, 400), one.load.clients);
+  for (const one of cases) await load(one, WARM_UP_MS, one.load.clients);
   for (let round = 0; round < rounds; round++) {
     for (const one of round % 2 ? cases.toReversed() : cases) {
       const before = cpuTicks(one.server);

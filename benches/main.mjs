@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { Run, root } from '../tools/lib/run.mjs';
 import { coreTable } from './core.mjs';
 import { growthTables } from './growth.mjs';
-import { ledgerSentence } from './ledger.mjs';
+import { ledgerTable } from './ledger.mjs';
 import { startBench } from './lib.mjs';
 import { requestsTable } from './requests.mjs';
-import { compileTable, firstRequestTable, sizeTables } from './startup.mjs';
+import { sizeTables } from './size.mjs';
+import { compileTable, firstRequestTable } from './startup.mjs';
 
 const run = Run.begin('bench');
 try {
@@ -84,5 +85,5 @@ ${coreTable()}`;
 async function ledger(bench) {
   return `## Ledger
 
-${await ledgerSentence(bench)}`;
+${await ledgerTable(bench)}`;
 }

@@ -1,96 +1,14 @@
-// The size of the Worker, and what its start costs: compiling the wasm, and the first requests of a new workerd.
+// What the start of the Worker costs: compiling the wasm, and the first requests of a new workerd.
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { pause, root } from '../tools/lib/run.mjs';
 import { median, newCase, startEdgetoll, startRustPass, startWorker, table } from './lib.mjs';
 
-const EDGETOLL = join(root, 'build');
-const RUST = join(root, 'benches/workers/rust-pass/build');
-
-/** Returns a table of compressed sizes, and one of the bytes of code of each crate, and of each module of edgetoll. */
-export function sizeTables() {
-  const sizes = [['edgetoll', EDGETOLL], ['Rust: fetch(request)', RUST]].map(([name, folder]) => {
-    const [wasm, js] = ['index_bg.wasm', 'index.js'].map((file) => gzipSync(readFileSync(join(folder, file)), { level: 9 }).length);
-    return [name, ...[wasm, js, wasm + js].map(thousands)];
-  });
-  return [table(['Worker', 'wasm, gzip', 'JavaScript, gzip', 'together'], sizes), codeTable()].join('\n\n');
-}
-
-/** Returns a table of the code before wasm-opt, which removes the names. Code of generic functions belongs to the crate that defines them. */
-function codeTable() {
-  const functions = readFunctions(readFileSync(join(root, 'target/worker/worker/index_bg.wasm')));
-  const total = functions.reduce((sum, { size }) => sum + size, 0);
-  const owners = {};
-  for (const { name, size } of functions) owners[ownerOf(name)] = (owners[ownerOf(name)] ?? 0) + size;
-  const [large, small] = [(size) => size >= total / 100, (size) => size < total / 100].map((fits) => Object.entries(owners).filter(([, size]) => fits(size)));
-  large.sort(([, a], [, b]) => b - a);
-  const rows = [...large, ['others, each below 1 %', small.reduce((sum, [, size]) => sum + size, 0)]];
-  return table(['crate or module', 'bytes of code', 'share'], rows.map(([name, size]) => [name, thousands(size), `${((100 * size) / total).toFixed(1)} %`]));
-}
-
-/** Returns the crate of a function, and for a function of edgetoll also its module. */
-function ownerOf(name) {
-  const [, crate, module] = /([a-z_][a-z0-9_]*)(?:\[[0-9a-f]+\])?::(\w*)/.exec(name) ?? [];
-  return crate === 'edgetoll' ? `edgetoll::${module}` : (crate ?? 'exports and others without the name of a crate');
-}
-
-/** Returns name and size of each function in a wasm file. The file must have a name section. */
-function readFunctions(bytes) {
-  const module = new WebAssembly.Module(bytes);
-  const [names] = WebAssembly.Module.customSections(module, 'name').map((section) => readNames(new Reader(Buffer.from(section))));
-  const imports = WebAssembly.Module.imports(module).filter(({ kind }) => kind === 'function').length;
-  const reader = new Reader(bytes, 8);
-  while (reader.byte() !== CODE_SECTION) reader.skip(reader.number());
-  reader.number();
-  return Array.from({ length: reader.number() }, (_, at) => {
-    const size = reader.number();
-    reader.skip(size);
-    return { name: names.get(imports + at) ?? '', size };
-  });
-}
-
-/** Returns the name of each function from a name section. */
-function readNames(reader) {
-  while (reader.byte() !== FUNCTION_NAMES) reader.skip(reader.number());
-  reader.number();
-  return new Map(Array.from({ length: reader.number() }, () => [reader.number(), reader.text()]));
-}
-
-class Reader {
-  constructor(bytes, at = 0) {
-    Object.assign(this, { bytes, at });
-  }
-
-  byte() {
-    return this.bytes[this.at++];
-  }
-
-  /** Reads an unsigned number in LEB128. */
-  number() {
-    for (let [value, shift] = [0, 0]; ; shift += 7) {
-      const byte = this.byte();
-      value |= (byte & 127) << shift;
-      if (byte < 128) return value;
-    }
-  }
-
-  text() {
-    const length = this.number();
-    this.skip(length);
-    return this.bytes.toString('utf8', this.at - length, this.at);
-  }
-
-  skip(bytes) {
-    this.at += bytes;
-  }
-}
-
-const CODE_SECTION = 10;
-const FUNCTION_NAMES = 1;
+export const EDGETOLL = join(root, 'build');
+export const RUST = join(root, 'benches/workers/rust-pass/build');
 
 /** Returns a table of the time in which Node compiles and instantiates the wasm, each time in a new process. */
 export function compileTable() {
@@ -161,7 +79,3 @@ async function requestTwice({ port, head }) {
 }
 
 const STARTS = 9;
-
-function thousands(number) {
-  return number.toLocaleString('en');
-}

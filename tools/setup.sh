@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a make target needs, at pinned versions, into .tools/ and node_modules/. Installed parts are not installed again.
-#   tools/setup.sh worker    Rust's wasm target, wasm-bindgen, npm packages
+#   tools/setup.sh worker    Rust's wasm target and the source of its standard library, wasm-bindgen, npm packages
 #   tools/setup.sh lint      rustfmt and clippy
 #   tools/setup.sh spelling  codespell
 #   tools/setup.sh lnbits    LNbits, in a virtual environment
@@ -27,6 +27,7 @@ setup_worker() {
   need_rust
   need_node
   component target wasm32-unknown-unknown
+  component component rust-src
   if [ ! -d node_modules ] || ! installed npm "$(cksum <package-lock.json)"; then
     step "npm packages: wrangler, workerd, wasm-opt, esbuild (300 MB)" npm ci --no-progress --loglevel=error
     note_installed npm "$(cksum <package-lock.json)"

@@ -18,9 +18,6 @@ extern "C" {
 
     #[wasm_bindgen(method, js_name = waitUntil)]
     pub fn wait_until_settled(this: &Context, promise: &Promise);
-
-    #[wasm_bindgen(js_name = error, js_namespace = console)]
-    fn log_error(message: &str);
 }
 
 impl Context {
@@ -37,7 +34,6 @@ impl Context {
 /// memory of the old one may be inconsistent.
 #[wasm_bindgen(start, private)]
 fn start() {
-    std::panic::set_hook(Box::new(|panic| log_error(&panic.to_string())));
     wasm_bindgen::handler::set_on_abort(wasm_bindgen::handler::schedule_reinit);
     shell::instance_started();
 }

@@ -12,6 +12,7 @@ import { freePort, root } from '../tools/lib/run.mjs';
 /** Linux counts CPU time in hundredths of a second. */
 const TICK_US = 10_000;
 const WARM_UP_MS = 1000;
+const AFTER_IDLE_MS = 300;
 
 /** Starts what all benchmarks use: an origin, LNbits, a stub of LNbits, and the Worker that all others are compared with. */
 export async function startBench(run) {
@@ -47,6 +48,8 @@ export async function measure(cases, rounds, ms) {
   for (const one of cases) await load(one, WARM_UP_MS, one.load.clients);
   for (let round = 0; round < rounds; round++) {
     for (const one of round % 2 ? cases.toReversed() : cases) {
+      // V8 drops compiled code of an idle process.
+      await load(one, AFTER_IDLE_MS);
       const before = cpuTicks(one.server);
       const sent = await load(one, ms);
       one.cpu.push(((cpuTicks(one.server) - before) * TICK_US) / sent.requests);

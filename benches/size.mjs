@@ -40,7 +40,7 @@ function featureTable(named, functions) {
 
 /** Returns the size of a wasm file after wasm-opt and gzip. */
 function compressed(wasm) {
-  const options = ['--all-features', '--disable-compact-imports', '--strip-debug', '-Oz', '--low-memory-unused', '--zero-filled-memory', '-', '-o', '-'];
+  const options = ['--all-features', '--disable-compact-imports', '--strip-debug', '-O3', '--low-memory-unused', '--zero-filled-memory', '-', '-o', '-'];
   return gzipSync(execFileSync(join(root, 'node_modules/.bin/wasm-opt'), options, { input: wasm, maxBuffer: 1 << 24 }), { level: 9 }).length;
 }
 

@@ -2,13 +2,13 @@
 
 /// Returns the bytes as lower-case hexadecimal digits.
 pub fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 0x0f] {
-            text.extend(char::from_digit(digit.into(), 16));
-        }
-    }
-    text
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]).map(|digit| match digit {
+        0..10 => b'0'.wrapping_add(digit),
+        _ => b'a'.wrapping_add(digit.wrapping_sub(10)),
+    });
+    let mut text = Vec::with_capacity(bytes.len().saturating_mul(2));
+    text.extend(digits);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Decodes exactly 64 hexadecimal digits, in upper or lower case. Returns `None` for any other text.

@@ -7,6 +7,7 @@
 //! Public API:
 //! - `edge` (wasm only): [`edge::Toll`](https://github.com/edgetoll/edgetoll/tree/main/examples/price-by-code), which
 //!   lets your own Worker compute prices in code.
+//! - `client` (feature `client`): a client that pays, within limits.
 //! - [`l402`]: macaroons, credentials and preimages, for direct use.
 //!
 //! All other modules are internal. They are public only for the tests and for the command line.
@@ -22,6 +23,8 @@ pub mod bolt11;
 #[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(all(feature = "client", not(target_arch = "wasm32")))]
+pub mod client;
 #[doc(hidden)]
 pub mod config;
 #[doc(hidden)]

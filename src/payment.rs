@@ -49,6 +49,11 @@ impl Preimage {
         hex::decode_32(text).map(Self)
     }
 
+    /// Returns 64 lower-case hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        hex::encode(&self.0)
+    }
+
     /// Whether all bytes are zero. LNbits returns such a preimage for a payment whose preimage it does not know.
     pub fn is_zero(&self) -> bool {
         self.0 == [0; 32]

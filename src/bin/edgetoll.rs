@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use edgetoll::cli::{check, doctor};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+#[cfg(feature = "fetch")]
+use edgetoll::cli::pay::{self, fetch::FetchArguments};
+use edgetoll::cli::{check, doctor, invoice, macaroon, secret};
 
-/// Tools for a Lightning paywall on Cloudflare Workers
+/// Tools for a Lightning paywall on Cloudflare Workers, and a client that pays
 #[derive(Parser)]
 #[command(name = "edgetoll", version)]
 struct Arguments {
@@ -46,11 +49,81 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         env: Option<String>,
     },
+    /// Send a request as curl does, and pay if the server asks for it
+    ///
+    /// Each payment is written to a journal before the wallet gets the invoice. If the command is stopped at any time, the
+    /// same command gets what was paid for, without paying again.
+    ///
+    /// Exit codes: 0 the server responded; 2 wrong arguments; 3 the configuration or the journal cannot be used;
+    /// 4 the server cannot be reached; 5 not paid: the price or the budget is exceeded; 6 not paid: the server's
+    /// challenge is wrong or not allowed; 7 not paid: the wallet is missing or failed; 8 paid, but not served; 9 it is not
+    /// known whether it was paid; 22 the status is 400 or higher, with --fail.
+    #[cfg(feature = "fetch")]
+    #[command(verbatim_doc_comment)]
+    Fetch(FetchArguments),
+    /// Show the wallet that pays, its balance, and the limits
+    #[cfg(feature = "fetch")]
+    Wallet {
+        /// The wallet: lnbits or command
+        #[arg(long, value_name = "NAME")]
+        wallet: Option<String>,
+    },
+    /// Show the journal: what was paid to whom, and what can be resumed
+    #[cfg(feature = "fetch")]
+    Payments {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the credentials that were bought and can be used again
+    #[cfg(feature = "fetch")]
+    Credentials {
+        /// Print the headers, which are secret
+        #[arg(long)]
+        show_secrets: bool,
+    },
+    /// Mint, show, verify and narrow macaroons
+    #[command(subcommand)]
+    Macaroon(macaroon::MacaroonCommand),
+    /// Read Lightning invoices
+    #[command(subcommand)]
+    Invoice(InvoiceCommand),
+    /// Print a new secret for TOLL_SECRET
+    Secret,
+    /// Print completions for a shell
+    Completions { shell: Shell },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Subcommand)]
+enum InvoiceCommand {
+    /// Print what an invoice (BOLT 11) says, as JSON; its signature is not checked
+    Decode { invoice: String },
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Check { file } => check::command::run(file),
         Command::Doctor { file, env } => doctor::command::run(file, env.as_deref()),
+        #[cfg(feature = "fetch")]
+        Command::Fetch(arguments) => pay::fetch::run(&arguments),
+        #[cfg(feature = "fetch")]
+        Command::Wallet { wallet } => pay::wallet::run(wallet.as_deref()),
+        #[cfg(feature = "fetch")]
+        Command::Payments { json } => pay::payments::run(json),
+        #[cfg(feature = "fetch")]
+        Command::Credentials { show_secrets } => pay::credentials::run(show_secrets),
+        Command::Macaroon(command) => macaroon::run(&command),
+        Command::Invoice(InvoiceCommand::Decode { invoice }) => invoice::decode(&invoice),
+        Command::Secret => secret::run(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "edgetoll", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Man => match clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
     }
 }

@@ -3,6 +3,11 @@
 
 pub mod check;
 pub mod doctor;
+pub mod invoice;
+pub mod macaroon;
+#[cfg(feature = "fetch")]
+pub mod pay;
+pub mod secret;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,0 +1,637 @@
+//! How a request is paid: with a stored credential, with a payment that was begun before, or with a new payment.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method};
+use reqwest::{Request, Response, ResponseBuilderExt, StatusCode};
+
+use super::bill::Bill;
+use super::builder::Limits;
+use super::error::{BudgetScope, ClientError};
+use super::journal::{Journal, Payment, Scope, State};
+use super::offer::{Offer, ProofKind};
+use super::resource_locks::ResourceLocks;
+use super::response::TollResponse;
+use super::wallet::{Paid, PayError, PaymentState, Wallet, WalletError};
+use crate::http::url::is_loopback;
+use crate::payment::{PaymentHash, Preimage};
+
+/// Sends requests: the client itself, or the rest of a middleware.
+#[async_trait]
+pub trait Sender: Sync {
+    async fn send(&self, request: Request) -> Result<Response, reqwest_middleware::Error>;
+}
+
+/// Pays for requests.
+pub struct Payer {
+    pub limits: Limits,
+    pub wallet: Option<Arc<dyn Wallet>>,
+    pub journal: Journal,
+    pub locks: ResourceLocks,
+}
+
+/// What a request is for.
+struct Target {
+    /// Scheme, host and port.
+    origin: String,
+    host: String,
+    path: String,
+    method: String,
+    is_private: bool,
+}
+
+/// The response to a request with or without a stored credential.
+enum Verdict {
+    /// The credential was accepted, or not judged.
+    Served(TollResponse),
+    /// There is no credential, or the server does not accept it. The response may have a challenge.
+    Unpaid(Response),
+}
+
+/// A 402 response whose body has been read, and its offer.
+struct Challenged {
+    response: Response,
+    offer: Option<Offer>,
+}
+
+/// What the journal says before a payment.
+enum Reservation {
+    Reserved,
+    OverBudget(ClientError),
+    /// Another payment for the same resource has been begun.
+    Begun(Box<Payment>),
+}
+
+impl Payer {
+    /// Sends a request, and pays if the server asks for it.
+    pub async fn run(&self, sender: &dyn Sender, request: Request) -> Result<TollResponse, ClientError> {
+        let target = Target::of(&request)?;
+        let mut tried = BTreeSet::new();
+        let response = self.send_with_stored(sender, &request, &target, &mut tried).await?;
+        let response = match response {
+            Verdict::Served(response) => return Ok(response),
+            Verdict::Unpaid(response) => response,
+        };
+        let Challenged { response, offer } = self.challenge(response, &target).await?;
+        let Some(offer) = offer else { return Ok(TollResponse::free(response)) };
+        let scope = target.scope(&offer);
+        let resource = format!("{} {scope:?}", target.origin);
+        let _lock = self.locks.lock(&resource).await;
+        self.obtain(sender, &request, &target, offer, scope, &mut tried).await
+    }
+
+    /// Sends a request without paying. Returns the offer if it has to be paid.
+    pub async fn price(
+        &self,
+        sender: &dyn Sender,
+        request: Request,
+    ) -> Result<Option<(Offer, Bill)>, ClientError> {
+        let target = Target::of(&request)?;
+        let sent = self.send_with_stored(sender, &request, &target, &mut BTreeSet::new()).await?;
+        let Verdict::Unpaid(response) = sent else { return Ok(None) };
+        let Some(offer) = self.challenge(response, &target).await?.offer else { return Ok(None) };
+        let bill = Bill::check(&offer, &target.host, &self.limits.network, now_unix())?;
+        Ok(Some((offer, bill)))
+    }
+
+    /// Sends the request with a stored credential that covers it, or else without one.
+    async fn send_with_stored(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        target: &Target,
+        tried: &mut BTreeSet<String>,
+    ) -> Result<Verdict, ClientError> {
+        let stored = self.usable(tried, |payment| {
+            payment.was_accepted && payment.covers(&target.origin, &target.path, &target.method)
+        })?;
+        if let Some(payment) = stored {
+            tried.insert(payment.payment_hash.clone());
+            match self.send_stored(sender, request, payment).await? {
+                Verdict::Unpaid(response) if response.status() == StatusCode::UNAUTHORIZED => {}
+                verdict => return Ok(verdict),
+            }
+        }
+        let response = sender.send(copy(request)?).await.map_err(ClientError::Unreachable)?;
+        Ok(Verdict::Unpaid(response))
+    }
+
+    /// Returns the newest credential that can be used.
+    fn usable(
+        &self,
+        tried: &BTreeSet<String>,
+        fits: impl Fn(&Payment) -> bool,
+    ) -> Result<Option<Payment>, ClientError> {
+        let now = now_unix();
+        let is_usable = |payment: &Payment| {
+            payment.state == State::Paid
+                && payment.until_unix.is_none_or(|until| until >= now)
+                && !tried.contains(&payment.payment_hash)
+                && fits(payment)
+        };
+        Ok(self.journal.payments()?.into_iter().find(is_usable))
+    }
+
+    /// Sends the request with a credential of an earlier call.
+    async fn send_stored(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        mut payment: Payment,
+    ) -> Result<Verdict, ClientError> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let sent = sender.send(with_proof(request, &payment)?).await;
+            let response = sent.map_err(ClientError::Unreachable)?;
+            if is_accepted(&response) {
+                self.accepted(&mut payment, &response);
+                return Ok(Verdict::Served(TollResponse::paid(response, payment, false)));
+            }
+            match response.status() {
+                StatusCode::PAYMENT_REQUIRED => {
+                    let Challenged { response, offer } = self.challenge_of(response, &payment.origin).await?;
+                    // The server does not know yet that its invoice is paid.
+                    let is_early = offer.as_ref().is_some_and(|offer| offer.invoice == payment.invoice);
+                    match pauses.next().filter(|_| is_early) {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None if is_early => return Err(not_served(payment, response.status())),
+                        None => {
+                            self.give_up(&mut payment)?;
+                            return Ok(Verdict::Unpaid(response));
+                        }
+                    }
+                }
+                StatusCode::UNAUTHORIZED => {
+                    self.give_up(&mut payment)?;
+                    return Ok(Verdict::Unpaid(response));
+                }
+                _ => return Ok(Verdict::Served(TollResponse::paid(response, payment, false))),
+            }
+        }
+    }
+
+    /// Finds a payment for an offer: one of another request that waited for the same lock, one that was begun before, or
+    /// a new one.
+    async fn obtain(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        target: &Target,
+        mut offer: Offer,
+        scope: Scope,
+        tried: &mut BTreeSet<String>,
+    ) -> Result<TollResponse, ClientError> {
+        let is_same = |payment: &Payment| payment.origin == target.origin && payment.scope == scope;
+        // A call sends few credentials. Without a limit, a server that refuses each one would get all.
+        while tried.len() < MAX_STORED {
+            let Some(stored) = self.usable(tried, is_same)? else { break };
+            tried.insert(stored.payment_hash.clone());
+            match self.send_stored(sender, request, stored).await? {
+                Verdict::Served(response) => return Ok(response),
+                Verdict::Unpaid(response) => {
+                    let newer = self.challenge(response, target).await?.offer;
+                    offer = newer.filter(|newer| target.scope(newer) == scope).unwrap_or(offer);
+                }
+            }
+        }
+        for _ in 0..MAX_STORED {
+            let begun = self.journal.payments()?.into_iter();
+            let begun = begun.filter(is_same).find(|payment| payment.state == State::Sent);
+            let payment = match begun {
+                Some(begun) => begun,
+                None => match self.reserve(target, &offer, &scope)? {
+                    (Reservation::Reserved, payment) => {
+                        return self.pay(sender, request, payment, &offer).await;
+                    }
+                    (Reservation::OverBudget(error), _) => return Err(error),
+                    (Reservation::Begun(begun), _) => *begun,
+                },
+            };
+            if let Some(response) = self.resume(sender, request, payment).await? {
+                return Ok(response);
+            }
+        }
+        Err(ClientError::NotPaid(WalletError::Pending))
+    }
+
+    /// Checks an offer and the budgets, and writes the payment to the journal.
+    fn reserve(
+        &self,
+        target: &Target,
+        offer: &Offer,
+        scope: &Scope,
+    ) -> Result<(Reservation, Payment), ClientError> {
+        let limits = &self.limits;
+        if !(target.is_private || limits.allows_http) {
+            return Err(ClientError::Insecure(target.origin.clone()));
+        }
+        let is_allowed = limits.hosts.as_ref().is_none_or(|hosts| hosts.contains(&target.host));
+        if !is_allowed {
+            return Err(ClientError::HostNotAllowed(target.host.clone()));
+        }
+        let now = now_unix();
+        let bill = Bill::check(offer, &target.host, &limits.network, now)?;
+        let (price_sats, limit_sats) = (bill.amount_sats, limits.max_sats);
+        if price_sats > limit_sats {
+            return Err(ClientError::TooExpensive { price_sats, limit_sats });
+        }
+        let wallet = self.wallet.as_ref().ok_or(ClientError::NoWallet { price_sats })?;
+        let (scheme, macaroon) = match &offer.proof {
+            ProofKind::L402 { scheme, macaroon } => (Some(scheme.clone()), Some(macaroon.clone())),
+            ProofKind::Preimage => (None, None),
+        };
+        let payment = Payment {
+            payment_hash: bill.payment_hash.to_hex(),
+            at_unix: now,
+            origin: target.origin.clone(),
+            host: target.host.clone(),
+            path: target.path.clone(),
+            method: target.method.clone(),
+            amount_sats: price_sats,
+            fee_msat: None,
+            wallet: wallet.name(),
+            state: State::Sent,
+            invoice: offer.invoice.clone(),
+            expires_at_unix: bill.expires_at_unix,
+            scope: scope.clone(),
+            scheme,
+            macaroon,
+            preimage: None,
+            until_unix: offer.terms.until_unix,
+            was_accepted: false,
+            was_refused: false,
+        };
+        let reservation = self.journal.transact(|known| {
+            let is_begun = |other: &&Payment| {
+                other.state == State::Sent && other.origin == payment.origin && other.scope == payment.scope
+            };
+            if let Some(begun) = known.values().find(is_begun) {
+                return (Reservation::Begun(Box::new(begun.clone())), None);
+            }
+            match check_payments(known.values(), &payment, limits, now) {
+                Some(error) => (Reservation::OverBudget(error), None),
+                None => (Reservation::Reserved, Some(payment.clone())),
+            }
+        })?;
+        Ok((reservation, payment))
+    }
+
+    /// Lets the wallet pay an invoice that is in the journal, and sends the request with its proof.
+    async fn pay(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        mut payment: Payment,
+        offer: &Offer,
+    ) -> Result<TollResponse, ClientError> {
+        let wallet = self.wallet.as_ref().ok_or(ClientError::NoWallet { price_sats: payment.amount_sats })?;
+        let max_fee_msat = self.limits.max_fee_sats.saturating_mul(1000);
+        match wallet.pay_invoice(&offer.invoice, max_fee_msat).await {
+            Ok(paid) => self.paid(&mut payment, paid),
+            Err(PayError::NotPaid(reason)) => {
+                self.unpaid(&mut payment)?;
+                return Err(ClientError::NotPaid(reason));
+            }
+            Err(PayError::Unknown(reason)) => {
+                return self.try_without_preimage(sender, request, payment, reason).await;
+            }
+        }
+        if payment.preimage.is_none() {
+            return self.try_without_preimage(sender, request, payment, WalletError::Unreadable).await;
+        }
+        self.deliver(sender, request, payment).await
+    }
+
+    /// Finds out what became of a payment that was begun before, perhaps by a process that was killed. Returns `None` if
+    /// nothing was paid and nothing will be.
+    async fn resume(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        mut payment: Payment,
+    ) -> Result<Option<TollResponse>, ClientError> {
+        let wallet = self.wallet.as_ref().filter(|wallet| wallet.name() == payment.wallet);
+        let (Some(wallet), Some(hash)) = (wallet, PaymentHash::from_hex(&payment.payment_hash)) else {
+            let reason = WalletError::Code(format!("nothing: the payment was begun with {}", payment.wallet));
+            return self.try_without_preimage(sender, request, payment, reason).await.map(Some);
+        };
+        let can_be_paid = payment.expires_at_unix >= now_unix();
+        let known = wallet.wait_for_payment(&hash, PENDING_LIMIT).await;
+        let is_unpaid = matches!(known, Ok(PaymentState::Unpaid));
+        let reason = match known {
+            Ok(PaymentState::Settled(preimage)) => {
+                self.paid(&mut payment, Paid { preimage, fee_msat: None });
+                return self.deliver(sender, request, payment).await.map(Some);
+            }
+            Ok(PaymentState::Pending) => WalletError::Pending,
+            // The same invoice is paid: a wallet never pays an invoice twice.
+            Ok(PaymentState::Unpaid) | Err(_) if can_be_paid => {
+                let max_fee_msat = self.limits.max_fee_sats.saturating_mul(1000);
+                match wallet.pay_invoice(&payment.invoice, max_fee_msat).await {
+                    Ok(paid) => {
+                        self.paid(&mut payment, paid);
+                        return self.deliver(sender, request, payment).await.map(Some);
+                    }
+                    Err(PayError::NotPaid(reason)) if is_unpaid => {
+                        self.unpaid(&mut payment)?;
+                        return Err(ClientError::NotPaid(reason));
+                    }
+                    Err(PayError::NotPaid(reason) | PayError::Unknown(reason)) => reason,
+                }
+            }
+            Ok(PaymentState::Unpaid) => {
+                self.unpaid(&mut payment)?;
+                return Ok(None);
+            }
+            Err(reason) => reason,
+        };
+        self.try_without_preimage(sender, request, payment, reason).await.map(Some)
+    }
+
+    /// Sends `<macaroon>:` without a preimage. A server that looks up its payments accepts it if the invoice is paid.
+    async fn try_without_preimage(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        mut payment: Payment,
+        reason: WalletError,
+    ) -> Result<TollResponse, ClientError> {
+        if matches!(payment.proof(), ProofKind::L402 { .. })
+            && let Ok(response) = sender.send(with_proof(request, &payment)?).await
+            && is_accepted(&response)
+        {
+            payment.state = State::Paid;
+            self.accepted(&mut payment, &response);
+            return Ok(TollResponse::paid(response, payment, true));
+        }
+        Err(ClientError::MayBePaid { payment: Box::new(payment), reason })
+    }
+
+    /// Records that the wallet has paid.
+    fn paid(&self, payment: &mut Payment, paid: Paid) {
+        let fits = |preimage: &Preimage| preimage.payment_hash().to_hex() == payment.payment_hash;
+        payment.preimage = paid.preimage.filter(fits).map(|preimage| preimage.to_hex());
+        payment.fee_msat = paid.fee_msat;
+        if payment.preimage.is_some() {
+            payment.state = State::Paid;
+        }
+        // If the file cannot be written any more, the payment stays in it as begun, and is resumed later.
+        let _ = self.journal.write(payment);
+    }
+
+    /// Records that nothing was paid and nothing will be.
+    fn unpaid(&self, payment: &mut Payment) -> Result<(), ClientError> {
+        payment.state = State::Unpaid;
+        Ok(self.journal.write(payment)?)
+    }
+
+    /// Sends the request with the proof of a new payment, again and again while the server does not know the payment.
+    async fn deliver(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        mut payment: Payment,
+    ) -> Result<TollResponse, ClientError> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let response = match sender.send(with_proof(request, &payment)?).await {
+                Ok(response) => response,
+                Err(source) => match pauses.next().filter(|_| is_repeatable(request.method())) {
+                    Some(pause) => {
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    None => return Err(ClientError::AnswerLost { payment: Box::new(payment), source }),
+                },
+            };
+            if is_accepted(&response) {
+                self.accepted(&mut payment, &response);
+                return Ok(TollResponse::paid(response, payment, true));
+            }
+            let status = response.status();
+            let is_early = match status {
+                StatusCode::PAYMENT_REQUIRED => {
+                    let again = self.challenge_of(response, &payment.origin).await?.offer;
+                    again.is_some_and(|offer| offer.invoice == payment.invoice)
+                }
+                StatusCode::UNAUTHORIZED => false,
+                StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    match pauses.next() {
+                        Some(pause) => {
+                            tokio::time::sleep(pause.max(retry_after(&response)).min(MAX_PAUSE)).await;
+                            continue;
+                        }
+                        None => return Ok(TollResponse::paid(response, payment, true)),
+                    }
+                }
+                // An answer of the service itself. The credential can be used again.
+                _ => return Ok(TollResponse::paid(response, payment, true)),
+            };
+            match pauses.next().filter(|_| is_early) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => {
+                    payment.was_refused = true;
+                    let _ = self.journal.write(&payment);
+                    return Err(not_served(payment, status));
+                }
+            }
+        }
+    }
+
+    /// Records that the server has accepted a payment.
+    fn accepted(&self, payment: &mut Payment, response: &Response) {
+        let before = payment.clone();
+        let left = response.headers().get(USES_HEADER).map(HeaderValue::as_bytes);
+        (payment.was_accepted, payment.was_refused) = (true, false);
+        if payment.proof() == ProofKind::Preimage || left == Some(b"0") {
+            payment.state = State::Used;
+        }
+        if *payment != before {
+            // The response must reach the caller also if the file cannot be written any more.
+            let _ = self.journal.write(payment);
+        }
+    }
+
+    /// Records that the server does not accept a credential any more.
+    fn give_up(&self, payment: &mut Payment) -> Result<(), ClientError> {
+        payment.state = State::Used;
+        payment.was_refused |= !payment.was_accepted;
+        Ok(self.journal.write(payment)?)
+    }
+
+    async fn challenge(&self, response: Response, target: &Target) -> Result<Challenged, ClientError> {
+        self.challenge_of(response, &target.origin).await
+    }
+
+    /// Reads the body and the offer of a 402 response. A response from another origin, after a redirect, is not read.
+    async fn challenge_of(&self, response: Response, origin: &str) -> Result<Challenged, ClientError> {
+        let is_own = response.url().origin().ascii_serialization() == origin;
+        if response.status() != StatusCode::PAYMENT_REQUIRED || !is_own {
+            return Ok(Challenged { response, offer: None });
+        }
+        let (response, body) = tokio::time::timeout(CHALLENGE_LIMIT, read_body(response))
+            .await
+            .map_err(|_| ClientError::ChallengeTooSlow)??;
+        let lines = response.headers().get_all(WWW_AUTHENTICATE).iter();
+        let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let offer = Offer::read(&lines, content_type.unwrap_or_default(), &body);
+        Ok(Challenged { response, offer })
+    }
+}
+
+impl Target {
+    fn of(request: &Request) -> Result<Self, ClientError> {
+        let url = request.url();
+        let host = url.host_str().ok_or_else(|| ClientError::Url(url.to_string()))?.to_ascii_lowercase();
+        Ok(Self {
+            origin: url.origin().ascii_serialization(),
+            is_private: url.scheme() == "https" || is_loopback(&host),
+            host,
+            path: url.path().to_owned(),
+            method: request.method().as_str().to_owned(),
+        })
+    }
+
+    /// Returns what an offer sells. A macaroon of an unknown format is assumed to pay only for this path and method, and
+    /// a preimage pays for one request.
+    fn scope(&self, offer: &Offer) -> Scope {
+        let terms = &offer.terms;
+        if !terms.is_known {
+            let (endpoint, method) = (Some(self.path.clone()), Some(self.method.clone()));
+            return Scope { endpoint, method, ..Scope::default() };
+        }
+        Scope {
+            realm: terms.realm.clone(),
+            services: terms.services.clone(),
+            endpoint: terms.endpoint.clone(),
+            method: terms.method.clone(),
+        }
+    }
+}
+
+/// Returns why a payment must not be made, judged by all others.
+fn check_payments<'a>(
+    all: impl Iterator<Item = &'a Payment>,
+    payment: &Payment,
+    limits: &Limits,
+    now_unix: u64,
+) -> Option<ClientError> {
+    let (mut total, mut of_host) = (0_u64, 0_u64);
+    let mut refused = None;
+    for other in all {
+        let is_recent = other.at_unix.saturating_add(PERIOD_S) > now_unix;
+        if other.counts() && is_recent {
+            total = total.saturating_add(other.spent_sats());
+            if other.host == payment.host {
+                of_host = of_host.saturating_add(other.spent_sats());
+            }
+        }
+        // The same invoice again buys nothing.
+        let is_same = other.payment_hash == payment.payment_hash && other.counts();
+        if is_same || (other.host == payment.host && other.was_refused && is_recent) {
+            refused = Some(other.clone());
+        }
+    }
+    if let Some(refused) = refused.filter(|_| !limits.pays_again) {
+        return Some(ClientError::NotHonoured { host: payment.host.clone(), payment: Box::new(refused) });
+    }
+    let price_sats = payment.amount_sats;
+    let budgets = [
+        (limits.budget_sats_per_host.saturating_sub(of_host), BudgetScope::Host),
+        (limits.budget_sats.saturating_sub(total), BudgetScope::Total),
+    ];
+    let exceeded = budgets.into_iter().find(|(left_sats, _)| price_sats > *left_sats);
+    exceeded.map(|(left_sats, scope)| ClientError::OverBudget { price_sats, left_sats, scope })
+}
+
+fn not_served(payment: Payment, status: StatusCode) -> ClientError {
+    ClientError::PaidNotServed { payment: Box::new(payment), status: status.as_u16() }
+}
+
+/// Returns the request with the proof of a payment.
+fn with_proof(request: &Request, payment: &Payment) -> Result<Request, ClientError> {
+    let mut request = copy(request)?;
+    let preimage = payment.preimage.as_deref().unwrap_or_default();
+    let (name, value) = match payment.proof() {
+        ProofKind::L402 { scheme, macaroon } => (AUTHORIZATION, format!("{scheme} {macaroon}:{preimage}")),
+        ProofKind::Preimage => (http::HeaderName::from_static(PREIMAGE_HEADER), preimage.to_owned()),
+    };
+    let mut value = HeaderValue::try_from(value).map_err(|_| ClientError::Url("the macaroon".to_owned()))?;
+    value.set_sensitive(true);
+    // A request may have an `Authorization` of its own, for the origin behind the paywall.
+    request.headers_mut().append(name, value);
+    Ok(request)
+}
+
+fn copy(request: &Request) -> Result<Request, ClientError> {
+    request.try_clone().ok_or(ClientError::UnrepeatableBody)
+}
+
+/// Whether the server has accepted the credential. A 401 or 503 with `X-Toll-Expires` comes from the origin behind the
+/// paywall.
+fn is_accepted(response: &Response) -> bool {
+    let status = response.status();
+    status.is_success()
+        || status.is_redirection()
+        || (status != StatusCode::PAYMENT_REQUIRED && response.headers().contains_key(EXPIRES_HEADER))
+}
+
+/// Whether a request may be sent again after its response was lost (RFC 9110, idempotent methods).
+fn is_repeatable(method: &Method) -> bool {
+    method.is_idempotent()
+}
+
+/// Returns `Retry-After` in seconds; zero if it is missing or a date.
+fn retry_after(response: &Response) -> Duration {
+    let value = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    Duration::from_secs(value.and_then(|value| value.parse().ok()).unwrap_or(0))
+}
+
+/// Reads the body of a response. Returns the response with the same body.
+async fn read_body(mut response: Response) -> Result<(Response, Vec<u8>), ClientError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| ClientError::Unreachable(error.into()))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_CHALLENGE_BYTES {
+            return Err(ClientError::ChallengeTooLarge);
+        }
+    }
+    let mut copy = http::Response::builder().status(response.status()).url(response.url().clone());
+    if let Some(headers) = copy.headers_mut() {
+        headers.clone_from(response.headers());
+    }
+    let copy = copy.body(body.clone()).map_err(|error| ClientError::Url(error.to_string()))?;
+    Ok((Response::from(copy), body))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the client is native")]
+fn now_unix() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The header that carries the preimage of rack-lightning and ln-paywall.
+pub const PREIMAGE_HEADER: &str = "x-preimage";
+const USES_HEADER: &str = "x-toll-uses-remaining";
+const EXPIRES_HEADER: &str = "x-toll-expires";
+
+/// The most stored credentials that one call sends.
+const MAX_STORED: usize = 2;
+/// The pauses between attempts.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1600),
+];
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// The time that a payment may be on its way.
+const PENDING_LIMIT: Duration = Duration::from_secs(30);
+const CHALLENGE_LIMIT: Duration = Duration::from_secs(20);
+const MAX_CHALLENGE_BYTES: usize = 65_536;
+/// The period of the budgets.
+const PERIOD_S: u64 = 86_400;

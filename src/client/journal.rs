@@ -1,0 +1,266 @@
+//! The journal: every payment of the client and what it bought, in a file that survives a crash.
+//!
+//! A payment is written, and the file is synced, before the wallet gets the invoice. So a process that is killed at any
+//! time leaves a record of the payment, and the next process resumes it. Each line is the newest state of one payment as
+//! JSON. Several processes may use one file: a lock is held while a state is read and changed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::offer::ProofKind;
+
+/// A payment, and the credential that it bought. `Debug` shows no secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// 64 hexadecimal digits.
+    pub payment_hash: String,
+    /// When the payment was begun, in Unix seconds.
+    pub at_unix: u64,
+    /// Scheme, host and port of the server.
+    pub origin: String,
+    pub host: String,
+    /// The path of the request that was paid for.
+    pub path: String,
+    pub method: String,
+    pub amount_sats: u64,
+    /// The routing fee in millisatoshis, if the wallet told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee_msat: Option<u64>,
+    pub wallet: String,
+    pub state: State,
+    pub invoice: String,
+    /// The last second in which the invoice can be paid, in Unix time.
+    pub expires_at_unix: u64,
+    /// What else is sold for the same payment: see [`Scope`].
+    pub scope: Scope,
+    /// `L402` or `LSAT`; `None` if the preimage alone is the proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macaroon: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preimage: Option<String>,
+    /// The last second in which the credential is valid, in Unix time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_unix: Option<u64>,
+    /// Whether the server has accepted the payment at least once.
+    #[serde(default)]
+    pub was_accepted: bool,
+    /// Whether the server refused the payment right after it was made.
+    #[serde(default)]
+    pub was_refused: bool,
+}
+
+/// The requests that a payment pays for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Scope {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+}
+
+/// How far a payment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The wallet may have the invoice. The money counts as spent.
+    Sent,
+    /// The payment was made, and its credential can be used.
+    Paid,
+    /// The payment was made, and its credential is used up, expired, or no longer accepted.
+    Used,
+    /// Nothing was paid.
+    Unpaid,
+}
+
+impl Payment {
+    /// Whether the money is spent or may be.
+    pub fn counts(&self) -> bool {
+        self.state != State::Unpaid
+    }
+
+    /// Returns amount and fee in satoshis, rounded up.
+    pub fn spent_sats(&self) -> u64 {
+        self.amount_sats.saturating_add(self.fee_msat.unwrap_or(0).div_ceil(1000))
+    }
+
+    /// Returns how the payment is proven.
+    pub fn proof(&self) -> ProofKind {
+        match (&self.scheme, &self.macaroon) {
+            (Some(scheme), Some(macaroon)) => {
+                ProofKind::L402 { scheme: scheme.clone(), macaroon: macaroon.clone() }
+            }
+            _ => ProofKind::Preimage,
+        }
+    }
+
+    /// Whether this payment is expected to pay for a request.
+    pub fn covers(&self, origin: &str, path: &str, method: &str) -> bool {
+        let is_method = |sold: &String| sold == method || (sold == "GET" && method == "HEAD");
+        self.origin == origin
+            && self.scope.endpoint.as_ref().is_none_or(|endpoint| endpoint == path)
+            && self.scope.method.as_ref().is_none_or(is_method)
+    }
+}
+
+impl std::fmt::Debug for Payment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Payment({}, {} sats to {}, {:?})",
+            self.payment_hash, self.amount_sats, self.host, self.state
+        )
+    }
+}
+
+/// Why the journal could not be read or written. Nothing is paid without a journal.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal {} cannot be used: {source}", path.display())]
+pub struct JournalError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// All payments, in a file or only in memory.
+pub struct Journal {
+    path: Option<PathBuf>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    payments: BTreeMap<String, Payment>,
+    /// The bytes of the file that have been read.
+    read_to: u64,
+}
+
+impl Journal {
+    /// Keeps the payments in memory. They are lost when the process ends.
+    pub fn in_memory() -> Self {
+        Self { path: None, known: Mutex::default() }
+    }
+
+    /// Keeps the payments in a file, which is created with mode 0600 if it is missing.
+    ///
+    /// # Errors
+    /// Fails if the file or its folder cannot be created or read.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let journal = Self { path: Some(path.to_owned()), known: Mutex::default() };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|error| journal.error(error))?;
+        }
+        journal.transact(|_| ((), None))?;
+        Ok(journal)
+    }
+
+    /// Returns all payments, the newest first.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read.
+    pub fn payments(&self) -> Result<Vec<Payment>, JournalError> {
+        let mut payments = self.transact(|known| (known.values().cloned().collect::<Vec<_>>(), None))?;
+        payments.sort_by(|a, b| b.at_unix.cmp(&a.at_unix).then_with(|| a.payment_hash.cmp(&b.payment_hash)));
+        Ok(payments)
+    }
+
+    /// Writes the state of a payment.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written.
+    pub fn write(&self, payment: &Payment) -> Result<(), JournalError> {
+        self.transact(|_| ((), Some(payment.clone())))
+    }
+
+    /// Lets `decide` read all payments and return a changed or new one, which is written before another process can
+    /// read or write.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read or written.
+    pub fn transact<T>(
+        &self,
+        decide: impl FnOnce(&BTreeMap<String, Payment>) -> (T, Option<Payment>),
+    ) -> Result<T, JournalError> {
+        let mut known = self.lock();
+        let Some(path) = &self.path else {
+            let (result, changed) = decide(&known.payments);
+            known.add(changed);
+            return Ok(result);
+        };
+        let mut file = open_private(path).map_err(|error| self.error(error))?;
+        file.lock().map_err(|error| self.error(error))?;
+        known.read_new(&mut file).map_err(|error| self.error(error))?;
+        let (result, changed) = decide(&known.payments);
+        if let Some(changed) = changed {
+            known.append(&mut file, changed).map_err(|error| self.error(error))?;
+        }
+        Ok(result)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn error(&self, source: io::Error) -> JournalError {
+        JournalError { path: self.path.clone().unwrap_or_default(), source }
+    }
+}
+
+impl Known {
+    fn add(&mut self, payment: Option<Payment>) {
+        self.payments.extend(payment.map(|payment| (payment.payment_hash.clone(), payment)));
+    }
+
+    /// Reads the lines that were added since the last call. Fails at a line that cannot be read: without it, the client
+    /// could pay twice. Only the end of the last line may be missing, because the process was killed while it wrote.
+    fn read_new(&mut self, file: &mut File) -> io::Result<()> {
+        file.seek(SeekFrom::Start(self.read_to))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end.saturating_add(1));
+        bytes.truncate(complete);
+        for line in bytes.split(|byte| *byte == b'\n') {
+            // A killed process may have left an incomplete line, to which a later process has added its own.
+            let line = line.rsplit(|byte| *byte == TORN).next().unwrap_or_default();
+            if !line.is_empty() {
+                self.add(Some(serde_json::from_slice(line)?));
+            }
+        }
+        self.read_to = self.read_to.saturating_add(complete as u64);
+        Ok(())
+    }
+
+    /// Writes a line and waits until it is on the disk.
+    fn append(&mut self, file: &mut File, payment: Payment) -> io::Result<()> {
+        let is_torn = file.seek(SeekFrom::End(0))? > self.read_to;
+        let mut line = if is_torn { vec![TORN] } else { Vec::new() };
+        serde_json::to_writer(&mut line, &payment)?;
+        line.push(b'\n');
+        file.write_all(&line)?;
+        file.sync_all()?;
+        self.read_to = file.stream_position()?;
+        self.add(Some(payment));
+        Ok(())
+    }
+}
+
+/// Opens a file that only its owner can read.
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Separates an incomplete line from the line that follows it. JSON contains no such character.
+const TORN: u8 = 0x1e;

@@ -1,0 +1,71 @@
+//! What a macaroon of any issuer says about the requests that it pays for. Only the issuer can check a macaroon, so these
+//! terms only help to choose a credential. A wrong choice costs one request.
+
+use crate::l402::macaroon::Macaroon;
+use crate::payment::PaymentHash;
+
+/// The terms of a macaroon. A field is `None` if the macaroon does not limit it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    pub payment_hash: Option<PaymentHash>,
+    pub endpoint: Option<String>,
+    /// In upper case.
+    pub method: Option<String>,
+    pub host: Option<String>,
+    pub realm: Option<String>,
+    pub services: Option<String>,
+    /// The price in satoshis.
+    pub amount_sats: Option<u64>,
+    /// The last second in which the macaroon is valid, in Unix time.
+    pub until_unix: Option<u64>,
+    /// Whether the macaroon could be parsed. The terms of an unknown format are not known.
+    pub is_known: bool,
+}
+
+impl Terms {
+    /// Reads the caveats of a macaroon: those of edgetoll, lightning-toll, Aperture and boltwall.
+    pub fn of_macaroon(text: &str) -> Self {
+        let Ok(macaroon) = Macaroon::parse(text) else { return Self::default() };
+        let mut terms =
+            Self { payment_hash: Some(macaroon.payment_hash()), is_known: true, ..Self::default() };
+        for caveat in macaroon.caveats().filter_map(|caveat| std::str::from_utf8(caveat).ok()) {
+            if let Some((name, value)) = caveat.split_once('=') {
+                terms.add(name.trim(), value.trim());
+            }
+        }
+        terms
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        let name = name.to_ascii_lowercase();
+        match name.as_str() {
+            "endpoint" => _ = self.endpoint.get_or_insert_with(|| value.to_owned()),
+            "method" => _ = self.method.get_or_insert_with(|| value.to_ascii_uppercase()),
+            "host" => _ = self.host.get_or_insert_with(|| value.to_owned()),
+            "realm" => _ = self.realm.get_or_insert_with(|| value.to_owned()),
+            "services" => _ = self.services.get_or_insert_with(|| value.to_owned()),
+            "amount_sats" => self.amount_sats = value.parse().ok(),
+            "expires_at" | "expiration" | "valid_until" => self.expires(value),
+            _ if name.ends_with("_valid_until") => self.expires(value),
+            _ => {}
+        }
+    }
+
+    fn expires(&mut self, value: &str) {
+        let Ok(date) = value.parse::<u64>() else { return };
+        // boltwall counts milliseconds.
+        let date = if date > LATEST_UNIX { date / 1000 } else { date };
+        self.until_unix = Some(self.until_unix.map_or(date, |earlier| earlier.min(date)));
+    }
+
+    /// Whether a credential with these terms is expected to pay for a request. An `endpoint` is compared with the path
+    /// exactly; a `GET` also pays for `HEAD`.
+    pub fn cover(&self, path: &str, method: &str) -> bool {
+        let is_method = |sold: &String| sold == method || (sold == "GET" && method == "HEAD");
+        self.endpoint.as_ref().is_none_or(|endpoint| endpoint == path)
+            && self.method.as_ref().is_none_or(is_method)
+    }
+}
+
+/// A larger date counts milliseconds.
+const LATEST_UNIX: u64 = 100_000_000_000;

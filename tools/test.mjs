@@ -23,8 +23,9 @@ try {
     // By default, proptest runs 256 cases of each property.
     await suite('cargo', ['test', '--quiet', '--no-fail-fast'], { env: isFull ? { PROPTEST_CASES: '2048' } : {}, count: countCargo });
   }
-  // Tests run a copy of the build, because another run may build meanwhile.
-  execFileSync('bash', ['-c', '. tools/lib.sh; lock build; cp -R build "$1"', '-', join(run.dir, 'build')], { cwd: root });
+  // Tests run a copy of the Worker and of the command, because another run may build meanwhile.
+  const copy = '. tools/lib.sh; lock build; cargo build --quiet; cp -R build "$1/"; cp target/debug/edgetoll "$1/"';
+  execFileSync('bash', ['-e', '-c', copy, '-', run.dir], { cwd: root, stdio: 'inherit' });
   const files = readdirSync(join(root, 'tests/e2e')).filter((name) => name.endsWith('.test.mjs') && name.includes(only));
   const environments = await Promise.all(Array.from({ length: workers }, startWorkerEnvironment));
   for (let round = 0; round < Math.max(repeats, 1); round += 1) await endToEnd(files, environments);

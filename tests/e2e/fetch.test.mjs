@@ -1,0 +1,182 @@
+// The command `edgetoll fetch` pays the real Worker from a real LNbits wallet.
+import assert from 'node:assert/strict';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { newUser, paidDuring } from './support/command.mjs';
+import { startRecordingOrigin } from './support/origin.mjs';
+import { lnbits, startPaywall } from './support/paywall.mjs';
+
+const toll = {
+  routes: [
+    { path: '/joke', sats: 5 },
+    { path: '/joke-b', sats: 5 },
+    { path: '/club/*', sats: 7, realm: 'club' },
+    { path: '/twice', sats: 3, uses: 2 },
+    { path: '/post', sats: 4, methods: ['POST'] },
+    { path: '/per-kib', sats_per_kib: 2, methods: ['POST'] },
+    { path: '/search', price: [{ query: { hd: '1' }, sats: 9 }, { sats: 2 }] },
+    { path: '/short', sats: 6, credential_expiry: '1s' },
+    { path: '/dear', sats: 500 },
+    { path: '/failing', sats: 5 },
+    { path: '/parallel', sats: 5 },
+  ],
+};
+let origin, paywall;
+before(async () => {
+  origin = await startRecordingOrigin({
+    '/joke': (_, response) => response.writeHead(200, { 'Content-Type': 'text/plain' }).end('a joke'),
+    '/failing': (_, response) => response.writeHead(503).end('closed today'),
+  });
+  paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
+});
+after(() => origin.close());
+
+const url = (path) => paywall.url + path;
+
+test('A first call pays, and a second call uses the credential of the first', async () => {
+  const user = newUser();
+  const { paid, result } = await paidDuring(async () => [await user.fetch(url('/joke')), await user.fetch(url('/joke'))]);
+  assert.deepEqual(paid, [5]);
+  for (const { code, stdout } of result) assert.deepEqual([code, stdout], [0, 'a joke']);
+  assert.match(result[0].stderr, /^edgetoll: paid 5 sats to 127\.0\.0\.1 \(payment hash [0-9a-f]{64}\)\n$/);
+  assert.equal(result[1].stderr, '');
+});
+
+test('The credential of a realm pays for another path', async () => {
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    for (const path of ['/club/1', '/club/2', '/club/1?x=1']) assert.equal((await user.fetch(url(path))).code, 0);
+  });
+  assert.deepEqual(paid, [7]);
+});
+
+test('A credential for two uses is paid again for the third request', async () => {
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    for (const _ of [1, 2, 3]) assert.equal((await user.fetch(url('/twice'))).code, 0);
+  });
+  assert.deepEqual(paid, [3, 3]);
+});
+
+test('The body of a POST is sent again after the payment, and its length is paid for', async () => {
+  const user = newUser();
+  const body = 'x'.repeat(3000);
+  const { paid, result } = await paidDuring(async () => [
+    await user.fetch('-d', 'hello', url('/post')),
+    await user.start(['fetch', '-d', '@-', url('/per-kib')], { input: body }).ended,
+  ]);
+  assert.deepEqual(paid.sort(), [4, 6]);
+  assert.deepEqual(result.map(({ stdout }) => stdout), ['hello', body]);
+});
+
+test('A price that depends on the query is paid', async () => {
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    for (const query of ['', '?hd=1']) assert.equal((await user.fetch(url(`/search${query}`))).code, 0);
+  });
+  assert.deepEqual(paid, [9, 2].sort((a, b) => paid.indexOf(a) - paid.indexOf(b)));
+});
+
+test('After a credential has expired, the next call pays again', async () => {
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    assert.equal((await user.fetch(url('/short'))).code, 0);
+    const [{ payment_hash: hash }] = await user.payments();
+    const expired = JSON.parse(readFileSync(user.journal, 'utf8').trim().split('\n').at(-1));
+    assert.equal(expired.payment_hash, hash);
+    while (Date.now() / 1000 < expired.until_unix + 1) await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal((await user.fetch(url('/short'))).code, 0);
+  });
+  assert.deepEqual(paid, [6, 6]);
+});
+
+test('With --dry-run, the price is shown and nothing is paid', async () => {
+  const user = newUser();
+  const { paid, result } = await paidDuring(async () => [
+    await user.fetch('--dry-run', url('/dear')),
+    await user.fetch('--dry-run', '--json', url('/joke')),
+    await user.fetch('--dry-run', url('/free')),
+  ]);
+  assert.deepEqual(paid, []);
+  assert.equal(result[0].stdout, '500 sats\n');
+  assert.equal(JSON.parse(result[1].stdout).amount_sats, 5);
+  assert.equal(result[2].stdout, 'nothing to pay\n');
+});
+
+test('A price over the limit is not paid, and the exit code tells why', async () => {
+  const user = newUser();
+  const { paid, result } = await paidDuring(async () => [
+    await user.fetch(url('/dear')),
+    await user.fetch('--max-sats', '4', url('/joke-b')),
+    await user.fetch('--pay-only-to', 'api.example.com', url('/joke-b')),
+    await newUser({}).fetch(url('/joke-b')),
+    await user.fetch('http://127.0.0.1:1/'),
+    await newUser({ unknown_key: 1 }).fetch(url('/joke-b')),
+  ]);
+  assert.deepEqual(paid, []);
+  assert.deepEqual(result.map(({ code }) => code), [5, 5, 6, 7, 4, 3]);
+  for (const { stderr } of result) assert.match(stderr, /^edgetoll: [^\n]+\n$/);
+});
+
+test('The budgets of a day hold over several commands', async () => {
+  const settings = { lnbits_url: lnbits.url, lnbits_admin_key: lnbits.payer.adminKey };
+  const user = newUser({ ...settings, budget_sats: 10 });
+  const { paid, result } = await paidDuring(async () => {
+    const codes = [];
+    for (const path of ['/joke', '/joke-b', '/club/1']) codes.push((await user.fetch(url(path))).code);
+    return codes;
+  });
+  assert.deepEqual(paid, [5, 5]);
+  assert.deepEqual(result, [0, 0, 5]);
+});
+
+test('Eight commands at once for one path pay once', async () => {
+  const user = newUser();
+  const { paid, result } = await paidDuring(() => Promise.all(Array.from({ length: 8 }, () => user.fetch(url('/parallel')))));
+  assert.deepEqual(result.map(({ code }) => code), Array(8).fill(0));
+  assert.deepEqual(paid, [5]);
+});
+
+test('A response with an error of the origin is printed, and its credential can be used again', async () => {
+  const user = newUser();
+  const { paid, result } = await paidDuring(async () => [await user.fetch(url('/failing')), await user.fetch('--fail', url('/failing'))]);
+  assert.deepEqual(paid, [5]);
+  assert.deepEqual(result.map(({ code, stdout }) => [code, stdout]), [[0, 'closed today'], [22, 'closed today']]);
+});
+
+test('-i, -o, -H, -X and --json work as their help says', async () => {
+  const user = newUser();
+  const file = join(user.home, 'joke.txt');
+  const included = await user.fetch('-i', '-s', url('/joke'));
+  assert.match(included.stdout, /^HTTP\/1\.1 200 OK\r\n[^]*\r\nx-toll-expires: \d+\r\n[^]*\r\n\r\na joke$/i);
+  assert.equal((await user.fetch('-o', file, url('/joke'))).stdout, '');
+  assert.equal(readFileSync(file, 'utf8'), 'a joke');
+  const json = JSON.parse((await user.fetch('--json', url('/joke'))).stdout);
+  assert.deepEqual([json.status, json.body, json.payment.amount_sats, json.payment.paid_now], [200, 'a joke', 5, false]);
+  await user.fetch('-X', 'PUT', '-H', 'X-Test: yes', url('/free'));
+  assert.deepEqual([origin.last().method, origin.last().headers['x-test']], ['PUT', 'yes']);
+});
+
+test('The journal is readable only by its owner, and no command prints a preimage without --show-secrets', async () => {
+  const user = newUser();
+  await user.fetch(url('/joke'));
+  assert.equal(statSync(user.journal).mode & 0o777, 0o600);
+  const { preimage, macaroon } = JSON.parse(readFileSync(user.journal, 'utf8').trim().split('\n').at(-1));
+  const printed = [await user.command('payments'), await user.command('payments', '--json'), await user.command('credentials'), await user.command('wallet')];
+  for (const { code, stdout, stderr } of printed) {
+    assert.equal(code, 0, stderr);
+    for (const secret of [preimage, macaroon, lnbits.payer.adminKey]) assert.ok(!(stdout + stderr).includes(secret));
+  }
+  assert.match(printed[0].stdout, /5 sats {2}paid; can be used again {4}GET http/);
+  assert.match(printed[3].stdout, /balance {2}\d+ sats/);
+  assert.ok((await user.command('credentials', '--show-secrets')).stdout.includes(`Authorization: L402 ${macaroon}:${preimage}`));
+});
+
+test('A journal with an unreadable line stops the command before it pays', async () => {
+  const user = newUser();
+  await user.fetch(url('/joke'));
+  writeFileSync(user.journal, `garbage\n${readFileSync(user.journal, 'utf8')}`);
+  const { paid, result } = await paidDuring(() => user.fetch(url('/joke-b')));
+  assert.deepEqual([paid, result.code], [[], 3]);
+});

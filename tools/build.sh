@@ -82,7 +82,12 @@ rm -rf "$staging"
 .tools/bin/wasm-bindgen --target module --out-name index --out-dir "$staging" \
   --experimental-reset-state-function --force-enable-abort-handler "target/wasm32-unknown-unknown/release/$name.wasm"
 # workerd imports a module where the generated code imports its source.
-sed -i.before 's/^import source wasmModule/import wasmModule/' "$staging/index.js"
+#
+# A callback of a crashed instance must not run in the new one, in which its pointers are invalid. The generated code compares the instances
+# and only then creates the new one, so here it creates the new one first.
+sed -i.before -e 's/^import source wasmModule/import wasmModule/' \
+  -e 's/if (state\.instance !== __wbg_instance_id) {/__wbg_call_guard(); &/' "$staging/index.js"
+grep -q '__wbg_call_guard(); if (state' "$staging/index.js" || { echo "tools/build.sh: the code of wasm-bindgen has changed" >&2; exit 1; }
 cp src/edge/entry.js src/edge/shell.js src/edge/jsconfig.json "$staging/"
 # A crate that is not edgetoll has its own entry point.
 if [ -f "$crate/src/entry.js" ]; then cp "$crate/src/entry.js" "$staging/"; fi

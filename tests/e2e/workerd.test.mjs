@@ -106,6 +106,42 @@ test('After a crash of the wasm, the next request gets a new instance, and count
   assert.equal(origin.requests.length, reached + 1);
 });
 
+test('After a crash of the wasm, callbacks of requests that were in flight do not run in the new instance', async (context) => {
+  // The response of the origin to a request with `Test-Crash` crashes the future that waits for it.
+  const entry = `
+    import worker from './index.js';
+    export * from './index.js';
+    addEventListener('unhandledrejection', ({ reason }) => console.log('rejected: ' + reason.message + '.'));
+    const [send, now] = [globalThis.fetch, Date.now];
+    globalThis.fetch = async (request, init) => {
+      const response = await send(request, init);
+      if (request.headers?.has('Test-Crash')) {
+        Date.now = () => {
+          Date.now = now;
+          throw new WebAssembly.RuntimeError('unreachable');
+        };
+      }
+      return response;
+    };
+    export default worker;`;
+  let respond;
+  const held = await startRecordingOrigin({ '/sold/held': (_, response) => (respond = () => response.end()) });
+  context.after(() => held.close());
+  const toll = { routes: [{ path: '/sold/*', sats: 5, uses: 9, realm: 'sold' }] };
+  const { url, server, logged } = await startBareWorker({ toll, vars: { ORIGIN_URL: held.url }, entry });
+  const { standard: authorization } = await buy(url, '/sold/a');
+  const use = (path, headers) => send(url, path, { headers: { authorization, ...headers } });
+  const inFlight = use('/sold/held');
+  while (!respond) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal((await use('/sold/a', { 'Test-Crash': '1' })).status, 500);
+  respond();
+  assert.equal((await inFlight).status, 500);
+  await logged(/rejected: Cannot invoke closure from previous WASM instance/);
+  const rejected = readFileSync(server.log, 'utf8').match(/rejected: .*/g);
+  assert.deepEqual(rejected.filter((line) => !/Critical error|unreachable|previous WASM instance/.test(line)), []);
+  assert.equal((await use('/sold/a')).headers['x-toll-uses-remaining'], '6');
+});
+
 // A2 (CHANGELOG): V8 needs quadratic time to normalize a text with many combining marks in the wrong order.
 test('A path with thousands of combining marks costs no more CPU time than a path with as many other characters', async () => {
   const time = async (marks) => {

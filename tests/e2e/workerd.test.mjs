@@ -142,6 +142,41 @@ test('After a crash of the wasm, callbacks of requests that were in flight do no
   assert.equal((await use('/sold/a')).headers['x-toll-uses-remaining'], '6');
 });
 
+/** Returns the source of a module in which the class `name` has the storage and the object that `script` makes of the real ones. */
+const withObject = (name, script) => `
+  import worker, { ${name} as Real } from './index.js';
+  export * from './index.js';
+  export default worker;
+  export class ${name} {
+    constructor(state, env) {
+      const storage = {
+        get kv() { return state.storage.kv; },
+        setAlarm: (at) => state.storage.setAlarm(at),
+        deleteAll: () => state.storage.deleteAll(),
+      };
+      this.real = new Real({ storage }, env);
+      this.storage = storage;
+    }
+    fetch(request) { ${script} }
+    alarm() { return this.real.alarm(); }
+  }`;
+
+test('If the object that counts uses cannot set its alarm, no use is lost', async () => {
+  const entry = withObject('Meter', `
+    const { setAlarm } = this.storage;
+    if (!globalThis.hasFailed) this.storage.setAlarm = () => {
+      globalThis.hasFailed = true;
+      this.storage.setAlarm = setAlarm;
+      throw new Error('no alarm');
+    };
+    return this.real.fetch(request);`);
+  const { url } = await startBareWorker({ toll: { routes: [{ path: '/once', sats: 5, uses: 1 }] }, vars: { ORIGIN_URL: origin.url }, entry });
+  const { standard: authorization } = await buy(url, '/once');
+  assert.equal((await send(url, '/once', { headers: { authorization } })).status, 503);
+  const { status, headers } = await send(url, '/once', { headers: { authorization } });
+  assert.deepEqual([status, headers['x-toll-uses-remaining']], [200, '0']);
+});
+
 // A2 (CHANGELOG): V8 needs quadratic time to normalize a text with many combining marks in the wrong order.
 test('A path with thousands of combining marks costs no more CPU time than a path with as many other characters', async () => {
   const time = async (marks) => {

@@ -62,10 +62,12 @@ impl<T: FromJson + Serialize + Default + Clone + PartialEq> StoredValue<T> {
 
     pub fn write(&self) -> Result<(), JsValue> {
         let text = serde_json::to_string(&*self.value.borrow()).map_err(|_| JsValue::NULL)?;
-        self.storage.kv()?.put(KEY, &text)?;
+        // If one of the two steps fails, the responses are not sent, so the value must not be stored. An alarm alone does
+        // no harm.
         if let Some(at_ms) = self.alarm_at_ms.take() {
             self.storage.set_alarm_at(at_ms)?;
         }
+        self.storage.kv()?.put(KEY, &text)?;
         self.is_changed.set(false);
         Ok(())
     }

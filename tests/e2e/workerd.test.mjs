@@ -177,6 +177,18 @@ test('If the object that counts uses cannot set its alarm, no use is lost', asyn
   assert.deepEqual([status, headers['x-toll-uses-remaining']], [200, '0']);
 });
 
+test('The alarm of an earlier window does not delete the count of a window that has just begun', async () => {
+  const entry = withObject('FreeTierCounter', `
+    const response = this.real.fetch(request);
+    if (globalThis.hasRung) return response;
+    globalThis.hasRung = true;
+    return Promise.all([response, this.alarm()]).then(([response]) => response);`);
+  const toll = { free_tier: 'durable', routes: [{ path: '/few', sats: 5, free_requests: 1, free_window: '1d' }] };
+  const { url } = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url }, entry });
+  const statusOf = async () => (await send(url, '/few', { headers: { 'CF-Connecting-IP': '192.0.2.1' } })).status;
+  assert.deepEqual([await statusOf(), await statusOf()], [200, 402]);
+});
+
 // A2 (CHANGELOG): V8 needs quadratic time to normalize a text with many combining marks in the wrong order.
 test('A path with thousands of combining marks costs no more CPU time than a path with as many other characters', async () => {
   const time = async (marks) => {

@@ -5,6 +5,7 @@ use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::edge::platform::clock::now_ms;
 use crate::edge::platform::storage::StoredValue;
 use crate::policy::free_tier::exact_counter::{ExactCounter, FreeTierRequest, FreeTierResponse};
 
@@ -38,10 +39,10 @@ impl FreeTierCounter {
         self.0.write()
     }
 
-    /// Deletes the state. The runtime calls `alarm` a minute after the window has ended, and again if the storage
-    /// fails.
+    /// Deletes the state, unless a request has begun another window at this moment, which has a later alarm. The runtime
+    /// calls `alarm` a minute after the window has ended, and again if the storage fails.
     pub fn alarm(&self) -> Result<Promise, JsValue> {
-        self.0.delete_all()
+        self.0.delete_all_if(|counter| counter.has_ended(now_ms()))
     }
 }
 

@@ -73,7 +73,15 @@ impl<T: FromJson + Serialize + Default + Clone + PartialEq> StoredValue<T> {
     }
 
     pub fn delete_all(&self) -> Result<Promise, JsValue> {
-        self.storage.delete_all()
+        self.delete_all_if(|_| true)
+    }
+
+    /// Deletes everything if the value meets a condition.
+    pub fn delete_all_if(&self, condition: impl FnOnce(&T) -> bool) -> Result<Promise, JsValue> {
+        match condition(&self.value.borrow()) {
+            true => self.storage.delete_all(),
+            false => Ok(Promise::resolve(&JsValue::UNDEFINED)),
+        }
     }
 }
 

@@ -48,6 +48,11 @@ impl ExactCounter {
         *self = Self { window_ends_ms, used: used.saturating_add(1) };
         FreeTierResponse::Granted { remaining, is_first }
     }
+
+    /// Whether the counted window has ended.
+    pub fn has_ended(&self, now_ms: u64) -> bool {
+        self.window_ends_ms <= now_ms
+    }
 }
 
 impl FromJson for ExactCounter {

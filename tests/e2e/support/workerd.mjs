@@ -29,6 +29,7 @@ export async function startBareWorker({ toll, vars = {}, kv, entry }) {
   const texts = Object.entries(settings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
   const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify({ ...unlimited, ...toll }))})`];
   const modules = [...(entry ? ['entry.js'] : []), 'index.js'].map((file) => `(name = "${file}", esModule = embed "${file}")`);
+  const objects = [['METER', 'Meter'], ['FREE_TIER_EXACT', 'FreeTierCounter']];
   if (kv) bindings.push('(name = "TOLL_KV", kvNamespace = "kv")');
   writeFileSync(
     join(dir, 'config.capnp'),
@@ -39,8 +40,8 @@ const config :Workerd.Config = (
       modules = [${modules.join(', ')}, (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
       compatibilityDate = "2026-11-01",
       globalOutbound = "net",
-      bindings = [${bindings.join(', ')}, (name = "METER", durableObjectNamespace = "Meter")],
-      durableObjectNamespaces = [(className = "Meter", uniqueKey = "Meter", enableSql = true)],
+      bindings = [${bindings.join(', ')}, ${objects.map(([name, Class]) => `(name = "${name}", durableObjectNamespace = "${Class}")`).join(', ')}],
+      durableObjectNamespaces = [${objects.map(([, Class]) => `(className = "${Class}", uniqueKey = "${Class}", enableSql = true)`).join(', ')}],
       durableObjectStorage = (localDisk = "disk"),
     )),
     (name = "disk", disk = (path = "${run.folder('objects')}", writable = true)),

@@ -36,6 +36,8 @@ pub enum BadOffer {
     Expired,
     #[error("the macaroon has expired")]
     MacaroonExpired,
+    #[error("this invoice was paid before, to {0}")]
+    PaidBefore(String),
 }
 
 impl Bill {

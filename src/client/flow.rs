@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method};
 use reqwest::{Request, Response, ResponseBuilderExt, StatusCode};
 
-use super::bill::Bill;
+use super::bill::{BadOffer, Bill};
 use super::builder::Limits;
 use super::error::{BudgetScope, ClientError};
 use super::journal::{Journal, Payment, Scope, State};
@@ -61,7 +61,8 @@ struct Challenged {
 /// What the journal says before a payment.
 enum Reservation {
     Reserved,
-    OverBudget(ClientError),
+    /// The payment must not be made.
+    Refused(ClientError),
     /// Another payment for the same resource has been begun.
     Begun(Box<Payment>),
 }
@@ -207,7 +208,7 @@ impl Payer {
                     (Reservation::Reserved, payment) => {
                         return self.pay(sender, request, payment, &offer).await;
                     }
-                    (Reservation::OverBudget(error), _) => return Err(error),
+                    (Reservation::Refused(error), _) => return Err(error),
                     (Reservation::Begun(begun), _) => *begun,
                 },
             };
@@ -273,7 +274,7 @@ impl Payer {
                 return (Reservation::Begun(Box::new(begun.clone())), None);
             }
             match check_payments(known.values(), &payment, limits, now) {
-                Some(error) => (Reservation::OverBudget(error), None),
+                Some(error) => (Reservation::Refused(error), None),
                 None => (Reservation::Reserved, Some(payment.clone())),
             }
         })?;
@@ -531,9 +532,10 @@ fn check_payments<'a>(
                 of_host = of_host.saturating_add(other.spent_sats());
             }
         }
-        // The same invoice again buys nothing.
-        let is_same = other.payment_hash == payment.payment_hash && other.counts();
-        if is_same || (other.host == payment.host && other.was_refused && is_recent) {
+        if other.payment_hash == payment.payment_hash && other.counts() {
+            return Some(BadOffer::PaidBefore(other.origin.clone()).into());
+        }
+        if other.host == payment.host && other.was_refused && is_recent {
             refused = Some(other.clone());
         }
     }

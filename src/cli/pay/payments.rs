@@ -24,7 +24,7 @@ fn show(config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
     for payment in &payments {
         let Payment { at_unix, amount_sats, origin, path, method, payment_hash, .. } = payment;
         println!(
-            "{}  {amount_sats:>7} sats  {:<22}  {method} {origin}{path}  {payment_hash}",
+            "{}  {amount_sats:>7} sats  {:<21}  {method} {origin}{path}  {payment_hash}",
             date(*at_unix),
             status(payment)
         );

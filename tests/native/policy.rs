@@ -756,6 +756,8 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/sold.data",
         "/sold/_.data",
         "/sold/__next._full.txt",
+        "/sold.rsc",
+        "/sold.segments/_full.segment.rsc",
         "/_next/data/build-id/sold.json",
         "/_next/data/build-id/index.json",
         "/_next/data/build-id/users/7.json",

@@ -57,12 +57,17 @@ fn or_root(path: &str) -> String {
 ///
 /// - CodeIgniter reads `/?/sold` and `/index.php?/sold` as `/sold`.
 /// - Zope reads `/?sold:method=1` and `/?:method=sold` as `/sold`.
+/// - WordPress reads `/?rest_route=/wp/v2/posts` as `/wp-json/wp/v2/posts`.
 pub fn in_query(path: &str, query: &str) -> Vec<String> {
     let first = query.split(['?', '&']).next().filter(|first| first.starts_with('/'));
     let mut paths: Vec<String> = first.into_iter().map(str::to_owned).collect();
-    let may_be_method = |(name, _): &(&str, &str)| name.contains(':') || name.contains('%');
-    for (name, value) in pairs(query).filter(may_be_method) {
+    let may_name_path = |(name, _): &(&str, &str)| name.contains([':', '%']) || name.contains("route");
+    for (name, value) in pairs(query).filter(may_name_path) {
         let name = decode_fully(name);
+        // PHP reads `rest.route` and `rest route` as `rest_route`.
+        if name.trim_start().replace(['.', ' '], "_") == "rest_route" {
+            paths.push(["/wp-json/", &decode_fully(value)].concat());
+        }
         let mut parts = name.split(':');
         let object = parts.next().unwrap_or_default();
         if parts.any(|part| ZOPE_METHODS.contains(&part)) {

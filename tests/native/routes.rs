@@ -254,7 +254,8 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
             {"path":"/search/*","price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]},
             {"path":"/of;x/:id","price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]},
             {"path":"/files/*","sats":5},
-            {"path":"/thumbs/image","sats":0}
+            {"path":"/thumbs/image","sats":0},
+            {"path":"/wp-json/*","sats":5}
         ]}"#,
     );
     for (path, expected) in [
@@ -283,6 +284,11 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/?a:method=&b:method=&c:method=&d:method=", "ambiguous_path"),
         ("/?b:method=&c:method=&d:method=&e:method=", "open"),
         ("/?b:method=&c:method=&d:method=&e:method=&f:method=", "ambiguous_path"),
+        // WordPress serves its REST API at every path.
+        ("/?rest_route=/wp/v2/posts", "ambiguous_path"),
+        ("/index.php?x=1&rest%5Froute=%2Fwp%2Fv2%2Fposts", "ambiguous_path"),
+        ("/free?rest.route=wp/v2/posts", "ambiguous_path"),
+        ("/wp-json/wp/v2/posts?rest_route=/wp/v2/posts", "/wp-json/*"),
         // Image optimizers read an image at the path in their query.
         ("/_next/image?url=%2Ffiles%2Fa.png&w=640&q=75", "ambiguous_path"),
         ("/docs/_NEXT/im%61ge/?w=1&url=/files/a.png", "ambiguous_path"),

@@ -48,8 +48,10 @@ impl<'a> PublicUrls<'a> {
         let (origin_authority, origin_path) = split(&self.origin_url)?;
         let is_path = is_local_path(text);
         let has_host = text.contains([':', '\\', '\t']) || text.contains("//");
+        // A path may contain spaces and letters beyond ASCII, which browsers encode. U+FFFD stands for a byte that is lost.
+        let is_absolute = text.starts_with('/') && !text.contains(char::REPLACEMENT_CHARACTER);
         // A path that is relative to the path of the request is correct for the client too.
-        if !has_host && (!is_path || origin_path == "/") {
+        if !has_host && (!is_absolute || origin_path == "/") {
             return None;
         }
         let url = (self.resolve)(text, self.request_url)?;

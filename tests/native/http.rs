@@ -218,6 +218,12 @@ fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
         ("Location", "https://origin.test:8443/app/x", None),
         ("Location", "//origin.test/app/x", Some("https://api.test/x")),
         ("HX-Redirect", "/app/x", Some("/x")),
+        // Browsers encode these characters.
+        ("Location", "/app/caf\u{e9}", Some("https://api.test/caf%C3%A9")),
+        ("Location", "/app/a b", Some("https://api.test/a%20b")),
+        ("Location", "/other/caf\u{e9}", None),
+        // The runtime has replaced a byte that is not UTF-8. Its value is lost.
+        ("Location", "/app/caf\u{fffd}", None),
         ("HX-Redirect", "/x", None),
         ("Link", "</app/x>; rel=next", Some("</x>; rel=next")),
         ("Set-Cookie", "a=1; Path=/app", Some("a=1; Path=/")),

@@ -7,7 +7,7 @@ use crate::config::{Origin, Settings};
 use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
-use crate::http::origin_headers::{PublicUrls, REWRITTEN_HEADERS, ResolveUrl, SET_COOKIE};
+use crate::http::origin_headers::{PublicUrls, ResolveUrl, SET_COOKIE, may_name_url};
 use crate::http::url::RequestUrl;
 use crate::http::{cookie, header};
 use crate::payment::PaymentHash;
@@ -241,9 +241,8 @@ impl<'a> ResponsePlan<'a> {
     fn hide_origin(&self, edits: &mut HeaderEdits, headers: &HeaderList, base: &str, resolve: ResolveUrl) {
         // Most responses have none of these headers, so the URL of the origin is parsed only if one exists.
         let public = LazyCell::new(|| PublicUrls::new(base, self.origin_url, self.public_origin, resolve));
-        for name in REWRITTEN_HEADERS {
-            let changed = headers.get(name).and_then(|value| public.rewrite(name, value));
-            changed.iter().for_each(|changed| edits.set(name, changed));
+        for (name, value) in headers.iter().filter(|(name, _)| may_name_url(name)) {
+            public.rewrite(name, value).iter().for_each(|changed| edits.set(name, changed));
         }
         let cookies = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE));
         let rewritten: Vec<_> =

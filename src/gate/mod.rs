@@ -30,6 +30,7 @@ use crate::error::RequestError;
 use crate::http::url::RequestUrl;
 use crate::keys::Keys;
 use crate::policy::Policy;
+use crate::policy::aliases;
 use crate::policy::facts::{EdgeFact, Facts, METHOD_OVERRIDE, PriceError, method_overrides};
 use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization;
@@ -254,14 +255,14 @@ impl<'a> Gate<'a, '_> {
             Ok(Resolved::Reserved) => return Err(RequestError::NotFound),
             Ok(Resolved::Selected(selection)) => selection,
         };
-        // CodeIgniter reads `/?/sold` and `/index.php?/sold` as `/sold`.
-        let path_in_query = request.url.query().split(['?', '&']).next().filter(|path| path.starts_with('/'));
-        let is_other_path = |path| match self.policy.resolve_up_to(MAX_QUERY_PATH_FORMS, path, target) {
-            Ok(Resolved::Selected(other)) => other != selection && other.is_priced(),
-            Ok(Resolved::Reserved) => false,
-            Err(Ambiguous) => true,
-        };
-        if path_in_query.is_some_and(is_other_path) {
+        let in_query = self.paths_in_query(request, selection);
+        let is_other_path =
+            |path: &String| match self.policy.resolve_up_to(MAX_QUERY_PATH_FORMS, path, target) {
+                Ok(Resolved::Selected(other)) => other != selection && other.is_priced(),
+                Ok(Resolved::Reserved) => false,
+                Err(Ambiguous) => true,
+            };
+        if in_query.len() > MAX_QUERY_PATHS || in_query.iter().any(is_other_path) {
             return Err(RequestError::AmbiguousPath);
         }
         let overrides = method_overrides(request.url.query());
@@ -273,6 +274,20 @@ impl<'a> Gate<'a, '_> {
             return Err(RequestError::Price(PriceError::AmbiguousQuery(METHOD_OVERRIDE.to_owned())));
         }
         Ok(selection)
+    }
+
+    /// Returns the paths that an origin may take from the query. If the price list has the path of an image optimizer, the
+    /// owner has decided that its images have a price of their own, or are free.
+    fn paths_in_query(&self, request: &Request<'_>, selection: Selection<'_>) -> Vec<String> {
+        let (path, query) = (request.url.path, request.url.query());
+        let mut paths = aliases::in_query(path, query);
+        let images = aliases::images_in_query(query);
+        let is_listed = || matches!(selection, Selection::Route(route) if route.pattern.is_exact());
+        let normalized = || normalization::normalize(path, self.policy.fold_case);
+        if !images.is_empty() && !is_listed() && aliases::is_image_optimizer(&normalized()) {
+            paths.extend(images);
+        }
+        paths
     }
 
     fn decide_priced(
@@ -344,7 +359,8 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
     }
 }
 
-/// The path in the query is resolved in addition to the path, so it may have fewer forms.
+/// Each path in the query is resolved in addition to the path, so there may be few of them, and each may have fewer forms.
+const MAX_QUERY_PATHS: usize = 4;
 const MAX_QUERY_PATH_FORMS: usize = 16;
 /// An honest client sends the parameter `_method` once at most.
 const MAX_METHOD_OVERRIDES: usize = 8;

@@ -97,13 +97,16 @@ impl<'a> PricedRequest<'a, '_> {
         let mut verified = Verified::default();
         let mut unproven = Vec::new();
         let mut checked = 0_usize;
+        let mut caveats = 0_usize;
         for credential in self.credentials() {
             let (macaroons, preimage) = match credential {
                 Ok(credential) => (credential.macaroons, credential.preimage),
                 Err(refusal) => (vec![Err(refusal)], None),
             };
             for macaroon in macaroons {
-                if checked >= MAX_MACAROONS {
+                let more = macaroon.as_ref().map_or(0, |macaroon| macaroon.caveats().count());
+                caveats = caveats.saturating_add(more);
+                if checked >= MAX_MACAROONS || caveats > MAX_CAVEATS {
                     break;
                 }
                 checked = checked.saturating_add(1);
@@ -302,6 +305,9 @@ const MAX_PRICED_PATH_BYTES: usize = 4_096;
 /// Each macaroon costs an HMAC for each of its caveats, so only the first macaroons of a request are verified. A client
 /// sends one or two.
 const MAX_MACAROONS: usize = 6;
+/// The caveats of all macaroons that are verified. During a rotation of the secret, each caveat costs two HMACs. A macaroon has
+/// about ten caveats, and at most 100.
+const MAX_CAVEATS: usize = 200;
 /// Each claim can cost a request to a wallet, so only four claims are kept.
 const MAX_CLAIMS: usize = 4;
 /// Each grant with a number of uses can cost a request to a Durable Object.

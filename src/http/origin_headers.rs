@@ -30,11 +30,15 @@ impl<'a> PublicUrls<'a> {
     /// Returns the value of a header with the public URL in place of the origin's URL. Returns `None` if the value does
     /// not contain the origin's URL.
     pub fn rewrite(&self, name: &str, value: &str) -> Option<String> {
-        match name {
-            LINK => self.rewrite_link(value),
-            REFRESH => self.rewrite_refresh(value),
-            SET_COOKIE => self.rewrite_cookie(value),
-            _ => self.public_url(value),
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match value {
+            _ if is(LINK) => self.rewrite_link(value),
+            _ if is(REFRESH) => self.rewrite_refresh(value),
+            _ if is(SET_COOKIE) => self.rewrite_cookie(value),
+            _ if REFERENCES.iter().any(|known| is(known)) => self.public_url(value),
+            _ => Some(value)
+                .filter(|value| names_url(name) && is_url(value))
+                .and_then(|url| self.public_url(url)),
         }
     }
 
@@ -44,8 +48,10 @@ impl<'a> PublicUrls<'a> {
         let (origin_authority, origin_path) = split(&self.origin_url)?;
         let is_path = is_local_path(text);
         let has_host = text.contains([':', '\\', '\t']) || text.contains("//");
+        // A path may contain spaces and letters beyond ASCII, which browsers encode. U+FFFD stands for a byte that is lost.
+        let is_absolute = text.starts_with('/') && !text.contains(char::REPLACEMENT_CHARACTER);
         // A path that is relative to the path of the request is correct for the client too.
-        if !has_host && (!is_path || origin_path == "/") {
+        if !has_host && (!is_absolute || origin_path == "/") {
             return None;
         }
         let url = (self.resolve)(text, self.request_url)?;
@@ -123,6 +129,30 @@ impl<'a> PublicUrls<'a> {
     }
 }
 
+/// Whether the value of a response header may be or contain a URL of the origin. `Set-Cookie` does not count, because a
+/// response may have several lines of it.
+pub fn may_name_url(name: &str) -> bool {
+    [LINK, REFRESH].iter().chain(&REFERENCES).any(|known| name.eq_ignore_ascii_case(known)) || names_url(name)
+}
+
+/// Whether a response header is named after a URL, such as `HX-Redirect`, `X-Inertia-Location` or `Operation-Location`.
+/// Scripts follow such headers.
+fn names_url(name: &str) -> bool {
+    let is_end = |end: &&str| {
+        let start = name.len().checked_sub(end.len());
+        start.and_then(|start| name.get(start..)).is_some_and(|last| last.eq_ignore_ascii_case(end))
+    };
+    URL_ENDINGS.iter().any(is_end)
+}
+
+/// Whether the value of such a header is an http or https URL or a path. Other values, such as JSON in `HX-Location`, are
+/// not resolved: the result could be a URL of the origin.
+fn is_url(value: &str) -> bool {
+    let is_scheme =
+        |scheme: &&str| value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    ["http:", "https:", "/"].iter().any(is_scheme)
+}
+
 /// Splits a serialized http or https URL into its authority, and its path with query and fragment.
 fn split(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once("://")?;
@@ -144,8 +174,9 @@ fn without_prefix<'p>(path: &'p str, origin_path: &str) -> Option<&'p str> {
     (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some(rest)
 }
 
-/// The rewritten headers of which a response has one line. `Set-Cookie` may have several.
-pub const REWRITTEN_HEADERS: [&str; 4] = ["Location", "Content-Location", LINK, REFRESH];
+/// The headers whose value is a URL or a path in any spelling.
+const REFERENCES: [&str; 2] = ["Location", "Content-Location"];
+const URL_ENDINGS: [&str; 4] = ["-location", "-redirect", "-uri", "-url"];
 pub const SET_COOKIE: &str = "Set-Cookie";
 const LINK: &str = "Link";
 const REFRESH: &str = "Refresh";

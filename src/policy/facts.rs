@@ -84,7 +84,10 @@ impl Facts<'_> {
     pub(super) fn parse_query(&self) -> ParsedQuery {
         let pieces = || self.query.split(['&', ';', '?']);
         // Some frameworks read only a limited number of parameters. Some ignore a parameter that they cannot decode.
-        if pieces().nth(MAX_PARAMETERS).is_some() || has_broken_percent(self.query) {
+        if pieces().nth(MAX_PARAMETERS).is_some()
+            || has_broken_percent(self.query)
+            || self.header("Content-Type").is_some_and(|value| has_other_charset(&value))
+        {
             return ParsedQuery { parameters: Vec::new(), spellings: Vec::new(), is_ambiguous: true };
         }
         let parameter = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
@@ -98,7 +101,8 @@ impl Facts<'_> {
             // Nuxt skips `=` before a name.
             let key = decode_fully(piece.trim_start_matches('=').split('=').next().unwrap_or_default());
             let inner = key.trim_start_matches(['[', ']', ' ']);
-            let before_bracket = inner.split(['[', '\0']).next().unwrap_or_default();
+            // Zope reads `name:int` as `name`.
+            let before_bracket = inner.split(['[', '\0', ':']).next().unwrap_or_default();
             [self.fold_name(&key), self.fold_name(before_bracket)]
         };
         ParsedQuery {
@@ -212,7 +216,8 @@ pub fn method_overrides(query: &str) -> Vec<String> {
     overrides.collect()
 }
 
-fn decode_fully(text: &str) -> String {
+/// Decodes a name or a value of a query until decoding changes nothing, at most five times.
+pub(super) fn decode_fully(text: &str) -> String {
     let mut text = decode_form(text);
     for _ in 0..MAX_DECODINGS {
         if !text.contains(['%', '+']) {
@@ -221,6 +226,16 @@ fn decode_fully(text: &str) -> String {
         text = decode_form(&text);
     }
     text
+}
+
+/// Whether a `Content-Type` names a charset other than the usual ones. Django and ASP.NET decode the query with this charset:
+/// in UTF-7, `+AHA-` is `p`.
+fn has_other_charset(content_type: &str) -> bool {
+    content_type.to_ascii_lowercase().split("charset").skip(1).any(|rest| {
+        let value = rest.trim_start().strip_prefix('=').and_then(|value| value.split(';').next());
+        let value = value.unwrap_or_default().trim().trim_matches('"');
+        !CHARSETS.contains(&value)
+    })
 }
 
 /// Whether the query has a `%` without two hexadecimal digits after it. Some origins drop such a parameter, some keep
@@ -238,5 +253,7 @@ pub const METHOD_OVERRIDE: &str = "_method";
 /// limit. Express reads 1,000 and counts empty parameters; other frameworks read fewer.
 const MAX_PARAMETERS: usize = 100;
 const MAX_DECODINGS: usize = 4;
+/// The charsets in which clients send ASCII characters as they are.
+const CHARSETS: [&str; 6] = ["iso-8859-1", "latin1", "us-ascii", "utf-8", "utf8", "windows-1252"];
 /// The largest `Content-Length` that the runtime can enforce.
 pub const MAX_LENGTH: u64 = MAX_SAFE_INTEGER;

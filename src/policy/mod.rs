@@ -3,6 +3,7 @@
 //! This module uses only the values that are passed in; it sends no request. The module [`gate`](crate::gate) decides
 //! whether a request is forwarded.
 
+pub mod aliases;
 pub mod catalog;
 pub mod client;
 pub mod cors;

@@ -142,7 +142,7 @@ impl Evaluation<'_> {
 struct HeaderValue {
     as_sent: String,
     /// The whole value, and its parts between `,` and `;`. All are in lower case, without invisible characters, and
-    /// without white space around them. Empty if the value has too many parts.
+    /// without white space around them. Empty if the value has too many parts, or an encoded word.
     parts: Vec<String>,
 }
 
@@ -151,8 +151,10 @@ impl HeaderValue {
         let visible: String = value.chars().filter(|c| !is_invisible(*c)).collect();
         let folded = visible.to_ascii_lowercase();
         let parts = || folded.split([',', ';']).chain([folded.as_str()]);
-        let has_too_many_parts = parts().nth(MAX_HEADER_PARTS).is_some();
-        let parts = parts().filter(|_| !has_too_many_parts).map(|part| part.trim().to_owned()).collect();
+        // CherryPy decodes encoded words (RFC 2047): `=?utf-8?q?hd?=` is `hd`.
+        let has_encoded_word = visible.split_once("=?").is_some_and(|(_, rest)| rest.contains("?="));
+        let is_unclear = has_encoded_word || parts().nth(MAX_HEADER_PARTS).is_some();
+        let parts = parts().filter(|_| !is_unclear).map(|part| part.trim().to_owned()).collect();
         Self { as_sent: value, parts }
     }
 }
@@ -178,7 +180,7 @@ impl Values {
     /// Whether the value of a header is allowed.
     ///
     /// # Errors Fails if the result would be different for an origin that ignores case, that removes invisible characters,
-    /// or that splits the value at `,` and `;`. Also fails if the value has too many parts.
+    /// or that splits the value at `,` and `;`. Also fails if the value has too many parts, or an encoded word.
     fn match_header(&self, name: &str, value: &HeaderValue) -> Result<bool, PriceError> {
         let matches = match_any(&self.0, value.as_sent.trim_matches([' ', '\t']));
         let allowed = self.folded(lower_case);

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::aliases;
 use super::normalization;
 use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
@@ -29,7 +30,8 @@ impl Policy {
     /// Fails if an origin may read the path as another path with another price:
     /// - A normalized form of the path selects another route than the path as it was sent, and this other route has a
     ///   price.
-    /// - A normalized form of the path without its extension does so, and the price list does not have the path itself.
+    /// - An origin may serve the content of such a path at a normalized form ([`aliases::of_path`]), and the price list does
+    ///   not have the path itself.
     /// - The path as it was sent selects a route with a price, and its fully normalized form selects another route or
     ///   none.
     ///
@@ -97,19 +99,15 @@ impl Policy {
             }
         }
         let is_listed = matches!(as_sent, Selection::Route(route) if route.pattern.is_exact());
-        if !is_listed && comparable.iter().any(|form| self.is_format_of_other(form, as_sent, target)) {
+        if !is_listed && comparable.iter().any(|form| self.is_alias_of_other(form, as_sent, target)) {
             return Err(Ambiguous);
         }
         Ok(Resolved::Selected(as_sent))
     }
 
-    /// Whether a form of a path without its extension selects another route, and this route has a price. Rails and Spring
-    /// before 5.3 serve a route for `/sold` at `/sold.json` too, and at `/sold` with any other extension.
-    fn is_format_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let name_at = form.rfind('/').map_or(0, |at| at.saturating_add(1));
-        let name = form.get(name_at..).unwrap_or_default();
-        [name.find('.'), name.rfind('.')].into_iter().flatten().filter(|at| *at > 0).any(|at| {
-            let path = form.get(..name_at.saturating_add(at)).unwrap_or_default();
+    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price.
+    fn is_alias_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
+        aliases::of_path(form).iter().any(|path| {
             let other = self.select_normalized(path, target);
             matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
         })

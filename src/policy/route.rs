@@ -131,7 +131,8 @@ impl Pricing {
             _ => None,
         });
         let of_length = ["Content-Length", "Content-Encoding"];
-        named.chain(of_length.into_iter().filter(|_| self.depends_on_length()))
+        let of_query = Some("Content-Type").filter(|_| self.depends_on_query());
+        named.chain(of_length.into_iter().filter(|_| self.depends_on_length())).chain(of_query)
     }
 
     fn conditions(&self) -> impl Iterator<Item = &Condition> {

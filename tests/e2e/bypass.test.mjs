@@ -144,6 +144,12 @@ const targetVariants = {
     '//index.php/sold', '/x/..//index.php/sold', '/dear/index.php/report', '/dear/index.php//report', '/users/index.php/7',
   ],
   'escaped letters': ['/so%5Cld', '/%5Cs%5Co%5Cl%5Cd', '/dear/rep%5cort', '/u%5Csers/7', '/so%255Cld'],
+  // A3 (CHANGELOG): SvelteKit, Nuxt, Qwik, React Router, Next.js and Gatsby have a path of its own for the data of each page.
+  'data of a page': [
+    '/sold/__data.json', '/dear/report/__data.json', '/users/7/__data.json', '/sold/_payload.json', '/sold/q-data.json', '/sold/_.data',
+    '/sold//__DATA%2ejson', '/_next/data/build/sold.json', '/_next/data/build/dear/report.json', '/docs/../_next/data/build/so%6cd.json',
+    '/page-data/sold/page-data.json', '/_ipx/w_200/sold',
+  ],
   'extensions': ['/sold.json', '/sold.x', '/dear/report.xml', '/dear/report.a.b', '/SOLD%2EJSON', '/sold.json/', '/kelvin.:x'],
   'names that begin with a script': ['/paid.php.x', '/paid.phpx', '/paid.php.json/index.php', '/PAID.PHP5/y.php', '/paid%2Ephp%2Ex'],
   'folders with a trailing dot or space': ['/dear./report', '/dear%20/report', '/dear../report', '/dear%2e/report'],
@@ -245,6 +251,18 @@ const otherAttempts = {
     'hd', 'HD', 'h%64', 'h%2564', '%68%64', 'hd+', '+hd', 'hd%20', '%20hd', 'hd%09', 'hd;', 'hd?', 'hd?x', 'hd&quality=sd', 'sd&quality=hd',
     'hd;quality=sd', 'sd;quality=hd', 'sd&quality[]=hd', 'sd&QUALITY=hd', 'sd&+quality=hd', '&quality=hd',
   ].map((value) => ({ target: `/clip?quality=${value}`, paidFor: 'clip' })),
+  // A3 (CHANGELOG): Zope takes a path from the name or the value of a parameter, and image optimizers read an image at a path.
+  'paths in the query': [
+    '/?sold:method=1', '/?:method=sold', '/dear?report:action=1', '/?dear%2Freport:default_method', '/?x=1&sold:utf8:method',
+    '/_next/image?url=%2Fsold&w=640&q=75', '/.netlify/images?url=/sold', '/_image?href=/dear/report',
+  ].map((target) => ({ target })),
+  // A4 (CHANGELOG): Django decodes the query with the charset of the body. Zope removes types after a name.
+  'charsets and types of parameters, with a credential for the plain report': [
+    ...[
+      'text/plain; charset=utf-7', 'text/plain; Charset="UTF-7"', 'text/plain; charset=utf-8; charset=utf-7',
+    ].map((type) => ({ target: '/report?%2BAHA-remium=1', headers: [`Content-Type: ${type}`] })),
+    ...['?premium:int=1', '?premium:utf8:ustring=1', '?premium%3Alist=1'].map((query) => ({ target: `/report${query}` })),
+  ].map((attempt) => ({ ...attempt, paidFor: 'report' })),
   'queries in rewriting headers': [
     'X-Original-URL', 'X-Rewrite-URL', 'X_Rewrite_URL',
   ].map((name) => ({ target: '/report', headers: [`${name}: /report?premium=1`], paidFor: 'report' })),
@@ -252,6 +270,8 @@ const otherAttempts = {
     ['X-Quality: hd'], ['x-quality: HD'], ['X-QUALITY:hd'], ['X-Quality:\thd\t'], ['X-Quality: hd, sd'], ['X-Quality: sd,hd'],
     ['X-Quality: sd', 'X-Quality: hd'], ['X-Quality: hd', 'X-Quality: sd'], ['X-Quality:', 'X-Quality: hd'],
     ['X_Quality: hd'], ['X.Quality: hd'], ['x_quality: HD', 'X-Quality: sd'], ['X-Quality: ,hd'], ['X-Quality: hd;q=1'],
+    // CherryPy decodes encoded words (RFC 2047).
+    ['X-Quality: =?utf-8?q?hd?='], ['X-Quality: =?UTF-8?B?aGQ=?='],
     ['X-Quality: hd', 'Connection: X-Quality'], ['X-Quality: hd\xa0'], ['X-Quality: \xa0hd'],
   ].map((headers) => ({ target: '/video', headers, paidFor: 'video' })),
   'body larger than the paid length': [

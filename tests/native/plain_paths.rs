@@ -1,5 +1,6 @@
 //! Plain paths take a short cut past the normalization. Its result is compared with that of the full normalization.
 
+use edgetoll::policy::aliases::of_path;
 use edgetoll::policy::normalization::{
     comparable, fold_case, normalize, normalize_segment, normalized_forms,
 };
@@ -56,7 +57,8 @@ fn a_plain_path_has_no_other_normalized_forms_than_itself_without_a_slash_at_its
     }
     let mut random = Random::new(5);
     let pieces = [
-        "/", "/", "/", ".", "a", "B", "-", "index", "default", "cgi-bin", "htbin", "php", ";", ":", "%", "+",
+        "/", "/", "/", ".", "a", "B", "-", "index", "default", "cgi-bin", "htbin", "_ipx", "php", ";", ":",
+        "%", "+",
     ];
     let plain = (0..200_000).filter(|_| {
         let pieces = (0..1 + random.below(9)).map(|_| random.choose(&pieces));
@@ -76,6 +78,7 @@ fn check_forms(path: &str) -> bool {
     for normalized in forms.iter().map(|form| comparable(form, fold_case)).chain([normalize(path, fold_case)])
     {
         assert_eq!(normalized, plain.to_ascii_lowercase(), "{path:?}");
+        assert_eq!(of_path(&normalized), Vec::<String>::new(), "{path:?}");
     }
     true
 }
@@ -145,6 +148,8 @@ fn a_path_that_a_normalization_changes_is_not_plain() {
         "/default",
         "/a/default.x",
         "/cgi-bin/a",
+        "/_ipx/a/b",
+        "/a/_IPX/b",
         "/a/htbin",
         "/a%62",
         "/a+b",

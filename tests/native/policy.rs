@@ -730,3 +730,57 @@ fn a_priced_path_with_an_extension_is_refused_unless_the_price_list_has_it() {
     }
     assert!(posted.resolve("/posted.html", target("POST")).is_err());
 }
+
+// A3 (CHANGELOG): SvelteKit serves the data of the page `/sold` at `/sold/__data.json`, and Next.js at `/_next/data/<build>/sold.json`.
+#[test]
+fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it() {
+    let policy = policy_with(&[
+        r#"{"path":"/","sats":5}"#,
+        r#"{"path":"/sold","sats":5}"#,
+        r#"{"path":"/docs/sold","sats":5}"#,
+        r#"{"path":"/users/:id","sats":5}"#,
+        r#"{"path":"/shop/*","sats":1}"#,
+        r#"{"path":"/photos/a.png","sats":5}"#,
+        r#"{"path":"/docs/sold/_payload.json","sats":0}"#,
+    ]);
+    for path in [
+        "/__data.json",
+        "/sold/__data.json",
+        "/sold/__DATA.json",
+        "/sold//__data%2Ejson",
+        "/users/7/__data.json",
+        "/sold/_payload.json",
+        "/sold/_payload.js",
+        "/sold/q-data.json",
+        "/_root.data",
+        "/sold.data",
+        "/sold/_.data",
+        "/sold/__next._full.txt",
+        "/sold.rsc",
+        "/sold.segments/_full.segment.rsc",
+        "/_next/data/build-id/sold.json",
+        "/_next/data/build-id/index.json",
+        "/_next/data/build-id/users/7.json",
+        "/_next/data/build-id/so%6Cd.json",
+        "/docs/_next/data/build-id/sold.json",
+        "/page-data/sold/page-data.json",
+        "/page-data/index/page-data.json",
+        "/_ipx/w_200/photos/a.png",
+        "/_ipx/_/photos/a.png",
+        "/_ipx/w_200/users/7",
+    ] {
+        assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
+    }
+    for path in [
+        "/free/__data.json",
+        "/docs/sold/_payload.json",
+        "/shop/7/__data.json",
+        "/_next/data/build-id/free.json",
+        "/_next/static/chunks/sold.js",
+        "/page-data/app-data.json",
+        "/_ipx/w_200/photos/b.png",
+        "/sold/data.json",
+    ] {
+        assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
+    }
+}

@@ -509,3 +509,56 @@ fn the_longest_body_that_the_runtime_can_measure_has_a_price() {
     assert_eq!(of("9007199254740991"), Ok(9));
     assert_eq!(of("9007199254740992"), Err(PriceError::TooLong));
 }
+
+// A4 (CHANGELOG): Django decodes the query with the charset of `Content-Type`. In UTF-7, `+AHA-` is `p`. Zope reads
+// `premium:int` as `premium`.
+#[test]
+fn a_query_that_an_origin_decodes_with_another_charset_is_refused() {
+    let sats = |query, content_type| {
+        TestRequest { query, headers: &[("Content-Type", content_type)], ..TestRequest::default() }
+            .sats(PREMIUM)
+    };
+    for content_type in [
+        "text/plain; charset=utf-7",
+        "text/plain;charset=\"UTF-7\"",
+        "text/plain; Charset = utf-7",
+        "text/plain; charset*=utf-8''utf-7",
+        "text/plain; charset=utf-8; charset=unicode_escape",
+        "text/plain; charset=ibm037",
+        "text/plain; charset=",
+    ] {
+        let refused = Err(PriceError::AmbiguousQuery("premium".to_owned()));
+        assert_eq!(sats("%2BAHA-remium=1", content_type), refused, "{content_type}");
+    }
+    for content_type in [
+        "",
+        "text/plain",
+        "application/json; charset=utf-8",
+        "application/json; charset=\"UTF-8\"; version=1",
+        "text/plain; charset=utf8",
+        "text/plain; charset=US-ASCII",
+        "text/plain; charset=ISO-8859-1",
+        "text/html;charset=windows-1252",
+    ] {
+        assert_eq!(sats("a=b", content_type), Ok(10), "{content_type}");
+    }
+    for query in ["premium:int=1", "premium:utf8:ustring=1", "premium%3Aint=1", "premium:list=1"] {
+        assert!(TestRequest { query, ..TestRequest::default() }.sats(PREMIUM).is_err(), "{query}");
+    }
+    // A price that does not depend on the query is not affected.
+    let plain = TestRequest { headers: &[("Content-Type", "a/b; charset=utf-7")], ..TestRequest::default() };
+    assert_eq!(plain.sats(r#""sats":3"#), Ok(3));
+}
+
+// CherryPy decodes encoded words (RFC 2047) in each header: `=?utf-8?q?hd?=` is `hd`.
+#[test]
+fn a_header_with_encoded_words_is_refused_if_the_price_depends_on_it() {
+    let list = r#""price":[{"when":{"header":{"X-Quality":"hd"}},"sats":50},{"sats":10}]"#;
+    let sats = |value| TestRequest { headers: &[("x-quality", value)], ..TestRequest::default() }.sats(list);
+    for value in ["=?utf-8?q?hd?=", "=?utf-8?B?aGQ=?=", "sd =?UTF-8?Q?=68d?="] {
+        assert_eq!(sats(value), Err(PriceError::AmbiguousHeader("X-Quality".to_owned())), "{value}");
+    }
+    for value in ["https://x/?a=?", "a=?b", "sd?="] {
+        assert_eq!(sats(value), Ok(10), "{value}");
+    }
+}

@@ -253,7 +253,9 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
             {"path":"/verbs","price":[{"when":{"method":"DELETE"},"sats":900},{"sats":1}]},
             {"path":"/search/*","price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]},
             {"path":"/of;x/:id","price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]},
-            {"path":"/files/*","sats":5}
+            {"path":"/files/*","sats":5},
+            {"path":"/thumbs/image","sats":0},
+            {"path":"/wp-json/*","sats":5}
         ]}"#,
     );
     for (path, expected) in [
@@ -271,6 +273,31 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/?/free", "open"),
         ("/a?/a", "/a"),
         ("/?x=/a", "open"),
+        // Zope calls the object that a parameter names.
+        ("/?files/x:method=1", "ambiguous_path"),
+        ("/?x=1&:method=files/x", "ambiguous_path"),
+        ("/?:default%5Fmethod=files%2Fx", "ambiguous_path"),
+        ("/files?x:action=1", "/files/*"),
+        ("/x?..%2Ffiles/y:utf8:method", "ambiguous_path"),
+        ("/?free:method=1", "open"),
+        ("/?files:int=1", "open"),
+        ("/?a:method=&b:method=&c:method=&d:method=", "ambiguous_path"),
+        ("/?b:method=&c:method=&d:method=&e:method=", "open"),
+        ("/?b:method=&c:method=&d:method=&e:method=&f:method=", "ambiguous_path"),
+        // WordPress serves its REST API at every path.
+        ("/?rest_route=/wp/v2/posts", "ambiguous_path"),
+        ("/index.php?x=1&rest%5Froute=%2Fwp%2Fv2%2Fposts", "ambiguous_path"),
+        ("/free?rest.route=wp/v2/posts", "ambiguous_path"),
+        ("/wp-json/wp/v2/posts?rest_route=/wp/v2/posts", "/wp-json/*"),
+        // Image optimizers read an image at the path in their query.
+        ("/_next/image?url=%2Ffiles%2Fa.png&w=640&q=75", "ambiguous_path"),
+        ("/docs/_NEXT/im%61ge/?w=1&url=/files/a.png", "ambiguous_path"),
+        ("/.netlify/images?url=/files/a.png", "ambiguous_path"),
+        ("/_image?href=%2Ffiles%2Fa.png", "ambiguous_path"),
+        ("/_next/image?url=%2Ffree%2Fa.png&w=640&q=75", "open"),
+        ("/_next/image?url=https://x/files/a.png", "open"),
+        ("/images/x?url=/files/a.png", "open"),
+        ("/thumbs/image?url=/files/a.png", "open"),
         ("/a?_method%00x=DELETE", "ambiguous_query"),
         ("/a?method=DELETE", "/a"),
         ("/verbs?_method=DELETE", "ambiguous_query"),
@@ -329,12 +356,14 @@ fn a_websocket_upgrade_is_refused_on_a_route_priced_by_the_length_of_the_body() 
 }
 
 #[test]
-fn a_price_by_length_depends_on_the_headers_that_tell_the_length() {
+fn a_price_by_length_or_query_depends_on_the_headers_that_tell_the_length_or_the_charset() {
     for (price, headers) in [
         (r#""sats_per_kib":2"#, vec!["Content-Length", "Content-Encoding"]),
         (r#""sats":2"#, vec![]),
         (r#""price":[{"when":{"header":{"X-A":"1"}},"sats":9},{"sats":1}]"#, vec!["X-A"]),
-        (r#""price":"code""#, vec!["Content-Length", "Content-Encoding"]),
+        // The query may be decoded with the charset of Content-Type.
+        (r#""price":"code""#, vec!["Content-Length", "Content-Encoding", "Content-Type"]),
+        (r#""price":[{"when":{"query":{"a":"1"}},"sats":9},{"sats":1}]"#, vec!["Content-Type"]),
         (
             r#""price":[{"when":{"content_length":{"min":9},"header":{"X-A":"1"}},"sats":9},{"sats":1}]"#,
             vec!["X-A", "Content-Length", "Content-Encoding"],

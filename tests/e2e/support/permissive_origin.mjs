@@ -55,12 +55,27 @@ function mostExpensive(resources, { method, url, headers }, bytes) {
   const rewritten = values.filter((value) => value.startsWith('/'));
   // Astro and SvelteKit write these headers into the URL of the request: the path begins after the host.
   const inUrl = URL_PARTS.flatMap((name) => headers[name] ?? []).map((value) => value.replace(/^[^/]*(:\/\/[^/]*)?/, '') + url);
-  const paths = [url, ...rewritten, ...rewritten.map((prefix) => prefix + url), ...inUrl].flatMap(normalizedForms);
+  const paths = [url, ...pathsInQuery(url), ...rewritten, ...rewritten.map((prefix) => prefix + url), ...inUrl].flatMap(normalizedForms);
   const override = Object.entries(headers).find(([name]) => OVERRIDES.includes(normalizeName(name)))?.[1];
-  const query = parameters([url, ...rewritten]);
+  const isUtf7 = /utf-7/i.test(headers['content-type']);
+  const query = parameters([isUtf7 ? decodeUtf7(url) : url, ...rewritten]);
   const inQuery = query.filter(({ name }) => name === '_method').map(({ value }) => value);
   const request = { methods: [method, override, ...inQuery].map((name) => name?.toUpperCase()), headers: foldHeaders(headers), query, bytes };
   return resources.find(({ matches, when }) => paths.some(matches) && (!when || when(request)))?.name;
+}
+
+/** Returns the paths that Zope and image optimizers take from the query. */
+function pathsInQuery(url) {
+  const [path, query = ''] = url.split('?');
+  const pairs = query.split('&').map((pair) => pair.split('=').map(decode));
+  const calls = pairs.filter(([name]) => /:(default_)?(method|action)\b/.test(name));
+  const images = pairs.filter(([, value]) => /image/.test(path) && value?.startsWith('/'));
+  return [...calls.map(([name, value]) => `${path}/${name.split(':')[0] || value}`), ...images.map(([, value]) => value)];
+}
+
+/** Decodes the letters that a query has in UTF-7, such as `%2BAHA-` for `p`. */
+function decodeUtf7(text) {
+  return text.replace(/%2B([a-z\d/]+)-/gi, (_, base64) => Buffer.from(base64, 'base64').swap16().toString('utf16le'));
 }
 
 /** Returns every path that a request target can be normalized to, by all sequences of `NORMALIZATIONS`. */
@@ -103,6 +118,11 @@ const NORMALIZATIONS = [
   (text) => text.replace(/(\.(php|py|cgi|pl|aspx|jsp))\/.*/, '$1'),
   // Rails and Spring serve `/x` for `/x.json`, and for `/x` with any other extension.
   (text) => text.replace(/(?<=[^/])\.[^/]*$/, ''),
+  // The data of a page, and an image through an optimizer.
+  (text) => text.replace(/\/(__data\.json|_payload\.json|q-data\.json|_\.data)$/i, ''),
+  (text) => text.replace(/\/_next\/data\/[^/]+(?=\/.*\.json$)/i, ''),
+  (text) => text.replace(/\/page-data(?=\/)(.*)\/page-data\.json$/, '$1'),
+  (text) => text.replace(/\/_ipx\/[^/]+(?=\/)/, ''),
   // Caddy ends the name of the script after the first `.php`.
   (text) => text.replace(/(\.php).+/i, '$1'),
   (text) => text.replace(/\/(index|default)\.[^/]*$/, ''),
@@ -140,7 +160,7 @@ function parameters(targets) {
   return pairs.filter(Boolean).map((pair) => {
     // Nuxt skips `=` before a name.
     const [name, ...value] = pair.replace(/^=+/, '').split('=').map((part) => decode(decode(part.replaceAll('+', ' '))));
-    const plain = name.toLowerCase().split(/[[\0]/)[0].replace(/[\x00-\x1f\x7f]/g, '').trim();
+    const plain = name.toLowerCase().split(/[[\0:]/)[0].replace(/[\x00-\x1f\x7f]/g, '').trim();
     return { name: plain.replace(/[. ]/g, '_'), value: value.join('=').trim().toLowerCase() };
   });
 }
@@ -149,10 +169,14 @@ function parameters(targets) {
 function foldHeaders(headers) {
   const values = {};
   for (const [name, value] of Object.entries(headers)) {
-    (values[normalizeName(name)] ??= []).push(...String(value).toLowerCase().split(',').map((part) => part.split(';')[0].trim()));
+    (values[normalizeName(name)] ??= []).push(...decodeWords(String(value)).toLowerCase().split(',').map((part) => part.split(';')[0].trim()));
   }
   return values;
 }
+
+/** Decodes the encoded words of RFC 2047. */
+const decodeWords = (text) =>
+  text.replace(/=\?utf-8\?([qb])\?(.*?)\?=/gi, (_, type, word) => (/b/i.test(type) ? Buffer.from(word, 'base64').toString() : word));
 
 const normalizeName = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, '-');
 /** The headers from which this origin takes no path. It takes one from every other header with a value that is a path. */

@@ -1,0 +1,112 @@
+//! Addresses at which frameworks serve the content of another path: in another file format, as the data of a page, through
+//! an image optimizer, or named by the query.
+
+use super::facts::decode_fully;
+
+/// Returns the paths whose content an origin may serve at a path. `path` is in the form of
+/// [`comparable`](super::normalization::comparable), and so are the results.
+///
+/// - Rails and Spring before 5.3 serve `/sold` at `/sold.json` too, and with any other extension.
+/// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
+///   (Qwik), `/sold.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
+///   (Next.js), or `/page-data/sold/page-data.json` (Gatsby).
+/// - Nuxt serves the image `/sold.png` at `/_ipx/<options>/sold.png`.
+pub fn of_path(path: &str) -> Vec<String> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut paths: Vec<String> = without_extensions(folder, name).collect();
+    if is_data_file(name) {
+        paths.push(or_root(folder));
+        if let Some((before, page)) = folder.split_once("/page-data/") {
+            paths.push(or_root(&[before, &without_index(page)].concat()));
+        }
+    }
+    for folder in ["_next/data", IMAGE_FOLDER] {
+        let Some((before, after)) = path.split_once(&format!("/{folder}/")) else { continue };
+        // The first segment is the name of the build, or the options of the image.
+        let page = after.split_once('/').map_or("", |(_, page)| page);
+        let page = page.strip_suffix(".json").filter(|_| folder != IMAGE_FOLDER).unwrap_or(page);
+        paths.push(or_root(&[before, &without_index(page)].concat()));
+    }
+    paths
+}
+
+/// The folder of Nuxt's image optimizer.
+pub const IMAGE_FOLDER: &str = "_ipx";
+
+/// Returns a path without the extension of its name: without everything after the first dot, and without everything after
+/// the last dot.
+fn without_extensions(folder: &str, name: &str) -> impl Iterator<Item = String> {
+    let dots = [name.find('.'), name.rfind('.')].into_iter().flatten().filter(|at| *at > 0);
+    dots.filter_map(move |at| Some([folder, "/", name.get(..at)?].concat()))
+}
+
+fn is_data_file(name: &str) -> bool {
+    DATA_FILES.contains(&name) || name.starts_with("__next.")
+}
+
+/// Returns the path of a page below its root, with a slash before it. The page of the root is named `index`.
+fn without_index(page: &str) -> String {
+    if ["", "index"].contains(&page) { String::new() } else { format!("/{page}") }
+}
+
+fn or_root(path: &str) -> String {
+    if path.is_empty() { "/".to_owned() } else { path.to_owned() }
+}
+
+/// Returns the paths that a router may take from the query of a request to `path`:
+///
+/// - CodeIgniter reads `/?/sold` and `/index.php?/sold` as `/sold`.
+/// - Zope reads `/?sold:method=1` and `/?:method=sold` as `/sold`.
+/// - WordPress reads `/?rest_route=/wp/v2/posts` as `/wp-json/wp/v2/posts`.
+pub fn in_query(path: &str, query: &str) -> Vec<String> {
+    let first = query.split(['?', '&']).next().filter(|first| first.starts_with('/'));
+    let mut paths: Vec<String> = first.into_iter().map(str::to_owned).collect();
+    let may_name_path = |(name, _): &(&str, &str)| name.contains([':', '%']) || name.contains("route");
+    for (name, value) in pairs(query).filter(may_name_path) {
+        let name = decode_fully(name);
+        // PHP reads `rest.route` and `rest route` as `rest_route`.
+        if name.trim_start().replace(['.', ' '], "_") == "rest_route" {
+            paths.push(["/wp-json/", &decode_fully(value)].concat());
+        }
+        let mut parts = name.split(':');
+        let object = parts.next().unwrap_or_default();
+        if parts.any(|part| ZOPE_METHODS.contains(&part)) {
+            let object = if object.is_empty() { decode_fully(value) } else { object.to_owned() };
+            paths.push([path.trim_end_matches('/'), "/", &object].concat());
+        }
+    }
+    paths
+}
+
+/// Returns the paths of the images that an image optimizer may read: `/_next/image?url=%2Fsold.png` (Next.js),
+/// `/_vercel/image?url=…`, `/.netlify/images?url=…` and `/_image?href=…` (Astro).
+pub fn images_in_query(query: &str) -> Vec<String> {
+    let local = pairs(query).filter(|(_, value)| value.starts_with(['/', '%']));
+    let named = local.filter(|(name, _)| IMAGE_PARAMETERS.contains(&decode_fully(name).as_str()));
+    named.map(|(_, value)| decode_fully(value)).filter(|value| value.starts_with('/')).collect()
+}
+
+/// Whether a path is that of an image optimizer. `path` is in the form of [`normalize`](super::normalization::normalize).
+pub fn is_image_optimizer(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| IMAGE_OPTIMIZERS.contains(&name))
+}
+
+/// Returns the parameters of a query as they were sent.
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split(['&', ';', '?']).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+const DATA_FILES: [&str; 8] = [
+    "__data.json",
+    "_payload.js",
+    "_payload.json",
+    "_.data",
+    "_.rsc",
+    "_root.data",
+    "page-data.json",
+    "q-data.json",
+];
+const ZOPE_METHODS: [&str; 4] = ["action", "default_action", "default_method", "method"];
+/// The last names of the paths of image optimizers.
+const IMAGE_OPTIMIZERS: [&str; 3] = ["_image", "image", "images"];
+const IMAGE_PARAMETERS: [&str; 3] = ["href", "src", "url"];

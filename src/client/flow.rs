@@ -113,7 +113,7 @@ impl Payer {
         if let Some(payment) = stored {
             tried.insert(payment.payment_hash.clone());
             match self.send_stored(sender, request, payment).await? {
-                Verdict::Unpaid(response) if response.status() == StatusCode::UNAUTHORIZED => {}
+                Verdict::Unpaid(response) if response.status() != StatusCode::PAYMENT_REQUIRED => {}
                 verdict => return Ok(verdict),
             }
         }
@@ -167,6 +167,14 @@ impl Payer {
                     }
                 }
                 StatusCode::UNAUTHORIZED => {
+                    self.give_up(&mut payment)?;
+                    return Ok(Verdict::Unpaid(response));
+                }
+                StatusCode::BAD_REQUEST if payment.proof() == ProofKind::Preimage => {
+                    let (response, body) = read_body(response).await?;
+                    if !is_refusal_of_preimage(&body) {
+                        return Ok(Verdict::Served(TollResponse::paid(response, payment, false)));
+                    }
                     self.give_up(&mut payment)?;
                     return Ok(Verdict::Unpaid(response));
                 }
@@ -448,7 +456,9 @@ impl Payer {
         let before = payment.clone();
         let left = response.headers().get(USES_HEADER).map(HeaderValue::as_bytes);
         (payment.was_accepted, payment.was_refused) = (true, false);
-        if payment.proof() == ProofKind::Preimage || left == Some(b"0") {
+        // A preimage without a macaroon is kept too, although it pays for one request: the answer may still break off, and then
+        // some servers accept it again.
+        if left == Some(b"0") {
             payment.state = State::Used;
         }
         if *payment != before {
@@ -581,6 +591,12 @@ fn is_accepted(response: &Response) -> bool {
     status.is_success()
         || status.is_redirection()
         || (status != StatusCode::PAYMENT_REQUIRED && response.headers().contains_key(EXPIRES_HEADER))
+}
+
+/// Whether the body of a 400 is one of ln-paywall's refusals of a preimage.
+fn is_refusal_of_preimage(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    ["preimage", "invoice"].iter().any(|word| text.contains(word))
 }
 
 /// Whether a request may be sent again after its response was lost (RFC 9110, idempotent methods).

@@ -41,8 +41,7 @@ for (const protocol of ['l402', 'x-preimage']) {
       const { paid, result } = await paidDuring(async () => {
         const first = user.start(['fetch', '-s', server.url], { more: { ...more, WALLET_STAGE: stage ?? '' } });
         while (!isHolding && !existsSync(mark)) await pause(10);
-        first.kill();
-        await first.ended;
+        await first.kill();
         if (stage === 'late') writeFileSync(go, '');
         else if (stage) process.kill(Number(readFileSync(mark, 'utf8')), 'SIGKILL');
         isAgain = true;

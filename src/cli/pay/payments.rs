@@ -56,6 +56,7 @@ fn status(payment: &Payment) -> &'static str {
     match payment.state {
         State::Sent => "not known; resumable",
         State::Paid if !payment.was_accepted => "paid; can be resumed",
+        State::Paid if payment.macaroon.is_none() => "paid and used",
         State::Paid => "paid; can be used again",
         State::Used if payment.was_accepted => "paid and used",
         State::Used => "paid, but refused",

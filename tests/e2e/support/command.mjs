@@ -34,7 +34,13 @@ function startCommand(args, env, input) {
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
   const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code: code ?? signal, ...output })));
-  return { child, ended, kill: () => child.kill('SIGKILL') };
+  const exited = new Promise((resolve) => child.on('exit', resolve));
+  // A program that the command has started may keep its output open, so `ended` may never resolve after a kill.
+  const kill = () => {
+    child.kill('SIGKILL');
+    return exited;
+  };
+  return { ended, kill };
 }
 
 /** Returns the payments that the payer's wallet made while `action` ran, in satoshis, according to LNbits, and what `action` returned. */

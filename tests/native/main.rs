@@ -13,6 +13,8 @@ mod architecture;
 mod bolt11;
 mod check;
 mod check_and_worker;
+mod client_offers;
+mod client_payments;
 mod config;
 mod configuration_document;
 mod cookie;

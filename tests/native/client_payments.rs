@@ -1,0 +1,226 @@
+//! The client in Rust: as a library, and as a middleware of an existing client. Paying with real wallets and servers is
+//! tested end to end.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::secp256k1::{Secp256k1, SecretKey};
+use edgetoll::client::journal::State;
+use edgetoll::client::wallet::{Paid, PayError, PaymentState, Wallet, WalletError};
+use edgetoll::client::{ClientError, TollClient, toll_fetch};
+use edgetoll::l402::{PaymentHash, Preimage};
+use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
+
+/// A node: its wallet pays the invoices that it has issued.
+#[derive(Clone, Default)]
+struct Node {
+    issued: Arc<Mutex<Vec<Issued>>>,
+    payments: Arc<AtomicUsize>,
+}
+
+impl Node {
+    /// Returns an invoice of 5 sats and its payment hash in hexadecimal digits.
+    fn invoice(&self) -> (String, String) {
+        let mut issued = self.issued.lock().unwrap();
+        let preimage = [u8::try_from(issued.len() + 1).unwrap(); 32];
+        let hash = sha256::Hash::hash(&preimage);
+        let signer = SecretKey::from_slice(&[7; 32]).unwrap();
+        let invoice = InvoiceBuilder::new(Currency::Bitcoin)
+            .description("test".into())
+            .amount_milli_satoshis(5000)
+            .payment_hash(hash)
+            .payment_secret(PaymentSecret([1; 32]))
+            .duration_since_epoch(now())
+            .min_final_cltv_expiry_delta(18)
+            .build_signed(|message| Secp256k1::new().sign_ecdsa_recoverable(message, &signer))
+            .unwrap()
+            .to_string();
+        issued.push((invoice.clone(), preimage));
+        (invoice, hash.to_string())
+    }
+}
+
+/// An invoice and its preimage.
+type Issued = (String, [u8; 32]);
+
+#[async_trait]
+impl Wallet for Node {
+    fn name(&self) -> String {
+        "a node in a test".into()
+    }
+
+    async fn pay_invoice(&self, invoice: &str, _: u64) -> Result<Paid, PayError> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let issued = self.issued.lock().unwrap();
+        let (_, preimage) = issued.iter().find(|(known, _)| known == invoice).unwrap();
+        self.payments.fetch_add(1, Ordering::SeqCst);
+        let digits: String = preimage.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Paid { preimage: Preimage::from_hex(&digits), fee_msat: Some(1500) })
+    }
+
+    async fn create_invoice(&self, _: u64, _: &str) -> Result<String, WalletError> {
+        Ok(self.invoice().0)
+    }
+
+    async fn lookup_invoice(&self, _: &PaymentHash) -> Result<PaymentState, WalletError> {
+        Err(WalletError::Unsupported)
+    }
+
+    async fn balance_msat(&self) -> Result<u64, WalletError> {
+        Err(WalletError::Unsupported)
+    }
+}
+
+/// Starts a server that sells for 5 sats. Returns its URL.
+fn start_server(node: &Node) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/content", listener.local_addr().unwrap());
+    let node = node.clone();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let node = node.clone();
+            thread::spawn(move || answer(connection.unwrap(), &node));
+        }
+    });
+    url
+}
+
+/// Answers one request with 200 if it has a credential, and otherwise with 402.
+fn answer(mut connection: TcpStream, node: &Node) {
+    let lines = BufReader::new(connection.try_clone().unwrap()).lines().map_while(Result::ok);
+    let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let is_paid = head.iter().any(|line| line.to_lowercase().starts_with("authorization: l402 "));
+    let response = if is_paid {
+        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\ncontent".to_owned()
+    } else {
+        let (invoice, hash) = node.invoice();
+        let path = head[0].split(' ').nth(1).unwrap();
+        let json = format!(
+            "{{\"id\":\"{hash}\",\"caveats\":[\"endpoint = {path}\"],\"signature\":\"{}\"}}",
+            "00".repeat(32)
+        );
+        let macaroon = edgetoll::base64::encode_url_safe(json.as_bytes());
+        format!(
+            "HTTP/1.1 402 Payment Required\r\nWWW-Authenticate: L402 macaroon=\"{macaroon}\", invoice=\"{invoice}\"\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    };
+    connection.write_all(response.as_bytes()).unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests run natively")]
+fn now() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)
+}
+
+#[test]
+fn twenty_requests_at_once_for_one_resource_pay_once() {
+    let node = Node::default();
+    let url = start_server(&node);
+    let client = TollClient::builder().wallet(node.clone()).build();
+    let bodies = run(async {
+        let calls: Vec<_> = (0..20)
+            .map(|_| {
+                let (client, url) = (client.clone(), url.clone());
+                tokio::spawn(async move { client.get(url).await.unwrap().into_inner().text().await.unwrap() })
+            })
+            .collect();
+        let mut bodies = Vec::new();
+        for call in calls {
+            bodies.push(call.await.unwrap());
+        }
+        bodies
+    });
+    assert_eq!(bodies, ["content"; 20]);
+    assert_eq!(node.payments.load(Ordering::SeqCst), 1);
+    // A fee of 1.5 sats counts as 2 sats.
+    let stats = client.stats().unwrap();
+    assert_eq!((stats.total_spent, stats.payment_count, stats.cached_credentials), (7, 1, 1));
+}
+
+#[test]
+fn an_existing_client_pays_with_the_middleware() {
+    let node = Node::default();
+    let url = start_server(&node);
+    let middleware = TollClient::builder().wallet(node.clone()).build_middleware();
+    let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(middleware).build();
+    let poor = TollClient::builder().wallet(node.clone()).max_sats(4).build_middleware();
+    let poor = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(poor).build();
+    let (status, error) = run(async {
+        let response = client.post(&url).body("text").send().await.unwrap();
+        (response.status(), poor.get(&url).send().await.unwrap_err())
+    });
+    assert_eq!(status, 200);
+    assert_eq!(node.payments.load(Ordering::SeqCst), 1);
+    let reqwest_middleware::Error::Middleware(error) = error else { panic!("{error}") };
+    let error = error.downcast::<ClientError>().unwrap();
+    assert!(matches!(error, ClientError::TooExpensive { price_sats: 5, limit_sats: 4 }));
+    assert!(!error.money_may_have_moved());
+}
+
+#[test]
+fn toll_fetch_pays_in_one_call_and_refuses_a_higher_price() {
+    let node = Node::default();
+    let url = start_server(&node);
+    let (paid, refused) =
+        run(async { (toll_fetch(&url, node.clone(), 5).await, toll_fetch(&url, node.clone(), 4).await) });
+    assert!(paid.unwrap().paid_now());
+    assert!(matches!(refused, Err(ClientError::TooExpensive { .. })));
+}
+
+#[test]
+fn a_line_that_a_killed_process_has_not_completed_is_skipped() {
+    let node = Node::default();
+    let url = start_server(&node);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("payments.jsonl");
+    let client = || TollClient::builder().wallet(node.clone()).journal(&file).unwrap().build();
+    run(async { client().get(&url).await.unwrap() });
+    OpenOptions::new().append(true).open(&file).unwrap().write_all(b"{\"payment_hash\":\"ab").unwrap();
+    let paid_now = run(async {
+        let client = client();
+        let other = client.get(url.replace("content", "other")).await.unwrap();
+        (client.get(&url).await.unwrap().paid_now(), other.paid_now())
+    });
+    assert_eq!(paid_now, (false, true));
+    let states: Vec<State> = client().payments().unwrap().iter().map(|payment| payment.state).collect();
+    assert_eq!(states, [State::Paid, State::Paid]);
+    assert_eq!(node.payments.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_body_that_cannot_be_repeated_is_not_sent() {
+    let node = Node::default();
+    let url = start_server(&node);
+    let client = TollClient::builder().wallet(node.clone()).build();
+    let mut request = reqwest::Request::new(reqwest::Method::POST, url.parse().unwrap());
+    *request.body_mut() = Some(reqwest::Body::wrap_stream(Stream));
+    let error = run(async { client.execute(request).await }).unwrap_err();
+    assert!(matches!(error, ClientError::UnrepeatableBody), "{error}");
+    assert_eq!(node.issued.lock().unwrap().len(), 0);
+}
+
+/// A stream that never yields.
+struct Stream;
+
+impl futures_core::Stream for Stream {
+    type Item = Result<Vec<u8>, std::io::Error>;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Pending
+    }
+}

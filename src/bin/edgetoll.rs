@@ -82,6 +82,13 @@ enum Command {
         #[arg(long)]
         show_secrets: bool,
     },
+    /// Serve an agent over standard input and output (Model Context Protocol)
+    ///
+    /// The tools are fetch_paid, price, budget and payments. They pay within the limits of the configuration. With
+    /// confirm_above_sats, the person confirms each higher price.
+    #[cfg(feature = "mcp")]
+    #[command(verbatim_doc_comment)]
+    Mcp,
     /// Mint, show, verify and narrow macaroons
     #[command(subcommand)]
     Macaroon(macaroon::MacaroonCommand),
@@ -114,6 +121,8 @@ fn main() -> ExitCode {
         Command::Payments { json } => pay::payments::run(json),
         #[cfg(feature = "fetch")]
         Command::Credentials { show_secrets } => pay::credentials::run(show_secrets),
+        #[cfg(feature = "mcp")]
+        Command::Mcp => pay::mcp::run(),
         Command::Macaroon(command) => macaroon::run(&command),
         Command::Invoice(InvoiceCommand::Decode { invoice }) => invoice::decode(&invoice),
         Command::Secret => secret::run(),

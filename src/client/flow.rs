@@ -1,6 +1,6 @@
 //! How a request is paid: with a stored credential, with a payment that was begun before, or with a new payment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +16,7 @@ use super::journal::{Journal, Payment, Scope, State};
 use super::offer::{Offer, ProofKind};
 use super::resource_locks::ResourceLocks;
 use super::response::TollResponse;
+use super::stats::{BUDGET_PERIOD_S, Spent};
 use super::wallet::{Paid, PayError, PaymentState, Wallet, WalletError};
 use crate::http::url::is_loopback;
 use crate::payment::{PaymentHash, Preimage};
@@ -281,7 +282,7 @@ impl Payer {
             if let Some(begun) = known.values().find(is_begun) {
                 return (Reservation::Begun(Box::new(begun.clone())), None);
             }
-            match check_payments(known.values(), &payment, limits, now) {
+            match check_payments(known, &payment, limits, now) {
                 Some(error) => (Reservation::Refused(error), None),
                 None => (Reservation::Reserved, Some(payment.clone())),
             }
@@ -526,36 +527,29 @@ impl Target {
 }
 
 /// Returns why a payment must not be made, judged by all others.
-fn check_payments<'a>(
-    all: impl Iterator<Item = &'a Payment>,
+fn check_payments(
+    all: &BTreeMap<String, Payment>,
     payment: &Payment,
     limits: &Limits,
     now_unix: u64,
 ) -> Option<ClientError> {
-    let (mut total, mut of_host) = (0_u64, 0_u64);
-    let mut refused = None;
-    for other in all {
-        let is_recent = other.at_unix.saturating_add(PERIOD_S) > now_unix;
-        if other.counts() && is_recent {
-            total = total.saturating_add(other.spent_sats());
-            if other.host == payment.host {
-                of_host = of_host.saturating_add(other.spent_sats());
-            }
-        }
-        if other.payment_hash == payment.payment_hash && other.counts() {
-            return Some(BadOffer::PaidBefore(other.origin.clone()).into());
-        }
-        if other.host == payment.host && other.was_refused && is_recent {
-            refused = Some(other.clone());
-        }
+    if let Some(same) = all.get(&payment.payment_hash).filter(|same| same.counts()) {
+        return Some(BadOffer::PaidBefore(same.origin.clone()).into());
     }
-    if let Some(refused) = refused.filter(|_| !limits.pays_again) {
-        return Some(ClientError::NotHonoured { host: payment.host.clone(), payment: Box::new(refused) });
+    let is_refused = |other: &&Payment| {
+        let is_recent = other.at_unix.saturating_add(BUDGET_PERIOD_S) > now_unix;
+        other.host == payment.host && other.was_refused && is_recent
+    };
+    if let Some(refused) = all.values().find(is_refused).filter(|_| !limits.pays_again) {
+        let payment_before = Box::new(refused.clone());
+        return Some(ClientError::NotHonoured { host: payment.host.clone(), payment: payment_before });
     }
+    let spent = Spent::of(all.values(), now_unix);
+    let of_host = spent.by_host.get(&payment.host).copied().unwrap_or_default();
     let price_sats = payment.amount_sats;
     let budgets = [
         (limits.budget_sats_per_host.saturating_sub(of_host), BudgetScope::Host),
-        (limits.budget_sats.saturating_sub(total), BudgetScope::Total),
+        (limits.budget_sats.saturating_sub(spent.total_sats), BudgetScope::Total),
     ];
     let exceeded = budgets.into_iter().find(|(left_sats, _)| price_sats > *left_sats);
     exceeded.map(|(left_sats, scope)| ClientError::OverBudget { price_sats, left_sats, scope })
@@ -627,8 +621,9 @@ async fn read_body(mut response: Response) -> Result<(Response, Vec<u8>), Client
     Ok((Response::from(copy), body))
 }
 
+/// Returns the time in Unix seconds.
 #[expect(clippy::disallowed_methods, reason = "the client is native")]
-fn now_unix() -> u64 {
+pub fn now_unix() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -651,5 +646,3 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 const PENDING_LIMIT: Duration = Duration::from_secs(30);
 const CHALLENGE_LIMIT: Duration = Duration::from_secs(20);
 const MAX_CHALLENGE_BYTES: usize = 65_536;
-/// The period of the budgets.
-const PERIOD_S: u64 = 86_400;

@@ -34,7 +34,7 @@ pub use error::{BudgetScope, ClientError};
 pub use middleware::TollMiddleware;
 pub use offer::{Offer, ProofKind, StatedSats};
 pub use response::TollResponse;
-pub use stats::Stats;
+pub use stats::{Spent, Stats};
 pub use terms::Terms;
 
 use std::sync::{Arc, Once};
@@ -92,6 +92,14 @@ impl TollClient {
     /// Fails if the journal cannot be read.
     pub fn stats(&self) -> Result<Stats, JournalError> {
         Ok(Stats::of(&self.payer.journal.payments()?))
+    }
+
+    /// Returns what was spent in the last 24 hours, in which the budgets count.
+    ///
+    /// # Errors
+    /// Fails if the journal cannot be read.
+    pub fn spent(&self) -> Result<Spent, JournalError> {
+        Ok(Spent::of(self.payer.journal.payments()?.iter(), flow::now_unix()))
     }
 
     /// Returns all payments, the newest first.

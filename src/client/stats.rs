@@ -1,5 +1,7 @@
 //! Sums of the journal.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::journal::{Payment, State};
@@ -25,3 +27,30 @@ impl Stats {
         }
     }
 }
+
+/// What was spent in the last 24 hours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Amounts and fees in satoshis.
+    pub total_sats: u64,
+    pub by_host: BTreeMap<String, u64>,
+}
+
+impl Spent {
+    /// Sums the payments that count for the budgets.
+    pub(super) fn of<'a>(payments: impl Iterator<Item = &'a Payment>, now_unix: u64) -> Self {
+        let mut spent = Self::default();
+        let counts = |payment: &&Payment| {
+            payment.counts() && payment.at_unix.saturating_add(BUDGET_PERIOD_S) > now_unix
+        };
+        for payment in payments.filter(counts) {
+            let of_host = spent.by_host.entry(payment.host.clone()).or_default();
+            *of_host = of_host.saturating_add(payment.spent_sats());
+            spent.total_sats = spent.total_sats.saturating_add(payment.spent_sats());
+        }
+        spent
+    }
+}
+
+/// The period of the budgets.
+pub(super) const BUDGET_PERIOD_S: u64 = 86_400;

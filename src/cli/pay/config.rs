@@ -31,6 +31,7 @@ struct Entries {
     max_fee_sats: Option<u64>,
     pay_only_to: Option<Vec<String>>,
     network: Option<String>,
+    confirm_above_sats: Option<u64>,
 }
 
 impl Config {
@@ -72,6 +73,13 @@ impl Config {
             network: text("network", &self.entries.network).unwrap_or(default.network.clone()),
             ..default
         })
+    }
+
+    /// Returns the price above which `edgetoll mcp` asks the person; `None` if it never asks.
+    pub fn confirm_above_sats(&self) -> Result<Option<u64>, Failure> {
+        let key = "confirm_above_sats";
+        let is_set = self.entries.confirm_above_sats.is_some() || variable(key).is_some();
+        is_set.then(|| sats(key, self.entries.confirm_above_sats, 0)).transpose()
     }
 
     /// Returns the wallet: the one with this name, or else the only one that is configured; `None` if there is none.

@@ -28,6 +28,10 @@ impl Failure {
         Self { message: error.to_string(), code: WALLET }
     }
 
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Prints the message as one line, and returns the exit code.
     pub fn print(&self) -> ExitCode {
         eprintln!("edgetoll: {}", self.message.replace(['\n', '\r'], " "));

@@ -171,7 +171,8 @@ async fn show_price(
     Ok(ExitCode::SUCCESS)
 }
 
-fn price_json(bill: Option<&Bill>) -> serde_json::Value {
+/// Returns a price as JSON. Without a bill, nothing has to be paid.
+pub fn price_json(bill: Option<&Bill>) -> serde_json::Value {
     match bill {
         None => json!({ "amount_sats": 0 }),
         Some(bill) => json!({

@@ -4,6 +4,8 @@ pub mod config;
 pub mod credentials;
 pub mod exit;
 pub mod fetch;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod payments;
 pub mod wallet;
 

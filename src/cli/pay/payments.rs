@@ -37,7 +37,8 @@ fn show(config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn to_json(payment: &Payment) -> serde_json::Value {
+/// Returns a payment as JSON, without its secrets.
+pub fn to_json(payment: &Payment) -> serde_json::Value {
     json!({
         "at_unix": payment.at_unix,
         "amount_sats": payment.amount_sats,

@@ -1,0 +1,237 @@
+//! Runs `edgetoll mcp`: a server for agents over standard input and output (Model Context Protocol). Its tools pay within the
+//! limits of the configuration.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use reqwest::{Method, Request};
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::{CallToolResult, ContentBlock, ProtocolVersion, ServerCapabilities, ServerConfig};
+use rmcp::{Peer, RoleServer, ServerHandler, ServiceExt, tool, tool_handler, tool_router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::config::Config;
+use super::exit::Failure;
+use super::fetch::{payment_json, price_json};
+use super::payments;
+use crate::client::{ClientError, TollClient};
+
+pub fn run() -> ExitCode {
+    super::run(serve)
+}
+
+async fn serve(config: Config) -> Result<ExitCode, Failure> {
+    let server = PayingServer { confirm_above_sats: config.confirm_above_sats()?, config };
+    let failed = |error: String| Failure::config(format!("the connection to the agent failed: {error}"));
+    let running = server.serve(rmcp::transport::stdio()).await.map_err(|error| failed(error.to_string()))?;
+    running.waiting().await.map_err(|error| failed(error.to_string()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct PayingServer {
+    config: Config,
+    /// A higher price is paid only if the person has confirmed it; `None` if no price needs it.
+    confirm_above_sats: Option<u64>,
+}
+
+/// The arguments of `fetch_paid`.
+#[derive(Deserialize, JsonSchema)]
+struct FetchPaid {
+    /// The URL to fetch
+    url: String,
+    /// The HTTP method; GET if absent
+    method: Option<String>,
+    /// The body of the request
+    body: Option<String>,
+    /// The Content-Type of the body; text/plain if absent
+    content_type: Option<String>,
+    /// The highest price in satoshis; it can only lower the configured limit
+    max_sats: Option<u64>,
+}
+
+/// The arguments of `price`.
+#[derive(Deserialize, JsonSchema)]
+struct Price {
+    /// The URL whose price is wanted
+    url: String,
+    /// The HTTP method; GET if absent
+    method: Option<String>,
+}
+
+/// The answer of a person to the question whether to pay.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+struct Confirmation {
+    /// Whether to pay
+    pay: bool,
+}
+
+rmcp::elicit_safe!(Confirmation);
+
+#[tool_router]
+impl PayingServer {
+    #[tool(
+        description = "Fetch a URL over HTTP and pay for it with Bitcoin (Lightning) if the server asks for it. Each payment \
+                          is within the limits of the user. Returns status, body and payment. What was paid before is not \
+                          paid again."
+    )]
+    async fn fetch_paid(
+        &self,
+        Parameters(arguments): Parameters<FetchPaid>,
+        peer: Peer<RoleServer>,
+    ) -> CallToolResult {
+        to_result(self.fetch(arguments, &peer).await)
+    }
+
+    #[tool(
+        description = "Return what a URL costs in satoshis, without paying. The price is 0 if it is free or already paid."
+    )]
+    async fn price(&self, Parameters(Price { url, method }): Parameters<Price>) -> CallToolResult {
+        to_result(self.price_of(&url, method.as_deref()).await)
+    }
+
+    #[tool(
+        description = "Return the limits of the user in satoshis: for a request, and for 24 hours in all and for each host; \
+                          and what was spent."
+    )]
+    async fn budget(&self) -> CallToolResult {
+        to_result(self.limits())
+    }
+
+    #[tool(
+        description = "Return the payments that were made, the newest first: to whom, how much, and whether they can be used again."
+    )]
+    async fn payments(&self) -> CallToolResult {
+        to_result(self.list())
+    }
+}
+
+#[tool_handler]
+impl ServerHandler for PayingServer {
+    fn get_info(&self) -> ServerConfig {
+        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        // From version 2026-07-28 on, a server cannot ask the person while a tool runs.
+        info.protocol_version = ProtocolVersion::V_2025_11_25;
+        info
+    }
+}
+
+impl PayingServer {
+    async fn fetch(&self, arguments: FetchPaid, peer: &Peer<RoleServer>) -> Result<Value, Failure> {
+        let mut request = request(&arguments.url, arguments.method.as_deref())?;
+        if let Some(body) = arguments.body {
+            let content_type = arguments.content_type.as_deref().unwrap_or("text/plain");
+            let content_type = content_type
+                .parse()
+                .map_err(|_| Failure::config("the content type is not valid".to_owned()))?;
+            request.headers_mut().insert(reqwest::header::CONTENT_TYPE, content_type);
+            *request.body_mut() = Some(body.into());
+        }
+        let limit = self.config.limits()?.max_sats;
+        let max_sats = arguments.max_sats.map_or(limit, |wanted| wanted.min(limit));
+        let max_sats = match self.confirm_above_sats {
+            Some(threshold) if max_sats > threshold => {
+                self.confirmed_sats(&request, max_sats, threshold, peer).await?
+            }
+            _ => max_sats,
+        };
+        let response = self.client(max_sats)?.execute(request).await?;
+        let payment = response.payment().map(|payment| payment_json(payment, response.paid_now()));
+        let response = response.into_inner();
+        let status = response.status().as_u16();
+        let body = read_text(response).await?;
+        Ok(json!({ "status": status, "body": body, "payment": payment }))
+    }
+
+    /// Returns the highest price that may be paid: the threshold, or the price if the person confirms it.
+    async fn confirmed_sats(
+        &self,
+        request: &Request,
+        max_sats: u64,
+        threshold: u64,
+        peer: &Peer<RoleServer>,
+    ) -> Result<u64, Failure> {
+        let copy = request.try_clone().ok_or(ClientError::UnrepeatableBody)?;
+        let Some((_, bill)) = self.client(max_sats)?.price(copy).await? else { return Ok(threshold) };
+        if bill.amount_sats <= threshold || bill.amount_sats > max_sats {
+            return Ok(max_sats.min(bill.amount_sats));
+        }
+        let (method, url) = (request.method(), request.url());
+        let question = format!("Pay {} sats for {method} {url}?", bill.amount_sats);
+        match peer.elicit_with_timeout::<Confirmation>(question, Some(CONFIRMATION_LIMIT)).await {
+            Ok(Some(Confirmation { pay: true })) => Ok(bill.amount_sats),
+            _ => Err(Failure::challenge(format!(
+                "the price is {} sats, which needs the confirmation of the user, and it was not given",
+                bill.amount_sats
+            ))),
+        }
+    }
+
+    async fn price_of(&self, url: &str, method: Option<&str>) -> Result<Value, Failure> {
+        let client = self.client(self.config.limits()?.max_sats)?;
+        let price = client.price(request(url, method)?).await?;
+        Ok(price_json(price.map(|(_, bill)| bill).as_ref()))
+    }
+
+    fn limits(&self) -> Result<Value, Failure> {
+        let limits = self.config.limits()?;
+        let spent = self.client(limits.max_sats)?.spent()?;
+        Ok(json!({
+            "max_sats": limits.max_sats,
+            "budget_sats": limits.budget_sats,
+            "budget_sats_per_host": limits.budget_sats_per_host,
+            "confirm_above_sats": self.confirm_above_sats,
+            "pay_only_to": limits.hosts,
+            "spent_sats_24h": spent.total_sats,
+            "spent_sats_24h_by_host": spent.by_host,
+        }))
+    }
+
+    fn list(&self) -> Result<Value, Failure> {
+        let payments = self.client(0)?.payments()?;
+        Ok(json!({ "payments": payments.iter().map(payments::to_json).collect::<Vec<_>>() }))
+    }
+
+    fn client(&self, max_sats: u64) -> Result<TollClient, Failure> {
+        let mut limits = self.config.limits()?;
+        limits.max_sats = max_sats;
+        let builder = self.config.client()?.limits(limits);
+        Ok(match self.config.wallet(None)? {
+            Some(wallet) => builder.shared_wallet(wallet).build(),
+            None => builder.build(),
+        })
+    }
+}
+
+fn request(url: &str, method: Option<&str>) -> Result<Request, Failure> {
+    let url = url.parse().map_err(|error| Failure::config(format!("{url} is not a URL: {error}")))?;
+    let method = method.unwrap_or("GET").to_ascii_uppercase();
+    let method = Method::from_bytes(method.as_bytes())
+        .map_err(|_| Failure::config(format!("{method} is not a method")))?;
+    Ok(Request::new(method, url))
+}
+
+/// Reads a body as text, up to a length that an agent can use.
+async fn read_text(mut response: reqwest::Response) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| ClientError::Unreachable(error.into()))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_BODY_BYTES {
+            bytes.truncate(MAX_BODY_BYTES);
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn to_result(result: Result<Value, Failure>) -> CallToolResult {
+    match result {
+        Ok(value) => CallToolResult::structured(value),
+        Err(failure) => CallToolResult::error(vec![ContentBlock::text(failure.message().to_owned())]),
+    }
+}
+
+/// A longer body is cut.
+const MAX_BODY_BYTES: usize = 1_048_576;
+const CONFIRMATION_LIMIT: Duration = Duration::from_secs(300);

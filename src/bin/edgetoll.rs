@@ -82,6 +82,21 @@ enum Command {
         #[arg(long)]
         show_secrets: bool,
     },
+    /// Show the dashboard of a deployment: revenue, requests and the newest payments
+    ///
+    /// The environment variable ADMIN_TOKEN must be the ADMIN_TOKEN of the deployment.
+    #[cfg(feature = "fetch")]
+    #[command(verbatim_doc_comment)]
+    Stats {
+        /// The URL of the deployment, such as https://api.example.com
+        url: String,
+        /// The prefix of edgetoll's own endpoints
+        #[arg(long, default_value = "/_toll")]
+        prefix: String,
+        /// Print the JSON of the deployment
+        #[arg(long)]
+        json: bool,
+    },
     /// Serve an agent over standard input and output (Model Context Protocol)
     ///
     /// The tools are fetch_paid, price, budget and payments. They pay within the limits of the configuration. With
@@ -121,6 +136,8 @@ fn main() -> ExitCode {
         Command::Payments { json } => pay::payments::run(json),
         #[cfg(feature = "fetch")]
         Command::Credentials { show_secrets } => pay::credentials::run(show_secrets),
+        #[cfg(feature = "fetch")]
+        Command::Stats { url, prefix, json } => pay::stats::run(&url, &prefix, json),
         #[cfg(feature = "mcp")]
         Command::Mcp => pay::mcp::run(),
         Command::Macaroon(command) => macaroon::run(&command),

@@ -157,7 +157,7 @@ impl Sender for Http {
 }
 
 /// Returns an HTTP client with a redirect policy.
-fn http_client(redirects: Policy) -> reqwest::Client {
+pub(crate) fn http_client(redirects: Policy) -> reqwest::Client {
     static PROVIDER: Once = Once::new();
     // Fails only if the program has chosen a provider already, which is then used.
     PROVIDER.call_once(|| _ = rustls::crypto::ring::default_provider().install_default());

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { newUser, paidDuring } from './support/command.mjs';
+import { newInvoice, newUser, paidDuring } from './support/command.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, startPaywall } from './support/paywall.mjs';
 
@@ -190,4 +190,36 @@ test('A journal with an unreadable line stops the command before it pays', async
   writeFileSync(user.journal, `garbage\n${readFileSync(user.journal, 'utf8')}`);
   const { paid, result } = await paidDuring(() => user.fetch(url('/joke-b')));
   assert.deepEqual([paid, result.code], [[], 3]);
+});
+
+test('`edgetoll stats` shows the revenue, the routes and the newest payments', async () => {
+  const user = newUser();
+  const token = 'an admin token of this test run';
+  const other = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN: token } });
+  await user.fetch(`${other.url}/joke`);
+  const stats = (...args) => user.start(['stats', other.url, ...args], { more: { ADMIN_TOKEN: token } }).ended;
+  // The ledger records the payment after the response.
+  let shown;
+  do shown = await stats();
+  while (!shown.stdout.includes('5 sats from 1 payments of 1 payers'));
+  assert.match(shown.stdout, /^ +5 +1 +1 +0 +1 +0 {2}\/joke$/m);
+  assert.match(shown.stdout, /^\d{4}-\d\d-\d\dT\S+Z +5 sats {2}\/joke {2}[0-9a-f]{64}$/m);
+  assert.equal(JSON.parse((await stats('--json')).stdout).totalRevenue, 5);
+  assert.equal((await user.start(['stats', other.url], { more: { ADMIN_TOKEN: 'wrong' } }).ended).code, 3);
+});
+
+test('`edgetoll macaroon` mints, narrows, shows and verifies; `invoice decode` reads an invoice', async () => {
+  const user = newUser();
+  const secret = (await user.command('secret')).stdout.trim();
+  const macaroon = (...args) => user.start(['macaroon', ...args], { more: { TOLL_SECRET: secret } }).ended;
+  const minted = (await macaroon('mint', 'ab'.repeat(32), '--caveat', 'endpoint=/joke')).stdout.trim();
+  const narrowed = (await macaroon('attenuate', minted, '--caveat', 'method=GET')).stdout.trim();
+  const shown = JSON.parse((await macaroon('inspect', `L402 ${narrowed}:${'00'.repeat(32)}`)).stdout);
+  assert.deepEqual(shown, { encoding: 'libmacaroons v2', payment_hash: 'ab'.repeat(32), caveats: ['endpoint=/joke', 'method=GET'] });
+  assert.equal((await macaroon('verify', narrowed)).code, 0);
+  assert.equal((await user.start(['macaroon', 'verify', narrowed], { more: { TOLL_SECRET: 'cd'.repeat(32) } }).ended).code, 1);
+  const { bolt11, payment_hash: hash } = await newInvoice(7);
+  const decoded = JSON.parse((await user.command('invoice', 'decode', `LIGHTNING:${bolt11}`)).stdout);
+  assert.deepEqual([decoded.network, decoded.amount_msat, decoded.payment_hash], ['bc', 7000, hash]);
+  for (const args of [['completions', 'bash'], ['man'], ['--help']]) assert.match((await user.command(...args)).stdout, /fetch/);
 });

@@ -1,4 +1,4 @@
-//! The commands that pay, and those that show what was paid: `fetch`, `wallet`, `payments`, `credentials`.
+//! The commands that pay, and those that show what was paid: `fetch`, `wallet`, `payments`, `credentials`, `mcp`, `stats`.
 
 pub mod config;
 pub mod credentials;
@@ -7,6 +7,7 @@ pub mod fetch;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 pub mod payments;
+pub mod stats;
 pub mod wallet;
 
 use std::process::ExitCode;

@@ -66,7 +66,7 @@ fn status(payment: &Payment) -> &'static str {
 }
 
 /// Returns a date and time in UTC.
-fn date(unix: u64) -> String {
+pub fn date(unix: u64) -> String {
     let time = std::time::Duration::from_secs(unix);
     humantime::format_rfc3339_seconds(
         std::time::UNIX_EPOCH.checked_add(time).unwrap_or(std::time::UNIX_EPOCH),

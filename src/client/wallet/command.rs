@@ -8,11 +8,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::{Paid, PayError, PaymentState, Wallet, WalletError};
+use crate::bolt11::Bolt11;
 use crate::payment::{PaymentHash, Preimage};
 
 /// A command line that pays. The shell runs it with the invoice on its standard input, and with the environment variables
-/// `INVOICE` and `MAX_FEE_SATS`. Its output must contain the preimage as 64 hexadecimal digits, alone or as the value of
-/// `preimage` or `payment_preimage` in JSON.
+/// `INVOICE` and `MAX_FEE_SATS`. Its output must contain the preimage as 64 hexadecimal digits; the rest of the output does not
+/// matter.
 ///
 /// If the command cannot be started, nothing was paid. If it fails later, the payment may have been made.
 pub struct CommandWallet {
@@ -33,6 +34,8 @@ impl Wallet for CommandWallet {
     }
 
     async fn pay_invoice(&self, invoice: &str, max_fee_msat: u64) -> Result<Paid, PayError> {
+        let payment_hash =
+            Bolt11::parse(invoice).map_err(|_| PayError::NotPaid(WalletError::Unreadable))?.payment_hash();
         let mut command = Command::new("sh");
         command.arg("-c").arg(&self.command_line).env("INVOICE", invoice);
         command.env("MAX_FEE_SATS", max_fee_msat.div_ceil(1000).to_string());
@@ -51,7 +54,8 @@ impl Wallet for CommandWallet {
         if !output.status.success() {
             return Err(unknown(&format!("ended with {}", output.status)));
         }
-        Ok(Paid { preimage: find_preimage(&String::from_utf8_lossy(&output.stdout)), fee_msat: None })
+        let output = String::from_utf8_lossy(&output.stdout);
+        Ok(Paid { preimage: find_preimage(&output, &payment_hash), fee_msat: None })
     }
 
     async fn create_invoice(&self, _amount_sats: u64, _memo: &str) -> Result<String, WalletError> {
@@ -67,18 +71,10 @@ impl Wallet for CommandWallet {
     }
 }
 
-/// Finds the preimage in the output of a program: in a field of JSON, or as the only word of 64 hexadecimal digits.
-fn find_preimage(output: &str) -> Option<Preimage> {
-    if let Ok(json) = serde_json::from_str::<serde_json::Value>(output) {
-        let fields = PREIMAGE_FIELDS.iter().filter_map(|name| json.get(name)?.as_str());
-        return fields.filter_map(Preimage::from_hex).find(|preimage| !preimage.is_zero());
-    }
+/// Finds the preimage of a payment in the output of a program.
+fn find_preimage(output: &str, payment_hash: &PaymentHash) -> Option<Preimage> {
     let words = output.split(|letter: char| !letter.is_ascii_alphanumeric());
-    let mut found = words.filter_map(Preimage::from_hex);
-    let preimage = found.next()?;
-    found.next().is_none().then_some(preimage)
+    words.filter_map(Preimage::from_hex).find(|preimage| preimage.proves(payment_hash))
 }
 
-/// The field of `lightning-cli` and `lncli`, and that of `phoenix-cli`.
-const PREIMAGE_FIELDS: [&str; 3] = ["payment_preimage", "preimage", "paymentPreimage"];
 const TIMEOUT: Duration = Duration::from_secs(120);

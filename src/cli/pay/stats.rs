@@ -1,0 +1,77 @@
+//! Runs `edgetoll stats`: shows the dashboard of a deployment in the terminal.
+
+use std::env;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::exit::Failure;
+use super::payments::date;
+use crate::client::ClientError;
+
+pub fn run(url: &str, prefix: &str, as_json: bool) -> ExitCode {
+    super::run(async |_| show(url, prefix, as_json).await)
+}
+
+async fn show(url: &str, prefix: &str, as_json: bool) -> Result<ExitCode, Failure> {
+    let token = env::var("ADMIN_TOKEN")
+        .map_err(|_| Failure::config("set the environment variable ADMIN_TOKEN".to_owned()))?;
+    let url = format!("{}{prefix}/stats", url.trim_end_matches('/'));
+    let lost = |error: reqwest::Error| Failure::from(ClientError::Unreachable(error.into()));
+    let response = reqwest_client().get(&url).bearer_auth(token.trim()).send().await.map_err(lost)?;
+    let status = response.status();
+    if !status.is_success() {
+        return Err(Failure::config(format!(
+            "{url} answered with status {status}: check the URL and ADMIN_TOKEN"
+        )));
+    }
+    let text = response.text().await.map_err(lost)?;
+    let stats: Value = serde_json::from_str(&text)
+        .map_err(|_| Failure::config(format!("{url} did not answer with JSON")))?;
+    if as_json {
+        println!("{text}");
+    } else {
+        print_stats(&stats);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_stats(stats: &Value) {
+    let number = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let (revenue, payments) = (number(stats, "totalRevenue"), number(stats, "totalPayments"));
+    println!("{revenue} sats from {payments} payments of {} payers", number(stats, "uniquePayers"));
+    println!();
+    println!(
+        "{:>10}  {:>8}  {:>8}  {:>8}  {:>10}  {:>8}  route",
+        "sats", "payments", "paid", "free", "challenged", "refused"
+    );
+    for (route, counts) in stats.get("endpoints").and_then(Value::as_object).into_iter().flatten() {
+        let [sats, payments, paid, free, challenged, refused] =
+            ["revenue", "payments", "paid", "free", "challenged", "refused"].map(|key| number(counts, key));
+        println!(
+            "{sats:>10}  {payments:>8}  {paid:>8}  {free:>8}  {challenged:>10}  {refused:>8}  {}",
+            printable(route)
+        );
+    }
+    println!();
+    for payment in stats.get("recentPayments").and_then(Value::as_array).into_iter().flatten() {
+        let text = |key: &str| printable(payment.get(key).and_then(Value::as_str).unwrap_or_default());
+        let at = date(number(payment, "timestamp").checked_div(1000).unwrap_or_default());
+        println!(
+            "{at}  {:>7} sats  {}  {}",
+            number(payment, "amountSats"),
+            text("endpoint"),
+            text("paymentHash")
+        );
+    }
+}
+
+/// Replaces control characters, which could move the cursor of a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// The token must not reach another host, so redirects are not followed.
+fn reqwest_client() -> reqwest::Client {
+    crate::client::http_client(reqwest::redirect::Policy::none())
+}

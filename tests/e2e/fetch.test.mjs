@@ -200,8 +200,7 @@ test('`edgetoll stats` shows the revenue, the routes and the newest payments', a
   const stats = (...args) => user.start(['stats', other.url, ...args], { more: { ADMIN_TOKEN: token } }).ended;
   // The ledger records the payment after the response.
   let shown;
-  do shown = await stats();
-  while (!shown.stdout.includes('5 sats from 1 payments of 1 payers'));
+  await other.server.until(async () => /^5 sats from 1 payments/.test((shown = await stats()).stdout), 20).catch((error) => assert.fail(`${shown.stdout}${shown.stderr}${error}`));
   assert.match(shown.stdout, /^ +5 +1 +1 +0 +1 +0 {2}\/joke$/m);
   assert.match(shown.stdout, /^\d{4}-\d\d-\d\dT\S+Z +5 sats {2}\/joke {2}[0-9a-f]{64}$/m);
   assert.equal(JSON.parse((await stats('--json')).stdout).totalRevenue, 5);

@@ -88,11 +88,11 @@ export async function sendForWasm(request, env, plan) {
 }
 
 /**
- * Whether the status is one that a `Response` can have.
+ * Whether the status is one that a `Response` can have. With the status 101, it must have a WebSocket.
  * @param {Response} response
  */
-export function isResponse({ status }) {
-  return status <= 599;
+export function isResponse({ status, webSocket }) {
+  return status >= 200 ? status <= 599 : Boolean(webSocket);
 }
 
 /**

@@ -1,6 +1,7 @@
 // Requests to the Worker in bare `workerd`, because `wrangler dev` would normalize them before the Worker receives them.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
@@ -187,6 +188,34 @@ test('The alarm of an earlier window does not delete the count of a window that 
   const { url } = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url }, entry });
   const statusOf = async () => (await send(url, '/few', { headers: { 'CF-Connecting-IP': '192.0.2.1' } })).status;
   assert.deepEqual([await statusOf(), await statusOf()], [200, 402]);
+});
+
+/** Starts an origin that answers every request with these bytes. */
+async function startRawOrigin(context, answer) {
+  const server = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.end(answer())));
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+test('An origin that answers 101 to a request without an upgrade has failed, and the use is returned', async (context) => {
+  const raw = await startRawOrigin(context, () => 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n');
+  const routes = [{ path: '/m', sats: 5 }, { path: '/once', sats: 5, uses: 1 }];
+  const { url, logged } = await startBareWorker({ toll: { preflights: 'origin', routes }, vars: { ORIGIN_URL: raw } });
+  const [sold, once] = [await buy(url, '/m'), await buy(url, '/once')];
+  const preflight = { 'Access-Control-Request-Method': 'GET' };
+  for (const [path, options] of [
+    ['/free', {}],
+    ['/m', { headers: { authorization: sold.standard } }],
+    ['/m', { method: 'OPTIONS', headers: preflight }],
+    ['/once', { headers: { authorization: once.standard } }],
+    ['/once', { headers: { authorization: once.standard } }],
+  ]) {
+    const { status, json } = await send(url, path, options);
+    assert.equal(status, 502, path);
+    assert.equal(json().code, 'origin_unreachable');
+  }
+  await logged(/"decision":"paid","route":"\/m".*"code":"origin_unreachable"/);
 });
 
 // A2 (CHANGELOG): V8 needs quadratic time to normalize a text with many combining marks in the wrong order.

@@ -154,10 +154,21 @@ function withBody({ method, headers, body }, length) {
  */
 export function change(response, { body, lines, responseEditsAt }, edits) {
   const { status, headers } = response;
-  const changed = body === '-' ? new Response(null, { status, headers }) : new Response(response.body, response);
+  const changed = body === '-' ? new Response(null, { status, headers }) : copy(response);
   editHeadersByText(changed.headers, edits);
   editHeaders(changed.headers, lines, responseEditsAt, lines.length);
   return changed;
+}
+
+/** @param {Response} response */
+function copy(response) {
+  try {
+    return new Response(response.body, response);
+  } catch {
+    // The runtime refuses a reason phrase with a tab, although it receives one. The copy has the usual phrase of the status.
+    const { status, headers } = response;
+    return new Response(response.body, { status, headers });
+  }
 }
 
 /**

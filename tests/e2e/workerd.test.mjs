@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { startBareWorker } from './support/workerd.mjs';
@@ -216,6 +217,19 @@ test('An origin that answers 101 to a request without an upgrade has failed, and
     assert.equal(json().code, 'origin_unreachable');
   }
   await logged(/"decision":"paid","route":"\/m".*"code":"origin_unreachable"/);
+});
+
+test('A paid response with a tab in its reason phrase reaches the client', async (context) => {
+  const zipped = gzipSync('paid for');
+  const head = `HTTP/1.1 200 All\tright\r\nContent-Encoding: gzip\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: ${zipped.length}\r\n\r\n`;
+  const raw = await startRawOrigin(context, () => Buffer.concat([Buffer.from(head), zipped]));
+  const { url } = await startBareWorker({ toll: { routes: [{ path: '/m', sats: 5 }, { path: '/once', sats: 5, uses: 1 }] }, vars: { ORIGIN_URL: raw } });
+  for (const path of ['/m', '/once']) {
+    const { standard: authorization } = await buy(url, path);
+    const { status, headers, bytes } = await send(url, path, { headers: { authorization, 'Accept-Encoding': 'gzip' } });
+    assert.deepEqual([status, headers['set-cookie'], headers['cache-control']], [200, ['a=1', 'b=2'], 'private']);
+    assert.equal(gunzipSync(bytes).toString(), 'paid for');
+  }
 });
 
 // A2 (CHANGELOG): V8 needs quadratic time to normalize a text with many combining marks in the wrong order.

@@ -232,6 +232,30 @@ test('A paid response with a tab in its reason phrase reaches the client', async
   }
 });
 
+test('If the clock goes back, invoices are created again after a minute of the new time', async () => {
+  const entry = `
+    import worker from './index.js';
+    export * from './index.js';
+    const now = Date.now;
+    let ahead = 0;
+    Date.now = () => now() + ahead;
+    export default {
+      ...worker,
+      fetch(request, env, context) {
+        ahead = Number(request.headers.get('Test-Ahead'));
+        return worker.fetch(request, env, context);
+      },
+    };`;
+  const { url } = await startBareWorker({ toll: { ...toll, invoices_per_minute: 2 }, vars: { ORIGIN_URL: origin.url }, entry });
+  let client = 0;
+  const challenge = (ahead) => send(url, '/api/joke', { headers: { 'Test-Ahead': String(ahead), 'CF-Connecting-IP': `192.0.2.${(client += 1)}` } });
+  for (const expected of [402, 402, 429]) assert.equal((await challenge(120_000)).status, expected);
+  const { status, headers } = await challenge(0);
+  assert.equal(status, 429);
+  assert.ok(headers['retry-after'] <= 65, headers['retry-after']);
+  assert.equal((await challenge(66_000)).status, 402);
+});
+
 // A2 (CHANGELOG): V8 needs quadratic time to normalize a text with many combining marks in the wrong order.
 test('A path with thousands of combining marks costs no more CPU time than a path with as many other characters', async () => {
   const time = async (marks) => {

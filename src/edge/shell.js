@@ -128,7 +128,8 @@ const TIMED_OUT = new Error('the origin did not respond in time');
  * @param {RequestInit | undefined} init
  */
 function fetchFrom(env, sent, init) {
-  return env.ORIGIN ? env.ORIGIN.fetch(sent, init) : fetch(sent, init);
+  // As in `environment.rs`: a variable of this name is not a service.
+  return typeof env.ORIGIN?.fetch === 'function' ? env.ORIGIN.fetch(sent, init) : fetch(sent, init);
 }
 
 /**

@@ -232,6 +232,13 @@ test('A paid response with a tab in its reason phrase reaches the client', async
   }
 });
 
+test('A variable with the name of the service binding ORIGIN does not keep requests from ORIGIN_URL', async () => {
+  const { url } = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url, ORIGIN: origin.url } });
+  const { standard: authorization } = await buy(url, '/api/joke');
+  assert.equal((await send(url, '/api/joke', { headers: { authorization } })).status, 200);
+  assert.equal((await send(url, '/free')).status, 200);
+});
+
 test('If the clock goes back, invoices are created again after a minute of the new time', async () => {
   const entry = `
     import worker from './index.js';

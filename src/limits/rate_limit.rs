@@ -115,7 +115,7 @@ fn counts_until_ms(slot: u64) -> u64 {
 }
 
 pub(super) const WINDOW_MS: u64 = 60_000;
-const SLOT_MS: u64 = 5_000;
+pub(super) const SLOT_MS: u64 = 5_000;
 /// The longest time until the next event can be admitted, if the clock does not go back.
 pub const MAX_WAIT_MS: u64 = WINDOW_MS.saturating_add(SLOT_MS);
 const MAX_CLIENTS: usize = 10_000;

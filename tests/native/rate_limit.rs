@@ -161,6 +161,10 @@ fn an_isolate_creates_leased_invoices_until_the_lease_ends() {
         record(&mut lease, refused);
         assert!(!lease.take("a", NOW_MS));
     }
+    let request = lease.ask(120, "a", NOW_MS + 3_600_000);
+    lease.record(&request, &InvoiceLimitResponse::Admitted { leased: 2, for_ms: 5_000 }, NOW_MS + 3_600_000);
+    assert!(lease.take("a", NOW_MS + 3_600_000));
+    assert!(!lease.take("a", NOW_MS), "the clock went back");
 }
 
 #[test]

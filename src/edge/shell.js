@@ -88,11 +88,11 @@ export async function sendForWasm(request, env, plan) {
 }
 
 /**
- * Whether the status is one that a `Response` can have.
+ * Whether the status is one that a `Response` can have. With the status 101, it must have a WebSocket.
  * @param {Response} response
  */
-export function isResponse({ status }) {
-  return status <= 599;
+export function isResponse({ status, webSocket }) {
+  return status >= 200 ? status <= 599 : Boolean(webSocket);
 }
 
 /**
@@ -128,7 +128,8 @@ const TIMED_OUT = new Error('the origin did not respond in time');
  * @param {RequestInit | undefined} init
  */
 function fetchFrom(env, sent, init) {
-  return env.ORIGIN ? env.ORIGIN.fetch(sent, init) : fetch(sent, init);
+  // As in `environment.rs`: a variable of this name is not a service.
+  return typeof env.ORIGIN?.fetch === 'function' ? env.ORIGIN.fetch(sent, init) : fetch(sent, init);
 }
 
 /**
@@ -154,10 +155,21 @@ function withBody({ method, headers, body }, length) {
  */
 export function change(response, { body, lines, responseEditsAt }, edits) {
   const { status, headers } = response;
-  const changed = body === '-' ? new Response(null, { status, headers }) : new Response(response.body, response);
+  const changed = body === '-' ? new Response(null, { status, headers }) : copy(response);
   editHeadersByText(changed.headers, edits);
   editHeaders(changed.headers, lines, responseEditsAt, lines.length);
   return changed;
+}
+
+/** @param {Response} response */
+function copy(response) {
+  try {
+    return new Response(response.body, response);
+  } catch {
+    // The runtime refuses a reason phrase with a tab, although it receives one. The copy has the usual phrase of the status.
+    const { status, headers } = response;
+    return new Response(response.body, { status, headers });
+  }
 }
 
 /**

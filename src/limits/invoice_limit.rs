@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::rate_limit::{ClientLimits, SlidingWindow, WINDOW_MS, slot_left_ms};
+use super::rate_limit::{ClientLimits, SLOT_MS, SlidingWindow, WINDOW_MS, slot_left_ms};
 use crate::strict_json::{FromJson, Json};
 
 /// A request to admit one more invoice.
@@ -98,7 +98,9 @@ pub struct InvoiceLease {
 impl InvoiceLease {
     /// Takes one of the leased invoices for a client. Returns `false` if there is none.
     pub fn take(&mut self, client: &str, now_ms: u64) -> bool {
-        if self.left == 0 || now_ms >= self.until_ms {
+        // A lease that lasts longer than a slot was given before the clock went back. The Durable Object may have forgotten it.
+        let left_ms = self.until_ms.saturating_sub(now_ms);
+        if self.left == 0 || left_ms == 0 || left_ms > SLOT_MS {
             return false;
         }
         self.left = self.left.saturating_sub(1);

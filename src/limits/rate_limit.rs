@@ -45,6 +45,10 @@ impl SlidingWindow {
 
     /// Returns the number of events in the last minute. Forgets earlier events.
     pub fn count(&mut self, now_ms: u64) -> u64 {
+        // If the clock went back, later events count as events of now. Otherwise they would count until the clock has reached
+        // their time again, and the limit would refuse everything until then.
+        let slot = now_ms.checked_div(SLOT_MS).unwrap_or_default();
+        self.slots.iter_mut().for_each(|(at, _)| *at = slot.min(*at));
         self.slots.retain(|(slot, _)| counts_until_ms(*slot) > now_ms);
         self.slots.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
@@ -111,5 +115,7 @@ fn counts_until_ms(slot: u64) -> u64 {
 }
 
 pub(super) const WINDOW_MS: u64 = 60_000;
-const SLOT_MS: u64 = 5_000;
+pub(super) const SLOT_MS: u64 = 5_000;
+/// The longest time until the next event can be admitted, if the clock does not go back.
+pub const MAX_WAIT_MS: u64 = WINDOW_MS.saturating_add(SLOT_MS);
 const MAX_CLIENTS: usize = 10_000;

@@ -1,7 +1,9 @@
 // Requests to the Worker in bare `workerd`, because `wrangler dev` would normalize them before the Worker receives them.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { startBareWorker } from './support/workerd.mjs';
@@ -187,6 +189,78 @@ test('The alarm of an earlier window does not delete the count of a window that 
   const { url } = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url }, entry });
   const statusOf = async () => (await send(url, '/few', { headers: { 'CF-Connecting-IP': '192.0.2.1' } })).status;
   assert.deepEqual([await statusOf(), await statusOf()], [200, 402]);
+});
+
+/** Starts an origin that answers every request with these bytes. */
+async function startRawOrigin(context, answer) {
+  const server = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.end(answer())));
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+test('An origin that answers 101 to a request without an upgrade has failed, and the use is returned', async (context) => {
+  const raw = await startRawOrigin(context, () => 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n');
+  const routes = [{ path: '/m', sats: 5 }, { path: '/once', sats: 5, uses: 1 }];
+  const { url, logged } = await startBareWorker({ toll: { preflights: 'origin', routes }, vars: { ORIGIN_URL: raw } });
+  const [sold, once] = [await buy(url, '/m'), await buy(url, '/once')];
+  const preflight = { 'Access-Control-Request-Method': 'GET' };
+  for (const [path, options] of [
+    ['/free', {}],
+    ['/m', { headers: { authorization: sold.standard } }],
+    ['/m', { method: 'OPTIONS', headers: preflight }],
+    ['/once', { headers: { authorization: once.standard } }],
+    ['/once', { headers: { authorization: once.standard } }],
+  ]) {
+    const { status, json } = await send(url, path, options);
+    assert.equal(status, 502, path);
+    assert.equal(json().code, 'origin_unreachable');
+  }
+  await logged(/"decision":"paid","route":"\/m".*"code":"origin_unreachable"/);
+});
+
+test('A paid response with a tab in its reason phrase reaches the client', async (context) => {
+  const zipped = gzipSync('paid for');
+  const head = `HTTP/1.1 200 All\tright\r\nContent-Encoding: gzip\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: ${zipped.length}\r\n\r\n`;
+  const raw = await startRawOrigin(context, () => Buffer.concat([Buffer.from(head), zipped]));
+  const { url } = await startBareWorker({ toll: { routes: [{ path: '/m', sats: 5 }, { path: '/once', sats: 5, uses: 1 }] }, vars: { ORIGIN_URL: raw } });
+  for (const path of ['/m', '/once']) {
+    const { standard: authorization } = await buy(url, path);
+    const { status, headers, bytes } = await send(url, path, { headers: { authorization, 'Accept-Encoding': 'gzip' } });
+    assert.deepEqual([status, headers['set-cookie'], headers['cache-control']], [200, ['a=1', 'b=2'], 'private']);
+    assert.equal(gunzipSync(bytes).toString(), 'paid for');
+  }
+});
+
+test('A variable with the name of the service binding ORIGIN does not keep requests from ORIGIN_URL', async () => {
+  const { url } = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url, ORIGIN: origin.url } });
+  const { standard: authorization } = await buy(url, '/api/joke');
+  assert.equal((await send(url, '/api/joke', { headers: { authorization } })).status, 200);
+  assert.equal((await send(url, '/free')).status, 200);
+});
+
+test('If the clock goes back, invoices are created again after a minute of the new time', async () => {
+  const entry = `
+    import worker from './index.js';
+    export * from './index.js';
+    const now = Date.now;
+    let ahead = 0;
+    Date.now = () => now() + ahead;
+    export default {
+      ...worker,
+      fetch(request, env, context) {
+        ahead = Number(request.headers.get('Test-Ahead'));
+        return worker.fetch(request, env, context);
+      },
+    };`;
+  const { url } = await startBareWorker({ toll: { ...toll, invoices_per_minute: 2 }, vars: { ORIGIN_URL: origin.url }, entry });
+  let client = 0;
+  const challenge = (ahead) => send(url, '/api/joke', { headers: { 'Test-Ahead': String(ahead), 'CF-Connecting-IP': `192.0.2.${(client += 1)}` } });
+  for (const expected of [402, 402, 429]) assert.equal((await challenge(120_000)).status, expected);
+  const { status, headers } = await challenge(0);
+  assert.equal(status, 429);
+  assert.ok(headers['retry-after'] <= 65, headers['retry-after']);
+  assert.equal((await challenge(66_000)).status, 402);
 });
 
 // A2 (CHANGELOG): V8 needs quadratic time to normalize a text with many combining marks in the wrong order.

@@ -24,6 +24,19 @@ fn a_sliding_window_admits_events_up_to_the_limit_and_returns_how_long_the_next_
 }
 
 #[test]
+fn if_the_clock_goes_back_by_an_hour_events_count_for_a_minute_of_the_new_time() {
+    let mut window = SlidingWindow::default();
+    for _ in 0..9 {
+        assert_eq!(window.admit(10, NOW_MS + 3_600_000), Ok(()));
+    }
+    assert_eq!(window.admit(10, NOW_MS), Ok(()));
+    let wait_ms = window.admit(10, NOW_MS).unwrap_err();
+    assert!((60_000..=65_000).contains(&wait_ms), "{wait_ms}");
+    assert!(window.admit(10, NOW_MS + wait_ms - 1).is_err());
+    assert_eq!(window.count(NOW_MS + wait_ms), 0);
+}
+
+#[test]
 fn a_stored_sliding_window_is_read_back_and_malformed_texts_are_refused() {
     let mut window = SlidingWindow::default();
     for offset_ms in [0, 1, 6_000, 12_000] {
@@ -148,6 +161,10 @@ fn an_isolate_creates_leased_invoices_until_the_lease_ends() {
         record(&mut lease, refused);
         assert!(!lease.take("a", NOW_MS));
     }
+    let request = lease.ask(120, "a", NOW_MS + 3_600_000);
+    lease.record(&request, &InvoiceLimitResponse::Admitted { leased: 2, for_ms: 5_000 }, NOW_MS + 3_600_000);
+    assert!(lease.take("a", NOW_MS + 3_600_000));
+    assert!(!lease.take("a", NOW_MS), "the clock went back");
 }
 
 #[test]

@@ -34,7 +34,10 @@ pub struct Bound {
 pub fn bound(env: &Env) -> &'static Bound {
     static BOUND: OnceLock<Bound> = OnceLock::new();
     BOUND.get_or_init(|| Bound {
-        origin: binding(env, ORIGIN).is_some(),
+        // A variable of this name is not a service: nothing can be sent to it.
+        origin: binding(env, ORIGIN).is_some_and(|origin| {
+            Reflect::get(&origin, &"fetch".into()).is_ok_and(|fetch| fetch.is_function())
+        }),
         ledger: binding(env, LEDGER.name).is_some(),
     })
 }

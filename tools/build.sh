@@ -76,14 +76,14 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$remap $smaller"
 
 mkdir -p "$staging" "$build"
 touch "$staging.started"
-background env RUSTC_BOOTSTRAP=1 cargo build --quiet --release -Z build-std=std,panic_abort --target-dir target --target wasm32-unknown-unknown --manifest-path "$crate/Cargo.toml"
+background env RUSTC_BOOTSTRAP=1 cargo build --quiet --profile worker -Z build-std=std,panic_abort --target-dir target --target wasm32-unknown-unknown --manifest-path "$crate/Cargo.toml"
 wait "$running"
 running=
 name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$crate/Cargo.toml" | tr - _)
 rm -rf "$staging"
 # With these two options, a panic ends only the instance of the wasm: the next request gets a new one.
 .tools/bin/wasm-bindgen --target module --out-name index --out-dir "$staging" \
-  --experimental-reset-state-function --force-enable-abort-handler "target/wasm32-unknown-unknown/release/$name.wasm"
+  --experimental-reset-state-function --force-enable-abort-handler "target/wasm32-unknown-unknown/worker/$name.wasm"
 # workerd imports a module where the generated code imports its source.
 #
 # A callback of a crashed instance must not run in the new one, in which its pointers are invalid. The generated code compares the instances

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { issueL402Macaroon, makeL402AuthenticateHeader, parseL402Authorization, verifyL402Macaroon } from '@getalby/lightning-tools/402';
 import { freePort, root } from '../../tools/lib/run.mjs';
 import { newInvoice, newUser, paidDuring } from './support/command.mjs';
 import { lnbits, run } from './support/paywall.mjs';
@@ -21,6 +22,22 @@ test('lightning-toll with FastAPI: paid once, although its challenge stands in `
   const { paid, result } = await paidDuring(async () => [await user.fetch(`${url}/joke`), await user.fetch(`${url}/joke`)]);
   assert.deepEqual(paid, [5]);
   for (const { code, stdout, stderr } of result) assert.deepEqual([code, stdout], [0, '{"joke":"a joke"}'], stderr);
+});
+
+test("@getalby/lightning-tools: a server with Alby's header and token is paid, and its token is used again", async () => {
+  const secret = 'a secret of this test';
+  const url = await startServer(async (request, response) => {
+    const { token, preimage } = parseL402Authorization(request.headers.authorization ?? '') ?? {};
+    const hash = preimage && createHash('sha256').update(Buffer.from(preimage, 'hex')).digest('hex');
+    if (hash && (await verifyL402Macaroon(secret, token)).paymentHash === hash) return response.end('paid for');
+    const { bolt11: invoice, payment_hash: paymentHash } = await newInvoice(5);
+    const header = makeL402AuthenticateHeader({ token: await issueL402Macaroon(secret, paymentHash), invoice });
+    return response.writeHead(402, { 'WWW-Authenticate': header }).end();
+  });
+  const user = newUser();
+  const { paid, result } = await paidDuring(async () => [await user.fetch(url), await user.fetch(url)]);
+  assert.deepEqual(paid, [5]);
+  for (const { code, stdout, stderr } of result) assert.deepEqual([code, stdout], [0, 'paid for'], stderr);
 });
 
 test('rack-lightning: each request is paid, with `X-Preimage` and without a reason for refusals', async () => {
@@ -42,9 +59,9 @@ test('ln-paywall: a used preimage gets 400, and the next request is paid', async
 });
 
 /** Starts a server that sends bare invoices and accepts each preimage once. It answers with method and body. */
-async function startBolt11Server({ contentType, refuse }) {
+function startBolt11Server({ contentType, refuse }) {
   const open = new Set();
-  const server = createServer(async (request, response) => {
+  return startServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
     const challenge = async () => {
@@ -57,6 +74,11 @@ async function startBolt11Server({ contentType, refuse }) {
     const hash = createHash('sha256').update(Buffer.from(preimage, 'hex')).digest('hex');
     return open.delete(hash) ? response.end(`${request.method} ${body}`) : refuse(response, challenge);
   });
+}
+
+/** Starts a server. Returns the URL of one of its paths. */
+async function startServer(answer) {
+  const server = createServer(answer);
   servers.push(server);
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return `http://127.0.0.1:${server.address().port}/convert`;

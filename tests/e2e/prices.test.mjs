@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { call, pay as payFrom, startLnbits } from '../../tools/lib/lnbits.mjs';
 import { buy, parseChallenge, send, sendRaw } from './support/client.mjs';
+import { newUser } from './support/command.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { invoicesFor, lnbits, run, startPaywall } from './support/paywall.mjs';
 
@@ -200,6 +201,9 @@ test('LNbits converts a fiat price to sats, which must be within min_sats and ma
   assert.equal(json().amountSats, 16);
   const { macaroon, invoice } = parseChallenge(headers['www-authenticate']);
   const authorization = `L402 ${macaroon}:${await payFrom(wallet.url, wallet.payer, invoice)}`;
+  const user = newUser({ lnbits_url: wallet.url, lnbits_admin_key: wallet.payer.adminKey });
+  assert.equal((await user.fetch(`${url}/usd`)).code, 0);
+  assert.deepEqual((await user.payments()).map(({ amount_sats: sats, was_accepted: isAccepted }) => [sats, isAccepted]), [[16, true]]);
   const page = (await send(url, '/usd', { headers: { accept: 'text/html' } })).text;
   assert.match(page, /value="16">16<.*<bdi class="fiat">0\.01 USD<\/bdi>/s, 'the pay page shows both prices');
   rates.USD = 20_000;

@@ -1,24 +1,25 @@
 //! How a request is paid: with a stored credential, with a payment that was begun before, or with a new payment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderValue, Method};
-use reqwest::{Request, Response, ResponseBuilderExt, StatusCode};
+use reqwest::{Request, Response, StatusCode};
 
-use super::bill::{BadOffer, Bill};
+use super::bill::Bill;
+use super::budget;
 use super::builder::Limits;
-use super::error::{BudgetScope, ClientError};
+use super::challenge::{Challenged, read_body};
+use super::error::ClientError;
 use super::journal::{Journal, Payment, Scope, State};
 use super::offer::{Offer, ProofKind};
 use super::resource_locks::ResourceLocks;
 use super::response::TollResponse;
-use super::stats::{BUDGET_PERIOD_S, Spent};
+use super::target::Target;
 use super::wallet::{Paid, PayError, PaymentState, Wallet, WalletError};
-use crate::http::url::is_loopback;
 use crate::payment::{PaymentHash, Preimage};
 
 /// Sends requests: the client itself, or the rest of a middleware.
@@ -35,28 +36,12 @@ pub struct Payer {
     pub locks: ResourceLocks,
 }
 
-/// What a request is for.
-struct Target {
-    /// Scheme, host and port.
-    origin: String,
-    host: String,
-    path: String,
-    method: String,
-    is_private: bool,
-}
-
 /// The response to a request with or without a stored credential.
 enum Verdict {
     /// The credential was accepted, or not judged.
     Served(TollResponse),
     /// There is no credential, or the server does not accept it. The response may have a challenge.
     Unpaid(Response),
-}
-
-/// A 402 response whose body has been read, and its offer.
-struct Challenged {
-    response: Response,
-    offer: Option<Offer>,
 }
 
 /// What the journal says before a payment.
@@ -78,7 +63,7 @@ impl Payer {
             Verdict::Served(response) => return Ok(response),
             Verdict::Unpaid(response) => response,
         };
-        let Challenged { response, offer } = self.challenge(response, &target).await?;
+        let Challenged { response, offer } = Challenged::read(response, &target.origin).await?;
         let Some(offer) = offer else { return Ok(TollResponse::free(response)) };
         let scope = target.scope(&offer);
         let resource = format!("{} {scope:?}", target.origin);
@@ -93,9 +78,12 @@ impl Payer {
         request: Request,
     ) -> Result<Option<(Offer, Bill)>, ClientError> {
         let target = Target::of(&request)?;
-        let sent = self.send_with_stored(sender, &request, &target, &mut BTreeSet::new()).await?;
-        let Verdict::Unpaid(response) = sent else { return Ok(None) };
-        let Some(offer) = self.challenge(response, &target).await?.offer else { return Ok(None) };
+        // The credential is not sent, because that could take one of its uses.
+        if self.covering(&target, &BTreeSet::new())?.is_some() {
+            return Ok(None);
+        }
+        let response = sender.send(request).await.map_err(ClientError::Unreachable)?;
+        let Some(offer) = Challenged::read(response, &target.origin).await?.offer else { return Ok(None) };
         let bill = Bill::check(&offer, &target.host, &self.limits.network, now_unix())?;
         Ok(Some((offer, bill)))
     }
@@ -108,9 +96,7 @@ impl Payer {
         target: &Target,
         tried: &mut BTreeSet<String>,
     ) -> Result<Verdict, ClientError> {
-        let stored = self.usable(tried, |payment| {
-            payment.was_accepted && payment.covers(&target.origin, &target.path, &target.method)
-        })?;
+        let stored = self.covering(target, tried)?;
         if let Some(payment) = stored {
             tried.insert(payment.payment_hash.clone());
             match self.send_stored(sender, request, payment).await? {
@@ -120,6 +106,13 @@ impl Payer {
         }
         let response = sender.send(copy(request)?).await.map_err(ClientError::Unreachable)?;
         Ok(Verdict::Unpaid(response))
+    }
+
+    /// Returns the newest credential that was accepted before and covers a request.
+    fn covering(&self, target: &Target, tried: &BTreeSet<String>) -> Result<Option<Payment>, ClientError> {
+        self.usable(tried, |payment| {
+            payment.was_accepted && payment.covers(&target.origin, &target.path, &target.method)
+        })
     }
 
     /// Returns the newest credential that can be used.
@@ -155,7 +148,7 @@ impl Payer {
             }
             match response.status() {
                 StatusCode::PAYMENT_REQUIRED => {
-                    let Challenged { response, offer } = self.challenge_of(response, &payment.origin).await?;
+                    let Challenged { response, offer } = Challenged::read(response, &payment.origin).await?;
                     // The server does not know yet that its invoice is paid.
                     let is_early = offer.as_ref().is_some_and(|offer| offer.invoice == payment.invoice);
                     match pauses.next().filter(|_| is_early) {
@@ -203,7 +196,7 @@ impl Payer {
             match self.send_stored(sender, request, stored).await? {
                 Verdict::Served(response) => return Ok(response),
                 Verdict::Unpaid(response) => {
-                    let newer = self.challenge(response, target).await?.offer;
+                    let newer = Challenged::read(response, &target.origin).await?.offer;
                     offer = newer.filter(|newer| target.scope(newer) == scope).unwrap_or(offer);
                 }
             }
@@ -282,7 +275,7 @@ impl Payer {
             if let Some(begun) = known.values().find(is_begun) {
                 return (Reservation::Begun(Box::new(begun.clone())), None);
             }
-            match check_payments(known, &payment, limits, now) {
+            match budget::check(known, &payment, limits, now) {
                 Some(error) => (Reservation::Refused(error), None),
                 None => (Reservation::Reserved, Some(payment.clone())),
             }
@@ -425,7 +418,7 @@ impl Payer {
             let status = response.status();
             let is_early = match status {
                 StatusCode::PAYMENT_REQUIRED => {
-                    let again = self.challenge_of(response, &payment.origin).await?.offer;
+                    let again = Challenged::read(response, &payment.origin).await?.offer;
                     again.is_some_and(|offer| offer.invoice == payment.invoice)
                 }
                 StatusCode::UNAUTHORIZED => false,
@@ -474,85 +467,6 @@ impl Payer {
         payment.was_refused |= !payment.was_accepted;
         Ok(self.journal.write(payment)?)
     }
-
-    async fn challenge(&self, response: Response, target: &Target) -> Result<Challenged, ClientError> {
-        self.challenge_of(response, &target.origin).await
-    }
-
-    /// Reads the body and the offer of a 402 response. A response from another origin, after a redirect, is not read.
-    async fn challenge_of(&self, response: Response, origin: &str) -> Result<Challenged, ClientError> {
-        let is_own = response.url().origin().ascii_serialization() == origin;
-        if response.status() != StatusCode::PAYMENT_REQUIRED || !is_own {
-            return Ok(Challenged { response, offer: None });
-        }
-        let (response, body) = tokio::time::timeout(CHALLENGE_LIMIT, read_body(response))
-            .await
-            .map_err(|_| ClientError::ChallengeTooSlow)??;
-        let lines = response.headers().get_all(WWW_AUTHENTICATE).iter();
-        let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let offer = Offer::read(&lines, content_type.unwrap_or_default(), &body);
-        Ok(Challenged { response, offer })
-    }
-}
-
-impl Target {
-    fn of(request: &Request) -> Result<Self, ClientError> {
-        let url = request.url();
-        let host = url.host_str().ok_or_else(|| ClientError::Url(url.to_string()))?.to_ascii_lowercase();
-        Ok(Self {
-            origin: url.origin().ascii_serialization(),
-            is_private: url.scheme() == "https" || is_loopback(&host),
-            host,
-            path: url.path().to_owned(),
-            method: request.method().as_str().to_owned(),
-        })
-    }
-
-    /// Returns what an offer sells. A macaroon of an unknown format is assumed to pay only for this path and method, and
-    /// a preimage pays for one request.
-    fn scope(&self, offer: &Offer) -> Scope {
-        let terms = &offer.terms;
-        if !terms.is_known {
-            let (endpoint, method) = (Some(self.path.clone()), Some(self.method.clone()));
-            return Scope { endpoint, method, ..Scope::default() };
-        }
-        Scope {
-            realm: terms.realm.clone(),
-            services: terms.services.clone(),
-            endpoint: terms.endpoint.clone(),
-            method: terms.method.clone(),
-        }
-    }
-}
-
-/// Returns why a payment must not be made, judged by all others.
-fn check_payments(
-    all: &BTreeMap<String, Payment>,
-    payment: &Payment,
-    limits: &Limits,
-    now_unix: u64,
-) -> Option<ClientError> {
-    if let Some(same) = all.get(&payment.payment_hash).filter(|same| same.counts()) {
-        return Some(BadOffer::PaidBefore(same.origin.clone()).into());
-    }
-    let is_refused = |other: &&Payment| {
-        let is_recent = other.at_unix.saturating_add(BUDGET_PERIOD_S) > now_unix;
-        other.host == payment.host && other.was_refused && is_recent
-    };
-    if let Some(refused) = all.values().find(is_refused).filter(|_| !limits.pays_again) {
-        let payment_before = Box::new(refused.clone());
-        return Some(ClientError::NotHonoured { host: payment.host.clone(), payment: payment_before });
-    }
-    let spent = Spent::of(all.values(), now_unix);
-    let of_host = spent.by_host.get(&payment.host).copied().unwrap_or_default();
-    let price_sats = payment.amount_sats;
-    let budgets = [
-        (limits.budget_sats_per_host.saturating_sub(of_host), BudgetScope::Host),
-        (limits.budget_sats.saturating_sub(spent.total_sats), BudgetScope::Total),
-    ];
-    let exceeded = budgets.into_iter().find(|(left_sats, _)| price_sats > *left_sats);
-    exceeded.map(|(left_sats, scope)| ClientError::OverBudget { price_sats, left_sats, scope })
 }
 
 fn not_served(payment: Payment, status: StatusCode) -> ClientError {
@@ -604,23 +518,6 @@ fn retry_after(response: &Response) -> Duration {
     Duration::from_secs(value.and_then(|value| value.parse().ok()).unwrap_or(0))
 }
 
-/// Reads the body of a response. Returns the response with the same body.
-async fn read_body(mut response: Response) -> Result<(Response, Vec<u8>), ClientError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| ClientError::Unreachable(error.into()))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_CHALLENGE_BYTES {
-            return Err(ClientError::ChallengeTooLarge);
-        }
-    }
-    let mut copy = http::Response::builder().status(response.status()).url(response.url().clone());
-    if let Some(headers) = copy.headers_mut() {
-        headers.clone_from(response.headers());
-    }
-    let copy = copy.body(body.clone()).map_err(|error| ClientError::Url(error.to_string()))?;
-    Ok((Response::from(copy), body))
-}
-
 /// Returns the time in Unix seconds.
 #[expect(clippy::disallowed_methods, reason = "the client is native")]
 pub fn now_unix() -> u64 {
@@ -644,5 +541,3 @@ const PAUSES: [Duration; 4] = [
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// The time that a payment may be on its way.
 const PENDING_LIMIT: Duration = Duration::from_secs(30);
-const CHALLENGE_LIMIT: Duration = Duration::from_secs(20);
-const MAX_CHALLENGE_BYTES: usize = 65_536;

@@ -15,7 +15,9 @@
 //! before the wallet gets the invoice, so a payment is never made twice and never lost, also if the process is killed.
 
 mod bill;
+mod budget;
 mod builder;
+mod challenge;
 mod error;
 mod flow;
 pub mod journal;
@@ -24,6 +26,7 @@ mod offer;
 mod resource_locks;
 mod response;
 mod stats;
+mod target;
 mod terms;
 pub mod wallet;
 mod www_authenticate;
@@ -162,9 +165,12 @@ pub(crate) fn http_client(redirects: Policy) -> reqwest::Client {
     // Fails only if the program has chosen a provider already, which is then used.
     PROVIDER.call_once(|| _ = rustls::crypto::ring::default_provider().install_default());
     let builder = reqwest::Client::builder().redirect(redirects).connect_timeout(CONNECT_TIMEOUT);
+    let builder = builder.read_timeout(READ_TIMEOUT);
     let builder = builder.user_agent(concat!("edgetoll/", env!("CARGO_PKG_VERSION")));
     builder.build().unwrap_or_default()
 }
 
 const MAX_REDIRECTS: usize = 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time in which the next byte must arrive.
+const READ_TIMEOUT: Duration = Duration::from_secs(300);

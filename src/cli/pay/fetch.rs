@@ -1,6 +1,6 @@
 //! Runs `edgetoll fetch`: sends a request as curl does, and pays if the server asks for it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::config::Config;
 use super::exit::{Failure, HTTP_ERROR};
 use crate::client::journal::Payment;
-use crate::client::{Bill, TollClient, TollResponse};
+use crate::client::{Bill, ClientError, TollClient, TollResponse};
 
 /// The arguments of `fetch`. The letters are those of curl.
 #[derive(Args)]
@@ -74,6 +74,8 @@ async fn fetch(config: &Config, arguments: &FetchArguments) -> Result<ExitCode, 
     if arguments.dry_run {
         return show_price(&client, request, arguments).await;
     }
+    // If the file cannot be written, nothing is paid.
+    let file = arguments.output.as_ref().map(open_output).transpose()?;
     let response = client.execute(request).await?;
     if response.status() == 402 && response.payment().is_none() {
         let message = "the server asks for a payment in a form that this client does not know";
@@ -93,7 +95,7 @@ async fn fetch(config: &Config, arguments: &FetchArguments) -> Result<ExitCode, 
     if arguments.json {
         print_json(response).await?;
     } else {
-        print_body(response.into_inner(), arguments).await?;
+        print_body(response, file, arguments).await?;
     }
     let has_failed = arguments.fail && status.as_u16() >= 400;
     Ok(if has_failed { ExitCode::from(HTTP_ERROR) } else { ExitCode::SUCCESS })
@@ -185,6 +187,7 @@ pub fn price_json(bill: Option<&Bill>) -> serde_json::Value {
 
 async fn print_json(response: TollResponse) -> Result<(), Failure> {
     let payment = response.payment().map(|payment| payment_json(payment, response.paid_now()));
+    let paid = new_payment(&response);
     let response = response.into_inner();
     let status = response.status().as_u16();
     let texts = response
@@ -192,7 +195,7 @@ async fn print_json(response: TollResponse) -> Result<(), Failure> {
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into()));
     let headers: serde_json::Map<String, serde_json::Value> = texts.collect();
-    let body = response.text().await.map_err(lost)?;
+    let body = response.text().await.map_err(|error| lost(error, paid.as_ref()))?;
     println!("{}", json!({ "status": status, "headers": headers, "body": body, "payment": payment }));
     Ok(())
 }
@@ -202,23 +205,45 @@ pub fn payment_json(payment: &Payment, paid_now: bool) -> serde_json::Value {
     json!({ "amount_sats": payment.amount_sats, "payment_hash": payment.payment_hash, "host": payment.host, "paid_now": paid_now })
 }
 
-async fn print_body(mut response: Response, arguments: &FetchArguments) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::config(format!("the body cannot be written: {error}"));
-    let mut out: Box<dyn Write> = match &arguments.output {
-        Some(file) => Box::new(File::create(file).map_err(failed)?),
+/// Returns the payment that this command has made for a response.
+fn new_payment(response: &TollResponse) -> Option<Payment> {
+    response.payment().filter(|_| response.paid_now()).cloned()
+}
+
+fn cannot_write(error: io::Error) -> Failure {
+    Failure::config(format!("the body cannot be written: {error}"))
+}
+
+/// Opens the file for the body. A file that exists keeps its content until the response arrives.
+fn open_output(path: &PathBuf) -> Result<File, Failure> {
+    OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(cannot_write)
+}
+
+async fn print_body(
+    response: TollResponse,
+    file: Option<File>,
+    arguments: &FetchArguments,
+) -> Result<(), Failure> {
+    let paid = new_payment(&response);
+    let mut response = response.into_inner();
+    let mut out: Box<dyn Write> = match file {
+        Some(file) => {
+            file.set_len(0).map_err(cannot_write)?;
+            Box::new(file)
+        }
         None => Box::new(io::stdout().lock()),
     };
     if arguments.include {
-        write_head(&mut out, &response).map_err(failed)?;
+        write_head(&mut out, &response).map_err(cannot_write)?;
     }
     let shows_progress = !arguments.silent && arguments.output.is_some() && io::stderr().is_terminal();
     let progress = Progress::new(response.content_length(), shows_progress);
-    while let Some(chunk) = response.chunk().await.map_err(lost)? {
-        out.write_all(&chunk).map_err(failed)?;
+    while let Some(chunk) = response.chunk().await.map_err(|error| lost(error, paid.as_ref()))? {
+        out.write_all(&chunk).map_err(cannot_write)?;
         progress.add(chunk.len());
     }
     progress.end();
-    out.flush().map_err(failed)
+    out.flush().map_err(cannot_write)
 }
 
 fn write_head(out: &mut dyn Write, response: &Response) -> io::Result<()> {
@@ -229,9 +254,14 @@ fn write_head(out: &mut dyn Write, response: &Response) -> io::Result<()> {
     writeln!(out, "\r")
 }
 
-/// The response broke off. Its payment is in the journal, and the same command gets the response without paying again.
-fn lost(error: reqwest::Error) -> Failure {
-    crate::client::ClientError::Unreachable(error.into()).into()
+/// Returns why a response broke off. If this command has paid for it, the payment is named: it is in the journal, and the
+/// same command gets the response without paying again.
+fn lost(error: reqwest::Error, paid: Option<&Payment>) -> Failure {
+    let source = error.into();
+    match paid {
+        Some(payment) => ClientError::AnswerLost { payment: Box::new(payment.clone()), source }.into(),
+        None => ClientError::Unreachable(source).into(),
+    }
 }
 
 /// A progress bar on standard error.

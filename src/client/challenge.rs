@@ -1,0 +1,56 @@
+//! Reads 402 responses, whose size and duration are limited.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::{Response, ResponseBuilderExt, StatusCode};
+
+use super::error::ClientError;
+use super::offer::Offer;
+
+/// A response, and its offer. The body of a 402 has been read, and is still in the response.
+pub struct Challenged {
+    pub response: Response,
+    pub offer: Option<Offer>,
+}
+
+impl Challenged {
+    /// Reads the offer of a 402 response of `origin`. A response from another origin, after a redirect, has no offer.
+    ///
+    /// # Errors
+    /// Fails if the response is too large or too slow, or breaks off.
+    pub async fn read(response: Response, origin: &str) -> Result<Self, ClientError> {
+        let is_own = response.url().origin().ascii_serialization() == origin;
+        if response.status() != StatusCode::PAYMENT_REQUIRED || !is_own {
+            return Ok(Self { response, offer: None });
+        }
+        let (response, body) = tokio::time::timeout(CHALLENGE_LIMIT, read_body(response))
+            .await
+            .map_err(|_| ClientError::ChallengeTooSlow)??;
+        let lines = response.headers().get_all(WWW_AUTHENTICATE).iter();
+        let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let offer = Offer::read(&lines, content_type.unwrap_or_default(), &body);
+        Ok(Self { response, offer })
+    }
+}
+
+/// Reads the body of a response. Returns the response with the same body.
+pub async fn read_body(mut response: Response) -> Result<(Response, Vec<u8>), ClientError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| ClientError::Unreachable(error.into()))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_CHALLENGE_BYTES {
+            return Err(ClientError::ChallengeTooLarge);
+        }
+    }
+    let mut copy = http::Response::builder().status(response.status()).url(response.url().clone());
+    if let Some(headers) = copy.headers_mut() {
+        headers.clone_from(response.headers());
+    }
+    let copy = copy.body(body.clone()).map_err(|error| ClientError::Url(error.to_string()))?;
+    Ok((Response::from(copy), body))
+}
+
+const CHALLENGE_LIMIT: Duration = Duration::from_secs(20);
+const MAX_CHALLENGE_BYTES: usize = 65_536;

@@ -1,0 +1,51 @@
+//! What a request is for.
+
+use reqwest::Request;
+
+use super::error::ClientError;
+use super::journal::Scope;
+use super::offer::Offer;
+use crate::http::url::is_loopback;
+
+/// What a request is for.
+pub struct Target {
+    /// Scheme, host and port.
+    pub origin: String,
+    pub host: String,
+    pub path: String,
+    pub method: String,
+    /// Whether others cannot read the connection.
+    pub is_private: bool,
+}
+
+impl Target {
+    /// # Errors
+    /// Fails if the URL has no host.
+    pub fn of(request: &Request) -> Result<Self, ClientError> {
+        let url = request.url();
+        let host = url.host_str().ok_or_else(|| ClientError::Url(url.to_string()))?.to_ascii_lowercase();
+        Ok(Self {
+            origin: url.origin().ascii_serialization(),
+            is_private: url.scheme() == "https" || is_loopback(&host),
+            host,
+            path: url.path().to_owned(),
+            method: request.method().as_str().to_owned(),
+        })
+    }
+
+    /// Returns what an offer sells. A macaroon of an unknown format is assumed to pay only for this path and method, and
+    /// a preimage pays for one request.
+    pub fn scope(&self, offer: &Offer) -> Scope {
+        let terms = &offer.terms;
+        if !terms.is_known {
+            let (endpoint, method) = (Some(self.path.clone()), Some(self.method.clone()));
+            return Scope { endpoint, method, ..Scope::default() };
+        }
+        Scope {
+            realm: terms.realm.clone(),
+            services: terms.services.clone(),
+            endpoint: terms.endpoint.clone(),
+            method: terms.method.clone(),
+        }
+    }
+}

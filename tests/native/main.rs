@@ -38,6 +38,7 @@ mod lnbits;
 mod macaroon;
 mod mistakes;
 mod pay_page;
+mod paying_document;
 mod plain_paths;
 mod policy;
 mod prices;

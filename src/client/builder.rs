@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::flow::Payer;
 use super::journal::{Journal, JournalError};
@@ -113,6 +114,7 @@ impl TollClientBuilder {
             wallet: self.wallet,
             journal: self.journal.unwrap_or_else(Journal::in_memory),
             locks: ResourceLocks::default(),
+            requests: AtomicU64::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -34,6 +35,8 @@ pub struct Payer {
     pub wallet: Option<Arc<dyn Wallet>>,
     pub journal: Journal,
     pub locks: ResourceLocks,
+    /// The number of calls.
+    pub requests: AtomicU64,
 }
 
 /// The response to a request with or without a stored credential.
@@ -56,6 +59,7 @@ enum Reservation {
 impl Payer {
     /// Sends a request, and pays if the server asks for it.
     pub async fn run(&self, sender: &dyn Sender, request: Request) -> Result<TollResponse, ClientError> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let target = Target::of(&request)?;
         let mut tried = BTreeSet::new();
         let response = self.send_with_stored(sender, &request, &target, &mut tried).await?;

@@ -40,6 +40,7 @@ pub use response::TollResponse;
 pub use stats::{Spent, Stats};
 pub use terms::Terms;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -94,7 +95,8 @@ impl TollClient {
     /// # Errors
     /// Fails if the journal cannot be read.
     pub fn stats(&self) -> Result<Stats, JournalError> {
-        Ok(Stats::of(&self.payer.journal.payments()?))
+        let requests = self.payer.requests.load(Ordering::Relaxed);
+        Ok(Stats::of(&self.payer.journal.payments()?, requests))
     }
 
     /// Returns what was spent in the last 24 hours, in which the budgets count.

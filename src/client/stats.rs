@@ -11,6 +11,8 @@ use super::journal::{Payment, State};
 pub struct Stats {
     /// Amounts and fees in satoshis, with payments of which it is not known whether they were made.
     pub total_spent: u64,
+    /// Calls of this client, in this process.
+    pub request_count: u64,
     /// Payments that were made or may have been made.
     pub payment_count: u64,
     /// Credentials that can be used.
@@ -18,10 +20,11 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn of(payments: &[Payment]) -> Self {
+    pub(super) fn of(payments: &[Payment], request_count: u64) -> Self {
         let count = |fits: &dyn Fn(&&Payment) -> bool| payments.iter().filter(fits).count() as u64;
         Self {
             total_spent: payments.iter().filter(|payment| payment.counts()).map(Payment::spent_sats).sum(),
+            request_count,
             payment_count: count(&|payment| payment.counts()),
             cached_credentials: count(&|payment| payment.state == State::Paid),
         }

@@ -147,6 +147,7 @@ fn twenty_requests_at_once_for_one_resource_pay_once() {
     // A fee of 1.5 sats counts as 2 sats.
     let stats = client.stats().unwrap();
     assert_eq!((stats.total_spent, stats.payment_count, stats.cached_credentials), (7, 1, 1));
+    assert_eq!(stats.request_count, 20);
 }
 
 #[test]

@@ -20,8 +20,7 @@ impl Challenged {
     /// # Errors
     /// Fails if the response is too large or too slow, or breaks off.
     pub async fn read(response: Response, origin: &str) -> Result<Self, ClientError> {
-        let is_own = response.url().origin().ascii_serialization() == origin;
-        if response.status() != StatusCode::PAYMENT_REQUIRED || !is_own {
+        if response.status() != StatusCode::PAYMENT_REQUIRED || !is_from(&response, origin) {
             return Ok(Self { response, offer: None });
         }
         let (response, body) = tokio::time::timeout(CHALLENGE_LIMIT, read_body(response))
@@ -33,6 +32,11 @@ impl Challenged {
         let offer = Offer::read(&lines, content_type.unwrap_or_default(), &body);
         Ok(Self { response, offer })
     }
+}
+
+/// Whether a response comes from an origin, and not from another one after a redirect.
+pub fn is_from(response: &Response, origin: &str) -> bool {
+    response.url().origin().ascii_serialization() == origin
 }
 
 /// Reads the body of a response. Returns the response with the same body.

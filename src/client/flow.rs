@@ -13,7 +13,7 @@ use reqwest::{Request, Response, StatusCode};
 use super::bill::Bill;
 use super::budget;
 use super::builder::Limits;
-use super::challenge::{Challenged, read_body};
+use super::challenge::{Challenged, is_from, read_body};
 use super::error::ClientError;
 use super::journal::{Journal, Payment, Scope, State};
 use super::offer::{Offer, ProofKind};
@@ -148,6 +148,9 @@ impl Payer {
             let response = sent.map_err(ClientError::Unreachable)?;
             if is_accepted(&response) {
                 self.accepted(&mut payment, &response);
+            }
+            // After a redirect to another origin, the response says nothing about the credential.
+            if is_accepted(&response) || !is_from(&response, &payment.origin) {
                 return Ok(Verdict::Served(TollResponse::paid(response, payment, false)));
             }
             match response.status() {
@@ -417,6 +420,8 @@ impl Payer {
             };
             if is_accepted(&response) {
                 self.accepted(&mut payment, &response);
+            }
+            if is_accepted(&response) || !is_from(&response, &payment.origin) {
                 return Ok(TollResponse::paid(response, payment, true));
             }
             let status = response.status();

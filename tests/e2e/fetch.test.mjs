@@ -1,6 +1,6 @@
 // The command `edgetoll fetch` pays the real Worker from a real LNbits wallet.
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { newInvoice, newUser, paidDuring } from './support/command.mjs';
@@ -124,9 +124,10 @@ test('A price over the limit is not paid, and the exit code tells why', async ()
     await newUser({}).fetch(url('/joke-b')),
     await user.fetch('http://127.0.0.1:1/'),
     await newUser({ unknown_key: 1 }).fetch(url('/joke-b')),
+    await newUser({ lnbits_url: 'http://lnbits.example.com', lnbits_admin_key: 'a' }).fetch(url('/joke-b')),
   ]);
   assert.deepEqual(paid, []);
-  assert.deepEqual(result.map(({ code }) => code), [5, 5, 6, 7, 4, 3]);
+  assert.deepEqual(result.map(({ code }) => code), [5, 5, 6, 7, 4, 3, 3]);
   for (const { stderr } of result) assert.match(stderr, /^edgetoll: [^\n]+\n$/);
 });
 
@@ -172,6 +173,9 @@ test('-i, -o, -H, -X and --json work as their help says', async () => {
 test('The journal is readable only by its owner, and no command prints a preimage without --show-secrets', async () => {
   const user = newUser();
   await user.fetch(url('/joke'));
+  assert.equal(statSync(user.journal).mode & 0o777, 0o600);
+  chmodSync(user.journal, 0o644);
+  await user.command('payments');
   assert.equal(statSync(user.journal).mode & 0o777, 0o600);
   const { preimage, macaroon } = JSON.parse(readFileSync(user.journal, 'utf8').trim().split('\n').at(-1));
   const printed = [await user.command('payments'), await user.command('payments', '--json'), await user.command('credentials'), await user.command('wallet')];

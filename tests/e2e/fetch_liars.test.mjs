@@ -96,6 +96,21 @@ test('A 402 of another origin, to which the server redirects, is not paid', asyn
   assert.deepEqual([paid, result.code], [[], 6]);
 });
 
+test('A credential is kept if the server redirects a paid request to another origin that wants to be paid', async () => {
+  const other = await startTollServer();
+  let leadsAway = true;
+  const server = await startTollServer((_, response, { isPaid }) => void (isPaid && leadsAway && response.writeHead(302, { Location: other.url }).end()));
+  const user = newUser();
+  const { paid, result } = await paidDuring(async () => {
+    const away = await user.fetch('-s', server.url);
+    leadsAway = false;
+    return [away, await user.fetch('-s', server.url)];
+  });
+  [server, other].forEach((one) => one.close());
+  assert.deepEqual(paid, [5]);
+  assert.deepEqual([result[1].code, result[1].stdout], [0, 'content']);
+});
+
 test('No credential and no preimage is sent to another origin, to which the server redirects', async () => {
   for (const protocol of ['l402', 'x-preimage']) {
     const other = await startTollServer((_, response) => void response.writeHead(200).end('other'));

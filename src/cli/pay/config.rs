@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::exit::Failure;
 use crate::client::wallet::{CommandWallet, LnbitsWallet, Wallet};
 use crate::client::{Limits, TollClient, TollClientBuilder};
+use crate::http::url::is_safe_base;
 
 /// The settings of the paying commands. A key is read from the file or an environment variable, and is never an argument.
 pub struct Config {
@@ -103,6 +104,9 @@ impl Config {
         match chosen.as_str() {
             "lnbits" => {
                 let (url, key) = lnbits.ok_or_else(|| missing("lnbits_url and lnbits_admin_key"))?;
+                if !is_safe_base(&url) {
+                    return Err(Failure::config("lnbits_url must begin with https://, because the admin key is sent to it; http is allowed on this machine".to_owned()));
+                }
                 Ok(Some(Arc::new(LnbitsWallet::new(&url, &key))))
             }
             "command" => {

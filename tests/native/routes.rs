@@ -255,6 +255,7 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
             {"path":"/of;x/:id","price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]},
             {"path":"/files/*","sats":5},
             {"path":"/thumbs/image","sats":0},
+            {"path":"/base/sold.png","sats":5},
             {"path":"/wp-json/*","sats":5}
         ]}"#,
     );
@@ -272,6 +273,9 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/?//x/files/y", "ambiguous_path"),
         ("/?/free", "open"),
         ("/a?/a", "/a"),
+        ("/login/?/files/x", "ambiguous_path"),
+        // SvelteKit sends a form action of the page `/login` in this way.
+        ("/login?/files/x", "open"),
         ("/?x=/a", "open"),
         // Zope calls the object that a parameter names.
         ("/?files/x:method=1", "ambiguous_path"),
@@ -279,6 +283,10 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/?:default%5Fmethod=files%2Fx", "ambiguous_path"),
         ("/files?x:action=1", "/files/*"),
         ("/x?..%2Ffiles/y:utf8:method", "ambiguous_path"),
+        ("/?files/x:method.x=1", "ambiguous_path"),
+        ("/?files/x:default_action.y.x:int=1", "ambiguous_path"),
+        ("/?:method.y=files/x", "ambiguous_path"),
+        ("/?files.x=1", "open"),
         ("/?free:method=1", "open"),
         ("/?files:int=1", "open"),
         ("/?a:method=&b:method=&c:method=&d:method=", "ambiguous_path"),
@@ -294,6 +302,17 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/docs/_NEXT/im%61ge/?w=1&url=/files/a.png", "ambiguous_path"),
         ("/.netlify/images?url=/files/a.png", "ambiguous_path"),
         ("/_image?href=%2Ffiles%2Fa.png", "ambiguous_path"),
+        // Astro resolves the path of the image as a URL.
+        ("/_image?href=files/a.png", "ambiguous_path"),
+        ("/_image?href=%09/files/a.png", "ambiguous_path"),
+        ("/_image?href=.%2Ffiles/a.png", "ambiguous_path"),
+        ("/_image?href=%5Cfiles%5Ca.png", "ambiguous_path"),
+        ("/files/_image?href=/files/a.png", "/files/*"),
+        ("/base/_image?href=/base/_astro/a.png", "open"),
+        ("/base/_image?href=/base/sold.png", "ambiguous_path"),
+        ("/base/_image?href=12345/sold.png", "ambiguous_path"),
+        ("/base/_image?href=%C3%A9%C3%A9345%5Csold.png", "ambiguous_path"),
+        ("/_image?href=/_astro/a.png", "open"),
         ("/_next/image?url=%2Ffree%2Fa.png&w=640&q=75", "open"),
         ("/_next/image?url=https://x/files/a.png", "open"),
         ("/images/x?url=/files/a.png", "open"),

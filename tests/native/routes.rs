@@ -180,6 +180,7 @@ fn the_key_cors_must_be_one_or_more_origins_or_a_wildcard() {
         r#"["*"]"#,
         r#""https://app.example.com""#,
         r#"["https://a.example","http://localhost:5173"]"#,
+        r#"["https://a.example:443","http://[::1]:5173","http://127.0.0.1"]"#,
     ] {
         valid(&format!(r#"{{"cors":{cors}}}"#));
     }
@@ -190,6 +191,12 @@ fn the_key_cors_must_be_one_or_more_origins_or_a_wildcard() {
         r#""https://A.example""#,
         r#"["*","https://a.example"]"#,
         r#""null""#,
+        // R8 (CHANGELOG): browsers send no such origin.
+        r#""https://a.example:""#,
+        r#""https://a.example:0443""#,
+        r#""https://a.example:99999""#,
+        r#""http://[::1]x""#,
+        r#""http://256.0.0.1""#,
         "true",
     ] {
         assert_eq!(errors(&format!(r#"{{"cors":{cors}}}"#))[0].place, "TOLL.cors", "{cors}");
@@ -312,6 +319,7 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/base/_image?href=/base/sold.png", "ambiguous_path"),
         ("/base/_image?href=12345/sold.png", "ambiguous_path"),
         ("/base/_image?href=%C3%A9%C3%A9345%5Csold.png", "ambiguous_path"),
+        ("/base/_image?href=%F0%9F%98%80%F0%9F%98%805/sold.png", "ambiguous_path"),
         ("/_image?href=/_astro/a.png", "open"),
         ("/_next/image?url=%2Ffree%2Fa.png&w=640&q=75", "open"),
         ("/_next/image?url=https://x/files/a.png", "open"),

@@ -31,7 +31,7 @@ impl Policy {
     /// - A normalized form of the path selects another route than the path as it was sent, and this other route has a
     ///   price.
     /// - An origin may serve the content of such a path at a normalized form ([`aliases::of_path`]), and the price list does
-    ///   not have the path itself.
+    ///   not have the path itself or the name of this form.
     /// - The path as it was sent selects a route with a price, and its fully normalized form selects another route or
     ///   none.
     ///
@@ -105,12 +105,19 @@ impl Policy {
         Ok(Resolved::Selected(as_sent))
     }
 
-    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price.
+    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price. If the
+    /// price list has the last name of the form, the owner has decided that it is another path: `/socket.io/*` is not
+    /// `/socket`.
     fn is_alias_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        aliases::of_path(form).iter().any(|path| {
+        let is_alias = aliases::of_path(form).iter().any(|path| {
             let other = self.select_normalized(path, target);
             matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
-        })
+        });
+        let is_listed = || {
+            let selection = self.select_normalized(form, target);
+            matches!(selection, Selection::Route(route) if route.pattern.has_last_name_of(form))
+        };
+        is_alias && !is_listed()
     }
 
     /// Returns the comparable forms, each of them once. Returns `None` if they are too long together, because one

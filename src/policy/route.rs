@@ -217,6 +217,14 @@ impl Pattern {
         !self.as_sent.iter().any(|segment| matches!(segment, Segment::Param | Segment::Rest))
     }
 
+    /// Whether the pattern contains the last name of a normalized path that it matches. `/socket.io/*` contains the name of
+    /// `/socket.io`, but not that of `/socket.io/a.js`.
+    pub fn has_last_name_of(&self, path: &str) -> bool {
+        let last = names(PathForm::Normalized, path).count().checked_sub(1);
+        let segment = last.and_then(|last| self.segments(PathForm::Normalized).get(last));
+        segment.is_some_and(|segment| segment.name().is_some())
+    }
+
     /// Returns paths that match the pattern. If the pattern ends with `*`, the paths have different lengths: more
     /// specific routes may match some of them, but not all.
     pub fn samples(&self) -> Vec<String> {

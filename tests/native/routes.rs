@@ -346,6 +346,38 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
 }
 
 #[test]
+fn a_name_with_an_extension_is_another_path_if_a_pattern_has_this_name() {
+    let policy = valid(
+        r#"{"routes":[
+            {"path":"/*","sats":5},
+            {"path":"/socket.io/*","sats":0},
+            {"path":"/v1.0/*","sats":0},
+            {"path":"/assets/*","sats":0},
+            {"path":"/of/:user/:page","sats":5},
+            {"path":"/of/:user/data.json","sats":0},
+            {"path":"/report","sats":9},
+            {"path":"/report.pdf","sats":0}
+        ]}"#,
+    );
+    for (path, expected) in [
+        ("/socket.io/?EIO=4&transport=polling", "open"),
+        ("/socket.io", "open"),
+        ("/socket.io/socket.io.js", "open"),
+        ("/v1.0/", "open"),
+        ("/of/ann/data.json", "open"),
+        ("/of/ann/data.csv", "/of/:user/:page"),
+        ("/report.pdf", "open"),
+        ("/report.csv", "ambiguous_path"),
+        ("/report.csv/x", "ambiguous_path"),
+        ("/assets/report.css", "open"),
+        ("/assets/__data.json", "open"),
+        ("/socket.js", "/*"),
+    ] {
+        assert_eq!(outcome(&policy, &format!("https://x{path}"), "GET"), expected, "{path}");
+    }
+}
+
+#[test]
 fn a_method_override_between_a_free_and_a_priced_method_is_refused_in_both_directions() {
     let policy = valid(
         r#"{"routes":[

@@ -77,7 +77,7 @@ impl Policy {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
         let normalized = normalization::normalize(path, self.fold_case);
-        let Some(comparable) = self.comparable_forms(&forms) else {
+        let Some(mut comparable) = self.comparable_forms(&forms) else {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
         if comparable.iter().map(String::as_str).chain([path, &normalized]).any(|path| self.is_reserved(path))
@@ -91,6 +91,9 @@ impl Policy {
         let normalized = self.select_normalized(&normalized, target);
         if as_sent != normalized && (as_sent.is_priced() || normalized.is_priced()) {
             return Err(Ambiguous);
+        }
+        if let Some(own) = comparable.first().cloned().filter(|own| is_other_than_folders(own, as_sent)) {
+            comparable.retain(|form| !is_folder_of(form, &own));
         }
         for form in &comparable {
             let other = self.select_normalized(form, target);
@@ -150,6 +153,19 @@ impl Policy {
     fn is_reserved(&self, path: &str) -> bool {
         path.strip_prefix(&self.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// Whether the price list says that a path is another one than each of its folders, because the route of the path has the
+/// last name of the path: `/whois/example.com/history` of the route `/whois/:domain/history` is not `/whois/example.com`.
+/// Scripts are an exception: an origin may run `/whois/example.php` for any path below it. `path` is in the form of
+/// [`comparable`](normalization::comparable).
+fn is_other_than_folders(path: &str, as_sent: Selection<'_>) -> bool {
+    matches!(as_sent, Selection::Route(route) if route.pattern.has_last_name_of(path))
+        && !normalization::goes_on_after_script(path)
+}
+
+fn is_folder_of(form: &str, path: &str) -> bool {
+    path.strip_prefix(form).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Each form costs CPU time. The path of an honest request has few forms.

@@ -378,6 +378,35 @@ fn a_name_with_an_extension_is_another_path_if_a_pattern_has_this_name() {
 }
 
 #[test]
+fn a_path_below_a_name_with_an_extension_has_its_own_route_unless_the_name_is_that_of_a_script() {
+    let policy = valid(
+        r#"{"routes":[
+            {"path":"/whois/:domain","sats":5},
+            {"path":"/whois/:domain/history","sats":2},
+            {"path":"/whois/:domain/status","sats":0},
+            {"path":"/cgi-bin/:name","sats":5},
+            {"path":"/cgi-bin/:name/status","sats":0}
+        ]}"#,
+    );
+    for (path, expected) in [
+        ("/whois/example.com", "/whois/:domain"),
+        ("/whois/example.com/history", "/whois/:domain/history"),
+        ("/whois/example.com/status", "open"),
+        ("/whois/example.com/other", "ambiguous_path"),
+        ("/whois/example%2Ecom/status", "ambiguous_path"),
+        ("/whois/example.com/status/", "ambiguous_path"),
+        ("/whois/example.com;x/status", "ambiguous_path"),
+        ("/whois/example.com%3F/status", "ambiguous_path"),
+        ("/whois/example.PHP/status", "ambiguous_path"),
+        ("/whois/example.php.x/status", "ambiguous_path"),
+        ("/whois/example.py/status", "ambiguous_path"),
+        ("/cgi-bin/example/status", "ambiguous_path"),
+    ] {
+        assert_eq!(outcome(&policy, &format!("https://x{path}"), "GET"), expected, "{path}");
+    }
+}
+
+#[test]
 fn a_method_override_between_a_free_and_a_priced_method_is_refused_in_both_directions() {
     let policy = valid(
         r#"{"routes":[

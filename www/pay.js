@@ -275,8 +275,13 @@ async function copy() {
   }
 }
 
+/** Returns the WebLN wallet. An extension may forbid the access. */
+function webln() {
+  return attempt(() => window.webln);
+}
+
 function offerWebln() {
-  byId('pay-here').hidden = !window.webln || state !== 'pending';
+  byId('pay-here').hidden = !webln() || state !== 'pending';
 }
 
 /** Pays with WebLN. The preimage is not used: the Worker looks up the payment at its own wallet. */
@@ -285,8 +290,8 @@ async function payHere() {
   isPaying = true;
   say(words.confirm_in_wallet);
   try {
-    await window.webln.enable();
-    await window.webln.sendPayment(invoice);
+    await webln().enable?.();
+    await webln().sendPayment(invoice);
     say(words.wallet_paid);
     checkMoreOften();
     check();

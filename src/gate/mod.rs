@@ -283,9 +283,9 @@ impl<'a> Gate<'a, '_> {
         let mut paths = aliases::in_query(path, query);
         let images = aliases::images_in_query(query);
         let is_listed = || matches!(selection, Selection::Route(route) if route.pattern.is_exact());
-        let normalized = || normalization::normalize(path, self.policy.fold_case);
-        if !images.is_empty() && !is_listed() && aliases::is_image_optimizer(&normalized()) {
-            paths.extend(images);
+        if !images.is_empty() && !is_listed() {
+            let optimizer = normalization::normalize(path, self.policy.fold_case);
+            paths.extend(images.iter().flat_map(|image| aliases::of_image(&optimizer, image)));
         }
         paths
     }

@@ -2,6 +2,7 @@
 //! an image optimizer, or named by the query.
 
 use super::facts::decode_fully;
+use super::plain_path::plain_path;
 
 /// Returns the paths whose content an origin may serve at a path. `path` is in the form of
 /// [`comparable`](super::normalization::comparable), and so are the results.
@@ -55,11 +56,13 @@ fn or_root(path: &str) -> String {
 
 /// Returns the paths that a router may take from the query of a request to `path`:
 ///
-/// - CodeIgniter reads `/?/sold` and `/index.php?/sold` as `/sold`.
-/// - Zope reads `/?sold:method=1` and `/?:method=sold` as `/sold`.
+/// - CodeIgniter reads `/?/sold` and `/index.php?/sold` as `/sold`. Only a folder or a script is read in this way: SvelteKit
+///   sends the form action `register` of the page `/login` to `/login?/register`.
+/// - Zope reads `/?sold:method=1`, `/?:method=sold` and `/?sold:method.x=1` (a button with an image) as `/sold`.
 /// - WordPress reads `/?rest_route=/wp/v2/posts` as `/wp-json/wp/v2/posts`.
 pub fn in_query(path: &str, query: &str) -> Vec<String> {
-    let first = query.split(['?', '&']).next().filter(|first| first.starts_with('/'));
+    let is_page = !path.ends_with('/') && plain_path(path).is_some();
+    let first = query.split(['?', '&']).next().filter(|first| first.starts_with('/') && !is_page);
     let mut paths: Vec<String> = first.into_iter().map(str::to_owned).collect();
     let may_name_path = |(name, _): &(&str, &str)| name.contains([':', '%']) || name.contains("route");
     for (name, value) in pairs(query).filter(may_name_path) {
@@ -70,7 +73,7 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
         }
         let mut parts = name.split(':');
         let object = parts.next().unwrap_or_default();
-        if parts.any(|part| ZOPE_METHODS.contains(&part)) {
+        if parts.any(|part| ZOPE_METHODS.contains(&without_coordinates(part))) {
             let object = if object.is_empty() { decode_fully(value) } else { object.to_owned() };
             paths.push([path.trim_end_matches('/'), "/", &object].concat());
         }
@@ -78,17 +81,47 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
     paths
 }
 
-/// Returns the paths of the images that an image optimizer may read: `/_next/image?url=%2Fsold.png` (Next.js),
-/// `/_vercel/image?url=…`, `/.netlify/images?url=…` and `/_image?href=…` (Astro).
-pub fn images_in_query(query: &str) -> Vec<String> {
-    let local = pairs(query).filter(|(_, value)| value.starts_with(['/', '%']));
-    let named = local.filter(|(name, _)| IMAGE_PARAMETERS.contains(&decode_fully(name).as_str()));
-    named.map(|(_, value)| decode_fully(value)).filter(|value| value.starts_with('/')).collect()
+/// Removes the `.x` and `.y` at the end of the name of a button with an image.
+fn without_coordinates(name: &str) -> &str {
+    match name.strip_suffix(".x").or_else(|| name.strip_suffix(".y")) {
+        Some(shorter) => without_coordinates(shorter),
+        None => name,
+    }
 }
 
-/// Whether a path is that of an image optimizer. `path` is in the form of [`normalize`](super::normalization::normalize).
-pub fn is_image_optimizer(path: &str) -> bool {
-    path.rsplit('/').next().is_some_and(|name| IMAGE_OPTIMIZERS.contains(&name))
+/// Returns the images that the query of an image optimizer names, decoded: `/sold.png` for
+/// `/_next/image?url=%2Fsold.png` (Next.js), `/_vercel/image?url=…`, `/.netlify/images?url=…` and `/_image?href=…` (Astro).
+/// Images with a scheme are left out.
+pub fn images_in_query(query: &str) -> Vec<String> {
+    let named = pairs(query).filter(|(name, _)| IMAGE_PARAMETERS.contains(&decode_fully(name).as_str()));
+    // A URL parser removes control characters.
+    let images = named.map(|(_, value)| decode_fully(value).replace(|c: char| c.is_ascii_control(), ""));
+    images
+        .filter(|image| !["http:", "https:", "data:"].iter().any(|scheme| image.starts_with(scheme)))
+        .collect()
+}
+
+/// Returns the paths at which the image optimizer `path` may read an image, if `path` is one. `path` is in the form of
+/// [`normalize`](super::normalization::normalize).
+///
+/// Astro reads `sold.png` as `/sold.png`. In the folder `/docs`, it reads `/sold.png` after any five characters as
+/// `/docs/sold.png`.
+pub fn of_image(path: &str, image: &str) -> Vec<String> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_absolute = image.starts_with('/');
+    if name != ASTRO_OPTIMIZER {
+        let is_read = is_absolute && IMAGE_OPTIMIZERS.contains(&name);
+        return is_read.then(|| image.to_owned()).into_iter().collect();
+    }
+    let in_root = if is_absolute { image.to_owned() } else { format!("/{image}") };
+    // JavaScript counts UTF-16 code units.
+    let mut units = 0_usize;
+    let rest = image.trim_start_matches(|c: char| {
+        units = units.saturating_add(c.len_utf16());
+        units <= folder.len()
+    });
+    let in_folder = rest.starts_with(['/', '\\']).then(|| [folder, rest].concat());
+    [in_root].into_iter().chain(in_folder).collect()
 }
 
 /// Returns the parameters of a query as they were sent.
@@ -108,5 +141,6 @@ const DATA_FILES: [&str; 8] = [
 ];
 const ZOPE_METHODS: [&str; 4] = ["action", "default_action", "default_method", "method"];
 /// The last names of the paths of image optimizers.
-const IMAGE_OPTIMIZERS: [&str; 3] = ["_image", "image", "images"];
+const IMAGE_OPTIMIZERS: [&str; 2] = ["image", "images"];
+const ASTRO_OPTIMIZER: &str = "_image";
 const IMAGE_PARAMETERS: [&str; 3] = ["href", "src", "url"];

@@ -2,6 +2,7 @@
 
 use crate::http::cache_control::with_members;
 use crate::http::header_edits::HeaderEdits;
+use crate::http::url;
 
 /// The setting `preflights`: who answers the CORS preflights of priced routes if the price list has no `cors`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,11 +72,14 @@ fn without_default_port(origin: &str) -> String {
     origin.strip_suffix(port).unwrap_or(origin).to_owned()
 }
 
-/// Whether a text is an origin: `http` or `https`, and a host, with or without a port.
+/// Whether a text is an origin as browsers write it: `http` or `https`, and a host in lower case, with or without a port.
 fn is_origin(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);
-    host.is_some_and(|host| !host.is_empty() && host.bytes().all(is_allowed))
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    authority.is_some_and(|authority| {
+        let has_padded_port =
+            authority.strip_prefix(url::host(authority)).is_some_and(|port| port.starts_with(":0"));
+        url::is_authority(authority) && !has_padded_port && !authority.bytes().any(|b| b.is_ascii_uppercase())
+    })
 }
 
 /// The response headers that a page may read besides those that CORS always allows.

@@ -362,6 +362,11 @@ fn script(path: &[u8]) -> Option<(usize, usize)> {
     })
 }
 
+/// Whether a path goes on after the name of a script, by its usual extension or its folder.
+pub fn goes_on_after_script(path: &str) -> bool {
+    script(path.as_bytes()).is_some() || path.split('/').any(is_cgi_folder)
+}
+
 /// Whether servers run every file in a folder with this name as a script.
 pub fn is_cgi_folder(name: &str) -> bool {
     let is_named = |folder: &&[u8]| folder.strip_prefix(b"/") == Some(name.as_bytes());

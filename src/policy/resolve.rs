@@ -31,7 +31,7 @@ impl Policy {
     /// - A normalized form of the path selects another route than the path as it was sent, and this other route has a
     ///   price.
     /// - An origin may serve the content of such a path at a normalized form ([`aliases::of_path`]), and the price list does
-    ///   not have the path itself.
+    ///   not have the path itself or the name of this form.
     /// - The path as it was sent selects a route with a price, and its fully normalized form selects another route or
     ///   none.
     ///
@@ -77,7 +77,7 @@ impl Policy {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
         let normalized = normalization::normalize(path, self.fold_case);
-        let Some(comparable) = self.comparable_forms(&forms) else {
+        let Some(mut comparable) = self.comparable_forms(&forms) else {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
         if comparable.iter().map(String::as_str).chain([path, &normalized]).any(|path| self.is_reserved(path))
@@ -92,6 +92,9 @@ impl Policy {
         if as_sent != normalized && (as_sent.is_priced() || normalized.is_priced()) {
             return Err(Ambiguous);
         }
+        if let Some(own) = comparable.first().cloned().filter(|own| is_other_than_folders(own, as_sent)) {
+            comparable.retain(|form| !is_folder_of(form, &own));
+        }
         for form in &comparable {
             let other = self.select_normalized(form, target);
             if other != as_sent && other.is_priced() {
@@ -105,12 +108,19 @@ impl Policy {
         Ok(Resolved::Selected(as_sent))
     }
 
-    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price.
+    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price. If the
+    /// price list has the last name of the form, the owner has decided that it is another path: `/socket.io/*` is not
+    /// `/socket`.
     fn is_alias_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        aliases::of_path(form).iter().any(|path| {
+        let is_alias = aliases::of_path(form).iter().any(|path| {
             let other = self.select_normalized(path, target);
             matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
-        })
+        });
+        let is_listed = || {
+            let selection = self.select_normalized(form, target);
+            matches!(selection, Selection::Route(route) if route.pattern.has_last_name_of(form))
+        };
+        is_alias && !is_listed()
     }
 
     /// Returns the comparable forms, each of them once. Returns `None` if they are too long together, because one
@@ -143,6 +153,19 @@ impl Policy {
     fn is_reserved(&self, path: &str) -> bool {
         path.strip_prefix(&self.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// Whether the price list says that a path is another one than each of its folders, because the route of the path has the
+/// last name of the path: `/whois/example.com/history` of the route `/whois/:domain/history` is not `/whois/example.com`.
+/// Scripts are an exception: an origin may run `/whois/example.php` for any path below it. `path` is in the form of
+/// [`comparable`](normalization::comparable).
+fn is_other_than_folders(path: &str, as_sent: Selection<'_>) -> bool {
+    matches!(as_sent, Selection::Route(route) if route.pattern.has_last_name_of(path))
+        && !normalization::goes_on_after_script(path)
+}
+
+fn is_folder_of(form: &str, path: &str) -> bool {
+    path.strip_prefix(form).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Each form costs CPU time. The path of an honest request has few forms.

@@ -7,7 +7,7 @@ use super::free_tier::FreeTier;
 use super::normalization::{self, FoldCase};
 use super::price::{Condition, PriceAmount, PriceRule};
 use super::sold_as::SoldAs;
-use crate::http::percent;
+use crate::http::{percent, url};
 use crate::protocols::l402::caveat::{ScopeRule, Service};
 use crate::protocols::price::Price;
 
@@ -217,6 +217,14 @@ impl Pattern {
         !self.as_sent.iter().any(|segment| matches!(segment, Segment::Param | Segment::Rest))
     }
 
+    /// Whether the pattern contains the last name of a normalized path that it matches. `/socket.io/*` contains the name of
+    /// `/socket.io`, but not that of `/socket.io/a.js`.
+    pub fn has_last_name_of(&self, path: &str) -> bool {
+        let last = names(PathForm::Normalized, path).count().checked_sub(1);
+        let segment = last.and_then(|last| self.segments(PathForm::Normalized).get(last));
+        segment.is_some_and(|segment| segment.name().is_some())
+    }
+
     /// Returns paths that match the pattern. If the pattern ends with `*`, the paths have different lengths: more
     /// specific routes may match some of them, but not all.
     pub fn samples(&self) -> Vec<String> {
@@ -374,13 +382,10 @@ impl HostPattern {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         let (is_below, name) = text.strip_prefix("*.").map_or((false, text.as_str()), |name| (true, name));
-        let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.[]:".contains(&b);
-        let is_ipv6 = name.starts_with('[') && name.ends_with(']');
-        let is_host = !name.is_empty()
-            && name.bytes().all(is_allowed)
+        let is_host = url::host(name) == name
+            && url::is_authority(name)
             && !name.starts_with('.')
-            && !name.ends_with('.')
-            && (is_ipv6 || !name.contains(['[', ']', ':']));
+            && !name.ends_with('.');
         let length = name.len();
         is_host.then_some(if is_below { Self::Below(length, text) } else { Self::Exact(text) })
     }

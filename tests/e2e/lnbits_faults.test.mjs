@@ -174,3 +174,16 @@ test('When LNbits creates an invoice with a shorter expiry than requested, the c
   assert.ok(payableUntil >= requestedAt + 100 && payableUntil <= answeredAt + 100, `${payableUntil - requestedAt} s`);
   await recover();
 });
+
+test('When LNbits creates an invoice with a longer expiry than that of the credential, the credential does not end before it', async () => {
+  await recover();
+  await faultProxy.injectFault('an invoice that lasts a day', 'POST');
+  const requestedAt = Math.floor(Date.now() / 1000);
+  const { expiresAt, macaroon } = (await send(paywall.url, '/sold')).json();
+  assert.ok(expiresAt >= requestedAt + 86_400, `${expiresAt - requestedAt} s`);
+  const { caveats } = JSON.parse(Buffer.from(macaroon, 'base64url'));
+  assert.ok(caveats.includes(`expires_at = ${expiresAt}`));
+  const page = await send(paywall.url, '/sold', { headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate' } });
+  assert.match(page.text, /1 day/);
+  await recover();
+});

@@ -286,6 +286,25 @@ test('In a browser: the WebLN button pays and shows the content', async () => {
   await context.close();
 });
 
+// R3, R5 (CHANGELOG).
+test('In a browser: the pay page works with a wallet without `enable`, and if the access to the wallet is forbidden', async () => {
+  const wallets = {
+    'no enable': () => { window.webln = { sendPayment: (invoice) => window.payWithLnbits(invoice) }; },
+    forbidden: () => Object.defineProperty(window, 'webln', { get() { throw new Error('forbidden'); } }),
+  };
+  for (const [name, wallet] of Object.entries(wallets)) {
+    const { context, page, pageErrors } = await openPage(browser);
+    await context.exposeFunction('payWithLnbits', pay);
+    await context.addInitScript(wallet);
+    await page.goto(`${paywall.url}/article`);
+    if (name === 'no enable') await page.click('#pay-here');
+    else await pay(await invoiceOn(page));
+    await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+    assert.deepEqual(pageErrors, [], name);
+    await context.close();
+  }
+});
+
 // R2 (CHANGELOG), bancorprotocol/carbon-app#1415.
 test('In the oldest supported browsers: the pay page shows its QR code, and the content after payment', async () => {
   const { context, page, pageErrors } = await openPage(browser);

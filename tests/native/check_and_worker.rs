@@ -169,7 +169,7 @@ const LIST_KEYS: Pool = &[
     ("macaroon", &["\"l402\"", "\"both\""], &["\"v2\""]),
     ("network", &["\"bc\"", "\"tb\""], &["\"mainnet\""]),
     ("origin_case_sensitive", &["true", "false"], &["1"]),
-    ("keep_headers", &["[]", "[\"X-A\"]"], &["\"X-A\"", "[1]"]),
+    ("keep_headers", &["[]", "[\"X-A\"]"], &["\"X-A\"", "[1]", "[\"x_toll.status\"]"]),
     ("revoked", &["[]"], &["[\"00\"]", "{}"]),
     ("origin_timeout", &["\"100ms\"", "\"10m\""], &["\"99ms\"", "30"]),
     ("defaultSats", &[], &["5"]),
@@ -187,7 +187,7 @@ const ROUTE_KEYS: Pool = &[
     (
         "host",
         &["\"api.example.com\"", "\"*.example.com\"", "\"API.example.com\""],
-        &["\"x:80\"", "\"\"", "\"*\"", "5"],
+        &["\"x:80\"", "\"\"", "\"*\"", "\"256.1.1.1\"", "\"0x7f.1\"", "5"],
     ),
     ("description", &["\"A joke\"", "\"{query.q}\"", "\"\""], &["\"{user}\"", "5", "\"}\""]),
     ("bind", &["[\"endpoint\"]", "[\"endpoint\",\"ip\"]"], &["[\"ip\"]", "\"endpoint\"", "[\"path\"]", "[]"]),

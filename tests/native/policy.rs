@@ -168,6 +168,8 @@ fn a_mistake_in_a_top_level_key_or_a_path_makes_the_whole_price_list_unreadable(
         (r#"{"credential_expiry":"1w"}"#, "TOLL.credential_expiry"),
         (r#"{"origin_timeout":"1h"}"#, "TOLL.origin_timeout"),
         (r#"{"keep_headers":"X-Rewrite-URL"}"#, "TOLL.keep_headers"),
+        // R8 (CHANGELOG): no value of the client is forwarded in this header.
+        (r#"{"keep_headers":["X-Rewrite-URL","x_toll.status"]}"#, "TOLL.keep_headers"),
     ] {
         let parsed = parse(list);
         assert!(parsed.policy.is_none(), "{list}");
@@ -193,6 +195,10 @@ fn a_mistake_in_a_route_makes_only_this_route_invalid_unless_it_is_in_the_path()
         r#"{"path":"/x","methods":["get"]}"#,
         r#"{"path":"/x","description":5}"#,
         r#"{"path":"/x","free_request":5}"#,
+        // R8 (CHANGELOG): no request has such a host.
+        r#"{"path":"/x","host":"256.1.1.1"}"#,
+        r#"{"path":"/x","host":"api.example.1"}"#,
+        r#"{"path":"/x","host":"[::g]"}"#,
     ] {
         let parsed = parse(&format!(r#"{{"routes":[{{"path":"/y","sats":1}},{entry}]}}"#));
         assert_eq!(fixed_sats(&parsed.policy.unwrap()), [Some(1), None], "{entry}");

@@ -180,6 +180,7 @@ fn the_key_cors_must_be_one_or_more_origins_or_a_wildcard() {
         r#"["*"]"#,
         r#""https://app.example.com""#,
         r#"["https://a.example","http://localhost:5173"]"#,
+        r#"["https://a.example:443","http://[::1]:5173","http://127.0.0.1"]"#,
     ] {
         valid(&format!(r#"{{"cors":{cors}}}"#));
     }
@@ -190,6 +191,12 @@ fn the_key_cors_must_be_one_or_more_origins_or_a_wildcard() {
         r#""https://A.example""#,
         r#"["*","https://a.example"]"#,
         r#""null""#,
+        // R8 (CHANGELOG): browsers send no such origin.
+        r#""https://a.example:""#,
+        r#""https://a.example:0443""#,
+        r#""https://a.example:99999""#,
+        r#""http://[::1]x""#,
+        r#""http://256.0.0.1""#,
         "true",
     ] {
         assert_eq!(errors(&format!(r#"{{"cors":{cors}}}"#))[0].place, "TOLL.cors", "{cors}");
@@ -255,6 +262,7 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
             {"path":"/of;x/:id","price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]},
             {"path":"/files/*","sats":5},
             {"path":"/thumbs/image","sats":0},
+            {"path":"/base/sold.png","sats":5},
             {"path":"/wp-json/*","sats":5}
         ]}"#,
     );
@@ -272,6 +280,9 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/?//x/files/y", "ambiguous_path"),
         ("/?/free", "open"),
         ("/a?/a", "/a"),
+        ("/login/?/files/x", "ambiguous_path"),
+        // SvelteKit sends a form action of the page `/login` in this way.
+        ("/login?/files/x", "open"),
         ("/?x=/a", "open"),
         // Zope calls the object that a parameter names.
         ("/?files/x:method=1", "ambiguous_path"),
@@ -279,6 +290,10 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/?:default%5Fmethod=files%2Fx", "ambiguous_path"),
         ("/files?x:action=1", "/files/*"),
         ("/x?..%2Ffiles/y:utf8:method", "ambiguous_path"),
+        ("/?files/x:method.x=1", "ambiguous_path"),
+        ("/?files/x:default_action.y.x:int=1", "ambiguous_path"),
+        ("/?:method.y=files/x", "ambiguous_path"),
+        ("/?files.x=1", "open"),
         ("/?free:method=1", "open"),
         ("/?files:int=1", "open"),
         ("/?a:method=&b:method=&c:method=&d:method=", "ambiguous_path"),
@@ -294,6 +309,18 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/docs/_NEXT/im%61ge/?w=1&url=/files/a.png", "ambiguous_path"),
         ("/.netlify/images?url=/files/a.png", "ambiguous_path"),
         ("/_image?href=%2Ffiles%2Fa.png", "ambiguous_path"),
+        // Astro resolves the path of the image as a URL.
+        ("/_image?href=files/a.png", "ambiguous_path"),
+        ("/_image?href=%09/files/a.png", "ambiguous_path"),
+        ("/_image?href=.%2Ffiles/a.png", "ambiguous_path"),
+        ("/_image?href=%5Cfiles%5Ca.png", "ambiguous_path"),
+        ("/files/_image?href=/files/a.png", "/files/*"),
+        ("/base/_image?href=/base/_astro/a.png", "open"),
+        ("/base/_image?href=/base/sold.png", "ambiguous_path"),
+        ("/base/_image?href=12345/sold.png", "ambiguous_path"),
+        ("/base/_image?href=%C3%A9%C3%A9345%5Csold.png", "ambiguous_path"),
+        ("/base/_image?href=%F0%9F%98%80%F0%9F%98%805/sold.png", "ambiguous_path"),
+        ("/_image?href=/_astro/a.png", "open"),
         ("/_next/image?url=%2Ffree%2Fa.png&w=640&q=75", "open"),
         ("/_next/image?url=https://x/files/a.png", "open"),
         ("/images/x?url=/files/a.png", "open"),
@@ -315,6 +342,67 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/files/x;y", "/files/*"),
     ] {
         assert_eq!(outcome(&policy, &format!("https://x{path}"), "POST"), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_name_with_an_extension_is_another_path_if_a_pattern_has_this_name() {
+    let policy = valid(
+        r#"{"routes":[
+            {"path":"/*","sats":5},
+            {"path":"/socket.io/*","sats":0},
+            {"path":"/v1.0/*","sats":0},
+            {"path":"/assets/*","sats":0},
+            {"path":"/of/:user/:page","sats":5},
+            {"path":"/of/:user/data.json","sats":0},
+            {"path":"/report","sats":9},
+            {"path":"/report.pdf","sats":0}
+        ]}"#,
+    );
+    for (path, expected) in [
+        ("/socket.io/?EIO=4&transport=polling", "open"),
+        ("/socket.io", "open"),
+        ("/socket.io/socket.io.js", "open"),
+        ("/v1.0/", "open"),
+        ("/of/ann/data.json", "open"),
+        ("/of/ann/data.csv", "/of/:user/:page"),
+        ("/report.pdf", "open"),
+        ("/report.csv", "ambiguous_path"),
+        ("/report.csv/x", "ambiguous_path"),
+        ("/assets/report.css", "open"),
+        ("/assets/__data.json", "open"),
+        ("/socket.js", "/*"),
+    ] {
+        assert_eq!(outcome(&policy, &format!("https://x{path}"), "GET"), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_path_below_a_name_with_an_extension_has_its_own_route_unless_the_name_is_that_of_a_script() {
+    let policy = valid(
+        r#"{"routes":[
+            {"path":"/whois/:domain","sats":5},
+            {"path":"/whois/:domain/history","sats":2},
+            {"path":"/whois/:domain/status","sats":0},
+            {"path":"/cgi-bin/:name","sats":5},
+            {"path":"/cgi-bin/:name/status","sats":0}
+        ]}"#,
+    );
+    for (path, expected) in [
+        ("/whois/example.com", "/whois/:domain"),
+        ("/whois/example.com/history", "/whois/:domain/history"),
+        ("/whois/example.com/status", "open"),
+        ("/whois/example.com/other", "ambiguous_path"),
+        ("/whois/example%2Ecom/status", "ambiguous_path"),
+        ("/whois/example.com/status/", "ambiguous_path"),
+        ("/whois/example.com;x/status", "ambiguous_path"),
+        ("/whois/example.com%3F/status", "ambiguous_path"),
+        ("/whois/example.PHP/status", "ambiguous_path"),
+        ("/whois/example.php.x/status", "ambiguous_path"),
+        ("/whois/example.py/status", "ambiguous_path"),
+        ("/cgi-bin/example/status", "ambiguous_path"),
+    ] {
+        assert_eq!(outcome(&policy, &format!("https://x{path}"), "GET"), expected, "{path}");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::gate::{ChallengeDraft, Claim};
 use crate::hex;
 use crate::ledger::webhook;
 use crate::payment::WalletSlot;
-use crate::protocols::l402::caveat::InvoiceTerms;
+use crate::protocols::l402::caveat::{InvoiceTerms, Terms};
 use crate::protocols::l402::challenge::Challenge;
 use crate::protocols::l402::refusal::Refusal;
 use crate::wallet::{Invoice, InvoiceRequest, WalletError};
@@ -136,9 +136,14 @@ fn mint(
     };
     let mut nonce = [0; 28];
     getrandom::fill(&mut nonce).map_err(|_| unavailable(WalletError::NoRandomness))?;
+    // Other funding sources let an invoice expire later. A credential that ended earlier would be worthless to a client that
+    // pays late.
+    let longer_s = bolt11.expiry_s().saturating_sub(draft.route.credential_expiry_s);
+    let expires_at_unix = draft.terms.expires_at_unix.saturating_add(longer_s);
+    let terms = Terms { expires_at_unix, ..draft.terms.clone() };
     let (keys, description) = (draft.seller.keys.current(), draft.description.clone());
     let encodings = ctx.policy().encodings;
-    let challenge = Challenge::mint(keys, encodings, &draft.terms, &invoice, description, bolt11, &nonce);
+    let challenge = Challenge::mint(keys, encodings, &terms, &invoice, description, bolt11, &nonce);
     challenge.map_err(|_| unavailable(WalletError::Unmintable))
 }
 

@@ -56,7 +56,7 @@ pub async fn render(
             Price::Sats(_) => None,
         },
         uses: route.uses.map(std::num::NonZero::get),
-        lasts_s: route.credential_expiry_s,
+        lasts_s: route.credential_expiry_s.max(challenge.bolt11.expiry_s()),
         is_realm: route.scope.realm().is_some(),
         invoice: challenge.bolt11.as_str(),
         macaroon: &challenge.macaroon,

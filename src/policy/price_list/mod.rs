@@ -208,8 +208,11 @@ fn parse_origin_timeout_ms(table: &Table<'_>) -> Option<u32> {
 
 fn parse_keep_headers(table: &Table<'_>) -> Option<Vec<String>> {
     let names = table.texts("keep_headers")?;
-    if !names.iter().all(|name| header::is_name(name)) {
-        table.report("keep_headers", "must be a list of header names, such as [\"X-Original-URL\"]");
+    if !names.iter().all(|name| header::is_name(name) && !header::is_reserved(name)) {
+        table.report(
+            "keep_headers",
+            "must be a list of header names, such as [\"X-Original-URL\"], without X-Toll-*, which only edgetoll sets",
+        );
     }
     Some(names)
 }

@@ -109,6 +109,9 @@ const QUIRKS = {
   'an invoice that lasts 100 seconds': edited({
     body: (body) => body && JSON.stringify({ ...JSON.parse(body), expiry: 100 }),
   }),
+  'an invoice that lasts a day': edited({
+    body: (body) => body && JSON.stringify({ ...JSON.parse(body), expiry: 86_400 }),
+  }),
 };
 
 /** Every fault, by its name in docs/operations.md, except `refuses the connection`, for which the proxy stops listening. */

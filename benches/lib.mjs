@@ -182,11 +182,13 @@ async function startOrigin(run) {
   return `http://127.0.0.1:${port}`;
 }
 
-/** Starts a server that answers as an LNbits that creates the same invoice again and again, because a real LNbits is slow. */
+/** Starts a server that answers as an LNbits that creates the same invoice for a minute, because a real LNbits is slow. */
 async function startWalletStub(lnbits) {
   const key = { 'X-Api-Key': lnbits.merchant.invoiceKey, 'Content-Type': 'application/json' };
   const order = { method: 'POST', headers: key, body: JSON.stringify({ out: false, amount: 5, expiry: 300, memo: 'x' }) };
-  const invoice = await (await fetch(`${lnbits.url}/api/v1/payments`, order)).text();
+  const newInvoice = async () => (await fetch(`${lnbits.url}/api/v1/payments`, order)).text();
+  let invoice = await newInvoice();
+  setInterval(async () => (invoice = await newInvoice()), 60_000).unref();
   return startServer(async (request, response) => {
     if (request.method === 'POST') return response.writeHead(201, { 'Content-Type': 'application/json' }).end(invoice);
     const answer = await fetch(lnbits.url + request.url, { headers: request.headers['x-api-key'] ? key : {} });

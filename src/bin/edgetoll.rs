@@ -64,7 +64,7 @@ enum Command {
     /// Show the wallet that pays, its balance, and the limits
     #[cfg(feature = "fetch")]
     Wallet {
-        /// The wallet: lnbits or command
+        /// The wallet: lnbits, nwc or command
         #[arg(long, value_name = "NAME")]
         wallet: Option<String>,
     },

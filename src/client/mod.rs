@@ -163,13 +163,18 @@ impl Sender for Http {
 
 /// Returns an HTTP client with a redirect policy.
 pub(crate) fn http_client(redirects: Policy) -> reqwest::Client {
-    static PROVIDER: Once = Once::new();
-    // Fails only if the program has chosen a provider already, which is then used.
-    PROVIDER.call_once(|| _ = rustls::crypto::ring::default_provider().install_default());
+    choose_tls();
     let builder = reqwest::Client::builder().redirect(redirects).connect_timeout(CONNECT_TIMEOUT);
     let builder = builder.read_timeout(READ_TIMEOUT);
     let builder = builder.user_agent(concat!("edgetoll/", env!("CARGO_PKG_VERSION")));
     builder.build().unwrap_or_default()
+}
+
+/// Chooses the cryptography of TLS for this process.
+fn choose_tls() {
+    static PROVIDER: Once = Once::new();
+    // Fails only if the program has chosen a provider already, which is then used.
+    PROVIDER.call_once(|| _ = rustls::crypto::ring::default_provider().install_default());
 }
 
 const MAX_REDIRECTS: usize = 10;

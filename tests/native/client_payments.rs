@@ -31,20 +31,25 @@ impl Node {
         let mut issued = self.issued.lock().unwrap();
         let preimage = [u8::try_from(issued.len() + 1).unwrap(); 32];
         let hash = sha256::Hash::hash(&preimage);
-        let signer = SecretKey::from_slice(&[7; 32]).unwrap();
-        let invoice = InvoiceBuilder::new(Currency::Bitcoin)
-            .description("test".into())
-            .amount_milli_satoshis(5000)
-            .payment_hash(hash)
-            .payment_secret(PaymentSecret([1; 32]))
-            .duration_since_epoch(now())
-            .min_final_cltv_expiry_delta(18)
-            .build_signed(|message| Secp256k1::new().sign_ecdsa_recoverable(message, &signer))
-            .unwrap()
-            .to_string();
+        let invoice = invoice_for(preimage);
         issued.push((invoice.clone(), preimage));
         (invoice, hash.to_string())
     }
+}
+
+/// Returns an invoice of 5 sats.
+pub fn invoice_for(preimage: [u8; 32]) -> String {
+    let signer = SecretKey::from_slice(&[7; 32]).unwrap();
+    InvoiceBuilder::new(Currency::Bitcoin)
+        .description("test".into())
+        .amount_milli_satoshis(5000)
+        .payment_hash(sha256::Hash::hash(&preimage))
+        .payment_secret(PaymentSecret([1; 32]))
+        .duration_since_epoch(now())
+        .min_final_cltv_expiry_delta(18)
+        .build_signed(|message| Secp256k1::new().sign_ecdsa_recoverable(message, &signer))
+        .unwrap()
+        .to_string()
 }
 
 /// An invoice and its preimage.

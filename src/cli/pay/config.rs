@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::exit::Failure;
-use crate::client::wallet::{CommandWallet, LnbitsWallet, Wallet};
+use crate::client::wallet::{CommandWallet, LnbitsWallet, NwcWallet, Wallet};
 use crate::client::{Limits, TollClient, TollClientBuilder};
 use crate::http::url::is_safe_base;
 
@@ -25,6 +25,7 @@ struct Entries {
     wallet: Option<String>,
     lnbits_url: Option<String>,
     lnbits_admin_key: Option<String>,
+    nwc_url: Option<String>,
     wallet_command: Option<String>,
     max_sats: Option<u64>,
     budget_sats_per_host: Option<u64>,
@@ -85,13 +86,15 @@ impl Config {
 
     /// Returns the wallet: the one with this name, or else the only one that is configured; `None` if there is none.
     pub fn wallet(&self, name: Option<&str>) -> Result<Option<Arc<dyn Wallet>>, Failure> {
-        let Entries { wallet, lnbits_url, lnbits_admin_key, wallet_command, .. } = &self.entries;
+        let Entries { wallet, lnbits_url, lnbits_admin_key, nwc_url, wallet_command, .. } = &self.entries;
         let lnbits = text("lnbits_url", lnbits_url).zip(text("lnbits_admin_key", lnbits_admin_key));
+        let nwc = text("nwc_url", nwc_url);
         let command = text("wallet_command", wallet_command);
         let chosen = name.map(str::to_owned).or(text("wallet", wallet));
         let chosen = match chosen {
             Some(chosen) => chosen,
             None if lnbits.is_some() => "lnbits".to_owned(),
+            None if nwc.is_some() => "nwc".to_owned(),
             None if command.is_some() => "command".to_owned(),
             None => return Ok(None),
         };
@@ -109,11 +112,16 @@ impl Config {
                 }
                 Ok(Some(Arc::new(LnbitsWallet::new(&url, &key))))
             }
+            "nwc" => {
+                let url = nwc.ok_or_else(|| missing("nwc_url"))?;
+                let wallet = NwcWallet::new(&url).map_err(|error| Failure::config(error.to_string()))?;
+                Ok(Some(Arc::new(wallet)))
+            }
             "command" => {
                 Ok(Some(Arc::new(CommandWallet::new(&command.ok_or_else(|| missing("wallet_command"))?))))
             }
             _ => Err(Failure::config(format!(
-                "there is no wallet `{chosen}`: the wallets are lnbits and command"
+                "there is no wallet `{chosen}`: the wallets are lnbits, nwc and command"
             ))),
         }
     }

@@ -44,7 +44,7 @@ pub struct FetchArguments {
     /// The highest price of this request, in satoshis
     #[arg(long, value_name = "SATS")]
     max_sats: Option<u64>,
-    /// The wallet: lnbits or command
+    /// The wallet: lnbits, nwc or command
     #[arg(long, value_name = "NAME")]
     wallet: Option<String>,
     /// Pay only this host; may be repeated

@@ -14,7 +14,7 @@ async fn show(config: &Config, name: Option<&str>) -> Result<ExitCode, Failure> 
     let Some(wallet) = config.wallet(name)? else {
         let file = config.file().display();
         return Err(Failure::config(format!(
-            "there is no wallet: write lnbits_url and lnbits_admin_key, or wallet_command, into {file}"
+            "there is no wallet: write lnbits_url and lnbits_admin_key, or nwc_url, or wallet_command, into {file}"
         )));
     };
     let limits = config.limits()?;

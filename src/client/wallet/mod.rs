@@ -2,9 +2,13 @@
 
 mod command;
 mod lnbits;
+#[cfg(feature = "nwc")]
+mod nwc;
 
 pub use command::CommandWallet;
 pub use lnbits::LnbitsWallet;
+#[cfg(feature = "nwc")]
+pub use nwc::{NwcUrlError, NwcWallet};
 
 use std::time::Duration;
 

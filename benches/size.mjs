@@ -19,19 +19,20 @@ export function sizeTables() {
 }
 
 /**
- * Returns a table of what each feature adds to the compressed wasm. For each feature, a build is made in which its functions are
- * empty, and wasm-opt removes what only they call.
+ * Returns a table of what each feature adds to the compressed wasm. For each feature, a build is made in which its functions only
+ * return zeros, and wasm-opt removes what only they call.
  */
 function featureTable(named, functions) {
   const whole = compressed(named);
   const rows = FEATURES.map(([feature, pattern]) => {
     const cut = Buffer.from(named);
-    for (const { name, at, size } of functions) {
-      if (!pattern.test(name)) continue;
-      // No locals, `unreachable`, and `nop` until the end.
+    for (const { name, at, size, results } of functions) {
+      // Without locals: `nop` as often as needed, the results, and `end`.
+      const end = [...results.flatMap((type) => ZERO[type]), END];
+      if (!pattern.test(name) || end.length >= size) continue;
       cut.fill(NOP, at, at + size);
-      cut.set([0, UNREACHABLE], at);
-      cut.set([END], at + size - 1);
+      cut.set([0], at);
+      cut.set(end, at + size - end.length);
     }
     return [feature, thousands(whole - compressed(cut))];
   });
@@ -57,23 +58,40 @@ function codeTable(functions) {
 
 /** Returns the crate of a function, and for a function of edgetoll also its module. */
 function ownerOf(name) {
-  const [, crate, module] = /([a-z_][a-z0-9_]*)(?:\[[0-9a-f]+\])?::(\w*)/.exec(name) ?? [];
+  const [, crate, module] = /([a-z_][a-z0-9_]*)::(\w*)/.exec(name) ?? [];
   return crate === 'edgetoll' ? `edgetoll::${module}` : (crate ?? 'exports and others without the name of a crate');
 }
 
-/** Returns name, position and size of each function in a wasm file. The file must have a name section. */
+/** Returns name, position, size and types of results of each function in a wasm file. The file must have a name section. */
 function readFunctions(bytes) {
   const module = new WebAssembly.Module(bytes);
   const [names] = WebAssembly.Module.customSections(module, 'name').map((section) => readNames(new Reader(Buffer.from(section))));
   const imports = WebAssembly.Module.imports(module).filter(({ kind }) => kind === 'function').length;
-  const reader = new Reader(bytes, 8);
-  while (reader.byte() !== CODE_SECTION) reader.skip(reader.number());
-  reader.number();
-  return Array.from({ length: reader.number() }, (_, at) => {
+  const types = readSection(bytes, TYPE_SECTION, readResults);
+  const typeOf = readSection(bytes, FUNCTION_SECTION, (reader) => reader.number());
+  return readSection(bytes, CODE_SECTION, (reader, at) => {
     const size = reader.number();
     reader.skip(size);
-    return { name: names.get(imports + at) ?? '', at: reader.at - size, size };
+    // `edgetoll[0123456789abcdef]::gate` is `edgetoll::gate`.
+    const name = (names.get(imports + at) ?? '').replace(/\[[0-9a-f]+\]/g, '');
+    return { name, at: reader.at - size, size, results: types[typeOf[at]] };
   });
+}
+
+/** Returns the types of the results of a function type. */
+function readResults(reader) {
+  if (reader.byte() !== FUNCTION_TYPE) throw new Error('a type that is not one of a function');
+  const types = () => Array.from({ length: reader.number() }, () => reader.byte());
+  types();
+  return types();
+}
+
+/** Reads the entries of a section. */
+function readSection(bytes, section, readEntry) {
+  const reader = new Reader(bytes, 8);
+  while (reader.byte() !== section) reader.skip(reader.number());
+  reader.number();
+  return Array.from({ length: reader.number() }, (_, at) => readEntry(reader, at));
 }
 
 /** Returns the name of each function from a name section. */
@@ -114,7 +132,10 @@ class Reader {
 
 const CODE_SECTION = 10;
 const FUNCTION_NAMES = 1;
-const [UNREACHABLE, NOP, END] = [0x00, 0x01, 0x0b];
+const [NOP, END] = [0x01, 0x0b];
+const [TYPE_SECTION, FUNCTION_SECTION, FUNCTION_TYPE] = [1, 3, 0x60];
+/** The instruction that returns zero or null, by type: i32, i64, f32, f64, externref. */
+const ZERO = { 0x7f: [0x41, 0], 0x7e: [0x42, 0], 0x7d: [0x43, 0, 0, 0, 0], 0x7c: [0x44, 0, 0, 0, 0, 0, 0, 0, 0], 0x6f: [0xd0, 0x6f] };
 
 /** Each feature, and the names of its functions. A function that the compiler has inlined counts for the one that calls it. */
 const FEATURES = [

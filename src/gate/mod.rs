@@ -30,7 +30,7 @@ use crate::error::RequestError;
 use crate::http::url::RequestUrl;
 use crate::keys::Keys;
 use crate::policy::Policy;
-use crate::policy::aliases;
+use crate::policy::aliases::{self, MAX_PATHS_IN_QUERY};
 use crate::policy::facts::{EdgeFact, Facts, METHOD_OVERRIDE, PriceError, method_overrides};
 use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization;
@@ -262,7 +262,7 @@ impl<'a> Gate<'a, '_> {
                 Ok(Resolved::Reserved) => false,
                 Err(Ambiguous) => true,
             };
-        if in_query.len() > MAX_QUERY_PATHS || in_query.iter().any(is_other_path) {
+        if in_query.len() > MAX_PATHS_IN_QUERY || in_query.iter().any(is_other_path) {
             return Err(RequestError::AmbiguousPath);
         }
         let overrides = method_overrides(request.url.query());
@@ -285,7 +285,8 @@ impl<'a> Gate<'a, '_> {
         let is_listed = || matches!(selection, Selection::Route(route) if route.pattern.is_exact());
         if !images.is_empty() && !is_listed() {
             let optimizer = normalization::normalize(path, self.policy.fold_case);
-            paths.extend(images.iter().flat_map(|image| aliases::of_image(&optimizer, image)));
+            let read = images.iter().flat_map(|image| aliases::of_image(&optimizer, image));
+            paths.extend(read.take(MAX_PATHS_IN_QUERY.saturating_add(1)));
         }
         paths
     }
@@ -359,8 +360,7 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
     }
 }
 
-/// Each path in the query is resolved in addition to the path, so there may be few of them, and each may have fewer forms.
-const MAX_QUERY_PATHS: usize = 4;
+/// Each path in the query is resolved in addition to the path, so it may have fewer forms.
 const MAX_QUERY_PATH_FORMS: usize = 16;
 /// An honest client sends the parameter `_method` once at most.
 const MAX_METHOD_OVERRIDES: usize = 8;

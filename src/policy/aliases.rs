@@ -54,7 +54,8 @@ fn or_root(path: &str) -> String {
     if path.is_empty() { "/".to_owned() } else { path.to_owned() }
 }
 
-/// Returns the paths that a router may take from the query of a request to `path`:
+/// Returns the paths that a router may take from the query of a request to `path`, up to one more than
+/// [`MAX_PATHS_IN_QUERY`]:
 ///
 /// - CodeIgniter reads `/?/sold` and `/index.php?/sold` as `/sold`. Only a folder or a script is read in this way: SvelteKit
 ///   sends the form action `register` of the page `/login` to `/login?/register`.
@@ -71,6 +72,10 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
         if name.trim_start().replace(['.', ' '], "_") == "rest_route" {
             paths.push(["/wp-json/", &decode_fully(value)].concat());
         }
+        // Each path has the length of `path`, so the work would be quadratic.
+        if paths.len() > MAX_PATHS_IN_QUERY {
+            break;
+        }
         let mut parts = name.split(':');
         let object = parts.next().unwrap_or_default();
         if parts.any(|part| ZOPE_METHODS.contains(&without_coordinates(part))) {
@@ -82,12 +87,15 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
 }
 
 /// Removes the `.x` and `.y` at the end of the name of a button with an image.
-fn without_coordinates(name: &str) -> &str {
-    match name.strip_suffix(".x").or_else(|| name.strip_suffix(".y")) {
-        Some(shorter) => without_coordinates(shorter),
-        None => name,
+fn without_coordinates(mut name: &str) -> &str {
+    while let Some(shorter) = name.strip_suffix(".x").or_else(|| name.strip_suffix(".y")) {
+        name = shorter;
     }
+    name
 }
+
+/// A request whose query names more paths is ambiguous, because each of them is resolved.
+pub const MAX_PATHS_IN_QUERY: usize = 4;
 
 /// Returns the images that the query of an image optimizer names, decoded: `/sold.png` for
 /// `/_next/image?url=%2Fsold.png` (Next.js), `/_vercel/image?url=…`, `/.netlify/images?url=…` and `/_image?href=…` (Astro).

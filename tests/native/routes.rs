@@ -8,10 +8,10 @@ use edgetoll::endpoints;
 use edgetoll::error::RequestError;
 use edgetoll::gate::{Decision, Gate, Refused, Request, Seller};
 use edgetoll::keys::{Keys, TollSecret};
-use edgetoll::policy::Policy;
 use edgetoll::policy::facts::{Facts, PriceError};
 use edgetoll::policy::resolve::unreachable;
 use edgetoll::policy::route::{Pricing, Route};
+use edgetoll::policy::{Policy, aliases};
 use edgetoll::protocols::l402::caveat::CredentialScope;
 use edgetoll::protocols::price::Price;
 use proptest::prelude::*;
@@ -404,6 +404,21 @@ fn a_path_below_a_name_with_an_extension_has_its_own_route_unless_the_name_is_th
     ] {
         assert_eq!(outcome(&policy, &format!("https://x{path}"), "GET"), expected, "{path}");
     }
+}
+
+/// A2 (CHANGELOG).
+#[test]
+fn the_work_for_the_paths_in_a_query_is_bounded() {
+    let policy = valid(r#"{"routes":[{"path":"/sold","sats":5}]}"#);
+    let coordinates = ".x".repeat(50_000);
+    let url = format!("https://x/?sold:method{coordinates}=1");
+    assert_eq!(outcome(&policy, &url, "GET"), "ambiguous_path");
+    // A longer query than one with too many paths adds no path.
+    let [some, many] = [10, 10_000].map(|count| aliases::in_query("/", &"a:method&".repeat(count)).len());
+    assert_eq!(some, many);
+    // Parameters that name no path do not hide one that does.
+    let url = format!("https://x/_next/image?{}url=%2Fsold", "url=a&".repeat(10));
+    assert_eq!(outcome(&policy, &url, "GET"), "ambiguous_path");
 }
 
 #[test]

@@ -47,13 +47,11 @@ enum Verdict {
     Unpaid(Response),
 }
 
-/// What the journal says before a payment.
+/// A payment that is in the journal, and not finished.
 enum Reservation {
-    Reserved,
-    /// The payment must not be made.
-    Refused(ClientError),
-    /// Another payment for the same resource has been begun.
-    Begun(Box<Payment>),
+    New(Payment),
+    /// Another payment for the same resource, which was begun before.
+    Begun(Payment),
 }
 
 impl Payer {
@@ -149,7 +147,7 @@ impl Payer {
             if is_accepted(&response) {
                 self.accepted(&mut payment, &response);
             }
-            // After a redirect to another origin, the response says nothing about the credential.
+            // After a redirect to another origin, a refusal says nothing about the credential.
             if is_accepted(&response) || !is_from(&response, &payment.origin) {
                 return Ok(Verdict::Served(TollResponse::paid(response, payment, false)));
             }
@@ -214,11 +212,8 @@ impl Payer {
             let payment = match begun {
                 Some(begun) => begun,
                 None => match self.reserve(target, &offer, &scope)? {
-                    (Reservation::Reserved, payment) => {
-                        return self.pay(sender, request, payment, &offer).await;
-                    }
-                    (Reservation::Refused(error), _) => return Err(error),
-                    (Reservation::Begun(begun), _) => *begun,
+                    Reservation::New(payment) => return self.pay(sender, request, payment).await,
+                    Reservation::Begun(begun) => begun,
                 },
             };
             if let Some(response) = self.resume(sender, request, payment).await? {
@@ -229,12 +224,7 @@ impl Payer {
     }
 
     /// Checks an offer and the budgets, and writes the payment to the journal.
-    fn reserve(
-        &self,
-        target: &Target,
-        offer: &Offer,
-        scope: &Scope,
-    ) -> Result<(Reservation, Payment), ClientError> {
+    fn reserve(&self, target: &Target, offer: &Offer, scope: &Scope) -> Result<Reservation, ClientError> {
         let limits = &self.limits;
         if !(target.is_private || limits.allows_http) {
             return Err(ClientError::Insecure(target.origin.clone()));
@@ -275,19 +265,18 @@ impl Payer {
             was_accepted: false,
             was_refused: false,
         };
-        let reservation = self.journal.transact(|known| {
+        self.journal.transact(|known| {
             let is_begun = |other: &&Payment| {
                 other.state == State::Sent && other.origin == payment.origin && other.scope == payment.scope
             };
             if let Some(begun) = known.values().find(is_begun) {
-                return (Reservation::Begun(Box::new(begun.clone())), None);
+                return (Ok(Reservation::Begun(begun.clone())), None);
             }
             match budget::check(known, &payment, limits, now) {
-                Some(error) => (Reservation::Refused(error), None),
-                None => (Reservation::Reserved, Some(payment.clone())),
+                Some(error) => (Err(error), None),
+                None => (Ok(Reservation::New(payment.clone())), Some(payment)),
             }
-        })?;
-        Ok((reservation, payment))
+        })?
     }
 
     /// Lets the wallet pay an invoice that is in the journal, and sends the request with its proof.
@@ -296,11 +285,9 @@ impl Payer {
         sender: &dyn Sender,
         request: &Request,
         mut payment: Payment,
-        offer: &Offer,
     ) -> Result<TollResponse, ClientError> {
         let wallet = self.wallet.as_ref().ok_or(ClientError::NoWallet { price_sats: payment.amount_sats })?;
-        let max_fee_msat = self.limits.max_fee_sats.saturating_mul(1000);
-        match wallet.pay_invoice(&offer.invoice, max_fee_msat).await {
+        match wallet.pay_invoice(&payment.invoice, self.max_fee_msat()).await {
             Ok(paid) => self.paid(&mut payment, paid),
             Err(PayError::NotPaid(reason)) => {
                 self.unpaid(&mut payment)?;
@@ -326,7 +313,7 @@ impl Payer {
     ) -> Result<Option<TollResponse>, ClientError> {
         let wallet = self.wallet.as_ref().filter(|wallet| wallet.name() == payment.wallet);
         let (Some(wallet), Some(hash)) = (wallet, PaymentHash::from_hex(&payment.payment_hash)) else {
-            let reason = WalletError::Code(format!("nothing: the payment was begun with {}", payment.wallet));
+            let reason = WalletError::OtherWallet(payment.wallet.clone());
             return self.try_without_preimage(sender, request, payment, reason).await.map(Some);
         };
         let can_be_paid = payment.expires_at_unix >= now_unix();
@@ -340,8 +327,7 @@ impl Payer {
             Ok(PaymentState::Pending) => WalletError::Pending,
             // The same invoice is paid: a wallet never pays an invoice twice.
             Ok(PaymentState::Unpaid) | Err(_) if can_be_paid => {
-                let max_fee_msat = self.limits.max_fee_sats.saturating_mul(1000);
-                match wallet.pay_invoice(&payment.invoice, max_fee_msat).await {
+                match wallet.pay_invoice(&payment.invoice, self.max_fee_msat()).await {
                     Ok(paid) => {
                         self.paid(&mut payment, paid);
                         return self.deliver(sender, request, payment).await.map(Some);
@@ -373,12 +359,17 @@ impl Payer {
         if matches!(payment.proof(), ProofKind::L402 { .. })
             && let Ok(response) = sender.send(with_proof(request, &payment)?).await
             && is_accepted(&response)
+            // Another origin, to which the server redirects, knows nothing of the payment.
+            && is_from(&response, &payment.origin)
         {
-            payment.state = State::Paid;
             self.accepted(&mut payment, &response);
             return Ok(TollResponse::paid(response, payment, true));
         }
         Err(ClientError::MayBePaid { payment: Box::new(payment), reason })
+    }
+
+    fn max_fee_msat(&self) -> u64 {
+        self.limits.max_fee_sats.saturating_mul(1000)
     }
 
     /// Records that the wallet has paid.
@@ -459,6 +450,10 @@ impl Payer {
         let before = payment.clone();
         let left = response.headers().get(USES_HEADER).map(HeaderValue::as_bytes);
         (payment.was_accepted, payment.was_refused) = (true, false);
+        // The server has looked up a payment whose preimage the wallet has not returned.
+        if payment.state == State::Sent {
+            payment.state = State::Paid;
+        }
         // A preimage without a macaroon is kept too, although it pays for one request: the answer may still break off, and then
         // some servers accept it again.
         if left == Some(b"0") {

@@ -65,6 +65,7 @@ pub struct Scope {
     pub services: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// In upper case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
 }

@@ -36,16 +36,9 @@ impl Target {
     /// Returns what an offer sells. A macaroon of an unknown format is assumed to pay only for this path and method, and
     /// a preimage pays for one request.
     pub fn scope(&self, offer: &Offer) -> Scope {
-        let terms = &offer.terms;
-        if !terms.is_known {
-            let (endpoint, method) = (Some(self.path.clone()), Some(self.method.clone()));
-            return Scope { endpoint, method, ..Scope::default() };
+        if offer.terms.is_known {
+            return offer.terms.scope.clone();
         }
-        Scope {
-            realm: terms.realm.clone(),
-            services: terms.services.clone(),
-            endpoint: terms.endpoint.clone(),
-            method: terms.method.clone(),
-        }
+        Scope { endpoint: Some(self.path.clone()), method: Some(self.method.clone()), ..Scope::default() }
     }
 }

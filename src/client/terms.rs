@@ -1,6 +1,7 @@
 //! What a macaroon of any issuer says about the requests that it pays for. Only the issuer can check a macaroon, so these
 //! terms only help to choose a credential. A wrong choice costs one request.
 
+use super::journal::Scope;
 use crate::l402::macaroon::Macaroon;
 use crate::payment::PaymentHash;
 
@@ -8,12 +9,9 @@ use crate::payment::PaymentHash;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     pub payment_hash: Option<PaymentHash>,
-    pub endpoint: Option<String>,
-    /// In upper case.
-    pub method: Option<String>,
+    /// The requests that the macaroon pays for.
+    pub scope: Scope,
     pub host: Option<String>,
-    pub realm: Option<String>,
-    pub services: Option<String>,
     /// The price in satoshis.
     pub amount_sats: Option<u64>,
     /// The last second in which the macaroon is valid, in Unix time.
@@ -39,11 +37,11 @@ impl Terms {
     fn add(&mut self, name: &str, value: &str) {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
-            "endpoint" => _ = self.endpoint.get_or_insert_with(|| value.to_owned()),
-            "method" => _ = self.method.get_or_insert_with(|| value.to_ascii_uppercase()),
+            "endpoint" => _ = self.scope.endpoint.get_or_insert_with(|| value.to_owned()),
+            "method" => _ = self.scope.method.get_or_insert_with(|| value.to_ascii_uppercase()),
             "host" => _ = self.host.get_or_insert_with(|| value.to_owned()),
-            "realm" => _ = self.realm.get_or_insert_with(|| value.to_owned()),
-            "services" => _ = self.services.get_or_insert_with(|| value.to_owned()),
+            "realm" => _ = self.scope.realm.get_or_insert_with(|| value.to_owned()),
+            "services" => _ = self.scope.services.get_or_insert_with(|| value.to_owned()),
             "amount_sats" => self.amount_sats = value.parse().ok(),
             "expires_at" | "expiration" | "valid_until" => self.expires(value),
             _ if name.ends_with("_valid_until") => self.expires(value),
@@ -56,14 +54,6 @@ impl Terms {
         // boltwall counts milliseconds.
         let date = if date > LATEST_UNIX { date / 1000 } else { date };
         self.until_unix = Some(self.until_unix.map_or(date, |earlier| earlier.min(date)));
-    }
-
-    /// Whether a credential with these terms is expected to pay for a request. An `endpoint` is compared with the path
-    /// exactly; a `GET` also pays for `HEAD`.
-    pub fn cover(&self, path: &str, method: &str) -> bool {
-        let is_method = |sold: &String| sold == method || (sold == "GET" && method == "HEAD");
-        self.endpoint.as_ref().is_none_or(|endpoint| endpoint == path)
-            && self.method.as_ref().is_none_or(is_method)
     }
 }
 

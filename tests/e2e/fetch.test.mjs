@@ -209,6 +209,9 @@ test('`edgetoll stats` shows the revenue, the routes and the newest payments', a
   assert.match(shown.stdout, /^\d{4}-\d\d-\d\dT\S+Z +5 sats {2}\/joke {2}[0-9a-f]{64}$/m);
   assert.equal(JSON.parse((await stats('--json')).stdout).totalRevenue, 5);
   assert.equal((await user.start(['stats', other.url], { more: { ADMIN_TOKEN: 'wrong' } }).ended).code, 3);
+  const plain = await user.start(['stats', 'http://api.example.com'], { more: { ADMIN_TOKEN: token } }).ended;
+  assert.equal(plain.code, 3);
+  assert.match(plain.stderr, /must begin with https/);
 });
 
 test('`edgetoll macaroon` mints, narrows, shows and verifies; `invoice decode` reads an invoice', async () => {

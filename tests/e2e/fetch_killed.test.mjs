@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { pause, root } from '../../tools/lib/run.mjs';
+import { root, until } from '../../tools/lib/run.mjs';
 import { newUser, paidDuring } from './support/command.mjs';
 import { lnbits } from './support/paywall.mjs';
 import { startTollServer } from './support/toll_server.mjs';
@@ -40,7 +40,7 @@ for (const protocol of ['l402', 'x-preimage']) {
       const more = { LNBITS_URL: lnbits.url, LNBITS_ADMIN_KEY: lnbits.payer.adminKey, WALLET_MARK: mark, WALLET_GO: go };
       const { paid, result } = await paidDuring(async () => {
         const first = user.start(['fetch', '-s', server.url], { more: { ...more, WALLET_STAGE: stage ?? '' } });
-        while (!isHolding && !existsSync(mark)) await pause(10);
+        await until(() => isHolding || existsSync(mark));
         await first.kill();
         if (stage === 'late') writeFileSync(go, '');
         else if (stage) process.kill(Number(readFileSync(mark, 'utf8')), 'SIGKILL');

@@ -111,6 +111,16 @@ test('A credential is kept if the server redirects a paid request to another ori
   assert.deepEqual([result[1].code, result[1].stdout], [0, 'content']);
 });
 
+test('A payment of unknown outcome does not count as accepted if the server redirects to another origin', async () => {
+  const other = await startTollServer((_, response) => void response.writeHead(200).end('other'));
+  const server = await startTollServer((request, response) => void (request.headers.authorization && response.writeHead(302, { Location: other.url }).end()));
+  const user = newUser({ wallet_command: 'exit 1' });
+  const { code } = await user.fetch(server.url);
+  const [{ state, was_accepted: wasAccepted }] = await user.payments();
+  [server, other].forEach((one) => one.close());
+  assert.deepEqual([code, state, wasAccepted], [9, 'sent', false]);
+});
+
 test('No credential and no preimage is sent to another origin, to which the server redirects', async () => {
   for (const protocol of ['l402', 'x-preimage']) {
     const other = await startTollServer((_, response) => void response.writeHead(200).end('other'));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { pause } from '../../tools/lib/run.mjs';
+import { pause, until } from '../../tools/lib/run.mjs';
 import { startWrangler } from '../../tools/lib/worker.mjs';
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
@@ -184,12 +184,6 @@ async function startThreeIsolates() {
   const args = files.flatMap((file) => ['-c', file]);
   const { url } = await startWrangler(run, [...args, '--port', '0', '--persist-to', join(dir, 'state')], { cwd: dir });
   return url;
-}
-
-async function until(condition) {
-  for (const deadline = Date.now() + 20_000; !(await condition()); await pause(100)) {
-    assert.ok(Date.now() < deadline, 'not in twenty seconds');
-  }
 }
 
 /** Returns the highest count of free requests in the local KV storage below a folder; 0 if there is none. */

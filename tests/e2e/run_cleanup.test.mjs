@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { pause, root } from '../../tools/lib/run.mjs';
+import { root, until } from '../../tools/lib/run.mjs';
 
 /**
  * Starts a process that begins a run with one server and keeps running. Returns the process, the server's process ID and the run's
@@ -29,13 +29,6 @@ const isAlive = (pid) => {
     return false;
   }
 };
-
-async function until(condition) {
-  for (const deadline = Date.now() + 10_000; !condition(); ) {
-    assert.ok(Date.now() < deadline, 'the condition is not met after ten seconds');
-    await pause(20);
-  }
-}
 
 test('If the process of a run gets SIGINT or SIGTERM, the servers of the run end and its folder is removed', async () => {
   for (const signal of ['SIGINT', 'SIGTERM']) {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { until } from '../../tools/lib/run.mjs';
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { startBareWorker } from './support/workerd.mjs';
@@ -134,7 +135,7 @@ test('After a crash of the wasm, callbacks of requests that were in flight do no
   const { standard: authorization } = await buy(url, '/sold/a');
   const use = (path, headers) => send(url, path, { headers: { authorization, ...headers } });
   const inFlight = use('/sold/held');
-  while (!respond) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until(() => respond);
   assert.equal((await use('/sold/a', { 'Test-Crash': '1' })).status, 500);
   respond();
   assert.equal((await inFlight).status, 500);

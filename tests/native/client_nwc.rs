@@ -142,7 +142,7 @@ fn result(method: &str, result: Value) -> Reply {
     Reply::Response(json!({ "result_type": method, "error": null, "result": result }))
 }
 
-/// An invoice of the examples of BOLT 11, and its payment hash. Nobody here knows its preimage.
+/// An invoice of the examples of BOLT 11, and its payment hash. Its preimage is not known.
 const INVOICE: &str = "lnbc1pvjluezpp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdpl2pkx2ctnv5sxxmmwwd5kgetjypeh2ursdae8g6twvus8g6rfwvs8qun0dfjkxaq8rkx3yf5tcsyz3d73gafnh3cax9rn449d9p5uxz9ezhhypd0elx87sjle52x86fux2ypatgddc6k63n7erqz25le42c4u4ecky03ylcqca784w";
 
 fn pay(reply: impl Fn(&str, &Value) -> Reply + Send + Sync + 'static) -> Result<Paid, PayError> {

@@ -185,6 +185,47 @@ fn toll_fetch_pays_in_one_call_and_refuses_a_higher_price() {
     assert!(matches!(refused, Err(ClientError::TooExpensive { .. })));
 }
 
+/// A wallet that pays and returns nothing.
+struct Silent(Node);
+
+#[async_trait]
+impl Wallet for Silent {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    async fn pay_invoice(&self, invoice: &str, max_fee_msat: u64) -> Result<Paid, PayError> {
+        self.0.pay_invoice(invoice, max_fee_msat).await?;
+        Err(PayError::Unknown(WalletError::Pending))
+    }
+
+    async fn create_invoice(&self, sats: u64, memo: &str) -> Result<String, WalletError> {
+        self.0.create_invoice(sats, memo).await
+    }
+
+    async fn lookup_invoice(&self, _: &PaymentHash) -> Result<PaymentState, WalletError> {
+        Ok(PaymentState::Settled(None))
+    }
+
+    async fn balance_msat(&self) -> Result<u64, WalletError> {
+        Err(WalletError::Unsupported)
+    }
+}
+
+#[test]
+fn a_payment_without_a_preimage_counts_as_paid_once_the_server_has_accepted_it() {
+    let node = Node::default();
+    let url = start_server(&node);
+    let client = TollClient::builder().wallet(Silent(node.clone())).build();
+    let paid_now = run(async {
+        let first = client.get(&url).await.unwrap().paid_now();
+        (first, client.get(&url).await.unwrap().paid_now())
+    });
+    assert_eq!(paid_now, (true, false));
+    assert_eq!(client.payments().unwrap()[0].state, State::Paid);
+    assert_eq!(node.payments.load(Ordering::SeqCst), 1);
+}
+
 #[test]
 fn a_line_that_a_killed_process_has_not_completed_is_skipped() {
     let node = Node::default();

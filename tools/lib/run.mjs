@@ -237,6 +237,13 @@ export function writeJson(file, value) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Waits until a condition holds. Throws if it does not hold within `seconds`. */
+export async function until(condition, seconds = 20) {
+  for (const deadline = Date.now() + seconds * 1000; !(await condition()); await pause(20)) {
+    if (Date.now() > deadline) throw new Error(`a condition did not hold within ${seconds} s`);
+  }
+}
+
 /** Returns the given port if it is free, else `undefined`. Without an argument, returns any free port. */
 export async function freePort(port) {
   if (port) return isFree(port);

@@ -3,11 +3,13 @@
 use std::env;
 use std::process::ExitCode;
 
+use reqwest::redirect::Policy;
 use serde_json::Value;
 
 use super::exit::Failure;
 use super::payments::date;
-use crate::client::ClientError;
+use crate::client::{ClientError, http_client};
+use crate::http::url::is_safe_base;
 
 pub fn run(url: &str, prefix: &str, as_json: bool) -> ExitCode {
     super::run(async |_| show(url, prefix, as_json).await)
@@ -16,9 +18,16 @@ pub fn run(url: &str, prefix: &str, as_json: bool) -> ExitCode {
 async fn show(url: &str, prefix: &str, as_json: bool) -> Result<ExitCode, Failure> {
     let token = env::var("ADMIN_TOKEN")
         .map_err(|_| Failure::config("set the environment variable ADMIN_TOKEN".to_owned()))?;
+    if !is_safe_base(url) {
+        return Err(Failure::config(
+            "the URL must begin with https://, because ADMIN_TOKEN is sent to it; http is allowed on this machine".to_owned(),
+        ));
+    }
     let url = format!("{}{prefix}/stats", url.trim_end_matches('/'));
     let lost = |error: reqwest::Error| Failure::from(ClientError::Unreachable(error.into()));
-    let response = reqwest_client().get(&url).bearer_auth(token.trim()).send().await.map_err(lost)?;
+    // A redirect would send the token to another host.
+    let response =
+        http_client(Policy::none()).get(&url).bearer_auth(token.trim()).send().await.map_err(lost)?;
     let status = response.status();
     if !status.is_success() {
         return Err(Failure::config(format!(
@@ -69,9 +78,4 @@ fn print_stats(stats: &Value) {
 /// Replaces control characters, which could move the cursor of a terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
-}
-
-/// The token must not reach another host, so redirects are not followed.
-fn reqwest_client() -> reqwest::Client {
-    crate::client::http_client(reqwest::redirect::Policy::none())
 }

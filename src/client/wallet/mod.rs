@@ -115,6 +115,8 @@ pub enum WalletError {
     Failed,
     #[error("this wallet cannot do that")]
     Unsupported,
+    #[error("the payment was begun with another wallet: {0}")]
+    OtherWallet(String),
     #[error("the program of the wallet {0}")]
     Program(String),
 }

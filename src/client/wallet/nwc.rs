@@ -24,7 +24,7 @@ use crate::client::choose_tls;
 use crate::payment::{PaymentHash, Preimage};
 
 /// A wallet with Nostr Wallet Connect. Requests and responses are encrypted with NIP-44, or with NIP-04 if the wallet
-/// does not announce NIP-44. The relay does not see what is paid.
+/// does not announce NIP-44, so the relay cannot read them.
 pub struct NwcWallet {
     uri: NostrWalletConnectUri,
     keys: Keys,
@@ -333,7 +333,7 @@ fn state(found: &Value, payment_hash: &PaymentHash) -> Option<PaymentState> {
         return None;
     }
     let preimage = preimage(found).filter(|preimage| preimage.payment_hash() == *payment_hash);
-    // Some wallets also show the preimage of their own invoices that nobody has paid.
+    // Some wallets also show the preimage of their own invoices that are not paid.
     let is_settled = found.get("settled_at").and_then(Value::as_u64).is_some_and(|at| at > 0)
         || (preimage.is_some() && !is_incoming(found));
     match found.get("state").and_then(Value::as_str) {

@@ -2,6 +2,7 @@
 // at that stage, writes its process ID to the file WALLET_MARK, and waits: `begin`, `paid`, `half` (of the output) or `printed`.
 // With WALLET_STAGE=late, it pays once the file WALLET_GO exists.
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { until } from '../../../tools/lib/run.mjs';
 
 const { LNBITS_URL, LNBITS_ADMIN_KEY, WALLET_STAGE, WALLET_MARK, WALLET_GO } = process.env;
 const headers = { 'X-Api-Key': LNBITS_ADMIN_KEY, 'Content-Type': 'application/json' };
@@ -10,7 +11,7 @@ const invoice = readFileSync(0, 'utf8').trim();
 await stopAt('begin');
 if (WALLET_STAGE === 'late') {
   mark();
-  while (!existsSync(WALLET_GO)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => existsSync(WALLET_GO));
 }
 const preimage = await pay();
 await stopAt('paid');
@@ -33,7 +34,8 @@ async function pay() {
 async function stopAt(stage) {
   if (WALLET_STAGE !== stage) return;
   mark();
-  await new Promise(() => setInterval(() => {}, 1000));
+  // The test kills this process.
+  await until(() => false);
 }
 
 function mark() {

@@ -240,19 +240,25 @@ impl SettingsReader<'_> {
     }
 
     /// Returns the wallets; `None` if no wallet is configured or a setting of a wallet is missing or wrong. A mistake
-    /// in the settings of the second wallet closes the paywall too: otherwise the owner would notice the mistake only
-    /// when the first wallet fails.
+    /// in the settings of any wallet closes the paywall: otherwise the owner would notice the mistake only when the other
+    /// wallets fail.
     fn wallets(&mut self, is_required: bool) -> Option<Wallets> {
-        let is_set = |reader: &Self, slot: WalletSlot| {
-            (reader.var)(slot.url_setting()).or_else(|| (reader.var)(slot.key_setting())).is_some()
+        let is_set = |slot: &WalletSlot| {
+            [slot.url_setting(), slot.key_setting()].iter().any(|name| (self.var)(name).is_some())
         };
-        let (has_one, has_two) = (is_set(self, WalletSlot::One), is_set(self, WalletSlot::Two));
-        if !has_one && !has_two && !is_required {
+        let mut slots: Vec<_> = WalletSlot::ALL.into_iter().filter(is_set).collect();
+        if slots.is_empty() && !is_required {
             return None;
         }
-        let first = self.lnbits(WalletSlot::One);
-        let second = if has_two { Some(self.lnbits(WalletSlot::Two)?) } else { None };
-        Some(Wallets::new(first?, second))
+        if !slots.contains(&WalletSlot::FIRST) {
+            slots.insert(0, WalletSlot::FIRST);
+        }
+        let read: Vec<_> = slots.into_iter().map(|slot| (slot, self.lnbits(slot))).collect();
+        let mut wallets = Wallets::default();
+        for (slot, wallet) in read {
+            wallets.set(slot, wallet?);
+        }
+        Some(wallets)
     }
 
     fn lnbits(&mut self, slot: WalletSlot) -> Option<Lnbits> {

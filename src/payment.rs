@@ -76,31 +76,19 @@ impl fmt::Debug for Preimage {
     }
 }
 
-/// The slot of a wallet in the settings: `LNBITS_URL` sets the wallet of slot 1, and `LNBITS_URL_2` that of slot 2.
+/// The slot of a wallet in the settings, from 1 to 8. `LNBITS_URL` sets the wallet of slot 1, and `LNBITS_URL_2` that of
+/// slot 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WalletSlot {
-    One,
-    Two,
-}
+pub struct WalletSlot(u8);
 
 impl WalletSlot {
-    /// Returns the name of the setting with the URL of the wallet.
-    pub fn url_setting(self) -> &'static str {
-        match self {
-            Self::One => "LNBITS_URL",
-            Self::Two => "LNBITS_URL_2",
-        }
-    }
+    pub const FIRST: Self = Self(1);
+    pub const ALL: [Self; 8] = [Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7), Self(8)];
 
-    /// Returns the name of the setting with the key of the wallet.
-    pub fn key_setting(self) -> &'static str {
-        match self {
-            Self::One => "LNBITS_KEY",
-            Self::Two => "LNBITS_KEY_2",
-        }
+    /// Returns the number of the slot, from 1 to 8.
+    pub fn number(self) -> u8 {
+        self.0
     }
-
-    pub const ALL: [Self; 2] = [Self::One, Self::Two];
 
     /// Parses the value of a `wallet` caveat; `None` if no slot has this number.
     pub fn parse(number: &str) -> Option<Self> {
@@ -109,17 +97,41 @@ impl WalletSlot {
 
     /// Returns the number of the slot, as it is written in the `wallet` caveat and in the log.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::One => "1",
-            Self::Two => "2",
-        }
+        self.pick(["1", "2", "3", "4", "5", "6", "7", "8"])
     }
 
-    /// Returns the other slot, whose wallet takes over when the wallet of this slot fails.
-    pub fn other(self) -> Self {
-        match self {
-            Self::One => Self::Two,
-            Self::Two => Self::One,
-        }
+    /// Returns the name of the setting with the URL of the LNbits in this slot.
+    pub fn url_setting(self) -> &'static str {
+        self.pick(LNBITS_URLS)
+    }
+
+    /// Returns the name of the setting with the key of the LNbits in this slot.
+    pub fn key_setting(self) -> &'static str {
+        self.pick(LNBITS_KEYS)
+    }
+
+    /// Returns the value of this slot from a list with one value for each slot.
+    fn pick(self, [first, others @ ..]: [&'static str; 8]) -> &'static str {
+        // For slot 1, the index is `usize::MAX`.
+        others.get(usize::from(self.0).wrapping_sub(2)).unwrap_or(&first)
     }
 }
+
+/// The names of a setting of a wallet, one for each slot.
+macro_rules! for_each_slot {
+    ($name:literal) => {
+        [
+            $name,
+            concat!($name, "_2"),
+            concat!($name, "_3"),
+            concat!($name, "_4"),
+            concat!($name, "_5"),
+            concat!($name, "_6"),
+            concat!($name, "_7"),
+            concat!($name, "_8"),
+        ]
+    };
+}
+
+pub const LNBITS_URLS: [&str; 8] = for_each_slot!("LNBITS_URL");
+pub const LNBITS_KEYS: [&str; 8] = for_each_slot!("LNBITS_KEY");

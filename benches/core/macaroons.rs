@@ -123,7 +123,7 @@ fn terms() -> Terms {
 }
 
 fn invoice() -> InvoiceTerms {
-    InvoiceTerms { amount_sats: 5, wallet: WalletSlot::One, payable_until_unix: 1_800_000_300 }
+    InvoiceTerms { amount_sats: 5, wallet: WalletSlot::FIRST, payable_until_unix: 1_800_000_300 }
 }
 
 fn demand(service: &Service) -> Demand<'_> {

@@ -1,6 +1,8 @@
 //! The commands of the payment ledger. Each command has a SQL script of the same name in `sql/`, which reads the fields
 //! of the command as JSON.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::sql::script;
@@ -16,16 +18,9 @@ pub struct Limits {
     pub invoices_used: Option<u64>,
     /// The setting `invoices_per_minute`.
     pub invoices_per_minute: u64,
-    pub open_ms: OpenCircuits,
-}
-
-/// For each wallet slot, how many milliseconds its circuit breakers stay open: for invoices, and for look-ups.
-#[derive(Serialize)]
-pub struct OpenCircuits {
-    #[serde(rename = "1", skip_serializing_if = "Option::is_none")]
-    pub one: Option<[u64; 2]>,
-    #[serde(rename = "2", skip_serializing_if = "Option::is_none")]
-    pub two: Option<[u64; 2]>,
+    /// For each configured wallet slot, how many milliseconds its circuit breakers stay open: for invoices, and for
+    /// look-ups.
+    pub open_ms: BTreeMap<&'static str, [u64; 2]>,
 }
 
 /// A command of the ledger. Only its fields are serialized, as a JSON object. Its name is sent in a header.

@@ -5,7 +5,17 @@
 //! to the start of the list, where the next pass reads it. Then other rows move back in the list. So reading on from
 //! the saved offset may repeat a row, but never skips one.
 
+use crate::payment::WalletSlot;
 use crate::strict_json::Json;
+
+/// Returns the wallets whose lists a run of the cron trigger reads, at most two. With more wallets, the runs take turns:
+/// a run sends a limited number of requests. `slots` are the slots that have a wallet.
+pub fn slots_of_run(slots: &[WalletSlot], now_unix: u64) -> Vec<WalletSlot> {
+    let groups: Vec<_> = slots.chunks(WALLETS_PER_RUN).collect();
+    let minute = usize::try_from(now_unix / RUN_INTERVAL_S).unwrap_or_default();
+    let turn = minute.checked_rem(groups.len()).unwrap_or_default();
+    groups.get(turn).map(|group| group.to_vec()).unwrap_or_default()
+}
 
 /// Where reading the payment list continues. The times are texts as LNbits writes them, which sort by time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,3 +72,6 @@ impl Cursor {
         })
     }
 }
+
+const WALLETS_PER_RUN: usize = 2;
+const RUN_INTERVAL_S: u64 = 60;

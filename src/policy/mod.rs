@@ -22,5 +22,6 @@ pub mod route;
 pub mod routes;
 pub mod settlement;
 pub mod sold_as;
+pub mod wallet_order;
 
 pub use price_list::Policy;

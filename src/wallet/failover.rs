@@ -1,16 +1,18 @@
-//! Chooses the wallet that creates an invoice. This is the wallet in slot 1, unless its circuit is open or it has just
-//! failed: then it is the wallet in slot 2. A look-up needs no choice: only the wallet that created the invoice knows
-//! the payment.
+//! Chooses the wallet that creates an invoice. A wallet whose circuit is open gets no request, and after a failure the
+//! next wallet is asked. A look-up needs no choice: only the wallet that created the invoice knows the payment.
 
 use super::WalletError;
 use super::circuit_breaker::CircuitBreaker;
 use super::slots::BySlot;
 use crate::payment::WalletSlot;
+use crate::policy::wallet_order::WalletOrder;
 
 /// The circuit breakers of all wallets for one kind of request: creating invoices, or looking up payments.
 #[derive(Default)]
 pub struct Failover {
     breakers: BySlot<CircuitBreaker>,
+    /// The slot that began the last order of [`WalletOrder::Spread`].
+    last_first: Option<WalletSlot>,
 }
 
 impl Failover {
@@ -26,41 +28,46 @@ impl Failover {
         self.breakers.get(slot).wait_ms(now_ms)
     }
 
+    /// Returns the slots in the order in which their wallets are asked for a new invoice. `slots` is sorted by number.
+    pub fn order(&mut self, order: WalletOrder, slots: impl Iterator<Item = WalletSlot>) -> Vec<WalletSlot> {
+        let mut slots: Vec<_> = slots.collect();
+        if order == WalletOrder::Spread {
+            let last = self.last_first.map_or(0, WalletSlot::number);
+            let next = slots.iter().position(|slot| slot.number() > last).unwrap_or(0);
+            slots.rotate_left(next);
+            self.last_first = slots.first().copied();
+        }
+        slots
+    }
+
     /// Chooses the wallet for a new request: the first wallet in `slots` whose circuit breaker admits the request.
     ///
     /// # Errors
     /// Returns the milliseconds until a request may be sent to one of the wallets in `slots`.
-    pub fn choose(
-        &mut self,
-        slots: impl Iterator<Item = WalletSlot>,
-        now_ms: u64,
-    ) -> Result<WalletSlot, u64> {
+    pub fn choose(&mut self, slots: &[WalletSlot], now_ms: u64) -> Result<WalletSlot, u64> {
         let mut shortest_ms = u64::MAX;
         for slot in slots {
-            match self.admit(slot, now_ms) {
-                Ok(()) => return Ok(slot),
+            match self.admit(*slot, now_ms) {
+                Ok(()) => return Ok(*slot),
                 Err(wait_ms) => shortest_ms = shortest_ms.min(wait_ms),
             }
         }
         Err(shortest_ms)
     }
 
-    /// Chooses the wallet for a second attempt after the wallet in the slot `failed` has failed. Returns the first slot
-    /// in this list whose circuit breaker admits the request; `None` if there is no second attempt:
-    /// - the other slot, if it has a wallet (`has_other`);
+    /// Chooses the wallet for the next attempt after the wallet in the slot `failed` has failed. Returns the first slot
+    /// in this list whose circuit breaker admits the request; `None` if there is no next attempt:
+    /// - the slots `others`, whose wallets were not asked yet;
     /// - the slot `failed`, if the error is transient.
     pub fn choose_after(
         &mut self,
         failed: WalletSlot,
         error: &WalletError,
-        has_other: bool,
+        others: &[WalletSlot],
         now_ms: u64,
     ) -> Option<WalletSlot> {
-        let other = failed.other();
-        if has_other && self.admit(other, now_ms).is_ok() {
-            return Some(other);
-        }
-        (error.is_transient() && self.admit(failed, now_ms).is_ok()).then_some(failed)
+        let other = self.choose(others, now_ms).ok();
+        other.or_else(|| (error.is_transient() && self.admit(failed, now_ms).is_ok()).then_some(failed))
     }
 
     /// Admits a request to this wallet.

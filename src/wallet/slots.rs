@@ -5,44 +5,47 @@ use crate::payment::WalletSlot;
 
 /// One value for each wallet slot.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct BySlot<T> {
-    one: T,
-    two: T,
-}
+pub struct BySlot<T>([T; 8]);
 
 impl<T> BySlot<T> {
-    pub const fn new(one: T, two: T) -> Self {
-        Self { one, two }
+    /// Returns the same value for each slot.
+    pub const fn all(value: T) -> Self
+    where
+        T: Copy,
+    {
+        Self([value; 8])
     }
 
     pub fn get(&self, slot: WalletSlot) -> &T {
-        match slot {
-            WalletSlot::One => &self.one,
-            WalletSlot::Two => &self.two,
-        }
+        let [first, others @ ..] = &self.0;
+        others.get(index_after_first(slot)).unwrap_or(first)
     }
 
     pub fn get_mut(&mut self, slot: WalletSlot) -> &mut T {
-        match slot {
-            WalletSlot::One => &mut self.one,
-            WalletSlot::Two => &mut self.two,
-        }
+        let [first, others @ ..] = &mut self.0;
+        others.get_mut(index_after_first(slot)).unwrap_or(first)
     }
 }
 
-/// The configured wallets: slot 1 always, slot 2 optionally.
+/// Returns the index of a slot among the slots 2 to 8; `usize::MAX` for slot 1.
+fn index_after_first(slot: WalletSlot) -> usize {
+    usize::from(slot.number()).wrapping_sub(2)
+}
+
+/// The configured wallets.
+#[derive(Default)]
 pub struct Wallets(BySlot<Option<Lnbits>>);
 
 impl Wallets {
-    pub fn new(one: Lnbits, two: Option<Lnbits>) -> Self {
-        Self(BySlot::new(Some(one), two))
+    pub fn set(&mut self, slot: WalletSlot, wallet: Lnbits) {
+        *self.0.get_mut(slot) = Some(wallet);
     }
 
     pub fn get(&self, slot: WalletSlot) -> Option<&Lnbits> {
         self.0.get(slot).as_ref()
     }
 
-    /// Returns the configured slots, slot 1 first.
+    /// Returns the slots that have a wallet, in the order of their numbers.
     pub fn slots(&self) -> impl Iterator<Item = WalletSlot> {
         WalletSlot::ALL.into_iter().filter(|slot| self.get(*slot).is_some())
     }

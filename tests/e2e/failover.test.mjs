@@ -7,7 +7,7 @@ import { freePort, pause } from '../../tools/lib/run.mjs';
 import { parseChallenge, send } from './support/client.mjs';
 import { startFaultProxy } from './support/fault_proxy.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { pay, run, startPaywall, withoutLedger } from './support/paywall.mjs';
+import { lnbits, pay, run, startPaywall, withoutLedger } from './support/paywall.mjs';
 
 const toll = { settlement: 'lnbits', routes: [{ path: '/sold', sats: 5 }] };
 /** The Worker spends at most 8 s on its requests to LNbits. The remaining 1.5 s are a margin for a busy machine. */
@@ -96,6 +96,33 @@ test('While neither wallet responds in time, a request gets 503 after about eigh
   await server.until(async () => (await challenge(url)) !== undefined, 40);
   await server.stop();
   await Promise.all([slot1.close(), slot2.close()]);
+});
+
+test('With `wallets = "spread"`, the wallets create invoices by turns, and a payment is looked up at the wallet that created its invoice', async () => {
+  const slots = [await startFaultProxy(), await startFaultProxy({ target: ownLnbits.url }), await startFaultProxy()];
+  const [, second, eighth] = slots;
+  const vars = {
+    ORIGIN_URL: origin.url, LNBITS_URL: slots[0].url,
+    LNBITS_URL_2: second.url, LNBITS_KEY_2: ownLnbits.merchant.invoiceKey,
+    LNBITS_URL_8: eighth.url, LNBITS_KEY_8: lnbits.merchant.invoiceKey,
+  };
+  const { url, server } = await startPaywall({ toll: { ...toll, wallets: 'spread' }, vars, config: withoutLedger() });
+  const invoices = () => slots.map((slot) => slot.invoiceCount());
+  const bought = [];
+  for (let n = 0; n < 6; n += 1) bought.push(await challenge(url));
+  assert.deepEqual(invoices(), [2, 2, 2]);
+  const slotOf = ({ standard }) => Buffer.from(standard, 'base64').toString('latin1').match(/wallet=(\d)/)?.[1] ?? '1';
+  assert.deepEqual(bought.map(slotOf), ['1', '2', '8', '1', '2', '8']);
+  for (const [index, one] of bought.entries()) {
+    const preimage = await (slotOf(one) === '2' ? ownLnbits.pay(one.invoice) : pay(one.invoice));
+    const { status } = await send(url, '/sold', { headers: { Authorization: `L402 ${one.standard}:${preimage}` } });
+    assert.equal(status, 200, `invoice ${index}`);
+  }
+  await eighth.injectFault('502');
+  for (let n = 0; n < 3; n += 1) assert.ok(await challenge(url));
+  assert.deepEqual(invoices(), [4, 3, 2], 'the wallet in slot 1 takes over');
+  await server.stop();
+  await Promise.all(slots.map((slot) => slot.close()));
 });
 
 test('LNbits is killed and restarted under load: no request hangs, and the paywall recovers', async () => {

@@ -446,6 +446,7 @@ fn a_secret_in_the_vars_of_a_wrangler_file_is_an_error() {
         "TOLL_SECRET_PREVIOUS",
         "LNBITS_KEY",
         "LNBITS_KEY_2",
+        "LNBITS_KEY_8",
         "ADMIN_TOKEN",
         "ORIGIN_TOKEN",
         "ON_PAYMENT_SECRET",
@@ -485,6 +486,7 @@ fn an_invalid_wallet_or_origin_url_is_an_error() {
         ("LNBITS_URL", "\"http://lnbits.example.com\"", false),
         ("LNBITS_URL", "5", false),
         ("LNBITS_URL_2", "\"http://lnbits.example.com\"", false),
+        ("LNBITS_URL_8", "\"http://lnbits.example.com\"", false),
         ("ORIGIN_URL", "\"http://origin.example.com:8080/base\"", true),
         ("ORIGIN_URL", "\"https://user@origin.example.com\"", false),
         ("ORIGIN_URL", "\"https://\"", false),
@@ -553,8 +555,9 @@ fn an_incomplete_list_of_required_secrets_is_a_warning() {
     let text = "secrets.required = [\"TOLL_SECRET\", \"LNBITS_KEY\", \"ADMIN_TOKEN\", \"ORIGIN_TOKEN\"]\n[vars.TOLL]";
     assert_eq!(
         toml_findings(text),
-        ["2:20: warning: secrets.required lacks TOLL_SECRET_PREVIOUS, LNBITS_KEY_2, \
-          ON_PAYMENT_SECRET: Wrangler loads only listed secrets from .dev.vars, so add them or remove the list"]
+        [
+            "2:20: warning: secrets.required lacks TOLL_SECRET_PREVIOUS, ON_PAYMENT_SECRET: Wrangler loads only listed secrets from .dev.vars, so add them or remove the list"
+        ]
     );
 }
 

@@ -158,6 +158,7 @@ const LIST_KEYS: Pool = &[
     ("invoice_expiry", &["\"90s\"", "\"365d\""], &["\"89s\"", "300", "\"5 m\"", "\"\""]),
     ("credential_expiry", &["\"1h\"", "\"90000ms\""], &["3600", "\"1 hour\"", "\"366d\""]),
     ("settlement", &["\"auto\"", "\"lnbits\"", "\"preimage\""], &["\"none\""]),
+    ("wallets", &["\"failover\"", "\"spread\""], &["\"random\"", "2"]),
     ("challenges_per_minute", &["1", "1000000"], &["0", "\"10\""]),
     ("ledger_retention", &["\"1d\"", "\"3650d\""], &["\"1h\"", "365"]),
     ("free_tier", &["\"kv\"", "\"durable\""], &["10"]),

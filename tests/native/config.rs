@@ -2,6 +2,7 @@
 
 use crate::support::secret::SECRET;
 use crate::support::settings::{decide, error, settings};
+use crate::support::slots::SECOND;
 use edgetoll::config::{Callbacks, Origin, Paywall};
 use edgetoll::endpoints::{self, Endpoint};
 use edgetoll::error::RequestError;
@@ -95,10 +96,13 @@ fn with_a_misconfigured_wallet_in_slot_2_priced_routes_are_refused() {
     let (url, key) = ("https://other.test", "fedcba9876543210");
     let has_two = |url, key| {
         let settings = second(url, key);
-        settings.keys_and_wallets().unwrap().1.get(WalletSlot::Two).is_some()
+        settings.keys_and_wallets().unwrap().1.get(SECOND).is_some()
     };
     assert!(has_two(Some(url), Some(key)));
     assert!(!has_two(None, None));
+    let with_eighth = settings(Some(LIST), &[("LNBITS_URL_8", Some(url)), ("LNBITS_KEY_8", Some(key))]);
+    let (_, wallets) = with_eighth.keys_and_wallets().unwrap();
+    assert_eq!(wallets.slots().map(WalletSlot::number).collect::<Vec<_>>(), [1, 8]);
     for (url, key, fault) in [
         (Some(url), None, "LNBITS_KEY_2 is missing"),
         (None, Some(key), "LNBITS_URL_2 is missing"),

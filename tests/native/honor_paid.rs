@@ -43,7 +43,7 @@ fn buy(encoding: Encoding, routes: &str, target: &str) -> Macaroon {
 
 fn mint(encoding: Encoding, set: &KeySet, terms: &Terms) -> Macaroon {
     let until = terms.payable_until_unix;
-    let invoice = InvoiceTerms { amount_sats: 5, wallet: WalletSlot::One, payable_until_unix: until };
+    let invoice = InvoiceTerms { amount_sats: 5, wallet: WalletSlot::FIRST, payable_until_unix: until };
     let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash();
     let mut caveats = terms.caveats(encoding, &invoice);
     let macaroon = match encoding {

@@ -4,10 +4,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
+use crate::support::slots::SECOND;
 use edgetoll::ledger::callback::{Callback, CallbackConfigError, OnPayment};
 use edgetoll::ledger::command::{CommandName, LedgerCommand};
 use edgetoll::ledger::metrics::metrics;
-use edgetoll::ledger::sync::{Cursor, ListPage};
+use edgetoll::ledger::sync::{Cursor, ListPage, slots_of_run};
 use edgetoll::ledger::traffic::{Counts, GATHER_MS, Outcome, Traffic};
 use edgetoll::ledger::{self, Database, SyncPlan};
 use edgetoll::payment::{PaymentHash, WalletSlot};
@@ -61,11 +62,11 @@ impl TestLedger {
     }
 
     fn record_settled(&self, receipts: &[Receipt], now_ms: u64) {
-        self.run_command(LedgerCommand::record_settled(WalletSlot::One, receipts, true, now_ms));
+        self.run_command(LedgerCommand::record_settled(WalletSlot::FIRST, receipts, true, now_ms));
     }
 
     fn record_seen(&self, hash: PaymentHash, now_ms: u64) -> String {
-        let (hash, wallet) = (&hash.to_hex(), WalletSlot::One.as_str());
+        let (hash, wallet) = (&hash.to_hex(), WalletSlot::FIRST.as_str());
         self.run_command(LedgerCommand::RecordSeen {
             now_ms,
             hash,
@@ -125,7 +126,7 @@ fn a_payment_counts_once_if_two_wallets_report_it_several_times() {
     assert_eq!(ledger.read_stats(NOON_MS)["unsettled"], 1);
     let twice = [receipt(1, 5), receipt(1, 5)];
     for (wallet, now_ms) in
-        [(WalletSlot::One, NOON_MS), (WalletSlot::Two, NOON_MS + 1), (WalletSlot::One, NOON_MS + 99)]
+        [(WalletSlot::FIRST, NOON_MS), (SECOND, NOON_MS + 1), (WalletSlot::FIRST, NOON_MS + 99)]
     {
         ledger.run_command(LedgerCommand::record_settled(wallet, &twice, true, now_ms));
     }
@@ -358,12 +359,25 @@ fn the_cron_trigger_looks_up_at_most_ten_unsettled_payments_and_none_that_was_se
     assert!(second.iter().all(|payment| !first.contains(payment)));
     ledger.record_settled(&[receipt(1, 5)], NOON_MS + 62_000);
     let third = ledger.plan_sync(NOON_MS + 180_000).unsettled;
-    assert!(!third.contains(&(WalletSlot::One, hash(1))));
+    assert!(!third.contains(&(WalletSlot::FIRST, hash(1))));
     assert_eq!(
         ledger.plan_sync(NOON_MS + 3 * 86_400_000).unsettled,
         [],
         "a payment that was seen two days ago is not looked up any more"
     );
+}
+
+#[test]
+fn a_run_reads_the_lists_of_at_most_two_wallets_and_the_runs_take_turns() {
+    let turns = |count: usize| -> Vec<String> {
+        let numbers = |slots: Vec<WalletSlot>| slots.into_iter().map(WalletSlot::as_str).collect::<String>();
+        (0..5).map(|run| numbers(slots_of_run(&WalletSlot::ALL[..count], 1_800_000_000 + run * 60))).collect()
+    };
+    assert_eq!(turns(0), ["", "", "", "", ""]);
+    assert_eq!(turns(1), ["1", "1", "1", "1", "1"]);
+    assert_eq!(turns(2), ["12", "12", "12", "12", "12"]);
+    assert_eq!(turns(3), ["12", "3", "12", "3", "12"]);
+    assert_eq!(turns(8), ["12", "34", "56", "78", "12"]);
 }
 
 #[test]
@@ -479,7 +493,7 @@ fn the_body_of_a_callback_has_the_keys_of_lightning_toll() {
 #[test]
 fn no_callback_is_recorded_if_callbacks_are_off_or_the_invoice_is_over_a_day_older_than_the_ledger() {
     let ledger = TestLedger::new();
-    ledger.run_command(LedgerCommand::record_settled(WalletSlot::One, &[receipt(1, 5)], false, NOON_MS));
+    ledger.run_command(LedgerCommand::record_settled(WalletSlot::FIRST, &[receipt(1, 5)], false, NOON_MS));
     let old = Receipt { minted_unix: NOON_UNIX - 86_401, ..receipt(2, 6) };
     ledger.record_settled(&[old], NOON_MS);
     assert_eq!(ledger.due_callbacks(NOON_MS), []);
@@ -620,9 +634,9 @@ fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
                 wallet: "1",
             },
             LedgerCommand::PlanSync { now_ms: NOON_MS + 60_000 },
-            LedgerCommand::record_settled(WalletSlot::One, std::slice::from_ref(&first), true, NOON_MS),
-            LedgerCommand::record_settled(WalletSlot::One, std::slice::from_ref(&second), true, NOON_MS),
-            LedgerCommand::record_settled(WalletSlot::One, std::slice::from_ref(&second), true, NOON_MS),
+            LedgerCommand::record_settled(WalletSlot::FIRST, std::slice::from_ref(&first), true, NOON_MS),
+            LedgerCommand::record_settled(WalletSlot::FIRST, std::slice::from_ref(&second), true, NOON_MS),
+            LedgerCommand::record_settled(WalletSlot::FIRST, std::slice::from_ref(&second), true, NOON_MS),
             LedgerCommand::DueCallbacks { now_ms },
             LedgerCommand::NextCallback {},
             LedgerCommand::CallbackDelivered { hash },
@@ -656,7 +670,7 @@ fn rows_that_wait_for_a_wallet_or_for_the_owner_do_not_make_the_cron_trigger_and
     let callbacks = |rows: u32| {
         let ledger = TestLedger::new();
         let receipts: Vec<Receipt> = (0..rows).map(numbered_receipt).collect();
-        ledger.run_command(LedgerCommand::record_settled(WalletSlot::One, &receipts, true, NOON_MS));
+        ledger.run_command(LedgerCommand::record_settled(WalletSlot::FIRST, &receipts, true, NOON_MS));
         ledger
     };
     let given_up = |rows: u32| {
@@ -692,7 +706,7 @@ fn rows_that_wait_for_a_wallet_or_for_the_owner_do_not_make_the_cron_trigger_and
 fn ledger_of(payments: u32) -> TestLedger {
     let ledger = TestLedger::new();
     let receipts: Vec<Receipt> = (0..payments).map(numbered_receipt).collect();
-    ledger.run_command(LedgerCommand::record_settled(WalletSlot::One, &receipts, false, NOON_MS));
+    ledger.run_command(LedgerCommand::record_settled(WalletSlot::FIRST, &receipts, false, NOON_MS));
     ledger
 }
 
@@ -725,7 +739,7 @@ fn each_ledger_command_runs_and_is_parsed_only_from_its_exact_name() {
         LedgerCommand::Prune { before_unix: 0 },
         LedgerCommand::ReadStats { now_ms: 0, limits: None },
         LedgerCommand::RecordSeen { now_ms: 0, hash: "", route: "", sats: 0, payer: None, wallet: "1" },
-        LedgerCommand::record_settled(WalletSlot::One, &[], false, 0),
+        LedgerCommand::record_settled(WalletSlot::FIRST, &[], false, 0),
         LedgerCommand::RetryCallbacks { now_ms: 0 },
         LedgerCommand::save_cursor("", &Cursor::default()),
     ] {

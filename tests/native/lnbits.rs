@@ -1,5 +1,6 @@
 //! The requests to LNbits, and the checks of its responses. The responses were recorded from LNbits with FakeWallet.
 
+use crate::support::slots::SECOND;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
@@ -319,8 +320,8 @@ fn the_reason_why_nothing_can_be_sold_names_the_setting_of_each_wallet_and_the_r
     let status = |status| Ok(response(status, "{}"));
     let problems = |one: Result<WalletResponse, WalletError>,
                     two: Option<Result<WalletResponse, WalletError>>| {
-        let two = two.map(|two| (WalletSlot::Two, two));
-        probe::problems(&[(WalletSlot::One, one)].into_iter().chain(two).collect::<Vec<_>>())
+        let two = two.map(|two| (SECOND, two));
+        probe::problems(&[(WalletSlot::FIRST, one)].into_iter().chain(two).collect::<Vec<_>>())
     };
     assert_eq!(problems(works(), None), [""; 0]);
     assert_eq!(problems(status(404), Some(works())), [""; 0]);

@@ -2,10 +2,11 @@
 
 use crate::support;
 use crate::support::invoice::invoice_terms;
+use crate::support::slots::SECOND;
 use base64::Engine;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::keys::{KeySet, Keys, SigningKey, TollSecret};
-use edgetoll::payment::{PaymentHash, Preimage, WalletSlot};
+use edgetoll::payment::{PaymentHash, Preimage};
 use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, InvoiceTerms, ScopeRule, Service, Terms};
 use edgetoll::protocols::l402::challenge::{Challenge, ParsedChallenge};
 use edgetoll::protocols::l402::credential::Authorization;
@@ -112,13 +113,13 @@ fn every_minted_caveat_is_parsed_and_satisfied_by_the_request_that_was_paid_for(
         sold_as: Some("0123456789abcdef".repeat(2)),
         ..terms()
     };
-    let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&terms) };
+    let invoice = InvoiceTerms { wallet: SECOND, ..invoice_terms(&terms) };
     let demand = Demand { ip: Some("203.0.113.7"), ..demand() };
     for encoding in ENCODINGS {
         let macaroon = mint_for(encoding, &terms, &invoice);
         let grant = verify_paid(&macaroon, &demand).unwrap();
         assert_eq!(grant.expires_at_unix, NOW + 3_600);
-        assert_eq!((grant.amount_sats, grant.uses, grant.wallet), (5, NonZeroU32::new(3), WalletSlot::Two));
+        assert_eq!((grant.amount_sats, grant.uses, grant.wallet), (5, NonZeroU32::new(3), SECOND));
         assert_eq!(grant.payable_until_unix, Some(NOW + 300));
         let bound = check(&macaroon, &demand).unwrap().bound;
         assert!(bound.host && bound.endpoint && bound.method && bound.ip && bound.fiat && !bound.realm);
@@ -252,14 +253,14 @@ fn a_repeated_caveat_never_widens_a_credential() {
         }
     }
     let bought = Terms { uses: NonZeroU32::new(2), ..terms() };
-    let invoice = InvoiceTerms { wallet: WalletSlot::Two, ..invoice_terms(&bought) };
+    let invoice = InvoiceTerms { wallet: SECOND, ..invoice_terms(&bought) };
     let widened = mint_for(Encoding::Standard, &bought, &invoice)
         .attenuate("wallet=1")
         .unwrap()
         .attenuate("uses=9")
         .unwrap();
     let grant = verify_paid(&widened, &demand()).unwrap();
-    assert_eq!((grant.wallet, grant.uses), (WalletSlot::Two, NonZeroU32::new(2)));
+    assert_eq!((grant.wallet, grant.uses), (SECOND, NonZeroU32::new(2)));
 }
 
 #[test]
@@ -285,7 +286,9 @@ fn a_malformed_caveat_with_a_reserved_name_is_refused_and_an_unknown_caveat_is_i
             "amount_sats=0x10",
             "uses=0",
             "uses=-1",
-            "wallet=3",
+            "wallet=0",
+            "wallet=9",
+            "wallet=03",
             "fiat=free",
             "services=",
             "services=toll",

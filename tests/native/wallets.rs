@@ -1,7 +1,9 @@
 //! Circuit breakers of wallets, failover between wallets, and when a preimage proves a payment.
 
+use crate::support::slots::SECOND;
 use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::policy::settlement::SettlementMode;
+use edgetoll::policy::wallet_order::WalletOrder;
 use edgetoll::protocols::l402::macaroon::Encoding;
 use edgetoll::protocols::l402::verify::Grant;
 use edgetoll::wallet::WalletError;
@@ -88,13 +90,8 @@ fn a_retry_after_header_opens_the_circuit_at_once_for_the_time_in_the_header() {
     assert_eq!(breaker.wait_ms(NOW_MS), 7_000);
 }
 
-fn both_slots() -> impl Iterator<Item = WalletSlot> {
-    WalletSlot::ALL.into_iter()
-}
-
-fn slot_one() -> impl Iterator<Item = WalletSlot> {
-    [WalletSlot::One].into_iter()
-}
+const BOTH: [WalletSlot; 2] = [WalletSlot::FIRST, SECOND];
+const FIRST_ONLY: [WalletSlot; 1] = [WalletSlot::FIRST];
 
 #[test]
 fn the_wallet_in_slot_2_takes_over_while_the_wallet_in_slot_1_fails() {
@@ -102,25 +99,25 @@ fn the_wallet_in_slot_2_takes_over_while_the_wallet_in_slot_1_fails() {
     let error = WalletError::Timeout;
     let failed: Result<(), _> = Err(error);
     for _ in 0..3 {
-        assert_eq!(failover.choose(both_slots(), NOW_MS), Ok(WalletSlot::One));
-        failover.record(WalletSlot::One, &failed, NOW_MS, NOW_MS);
-        assert_eq!(failover.choose_after(WalletSlot::One, &error, true, NOW_MS), Some(WalletSlot::Two));
-        failover.record(WalletSlot::Two, &Ok(()), NOW_MS, NOW_MS);
+        assert_eq!(failover.choose(&BOTH, NOW_MS), Ok(WalletSlot::FIRST));
+        failover.record(WalletSlot::FIRST, &failed, NOW_MS, NOW_MS);
+        assert_eq!(failover.choose_after(WalletSlot::FIRST, &error, &[SECOND], NOW_MS), Some(SECOND));
+        failover.record(SECOND, &Ok(()), NOW_MS, NOW_MS);
     }
-    assert_eq!(failover.choose(both_slots(), NOW_MS), Ok(WalletSlot::Two));
-    assert_eq!(failover.wait_ms(both_slots(), NOW_MS), None);
+    assert_eq!(failover.choose(&BOTH, NOW_MS), Ok(SECOND));
+    assert_eq!(failover.wait_ms(BOTH.into_iter(), NOW_MS), None);
     let later_ms = NOW_MS + 5_000;
-    assert_eq!(failover.choose(both_slots(), later_ms), Ok(WalletSlot::One));
-    failover.record(WalletSlot::One, &Ok(()), later_ms, later_ms);
-    assert_eq!(failover.choose(both_slots(), later_ms), Ok(WalletSlot::One));
+    assert_eq!(failover.choose(&BOTH, later_ms), Ok(WalletSlot::FIRST));
+    failover.record(WalletSlot::FIRST, &Ok(()), later_ms, later_ms);
+    assert_eq!(failover.choose(&BOTH, later_ms), Ok(WalletSlot::FIRST));
 }
 
 #[test]
 fn a_single_wallet_is_retried_only_after_a_transient_error() {
     let mut failover = Failover::default();
     for (error, next) in [
-        (WalletError::Unreachable, Some(WalletSlot::One)),
-        (WalletError::Status(502), Some(WalletSlot::One)),
+        (WalletError::Unreachable, Some(WalletSlot::FIRST)),
+        (WalletError::Status(502), Some(WalletSlot::FIRST)),
         (WalletError::Timeout, None),
         (WalletError::Status(520), None),
         (WalletError::FundingSource, None),
@@ -128,7 +125,7 @@ fn a_single_wallet_is_retried_only_after_a_transient_error() {
         (WalletError::RateLimited { retry_after_s: None }, None),
         (WalletError::OtherAmount, None),
     ] {
-        assert_eq!(failover.choose_after(WalletSlot::One, &error, false, NOW_MS), next, "{error}");
+        assert_eq!(failover.choose_after(WalletSlot::FIRST, &error, &[], NOW_MS), next, "{error}");
     }
 }
 
@@ -137,17 +134,97 @@ fn no_wallet_is_chosen_while_all_circuits_are_open() {
     let mut failover = Failover::default();
     let failed: Result<(), _> = Err(WalletError::Unreachable);
     for _ in 0..3 {
-        failover.record(WalletSlot::One, &failed, NOW_MS, NOW_MS);
+        failover.record(WalletSlot::FIRST, &failed, NOW_MS, NOW_MS);
     }
     let now_ms = NOW_MS + 500;
-    assert_eq!(failover.choose(slot_one(), now_ms), Err(4_500));
-    assert_eq!(failover.wait_ms(slot_one(), now_ms), Some(4_500));
-    assert_eq!(failover.wait_ms(both_slots(), now_ms), None);
+    assert_eq!(failover.choose(&FIRST_ONLY, now_ms), Err(4_500));
+    assert_eq!(failover.wait_ms(FIRST_ONLY.into_iter(), now_ms), Some(4_500));
+    assert_eq!(failover.wait_ms(BOTH.into_iter(), now_ms), None);
     for _ in 0..3 {
-        failover.record(WalletSlot::Two, &failed, now_ms, now_ms);
+        failover.record(SECOND, &failed, now_ms, now_ms);
     }
-    assert_eq!(failover.choose(both_slots(), now_ms), Err(4_500));
-    assert_eq!(failover.choose_after(WalletSlot::One, &WalletError::Unreachable, true, now_ms), None);
+    assert_eq!(failover.choose(&BOTH, now_ms), Err(4_500));
+    assert_eq!(failover.choose_after(WalletSlot::FIRST, &WalletError::Unreachable, &[SECOND], now_ms), None);
+}
+
+/// Asks the wallets until one creates an invoice, and returns the slots that were asked. The wallets in `down` fail.
+fn asked(failover: &mut Failover, order: WalletOrder, down: &[WalletSlot], now_ms: u64) -> Vec<String> {
+    let mut others = failover.order(order, WalletSlot::ALL.into_iter());
+    let mut next = failover.choose(&others, now_ms).ok();
+    let mut asked = Vec::new();
+    while let Some(slot) = next {
+        asked.push(slot.as_str().to_owned());
+        others.retain(|other| *other != slot);
+        let error = WalletError::Timeout;
+        let result = if down.contains(&slot) { Err(error) } else { Ok(()) };
+        failover.record(slot, &result, now_ms, now_ms);
+        next = result.err().and_then(|error| failover.choose_after(slot, &error, &others, now_ms));
+    }
+    asked
+}
+
+#[test]
+fn with_the_order_failover_the_next_wallets_are_asked_in_the_order_of_their_numbers() {
+    let mut failover = Failover::default();
+    let mut request = |down: &[WalletSlot]| asked(&mut failover, WalletOrder::Failover, down, NOW_MS);
+    let down = &WalletSlot::ALL[..2];
+    assert_eq!(request(&[]), ["1"]);
+    assert_eq!(request(&[]), ["1"]);
+    for _ in 0..3 {
+        assert_eq!(request(down), ["1", "2", "3"]);
+    }
+    assert_eq!(request(down), ["3"], "three failures open the circuits of the wallets in slots 1 and 2");
+    assert_eq!(request(&WalletSlot::ALL), ["3", "4", "5", "6", "7", "8"]);
+}
+
+#[test]
+fn with_the_order_spread_the_wallets_take_turns_and_a_wallet_whose_circuit_is_open_is_left_out() {
+    let mut failover = Failover::default();
+    let down = &WalletSlot::ALL[1..2];
+    let mut request = |now_ms| asked(&mut failover, WalletOrder::Spread, down, now_ms).join(" ");
+    let first: Vec<_> = (0..24).map(|_| request(NOW_MS)).collect();
+    assert_eq!(first[..8], ["1", "2 3", "3", "4", "5", "6", "7", "8"]);
+    assert_eq!(first[8..16], first[..8]);
+    assert_eq!(first[16..], first[..8]);
+    let second: Vec<_> = (0..8).map(|_| request(NOW_MS)).collect();
+    assert_eq!(second, ["1", "3", "3", "4", "5", "6", "7", "8"]);
+    let third: Vec<_> = (0..8).map(|_| request(NOW_MS + 5_000)).collect();
+    assert_eq!(third[..2], ["1", "2 3"], "after the open time, the wallet gets a trial request");
+}
+
+#[test]
+fn with_the_order_spread_only_configured_wallets_take_turns() {
+    let mut failover = Failover::default();
+    let slots = [WalletSlot::FIRST, WalletSlot::ALL[4]];
+    let mut first = || failover.order(WalletOrder::Spread, slots.into_iter())[0].as_str();
+    assert_eq!([first(), first(), first()], ["1", "5", "1"]);
+}
+
+#[test]
+fn each_slot_has_its_own_circuit_breakers() {
+    for down in WalletSlot::ALL {
+        let mut failover = Failover::default();
+        for _ in 0..3 {
+            failover.record(down, &Err::<(), _>(WalletError::Timeout), NOW_MS, NOW_MS);
+        }
+        for slot in WalletSlot::ALL {
+            assert_eq!(failover.wait_ms_of(slot, NOW_MS) > 0, slot == down);
+        }
+    }
+}
+
+#[test]
+fn a_slot_has_the_number_and_the_settings_of_its_wallet() {
+    for (slot, number) in WalletSlot::ALL.into_iter().zip(1..) {
+        assert_eq!((slot.number(), slot.as_str()), (number, number.to_string().as_str()));
+        assert_eq!(WalletSlot::parse(&number.to_string()), Some(slot));
+        let suffix = if number == 1 { String::new() } else { format!("_{number}") };
+        assert_eq!(slot.url_setting(), format!("LNBITS_URL{suffix}"));
+        assert_eq!(slot.key_setting(), format!("LNBITS_KEY{suffix}"));
+    }
+    for text in ["", "0", "9", "01", "1 ", "+1", "one"] {
+        assert_eq!(WalletSlot::parse(text), None, "{text}");
+    }
 }
 
 #[test]
@@ -163,9 +240,9 @@ fn errors_that_a_single_request_can_cause_never_open_the_circuit_of_a_wallet() {
     ] {
         let failed: Result<(), _> = Err(error);
         for _ in 0..10 {
-            assert!(!failover.record(WalletSlot::One, &failed, NOW_MS, NOW_MS), "{error}");
+            assert!(!failover.record(WalletSlot::FIRST, &failed, NOW_MS, NOW_MS), "{error}");
         }
-        assert_eq!(failover.wait_ms(slot_one(), NOW_MS), None, "{error}");
+        assert_eq!(failover.wait_ms(FIRST_ONLY.into_iter(), NOW_MS), None, "{error}");
     }
 }
 
@@ -174,17 +251,17 @@ fn errors_that_say_nothing_about_the_wallet_leave_its_count_of_failures_unchange
     let mut failover = Failover::default();
     let failed: Result<(), _> = Err(WalletError::Timeout);
     for _ in 0..2 {
-        assert!(!failover.record(WalletSlot::One, &failed, NOW_MS, NOW_MS));
+        assert!(!failover.record(WalletSlot::FIRST, &failed, NOW_MS, NOW_MS));
         for error in [
             WalletError::NoTimeLeft,
             WalletError::DeadlineReached,
             WalletError::FundingSource,
             WalletError::StatusUnknown,
         ] {
-            assert!(!failover.record(WalletSlot::One, &Err::<(), _>(error), NOW_MS, NOW_MS), "{error}");
+            assert!(!failover.record(WalletSlot::FIRST, &Err::<(), _>(error), NOW_MS, NOW_MS), "{error}");
         }
     }
-    assert!(failover.record(WalletSlot::One, &failed, NOW_MS, NOW_MS), "the third failure in a row");
+    assert!(failover.record(WalletSlot::FIRST, &failed, NOW_MS, NOW_MS), "the third failure in a row");
 }
 
 #[test]
@@ -194,8 +271,8 @@ fn a_rate_limited_wallet_is_skipped_for_the_time_in_its_retry_after_header_and_f
     {
         let mut failover = Failover::default();
         let failed: Result<(), _> = Err(WalletError::RateLimited { retry_after_s });
-        assert!(failover.record(WalletSlot::One, &failed, NOW_MS, NOW_MS));
-        assert_eq!(failover.wait_ms(slot_one(), NOW_MS), Some(wait_ms));
+        assert!(failover.record(WalletSlot::FIRST, &failed, NOW_MS, NOW_MS));
+        assert_eq!(failover.wait_ms(FIRST_ONLY.into_iter(), NOW_MS), Some(wait_ms));
     }
 }
 
@@ -209,7 +286,7 @@ fn grant() -> Grant {
         issued_until_unix: NOW_UNIX + 3_600,
         amount_sats: 5,
         uses: None,
-        wallet: WalletSlot::One,
+        wallet: WalletSlot::FIRST,
         payable_until_unix: Some(NOW_UNIX + 300),
     }
 }

@@ -16,14 +16,14 @@ export function findConfig(folder) {
  * - `build`: if it failed, Wrangler would stop;
  * - `secrets`: Wrangler would ignore each variable of .dev.vars that is not listed there;
  * - `services` and `tail_consumers`: these Workers do not run here;
- * - the variables of the second wallet and of the callbacks, so that test payments do not reach them. .dev.vars can set them.
+ * - the variables of further wallets and of the callbacks, so that test payments do not reach them. .dev.vars can set them.
  * Throws if Wrangler would not accept the file.
  */
 export function localConfig(file) {
   unstable_readConfig({ config: file }, { hideWarnings: true });
   const { route, routes, dev, build, secrets, services, tail_consumers, vars = {}, ...rest } = read(file);
-  const { LNBITS_URL_2, ON_PAYMENT_URL, ...localVars } = vars;
-  return { ...rest, vars: localVars };
+  const isLocal = ([name]) => name !== 'ON_PAYMENT_URL' && !/^LNBITS_URL_\d$/.test(name);
+  return { ...rest, vars: Object.fromEntries(Object.entries(vars).filter(isLocal)) };
 }
 
 /** Returns the folders with the sources of a Worker: those in `watch_dir` of its Wrangler file. */

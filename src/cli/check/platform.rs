@@ -2,7 +2,8 @@
 //! Worker, static files may be missing, an old build may be deployed, or a secret may not be loaded.
 
 use super::environment::{Environment, Point};
-use super::variables::SECRETS;
+use super::variables::secrets;
+use crate::payment::WalletSlot;
 use crate::strict_json::Json;
 
 /// Checks `assets`, `cache`, `build` and `secrets`.
@@ -51,7 +52,14 @@ fn check_build(environment: &mut Environment<'_>) {
 
 fn check_secrets(environment: &mut Environment<'_>, required: &[Json]) {
     let is_missing = |name: &&str| !required.iter().any(|listed| listed.as_str() == Some(name));
-    let missing: Vec<&str> = SECRETS.into_iter().filter(is_missing).collect();
+    // The key of a further wallet is needed only with its URL.
+    let is_needed = |name: &&str| {
+        let slot = WalletSlot::ALL.into_iter().find(|slot| slot.key_setting() == *name);
+        slot.is_none_or(|slot| {
+            slot == WalletSlot::FIRST || environment.get(&["vars", slot.url_setting()]).is_some()
+        })
+    };
+    let missing: Vec<&str> = secrets().filter(is_missing).filter(is_needed).collect();
     if !missing.is_empty() {
         let sentence = format!(
             "lacks {}: Wrangler loads only listed secrets from .dev.vars, so add them or remove the list",

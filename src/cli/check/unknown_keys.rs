@@ -4,7 +4,7 @@ use super::mistakes::shown;
 use super::notation::Notation;
 use super::places::{item, member};
 use super::synonyms::{is_millisats, suggest};
-use super::variables::{SECRETS, VARIABLES};
+use super::variables::{secrets, variables};
 use crate::policy::price_list::{LIST_KEYS, PRICE_KEYS, RANGE_KEYS, ROUTE_KEYS, WHEN_KEYS};
 use crate::strict_json::Json;
 
@@ -160,12 +160,12 @@ impl Kind {
         let say = |in_toml: &str, in_json: &str| {
             Some(if notation == Notation::Toml { in_toml.to_owned() } else { in_json.to_owned() })
         };
-        if let Some(secret) = SECRETS.into_iter().find(|secret| secret.eq_ignore_ascii_case(key)) {
+        if let Some(secret) = secrets().find(|secret| secret.eq_ignore_ascii_case(key)) {
             return Some(format!(
                 "is a secret: remove it from this file and set it with `npx wrangler secret put {secret}`"
             ));
         }
-        if is(&VARIABLES) {
+        if variables().any(|variable| variable == key) {
             return say(
                 "is a variable and not a part of the price list: move it below [vars], above [vars.TOLL]",
                 "is a variable and not a part of the price list: move it out of TOLL, into vars",

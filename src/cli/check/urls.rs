@@ -5,12 +5,14 @@ use super::environment::{Environment, Point};
 use crate::bindings::ORIGIN;
 use crate::config::Origin;
 use crate::http::url::{host, is_loopback, is_safe_base, is_safe_target};
+use crate::payment::LNBITS_URLS;
 use crate::strict_json::Json;
 
 /// Checks the URL in a variable. Other variables are ignored.
 pub(super) fn check(environment: &mut Environment<'_>, name: &str, value: &Json) {
     let is_valid: fn(&str) -> bool = match name {
-        "LNBITS_URL" | "LNBITS_URL_2" | "PUBLIC_URL" => is_safe_base,
+        _ if LNBITS_URLS.contains(&name) => is_safe_base,
+        "PUBLIC_URL" => is_safe_base,
         "ON_PAYMENT_URL" => is_safe_target,
         "ORIGIN_URL" => |url| Origin::parse(url).is_ok(),
         _ => return,
@@ -50,7 +52,7 @@ pub(super) fn check(environment: &mut Environment<'_>, name: &str, value: &Json)
 /// Returns what is wrong with a URL and what to write instead.
 fn fault(name: &str, parts: &Parts<'_>) -> String {
     let example = match name {
-        "LNBITS_URL" | "LNBITS_URL_2" => "https://lnbits.example.com",
+        _ if LNBITS_URLS.contains(&name) => "https://lnbits.example.com",
         "ORIGIN_URL" => "https://origin.example.com",
         "PUBLIC_URL" => "https://api.example.com",
         _ => "https://shop.example.com/paid",

@@ -7,6 +7,7 @@ use super::notation::Notation;
 use super::places::member;
 use super::report::Severity;
 use super::urls;
+use crate::payment::{LNBITS_KEYS, LNBITS_URLS};
 use crate::strict_json::Json;
 
 /// Checks the names and values in `vars`. Returns whether the name of the price list is misspelled.
@@ -25,7 +26,7 @@ pub(super) fn check(environment: &mut Environment<'_>) -> bool {
 /// get them. Returns whether a price list is among them.
 pub(super) fn check_misplaced(environment: &mut Environment<'_>) -> bool {
     let below = environment.name.map_or(String::new(), |name| format!("env.{name}."));
-    for name in VARIABLES.into_iter().chain(SECRETS).filter(|name| *name != "TOLL") {
+    for name in variables().chain(secrets()).filter(|name| *name != "TOLL") {
         if environment.get(&[name]).is_some() {
             let sentence = format!("is ignored here: write it below vars, as {below}vars.{name}");
             environment.error(name, Point::Key, &sentence);
@@ -93,14 +94,15 @@ fn members(table: &Json) -> &[(String, Json)] {
 /// Returns `true` if the name is a misspelling of `TOLL`, and `vars` has no `TOLL`.
 fn check_name(environment: &mut Environment<'_>, name: &str) -> bool {
     let place = format!("vars.{name}");
-    if SECRETS.contains(&name) {
+    let (secrets, variables): (Vec<_>, Vec<_>) = (secrets().collect(), variables().collect());
+    if secrets.contains(&name) {
         let option = environment.name.map_or(String::new(), |name| format!(" --env {name}"));
         let sentence = format!(
             "is a secret: remove it from this file and set it with `npx wrangler secret put {name}{option}`"
         );
         environment.error(&place, Point::Key, &sentence);
-    } else if !VARIABLES.contains(&name)
-        && let Some(known) = nearest(name, &VARIABLES).or_else(|| nearest(name, &SECRETS))
+    } else if !variables.contains(&name)
+        && let Some(known) = nearest(name, &variables).or_else(|| nearest(name, &secrets))
     {
         let is_list = known == "TOLL" && environment.get(&["vars", "TOLL"]).is_none();
         let severity = if is_list { Severity::Error } else { Severity::Warning };
@@ -111,15 +113,16 @@ fn check_name(environment: &mut Environment<'_>, name: &str) -> bool {
     false
 }
 
-/// The variables that hold a secret. They must not be in a file that is committed.
-pub(in crate::cli) const SECRETS: [&str; 7] = [
-    "TOLL_SECRET",
-    "TOLL_SECRET_PREVIOUS",
-    "LNBITS_KEY",
-    "LNBITS_KEY_2",
-    "ADMIN_TOKEN",
-    "ORIGIN_TOKEN",
-    "ON_PAYMENT_SECRET",
-];
-pub(in crate::cli) const VARIABLES: [&str; 6] =
-    ["TOLL", "LNBITS_URL", "LNBITS_URL_2", "ORIGIN_URL", "PUBLIC_URL", "ON_PAYMENT_URL"];
+/// Returns the names of the variables that hold a secret. They must not be in a file that is committed.
+pub(in crate::cli) fn secrets() -> impl Iterator<Item = &'static str> {
+    SECRETS.into_iter().chain(LNBITS_KEYS)
+}
+
+/// Returns the names of the variables that hold no secret.
+pub(in crate::cli) fn variables() -> impl Iterator<Item = &'static str> {
+    VARIABLES.into_iter().chain(LNBITS_URLS)
+}
+
+const SECRETS: [&str; 5] =
+    ["TOLL_SECRET", "TOLL_SECRET_PREVIOUS", "ADMIN_TOKEN", "ORIGIN_TOKEN", "ON_PAYMENT_SECRET"];
+const VARIABLES: [&str; 4] = ["TOLL", "ORIGIN_URL", "PUBLIC_URL", "ON_PAYMENT_URL"];

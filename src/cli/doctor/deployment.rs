@@ -6,7 +6,7 @@ use super::report::{Check, CheckResult, Level};
 use super::settings::{Sources, VariableReader};
 use crate::bindings::{ASSETS, CHALLENGE_LIMIT, FREE_TIER_EXACT, INVOICE_LIMIT, LEDGER, METER, TOLL_KV};
 use crate::cli::check::nearest::nearest;
-use crate::cli::check::variables::{SECRETS, VARIABLES};
+use crate::cli::check::variables::{secrets, variables};
 use crate::cli::own_command;
 use crate::config::Settings;
 use crate::policy::Policy;
@@ -72,7 +72,7 @@ fn price_list(sources: &Sources<'_>, policy: Option<&Policy>) -> Option<CheckRes
 /// Reports the lines of `.dev.vars` that Wrangler does not read as the owner means them.
 fn dev_vars(sources: &Sources<'_>) -> Vec<CheckResult> {
     let Some((file, text)) = sources.dev_vars else { return Vec::new() };
-    let known: Vec<&str> = VARIABLES.into_iter().chain(SECRETS).collect();
+    let known: Vec<&str> = variables().chain(secrets()).collect();
     let sentences = dev_vars::names(text).filter_map(|(line, name)| match name {
         // The line may be a secret, so it is not repeated.
         None => Some(format!("line {line} of {file} is not a setting: write it as NAME=value")),

@@ -5,6 +5,7 @@ use thiserror::Error;
 use super::dev_vars;
 use crate::cli::check::document::Document;
 use crate::cli::own_command;
+use crate::payment::WalletSlot;
 use crate::policy::Policy;
 use crate::policy::normalization::fold_case;
 use crate::strict_json::Json;
@@ -24,7 +25,7 @@ pub struct Sources<'a> {
 
 /// The settings of a deployment that `doctor` needs.
 pub struct Deployment {
-    /// One wallet or two.
+    /// At least one wallet.
     pub wallets: Vec<ConfiguredWallet>,
     /// The price list; `None` if it is missing or cannot be read.
     pub price_list: Option<Policy>,
@@ -54,16 +55,19 @@ pub enum SettingsError {
     NoEnvironment { file: String, environment: String },
 }
 
-/// Reads the settings of the wallets, and the price list. The second wallet is optional.
+/// Reads the settings of the wallets, and the price list. Only the wallet in slot 1 is required.
 ///
 /// # Errors
 /// Fails if the environment does not exist, or if a setting is missing or not valid. The error names the first such
 /// setting.
 pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     let reader = VariableReader::new(sources)?;
-    let mut wallets = vec![reader.wallet("LNBITS_URL", "LNBITS_KEY")?];
-    if reader.find("LNBITS_URL_2", false).or_else(|| reader.find("LNBITS_KEY_2", false)).is_some() {
-        wallets.push(reader.wallet("LNBITS_URL_2", "LNBITS_KEY_2")?);
+    let mut wallets = Vec::new();
+    for slot in WalletSlot::ALL {
+        let names = [slot.url_setting(), slot.key_setting()];
+        if slot == WalletSlot::FIRST || names.iter().any(|name| reader.find(name, false).is_some()) {
+            wallets.push(reader.wallet(slot)?);
+        }
     }
     Ok(Deployment { wallets, price_list: reader.price_list() })
 }
@@ -119,11 +123,8 @@ impl<'a> VariableReader<'a> {
         self.find(name, is_deployed)
     }
 
-    fn wallet(
-        &self,
-        url_name: &'static str,
-        key_name: &'static str,
-    ) -> Result<ConfiguredWallet, SettingsError> {
+    fn wallet(&self, slot: WalletSlot) -> Result<ConfiguredWallet, SettingsError> {
+        let (url_name, key_name) = (slot.url_setting(), slot.key_setting());
         let key = self.find(key_name, false).ok_or(SettingsError::NoKey { name: key_name })?;
         // A key in the process environment belongs to the deployed LNbits. The URL in `.dev.vars` is that of the local
         // LNbits of `make dev`. So with such a key, the URL in the Wrangler file is preferred.

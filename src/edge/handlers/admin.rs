@@ -14,10 +14,9 @@ use crate::edge::services::{ledger, rate_limits, wallets};
 use crate::endpoints::{AdminEndpoint, CSS, Endpoint, HTML, JAVASCRIPT};
 use crate::error::RequestError;
 use crate::http::form;
-use crate::ledger::command::{LedgerCommand, Limits, OpenCircuits};
+use crate::ledger::command::{LedgerCommand, Limits};
 use crate::ledger::metrics::metrics;
 use crate::limits::rate_limit::ClientLimits;
-use crate::payment::WalletSlot;
 use crate::strict_json::Json;
 
 /// Answers a request to an admin endpoint. If `ADMIN_TOKEN` is missing or not valid, the status is 404. If only
@@ -92,11 +91,12 @@ async fn read_stats(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
 
 /// Returns how many invoices of `invoices_per_minute` are used, and which circuit breakers of this isolate are open.
 async fn read_limits(ctx: &RequestContext<'_>) -> Limits {
-    let open_ms = |slot| ctx.gate.seller?.wallets.get(slot).map(|_| wallets::open_circuits_ms(slot));
+    let slots = ctx.gate.seller.into_iter().flat_map(|seller| seller.wallets.slots());
+    let open_ms = slots.map(|slot| (slot.as_str(), wallets::open_circuits_ms(slot)));
     Limits {
         invoices_used: rate_limits::invoices_used(ctx).await,
         invoices_per_minute: ctx.policy().invoices_per_minute,
-        open_ms: OpenCircuits { one: open_ms(WalletSlot::One), two: open_ms(WalletSlot::Two) },
+        open_ms: open_ms.collect(),
     }
 }
 

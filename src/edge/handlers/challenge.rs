@@ -113,7 +113,7 @@ async fn make_invoice(
         client: client.as_deref(),
         webhook: webhook.as_deref(),
     };
-    let created = wallets::create_invoice(&seller.wallets, &request, ctx.deadline);
+    let created = wallets::create_invoice(&seller.wallets, ctx.policy().wallet_order, &request, ctx.deadline);
     let (slot, invoice) = clock::complete(ctx.context, created).await.map_err(unavailable)?;
     probe::probe_unknown(ctx, seller, slot, &invoice.bolt11.payment_hash()).await;
     refuse_admin_key()?;

@@ -20,7 +20,7 @@ use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{environment, log};
 use crate::ledger::SyncPlan;
 use crate::ledger::command::LedgerCommand;
-use crate::ledger::sync::{Cursor, ListPage};
+use crate::ledger::sync::{Cursor, ListPage, slots_of_run};
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::Policy;
 use crate::wallet::lnbits::Lnbits;
@@ -40,22 +40,23 @@ pub async fn run(env: &Env) {
     let _ = budget.run(env, &LedgerCommand::Prune { before_unix }).await;
     let plan = budget.run(env, &LedgerCommand::PlanSync { now_ms: now_ms() }).await.ok();
     let Some(plan) = plan.and_then(|result| SyncPlan::parse(&result)) else { return };
-    let is_only = wallets.slots().count() == 1;
-    let shares = if is_only { ONE_WALLET } else { TWO_WALLETS };
+    let slots: Vec<_> = wallets.slots().collect();
+    let shares = if slots.len() == 1 { ONE_WALLET } else { TWO_WALLETS };
     let sync = |slot| {
         Some(WalletSync { env, settings, policy, slot, lnbits: wallets.get(slot)?, budget: &budget, shares })
     };
-    for sync in WalletSlot::ALL.into_iter().filter_map(sync) {
+    for sync in slots.iter().copied().filter_map(sync) {
         let seen = plan.unsettled.iter().filter(|(slot, _)| *slot == sync.slot).map(|(_, hash)| *hash);
         sync.report(sync.look_up_all(seen).await);
     }
-    for sync in WalletSlot::ALL.into_iter().filter_map(sync) {
+    let turn = slots_of_run(&slots, now_unix());
+    for sync in turn.iter().copied().filter_map(sync) {
         // After a change of its URL or its key, the wallet counts as a new wallet. Its list is then read from the
         // start.
         let wallet_key = keys.current().wallet_key(sync.lnbits.identity());
         sync.report(sync.read_paid(&wallet_key, plan.cursor(&wallet_key)).await);
     }
-    for sync in WalletSlot::ALL.into_iter().filter_map(sync) {
+    for sync in turn.iter().copied().filter_map(sync) {
         sync.report(sync.look_up_expiring().await);
     }
 }
@@ -222,7 +223,7 @@ struct Progress {
 
 static PROGRESS: Mutex<BySlot<Progress>> = {
     const START: Progress = Progress { offset: 0, last: None };
-    Mutex::new(BySlot::new(START, START))
+    Mutex::new(BySlot::all(START))
 };
 
 /// Two requests below the limit of Workers' free plan.

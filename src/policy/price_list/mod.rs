@@ -22,6 +22,7 @@ use super::owner::{self, Accent, Contact, Owner};
 use super::route::Route;
 use super::routes::Routes;
 use super::settlement::SettlementMode;
+use super::wallet_order::WalletOrder;
 use crate::http::header;
 use crate::payment::PaymentHash;
 use crate::protocols::l402::macaroon::Encodings;
@@ -41,6 +42,7 @@ pub struct Policy {
     pub cors: Option<Cors>,
     pub preflights: Preflights,
     pub settlement: SettlementMode,
+    pub wallet_order: WalletOrder,
     /// How many challenges a client can get per minute from one isolate. If the binding `CHALLENGE_LIMIT` exists and
     /// responds, the binding limits challenges instead. In both cases, the limits of look-ups and of IPv6 networks are
     /// computed from this number.
@@ -145,6 +147,7 @@ fn parse_list(
         cors: parse_cors(&table),
         preflights: table.one_of("preflights", &PREFLIGHTS).unwrap_or_default(),
         settlement: table.one_of("settlement", &SETTLEMENT_MODES).unwrap_or_default(),
+        wallet_order: table.one_of("wallets", &WALLET_ORDERS).unwrap_or_default(),
         challenges_per_minute: table
             .integer("challenges_per_minute", PER_MINUTE)
             .unwrap_or(CHALLENGES_PER_MINUTE),
@@ -237,7 +240,7 @@ fn parse_owner(table: &Table<'_>) -> Owner {
 }
 
 /// The keys of the price list.
-pub const LIST_KEYS: [&str; 28] = [
+pub const LIST_KEYS: [&str; 29] = [
     "accent",
     "accept_foreign",
     "challenges_per_minute",
@@ -266,6 +269,7 @@ pub const LIST_KEYS: [&str; 28] = [
     "settlement",
     "title",
     "unmatched",
+    "wallets",
 ];
 
 const UNMATCHED: [(&str, Unmatched); 2] = [("pass", Unmatched::Pass), ("deny", Unmatched::Deny)];
@@ -275,6 +279,8 @@ const SETTLEMENT_MODES: [(&str, SettlementMode); 3] = [
     ("lnbits", SettlementMode::Lnbits),
     ("preimage", SettlementMode::Preimage),
 ];
+const WALLET_ORDERS: [(&str, WalletOrder); 2] =
+    [("failover", WalletOrder::Failover), ("spread", WalletOrder::Spread)];
 const FREE_TIER_STORES: [(&str, FreeTierStore); 2] =
     [("kv", FreeTierStore::Kv), ("durable", FreeTierStore::Durable)];
 const ENCODINGS: [(&str, Encodings); 3] =

@@ -74,7 +74,7 @@ impl Terms {
             put(FIAT, Some(price.fiat.as_str()));
         }
         put(SOLD_AS, self.sold_as.as_deref());
-        put(WALLET, Some(invoice.wallet.as_str()).filter(|_| invoice.wallet != WalletSlot::One));
+        put(WALLET, Some(invoice.wallet.as_str()).filter(|_| invoice.wallet != WalletSlot::FIRST));
         put(PAYABLE_UNTIL, Some(&invoice.payable_until_unix.to_string()));
         caveats
     }

@@ -48,7 +48,7 @@ fn edgetoll_computes_the_values_of_the_worked_example_in_the_protocol_document()
     };
     let invoice = InvoiceTerms {
         amount_sats: 5,
-        wallet: WalletSlot::One,
+        wallet: WalletSlot::FIRST,
         payable_until_unix: terms.payable_until_unix,
     };
     let key = identifier.signing_key(&set);

@@ -2,6 +2,7 @@
 
 use edgetoll::gate::{Gate, IsSettled, PriceCode, Seller};
 use edgetoll::keys::Keys;
+use edgetoll::payment::WalletSlot;
 use edgetoll::policy::Policy;
 use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
 use edgetoll::protocols::l402::macaroon::Encodings;
@@ -19,7 +20,9 @@ pub const NO_CODE: &PriceCode<'static> = &|_, _| None;
 /// Returns a seller whose wallet is never called.
 pub fn seller(keys: Keys) -> Seller {
     let wallet = Lnbits::new("https://lnbits.test", "0123456789abcdef").unwrap();
-    Seller { keys, wallets: Wallets::new(wallet, None) }
+    let mut wallets = Wallets::default();
+    wallets.set(WalletSlot::FIRST, wallet);
+    Seller { keys, wallets }
 }
 
 pub fn gate<'a>(policy: &'a Policy, seller: &'a Seller) -> Gate<'a, 'static> {

@@ -9,3 +9,4 @@ pub mod random_lists;
 pub mod request;
 pub mod secret;
 pub mod settings;
+pub mod slots;

@@ -11,6 +11,7 @@ use crate::edge::platform::clock::{Deadline, now_ms, now_unix};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::log;
 use crate::payment::{PaymentHash, WalletSlot};
+use crate::policy::wallet_order::WalletOrder;
 use crate::wallet::failover::Failover;
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::receipt::Receipt;
@@ -34,26 +35,31 @@ pub fn open_circuits_ms(slot: WalletSlot) -> [u64; 2] {
     [&INVOICES, &LOOK_UPS].map(|failover| with_lock(failover, |failover| failover.wait_ms_of(slot, now_ms())))
 }
 
-/// Creates an invoice, and returns it with the slot of the wallet that created it. If the wallet fails and enough time
-/// is left, there is a second attempt with the other wallet. If the other wallet is missing or its circuit is open, the
-/// second attempt is with the same wallet, but only after a transient error.
+/// Creates an invoice, and returns it with the slot of the wallet that created it. If a wallet fails, the next wallet is
+/// asked, as long as enough time is left. If there is no other wallet whose circuit is closed, the same wallet is asked
+/// once more, but only after a transient error.
 pub async fn create_invoice(
     wallets: &Wallets,
+    order: WalletOrder,
     invoice: &InvoiceRequest<'_>,
     deadline: Deadline,
 ) -> Result<(WalletSlot, Invoice), WalletError> {
-    let limit_ms = deadline.for_wallet_ms().ok_or(WalletError::NoTimeLeft)?;
-    let slot = with_lock(&INVOICES, |failover| failover.choose(wallets.slots(), now_ms()));
-    let slot = slot.map_err(circuit_open)?;
-    let error = match create_at(wallets, slot, invoice, limit_ms, deadline).await {
-        Ok(made) => return Ok((slot, made)),
-        Err(error) => error,
-    };
-    let limit_ms = deadline.for_wallet_ms().ok_or(error)?;
-    let has_other = wallets.get(slot.other()).is_some();
-    let next = with_lock(&INVOICES, |failover| failover.choose_after(slot, &error, has_other, now_ms()));
-    let next = next.ok_or(error)?;
-    Ok((next, create_at(wallets, next, invoice, limit_ms, deadline).await?))
+    let mut limit_ms = deadline.for_wallet_ms().ok_or(WalletError::NoTimeLeft)?;
+    let mut others = with_lock(&INVOICES, |failover| failover.order(order, wallets.slots()));
+    let slot = with_lock(&INVOICES, |failover| failover.choose(&others, now_ms()));
+    let mut slot = slot.map_err(circuit_open)?;
+    loop {
+        let is_retry = !others.contains(&slot);
+        others.retain(|other| *other != slot);
+        let error = match create_at(wallets, slot, invoice, limit_ms, deadline).await {
+            Ok(made) => return Ok((slot, made)),
+            Err(error) if is_retry => return Err(error),
+            Err(error) => error,
+        };
+        limit_ms = deadline.for_wallet_ms().ok_or(error)?;
+        let next = with_lock(&INVOICES, |failover| failover.choose_after(slot, &error, &others, now_ms()));
+        slot = next.ok_or(error)?;
+    }
 }
 
 /// Creates an invoice with one wallet. A wallet that refuses the webhook URL responds with status 400. So after this
@@ -180,7 +186,7 @@ static INVOICES: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
 static LOOK_UPS: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
 /// Until this time, a wallet gets requests for invoices without a webhook, because it responded to a request with a
 /// webhook with status 400.
-static NO_WEBHOOK_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
+static NO_WEBHOOK_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::all(0));
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 3_600_000;

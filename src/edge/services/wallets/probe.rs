@@ -42,9 +42,10 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Optio
     ProbeRecord::parse(&kv.get(&kv_key(keys, lnbits), ctx.deadline.for_store_ms()).await.ok()??)
 }
 
-/// Probes each wallet that has no valid probe record in this isolate or in KV. The wallet `made_by` has just created the
-/// invoice `unpaid`, so its probe also checks whether LNbits hides the preimage of this invoice. The probe of the other
-/// wallet checks only the key.
+/// Probes the wallet `made_by`, and one more wallet, if they have no valid probe record in this isolate or in KV. The
+/// wallet `made_by` has just created the invoice `unpaid`, so its probe also checks whether LNbits hides the preimage of
+/// this invoice. The probe of the other wallet checks only the key. The wallets that are left are probed with later
+/// invoices, so that a client does not wait for all of them.
 ///
 /// While another request of this isolate probes a wallet, this request waits for the result, so that no client gets an
 /// invoice of a wallet with an admin key. It waits with its own timers, because a promise of one request must not be
@@ -55,7 +56,9 @@ pub async fn probe_unknown(
     made_by: WalletSlot,
     unpaid: &PaymentHash,
 ) {
-    for slot in [made_by, made_by.other()] {
+    let is_other = |slot: &WalletSlot| *slot != made_by && known(*slot).is_none();
+    let other = seller.wallets.slots().find(is_other);
+    for slot in std::iter::once(made_by).chain(other) {
         let Some(lnbits) = seller.wallets.get(slot) else { continue };
         while known(slot).is_none() && !begin_probe(slot) && ctx.deadline.for_wallet_ms().is_some() {
             sleep(POLL_MS).await;
@@ -182,10 +185,10 @@ fn kv_key(keys: &Keys, lnbits: &Lnbits) -> String {
 }
 
 static KEY_CHECK: Mutex<KeyCheck> = Mutex::new(KeyCheck { problems: None, asking_until_ms: 0 });
-static RECORDS: Mutex<BySlot<ProbeRecord>> = Mutex::new(BySlot::new(ProbeRecord::NONE, ProbeRecord::NONE));
+static RECORDS: Mutex<BySlot<ProbeRecord>> = Mutex::new(BySlot::all(ProbeRecord::NONE));
 /// Until when a request of this isolate probes the wallet. The mark ends by itself, because the runtime may cancel the
 /// request that set it.
-static PROBING_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::new(0, 0));
+static PROBING_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::all(0));
 
 /// How long a client waits for each request of a probe.
 const TIMEOUT_MS: u32 = 2_000;

@@ -165,7 +165,7 @@ pub fn verify_with_signature<'k>(
         issued_until_unix: caveats.issued_until_unix,
         amount_sats: amount_sats(&caveats, demand.price)?,
         uses: caveats.uses,
-        wallet: caveats.wallet.unwrap_or(WalletSlot::One),
+        wallet: caveats.wallet.unwrap_or(WalletSlot::FIRST),
         payable_until_unix: caveats.payable_until_unix,
     };
     Ok((grant, signature))

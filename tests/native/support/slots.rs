@@ -1,0 +1,5 @@
+//! The slots of wallets.
+
+use edgetoll::payment::WalletSlot;
+
+pub const SECOND: WalletSlot = WalletSlot::ALL[1];

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Invoice, InvoiceRequest, MAX_RESPONSE_BYTES, Payment, PaymentStatus, Wallet, WalletError, WalletRequest,
-    WalletResponse,
+    HttpRequest, Invoice, InvoiceRequest, MAX_RESPONSE_BYTES, Payment, PaymentStatus, WalletError, WalletResponse,
+    whole_sats,
 };
 use crate::bolt11::Bolt11;
 use crate::http::url;
@@ -52,9 +52,9 @@ impl Lnbits {
     }
 
     /// Returns a `GET` request for a path below the base URL, with or without the key.
-    pub fn get(&self, path: &str, with_key: bool) -> WalletRequest {
+    pub fn get(&self, path: &str, with_key: bool) -> HttpRequest {
         let url = format!("{}{path}", self.base_url);
-        WalletRequest {
+        HttpRequest {
             method: "GET",
             url,
             key: with_key.then(|| self.invoice_key.clone()),
@@ -62,12 +62,12 @@ impl Lnbits {
             max_response_bytes: MAX_RESPONSE_BYTES,
         }
     }
-}
 
-impl Wallet for Lnbits {
+    /// Returns the request that creates an invoice.
+    ///
     /// `out: false` is always sent, because LNbits would otherwise make an outgoing payment. `extra` contains no text
     /// that the client chose, because some keys in `extra` make LNbits replace the invoice.
-    fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest {
+    pub fn create(&self, invoice: &InvoiceRequest<'_>) -> HttpRequest {
         let (amount, unit) = match invoice.price {
             Price::Sats(sats) => (Amount::Sats(*sats), "sat"),
             Price::Fiat(price) => (Amount::Fiat(price.fiat.amount()), price.fiat.currency()),
@@ -82,10 +82,11 @@ impl Wallet for Lnbits {
             extra: Extra { tag: TAG, route: invoice.route, c: invoice.client },
         };
         let body = serde_json::to_string(&body).unwrap_or_default();
-        WalletRequest { method: "POST", body: Some(body), ..self.get(PAYMENTS, true) }
+        HttpRequest { method: "POST", body: Some(body), ..self.get(PAYMENTS, true) }
     }
 
-    fn read_created(
+    /// Checks the response to [`create`](Self::create): see [`Wallet::read_created`](super::Wallet::read_created).
+    pub fn read_created(
         &self,
         invoice: &InvoiceRequest<'_>,
         response: &WalletResponse,
@@ -102,33 +103,19 @@ impl Wallet for Lnbits {
         if bolt11.payment_hash() != payment_hash {
             return Err(WalletError::OtherPaymentHash);
         }
-        let amount_sats = whole_sats(bolt11.amount_msat()).ok_or(WalletError::OtherAmount)?;
-        match invoice.price {
-            Price::Sats(sats) if *sats != amount_sats => return Err(WalletError::OtherAmount),
-            Price::Fiat(price) if !(price.min_sats..=price.max_sats).contains(&amount_sats) => {
-                return Err(WalletError::OutOfBounds { amount_sats });
-            }
-            Price::Sats(_) | Price::Fiat(_) => {}
-        }
-        if bolt11.network() != invoice.network {
-            return Err(WalletError::OtherNetwork);
-        }
-        if bolt11.timestamp_unix().abs_diff(now_unix) > MAX_CLOCK_SKEW_S {
-            return Err(WalletError::Clock);
-        }
-        if bolt11.expires_at_unix() < now_unix.saturating_add(MIN_LEFT_S) {
-            return Err(WalletError::Expired);
-        }
-        Ok(Invoice { bolt11, amount_sats })
+        Invoice::check(bolt11, invoice, now_unix)
     }
 
+    /// Returns the request that looks up a payment.
+    ///
     /// The request has the key, because LNbits omits the details of the payment from the response to a request without
     /// a key.
-    fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest {
+    pub fn look_up(&self, payment_hash: &PaymentHash) -> HttpRequest {
         self.get(&format!("{PAYMENTS}/{}", payment_hash.to_hex()), true)
     }
 
-    fn read_looked_up(
+    /// Returns the status of a payment: see [`Wallet::read_looked_up`](super::Wallet::read_looked_up).
+    pub fn read_looked_up(
         &self,
         payment: &Payment,
         response: &WalletResponse,
@@ -191,12 +178,6 @@ pub(super) fn text<'a>(object: &'a Json, key: &'static str) -> Result<&'a str, W
     object.get(key).and_then(Json::as_str).ok_or(WalletError::Missing(key))
 }
 
-/// Converts millisatoshis to satoshis; `None` if the amount is missing, zero or not a whole number of satoshis.
-pub(super) fn whole_sats(amount_msat: Option<u64>) -> Option<u64> {
-    let sats = amount_msat?.checked_div(1_000)?;
-    (sats.checked_mul(1_000) == amount_msat && sats > 0).then_some(sats)
-}
-
 #[derive(Serialize)]
 struct CreateInvoiceBody<'a> {
     amount: Amount,
@@ -229,7 +210,3 @@ struct Extra<'a> {
 /// The `tag` of every invoice that edgetoll creates.
 pub(super) const TAG: &str = "edgetoll";
 pub(super) const PAYMENTS: &str = "/api/v1/payments";
-/// How far the timestamp of a new invoice may be from the Worker's clock.
-pub const MAX_CLOCK_SKEW_S: u64 = 600;
-/// A new invoice is refused if it expires in less than this time, because the payer would not have time to pay.
-const MIN_LEFT_S: u64 = 60;

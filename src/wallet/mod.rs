@@ -1,11 +1,13 @@
 //! Wallets create invoices and report whether an invoice was paid.
 //!
-//! This module builds requests and checks responses. It sends nothing: the Worker sends requests with `fetch`, and
-//! `edgetoll doctor` with an HTTP client.
+//! This module builds requests and checks responses. It sends nothing: the Worker sends requests with `fetch` or over a
+//! relay, and `edgetoll doctor` with clients of its own.
 
 pub mod circuit_breaker;
 pub mod failover;
 pub mod lnbits;
+#[cfg(feature = "nwc")]
+pub mod nwc;
 pub mod probe;
 pub mod receipt;
 pub mod settlement;
@@ -16,11 +18,36 @@ use thiserror::Error;
 use crate::bolt11::{Bolt11, Bolt11Error};
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::protocols::price::Price;
+use lnbits::Lnbits;
+#[cfg(feature = "nwc")]
+use nwc::{NwcMethod, NwcWallet};
+use receipt::Receipt;
 
-/// The API of a wallet.
-pub trait Wallet {
+/// A wallet.
+pub enum Wallet {
+    Lnbits(Lnbits),
+    #[cfg(feature = "nwc")]
+    Nwc(NwcWallet),
+}
+
+impl Wallet {
+    /// Returns two texts that together identify the wallet. The second is a secret.
+    pub fn identity(&self) -> [&str; 2] {
+        match self {
+            Self::Lnbits(lnbits) => lnbits.identity(),
+            #[cfg(feature = "nwc")]
+            Self::Nwc(nwc) => nwc.identity(),
+        }
+    }
+
     /// Returns the request that creates an invoice.
-    fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest;
+    pub fn create(&self, invoice: &InvoiceRequest<'_>) -> Result<WalletRequest, WalletError> {
+        match self {
+            Self::Lnbits(lnbits) => Ok(WalletRequest::Http(lnbits.create(invoice))),
+            #[cfg(feature = "nwc")]
+            Self::Nwc(nwc) => nwc.create(invoice).map(WalletRequest::Nwc),
+        }
+    }
 
     /// Checks the response to [`Wallet::create`]. The invoice must:
     /// - be pending, and payable for at least a minute;
@@ -30,31 +57,73 @@ pub trait Wallet {
     ///
     /// # Errors
     /// Returns the first check that fails. The error contains no text from the response, which may contain a secret.
-    fn read_created(
+    pub fn read_created(
         &self,
         invoice: &InvoiceRequest<'_>,
         response: &WalletResponse,
         now_unix: u64,
-    ) -> Result<Invoice, WalletError>;
+    ) -> Result<Invoice, WalletError> {
+        match self {
+            Self::Lnbits(lnbits) => lnbits.read_created(invoice, response, now_unix),
+            #[cfg(feature = "nwc")]
+            Self::Nwc(nwc) => nwc.read_created(invoice, response, now_unix),
+        }
+    }
 
     /// Returns the request that looks up whether a payment has settled.
-    fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest;
+    pub fn look_up(&self, payment_hash: &PaymentHash) -> WalletRequest {
+        match self {
+            Self::Lnbits(lnbits) => WalletRequest::Http(lnbits.look_up(payment_hash)),
+            #[cfg(feature = "nwc")]
+            Self::Nwc(nwc) => WalletRequest::Nwc(nwc.look_up(payment_hash)),
+        }
+    }
 
     /// Returns the status of a payment from the response to [`Wallet::look_up`].
     ///
     /// # Errors
     /// Fails if the response does not contain the status of the payment, or is for another payment hash or amount. The
     /// error contains no text from the response, which may contain a preimage.
-    fn read_looked_up(
+    pub fn read_looked_up(
         &self,
         payment: &Payment,
         response: &WalletResponse,
         now_unix: u64,
-    ) -> Result<PaymentStatus, WalletError>;
+    ) -> Result<PaymentStatus, WalletError> {
+        match self {
+            Self::Lnbits(lnbits) => lnbits.read_looked_up(payment, response, now_unix),
+            #[cfg(feature = "nwc")]
+            Self::Nwc(nwc) => nwc.read_looked_up(payment, response, now_unix),
+        }
+    }
+
+    /// Returns the receipt of a payment from the response to [`Wallet::look_up`]; `None` if the payment is not paid, or
+    /// not for an invoice of edgetoll.
+    ///
+    /// # Errors
+    /// Fails if the wallet does not know the payment, or does not report whether it is paid.
+    pub fn read_receipt(
+        &self,
+        payment_hash: &PaymentHash,
+        response: &WalletResponse,
+    ) -> Result<Option<Receipt>, WalletError> {
+        match self {
+            Self::Lnbits(lnbits) => lnbits.read_receipt(payment_hash, response),
+            #[cfg(feature = "nwc")]
+            Self::Nwc(nwc) => nwc.read_receipt(payment_hash, response),
+        }
+    }
 }
 
-/// A request to a wallet. The type has no `Debug`, so that the invoice key in it is never logged by mistake.
-pub struct WalletRequest {
+/// A request to a wallet. The type has no `Debug`, so that a key in it is never logged by mistake.
+pub enum WalletRequest {
+    Http(HttpRequest),
+    #[cfg(feature = "nwc")]
+    Nwc(NwcRequest),
+}
+
+/// A request to an LNbits. The type has no `Debug`, so that the invoice key in it is never logged by mistake.
+pub struct HttpRequest {
     pub method: &'static str,
     /// The sender must not follow redirects, because another host would get the key.
     pub url: String,
@@ -66,9 +135,18 @@ pub struct WalletRequest {
     pub max_response_bytes: usize,
 }
 
+/// A request to a wallet over Nostr Wallet Connect (NIP-47).
+#[cfg(feature = "nwc")]
+pub struct NwcRequest {
+    pub method: NwcMethod,
+    /// The parameters as a JSON object.
+    pub params: String,
+}
+
 /// The response of a wallet, which may contain the preimage of an unpaid invoice. The type has no `Debug`, so that this
 /// preimage is never logged by mistake.
 pub struct WalletResponse {
+    /// The HTTP status; 200 for each response over Nostr Wallet Connect.
     pub status: u16,
     /// The value of `Retry-After`; `None` if the header is missing or not a number of seconds.
     pub retry_after_s: Option<u64>,
@@ -101,6 +179,33 @@ pub struct Invoice {
     pub amount_sats: u64,
 }
 
+impl Invoice {
+    /// Checks a new invoice against the request, as [`Wallet::read_created`] says. `now_unix` is the current time.
+    ///
+    /// # Errors
+    /// Returns the first check that fails.
+    fn check(bolt11: Bolt11, requested: &InvoiceRequest<'_>, now_unix: u64) -> Result<Self, WalletError> {
+        let amount_sats = whole_sats(bolt11.amount_msat()).ok_or(WalletError::OtherAmount)?;
+        match requested.price {
+            Price::Sats(sats) if *sats != amount_sats => return Err(WalletError::OtherAmount),
+            Price::Fiat(price) if !(price.min_sats..=price.max_sats).contains(&amount_sats) => {
+                return Err(WalletError::OutOfBounds { amount_sats });
+            }
+            Price::Sats(_) | Price::Fiat(_) => {}
+        }
+        if bolt11.network() != requested.network {
+            return Err(WalletError::OtherNetwork);
+        }
+        if bolt11.timestamp_unix().abs_diff(now_unix) > MAX_CLOCK_SKEW_S {
+            return Err(WalletError::Clock);
+        }
+        if bolt11.expires_at_unix() < now_unix.saturating_add(MIN_LEFT_S) {
+            return Err(WalletError::Expired);
+        }
+        Ok(Self { bolt11, amount_sats })
+    }
+}
+
 /// A payment to look up.
 #[derive(Clone, Copy, Debug)]
 pub struct Payment {
@@ -131,21 +236,21 @@ pub enum WalletError {
     NoRandomness,
     #[error("the macaroon for the invoice could not be minted")]
     Unmintable,
-    #[error("LNbits failed and gets the next request in {} s", retry_in_ms.div_ceil(1_000))]
+    #[error("the wallet failed and gets the next request in {} s", retry_in_ms.div_ceil(1_000))]
     CircuitOpen { retry_in_ms: u64 },
-    #[error("too little time was left for a request to LNbits")]
+    #[error("too little time was left for a request to the wallet")]
     NoTimeLeft,
-    #[error("LNbits could not be reached")]
+    #[error("the wallet could not be reached")]
     Unreachable,
-    #[error("LNbits did not answer in time")]
+    #[error("the wallet did not answer in time")]
     Timeout,
-    #[error("LNbits did not answer before the client's request reached its time limit")]
+    #[error("the wallet did not answer before the client's request reached its time limit")]
     DeadlineReached,
-    #[error("LNbits' response is too large")]
+    #[error("the wallet's response is too large")]
     TooLarge,
-    #[error("LNbits answered with status 429")]
+    #[error("the wallet gets too many requests")]
     RateLimited { retry_after_s: Option<u64> },
-    #[error("LNbits answered with status 429 for this payment")]
+    #[error("the wallet gets too many requests for this payment")]
     PaymentRateLimited { retry_after_s: Option<u64> },
     #[error("LNbits answered with status 520: its funding source is down or refused the invoice")]
     FundingSource,
@@ -155,28 +260,44 @@ pub enum WalletError {
     Status(u16),
     #[error("LNbits answered with status {status}: {} or {} is wrong; `cargo run --bin edgetoll -- doctor` says which", slot.url_setting(), slot.key_setting())]
     KeyRefused { status: u16, slot: WalletSlot },
-    #[error("LNbits does not know this payment: the configured key may belong to another wallet")]
+    #[error("the wallet does not know this payment: the settings may be those of another wallet")]
     UnknownPayment,
-    #[error("LNbits' response is not JSON")]
+    #[error("the wallet's response is not JSON")]
     NotJson,
-    #[error("LNbits' response has no valid {0}")]
+    #[error("the wallet's response has no valid {0}")]
     Missing(&'static str),
-    #[error("LNbits' invoice cannot be read: {0}")]
+    #[error("the wallet's invoice cannot be read: {0}")]
     Bolt11(#[from] Bolt11Error),
-    #[error("LNbits' new invoice is not pending")]
+    #[error("the wallet's new invoice is not pending")]
     NotPending,
-    #[error("LNbits' response is for another payment hash")]
+    #[error("the wallet's response is for another payment hash")]
     OtherPaymentHash,
-    #[error("LNbits' response is for another amount")]
+    #[error("the wallet's response is for another amount")]
     OtherAmount,
     #[error("the price converts to {amount_sats} sats, which is not between min_sats and max_sats")]
     OutOfBounds { amount_sats: u64 },
-    #[error("LNbits' invoice is for another network")]
+    #[error("the wallet's invoice is for another network")]
     OtherNetwork,
-    #[error("LNbits' clock is more than ten minutes fast or slow")]
+    #[error("the wallet's clock is more than ten minutes fast or slow")]
     Clock,
-    #[error("LNbits' invoice expires too soon")]
+    #[error("the wallet's invoice expires too soon")]
     Expired,
+    #[error("the wallet cannot convert a price in a currency: only LNbits can")]
+    NoRates,
+    #[error("the wallet has used up its quota (QUOTA_EXCEEDED)")]
+    QuotaExceeded,
+    #[error("the wallet failed (INTERNAL)")]
+    Internal,
+    #[error("the wallet does not let this connection do that: create a connection that may create and look up invoices")]
+    Restricted,
+    #[error("the wallet refused the request")]
+    Refused,
+    #[error("the relay refused the request")]
+    RelayRefused,
+    #[error("the wallet announces no encryption that edgetoll knows")]
+    NoEncryption,
+    #[error("the connection may spend what you earn, or the wallet does not say whether it may")]
+    MaySpend,
 }
 
 impl WalletError {
@@ -200,7 +321,12 @@ impl WalletError {
             | Self::OtherNetwork
             | Self::Clock
             | Self::KeyRefused { .. }
-            | Self::Expired => Some(true),
+            | Self::Expired
+            | Self::QuotaExceeded
+            | Self::Internal
+            | Self::Restricted
+            | Self::RelayRefused
+            | Self::NoEncryption => Some(true),
             // LNbits refuses a single invoice with 400 or 520.
             Self::Status(status) => Some(![400, 520].contains(status)),
             // Each of these errors is about one payment or one invoice. LNbits has a separate rate limit for each
@@ -208,8 +334,11 @@ impl WalletError {
             Self::PaymentRateLimited { .. }
             | Self::UnknownPayment
             | Self::OtherAmount
+            | Self::Refused
             | Self::OutOfBounds { .. } => Some(false),
             Self::FundingSource
+            | Self::NoRates
+            | Self::MaySpend
             | Self::StatusUnknown
             | Self::DeadlineReached
             | Self::NotConfigured
@@ -224,7 +353,7 @@ impl WalletError {
     /// status means a temporary failure. It is not so after a timeout, because a second attempt would have even less
     /// time.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable | Self::Status(500 | 502 | 503 | 504))
+        matches!(self, Self::Unreachable | Self::Internal | Self::Status(500 | 502 | 503 | 504))
     }
 
     /// Returns the seconds after which the client should try again.
@@ -240,6 +369,12 @@ impl WalletError {
     }
 }
 
+/// Converts millisatoshis to satoshis; `None` if the amount is missing, zero or not a whole number of satoshis.
+fn whole_sats(amount_msat: Option<u64>) -> Option<u64> {
+    let sats = amount_msat?.checked_div(1_000)?;
+    (sats.checked_mul(1_000) == amount_msat && sats > 0).then_some(sats)
+}
+
 /// The usual size limit of a wallet's response, in bytes. LNbits sends about 2 KB.
 pub const MAX_RESPONSE_BYTES: usize = 65_536;
 /// How long one request to a wallet may take.
@@ -250,3 +385,7 @@ pub const REQUEST_BUDGET_MS: u64 = 8_000;
 const RETRY_AFTER_S: u64 = 5;
 /// A longer `Retry-After` is shortened to this time, because the rate limits of LNbits are per minute.
 const MAX_RETRY_AFTER_S: u64 = 60;
+/// How far the timestamp of a new invoice may be from the Worker's clock.
+pub const MAX_CLOCK_SKEW_S: u64 = 600;
+/// A new invoice is refused if it expires in less than this time, because the payer would not have time to pay.
+const MIN_LEFT_S: u64 = 60;

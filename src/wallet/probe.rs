@@ -5,7 +5,7 @@
 //! earns.
 
 use super::lnbits::{Lnbits, PAYMENTS};
-use super::{WalletError, WalletRequest, WalletResponse};
+use super::{HttpRequest, WalletError, WalletResponse};
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::strict_json::Json;
 
@@ -95,12 +95,12 @@ impl ProbeRecord {
 }
 
 /// Returns the request that checks the kind of the key: LNbits returns the id of a wallet only for an admin key.
-pub fn key_request(lnbits: &Lnbits) -> WalletRequest {
+pub fn key_request(lnbits: &Lnbits) -> HttpRequest {
     lnbits.get("/api/v1/wallet", true)
 }
 
 /// Returns the request that looks up an unpaid invoice without a key.
-pub fn preimage_request(lnbits: &Lnbits, unpaid: &PaymentHash) -> WalletRequest {
+pub fn preimage_request(lnbits: &Lnbits, unpaid: &PaymentHash) -> HttpRequest {
     lnbits.get(&format!("{PAYMENTS}/{}", unpaid.to_hex()), false)
 }
 

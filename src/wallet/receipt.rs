@@ -3,8 +3,8 @@
 //! Only payments whose invoices carry the tag of edgetoll count. This module does not decide whether a credential is
 //! valid.
 
-use super::lnbits::{Lnbits, PAYMENTS, TAG, read, text, whole_sats};
-use super::{WalletError, WalletRequest, WalletResponse};
+use super::lnbits::{Lnbits, PAYMENTS, TAG, read, text};
+use super::{HttpRequest, WalletError, WalletResponse, whole_sats};
 use crate::bolt11::Bolt11;
 use crate::payment::PaymentHash;
 use crate::strict_json::Json;
@@ -20,7 +20,8 @@ pub struct Receipt {
     pub client: Option<String>,
     /// The timestamp of the invoice.
     pub minted_unix: u64,
-    /// When the payment settled, as the wallet writes it (ISO 8601); empty if the wallet does not report this time.
+    /// When the payment settled, as the wallet writes it: ISO 8601, or Unix seconds; empty if the wallet does not report
+    /// this time.
     pub settled: String,
 }
 
@@ -121,14 +122,14 @@ impl Lnbits {
     ///
     /// The request has no filter by time: LNbits compares times as its database stores them, in a time zone that
     /// clients do not know.
-    pub fn list(&self, list: PaymentList, offset: usize, limit: usize) -> WalletRequest {
+    pub fn list(&self, list: PaymentList, offset: usize, limit: usize) -> HttpRequest {
         let filter = match list {
             PaymentList::Paid => "status=success&sortby=updated_at",
             PaymentList::Pending => "status=pending&sortby=time",
         };
         let path =
             format!("{PAYMENTS}/paginated?tag={TAG}&{filter}&direction=desc&limit={limit}&offset={offset}");
-        WalletRequest { max_response_bytes: MAX_PAGE_BYTES, ..self.get(&path, true) }
+        HttpRequest { max_response_bytes: MAX_PAGE_BYTES, ..self.get(&path, true) }
     }
 
     /// Reads a page of paid payments.

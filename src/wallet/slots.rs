@@ -1,6 +1,6 @@
 //! Values kept for each wallet slot, and the wallets themselves.
 
-use super::lnbits::Lnbits;
+use super::Wallet;
 use crate::payment::WalletSlot;
 
 /// One value for each wallet slot.
@@ -34,14 +34,14 @@ fn index_after_first(slot: WalletSlot) -> usize {
 
 /// The configured wallets.
 #[derive(Default)]
-pub struct Wallets(BySlot<Option<Lnbits>>);
+pub struct Wallets(BySlot<Option<Wallet>>);
 
 impl Wallets {
-    pub fn set(&mut self, slot: WalletSlot, wallet: Lnbits) {
+    pub fn set(&mut self, slot: WalletSlot, wallet: Wallet) {
         *self.0.get_mut(slot) = Some(wallet);
     }
 
-    pub fn get(&self, slot: WalletSlot) -> Option<&Lnbits> {
+    pub fn get(&self, slot: WalletSlot) -> Option<&Wallet> {
         self.0.get(slot).as_ref()
     }
 

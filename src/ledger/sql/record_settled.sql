@@ -5,7 +5,7 @@
 INSERT INTO payments (hash, route, sats, payer, wallet, minted_unix, seen_ms, settled_ms)
 SELECT value ->> 'hash', value ->> 'route', value ->> 'sats', value ->> 'payer', ?1 ->> 'wallet', value ->> 'minted_unix',
   ?1 ->> 'now_ms', max(value ->> 'minted_unix' * 1000,
-    min(?1 ->> 'now_ms', coalesce(unixepoch(value ->> 'settled') * 1000, ?1 ->> 'now_ms')))
+    min(?1 ->> 'now_ms', coalesce(unixepoch(value ->> 'settled', 'auto') * 1000, ?1 ->> 'now_ms')))
 FROM json_each(?1, '$.receipts')
 WHERE value ->> 'minted_unix' >= (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'pruned_unix')
 ON CONFLICT (hash) DO UPDATE SET route = excluded.route, sats = excluded.sats, payer = excluded.payer,

@@ -1,0 +1,290 @@
+//! A wallet that is reached over Nostr Wallet Connect (NIP-47): its requests, and the checks that a response must pass.
+//! `crate::nwc` encrypts and signs, and the Durable Object `NwcConnection` talks to the relay.
+
+use serde::Serialize;
+
+use super::lnbits::{Extra, TAG, text};
+use super::receipt::Receipt;
+use super::{
+    Invoice, InvoiceRequest, NwcRequest, Payment, PaymentStatus, WalletError, WalletResponse, whole_sats,
+};
+use crate::bolt11::Bolt11;
+use crate::nwc::uri::{NwcUri, NwcUriError};
+use crate::payment::PaymentHash;
+use crate::protocols::price::Price;
+use crate::strict_json::Json;
+
+/// A connection to a wallet.
+pub struct NwcWallet {
+    uri: NwcUri,
+    identity: [String; 2],
+}
+
+/// A method of NIP-47 that edgetoll uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NwcMethod {
+    GetInfo,
+    ListTransactions,
+    LookupInvoice,
+    MakeInvoice,
+}
+
+impl NwcMethod {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GetInfo => "get_info",
+            Self::ListTransactions => "list_transactions",
+            Self::LookupInvoice => "lookup_invoice",
+            Self::MakeInvoice => "make_invoice",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        const ALL: [NwcMethod; 4] =
+            [NwcMethod::GetInfo, NwcMethod::ListTransactions, NwcMethod::LookupInvoice, NwcMethod::MakeInvoice];
+        ALL.into_iter().find(|method| method.as_str() == word)
+    }
+}
+
+impl NwcWallet {
+    /// `url` is the address of the connection, as the wallet shows it.
+    ///
+    /// # Errors
+    /// Fails if the address cannot be used. The error does not contain it.
+    pub fn new(url: &str) -> Result<Self, NwcUriError> {
+        let uri = NwcUri::parse(url)?;
+        Ok(Self { identity: uri.identity(), uri })
+    }
+
+    pub fn uri(&self) -> &NwcUri {
+        &self.uri
+    }
+
+    /// Returns the public key of the wallet and the secret key of the connection, which together identify the wallet.
+    pub fn identity(&self) -> [&str; 2] {
+        let [wallet, secret] = &self.identity;
+        [wallet, secret]
+    }
+
+    /// Returns the request that creates an invoice. The metadata holds what `extra` holds for LNbits. A wallet may drop
+    /// it.
+    ///
+    /// # Errors
+    /// Fails if the price is in a currency: NIP-47 has no exchange rates.
+    pub fn create(&self, invoice: &InvoiceRequest<'_>) -> Result<NwcRequest, WalletError> {
+        let Price::Sats(sats) = invoice.price else { return Err(WalletError::NoRates) };
+        let params = MakeInvoice {
+            amount: sats.saturating_mul(1_000),
+            description: invoice.description,
+            expiry: invoice.expiry_s,
+            metadata: Extra { tag: TAG, route: invoice.route, c: invoice.client },
+        };
+        Ok(request(NwcMethod::MakeInvoice, &params))
+    }
+
+    /// Checks the response to [`create`](Self::create): see [`Wallet::read_created`](super::Wallet::read_created).
+    pub fn read_created(
+        &self,
+        invoice: &InvoiceRequest<'_>,
+        response: &WalletResponse,
+        now_unix: u64,
+    ) -> Result<Invoice, WalletError> {
+        let made = read(NwcMethod::MakeInvoice, response)?;
+        let bolt11 = Bolt11::parse(text(&made, "invoice")?)?;
+        // Old wallets report neither a state nor the payment hash.
+        if made.get("state").and_then(Json::as_str).is_some_and(|state| state != "pending") {
+            return Err(WalletError::NotPending);
+        }
+        if made.get("payment_hash").is_some_and(|hash| !is_hash(hash, &bolt11.payment_hash())) {
+            return Err(WalletError::OtherPaymentHash);
+        }
+        Invoice::check(bolt11, invoice, now_unix)
+    }
+
+    /// Returns the request that looks up a payment.
+    pub fn look_up(&self, payment_hash: &PaymentHash) -> NwcRequest {
+        request(NwcMethod::LookupInvoice, &LookupInvoice { payment_hash: payment_hash.to_hex() })
+    }
+
+    /// Returns the status of a payment: see [`Wallet::read_looked_up`](super::Wallet::read_looked_up).
+    pub fn read_looked_up(
+        &self,
+        payment: &Payment,
+        response: &WalletResponse,
+        now_unix: u64,
+    ) -> Result<PaymentStatus, WalletError> {
+        let transaction = read(NwcMethod::LookupInvoice, response)?;
+        if !transaction.get("payment_hash").is_some_and(|hash| is_hash(hash, &payment.hash)) {
+            return Err(WalletError::OtherPaymentHash);
+        }
+        let amount_msat = transaction.get("amount").and_then(Json::as_u64);
+        if !is_incoming(&transaction) || whole_sats(amount_msat) != Some(payment.amount_sats) {
+            return Err(WalletError::OtherAmount);
+        }
+        if is_settled(&transaction)? {
+            return Ok(PaymentStatus::Paid);
+        }
+        let bolt11 = transaction.get("invoice").and_then(Json::as_str).and_then(|text| Bolt11::parse(text).ok());
+        let payable = bolt11.filter(|bolt11| {
+            bolt11.payment_hash() == payment.hash
+                && bolt11.amount_msat() == amount_msat
+                && bolt11.expires_at_unix() > now_unix
+        });
+        Ok(payable.map_or(PaymentStatus::Unpaid, PaymentStatus::Pending))
+    }
+
+    /// Returns the receipt of a payment: see [`Wallet::read_receipt`](super::Wallet::read_receipt).
+    pub fn read_receipt(
+        &self,
+        payment_hash: &PaymentHash,
+        response: &WalletResponse,
+    ) -> Result<Option<Receipt>, WalletError> {
+        let transaction = read(NwcMethod::LookupInvoice, response)?;
+        let receipt = if is_settled(&transaction)? { receipt(&transaction) } else { None };
+        Ok(receipt.filter(|receipt| receipt.payment_hash == *payment_hash))
+    }
+
+    /// Returns the request for a page of paid incoming payments whose invoices were created since a time.
+    pub fn list_paid(&self, from_unix: u64, offset: usize) -> NwcRequest {
+        let params = ListTransactions {
+            from: from_unix,
+            limit: PAGE_ROWS,
+            offset,
+            unpaid: false,
+            kind: "incoming",
+        };
+        request(NwcMethod::ListTransactions, &params)
+    }
+
+    /// Reads a page of paid payments. Returns the payments for invoices of edgetoll, and whether the list may continue.
+    ///
+    /// # Errors
+    /// Fails if the response is not a list of payments. A row that cannot be read is skipped.
+    pub fn read_paid(&self, response: &WalletResponse) -> Result<(Vec<Receipt>, bool), WalletError> {
+        let result = read(NwcMethod::ListTransactions, response)?;
+        let rows =
+            result.get("transactions").and_then(Json::as_array).ok_or(WalletError::Missing("transactions"))?;
+        let paid = rows.iter().filter(|row| is_settled(row) == Ok(true));
+        Ok((paid.filter_map(receipt).collect(), rows.len() >= PAGE_ROWS))
+    }
+
+    /// Returns the request that shows what the connection may do.
+    pub fn info(&self) -> NwcRequest {
+        NwcRequest { method: NwcMethod::GetInfo, params: "{}".to_owned() }
+    }
+}
+
+/// Whether a connection may spend, from the response to [`NwcWallet::info`]; `None` if the response is inconclusive.
+pub fn may_spend(response: &WalletResponse) -> Option<bool> {
+    let info = read(NwcMethod::GetInfo, response).ok()?;
+    let methods = info.get("methods")?.as_array()?;
+    let names: Option<Vec<&str>> = methods.iter().map(Json::as_str).collect();
+    Some(names?.iter().any(|name| name.starts_with("pay_") || name.starts_with("multi_pay_")))
+}
+
+/// Returns the receipt of the payment in a notification; `None` if it reports no payment for an invoice of edgetoll.
+pub fn receipt_of_notification(notification: &str) -> Option<Receipt> {
+    let notification = Json::parse(notification.as_bytes())?;
+    if notification.get("notification_type")?.as_str()? != "payment_received" {
+        return None;
+    }
+    let transaction = notification.get("notification")?;
+    if is_settled(transaction) == Ok(true) { receipt(transaction) } else { None }
+}
+
+/// Returns the result of a response.
+fn read(method: NwcMethod, response: &WalletResponse) -> Result<Json, WalletError> {
+    let answer = Json::parse(response.body.as_bytes()).filter(Json::is_object).ok_or(WalletError::NotJson)?;
+    if let Some(error) = answer.get("error").filter(|error| **error != Json::Null) {
+        return Err(refusal(error.get("code").and_then(Json::as_str).unwrap_or_default()));
+    }
+    if text(&answer, "result_type")? != method.as_str() {
+        return Err(WalletError::Missing("result_type"));
+    }
+    answer.get("result").filter(|result| result.is_object()).cloned().ok_or(WalletError::Missing("result"))
+}
+
+/// Returns the error for a code of NIP-47.
+fn refusal(code: &str) -> WalletError {
+    match code {
+        "RATE_LIMITED" => WalletError::RateLimited { retry_after_s: None },
+        "QUOTA_EXCEEDED" => WalletError::QuotaExceeded,
+        "NOT_FOUND" => WalletError::UnknownPayment,
+        "INTERNAL" => WalletError::Internal,
+        "RESTRICTED" | "UNAUTHORIZED" | "NOT_IMPLEMENTED" | "UNSUPPORTED_ENCRYPTION" => WalletError::Restricted,
+        _ => WalletError::Refused,
+    }
+}
+
+/// Whether a payment has settled. Old wallets report no state, but the time of the settlement.
+fn is_settled(transaction: &Json) -> Result<bool, WalletError> {
+    match transaction.get("state").map(|state| state.as_str()) {
+        Some(Some("settled")) => Ok(true),
+        Some(Some("pending" | "accepted" | "expired" | "failed")) => Ok(false),
+        Some(_) => Err(WalletError::Missing("state")),
+        None => Ok(transaction.get("settled_at").and_then(Json::as_u64).is_some_and(|at_unix| at_unix > 0)),
+    }
+}
+
+fn is_incoming(transaction: &Json) -> bool {
+    transaction.get("type").and_then(Json::as_str) == Some("incoming")
+}
+
+fn is_hash(hash: &Json, expected: &PaymentHash) -> bool {
+    hash.as_str().and_then(PaymentHash::from_hex) == Some(*expected)
+}
+
+/// Reads a settled payment; `None` if its invoice does not carry the tag of edgetoll.
+fn receipt(transaction: &Json) -> Option<Receipt> {
+    let metadata = transaction.get("metadata")?;
+    if !is_incoming(transaction) || metadata.get("tag")?.as_str()? != TAG {
+        return None;
+    }
+    let payment_hash = PaymentHash::from_hex(transaction.get("payment_hash")?.as_str()?)?;
+    let invoice = transaction.get("invoice").and_then(Json::as_str).and_then(|text| Bolt11::parse(text).ok());
+    let minted_unix = match invoice {
+        Some(invoice) if invoice.payment_hash() != payment_hash => return None,
+        Some(invoice) => invoice.timestamp_unix(),
+        None => transaction.get("created_at")?.as_u64()?,
+    };
+    Some(Receipt {
+        payment_hash,
+        amount_sats: whole_sats(transaction.get("amount")?.as_u64())?,
+        route: metadata.get("route")?.as_str()?.to_owned(),
+        client: metadata.get("c").and_then(Json::as_str).map(str::to_owned),
+        minted_unix,
+        settled: transaction.get("settled_at").and_then(Json::as_u64).map(|at| at.to_string()).unwrap_or_default(),
+    })
+}
+
+fn request(method: NwcMethod, params: &impl Serialize) -> NwcRequest {
+    NwcRequest { method, params: serde_json::to_string(params).unwrap_or_default() }
+}
+
+#[derive(Serialize)]
+struct MakeInvoice<'a> {
+    /// In millisatoshis.
+    amount: u64,
+    description: &'a str,
+    /// In seconds.
+    expiry: u64,
+    metadata: Extra<'a>,
+}
+
+#[derive(Serialize)]
+struct LookupInvoice {
+    payment_hash: String,
+}
+
+#[derive(Serialize)]
+struct ListTransactions<'a> {
+    from: u64,
+    limit: usize,
+    offset: usize,
+    unpaid: bool,
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
+
+/// The number of rows that are requested for a page.
+const PAGE_ROWS: usize = 20;

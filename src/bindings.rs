@@ -29,5 +29,8 @@ pub const INVOICE_LIMIT: ObjectBinding =
     ObjectBinding { name: "INVOICE_LIMIT", class: "InvoiceLimit", counts: "invoices" };
 /// The deployment has one Durable Object that holds the payment ledger.
 pub const LEDGER: ObjectBinding = ObjectBinding { name: "LEDGER", class: "Ledger", counts: "payments" };
+/// Each wallet with Nostr Wallet Connect has one Durable Object, which holds the connection to its relay.
+pub const NWC_CONNECTION: ObjectBinding =
+    ObjectBinding { name: "NWC_CONNECTION", class: "NwcConnection", counts: "requests to NWC wallets" };
 /// Each payment that buys a number of uses has one Durable Object, which counts these uses.
 pub const METER: ObjectBinding = ObjectBinding { name: "METER", class: "Meter", counts: "uses" };

@@ -11,7 +11,10 @@ use crate::payment::WalletSlot;
 use crate::policy::Policy;
 use crate::policy::normalization::FoldCase;
 use crate::strict_json::Json;
+use crate::wallet::Wallet;
 use crate::wallet::lnbits::{Lnbits, LnbitsConfigError};
+#[cfg(feature = "nwc")]
+use crate::wallet::nwc::NwcWallet;
 use crate::wallet::slots::Wallets;
 
 /// Everything that the environment configures.
@@ -244,7 +247,8 @@ impl SettingsReader<'_> {
     /// wallets fail.
     fn wallets(&mut self, is_required: bool) -> Option<Wallets> {
         let is_set = |slot: &WalletSlot| {
-            [slot.url_setting(), slot.key_setting()].iter().any(|name| (self.var)(name).is_some())
+            let names = [slot.url_setting(), slot.key_setting(), slot.nwc_setting()];
+            names.iter().any(|name| (self.var)(name).is_some())
         };
         let mut slots: Vec<_> = WalletSlot::ALL.into_iter().filter(is_set).collect();
         if slots.is_empty() && !is_required {
@@ -253,12 +257,35 @@ impl SettingsReader<'_> {
         if !slots.contains(&WalletSlot::FIRST) {
             slots.insert(0, WalletSlot::FIRST);
         }
-        let read: Vec<_> = slots.into_iter().map(|slot| (slot, self.lnbits(slot))).collect();
+        let read: Vec<_> = slots.into_iter().map(|slot| (slot, self.wallet(slot))).collect();
         let mut wallets = Wallets::default();
         for (slot, wallet) in read {
             wallets.set(slot, wallet?);
         }
         Some(wallets)
+    }
+
+    fn wallet(&mut self, slot: WalletSlot) -> Option<Wallet> {
+        let (url_name, nwc_name) = (slot.url_setting(), slot.nwc_setting());
+        match ((self.var)(url_name).is_some(), (self.var)(nwc_name).is_some()) {
+            (true, true) => {
+                self.fault(&format!("{url_name} and {nwc_name} are both set: remove one, or use another slot"))
+            }
+            (false, true) => self.nwc(nwc_name),
+            _ => self.lnbits(slot).map(Wallet::Lnbits),
+        }
+    }
+
+    #[cfg(feature = "nwc")]
+    fn nwc(&mut self, name: &str) -> Option<Wallet> {
+        let url = self.value(name)?;
+        let wallet = NwcWallet::new(&url);
+        wallet.map(Wallet::Nwc).map_err(|error| self.faults.push(format!("{name} {error}"))).ok()
+    }
+
+    #[cfg(not(feature = "nwc"))]
+    fn nwc(&mut self, name: &str) -> Option<Wallet> {
+        self.fault(&format!("{name} is set, but this Worker was built without the feature `nwc`"))
     }
 
     fn lnbits(&mut self, slot: WalletSlot) -> Option<Lnbits> {

@@ -76,8 +76,8 @@ impl fmt::Debug for Preimage {
     }
 }
 
-/// The slot of a wallet in the settings, from 1 to 8. `LNBITS_URL` sets the wallet of slot 1, and `LNBITS_URL_2` that of
-/// slot 2.
+/// The slot of a wallet in the settings, from 1 to 8. `LNBITS_URL` or `NWC_URL` sets the wallet of slot 1, and
+/// `LNBITS_URL_2` or `NWC_URL_2` that of slot 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalletSlot(u8);
 
@@ -110,6 +110,11 @@ impl WalletSlot {
         self.pick(LNBITS_KEYS)
     }
 
+    /// Returns the name of the setting with the address of the NWC wallet in this slot.
+    pub fn nwc_setting(self) -> &'static str {
+        self.pick(NWC_URLS)
+    }
+
     /// Returns the value of this slot from a list with one value for each slot.
     fn pick(self, [first, others @ ..]: [&'static str; 8]) -> &'static str {
         // For slot 1, the index is `usize::MAX`.
@@ -135,3 +140,4 @@ macro_rules! for_each_slot {
 
 pub const LNBITS_URLS: [&str; 8] = for_each_slot!("LNBITS_URL");
 pub const LNBITS_KEYS: [&str; 8] = for_each_slot!("LNBITS_KEY");
+pub const NWC_URLS: [&str; 8] = for_each_slot!("NWC_URL");

@@ -91,7 +91,7 @@ rm -rf "$staging"
 sed -i.before -e 's/^import source wasmModule/import wasmModule/' \
   -e 's/if (state\.instance !== __wbg_instance_id) {/__wbg_call_guard(); &/' "$staging/index.js"
 ! grep -q 'state\.instance' "$staging/index.js" || grep -q '__wbg_call_guard(); if (state' "$staging/index.js" || { echo "tools/build.sh: the code of wasm-bindgen has changed" >&2; exit 1; }
-cp src/edge/entry.js src/edge/shell.js src/edge/jsconfig.json "$staging/"
+cp src/edge/entry.js src/edge/nwc_connection.js src/edge/shell.js src/edge/jsconfig.json "$staging/"
 # A crate that is not edgetoll has its own entry point.
 if [ -f "$crate/src/entry.js" ]; then cp "$crate/src/entry.js" "$staging/"; fi
 tsc --project "$staging/jsconfig.json"

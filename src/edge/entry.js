@@ -1,6 +1,7 @@
 // The entry point of the Worker: passes the events of the runtime to the wasm. `tools/build.sh` bundles this file with
 // `shell.js` and with `index.js`, which wasm-bindgen generates.
 import * as wasm from './index.js';
+import { nwcConnection } from './nwc_connection.js';
 import { REQUEST_HEADER, RESPONSE_HEADER, change, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
 
 /** @typedef {import('./shell.js').Env} Env */
@@ -71,6 +72,8 @@ export const FreeTierCounter = storedValue(wasm.FreeTierCounter);
 export const InvoiceLimit = storedValue(wasm.InvoiceLimit);
 export const Ledger = durableObject(wasm.Ledger);
 export const Meter = storedValue(wasm.Meter);
+/** Without the feature `nwc`, the wasm has no such class. */
+export const NwcConnection = 'NwcConnection' in wasm ? nwcConnection(currentObject(/** @type {any} */ (wasm).NwcConnection)) : undefined;
 
 /**
  * Returns the class of a Durable Object. After a crash of the wasm, the object of the old instance is replaced. Nothing is lost,

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::strict_json::Json;
+use crate::wallet::receipt::Sale;
 use command::CommandName;
 use sql::script;
 use sync::Cursor;
@@ -74,7 +75,16 @@ pub struct SyncPlan {
     cursors: Json,
     /// The payments to look up now, at most ten, each with the slot of the wallet that created its invoice. The Worker
     /// has accepted a credential for each of these payments, but LNbits has not reported the payment as paid.
-    pub unsettled: Vec<(WalletSlot, PaymentHash)>,
+    pub unsettled: Vec<Unsettled>,
+}
+
+/// A payment whose credential was used, and that its wallet has not reported as paid.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The slot of the wallet that created the invoice.
+    pub slot: WalletSlot,
+    pub hash: PaymentHash,
+    pub sale: Sale,
 }
 
 impl SyncPlan {
@@ -82,8 +92,12 @@ impl SyncPlan {
     pub fn parse(result: &str) -> Option<Self> {
         let result = Json::parse(result.as_bytes())?;
         let unsettled = result.get("unsettled")?.as_array()?.iter().filter_map(|one| {
-            let slot = WalletSlot::parse(one.get("wallet")?.as_str()?)?;
-            Some((slot, PaymentHash::from_hex(one.get("hash")?.as_str()?)?))
+            let string = |key: &str| one.get(key)?.as_str();
+            Some(Unsettled {
+                slot: WalletSlot::parse(string("wallet")?)?,
+                hash: PaymentHash::from_hex(string("hash")?)?,
+                sale: Sale { route: string("route")?.to_owned(), client: string("payer").map(str::to_owned) },
+            })
         });
         Some(Self { unsettled: unsettled.collect(), cursors: result.get("lists")?.clone() })
     }

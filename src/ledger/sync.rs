@@ -61,6 +61,32 @@ impl Cursor {
         (Self { newest, offset: self.offset.saturating_add(page.rows), ..self.clone() }, false)
     }
 
+    /// Returns since when invoices are read in the list of an NWC wallet, in Unix seconds. A list that was never read is read
+    /// from a day ago.
+    pub fn from_unix(&self, now_unix: u64) -> u64 {
+        self.cursor.parse().unwrap_or_else(|_| now_unix.saturating_sub(FIRST_PASS_S))
+    }
+
+    /// Returns where reading continues after a page of the list of an NWC wallet. This list is sorted by the time at which
+    /// invoices were created, so the next pass starts early enough for invoices that are paid late.
+    #[must_use]
+    pub fn after_transactions(
+        &self,
+        now_unix: u64,
+        longest_expiry_s: u64,
+        rows: usize,
+        is_full: bool,
+    ) -> Self {
+        let started = if self.offset == 0 { now_unix.to_string() } else { self.newest.clone() };
+        if is_full {
+            let cursor = self.from_unix(now_unix).to_string();
+            return Self { cursor, read_to: self.read_to.clone(), newest: started, offset: self.offset.saturating_add(rows) };
+        }
+        let started_unix: u64 = started.parse().unwrap_or_default();
+        let next_unix = started_unix.saturating_sub(longest_expiry_s).saturating_sub(LATE_S);
+        Self { cursor: next_unix.to_string(), read_to: started, newest: String::new(), offset: 0 }
+    }
+
     pub(super) fn parse(saved: &Json) -> Option<Self> {
         let [cursor, read_to, newest, offset] = saved.as_array()? else { return None };
         let text = |value: &Json| value.as_str().map(str::to_owned);
@@ -73,5 +99,8 @@ impl Cursor {
     }
 }
 
+const FIRST_PASS_S: u64 = 86_400;
+/// A wallet may report a payment this long after its invoice has expired.
+const LATE_S: u64 = 3_600;
 const WALLETS_PER_RUN: usize = 2;
 const RUN_INTERVAL_S: u64 = 60;

@@ -200,11 +200,11 @@ enum Amount {
 }
 
 #[derive(Serialize)]
-struct Extra<'a> {
-    tag: &'a str,
-    route: &'a str,
+pub(super) struct Extra<'a> {
+    pub tag: &'a str,
+    pub route: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    c: Option<&'a str>,
+    pub c: Option<&'a str>,
 }
 
 /// The `tag` of every invoice that edgetoll creates.

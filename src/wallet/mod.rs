@@ -21,7 +21,7 @@ use crate::protocols::price::Price;
 use lnbits::Lnbits;
 #[cfg(feature = "nwc")]
 use nwc::{NwcMethod, NwcWallet};
-use receipt::Receipt;
+use receipt::{Receipt, Sale};
 
 /// A wallet.
 pub enum Wallet {
@@ -98,19 +98,21 @@ impl Wallet {
     }
 
     /// Returns the receipt of a payment from the response to [`Wallet::look_up`]; `None` if the payment is not paid, or
-    /// not for an invoice of edgetoll.
+    /// not for an invoice of edgetoll. `sale` is used if the wallet has dropped what edgetoll recorded with the invoice.
     ///
     /// # Errors
     /// Fails if the wallet does not know the payment, or does not report whether it is paid.
     pub fn read_receipt(
         &self,
         payment_hash: &PaymentHash,
+        #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits drops nothing"))]
+        sale: Option<&Sale>,
         response: &WalletResponse,
     ) -> Result<Option<Receipt>, WalletError> {
         match self {
             Self::Lnbits(lnbits) => lnbits.read_receipt(payment_hash, response),
             #[cfg(feature = "nwc")]
-            Self::Nwc(nwc) => nwc.read_receipt(payment_hash, response),
+            Self::Nwc(nwc) => nwc.read_receipt(payment_hash, sale, response),
         }
     }
 }
@@ -138,6 +140,8 @@ pub struct HttpRequest {
 /// A request to a wallet over Nostr Wallet Connect (NIP-47).
 #[cfg(feature = "nwc")]
 pub struct NwcRequest {
+    /// The name of the Durable Object that holds the connection.
+    pub object: String,
     pub method: NwcMethod,
     /// The parameters as a JSON object.
     pub params: String,
@@ -282,6 +286,8 @@ pub enum WalletError {
     Clock,
     #[error("the wallet's invoice expires too soon")]
     Expired,
+    #[error("the binding NWC_CONNECTION is missing from the Wrangler file")]
+    NotBound,
     #[error("the wallet cannot convert a price in a currency: only LNbits can")]
     NoRates,
     #[error("the wallet has used up its quota (QUOTA_EXCEEDED)")]
@@ -338,6 +344,7 @@ impl WalletError {
             | Self::OutOfBounds { .. } => Some(false),
             Self::FundingSource
             | Self::NoRates
+            | Self::NotBound
             | Self::MaySpend
             | Self::StatusUnknown
             | Self::DeadlineReached

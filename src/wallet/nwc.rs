@@ -4,20 +4,23 @@
 use serde::Serialize;
 
 use super::lnbits::{Extra, TAG, text};
-use super::receipt::Receipt;
+use super::receipt::{Receipt, Sale};
 use super::{
     Invoice, InvoiceRequest, NwcRequest, Payment, PaymentStatus, WalletError, WalletResponse, whole_sats,
 };
 use crate::bolt11::Bolt11;
 use crate::nwc::uri::{NwcUri, NwcUriError};
-use crate::payment::PaymentHash;
+use crate::payment::{PaymentHash, WalletSlot};
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
+use crate::{crypto, hex};
 
 /// A connection to a wallet.
 pub struct NwcWallet {
     uri: NwcUri,
     identity: [String; 2],
+    /// The name of the Durable Object that holds the connection. A connection with another secret has another object.
+    object: String,
 }
 
 /// A method of NIP-47 that edgetoll uses.
@@ -53,7 +56,10 @@ impl NwcWallet {
     /// Fails if the address cannot be used. The error does not contain it.
     pub fn new(url: &str) -> Result<Self, NwcUriError> {
         let uri = NwcUri::parse(url)?;
-        Ok(Self { identity: uri.identity(), uri })
+        let identity = uri.identity();
+        let [wallet, secret] = &identity;
+        let object = hex::encode(&crypto::sha256(format!("{wallet}\n{secret}").as_bytes()));
+        Ok(Self { identity, object, uri })
     }
 
     pub fn uri(&self) -> &NwcUri {
@@ -79,7 +85,7 @@ impl NwcWallet {
             expiry: invoice.expiry_s,
             metadata: Extra { tag: TAG, route: invoice.route, c: invoice.client },
         };
-        Ok(request(NwcMethod::MakeInvoice, &params))
+        Ok(self.request(NwcMethod::MakeInvoice, &params))
     }
 
     /// Checks the response to [`create`](Self::create): see [`Wallet::read_created`](super::Wallet::read_created).
@@ -103,7 +109,7 @@ impl NwcWallet {
 
     /// Returns the request that looks up a payment.
     pub fn look_up(&self, payment_hash: &PaymentHash) -> NwcRequest {
-        request(NwcMethod::LookupInvoice, &LookupInvoice { payment_hash: payment_hash.to_hex() })
+        self.request(NwcMethod::LookupInvoice, &LookupInvoice { payment_hash: payment_hash.to_hex() })
     }
 
     /// Returns the status of a payment: see [`Wallet::read_looked_up`](super::Wallet::read_looked_up).
@@ -137,10 +143,11 @@ impl NwcWallet {
     pub fn read_receipt(
         &self,
         payment_hash: &PaymentHash,
+        sale: Option<&Sale>,
         response: &WalletResponse,
     ) -> Result<Option<Receipt>, WalletError> {
         let transaction = read(NwcMethod::LookupInvoice, response)?;
-        let receipt = if is_settled(&transaction)? { receipt(&transaction) } else { None };
+        let receipt = if is_settled(&transaction)? { receipt(&transaction, sale) } else { None };
         Ok(receipt.filter(|receipt| receipt.payment_hash == *payment_hash))
     }
 
@@ -153,25 +160,84 @@ impl NwcWallet {
             unpaid: false,
             kind: "incoming",
         };
-        request(NwcMethod::ListTransactions, &params)
+        self.request(NwcMethod::ListTransactions, &params)
     }
 
-    /// Reads a page of paid payments. Returns the payments for invoices of edgetoll, and whether the list may continue.
+    /// Reads a page of paid payments.
     ///
     /// # Errors
     /// Fails if the response is not a list of payments. A row that cannot be read is skipped.
-    pub fn read_paid(&self, response: &WalletResponse) -> Result<(Vec<Receipt>, bool), WalletError> {
+    pub fn read_paid(&self, response: &WalletResponse) -> Result<TransactionPage, WalletError> {
         let result = read(NwcMethod::ListTransactions, response)?;
         let rows =
             result.get("transactions").and_then(Json::as_array).ok_or(WalletError::Missing("transactions"))?;
         let paid = rows.iter().filter(|row| is_settled(row) == Ok(true));
-        Ok((paid.filter_map(receipt).collect(), rows.len() >= PAGE_ROWS))
+        let payments = paid.filter_map(|row| receipt(row, None)).collect();
+        Ok(TransactionPage { payments, rows: rows.len(), is_full: rows.len() >= PAGE_ROWS })
     }
 
     /// Returns the request that shows what the connection may do.
     pub fn info(&self) -> NwcRequest {
-        NwcRequest { method: NwcMethod::GetInfo, params: "{}".to_owned() }
+        self.request(NwcMethod::GetInfo, &NoParams {})
     }
+
+    fn request(&self, method: NwcMethod, params: &impl Serialize) -> NwcRequest {
+        let params = serde_json::to_string(params).unwrap_or_default();
+        NwcRequest { object: self.object.clone(), method, params }
+    }
+}
+
+/// A page of the list of paid payments.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TransactionPage {
+    /// The payments on the page that are for invoices of edgetoll.
+    pub payments: Vec<Receipt>,
+    /// The number of rows of the page.
+    pub rows: usize,
+    /// Whether the list may continue.
+    pub is_full: bool,
+}
+
+/// The header of a call of the Durable Object that holds the connection. The parameters of the method are the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NwcCall {
+    pub slot: WalletSlot,
+    pub method: NwcMethod,
+    /// How long the object may wait for the wallet.
+    pub limit_ms: u32,
+}
+
+impl NwcCall {
+    pub fn parse(text: &str) -> Option<Self> {
+        let [slot, method, limit_ms] = text.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        Some(Self {
+            slot: WalletSlot::parse(slot)?,
+            method: NwcMethod::parse(method)?,
+            limit_ms: limit_ms.parse().ok()?,
+        })
+    }
+
+    pub fn to_text(self) -> String {
+        format!("{} {} {}", self.slot.as_str(), self.method.as_str(), self.limit_ms)
+    }
+}
+
+/// Reads the answer of the Durable Object: the response of the wallet, or `!` and the name of a fault.
+///
+/// # Errors
+/// Returns the fault as an error.
+pub fn read_answer(answer: &str) -> Result<WalletResponse, WalletError> {
+    let Some(fault) = answer.strip_prefix('!') else {
+        return Ok(WalletResponse { status: 200, retry_after_s: None, body: answer.to_owned() });
+    };
+    Err(match fault {
+        "timeout" => WalletError::Timeout,
+        "refused" => WalletError::RelayRefused,
+        "no_encryption" => WalletError::NoEncryption,
+        "may_spend" => WalletError::MaySpend,
+        "not_configured" => WalletError::NotConfigured,
+        _ => WalletError::Unreachable,
+    })
 }
 
 /// Whether a connection may spend, from the response to [`NwcWallet::info`]; `None` if the response is inconclusive.
@@ -189,7 +255,7 @@ pub fn receipt_of_notification(notification: &str) -> Option<Receipt> {
         return None;
     }
     let transaction = notification.get("notification")?;
-    if is_settled(transaction) == Ok(true) { receipt(transaction) } else { None }
+    if is_settled(transaction) == Ok(true) { receipt(transaction, None) } else { None }
 }
 
 /// Returns the result of a response.
@@ -234,10 +300,10 @@ fn is_hash(hash: &Json, expected: &PaymentHash) -> bool {
     hash.as_str().and_then(PaymentHash::from_hex) == Some(*expected)
 }
 
-/// Reads a settled payment; `None` if its invoice does not carry the tag of edgetoll.
-fn receipt(transaction: &Json) -> Option<Receipt> {
-    let metadata = transaction.get("metadata")?;
-    if !is_incoming(transaction) || metadata.get("tag")?.as_str()? != TAG {
+/// Reads a settled payment; `None` if its invoice does not carry the tag of edgetoll and there is no `sale`.
+fn receipt(transaction: &Json, sale: Option<&Sale>) -> Option<Receipt> {
+    let Sale { route, client } = tagged_sale(transaction).or_else(|| sale.cloned())?;
+    if !is_incoming(transaction) {
         return None;
     }
     let payment_hash = PaymentHash::from_hex(transaction.get("payment_hash")?.as_str()?)?;
@@ -250,15 +316,21 @@ fn receipt(transaction: &Json) -> Option<Receipt> {
     Some(Receipt {
         payment_hash,
         amount_sats: whole_sats(transaction.get("amount")?.as_u64())?,
-        route: metadata.get("route")?.as_str()?.to_owned(),
-        client: metadata.get("c").and_then(Json::as_str).map(str::to_owned),
+        route,
+        client,
         minted_unix,
         settled: transaction.get("settled_at").and_then(Json::as_u64).map(|at| at.to_string()).unwrap_or_default(),
     })
 }
 
-fn request(method: NwcMethod, params: &impl Serialize) -> NwcRequest {
-    NwcRequest { method, params: serde_json::to_string(params).unwrap_or_default() }
+/// Reads what edgetoll recorded with the invoice.
+fn tagged_sale(transaction: &Json) -> Option<Sale> {
+    let metadata = transaction.get("metadata")?;
+    let string = |key: &str| metadata.get(key)?.as_str().map(str::to_owned);
+    if string("tag")? != TAG {
+        return None;
+    }
+    Some(Sale { route: string("route")?, client: string("c") })
 }
 
 #[derive(Serialize)]
@@ -270,6 +342,9 @@ struct MakeInvoice<'a> {
     expiry: u64,
     metadata: Extra<'a>,
 }
+
+#[derive(Serialize)]
+struct NoParams {}
 
 #[derive(Serialize)]
 struct LookupInvoice {

@@ -1,11 +1,10 @@
-//! Probes an LNbits server: whether it hides the preimages of unpaid invoices, and whether the configured key is an
-//! admin key.
+//! Probes a wallet: whether the configured key or connection may spend what the paywall earns, and whether an LNbits
+//! server hides the preimages of unpaid invoices.
 //!
-//! LNbits up to 1.5.6 gives the preimage of an unpaid invoice to everyone. An admin key can spend what the paywall
-//! earns.
+//! LNbits up to 1.5.6 gives the preimage of an unpaid invoice to everyone. An admin key of LNbits can spend.
 
 use super::lnbits::{Lnbits, PAYMENTS};
-use super::{HttpRequest, WalletError, WalletResponse};
+use super::{HttpRequest, Wallet, WalletError, WalletRequest, WalletResponse};
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::strict_json::Json;
 
@@ -21,14 +20,22 @@ pub enum Probe {
     PreimageExposed,
     /// The configured key is an admin key.
     AdminKey,
+    /// The configured NWC connection may spend.
+    MaySpend,
 }
 
 impl Probe {
-    const WORDS: [(Self, &'static str); 3] = [
+    const WORDS: [(Self, &'static str); 4] = [
         (Self::PreimageHidden, "preimage_hidden"),
         (Self::PreimageExposed, "preimage_exposed"),
         (Self::AdminKey, "admin_key"),
+        (Self::MaySpend, "may_spend"),
     ];
+
+    /// Whether nothing is sold because the wallet's key or connection may spend.
+    pub fn may_spend(self) -> bool {
+        matches!(self, Self::AdminKey | Self::MaySpend)
+    }
 
     /// Returns how long the result is valid, in milliseconds.
     pub fn valid_for_ms(self) -> u64 {
@@ -47,11 +54,15 @@ impl Probe {
                 "is configured with an admin key, which can spend what you earn: use the invoice key of the wallet \
                  instead; until then nothing is sold",
             ),
+            Self::MaySpend => Some(
+                "is configured with a connection that may spend what you earn: create a connection that may only receive; \
+                 until then nothing is sold",
+            ),
         }
     }
 }
 
-/// The result that is known for an LNbits server, and when the next probe is due.
+/// The result that is known for a wallet, and when the next probe is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProbeRecord {
     pub probe: Probe,
@@ -94,41 +105,108 @@ impl ProbeRecord {
     }
 }
 
+/// Returns the request that shows whether the key or the connection of a wallet may spend.
+pub fn spending_request(wallet: &Wallet) -> WalletRequest {
+    match wallet {
+        Wallet::Lnbits(lnbits) => WalletRequest::Http(key_request(lnbits)),
+        #[cfg(feature = "nwc")]
+        Wallet::Nwc(nwc) => WalletRequest::Nwc(nwc.info()),
+    }
+}
+
+/// Whether the key or the connection of a wallet may spend, from the response to [`spending_request`]; `None` if the
+/// response is inconclusive.
+pub fn may_spend(wallet: &Wallet, response: &WalletResponse) -> Option<bool> {
+    match wallet {
+        Wallet::Lnbits(_) => is_admin_key(response),
+        #[cfg(feature = "nwc")]
+        Wallet::Nwc(_) => super::nwc::may_spend(response),
+    }
+}
+
 /// Returns the request that checks the kind of the key: LNbits returns the id of a wallet only for an admin key.
 pub fn key_request(lnbits: &Lnbits) -> HttpRequest {
     lnbits.get("/api/v1/wallet", true)
 }
 
-/// Returns the request that looks up an unpaid invoice without a key.
-pub fn preimage_request(lnbits: &Lnbits, unpaid: &PaymentHash) -> HttpRequest {
+/// Returns the request that looks up an unpaid invoice without a key. Returns `None` for an NWC wallet, which tells only the
+/// holder of the connection about payments.
+pub fn preimage_request(wallet: &Wallet, unpaid: &PaymentHash) -> Option<WalletRequest> {
+    match wallet {
+        Wallet::Lnbits(lnbits) => Some(WalletRequest::Http(look_up_without_key(lnbits, unpaid))),
+        #[cfg(feature = "nwc")]
+        Wallet::Nwc(_) => None,
+    }
+}
+
+/// Returns the request that looks up an unpaid invoice at an LNbits without a key.
+pub fn look_up_without_key(lnbits: &Lnbits, unpaid: &PaymentHash) -> HttpRequest {
     lnbits.get(&format!("{PAYMENTS}/{}", unpaid.to_hex()), false)
 }
 
-/// Returns the result of a probe from the responses to [`key_request`] and [`preimage_request`]; `None` stands for a
+/// Returns the result of a probe from the responses to [`spending_request`] and [`preimage_request`]; `None` stands for a
 /// missing response.
-pub fn judge(key: Option<&WalletResponse>, preimage: Option<&WalletResponse>) -> Probe {
-    match (key.and_then(is_admin_key), preimage.and_then(exposes_preimage)) {
-        (Some(true), _) => Probe::AdminKey,
+pub fn judge(wallet: &Wallet, key: Option<&WalletResponse>, preimage: Option<&WalletResponse>) -> Probe {
+    let may_spend = key.and_then(|key| may_spend(wallet, key));
+    match (may_spend, preimage.and_then(exposes_preimage)) {
+        (Some(true), _) if matches!(wallet, Wallet::Lnbits(_)) => Probe::AdminKey,
+        (Some(true), _) => Probe::MaySpend,
         (_, Some(true)) => Probe::PreimageExposed,
         (Some(false), Some(false)) => Probe::PreimageHidden,
         _ => Probe::Unknown,
     }
 }
 
-/// Returns the reasons why no wallet can sell: for each wallet, a sentence with the remedy. `responses` are the responses to
-/// [`key_request`]. The result is empty if one wallet can sell and no key is an admin key.
-pub fn problems(responses: &[(WalletSlot, Result<WalletResponse, WalletError>)]) -> Vec<String> {
-    let problems: Vec<_> =
-        responses.iter().map(|(slot, response)| (response, problem(*slot, response))).collect();
-    let has_admin_key =
-        responses.iter().any(|(_, response)| response.as_ref().ok().and_then(is_admin_key) == Some(true));
-    if !has_admin_key && problems.iter().any(|(_, problem)| problem.is_none()) {
-        return Vec::new();
-    }
-    problems.into_iter().filter_map(|(_, problem)| problem).collect()
+/// The response of a wallet to [`spending_request`].
+pub struct Probed<'a> {
+    pub slot: WalletSlot,
+    pub wallet: &'a Wallet,
+    pub response: Result<WalletResponse, WalletError>,
 }
 
-fn problem(slot: WalletSlot, response: &Result<WalletResponse, WalletError>) -> Option<String> {
+impl Probed<'_> {
+    fn may_spend(&self) -> Option<bool> {
+        may_spend(self.wallet, self.response.as_ref().ok()?)
+    }
+
+    fn problem(&self) -> Option<String> {
+        match self.wallet {
+            Wallet::Lnbits(_) => lnbits_problem(self.slot, &self.response),
+            #[cfg(feature = "nwc")]
+            Wallet::Nwc(_) => nwc_problem(self.slot, &self.response),
+        }
+    }
+}
+
+/// Returns the reasons why no wallet can sell: for each wallet, a sentence with the remedy. The result is empty if one
+/// wallet can sell and no wallet may spend.
+pub fn problems(probed: &[Probed<'_>]) -> Vec<String> {
+    let problems: Vec<_> = probed.iter().map(Probed::problem).collect();
+    let may_spend = probed.iter().any(|one| one.may_spend() == Some(true));
+    if !may_spend && problems.iter().any(Option::is_none) {
+        return Vec::new();
+    }
+    problems.into_iter().flatten().collect()
+}
+
+#[cfg(feature = "nwc")]
+fn nwc_problem(slot: WalletSlot, response: &Result<WalletResponse, WalletError>) -> Option<String> {
+    let name = slot.nwc_setting();
+    match response.as_ref().map(super::nwc::may_spend) {
+        Ok(Some(false)) => None,
+        Ok(Some(true)) => Some(format!(
+            "{name} is a connection that may spend what you earn, so nothing is sold: create a connection that may only \
+             receive, and set it with `npx wrangler secret put {name}`"
+        )),
+        Ok(None) => Some(format!(
+            "the wallet of {name} does not say what the connection may do (get_info), so it may spend and nothing is sold: \
+             create a connection that may only receive, and set it with `npx wrangler secret put {name}`"
+        )),
+        Err(error) => Some(format!("{error}: correct {name}, or start the wallet")),
+    }
+}
+
+fn lnbits_problem(slot: WalletSlot, response: &Result<WalletResponse, WalletError>) -> Option<String> {
     let (url, key) = (slot.url_setting(), slot.key_setting());
     match response {
         Ok(response) => match (response.status, is_admin_key(response)) {

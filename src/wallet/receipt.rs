@@ -47,6 +47,15 @@ impl Receipt {
     }
 }
 
+/// What is known of a payment without the wallet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sale {
+    /// The pattern of the route.
+    pub route: String,
+    /// The pseudonym of the client.
+    pub client: Option<String>,
+}
+
 /// A payment that is not paid and may still be paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {

@@ -13,7 +13,7 @@ use edgetoll::ledger::traffic::{Counts, GATHER_MS, Outcome, Traffic};
 use edgetoll::ledger::{self, Database, SyncPlan};
 use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::strict_json::Json;
-use edgetoll::wallet::receipt::Receipt;
+use edgetoll::wallet::receipt::{Receipt, Sale};
 use proptest::prelude::*;
 use rusqlite::StatementStatus;
 use rusqlite::types::Value;
@@ -359,7 +359,9 @@ fn the_cron_trigger_looks_up_at_most_ten_unsettled_payments_and_none_that_was_se
     assert!(second.iter().all(|payment| !first.contains(payment)));
     ledger.record_settled(&[receipt(1, 5)], NOON_MS + 62_000);
     let third = ledger.plan_sync(NOON_MS + 180_000).unsettled;
-    assert!(!third.contains(&(WalletSlot::FIRST, hash(1))));
+    assert!(!third.iter().any(|payment| payment.hash == hash(1)));
+    let sale = Sale { route: "/seen".to_owned(), client: Some("bb".to_owned()) };
+    assert!(third.iter().all(|payment| payment.slot == WalletSlot::FIRST && payment.sale == sale));
     assert_eq!(
         ledger.plan_sync(NOON_MS + 3 * 86_400_000).unsettled,
         [],

@@ -6,7 +6,7 @@ use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::{Lnbits, LnbitsConfigError};
-use edgetoll::wallet::probe::{self, Probe, ProbeRecord};
+use edgetoll::wallet::probe::{self, Probe, ProbeRecord, Probed};
 use edgetoll::wallet::{
     Invoice, InvoiceRequest, Payment, PaymentStatus, Wallet, WalletError, WalletResponse,
 };
@@ -272,7 +272,9 @@ fn a_look_up_response_that_does_not_say_whether_the_payment_is_paid_is_an_error(
 
 #[test]
 fn a_probe_finds_exposed_preimages_and_an_admin_key() {
-    let judge = |key: &str, preimage: &str| probe::judge(Some(&recorded(key)), Some(&recorded(preimage)));
+    let wallet = Wallet::Lnbits(lnbits());
+    let probe = |key: Option<&WalletResponse>, preimage: Option<&WalletResponse>| probe::judge(&wallet, key, preimage);
+    let judge = |key: &str, preimage: &str| probe(Some(&recorded(key)), Some(&recorded(preimage)));
     assert_eq!(judge("1.6.2: wallet, invoice key", "1.6.2: pending, no key"), Probe::PreimageHidden);
     assert_eq!(judge("1.6.2: wallet, admin key", "1.6.2: pending, no key"), Probe::AdminKey);
     assert_eq!(judge("1.5.5: wallet, invoice key", "1.5.5: pending, no key"), Probe::PreimageExposed);
@@ -292,14 +294,14 @@ fn a_probe_finds_exposed_preimages_and_an_admin_key() {
         recorded("1.6.2: unknown"),
         response(429, "{}"),
     ] {
-        assert_eq!(probe::judge(Some(&invoice_key), Some(&preimage)), Probe::Unknown, "{}", preimage.status);
+        assert_eq!(probe(Some(&invoice_key), Some(&preimage)), Probe::Unknown, "{}", preimage.status);
     }
     let limited = response(429, "{}");
-    assert_eq!(probe::judge(Some(&invoice_key), None), Probe::Unknown);
-    assert_eq!(probe::judge(None, Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
-    assert_eq!(probe::judge(Some(&limited), Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
+    assert_eq!(probe(Some(&invoice_key), None), Probe::Unknown);
+    assert_eq!(probe(None, Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
+    assert_eq!(probe(Some(&limited), Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
     assert_eq!(
-        probe::judge(Some(&limited), Some(&recorded("1.5.5: pending, no key"))),
+        probe(Some(&limited), Some(&recorded("1.5.5: pending, no key"))),
         Probe::PreimageExposed
     );
 }
@@ -320,8 +322,10 @@ fn the_reason_why_nothing_can_be_sold_names_the_setting_of_each_wallet_and_the_r
     let status = |status| Ok(response(status, "{}"));
     let problems = |one: Result<WalletResponse, WalletError>,
                     two: Option<Result<WalletResponse, WalletError>>| {
-        let two = two.map(|two| (SECOND, two));
-        probe::problems(&[(WalletSlot::FIRST, one)].into_iter().chain(two).collect::<Vec<_>>())
+        let wallet = Wallet::Lnbits(lnbits());
+        let probed = |slot, response| Probed { slot, wallet: &wallet, response };
+        let two = two.map(|two| probed(SECOND, two));
+        probe::problems(&[probed(WalletSlot::FIRST, one)].into_iter().chain(two).collect::<Vec<_>>())
     };
     assert_eq!(problems(works(), None), [""; 0]);
     assert_eq!(problems(status(404), Some(works())), [""; 0]);
@@ -346,7 +350,7 @@ fn the_reason_why_nothing_can_be_sold_names_the_setting_of_each_wallet_and_the_r
         problems(status(200), Some(Err(WalletError::Unreachable))),
         [
             "the server at LNBITS_URL answers with status 200, but not as LNbits does: correct LNBITS_URL",
-            "LNbits could not be reached: correct LNBITS_URL_2, or start LNbits",
+            "the wallet could not be reached: correct LNBITS_URL_2, or start LNbits",
         ]
     );
     assert_eq!(problems(status(502), None), ["LNbits answers with status 502: see its log"]);
@@ -355,7 +359,7 @@ fn the_reason_why_nothing_can_be_sold_names_the_setting_of_each_wallet_and_the_r
 #[test]
 fn the_preimage_probe_is_sent_without_an_api_key_and_the_key_probe_with_the_configured_key() {
     let unpaid = payment("1.6.2: pending").hash;
-    let request = probe::preimage_request(&lnbits(), &unpaid);
+    let request = probe::look_up_without_key(&lnbits(), &unpaid);
     assert_eq!(request.url, format!("https://x/base/api/v1/payments/{}", unpaid.to_hex()));
     assert_eq!((request.method, request.key, request.body), ("GET", None, None));
     let request = probe::key_request(&lnbits());

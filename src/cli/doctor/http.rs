@@ -9,7 +9,7 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use crate::wallet::{TRY_MS, WalletError, WalletRequest, WalletResponse};
+use crate::wallet::{TRY_MS, WalletError, HttpRequest, WalletResponse};
 
 /// A response, or why there is none.
 pub type HttpResult = Result<WalletResponse, HttpError>;
@@ -82,7 +82,7 @@ impl Http {
         Self(config.build().new_agent())
     }
 
-    pub fn send(&self, request: &WalletRequest) -> TimedResult {
+    pub fn send(&self, request: &HttpRequest) -> TimedResult {
         let clock = Clock::start();
         let response = self.call(request).map_err(HttpError::from);
         let result = response.and_then(|response| read(response, request.max_response_bytes));
@@ -97,7 +97,7 @@ impl Http {
         TimedAnswer { answer, ms: clock.ms() }
     }
 
-    fn call(&self, request: &WalletRequest) -> Result<Response<Body>, ureq::Error> {
+    fn call(&self, request: &HttpRequest) -> Result<Response<Body>, ureq::Error> {
         let key = request.key.as_deref().map(|key| ("X-Api-Key", key));
         match &request.body {
             Some(body) => {

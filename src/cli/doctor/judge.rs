@@ -12,7 +12,7 @@ use crate::policy::price::PriceAmount;
 use crate::policy::route::Pricing;
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
-use crate::wallet::lnbits::MAX_CLOCK_SKEW_S;
+use crate::wallet::MAX_CLOCK_SKEW_S;
 use crate::wallet::probe;
 use crate::wallet::{PaymentStatus, WalletError, WalletResponse};
 
@@ -185,7 +185,7 @@ pub fn invoice_created(
     CheckResult::new(level, Check::Invoice, sentence)
 }
 
-/// Judges the response to [`probe::preimage_request`].
+/// Judges the response to [`probe::look_up_without_key`].
 pub fn leak(preimage: &HttpResult) -> CheckResult {
     let (level, sentence) = match preimage.as_ref().ok().and_then(probe::exposes_preimage) {
         Some(false) => (Level::Ok, "LNbits hides the preimages of unpaid invoices".to_owned()),

@@ -24,7 +24,7 @@ use crate::protocols::price::Price;
 use crate::strict_json::Json;
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::{
-    Invoice, InvoiceRequest, Payment, Wallet, WalletError, WalletRequest, WalletResponse, probe,
+    Invoice, InvoiceRequest, Payment, WalletError, HttpRequest, WalletResponse, probe,
 };
 use http::{Http, MAX_OPENAPI_BYTES, TimedResult};
 use report::{Check, CheckResult, Level};
@@ -57,7 +57,7 @@ impl Examination<'_> {
         if let Ok(response) = &health.result {
             self.report(judge::clock(response, health.at_unix));
         }
-        let openapi = WalletRequest {
+        let openapi = HttpRequest {
             max_response_bytes: MAX_OPENAPI_BYTES,
             ..self.lnbits.get("/openapi.json", false)
         };
@@ -81,7 +81,7 @@ impl Examination<'_> {
         let Some(unpaid) = self.check_invoice() else {
             return self.skip(&[Check::Leak], "not checked, because there is no unpaid invoice");
         };
-        let preimage = probe::preimage_request(self.lnbits, &unpaid.payment_hash());
+        let preimage = probe::look_up_without_key(self.lnbits, &unpaid.payment_hash());
         self.report(judge::leak(&self.http.send(&preimage).result));
     }
 

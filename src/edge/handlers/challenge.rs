@@ -83,21 +83,21 @@ async fn respond(
 
 /// Refuses the request, before a wallet is called, in these cases:
 /// 1. A paid request could not be forwarded to the origin.
-/// 2. This isolate knows that a wallet's key is an admin key.
+/// 2. This isolate knows that the key or the connection of a wallet may spend.
 /// 3. The circuits of all wallets are open.
 /// 4. A rate limit is reached.
 async fn admit(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Result<(), HandlerError> {
     let unusable =
         |reason: &str| HandlerError::from(RequestError::NotConfigured).with_detail(Some(reason.to_owned()));
     forward::check_origin(ctx).map_err(unusable)?;
-    refuse_admin_key()?;
+    refuse_spending()?;
     wallets::check_invoice_circuits(&draft.seller.wallets).map_err(unavailable)?;
     rate_limits::check_invoices_left()?;
     rate_limits::admit_challenge(ctx).await?;
     Ok(rate_limits::admit_invoice(ctx).await?)
 }
 
-/// Creates the invoice, and probes each wallet whose probe is due. Fails if a probe finds an admin key.
+/// Creates the invoice, and probes each wallet whose probe is due. Fails if a probe finds that a wallet may spend.
 async fn make_invoice(
     ctx: &RequestContext<'_>,
     draft: &ChallengeDraft<'_>,
@@ -113,10 +113,10 @@ async fn make_invoice(
         client: client.as_deref(),
         webhook: webhook.as_deref(),
     };
-    let created = wallets::create_invoice(&seller.wallets, ctx.policy().wallet_order, &request, ctx.deadline);
+    let created = wallets::create_invoice(ctx.env, &seller.wallets, ctx.policy().wallet_order, &request, ctx.deadline);
     let (slot, invoice) = clock::complete(ctx.context, created).await.map_err(unavailable)?;
     probe::probe_unknown(ctx, seller, slot, &invoice.bolt11.payment_hash()).await;
-    refuse_admin_key()?;
+    refuse_spending()?;
     Ok((slot, invoice))
 }
 
@@ -156,8 +156,8 @@ fn new_webhook(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> Option<S
     Some(webhook_url(public_url, &ctx.policy().prefix, &token))
 }
 
-fn refuse_admin_key() -> Result<(), HandlerError> {
-    if probe::has_admin_key() { Err(RequestError::NotConfigured.into()) } else { Ok(()) }
+fn refuse_spending() -> Result<(), HandlerError> {
+    if probe::may_spend() { Err(RequestError::NotConfigured.into()) } else { Ok(()) }
 }
 
 fn unavailable(error: WalletError) -> HandlerError {

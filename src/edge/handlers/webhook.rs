@@ -48,7 +48,7 @@ async fn look_up(
         .map_err(|wait_ms| RequestError::TooManyTries { retry_after_s: wait_ms.div_ceil(1_000) })?;
     let mut result = Ok(());
     for slot in wallets.slots() {
-        match ledger::look_up_and_record(ctx.env, ctx.settings, wallets, slot, hash).await {
+        match ledger::look_up_and_record(ctx.env, ctx.settings, wallets, slot, hash, None).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(error) => {

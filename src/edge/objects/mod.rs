@@ -4,6 +4,8 @@ mod free_tier_counter;
 mod invoice_limit;
 mod ledger;
 mod meter;
+#[cfg(feature = "nwc")]
+mod nwc_connection;
 
 pub use free_tier_counter::FreeTierCounter;
 pub use invoice_limit::InvoiceLimit;

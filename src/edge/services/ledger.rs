@@ -18,7 +18,7 @@ use crate::ledger::traffic::{Counts, GATHER_MS, Outcome, Traffic};
 use crate::limits::rate_limit::ClientLimits;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::wallet::WalletError;
-use crate::wallet::receipt::Receipt;
+use crate::wallet::receipt::{Receipt, Sale};
 use crate::wallet::settlement::SettledPayments;
 use crate::wallet::slots::Wallets;
 
@@ -63,7 +63,9 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
         match run(&env, &command).await.as_deref() {
             Some("settled") => remember(&hash),
             Some(_) => {
-                let recorded = look_up_and_record(&env, settings, &seller.wallets, slot, &hash).await;
+                let sale = Sale { route: route.clone(), client: payer.map(str::to_owned) };
+                let recorded =
+                    look_up_and_record(&env, settings, &seller.wallets, slot, &hash, Some(&sale)).await;
                 if let Err(error) = recorded {
                     log::wallet(
                         slot,
@@ -87,9 +89,10 @@ pub async fn look_up_and_record(
     wallets: &Wallets,
     slot: WalletSlot,
     hash: &PaymentHash,
+    sale: Option<&Sale>,
 ) -> Result<bool, RecordError> {
     let Some(wallet) = wallets.get(slot) else { return Ok(false) };
-    match wallets::receipt(wallet, slot, hash).await {
+    match wallets::receipt(env, wallet, slot, hash, sale).await {
         Ok(Some(receipt)) => record_settled(env, settings, slot, &[receipt]).await.map(|()| true),
         Ok(None) | Err(WalletError::UnknownPayment) => Ok(false),
         Err(error) => Err(error.into()),

@@ -90,7 +90,7 @@ pub async fn check(
         rate_limits::admit_look_up(ctx, &grant.payment_hash)?;
     }
     let payment = Payment { hash: grant.payment_hash, amount_sats: grant.amount_sats };
-    let look_up = wallets::look_up(&seller.wallets, grant.wallet, &payment, ctx.deadline);
+    let look_up = wallets::look_up(ctx.env, &seller.wallets, grant.wallet, &payment, ctx.deadline);
     let status = clock::complete(ctx.context, look_up).await?;
     if status == PaymentStatus::Paid {
         remember(grant);
@@ -105,8 +105,8 @@ pub async fn check(
 async fn is_known_in_kv(ctx: &RequestContext<'_>, seller: &Seller, grant: &Grant) -> bool {
     let policy = ctx.policy();
     if trusts_preimage(policy.settlement, Probe::PreimageHidden, grant, now_unix())
-        && let Some(lnbits) = seller.wallets.get(grant.wallet)
-        && probe::read_from_kv(ctx, &seller.keys, grant.wallet, lnbits).await
+        && let Some(wallet) = seller.wallets.get(grant.wallet)
+        && probe::read_from_kv(ctx, &seller.keys, grant.wallet, wallet).await
         && is_proven_by_preimage(policy, grant)
     {
         return true;

@@ -9,7 +9,7 @@ UPDATE payments SET looked_up_ms = ?1 ->> 'now_ms' WHERE hash IN (
 SELECT json_object(
   'lists', json((SELECT json_group_object(wallet, json_array(cursor, read_to, newest, offset)) FROM lists)),
   'unsettled', json((
-    SELECT json_group_array(json_object('hash', hash, 'wallet', wallet))
+    SELECT json_group_array(json_object('hash', hash, 'wallet', wallet, 'route', route, 'payer', payer))
     FROM payments INDEXED BY payments_unsettled
     WHERE settled_ms IS NULL AND seen_ms >= ?1 ->> 'now_ms' - 172800000 AND looked_up_ms = ?1 ->> 'now_ms'
   ))

@@ -1,86 +1,17 @@
-// A Nostr relay, and a wallet of Nostr Wallet Connect that pays from an LNbits wallet.
-import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { NWCWalletServiceKeyPair } from '@getalby/sdk';
-import { WebSocketServer } from 'ws';
-import { root } from '../../../tools/lib/run.mjs';
+// Wallets of Nostr Wallet Connect with the LNbits of the test run behind them.
+import { RECEIVE_ONLY, startNwcWallet as start } from '../../../tools/lib/nwc.mjs';
 import { lnbits, run } from './paywall.mjs';
 
-// These packages are CommonJS.
-const require = createRequire(import.meta.url);
-const { EventRepository } = require('@nostr-relay/common');
-const { NostrRelay } = require('@nostr-relay/core');
-const { Validator } = require('@nostr-relay/validator');
+export { newConnection, startRelay } from '../../../tools/lib/nwc.mjs';
 
-/** Starts a relay. `events` are all events that it accepted. */
-export async function startRelay({ port = 0 } = {}) {
-  const events = [];
-  const relay = new NostrRelay(new Memory(), { logLevel: 3, filterResultCacheTtl: 0 });
-  relay.register({ beforeHandleEvent: (event) => (events.push(event), { canHandle: true }) });
-  const validator = new Validator();
-  const server = new WebSocketServer({ host: '127.0.0.1', port });
-  server.on('connection', (socket, request) => {
-    relay.handleConnection(socket, request.socket.remoteAddress);
-    socket.on('message', async (data) => {
-      try {
-        await relay.handleMessage(socket, await validator.validateIncomingMessage(data));
-      } catch (error) {
-        socket.send(JSON.stringify(['NOTICE', error.message]));
-      }
-    });
-    socket.on('close', () => relay.handleDisconnect(socket));
-  });
-  await new Promise((resolve) => server.once('listening', resolve));
-  const close = async () => {
-    for (const socket of server.clients) socket.terminate();
-    await new Promise((resolve) => server.close(resolve));
-    await relay.destroy();
-  };
-  return { url: `ws://127.0.0.1:${server.address().port}`, port: server.address().port, events, close };
+/** Starts a wallet that pays. `error` is the code that it answers to `pay_invoice`. */
+export function startNwcWallet(connection, { error = '', ...options } = {}) {
+  const wallet = { lnbitsUrl: lnbits.url, adminKey: lnbits.payer.adminKey };
+  return start(run, connection, wallet, { ...options, errors: error ? { pay_invoice: error } : {} });
 }
 
-/** Keeps the newest event of each author and kind. A relay passes the events of NIP-47 on and does not keep them, except the announcement. */
-class Memory extends EventRepository {
-  #events = new Map();
-
-  isSearchSupported() {
-    return false;
-  }
-
-  upsert(event) {
-    this.#events.set(`${event.pubkey} ${event.kind}`, event);
-    return { isDuplicate: false };
-  }
-
-  find({ ids, authors, kinds }) {
-    const fits = (list, value) => !list || list.includes(value);
-    return [...this.#events.values()].filter(({ id, pubkey, kind }) => fits(ids, id) && fits(authors, pubkey) && fits(kinds, kind));
-  }
-
-  async destroy() {}
-}
-
-/** Creates a connection to a wallet: its secrets, and the address that the user configures. */
-export function newConnection(relay) {
-  const [walletSecret, secret] = [randomBytes(32), randomBytes(32)].map((bytes) => bytes.toString('hex'));
-  const publicKey = (key) => new NWCWalletServiceKeyPair(key, 'no client').walletPubkey;
-  const walletKey = publicKey(walletSecret);
-  const url = `nostr+walletconnect://${walletKey}?relay=${encodeURIComponent(relay.url)}&secret=${secret}`;
-  return { relayUrl: relay.url, walletSecret, walletKey, secret, clientKey: publicKey(secret), url };
-}
-
-/**
- * Starts the wallet of a connection, a process of its own.
- * @param {object} options `encryptions`: what the wallet announces; `error`: the code that it answers to `pay_invoice`; `holds`: it pays and
- * does not answer
- */
-export async function startNwcWallet(connection, { encryptions = 'nip04 nip44_v2', error = '', holds = false } = {}) {
-  const options = { ...connection, encryptions, error, holds, lnbitsUrl: lnbits.url, adminKey: lnbits.payer.adminKey };
-  const script = join(root, 'tests/e2e/support/nwc_wallet.mjs');
-  const server = run.start('nwc-wallet', process.execPath, [script], { env: { PATH: process.env.PATH, NWC_WALLET: JSON.stringify(options) } });
-  const logged = (text) => server.until(() => readFileSync(server.log, 'utf8').includes(text), 20);
-  await logged('edgetoll: the wallet is ready');
-  return { logged, stop: () => server.stop() };
+/** Starts a wallet that receives payments, and that may not spend. */
+export function startReceivingWallet(connection, options = {}) {
+  const wallet = { lnbitsUrl: lnbits.url, adminKey: lnbits.merchant.adminKey };
+  return start(run, connection, wallet, { methods: RECEIVE_ONLY, ...options });
 }

@@ -8,6 +8,7 @@ use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
 use edgetoll::protocols::l402::macaroon::Encodings;
 use edgetoll::protocols::l402::verify::{Demand, OtherIssuer};
 use edgetoll::protocols::price::Price;
+use edgetoll::wallet::Wallet;
 use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::slots::Wallets;
 
@@ -21,7 +22,7 @@ pub const NO_CODE: &PriceCode<'static> = &|_, _| None;
 pub fn seller(keys: Keys) -> Seller {
     let wallet = Lnbits::new("https://lnbits.test", "0123456789abcdef").unwrap();
     let mut wallets = Wallets::default();
-    wallets.set(WalletSlot::FIRST, wallet);
+    wallets.set(WalletSlot::FIRST, Wallet::Lnbits(wallet));
     Seller { keys, wallets }
 }
 

@@ -2,6 +2,9 @@
 //! must end before the deadline of the client's request. No client waits for a request for the ledger, which has its
 //! own time limit.
 
+mod http;
+#[cfg(feature = "nwc")]
+mod nwc;
 pub mod probe;
 mod send;
 
@@ -10,11 +13,11 @@ use std::sync::{LazyLock, Mutex};
 use crate::edge::platform::clock::{Deadline, now_ms, now_unix};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::log;
+use crate::edge::platform::runtime::Env;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::wallet_order::WalletOrder;
 use crate::wallet::failover::Failover;
-use crate::wallet::lnbits::Lnbits;
-use crate::wallet::receipt::Receipt;
+use crate::wallet::receipt::{Receipt, Sale};
 use crate::wallet::slots::{BySlot, Wallets};
 use crate::wallet::{
     Invoice, InvoiceRequest, Payment, PaymentStatus, Wallet, WalletError, WalletRequest, WalletResponse,
@@ -39,6 +42,7 @@ pub fn open_circuits_ms(slot: WalletSlot) -> [u64; 2] {
 /// asked, as long as enough time is left. If there is no other wallet whose circuit is closed, the same wallet is asked
 /// once more, but only after a transient error.
 pub async fn create_invoice(
+    env: &Env,
     wallets: &Wallets,
     order: WalletOrder,
     invoice: &InvoiceRequest<'_>,
@@ -51,7 +55,7 @@ pub async fn create_invoice(
     loop {
         let is_retry = !others.contains(&slot);
         others.retain(|other| *other != slot);
-        let error = match create_at(wallets, slot, invoice, limit_ms, deadline).await {
+        let error = match create_at(env, wallets, slot, invoice, limit_ms, deadline).await {
             Ok(made) => return Ok((slot, made)),
             Err(error) if is_retry => return Err(error),
             Err(error) => error,
@@ -65,6 +69,7 @@ pub async fn create_invoice(
 /// Creates an invoice with one wallet. A wallet that refuses the webhook URL responds with status 400. So after this
 /// status, the request is sent again without a webhook.
 async fn create_at(
+    env: &Env,
     wallets: &Wallets,
     slot: WalletSlot,
     invoice: &InvoiceRequest<'_>,
@@ -76,12 +81,12 @@ async fn create_at(
     let without_webhook = InvoiceRequest { webhook: None, ..*invoice };
     let has_webhook =
         invoice.webhook.is_some() && with_lock(&NO_WEBHOOK_UNTIL_MS, |until| now_ms() >= *until.get(slot));
-    let mut made = create(wallet, slot, if has_webhook { invoice } else { &without_webhook }, limit_ms).await;
+    let mut made = create(env, wallet, slot, if has_webhook { invoice } else { &without_webhook }, limit_ms).await;
     if has_webhook
         && matches!(made, Err(WalletError::Status(400)))
         && let Some(limit_ms) = deadline.for_wallet_ms()
     {
-        made = create(wallet, slot, &without_webhook, limit_ms).await;
+        made = create(env, wallet, slot, &without_webhook, limit_ms).await;
         // If the request without a webhook succeeds, the webhook was the reason, and webhooks are left out for an hour.
         // If it fails too, the reason is not known, and webhooks are left out for a minute only.
         let pause_ms = if made.is_ok() { HOUR_MS } else { MINUTE_MS };
@@ -98,12 +103,13 @@ async fn create_at(
 }
 
 async fn create(
-    wallet: &impl Wallet,
+    env: &Env,
+    wallet: &Wallet,
     slot: WalletSlot,
     invoice: &InvoiceRequest<'_>,
     limit_ms: u32,
 ) -> Result<Invoice, WalletError> {
-    let response = send(&wallet.create(invoice), limit_ms).await?;
+    let response = send(env, slot, &wallet.create(invoice)?, limit_ms).await?;
     wallet.read_created(invoice, &response, now_unix()).map_err(|error| match error {
         WalletError::Status(status @ (401 | 403 | 404)) => WalletError::KeyRefused { status, slot },
         error => error,
@@ -120,20 +126,22 @@ pub fn check_look_up_circuit(slot: WalletSlot) -> Result<(), WalletError> {
 
 /// Asks the wallet that created an invoice whether the invoice was paid. A transient error is retried once.
 pub async fn look_up(
+    env: &Env,
     wallets: &Wallets,
     slot: WalletSlot,
     payment: &Payment,
     deadline: Deadline,
 ) -> Result<PaymentStatus, WalletError> {
     let wallet = wallets.get(slot).ok_or(WalletError::NotConfigured)?;
-    match look_up_once(wallet, slot, payment, deadline).await {
-        Err(error) if error.is_transient() => look_up_once(wallet, slot, payment, deadline).await,
+    match look_up_once(env, wallet, slot, payment, deadline).await {
+        Err(error) if error.is_transient() => look_up_once(env, wallet, slot, payment, deadline).await,
         result => result,
     }
 }
 
 async fn look_up_once(
-    wallet: &impl Wallet,
+    env: &Env,
+    wallet: &Wallet,
     slot: WalletSlot,
     payment: &Payment,
     deadline: Deadline,
@@ -141,7 +149,7 @@ async fn look_up_once(
     let limit_ms = deadline.for_wallet_ms().ok_or(WalletError::NoTimeLeft)?;
     with_lock(&LOOK_UPS, |failover| failover.admit(slot, now_ms())).map_err(circuit_open)?;
     let sent_ms = now_ms();
-    let status = match send(&wallet.look_up(&payment.hash), limit_ms).await {
+    let status = match send(env, slot, &wallet.look_up(&payment.hash), limit_ms).await {
         Ok(response) => wallet.read_looked_up(payment, &response, now_unix()),
         Err(error) => Err(error),
     };
@@ -149,24 +157,28 @@ async fn look_up_once(
     status
 }
 
-/// Returns the receipt of a payment; `None` if the invoice is not paid, or if edgetoll did not request the invoice.
+/// Returns the receipt of a payment; `None` if the invoice is not paid, or if edgetoll did not request the invoice. `sale`
+/// is what is known of the payment without the wallet.
 pub async fn receipt(
-    wallet: &Lnbits,
+    env: &Env,
+    wallet: &Wallet,
     slot: WalletSlot,
     payment_hash: &PaymentHash,
+    sale: Option<&Sale>,
 ) -> Result<Option<Receipt>, WalletError> {
-    let response = send_for_ledger(slot, &wallet.look_up(payment_hash)).await?;
-    wallet.read_receipt(payment_hash, &response)
+    let response = send_for_ledger(env, slot, &wallet.look_up(payment_hash)).await?;
+    wallet.read_receipt(payment_hash, sale, &response)
 }
 
 /// Sends a request for the ledger, unless the circuit of the wallet is open. The result does not change the circuit
 /// breaker, which counts only requests of clients.
 pub async fn send_for_ledger(
+    env: &Env,
     slot: WalletSlot,
     request: &WalletRequest,
 ) -> Result<WalletResponse, WalletError> {
     check_look_up_circuit(slot)?;
-    send(request, LEDGER_TIMEOUT_MS).await
+    send(env, slot, request, LEDGER_TIMEOUT_MS).await
 }
 
 fn record<T>(failover: &Mutex<Failover>, slot: WalletSlot, result: &Result<T, WalletError>, sent_ms: u64) {

@@ -9,37 +9,37 @@ use crate::edge::platform::clock::{now_ms, sleep};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::kv::Kv;
 use crate::edge::platform::log;
+use crate::edge::platform::runtime::Env;
 use crate::gate::Seller;
 use crate::keys::Keys;
 use crate::payment::{PaymentHash, WalletSlot};
-use crate::wallet::lnbits::Lnbits;
-use crate::wallet::probe::{self, Probe, ProbeRecord};
+use crate::wallet::probe::{self, Probe, ProbeRecord, Probed};
 use crate::wallet::slots::{BySlot, Wallets};
-use crate::wallet::{WalletRequest, WalletResponse};
+use crate::wallet::{Wallet, WalletRequest, WalletResponse};
 
 /// Returns the result of the last probe of a wallet; `None` if this isolate has no valid result.
 pub fn known(slot: WalletSlot) -> Option<Probe> {
     with_lock(&RECORDS, |records| records.get(slot).at(now_ms()))
 }
 
-/// Whether this isolate knows that the key of a wallet is an admin key.
-pub fn has_admin_key() -> bool {
-    WalletSlot::ALL.into_iter().any(|slot| known(slot) == Some(Probe::AdminKey))
+/// Whether this isolate knows that the key or the connection of a wallet may spend.
+pub fn may_spend() -> bool {
+    WalletSlot::ALL.into_iter().filter_map(known).any(Probe::may_spend)
 }
 
 /// Reads the probe record of a wallet from KV, unless this isolate has a valid record. Returns whether this isolate has
 /// a valid record now.
-pub async fn read_from_kv(ctx: &RequestContext<'_>, keys: &Keys, slot: WalletSlot, lnbits: &Lnbits) -> bool {
+pub async fn read_from_kv(ctx: &RequestContext<'_>, keys: &Keys, slot: WalletSlot, wallet: &Wallet) -> bool {
     if known(slot).is_some() {
         return true;
     }
-    let stored = stored(ctx, keys, lnbits).await.filter(|stored| stored.at(now_ms()).is_some());
+    let stored = stored(ctx, keys, wallet).await.filter(|stored| stored.at(now_ms()).is_some());
     stored.map(|stored| remember(slot, stored)).is_some()
 }
 
-async fn stored(ctx: &RequestContext<'_>, keys: &Keys, lnbits: &Lnbits) -> Option<ProbeRecord> {
+async fn stored(ctx: &RequestContext<'_>, keys: &Keys, wallet: &Wallet) -> Option<ProbeRecord> {
     let kv = Kv::bound(ctx.env)?;
-    ProbeRecord::parse(&kv.get(&kv_key(keys, lnbits), ctx.deadline.for_store_ms()).await.ok()??)
+    ProbeRecord::parse(&kv.get(&kv_key(keys, wallet), ctx.deadline.for_store_ms()).await.ok()??)
 }
 
 /// Probes the wallet `made_by`, and one more wallet, if they have no valid probe record in this isolate or in KV. The
@@ -59,12 +59,12 @@ pub async fn probe_unknown(
     let is_other = |slot: &WalletSlot| *slot != made_by && known(*slot).is_none();
     let other = seller.wallets.slots().find(is_other);
     for slot in std::iter::once(made_by).chain(other) {
-        let Some(lnbits) = seller.wallets.get(slot) else { continue };
+        let Some(wallet) = seller.wallets.get(slot) else { continue };
         while known(slot).is_none() && !begin_probe(slot) && ctx.deadline.for_wallet_ms().is_some() {
             sleep(POLL_MS).await;
         }
-        if known(slot).is_none() && !read_from_kv(ctx, &seller.keys, slot, lnbits).await {
-            probe_wallet(ctx, &seller.keys, slot, lnbits, (slot == made_by).then_some(unpaid)).await;
+        if known(slot).is_none() && !read_from_kv(ctx, &seller.keys, slot, wallet).await {
+            probe_wallet(ctx, &seller.keys, slot, wallet, (slot == made_by).then_some(unpaid)).await;
         }
     }
 }
@@ -77,19 +77,20 @@ pub async fn problems(ctx: &RequestContext<'_>, wallets: &Wallets) -> Vec<String
         match known {
             KeyCheckStep::Known(problems) => return problems,
             KeyCheckStep::Wait => sleep(POLL_MS).await,
-            KeyCheckStep::Ask => return ask(wallets).await,
+            KeyCheckStep::Ask => return ask(ctx.env, wallets).await,
         }
     }
     // The request has no time left to wait for the result of another request.
     Vec::new()
 }
 
-async fn ask(wallets: &Wallets) -> Vec<String> {
-    let mut responses = Vec::new();
-    for (slot, lnbits) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
-        responses.push((slot, send(&probe::key_request(lnbits), TIMEOUT_MS).await));
+async fn ask(env: &Env, wallets: &Wallets) -> Vec<String> {
+    let mut probed = Vec::new();
+    for (slot, wallet) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
+        let response = send(env, slot, &probe::spending_request(wallet), TIMEOUT_MS).await;
+        probed.push(Probed { slot, wallet, response });
     }
-    let problems = probe::problems(&responses);
+    let problems = probe::problems(&probed);
     with_lock(&KEY_CHECK, |check| check.problems = Some((now_ms(), problems.clone())));
     problems
 }
@@ -139,26 +140,27 @@ async fn probe_wallet(
     ctx: &RequestContext<'_>,
     keys: &Keys,
     slot: WalletSlot,
-    lnbits: &Lnbits,
+    wallet: &Wallet,
     unpaid: Option<&PaymentHash>,
 ) {
-    let key = request(ctx, &probe::key_request(lnbits)).await;
-    let preimage = match unpaid {
-        Some(unpaid) => request(ctx, &probe::preimage_request(lnbits, unpaid)).await,
+    let key = request(ctx, slot, &probe::spending_request(wallet)).await;
+    let preimage_request = unpaid.and_then(|unpaid| probe::preimage_request(wallet, unpaid));
+    let preimage = match &preimage_request {
+        Some(preimage_request) => request(ctx, slot, preimage_request).await,
         None => None,
     };
-    let result = probe::judge(key.as_ref(), preimage.as_ref());
+    let result = probe::judge(wallet, key.as_ref(), preimage.as_ref());
     let previous = with_lock(&RECORDS, |records| *records.get(slot));
-    let is_invoice_key = key.as_ref().and_then(probe::is_admin_key) == Some(false);
-    let record = match unpaid {
-        None if is_invoice_key => ProbeRecord::after_key(previous, now_ms()),
+    let may_not_spend = key.as_ref().and_then(|key| probe::may_spend(wallet, key)) == Some(false);
+    let record = match preimage_request {
+        None if may_not_spend => ProbeRecord::after_key(previous, now_ms()),
         _ => ProbeRecord::after(previous, result, now_ms()),
     };
     remember(slot, record);
     if result != Probe::Unknown
         && let Some(kv) = Kv::bound(ctx.env)
     {
-        let (key, value) = (kv_key(keys, lnbits), record.to_text());
+        let (key, value) = (kv_key(keys, wallet), record.to_text());
         let ttl_s = result.valid_for_ms().div_ceil(1_000);
         ctx.context.wait_until(async move {
             // If the write fails, another isolate probes again.
@@ -167,8 +169,12 @@ async fn probe_wallet(
     }
 }
 
-async fn request(ctx: &RequestContext<'_>, request: &WalletRequest) -> Option<WalletResponse> {
-    send(request, ctx.deadline.for_wallet_ms()?.min(TIMEOUT_MS)).await.ok()
+async fn request(
+    ctx: &RequestContext<'_>,
+    slot: WalletSlot,
+    request: &WalletRequest,
+) -> Option<WalletResponse> {
+    send(ctx.env, slot, request, ctx.deadline.for_wallet_ms()?.min(TIMEOUT_MS)).await.ok()
 }
 
 fn remember(slot: WalletSlot, record: ProbeRecord) {
@@ -180,8 +186,8 @@ fn remember(slot: WalletSlot, record: ProbeRecord) {
 
 /// Returns the KV key of a wallet's record. It depends on the URL and the key of the wallet, so that another wallet
 /// gets another record.
-fn kv_key(keys: &Keys, lnbits: &Lnbits) -> String {
-    format!("probe/{}", keys.current().wallet_key(lnbits.identity()))
+fn kv_key(keys: &Keys, wallet: &Wallet) -> String {
+    format!("probe/{}", keys.current().wallet_key(wallet.identity()))
 }
 
 static KEY_CHECK: Mutex<KeyCheck> = Mutex::new(KeyCheck { problems: None, asking_until_ms: 0 });

@@ -7,8 +7,11 @@
 //!
 //! A run sends at most 48 requests. The next run continues where a run stops.
 
+mod lnbits;
+#[cfg(feature = "nwc")]
+mod nwc;
+
 use std::cell::Cell;
-use std::sync::Mutex;
 
 use crate::edge::platform::runtime::Env;
 
@@ -16,17 +19,14 @@ use super::ledger::{self, RecordError};
 use super::wallets;
 use crate::config::Settings;
 use crate::edge::platform::clock::{now_ms, now_unix};
-use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{environment, log};
 use crate::ledger::SyncPlan;
 use crate::ledger::command::LedgerCommand;
-use crate::ledger::sync::{Cursor, ListPage, slots_of_run};
+use crate::ledger::sync::slots_of_run;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::Policy;
-use crate::wallet::lnbits::Lnbits;
-use crate::wallet::receipt::{PAGE_ROWS, PaymentList, PaymentPage, Pending, Receipt, expiring_first};
-use crate::wallet::slots::BySlot;
-use crate::wallet::{WalletError, WalletRequest, WalletResponse};
+use crate::wallet::receipt::{Receipt, Sale};
+use crate::wallet::{Wallet, WalletError, WalletRequest, WalletResponse};
 
 /// Synchronizes the ledger with the wallets. The next run repeats what failed, and does what was left when this run had
 /// sent all its requests.
@@ -43,21 +43,31 @@ pub async fn run(env: &Env) {
     let slots: Vec<_> = wallets.slots().collect();
     let shares = if slots.len() == 1 { ONE_WALLET } else { TWO_WALLETS };
     let sync = |slot| {
-        Some(WalletSync { env, settings, policy, slot, lnbits: wallets.get(slot)?, budget: &budget, shares })
+        Some(WalletSync { env, settings, policy, slot, wallet: wallets.get(slot)?, budget: &budget, shares })
     };
     for sync in slots.iter().copied().filter_map(sync) {
-        let seen = plan.unsettled.iter().filter(|(slot, _)| *slot == sync.slot).map(|(_, hash)| *hash);
-        sync.report(sync.look_up_all(seen).await);
+        let seen = plan.unsettled.iter().filter(|seen| seen.slot == sync.slot);
+        sync.report(sync.look_up_all(seen.map(|seen| (seen.hash, Some(&seen.sale)))).await);
     }
     let turn = slots_of_run(&slots, now_unix());
     for sync in turn.iter().copied().filter_map(sync) {
         // After a change of its URL or its key, the wallet counts as a new wallet. Its list is then read from the
         // start.
-        let wallet_key = keys.current().wallet_key(sync.lnbits.identity());
-        sync.report(sync.read_paid(&wallet_key, plan.cursor(&wallet_key)).await);
+        let wallet_key = keys.current().wallet_key(sync.wallet.identity());
+        let cursor = plan.cursor(&wallet_key);
+        sync.report(match sync.wallet {
+            Wallet::Lnbits(lnbits) => sync.read_paid(lnbits, &wallet_key, cursor).await,
+            #[cfg(feature = "nwc")]
+            Wallet::Nwc(nwc) => sync.read_transactions(nwc, &wallet_key, cursor).await,
+        });
     }
     for sync in turn.iter().copied().filter_map(sync) {
-        sync.report(sync.look_up_expiring().await);
+        match sync.wallet {
+            Wallet::Lnbits(lnbits) => sync.report(sync.look_up_expiring(lnbits).await),
+            // An NWC wallet also reports a late payment as settled.
+            #[cfg(feature = "nwc")]
+            Wallet::Nwc(_) => {}
+        }
     }
 }
 
@@ -99,76 +109,21 @@ struct WalletSync<'a> {
     settings: &'a Settings,
     policy: &'a Policy,
     slot: WalletSlot,
-    lnbits: &'a Lnbits,
+    wallet: &'a Wallet,
     budget: &'a Budget,
     shares: Shares,
 }
 
 impl WalletSync<'_> {
-    /// Reads the list of paid payments and records the payments. The next run continues where this run stops.
-    async fn read_paid(&self, wallet_key: &str, mut cursor: Cursor) -> Result<(), RecordError> {
-        for _ in 0..self.shares.paid_pages {
-            let (page, limit) = self.read_page(cursor.offset).await?;
-            let is_new = |receipt: &Receipt| !ledger::is_settled(&receipt.payment_hash);
-            self.record(page.payments.into_iter().filter(is_new).collect()).await?;
-            let (first, last) = (page.first.as_deref(), page.last.as_deref());
-            let is_full = page.rows >= limit;
-            let (next, is_complete) = cursor.after(ListPage { first, last, rows: page.rows, is_full });
-            self.budget.run(self.env, &LedgerCommand::save_cursor(wallet_key, &next)).await?;
-            if is_complete {
-                break;
-            }
-            cursor = next;
-        }
-        Ok(())
-    }
-
-    /// Returns a page of the list of paid payments, and the number of rows that were requested. If the response is too
-    /// large or not JSON, the request is repeated with fewer rows, down to one. A row that cannot be read even alone is
-    /// skipped.
-    async fn read_page(&self, offset: usize) -> Result<(PaymentPage<Receipt>, usize), RecordError> {
-        for limit in PAGE_SIZES {
-            let response = self.send(&self.lnbits.list(PaymentList::Paid, offset, limit)).await;
-            match response.and_then(|response| Ok(self.lnbits.read_paid(&response)?)) {
-                Err(RecordError::Wallet(WalletError::TooLarge | WalletError::NotJson)) => {}
-                page => return Ok((page?, limit)),
-            }
-        }
-        log::wallet(self.slot, "has a payment that cannot be read: the ledger skips it");
-        Ok((PaymentPage { payments: Vec::new(), rows: 1, first: None, last: None }, 1))
-    }
-
-    /// Looks up pending payments whose invoices expire soon, and records payments that are paid.
-    async fn look_up_expiring(&self) -> Result<(), RecordError> {
-        let now_unix = now_unix();
-        let oldest_unix = now_unix.saturating_sub(self.policy.longest_invoice_expiry_s());
-        let previous = with_lock(&PROGRESS, |progress| *progress.get(self.slot));
-        let mut next = Progress { offset: previous.offset, ..previous };
-        let mut pending: Vec<Pending> = Vec::new();
-        for _ in 0..self.shares.pending_pages {
-            let response = self.send(&self.lnbits.list(PaymentList::Pending, next.offset, PAGE_ROWS)).await?;
-            let page = self.lnbits.read_pending(&response)?;
-            let is_last =
-                page.rows < PAGE_ROWS || page.payments.iter().any(|one| one.minted_unix < oldest_unix);
-            pending.extend(page.payments);
-            next.offset = next.offset.saturating_add(PAGE_ROWS);
-            if is_last {
-                next.offset = 0;
-                break;
-            }
-        }
-        let first = expiring_first(pending, now_unix, SOON_S, self.shares.look_ups, previous.last);
-        next.last = first.last().copied();
-        with_lock(&PROGRESS, |progress| *progress.get_mut(self.slot) = next);
-        self.look_up_all(first.into_iter().map(|one| one.payment_hash)).await
-    }
-
     /// Looks up payments, and records those that are paid. An error about one payment does not stop the look-up of other
     /// payments.
-    async fn look_up_all(&self, hashes: impl Iterator<Item = PaymentHash>) -> Result<(), RecordError> {
+    async fn look_up_all(
+        &self,
+        payments: impl Iterator<Item = (PaymentHash, Option<&Sale>)>,
+    ) -> Result<(), RecordError> {
         let (mut receipts, mut result) = (Vec::new(), Ok(()));
-        for hash in hashes {
-            match self.look_up(&hash).await {
+        for (hash, sale) in payments {
+            match self.look_up(&hash, sale).await {
                 Ok(receipt) => receipts.extend(receipt),
                 Err(error) if error.is_of_one_payment() => result = Err(error),
                 Err(error) => {
@@ -181,9 +136,13 @@ impl WalletSync<'_> {
         result
     }
 
-    async fn look_up(&self, hash: &PaymentHash) -> Result<Option<Receipt>, RecordError> {
+    async fn look_up(
+        &self,
+        hash: &PaymentHash,
+        sale: Option<&Sale>,
+    ) -> Result<Option<Receipt>, RecordError> {
         self.budget.take()?;
-        match wallets::receipt(self.lnbits, self.slot, hash).await {
+        match wallets::receipt(self.env, self.wallet, self.slot, hash, sale).await {
             Err(WalletError::UnknownPayment) => Ok(None),
             receipt => Ok(receipt?),
         }
@@ -199,7 +158,7 @@ impl WalletSync<'_> {
 
     async fn send(&self, request: &WalletRequest) -> Result<WalletResponse, RecordError> {
         self.budget.take()?;
-        Ok(wallets::send_for_ledger(self.slot, request).await?)
+        Ok(wallets::send_for_ledger(self.env, self.slot, request).await?)
     }
 
     fn report(&self, result: Result<(), RecordError>) {
@@ -211,29 +170,10 @@ impl WalletSync<'_> {
     }
 }
 
-/// The position in a wallet's list of pending payments at which the next run of this isolate continues.
-#[derive(Clone, Copy)]
-struct Progress {
-    /// The first row to read. New invoices come first in the list and move the others back, so reading on from here may
-    /// repeat a row, but never skips one.
-    offset: usize,
-    /// The invoice that was looked up last.
-    last: Option<Pending>,
-}
-
-static PROGRESS: Mutex<BySlot<Progress>> = {
-    const START: Progress = Progress { offset: 0, last: None };
-    Mutex::new(BySlot::all(START))
-};
-
 /// Two requests below the limit of Workers' free plan.
 const MAX_SUBREQUESTS: u32 = 48;
 const ONE_WALLET: Shares = Shares { paid_pages: 6, pending_pages: 6, look_ups: 10 };
 const TWO_WALLETS: Shares = Shares { paid_pages: 2, pending_pages: 3, look_ups: 6 };
-/// The page sizes in rows. They are tried in this order until a response can be read.
-const PAGE_SIZES: [usize; 3] = [PAGE_ROWS, 7, 1];
-/// Invoices that expire within this time are looked up.
-const SOON_S: u64 = 600;
 /// The ledger keeps a payment at least this long after its invoice has expired: clocks differ, and LNbits may learn of
 /// the payment late.
 const LATE_S: u64 = 86_400;

@@ -4,9 +4,12 @@ import { after, before, test } from 'node:test';
 import { parseChallenge, send } from './support/client.mjs';
 import { newConnection, startReceivingWallet, startRelay } from './support/nwc.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { pay, startPaywall } from './support/paywall.mjs';
+import { lnbits, pay, startPaywall } from './support/paywall.mjs';
+import { startRelayProxy } from './support/relay_proxy.mjs';
 
 const toll = { routes: [{ path: '/sold', sats: 5 }, { path: '/uses', sats: 7, uses: 2 }] };
+/** The Worker spends at most 8 s on its requests to wallets. The remaining 1.5 s are a margin for a busy machine. */
+const MAX_MS = 9_500;
 let origin, relay;
 before(async () => {
   [origin, relay] = await Promise.all([startRecordingOrigin(), startRelay()]);
@@ -61,3 +64,134 @@ test('An unpaid invoice gives no access, with and without a preimage', async () 
   assert.deepEqual([again.status, again.json().paymentHash, again.json().invoice], [402, paymentHash, invoice]);
   await stop();
 });
+
+test('Responses that others forged, that are repeated or that arrive in another order change nothing', async () => {
+  const proxy = await startRelayProxy(relay);
+  const connection = newConnection(relay);
+  const { url, log, stop } = await startNwcPaywall({ connection, vars: { NWC_URL: connection.url.replace(encodeURIComponent(relay.url), encodeURIComponent(proxy.url)) } });
+  for (const fault of ['', 'forges', 'repeats']) {
+    proxy.fault = fault;
+    assert.equal((await buy(url, await challenge(url))).status, 200, fault);
+  }
+  proxy.fault = 'reorders';
+  const [one, two] = await Promise.all([challenge(url), challenge(url)]);
+  assert.notEqual(one.paymentHash, two.paymentHash);
+  proxy.fault = '';
+  for (const bought of [one, two]) assert.equal((await buy(url, bought)).status, 200);
+  assert.equal(proxy.connections, 1);
+  assert.ok(!log().includes(connection.secret));
+  await stop();
+  await proxy.close();
+});
+
+for (const [fault, detail] of [
+  ['does not answer', /the wallet did not answer|the wallet could not be reached/],
+  ['refuses requests', /the relay refused the request/],
+  ['refuses subscriptions', /the relay refused the request/],
+  ['drops requests', /the wallet could not be reached/],
+]) {
+  test(`While the relay ${fault}, a request gets 503, and afterwards the wallet works again`, async () => {
+    const proxy = await startRelayProxy(relay);
+    const connection = newConnection(relay);
+    const { url, server, logged, stop } = await startNwcPaywall({ connection, vars: { NWC_URL: connection.url.replace(encodeURIComponent(relay.url), encodeURIComponent(proxy.url)) } });
+    const bought = await challenge(url);
+    proxy.fault = fault;
+    if (fault !== 'refuses requests') proxy.disconnect();
+    const started = Date.now();
+    const { status, json, headers } = await send(url, '/sold');
+    assert.deepEqual([status, json().code], [503, 'invoice_unavailable']);
+    assert.ok(Number(headers['retry-after']) >= 1 && Date.now() - started < MAX_MS);
+    await logged(detail);
+    const preimage = await pay(bought.invoice);
+    const use = async () => (await send(url, '/sold', { headers: { Authorization: `L402 ${bought.standard}:${preimage}` } })).status;
+    assert.equal(await use(), 503, 'a payment that cannot be looked up is not served');
+    proxy.fault = '';
+    await server.until(async () => (await use()) === 200, 40);
+    await server.until(async () => (await send(url, '/sold')).status === 402, 40);
+    await stop();
+    await proxy.close();
+  });
+}
+
+test('A slow relay is waited for', async () => {
+  const proxy = await startRelayProxy(relay);
+  proxy.fault = 'is slow';
+  const connection = newConnection(relay);
+  const { url, stop } = await startNwcPaywall({ connection, vars: { NWC_URL: connection.url.replace(encodeURIComponent(relay.url), encodeURIComponent(proxy.url)) } });
+  assert.equal((await buy(url, await challenge(url))).status, 200);
+  await stop();
+  await proxy.close();
+});
+
+test('Without the first relay of the address, the second is used', async () => {
+  const gone = await startRelay();
+  const connection = newConnection(relay);
+  await gone.close();
+  const url = connection.url.replace('?relay=', `?relay=${encodeURIComponent(gone.url)}&relay=`);
+  const paywall = await startNwcPaywall({ connection, vars: { NWC_URL: url } });
+  assert.equal((await buy(paywall.url, await challenge(paywall.url))).status, 200);
+  await paywall.stop();
+});
+
+test('While the wallet is offline, an LNbits in another slot takes over', async () => {
+  const vars = { LNBITS_URL_2: lnbits.url, LNBITS_KEY_2: lnbits.merchant.invoiceKey };
+  const { url, wallet, server, stop } = await startNwcPaywall({ vars });
+  const slotOf = ({ standard }) => Buffer.from(standard, 'base64').toString('latin1').match(/wallet=(\d)/)?.[1] ?? '1';
+  assert.equal(slotOf(await challenge(url)), '1');
+  await wallet.stop();
+  const started = Date.now();
+  const bought = await challenge(url);
+  assert.equal(slotOf(bought), '2');
+  assert.ok(Date.now() - started < MAX_MS);
+  assert.equal((await buy(url, bought)).status, 200);
+  await stop();
+});
+
+for (const [code, detail] of [
+  ['RATE_LIMITED', /the wallet gets too many requests/],
+  ['QUOTA_EXCEEDED', /the wallet has used up its quota/],
+  ['RESTRICTED', /the wallet does not let this connection do that/],
+  ['UNAUTHORIZED', /the wallet does not let this connection do that/],
+  ['INTERNAL', /the wallet failed \(INTERNAL\)/],
+  ['WORDS-OF-THE-WALLET', /the wallet refused the request/],
+]) {
+  test(`A wallet that answers ${code} to make_invoice or lookup_invoice causes 503, and its message is not shown`, async () => {
+    const connection = newConnection(relay);
+    const { url, log, logged, wallet, server } = await startNwcPaywall({ connection });
+    const bought = await challenge(url);
+    const preimage = await pay(bought.invoice);
+    await wallet.stop();
+    const failing = await startReceivingWallet(connection, { errors: { make_invoice: code, lookup_invoice: code } });
+    const unsold = await send(url, '/sold');
+    assert.deepEqual([unsold.status, unsold.json().code], [503, 'invoice_unavailable']);
+    const use = () => send(url, '/sold', { headers: { Authorization: `L402 ${bought.standard}:${preimage}` } });
+    const unserved = await use();
+    assert.deepEqual([unserved.status, unserved.json().code], [503, 'settlement_unavailable']);
+    await logged(detail);
+    assert.ok(!/SECRET-OF-THE-WALLET|WORDS-OF-THE-WALLET/.test(log() + unsold.text + unserved.text));
+    await failing.stop();
+    const again = await startReceivingWallet(connection);
+    await server.until(async () => (await use()).status === 200, 40);
+    await server.stop();
+    await again.stop();
+  });
+}
+
+for (const [name, methods] of [
+  ['may pay', ['get_info', 'make_invoice', 'lookup_invoice', 'pay_invoice']],
+  ['may pay several invoices', ['get_info', 'make_invoice', 'lookup_invoice', 'multi_pay_keysend']],
+  ['does not say what it may do', ['make_invoice', 'lookup_invoice']],
+]) {
+  test(`With a connection that ${name}, nothing is sold and no invoice is made`, async () => {
+    const { url, wallet, log, stop } = await startNwcPaywall({ wallet: { methods }, vars: { ADMIN_TOKEN: 'admin-token-0123456789-0123456789' } });
+    for (let n = 0; n < 2; n += 1) assert.equal((await send(url, '/sold')).status, 503);
+    const status = await send(url, '/_toll/status', { headers: { Authorization: 'Bearer admin-token-0123456789-0123456789' } });
+    const { configured, problems } = status.json();
+    assert.equal(configured, false);
+    assert.match(problems.join('\n'), /NWC_URL[^\n]*may spend[^\n]*create a connection that may only receive/);
+    assert.equal((await send(url, '/_toll/health')).json().configured, false);
+    assert.ok(!wallet.log().includes('made an invoice'));
+    assert.match(log(), /may spend/);
+    await stop();
+  });
+}

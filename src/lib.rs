@@ -49,6 +49,9 @@ pub mod keys;
 pub mod ledger;
 #[doc(hidden)]
 pub mod limits;
+#[cfg(feature = "nwc")]
+#[doc(hidden)]
+pub mod nwc;
 #[doc(hidden)]
 pub mod pages;
 #[doc(hidden)]

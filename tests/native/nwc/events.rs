@@ -4,7 +4,7 @@ use edgetoll::hex;
 use edgetoll::nwc::event::{Draft, Event};
 use edgetoll::nwc::keys::{PublicKey, SecretKey};
 use edgetoll::strict_json::FromJson;
-use nostr::event::{Event as NostrEvent, EventBuilder, FinalizeEvent, Kind, Tag};
+use nostr::event::{Event as NostrEvent, EventBuilder, EventId, FinalizeEvent, Kind, Tag, Tags};
 use nostr::types::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -85,6 +85,13 @@ fn a_change_of_any_field_of_an_event_is_noticed() {
     let signer = SecretKey::from_hex(&WALLET.secret_key().to_secret_hex()).unwrap().signer();
     forged.id = Event::sign(draft, &signer, &[0; 32]).unwrap().id;
     assert!(!forged.is_by(&wallet()));
+    // The wallet has signed an event that names another author.
+    let id = EventId::compute(&CLIENT.public_key(), &Timestamp::from(NOW), &Kind::from(1), &Tags::new(), "");
+    let mut misattributed = Event::parse(&by_other.as_json()).unwrap();
+    misattributed.created_at = NOW;
+    misattributed.id = id.to_bytes();
+    misattributed.signature = signer.sign(&misattributed.id, &[0; 32]).unwrap();
+    assert!(!misattributed.is_by(&wallet()));
 }
 
 #[test]

@@ -9,7 +9,13 @@ use crate::base64;
 
 /// Returns the encrypted text and the initialization vector in base64, separated by [`SEPARATOR`]. `key` is the result of
 /// [`super::keys::SecretKey::shared_x`]. The initialization vector must be random.
+///
+/// # Errors
+/// Fails with [`CipherError::Length`] if the text has more than 65,535 bytes, which is the limit of NIP-44.
 pub fn encrypt(key: &[u8; 32], text: &str, iv: &[u8; 16]) -> Result<String, CipherError> {
+    if text.len() > usize::from(u16::MAX) {
+        return Err(CipherError::Length);
+    }
     let mut buffer = text.as_bytes().to_vec();
     buffer.resize(text.len().saturating_add(BLOCK_BYTES), 0);
     let encrypted = cbc::Encryptor::<Aes256>::new(key.into(), iv.into())

@@ -1,6 +1,7 @@
 //! The messages between a client and a relay (NIP-01).
 
 use super::event::Event;
+use crate::hex;
 use crate::strict_json::{FromJson, Json};
 
 /// Returns the message that subscribes to the events of a filter. A second subscription with the same name replaces the
@@ -67,7 +68,7 @@ impl RelayMessage {
             }
             "EOSE" => Some(Self::EndOfStored { subscription: subscription()? }),
             "OK" => Some(Self::Ok {
-                id: crate::hex::encode(&crate::hex::decode_32(text(0)?)?),
+                id: hex::encode(&hex::decode_32(text(0)?)?),
                 accepted: values.get(1)?.as_bool()?,
                 reason: text(2).and_then(reason),
             }),

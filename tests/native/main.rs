@@ -38,6 +38,7 @@ mod lightning_toll_package;
 mod lnbits;
 mod macaroon;
 mod mistakes;
+mod nwc;
 mod pay_page;
 mod paying_document;
 mod plain_paths;

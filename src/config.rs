@@ -268,9 +268,8 @@ impl SettingsReader<'_> {
     fn wallet(&mut self, slot: WalletSlot) -> Option<Wallet> {
         let (url_name, nwc_name) = (slot.url_setting(), slot.nwc_setting());
         match ((self.var)(url_name).is_some(), (self.var)(nwc_name).is_some()) {
-            (true, true) => {
-                self.fault(&format!("{url_name} and {nwc_name} are both set: remove one, or use another slot"))
-            }
+            (true, true) => self
+                .fault(&format!("{url_name} and {nwc_name} are both set: remove one, or use another slot")),
             (false, true) => self.nwc(nwc_name),
             _ => self.lnbits(slot).map(Wallet::Lnbits),
         }

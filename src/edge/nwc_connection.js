@@ -11,7 +11,7 @@ import { REQUEST_HEADER, within } from './shell.js';
  * @property {(method: string, params: string, limitMs: number) => string | undefined} seal
  * @property {(message: string) => string} read
  * @property {() => boolean} isReceiveOnly
- * @property {(info: string) => void} learn
+ * @property {(info: string) => string | undefined} learn
  * @property {(notification: string) => Promise<any>} record
  */
 
@@ -80,8 +80,8 @@ export function nwcConnection(current) {
       const relay = await this.#connected(object, relays);
       if (method === 'make_invoice' && !relay.object().isReceiveOnly()) {
         const info = await relay.request('get_info', '{}', limitMs);
-        relay.object().learn(info);
-        if (!relay.object().isReceiveOnly()) throw new Fault('may_spend');
+        const fault = relay.object().learn(info);
+        if (fault !== undefined) throw new Fault(fault);
       }
       const answer = await relay.request(method, params, limitMs);
       if (method === 'get_info') relay.object().learn(answer);

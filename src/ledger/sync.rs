@@ -80,7 +80,12 @@ impl Cursor {
         let started = if self.offset == 0 { now_unix.to_string() } else { self.newest.clone() };
         if is_full {
             let cursor = self.from_unix(now_unix).to_string();
-            return Self { cursor, read_to: self.read_to.clone(), newest: started, offset: self.offset.saturating_add(rows) };
+            return Self {
+                cursor,
+                read_to: self.read_to.clone(),
+                newest: started,
+                offset: self.offset.saturating_add(rows),
+            };
         }
         let started_unix: u64 = started.parse().unwrap_or_default();
         let next_unix = started_unix.saturating_sub(longest_expiry_s).saturating_sub(LATE_S);

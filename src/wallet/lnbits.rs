@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    HttpRequest, Invoice, InvoiceRequest, MAX_RESPONSE_BYTES, Payment, PaymentStatus, WalletError, WalletResponse,
-    whole_sats,
+    HttpRequest, Invoice, InvoiceRequest, MAX_RESPONSE_BYTES, Payment, PaymentStatus, WalletError,
+    WalletResponse, whole_sats,
 };
 use crate::bolt11::Bolt11;
 use crate::http::url;

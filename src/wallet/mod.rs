@@ -294,7 +294,9 @@ pub enum WalletError {
     QuotaExceeded,
     #[error("the wallet failed (INTERNAL)")]
     Internal,
-    #[error("the wallet does not let this connection do that: create a connection that may create and look up invoices")]
+    #[error(
+        "the wallet does not let this connection do that: create a connection that may create and look up invoices"
+    )]
     Restricted,
     #[error("the wallet refused the request")]
     Refused,
@@ -302,8 +304,12 @@ pub enum WalletError {
     RelayRefused,
     #[error("the wallet announces no encryption that edgetoll knows")]
     NoEncryption,
-    #[error("the connection may spend what you earn, or the wallet does not say whether it may")]
+    #[error("the connection may spend what you earn: create a connection that may only receive")]
     MaySpend,
+    #[error(
+        "the wallet does not say whether the connection may spend (get_info): create a connection that may only receive"
+    )]
+    NoInfo,
 }
 
 impl WalletError {
@@ -332,7 +338,8 @@ impl WalletError {
             | Self::Internal
             | Self::Restricted
             | Self::RelayRefused
-            | Self::NoEncryption => Some(true),
+            | Self::NoEncryption
+            | Self::NoInfo => Some(true),
             // LNbits refuses a single invoice with 400 or 520.
             Self::Status(status) => Some(![400, 520].contains(status)),
             // Each of these errors is about one payment or one invoice. LNbits has a separate rate limit for each

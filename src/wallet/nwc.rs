@@ -43,8 +43,12 @@ impl NwcMethod {
     }
 
     pub fn parse(word: &str) -> Option<Self> {
-        const ALL: [NwcMethod; 4] =
-            [NwcMethod::GetInfo, NwcMethod::ListTransactions, NwcMethod::LookupInvoice, NwcMethod::MakeInvoice];
+        const ALL: [NwcMethod; 4] = [
+            NwcMethod::GetInfo,
+            NwcMethod::ListTransactions,
+            NwcMethod::LookupInvoice,
+            NwcMethod::MakeInvoice,
+        ];
         ALL.into_iter().find(|method| method.as_str() == word)
     }
 }
@@ -130,7 +134,8 @@ impl NwcWallet {
         if is_settled(&transaction)? {
             return Ok(PaymentStatus::Paid);
         }
-        let bolt11 = transaction.get("invoice").and_then(Json::as_str).and_then(|text| Bolt11::parse(text).ok());
+        let bolt11 =
+            transaction.get("invoice").and_then(Json::as_str).and_then(|text| Bolt11::parse(text).ok());
         let payable = bolt11.filter(|bolt11| {
             bolt11.payment_hash() == payment.hash
                 && bolt11.amount_msat() == amount_msat
@@ -153,13 +158,8 @@ impl NwcWallet {
 
     /// Returns the request for a page of paid incoming payments whose invoices were created since a time.
     pub fn list_paid(&self, from_unix: u64, offset: usize) -> NwcRequest {
-        let params = ListTransactions {
-            from: from_unix,
-            limit: PAGE_ROWS,
-            offset,
-            unpaid: false,
-            kind: "incoming",
-        };
+        let params =
+            ListTransactions { from: from_unix, limit: PAGE_ROWS, offset, unpaid: false, kind: "incoming" };
         self.request(NwcMethod::ListTransactions, &params)
     }
 
@@ -169,8 +169,10 @@ impl NwcWallet {
     /// Fails if the response is not a list of payments. A row that cannot be read is skipped.
     pub fn read_paid(&self, response: &WalletResponse) -> Result<TransactionPage, WalletError> {
         let result = read(NwcMethod::ListTransactions, response)?;
-        let rows =
-            result.get("transactions").and_then(Json::as_array).ok_or(WalletError::Missing("transactions"))?;
+        let rows = result
+            .get("transactions")
+            .and_then(Json::as_array)
+            .ok_or(WalletError::Missing("transactions"))?;
         let paid = rows.iter().filter(|row| is_settled(row) == Ok(true));
         let payments = paid.filter_map(|row| receipt(row, None)).collect();
         Ok(TransactionPage { payments, rows: rows.len(), is_full: rows.len() >= PAGE_ROWS })
@@ -235,6 +237,7 @@ pub fn read_answer(answer: &str) -> Result<WalletResponse, WalletError> {
         "refused" => WalletError::RelayRefused,
         "no_encryption" => WalletError::NoEncryption,
         "may_spend" => WalletError::MaySpend,
+        "no_info" => WalletError::NoInfo,
         "not_configured" => WalletError::NotConfigured,
         _ => WalletError::Unreachable,
     })
@@ -277,7 +280,9 @@ fn refusal(code: &str) -> WalletError {
         "QUOTA_EXCEEDED" => WalletError::QuotaExceeded,
         "NOT_FOUND" => WalletError::UnknownPayment,
         "INTERNAL" => WalletError::Internal,
-        "RESTRICTED" | "UNAUTHORIZED" | "NOT_IMPLEMENTED" | "UNSUPPORTED_ENCRYPTION" => WalletError::Restricted,
+        "RESTRICTED" | "UNAUTHORIZED" | "NOT_IMPLEMENTED" | "UNSUPPORTED_ENCRYPTION" => {
+            WalletError::Restricted
+        }
         _ => WalletError::Refused,
     }
 }
@@ -319,7 +324,11 @@ fn receipt(transaction: &Json, sale: Option<&Sale>) -> Option<Receipt> {
         route,
         client,
         minted_unix,
-        settled: transaction.get("settled_at").and_then(Json::as_u64).map(|at| at.to_string()).unwrap_or_default(),
+        settled: transaction
+            .get("settled_at")
+            .and_then(Json::as_u64)
+            .map(|at| at.to_string())
+            .unwrap_or_default(),
     })
 }
 

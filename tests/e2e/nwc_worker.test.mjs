@@ -1,10 +1,12 @@
 // The Worker with a wallet of Nostr Wallet Connect: a real relay, and the wallet service of Alby's SDK in front of LNbits.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { call } from '../../tools/lib/lnbits.mjs';
+import { ADMIN_TOKEN, sendAsAdmin } from './support/admin.mjs';
 import { parseChallenge, send } from './support/client.mjs';
-import { newConnection, startReceivingWallet, startRelay } from './support/nwc.mjs';
+import { RECEIVE_ONLY, newConnection, startReceivingWallet, startRelay } from './support/nwc.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { lnbits, pay, startPaywall } from './support/paywall.mjs';
+import { lnbits, pay, startPaywall, withoutLedger } from './support/paywall.mjs';
 import { startRelayProxy } from './support/relay_proxy.mjs';
 
 const toll = { routes: [{ path: '/sold', sats: 5 }, { path: '/uses', sats: 7, uses: 2 }] };
@@ -15,9 +17,23 @@ before(async () => {
   [origin, relay] = await Promise.all([startRecordingOrigin(), startRelay()]);
 });
 after(async () => {
+  // A test that failed has not closed its proxy.
+  await Promise.all(proxies.map((proxy) => proxy.close()));
   await relay.close();
   origin.close();
 });
+
+const proxies = [];
+
+/** Starts a proxy in front of the relay, and a paywall that reaches its wallet through the proxy. */
+async function startBehindProxy({ fault = '', ...options } = {}) {
+  const proxy = await startRelayProxy(relay);
+  proxies.push(proxy);
+  proxy.fault = fault;
+  const connection = newConnection(relay);
+  const vars = { NWC_URL: connection.url.replace(encodeURIComponent(relay.url), encodeURIComponent(proxy.url)) };
+  return { proxy, ...(await startNwcPaywall({ connection, vars, ...options })) };
+}
 
 /** Starts a paywall whose only wallet is a new connection. */
 async function startNwcPaywall({ connection = newConnection(relay), wallet: walletOptions = {}, vars = {}, ...options } = {}) {
@@ -66,9 +82,7 @@ test('An unpaid invoice gives no access, with and without a preimage', async () 
 });
 
 test('Responses that others forged, that are repeated or that arrive in another order change nothing', async () => {
-  const proxy = await startRelayProxy(relay);
-  const connection = newConnection(relay);
-  const { url, log, stop } = await startNwcPaywall({ connection, vars: { NWC_URL: connection.url.replace(encodeURIComponent(relay.url), encodeURIComponent(proxy.url)) } });
+  const { proxy, url, log, connection, stop } = await startBehindProxy({ config: withoutLedger() });
   for (const fault of ['', 'forges', 'repeats']) {
     proxy.fault = fault;
     assert.equal((await buy(url, await challenge(url))).status, 200, fault);
@@ -81,7 +95,6 @@ test('Responses that others forged, that are repeated or that arrive in another 
   assert.equal(proxy.connections, 1);
   assert.ok(!log().includes(connection.secret));
   await stop();
-  await proxy.close();
 });
 
 for (const [fault, detail] of [
@@ -91,9 +104,7 @@ for (const [fault, detail] of [
   ['drops requests', /the wallet could not be reached/],
 ]) {
   test(`While the relay ${fault}, a request gets 503, and afterwards the wallet works again`, async () => {
-    const proxy = await startRelayProxy(relay);
-    const connection = newConnection(relay);
-    const { url, server, logged, stop } = await startNwcPaywall({ connection, vars: { NWC_URL: connection.url.replace(encodeURIComponent(relay.url), encodeURIComponent(proxy.url)) } });
+    const { proxy, url, server, logged, stop } = await startBehindProxy();
     const bought = await challenge(url);
     proxy.fault = fault;
     if (fault !== 'refuses requests') proxy.disconnect();
@@ -109,18 +120,13 @@ for (const [fault, detail] of [
     await server.until(async () => (await use()) === 200, 40);
     await server.until(async () => (await send(url, '/sold')).status === 402, 40);
     await stop();
-    await proxy.close();
   });
 }
 
 test('A slow relay is waited for', async () => {
-  const proxy = await startRelayProxy(relay);
-  proxy.fault = 'is slow';
-  const connection = newConnection(relay);
-  const { url, stop } = await startNwcPaywall({ connection, vars: { NWC_URL: connection.url.replace(encodeURIComponent(relay.url), encodeURIComponent(proxy.url)) } });
+  const { url, stop } = await startBehindProxy({ fault: 'is slow' });
   assert.equal((await buy(url, await challenge(url))).status, 200);
   await stop();
-  await proxy.close();
 });
 
 test('Without the first relay of the address, the second is used', async () => {
@@ -183,15 +189,80 @@ for (const [name, methods] of [
   ['does not say what it may do', ['make_invoice', 'lookup_invoice']],
 ]) {
   test(`With a connection that ${name}, nothing is sold and no invoice is made`, async () => {
-    const { url, wallet, log, stop } = await startNwcPaywall({ wallet: { methods }, vars: { ADMIN_TOKEN: 'admin-token-0123456789-0123456789' } });
+    const { url, wallet, log, stop } = await startNwcPaywall({ wallet: { methods }, vars: { ADMIN_TOKEN } });
     for (let n = 0; n < 2; n += 1) assert.equal((await send(url, '/sold')).status, 503);
-    const status = await send(url, '/_toll/status', { headers: { Authorization: 'Bearer admin-token-0123456789-0123456789' } });
-    const { configured, problems } = status.json();
+    const { configured, problems } = (await sendAsAdmin(url, 'status')).json();
     assert.equal(configured, false);
     assert.match(problems.join('\n'), /NWC_URL[^\n]*may spend[^\n]*create a connection that may only receive/);
     assert.equal((await send(url, '/_toll/health')).json().configured, false);
     assert.ok(!wallet.log().includes('made an invoice'));
-    assert.match(log(), /may spend/);
+    assert.match(log(), /may spend|does not say whether the connection may spend/);
     await stop();
   });
 }
+
+test('With a connection that may spend, the other wallets sell nothing either', async () => {
+  const vars = { LNBITS_URL_2: lnbits.url, LNBITS_KEY_2: lnbits.merchant.invoiceKey };
+  const { url, stop } = await startNwcPaywall({ wallet: { methods: [...RECEIVE_ONLY, 'pay_invoice'] }, vars });
+  for (let n = 0; n < 2; n += 1) {
+    const { status, json } = await send(url, '/sold');
+    assert.deepEqual([status, json().code], [503, 'not_configured']);
+  }
+  await stop();
+});
+
+/** The payments in the ledger, by their hashes. */
+async function ledger(url) {
+  const { recentPayments } = (await sendAsAdmin(url, 'stats')).json();
+  return recentPayments.map(({ paymentHash, amountSats, endpoint }) => [paymentHash, amountSats, endpoint]);
+}
+
+test('A payment that the wallet reports is in the ledger before its credential is used', async () => {
+  const { url, wallet, server, stop } = await startNwcPaywall({ wallet: { notifies: true }, vars: { ADMIN_TOKEN } });
+  const { invoice, paymentHash } = await challenge(url);
+  await pay(invoice);
+  await wallet.logged('edgetoll: notified');
+  await server.until(async () => (await ledger(url)).length === 1, 10);
+  assert.deepEqual(await ledger(url), [[paymentHash, 5, '/sold']]);
+  assert.ok(!wallet.log().includes('looked up'));
+  await stop();
+});
+
+for (const keepsMetadata of [true, false]) {
+  test(`A payment is recorded with the first use of its credential, also ${keepsMetadata ? 'without a notification' : 'by a wallet that drops the metadata'}`, async () => {
+    const { url, server, stop } = await startNwcPaywall({ wallet: { keepsMetadata }, vars: { ADMIN_TOKEN } });
+    const bought = await challenge(url);
+    assert.equal((await buy(url, bought)).status, 200);
+    await server.until(async () => (await ledger(url)).length === 1, 10);
+    assert.deepEqual(await ledger(url), [[bought.paymentHash, 5, '/sold']]);
+    await stop();
+  });
+}
+
+test('The cron trigger records the payments of the list, once, and skips payments that are not for invoices of edgetoll', async () => {
+  const { url, wallet, stop } = await startNwcPaywall({ vars: { ADMIN_TOKEN }, args: ['--test-scheduled'] });
+  const bought = [await challenge(url), await challenge(url, '/uses')];
+  for (const { invoice } of bought) await pay(invoice);
+  const other = await call(`${lnbits.url}/api/v1/payments`, 'POST', { out: false, amount: 9, memo: 'another shop' }, { 'X-Api-Key': lnbits.merchant.invoiceKey });
+  await pay(other.bolt11);
+  const sync = async () => {
+    assert.equal((await send(url, '/cdn-cgi/handler/scheduled')).status, 200);
+    return (await sendAsAdmin(url, 'stats')).json();
+  };
+  const first = await sync();
+  assert.ok(wallet.log().includes('edgetoll: listed'));
+  // Other tests have paid invoices of this wallet, too.
+  const recorded = Object.fromEntries(await ledger(url).then((rows) => rows.map(([hash, sats, route]) => [hash, [sats, route]])));
+  assert.deepEqual([recorded[bought[0].paymentHash], recorded[bought[1].paymentHash]], [[5, '/sold'], [7, '/uses']]);
+  assert.ok(!(other.payment_hash in recorded));
+  const second = await sync();
+  assert.deepEqual([second.totalPayments, second.totalRevenue], [first.totalPayments, first.totalRevenue]);
+  await stop();
+});
+
+test('With a connection that may not list payments, the cron trigger reports no fault', async () => {
+  const { url, log, stop } = await startNwcPaywall({ wallet: { methods: ['get_info', 'make_invoice', 'lookup_invoice'] }, args: ['--test-scheduled'] });
+  assert.equal((await send(url, '/cdn-cgi/handler/scheduled')).status, 200);
+  assert.ok(!log().includes('could not be synchronized'));
+  await stop();
+});

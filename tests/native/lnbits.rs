@@ -273,7 +273,9 @@ fn a_look_up_response_that_does_not_say_whether_the_payment_is_paid_is_an_error(
 #[test]
 fn a_probe_finds_exposed_preimages_and_an_admin_key() {
     let wallet = Wallet::Lnbits(lnbits());
-    let probe = |key: Option<&WalletResponse>, preimage: Option<&WalletResponse>| probe::judge(&wallet, key, preimage);
+    let probe = |key: Option<&WalletResponse>, preimage: Option<&WalletResponse>| {
+        probe::judge(&wallet, key, preimage)
+    };
     let judge = |key: &str, preimage: &str| probe(Some(&recorded(key)), Some(&recorded(preimage)));
     assert_eq!(judge("1.6.2: wallet, invoice key", "1.6.2: pending, no key"), Probe::PreimageHidden);
     assert_eq!(judge("1.6.2: wallet, admin key", "1.6.2: pending, no key"), Probe::AdminKey);
@@ -300,10 +302,7 @@ fn a_probe_finds_exposed_preimages_and_an_admin_key() {
     assert_eq!(probe(Some(&invoice_key), None), Probe::Unknown);
     assert_eq!(probe(None, Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
     assert_eq!(probe(Some(&limited), Some(&recorded("1.6.2: pending, no key"))), Probe::Unknown);
-    assert_eq!(
-        probe(Some(&limited), Some(&recorded("1.5.5: pending, no key"))),
-        Probe::PreimageExposed
-    );
+    assert_eq!(probe(Some(&limited), Some(&recorded("1.5.5: pending, no key"))), Probe::PreimageExposed);
 }
 
 #[test]

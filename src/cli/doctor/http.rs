@@ -9,7 +9,7 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use crate::wallet::{TRY_MS, WalletError, HttpRequest, WalletResponse};
+use crate::wallet::{HttpRequest, TRY_MS, WalletError, WalletResponse};
 
 /// A response, or why there is none.
 pub type HttpResult = Result<WalletResponse, HttpError>;

@@ -23,9 +23,7 @@ use crate::policy::normalization::fold_case;
 use crate::protocols::price::Price;
 use crate::strict_json::Json;
 use crate::wallet::lnbits::Lnbits;
-use crate::wallet::{
-    Invoice, InvoiceRequest, Payment, WalletError, HttpRequest, WalletResponse, probe,
-};
+use crate::wallet::{HttpRequest, Invoice, InvoiceRequest, Payment, WalletError, WalletResponse, probe};
 use http::{Http, MAX_OPENAPI_BYTES, TimedResult};
 use report::{Check, CheckResult, Level};
 
@@ -57,10 +55,8 @@ impl Examination<'_> {
         if let Ok(response) = &health.result {
             self.report(judge::clock(response, health.at_unix));
         }
-        let openapi = HttpRequest {
-            max_response_bytes: MAX_OPENAPI_BYTES,
-            ..self.lnbits.get("/openapi.json", false)
-        };
+        let openapi =
+            HttpRequest { max_response_bytes: MAX_OPENAPI_BYTES, ..self.lnbits.get("/openapi.json", false) };
         let openapi = self.http.send(&openapi);
         self.report(judge::version(&openapi.result));
         self.check_wallet();

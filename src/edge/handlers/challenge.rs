@@ -113,8 +113,12 @@ async fn make_invoice(
         client: client.as_deref(),
         webhook: webhook.as_deref(),
     };
-    let created = wallets::create_invoice(ctx.env, &seller.wallets, ctx.policy().wallet_order, &request, ctx.deadline);
-    let (slot, invoice) = clock::complete(ctx.context, created).await.map_err(unavailable)?;
+    let created =
+        wallets::create_invoice(ctx.env, &seller.wallets, ctx.policy().wallet_order, &request, ctx.deadline);
+    let (slot, invoice) = clock::complete(ctx.context, created).await.map_err(|error| match error {
+        WalletError::MaySpend => HandlerError::from(RequestError::NotConfigured),
+        error => unavailable(error),
+    })?;
     probe::probe_unknown(ctx, seller, slot, &invoice.bolt11.payment_hash()).await;
     refuse_spending()?;
     Ok((slot, invoice))

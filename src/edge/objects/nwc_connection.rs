@@ -16,8 +16,8 @@ use crate::edge::services::ledger;
 use crate::nwc::connection::{Connection, Incoming};
 use crate::nwc::session::{RANDOM_BYTES, Request};
 use crate::payment::WalletSlot;
-use crate::wallet::nwc::{self, NwcCall, NwcMethod, NwcWallet, read_answer};
 use crate::wallet::Wallet;
+use crate::wallet::nwc::{self, NwcCall, NwcMethod, NwcWallet, read_answer};
 
 #[wasm_bindgen]
 pub struct NwcConnection {
@@ -106,14 +106,17 @@ impl NwcConnection {
         self.state.borrow().as_ref().is_some_and(|state| now_ms() < state.is_receive_only_until_ms)
     }
 
-    /// Learns from a response to `get_info` whether the connection may spend.
-    pub fn learn(&self, info: &str) {
+    /// Learns from a response to `get_info` whether the connection may spend. Returns the name of the fault for which no
+    /// invoice can be created; `undefined` if the connection may not spend.
+    pub fn learn(&self, info: &str) -> Option<String> {
         let may_spend = read_answer(info).ok().and_then(|response| nwc::may_spend(&response));
-        if let Some(state) = self.state.borrow_mut().as_mut() {
-            let is_receive_only = may_spend == Some(false);
-            state.is_receive_only_until_ms =
-                if is_receive_only { now_ms().saturating_add(RECEIVE_ONLY_MS) } else { 0 };
-        }
+        let (fault, until_ms) = match may_spend {
+            Some(false) => (None, now_ms().saturating_add(RECEIVE_ONLY_MS)),
+            Some(true) => (Some("may_spend"), 0),
+            None => (Some("no_info"), 0),
+        };
+        self.state.borrow_mut().as_mut()?.is_receive_only_until_ms = until_ms;
+        fault.map(str::to_owned)
     }
 
     /// Records in the ledger the payment that a notification reports.

@@ -2,7 +2,7 @@
 import { RECEIVE_ONLY, startNwcWallet as start } from '../../../tools/lib/nwc.mjs';
 import { lnbits, run } from './paywall.mjs';
 
-export { newConnection, startRelay } from '../../../tools/lib/nwc.mjs';
+export { RECEIVE_ONLY, newConnection, startRelay } from '../../../tools/lib/nwc.mjs';
 
 /** Starts a wallet that pays. `error` is the code that it answers to `pay_invoice`. */
 export function startNwcWallet(connection, { error = '', ...options } = {}) {

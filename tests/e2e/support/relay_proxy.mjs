@@ -30,7 +30,7 @@ export async function startRelayProxy(relay) {
       if (proxy.fault === 'refuses subscriptions' && type === 'REQ') return client.send(JSON.stringify(['CLOSED', event, 'auth-required: log in']));
       await open;
       upstream.send(String(data));
-      if (proxy.fault === 'drops requests' && type === 'EVENT') setTimeout(() => client.terminate(), 100);
+      if (proxy.fault === 'drops requests' && type === 'EVENT') client.terminate();
     });
     upstream.on('message', async (data) => {
       const message = JSON.parse(data);
@@ -48,7 +48,7 @@ export async function startRelayProxy(relay) {
       }
       pass();
     });
-    client.on('close', () => upstream.terminate());
+    client.on('close', () => upstream.close());
     upstream.on('close', () => client.terminate());
     upstream.on('error', () => client.terminate());
     client.on('error', () => {});

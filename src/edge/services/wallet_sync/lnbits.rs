@@ -47,7 +47,8 @@ impl WalletSync<'_> {
         offset: usize,
     ) -> Result<(PaymentPage<Receipt>, usize), RecordError> {
         for limit in PAGE_SIZES {
-            let response = self.send(&WalletRequest::Http(lnbits.list(PaymentList::Paid, offset, limit))).await;
+            let response =
+                self.send(&WalletRequest::Http(lnbits.list(PaymentList::Paid, offset, limit))).await;
             match response.and_then(|response| Ok(lnbits.read_paid(&response)?)) {
                 Err(RecordError::Wallet(WalletError::TooLarge | WalletError::NotJson)) => {}
                 page => return Ok((page?, limit)),

@@ -136,11 +136,7 @@ impl WalletSync<'_> {
         result
     }
 
-    async fn look_up(
-        &self,
-        hash: &PaymentHash,
-        sale: Option<&Sale>,
-    ) -> Result<Option<Receipt>, RecordError> {
+    async fn look_up(&self, hash: &PaymentHash, sale: Option<&Sale>) -> Result<Option<Receipt>, RecordError> {
         self.budget.take()?;
         match wallets::receipt(self.env, self.wallet, self.slot, hash, sale).await {
             Err(WalletError::UnknownPayment) => Ok(None),

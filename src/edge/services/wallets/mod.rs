@@ -57,6 +57,11 @@ pub async fn create_invoice(
         others.retain(|other| *other != slot);
         let error = match create_at(env, wallets, slot, invoice, limit_ms, deadline).await {
             Ok(made) => return Ok((slot, made)),
+            // No wallet sells while one may spend.
+            Err(WalletError::MaySpend) => {
+                probe::remember_may_spend(slot);
+                return Err(WalletError::MaySpend);
+            }
             Err(error) if is_retry => return Err(error),
             Err(error) => error,
         };
@@ -81,7 +86,8 @@ async fn create_at(
     let without_webhook = InvoiceRequest { webhook: None, ..*invoice };
     let has_webhook =
         invoice.webhook.is_some() && with_lock(&NO_WEBHOOK_UNTIL_MS, |until| now_ms() >= *until.get(slot));
-    let mut made = create(env, wallet, slot, if has_webhook { invoice } else { &without_webhook }, limit_ms).await;
+    let mut made =
+        create(env, wallet, slot, if has_webhook { invoice } else { &without_webhook }, limit_ms).await;
     if has_webhook
         && matches!(made, Err(WalletError::Status(400)))
         && let Some(limit_ms) = deadline.for_wallet_ms()

@@ -27,6 +27,11 @@ pub fn may_spend() -> bool {
     WalletSlot::ALL.into_iter().filter_map(known).any(Probe::may_spend)
 }
 
+/// Remembers in this isolate that the connection of a wallet may spend.
+pub fn remember_may_spend(slot: WalletSlot) {
+    remember(slot, ProbeRecord::after(ProbeRecord::NONE, Probe::MaySpend, now_ms()));
+}
+
 /// Reads the probe record of a wallet from KV, unless this isolate has a valid record. Returns whether this isolate has
 /// a valid record now.
 pub async fn read_from_kv(ctx: &RequestContext<'_>, keys: &Keys, slot: WalletSlot, wallet: &Wallet) -> bool {

@@ -5,7 +5,8 @@
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-dev: ## run the paywall here, with a wallet and a demo origin to try it: make dev PORT=8787
+dev: export WALLET := $(WALLET)
+dev: ## run the paywall here, with a wallet and a demo origin to try it: make dev PORT=8787 WALLET=nwc
 	@tools/setup.sh worker lnbits
 	@tools/build.sh
 	@exec node_modules/.bin/node tools/dev.mjs

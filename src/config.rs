@@ -112,6 +112,9 @@ impl Settings {
         }
         let keys = reader.keys(is_selling);
         let wallets = reader.wallets(is_selling);
+        if let (Some(ParsedPaywall::Priced(policy)), Some(wallets)) = (&policy, &wallets) {
+            reader.check_rates(policy, wallets);
+        }
         let paywall = match (policy, keys, wallets) {
             (None, ..) => Paywall::Unreadable,
             (Some(ParsedPaywall::Free(policy)), keys, wallets) => Paywall::Free { policy, keys, wallets },
@@ -263,6 +266,20 @@ impl SettingsReader<'_> {
             wallets.set(slot, wallet?);
         }
         Some(wallets)
+    }
+
+    /// Reports prices in a currency if no wallet can convert them.
+    fn check_rates(&mut self, policy: &Policy, wallets: &Wallets) {
+        if wallets.slots().filter_map(|slot| wallets.get(slot)).any(Wallet::converts) {
+            return;
+        }
+        for route in policy.routes.iter().filter(|route| route.has_price_in_currency()) {
+            self.faults.push(format!(
+                "{} has a price in a currency, which only LNbits can convert: add an LNbits in another slot, or write the \
+                 price in sats; until then, this route is not sold",
+                route.pattern.as_str()
+            ));
+        }
     }
 
     fn wallet(&mut self, slot: WalletSlot) -> Option<Wallet> {

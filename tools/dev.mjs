@@ -1,6 +1,7 @@
 // `make dev`: runs LNbits, the demo origin, and the Worker in front of it, until Ctrl-C. Serves each saved change of the Wrangler file
 // and of .dev.vars, and builds the Worker after each change of its sources. A change with a mistake is reported and not served.
 //   node tools/dev.mjs [FOLDER]   runs the Worker whose Wrangler file is in FOLDER, instead of that of this project
+//   WALLET=nwc                    the Worker reaches its wallet over a local relay (Nostr Wallet Connect), instead of calling LNbits
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, watch, watchFile, writeFileSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { firstForSale } from '../demo/welcome.mjs';
 import { setPriceSource, startLnbits } from './lib/lnbits.mjs';
 import { findConfig, localConfig, sourceFolders } from './lib/local_config.mjs';
 import { LocalWorker } from './lib/local_worker.mjs';
+import { RECEIVE_ONLY, newConnection, startNwcWallet, startRelay } from './lib/nwc.mjs';
 import { Run, freePort, root } from './lib/run.mjs';
 
 /** Wrangler's list of bindings, which it prints again after each change. */
@@ -25,6 +27,8 @@ process.once('exit', () => rmSync(served, { force: true }));
 try {
   const ports = { PORT: portOf('PORT', 8787), ORIGIN_PORT: portOf('ORIGIN_PORT', 3402), LNBITS_PORT: portOf('LNBITS_PORT', 5402) };
   for (const [name, port] of Object.entries(ports)) await requireFree(name, port);
+  const kind = process.env.WALLET || 'lnbits';
+  if (!['lnbits', 'nwc'].includes(kind)) throw new Error(`WALLET=${kind} is not a kind of wallet: choose lnbits or nwc`);
   const file = findConfig(folder);
   const config = await readConfig(file);
 
@@ -42,8 +46,7 @@ try {
     ADMIN_TOKEN: { create: () => randomBytes(32).toString('hex') },
     PUBLIC_URL: { create: () => `http://127.0.0.1:${ports.PORT}`, mayReplace: isLocal },
     ORIGIN_URL: { create: () => `http://127.0.0.1:${ports.ORIGIN_PORT}`, mayReplace: isLocal },
-    LNBITS_URL: { create: () => lnbits.url, mayReplace: isLocal },
-    LNBITS_KEY: { create: () => lnbits.merchant.invoiceKey, mayReplace: (_, vars) => isLocal(vars.LNBITS_URL) },
+    ...(kind === 'nwc' ? await nwcVars(lnbits) : lnbitsVars(lnbits)),
   });
 
   console.log('  starting the Worker …');
@@ -67,6 +70,31 @@ try {
   }
 } catch (error) {
   await end(error.message);
+}
+
+function lnbitsVars(lnbits) {
+  return {
+    NWC_URL: { mayReplace: isLocalNwc },
+    LNBITS_URL: { create: () => lnbits.url, mayReplace: isLocal },
+    LNBITS_KEY: { create: () => lnbits.merchant.invoiceKey, mayReplace: (_, vars) => isLocal(vars.LNBITS_URL) },
+  };
+}
+
+/** Starts a relay and a wallet service in front of LNbits. The connection may only receive. */
+async function nwcVars(lnbits) {
+  const port = portOf('RELAY_PORT', 4402);
+  await requireFree('RELAY_PORT', port);
+  const relay = await startRelay({ port });
+  const connection = newConnection(relay);
+  const wallet = { lnbitsUrl: lnbits.url, adminKey: lnbits.merchant.adminKey };
+  const { server } = await startNwcWallet(run, connection, wallet, { methods: RECEIVE_ONLY, notifies: true });
+  server.ended().then(() => end(`the wallet service stopped:\n${server.tail()}`));
+  return {
+    // The key first: the URL says whether it belongs to a local server.
+    LNBITS_KEY: { mayReplace: (_, vars) => isLocal(vars.LNBITS_URL) },
+    LNBITS_URL: { mayReplace: isLocal },
+    NWC_URL: { create: () => connection.url, mayReplace: isLocalNwc },
+  };
 }
 
 /** Stops all servers and prints the reason, unless they are being stopped already. */
@@ -127,21 +155,28 @@ function inTurn(action) {
   saves = saves.then(action).catch(({ message }) => console.error(`${message}\nedgetoll: this change is not served. Correct the mistake and save again. Until then, the previous version is served.`));
 }
 
-/** Adds missing variables to `.dev.vars`, which belongs to the user. Replaces only values that belong to a local server. */
+/**
+ * Adds missing variables to `.dev.vars`, which belongs to the user. Replaces only values that belong to a local server. A variable without
+ * `create` is removed instead.
+ */
 function writeDevVars(wanted) {
   const lines = existsSync(devVars) ? readFileSync(devVars, 'utf8').split('\n') : ['# Written by `make dev` for `wrangler dev`. It is never deployed.'];
   const find = (name) => lines.findIndex((line) => line.startsWith(`${name}=`));
   const vars = Object.fromEntries(Object.keys(wanted).map((name) => [name, lines[find(name)]?.slice(name.length + 1)]));
   for (const [name, { create, mayReplace }] of Object.entries(wanted)) {
     const at = find(name);
-    if (at < 0) lines.push(`${name}=${create()}`);
-    else if (mayReplace?.(vars[name], vars)) lines[at] = `${name}=${create()}`;
+    if (at < 0) create && lines.push(`${name}=${create()}`);
+    else if (mayReplace?.(vars[name], vars)) lines.splice(at, 1, ...(create ? [`${name}=${create()}`] : []));
   }
   writeFileSync(devVars, `${lines.filter((line, at) => line || at < lines.length - 1).join('\n').trimEnd()}\n`, { mode: 0o600 });
 }
 
 function isLocal(url = '') {
   return /^"?http:\/\/(127\.0\.0\.1|localhost)[:/]/.test(url);
+}
+
+function isLocalNwc(url = '') {
+  return /^"?nostr\+walletconnect:.*[?&]relay=ws(:|%3A)(\/|%2F){2}(127\.0\.0\.1|localhost)/i.test(url);
 }
 
 function help(url, path, file) {

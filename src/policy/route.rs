@@ -54,6 +54,12 @@ impl Route {
         !self.is_free() && self.pricing != Pricing::Invalid
     }
 
+    /// Whether the route has a price in a currency, which a wallet converts to satoshis.
+    pub fn has_price_in_currency(&self) -> bool {
+        let is_in_currency = |rule: &PriceRule| matches!(rule.amount, PriceAmount::Fixed(Price::Fiat(_)));
+        self.pricing.rules().iter().any(is_in_currency)
+    }
+
     /// Returns the methods, host and path as one text. No other valid route of the price list has the same text.
     pub fn id(&self) -> String {
         format!("{} {}{}", self.methods.join(","), self.host.as_str(), self.pattern.as_str())

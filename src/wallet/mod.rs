@@ -40,7 +40,15 @@ impl Wallet {
         }
     }
 
+    /// Whether the wallet converts a price in a currency to satoshis.
+    pub fn converts(&self) -> bool {
+        matches!(self, Self::Lnbits(_))
+    }
+
     /// Returns the request that creates an invoice.
+    ///
+    /// # Errors
+    /// Fails if the wallet cannot convert a price in a currency.
     pub fn create(&self, invoice: &InvoiceRequest<'_>) -> Result<WalletRequest, WalletError> {
         match self {
             Self::Lnbits(lnbits) => Ok(WalletRequest::Http(lnbits.create(invoice))),

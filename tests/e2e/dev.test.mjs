@@ -21,8 +21,7 @@ let dev;
 before(async () => (dev = await startDev()));
 
 /** Starts `make dev` in a new folder. `ready` waits until it says that the paywall runs. */
-async function startDev(ports = {}) {
-  const folder = run.folder('project');
+async function startDev(ports = {}, folder = run.folder('project')) {
   const file = join(folder, 'wrangler.toml');
   const lnbits = join(folder, 'lnbits');
   writeFileSync(file, template);
@@ -205,4 +204,24 @@ test('`make dev` removes the configuration that it has written when it ends', as
   assert.ok(existsSync(join(dev.folder, '.wrangler.dev.json')));
   await dev.server.stop();
   assert.ok(!existsSync(join(dev.folder, '.wrangler.dev.json')));
+});
+
+test('`make dev WALLET=nwc` sells with a wallet over Nostr Wallet Connect, and `make dev` goes back to LNbits', async () => {
+  const nwc = await startDev({ WALLET: 'nwc', RELAY_PORT: await freePort() });
+  await nwc.ready();
+  const settings = () => readFileSync(join(nwc.folder, '.dev.vars'), 'utf8');
+  assert.match(settings(), /^NWC_URL=nostr\+walletconnect:\/\/[0-9a-f]{64}\?relay=ws/m);
+  assert.ok(!/^LNBITS_/m.test(settings()));
+  const jokeFrom = async ({ url, payWith }) => {
+    const { standard: Authorization } = await buy(url, '/api/joke', { payWith });
+    return (await send(url, '/api/joke', { headers: { Authorization } })).status;
+  };
+  assert.equal(await jokeFrom(nwc), 200);
+  await nwc.server.stop();
+  const again = await startDev({}, nwc.folder);
+  await again.ready();
+  assert.ok(!/^NWC_URL/m.test(settings()));
+  assert.match(settings(), /^LNBITS_KEY=/m);
+  assert.equal(await jokeFrom(again), 200);
+  await again.server.stop();
 });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, root } from '../../tools/lib/run.mjs';
+import { newConnection, startNwcWallet, startReceivingWallet, startRelay } from './support/nwc.mjs';
 import { invoicesFor, lnbits, run, settings, startPaywall, writeConfig } from './support/paywall.mjs';
 
 // The command-line tool, which tools/build.sh builds.
@@ -352,4 +353,36 @@ test('The check `public URL` of doctor says whether the Worker answers there', a
     assert.equal(result.findings['public URL']?.[0].level, level, result.stdout);
     assert.match(result.findings['public URL'][0].sentence, sentence);
   }
+});
+
+/** Runs `edgetoll doctor` with an NWC wallet in slot 1. Returns the findings about the wallet. */
+async function doctorWithNwc(connection, list = toll) {
+  const vars = { NWC_URL: connection.url, LNBITS_URL: undefined, LNBITS_KEY: undefined };
+  const result = await doctor(vars, { config: { vars: { TOLL: list } } });
+  assert.ok(result.lines.includes('Wallet over Nostr Wallet Connect (NWC_URL from .dev.vars)'), result.stdout + result.stderr);
+  assert.ok(!(result.stdout + result.stderr).includes(connection.secret));
+  const found = Object.fromEntries(['reachable', 'key', 'invoice', 'price source'].map((check) => [check, result.findings[check]?.[0]]));
+  return { ...result, found, level: Object.fromEntries(Object.entries(found).map(([check, finding]) => [check, finding?.level])) };
+}
+
+test('Doctor examines a wallet over Nostr Wallet Connect', async () => {
+  const relay = await startRelay();
+  const connection = newConnection(relay);
+  const offline = await doctorWithNwc(connection);
+  assert.equal(offline.level.reachable, 'FAIL', offline.stdout);
+  assert.match(offline.found.reachable.sentence, /the wallet did not answer in time: is the wallet online/);
+
+  const receiving = await startReceivingWallet(connection);
+  const works = await doctorWithNwc(connection);
+  assert.deepEqual(works.level, { reachable: 'OK', key: 'OK', invoice: 'OK', 'price source': undefined }, works.stdout);
+  const inEuros = await doctorWithNwc(connection, { routes: [{ path: '/sold', fiat: '0.01 EUR' }] });
+  assert.equal(inEuros.level['price source'], 'WARN', inEuros.stdout);
+  await receiving.stop();
+
+  const spending = await startNwcWallet(connection);
+  const mayPay = await doctorWithNwc(connection);
+  assert.deepEqual([mayPay.level.key, mayPay.code], ['FAIL', 1], mayPay.stdout);
+  assert.match(mayPay.found.key.sentence, /may spend what you earn.*create a connection that may only receive/);
+  await spending.stop();
+  await relay.close();
 });

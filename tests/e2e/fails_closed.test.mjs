@@ -142,7 +142,7 @@ test('A request to an unresponsive LNbits times out after five seconds', async (
   assert.equal(json().code, 'invoice_unavailable');
   const tookMs = Date.now() - started;
   assert.ok(tookMs > 4500 && tookMs < 10_000, `${tookMs} ms`);
-  await paywall.logged(/LNbits did not answer in time/);
+  await paywall.logged(/the wallet did not answer in time/);
 });
 
 test('Whether the wallet key is valid or not, the log contains no wallet key, response of LNbits, preimage or credential', async () => {

@@ -146,7 +146,7 @@ test('After repeated failures the circuit breaker opens: requests fail at once a
     assert.ok(seconds >= 1 && seconds <= 5, `${seconds}`);
   }
   assert.equal(faultProxy.invoiceCount(), invoicesBefore);
-  await paywall.logged(/"event":"wallet","wallet":"1","detail":"gets no requests for a while: LNbits did not answer in time/);
+  await paywall.logged(/"event":"wallet","wallet":"1","detail":"gets no requests for a while: the wallet did not answer in time/);
   await recover();
 });
 

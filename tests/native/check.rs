@@ -447,6 +447,8 @@ fn a_secret_in_the_vars_of_a_wrangler_file_is_an_error() {
         "LNBITS_KEY",
         "LNBITS_KEY_2",
         "LNBITS_KEY_8",
+        "NWC_URL",
+        "NWC_URL_8",
         "ADMIN_TOKEN",
         "ORIGIN_TOKEN",
         "ON_PAYMENT_SECRET",
@@ -562,6 +564,21 @@ fn an_incomplete_list_of_required_secrets_is_a_warning() {
 }
 
 #[test]
+fn a_list_of_secrets_with_an_nwc_url_needs_the_binding_of_the_connection() {
+    let secrets =
+        ["TOLL_SECRET", "TOLL_SECRET_PREVIOUS", "NWC_URL_2", "NWC_URL", "ADMIN_TOKEN", "ORIGIN_TOKEN"];
+    let text = format!("secrets.required = {secrets:?}\n[vars.TOLL]")
+        .replace("\"ORIGIN", "\"ON_PAYMENT_SECRET\", \"ORIGIN");
+    let needs = "2:20: error: secrets.required needs a Durable Object to connect to an NWC wallet: add { name = \
+                 \"NWC_CONNECTION\", class_name = \"NwcConnection\" } to durable_objects.bindings";
+    assert_eq!(toml_findings(&text), [needs]);
+    let binding = "\n[[durable_objects.bindings]]\nname = \"NWC_CONNECTION\"\nclass_name = \"NwcConnection\"";
+    let migration = "\n[[migrations]]\ntag = \"v1\"\nnew_sqlite_classes = [\"NwcConnection\"]";
+    assert_eq!(toml_findings(&[&text, binding, migration].concat()), [""; 0]);
+    assert_eq!(toml_findings(&[&text, binding].concat()).len(), 1, "the class is in no migration");
+}
+
+#[test]
 fn a_route_with_free_requests_needs_a_kv_namespace() {
     let sentence = "TOLL.routes[1].free_requests needs a KV namespace to count free requests: without it, no \
                     request is free; add kv_namespaces = [{ binding = \"TOLL_KV\" }]";
@@ -589,7 +606,7 @@ fn exact_counting_of_free_requests_needs_a_durable_object() {
     let class = format!("{bound}class_name = \"FreeTierCounter\"\n");
     let needs = "3:13: error: TOLL.free_tier needs a Durable Object to count free requests: add { name = \
                  \"FREE_TIER_EXACT\", class_name = \"FreeTierCounter\" } to durable_objects.bindings";
-    let must_be = "error: durable_objects.bindings[0].class_name must be \"FreeTierCounter\", the class that counts free requests";
+    let must_be = "error: durable_objects.bindings[0].class_name must be \"FreeTierCounter\", the class of this binding";
     let needs_migration = "6:14: error: durable_objects.bindings[0].class_name is in no migration: \
                       add it to new_sqlite_classes of an entry of migrations";
     assert_eq!(found(""), [needs]);
@@ -926,7 +943,7 @@ fn callbacks_need_a_ledger_and_a_ledger_needs_a_cron_trigger() {
     let other = LEDGER.replace("\"Ledger\" }]", "\"Meter\" }]");
     assert!(
         toml_findings(&format!("{other}{crons}{list}"))[0]
-            .ends_with("must be \"Ledger\", the class that counts payments")
+            .ends_with("must be \"Ledger\", the class of this binding")
     );
     let staging =
         format!("{LEDGER}{crons}[vars]\nTOLL.default_sats = 1\n[env.staging.vars]\nTOLL.default_sats = 1\n");

@@ -4,8 +4,9 @@
 use super::environment::{Environment, Point};
 use super::places::{item, member};
 use crate::bindings::{
-    CHALLENGE_LIMIT, FREE_TIER_EXACT, INVOICE_LIMIT, LEDGER, METER, ObjectBinding, TOLL_KV,
+    CHALLENGE_LIMIT, FREE_TIER_EXACT, INVOICE_LIMIT, LEDGER, METER, NWC_CONNECTION, ObjectBinding, TOLL_KV,
 };
+use crate::payment::NWC_URLS;
 use crate::policy::price_list::CHALLENGES_PER_MINUTE;
 use crate::strict_json::Json;
 
@@ -14,6 +15,7 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     check_challenge_limit(environment, list);
     check_invoice_limit(environment);
     check_ledger(environment);
+    check_nwc(environment);
     let has_kv = contains(environment.get(&["kv_namespaces"]), |kv| has_text(kv, "binding", TOLL_KV));
     if !has_kv {
         let consequence = "each isolate looks up each payment at LNbits again";
@@ -88,6 +90,19 @@ fn check_ledger(environment: &mut Environment<'_>) {
     }
 }
 
+/// Checks the binding for NWC wallets if a list of secrets names one. The secrets themselves are not in the file.
+fn check_nwc(environment: &mut Environment<'_>) {
+    let required = environment.get(&["secrets", "required"]);
+    if contains(required, |name| name.as_str().is_some_and(|name| NWC_URLS.contains(&name))) {
+        check_object(environment, "secrets.required", &NWC_CONNECTION);
+    } else if is_object_bound(environment, &NWC_CONNECTION) {
+        check_object(environment, "vars.TOLL", &NWC_CONNECTION);
+    } else {
+        let consequence = "no wallet can be reached over Nostr Wallet Connect";
+        warn_if_not_inherited(environment, &OBJECTS, ("name", NWC_CONNECTION.name), consequence);
+    }
+}
+
 /// Warns if the top level has a binding that this environment lacks: bindings are not inherited.
 fn warn_if_not_inherited(
     environment: &mut Environment<'_>,
@@ -111,19 +126,19 @@ fn is_object_bound(environment: &Environment<'_>, object: &ObjectBinding) -> boo
 /// Checks that a Durable Object has its binding and its migration. `needed_by` is the place of the setting that needs
 /// the object.
 fn check_object(environment: &mut Environment<'_>, needed_by: &str, object: &ObjectBinding) {
-    let ObjectBinding { name, class, counts } = object;
+    let ObjectBinding { name, class, task } = object;
     let objects = environment.get(&OBJECTS).and_then(Json::as_array).unwrap_or_default();
     let Some((index, binding)) = objects.iter().enumerate().find(|(_, one)| has_text(one, "name", name))
     else {
         let sentence = format!(
-            "needs a Durable Object to count {counts}: add {{ name = \"{name}\", class_name = \"{class}\" }} to \
+            "needs a Durable Object to {task}: add {{ name = \"{name}\", class_name = \"{class}\" }} to \
              durable_objects.bindings"
         );
         return environment.error(needed_by, Point::Value, &sentence);
     };
     let class_place = member(&item("durable_objects.bindings", index), "class_name");
     if !has_text(binding, "class_name", class) {
-        let sentence = format!("must be \"{class}\", the class that counts {counts}");
+        let sentence = format!("must be \"{class}\", the class of this binding");
         return environment.error(&class_place, Point::Value, &sentence);
     }
     let creates_class = |migration: &Json| {

@@ -3,7 +3,7 @@
 
 use super::environment::{Environment, Point};
 use super::variables::secrets;
-use crate::payment::WalletSlot;
+use crate::payment::{NWC_URLS, WalletSlot};
 use crate::strict_json::Json;
 
 /// Checks `assets`, `cache`, `build` and `secrets`.
@@ -52,12 +52,15 @@ fn check_build(environment: &mut Environment<'_>) {
 
 fn check_secrets(environment: &mut Environment<'_>, required: &[Json]) {
     let is_missing = |name: &&str| !required.iter().any(|listed| listed.as_str() == Some(name));
-    // The key of a further wallet is needed only with its URL.
+    let has_nwc = !is_missing(&WalletSlot::FIRST.nwc_setting());
+    // The key of an LNbits is needed only with its URL, except in slot 1, where an NWC wallet may replace it.
     let is_needed = |name: &&str| {
         let slot = WalletSlot::ALL.into_iter().find(|slot| slot.key_setting() == *name);
-        slot.is_none_or(|slot| {
-            slot == WalletSlot::FIRST || environment.get(&["vars", slot.url_setting()]).is_some()
-        })
+        let needs_key = slot.is_none_or(|slot| {
+            environment.get(&["vars", slot.url_setting()]).is_some()
+                || (slot == WalletSlot::FIRST && !has_nwc)
+        });
+        needs_key && !NWC_URLS.contains(name)
     };
     let missing: Vec<&str> = secrets().filter(is_missing).filter(is_needed).collect();
     if !missing.is_empty() {

@@ -7,7 +7,7 @@ use super::notation::Notation;
 use super::places::member;
 use super::report::Severity;
 use super::urls;
-use crate::payment::{LNBITS_KEYS, LNBITS_URLS};
+use crate::payment::{LNBITS_KEYS, LNBITS_URLS, NWC_URLS};
 use crate::strict_json::Json;
 
 /// Checks the names and values in `vars`. Returns whether the name of the price list is misspelled.
@@ -115,7 +115,7 @@ fn check_name(environment: &mut Environment<'_>, name: &str) -> bool {
 
 /// Returns the names of the variables that hold a secret. They must not be in a file that is committed.
 pub(in crate::cli) fn secrets() -> impl Iterator<Item = &'static str> {
-    SECRETS.into_iter().chain(LNBITS_KEYS)
+    SECRETS.into_iter().chain(LNBITS_KEYS).chain(NWC_URLS)
 }
 
 /// Returns the names of the variables that hold no secret.

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
+#[cfg(all(feature = "client", feature = "nwc"))]
+use super::nwc::examine as examine_nwc;
 use super::report::{CheckResult, Tally};
-use super::settings::{self, Sources, VariableReader};
+use super::settings::{self, Configured, Sources, VariableReader};
 use super::{default_price_list, deployment, examine, origin};
 use crate::cli::check::document::Document;
 use crate::cli::{could_not_run, own_command, read_text, wrangler_file};
@@ -50,10 +52,20 @@ fn examine_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Resul
     let Some(price_list) = price_list.or_else(default_price_list) else { return Ok(ExitCode::from(2)) };
     for wallet in &wallets {
         print_line(&wallet.heading);
-        examine(&wallet.lnbits, &price_list, &mut report);
+        match &wallet.wallet {
+            Configured::Lnbits(lnbits) => examine(lnbits, &price_list, &mut report),
+            Configured::Nwc { url } => examine_nwc(url, &price_list, &mut report),
+        }
     }
     print_line(&tally);
     Ok(if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+#[cfg(not(all(feature = "client", feature = "nwc")))]
+fn examine_nwc(_: &str, _: &crate::policy::Policy, report: &mut dyn FnMut(CheckResult)) {
+    use super::report::{Check, Level};
+    let sentence = "not checked, because this command was built without the features client and nwc";
+    report(CheckResult::new(Level::Skip, Check::Reachable, sentence));
 }
 
 /// Prints a line at once, because the whole examination takes seconds. If the reader of stdout has closed the pipe, the

@@ -203,7 +203,7 @@ pub(super) fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-fn now_unix() -> u64 {
+pub fn now_unix() -> u64 {
     since_1970().as_secs()
 }
 

@@ -172,12 +172,12 @@ pub fn invoice_created(
         ),
         Ok(PaymentStatus::Paid) => (
             Level::Fail,
-            "LNbits reports a new invoice as paid before any payment: do not sell with this LNbits"
+            "the wallet reports a new invoice as paid before any payment: do not sell with this wallet"
                 .to_owned(),
         ),
         Ok(PaymentStatus::Unpaid) => (
             Level::Fail,
-            "LNbits reports a new invoice as failed: see its log; its funding source may have lost it"
+            "the wallet reports a new invoice as failed: see its log; its funding source may have lost it"
                 .to_owned(),
         ),
         Err(error) => (Level::Fail, format!("the invoice was created, but cannot be looked up; {error}")),

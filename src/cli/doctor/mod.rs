@@ -12,6 +12,8 @@ pub mod deployment;
 pub mod dev_vars;
 pub mod http;
 pub mod judge;
+#[cfg(all(feature = "client", feature = "nwc"))]
+mod nwc;
 pub mod origin;
 pub mod rate_limit;
 pub mod report;

@@ -32,10 +32,19 @@ pub struct Deployment {
 }
 
 pub struct ConfiguredWallet {
-    pub lnbits: Lnbits,
+    pub wallet: Configured,
     /// The title of the wallet's findings, such as `LNbits at https://lnbits.example.com (LNBITS_URL from
     /// wrangler.toml, LNBITS_KEY from the process environment)`.
     pub heading: String,
+}
+
+/// The settings of a wallet.
+pub enum Configured {
+    Lnbits(Lnbits),
+    /// The address of an NWC wallet, which has a secret.
+    Nwc {
+        url: String,
+    },
 }
 
 /// Why no wallet can be examined. The messages contain no value of a setting.
@@ -51,6 +60,8 @@ pub enum SettingsError {
     NoUrl { name: &'static str },
     #[error("{name} from {source_name} cannot be used: it {rule}")]
     Invalid { name: &'static str, source_name: String, rule: &'static str },
+    #[error("{url_name} and {nwc_name} are both set: remove one, or use another slot")]
+    BothKinds { url_name: &'static str, nwc_name: &'static str },
     #[error("{file} has no environment {environment}: pass the name of a table in its `env` to --env")]
     NoEnvironment { file: String, environment: String },
 }
@@ -64,7 +75,7 @@ pub fn read(sources: &Sources<'_>) -> Result<Deployment, SettingsError> {
     let reader = VariableReader::new(sources)?;
     let mut wallets = Vec::new();
     for slot in WalletSlot::ALL {
-        let names = [slot.url_setting(), slot.key_setting()];
+        let names = [slot.url_setting(), slot.key_setting(), slot.nwc_setting()];
         if slot == WalletSlot::FIRST || names.iter().any(|name| reader.find(name, false).is_some()) {
             wallets.push(reader.wallet(slot)?);
         }
@@ -124,7 +135,14 @@ impl<'a> VariableReader<'a> {
     }
 
     fn wallet(&self, slot: WalletSlot) -> Result<ConfiguredWallet, SettingsError> {
-        let (url_name, key_name) = (slot.url_setting(), slot.key_setting());
+        let (url_name, key_name, nwc_name) = (slot.url_setting(), slot.key_setting(), slot.nwc_setting());
+        if let Some(nwc) = self.find(nwc_name, false) {
+            if self.find(url_name, false).is_some() {
+                return Err(SettingsError::BothKinds { url_name, nwc_name });
+            }
+            let heading = format!("Wallet over Nostr Wallet Connect ({nwc_name} from {})", nwc.source);
+            return Ok(ConfiguredWallet { wallet: Configured::Nwc { url: nwc.value }, heading });
+        }
         let key = self.find(key_name, false).ok_or(SettingsError::NoKey { name: key_name })?;
         // A key in the process environment belongs to the deployed LNbits. The URL in `.dev.vars` is that of the local
         // LNbits of `make dev`. So with such a key, the URL in the Wrangler file is preferred.
@@ -141,7 +159,7 @@ impl<'a> VariableReader<'a> {
             "LNbits at {} ({url_name} from {}, {key_name} from {})",
             url.value, url.source, key.source
         );
-        Ok(ConfiguredWallet { lnbits, heading })
+        Ok(ConfiguredWallet { wallet: Configured::Lnbits(lnbits), heading })
     }
 
     /// Returns a setting from the first source that has it: the process environment, `.dev.vars`, the Wrangler file.

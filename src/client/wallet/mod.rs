@@ -8,6 +8,8 @@ mod nwc;
 pub use command::CommandWallet;
 pub use lnbits::LnbitsWallet;
 #[cfg(feature = "nwc")]
+pub(crate) use nwc::CallError;
+#[cfg(feature = "nwc")]
 pub use nwc::{NwcUrlError, NwcWallet};
 
 use std::time::Duration;

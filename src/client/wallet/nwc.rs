@@ -51,7 +51,7 @@ impl NwcWallet {
     }
 
     /// Sends a request over a new connection. Returns the result in the response.
-    async fn call(&self, method: &str, params: Value) -> Result<Value, CallError> {
+    pub(crate) async fn call(&self, method: &str, params: Value) -> Result<Value, CallError> {
         let deadline = Instant::now().checked_add(TIMEOUT).ok_or(CallError::NotSent)?;
         let mut relay = self.connect().await.ok_or(CallError::NotSent)?;
         let cipher = self.cipher(&mut relay).await.ok_or(CallError::NotSent)?;
@@ -210,7 +210,7 @@ impl Wallet for NwcWallet {
 
 /// Why a request has no result.
 #[derive(Debug)]
-enum CallError {
+pub(crate) enum CallError {
     /// The wallet did not get the request.
     NotSent,
     /// The wallet may have got the request.

@@ -1,0 +1,132 @@
+//! Examines a wallet with Nostr Wallet Connect.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::report::{Check, CheckResult, Level};
+use super::{AMOUNT_SATS, EXPIRY_S, http, judge};
+use crate::client::wallet::{CallError, NwcWallet as Connection};
+use crate::policy::Policy;
+use crate::protocols::price::Price;
+use crate::wallet::nwc::{NwcWallet, may_spend};
+use crate::wallet::{Invoice, InvoiceRequest, NwcRequest, Payment, WalletError, WalletResponse};
+
+/// Examines the wallet at an address, and passes each finding to `report` at once.
+pub fn examine(url: &str, price_list: &Policy, report: &mut dyn FnMut(CheckResult)) {
+    let unusable = |sentence: String| CheckResult::new(Level::Fail, Check::Reachable, sentence);
+    let wallet = match NwcWallet::new(url.trim()) {
+        Ok(wallet) => wallet,
+        Err(error) => return report(unusable(format!("the address {error}"))),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let (Ok(connection), Ok(runtime)) = (Connection::new(url.trim()), runtime) else {
+        return report(unusable("the address cannot be used: copy it from the wallet again".to_owned()));
+    };
+    Examination { wallet, connection, runtime, price_list, report }.run();
+}
+
+struct Examination<'a> {
+    wallet: NwcWallet,
+    connection: Connection,
+    runtime: tokio::runtime::Runtime,
+    price_list: &'a Policy,
+    report: &'a mut dyn FnMut(CheckResult),
+}
+
+impl Examination<'_> {
+    fn run(&mut self) {
+        let started = Instant::now();
+        let info = self.send(&self.wallet.info());
+        let ms = ms_since(started);
+        if let Err(error) = info {
+            let sentence = format!("{error}: is the wallet online, and is the connection still there?");
+            return self.report(Level::Fail, Check::Reachable, &sentence);
+        }
+        self.report(
+            Level::Ok,
+            Check::Reachable,
+            &format!("the wallet answered through its relay in {ms} ms"),
+        );
+        match info.ok().as_ref().and_then(may_spend) {
+            Some(false) => self.report(Level::Ok, Check::Key, "the connection may not spend"),
+            Some(true) => self.report(
+                Level::Fail,
+                Check::Key,
+                "the connection may spend what you earn, so nothing is sold: create a connection that may only receive",
+            ),
+            None => self.report(
+                Level::Fail,
+                Check::Key,
+                "the wallet does not say what the connection may do (get_info), so it may spend and nothing is sold: \
+                 create a connection that may only receive",
+            ),
+        }
+        self.check_invoice();
+        let currencies = judge::currencies(self.price_list);
+        if !currencies.is_empty() {
+            let sentence = format!(
+                "the price list has prices in {}, which only LNbits can convert: add an LNbits in another slot, or \
+                 write the prices in sats",
+                currencies.join(", ")
+            );
+            self.report(Level::Warn, Check::PriceSource, &sentence);
+        }
+    }
+
+    /// Creates an invoice and looks it up.
+    fn check_invoice(&mut self) {
+        let request = InvoiceRequest {
+            price: &Price::Sats(AMOUNT_SATS),
+            description: "edgetoll doctor",
+            expiry_s: EXPIRY_S,
+            network: &self.price_list.network,
+            route: "edgetoll doctor",
+            client: None,
+            webhook: None,
+        };
+        let started = Instant::now();
+        let created = self.wallet.create(&request).and_then(|create| self.send(&create));
+        let created_ms = ms_since(started);
+        let invoice =
+            created.and_then(|response| self.wallet.read_created(&request, &response, http::now_unix()));
+        let Invoice { bolt11, amount_sats } = match invoice {
+            Ok(invoice) => invoice,
+            Err(error) => return (self.report)(judge::invoice_not_created(&error)),
+        };
+        let payment = Payment { hash: bolt11.payment_hash(), amount_sats };
+        let started = Instant::now();
+        let looked_up = self.send(&self.wallet.look_up(&payment.hash));
+        let looked_up_ms = ms_since(started);
+        let status =
+            looked_up.and_then(|response| self.wallet.read_looked_up(&payment, &response, http::now_unix()));
+        (self.report)(judge::invoice_created(&status, created_ms, looked_up_ms));
+    }
+
+    /// Sends a request over a new connection to a relay.
+    fn send(&self, request: &NwcRequest) -> Result<WalletResponse, WalletError> {
+        let params = serde_json::from_str(&request.params).unwrap_or(Value::Null);
+        let call = self.connection.call(request.method.as_str(), params);
+        let called = self.runtime.block_on(async { tokio::time::timeout(LIMIT, call).await });
+        let body = match called.map_err(|_| WalletError::Timeout)? {
+            Ok(result) => json!({ "result_type": request.method.as_str(), "result": result }),
+            Err(CallError::Refused(code)) => {
+                json!({ "result_type": request.method.as_str(), "error": { "code": code } })
+            }
+            Err(CallError::NotSent | CallError::Unanswered) => return Err(WalletError::Unreachable),
+            Err(CallError::Unreadable) => return Err(WalletError::NotJson),
+        };
+        Ok(WalletResponse { status: 200, retry_after_s: None, body: body.to_string() })
+    }
+
+    fn report(&mut self, level: Level, check: Check, sentence: &str) {
+        (self.report)(CheckResult::new(level, check, sentence));
+    }
+}
+
+fn ms_since(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long the wallet may take to answer a request. The Worker waits half as long.
+const LIMIT: Duration = Duration::from_secs(10);

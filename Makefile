@@ -22,7 +22,8 @@ build: ## compile the Worker into build/
 	@tools/build.sh
 
 test: export EDGETOLL_FULL := $(FULL)
-test: ## run all tests, native and end to end with the real Worker and LNbits; FULL=1 runs more random cases
+test: export WALLET := $(WALLET)
+test: ## run all tests, native and end to end with the real Worker and LNbits; FULL=1 runs more random cases, WALLET=nwc replaces LNbits
 	@tools/setup.sh worker lint spelling lnbits peers browser
 	@tools/build.sh
 	@tools/build.sh examples/price-by-code

@@ -3,17 +3,24 @@
 //   REPEAT=times     runs only the end-to-end tests, `times` times (`make repeat`)
 //   WORKERS=number   runs `number` end-to-end test files at once (default 2, or 1 on a single core)
 //   EDGETOLL_FULL=1  runs 2,048 random cases of each property instead of 256 (`make test FULL=1`)
+//   WALLET=nwc       the paywalls of the end-to-end tests reach their wallet over Nostr Wallet Connect, except in tests about LNbits itself.
+//                    Without it, only the files of `NWC_TOO` run a second time in this way
 import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { startLnbits } from './lib/lnbits.mjs';
+import { RECEIVE_ONLY, newConnection, startNwcWallet, startRelay } from './lib/nwc.mjs';
 import { Run, root } from './lib/run.mjs';
 
 const only = process.env.ONLY ?? '';
 const repeats = Number(process.env.REPEAT ?? 0);
 const workers = Number(process.env.WORKERS ?? Math.min(availableParallelism(), 2));
 const isFull = process.env.EDGETOLL_FULL === '1';
+const isNwc = process.env.WALLET === 'nwc';
+/** Tests of what only LNbits has, or of a wallet that the test starts itself. */
+const ABOUT_LNBITS = ['dev', 'doctor', 'failover', 'fails_closed', 'health', 'ledger', 'lnbits_faults', 'run_cleanup', 'settlement'].map(file);
+const NWC_TOO = ['purchase', 'uses'].map(file);
 
 const run = Run.begin('test');
 const total = { passed: 0, failed: 0 };
@@ -26,7 +33,10 @@ try {
   // Tests run a copy of the Worker and of the command, because another run may build meanwhile.
   const copy = '. tools/lib.sh; lock build; cargo build --quiet; cp -R build "$1/"; cp target/debug/edgetoll "$1/"';
   execFileSync('bash', ['-e', '-c', copy, '-', run.dir], { cwd: root, stdio: 'inherit' });
-  const files = readdirSync(join(root, 'tests/e2e')).filter((name) => name.endsWith('.test.mjs') && name.includes(only));
+  const names = readdirSync(join(root, 'tests/e2e')).filter((name) => name.endsWith('.test.mjs') && name.includes(only));
+  const files = isNwc
+    ? names.filter((name) => !ABOUT_LNBITS.includes(name)).map((name) => ({ name, isNwc }))
+    : [...names.map((name) => ({ name })), ...names.filter((name) => NWC_TOO.includes(name)).map((name) => ({ name, isNwc: true }))];
   const environments = await Promise.all(Array.from({ length: workers }, startWorkerEnvironment));
   for (let round = 0; round < Math.max(repeats, 1); round += 1) await endToEnd(files, environments);
 } catch (error) {
@@ -40,30 +50,37 @@ process.exit(total.failed || !total.passed ? 1 : 0);
 /** Starts an LNbits and returns the environment variables of one worker. Workers share no LNbits, because tests count invoices. */
 async function startWorkerEnvironment(_, index) {
   const { url, merchant, payer } = await startLnbits(run, { dataDir: join(run.dir, `lnbits-${index}`) });
-  return { EDGETOLL_RUN: run.dir, EDGETOLL_LNBITS: JSON.stringify({ url, merchant, payer }) };
+  const connection = newConnection(await startRelay());
+  const wallet = { lnbitsUrl: url, adminKey: merchant.adminKey };
+  await startNwcWallet(run, connection, wallet, { methods: RECEIVE_ONLY });
+  return { EDGETOLL_RUN: run.dir, EDGETOLL_LNBITS: JSON.stringify({ url, merchant, payer }), EDGETOLL_NWC_URL: connection.url };
+}
+
+function file(name) {
+  return `${name}.test.mjs`;
 }
 
 /** Runs end-to-end test files, as many at once as there are environments. */
 async function endToEnd(files, environments) {
   const started = Date.now();
   // Starts the large files first, so that the workers finish at about the same time.
-  const size = (name) => statSync(join(root, 'tests/e2e', name)).size;
+  const size = ({ name }) => statSync(join(root, 'tests/e2e', name)).size;
   const queue = [...files].sort((a, b) => size(b) - size(a));
   await Promise.all(environments.map(async (env) => {
-    for (let name; (name = queue.shift()); ) await endToEndFile(name, env);
+    for (let next; (next = queue.shift()); ) await endToEndFile(next, env);
   }));
   // Runs last, because this test reads the logs and the storage that all other tests wrote.
-  if (!only) await endToEndFile('after/secrets.test.mjs', environments[0]);
+  if (!only) await endToEndFile({ name: 'after/secrets.test.mjs' }, environments[0]);
   console.log(`end-to-end tests: ${Math.round((Date.now() - started) / 1000)} s with ${workers} at once\n`);
 }
 
 /** Runs one file, and prints its output when it ends, so that the output of two concurrent files is not mixed. */
-async function endToEndFile(name, env) {
+async function endToEndFile({ name, isNwc = false }, { EDGETOLL_NWC_URL, ...env }) {
   const started = Date.now();
   const lines = [];
   const show = (line) => line.startsWith('ℹ ') || lines.push(line);
-  await suite(process.execPath, ['--test', '--test-reporter=spec', join('tests/e2e', name)], { env, count: countNode, show });
-  console.log([`tests/e2e/${name}: ${Math.round((Date.now() - started) / 1000)} s`, ...lines].join('\n'));
+  await suite(process.execPath, ['--test', '--test-reporter=spec', join('tests/e2e', name)], { env: isNwc ? { ...env, EDGETOLL_NWC_URL } : env, count: countNode, show });
+  console.log([`tests/e2e/${name}${isNwc ? ' with NWC' : ''}: ${Math.round((Date.now() - started) / 1000)} s`, ...lines].join('\n'));
 }
 
 /**

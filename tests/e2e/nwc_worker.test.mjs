@@ -1,10 +1,14 @@
 // The Worker with a wallet of Nostr Wallet Connect: a real relay, and the wallet service of Alby's SDK in front of LNbits.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { call } from '../../tools/lib/lnbits.mjs';
+import { root } from '../../tools/lib/run.mjs';
 import { ADMIN_TOKEN, sendAsAdmin } from './support/admin.mjs';
 import { parseChallenge, send } from './support/client.mjs';
-import { RECEIVE_ONLY, newConnection, startReceivingWallet, startRelay } from './support/nwc.mjs';
+import { RECEIVE_ONLY, newConnection, startNwcWallet, startReceivingWallet, startRelay } from './support/nwc.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, pay, startPaywall, withoutLedger } from './support/paywall.mjs';
 import { startRelayProxy } from './support/relay_proxy.mjs';
@@ -264,5 +268,19 @@ test('With a connection that may not list payments, the cron trigger reports no 
   const { url, log, stop } = await startNwcPaywall({ wallet: { methods: ['get_info', 'make_invoice', 'lookup_invoice'] }, args: ['--test-scheduled'] });
   assert.equal((await send(url, '/cdn-cgi/handler/scheduled')).status, 200);
   assert.ok(!log().includes('could not be synchronized'));
+  await stop();
+});
+
+test('The client of the package lightning-toll pays with its own NWC wallet', async () => {
+  const { url, stop } = await startNwcPaywall();
+  const connection = newConnection(relay);
+  const payer = await startNwcWallet(connection, { encryptions: 'nip04' });
+  const script = join(root, 'tests/peers/lightning_toll_client.py');
+  const { stdout } = await promisify(execFile)(join(root, '.tools/lightning-toll/bin/python'), [script, `${url}/sold`], { env: { NWC_URL: connection.url } });
+  const { answers, stats } = JSON.parse(stdout);
+  assert.deepEqual(answers.map(({ status, paid }) => [status, paid]), [[200, true], [200, false]]);
+  assert.equal(stats.payment_count ?? stats.paymentCount, 1);
+  assert.equal(stats.total_spent ?? stats.totalSpent, 5);
+  await payer.stop();
   await stop();
 });

@@ -1,5 +1,5 @@
 // Starts the real Worker under `wrangler dev`, with the settings of wrangler.toml and the settings that a test overrides. By
-// default, the Worker uses the LNbits of the test run.
+// default, the Worker uses the LNbits of the test run: over HTTP, or over Nostr Wallet Connect if EDGETOLL_NWC_URL is set.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,8 +42,7 @@ export function configFor({ toll, vars = {}, config = {} }) {
   const { build, dev, ...rest } = settings();
   const secrets = {
     TOLL_SECRET: randomBytes(32).toString('hex'),
-    LNBITS_URL: lnbits.url,
-    LNBITS_KEY: lnbits.merchant.invoiceKey,
+    ...defaultWallet(vars),
     ...vars,
   };
   const complete = {
@@ -55,6 +54,13 @@ export function configFor({ toll, vars = {}, config = {} }) {
     ...config,
   };
   return { config: complete, secrets };
+}
+
+/** Returns the settings of the wallet of the test run. A test that sets a wallet itself gets the LNbits as slot 1. */
+export function defaultWallet(vars) {
+  const url = process.env.EDGETOLL_NWC_URL;
+  const setsWallet = Object.keys(vars).some((name) => /^(LNBITS|NWC)_/.test(name));
+  return url && !setsWallet ? { NWC_URL: url } : { LNBITS_URL: lnbits.url, LNBITS_KEY: lnbits.merchant.invoiceKey };
 }
 
 const HIGH_LIMIT = 1_000_000;
@@ -89,5 +95,5 @@ export const pay = (bolt11) => payInvoice(lnbits.url, lnbits.payer, bolt11);
 export async function invoicesFor(route) {
   const headers = { 'X-Api-Key': lnbits.merchant.invoiceKey };
   const payments = await call(`${lnbits.url}/api/v1/payments?limit=1000`, 'GET', undefined, headers);
-  return payments.filter((payment) => payment.extra.route === route).length;
+  return payments.filter(({ extra }) => (extra.nwc ?? extra).route === route).length;
 }

@@ -5,7 +5,7 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, root } from '../../../tools/lib/run.mjs';
 import { send } from './client.mjs';
-import { lnbits, run, unlimited } from './paywall.mjs';
+import { defaultWallet, run, unlimited } from './paywall.mjs';
 
 /**
  * Starts the Worker in `workerd`. The header `Cf-Blob` of a request sets `request.cf`.
@@ -22,14 +22,13 @@ export async function startBareWorker({ toll, vars = {}, kv, entry }) {
   const port = await freePort();
   const settings = {
     TOLL_SECRET: randomBytes(32).toString('hex'),
-    LNBITS_URL: lnbits.url,
-    LNBITS_KEY: lnbits.merchant.invoiceKey,
+    ...defaultWallet(vars),
     ...vars,
   };
   const texts = Object.entries(settings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
   const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify({ ...unlimited, ...toll }))})`];
   const modules = [...(entry ? ['entry.js'] : []), 'index.js'].map((file) => `(name = "${file}", esModule = embed "${file}")`);
-  const objects = [['METER', 'Meter'], ['FREE_TIER_EXACT', 'FreeTierCounter']];
+  const objects = [['METER', 'Meter'], ['FREE_TIER_EXACT', 'FreeTierCounter'], ['NWC_CONNECTION', 'NwcConnection']];
   if (kv) bindings.push('(name = "TOLL_KV", kvNamespace = "kv")');
   writeFileSync(
     join(dir, 'config.capnp'),

@@ -62,8 +62,8 @@ export function nwcConnection(current) {
         return await within(this.#exchange(object, relays.split('\n'), method, params, limit), limit);
       } catch (error) {
         if (error instanceof Fault) throw error;
-        // Without any message of the relay, the connection may be dead.
-        if (this.#relay && this.#relay.heardMs < startedMs) this.#relay.close();
+        // Without any message of the relay, the connection may be dead. Otherwise, the wallet may be at the next relay.
+        if (relays.includes('\n') || (this.#relay && this.#relay.heardMs < startedMs)) this.#relay?.close();
         this.#failures += 1;
         throw new Fault('timeout');
       }

@@ -46,10 +46,11 @@ impl Connection {
     /// the wallet announces no encryption that edgetoll knows.
     pub fn subscribe(&self, now_unix: u64) -> Option<String> {
         let encryption = self.encryption()?;
-        let mut filters = self.session.response_filter(now_unix.saturating_sub(CLOCK_SKEW_S));
+        let since_unix = now_unix.saturating_sub(CLOCK_SKEW_S);
+        let mut filters = self.session.response_filter(since_unix);
         if self.info.is_some_and(|info| info.notifies) {
             filters.push(',');
-            filters.push_str(&self.session.notification_filter(encryption, now_unix));
+            filters.push_str(&self.session.notification_filter(encryption, since_unix));
         }
         Some(relay::req(WALLET_SUBSCRIPTION, &filters))
     }

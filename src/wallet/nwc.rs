@@ -251,6 +251,13 @@ pub fn may_spend(response: &WalletResponse) -> Option<bool> {
     Some(names?.iter().any(|name| name.starts_with("pay_") || name.starts_with("multi_pay_")))
 }
 
+/// Whether the wallet keeps what edgetoll records with an invoice, from the response to a look-up; `None` if the response
+/// is inconclusive.
+pub fn keeps_record(response: &WalletResponse) -> Option<bool> {
+    let transaction = read(NwcMethod::LookupInvoice, response).ok()?;
+    Some(tagged_sale(&transaction).is_some())
+}
+
 /// Returns the receipt of the payment in a notification; `None` if it reports no payment for an invoice of edgetoll.
 pub fn receipt_of_notification(notification: &str) -> Option<Receipt> {
     let notification = Json::parse(notification.as_bytes())?;

@@ -1,5 +1,5 @@
 //! Probes a wallet: whether the configured key or connection may spend what the paywall earns, and whether an LNbits
-//! server hides the preimages of unpaid invoices.
+//! server hides the preimages of unpaid invoices, and whether an NWC wallet keeps what edgetoll records with an invoice.
 //!
 //! LNbits up to 1.5.6 gives the preimage of an unpaid invoice to everyone. An admin key of LNbits can spend.
 
@@ -22,14 +22,20 @@ pub enum Probe {
     AdminKey,
     /// The configured NWC connection may spend.
     MaySpend,
+    /// The NWC connection may not spend, and the wallet keeps what edgetoll records with an invoice.
+    RecordKept,
+    /// The NWC connection may not spend, and the wallet drops what edgetoll records with an invoice.
+    RecordDropped,
 }
 
 impl Probe {
-    const WORDS: [(Self, &'static str); 4] = [
+    const WORDS: [(Self, &'static str); 6] = [
         (Self::PreimageHidden, "preimage_hidden"),
         (Self::PreimageExposed, "preimage_exposed"),
         (Self::AdminKey, "admin_key"),
         (Self::MaySpend, "may_spend"),
+        (Self::RecordKept, "record_kept"),
+        (Self::RecordDropped, "record_dropped"),
     ];
 
     /// Whether nothing is sold because the wallet's key or connection may spend.
@@ -45,7 +51,7 @@ impl Probe {
     /// Returns the warning for the log, a sentence whose subject is the wallet; `None` if the result needs no warning.
     pub fn warning(self) -> Option<&'static str> {
         match self {
-            Self::Unknown | Self::PreimageHidden => None,
+            Self::Unknown | Self::PreimageHidden | Self::RecordKept | Self::RecordDropped => None,
             Self::PreimageExposed => Some(
                 "gives the preimages of unpaid invoices to everyone: update LNbits to 1.6.0 or later; until then each \
                  payment is looked up, unless `settlement` is \"preimage\"",
@@ -129,13 +135,13 @@ pub fn key_request(lnbits: &Lnbits) -> HttpRequest {
     lnbits.get("/api/v1/wallet", true)
 }
 
-/// Returns the request that looks up an unpaid invoice without a key. Returns `None` for an NWC wallet, which tells only the
-/// holder of the connection about payments.
-pub fn preimage_request(wallet: &Wallet, unpaid: &PaymentHash) -> Option<WalletRequest> {
+/// Returns the request that looks up an unpaid invoice: at an LNbits without a key, as everyone can; at an NWC wallet over
+/// the connection.
+pub fn look_up_request(wallet: &Wallet, unpaid: &PaymentHash) -> WalletRequest {
     match wallet {
-        Wallet::Lnbits(lnbits) => Some(WalletRequest::Http(look_up_without_key(lnbits, unpaid))),
+        Wallet::Lnbits(lnbits) => WalletRequest::Http(look_up_without_key(lnbits, unpaid)),
         #[cfg(feature = "nwc")]
-        Wallet::Nwc(_) => None,
+        Wallet::Nwc(nwc) => WalletRequest::Nwc(nwc.look_up(unpaid)),
     }
 }
 
@@ -144,16 +150,24 @@ pub fn look_up_without_key(lnbits: &Lnbits, unpaid: &PaymentHash) -> HttpRequest
     lnbits.get(&format!("{PAYMENTS}/{}", unpaid.to_hex()), false)
 }
 
-/// Returns the result of a probe from the responses to [`spending_request`] and [`preimage_request`]; `None` stands for a
+/// Returns the result of a probe from the responses to [`spending_request`] and [`look_up_request`]; `None` stands for a
 /// missing response.
-pub fn judge(wallet: &Wallet, key: Option<&WalletResponse>, preimage: Option<&WalletResponse>) -> Probe {
+pub fn judge(wallet: &Wallet, key: Option<&WalletResponse>, unpaid: Option<&WalletResponse>) -> Probe {
     let may_spend = key.and_then(|key| may_spend(wallet, key));
-    match (may_spend, preimage.and_then(exposes_preimage)) {
-        (Some(true), _) if matches!(wallet, Wallet::Lnbits(_)) => Probe::AdminKey,
-        (Some(true), _) => Probe::MaySpend,
-        (_, Some(true)) => Probe::PreimageExposed,
-        (Some(false), Some(false)) => Probe::PreimageHidden,
-        _ => Probe::Unknown,
+    match wallet {
+        Wallet::Lnbits(_) => match (may_spend, unpaid.and_then(exposes_preimage)) {
+            (Some(true), _) => Probe::AdminKey,
+            (_, Some(true)) => Probe::PreimageExposed,
+            (Some(false), Some(false)) => Probe::PreimageHidden,
+            _ => Probe::Unknown,
+        },
+        #[cfg(feature = "nwc")]
+        Wallet::Nwc(_) => match (may_spend, unpaid.and_then(super::nwc::keeps_record)) {
+            (Some(true), _) => Probe::MaySpend,
+            (Some(false), Some(true)) => Probe::RecordKept,
+            (Some(false), Some(false)) => Probe::RecordDropped,
+            _ => Probe::Unknown,
+        },
     }
 }
 

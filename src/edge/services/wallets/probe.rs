@@ -49,7 +49,7 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, wallet: &Wallet) -> Optio
 
 /// Probes the wallet `made_by`, and one more wallet, if they have no valid probe record in this isolate or in KV. The
 /// wallet `made_by` has just created the invoice `unpaid`, so its probe also checks whether LNbits hides the preimage of
-/// this invoice. The probe of the other wallet checks only the key. The wallets that are left are probed with later
+/// this invoice, or whether an NWC wallet keeps its record. The probe of the other wallet checks only the key. The wallets that are left are probed with later
 /// invoices, so that a client does not wait for all of them.
 ///
 /// While another request of this isolate probes a wallet, this request waits for the result, so that no client gets an
@@ -149,15 +149,14 @@ async fn probe_wallet(
     unpaid: Option<&PaymentHash>,
 ) {
     let key = request(ctx, slot, &probe::spending_request(wallet)).await;
-    let preimage_request = unpaid.and_then(|unpaid| probe::preimage_request(wallet, unpaid));
-    let preimage = match &preimage_request {
-        Some(preimage_request) => request(ctx, slot, preimage_request).await,
+    let looked_up = match unpaid {
+        Some(unpaid) => request(ctx, slot, &probe::look_up_request(wallet, unpaid)).await,
         None => None,
     };
-    let result = probe::judge(wallet, key.as_ref(), preimage.as_ref());
+    let result = probe::judge(wallet, key.as_ref(), looked_up.as_ref());
     let previous = with_lock(&RECORDS, |records| *records.get(slot));
     let may_not_spend = key.as_ref().and_then(|key| probe::may_spend(wallet, key)) == Some(false);
-    let record = match preimage_request {
+    let record = match unpaid {
         None if may_not_spend => ProbeRecord::after_key(previous, now_ms()),
         _ => ProbeRecord::after(previous, result, now_ms()),
     };

@@ -17,6 +17,7 @@ async function start(wrapped) {
   const worker = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url }, entry: `
 import * as real from './index.js';
 export default real.default;
+export const { NwcConnection } = real;
 ${wrapped}
 export class Meter {
   constructor(state, env) {

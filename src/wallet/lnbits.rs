@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::receipt::tagged_invoice;
 use super::{
     Invoice, InvoiceRequest, MAX_RESPONSE_BYTES, Payment, PaymentStatus, Wallet, WalletError, WalletRequest,
     WalletResponse,
@@ -9,7 +10,8 @@ use super::{
 use crate::bolt11::Bolt11;
 use crate::http::url;
 use crate::payment::PaymentHash;
-use crate::protocols::price::Price;
+use crate::protocols::price::{Fiat, Price};
+use crate::protocols::record::{InvoiceRecord, OwnInvoice};
 use crate::strict_json::Json;
 
 /// One wallet of an LNbits server: the base URL of the server, and the invoice key of the wallet.
@@ -65,8 +67,9 @@ impl Lnbits {
 }
 
 impl Wallet for Lnbits {
-    /// `out: false` is always sent, because LNbits would otherwise make an outgoing payment. `extra` contains no text
-    /// that the client chose, because some keys in `extra` make LNbits replace the invoice.
+    /// `out: false` is always sent, because LNbits would otherwise make an outgoing payment. Some keys in `extra`, such as
+    /// `fiat_payment_request`, make LNbits replace the invoice. So the keys are fixed. Of their values, a client chooses only
+    /// the host and the method, which have only a few harmless characters ([`is_recordable`](crate::protocols::record)).
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest {
         let (amount, unit) = match invoice.price {
             Price::Sats(sats) => (Amount::Sats(*sats), "sat"),
@@ -79,7 +82,7 @@ impl Wallet for Lnbits {
             memo: invoice.description,
             expiry: invoice.expiry_s,
             webhook: invoice.webhook,
-            extra: Extra { tag: TAG, route: invoice.route, c: invoice.client },
+            extra: Extra::new(invoice),
         };
         let body = serde_json::to_string(&body).unwrap_or_default();
         WalletRequest { method: "POST", body: Some(body), ..self.get(PAYMENTS, true) }
@@ -166,6 +169,61 @@ impl Wallet for Lnbits {
             _ => Ok(PaymentStatus::Unpaid),
         }
     }
+
+    /// An LNbits that does not know the payment for this key responds with 404 and a reason in JSON. If the key is wrong, it
+    /// omits the details.
+    fn read_own_invoice(
+        &self,
+        payment_hash: &PaymentHash,
+        response: &WalletResponse,
+    ) -> Result<Option<OwnInvoice>, WalletError> {
+        let answer = match response.status {
+            404 if read(response, 404)?.get("detail").is_some() => return Ok(None),
+            429 => {
+                return Err(WalletError::PaymentRateLimited { retry_after_s: response.retry_after_s });
+            }
+            _ => read(response, 200)?,
+        };
+        let is_paid = answer.get("paid").and_then(Json::as_bool).ok_or(WalletError::Missing("paid"))?;
+        let details = answer.get("details").ok_or(WalletError::Missing("details"))?;
+        let Some(invoice) = own_invoice(details).filter(|own| own.payment_hash == *payment_hash) else {
+            return Ok(None);
+        };
+        match (is_paid, text(details, "status")?) {
+            // LNbits omits the top-level `status` if it got no status from its funding source.
+            (false, "pending") if answer.get("status").is_none() => Err(WalletError::StatusUnknown),
+            (is_paid, status) => Ok(Some(OwnInvoice { is_paid: is_paid && status == "success", ..invoice })),
+        }
+    }
+}
+
+/// Reads an invoice and its record from the details of a payment, as not paid. Returns `None` if edgetoll did not request the
+/// invoice, if it has no record, or if its amounts differ. An outgoing payment has a negative amount.
+fn own_invoice(details: &Json) -> Option<OwnInvoice> {
+    let bolt11 = tagged_invoice(details)?;
+    let amount_msat = details.get("amount")?.as_u64();
+    let extra = details.get("extra")?;
+    let string = |key: &str| extra.get(key)?.as_str().map(str::to_owned);
+    let amount_sats = whole_sats(amount_msat.filter(|_| amount_msat == bolt11.amount_msat()))?;
+    let fiat = match string("price") {
+        Some(price) => Some(Fiat::parse(&price)?),
+        None => None,
+    };
+    Some(OwnInvoice {
+        payment_hash: bolt11.payment_hash(),
+        is_paid: false,
+        amount_sats,
+        payable_until_unix: bolt11.expires_at_unix(),
+        route: string("route")?,
+        record: InvoiceRecord {
+            expires_at_unix: extra.number("expiry")?,
+            host: string("host")?,
+            method: string("method")?,
+            client: string("ip"),
+            fiat,
+            sold_as: string("sold_as"),
+        },
+    })
 }
 
 /// Returns the body of a response as a JSON object, if the response has the expected status.
@@ -218,12 +276,44 @@ enum Amount {
     Fiat(String),
 }
 
-#[derive(Serialize)]
+/// What edgetoll keeps with an invoice.
+#[derive(Default, Serialize)]
 struct Extra<'a> {
     tag: &'a str,
     route: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     c: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    /// The pseudonym of the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sold_as: Option<&'a str>,
+}
+
+impl<'a> Extra<'a> {
+    fn new(invoice: &InvoiceRequest<'a>) -> Self {
+        let extra = Self { tag: TAG, route: invoice.route, c: invoice.client, ..Self::default() };
+        match invoice.record {
+            None => extra,
+            Some(record) => Self {
+                expiry: Some(record.expires_at_unix),
+                host: Some(&record.host),
+                method: Some(&record.method),
+                ip: record.client.as_deref(),
+                price: record.fiat.as_ref().map(Fiat::as_str),
+                sold_as: record.sold_as.as_deref(),
+                ..extra
+            },
+        }
+    }
 }
 
 /// The `tag` of every invoice that edgetoll creates.

@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::bolt11::{Bolt11, Bolt11Error};
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::protocols::price::Price;
+use crate::protocols::record::{InvoiceRecord, OwnInvoice};
 
 /// The API of a wallet.
 pub trait Wallet {
@@ -51,6 +52,18 @@ pub trait Wallet {
         response: &WalletResponse,
         now_unix: u64,
     ) -> Result<PaymentStatus, WalletError>;
+
+    /// Returns an invoice of edgetoll, with its record, from the response to [`Wallet::look_up`]. Returns `None` if the wallet
+    /// does not know the payment, or if the invoice is not of edgetoll or has no record. A wallet kind that keeps no records
+    /// returns `None` for every response.
+    ///
+    /// # Errors
+    /// Fails if the response does not contain the status of the payment.
+    fn read_own_invoice(
+        &self,
+        payment_hash: &PaymentHash,
+        response: &WalletResponse,
+    ) -> Result<Option<OwnInvoice>, WalletError>;
 }
 
 /// A request to a wallet. The type has no `Debug`, so that the invoice key in it is never logged by mistake.
@@ -92,6 +105,8 @@ pub struct InvoiceRequest<'a> {
     pub client: Option<&'a str>,
     /// The URL that the wallet calls when the invoice is paid; `None` if no webhook is wanted.
     pub webhook: Option<&'a str>,
+    /// What the invoice is created for; `None` if the wallet keeps no record of it.
+    pub record: Option<&'a InvoiceRecord>,
 }
 
 /// An invoice that passed the checks of [`Wallet::read_created`].

@@ -167,7 +167,7 @@ impl Lnbits {
 }
 
 /// Returns the invoice of a payment; `None` if it does not carry the tag of edgetoll, or has another payment hash.
-fn tagged_invoice(payment: &Json) -> Option<Bolt11> {
+pub(super) fn tagged_invoice(payment: &Json) -> Option<Bolt11> {
     if payment.get("extra")?.get("tag")?.as_str()? != TAG {
         return None;
     }

@@ -23,6 +23,7 @@ fn invoice_request() -> InvoiceRequest<'static> {
         route: "/api/joke",
         client: Some("aa"),
         webhook: None,
+        record: None,
     }
 }
 

@@ -16,6 +16,9 @@ use crate::payment::WalletSlot;
 use crate::protocols::l402::caveat::{InvoiceTerms, Terms};
 use crate::protocols::l402::challenge::Challenge;
 use crate::protocols::l402::refusal::Refusal;
+use crate::protocols::offered::Protocol;
+use crate::protocols::record::InvoiceRecord;
+use crate::protocols::x_preimage;
 use crate::wallet::{Invoice, InvoiceRequest, WalletError};
 
 /// Answers with a new invoice, or with the price alone.
@@ -71,14 +74,27 @@ async fn respond(
     page: &PageRequest<'_>,
 ) -> Result<Answered, HandlerError> {
     let refused = page.draft.refused.as_ref();
-    let response = match pay_page::render(ctx, challenge, page).await {
-        Ok(Some(page)) => page,
-        // A program gets JSON. If the pay page cannot be rendered, a browser gets JSON too: the invoice already exists
-        // and must reach the client.
-        Ok(None) | Err(_) => response::challenge(challenge, refused.filter(|_| !page.is_retry))?,
+    let response = match takes_invoice(ctx, page.draft) {
+        true => response::bare_invoice(challenge)?,
+        false => match pay_page::render(ctx, challenge, page).await {
+            Ok(Some(page)) => page,
+            // A program gets JSON. If the pay page cannot be rendered, a browser gets JSON too: the invoice already exists
+            // and must reach the client.
+            Ok(None) | Err(_) => response::challenge(challenge, refused.filter(|_| !page.is_retry))?,
+        },
     };
     let answered = Answered::new(response, Action::Challenge).on_route(Some(page.draft.route));
     Ok(answered.with_code(refused.map(Refusal::code)).about(challenge.payment_hash()))
+}
+
+/// Whether the body of the response is the bare invoice. A client that sends a preimage, and states no preference, has got such a
+/// body before.
+fn takes_invoice(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> bool {
+    let is_default = || {
+        draft.route.protocols.begins_with(Protocol::XPreimage)
+            || ctx.request.header(x_preimage::HEADER).is_some()
+    };
+    draft.offers_preimage && x_preimage::takes_invoice(ctx.request.header("Accept"), is_default())
 }
 
 /// Refuses the request, before a wallet is called, in these cases:
@@ -104,6 +120,7 @@ async fn make_invoice(
 ) -> Result<(WalletSlot, Invoice), HandlerError> {
     let ChallengeDraft { seller, route, .. } = draft;
     let (client, webhook) = (ctx.client_pseudonym(), new_webhook(ctx, draft));
+    let record = InvoiceRecord::new(&draft.terms, &ctx.request.method, client.as_deref());
     let request = InvoiceRequest {
         price: &draft.price,
         description: &draft.description,
@@ -112,6 +129,7 @@ async fn make_invoice(
         route: route.pattern.as_str(),
         client: client.as_deref(),
         webhook: webhook.as_deref(),
+        record: record.as_ref(),
     };
     let created = wallets::create_invoice(&seller.wallets, &request, ctx.deadline);
     let (slot, invoice) = clock::complete(ctx.context, created).await.map_err(unavailable)?;

@@ -5,17 +5,19 @@ use std::num::NonZeroU32;
 use super::{Action, Answered, HandlerError, challenge, forward};
 use crate::bolt11::Bolt11;
 use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::now_unix;
 use crate::edge::services::meter::TakenUse;
 use crate::edge::services::settlement::{self, Requester, SettlementError};
 use crate::edge::services::{ledger, meter};
 use crate::error::RequestError;
 use crate::forward::ForwardReason;
-use crate::gate::{ChallengeDraft, Claim, CountedUses, Purchase, WhenSpent};
+use crate::gate::{ChallengeDraft, Claim, CountedUses, PreimageClaim, Purchase, WhenSpent};
 use crate::policy::route::Route;
 use crate::protocols::l402::caveat::CredentialScope;
 use crate::protocols::l402::cookie;
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::Grant;
+use crate::protocols::x_preimage;
 use crate::wallet::PaymentStatus;
 
 /// Serves a purchase whose payment is known to be settled. If all of its uses are spent, serves the first other purchase
@@ -156,6 +158,53 @@ pub async fn serve_settled(
     }
 }
 
+/// Serves a request with a preimage: looks up its invoice, takes the only use of its payment, and forwards the request.
+pub async fn serve_preimage(
+    ctx: &RequestContext<'_>,
+    claim: PreimageClaim<'static>,
+) -> Result<Answered, HandlerError> {
+    let payment_hash = claim.payment_hash;
+    let about = |error: HandlerError| error.about(payment_hash);
+    if meter::is_known_as_spent(&payment_hash) {
+        return refuse_preimage(ctx, claim.otherwise, x_preimage::Refusal::Spent).await.map_err(about);
+    }
+    let found = settlement::find_invoice(ctx, claim.otherwise.seller, &payment_hash).await;
+    let found = found.map_err(|error| about(unsettled(error)))?;
+    let (method, path) = (ctx.request.method.as_str(), ctx.url.path);
+    let checked = found.ok_or(x_preimage::Refusal::Unknown).and_then(|(slot, invoice)| {
+        x_preimage::check(&invoice, &claim.demand(method, path, now_unix()))?;
+        Ok((slot, invoice))
+    });
+    let (slot, invoice) = match checked {
+        Ok(found) => found,
+        Err(refusal) => return refuse_preimage(ctx, claim.otherwise, refusal).await.map_err(about),
+    };
+    match try_serve(ctx, claim.into_purchase(&invoice, slot, method)).await? {
+        Tried::Answered(answered) => Ok(answered),
+        Tried::Exhausted(Exhausted { when_spent, .. }) => {
+            let WhenSpent::Challenge(draft) = *when_spent else { return Err(RequestError::Internal.into()) };
+            refuse_preimage(ctx, draft, x_preimage::Refusal::Spent).await.map_err(about)
+        }
+    }
+}
+
+/// Answers a request whose preimage is refused: with the reason, or with a new invoice.
+async fn refuse_preimage(
+    ctx: &RequestContext<'_>,
+    otherwise: Box<ChallengeDraft<'static>>,
+    refusal: x_preimage::Refusal,
+) -> Result<Answered, HandlerError> {
+    let code = refusal.code();
+    match otherwise.after_preimage(refusal) {
+        Ok(draft) => Ok(challenge::answer(ctx, draft).await?.with_code(Some(code))),
+        Err(error) => Err(HandlerError::from(error).while_doing(Action::Refuse)),
+    }
+}
+
+fn unsettled(SettlementError { error, detail }: SettlementError) -> HandlerError {
+    HandlerError::from(error).with_detail(detail.map(|detail| detail.to_string()))
+}
+
 /// The result of the settlement checks of a request's claims.
 pub enum ClaimStatus {
     Settled(Purchase<'static>),
@@ -180,10 +229,7 @@ pub async fn check_claims(
             Ok(PaymentStatus::Paid) => return Ok(ClaimStatus::Settled(claim.purchase)),
             Ok(PaymentStatus::Pending(bolt11)) => pending = pending.or(Some((claim, bolt11))),
             Ok(PaymentStatus::Unpaid) => {}
-            Err(SettlementError { error, detail }) => {
-                let error = HandlerError::from(error).with_detail(detail.map(|detail| detail.to_string()));
-                failed = failed.or(Some(error.about(grant.payment_hash)));
-            }
+            Err(error) => failed = failed.or(Some(unsettled(error).about(grant.payment_hash))),
         }
     }
     match (failed, pending) {

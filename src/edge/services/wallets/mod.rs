@@ -11,6 +11,7 @@ use crate::edge::platform::clock::{Deadline, now_ms, now_unix};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::log;
 use crate::payment::{PaymentHash, WalletSlot};
+use crate::protocols::record::OwnInvoice;
 use crate::wallet::failover::Failover;
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::receipt::Receipt;
@@ -112,7 +113,7 @@ pub fn check_look_up_circuit(slot: WalletSlot) -> Result<(), WalletError> {
     }
 }
 
-/// Asks the wallet that created an invoice whether the invoice was paid. A transient error is retried once.
+/// Asks the wallet that created an invoice whether the invoice was paid.
 pub async fn look_up(
     wallets: &Wallets,
     slot: WalletSlot,
@@ -120,27 +121,61 @@ pub async fn look_up(
     deadline: Deadline,
 ) -> Result<PaymentStatus, WalletError> {
     let wallet = wallets.get(slot).ok_or(WalletError::NotConfigured)?;
-    match look_up_once(wallet, slot, payment, deadline).await {
-        Err(error) if error.is_transient() => look_up_once(wallet, slot, payment, deadline).await,
+    let read = |response: &WalletResponse| wallet.read_looked_up(payment, response, now_unix());
+    look_up_with(wallet, slot, &payment.hash, deadline, &read).await
+}
+
+/// Looks up a payment at a wallet, and returns what `read` reads from the response. A transient error is retried once.
+async fn look_up_with<T>(
+    wallet: &impl Wallet,
+    slot: WalletSlot,
+    payment_hash: &PaymentHash,
+    deadline: Deadline,
+    read: &dyn Fn(&WalletResponse) -> Result<T, WalletError>,
+) -> Result<T, WalletError> {
+    match look_up_once(wallet, slot, payment_hash, deadline, read).await {
+        Err(error) if error.is_transient() => look_up_once(wallet, slot, payment_hash, deadline, read).await,
         result => result,
     }
 }
 
-async fn look_up_once(
+async fn look_up_once<T>(
     wallet: &impl Wallet,
     slot: WalletSlot,
-    payment: &Payment,
+    payment_hash: &PaymentHash,
     deadline: Deadline,
-) -> Result<PaymentStatus, WalletError> {
+    read: &dyn Fn(&WalletResponse) -> Result<T, WalletError>,
+) -> Result<T, WalletError> {
     let limit_ms = deadline.for_wallet_ms().ok_or(WalletError::NoTimeLeft)?;
     with_lock(&LOOK_UPS, |failover| failover.admit(slot, now_ms())).map_err(circuit_open)?;
     let sent_ms = now_ms();
-    let status = match send(&wallet.look_up(&payment.hash), limit_ms).await {
-        Ok(response) => wallet.read_looked_up(payment, &response, now_unix()),
+    let looked_up = match send(&wallet.look_up(payment_hash), limit_ms).await {
+        Ok(response) => read(&response),
         Err(error) => Err(error),
     };
-    record(&LOOK_UPS, slot, &status, sent_ms);
-    status
+    record(&LOOK_UPS, slot, &looked_up, sent_ms);
+    looked_up
+}
+
+/// Looks for an invoice of edgetoll at all wallets, because a payment hash alone does not name a wallet.
+///
+/// # Errors
+/// Fails if a wallet fails and no other wallet has the invoice: the wallet that failed may have it.
+pub async fn find_invoice(
+    wallets: &Wallets,
+    payment_hash: &PaymentHash,
+    deadline: Deadline,
+) -> Result<Option<(WalletSlot, OwnInvoice)>, WalletError> {
+    let mut result = Ok(None);
+    for (slot, wallet) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
+        let read = |response: &WalletResponse| wallet.read_own_invoice(payment_hash, response);
+        match look_up_with(wallet, slot, payment_hash, deadline, &read).await {
+            Ok(Some(invoice)) => return Ok(Some((slot, invoice))),
+            Ok(None) => {}
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    result
 }
 
 /// Returns the receipt of a payment; `None` if the invoice is not paid, or if edgetoll did not request the invoice.

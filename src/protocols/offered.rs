@@ -1,0 +1,44 @@
+//! The payment protocols that a route offers.
+
+/// A payment protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    L402,
+    XPreimage,
+}
+
+/// The setting `protocols`: the protocols of a route, in the order of the price list. L402 is always one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocols(Vec<Protocol>);
+
+impl Protocols {
+    /// Parses the setting. Returns `None` if a name is unknown, if a protocol is named twice, or if L402 is missing.
+    pub fn parse<'a>(names: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut listed = Vec::new();
+        for name in names {
+            let (_, protocol) = NAMES.iter().find(|(known, _)| *known == name)?;
+            if listed.contains(protocol) {
+                return None;
+            }
+            listed.push(*protocol);
+        }
+        listed.contains(&Protocol::L402).then_some(Self(listed))
+    }
+
+    pub fn contains(&self, protocol: Protocol) -> bool {
+        self.0.contains(&protocol)
+    }
+
+    /// Whether the protocol is the first one. The first protocol has the body of a 402 if the client states no preference.
+    pub fn begins_with(&self, protocol: Protocol) -> bool {
+        self.0.first() == Some(&protocol)
+    }
+}
+
+impl Default for Protocols {
+    fn default() -> Self {
+        Self(vec![Protocol::L402])
+    }
+}
+
+const NAMES: [(&str, Protocol); 2] = [("l402", Protocol::L402), ("x-preimage", Protocol::XPreimage)];

@@ -160,6 +160,8 @@ pub enum WhenSpent<'a> {
         otherwise: Box<ChallengeDraft<'a>>,
     },
     Challenge(Box<ChallengeDraft<'a>>),
+    /// Refuse the request with this error.
+    Refuse(RequestError),
 }
 
 /// A credential that is valid if its payment has settled.
@@ -214,10 +216,14 @@ impl<'a> PreimageClaim<'a> {
             wallet: slot,
             payable_until_unix: Some(invoice.payable_until_unix),
         };
+        let when_spent = match self.otherwise.after_preimage(x_preimage::Refusal::Spent) {
+            Ok(draft) => WhenSpent::Challenge(draft),
+            Err(error) => WhenSpent::Refuse(error),
+        };
         let counted = CountedUses {
             bought: NonZeroU32::MIN,
             is_taken: method != "HEAD",
-            when_spent: Box::new(WhenSpent::Challenge(self.otherwise)),
+            when_spent: Box::new(when_spent),
         };
         Purchase { seller, route, grant, counted: Some(counted) }
     }
@@ -228,10 +234,16 @@ impl<'a> ChallengeDraft<'a> {
     ///
     /// # Errors
     /// Fails with the reason, if the route states the reasons of refusals.
-    pub fn after_preimage(self: Box<Self>, refusal: x_preimage::Refusal) -> Result<Box<Self>, RequestError> {
+    pub fn after_preimage(
+        mut self: Box<Self>,
+        refusal: x_preimage::Refusal,
+    ) -> Result<Box<Self>, RequestError> {
         match self.route.x_preimage_errors {
             ErrorStyle::LnPaywall => Err(RequestError::Preimage(refusal)),
-            ErrorStyle::RackLightning => Ok(self),
+            ErrorStyle::RackLightning => {
+                self.refused_preimage = Some(refusal.code());
+                Ok(self)
+            }
         }
     }
 }
@@ -247,6 +259,8 @@ pub struct ChallengeDraft<'a> {
     pub description: String,
     /// Why the credential of the request was refused; `None` if the request has no credential.
     pub refused: Option<Refusal>,
+    /// The code of a refused preimage, for the log. The response does not mention it.
+    pub refused_preimage: Option<&'static str>,
     /// Whether the challenge has only the price, without an invoice.
     pub is_quote: bool,
     /// Whether the preimage of the invoice pays for one request without a macaroon.

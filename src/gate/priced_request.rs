@@ -288,6 +288,7 @@ impl<'a> PricedRequest<'a, '_> {
                 None => format!("API access: {method} {path}"),
             }),
             refused,
+            refused_preimage: None,
             is_quote: self.is_quote(),
             offers_preimage: self.offers_preimage(),
         })

@@ -54,3 +54,4 @@ mod uses;
 mod vectors;
 mod verified;
 mod wallets;
+mod x_preimage;

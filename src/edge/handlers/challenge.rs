@@ -84,7 +84,8 @@ async fn respond(
         },
     };
     let answered = Answered::new(response, Action::Challenge).on_route(Some(page.draft.route));
-    Ok(answered.with_code(refused.map(Refusal::code)).about(challenge.payment_hash()))
+    let code = refused.map(Refusal::code).or(page.draft.refused_preimage);
+    Ok(answered.with_code(code).about(challenge.payment_hash()))
 }
 
 /// Whether the body of the response is the bare invoice. A client that sends a preimage, and states no preference, has got such a

@@ -12,16 +12,18 @@ use crate::edge::services::{ledger, meter};
 use crate::error::RequestError;
 use crate::forward::ForwardReason;
 use crate::gate::{ChallengeDraft, Claim, CountedUses, PreimageClaim, Purchase, WhenSpent};
+use crate::payment::WalletSlot;
 use crate::policy::route::Route;
 use crate::protocols::l402::caveat::CredentialScope;
 use crate::protocols::l402::cookie;
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::Grant;
+use crate::protocols::record::OwnInvoice;
 use crate::protocols::x_preimage;
 use crate::wallet::PaymentStatus;
 
 /// Serves a purchase whose payment is known to be settled. If all of its uses are spent, serves the first other purchase
-/// of the request that has a use left, or answers with a challenge.
+/// of the request that has a use left, or answers as the purchase says.
 pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Result<Answered, HandlerError> {
     let mut purchase = purchase;
     let mut deleted_cookies = Vec::new();
@@ -37,6 +39,7 @@ pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Res
                 break serve_settled(ctx, claims, otherwise, Requester::Client).await?;
             }
             WhenSpent::Challenge(draft) => break challenge::answer(ctx, draft).await?,
+            WhenSpent::Refuse(error) => return Err(HandlerError::from(error).while_doing(Action::Refuse)),
         }
     };
     let headers = answered.response.headers();
@@ -158,47 +161,36 @@ pub async fn serve_settled(
     }
 }
 
-/// Serves a request with a preimage: looks up its invoice, takes the only use of its payment, and forwards the request.
+/// Serves a request with a preimage: looks up its invoice, and serves the purchase of one request with it.
 pub async fn serve_preimage(
     ctx: &RequestContext<'_>,
     claim: PreimageClaim<'static>,
 ) -> Result<Answered, HandlerError> {
     let payment_hash = claim.payment_hash;
-    let about = |error: HandlerError| error.about(payment_hash);
-    if meter::is_known_as_spent(&payment_hash) {
-        return refuse_preimage(ctx, claim.otherwise, x_preimage::Refusal::Spent).await.map_err(about);
-    }
-    let found = settlement::find_invoice(ctx, claim.otherwise.seller, &payment_hash).await;
-    let found = found.map_err(|error| about(unsettled(error)))?;
-    let (method, path) = (ctx.request.method.as_str(), ctx.url.path);
-    let checked = found.ok_or(x_preimage::Refusal::Unknown).and_then(|(slot, invoice)| {
-        x_preimage::check(&invoice, &claim.demand(method, path, now_unix()))?;
+    let method = ctx.request.method.as_str();
+    let invoice = find_invoice(ctx, &claim).await.map_err(|error| error.about(payment_hash))?;
+    match invoice.and_then(|(slot, invoice)| {
+        x_preimage::check(&invoice, &claim.demand(method, ctx.url.path, now_unix()))?;
         Ok((slot, invoice))
-    });
-    let (slot, invoice) = match checked {
-        Ok(found) => found,
-        Err(refusal) => return refuse_preimage(ctx, claim.otherwise, refusal).await.map_err(about),
-    };
-    match try_serve(ctx, claim.into_purchase(&invoice, slot, method)).await? {
-        Tried::Answered(answered) => Ok(answered),
-        Tried::Exhausted(Exhausted { when_spent, .. }) => {
-            let WhenSpent::Challenge(draft) = *when_spent else { return Err(RequestError::Internal.into()) };
-            refuse_preimage(ctx, draft, x_preimage::Refusal::Spent).await.map_err(about)
-        }
+    }) {
+        Ok((slot, invoice)) => serve(ctx, claim.into_purchase(&invoice, slot, method)).await,
+        Err(refusal) => match claim.otherwise.after_preimage(refusal) {
+            Ok(draft) => challenge::answer(ctx, draft).await,
+            Err(error) => Err(HandlerError::from(error).while_doing(Action::Refuse).about(payment_hash)),
+        },
     }
 }
 
-/// Answers a request whose preimage is refused: with the reason, or with a new invoice.
-async fn refuse_preimage(
+/// Looks for the invoice of a preimage, unless this isolate knows that its payment is spent.
+async fn find_invoice(
     ctx: &RequestContext<'_>,
-    otherwise: Box<ChallengeDraft<'static>>,
-    refusal: x_preimage::Refusal,
-) -> Result<Answered, HandlerError> {
-    let code = refusal.code();
-    match otherwise.after_preimage(refusal) {
-        Ok(draft) => Ok(challenge::answer(ctx, draft).await?.with_code(Some(code))),
-        Err(error) => Err(HandlerError::from(error).while_doing(Action::Refuse)),
+    claim: &PreimageClaim<'static>,
+) -> Result<Result<(WalletSlot, OwnInvoice), x_preimage::Refusal>, HandlerError> {
+    if meter::is_known_as_spent(&claim.payment_hash) {
+        return Ok(Err(x_preimage::Refusal::Spent));
     }
+    let found = settlement::find_invoice(ctx, claim.otherwise.seller, &claim.payment_hash).await;
+    Ok(found.map_err(unsettled)?.ok_or(x_preimage::Refusal::Unknown))
 }
 
 fn unsettled(SettlementError { error, detail }: SettlementError) -> HandlerError {

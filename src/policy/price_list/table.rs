@@ -213,7 +213,8 @@ impl<'a> Table<'a> {
 
     /// Reads the payment protocols of the list or of a route.
     pub fn protocols(&self, key: &str) -> Option<Protocols> {
-        let sentence = "must be a list of protocols with \"l402\", such as [\"l402\", \"x-preimage\"]";
+        let sentence =
+            "must be a list of \"l402\" and \"x-preimage\", always with \"l402\", such as [\"l402\"]";
         self.read(key, sentence, |value| {
             let names: Option<Vec<&str>> = value.as_array()?.iter().map(Json::as_str).collect();
             Protocols::parse(names?.into_iter())

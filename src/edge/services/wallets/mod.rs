@@ -121,40 +121,45 @@ pub async fn look_up(
     deadline: Deadline,
 ) -> Result<PaymentStatus, WalletError> {
     let wallet = wallets.get(slot).ok_or(WalletError::NotConfigured)?;
-    let read = |response: &WalletResponse| wallet.read_looked_up(payment, response, now_unix());
-    look_up_with(wallet, slot, &payment.hash, deadline, &read).await
+    let mut status = PaymentStatus::Unpaid;
+    let mut read = |response: &WalletResponse| {
+        status = wallet.read_looked_up(payment, response, now_unix())?;
+        Ok(())
+    };
+    look_up_with(wallet, slot, &payment.hash, deadline, &mut read).await?;
+    Ok(status)
 }
 
-/// Looks up a payment at a wallet, and returns what `read` reads from the response. A transient error is retried once.
-async fn look_up_with<T>(
+/// Looks up a payment at a wallet. `read` checks the response and keeps what it reads. A transient error is retried once.
+async fn look_up_with(
     wallet: &impl Wallet,
     slot: WalletSlot,
     payment_hash: &PaymentHash,
     deadline: Deadline,
-    read: &dyn Fn(&WalletResponse) -> Result<T, WalletError>,
-) -> Result<T, WalletError> {
+    read: &mut dyn FnMut(&WalletResponse) -> Result<(), WalletError>,
+) -> Result<(), WalletError> {
     match look_up_once(wallet, slot, payment_hash, deadline, read).await {
         Err(error) if error.is_transient() => look_up_once(wallet, slot, payment_hash, deadline, read).await,
         result => result,
     }
 }
 
-async fn look_up_once<T>(
+async fn look_up_once(
     wallet: &impl Wallet,
     slot: WalletSlot,
     payment_hash: &PaymentHash,
     deadline: Deadline,
-    read: &dyn Fn(&WalletResponse) -> Result<T, WalletError>,
-) -> Result<T, WalletError> {
+    read: &mut dyn FnMut(&WalletResponse) -> Result<(), WalletError>,
+) -> Result<(), WalletError> {
     let limit_ms = deadline.for_wallet_ms().ok_or(WalletError::NoTimeLeft)?;
     with_lock(&LOOK_UPS, |failover| failover.admit(slot, now_ms())).map_err(circuit_open)?;
     let sent_ms = now_ms();
-    let looked_up = match send(&wallet.look_up(payment_hash), limit_ms).await {
+    let checked = match send(&wallet.look_up(payment_hash), limit_ms).await {
         Ok(response) => read(&response),
         Err(error) => Err(error),
     };
-    record(&LOOK_UPS, slot, &looked_up, sent_ms);
-    looked_up
+    record(&LOOK_UPS, slot, &checked, sent_ms);
+    checked
 }
 
 /// Looks for an invoice of edgetoll at all wallets, because a payment hash alone does not name a wallet.
@@ -166,16 +171,22 @@ pub async fn find_invoice(
     payment_hash: &PaymentHash,
     deadline: Deadline,
 ) -> Result<Option<(WalletSlot, OwnInvoice)>, WalletError> {
-    let mut result = Ok(None);
+    let mut failed = None;
     for (slot, wallet) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
-        let read = |response: &WalletResponse| wallet.read_own_invoice(payment_hash, response);
-        match look_up_with(wallet, slot, payment_hash, deadline, &read).await {
-            Ok(Some(invoice)) => return Ok(Some((slot, invoice))),
-            Ok(None) => {}
-            Err(error) => result = result.and(Err(error)),
+        let mut found = None;
+        let mut read = |response: &WalletResponse| {
+            found = wallet.read_own_invoice(payment_hash, response)?;
+            Ok(())
+        };
+        match look_up_with(wallet, slot, payment_hash, deadline, &mut read).await {
+            Ok(()) => {}
+            Err(error) => failed = failed.or(Some(error)),
+        }
+        if let Some(invoice) = found {
+            return Ok(Some((slot, invoice)));
         }
     }
-    result
+    failed.map_or(Ok(None), Err)
 }
 
 /// Returns the receipt of a payment; `None` if the invoice is not paid, or if edgetoll did not request the invoice.

@@ -155,7 +155,8 @@ impl RequestError {
         }
     }
 
-    /// Returns the JSON body: `{"error": sentence, "code": code}`. The response to a refused preimage has a text instead.
+    /// Returns the JSON body: `{"error": sentence, "code": code}`. The response to a refused preimage has a text
+    /// instead.
     pub fn body(&self) -> String {
         let body = ErrorBody { error: self.to_string(), code: self.code() };
         serde_json::to_string(&body).unwrap_or_default()

@@ -15,8 +15,8 @@
 //! 7. A request with a valid credential is forwarded. If the credential has no preimage, or a preimage that is not a
 //!    sufficient proof, a wallet must confirm the payment first. A genuine credential that is not valid for this
 //!    request gets a new challenge with the reason. A malformed or forged credential gets 401.
-//! 8. If the route offers X-Preimage and the request has a preimage, a wallet must confirm the payment. A malformed preimage
-//!    is refused.
+//! 8. If the route offers X-Preimage and the request has a preimage, a wallet must confirm the payment. A malformed
+//!    preimage is refused.
 //! 9. A request without a credential uses the free tier. If the route has no free tier, or if no free request is left,
 //!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch,
 //!    if its method is `HEAD`, or if a page of another site embeds the response. The same applies to `OPTIONS`, unless the

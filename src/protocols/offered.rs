@@ -29,7 +29,8 @@ impl Protocols {
         self.0.contains(&protocol)
     }
 
-    /// Whether the protocol is the first one. The first protocol has the body of a 402 if the client states no preference.
+    /// Whether the protocol is the first one. The first protocol has the body of a 402 if the client states no
+    /// preference.
     pub fn begins_with(&self, protocol: Protocol) -> bool {
         self.0.first() == Some(&protocol)
     }

@@ -1,5 +1,5 @@
-//! The record of an invoice: what the invoice was created for. The wallet keeps it, for protocols whose proofs carry nothing that
-//! this deployment signed.
+//! The record of an invoice: what the invoice was created for. The wallet keeps it, for protocols whose proofs carry
+//! nothing that this deployment signed.
 
 use super::l402::caveat::Terms;
 use super::price::{Fiat, Price};
@@ -24,8 +24,8 @@ pub struct InvoiceRecord {
 }
 
 impl InvoiceRecord {
-    /// Returns the record of an invoice. `client` is the pseudonym of the client, if its address is known. Returns `None` if
-    /// the host or the method cannot be recorded ([`is_recordable`]).
+    /// Returns the record of an invoice. `client` is the pseudonym of the client, if its address is known. Returns
+    /// `None` if the host or the method cannot be recorded ([`is_recordable`]).
     pub fn new(terms: &Terms, method: &str, client: Option<&str>) -> Option<Self> {
         let fiat = match &terms.price {
             Price::Sats(_) => None,
@@ -55,8 +55,8 @@ pub struct OwnInvoice {
     pub record: InvoiceRecord,
 }
 
-/// Whether a host and a method can be recorded. The client chooses both, so they must be short and have only the characters of
-/// hosts and methods.
+/// Whether a host and a method can be recorded. The client chooses both, so they must be short and have only the
+/// characters of hosts and methods.
 pub fn is_recordable(host: &str, method: &str) -> bool {
     let is_host = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
     (1..=MAX_HOST_BYTES).contains(&host.len())

@@ -1,8 +1,9 @@
-//! X-Preimage, the protocol of rack-lightning and ln-paywall. The body of a 402 is a bare invoice, and the preimage of its
-//! payment, in the header `X-Preimage`, pays for one request.
+//! X-Preimage, the protocol of rack-lightning and ln-paywall. The body of a 402 is a bare invoice, and the preimage of
+//! its payment, in the header `X-Preimage`, pays for one request.
 //!
-//! A preimage does not say what it was paid for, and carries no signature of this deployment. So the invoice is looked up at the
-//! wallet, and its record is checked. That no payment is used twice is not checked here: the meter counts uses.
+//! A preimage does not say what it was paid for, and carries no signature of this deployment. So the invoice is looked
+//! up at the wallet, and its record is checked. That no payment is used twice is not checked here: the meter counts
+//! uses.
 
 use thiserror::Error;
 
@@ -24,10 +25,12 @@ pub struct Demand<'a> {
     /// The requested path as it was sent.
     pub path: &'a str,
     pub method: &'a str,
-    /// The pseudonyms of the client, one for each key set; `None` if the route does not bind payments to the client's address.
+    /// The pseudonyms of the client, one for each key set; `None` if the route does not bind payments to the client's
+    /// address.
     pub client: Option<Vec<String>>,
     pub price: &'a Price,
-    /// The tags of what the route sells, one for each key set. A payment with one of them stays sufficient when the price rises.
+    /// The tags of what the route sells, one for each key set. A payment with one of them stays sufficient when the
+    /// price rises.
     pub sold_as: Vec<String>,
 }
 
@@ -96,8 +99,8 @@ pub fn read(header: &str) -> Result<PaymentHash, Refusal> {
 /// Checks that an invoice was created for such a request, and that it is paid.
 ///
 /// # Errors
-/// Returns the first reason for which the payment is refused, in the order of ln-paywall. It has no sentence for an invoice of
-/// another host or client, one that has expired, or one whose amount is too low. Such an invoice is unknown.
+/// Returns the first reason for which the payment is refused, in the order of ln-paywall. It has no sentence for an
+/// invoice of another host or client, one that has expired, or one whose amount is too low. Such an invoice is unknown.
 pub fn check(invoice: &OwnInvoice, demand: &Demand<'_>) -> Result<(), Refusal> {
     let OwnInvoice { record, route, .. } = invoice;
     if demand.now_unix > expires_at_unix(invoice)
@@ -118,8 +121,8 @@ pub fn check(invoice: &OwnInvoice, demand: &Demand<'_>) -> Result<(), Refusal> {
     if invoice.is_paid { Ok(()) } else { Err(Refusal::Unpaid) }
 }
 
-/// Returns the last second in which a payment proves anything. An invoice of a wallet that chose a longer expiry can be paid until
-/// it expires, and must be worth something until then.
+/// Returns the last second in which a payment proves anything. An invoice of a wallet that chose a longer expiry can be
+/// paid until it expires, and must be worth something until then.
 pub fn expires_at_unix(invoice: &OwnInvoice) -> u64 {
     invoice.record.expires_at_unix.max(invoice.payable_until_unix)
 }
@@ -144,8 +147,8 @@ fn is_same_client(bound: Option<&str>, demand: &Demand<'_>) -> bool {
     }
 }
 
-/// Whether the payment is enough for the price of this request, by the rule for L402 credentials: it covers the price, or it was
-/// made for what the route sells now.
+/// Whether the payment is enough for the price of this request, by the rule for L402 credentials: it covers the price,
+/// or it was made for what the route sells now.
 fn covers_price(invoice: &OwnInvoice, demand: &Demand<'_>) -> bool {
     let is_sold_as = || invoice.record.sold_as.as_ref().is_some_and(|tag| is_one_of(tag, &demand.sold_as));
     let covers = match demand.price {

@@ -67,9 +67,10 @@ impl Lnbits {
 }
 
 impl Wallet for Lnbits {
-    /// `out: false` is always sent, because LNbits would otherwise make an outgoing payment. Some keys in `extra`, such as
-    /// `fiat_payment_request`, make LNbits replace the invoice. So the keys are fixed. Of their values, a client chooses only
-    /// the host and the method, which have only a few harmless characters ([`is_recordable`](crate::protocols::record)).
+    /// `out: false` is always sent, because LNbits would otherwise make an outgoing payment. Some keys in `extra`, such
+    /// as `fiat_payment_request`, make LNbits replace the invoice. So the keys are fixed. Of their values, a client
+    /// chooses only the host and the method, which have only a few harmless characters
+    /// ([`is_recordable`](crate::protocols::record::is_recordable)).
     fn create(&self, invoice: &InvoiceRequest<'_>) -> WalletRequest {
         let (amount, unit) = match invoice.price {
             Price::Sats(sats) => (Amount::Sats(*sats), "sat"),
@@ -170,8 +171,8 @@ impl Wallet for Lnbits {
         }
     }
 
-    /// An LNbits that does not know the payment for this key responds with 404 and a reason in JSON. If the key is wrong, it
-    /// omits the details.
+    /// An LNbits that does not know the payment for this key responds with 404 and a reason in JSON. If the key is
+    /// wrong, it omits the details.
     fn read_own_invoice(
         &self,
         payment_hash: &PaymentHash,
@@ -197,8 +198,8 @@ impl Wallet for Lnbits {
     }
 }
 
-/// Reads an invoice and its record from the details of a payment, as not paid. Returns `None` if edgetoll did not request the
-/// invoice, if it has no record, or if its amounts differ. An outgoing payment has a negative amount.
+/// Reads an invoice and its record from the details of a payment, as not paid. Returns `None` if edgetoll did not
+/// request the invoice, if it has no record, or if its amounts differ. An outgoing payment has a negative amount.
 fn own_invoice(details: &Json) -> Option<OwnInvoice> {
     let bolt11 = tagged_invoice(details)?;
     let amount_msat = details.get("amount")?.as_u64();

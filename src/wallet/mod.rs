@@ -53,9 +53,9 @@ pub trait Wallet {
         now_unix: u64,
     ) -> Result<PaymentStatus, WalletError>;
 
-    /// Returns an invoice of edgetoll, with its record, from the response to [`Wallet::look_up`]. Returns `None` if the wallet
-    /// does not know the payment, or if the invoice is not of edgetoll or has no record. A wallet kind that keeps no records
-    /// returns `None` for every response.
+    /// Returns an invoice of edgetoll, with its record, from the response to [`Wallet::look_up`]. Returns `None` if the
+    /// wallet does not know the payment, or if the invoice is not of edgetoll or has no record. A wallet kind that
+    /// keeps no records returns `None` for every response.
     ///
     /// # Errors
     /// Fails if the response does not contain the status of the payment.

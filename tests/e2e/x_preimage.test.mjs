@@ -224,6 +224,7 @@ test('HEAD takes no use, and is refused when the use is spent', async () => {
 
 test('A malformed, unknown or unpaid preimage is refused', async () => {
   await assertRefused(SENTENCES.malformed, '/sold', 'ab');
+  await assertRefused(SENTENCES.malformed, '/sold', 'ab', { headers: { Accept: 'text/html' } });
   await assertRefused(SENTENCES.notHex, '/sold', 'x'.repeat(64));
   await assertRefused(SENTENCES.unknown, '/sold', randomBytes(32).toString('hex'));
   await assertRefused(SENTENCES.unpaid, '/sold', await ownInvoice(record(), { isPaid: false }));

@@ -31,8 +31,8 @@ fn row_of(error: &RequestError, rows: &BTreeSet<[String; 3]>) -> [String; 3] {
     if rows.contains(&varies) { varies } else { row(format!("{name}: {value}")) }
 }
 
-/// Returns an error of each variant except `Credential` and `Preimage`. When `RequestError` gets a new variant, the `match` no longer
-/// compiles: a reminder to add the variant to the list too.
+/// Returns an error of each variant except `Credential` and `Preimage`. When `RequestError` gets a new variant, the
+/// `match` no longer compiles: a reminder to add the variant to the list too.
 fn one_of_each() -> Vec<RequestError> {
     let errors = vec![
         RequestError::AmbiguousPath,

@@ -227,7 +227,8 @@ fn a_host_or_a_method_with_unusual_characters_is_not_recorded() {
 fn the_body_of_a_402_is_the_bare_invoice_for_a_client_that_accepts_it() {
     const BOLT11: &str = "application/vnd.lightning.bolt11";
     let with = |rest: &str| format!("{BOLT11}{rest}");
-    // The first result is for a route whose first protocol is L402, the second for one whose first protocol is X-Preimage.
+    // The first result is for a route whose first protocol is L402, the second for one whose first protocol is
+    // X-Preimage.
     for (accept, expected) in [
         (None, [false, true]),
         (Some("*/*".to_owned()), [false, true]),

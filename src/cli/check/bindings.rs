@@ -38,7 +38,8 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     }
 }
 
-/// Returns the place that names the protocol X-Preimage, whose payments are used once: in the list, or in the first of its routes.
+/// Returns the place that names the protocol X-Preimage, whose payments are used once: in the list, or in the first of
+/// its routes.
 fn names_preimage(list: &Json, routes: &[Json]) -> Option<String> {
     let is_named =
         |table: &Json| contains(table.get("protocols"), |name| name.as_str() == Some("x-preimage"));

@@ -78,8 +78,8 @@ async fn respond(
         true => response::bare_invoice(challenge)?,
         false => match pay_page::render(ctx, challenge, page).await {
             Ok(Some(page)) => page,
-            // A program gets JSON. If the pay page cannot be rendered, a browser gets JSON too: the invoice already exists
-            // and must reach the client.
+            // A program gets JSON. If the pay page cannot be rendered, a browser gets JSON too: the invoice already
+            // exists and must reach the client.
             Ok(None) | Err(_) => response::challenge(challenge, refused.filter(|_| !page.is_retry))?,
         },
     };
@@ -88,8 +88,8 @@ async fn respond(
     Ok(answered.with_code(code).about(challenge.payment_hash()))
 }
 
-/// Whether the body of the response is the bare invoice. A client that sends a preimage, and states no preference, has got such a
-/// body before.
+/// Whether the body of the response is the bare invoice. A client that sends a preimage, and states no preference, has
+/// got such a body before.
 fn takes_invoice(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> bool {
     let is_default = || {
         draft.route.protocols.begins_with(Protocol::XPreimage)

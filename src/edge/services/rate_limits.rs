@@ -38,9 +38,9 @@ pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError
     admit_client(ctx, "poll").await
 }
 
-/// Admits the look-up of a payment of which the request has only the preimage. Anyone can make up a preimage, so these look-ups
-/// count as requests without a preimage count for the client, and also for the deployment: `invoices_per_minute`, counted apart
-/// from the invoices.
+/// Admits the look-up of a payment of which the request has only the preimage. Anyone can make up a preimage, so these
+/// look-ups count as requests without a preimage count for the client, and also for the deployment:
+/// `invoices_per_minute`, counted apart from the invoices.
 pub async fn admit_preimage(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     static OF_ISOLATE: LazyLock<Mutex<(SlidingWindow, ClientLimits)>> = LazyLock::new(Mutex::default);
     admit_unproven(ctx).await?;
@@ -64,8 +64,8 @@ pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Re
     admit_look_up_of_client(ctx)
 }
 
-/// A client with many credentials could stay below the limit of each payment. So there is also a limit on all look-ups of a
-/// client together, and of an IPv6 /48 network, whose owner has many clients.
+/// A client with many credentials could stay below the limit of each payment. So there is also a limit on all look-ups
+/// of a client together, and of an IPv6 /48 network, whose owner has many clients.
 fn admit_look_up_of_client(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     let per_client = ctx.policy().challenges_per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE);
     if let Some(network) = ctx.client_network() {
@@ -108,7 +108,8 @@ pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError>
     }
 }
 
-/// Counts an event of the deployment in the Durable Object `object`. If it is not bound or does not respond, counts the event in
+/// Counts an event of the deployment in the Durable Object `object`. If it is not bound or does not respond, counts the
+/// event in
 /// `of_isolate`, without a lease.
 async fn admit_in_deployment(
     ctx: &RequestContext<'_>,
@@ -126,8 +127,8 @@ async fn admit_in_deployment(
     })
 }
 
-/// Returns the client for which events of the deployment are counted. An IPv6 network counts as one client. Otherwise the owner of
-/// a network could take all invoices that are reserved for clients without a recent invoice.
+/// Returns the client for which events of the deployment are counted. An IPv6 network counts as one client. Otherwise
+/// the owner of a network could take all invoices that are reserved for clients without a recent invoice.
 fn invoice_client(ctx: &RequestContext<'_>) -> String {
     ctx.client_network().or_else(|| ctx.client_pseudonym()).unwrap_or_default()
 }

@@ -101,8 +101,8 @@ pub async fn check(
     Ok(status)
 }
 
-/// Returns the invoice with this payment hash, if it is one of edgetoll with a record, and the slot of the wallet that created it.
-/// The request has nothing else that proves a payment, so the rate limits apply before a wallet is asked.
+/// Returns the invoice with this payment hash, if it is one of edgetoll with a record, and the slot of the wallet that
+/// created it. The request has nothing else that proves a payment, so the rate limits apply before a wallet is asked.
 pub async fn find_invoice(
     ctx: &RequestContext<'_>,
     seller: &Seller,

@@ -247,8 +247,8 @@ impl Caveat {
     }
 }
 
-/// Whether a payment that was made for one method is valid for the requested method. `GET` includes `HEAD`, whose response
-/// has no content.
+/// Whether a payment that was made for one method is valid for the requested method. `GET` includes `HEAD`, whose
+/// response has no content.
 pub fn covers_method(bought: &str, method: &str) -> bool {
     bought.eq_ignore_ascii_case(method) || (bought.eq_ignore_ascii_case("GET") && method == "HEAD")
 }

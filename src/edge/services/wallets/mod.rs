@@ -130,7 +130,8 @@ pub async fn look_up(
     Ok(status)
 }
 
-/// Looks up a payment at a wallet. `read` checks the response and keeps what it reads. A transient error is retried once.
+/// Looks up a payment at a wallet. `read` checks the response and keeps what it reads. A transient error is retried
+/// once.
 async fn look_up_with(
     wallet: &impl Wallet,
     slot: WalletSlot,

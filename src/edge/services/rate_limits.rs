@@ -109,8 +109,7 @@ pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError>
 }
 
 /// Counts an event of the deployment in the Durable Object `object`. If it is not bound or does not respond, counts the
-/// event in
-/// `of_isolate`, without a lease.
+/// event in `of_isolate`, without a lease.
 async fn admit_in_deployment(
     ctx: &RequestContext<'_>,
     object: &str,

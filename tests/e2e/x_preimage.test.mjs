@@ -478,7 +478,7 @@ test('Without the Durable Object, no route offers X-Preimage, and the status say
   assert.equal((await use('/first', preimage, { url })).status, 402);
   assert.equal(origin.requests.length, reached);
   const problems = (await sendAsAdmin(url, 'status')).json();
-  assert.deepEqual(problems, { configured: true, problems: ['the binding METER is missing, so no route offers x-preimage: bind the Durable Object as in wrangler.toml'] });
+  assert.deepEqual(problems, { configured: true, problems: ['the binding METER is missing: no route offers x-preimage'] });
   await logged(/"event":"not_configured".*METER/);
   await server.stop();
 });

@@ -279,7 +279,7 @@ fn the_protocols_of_the_list_apply_to_routes_without_their_own_and_l402_is_alway
         let mistakes = errors(&format!(r#"{{"routes":[{{"path":"/a","protocols":{protocols}}}]}}"#));
         assert_eq!(mistakes[0].place, "TOLL.routes[0].protocols", "{protocols}");
     }
-    assert_eq!(Protocols::parse(["l402"].into_iter()), Some(Protocols::default()));
+    assert_eq!(Protocols::parse(&["l402".to_owned()]), Some(Protocols::default()));
 }
 
 fn decide<'a>(

@@ -185,7 +185,7 @@ pub async fn serve_preimage(
 async fn find_invoice(
     ctx: &RequestContext<'_>,
     claim: &PreimageClaim<'static>,
-) -> Result<Result<(WalletSlot, OwnInvoice), x_preimage::Refusal>, HandlerError> {
+) -> Result<Result<(WalletSlot, Box<OwnInvoice>), x_preimage::Refusal>, HandlerError> {
     if meter::is_known_as_spent(&claim.payment_hash) {
         return Ok(Err(x_preimage::Refusal::Spent));
     }

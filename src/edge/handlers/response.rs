@@ -44,9 +44,9 @@ pub fn empty(status: u16) -> Result<Response, JsValue> {
 }
 
 pub fn error(error: &RequestError) -> Result<Response, JsValue> {
-    if let RequestError::Preimage(refusal) = error {
+    if let RequestError::Preimage(_) = error {
         // As `http.Error` of Go sends it, which ln-paywall uses.
-        return response(error.status(), &[PLAIN_TEXT, NOSNIFF], Some(&format!("{refusal}\n")));
+        return response(error.status(), &[PLAIN_TEXT, NOSNIFF], Some(&(error.to_string() + "\n")));
     }
     let header = error.header();
     let header = header.as_ref().map(|(name, value)| (*name, value.as_str()));

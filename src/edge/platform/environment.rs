@@ -74,4 +74,4 @@ fn fold_case(text: &str) -> String {
     }
 }
 
-const NO_METER: &str = "the binding METER is missing, so no route offers x-preimage: bind the Durable Object as in wrangler.toml";
+const NO_METER: &str = "the binding METER is missing: no route offers x-preimage";

@@ -107,7 +107,7 @@ pub async fn find_invoice(
     ctx: &RequestContext<'_>,
     seller: &Seller,
     payment_hash: &PaymentHash,
-) -> Result<Option<(WalletSlot, OwnInvoice)>, SettlementError> {
+) -> Result<Option<(WalletSlot, Box<OwnInvoice>)>, SettlementError> {
     rate_limits::admit_preimage(ctx).await?;
     let found = wallets::find_invoice(&seller.wallets, payment_hash, ctx.deadline);
     Ok(clock::complete(ctx.context, found).await?)

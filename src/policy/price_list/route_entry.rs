@@ -114,7 +114,7 @@ fn parse_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Rout
         sold_as: SoldAs::default(),
         is_listed: table.flag("listed").unwrap_or(true),
         may_cache,
-        protocols: table.protocols("protocols").unwrap_or_else(|| defaults.protocols.clone()),
+        protocols: table.protocols("protocols").unwrap_or(defaults.protocols),
         x_preimage_errors: table
             .one_of("x_preimage_errors", &ERROR_STYLES)
             .unwrap_or(defaults.x_preimage_errors),

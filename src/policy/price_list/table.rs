@@ -213,12 +213,13 @@ impl<'a> Table<'a> {
 
     /// Reads the payment protocols of the list or of a route.
     pub fn protocols(&self, key: &str) -> Option<Protocols> {
-        let sentence =
-            "must be a list of \"l402\" and \"x-preimage\", always with \"l402\", such as [\"l402\"]";
-        self.read(key, sentence, |value| {
-            let names: Option<Vec<&str>> = value.as_array()?.iter().map(Json::as_str).collect();
-            Protocols::parse(names?.into_iter())
-        })
+        let protocols = Protocols::parse(&self.texts(key)?);
+        if protocols.is_none() {
+            let sentence =
+                "must be a list of \"l402\" and \"x-preimage\", always with \"l402\", such as [\"l402\"]";
+            self.report(key, sentence);
+        }
+        protocols
     }
 
     pub fn integer(&self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {

@@ -171,18 +171,16 @@ pub async fn find_invoice(
     wallets: &Wallets,
     payment_hash: &PaymentHash,
     deadline: Deadline,
-) -> Result<Option<(WalletSlot, OwnInvoice)>, WalletError> {
+) -> Result<Option<(WalletSlot, Box<OwnInvoice>)>, WalletError> {
     let mut failed = None;
     for (slot, wallet) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
         let mut found = None;
         let mut read = |response: &WalletResponse| {
-            found = wallet.read_own_invoice(payment_hash, response)?;
+            found = wallet.read_own_invoice(payment_hash, response)?.map(Box::new);
             Ok(())
         };
-        match look_up_with(wallet, slot, payment_hash, deadline, &mut read).await {
-            Ok(()) => {}
-            Err(error) => failed = failed.or(Some(error)),
-        }
+        let looked_up = look_up_with(wallet, slot, payment_hash, deadline, &mut read).await;
+        failed = failed.or(looked_up.err());
         if let Some(invoice) = found {
             return Ok(Some((slot, invoice)));
         }

@@ -134,7 +134,7 @@ impl Settings {
         }
     }
 
-    /// Returns the gate for the price list of these settings.
+    /// Returns the gate for the price list of these settings, of a deployment in which uses can be counted.
     pub fn gate<'a, 'c>(
         &'a self,
         policy: &'a Policy,
@@ -145,7 +145,7 @@ impl Settings {
             Paywall::Selling { seller, .. } => Some(seller),
             Paywall::Unreadable | Paywall::Closed { .. } | Paywall::Free { .. } => None,
         };
-        Gate { policy, seller, code, is_settled }
+        Gate { policy, seller, code, is_settled, has_meter: true }
     }
 
     /// Returns the price list; `None` if it cannot be read.

@@ -55,6 +55,11 @@ pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
+/// Whether a tag is one of the known tags, compared as [`constant_time_eq`] does.
+pub fn is_one_of(tag: &str, known: &[String]) -> bool {
+    known.iter().any(|known| constant_time_eq(known.as_bytes(), tag.as_bytes()))
+}
+
 /// Returns the HMAC block of a key: the key, or its digest if it has more than 64 bytes, padded with zeros.
 fn key_block(key: &[u8]) -> [u8; 64] {
     let hashed;

@@ -8,12 +8,15 @@ use thiserror::Error;
 use crate::policy::facts::PriceError;
 use crate::protocols::l402::challenge::SCHEME;
 use crate::protocols::l402::refusal::Refusal;
+use crate::protocols::x_preimage;
 
 /// Why a request gets neither the origin's response nor a challenge. A new error is added here and in docs/errors.md.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RequestError {
     #[error("{0}")]
     Credential(Refusal),
+    #[error("{0}")]
+    Preimage(x_preimage::Refusal),
     #[error("This path can be read in two ways with different prices; write it as the price list does")]
     AmbiguousPath,
     #[error("{0}")]
@@ -69,7 +72,7 @@ pub enum RequestError {
 impl RequestError {
     pub fn status(&self) -> u16 {
         match self {
-            Self::AmbiguousPath | Self::UpgradeWithoutGet => 400,
+            Self::AmbiguousPath | Self::UpgradeWithoutGet | Self::Preimage(_) => 400,
             Self::Price(PriceError::AmbiguousQuery(_) | PriceError::AmbiguousHeader(_)) => 400,
             Self::Price(PriceError::UnexpectedBody) => 400,
             Self::Credential(_) | Self::Unauthorized => 401,
@@ -100,6 +103,7 @@ impl RequestError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Credential(refusal) => refusal.code(),
+            Self::Preimage(refusal) => refusal.code(),
             Self::AmbiguousPath => "ambiguous_path",
             Self::Price(PriceError::AmbiguousQuery(_)) => "ambiguous_query",
             Self::Price(PriceError::AmbiguousHeader(_)) => "ambiguous_header",
@@ -151,7 +155,8 @@ impl RequestError {
         }
     }
 
-    /// Returns the JSON body: `{"error": sentence, "code": code}`.
+    /// Returns the JSON body: `{"error": sentence, "code": code}`. The response to a refused preimage has a text
+    /// instead.
     pub fn body(&self) -> String {
         let body = ErrorBody { error: self.to_string(), code: self.code() };
         serde_json::to_string(&body).unwrap_or_default()

@@ -16,6 +16,8 @@ use crate::policy::route::{Pricing, Route};
 use crate::protocols::l402::cookie::is_credential_name;
 use crate::protocols::l402::credential::{Authorization, is_macaroon_header, may_contain_own_macaroon};
 use crate::protocols::l402::verify::Grant;
+use crate::protocols::offered::Protocol;
+use crate::protocols::x_preimage;
 
 /// Why a request is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ impl ForwardedRequest<'_> {
     /// Removes these headers, and then adds edgetoll's own headers:
     /// 1. headers that only edgetoll may set;
     /// 2. headers that could make the origin serve something other than what was priced;
-    /// 3. the credentials and cookies of edgetoll.
+    /// 3. the credentials and cookies of edgetoll, and on a priced route also a preimage.
     pub fn edits(&self) -> HeaderEdits {
         let mut edits = HeaderEdits::default();
         let mut has_forwarded_host = false;
@@ -117,7 +119,9 @@ impl ForwardedRequest<'_> {
         header::is_removed(name, &self.policy.keep_headers)
             || (header::is_url_part(name) && header::has_url_syntax(value))
             || self.carries_macaroon(name, value)
-            || self.route.is_some_and(|route| changes_price(name, &route.pricing))
+            || self.route.is_some_and(|route| {
+                header::is_same(name, x_preimage::HEADER) || changes_price(name, &route.pricing)
+            })
     }
 
     fn carries_macaroon(&self, name: &str, value: &str) -> bool {
@@ -226,6 +230,9 @@ impl<'a> ResponsePlan<'a> {
         if is_priced {
             edits.set("Cache-Control", &cache_control::private(headers.get("Cache-Control")));
             vary = Some(cache_control::with_members(vary.as_deref(), &VARY_BY_CREDENTIAL));
+            if self.offers_preimage(policy) {
+                vary = Some(cache_control::with_members(vary.as_deref(), &[x_preimage::HEADER]));
+            }
             vary.iter().for_each(|vary| edits.set("Vary", vary));
         }
         if let Origin::Url(base) = origin {
@@ -236,6 +243,11 @@ impl<'a> ResponsePlan<'a> {
             cors.share(self.page, vary.as_deref(), get, &mut edits);
         }
         edits
+    }
+
+    fn offers_preimage(&self, policy: &Policy) -> bool {
+        let route = self.route.and_then(|position| policy.routes.get(position));
+        route.is_some_and(|route| route.protocols.contains(Protocol::XPreimage))
     }
 
     fn hide_origin(&self, edits: &mut HeaderEdits, headers: &HeaderList, base: &str, resolve: ResolveUrl) {

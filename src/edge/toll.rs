@@ -16,7 +16,7 @@ use super::services::{ledger, settlement};
 use crate::config::Settings;
 use crate::error::RequestError;
 use crate::forward::{ForwardReason, ResponsePlan};
-use crate::gate::PriceCode;
+use crate::gate::{Gate, PriceCode};
 use crate::ledger::traffic::Outcome;
 use crate::policy::Policy;
 use crate::policy::facts::{Facts, PriceError};
@@ -132,6 +132,7 @@ impl Toll {
         let policy = self.settings.policy().filter(|policy| self.is_listed(policy));
         let policy = policy.ok_or(RequestError::NotConfigured)?;
         let gate = self.settings.gate(policy, &*self.code, &settlement::is_known);
+        let gate = Gate { has_meter: environment::bound(env).meter, ..gate };
         Ok(RequestContext { request, url, env, context, settings: self.settings, gate, deadline })
     }
 

@@ -15,7 +15,9 @@
 //! 7. A request with a valid credential is forwarded. If the credential has no preimage, or a preimage that is not a
 //!    sufficient proof, a wallet must confirm the payment first. A genuine credential that is not valid for this
 //!    request gets a new challenge with the reason. A malformed or forged credential gets 401.
-//! 8. A request without a credential uses the free tier. If the route has no free tier, or if no free request is left,
+//! 8. If the route offers X-Preimage and the request has a preimage, a wallet must confirm the payment. A malformed
+//!    preimage is refused.
+//! 9. A request without a credential uses the free tier. If the route has no free tier, or if no free request is left,
 //!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch,
 //!    if its method is `HEAD`, or if a page of another site embeds the response. The same applies to `OPTIONS`, unless the
 //!    route lists this method.
@@ -29,6 +31,7 @@ use priced_request::PricedRequest;
 use crate::error::RequestError;
 use crate::http::url::RequestUrl;
 use crate::keys::Keys;
+use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::Policy;
 use crate::policy::aliases::{self, MAX_PATHS_IN_QUERY};
 use crate::policy::facts::{EdgeFact, Facts, METHOD_OVERRIDE, PriceError, method_overrides};
@@ -40,10 +43,12 @@ use crate::policy::resolve::{Ambiguous, Resolved};
 use crate::policy::route::{Pricing, Route, Selection, Target, allowed};
 use crate::protocols::l402::caveat::Terms;
 use crate::protocols::l402::credential::OtherCarriers;
-use crate::protocols::l402::macaroon::Macaroon;
+use crate::protocols::l402::macaroon::{Encoding, Macaroon};
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::Grant;
 use crate::protocols::price::{MAX_SATS, Price};
+use crate::protocols::record::OwnInvoice;
+use crate::protocols::x_preimage::{self, ErrorStyle};
 use crate::wallet::slots::Wallets;
 
 /// The part of a request that the decision depends on.
@@ -98,6 +103,8 @@ pub enum Decision<'a> {
         claims: Vec<Claim<'a>>,
         otherwise: Box<ChallengeDraft<'a>>,
     },
+    /// Forward if a wallet confirms that the preimage of the request pays for it, and if the payment is not used yet.
+    Preimage(PreimageClaim<'a>),
     /// Respond with 402 and this challenge.
     Challenge(Box<ChallengeDraft<'a>>),
     /// Answer a preflight without the origin. Exception: if the price list has `preflights = "origin"` and no `cors`,
@@ -153,6 +160,8 @@ pub enum WhenSpent<'a> {
         otherwise: Box<ChallengeDraft<'a>>,
     },
     Challenge(Box<ChallengeDraft<'a>>),
+    /// Refuse the request with this error.
+    Refuse(RequestError),
 }
 
 /// A credential that is valid if its payment has settled.
@@ -160,6 +169,83 @@ pub enum WhenSpent<'a> {
 pub struct Claim<'a> {
     pub macaroon: Macaroon,
     pub purchase: Purchase<'a>,
+}
+
+/// A preimage without a macaroon, which pays for one request if its invoice was created for such a request.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PreimageClaim<'a> {
+    pub payment_hash: PaymentHash,
+    /// The challenge of this request, for a route that answers refusals with it. It also has what the request needs and
+    /// costs.
+    pub otherwise: Box<ChallengeDraft<'a>>,
+}
+
+impl<'a> PreimageClaim<'a> {
+    /// Returns what the invoice must satisfy. `method` and `path` are those of the request.
+    pub fn demand<'d>(&'d self, method: &'d str, path: &'d str, now_unix: u64) -> x_preimage::Demand<'d> {
+        let ChallengeDraft { seller, route, price, terms, .. } = &*self.otherwise;
+        let keys = || seller.keys.all();
+        let client = terms.ip.as_deref().map(|ip| keys().map(|set| set.client_pseudonym(ip)).collect());
+        let sold_as = route.sold_as().map(|digest| keys().map(|set| set.sold_as(digest)).collect());
+        x_preimage::Demand {
+            now_unix,
+            route: route.pattern.as_str(),
+            host: &terms.host,
+            path,
+            method,
+            client,
+            price,
+            sold_as: sold_as.unwrap_or_default(),
+        }
+    }
+
+    /// Returns the purchase of one request with an invoice that satisfies the demand. `slot` is that of the wallet that
+    /// created the invoice.
+    pub fn into_purchase(self, invoice: &OwnInvoice, slot: WalletSlot, method: &str) -> Purchase<'a> {
+        let ChallengeDraft { seller, route, .. } = *self.otherwise;
+        let expires_at_unix = x_preimage::expires_at_unix(invoice);
+        let grant = Grant {
+            payment_hash: self.payment_hash,
+            encoding: Encoding::Standard,
+            is_proven: true,
+            other_issuer: false,
+            expires_at_unix,
+            issued_until_unix: expires_at_unix,
+            amount_sats: invoice.amount_sats,
+            uses: Some(NonZeroU32::MIN),
+            wallet: slot,
+            payable_until_unix: Some(invoice.payable_until_unix),
+        };
+        let when_spent = match self.otherwise.after_preimage(x_preimage::Refusal::Spent) {
+            Ok(draft) => WhenSpent::Challenge(draft),
+            Err(error) => WhenSpent::Refuse(error),
+        };
+        let counted = CountedUses {
+            bought: NonZeroU32::MIN,
+            is_taken: method != "HEAD",
+            when_spent: Box::new(when_spent),
+        };
+        Purchase { seller, route, grant, counted: Some(counted) }
+    }
+}
+
+impl<'a> ChallengeDraft<'a> {
+    /// Returns the challenge with which a refused preimage is answered.
+    ///
+    /// # Errors
+    /// Fails with the reason, if the route states the reasons of refusals.
+    pub fn after_preimage(
+        mut self: Box<Self>,
+        refusal: x_preimage::Refusal,
+    ) -> Result<Box<Self>, RequestError> {
+        match self.route.x_preimage_errors {
+            ErrorStyle::LnPaywall => Err(RequestError::Preimage(refusal)),
+            ErrorStyle::RackLightning => {
+                self.refused_preimage = Some(refusal.code());
+                Ok(self)
+            }
+        }
+    }
 }
 
 /// A challenge before its invoice is created.
@@ -173,8 +259,12 @@ pub struct ChallengeDraft<'a> {
     pub description: String,
     /// Why the credential of the request was refused; `None` if the request has no credential.
     pub refused: Option<Refusal>,
+    /// The code of a refused preimage, for the log. The response does not mention it.
+    pub refused_preimage: Option<&'static str>,
     /// Whether the challenge has only the price, without an invoice.
     pub is_quote: bool,
+    /// Whether the preimage of the invoice pays for one request without a macaroon.
+    pub offers_preimage: bool,
 }
 
 /// The keys that sign macaroons, and the wallets that receive payments.
@@ -207,6 +297,8 @@ pub struct Gate<'a, 'c> {
     pub seller: Option<&'a Seller>,
     pub code: &'c PriceCode<'c>,
     pub is_settled: &'c IsSettled<'c>,
+    /// Whether the Durable Object that counts uses is bound. Without it, no route offers X-Preimage.
+    pub has_meter: bool,
 }
 
 /// Returns whether the payment of a credential is already known to be settled, without a request to the wallet.
@@ -316,7 +408,16 @@ impl<'a> Gate<'a, '_> {
         if price == Price::Sats(0) {
             return Ok(Decision::Open { waived: Some(route) });
         }
-        let priced = PricedRequest { policy: self.policy, seller, route, request, facts, price, now_unix };
+        let priced = PricedRequest {
+            policy: self.policy,
+            seller,
+            route,
+            request,
+            facts,
+            price,
+            now_unix,
+            has_meter: self.has_meter,
+        };
         priced.decide(self.is_settled)
     }
 

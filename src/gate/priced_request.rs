@@ -1,6 +1,9 @@
 //! Decides what happens to a request to a priced route: by its credentials, or else by the free tier.
 
-use super::{ChallengeDraft, Claim, CountedUses, Decision, IsSettled, Purchase, Request, Seller, WhenSpent};
+use super::{
+    ChallengeDraft, Claim, CountedUses, Decision, IsSettled, PreimageClaim, Purchase, Request, Seller,
+    WhenSpent,
+};
 use crate::error::RequestError;
 use crate::policy::Policy;
 use crate::policy::description;
@@ -13,7 +16,10 @@ use crate::protocols::l402::credential::{Authorization, Credential, OtherCarrier
 use crate::protocols::l402::macaroon::Macaroon;
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::{Demand, Grant, OtherIssuer, verify_with_signature};
+use crate::protocols::offered::Protocol;
 use crate::protocols::price::Price;
+use crate::protocols::record::is_recordable;
+use crate::protocols::x_preimage;
 
 /// A request to a priced route, and its price.
 pub struct PricedRequest<'a, 'r> {
@@ -24,6 +30,8 @@ pub struct PricedRequest<'a, 'r> {
     pub facts: Facts<'r>,
     pub price: Price,
     pub now_unix: u64,
+    /// See [`Gate::has_meter`](super::Gate::has_meter).
+    pub has_meter: bool,
 }
 
 /// The result of verifying the credentials of a request.
@@ -62,12 +70,13 @@ impl<'a> PricedRequest<'a, '_> {
             let (claims, otherwise) = self.unsettled(claims);
             return Ok(Decision::Unsettled { claims, otherwise });
         }
+        if let Some(preimage) = self.preimage() {
+            return self.decide_preimage(&preimage);
+        }
         if let Some(refusal) = refused.as_ref().filter(|refusal| !refusal.is_genuine()) {
             return Err(RequestError::Credential(refusal.clone()));
         }
-        if self.request.url.path.len() > MAX_PRICED_PATH_BYTES {
-            return Err(RequestError::PathTooLong);
-        }
+        self.check_path_length()?;
         Ok(match (&refused, self.route.free_tier, self.request.client_ip) {
             (None, Some(tier), Some(client)) => {
                 let key = self.seller.keys.current().free_tier_key(&self.route.id(), client);
@@ -75,6 +84,37 @@ impl<'a> PricedRequest<'a, '_> {
             }
             _ => Decision::Challenge(self.draft(refused)),
         })
+    }
+
+    /// Returns the preimage of the request, if the route offers X-Preimage. An empty header counts as missing.
+    fn preimage(&self) -> Option<String> {
+        let preimage = || (self.request.header)(x_preimage::HEADER).filter(|preimage| !preimage.is_empty());
+        self.offers_preimage().then(preimage)?
+    }
+
+    fn offers_preimage(&self) -> bool {
+        self.has_meter
+            && self.route.protocols.contains(Protocol::XPreimage)
+            && is_recordable(self.request.url.host, self.request.method)
+    }
+
+    fn decide_preimage(&self, preimage: &str) -> Result<Decision<'a>, RequestError> {
+        self.check_path_length()?;
+        let otherwise = self.draft(None);
+        let payment_hash =
+            x_preimage::read(preimage).and_then(|hash| match self.policy.revoked.contains(&hash) {
+                true => Err(x_preimage::Refusal::Unknown),
+                false => Ok(hash),
+            });
+        match payment_hash {
+            Ok(payment_hash) => Ok(Decision::Preimage(PreimageClaim { payment_hash, otherwise })),
+            Err(refusal) => otherwise.after_preimage(refusal).map(Decision::Challenge),
+        }
+    }
+
+    fn check_path_length(&self) -> Result<(), RequestError> {
+        let is_short = self.request.url.path.len() <= MAX_PRICED_PATH_BYTES;
+        if is_short { Ok(()) } else { Err(RequestError::PathTooLong) }
     }
 
     /// Verifies the credentials in headers, and then the cookies. A cookie whose payment is settled comes before a
@@ -248,7 +288,9 @@ impl<'a> PricedRequest<'a, '_> {
                 None => format!("API access: {method} {path}"),
             }),
             refused,
+            refused_preimage: None,
             is_quote: self.is_quote(),
+            offers_preimage: self.offers_preimage(),
         })
     }
 

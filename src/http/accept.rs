@@ -8,7 +8,7 @@ pub fn prefers_html(accept: &str) -> bool {
 
 /// Returns the quality of a media type in an `Accept` header, in thousandths; 0 if the header does not name the media
 /// type.
-fn quality(accept: &str, media_type: &str) -> u32 {
+pub fn quality(accept: &str, media_type: &str) -> u32 {
     let named = accept.split(',').find_map(|range| {
         let mut parts = range.split(';').map(str::trim);
         parts.next().filter(|name| name.eq_ignore_ascii_case(media_type))?;

@@ -9,7 +9,9 @@ use super::price::{Condition, PriceAmount, PriceRule};
 use super::sold_as::SoldAs;
 use crate::http::{percent, url};
 use crate::protocols::l402::caveat::{ScopeRule, Service};
+use crate::protocols::offered::Protocols;
 use crate::protocols::price::Price;
+use crate::protocols::x_preimage::ErrorStyle;
 
 /// One route of the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub struct Route {
     pub is_listed: bool,
     /// Whether Cloudflare's cache may store responses of the origin.
     pub may_cache: bool,
+    /// The payment protocols that the route offers.
+    pub protocols: Protocols,
+    /// What a client gets if its preimage is refused, where the route offers X-Preimage.
+    pub x_preimage_errors: ErrorStyle,
 }
 
 impl Route {

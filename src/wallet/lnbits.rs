@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::extra::{self, Extra};
+use super::receipt::tagged_invoice;
 use super::{
     HttpRequest, Invoice, InvoiceRequest, MAX_RESPONSE_BYTES, Payment, PaymentStatus, WalletError,
     WalletResponse, whole_sats,
@@ -10,6 +12,7 @@ use crate::bolt11::Bolt11;
 use crate::http::url;
 use crate::payment::PaymentHash;
 use crate::protocols::price::Price;
+use crate::protocols::record::OwnInvoice;
 use crate::strict_json::Json;
 
 /// One wallet of an LNbits server: the base URL of the server, and the invoice key of the wallet.
@@ -65,8 +68,10 @@ impl Lnbits {
 
     /// Returns the request that creates an invoice.
     ///
-    /// `out: false` is always sent, because LNbits would otherwise make an outgoing payment. `extra` contains no text
-    /// that the client chose, because some keys in `extra` make LNbits replace the invoice.
+    /// `out: false` is always sent, because LNbits would otherwise make an outgoing payment. Some keys in `extra`, such
+    /// as `fiat_payment_request`, make LNbits replace the invoice. So the keys are fixed. Of their values, a client
+    /// chooses only the host and the method, which have only a few harmless characters
+    /// ([`is_recordable`](crate::protocols::record::is_recordable)).
     pub fn create(&self, invoice: &InvoiceRequest<'_>) -> HttpRequest {
         let (amount, unit) = match invoice.price {
             Price::Sats(sats) => (Amount::Sats(*sats), "sat"),
@@ -79,7 +84,7 @@ impl Lnbits {
             memo: invoice.description,
             expiry: invoice.expiry_s,
             webhook: invoice.webhook,
-            extra: Extra { tag: TAG, route: invoice.route, c: invoice.client },
+            extra: Extra::new(invoice),
         };
         let body = serde_json::to_string(&body).unwrap_or_default();
         HttpRequest { method: "POST", body: Some(body), ..self.get(PAYMENTS, true) }
@@ -153,6 +158,51 @@ impl Lnbits {
             _ => Ok(PaymentStatus::Unpaid),
         }
     }
+
+    /// Returns an invoice of edgetoll: see [`Wallet::read_own_invoice`](super::Wallet::read_own_invoice).
+    ///
+    /// An LNbits that does not know the payment for this key responds with 404 and a reason in JSON. If the key is
+    /// wrong, it omits the details.
+    pub fn read_own_invoice(
+        &self,
+        payment_hash: &PaymentHash,
+        response: &WalletResponse,
+    ) -> Result<Option<OwnInvoice>, WalletError> {
+        let answer = match response.status {
+            404 if read(response, 404)?.get("detail").is_some() => return Ok(None),
+            429 => {
+                return Err(WalletError::PaymentRateLimited { retry_after_s: response.retry_after_s });
+            }
+            _ => read(response, 200)?,
+        };
+        let is_paid = answer.get("paid").and_then(Json::as_bool).ok_or(WalletError::Missing("paid"))?;
+        let details = answer.get("details").ok_or(WalletError::Missing("details"))?;
+        let Some(invoice) = own_invoice(details).filter(|own| own.payment_hash == *payment_hash) else {
+            return Ok(None);
+        };
+        match (is_paid, text(details, "status")?) {
+            // LNbits omits the top-level `status` if it got no status from its funding source.
+            (false, "pending") if answer.get("status").is_none() => Err(WalletError::StatusUnknown),
+            (is_paid, status) => Ok(Some(OwnInvoice { is_paid: is_paid && status == "success", ..invoice })),
+        }
+    }
+}
+
+/// Reads an invoice and its record from the details of a payment, as not paid. Returns `None` if edgetoll did not
+/// request the invoice, if it has no record, or if its amounts differ. An outgoing payment has a negative amount.
+fn own_invoice(details: &Json) -> Option<OwnInvoice> {
+    let bolt11 = tagged_invoice(details)?;
+    let amount_msat = details.get("amount")?.as_u64();
+    let amount_sats = whole_sats(amount_msat.filter(|_| amount_msat == bolt11.amount_msat()))?;
+    let (route, record) = extra::read_record(details.get("extra")?)?;
+    Some(OwnInvoice {
+        payment_hash: bolt11.payment_hash(),
+        is_paid: false,
+        amount_sats,
+        payable_until_unix: bolt11.expires_at_unix(),
+        route,
+        record,
+    })
 }
 
 /// Returns the body of a response as a JSON object, if the response has the expected status.
@@ -199,14 +249,4 @@ enum Amount {
     Fiat(String),
 }
 
-#[derive(Serialize)]
-pub(super) struct Extra<'a> {
-    pub tag: &'a str,
-    pub route: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub c: Option<&'a str>,
-}
-
-/// The `tag` of every invoice that edgetoll creates.
-pub(super) const TAG: &str = "edgetoll";
 pub(super) const PAYMENTS: &str = "/api/v1/payments";

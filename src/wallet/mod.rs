@@ -4,6 +4,7 @@
 //! relay, and `edgetoll doctor` with clients of its own.
 
 pub mod circuit_breaker;
+mod extra;
 pub mod failover;
 pub mod lnbits;
 #[cfg(feature = "nwc")]
@@ -18,6 +19,7 @@ use thiserror::Error;
 use crate::bolt11::{Bolt11, Bolt11Error};
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::protocols::price::Price;
+use crate::protocols::record::{InvoiceRecord, OwnInvoice};
 use lnbits::Lnbits;
 #[cfg(feature = "nwc")]
 use nwc::{NwcMethod, NwcWallet};
@@ -123,6 +125,23 @@ impl Wallet {
             Self::Nwc(nwc) => nwc.read_receipt(payment_hash, sale, response),
         }
     }
+
+    /// Returns an invoice of edgetoll, with its record, from the response to [`Wallet::look_up`]. Returns `None` if the
+    /// wallet does not know the payment, or if the invoice is not of edgetoll or has no record.
+    ///
+    /// # Errors
+    /// Fails if the response does not contain the status of the payment.
+    pub fn read_own_invoice(
+        &self,
+        payment_hash: &PaymentHash,
+        response: &WalletResponse,
+    ) -> Result<Option<OwnInvoice>, WalletError> {
+        match self {
+            Self::Lnbits(lnbits) => lnbits.read_own_invoice(payment_hash, response),
+            #[cfg(feature = "nwc")]
+            Self::Nwc(nwc) => nwc.read_own_invoice(payment_hash, response),
+        }
+    }
 }
 
 /// A request to a wallet. The type has no `Debug`, so that a key in it is never logged by mistake.
@@ -182,6 +201,8 @@ pub struct InvoiceRequest<'a> {
     pub client: Option<&'a str>,
     /// The URL that the wallet calls when the invoice is paid; `None` if no webhook is wanted.
     pub webhook: Option<&'a str>,
+    /// What the invoice is created for; `None` if the wallet keeps no record of it.
+    pub record: Option<&'a InvoiceRecord>,
 }
 
 /// An invoice that passed the checks of [`Wallet::read_created`].

@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use super::lnbits::{Extra, TAG, text};
+use super::extra::{self, Extra};
+use super::lnbits::text;
 use super::receipt::{Receipt, Sale};
 use super::{
     Invoice, InvoiceRequest, NwcRequest, Payment, PaymentStatus, WalletError, WalletResponse, whole_sats,
@@ -12,6 +13,7 @@ use crate::bolt11::Bolt11;
 use crate::nwc::uri::{NwcUri, NwcUriError};
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::protocols::price::Price;
+use crate::protocols::record::OwnInvoice;
 use crate::strict_json::Json;
 use crate::{crypto, hex};
 
@@ -87,7 +89,7 @@ impl NwcWallet {
             amount: sats.saturating_mul(1_000),
             description: invoice.description,
             expiry: invoice.expiry_s,
-            metadata: Extra { tag: TAG, route: invoice.route, c: invoice.client },
+            metadata: Extra::new(invoice),
         };
         Ok(self.request(NwcMethod::MakeInvoice, &params))
     }
@@ -154,6 +156,23 @@ impl NwcWallet {
         let transaction = read(NwcMethod::LookupInvoice, response)?;
         let receipt = if is_settled(&transaction)? { receipt(&transaction, sale) } else { None };
         Ok(receipt.filter(|receipt| receipt.payment_hash == *payment_hash))
+    }
+
+    /// Returns an invoice of edgetoll: see [`Wallet::read_own_invoice`](super::Wallet::read_own_invoice).
+    pub fn read_own_invoice(
+        &self,
+        payment_hash: &PaymentHash,
+        response: &WalletResponse,
+    ) -> Result<Option<OwnInvoice>, WalletError> {
+        match read(NwcMethod::LookupInvoice, response) {
+            Err(WalletError::UnknownPayment) => Ok(None),
+            transaction => {
+                let transaction = transaction?;
+                let is_paid = is_settled(&transaction)?;
+                let own = own_invoice(&transaction, is_paid);
+                Ok(own.filter(|own| own.payment_hash == *payment_hash))
+            }
+        }
     }
 
     /// Returns the request for a page of paid incoming payments whose invoices were created since a time.
@@ -255,7 +274,7 @@ pub fn may_spend(response: &WalletResponse) -> Option<bool> {
 /// is inconclusive.
 pub fn keeps_record(response: &WalletResponse) -> Option<bool> {
     let transaction = read(NwcMethod::LookupInvoice, response).ok()?;
-    Some(tagged_sale(&transaction).is_some())
+    Some(transaction.get("metadata").and_then(extra::read_record).is_some())
 }
 
 /// Returns the receipt of the payment in a notification; `None` if it reports no payment for an invoice of edgetoll.
@@ -339,14 +358,27 @@ fn receipt(transaction: &Json, sale: Option<&Sale>) -> Option<Receipt> {
     })
 }
 
+/// Reads an invoice and its record; `None` if edgetoll did not request the invoice, or if the wallet has dropped the record.
+fn own_invoice(transaction: &Json, is_paid: bool) -> Option<OwnInvoice> {
+    let (route, record) = extra::read_record(transaction.get("metadata")?)?;
+    let bolt11 = Bolt11::parse(transaction.get("invoice")?.as_str()?).ok()?;
+    let amount_msat = transaction.get("amount")?.as_u64();
+    let is_same = is_hash(transaction.get("payment_hash")?, &bolt11.payment_hash())
+        && amount_msat == bolt11.amount_msat()
+        && is_incoming(transaction);
+    Some(OwnInvoice {
+        payment_hash: bolt11.payment_hash(),
+        is_paid,
+        amount_sats: whole_sats(amount_msat.filter(|_| is_same))?,
+        payable_until_unix: bolt11.expires_at_unix(),
+        route,
+        record,
+    })
+}
+
 /// Reads what edgetoll recorded with the invoice.
 fn tagged_sale(transaction: &Json) -> Option<Sale> {
-    let metadata = transaction.get("metadata")?;
-    let string = |key: &str| metadata.get(key)?.as_str().map(str::to_owned);
-    if string("tag")? != TAG {
-        return None;
-    }
-    Some(Sale { route: string("route")?, client: string("c") })
+    extra::read_sale(transaction.get("metadata")?)
 }
 
 #[derive(Serialize)]

@@ -3,7 +3,8 @@
 //! Only payments whose invoices carry the tag of edgetoll count. This module does not decide whether a credential is
 //! valid.
 
-use super::lnbits::{Lnbits, PAYMENTS, TAG, read, text};
+use super::extra::TAG;
+use super::lnbits::{Lnbits, PAYMENTS, read, text};
 use super::{HttpRequest, WalletError, WalletResponse, whole_sats};
 use crate::bolt11::Bolt11;
 use crate::payment::PaymentHash;
@@ -177,7 +178,7 @@ impl Lnbits {
 }
 
 /// Returns the invoice of a payment; `None` if it does not carry the tag of edgetoll, or has another payment hash.
-fn tagged_invoice(payment: &Json) -> Option<Bolt11> {
+pub(super) fn tagged_invoice(payment: &Json) -> Option<Bolt11> {
     if payment.get("extra")?.get("tag")?.as_str()? != TAG {
         return None;
     }

@@ -492,6 +492,7 @@ fn if_the_uses_of_one_payment_are_spent_the_next_credential_is_used() {
             hashes.push(purchase.grant.payment_hash);
             match *purchase.counted.unwrap().when_spent {
                 WhenSpent::Next(next) => purchase = next,
+                WhenSpent::Refuse(error) => panic!("{error}"),
                 WhenSpent::Challenge(draft) => return (hashes, draft.refused.unwrap().code().to_owned()),
                 WhenSpent::Unsettled { claims, .. } => return (hashes, format!("{} claims", claims.len())),
             }

@@ -16,7 +16,7 @@ use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::Lnbits;
-use edgetoll::wallet::{InvoiceRequest, PaymentStatus, Wallet, WalletError, WalletResponse};
+use edgetoll::wallet::{InvoiceRequest, PaymentStatus, WalletError, WalletResponse};
 
 fn response(status: u16, body: &str) -> HttpResult {
     Ok(WalletResponse { status, retry_after_s: None, body: body.to_owned() })
@@ -86,6 +86,7 @@ fn a_clock_difference_to_lnbits_above_a_minute_is_a_warning_and_above_ten_minute
         route: "",
         client: None,
         webhook: None,
+        record: None,
     };
     for (skew_s, is_refused) in [(600, false), (601, true)] {
         let read = lnbits.read_created(&request, &created, created_unix - skew_s);

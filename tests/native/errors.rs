@@ -31,8 +31,8 @@ fn row_of(error: &RequestError, rows: &BTreeSet<[String; 3]>) -> [String; 3] {
     if rows.contains(&varies) { varies } else { row(format!("{name}: {value}")) }
 }
 
-/// Returns an error of each variant except `Credential`. When `RequestError` gets a new variant, the `match` no longer
-/// compiles: a reminder to add the variant to the list too.
+/// Returns an error of each variant except `Credential` and `Preimage`. When `RequestError` gets a new variant, the
+/// `match` no longer compiles: a reminder to add the variant to the list too.
 fn one_of_each() -> Vec<RequestError> {
     let errors = vec![
         RequestError::AmbiguousPath,
@@ -69,8 +69,9 @@ fn one_of_each() -> Vec<RequestError> {
     ];
     for error in &errors {
         match error {
-            // Each refusal of a credential has its own row in docs/protocol.md.
+            // Each refusal of a credential or of a preimage has its own row in docs/protocol.md.
             RequestError::Credential(_)
+            | RequestError::Preimage(_)
             | RequestError::Price(
                 PriceError::AmbiguousQuery(_)
                 | PriceError::AmbiguousHeader(_)

@@ -4,6 +4,7 @@ use crate::support::slots::SECOND;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
+use edgetoll::protocols::record::{InvoiceRecord, OwnInvoice};
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::{Lnbits, LnbitsConfigError};
 use edgetoll::wallet::probe::{self, Probe, ProbeRecord, Probed};
@@ -24,6 +25,7 @@ fn invoice_request() -> InvoiceRequest<'static> {
         route: "/api/joke",
         client: Some("aa"),
         webhook: None,
+        record: None,
     }
 }
 
@@ -77,6 +79,125 @@ fn an_invoice_request_asks_for_an_incoming_payment_and_states_its_price_route_an
             r#"{"amount":5,"out":false,"unit":"sat","memo":"Random joke","expiry":300,"extra":{"tag":"edgetoll","route":"/api/joke","c":"aa"}}"#
         )
     );
+}
+
+fn record() -> InvoiceRecord {
+    InvoiceRecord {
+        expires_at_unix: 1_795_279_000,
+        host: "api.example.com".to_owned(),
+        method: "GET".to_owned(),
+        client: None,
+        fiat: None,
+        sold_as: None,
+    }
+}
+
+fn complete_record() -> InvoiceRecord {
+    let (client, fiat) = (Some("bb".to_owned()), Fiat::parse("0.01 USD"));
+    InvoiceRecord { client, fiat, sold_as: Some("cc".to_owned()), ..record() }
+}
+
+/// Returns the value of `extra` with which an invoice with this record is created.
+fn extra(record: &InvoiceRecord) -> String {
+    let body = lnbits().create(&InvoiceRequest { record: Some(record), ..invoice_request() }).body.unwrap();
+    body.split_once(r#""extra":"#).unwrap().1.strip_suffix('}').unwrap().to_owned()
+}
+
+#[test]
+fn an_invoice_request_records_what_the_invoice_is_created_for() {
+    let common = r#"{"tag":"edgetoll","route":"/api/joke","c":"aa","expiry":1795279000,"host":"api.example.com","method":"GET""#;
+    assert_eq!(extra(&record()), format!("{common}}}"));
+    let more = r#","ip":"bb","price":"0.01 USD","sold_as":"cc"}"#;
+    assert_eq!(extra(&complete_record()), format!("{common}{more}"));
+}
+
+/// Returns a recorded response, with an `extra` that `edit` has changed.
+fn with_extra(name: &str, extra: &str) -> WalletResponse {
+    let body = recorded(name).body;
+    let recorded = r#""extra":{"tag":"edgetoll","route":"/api/joke","c":"aa"}"#;
+    assert!(body.contains(recorded), "{body}");
+    response(200, &body.replace(recorded, &format!(r#""extra":{extra}"#)))
+}
+
+fn read_own(hash: &PaymentHash, response: &WalletResponse) -> Result<Option<OwnInvoice>, WalletError> {
+    lnbits().read_own_invoice(hash, response)
+}
+
+#[test]
+fn an_invoice_is_read_with_the_record_with_which_it_was_created() {
+    for (name, is_paid) in [("1.6.2: paid", true), ("1.6.2: pending", false)] {
+        for record in [record(), complete_record()] {
+            let hash = payment(name).hash;
+            let own = read_own(&hash, &with_extra(name, &extra(&record))).unwrap().unwrap();
+            assert_eq!(
+                (own.is_paid, own.amount_sats, own.route.as_str()),
+                (is_paid, 5, "/api/joke"),
+                "{name}"
+            );
+            assert_eq!((own.payment_hash, own.record), (hash, record), "{name}");
+        }
+    }
+    let failed = with_extra("1.6.2: paid", &extra(&record())).body;
+    let failed = failed.replace("\"status\":\"success\"", "\"status\":\"failed\"");
+    let own = read_own(&payment("1.6.2: paid").hash, &response(200, &failed)).unwrap().unwrap();
+    assert!(!own.is_paid, "a payment is paid only if both fields say so");
+    // The timestamp and the expiry in the invoice, decoded with the Python package bolt11.
+    let paid = read_own(&payment("1.6.2: paid").hash, &with_extra("1.6.2: paid", &extra(&record())));
+    assert_eq!(paid.unwrap().unwrap().payable_until_unix, PAID_PAYABLE_UNTIL_UNIX);
+}
+
+#[test]
+fn an_invoice_of_another_shop_or_without_a_complete_record_is_not_own() {
+    let hash = payment("1.6.2: paid").hash;
+    let complete = extra(&complete_record());
+    for (part, changed) in [
+        (r#""tag":"edgetoll""#, r#""tag":"shop""#),
+        (r#""tag":"edgetoll","#, ""),
+        (r#""expiry":1795279000,"#, ""),
+        (r#""expiry":1795279000"#, r#""expiry":"1795279000""#),
+        (r#""host":"api.example.com","#, ""),
+        (r#""method":"GET","#, ""),
+        (r#""method":"GET""#, r#""method":null"#),
+        (r#""route":"/api/joke","#, ""),
+        (r#""price":"0.01 USD""#, r#""price":"cheap""#),
+    ] {
+        let extra = complete.replace(part, changed);
+        assert_ne!(extra, complete, "{part}");
+        assert_eq!(read_own(&hash, &with_extra("1.6.2: paid", &extra)), Ok(None), "{part}");
+    }
+    for extra in ["{}", "null", "[]", r#"{"tag":"edgetoll","route":"/api/joke","c":"aa"}"#] {
+        assert_eq!(read_own(&hash, &with_extra("1.6.2: paid", extra)), Ok(None), "{extra}");
+    }
+    let expired = payment("1.6.2: expired").hash;
+    assert_eq!(read_own(&expired, &with_extra("1.6.2: paid", &complete)), Ok(None), "another payment hash");
+    let dearer = with_extra("1.6.2: paid", &complete).body.replace(r#""amount":5000"#, r#""amount":9000"#);
+    assert_eq!(
+        read_own(&hash, &response(200, &dearer)),
+        Ok(None),
+        "an amount that the invoice does not have"
+    );
+    let outgoing = recorded("1.6.2: paid, the key of the wallet that paid");
+    assert_eq!(read_own(&hash, &outgoing), Ok(None), "an outgoing payment");
+}
+
+#[test]
+fn a_payment_is_unknown_only_if_lnbits_says_so_and_otherwise_a_failed_look_up_is_an_error() {
+    let hash = payment("1.6.2: paid").hash;
+    assert_eq!(read_own(&hash, &recorded("1.6.2: unknown")), Ok(None));
+    let not_found = read_own(&hash, &response(404, "<html>no such page</html>"));
+    assert_eq!(not_found, Err(WalletError::NotJson), "a 404 of a proxy");
+    for name in ["1.6.2: paid, no key", "1.6.2: paid, an unknown key", "1.6.2: pending, no key"] {
+        assert_eq!(read_own(&hash, &recorded(name)), Err(WalletError::Missing("details")), "{name}");
+    }
+    let limited = read_own(&hash, &response(429, "{}"));
+    assert_eq!(limited, Err(WalletError::PaymentRateLimited { retry_after_s: None }));
+    for status in [302, 401, 500, 502] {
+        assert_eq!(read_own(&hash, &response(status, "{}")), Err(WalletError::Status(status)));
+    }
+    let pending = payment("1.6.2: pending").hash;
+    let without_status =
+        with_extra("1.6.2: pending", &extra(&record())).body.replacen(r#""status":"pending","#, "", 1);
+    assert_eq!(read_own(&pending, &response(200, &without_status)), Err(WalletError::StatusUnknown));
 }
 
 #[test]
@@ -433,3 +554,4 @@ fn the_error_for_a_wrong_wallet_setting_does_not_contain_the_key() {
 const KEY: &str = "0123456789abcdef";
 const CREATED: &str = include_str!("../vectors/lnbits_invoice.json");
 const RESPONSES: &str = include_str!("../vectors/lnbits_answers.json");
+const PAID_PAYABLE_UNTIL_UNIX: u64 = 1_795_275_668;

@@ -55,3 +55,4 @@ mod uses;
 mod vectors;
 mod verified;
 mod wallets;
+mod x_preimage;

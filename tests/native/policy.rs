@@ -26,7 +26,7 @@ fn policy_with(routes: &[&str]) -> Policy {
 
 /// Returns a gate without keys and wallets, which refuses requests to every priced route.
 fn gate_without_seller(policy: &Policy) -> Gate<'_, 'static> {
-    Gate { policy, seller: None, code: NO_CODE, is_settled: BY_PREIMAGE }
+    Gate { policy, seller: None, code: NO_CODE, is_settled: BY_PREIMAGE, has_meter: true }
 }
 
 /// Returns a request target on the host `x`.

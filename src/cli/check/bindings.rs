@@ -24,6 +24,8 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
     if let Some(index) = routes.iter().position(|route| is_counted(route, "uses")) {
         check_object(environment, &route_key(index, "uses"), &METER);
+    } else if let Some(place) = names_preimage(list, routes) {
+        check_object(environment, &place, &METER);
     }
     if list.get("free_tier").and_then(Json::as_str) == Some("durable") {
         check_object(environment, "vars.TOLL.free_tier", &FREE_TIER_EXACT);
@@ -36,6 +38,15 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
             }
         }
     }
+}
+
+/// Returns the place that names the protocol X-Preimage, whose payments are used once: in the list, or in the first of
+/// its routes.
+fn names_preimage(list: &Json, routes: &[Json]) -> Option<String> {
+    let is_named =
+        |table: &Json| contains(table.get("protocols"), |name| name.as_str() == Some("x-preimage"));
+    let of_list = is_named(list).then(|| "vars.TOLL.protocols".to_owned());
+    of_list.or_else(|| Some(route_key(routes.iter().position(is_named)?, "protocols")))
 }
 
 /// Warns if `CHALLENGE_LIMIT` and `challenges_per_minute` have different limits. The Worker uses

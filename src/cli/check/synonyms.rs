@@ -152,6 +152,8 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
         ],
     ),
     (&["bind"], &["bindendpoint", "binding", "bindip", "bindmethod", "bindto", "scope"]),
+    (&["protocols"], &["paymentprotocol", "paymentprotocols", "protocol", "schemes"]),
+    (&["x_preimage_errors"], &["errorstyle", "preimageerrors", "xpreimageerror", "xpreimageerrors"]),
     (&["realm"], &["bundle", "group", "plan", "subscription"]),
     (&["service"], &["servicename"]),
     (&["listed"], &["public", "visible"]),

@@ -202,8 +202,9 @@ fn bindings(sources: &Sources<'_>, policy: Option<&Policy>) -> Vec<CheckResult> 
         Needed {
             name: METER.name,
             is_bound: object(METER.name),
-            is_required: routes.iter().any(|route| route.uses.is_some()),
-            consequence: "routes with `uses` get 503 (uses_unavailable)",
+            is_required: routes.iter().any(|route| route.uses.is_some())
+                || policy.is_some_and(Policy::offers_preimage),
+            consequence: "routes with `uses` get 503 (uses_unavailable), and no route offers x-preimage",
         },
         Needed {
             name: TOLL_KV,

@@ -93,6 +93,7 @@ impl Examination<'_> {
             route: "edgetoll doctor",
             client: None,
             webhook: None,
+            record: None,
         };
         let created = self.http.send(&self.lnbits.create(&invoice_request));
         let invoice =

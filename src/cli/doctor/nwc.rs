@@ -84,6 +84,7 @@ impl Examination<'_> {
             route: "edgetoll doctor",
             client: None,
             webhook: None,
+            record: None,
         };
         let started = Instant::now();
         let created = self.wallet.create(&request).and_then(|create| self.send(&create));

@@ -16,6 +16,9 @@ use crate::payment::WalletSlot;
 use crate::protocols::l402::caveat::{InvoiceTerms, Terms};
 use crate::protocols::l402::challenge::Challenge;
 use crate::protocols::l402::refusal::Refusal;
+use crate::protocols::offered::Protocol;
+use crate::protocols::record::InvoiceRecord;
+use crate::protocols::x_preimage;
 use crate::wallet::{Invoice, InvoiceRequest, WalletError};
 
 /// Answers with a new invoice, or with the price alone.
@@ -31,7 +34,7 @@ pub async fn answer(
     let (slot, invoice) = make_invoice(ctx, &draft).await.map_err(failed)?;
     let challenge = mint(ctx, &draft, slot, invoice).map_err(failed)?;
     let page = PageRequest { draft: &draft, path: ctx.url.path_and_query, is_retry: false };
-    respond(ctx, &challenge, &page).await
+    respond(ctx, &challenge, slot, &page).await
 }
 
 /// Answers a request with the macaroon of an earlier invoice that can still be paid. The response is the challenge of
@@ -55,7 +58,7 @@ pub async fn repeat(
         Some(path) => PageRequest { draft: &draft, path, is_retry: true },
         None => PageRequest { draft: &draft, path: ctx.url.path_and_query, is_retry: false },
     };
-    respond(ctx, &challenge, &page).await
+    respond(ctx, &challenge, claim.purchase.grant.wallet, &page).await
 }
 
 /// Answers with the price alone.
@@ -64,21 +67,36 @@ pub fn quote(draft: &ChallengeDraft<'static>) -> Result<Answered, HandlerError> 
     Ok(answered.on_route(Some(draft.route)).with_code(draft.refused.as_ref().map(Refusal::code)))
 }
 
-/// Answers with a challenge: the pay page or JSON.
+/// Answers with a challenge: the bare invoice, the pay page or JSON. `slot` is that of the wallet that created the invoice.
 async fn respond(
     ctx: &RequestContext<'_>,
     challenge: &Challenge,
+    slot: WalletSlot,
     page: &PageRequest<'_>,
 ) -> Result<Answered, HandlerError> {
     let refused = page.draft.refused.as_ref();
-    let response = match pay_page::render(ctx, challenge, page).await {
-        Ok(Some(page)) => page,
-        // A program gets JSON. If the pay page cannot be rendered, a browser gets JSON too: the invoice already exists
-        // and must reach the client.
-        Ok(None) | Err(_) => response::challenge(challenge, refused.filter(|_| !page.is_retry))?,
+    let response = match takes_invoice(ctx, page.draft) && probe::keeps_record(page.draft.seller, slot) {
+        true => response::bare_invoice(challenge)?,
+        false => match pay_page::render(ctx, challenge, page).await {
+            Ok(Some(page)) => page,
+            // A program gets JSON. If the pay page cannot be rendered, a browser gets JSON too: the invoice already
+            // exists and must reach the client.
+            Ok(None) | Err(_) => response::challenge(challenge, refused.filter(|_| !page.is_retry))?,
+        },
     };
     let answered = Answered::new(response, Action::Challenge).on_route(Some(page.draft.route));
-    Ok(answered.with_code(refused.map(Refusal::code)).about(challenge.payment_hash()))
+    let code = refused.map(Refusal::code).or(page.draft.refused_preimage);
+    Ok(answered.with_code(code).about(challenge.payment_hash()))
+}
+
+/// Whether the body of the response is the bare invoice. A client that sends a preimage, and states no preference, has
+/// got such a body before.
+fn takes_invoice(ctx: &RequestContext<'_>, draft: &ChallengeDraft<'_>) -> bool {
+    let is_default = || {
+        draft.route.protocols.begins_with(Protocol::XPreimage)
+            || ctx.request.header(x_preimage::HEADER).is_some()
+    };
+    draft.offers_preimage && x_preimage::takes_invoice(ctx.request.header("Accept"), is_default())
 }
 
 /// Refuses the request, before a wallet is called, in these cases:
@@ -104,6 +122,7 @@ async fn make_invoice(
 ) -> Result<(WalletSlot, Invoice), HandlerError> {
     let ChallengeDraft { seller, route, .. } = draft;
     let (client, webhook) = (ctx.client_pseudonym(), new_webhook(ctx, draft));
+    let record = InvoiceRecord::new(&draft.terms, &ctx.request.method, client.as_deref());
     let request = InvoiceRequest {
         price: &draft.price,
         description: &draft.description,
@@ -112,6 +131,7 @@ async fn make_invoice(
         route: route.pattern.as_str(),
         client: client.as_deref(),
         webhook: webhook.as_deref(),
+        record: record.as_ref(),
     };
     let created =
         wallets::create_invoice(ctx.env, &seller.wallets, ctx.policy().wallet_order, &request, ctx.deadline);

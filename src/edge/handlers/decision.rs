@@ -10,7 +10,7 @@ use crate::edge::platform::clock::now_unix;
 use crate::edge::services::ledger;
 use crate::edge::services::settlement::Requester;
 use crate::forward::ForwardReason;
-use crate::gate::{ChallengeDraft, Claim, Decision, Purchase, Refused};
+use crate::gate::{ChallengeDraft, Claim, Decision, PreimageClaim, Purchase, Refused};
 use crate::policy::cors::Preflights;
 use crate::policy::route::Route;
 use crate::protocols::l402::cookie;
@@ -25,6 +25,7 @@ pub struct Rest {
 enum Work {
     Counted(Purchase<'static>),
     Unsettled { claims: Vec<Claim<'static>>, otherwise: Box<ChallengeDraft<'static>> },
+    Preimage(PreimageClaim<'static>),
     FreeTier(FreeRequest),
     Challenge(Box<ChallengeDraft<'static>>),
 }
@@ -56,6 +57,7 @@ impl Rest {
             Work::Unsettled { claims, otherwise } => {
                 purchase::serve_settled(ctx, claims, otherwise, Requester::Client).await
             }
+            Work::Preimage(claim) => purchase::serve_preimage(ctx, claim).await,
             Work::FreeTier(request) => request.serve(ctx).await,
             Work::Challenge(draft) => {
                 let denied = denied_without_count(&draft);
@@ -88,6 +90,7 @@ fn carry_out(
             Step::Forward(plan.map_err(|error| error.about(grant.payment_hash))?)
         }
         Decision::Unsettled { claims, otherwise } => later(Work::Unsettled { claims, otherwise }),
+        Decision::Preimage(claim) => later(Work::Preimage(claim)),
         Decision::FreeTier { tier, key, otherwise } => {
             let request = FreeRequest::new(ctx, tier, key, otherwise);
             match request.remaining() {
@@ -140,7 +143,10 @@ impl Conclusion {
             is_shared: !matches!(decision, Decision::Open { waived: None }),
             deletes_cookies: matches!(
                 decision,
-                Decision::Unsettled { .. } | Decision::FreeTier { .. } | Decision::Challenge(_)
+                Decision::Unsettled { .. }
+                    | Decision::Preimage(_)
+                    | Decision::FreeTier { .. }
+                    | Decision::Challenge(_)
             ),
         }
     }
@@ -182,6 +188,7 @@ fn describe(decision: &Decision<'static>) -> (Action, Option<&'static Route>) {
         Decision::Open { waived } => (Action::Waived, *waived),
         Decision::Paid(purchase) => (Action::Paid, Some(purchase.route)),
         Decision::Unsettled { otherwise, .. } => (Action::Unsettled, Some(otherwise.route)),
+        Decision::Preimage(claim) => (Action::Unsettled, Some(claim.otherwise.route)),
         Decision::FreeTier { otherwise, .. } => (Action::Challenge, Some(otherwise.route)),
         Decision::Challenge(draft) if draft.is_quote => (Action::Quote, Some(draft.route)),
         Decision::Challenge(draft) => (Action::Challenge, Some(draft.route)),

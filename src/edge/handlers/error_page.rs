@@ -7,12 +7,15 @@ use web_sys::Response;
 use super::{Answered, page_template, response};
 use crate::config::Settings;
 use crate::edge::context::IncomingRequest;
+use crate::error::RequestError;
 use crate::pages::{error_page, template};
 use crate::policy::owner::Owner;
 
-/// Whether a person sees the response, and the response is an error of edgetoll.
+/// Whether a person sees the response, and the response is an error of edgetoll. A preimage is sent by programs only, which
+/// read the text of its refusal.
 pub fn is_needed(request: &IncomingRequest, answered: &Answered) -> bool {
-    answered.error().is_some() && request.shows_response()
+    let is_for_program = |error: &RequestError| matches!(error, RequestError::Preimage(_));
+    answered.error().is_some_and(|error| !is_for_program(error)) && request.shows_response()
 }
 
 /// Replaces the JSON of an error response with a page, if a person sees the response. Keeps the status and the headers

@@ -5,21 +5,25 @@ use std::num::NonZeroU32;
 use super::{Action, Answered, HandlerError, challenge, forward};
 use crate::bolt11::Bolt11;
 use crate::edge::context::RequestContext;
+use crate::edge::platform::clock::now_unix;
 use crate::edge::services::meter::TakenUse;
 use crate::edge::services::settlement::{self, Requester, SettlementError};
 use crate::edge::services::{ledger, meter};
 use crate::error::RequestError;
 use crate::forward::ForwardReason;
-use crate::gate::{ChallengeDraft, Claim, CountedUses, Purchase, WhenSpent};
+use crate::gate::{ChallengeDraft, Claim, CountedUses, PreimageClaim, Purchase, WhenSpent};
+use crate::payment::WalletSlot;
 use crate::policy::route::Route;
 use crate::protocols::l402::caveat::CredentialScope;
 use crate::protocols::l402::cookie;
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::Grant;
+use crate::protocols::record::OwnInvoice;
+use crate::protocols::x_preimage;
 use crate::wallet::PaymentStatus;
 
 /// Serves a purchase whose payment is known to be settled. If all of its uses are spent, serves the first other purchase
-/// of the request that has a use left, or answers with a challenge.
+/// of the request that has a use left, or answers as the purchase says.
 pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Result<Answered, HandlerError> {
     let mut purchase = purchase;
     let mut deleted_cookies = Vec::new();
@@ -35,6 +39,7 @@ pub async fn serve(ctx: &RequestContext<'_>, purchase: Purchase<'static>) -> Res
                 break serve_settled(ctx, claims, otherwise, Requester::Client).await?;
             }
             WhenSpent::Challenge(draft) => break challenge::answer(ctx, draft).await?,
+            WhenSpent::Refuse(error) => return Err(HandlerError::from(error).while_doing(Action::Refuse)),
         }
     };
     let headers = answered.response.headers();
@@ -156,6 +161,42 @@ pub async fn serve_settled(
     }
 }
 
+/// Serves a request with a preimage: looks up its invoice, and serves the purchase of one request with it.
+pub async fn serve_preimage(
+    ctx: &RequestContext<'_>,
+    claim: PreimageClaim<'static>,
+) -> Result<Answered, HandlerError> {
+    let payment_hash = claim.payment_hash;
+    let method = ctx.request.method.as_str();
+    let invoice = find_invoice(ctx, &claim).await.map_err(|error| error.about(payment_hash))?;
+    match invoice.and_then(|(slot, invoice)| {
+        x_preimage::check(&invoice, &claim.demand(method, ctx.url.path, now_unix()))?;
+        Ok((slot, invoice))
+    }) {
+        Ok((slot, invoice)) => serve(ctx, claim.into_purchase(&invoice, slot, method)).await,
+        Err(refusal) => match claim.otherwise.after_preimage(refusal) {
+            Ok(draft) => challenge::answer(ctx, draft).await,
+            Err(error) => Err(HandlerError::from(error).while_doing(Action::Refuse).about(payment_hash)),
+        },
+    }
+}
+
+/// Looks for the invoice of a preimage, unless this isolate knows that its payment is spent.
+async fn find_invoice(
+    ctx: &RequestContext<'_>,
+    claim: &PreimageClaim<'static>,
+) -> Result<Result<(WalletSlot, Box<OwnInvoice>), x_preimage::Refusal>, HandlerError> {
+    if meter::is_known_as_spent(&claim.payment_hash) {
+        return Ok(Err(x_preimage::Refusal::Spent));
+    }
+    let found = settlement::find_invoice(ctx, claim.otherwise.seller, &claim.payment_hash).await;
+    Ok(found.map_err(unsettled)?.ok_or(x_preimage::Refusal::Unknown))
+}
+
+fn unsettled(SettlementError { error, detail }: SettlementError) -> HandlerError {
+    HandlerError::from(error).with_detail(detail.map(|detail| detail.to_string()))
+}
+
 /// The result of the settlement checks of a request's claims.
 pub enum ClaimStatus {
     Settled(Purchase<'static>),
@@ -180,10 +221,7 @@ pub async fn check_claims(
             Ok(PaymentStatus::Paid) => return Ok(ClaimStatus::Settled(claim.purchase)),
             Ok(PaymentStatus::Pending(bolt11)) => pending = pending.or(Some((claim, bolt11))),
             Ok(PaymentStatus::Unpaid) => {}
-            Err(SettlementError { error, detail }) => {
-                let error = HandlerError::from(error).with_detail(detail.map(|detail| detail.to_string()));
-                failed = failed.or(Some(error.about(grant.payment_hash)));
-            }
+            Err(error) => failed = failed.or(Some(unsettled(error).about(grant.payment_hash))),
         }
     }
     match (failed, pending) {

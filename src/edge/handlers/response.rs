@@ -9,11 +9,19 @@ use crate::http::url::RequestUrl;
 use crate::protocols::l402::challenge::{Challenge, SCHEME};
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::price::Price;
+use crate::protocols::x_preimage;
 
 /// Returns status 402 with an invoice. `refused` tells why the credential of the request was refused; `None` if the
 /// response does not mention a refusal.
 pub fn challenge(challenge: &Challenge, refused: Option<&Refusal>) -> Result<Response, JsValue> {
     json(402, &[("WWW-Authenticate", &challenge.header())], &challenge.body(refused))
+}
+
+/// Returns status 402 with a bare invoice as the body, as rack-lightning and ln-paywall send it.
+pub fn bare_invoice(challenge: &Challenge) -> Result<Response, JsValue> {
+    let authenticate = challenge.header();
+    let headers = [("WWW-Authenticate", authenticate.as_str()), ("Content-Type", x_preimage::MEDIA_TYPE)];
+    response(402, &headers, Some(challenge.bolt11.as_str()))
 }
 
 /// Returns status 402 with the price alone.
@@ -36,6 +44,10 @@ pub fn empty(status: u16) -> Result<Response, JsValue> {
 }
 
 pub fn error(error: &RequestError) -> Result<Response, JsValue> {
+    if let RequestError::Preimage(_) = error {
+        // As `http.Error` of Go sends it, which ln-paywall uses.
+        return response(error.status(), &[PLAIN_TEXT, NOSNIFF], Some(&(error.to_string() + "\n")));
+    }
     let header = error.header();
     let header = header.as_ref().map(|(name, value)| (*name, value.as_str()));
     json(error.status(), header.as_slice(), &error.body())
@@ -159,6 +171,7 @@ fn init(status: u16, headers: &[(&str, &str)]) -> Result<ResponseInit, JsValue> 
     Ok(init)
 }
 
+const PLAIN_TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
 const NOSNIFF: (&str, &str) = ("X-Content-Type-Options", "nosniff");
 const ADMIN_CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

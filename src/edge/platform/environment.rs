@@ -7,8 +7,9 @@ use js_sys::{JSON, JsString, Reflect, RegExp};
 use wasm_bindgen::JsValue;
 
 use super::log;
-use crate::bindings::{LEDGER, ORIGIN};
+use crate::bindings::{LEDGER, METER, ORIGIN};
 use crate::config::Settings;
+use crate::policy::Policy;
 
 /// Returns the settings, which are read once: the environment of an isolate never changes.
 pub fn settings(env: &Env) -> &'static Settings {
@@ -18,7 +19,10 @@ pub fn settings(env: &Env) -> &'static Settings {
             Some(text) => Some(text),
             None => JSON::stringify(&toll).ok().map(String::from),
         });
-        let settings = Settings::read(|name| variable(env, name), price_list.as_deref(), fold_case);
+        let mut settings = Settings::read(|name| variable(env, name), price_list.as_deref(), fold_case);
+        if !bound(env).meter && settings.policy().is_some_and(Policy::offers_preimage) {
+            settings.faults.push(NO_METER.to_owned());
+        }
         settings.faults.iter().for_each(|fault| log::config_fault(fault));
         settings
     })
@@ -28,6 +32,7 @@ pub fn settings(env: &Env) -> &'static Settings {
 pub struct Bound {
     pub origin: bool,
     pub ledger: bool,
+    pub meter: bool,
 }
 
 /// Returns which bindings exist. They are looked up once: the environment of an isolate never changes.
@@ -39,6 +44,7 @@ pub fn bound(env: &Env) -> &'static Bound {
             Reflect::get(&origin, &"fetch".into()).is_ok_and(|fetch| fetch.is_function())
         }),
         ledger: binding(env, LEDGER.name).is_some(),
+        meter: binding(env, METER.name).is_some(),
     })
 }
 
@@ -67,3 +73,5 @@ fn fold_case(text: &str) -> String {
         text.normalize("NFKC").to_upper_case().to_lower_case().into()
     }
 }
+
+const NO_METER: &str = "the binding METER is missing: no route offers x-preimage";

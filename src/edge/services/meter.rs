@@ -14,6 +14,7 @@ use crate::edge::platform::isolate::with_lock;
 use crate::error::RequestError;
 use crate::limits::isolate_uses::{IsolateUses, Notice, SEND_AFTER_MS};
 use crate::limits::uses::{Lease, MeterRequest, MeterResponse};
+use crate::payment::PaymentHash;
 use crate::policy::price_list::COUNTED_TIMEOUT_MS;
 use crate::protocols::l402::verify::Grant;
 
@@ -82,6 +83,11 @@ pub async fn check(
     let call = meter.call(ctx.env, None, None).ok_or(RequestError::UsesUnavailable)?;
     let response = call.response(TIMEOUT_MS).await.ok_or(RequestError::UsesUnavailable)?;
     meter.left(response)
+}
+
+/// Whether this isolate knows that the use of a payment that buys one use is spent.
+pub fn is_known_as_spent(payment_hash: &PaymentHash) -> bool {
+    Meter { name: payment_hash.to_hex(), bought: 1 }.is_all_spent()
 }
 
 impl TakenUse {

@@ -38,15 +38,36 @@ pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError
     admit_client(ctx, "poll").await
 }
 
+/// Admits the look-up of a payment of which the request has only the preimage. Anyone can make up a preimage, so these
+/// look-ups count as requests without a preimage count for the client, and also for the deployment:
+/// `invoices_per_minute`, counted apart from the invoices.
+pub async fn admit_preimage(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
+    static OF_ISOLATE: LazyLock<Mutex<(SlidingWindow, ClientLimits)>> = LazyLock::new(Mutex::default);
+    admit_unproven(ctx).await?;
+    admit_look_up_of_client(ctx)?;
+    let client = invoice_client(ctx);
+    let per_minute = ctx.policy().invoices_per_minute;
+    let request = InvoiceLimitRequest { per_minute, client, is_known: false, recent: 0 };
+    match admit_in_deployment(ctx, "look-ups", &request, &OF_ISOLATE).await {
+        InvoiceLimitResponse::Admitted { .. } | InvoiceLimitResponse::Used(_) => Ok(()),
+        InvoiceLimitResponse::Reserved(wait_ms) | InvoiceLimitResponse::Full(wait_ms) => {
+            Err(RequestError::TooManyChallenges { retry_after_s: wait_ms.div_ceil(1_000) })
+        }
+    }
+}
+
 /// Admits the look-up of a payment. Each isolate has a limit for each payment, and a limit for each client.
 pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Result<(), RequestError> {
     // Only payments whose macaroons have a valid signature are counted, so forged macaroons cannot fill the map.
-    static LOOK_UPS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
     let per_minute = ctx.policy().challenges_per_minute;
     admit(&LOOK_UPS, &payment_hash.to_hex(), per_minute.saturating_mul(PAYMENT_LOOK_UPS_PER_CHALLENGE))?;
-    // A client with many credentials could stay below the limit of each payment. So there is also a limit on all
-    // look-ups of a client together, and of an IPv6 /48 network, whose owner has many clients.
-    let per_client = per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE);
+    admit_look_up_of_client(ctx)
+}
+
+/// A client with many credentials could stay below the limit of each payment. So there is also a limit on all look-ups
+/// of a client together, and of an IPv6 /48 network, whose owner has many clients.
+fn admit_look_up_of_client(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
+    let per_client = ctx.policy().challenges_per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE);
     if let Some(network) = ctx.client_network() {
         admit(&LOOK_UPS, &network, per_client.saturating_mul(CLIENTS_PER_NETWORK))?;
     }
@@ -68,23 +89,14 @@ pub fn check_invoices_left() -> Result<(), RequestError> {
 pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     static INVOICES: LazyLock<Mutex<(SlidingWindow, ClientLimits)>> = LazyLock::new(Mutex::default);
     static LEASE: LazyLock<Mutex<InvoiceLease>> = LazyLock::new(Mutex::default);
-    // An IPv6 network counts as one client. Otherwise the owner of a network could take all invoices that are reserved
-    // for clients without a recent invoice.
-    let client = ctx.client_network().or_else(|| ctx.client_pseudonym()).unwrap_or_default();
+    let client = invoice_client(ctx);
     let sent_ms = now_ms();
     if with_lock(&LEASE, |lease| lease.take(&client, sent_ms)) {
         return Ok(());
     }
     let per_minute = ctx.policy().invoices_per_minute;
     let request = with_lock(&LEASE, |lease| lease.ask(per_minute, &client, sent_ms));
-    let response = match durable_object::call(ctx.env, &INVOICE_LIMIT, "all", &request) {
-        Some(call) => call.response(ctx.deadline.for_store_ms()).await,
-        None => None,
-    };
-    let response = response.unwrap_or_else(|| {
-        let without_lease = InvoiceLimitRequest { recent: 0, ..request.clone() };
-        with_lock(&INVOICES, |(invoices, clients)| without_lease.admit(invoices, clients, now_ms()))
-    });
+    let response = admit_in_deployment(ctx, ALL_INVOICES, &request, &INVOICES).await;
     with_lock(&LEASE, |lease| lease.record(&request, &response, sent_ms));
     match response {
         InvoiceLimitResponse::Admitted { .. } | InvoiceLimitResponse::Used(_) => Ok(()),
@@ -96,10 +108,34 @@ pub async fn admit_invoice(ctx: &RequestContext<'_>) -> Result<(), RequestError>
     }
 }
 
+/// Counts an event of the deployment in the Durable Object `object`. If it is not bound or does not respond, counts the
+/// event in `of_isolate`, without a lease.
+async fn admit_in_deployment(
+    ctx: &RequestContext<'_>,
+    object: &str,
+    request: &InvoiceLimitRequest,
+    of_isolate: &Mutex<(SlidingWindow, ClientLimits)>,
+) -> InvoiceLimitResponse {
+    let response = match durable_object::call(ctx.env, &INVOICE_LIMIT, object, request) {
+        Some(call) => call.response(ctx.deadline.for_store_ms()).await,
+        None => None,
+    };
+    response.unwrap_or_else(|| {
+        let without_lease = InvoiceLimitRequest { recent: 0, ..request.clone() };
+        with_lock(of_isolate, |(events, clients)| without_lease.admit(events, clients, now_ms()))
+    })
+}
+
+/// Returns the client for which events of the deployment are counted. An IPv6 network counts as one client. Otherwise
+/// the owner of a network could take all invoices that are reserved for clients without a recent invoice.
+fn invoice_client(ctx: &RequestContext<'_>) -> String {
+    ctx.client_network().or_else(|| ctx.client_pseudonym()).unwrap_or_default()
+}
+
 /// Returns how many invoices the deployment had in the last minute; `None` if the Durable Object is not bound or does not
 /// respond.
 pub async fn invoices_used(ctx: &RequestContext<'_>) -> Option<u64> {
-    let call = durable_object::call(ctx.env, &INVOICE_LIMIT, "all", &InvoiceLimitRequest::used())?;
+    let call = durable_object::call(ctx.env, &INVOICE_LIMIT, ALL_INVOICES, &InvoiceLimitRequest::used())?;
     match call.response(ctx.deadline.for_store_ms()).await? {
         InvoiceLimitResponse::Used(count) => Some(count),
         _ => None,
@@ -149,9 +185,12 @@ extern "C" {
     fn limit(this: &RateLimiter, options: &Object) -> Result<Promise, JsValue>;
 }
 
+static LOOK_UPS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
 /// Until when the deployment has no invoice left, as far as this isolate knows.
 static FULL_UNTIL_MS: Mutex<u64> = Mutex::new(0);
 
+/// The Durable Object that counts the invoices of the deployment.
+const ALL_INVOICES: &str = "all";
 const PLATFORM_TIMEOUT_MS: i32 = 1_000;
 /// If the platform's rate limiter refuses a client, the client may retry after this time. The rate limiter does not
 /// report a time. Its longest period is a minute.

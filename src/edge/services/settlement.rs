@@ -11,9 +11,11 @@ use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::kv::Kv;
 use crate::error::RequestError;
 use crate::gate::Seller;
+use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::Policy;
 use crate::policy::settlement::SettlementMode;
 use crate::protocols::l402::verify::Grant;
+use crate::protocols::record::OwnInvoice;
 use crate::wallet::probe::Probe;
 use crate::wallet::settlement::{SettledPayments, trusts_preimage};
 use crate::wallet::{Payment, PaymentStatus, WalletError};
@@ -97,6 +99,18 @@ pub async fn check(
         write_to_kv(ctx, seller, grant);
     }
     Ok(status)
+}
+
+/// Returns the invoice with this payment hash, if it is one of edgetoll with a record, and the slot of the wallet that
+/// created it. The request has nothing else that proves a payment, so the rate limits apply before a wallet is asked.
+pub async fn find_invoice(
+    ctx: &RequestContext<'_>,
+    seller: &Seller,
+    payment_hash: &PaymentHash,
+) -> Result<Option<(WalletSlot, Box<OwnInvoice>)>, SettlementError> {
+    rate_limits::admit_preimage(ctx).await?;
+    let found = wallets::find_invoice(ctx.env, &seller.wallets, payment_hash, ctx.deadline);
+    Ok(clock::complete(ctx.context, found).await?)
 }
 
 /// Whether KV shows that the payment has settled. KV may have one of two entries that show it:

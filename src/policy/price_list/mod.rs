@@ -26,6 +26,8 @@ use super::wallet_order::WalletOrder;
 use crate::http::header;
 use crate::payment::PaymentHash;
 use crate::protocols::l402::macaroon::Encodings;
+use crate::protocols::offered::Protocol;
+use crate::protocols::x_preimage::ErrorStyle;
 use crate::strict_json::Json;
 use table::{ConfigErrors, Place, Table};
 
@@ -89,6 +91,11 @@ impl Policy {
         self.routes.iter().map(|route| route.invoice_expiry_s).max().unwrap_or_default()
     }
 
+    /// Whether a route that can be bought names the protocol X-Preimage.
+    pub fn offers_preimage(&self) -> bool {
+        self.routes.iter().any(|route| route.is_sold() && route.protocols.contains(Protocol::XPreimage))
+    }
+
     /// Returns the position of a route in this list; `None` for a route of another list.
     pub fn position(&self, route: &Route) -> Option<usize> {
         self.routes.iter().position(|one| std::ptr::eq(one, route))
@@ -135,6 +142,8 @@ fn parse_list(
         sats: table.sats("default_sats", 0).unwrap_or(DEFAULT_SATS),
         invoice_expiry_s: table.seconds("invoice_expiry").unwrap_or(INVOICE_EXPIRY_S),
         credential_expiry_s: table.seconds("credential_expiry").unwrap_or(CREDENTIAL_EXPIRY_S),
+        protocols: table.protocols("protocols").unwrap_or_default(),
+        x_preimage_errors: table.one_of("x_preimage_errors", &ERROR_STYLES).unwrap_or_default(),
         fold_case,
     };
     let other_issuer_max_age_s = table.seconds("foreign_max_age").unwrap_or(OTHER_ISSUER_MAX_AGE_S);
@@ -240,7 +249,7 @@ fn parse_owner(table: &Table<'_>) -> Owner {
 }
 
 /// The keys of the price list.
-pub const LIST_KEYS: [&str; 29] = [
+pub const LIST_KEYS: [&str; 31] = [
     "accent",
     "accept_foreign",
     "challenges_per_minute",
@@ -263,6 +272,7 @@ pub const LIST_KEYS: [&str; 29] = [
     "origin_timeout",
     "prefix",
     "preflights",
+    "protocols",
     "public_prices",
     "revoked",
     "routes",
@@ -270,6 +280,7 @@ pub const LIST_KEYS: [&str; 29] = [
     "title",
     "unmatched",
     "wallets",
+    "x_preimage_errors",
 ];
 
 const UNMATCHED: [(&str, Unmatched); 2] = [("pass", Unmatched::Pass), ("deny", Unmatched::Deny)];
@@ -285,6 +296,9 @@ const FREE_TIER_STORES: [(&str, FreeTierStore); 2] =
     [("kv", FreeTierStore::Kv), ("durable", FreeTierStore::Durable)];
 const ENCODINGS: [(&str, Encodings); 3] =
     [("both", Encodings::Both), ("l402", Encodings::Standard), ("lightning-toll", Encodings::LightningToll)];
+/// The values of `x_preimage_errors`.
+const ERROR_STYLES: [(&str, ErrorStyle); 2] =
+    [("ln-paywall", ErrorStyle::LnPaywall), ("rack-lightning", ErrorStyle::RackLightning)];
 const NETWORKS: [(&str, &str); 4] = [("bc", "bc"), ("tb", "tb"), ("tbs", "tbs"), ("bcrt", "bcrt")];
 
 pub const DEFAULT_PREFIX: &str = "/_toll";

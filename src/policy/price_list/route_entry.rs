@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::ERROR_STYLES;
 use super::price_entry::{parse_amount, parse_rules};
 use super::table::{ConfigErrors, Table};
 use crate::policy::description::Description;
@@ -13,7 +14,9 @@ use crate::policy::route::{HostPattern, Pattern, Pricing, Route};
 use crate::policy::routes::Routes;
 use crate::policy::sold_as::{SoldAs, compute_of_realms};
 use crate::protocols::l402::caveat::ScopeRule;
+use crate::protocols::offered::Protocols;
 use crate::protocols::price::Price;
+use crate::protocols::x_preimage::ErrorStyle;
 use crate::strict_json::Json;
 
 /// The values of the price list that apply to a route without its own value.
@@ -21,6 +24,8 @@ pub struct Defaults {
     pub sats: u64,
     pub invoice_expiry_s: u64,
     pub credential_expiry_s: u64,
+    pub protocols: Protocols,
+    pub x_preimage_errors: ErrorStyle,
     pub fold_case: FoldCase,
 }
 
@@ -109,6 +114,10 @@ fn parse_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Rout
         sold_as: SoldAs::default(),
         is_listed: table.flag("listed").unwrap_or(true),
         may_cache,
+        protocols: table.protocols("protocols").unwrap_or(defaults.protocols),
+        x_preimage_errors: table
+            .one_of("x_preimage_errors", &ERROR_STYLES)
+            .unwrap_or(defaults.x_preimage_errors),
     }
 }
 
@@ -184,7 +193,7 @@ fn parse_free_tier(table: &Table<'_>) -> Option<FreeTier> {
 }
 
 /// The keys of a route.
-pub const ROUTE_KEYS: [&str; 21] = [
+pub const ROUTE_KEYS: [&str; 23] = [
     "bind",
     "cache",
     "credential_expiry",
@@ -201,11 +210,13 @@ pub const ROUTE_KEYS: [&str; 21] = [
     "min_sats",
     "path",
     "price",
+    "protocols",
     "realm",
     "sats",
     "sats_per_kib",
     "service",
     "uses",
+    "x_preimage_errors",
 ];
 /// The keys that give a route one price.
 const AMOUNT_KEYS: [&str; 5] = ["sats", "fiat", "min_sats", "max_sats", "sats_per_kib"];

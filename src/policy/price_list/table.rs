@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::policy::duration;
 use crate::protocols::l402::caveat::Service;
+use crate::protocols::offered::Protocols;
 use crate::protocols::price::MAX_SATS;
 use crate::strict_json::Json;
 
@@ -208,6 +209,17 @@ impl<'a> Table<'a> {
         })?;
         texts.iter().for_each(|text| self.check_ends(key, text));
         Some(texts)
+    }
+
+    /// Reads the payment protocols of the list or of a route.
+    pub fn protocols(&self, key: &str) -> Option<Protocols> {
+        let protocols = Protocols::parse(&self.texts(key)?);
+        if protocols.is_none() {
+            let sentence =
+                "must be a list of \"l402\" and \"x-preimage\", always with \"l402\", such as [\"l402\"]";
+            self.report(key, sentence);
+        }
+        protocols
     }
 
     pub fn integer(&self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {

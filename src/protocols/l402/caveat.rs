@@ -247,6 +247,12 @@ impl Caveat {
     }
 }
 
+/// Whether a payment that was made for one method is valid for the requested method. `GET` includes `HEAD`, whose
+/// response has no content.
+pub fn covers_method(bought: &str, method: &str) -> bool {
+    bought.eq_ignore_ascii_case(method) || (bought.eq_ignore_ascii_case("GET") && method == "HEAD")
+}
+
 /// Returns a value without the spaces around it. Returns `None` if a control character or other white space remains at
 /// one of its ends. U+FEFF counts as white space, because JavaScript removes it.
 fn trim_spaces(value: &str) -> Option<&str> {

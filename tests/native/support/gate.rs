@@ -27,7 +27,7 @@ pub fn seller(keys: Keys) -> Seller {
 }
 
 pub fn gate<'a>(policy: &'a Policy, seller: &'a Seller) -> Gate<'a, 'static> {
-    Gate { policy, seller: Some(seller), code: NO_CODE, is_settled: BY_PREIMAGE }
+    Gate { policy, seller: Some(seller), code: NO_CODE, is_settled: BY_PREIMAGE, has_meter: true }
 }
 
 /// Returns the demand of a request to `/a` on a route that costs one satoshi and binds credentials to the path, not to

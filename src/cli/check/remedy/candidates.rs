@@ -25,6 +25,7 @@ pub(super) fn of(key: &str, value: &Json, written: &str, rule: &str) -> Vec<Cand
         "method" => texts(value.as_str().map(|name| vec![name.to_uppercase(), "GET".to_owned()])),
         "country" => lists(value, |name| vec![name.to_uppercase()]),
         "bind" => lists(value, bound),
+        "protocols" => protocols(value),
         "cors" => lists(value, |origin| vec![origin_of(origin)]),
         "keep_headers" | "revoked" => lists(value, |text| vec![text.to_owned()]),
         "contact" => {
@@ -71,6 +72,23 @@ fn lists(value: &Json, read: impl Fn(&str) -> Vec<String>) -> Vec<Candidate> {
         .filter(|list| !list.is_empty())
         .flat_map(|list| same(Some(as_json(list))))
         .collect()
+}
+
+/// Returns lists of protocols: those that the owner means, and the same list with L402.
+fn protocols(value: &Json) -> Vec<Candidate> {
+    let named = lists(value, |name| {
+        let name = folded_name(name, '-').replace('_', "-");
+        let meant = match name.as_str() {
+            "lsat" => "l402",
+            "ln-paywall" | "preimage" | "rack-lightning" => "x-preimage",
+            name => nearest(name, &["l402", "x-preimage"]).unwrap_or(name),
+        };
+        vec![meant.to_owned()]
+    });
+    let l402 = || Json::String("l402".to_owned());
+    let with_l402 = named.iter().filter_map(|list| Some([&[l402()], list.value.as_array()?].concat()));
+    let with_l402: Vec<Json> = with_l402.map(Json::Array).collect();
+    named.into_iter().chain(with_l402.into_iter().flat_map(|list| same(Some(list)))).collect()
 }
 
 fn bound(text: &str) -> Vec<String> {

@@ -16,6 +16,7 @@ use crate::edge::platform::log;
 use crate::edge::platform::runtime::Env;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::wallet_order::WalletOrder;
+use crate::protocols::record::OwnInvoice;
 use crate::wallet::failover::Failover;
 use crate::wallet::receipt::{Receipt, Sale};
 use crate::wallet::slots::{BySlot, Wallets};
@@ -130,7 +131,7 @@ pub fn check_look_up_circuit(slot: WalletSlot) -> Result<(), WalletError> {
     }
 }
 
-/// Asks the wallet that created an invoice whether the invoice was paid. A transient error is retried once.
+/// Asks the wallet that created an invoice whether the invoice was paid.
 pub async fn look_up(
     env: &Env,
     wallets: &Wallets,
@@ -139,8 +140,29 @@ pub async fn look_up(
     deadline: Deadline,
 ) -> Result<PaymentStatus, WalletError> {
     let wallet = wallets.get(slot).ok_or(WalletError::NotConfigured)?;
-    match look_up_once(env, wallet, slot, payment, deadline).await {
-        Err(error) if error.is_transient() => look_up_once(env, wallet, slot, payment, deadline).await,
+    let mut status = PaymentStatus::Unpaid;
+    let mut read = |response: &WalletResponse| {
+        status = wallet.read_looked_up(payment, response, now_unix())?;
+        Ok(())
+    };
+    look_up_with(env, wallet, slot, &payment.hash, deadline, &mut read).await?;
+    Ok(status)
+}
+
+/// Looks up a payment at a wallet. `read` checks the response and keeps what it reads. A transient error is retried
+/// once.
+async fn look_up_with(
+    env: &Env,
+    wallet: &Wallet,
+    slot: WalletSlot,
+    payment_hash: &PaymentHash,
+    deadline: Deadline,
+    read: &mut dyn FnMut(&WalletResponse) -> Result<(), WalletError>,
+) -> Result<(), WalletError> {
+    match look_up_once(env, wallet, slot, payment_hash, deadline, read).await {
+        Err(error) if error.is_transient() => {
+            look_up_once(env, wallet, slot, payment_hash, deadline, read).await
+        }
         result => result,
     }
 }
@@ -149,18 +171,45 @@ async fn look_up_once(
     env: &Env,
     wallet: &Wallet,
     slot: WalletSlot,
-    payment: &Payment,
+    payment_hash: &PaymentHash,
     deadline: Deadline,
-) -> Result<PaymentStatus, WalletError> {
+    read: &mut dyn FnMut(&WalletResponse) -> Result<(), WalletError>,
+) -> Result<(), WalletError> {
     let limit_ms = deadline.for_wallet_ms().ok_or(WalletError::NoTimeLeft)?;
     with_lock(&LOOK_UPS, |failover| failover.admit(slot, now_ms())).map_err(circuit_open)?;
     let sent_ms = now_ms();
-    let status = match send(env, slot, &wallet.look_up(&payment.hash), limit_ms).await {
-        Ok(response) => wallet.read_looked_up(payment, &response, now_unix()),
+    let checked = match send(env, slot, &wallet.look_up(payment_hash), limit_ms).await {
+        Ok(response) => read(&response),
         Err(error) => Err(error),
     };
-    record(&LOOK_UPS, slot, &status, sent_ms);
-    status
+    record(&LOOK_UPS, slot, &checked, sent_ms);
+    checked
+}
+
+/// Looks for an invoice of edgetoll at all wallets, because a payment hash alone does not name a wallet.
+///
+/// # Errors
+/// Fails if a wallet fails and no other wallet has the invoice: the wallet that failed may have it.
+pub async fn find_invoice(
+    env: &Env,
+    wallets: &Wallets,
+    payment_hash: &PaymentHash,
+    deadline: Deadline,
+) -> Result<Option<(WalletSlot, Box<OwnInvoice>)>, WalletError> {
+    let mut failed = None;
+    for (slot, wallet) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
+        let mut found = None;
+        let mut read = |response: &WalletResponse| {
+            found = wallet.read_own_invoice(payment_hash, response)?.map(Box::new);
+            Ok(())
+        };
+        let looked_up = look_up_with(env, wallet, slot, payment_hash, deadline, &mut read).await;
+        failed = failed.or(looked_up.err());
+        if let Some(invoice) = found {
+            return Ok(Some((slot, invoice)));
+        }
+    }
+    failed.map_or(Ok(None), Err)
 }
 
 /// Returns the receipt of a payment; `None` if the invoice is not paid, or if edgetoll did not request the invoice. `sale`

@@ -32,6 +32,16 @@ pub fn remember_may_spend(slot: WalletSlot) {
     remember(slot, ProbeRecord::after(ProbeRecord::NONE, Probe::MaySpend, now_ms()));
 }
 
+/// Whether a wallet is known to keep what edgetoll records with an invoice. Without it, a preimage alone proves nothing.
+pub fn keeps_record(seller: &Seller, slot: WalletSlot) -> bool {
+    match seller.wallets.get(slot) {
+        Some(Wallet::Lnbits(_)) => true,
+        #[cfg(feature = "nwc")]
+        Some(Wallet::Nwc(_)) => known(slot) == Some(Probe::RecordKept),
+        None => false,
+    }
+}
+
 /// Reads the probe record of a wallet from KV, unless this isolate has a valid record. Returns whether this isolate has
 /// a valid record now.
 pub async fn read_from_kv(ctx: &RequestContext<'_>, keys: &Keys, slot: WalletSlot, wallet: &Wallet) -> bool {

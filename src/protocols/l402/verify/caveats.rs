@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 
 use super::Demand;
-use crate::crypto;
+use crate::crypto::is_one_of;
 use crate::http::percent;
 use crate::payment::WalletSlot;
-use crate::protocols::l402::caveat::Caveat;
+use crate::protocols::l402::caveat::{Caveat, covers_method};
 use crate::protocols::l402::macaroon::{Encoding, Macaroon};
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::price::{Fiat, Price};
@@ -254,16 +254,6 @@ fn check_fiat(paid: &Fiat, price: Option<&Price>) -> Result<(), Refusal> {
         }),
         _ => Ok(()),
     }
-}
-
-pub(super) fn is_one_of(mark: &str, marks: &[String]) -> bool {
-    marks.iter().any(|known| crypto::constant_time_eq(known.as_bytes(), mark.as_bytes()))
-}
-
-/// Whether a credential that was bought for one method is valid for the requested method. `GET` includes `HEAD`, whose
-/// response has no content.
-fn covers_method(bought: &str, method: &str) -> bool {
-    bought.eq_ignore_ascii_case(method) || (bought.eq_ignore_ascii_case("GET") && method == "HEAD")
 }
 
 fn smallest<T: Ord + Copy>(earlier: Option<T>, value: T) -> Option<T> {

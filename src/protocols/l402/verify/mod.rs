@@ -6,11 +6,12 @@ use std::num::NonZeroU32;
 
 pub use caveats::{BoundCaveats, CheckedCaveats, check_caveats};
 
-use caveats::{check_caveats_of_any_price, is_one_of};
+use caveats::check_caveats_of_any_price;
 
 use super::caveat::{ScopeRule, Service};
 use super::macaroon::{Encoding, Encodings, Macaroon, Signature};
 use super::refusal::Refusal;
+use crate::crypto::is_one_of;
 use crate::keys::Keys;
 use crate::payment::{PaymentHash, Preimage, WalletSlot};
 use crate::protocols::price::Price;
@@ -62,6 +63,7 @@ pub enum OtherIssuer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub payment_hash: PaymentHash,
+    /// The encoding of the macaroon. A proof of another protocol has no macaroon, and the standard encoding here.
     pub encoding: Encoding,
     /// Whether the credential has the preimage. Without a preimage, only the wallet knows whether the invoice was paid.
     pub is_proven: bool,

@@ -361,7 +361,7 @@ async function doctorWithNwc(connection, list = toll) {
   const result = await doctor(vars, { config: { vars: { TOLL: list } } });
   assert.ok(result.lines.includes('Wallet over Nostr Wallet Connect (NWC_URL from .dev.vars)'), result.stdout + result.stderr);
   assert.ok(!(result.stdout + result.stderr).includes(connection.secret));
-  const found = Object.fromEntries(['reachable', 'key', 'invoice', 'price source'].map((check) => [check, result.findings[check]?.[0]]));
+  const found = Object.fromEntries(['reachable', 'key', 'invoice', 'record', 'price source'].map((check) => [check, result.findings[check]?.[0]]));
   return { ...result, found, level: Object.fromEntries(Object.entries(found).map(([check, finding]) => [check, finding?.level])) };
 }
 
@@ -374,10 +374,16 @@ test('Doctor examines a wallet over Nostr Wallet Connect', async () => {
 
   const receiving = await startReceivingWallet(connection);
   const works = await doctorWithNwc(connection);
-  assert.deepEqual(works.level, { reachable: 'OK', key: 'OK', invoice: 'OK', 'price source': undefined }, works.stdout);
+  assert.deepEqual(works.level, { reachable: 'OK', key: 'OK', invoice: 'OK', record: 'OK', 'price source': undefined }, works.stdout);
   const inEuros = await doctorWithNwc(connection, { routes: [{ path: '/sold', fiat: '0.01 EUR' }] });
   assert.equal(inEuros.level['price source'], 'WARN', inEuros.stdout);
   await receiving.stop();
+
+  const forgetful = await startReceivingWallet(connection, { keepsMetadata: false });
+  const dropped = await doctorWithNwc(connection);
+  assert.deepEqual([dropped.level.record, dropped.code], ['WARN', 0], dropped.stdout);
+  assert.match(dropped.found.record.sentence, /no route offers x-preimage/);
+  await forgetful.stop();
 
   const spending = await startNwcWallet(connection);
   const mayPay = await doctorWithNwc(connection);

@@ -285,3 +285,26 @@ test('The client of the package lightning-toll pays with its own NWC wallet', as
   await payer.stop();
   await stop();
 });
+
+test('X-Preimage is offered with a wallet that keeps the metadata of invoices, and pays for one request', async () => {
+  const list = { protocols: ['x-preimage', 'l402'], routes: [{ path: '/sold', sats: 5 }, { path: '/other', sats: 5 }] };
+  const { url, stop } = await startNwcPaywall({ toll: list });
+  const unpaid = await send(url, '/sold');
+  assert.deepEqual([unpaid.status, unpaid.headers['content-type']], [402, 'application/vnd.lightning.bolt11']);
+  const preimage = await pay(unpaid.text);
+  const use = (path) => send(url, path, { headers: { 'X-Preimage': preimage } });
+  const elsewhere = await use('/other');
+  assert.deepEqual([elsewhere.status, elsewhere.text], [400, 'Your invoice was created for the path "/sold", but you\'re sending a request to "/other"\n']);
+  const uses = await Promise.all(Array.from({ length: 20 }, () => use('/sold')));
+  assert.equal(uses.filter(({ status }) => status === 200).length, 1);
+  assert.equal((await use('/sold')).status, 400);
+  await stop();
+});
+
+test('X-Preimage is not offered with a wallet that drops the metadata of invoices', async () => {
+  const { url, stop } = await startNwcPaywall({ wallet: { keepsMetadata: false }, toll: { protocols: ['x-preimage', 'l402'], routes: [{ path: '/sold', sats: 5 }] } });
+  const { status, headers, json } = await send(url, '/sold', { headers: { Accept: 'application/vnd.lightning.bolt11' } });
+  assert.deepEqual([status, headers['content-type'].split(';')[0]], [402, 'application/json']);
+  assert.ok(json().invoice);
+  await stop();
+});

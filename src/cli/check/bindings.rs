@@ -15,7 +15,7 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     check_challenge_limit(environment, list);
     check_invoice_limit(environment);
     check_ledger(environment);
-    check_nwc(environment);
+    check_nwc(environment, list);
     let has_kv = contains(environment.get(&["kv_namespaces"]), |kv| has_text(kv, "binding", TOLL_KV));
     if !has_kv {
         let consequence = "each isolate looks up each payment at LNbits again";
@@ -102,10 +102,16 @@ fn check_ledger(environment: &mut Environment<'_>) {
 }
 
 /// Checks the binding for NWC wallets if a list of secrets names one. The secrets themselves are not in the file.
-fn check_nwc(environment: &mut Environment<'_>) {
+fn check_nwc(environment: &mut Environment<'_>, list: &Json) {
     let required = environment.get(&["secrets", "required"]);
     if contains(required, |name| name.as_str().is_some_and(|name| NWC_URLS.contains(&name))) {
         check_object(environment, "secrets.required", &NWC_CONNECTION);
+        let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
+        if let Some(place) = names_preimage(list, routes) {
+            let sentence = "names x-preimage, which is offered with an NWC wallet only if this wallet keeps the metadata of \
+                            invoices: `edgetoll doctor` says whether it does";
+            environment.warn(&place, Point::Value, sentence);
+        }
     } else if is_object_bound(environment, &NWC_CONNECTION) {
         check_object(environment, "vars.TOLL", &NWC_CONNECTION);
     } else {

@@ -9,7 +9,8 @@ use super::{AMOUNT_SATS, EXPIRY_S, http, judge};
 use crate::client::wallet::{CallError, NwcWallet as Connection};
 use crate::policy::Policy;
 use crate::protocols::price::Price;
-use crate::wallet::nwc::{NwcWallet, may_spend};
+use crate::protocols::record::InvoiceRecord;
+use crate::wallet::nwc::{NwcWallet, keeps_record, may_spend};
 use crate::wallet::{Invoice, InvoiceRequest, NwcRequest, Payment, WalletError, WalletResponse};
 
 /// Examines the wallet at an address, and passes each finding to `report` at once.
@@ -76,6 +77,15 @@ impl Examination<'_> {
 
     /// Creates an invoice and looks it up.
     fn check_invoice(&mut self) {
+        let now_unix = http::now_unix();
+        let record = InvoiceRecord {
+            expires_at_unix: now_unix.saturating_add(EXPIRY_S),
+            host: "doctor".to_owned(),
+            method: "GET".to_owned(),
+            client: None,
+            fiat: None,
+            sold_as: None,
+        };
         let request = InvoiceRequest {
             price: &Price::Sats(AMOUNT_SATS),
             description: "edgetoll doctor",
@@ -84,7 +94,7 @@ impl Examination<'_> {
             route: "edgetoll doctor",
             client: None,
             webhook: None,
-            record: None,
+            record: Some(&record),
         };
         let started = Instant::now();
         let created = self.wallet.create(&request).and_then(|create| self.send(&create));
@@ -99,9 +109,20 @@ impl Examination<'_> {
         let started = Instant::now();
         let looked_up = self.send(&self.wallet.look_up(&payment.hash));
         let looked_up_ms = ms_since(started);
+        let keeps_record = looked_up.as_ref().ok().and_then(keeps_record);
         let status =
             looked_up.and_then(|response| self.wallet.read_looked_up(&payment, &response, http::now_unix()));
         (self.report)(judge::invoice_created(&status, created_ms, looked_up_ms));
+        match keeps_record {
+            Some(true) => self.report(Level::Ok, Check::Record, "the wallet keeps the metadata of invoices"),
+            Some(false) => self.report(
+                Level::Warn,
+                Check::Record,
+                "the wallet drops the metadata of invoices: with it, no route offers x-preimage, and a payment is recorded only \
+                 when its credential is used",
+            ),
+            None => {}
+        }
     }
 
     /// Sends a request over a new connection to a relay.

@@ -77,6 +77,8 @@ pub enum Check {
     Invoice,
     /// Whether the preimage of an unpaid invoice is hidden.
     Leak,
+    /// Whether an NWC wallet keeps what edgetoll records with an invoice.
+    Record,
     /// Whether LNbits has the exchange rates that the price list needs.
     PriceSource,
     /// Whether LNbits allows as many requests per minute as the price list allows invoices.
@@ -112,6 +114,7 @@ impl Check {
             Self::Key => "key",
             Self::Invoice => "invoice",
             Self::Leak => "leak",
+            Self::Record => "record",
             Self::PriceSource => "price source",
             Self::RateLimit => "rate limit",
         }

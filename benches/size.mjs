@@ -143,6 +143,7 @@ const FEATURES = [
   ['macaroons and credentials', /edgetoll::(protocols::l402|keys)/],
   ['challenges, invoices and wallets', /edgetoll::(edge::handlers::(challenge|purchase)|edge::services::(wallets|settlement)|wallet::|bolt11)/],
   ['Nostr Wallet Connect', /edgetoll::(nwc|wallet::nwc|edge::objects::nwc_connection|edge::services::(wallets::nwc|wallet_sync::nwc))|k256|elliptic_curve|crypto_bigint|primeorder|chacha20|aes::|cbc|^nwcconnection_/],
+  ['X-Preimage', /edgetoll::(protocols::(x_preimage|record|offered)|edge::services::wallets::find_invoice|edge::handlers::purchase::serve_preimage)/],
   ['rate limits', /edgetoll::(edge::services::rate_limits|limits::(rate_limit|invoice_limit))|^invoicelimit_/],
   ['counted uses', /edgetoll::(edge::services::meter|limits::(uses|isolate_uses))|^meter_/],
   ['free tier', /edgetoll::(edge::services::free_tier|edge::handlers::free_tier|policy::free_tier)|^freetiercounter_/],

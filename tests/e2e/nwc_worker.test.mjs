@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { call } from '../../tools/lib/lnbits.mjs';
-import { root } from '../../tools/lib/run.mjs';
+import { freePort, root } from '../../tools/lib/run.mjs';
 import { ADMIN_TOKEN, sendAsAdmin } from './support/admin.mjs';
 import { parseChallenge, send } from './support/client.mjs';
 import { RECEIVE_ONLY, newConnection, startNwcWallet, startReceivingWallet, startRelay } from './support/nwc.mjs';
@@ -153,6 +153,16 @@ test('While the wallet is offline, an LNbits in another slot takes over', async 
   const bought = await challenge(url);
   assert.equal(slotOf(bought), '2');
   assert.ok(Date.now() - started < MAX_MS);
+  assert.equal((await buy(url, bought)).status, 200);
+  await stop();
+});
+
+test('While an LNbits in slot 1 cannot be reached, a wallet over Nostr Wallet Connect in slot 2 takes over', async () => {
+  const connection = newConnection(relay);
+  const vars = { LNBITS_URL: `http://127.0.0.1:${await freePort()}`, LNBITS_KEY: lnbits.merchant.invoiceKey, NWC_URL: undefined, NWC_URL_2: connection.url };
+  const { url, stop } = await startNwcPaywall({ connection, vars });
+  const bought = await challenge(url);
+  assert.match(Buffer.from(bought.standard, 'base64').toString('latin1'), /wallet=2/);
   assert.equal((await buy(url, bought)).status, 200);
   await stop();
 });

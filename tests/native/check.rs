@@ -579,7 +579,7 @@ fn a_list_of_secrets_with_an_nwc_url_needs_the_binding_of_the_connection() {
     let meter = "\n[[durable_objects.bindings]]\nname = \"METER\"\nclass_name = \"Meter\"";
     let both = migration.replace("[\"Nwc", "[\"Meter\", \"Nwc");
     let list = text.replace("[vars.TOLL]", "[vars.TOLL]\nprotocols = [\"l402\", \"x-preimage\"]");
-    let warning = "3:13: warning: TOLL.protocols names x-preimage, which is offered with an NWC wallet only if this wallet keeps \
+    let warning = "4:13: warning: TOLL.protocols names x-preimage, which is offered with an NWC wallet only if this wallet keeps \
                    the metadata of invoices: `edgetoll doctor` says whether it does";
     assert_eq!(toml_findings(&[&list, binding, meter, &both].concat()), [warning]);
 }

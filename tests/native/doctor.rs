@@ -16,7 +16,7 @@ use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::Lnbits;
-use edgetoll::wallet::{InvoiceRequest, PaymentStatus, Wallet, WalletError, WalletResponse};
+use edgetoll::wallet::{InvoiceRequest, PaymentStatus, WalletError, WalletResponse};
 
 fn response(status: u16, body: &str) -> HttpResult {
     Ok(WalletResponse { status, retry_after_s: None, body: body.to_owned() })

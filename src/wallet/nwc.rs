@@ -104,10 +104,10 @@ impl NwcWallet {
         let made = read(NwcMethod::MakeInvoice, response)?;
         let bolt11 = Bolt11::parse(text(&made, "invoice")?)?;
         // Old wallets report neither a state nor the payment hash.
-        if made.get("state").and_then(Json::as_str).is_some_and(|state| state != "pending") {
+        if optional(&made, "state").is_some_and(|state| state.as_str() != Some("pending")) {
             return Err(WalletError::NotPending);
         }
-        if made.get("payment_hash").is_some_and(|hash| !is_hash(hash, &bolt11.payment_hash())) {
+        if optional(&made, "payment_hash").is_some_and(|hash| !is_hash(hash, &bolt11.payment_hash())) {
             return Err(WalletError::OtherPaymentHash);
         }
         Invoice::check(bolt11, invoice, now_unix)
@@ -133,8 +133,10 @@ impl NwcWallet {
         if !is_incoming(&transaction) || whole_sats(amount_msat) != Some(payment.amount_sats) {
             return Err(WalletError::OtherAmount);
         }
-        if is_settled(&transaction)? {
-            return Ok(PaymentStatus::Paid);
+        match state(&transaction)? {
+            State::Settled => return Ok(PaymentStatus::Paid),
+            State::Closed => return Ok(PaymentStatus::Unpaid),
+            State::Open => {}
         }
         let bolt11 =
             transaction.get("invoice").and_then(Json::as_str).and_then(|text| Bolt11::parse(text).ok());
@@ -154,7 +156,10 @@ impl NwcWallet {
         response: &WalletResponse,
     ) -> Result<Option<Receipt>, WalletError> {
         let transaction = read(NwcMethod::LookupInvoice, response)?;
-        let receipt = if is_settled(&transaction)? { receipt(&transaction, sale) } else { None };
+        let receipt = match state(&transaction)? {
+            State::Settled => receipt(&transaction, sale),
+            State::Open | State::Closed => None,
+        };
         Ok(receipt.filter(|receipt| receipt.payment_hash == *payment_hash))
     }
 
@@ -192,7 +197,7 @@ impl NwcWallet {
             .get("transactions")
             .and_then(Json::as_array)
             .ok_or(WalletError::Missing("transactions"))?;
-        let paid = rows.iter().filter(|row| is_settled(row) == Ok(true));
+        let paid = rows.iter().filter(|row| state(row) == Ok(State::Settled));
         let payments = paid.filter_map(|row| receipt(row, None)).collect();
         Ok(TransactionPage { payments, rows: rows.len(), is_full: rows.len() >= PAGE_ROWS })
     }
@@ -206,6 +211,16 @@ impl NwcWallet {
         let params = serde_json::to_string(params).unwrap_or_default();
         NwcRequest { object: self.object.clone(), method, params }
     }
+}
+
+/// The state of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The payment may still be paid.
+    Open,
+    Settled,
+    /// The payment failed, or its invoice expired.
+    Closed,
 }
 
 /// A page of the list of paid payments.
@@ -262,12 +277,16 @@ pub fn read_answer(answer: &str) -> Result<WalletResponse, WalletError> {
     })
 }
 
-/// Whether a connection may spend, from the response to [`NwcWallet::info`]; `None` if the response is inconclusive.
+/// Whether a connection may spend, from the response to [`NwcWallet::info`]; `None` if the response is inconclusive. A
+/// list without methods is inconclusive, because every connection of edgetoll needs `make_invoice`.
 pub fn may_spend(response: &WalletResponse) -> Option<bool> {
     let info = read(NwcMethod::GetInfo, response).ok()?;
     let methods = info.get("methods")?.as_array()?;
-    let names: Option<Vec<&str>> = methods.iter().map(Json::as_str).collect();
-    Some(names?.iter().any(|name| name.starts_with("pay_") || name.starts_with("multi_pay_")))
+    let names: Vec<&str> = methods.iter().map(Json::as_str).collect::<Option<_>>()?;
+    let spends = |name: &&str| {
+        name.starts_with("pay_") || name.starts_with("multi_pay_") || SPENDING_METHODS.contains(name)
+    };
+    (!names.is_empty()).then(|| names.iter().any(spends))
 }
 
 /// Whether the wallet keeps what edgetoll records with an invoice, from the response to a look-up; `None` if the response
@@ -284,7 +303,7 @@ pub fn receipt_of_notification(notification: &str) -> Option<Receipt> {
         return None;
     }
     let transaction = notification.get("notification")?;
-    if is_settled(transaction) == Ok(true) { receipt(transaction, None) } else { None }
+    if state(transaction) == Ok(State::Settled) { receipt(transaction, None) } else { None }
 }
 
 /// Returns the result of a response.
@@ -313,14 +332,24 @@ fn refusal(code: &str) -> WalletError {
     }
 }
 
-/// Whether a payment has settled. Old wallets report no state, but the time of the settlement.
-fn is_settled(transaction: &Json) -> Result<bool, WalletError> {
-    match transaction.get("state").map(|state| state.as_str()) {
-        Some(Some("settled")) => Ok(true),
-        Some(Some("pending" | "accepted" | "expired" | "failed")) => Ok(false),
+/// Returns the state of a payment. Old wallets report no state, but the time of the settlement.
+fn state(transaction: &Json) -> Result<State, WalletError> {
+    match optional(transaction, "state").map(Json::as_str) {
+        Some(Some("settled")) => Ok(State::Settled),
+        Some(Some("pending" | "accepted")) => Ok(State::Open),
+        Some(Some("expired" | "failed")) => Ok(State::Closed),
         Some(_) => Err(WalletError::Missing("state")),
-        None => Ok(transaction.get("settled_at").and_then(Json::as_u64).is_some_and(|at_unix| at_unix > 0)),
+        None => match transaction.get("settled_at").and_then(Json::as_u64) {
+            None | Some(0) => Ok(State::Open),
+            Some(_) => Ok(State::Settled),
+        },
     }
+}
+
+/// Returns a value that NIP-47 calls optional; `None` if it is missing. Some wallets write null or an empty text for a
+/// missing value.
+fn optional<'a>(object: &'a Json, key: &str) -> Option<&'a Json> {
+    object.get(key).filter(|value| **value != Json::Null && value.as_str() != Some(""))
 }
 
 fn is_incoming(transaction: &Json) -> bool {
@@ -342,7 +371,7 @@ fn receipt(transaction: &Json, sale: Option<&Sale>) -> Option<Receipt> {
     let minted_unix = match invoice {
         Some(invoice) if invoice.payment_hash() != payment_hash => return None,
         Some(invoice) => invoice.timestamp_unix(),
-        None => transaction.get("created_at")?.as_u64()?,
+        None => transaction.get("created_at")?.as_u64().filter(|at_unix| *at_unix <= MAX_TIMESTAMP_UNIX)?,
     };
     Some(Receipt {
         payment_hash,
@@ -411,3 +440,8 @@ struct ListTransactions<'a> {
 
 /// The number of rows that are requested for a page.
 const PAGE_ROWS: usize = 20;
+/// Methods that spend, or that make a connection that may spend, besides `pay_…` and `multi_pay_…` of NIP-47:
+/// `create_connection` of Alby Hub, and `execute_quote` of UMA.
+const SPENDING_METHODS: [&str; 2] = ["create_connection", "execute_quote"];
+/// The timestamp of an invoice has 35 bits (BOLT 11). A time that is not in seconds is greater.
+const MAX_TIMESTAMP_UNIX: u64 = 0x0007_FFFF_FFFF;

@@ -85,12 +85,13 @@ impl ProbeRecord {
         Self { probe, valid_until_ms: now_ms.saturating_add(result.valid_for_ms()) }
     }
 
-    /// Returns the record after a probe that checked only the key, and found that it is an invoice key. The previous
-    /// result stays valid for an hour.
+    /// Returns the record after a probe that checked only the key or the connection, and found that it may not spend. The
+    /// previous result stays valid for an hour, unless it was that the key or the connection may spend.
     ///
     /// If that result is `Unknown`, each payment is looked up in this hour, unless `settlement` is "preimage".
     pub fn after_key(previous: Self, now_ms: u64) -> Self {
-        Self { valid_until_ms: now_ms.saturating_add(HOUR_MS), ..previous }
+        let probe = if previous.probe.may_spend() { Probe::Unknown } else { previous.probe };
+        Self { probe, valid_until_ms: now_ms.saturating_add(HOUR_MS) }
     }
 
     /// Returns the result, or `None` if a probe is due.

@@ -217,6 +217,41 @@ fn a_settlement_time_that_is_malformed_or_in_the_future_is_replaced_by_the_curre
     }
 }
 
+#[test]
+fn a_settlement_time_in_unix_seconds_is_a_time_like_one_in_iso_8601() {
+    let settled_ms = |settled: &str, minted_unix| {
+        let ledger = TestLedger::new();
+        let settled = settled.to_owned();
+        ledger.record_settled(&[Receipt { settled, minted_unix, ..receipt(1, 1) }], NOON_MS);
+        let payment = &ledger.read_stats(NOON_MS)["recentPayments"][0];
+        payment["timestamp"].as_u64().unwrap_or_else(|| panic!("{payment}"))
+    };
+    let minted_unix = NOON_UNIX - 60;
+    let seconds = (NOON_UNIX - 30).to_string();
+    assert_eq!(settled_ms(&seconds, minted_unix), NOON_MS - 30_000);
+    assert_eq!(settled_ms("2026-11-21T11:59:30+00:00", minted_unix), NOON_MS - 30_000);
+    // A time before the invoice: 0 and 5 could also be days of the Julian calendar.
+    for early in ["0", "5", "5373485", "-1", &(NOON_UNIX - 61).to_string()] {
+        assert_eq!(settled_ms(early, minted_unix), NOON_MS - 60_000, "{early}");
+    }
+    // A time in the future, in milliseconds, or none at all. The second is a day in the year 9999.
+    for late in [
+        (NOON_UNIX + 1).to_string(),
+        "5373484".to_owned(),
+        NOON_MS.to_string(),
+        "253402300799".to_owned(),
+        "253402300800".to_owned(),
+        u64::MAX.to_string(),
+        "9".repeat(400),
+        "NaN".to_owned(),
+        "now".to_owned(),
+    ] {
+        assert_eq!(settled_ms(&late, minted_unix), NOON_MS, "{late}");
+    }
+    // The latest timestamp of an invoice (BOLT 11).
+    assert_eq!(settled_ms(&seconds, (1 << 35) - 1), ((1 << 35) - 1) * 1_000);
+}
+
 fn count_requests(counts: &Counts, now_ms: u64) -> LedgerCommand<'_> {
     LedgerCommand::CountRequests { now_ms, routes: &counts.routes, refusals: &counts.refusals }
 }
@@ -380,6 +415,100 @@ fn a_run_reads_the_lists_of_at_most_two_wallets_and_the_runs_take_turns() {
     assert_eq!(turns(2), ["12", "12", "12", "12", "12"]);
     assert_eq!(turns(3), ["12", "3", "12", "3", "12"]);
     assert_eq!(turns(8), ["12", "34", "56", "78", "12"]);
+}
+
+#[test]
+fn with_gaps_between_the_slots_the_runs_take_turns_over_the_slots_that_have_a_wallet() {
+    let slots = [WalletSlot::FIRST, WalletSlot::ALL[3], WalletSlot::ALL[7]];
+    let [one, four, eight] = slots;
+    let at = |now_unix| slots_of_run(&slots, now_unix);
+    // All seconds of a minute belong to one run.
+    assert_eq!(
+        [at(0), at(59), at(60), at(119), at(120)],
+        [vec![one, four], vec![one, four], vec![eight], vec![eight], vec![one, four]]
+    );
+    assert!(!at(u64::MAX).is_empty());
+}
+
+/// A list of an NWC wallet: the times at which the invoices were created and paid. The list starts with the invoice that was
+/// created last.
+#[derive(Default)]
+struct TransactionList(Vec<(u64, u64)>);
+
+impl TransactionList {
+    /// Returns a page of the invoices that were paid at `now_unix`, as `list_transactions` of NIP-47 does.
+    fn page(&self, from_unix: u64, offset: usize, limit: usize, now_unix: u64) -> Vec<(u64, u64)> {
+        let mut paid: Vec<_> = self
+            .0
+            .iter()
+            .copied()
+            .filter(|(created, paid)| *created >= from_unix && *paid <= now_unix)
+            .collect();
+        paid.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
+        paid.into_iter().skip(offset).take(limit).collect()
+    }
+}
+
+#[test]
+fn a_pass_over_the_list_of_an_nwc_wallet_starts_early_enough_for_invoices_that_are_paid_late() {
+    let cursor = |cursor: u64, read_to: &str, newest: &str, offset| Cursor {
+        cursor: cursor.to_string(),
+        read_to: read_to.to_owned(),
+        newest: newest.to_owned(),
+        offset,
+    };
+    let new = Cursor::default();
+    assert_eq!((new.from_unix(NOON_UNIX), new.from_unix(5)), (NOON_UNIX - 86_400, 0));
+    for unreadable in ["2026-11-21T11:00:00+00:00", "-1", "1e9", "18446744073709551616"] {
+        let cursor = Cursor { cursor: unreadable.to_owned(), ..Cursor::default() };
+        assert_eq!(cursor.from_unix(NOON_UNIX), NOON_UNIX - 86_400, "{unreadable}");
+    }
+    // The next pass starts before the oldest invoice that can still be paid, and an hour earlier.
+    let first = new.after_transactions(NOON_UNIX, 600, 3, false);
+    assert_eq!(first, cursor(NOON_UNIX - 600 - 3_600, &NOON_UNIX.to_string(), "", 0));
+    assert_eq!(first.from_unix(u64::MAX), NOON_UNIX - 4_200);
+    // A pass of several runs keeps its start, and the next pass starts from the time at which it began.
+    let began = NOON_UNIX.to_string();
+    let half = new.after_transactions(NOON_UNIX, 600, 20, true);
+    assert_eq!(half, cursor(NOON_UNIX - 86_400, "", &began, 20));
+    let more = half.after_transactions(NOON_UNIX + 60, 600, 25, true);
+    assert_eq!(more, cursor(NOON_UNIX - 86_400, "", &began, 45));
+    assert_eq!(
+        more.after_transactions(NOON_UNIX + 120, 600, 0, false),
+        cursor(NOON_UNIX - 4_200, &began, "", 0)
+    );
+    // No numbers cause an overflow.
+    let far = Cursor { offset: usize::MAX, newest: "x".to_owned(), ..Cursor::default() };
+    assert_eq!(far.after_transactions(0, u64::MAX, usize::MAX, true).offset, usize::MAX);
+    assert_eq!(far.after_transactions(0, u64::MAX, 0, false).cursor, "0");
+    assert_eq!(new.after_transactions(5, u64::MAX, 0, false), cursor(0, "5", "", 0));
+}
+
+proptest! {
+    #[test]
+    fn every_payment_in_the_list_of_an_nwc_wallet_is_read_although_it_changes_between_the_runs(
+        events in proptest::collection::vec((0_u64..600, 0_u64..900, 0_u64..120, 0_usize..4), 0..120),
+    ) {
+        let (mut list, mut cursor, mut now_unix) = (TransactionList::default(), Cursor::default(), NOON_UNIX);
+        let mut read = BTreeSet::new();
+        let mut run = |list: &TransactionList, cursor: &mut Cursor, now_unix: u64, pages: usize| {
+            for _ in 0..pages {
+                let page = list.page(cursor.from_unix(now_unix), cursor.offset, 3, now_unix);
+                read.extend(page.iter().copied());
+                *cursor = cursor.after_transactions(now_unix, 600, page.len(), page.len() == 3);
+            }
+        };
+        // The invoices expire after 600 s, and the wallet may report a payment later still. Each run reads few pages.
+        for (wait_s, paid_after_s, until_next_s, pages) in events {
+            now_unix += until_next_s;
+            list.0.push((now_unix - wait_s, now_unix - wait_s + paid_after_s.max(wait_s)));
+            run(&list, &mut cursor, now_unix, pages);
+        }
+        run(&list, &mut cursor, now_unix + 900, 2 * list.0.len() + 4);
+        for payment in &list.0 {
+            prop_assert!(read.contains(payment), "{payment:?}");
+        }
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod lnbits;
 mod macaroon;
 mod mistakes;
 mod nwc;
+mod nwc_wallet;
 mod pay_page;
 mod paying_document;
 mod plain_paths;

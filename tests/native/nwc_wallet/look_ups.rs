@@ -1,0 +1,147 @@
+//! Look-ups: whether a payment is paid.
+
+use edgetoll::bolt11::Bolt11;
+use edgetoll::wallet::nwc::NwcMethod;
+use edgetoll::wallet::{Payment, PaymentStatus, WalletError};
+use nostr::nips::nip47::{LookupInvoiceRequest, RequestParams};
+
+use super::*;
+
+fn found(state: &str) -> Value {
+    answer("lookup_invoice", transaction(state))
+}
+
+fn read_at(body: impl ToString, now_unix: u64) -> Result<PaymentStatus, WalletError> {
+    let payment = Payment { hash: PaymentHash::from_bytes(HASH), amount_sats: 5 };
+    let read = wallet().read_looked_up(&payment, &response(body), now_unix);
+    let shown = read.as_ref().err().map(|error| format!("{error:?} {error}")).unwrap_or_default();
+    assert!(!shown.contains(&PREIMAGE[..8]), "{shown}");
+    read
+}
+
+fn read(body: impl ToString) -> Result<PaymentStatus, WalletError> {
+    read_at(body, NOW)
+}
+
+#[test]
+fn a_payment_is_looked_up_by_its_payment_hash() {
+    let request = wallet().look_up(&PaymentHash::from_bytes(HASH));
+    assert_eq!(request.method, NwcMethod::LookupInvoice);
+    let expected = LookupInvoiceRequest { payment_hash: Some(hex(HASH)), invoice: None };
+    let read = as_wallet_reads(request.method.as_str(), &request.params);
+    assert_eq!(read.params, RequestParams::LookupInvoice(expected));
+}
+
+#[test]
+fn a_payment_is_paid_if_its_state_is_settled_or_an_old_wallet_reports_when_it_settled() {
+    let pending = || Bolt11::parse(&MADE.text()).map(PaymentStatus::Pending).map_err(WalletError::from);
+    let (paid, unpaid) = (|| Ok(PaymentStatus::Paid), || Ok(PaymentStatus::Unpaid));
+    let unknown = || Err(WalletError::Missing("state"));
+    let (state, at) = (|state: &str| Some(json!(state)), || Some(json!(NOW + 20)));
+    let null = || Some(Value::Null);
+    for (state, settled_at, expected) in [
+        (state("settled"), at(), paid()),
+        (state("settled"), None, paid()),
+        (state("settled"), Some(json!(0)), paid()),
+        (None, at(), paid()),
+        (null(), at(), paid()),
+        (state(""), at(), paid()),
+        (None, Some(json!(u64::MAX)), paid()),
+        (None, None, pending()),
+        (null(), null(), pending()),
+        (None, Some(json!(0)), pending()),
+        (None, Some(json!("1800000020")), pending()),
+        (None, Some(json!(-1)), pending()),
+        (None, Some(json!(1.5)), pending()),
+        (None, Some(json!(1e30)), pending()),
+        (None, Some(json!(true)), pending()),
+        (state("pending"), at(), pending()),
+        // Of a hold invoice: the wallet may still return the payment.
+        (state("accepted"), at(), pending()),
+        (state("expired"), null(), unpaid()),
+        (state("failed"), null(), unpaid()),
+        (state("failed"), at(), unpaid()),
+        (state("SETTLED"), at(), unknown()),
+        (state("settled "), at(), unknown()),
+        (state("paid"), at(), unknown()),
+        (Some(json!(true)), at(), unknown()),
+        (Some(json!(1)), at(), unknown()),
+        (Some(json!(["settled"])), at(), unknown()),
+    ] {
+        let shown = format!("{state:?} {settled_at:?}");
+        let body = found("settled");
+        let body = changed(&changed(&body, "/result/state", state), "/result/settled_at", settled_at);
+        assert_eq!(read(body), expected, "{shown}");
+    }
+}
+
+#[test]
+fn a_settled_payment_with_another_hash_amount_or_direction_proves_nothing() {
+    use WalletError::{OtherAmount, OtherPaymentHash};
+    for (pointer, value, expected) in [
+        ("/result/payment_hash", None, OtherPaymentHash),
+        ("/result/payment_hash", Some(Value::Null), OtherPaymentHash),
+        ("/result/payment_hash", Some(json!("")), OtherPaymentHash),
+        ("/result/payment_hash", Some(json!(hex(OTHER_HASH))), OtherPaymentHash),
+        ("/result/payment_hash", Some(json!(format!("0x{}", hex(HASH)))), OtherPaymentHash),
+        ("/result/payment_hash", Some(json!([hex(HASH)])), OtherPaymentHash),
+        ("/result/type", None, OtherAmount),
+        ("/result/type", Some(json!("outgoing")), OtherAmount),
+        ("/result/type", Some(json!("Incoming")), OtherAmount),
+        ("/result/type", Some(json!(true)), OtherAmount),
+        ("/result/amount", None, OtherAmount),
+        ("/result/amount", Some(Value::Null), OtherAmount),
+        ("/result/amount", Some(json!(0)), OtherAmount),
+        // Satoshis, although the unit is the millisatoshi.
+        ("/result/amount", Some(json!(5)), OtherAmount),
+        ("/result/amount", Some(json!(4_999)), OtherAmount),
+        ("/result/amount", Some(json!(5_001)), OtherAmount),
+        ("/result/amount", Some(json!(6_000)), OtherAmount),
+        ("/result/amount", Some(json!(-5_000)), OtherAmount),
+        ("/result/amount", Some(json!(5_000.0)), OtherAmount),
+        ("/result/amount", Some(json!("5000")), OtherAmount),
+        ("/result/amount", Some(json!(u64::MAX)), OtherAmount),
+        ("/result/amount", Some(json!(1e300)), OtherAmount),
+    ] {
+        let body = changed(&found("settled"), pointer, value.clone());
+        assert_eq!(read(body), Err(expected), "{pointer} {value:?}");
+    }
+    let upper = Some(json!(hex(HASH).to_uppercase()));
+    assert_eq!(read(changed(&found("settled"), "/result/payment_hash", upper)), Ok(PaymentStatus::Paid));
+    // The amount is that of the payment, even if the invoice is missing or is for another payment.
+    for invoice in [None, Some(json!("")), Some(json!(Made { hash: OTHER_HASH, ..MADE }.text()))] {
+        assert_eq!(read(changed(&found("settled"), "/result/invoice", invoice)), Ok(PaymentStatus::Paid));
+    }
+    let other_method = changed(&found("settled"), "/result_type", Some(json!("pay_invoice")));
+    assert_eq!(read(other_method), Err(WalletError::Missing("result_type")));
+    let failure = Some(json!({ "code": "NOT_FOUND", "message": PREIMAGE }));
+    assert_eq!(read(changed(&found("settled"), "/error", failure)), Err(WalletError::UnknownPayment));
+    let nan = found("settled").to_string().replacen("\"amount\":5000", "\"amount\":NaN", 1);
+    assert_eq!(read(nan), Err(WalletError::NotJson));
+}
+
+#[test]
+fn a_pending_payment_is_returned_with_its_invoice_while_the_invoice_can_be_paid() {
+    let pending = found("pending");
+    let invoice = PaymentStatus::Pending(Bolt11::parse(&MADE.text()).unwrap());
+    assert_eq!(read_at(&pending, NOW + 299), Ok(invoice.clone()));
+    assert_eq!(read_at(&pending, NOW + 300), Ok(PaymentStatus::Unpaid));
+    assert_eq!(read_at(&pending, u64::MAX), Ok(PaymentStatus::Unpaid));
+    // The wallet's own words about the expiry do not count.
+    for expires_at in [json!(0), json!(NOW - 1), json!("soon"), json!(u64::MAX)] {
+        assert_eq!(read(changed(&pending, "/result/expires_at", Some(expires_at))), Ok(invoice.clone()));
+    }
+    for other in [
+        None,
+        Some(Value::Null),
+        Some(json!("")),
+        Some(json!("lnbc1")),
+        Some(json!(5)),
+        Some(json!(Made { hash: OTHER_HASH, ..MADE }.text())),
+        Some(json!(Made { amount_msat: Some(6_000), ..MADE }.text())),
+        Some(json!(Made { amount_msat: None, ..MADE }.text())),
+    ] {
+        let body = changed(&pending, "/result/invoice", other.clone());
+        assert_eq!(read(body), Ok(PaymentStatus::Unpaid), "{other:?}");
+    }
+}

@@ -284,7 +284,11 @@ impl SettingsReader<'_> {
 
     fn wallet(&mut self, slot: WalletSlot) -> Option<Wallet> {
         let (url_name, nwc_name) = (slot.url_setting(), slot.nwc_setting());
+        let key_name = slot.key_setting();
         match ((self.var)(url_name).is_some(), (self.var)(nwc_name).is_some()) {
+            (false, false) if (self.var)(key_name).is_none() => {
+                self.fault(&format!("{url_name} and {key_name}, or {nwc_name}, are missing"))
+            }
             (true, true) => self
                 .fault(&format!("{url_name} and {nwc_name} are both set: remove one, or use another slot")),
             (false, true) => self.nwc(nwc_name),

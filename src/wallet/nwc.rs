@@ -173,7 +173,7 @@ impl NwcWallet {
             Err(WalletError::UnknownPayment) => Ok(None),
             transaction => {
                 let transaction = transaction?;
-                let is_paid = is_settled(&transaction)?;
+                let is_paid = state(&transaction)? == State::Settled;
                 let own = own_invoice(&transaction, is_paid);
                 Ok(own.filter(|own| own.payment_hash == *payment_hash))
             }

@@ -17,6 +17,7 @@ const REQUEST: InvoiceRequest<'_> = InvoiceRequest {
     route: "/api/joke",
     client: Some("aa"),
     webhook: None,
+    record: None,
 };
 /// The public key in the example of NIP-47.
 const EXAMPLE_KEY: &str = "b889ff5b1513b641e2a139f661a661364979c5beee91842f8f0ef42ab558e9d4";

@@ -113,7 +113,7 @@ fn a_mistake_in_one_slot_closes_the_paywall_and_is_named_without_its_value() {
             vec![named("NWC_URL", form), named("NWC_URL_2", relay), named("LNBITS_KEY_4", "is missing")],
         ),
         // Slot 1 is required.
-        (&[("NWC_URL_2", nwc)], vec![named("LNBITS_URL", "is missing"), named("LNBITS_KEY", "is missing")]),
+        (&[("NWC_URL_2", nwc)], vec!["LNBITS_URL and LNBITS_KEY, or NWC_URL, are missing".to_owned()]),
     ] {
         let settings = nwc_settings(changes);
         assert_eq!((slots(&settings).as_str(), &settings.faults), ("closed", &expected));

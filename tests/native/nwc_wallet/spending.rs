@@ -27,7 +27,11 @@ fn the_methods_of_the_connection_are_requested() {
     let WalletRequest::Nwc(request) = probe::spending_request(&Wallet::Nwc(wallet())) else { panic!("HTTP") };
     assert_eq!((request.method, request.params.as_str()), (NwcMethod::GetInfo, "{}"));
     assert_eq!(as_wallet_reads(request.method.as_str(), &request.params).params, RequestParams::GetInfo);
-    assert!(probe::preimage_request(&Wallet::Nwc(wallet()), &PaymentHash::from_bytes(HASH)).is_none());
+    let unpaid = PaymentHash::from_bytes(HASH);
+    let WalletRequest::Nwc(look_up) = probe::look_up_request(&Wallet::Nwc(wallet()), &unpaid) else {
+        panic!("HTTP")
+    };
+    assert_eq!(look_up.method, NwcMethod::LookupInvoice);
 }
 
 #[test]
@@ -82,7 +86,18 @@ fn a_connection_may_spend_if_one_of_its_methods_spends_or_makes_a_connection_tha
 #[test]
 fn a_probe_of_a_connection_finds_that_it_may_spend_and_nothing_about_preimages() {
     let wallet = Wallet::Nwc(wallet());
-    let judge = |key: Option<Value>| probe::judge(&wallet, key.map(response).as_ref(), None);
+    let with = |key: Option<Value>, unpaid: Option<Value>| {
+        probe::judge(&wallet, key.map(response).as_ref(), unpaid.map(response).as_ref())
+    };
+    let judge = |key: Option<Value>| with(key, None);
+    let record = json!({ "tag": "edgetoll", "route": "/api/joke", "expiry": 1_800_003_600, "host": "x.test", "method": "GET" });
+    let unpaid = |metadata| answer("lookup_invoice", changed(&transaction("pending"), "/metadata", metadata));
+    assert_eq!(with(Some(receive_only()), Some(unpaid(Some(record.clone())))), Probe::RecordKept);
+    assert_eq!(with(Some(spending()), Some(unpaid(Some(record.clone())))), Probe::MaySpend);
+    let without_host = changed(&record, "/host", None);
+    for metadata in [None, Some(json!({})), Some(json!(null)), Some(without_host)] {
+        assert_eq!(with(Some(receive_only()), Some(unpaid(metadata))), Probe::RecordDropped);
+    }
     assert_eq!(judge(Some(spending())), Probe::MaySpend);
     assert_eq!(judge(Some(receive_only())), Probe::Unknown);
     assert_eq!(judge(Some(info(json!([])))), Probe::Unknown);

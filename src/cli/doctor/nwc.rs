@@ -1,6 +1,6 @@
 //! Examines a wallet with Nostr Wallet Connect.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -37,9 +37,9 @@ struct Examination<'a> {
 
 impl Examination<'_> {
     fn run(&mut self) {
-        let started = Instant::now();
+        let started = http::Clock::start();
         let info = self.send(&self.wallet.info());
-        let ms = ms_since(started);
+        let ms = started.ms();
         if let Err(error) = info {
             let sentence = format!("{error}: is the wallet online, and is the connection still there?");
             return self.report(Level::Fail, Check::Reachable, &sentence);
@@ -96,9 +96,9 @@ impl Examination<'_> {
             webhook: None,
             record: Some(&record),
         };
-        let started = Instant::now();
+        let started = http::Clock::start();
         let created = self.wallet.create(&request).and_then(|create| self.send(&create));
-        let created_ms = ms_since(started);
+        let created_ms = started.ms();
         let invoice =
             created.and_then(|response| self.wallet.read_created(&request, &response, http::now_unix()));
         let Invoice { bolt11, amount_sats } = match invoice {
@@ -106,9 +106,9 @@ impl Examination<'_> {
             Err(error) => return (self.report)(judge::invoice_not_created(&error)),
         };
         let payment = Payment { hash: bolt11.payment_hash(), amount_sats };
-        let started = Instant::now();
+        let started = http::Clock::start();
         let looked_up = self.send(&self.wallet.look_up(&payment.hash));
-        let looked_up_ms = ms_since(started);
+        let looked_up_ms = started.ms();
         let keeps_record = looked_up.as_ref().ok().and_then(keeps_record);
         let status =
             looked_up.and_then(|response| self.wallet.read_looked_up(&payment, &response, http::now_unix()));
@@ -144,10 +144,6 @@ impl Examination<'_> {
     fn report(&mut self, level: Level, check: Check, sentence: &str) {
         (self.report)(CheckResult::new(level, check, sentence));
     }
-}
-
-fn ms_since(started: Instant) -> u64 {
-    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How long the wallet may take to answer a request. The Worker waits half as long.

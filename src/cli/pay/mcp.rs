@@ -14,16 +14,22 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::exit::Failure;
-use super::fetch::{payment_json, price_json};
+use super::fetch::{lost, new_payment, parse_url, payment_json, price_json};
 use super::payments;
-use crate::client::{ClientError, TollClient};
+use crate::client::{ClientError, Limits, TollClient};
 
 pub fn run() -> ExitCode {
     super::run(serve)
 }
 
 async fn serve(config: Config) -> Result<ExitCode, Failure> {
-    let server = PayingServer { confirm_above_sats: config.confirm_above_sats()?, config };
+    let limits = config.limits()?;
+    let builder = config.client()?.limits(limits.clone());
+    let client = match config.wallet(None)? {
+        Some(wallet) => builder.shared_wallet(wallet).build(),
+        None => builder.build(),
+    };
+    let server = PayingServer { client, limits, confirm_above_sats: config.confirm_above_sats()? };
     let failed = |error: String| Failure::config(format!("the connection to the agent failed: {error}"));
     let running = server.serve(rmcp::transport::stdio()).await.map_err(|error| failed(error.to_string()))?;
     running.waiting().await.map_err(|error| failed(error.to_string()))?;
@@ -31,7 +37,8 @@ async fn serve(config: Config) -> Result<ExitCode, Failure> {
 }
 
 struct PayingServer {
-    config: Config,
+    client: TollClient,
+    limits: Limits,
     /// A higher price is paid only if the person has confirmed it; `None` if no price needs it.
     confirm_above_sats: Option<u64>,
 }
@@ -128,7 +135,7 @@ impl PayingServer {
             request.headers_mut().insert(reqwest::header::CONTENT_TYPE, content_type);
             *request.body_mut() = Some(body.into());
         }
-        let limit = self.config.limits()?.max_sats;
+        let limit = self.limits.max_sats;
         let max_sats = arguments.max_sats.map_or(limit, |wanted| wanted.min(limit));
         let max_sats = match self.confirm_above_sats {
             Some(threshold) if max_sats > threshold => {
@@ -136,11 +143,12 @@ impl PayingServer {
             }
             _ => max_sats,
         };
-        let response = self.client(max_sats)?.execute(request).await?;
+        let response = self.client.with_max_sats(max_sats).execute(request).await?;
         let payment = response.payment().map(|payment| payment_json(payment, response.paid_now()));
+        let paid = new_payment(&response);
         let response = response.into_inner();
         let status = response.status().as_u16();
-        let body = read_text(response).await?;
+        let body = read_text(response).await.map_err(|error| lost(error, paid.as_ref()))?;
         Ok(json!({ "status": status, "body": body, "payment": payment }))
     }
 
@@ -153,12 +161,13 @@ impl PayingServer {
         peer: &Peer<RoleServer>,
     ) -> Result<u64, Failure> {
         let copy = request.try_clone().ok_or(ClientError::UnrepeatableBody)?;
-        let Some((_, bill)) = self.client(max_sats)?.price(copy).await? else { return Ok(threshold) };
+        let Some((_, bill)) = self.client.price(copy).await? else { return Ok(threshold) };
         if bill.amount_sats <= threshold || bill.amount_sats > max_sats {
             return Ok(max_sats.min(bill.amount_sats));
         }
         let (method, url) = (request.method(), request.url());
-        let question = format!("Pay {} sats for {method} {url}?", bill.amount_sats);
+        let (sats, origin) = (bill.amount_sats, url.origin().ascii_serialization());
+        let question = format!("Pay {sats} sats to {origin}? The request is {method} {url}");
         match peer.elicit_with_timeout::<Confirmation>(question, Some(CONFIRMATION_LIMIT)).await {
             Ok(Some(Confirmation { pay: true })) => Ok(bill.amount_sats),
             _ => Err(Failure::challenge(format!(
@@ -169,14 +178,12 @@ impl PayingServer {
     }
 
     async fn price_of(&self, url: &str, method: Option<&str>) -> Result<Value, Failure> {
-        let client = self.client(self.config.limits()?.max_sats)?;
-        let price = client.price(request(url, method)?).await?;
+        let price = self.client.price(request(url, method)?).await?;
         Ok(price_json(price.map(|(_, bill)| bill).as_ref()))
     }
 
     fn limits(&self) -> Result<Value, Failure> {
-        let limits = self.config.limits()?;
-        let spent = self.client(limits.max_sats)?.spent()?;
+        let (limits, spent) = (&self.limits, self.client.spent()?);
         Ok(json!({
             "max_sats": limits.max_sats,
             "budget_sats": limits.budget_sats,
@@ -189,23 +196,13 @@ impl PayingServer {
     }
 
     fn list(&self) -> Result<Value, Failure> {
-        let payments = self.client(0)?.payments()?;
+        let payments = self.client.payments()?;
         Ok(json!({ "payments": payments.iter().map(payments::to_json).collect::<Vec<_>>() }))
-    }
-
-    fn client(&self, max_sats: u64) -> Result<TollClient, Failure> {
-        let mut limits = self.config.limits()?;
-        limits.max_sats = max_sats;
-        let builder = self.config.client()?.limits(limits);
-        Ok(match self.config.wallet(None)? {
-            Some(wallet) => builder.shared_wallet(wallet).build(),
-            None => builder.build(),
-        })
     }
 }
 
 fn request(url: &str, method: Option<&str>) -> Result<Request, Failure> {
-    let url = url.parse().map_err(|error| Failure::config(format!("{url} is not a URL: {error}")))?;
+    let url = parse_url(url)?;
     let method = method.unwrap_or("GET").to_ascii_uppercase();
     let method = Method::from_bytes(method.as_bytes())
         .map_err(|_| Failure::config(format!("{method} is not a method")))?;
@@ -213,9 +210,9 @@ fn request(url: &str, method: Option<&str>) -> Result<Request, Failure> {
 }
 
 /// Reads a body as text, up to a length that an agent can use.
-async fn read_text(mut response: reqwest::Response) -> Result<String, Failure> {
+async fn read_text(mut response: reqwest::Response) -> Result<String, reqwest::Error> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| ClientError::Unreachable(error.into()))? {
+    while let Some(chunk) = response.chunk().await? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MAX_BODY_BYTES {
             bytes.truncate(MAX_BODY_BYTES);

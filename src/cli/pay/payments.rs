@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::config::Config;
 use super::exit::Failure;
+use super::print;
 use crate::client::TollClient;
 use crate::client::journal::{Payment, State};
 
@@ -18,22 +19,22 @@ fn show(config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
     let payments = client.payments()?;
     if as_json {
         let entries: Vec<_> = payments.iter().map(to_json).collect();
-        println!("{}", json!({ "payments": entries, "stats": client.stats()? }));
+        print(json!({ "payments": entries, "stats": client.stats()? }))?;
         return Ok(ExitCode::SUCCESS);
     }
     for payment in &payments {
         let Payment { at_unix, amount_sats, origin, path, method, payment_hash, .. } = payment;
-        println!(
+        print(format_args!(
             "{}  {amount_sats:>7} sats  {:<21}  {method} {origin}{path}  {payment_hash}",
             date(*at_unix),
             status(payment)
-        );
+        ))?;
     }
     let stats = client.stats()?;
-    println!(
+    print(format_args!(
         "{} payments, {} sats; {} credentials can be used",
         stats.payment_count, stats.total_spent, stats.cached_credentials
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -283,6 +283,10 @@ fn open_private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        // `/dev/null` would forget each payment.
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(file)

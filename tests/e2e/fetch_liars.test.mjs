@@ -94,6 +94,7 @@ test('A 402 of another origin, to which the server redirects, is not paid', asyn
   const { paid, result } = await paidDuring(() => newUser().fetch(server.url));
   [server, other].forEach((one) => one.close());
   assert.deepEqual([paid, result.code], [[], 6]);
+  assert.ok(result.stderr.includes(`redirects to ${other.url}`), result.stderr);
 });
 
 test('A credential is kept if the server redirects a paid request to another origin that wants to be paid', async () => {

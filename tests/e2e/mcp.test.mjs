@@ -115,6 +115,18 @@ test('An open payment above confirm_above_sats is not made without the person', 
   assert.deepEqual(paid, [], JSON.stringify(result.results));
 });
 
+test('A price that falls from above the limit to above confirm_above_sats is not paid without the person', async (t) => {
+  const prices = [500, 60];
+  const server = await startTollServer((_, response, { isPaid, challenge }) => {
+    const sats = prices.shift() ?? 60;
+    return isPaid ? undefined : challenge({ sats, body: { amountSats: sats } });
+  });
+  t.after(server.close);
+  const { paid, result } = await paidDuring(() => agent(newUser({ ...wallet, confirm_above_sats: 50 }), 'none', ['fetch_paid', { url: server.url }]));
+  assert.deepEqual(paid, [], JSON.stringify(result.results));
+  assert.match(result.results[0].error, /the price is 500 sats, more than the limit of 100 sats/);
+});
+
 test('Calls of an agent at the same time pay once for one path', async (t) => {
   const server = await startTollServer();
   t.after(server.close);

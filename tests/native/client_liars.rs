@@ -271,6 +271,17 @@ fn an_expired_payment_of_unknown_outcome_blocks_its_content_until_it_is_paid_aga
 }
 
 #[test]
+fn a_device_is_no_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    // A device of its own, because root could change the mode of `/dev/null`.
+    let device = folder.path().join("null");
+    let made = std::process::Command::new("mknod").arg(&device).args(["c", "1", "3"]).output();
+    let is_made = made.is_ok_and(|made| made.status.success());
+    let device = if is_made { device } else { "/dev/null".into() };
+    assert!(TollClient::builder().journal(device).is_err());
+}
+
+#[test]
 fn a_url_with_a_user_is_not_requested() {
     let client = TollClient::builder().build();
     for url in ["http://api.example.com@127.0.0.1:1/", "http://:secret@127.0.0.1:1/"] {

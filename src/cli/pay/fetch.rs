@@ -78,10 +78,17 @@ async fn fetch(config: &Config, arguments: &FetchArguments) -> Result<ExitCode, 
     }
     // If the file cannot be written, nothing is paid.
     let file = arguments.output.as_ref().map(open_output).transpose()?;
+    let origin = request.url().origin();
     let response = client.execute(request).await?;
     if response.status() == 402 && response.payment().is_none() {
-        let message = "the server asks for a payment in a form that this client does not know";
-        return Err(Failure::challenge(message.to_owned()));
+        let asking = response.url().origin();
+        return Err(Failure::challenge(match asking == origin {
+            true => "the server asks for a payment in a form that this client does not know".to_owned(),
+            false => format!(
+                "the server redirects to {}, which is not paid after a redirect; request it directly",
+                asking.ascii_serialization()
+            ),
+        }));
     }
     if let Some(payment) =
         response.payment().filter(|_| response.paid_now() && !arguments.silent && !arguments.json)

@@ -152,27 +152,31 @@ impl PayingServer {
         Ok(json!({ "status": status, "body": body, "payment": payment }))
     }
 
-    /// Returns the highest price that may be paid: the threshold, or the price if the person confirms it.
+    /// Returns the highest price that may be paid: the threshold, or a higher price that the person confirms. The next
+    /// challenge may name another price, so no higher limit is returned.
     async fn confirmed_sats(
         &self,
         request: &Request,
-        max_sats: u64,
+        limit_sats: u64,
         threshold: u64,
         peer: &Peer<RoleServer>,
     ) -> Result<u64, Failure> {
         let copy = request.try_clone().ok_or(ClientError::UnrepeatableBody)?;
         let Some((_, bill)) = self.client.price(copy).await? else { return Ok(threshold) };
-        if bill.amount_sats <= threshold || bill.amount_sats > max_sats {
-            return Ok(max_sats.min(bill.amount_sats));
+        let price_sats = bill.amount_sats;
+        if price_sats <= threshold {
+            return Ok(threshold);
+        }
+        if price_sats > limit_sats {
+            return Err(ClientError::TooExpensive { price_sats, limit_sats }.into());
         }
         let (method, url) = (request.method(), request.url());
-        let (sats, origin) = (bill.amount_sats, url.origin().ascii_serialization());
-        let question = format!("Pay {sats} sats to {origin}? The request is {method} {url}");
+        let origin = url.origin().ascii_serialization();
+        let question = format!("Pay {price_sats} sats to {origin}? The request is {method} {url}");
         match peer.elicit_with_timeout::<Confirmation>(question, Some(CONFIRMATION_LIMIT)).await {
-            Ok(Some(Confirmation { pay: true })) => Ok(bill.amount_sats),
+            Ok(Some(Confirmation { pay: true })) => Ok(price_sats),
             _ => Err(Failure::challenge(format!(
-                "the price is {} sats, which needs the confirmation of the user, and it was not given",
-                bill.amount_sats
+                "the price is {price_sats} sats, which needs the confirmation of the user, and it was not given"
             ))),
         }
     }

@@ -271,6 +271,15 @@ fn an_expired_payment_of_unknown_outcome_blocks_its_content_until_it_is_paid_aga
 }
 
 #[test]
+fn dates_of_a_server_or_a_journal_that_no_calendar_has_are_shown() {
+    use edgetoll::cli::pay::payments::date;
+    assert_eq!(date(1_700_000_000), "2023-11-14T22:13:20Z");
+    for unix in [253_402_300_800, 1 << 60, u64::MAX] {
+        assert_eq!(date(unix), "9999-12-31T23:59:59Z");
+    }
+}
+
+#[test]
 fn a_device_is_no_journal() {
     let folder = tempfile::tempdir().unwrap();
     // A device of its own, because root could change the mode of `/dev/null`.

@@ -66,11 +66,12 @@ fn status(payment: &Payment) -> &'static str {
     }
 }
 
-/// Returns a date and time in UTC.
+/// Returns a date and time in UTC. A later time than the year 9999, which has no such form, is shown as the last one.
 pub fn date(unix: u64) -> String {
-    let time = std::time::Duration::from_secs(unix);
-    humantime::format_rfc3339_seconds(
-        std::time::UNIX_EPOCH.checked_add(time).unwrap_or(std::time::UNIX_EPOCH),
-    )
-    .to_string()
+    let since = std::time::Duration::from_secs(unix.min(LAST_DATE_UNIX));
+    let time = std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(time).to_string()
 }
+
+/// The last second of the year 9999.
+const LAST_DATE_UNIX: u64 = 253_402_300_799;

@@ -71,6 +71,9 @@ impl Payer {
         };
         let Challenged { response, offer } = Challenged::read(response, &target.origin).await?;
         let Some(offer) = offer else { return Ok(TollResponse::free(response)) };
+        if !self.may_send_proof(&target) {
+            return Err(ClientError::Insecure(target.origin));
+        }
         let scope = target.scope(&offer);
         let resource = format!("{} {scope:?}", target.origin);
         let _lock = self.locks.lock(&resource).await;
@@ -115,6 +118,9 @@ impl Payer {
 
     /// Returns the newest credential that was accepted before and covers a request.
     fn covering(&self, target: &Target) -> Result<Option<Payment>, ClientError> {
+        if !self.may_send_proof(target) {
+            return Ok(None);
+        }
         let now = now_unix();
         let covers = |payment: &Payment| {
             payment.was_accepted
@@ -196,7 +202,7 @@ impl Payer {
                     }
                 }
                 Step::Resume(begun) => {
-                    if let Some(response) = self.resume(sender, request, target, begun).await? {
+                    if let Some(response) = self.resume(sender, request, begun).await? {
                         return Ok(response);
                     }
                 }
@@ -249,7 +255,7 @@ impl Payer {
         scope: &Scope,
         now: u64,
     ) -> Result<Payment, ClientError> {
-        self.check_target(target)?;
+        self.check_host(&target.host)?;
         let bill = Bill::check(offer, &target.host, &self.limits.network, now)?;
         let price_sats = bill.amount_sats;
         self.check_price(price_sats)?;
@@ -281,16 +287,15 @@ impl Payer {
         })
     }
 
-    /// # Errors
-    /// Fails if a server must not be paid.
-    fn check_target(&self, target: &Target) -> Result<(), ClientError> {
-        let Limits { allows_http, hosts, .. } = &self.limits;
-        if !(target.is_private || *allows_http) {
-            return Err(ClientError::Insecure(target.origin.clone()));
-        }
-        match hosts.as_ref().is_none_or(|hosts| hosts.contains(&target.host)) {
+    /// Whether others cannot read a credential that is sent to a server, or may.
+    fn may_send_proof(&self, target: &Target) -> bool {
+        target.is_private || self.limits.allows_http
+    }
+
+    fn check_host(&self, host: &str) -> Result<(), ClientError> {
+        match self.limits.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|allowed| allowed == host)) {
             true => Ok(()),
-            false => Err(ClientError::HostNotAllowed(target.host.clone())),
+            false => Err(ClientError::HostNotAllowed(host.to_owned())),
         }
     }
 
@@ -328,7 +333,6 @@ impl Payer {
         &self,
         sender: &dyn Sender,
         request: &Request,
-        target: &Target,
         mut payment: Payment,
     ) -> Result<Option<TollResponse>, ClientError> {
         let wallet = self.wallet.as_ref().filter(|wallet| wallet.name() == payment.wallet);
@@ -350,7 +354,7 @@ impl Payer {
             Err(reason) if !can_be_paid => reason,
             // The same invoice is paid: a wallet never pays an invoice twice.
             Ok(PaymentState::Unpaid) | Err(_) => {
-                self.check_target(target)?;
+                self.check_host(&payment.host)?;
                 self.check_price(payment.amount_sats)?;
                 match wallet.pay_invoice(&payment.invoice, self.max_fee_msat()).await {
                     Ok(paid) => return self.prove(sender, request, payment, paid).await.map(Some),

@@ -164,6 +164,32 @@ test('A server without encryption is not paid', async () => {
   assert.match(result.stderr, /is not encrypted/);
 });
 
+test('A credential that was bought without encryption is sent without encryption only if that is allowed again', async (t) => {
+  const credentials = [];
+  const seen = [];
+  const proxy = createServer(async (request, response) => {
+    seen.push(request.headers.authorization);
+    if (request.headers.authorization) return response.writeHead(200).end('content');
+    const { bolt11, payment_hash: id } = await newInvoice(5);
+    const macaroon = Buffer.from(JSON.stringify({ id, caveats: [], signature: '00'.repeat(32) })).toString('base64url');
+    response.writeHead(402, { 'WWW-Authenticate': `L402 macaroon="${macaroon}", invoice="${bolt11}"` }).end();
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => proxy.close());
+  const more = { http_proxy: `http://127.0.0.1:${proxy.address().port}` };
+  const user = newUser();
+  const fetch = (...options) => user.start(['fetch', ...options, 'http://api.example.com/'], { more }).ended;
+  const { paid, result } = await paidDuring(async () => {
+    const first = await fetch('--allow-http');
+    credentials.push(...seen.splice(0).filter(Boolean));
+    const second = await fetch();
+    credentials.push(...seen.splice(0).filter(Boolean));
+    return [first, second, await fetch('--allow-http')];
+  });
+  assert.deepEqual([paid, result.map(({ code }) => code)], [[5], [0, 6, 0]]);
+  assert.equal(credentials.length, 1);
+});
+
 test('The limit for the routing fee reaches the wallet, and a wallet that returns another preimage ends with the exit code 9', async () => {
   const server = await startTollServer();
   const limit = newUser({ wallet_command: 'echo "limit $MAX_FEE_SATS" >&2; exit 1', max_fee_sats: 3 });

@@ -55,7 +55,7 @@ pub struct FetchArguments {
     /// Pay also over http without encryption
     #[arg(long)]
     allow_http: bool,
-    /// Pay a host that refused an earlier payment
+    /// Pay a host that refused a payment, and content whose earlier payment has expired with an unknown outcome
     #[arg(long)]
     pay_again: bool,
     /// Show the price, and pay nothing

@@ -485,7 +485,7 @@ impl Payer {
     /// Records that the server has accepted a payment.
     fn accepted(&self, payment: &mut Payment, response: &Response) {
         let before = payment.clone();
-        let left = response.headers().get(USES_HEADER).map(HeaderValue::as_bytes);
+        let left = response.headers().get(USES_HEADER).filter(|_| is_from(response, &payment.origin));
         (payment.was_accepted, payment.was_refused) = (true, false);
         // The server has looked up a payment whose preimage the wallet has not returned.
         if payment.state == State::Sent {
@@ -493,7 +493,7 @@ impl Payer {
         }
         // A preimage without a macaroon is kept too, although it pays for one request: the answer may still break off, and then
         // some servers accept it again.
-        if left == Some(b"0") {
+        if left.is_some_and(|left| left == "0") {
             payment.state = State::Used;
         }
         if *payment != before {

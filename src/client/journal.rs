@@ -120,6 +120,8 @@ impl Payment {
         self.preimage = self.preimage.take().or_else(|| known.preimage.clone());
         self.fee_msat = self.fee_msat.or(known.fee_msat);
         self.was_accepted |= known.was_accepted;
+        // A credential that was accepted before is used up: the server is honest.
+        self.was_refused &= !self.was_accepted;
     }
 
     /// Whether this payment is expected to pay for a request.

@@ -97,8 +97,11 @@ test('A 402 of another origin, to which the server redirects, is not paid', asyn
   assert.ok(result.stderr.includes(`redirects to ${other.url}`), result.stderr);
 });
 
-test('A credential is kept if the server redirects a paid request to another origin that wants to be paid', async () => {
-  const other = await startTollServer();
+for (const [name, answer] of [
+  ['that wants to be paid', () => {}],
+  ['that says that it is used up', (_, response) => void response.writeHead(200, { 'X-Toll-Uses-Remaining': '0' }).end('other')],
+]) test(`A credential is kept if the server redirects a paid request to another origin ${name}`, async () => {
+  const other = await startTollServer(answer);
   let leadsAway = true;
   const server = await startTollServer((_, response, { isPaid }) => void (isPaid && leadsAway && response.writeHead(302, { Location: other.url }).end()));
   const user = newUser();

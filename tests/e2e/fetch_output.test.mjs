@@ -78,6 +78,10 @@ test('A URL with a user or a password is refused, and the password is not shown'
   const results = [await newUser().fetch(server.url.replace('://', `://me:${SECRET}@`)), await newUser().fetch(`http://me:${SECRET}@:x/`)];
   assert.deepEqual([results.map(({ code }) => code), server.requests], [[3, 3], []]);
   assert.match(results[0].stderr, /send them in the header Authorization/);
+  // The prefix makes a user of the host.
+  const stats = ['stats', 'http://127.0.0.1:1', '--prefix', `@127.0.0.1:${server.port}`];
+  const { code } = await newUser().start(stats, { more: { ADMIN_TOKEN: SECRET } }).ended;
+  assert.deepEqual([code, server.requests], [3, []]);
   assert.doesNotMatch(results.map(({ stderr }) => stderr).join(''), new RegExp(SECRET));
 });
 

@@ -244,6 +244,42 @@ fn what_one_process_knows_of_a_payment_is_not_lost_when_another_writes_it() {
 }
 
 #[test]
+fn a_credential_that_another_process_has_used_up_does_not_make_the_server_a_cheat() {
+    let node = Node::default();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("payments.jsonl");
+    let (issuer, journal, uses) = (node.clone(), file.clone(), AtomicUsize::new(0));
+    let (begin, begun) = std::sync::mpsc::channel();
+    // Each credential is for one use. The second use arrives before the first is answered, and is answered after it.
+    let url = serve(move |_, credential| match credential.map(|_| uses.fetch_add(1, Ordering::SeqCst)) {
+        Some(0) => {
+            begin.send(()).unwrap();
+            while uses.load(Ordering::SeqCst) < 2 {
+                std::thread::yield_now();
+            }
+            CONTENT.replace("Connection", "X-Toll-Uses-Remaining: 0\r\nConnection")
+        }
+        Some(1) => {
+            while !std::fs::read_to_string(&journal).unwrap().contains("\"was_accepted\":true") {
+                std::thread::yield_now();
+            }
+            issuer.challenge(&[])
+        }
+        Some(_) => CONTENT.to_owned(),
+        None => issuer.challenge(&[]),
+    });
+    let client = || TollClient::builder().wallet(node.clone()).journal(&file).unwrap().build();
+    let (first, second) = (client(), client());
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(first.get(&url)).unwrap());
+        begun.recv().unwrap();
+        assert!(run(second.get(&url)).unwrap().paid_now());
+    });
+    assert!(second.payments().unwrap().iter().all(|payment| !payment.was_refused));
+    assert_eq!(node.payments.load(Ordering::SeqCst), 2);
+}
+
+#[test]
 fn an_expired_payment_of_unknown_outcome_blocks_its_content_until_it_is_paid_again_on_demand() {
     let node = Node::default();
     let issuer = node.clone();

@@ -21,12 +21,13 @@ pub fn run(url: &str, prefix: &str, as_json: bool) -> ExitCode {
 async fn show(url: &str, prefix: &str, as_json: bool) -> Result<ExitCode, Failure> {
     let token = env::var("ADMIN_TOKEN")
         .map_err(|_| Failure::config("set the environment variable ADMIN_TOKEN".to_owned()))?;
-    if !is_safe_base(url) {
+    let url = format!("{}{prefix}/stats", url.trim_end_matches('/'));
+    if !is_safe_base(&url) {
         return Err(Failure::config(
             "the URL must begin with https://, because ADMIN_TOKEN is sent to it; http is allowed on this machine".to_owned(),
         ));
     }
-    let url = parse_url(&format!("{}{prefix}/stats", url.trim_end_matches('/')))?;
+    let url = parse_url(&url)?;
     let lost = |error: reqwest::Error| Failure::from(ClientError::Unreachable(error.into()));
     // A redirect would send the token to another host.
     let response = http_client(Policy::none(), Proxy::of(&url))

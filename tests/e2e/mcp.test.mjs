@@ -127,6 +127,13 @@ test('A price that falls from above the limit to above confirm_above_sats is not
   assert.match(result.results[0].error, /the price is 500 sats, more than the limit of 100 sats/);
 });
 
+test('With confirm_above_sats, a request that costs nothing is sent once', async (t) => {
+  const server = await startTollServer((_, response) => void response.writeHead(200).end('free'));
+  t.after(server.close);
+  const { results } = await agent(newUser({ ...wallet, confirm_above_sats: 50 }), 'none', ['fetch_paid', { url: server.url, method: 'POST', body: 'an order' }]);
+  assert.deepEqual([results[0].body, server.requests.length], ['free', 1]);
+});
+
 test('Calls of an agent at the same time pay once for one path', async (t) => {
   const server = await startTollServer();
   t.after(server.close);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use edgetoll::client::journal::State;
-use edgetoll::client::wallet::{Paid, PayError, PaymentState, Wallet, WalletError};
+use edgetoll::client::wallet::{LnbitsWallet, Paid, PayError, PaymentState, Wallet, WalletError};
 use edgetoll::client::{BadOffer, Bill, ClientError, Limits, Offer, TollClient};
 use edgetoll::l402::{PaymentHash, Preimage};
 
@@ -313,6 +313,13 @@ fn dates_of_a_server_or_a_journal_that_no_calendar_has_are_shown() {
     for unix in [253_402_300_800, 1 << 60, u64::MAX] {
         assert_eq!(date(unix), "9999-12-31T23:59:59Z");
     }
+}
+
+#[test]
+fn two_wallets_of_one_lnbits_have_different_names_without_their_keys() {
+    let name = |key: &str| LnbitsWallet::new("https://lnbits.example.com", key).name();
+    assert_ne!(name("first"), name("second"));
+    assert!(!name("first").contains("first"));
 }
 
 #[test]

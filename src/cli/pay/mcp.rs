@@ -16,7 +16,7 @@ use super::config::Config;
 use super::exit::Failure;
 use super::fetch::{lost, new_payment, parse_url, payment_json, price_json};
 use super::payments;
-use crate::client::{ClientError, Limits, TollClient};
+use crate::client::{ClientError, Limits, TollClient, TollResponse};
 
 pub fn run() -> ExitCode {
     super::run(serve)
@@ -137,13 +137,7 @@ impl PayingServer {
         }
         let limit = self.limits.max_sats;
         let max_sats = arguments.max_sats.map_or(limit, |wanted| wanted.min(limit));
-        let max_sats = match self.confirm_above_sats {
-            Some(threshold) if max_sats > threshold => {
-                self.confirmed_sats(&request, max_sats, threshold, peer).await?
-            }
-            _ => max_sats,
-        };
-        let response = self.client.with_max_sats(max_sats).execute(request).await?;
+        let response = self.execute(request, max_sats, peer).await?;
         let payment = response.payment().map(|payment| payment_json(payment, response.paid_now()));
         let paid = new_payment(&response);
         let response = response.into_inner();
@@ -152,32 +146,24 @@ impl PayingServer {
         Ok(json!({ "status": status, "body": body, "payment": payment }))
     }
 
-    /// Returns the highest price that may be paid: the threshold, or a higher price that the person confirms. The next
-    /// challenge may name another price, so no higher limit is returned.
-    async fn confirmed_sats(
+    /// Sends a request, and pays at most `limit_sats`. Asks the person before a price above the threshold is paid.
+    async fn execute(
         &self,
-        request: &Request,
+        request: Request,
         limit_sats: u64,
-        threshold: u64,
         peer: &Peer<RoleServer>,
-    ) -> Result<u64, Failure> {
-        let copy = request.try_clone().ok_or(ClientError::UnrepeatableBody)?;
-        let Some((_, bill)) = self.client.price(copy).await? else { return Ok(threshold) };
-        let price_sats = bill.amount_sats;
-        if price_sats <= threshold {
-            return Ok(threshold);
-        }
-        if price_sats > limit_sats {
-            return Err(ClientError::TooExpensive { price_sats, limit_sats }.into());
-        }
-        let (method, url) = (request.method(), request.url());
-        let origin = url.origin().ascii_serialization();
-        let question = format!("Pay {price_sats} sats to {origin}? The request is {method} {url}");
-        match peer.elicit_with_timeout::<Confirmation>(question, Some(CONFIRMATION_LIMIT)).await {
-            Ok(Some(Confirmation { pay: true })) => Ok(price_sats),
-            _ => Err(Failure::challenge(format!(
-                "the price is {price_sats} sats, which needs the confirmation of the user, and it was not given"
-            ))),
+    ) -> Result<TollResponse, Failure> {
+        let threshold = self.confirm_above_sats.unwrap_or(limit_sats).min(limit_sats);
+        let again = request.try_clone().ok_or(ClientError::UnrepeatableBody)?;
+        match self.client.with_max_sats(threshold).execute(request).await {
+            Err(ClientError::TooExpensive { price_sats, .. }) if price_sats > limit_sats => {
+                Err(ClientError::TooExpensive { price_sats, limit_sats }.into())
+            }
+            Err(ClientError::TooExpensive { price_sats, .. }) => {
+                confirm(&again, price_sats, peer).await?;
+                Ok(self.client.with_max_sats(price_sats).execute(again).await?)
+            }
+            other => Ok(other?),
         }
     }
 
@@ -202,6 +188,22 @@ impl PayingServer {
     fn list(&self) -> Result<Value, Failure> {
         let payments = self.client.payments()?;
         Ok(json!({ "payments": payments.iter().map(payments::to_json).collect::<Vec<_>>() }))
+    }
+}
+
+/// Asks the person whether to pay.
+///
+/// # Errors
+/// Fails if the person does not confirm the payment, or cannot be asked.
+async fn confirm(request: &Request, price_sats: u64, peer: &Peer<RoleServer>) -> Result<(), Failure> {
+    let (method, url) = (request.method(), request.url());
+    let origin = url.origin().ascii_serialization();
+    let question = format!("Pay {price_sats} sats to {origin}? The request is {method} {url}");
+    match peer.elicit_with_timeout::<Confirmation>(question, Some(CONFIRMATION_LIMIT)).await {
+        Ok(Some(Confirmation { pay: true })) => Ok(()),
+        _ => Err(Failure::challenge(format!(
+            "the price is {price_sats} sats, which needs the confirmation of the user, and it was not given"
+        ))),
     }
 }
 

@@ -328,7 +328,7 @@ impl Payer {
     }
 
     /// Finds out what became of a payment that was begun before, perhaps by a process that was killed or still pays.
-    /// Returns `None` if nothing was paid and nothing will be.
+    /// Returns `None` if nothing was paid and nothing will be, or if another process has finished the payment meanwhile.
     async fn resume(
         &self,
         sender: &dyn Sender,
@@ -356,6 +356,9 @@ impl Payer {
             Ok(PaymentState::Unpaid) | Err(_) => {
                 self.check_host(&payment.host)?;
                 self.check_price(payment.amount_sats)?;
+                if !self.is_begun(&payment)? {
+                    return Ok(None);
+                }
                 match wallet.pay_invoice(&payment.invoice, self.max_fee_msat()).await {
                     Ok(paid) => return self.prove(sender, request, payment, paid).await.map(Some),
                     // Another process may pay the same invoice at this time, so it is not known to be unpaid before it
@@ -365,6 +368,13 @@ impl Payer {
             }
         };
         self.try_without_preimage(sender, request, payment, reason).await.map(Some)
+    }
+
+    /// Whether a payment is still begun according to the journal.
+    fn is_begun(&self, payment: &Payment) -> Result<bool, ClientError> {
+        let state =
+            self.journal.transact(|known| (known.get(&payment.payment_hash).map(|one| one.state), None))?;
+        Ok(state == Some(State::Sent))
     }
 
     /// Records that the wallet has paid, and sends the request with the proof.

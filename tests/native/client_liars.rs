@@ -107,7 +107,7 @@ fn an_unpaid_invoice_is_not_paid_by_a_call_whose_limits_forbid_it() {
     let node = Node::default();
     let issuer = node.clone();
     let url = serve(move |_, credential| match credential {
-        Some(credential) if !credential.ends_with(":") => CONTENT.to_owned(),
+        Some(credential) if !credential.ends_with(':') => CONTENT.to_owned(),
         _ => issuer.challenge(&[]),
     });
     let folder = tempfile::tempdir().unwrap();
@@ -183,6 +183,35 @@ fn a_second_process_that_cannot_pay_does_not_cancel_the_payment_of_the_first() {
     let payments = client().payments().unwrap();
     assert_eq!(payments.len(), 1);
     assert_eq!(payments[0].state, State::Sent);
+}
+
+#[test]
+fn an_invoice_that_another_process_has_given_up_meanwhile_is_not_paid() {
+    let node = Node::default();
+    let issuer = node.clone();
+    let url = serve(move |_, credential| match credential {
+        Some(credential) if !credential.ends_with(':') => CONTENT.to_owned(),
+        _ => issuer.challenge(&[]),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("payments.jsonl");
+    let lost = TollClient::builder().wallet(liar(&node, |_| unknown(), || Ok(PaymentState::Unpaid)));
+    run(lost.journal(&file).unwrap().build().get(&url)).unwrap_err();
+    let journal = file.clone();
+    // While this process looks up the payment, the first writes that it could not be made.
+    let given_up = move || {
+        let text = std::fs::read_to_string(&journal).unwrap();
+        let line = text.lines().next().unwrap().replace("\"sent\"", "\"unpaid\"");
+        std::fs::write(&journal, format!("{text}{line}\n")).unwrap();
+        Ok(PaymentState::Unpaid)
+    };
+    let wallet = liar(&node, |_| None, given_up);
+    let client = TollClient::builder().wallet(wallet).journal(&file).unwrap().build();
+    assert!(run(client.get(&url)).unwrap().paid_now());
+    let mut states: Vec<State> = client.payments().unwrap().iter().map(|payment| payment.state).collect();
+    states.sort_by_key(|state| *state == State::Paid);
+    assert_eq!(states, [State::Unpaid, State::Paid]);
+    assert_eq!(node.payments.load(Ordering::SeqCst), 1);
 }
 
 #[test]
@@ -284,7 +313,7 @@ fn an_expired_payment_of_unknown_outcome_blocks_its_content_until_it_is_paid_aga
     let node = Node::default();
     let issuer = node.clone();
     let url = serve(move |_, credential| match credential {
-        Some(credential) if !credential.ends_with(":") => CONTENT.to_owned(),
+        Some(credential) if !credential.ends_with(':') => CONTENT.to_owned(),
         _ => issuer.challenge(&[]),
     });
     let folder = tempfile::tempdir().unwrap();

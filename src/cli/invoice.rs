@@ -23,6 +23,5 @@ pub fn decode(text: &str) -> ExitCode {
         "created_unix": invoice.timestamp_unix(),
         "expires_at_unix": invoice.expires_at_unix(),
     });
-    println!("{decoded:#}");
-    ExitCode::SUCCESS
+    super::print_result(format_args!("{decoded:#}"))
 }

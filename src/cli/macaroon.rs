@@ -59,8 +59,7 @@ fn mint(payment_hash: &str, caveats: &[String], location: &str) -> Result<ExitCo
     let identifier = Identifier::new(keys.current(), hash, &nonce);
     let macaroon = Macaroon::standard(&identifier.signing_key(keys.current()), location, &identifier);
     let macaroon = macaroon.with_caveats(caveats).map_err(|error| error.to_string())?;
-    println!("{}", macaroon.encode());
-    Ok(ExitCode::SUCCESS)
+    Ok(super::print_result(macaroon.encode()))
 }
 
 fn inspect(text: &str) -> Result<ExitCode, String> {
@@ -78,8 +77,7 @@ fn inspect(text: &str) -> Result<ExitCode, String> {
         "payment_hash": macaroon.payment_hash().to_hex(),
         "caveats": caveats.collect::<Vec<_>>(),
     });
-    println!("{shown:#}");
-    Ok(ExitCode::SUCCESS)
+    Ok(super::print_result(format_args!("{shown:#}")))
 }
 
 fn verify(text: &str) -> Result<ExitCode, String> {
@@ -88,14 +86,13 @@ fn verify(text: &str) -> Result<ExitCode, String> {
         Signature::UnknownKey => ("not valid: signed with another secret", ExitCode::FAILURE),
         Signature::Forged => ("not valid: the macaroon was changed", ExitCode::FAILURE),
     };
-    println!("The signature is {word}.");
+    super::print_line(format_args!("The signature is {word}.")).map_err(|error| error.to_string())?;
     Ok(code)
 }
 
 fn attenuate(text: &str, caveats: &[String]) -> Result<ExitCode, String> {
     let narrowed = parse(text)?.with_caveats(caveats).map_err(|error| error.to_string())?;
-    println!("{}", narrowed.encode());
-    Ok(ExitCode::SUCCESS)
+    Ok(super::print_result(narrowed.encode()))
 }
 
 /// Parses a macaroon, or the one in a credential (`L402 <macaroon>:<preimage>`).

@@ -1,6 +1,9 @@
 //! The commands of the command line, with one folder for each command, and the functions that the commands share. The
 //! arguments are parsed in `src/bin/edgetoll.rs`.
 
+// `println!` panics if the output is closed: `print_line` does not.
+#![deny(clippy::print_stdout)]
+
 pub mod check;
 pub mod doctor;
 pub mod invoice;
@@ -9,6 +12,8 @@ pub mod macaroon;
 pub mod pay;
 pub mod secret;
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
@@ -49,6 +54,25 @@ fn quoted(word: &str) -> String {
     let is_plain =
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-=+:@%,".contains(&b));
     if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// Prints a line.
+fn print_line(line: impl Display) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+/// Prints the result of a command, and returns its exit code.
+fn print_result(result: impl Display) -> ExitCode {
+    match print_line(result) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => could_not_run(&format!("the output cannot be written: {error}")),
+    }
+}
+
+/// Replaces control characters, which could move the cursor of a terminal.
+#[cfg(feature = "fetch")]
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 /// Prints why the command could not do its work, and returns its exit code.

@@ -10,6 +10,5 @@ pub fn run() -> ExitCode {
     if let Err(error) = getrandom::fill(&mut bytes) {
         return super::could_not_run(&format!("the system gives no random bytes: {error}"));
     }
-    println!("{}", hex::encode(&bytes));
-    ExitCode::SUCCESS
+    super::print_result(hex::encode(&bytes))
 }

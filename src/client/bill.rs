@@ -52,21 +52,20 @@ impl Bill {
             return Err(BadOffer::Network { found, expected });
         }
         let amount_sats = amount_sats(&invoice)?;
-        let stated = match offer.stated_sats {
-            Some(StatedSats::Unclear) => return Err(BadOffer::UnclearAmount),
-            Some(StatedSats::Sats(sats)) => Some(sats),
-            None => None,
-        };
-        if let Some(stated) =
-            stated.into_iter().chain(offer.terms.amount_sats).find(|sats| *sats != amount_sats)
-        {
-            return Err(BadOffer::OtherAmount { invoice: amount_sats, stated });
+        for stated in offer.stated_sats.into_iter().chain(offer.terms.amount_sats) {
+            match stated {
+                StatedSats::Unclear => return Err(BadOffer::UnclearAmount),
+                StatedSats::Sats(stated) if stated != amount_sats => {
+                    return Err(BadOffer::OtherAmount { invoice: amount_sats, stated });
+                }
+                StatedSats::Sats(_) => {}
+            }
         }
         let payment_hash = invoice.payment_hash();
         if offer.stated_hashes.iter().any(|hash| *hash != payment_hash) {
             return Err(BadOffer::OtherHash);
         }
-        if let Some(other) = offer.terms.host.as_ref().filter(|bound| !bound.eq_ignore_ascii_case(host)) {
+        if let Some(other) = offer.terms.hosts.iter().find(|bound| !bound.eq_ignore_ascii_case(host)) {
             return Err(BadOffer::OtherHost(other.clone()));
         }
         let expires_at_unix = invoice.expires_at_unix();

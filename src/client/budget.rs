@@ -8,23 +8,25 @@ use super::error::{BudgetScope, ClientError};
 use super::journal::Payment;
 use super::stats::{BUDGET_PERIOD_S, Spent};
 
-/// Returns why a payment must not be made, judged by all others.
+/// Returns a payment that may be made beside all others.
+///
+/// # Errors
+/// Returns why it must not be made.
 pub fn check(
     all: &BTreeMap<String, Payment>,
-    payment: &Payment,
+    payment: Payment,
     limits: &Limits,
     now_unix: u64,
-) -> Option<ClientError> {
+) -> Result<Payment, ClientError> {
     if let Some(same) = all.get(&payment.payment_hash).filter(|same| same.counts()) {
-        return Some(BadOffer::PaidBefore(same.origin.clone()).into());
+        return Err(BadOffer::PaidBefore(same.origin.clone()).into());
     }
     let is_refused = |other: &&Payment| {
         let is_recent = other.at_unix.saturating_add(BUDGET_PERIOD_S) > now_unix;
         other.host == payment.host && other.was_refused && is_recent
     };
     if let Some(refused) = all.values().find(is_refused).filter(|_| !limits.pays_again) {
-        let payment_before = Box::new(refused.clone());
-        return Some(ClientError::NotHonoured { host: payment.host.clone(), payment: payment_before });
+        return Err(ClientError::NotHonoured { host: payment.host, payment: Box::new(refused.clone()) });
     }
     let spent = Spent::of(all.values(), now_unix);
     let of_host = spent.by_host.get(&payment.host).copied().unwrap_or_default();
@@ -33,6 +35,8 @@ pub fn check(
         (limits.budget_sats_per_host.saturating_sub(of_host), BudgetScope::Host),
         (limits.budget_sats.saturating_sub(spent.total_sats), BudgetScope::Total),
     ];
-    let exceeded = budgets.into_iter().find(|(left_sats, _)| price_sats > *left_sats);
-    exceeded.map(|(left_sats, scope)| ClientError::OverBudget { price_sats, left_sats, scope })
+    match budgets.into_iter().find(|(left_sats, _)| price_sats > *left_sats) {
+        Some((left_sats, scope)) => Err(ClientError::OverBudget { price_sats, left_sats, scope }),
+        None => Ok(payment),
+    }
 }

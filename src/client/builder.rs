@@ -2,11 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::flow::Payer;
 use super::journal::{Journal, JournalError};
-use super::resource_locks::ResourceLocks;
 use super::wallet::Wallet;
 use super::{Http, TollClient, TollMiddleware};
 
@@ -27,7 +25,8 @@ pub struct Limits {
     pub allows_http: bool,
     /// The prefix of the network in invoices: `bc` for Bitcoin.
     pub network: String,
-    /// Whether a host may be paid that refused an earlier payment.
+    /// Whether a host may be paid that refused an earlier payment, and content whose earlier payment has expired with an
+    /// unknown outcome.
     pub pays_again: bool,
 }
 
@@ -112,9 +111,9 @@ impl TollClientBuilder {
         Payer {
             limits: self.limits,
             wallet: self.wallet,
-            journal: self.journal.unwrap_or_else(Journal::in_memory),
-            locks: ResourceLocks::default(),
-            requests: AtomicU64::default(),
+            journal: Arc::new(self.journal.unwrap_or_else(Journal::in_memory)),
+            locks: Arc::default(),
+            requests: Arc::default(),
         }
     }
 }

@@ -23,9 +23,7 @@ impl Challenged {
         if response.status() != StatusCode::PAYMENT_REQUIRED || !is_from(&response, origin) {
             return Ok(Self { response, offer: None });
         }
-        let (response, body) = tokio::time::timeout(CHALLENGE_LIMIT, read_body(response))
-            .await
-            .map_err(|_| ClientError::ChallengeTooSlow)??;
+        let (response, body) = read_body(response).await?;
         let lines = response.headers().get_all(WWW_AUTHENTICATE).iter();
         let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -40,7 +38,15 @@ pub fn is_from(response: &Response, origin: &str) -> bool {
 }
 
 /// Reads the body of a response. Returns the response with the same body.
-pub async fn read_body(mut response: Response) -> Result<(Response, Vec<u8>), ClientError> {
+///
+/// # Errors
+/// Fails if the body is too large or too slow, or breaks off.
+pub async fn read_body(response: Response) -> Result<(Response, Vec<u8>), ClientError> {
+    let read = tokio::time::timeout(CHALLENGE_LIMIT, read_all(response)).await;
+    read.map_err(|_| ClientError::ChallengeTooSlow)?
+}
+
+async fn read_all(mut response: Response) -> Result<(Response, Vec<u8>), ClientError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| ClientError::Unreachable(error.into()))? {
         body.extend_from_slice(&chunk);

@@ -78,12 +78,12 @@ impl std::fmt::Display for BudgetScope {
 }
 
 impl ClientError {
-    /// Whether this call has paid something or may have.
+    /// Whether this call, or an earlier one for the same content, has paid something or may have.
     pub fn money_may_have_moved(&self) -> bool {
         self.payment().is_some()
     }
 
-    /// Returns the payment of this call that was made or may be made.
+    /// Returns the payment that was made or may be made.
     pub fn payment(&self) -> Option<&Payment> {
         match self {
             Self::MayBePaid { payment, .. }

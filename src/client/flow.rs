@@ -29,14 +29,15 @@ pub trait Sender: Sync {
     async fn send(&self, request: Request) -> Result<Response, reqwest_middleware::Error>;
 }
 
-/// Pays for requests.
+/// Pays for requests. Clones share all but the limits.
+#[derive(Clone)]
 pub struct Payer {
     pub limits: Limits,
     pub wallet: Option<Arc<dyn Wallet>>,
-    pub journal: Journal,
-    pub locks: ResourceLocks,
+    pub journal: Arc<Journal>,
+    pub locks: Arc<ResourceLocks>,
     /// The number of calls.
-    pub requests: AtomicU64,
+    pub requests: Arc<AtomicU64>,
 }
 
 /// The response to a request with or without a stored credential.
@@ -47,11 +48,14 @@ enum Verdict {
     Unpaid(Response),
 }
 
-/// A payment that is in the journal, and not finished.
-enum Reservation {
-    New(Payment),
-    /// Another payment for the same resource, which was begun before.
-    Begun(Payment),
+/// How an offer is answered. The payment is in the journal.
+enum Step {
+    /// With a credential that was bought before.
+    Use(Payment),
+    /// With a payment for the same content that was begun before, and whose outcome is not known.
+    Resume(Payment),
+    /// With a new payment.
+    Pay(Payment),
 }
 
 impl Payer {
@@ -67,6 +71,9 @@ impl Payer {
         };
         let Challenged { response, offer } = Challenged::read(response, &target.origin).await?;
         let Some(offer) = offer else { return Ok(TollResponse::free(response)) };
+        if !self.may_send_proof(&target) {
+            return Err(ClientError::Insecure(target.origin));
+        }
         let scope = target.scope(&offer);
         let resource = format!("{} {scope:?}", target.origin);
         let _lock = self.locks.lock(&resource).await;
@@ -81,7 +88,7 @@ impl Payer {
     ) -> Result<Option<(Offer, Bill)>, ClientError> {
         let target = Target::of(&request)?;
         // The credential is not sent, because that could take one of its uses.
-        if self.covering(&target, &BTreeSet::new())?.is_some() {
+        if self.covering(&target)?.is_some() {
             return Ok(None);
         }
         let response = sender.send(request).await.map_err(ClientError::Unreachable)?;
@@ -98,8 +105,7 @@ impl Payer {
         target: &Target,
         tried: &mut BTreeSet<String>,
     ) -> Result<Verdict, ClientError> {
-        let stored = self.covering(target, tried)?;
-        if let Some(payment) = stored {
+        if let Some(payment) = self.covering(target)? {
             tried.insert(payment.payment_hash.clone());
             match self.send_stored(sender, request, payment).await? {
                 Verdict::Unpaid(response) if response.status() != StatusCode::PAYMENT_REQUIRED => {}
@@ -111,26 +117,17 @@ impl Payer {
     }
 
     /// Returns the newest credential that was accepted before and covers a request.
-    fn covering(&self, target: &Target, tried: &BTreeSet<String>) -> Result<Option<Payment>, ClientError> {
-        self.usable(tried, |payment| {
-            payment.was_accepted && payment.covers(&target.origin, &target.path, &target.method)
-        })
-    }
-
-    /// Returns the newest credential that can be used.
-    fn usable(
-        &self,
-        tried: &BTreeSet<String>,
-        fits: impl Fn(&Payment) -> bool,
-    ) -> Result<Option<Payment>, ClientError> {
+    fn covering(&self, target: &Target) -> Result<Option<Payment>, ClientError> {
+        if !self.may_send_proof(target) {
+            return Ok(None);
+        }
         let now = now_unix();
-        let is_usable = |payment: &Payment| {
-            payment.state == State::Paid
-                && payment.until_unix.is_none_or(|until| until >= now)
-                && !tried.contains(&payment.payment_hash)
-                && fits(payment)
+        let covers = |payment: &Payment| {
+            payment.was_accepted
+                && payment.is_usable(now)
+                && payment.covers(&target.origin, &target.path, &target.method)
         };
-        Ok(self.journal.payments()?.into_iter().find(is_usable))
+        Ok(self.journal.payments()?.into_iter().find(covers))
     }
 
     /// Sends the request with a credential of an earlier call.
@@ -182,8 +179,7 @@ impl Payer {
         }
     }
 
-    /// Finds a payment for an offer: one of another request that waited for the same lock, one that was begun before, or
-    /// a new one.
+    /// Finds a payment for an offer, and sends the request with its proof.
     async fn obtain(
         &self,
         sender: &dyn Sender,
@@ -193,58 +189,82 @@ impl Payer {
         scope: Scope,
         tried: &mut BTreeSet<String>,
     ) -> Result<TollResponse, ClientError> {
-        let is_same = |payment: &Payment| payment.origin == target.origin && payment.scope == scope;
-        // A call sends few credentials. Without a limit, a server that refuses each one would get all.
-        while tried.len() < MAX_STORED {
-            let Some(stored) = self.usable(tried, is_same)? else { break };
-            tried.insert(stored.payment_hash.clone());
-            match self.send_stored(sender, request, stored).await? {
-                Verdict::Served(response) => return Ok(response),
-                Verdict::Unpaid(response) => {
-                    let newer = Challenged::read(response, &target.origin).await?.offer;
-                    offer = newer.filter(|newer| target.scope(newer) == scope).unwrap_or(offer);
+        loop {
+            match self.next_step(target, &offer, &scope, tried)? {
+                Step::Use(stored) => {
+                    tried.insert(stored.payment_hash.clone());
+                    match self.send_stored(sender, request, stored).await? {
+                        Verdict::Served(response) => return Ok(response),
+                        Verdict::Unpaid(response) => {
+                            let newer = Challenged::read(response, &target.origin).await?.offer;
+                            offer = newer.filter(|newer| target.scope(newer) == scope).unwrap_or(offer);
+                        }
+                    }
                 }
+                Step::Resume(begun) => {
+                    if let Some(response) = self.resume(sender, request, begun).await? {
+                        return Ok(response);
+                    }
+                }
+                Step::Pay(payment) => return self.pay(sender, request, payment).await,
             }
         }
-        for _ in 0..MAX_STORED {
-            let begun = self.journal.payments()?.into_iter();
-            let begun = begun.filter(is_same).find(|payment| payment.state == State::Sent);
-            let payment = match begun {
-                Some(begun) => begun,
-                None => match self.reserve(target, &offer, &scope)? {
-                    Reservation::New(payment) => return self.pay(sender, request, payment).await,
-                    Reservation::Begun(begun) => begun,
-                },
-            };
-            if let Some(response) = self.resume(sender, request, payment).await? {
-                return Ok(response);
-            }
-        }
-        Err(ClientError::NotPaid(WalletError::Pending))
     }
 
-    /// Checks an offer and the budgets, and writes the payment to the journal.
-    fn reserve(&self, target: &Target, offer: &Offer, scope: &Scope) -> Result<Reservation, ClientError> {
-        let limits = &self.limits;
-        if !(target.is_private || limits.allows_http) {
-            return Err(ClientError::Insecure(target.origin.clone()));
-        }
-        let is_allowed = limits.hosts.as_ref().is_none_or(|hosts| hosts.contains(&target.host));
-        if !is_allowed {
-            return Err(ClientError::HostNotAllowed(target.host.clone()));
-        }
+    /// Decides how an offer is answered, and writes a new payment to the journal. One transaction does both, so that no
+    /// other process pays for the same content meanwhile.
+    fn next_step(
+        &self,
+        target: &Target,
+        offer: &Offer,
+        scope: &Scope,
+        tried: &BTreeSet<String>,
+    ) -> Result<Step, ClientError> {
         let now = now_unix();
-        let bill = Bill::check(offer, &target.host, &limits.network, now)?;
-        let (price_sats, limit_sats) = (bill.amount_sats, limits.max_sats);
-        if price_sats > limit_sats {
-            return Err(ClientError::TooExpensive { price_sats, limit_sats });
-        }
+        self.journal.transact(|known| {
+            let is_stored = |payment: &&Payment| {
+                payment.is_usable(now)
+                    && target.is_paid_by(payment, scope)
+                    && !tried.contains(&payment.payment_hash)
+            };
+            let stored = known.values().filter(is_stored).max_by_key(|payment| payment.at_unix);
+            // A call sends few credentials. Without a limit, a server that refuses each one would get all.
+            if let Some(stored) = stored.filter(|_| tried.len() < MAX_STORED) {
+                return (Ok(Step::Use(stored.clone())), None);
+            }
+            let is_begun = |payment: &&Payment| {
+                let is_given_up = self.limits.pays_again && payment.expires_at_unix < now;
+                payment.state == State::Sent && target.is_paid_by(payment, scope) && !is_given_up
+            };
+            if let Some(begun) = known.values().find(is_begun) {
+                return (Ok(Step::Resume(begun.clone())), None);
+            }
+            let payment = self.new_payment(target, offer, scope, now);
+            match payment.and_then(|payment| budget::check(known, payment, &self.limits, now)) {
+                Ok(payment) => (Ok(Step::Pay(payment.clone())), Some(payment)),
+                Err(error) => (Err(error), None),
+            }
+        })?
+    }
+
+    /// Returns the payment for an offer that may be paid, budgets aside.
+    fn new_payment(
+        &self,
+        target: &Target,
+        offer: &Offer,
+        scope: &Scope,
+        now: u64,
+    ) -> Result<Payment, ClientError> {
+        self.check_host(&target.host)?;
+        let bill = Bill::check(offer, &target.host, &self.limits.network, now)?;
+        let price_sats = bill.amount_sats;
+        self.check_price(price_sats)?;
         let wallet = self.wallet.as_ref().ok_or(ClientError::NoWallet { price_sats })?;
         let (scheme, macaroon) = match &offer.proof {
             ProofKind::L402 { scheme, macaroon } => (Some(scheme.clone()), Some(macaroon.clone())),
             ProofKind::Preimage => (None, None),
         };
-        let payment = Payment {
+        Ok(Payment {
             payment_hash: bill.payment_hash.to_hex(),
             at_unix: now,
             origin: target.origin.clone(),
@@ -264,19 +284,27 @@ impl Payer {
             until_unix: offer.terms.until_unix,
             was_accepted: false,
             was_refused: false,
-        };
-        self.journal.transact(|known| {
-            let is_begun = |other: &&Payment| {
-                other.state == State::Sent && other.origin == payment.origin && other.scope == payment.scope
-            };
-            if let Some(begun) = known.values().find(is_begun) {
-                return (Ok(Reservation::Begun(begun.clone())), None);
-            }
-            match budget::check(known, &payment, limits, now) {
-                Some(error) => (Err(error), None),
-                None => (Ok(Reservation::New(payment.clone())), Some(payment)),
-            }
-        })?
+        })
+    }
+
+    /// Whether others cannot read a credential that is sent to a server, or may.
+    fn may_send_proof(&self, target: &Target) -> bool {
+        target.is_private || self.limits.allows_http
+    }
+
+    fn check_host(&self, host: &str) -> Result<(), ClientError> {
+        match self.limits.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|allowed| allowed == host)) {
+            true => Ok(()),
+            false => Err(ClientError::HostNotAllowed(host.to_owned())),
+        }
+    }
+
+    fn check_price(&self, price_sats: u64) -> Result<(), ClientError> {
+        let limit_sats = self.limits.max_sats;
+        if price_sats > limit_sats {
+            return Err(ClientError::TooExpensive { price_sats, limit_sats });
+        }
+        Ok(())
     }
 
     /// Lets the wallet pay an invoice that is in the journal, and sends the request with its proof.
@@ -288,23 +316,19 @@ impl Payer {
     ) -> Result<TollResponse, ClientError> {
         let wallet = self.wallet.as_ref().ok_or(ClientError::NoWallet { price_sats: payment.amount_sats })?;
         match wallet.pay_invoice(&payment.invoice, self.max_fee_msat()).await {
-            Ok(paid) => self.paid(&mut payment, paid),
+            Ok(paid) => self.prove(sender, request, payment, paid).await,
             Err(PayError::NotPaid(reason)) => {
                 self.unpaid(&mut payment)?;
-                return Err(ClientError::NotPaid(reason));
+                Err(ClientError::NotPaid(reason))
             }
             Err(PayError::Unknown(reason)) => {
-                return self.try_without_preimage(sender, request, payment, reason).await;
+                self.try_without_preimage(sender, request, payment, reason).await
             }
         }
-        if payment.preimage.is_none() {
-            return self.try_without_preimage(sender, request, payment, WalletError::Unreadable).await;
-        }
-        self.deliver(sender, request, payment).await
     }
 
-    /// Finds out what became of a payment that was begun before, perhaps by a process that was killed. Returns `None` if
-    /// nothing was paid and nothing will be.
+    /// Finds out what became of a payment that was begun before, perhaps by a process that was killed or still pays.
+    /// Returns `None` if nothing was paid and nothing will be, or if another process has finished the payment meanwhile.
     async fn resume(
         &self,
         sender: &dyn Sender,
@@ -317,35 +341,55 @@ impl Payer {
             return self.try_without_preimage(sender, request, payment, reason).await.map(Some);
         };
         let can_be_paid = payment.expires_at_unix >= now_unix();
-        let known = wallet.wait_for_payment(&hash, PENDING_LIMIT).await;
-        let is_unpaid = matches!(known, Ok(PaymentState::Unpaid));
-        let reason = match known {
+        let reason = match wallet.wait_for_payment(&hash, PENDING_LIMIT).await {
             Ok(PaymentState::Settled(preimage)) => {
-                self.paid(&mut payment, Paid { preimage, fee_msat: None });
-                return self.deliver(sender, request, payment).await.map(Some);
+                let paid = Paid { preimage, fee_msat: None };
+                return self.prove(sender, request, payment, paid).await.map(Some);
             }
             Ok(PaymentState::Pending) => WalletError::Pending,
-            // The same invoice is paid: a wallet never pays an invoice twice.
-            Ok(PaymentState::Unpaid) | Err(_) if can_be_paid => {
-                match wallet.pay_invoice(&payment.invoice, self.max_fee_msat()).await {
-                    Ok(paid) => {
-                        self.paid(&mut payment, paid);
-                        return self.deliver(sender, request, payment).await.map(Some);
-                    }
-                    Err(PayError::NotPaid(reason)) if is_unpaid => {
-                        self.unpaid(&mut payment)?;
-                        return Err(ClientError::NotPaid(reason));
-                    }
-                    Err(PayError::NotPaid(reason) | PayError::Unknown(reason)) => reason,
-                }
-            }
-            Ok(PaymentState::Unpaid) => {
+            Ok(PaymentState::Unpaid) if !can_be_paid => {
                 self.unpaid(&mut payment)?;
                 return Ok(None);
             }
-            Err(reason) => reason,
+            Err(reason) if !can_be_paid => reason,
+            // The same invoice is paid: a wallet never pays an invoice twice.
+            Ok(PaymentState::Unpaid) | Err(_) => {
+                self.check_host(&payment.host)?;
+                self.check_price(payment.amount_sats)?;
+                if !self.is_begun(&payment)? {
+                    return Ok(None);
+                }
+                match wallet.pay_invoice(&payment.invoice, self.max_fee_msat()).await {
+                    Ok(paid) => return self.prove(sender, request, payment, paid).await.map(Some),
+                    // Another process may pay the same invoice at this time, so it is not known to be unpaid before it
+                    // has expired.
+                    Err(PayError::NotPaid(reason) | PayError::Unknown(reason)) => reason,
+                }
+            }
         };
         self.try_without_preimage(sender, request, payment, reason).await.map(Some)
+    }
+
+    /// Whether a payment is still begun according to the journal.
+    fn is_begun(&self, payment: &Payment) -> Result<bool, ClientError> {
+        let state =
+            self.journal.transact(|known| (known.get(&payment.payment_hash).map(|one| one.state), None))?;
+        Ok(state == Some(State::Sent))
+    }
+
+    /// Records that the wallet has paid, and sends the request with the proof.
+    async fn prove(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        mut payment: Payment,
+        paid: Paid,
+    ) -> Result<TollResponse, ClientError> {
+        self.paid(&mut payment, paid);
+        match payment.preimage {
+            Some(_) => self.deliver(sender, request, payment).await,
+            None => self.try_without_preimage(sender, request, payment, WalletError::NoPreimage).await,
+        }
     }
 
     /// Sends `<macaroon>:` without a preimage. A server that looks up its payments accepts it if the invoice is paid.
@@ -417,10 +461,13 @@ impl Payer {
             }
             let status = response.status();
             let is_early = match status {
-                StatusCode::PAYMENT_REQUIRED => {
-                    let again = Challenged::read(response, &payment.origin).await?.offer;
-                    again.is_some_and(|offer| offer.invoice == payment.invoice)
-                }
+                StatusCode::PAYMENT_REQUIRED => match Challenged::read(response, &payment.origin).await {
+                    Ok(again) => again.offer.is_some_and(|offer| offer.invoice == payment.invoice),
+                    Err(ClientError::Unreachable(source)) => {
+                        return Err(ClientError::AnswerLost { payment: Box::new(payment), source });
+                    }
+                    Err(_) => false,
+                },
                 StatusCode::UNAUTHORIZED => false,
                 StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                     match pauses.next() {
@@ -438,7 +485,7 @@ impl Payer {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => {
                     payment.was_refused = true;
-                    let _ = self.journal.write(&payment);
+                    let _ = self.journal.write(&mut payment);
                     return Err(not_served(payment, status));
                 }
             }
@@ -448,7 +495,7 @@ impl Payer {
     /// Records that the server has accepted a payment.
     fn accepted(&self, payment: &mut Payment, response: &Response) {
         let before = payment.clone();
-        let left = response.headers().get(USES_HEADER).map(HeaderValue::as_bytes);
+        let left = response.headers().get(USES_HEADER).filter(|_| is_from(response, &payment.origin));
         (payment.was_accepted, payment.was_refused) = (true, false);
         // The server has looked up a payment whose preimage the wallet has not returned.
         if payment.state == State::Sent {
@@ -456,7 +503,7 @@ impl Payer {
         }
         // A preimage without a macaroon is kept too, although it pays for one request: the answer may still break off, and then
         // some servers accept it again.
-        if left == Some(b"0") {
+        if left.is_some_and(|left| left == "0") {
             payment.state = State::Used;
         }
         if *payment != before {

@@ -90,6 +90,11 @@ impl Payment {
         self.state != State::Unpaid
     }
 
+    /// Whether the credential can be sent.
+    pub fn is_usable(&self, now_unix: u64) -> bool {
+        self.state == State::Paid && self.until_unix.is_none_or(|until| until >= now_unix)
+    }
+
     /// Returns amount and fee in satoshis, rounded up.
     pub fn spent_sats(&self) -> u64 {
         self.amount_sats.saturating_add(self.fee_msat.unwrap_or(0).div_ceil(1000))
@@ -103,6 +108,20 @@ impl Payment {
             }
             _ => ProofKind::Preimage,
         }
+    }
+
+    /// Keeps what another process has written about the same payment meanwhile: money that is spent stays spent, and a
+    /// preimage stays known.
+    fn merge(&mut self, known: &Self) {
+        let is_older = matches!(self.state, State::Sent | State::Unpaid) || known.state == State::Used;
+        if matches!(known.state, State::Paid | State::Used) && is_older {
+            self.state = known.state;
+        }
+        self.preimage = self.preimage.take().or_else(|| known.preimage.clone());
+        self.fee_msat = self.fee_msat.or(known.fee_msat);
+        self.was_accepted |= known.was_accepted;
+        // A credential that was accepted before is used up: the server is honest.
+        self.was_refused &= !self.was_accepted;
     }
 
     /// Whether this payment is expected to pay for a request.
@@ -174,12 +193,17 @@ impl Journal {
         Ok(payments)
     }
 
-    /// Writes the state of a payment.
+    /// Writes the state of a payment, merged with the state that another process has written meanwhile.
     ///
     /// # Errors
     /// Fails if the file cannot be written.
-    pub fn write(&self, payment: &Payment) -> Result<(), JournalError> {
-        self.transact(|_| ((), Some(payment.clone())))
+    pub fn write(&self, payment: &mut Payment) -> Result<(), JournalError> {
+        self.transact(|all| {
+            if let Some(known) = all.get(&payment.payment_hash) {
+                payment.merge(known);
+            }
+            ((), Some(payment.clone()))
+        })
     }
 
     /// Lets `decide` read all payments and return a changed or new one, which is written before another process can
@@ -261,6 +285,10 @@ fn open_private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        // `/dev/null` would forget each payment.
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(file)

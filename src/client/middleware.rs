@@ -19,6 +19,8 @@ use super::flow::{Payer, Sender};
 /// # }
 /// ```
 ///
+/// The client should not follow redirects to other origins: it would send the header `X-Preimage` there.
+///
 /// An error of the client is a [`ClientError`](super::ClientError) in [`Error::Middleware`].
 pub struct TollMiddleware(Arc<Payer>);
 

@@ -46,10 +46,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::redirect::Policy;
-use reqwest::{IntoUrl, Method, Request};
+use reqwest::{IntoUrl, Method, Request, Url};
 
 use flow::{Payer, Sender};
 use journal::JournalError;
+
+use crate::http::url::is_loopback;
 
 /// A client that pays. Clones share the limits, the wallet, and the journal.
 #[derive(Clone)]
@@ -62,6 +64,14 @@ impl TollClient {
     /// Returns a builder with the default limits, without a wallet.
     pub fn builder() -> TollClientBuilder {
         TollClientBuilder::default()
+    }
+
+    /// Returns a client with another highest price of a request. It shares everything else with this one.
+    #[must_use]
+    pub fn with_max_sats(&self, max_sats: u64) -> Self {
+        let mut payer = Payer::clone(&self.payer);
+        payer.limits.max_sats = max_sats;
+        Self { payer: Arc::new(payer), http: self.http.clone() }
     }
 
     /// Sends a `GET` request, and pays if the server asks for it.
@@ -131,6 +141,13 @@ pub async fn toll_fetch(
 /// The HTTP clients of a [`TollClient`].
 #[derive(Clone)]
 struct Http {
+    remote: HttpClients,
+    /// For requests without encryption to this machine.
+    local: HttpClients,
+}
+
+#[derive(Clone)]
+struct HttpClients {
     /// Follows redirects. reqwest removes `Authorization` when a redirect leads to another host.
     any: reqwest::Client,
     /// Follows redirects only within an origin, for requests with `X-Preimage`, which reqwest does not remove.
@@ -139,6 +156,12 @@ struct Http {
 
 impl Http {
     fn new() -> Self {
+        Self { remote: HttpClients::new(Proxy::OfSystem), local: HttpClients::new(Proxy::None) }
+    }
+}
+
+impl HttpClients {
+    fn new(proxy: Proxy) -> Self {
         let same_origin = Policy::custom(|attempt| {
             let first = attempt.previous().first();
             let is_same = first.is_some_and(|first| first.origin() == attempt.url().origin());
@@ -148,23 +171,48 @@ impl Http {
                 _ => attempt.stop(),
             }
         });
-        Self { any: http_client(Policy::limited(MAX_REDIRECTS)), same_origin: http_client(same_origin) }
+        let any = Policy::limited(MAX_REDIRECTS);
+        Self { any: http_client(any, proxy), same_origin: http_client(same_origin, proxy) }
     }
 }
 
 #[async_trait]
 impl Sender for Http {
     async fn send(&self, request: Request) -> Result<reqwest::Response, reqwest_middleware::Error> {
-        let http =
-            if request.headers().contains_key(flow::PREIMAGE_HEADER) { &self.same_origin } else { &self.any };
-        Ok(http.execute(request).await?)
+        let clients = match Proxy::of(request.url()) {
+            Proxy::OfSystem => &self.remote,
+            Proxy::None => &self.local,
+        };
+        let has_preimage = request.headers().contains_key(flow::PREIMAGE_HEADER);
+        let client = if has_preimage { &clients.same_origin } else { &clients.any };
+        Ok(client.execute(request).await?)
+    }
+}
+
+/// Whether requests go through a proxy.
+#[derive(Clone, Copy)]
+pub(crate) enum Proxy {
+    /// Through the proxy that the environment names, such as `http_proxy`.
+    OfSystem,
+    None,
+}
+
+impl Proxy {
+    /// A request without encryption to this machine must not leave it, because it may have a secret.
+    pub fn of(url: &Url) -> Self {
+        let is_local = url.scheme() == "http" && url.host_str().is_some_and(is_loopback);
+        if is_local { Self::None } else { Self::OfSystem }
     }
 }
 
 /// Returns an HTTP client with a redirect policy.
-pub(crate) fn http_client(redirects: Policy) -> reqwest::Client {
+pub(crate) fn http_client(redirects: Policy, proxy: Proxy) -> reqwest::Client {
     choose_tls();
     let builder = reqwest::Client::builder().redirect(redirects).connect_timeout(CONNECT_TIMEOUT);
+    let builder = match proxy {
+        Proxy::OfSystem => builder,
+        Proxy::None => builder.no_proxy(),
+    };
     let builder = builder.read_timeout(READ_TIMEOUT);
     let builder = builder.user_agent(concat!("edgetoll/", env!("CARGO_PKG_VERSION")));
     builder.build().unwrap_or_default()

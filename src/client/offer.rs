@@ -28,6 +28,13 @@ pub enum StatedSats {
     Unclear,
 }
 
+impl StatedSats {
+    /// Returns the price that two places state.
+    pub fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Unclear }
+    }
+}
+
 /// How a payment is proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProofKind {
@@ -59,8 +66,8 @@ impl Offer {
             ProofKind::L402 { macaroon, .. } => Terms::of_macaroon(macaroon),
             ProofKind::Preimage => Terms::default(),
         };
-        let hash = json.and_then(|json| PaymentHash::from_hex(json.get("paymentHash")?.as_str()?));
-        let stated_hashes = terms.payment_hash.into_iter().chain(hash).collect();
+        let hash = |key: &&str| PaymentHash::from_hex(json?.get(key)?.as_str()?);
+        let stated_hashes = terms.payment_hash.into_iter().chain(HASH_KEYS.iter().filter_map(hash)).collect();
         Some(Self { proof, invoice, terms, stated_sats: json.and_then(stated_sats), stated_hashes })
     }
 
@@ -98,13 +105,8 @@ fn from_body(json: &Value) -> Option<(ProofKind, String)> {
 /// Returns the price in a body. lightning-toll calls it `amountSats`, and other servers `priceSats`, `price_sats` and so
 /// on.
 fn stated_sats(json: &Value) -> Option<StatedSats> {
-    let mut stated = PRICE_KEYS.iter().filter_map(|key| json.get(key)).filter(|value| !value.is_null());
-    let read = |value: &Value| match value.as_u64() {
-        Some(sats) => StatedSats::Sats(sats),
-        None => StatedSats::Unclear,
-    };
-    let first = read(stated.next()?);
-    Some(if stated.all(|other| read(other) == first) { first } else { StatedSats::Unclear })
+    let stated = PRICE_KEYS.iter().filter_map(|key| json.get(key)).filter(|value| !value.is_null());
+    stated.map(|value| value.as_u64().map_or(StatedSats::Unclear, StatedSats::Sats)).reduce(StatedSats::and)
 }
 
 /// Whether a text has only the characters of a token68 (RFC 9110). Other texts could not be sent in a header.
@@ -116,4 +118,5 @@ fn is_token68(text: &str) -> bool {
 /// The media type of a bare invoice (rack-lightning).
 pub const BOLT11_MEDIA_TYPE: &str = "application/vnd.lightning.bolt11";
 
+const HASH_KEYS: [&str; 2] = ["paymentHash", "payment_hash"];
 const PRICE_KEYS: [&str; 4] = ["amountSats", "priceSats", "amount_sats", "price_sats"];

@@ -22,8 +22,9 @@ pub struct Stats {
 impl Stats {
     pub(super) fn of(payments: &[Payment], request_count: u64) -> Self {
         let count = |fits: &dyn Fn(&&Payment) -> bool| payments.iter().filter(fits).count() as u64;
+        let spent = payments.iter().filter(|payment| payment.counts()).map(Payment::spent_sats);
         Self {
-            total_spent: payments.iter().filter(|payment| payment.counts()).map(Payment::spent_sats).sum(),
+            total_spent: spent.fold(0, u64::saturating_add),
             request_count,
             payment_count: count(&|payment| payment.counts()),
             cached_credentials: count(&|payment| payment.state == State::Paid),

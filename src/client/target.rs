@@ -3,7 +3,7 @@
 use reqwest::Request;
 
 use super::error::ClientError;
-use super::journal::Scope;
+use super::journal::{Payment, Scope};
 use super::offer::Offer;
 use crate::http::url::is_loopback;
 
@@ -20,9 +20,14 @@ pub struct Target {
 
 impl Target {
     /// # Errors
-    /// Fails if the URL has no host.
+    /// Fails if the URL has no host, or a user.
     pub fn of(request: &Request) -> Result<Self, ClientError> {
         let url = request.url();
+        if !url.username().is_empty() || url.password().is_some() {
+            // The host of https://api.example.com@evil.example is evil.example.
+            let message = "it has a user or a password; send them in the header Authorization";
+            return Err(ClientError::Url(message.to_owned()));
+        }
         let host = url.host_str().ok_or_else(|| ClientError::Url(url.to_string()))?.to_ascii_lowercase();
         Ok(Self {
             origin: url.origin().ascii_serialization(),
@@ -40,5 +45,11 @@ impl Target {
             return offer.terms.scope.clone();
         }
         Scope { endpoint: Some(self.path.clone()), method: Some(self.method.clone()), ..Scope::default() }
+    }
+    /// Whether a payment is for the same content. A server that names a new scope in each challenge is not paid anew for the
+    /// same request.
+    pub fn is_paid_by(&self, payment: &Payment, scope: &Scope) -> bool {
+        let is_same_request = payment.path == self.path && payment.method == self.method;
+        payment.origin == self.origin && (payment.scope == *scope || is_same_request)
     }
 }

@@ -2,6 +2,7 @@
 //! terms only help to choose a credential. A wrong choice costs one request.
 
 use super::journal::Scope;
+use super::offer::StatedSats;
 use crate::l402::macaroon::Macaroon;
 use crate::payment::PaymentHash;
 
@@ -11,9 +12,10 @@ pub struct Terms {
     pub payment_hash: Option<PaymentHash>,
     /// The requests that the macaroon pays for.
     pub scope: Scope,
-    pub host: Option<String>,
+    /// The hosts that the macaroon is bound to. It is valid only where all of them are the host.
+    pub hosts: Vec<String>,
     /// The price in satoshis.
-    pub amount_sats: Option<u64>,
+    pub amount_sats: Option<StatedSats>,
     /// The last second in which the macaroon is valid, in Unix time.
     pub until_unix: Option<u64>,
     /// Whether the macaroon could be parsed. The terms of an unknown format are not known.
@@ -39,10 +41,13 @@ impl Terms {
         match name.as_str() {
             "endpoint" => _ = self.scope.endpoint.get_or_insert_with(|| value.to_owned()),
             "method" => _ = self.scope.method.get_or_insert_with(|| value.to_ascii_uppercase()),
-            "host" => _ = self.host.get_or_insert_with(|| value.to_owned()),
+            "host" => self.hosts.push(value.to_owned()),
             "realm" => _ = self.scope.realm.get_or_insert_with(|| value.to_owned()),
             "services" => _ = self.scope.services.get_or_insert_with(|| value.to_owned()),
-            "amount_sats" => self.amount_sats = value.parse().ok(),
+            "amount_sats" => {
+                let stated = value.parse().map_or(StatedSats::Unclear, StatedSats::Sats);
+                self.amount_sats = Some(self.amount_sats.map_or(stated, |earlier| earlier.and(stated)));
+            }
             "expires_at" | "expiration" | "valid_until" => self.expires(value),
             _ if name.ends_with("_valid_until") => self.expires(value),
             _ => {}

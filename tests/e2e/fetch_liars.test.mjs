@@ -94,10 +94,14 @@ test('A 402 of another origin, to which the server redirects, is not paid', asyn
   const { paid, result } = await paidDuring(() => newUser().fetch(server.url));
   [server, other].forEach((one) => one.close());
   assert.deepEqual([paid, result.code], [[], 6]);
+  assert.ok(result.stderr.includes(`redirects to ${other.url}`), result.stderr);
 });
 
-test('A credential is kept if the server redirects a paid request to another origin that wants to be paid', async () => {
-  const other = await startTollServer();
+for (const [name, answer] of [
+  ['that wants to be paid', () => {}],
+  ['that says that it is used up', (_, response) => void response.writeHead(200, { 'X-Toll-Uses-Remaining': '0' }).end('other')],
+]) test(`A credential is kept if the server redirects a paid request to another origin ${name}`, async () => {
+  const other = await startTollServer(answer);
   let leadsAway = true;
   const server = await startTollServer((_, response, { isPaid }) => void (isPaid && leadsAway && response.writeHead(302, { Location: other.url }).end()));
   const user = newUser();
@@ -161,6 +165,32 @@ test('A server without encryption is not paid', async () => {
   proxy.close();
   assert.deepEqual([paid, result.code], [[], 6]);
   assert.match(result.stderr, /is not encrypted/);
+});
+
+test('A credential that was bought without encryption is sent without encryption only if that is allowed again', async (t) => {
+  const credentials = [];
+  const seen = [];
+  const proxy = createServer(async (request, response) => {
+    seen.push(request.headers.authorization);
+    if (request.headers.authorization) return response.writeHead(200).end('content');
+    const { bolt11, payment_hash: id } = await newInvoice(5);
+    const macaroon = Buffer.from(JSON.stringify({ id, caveats: [], signature: '00'.repeat(32) })).toString('base64url');
+    response.writeHead(402, { 'WWW-Authenticate': `L402 macaroon="${macaroon}", invoice="${bolt11}"` }).end();
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => proxy.close());
+  const more = { http_proxy: `http://127.0.0.1:${proxy.address().port}` };
+  const user = newUser();
+  const fetch = (...options) => user.start(['fetch', ...options, 'http://api.example.com/'], { more }).ended;
+  const { paid, result } = await paidDuring(async () => {
+    const first = await fetch('--allow-http');
+    credentials.push(...seen.splice(0).filter(Boolean));
+    const second = await fetch();
+    credentials.push(...seen.splice(0).filter(Boolean));
+    return [first, second, await fetch('--allow-http')];
+  });
+  assert.deepEqual([paid, result.map(({ code }) => code)], [[5], [0, 6, 0]]);
+  assert.equal(credentials.length, 1);
 });
 
 test('The limit for the routing fee reaches the wallet, and a wallet that returns another preimage ends with the exit code 9', async () => {

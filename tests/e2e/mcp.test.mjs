@@ -1,6 +1,7 @@
 // An agent pays through `edgetoll mcp`. The client of the agent is the official one for Python.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -8,6 +9,7 @@ import { root } from '../../tools/lib/run.mjs';
 import { newUser, paidDuring } from './support/command.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, run, startPaywall } from './support/paywall.mjs';
+import { startTollServer } from './support/toll_server.mjs';
 
 const toll = { routes: [{ path: '/joke', sats: 5 }, { path: '/echo', sats: 4, methods: ['POST'] }, { path: '/dear', sats: 60 }, { path: '/too-dear', sats: 500 }] };
 const wallet = { lnbits_url: lnbits.url, lnbits_admin_key: lnbits.payer.adminKey };
@@ -74,4 +76,72 @@ test('With confirm_above_sats, a higher price is paid only if the person confirm
   }
   const { result } = await paidDuring(() => agent(newUser({ ...wallet, confirm_above_sats: 50 }), 'yes', ['fetch_paid', { url: url('/joke') }]));
   assert.deepEqual([result.results[0].body, result.questions], ['a joke', []]);
+});
+
+test('An agent is told that it has paid if the response breaks off', async (t) => {
+  const server = await startTollServer((_, response, { isPaid }) => {
+    if (!isPaid) return;
+    response.writeHead(200, { 'Content-Length': 100 }).write('half', () => response.destroy());
+    response.isHeld = true;
+  });
+  t.after(server.close);
+  const { paid, result } = await paidDuring(() => agent(newUser(wallet), 'none', ['fetch_paid', { url: server.url }]));
+  assert.deepEqual(paid, [5]);
+  assert.match(result.results[0].error, /5 sats were paid/);
+});
+
+test('A URL whose user looks like a host is refused, and the question to the person names the host that is paid', async () => {
+  const user = newUser({ ...wallet, confirm_above_sats: 50 });
+  const misleading = url('/dear').replace('://', '://api.trusted.example%2Fcheap@');
+  const { result } = await paidDuring(() => agent(user, 'no', ['fetch_paid', { url: misleading }], ['fetch_paid', { url: url('/dear') }]));
+  assert.match(result.results[0].error, /it has a user/);
+  assert.deepEqual(result.questions, [`Pay 60 sats to ${paywall.url}? The request is GET ${url('/dear')}`]);
+});
+
+test('An open payment above confirm_above_sats is not made without the person', async (t) => {
+  let sats = 60;
+  const server = await startTollServer((_, response, { isPaid, challenge }) => (isPaid ? undefined : challenge({ sats, body: { amountSats: sats } })));
+  t.after(server.close);
+  const user = newUser({ ...wallet, wallet_command: 'exit 1', confirm_above_sats: 50 });
+  const { paid, result } = await paidDuring(async () => {
+    const failed = await user.start(['fetch', '--wallet', 'command', server.url]).ended;
+    assert.equal(failed.code, 9);
+    // The payment was begun with the wallet of the agent.
+    const name = (await user.command('wallet')).stdout.match(/^wallet +(.*)$/m)[1];
+    writeFileSync(user.journal, readFileSync(user.journal, 'utf8').replace(/"wallet":"[^"]*"/, `"wallet":"${name}"`));
+    sats = 5;
+    return agent(user, 'none', ['fetch_paid', { url: server.url }]);
+  });
+  assert.deepEqual(paid, [], JSON.stringify(result.results));
+});
+
+test('A price that falls from above the limit to above confirm_above_sats is not paid without the person', async (t) => {
+  const prices = [500, 60];
+  const server = await startTollServer((_, response, { isPaid, challenge }) => {
+    const sats = prices.shift() ?? 60;
+    return isPaid ? undefined : challenge({ sats, body: { amountSats: sats } });
+  });
+  t.after(server.close);
+  const { paid, result } = await paidDuring(() => agent(newUser({ ...wallet, confirm_above_sats: 50 }), 'none', ['fetch_paid', { url: server.url }]));
+  assert.deepEqual(paid, [], JSON.stringify(result.results));
+  assert.match(result.results[0].error, /the price is 500 sats, more than the limit of 100 sats/);
+});
+
+test('With confirm_above_sats, a request that costs nothing is sent once', async (t) => {
+  const server = await startTollServer((_, response) => void response.writeHead(200).end('free'));
+  t.after(server.close);
+  const { results } = await agent(newUser({ ...wallet, confirm_above_sats: 50 }), 'none', ['fetch_paid', { url: server.url, method: 'POST', body: 'an order' }]);
+  assert.deepEqual([results[0].body, server.requests.length], ['free', 1]);
+});
+
+test('Calls of an agent at the same time pay once for one path', async (t) => {
+  const server = await startTollServer();
+  t.after(server.close);
+  // As with lncli, a second payment of the same invoice fails while the first is on its way.
+  const command = `mkdir "$HOME/paying" || exit 1; sleep 1; exec '${process.execPath}' '${join(root, 'tests/e2e/support/wallet_command.mjs')}'`;
+  const settings = { wallet_command: `export LNBITS_URL=${lnbits.url} LNBITS_ADMIN_KEY=${lnbits.payer.adminKey}; ${command}` };
+  const call = ['fetch_paid', { url: server.url }];
+  const { paid, result } = await paidDuring(() => agent(newUser(settings), 'none', [call, call, call]));
+  assert.deepEqual(paid, [5]);
+  assert.deepEqual(result.results.map(({ body }) => body), ['content', 'content', 'content'], JSON.stringify(result.results));
 });

@@ -17,12 +17,13 @@ use edgetoll::client::wallet::{Paid, PayError, PaymentState, Wallet, WalletError
 use edgetoll::client::{ClientError, TollClient, toll_fetch};
 use edgetoll::l402::{PaymentHash, Preimage};
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
+use serde_json::json;
 
 /// A node: its wallet pays the invoices that it has issued.
 #[derive(Clone, Default)]
-struct Node {
+pub struct Node {
     issued: Arc<Mutex<Vec<Issued>>>,
-    payments: Arc<AtomicUsize>,
+    pub payments: Arc<AtomicUsize>,
 }
 
 impl Node {
@@ -34,6 +35,17 @@ impl Node {
         let invoice = invoice_for(preimage);
         issued.push((invoice.clone(), preimage));
         (invoice, hash.to_string())
+    }
+
+    /// Returns a 402 response with an invoice of 5 sats and a macaroon of lightning-toll with these caveats.
+    pub fn challenge(&self, caveats: &[&str]) -> String {
+        let (invoice, hash) = self.invoice();
+        let json = json!({ "id": hash, "caveats": caveats, "signature": "00".repeat(32) }).to_string();
+        let macaroon = edgetoll::base64::encode_url_safe(json.as_bytes());
+        format!(
+            "HTTP/1.1 402 Payment Required\r\nWWW-Authenticate: L402 macaroon=\"{macaroon}\", invoice=\"{invoice}\"\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n"
+        )
     }
 }
 
@@ -83,49 +95,51 @@ impl Wallet for Node {
     }
 }
 
-/// Starts a server that sells for 5 sats. Returns its URL.
+/// Starts a server that sells for 5 sats: it answers 200 to each credential. Returns its URL.
 fn start_server(node: &Node) -> String {
+    let node = node.clone();
+    serve(move |path, credential| match credential {
+        Some(_) => CONTENT.to_owned(),
+        None => node.challenge(&[&format!("endpoint = {path}")]),
+    })
+}
+
+/// Starts a server. `answer` gets the path and the `Authorization` of a request, and returns the response. Returns the URL
+/// of the path `/content`.
+pub fn serve(answer: impl Fn(&str, Option<&str>) -> String + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/content", listener.local_addr().unwrap());
-    let node = node.clone();
+    let answer = Arc::new(answer);
     thread::spawn(move || {
         for connection in listener.incoming() {
-            let node = node.clone();
-            thread::spawn(move || answer(connection.unwrap(), &node));
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || respond(connection.unwrap(), &*answer));
         }
     });
     url
 }
 
-/// Answers one request with 200 if it has a credential, and otherwise with 402.
-fn answer(mut connection: TcpStream, node: &Node) {
+fn respond(mut connection: TcpStream, answer: &dyn Fn(&str, Option<&str>) -> String) {
     let lines = BufReader::new(connection.try_clone().unwrap()).lines().map_while(Result::ok);
     let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-    let is_paid = head.iter().any(|line| line.to_lowercase().starts_with("authorization: l402 "));
-    let response = if is_paid {
-        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\ncontent".to_owned()
-    } else {
-        let (invoice, hash) = node.invoice();
-        let path = head[0].split(' ').nth(1).unwrap();
-        let json = format!(
-            "{{\"id\":\"{hash}\",\"caveats\":[\"endpoint = {path}\"],\"signature\":\"{}\"}}",
-            "00".repeat(32)
-        );
-        let macaroon = edgetoll::base64::encode_url_safe(json.as_bytes());
-        format!(
-            "HTTP/1.1 402 Payment Required\r\nWWW-Authenticate: L402 macaroon=\"{macaroon}\", invoice=\"{invoice}\"\r\n\
-             Content-Length: 0\r\nConnection: close\r\n\r\n"
-        )
-    };
-    connection.write_all(response.as_bytes()).unwrap();
+    let path = head[0].split(' ').nth(1).unwrap();
+    let credential = head.iter().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("authorization").then_some(value)
+    });
+    let response = answer(path, credential);
+    // A client that refuses a large response closes the connection.
+    let _ = connection.write_all(response.as_bytes());
 }
+
+pub const CONTENT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\ncontent";
 
 #[expect(clippy::disallowed_methods, reason = "tests run natively")]
 fn now() -> Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
 }
 
-fn run<T>(work: impl Future<Output = T>) -> T {
+pub fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)
 }
 

@@ -13,6 +13,7 @@ mod architecture;
 mod bolt11;
 mod check;
 mod check_and_worker;
+mod client_liars;
 mod client_nwc;
 mod client_offers;
 mod client_payments;

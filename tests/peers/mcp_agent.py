@@ -1,7 +1,7 @@
 """Uses `edgetoll mcp` through the official Python client of the Model Context Protocol.
 
 Arguments: the command, whether the person confirms payments (`yes`, `no`, or `none` for a client that cannot ask), and the calls as JSON:
-a list of `[tool, arguments]`. Prints the tools and the results as JSON.
+a list of `[tool, arguments]`, or of lists of them that are called at the same time. Prints the tools and the results as JSON.
 """
 
 import asyncio
@@ -23,6 +23,12 @@ async def confirm(_context, parameters):
     return types.ElicitResult(action="decline")
 
 
+async def call_tool(session, name, arguments):
+    result = await session.call_tool(name, arguments)
+    text = result.content[0].text if result.content else ""
+    return {"error": text} if result.is_error else result.structured_content
+
+
 async def main():
     server = StdioServerParameters(command=command, args=["mcp"], env=dict(os.environ))
     async with stdio_client(server) as (read, write):
@@ -30,10 +36,10 @@ async def main():
             await session.initialize()
             tools = [tool.name for tool in (await session.list_tools()).tools]
             results = []
-            for name, arguments in calls:
-                result = await session.call_tool(name, arguments)
-                text = result.content[0].text if result.content else ""
-                results.append({"error": text} if result.is_error else result.structured_content)
+            for entry in calls:
+                # A list in the place of a call holds calls at the same time.
+                together = entry if isinstance(entry[0], list) else [entry]
+                results += await asyncio.gather(*(call_tool(session, name, arguments) for name, arguments in together))
     print(json.dumps({"tools": sorted(tools), "results": results, "questions": questions}))
 
 

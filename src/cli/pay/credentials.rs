@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use super::config::Config;
 use super::exit::Failure;
+use super::print;
+use crate::cli::printable;
 use crate::client::journal::{Payment, State};
 
 pub fn run(shows_secrets: bool) -> ExitCode {
@@ -17,9 +19,11 @@ fn show(config: &Config, shows_secrets: bool) -> Result<ExitCode, Failure> {
         let any = "*".to_owned();
         let path =
             scope.endpoint.as_ref().or(scope.realm.as_ref()).or(scope.services.as_ref()).unwrap_or(&any);
-        println!("{origin}  {} {path}", scope.method.as_ref().unwrap_or(&any));
+        let method = scope.method.as_ref().unwrap_or(&any);
+        // A macaroon can have any text.
+        print(printable(&format!("{origin}  {method} {path}")))?;
         if shows_secrets {
-            println!("  {}", header(payment));
+            print(printable(&format!("  {}", header(payment))))?;
         }
     }
     Ok(ExitCode::SUCCESS)

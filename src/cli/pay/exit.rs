@@ -1,9 +1,11 @@
 //! The exit codes of the commands that pay. Scripts can tell them apart; the help of `edgetoll fetch` lists them.
 
+use std::io;
 use std::process::ExitCode;
 
+use crate::cli::printable;
 use crate::client::ClientError;
-use crate::client::journal::JournalError;
+use crate::client::journal::{JournalError, Payment};
 use crate::client::wallet::WalletError;
 
 /// An error of a command: its message, and the exit code.
@@ -16,6 +18,18 @@ impl Failure {
     /// The configuration, the journal or a file cannot be used. Nothing was paid.
     pub fn config(message: String) -> Self {
         Self { message, code: CONFIG }
+    }
+
+    /// The output cannot be written. Nothing was paid.
+    pub fn output(error: &io::Error) -> Self {
+        Self::config(format!("the output cannot be written: {error}"))
+    }
+
+    /// The output cannot be written, and this command has paid for it.
+    pub fn paid_output(error: &io::Error, payment: &Payment) -> Self {
+        let Payment { amount_sats, payment_hash, .. } = payment;
+        let paid = format!("{amount_sats} sats were paid (payment hash {payment_hash})");
+        Self { message: format!("{paid}, but the output cannot be written: {error}"), code: PAID_NOT_SERVED }
     }
 
     /// The server asks for a payment that is not made.
@@ -34,7 +48,7 @@ impl Failure {
 
     /// Prints the message as one line, and returns the exit code.
     pub fn print(&self) -> ExitCode {
-        eprintln!("edgetoll: {}", self.message.replace(['\n', '\r'], " "));
+        eprintln!("edgetoll: {}", printable(&self.message.replace(['\n', '\r'], " ")));
         ExitCode::from(self.code)
     }
 }

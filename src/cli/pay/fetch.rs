@@ -12,6 +12,8 @@ use serde_json::json;
 
 use super::config::Config;
 use super::exit::{Failure, HTTP_ERROR};
+use super::print;
+use crate::cli::print_line;
 use crate::client::journal::Payment;
 use crate::client::{Bill, ClientError, TollClient, TollResponse};
 
@@ -53,7 +55,7 @@ pub struct FetchArguments {
     /// Pay also over http without encryption
     #[arg(long)]
     allow_http: bool,
-    /// Pay a host that refused an earlier payment
+    /// Pay a host that refused a payment, and content whose earlier payment has expired with an unknown outcome
     #[arg(long)]
     pay_again: bool,
     /// Show the price, and pay nothing
@@ -76,10 +78,17 @@ async fn fetch(config: &Config, arguments: &FetchArguments) -> Result<ExitCode, 
     }
     // If the file cannot be written, nothing is paid.
     let file = arguments.output.as_ref().map(open_output).transpose()?;
+    let origin = request.url().origin();
     let response = client.execute(request).await?;
     if response.status() == 402 && response.payment().is_none() {
-        let message = "the server asks for a payment in a form that this client does not know";
-        return Err(Failure::challenge(message.to_owned()));
+        let asking = response.url().origin();
+        return Err(Failure::challenge(match asking == origin {
+            true => "the server asks for a payment in a form that this client does not know".to_owned(),
+            false => format!(
+                "the server redirects to {}, which is not paid after a redirect; request it directly",
+                asking.ascii_serialization()
+            ),
+        }));
     }
     if let Some(payment) =
         response.payment().filter(|_| response.paid_now() && !arguments.silent && !arguments.json)
@@ -122,7 +131,7 @@ fn request(arguments: &FetchArguments) -> Result<Request, Failure> {
     } else {
         format!("https://{}", arguments.url)
     };
-    let url: Url = text.parse().map_err(|error| Failure::config(format!("{text} is not a URL: {error}")))?;
+    let url = parse_url(&text)?;
     let default = if arguments.data.is_some() { "POST" } else { "GET" };
     let method = arguments.request.as_deref().unwrap_or(default);
     let method = Method::from_bytes(method.as_bytes())
@@ -135,6 +144,11 @@ fn request(arguments: &FetchArguments) -> Result<Request, Failure> {
         request.headers_mut().entry(CONTENT_TYPE).or_insert(form);
     }
     Ok(request)
+}
+
+/// Parses a URL. The message of the error does not contain it, because it may have a password.
+pub fn parse_url(text: &str) -> Result<Url, Failure> {
+    text.parse().map_err(|error| Failure::config(format!("the URL cannot be read: {error}")))
 }
 
 fn headers(lines: &[String]) -> Result<HeaderMap, Failure> {
@@ -166,9 +180,9 @@ async fn show_price(
 ) -> Result<ExitCode, Failure> {
     let price = client.price(request).await?.map(|(_, bill)| bill);
     if arguments.json {
-        println!("{}", price_json(price.as_ref()));
+        print(price_json(price.as_ref()))?;
     } else {
-        println!("{}", price.map_or("nothing to pay".to_owned(), |bill| sats(bill.amount_sats)));
+        print(price.map_or("nothing to pay".to_owned(), |bill| sats(bill.amount_sats)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -196,8 +210,8 @@ async fn print_json(response: TollResponse) -> Result<(), Failure> {
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into()));
     let headers: serde_json::Map<String, serde_json::Value> = texts.collect();
     let body = response.text().await.map_err(|error| lost(error, paid.as_ref()))?;
-    println!("{}", json!({ "status": status, "headers": headers, "body": body, "payment": payment }));
-    Ok(())
+    let shown = json!({ "status": status, "headers": headers, "body": body, "payment": payment });
+    print_line(shown).map_err(|error| cannot_write(&error, paid.as_ref()))
 }
 
 /// Returns a payment as JSON, without its secrets.
@@ -206,17 +220,23 @@ pub fn payment_json(payment: &Payment, paid_now: bool) -> serde_json::Value {
 }
 
 /// Returns the payment that this command has made for a response.
-fn new_payment(response: &TollResponse) -> Option<Payment> {
+pub fn new_payment(response: &TollResponse) -> Option<Payment> {
     response.payment().filter(|_| response.paid_now()).cloned()
 }
 
-fn cannot_write(error: io::Error) -> Failure {
-    Failure::config(format!("the body cannot be written: {error}"))
+/// Returns why a response cannot be written. `paid` is the payment that this command has made for it.
+fn cannot_write(error: &io::Error, paid: Option<&Payment>) -> Failure {
+    paid.map_or_else(|| Failure::output(error), |payment| Failure::paid_output(error, payment))
 }
 
 /// Opens the file for the body. A file that exists keeps its content until the response arrives.
 fn open_output(path: &PathBuf) -> Result<File, Failure> {
-    OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(cannot_write)
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|error| Failure::output(&error))
 }
 
 async fn print_body(
@@ -225,12 +245,10 @@ async fn print_body(
     arguments: &FetchArguments,
 ) -> Result<(), Failure> {
     let paid = new_payment(&response);
+    let cannot_write = |error: io::Error| cannot_write(&error, paid.as_ref());
     let mut response = response.into_inner();
     let mut out: Box<dyn Write> = match file {
-        Some(file) => {
-            file.set_len(0).map_err(cannot_write)?;
-            Box::new(file)
-        }
+        Some(file) => Box::new(emptied(file).map_err(cannot_write)?),
         None => Box::new(io::stdout().lock()),
     };
     if arguments.include {
@@ -246,6 +264,14 @@ async fn print_body(
     out.flush().map_err(cannot_write)
 }
 
+/// Removes the content of a file. A device such as `/dev/null` has none.
+fn emptied(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
 fn write_head(out: &mut dyn Write, response: &Response) -> io::Result<()> {
     writeln!(out, "{:?} {}\r", response.version(), response.status())?;
     for (name, value) in response.headers() {
@@ -256,7 +282,7 @@ fn write_head(out: &mut dyn Write, response: &Response) -> io::Result<()> {
 
 /// Returns why a response broke off. If this command has paid for it, the payment is named: it is in the journal, and the
 /// same command gets the response without paying again.
-fn lost(error: reqwest::Error, paid: Option<&Payment>) -> Failure {
+pub fn lost(error: reqwest::Error, paid: Option<&Payment>) -> Failure {
     let source = error.into();
     match paid {
         Some(payment) => ClientError::AnswerLost { payment: Box::new(payment.clone()), source }.into(),

@@ -14,16 +14,22 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::exit::Failure;
-use super::fetch::{payment_json, price_json};
+use super::fetch::{lost, new_payment, parse_url, payment_json, price_json};
 use super::payments;
-use crate::client::{ClientError, TollClient};
+use crate::client::{ClientError, Limits, TollClient, TollResponse};
 
 pub fn run() -> ExitCode {
     super::run(serve)
 }
 
 async fn serve(config: Config) -> Result<ExitCode, Failure> {
-    let server = PayingServer { confirm_above_sats: config.confirm_above_sats()?, config };
+    let limits = config.limits()?;
+    let builder = config.client()?.limits(limits.clone());
+    let client = match config.wallet(None)? {
+        Some(wallet) => builder.shared_wallet(wallet).build(),
+        None => builder.build(),
+    };
+    let server = PayingServer { client, limits, confirm_above_sats: config.confirm_above_sats()? };
     let failed = |error: String| Failure::config(format!("the connection to the agent failed: {error}"));
     let running = server.serve(rmcp::transport::stdio()).await.map_err(|error| failed(error.to_string()))?;
     running.waiting().await.map_err(|error| failed(error.to_string()))?;
@@ -31,7 +37,8 @@ async fn serve(config: Config) -> Result<ExitCode, Failure> {
 }
 
 struct PayingServer {
-    config: Config,
+    client: TollClient,
+    limits: Limits,
     /// A higher price is paid only if the person has confirmed it; `None` if no price needs it.
     confirm_above_sats: Option<u64>,
 }
@@ -128,55 +135,45 @@ impl PayingServer {
             request.headers_mut().insert(reqwest::header::CONTENT_TYPE, content_type);
             *request.body_mut() = Some(body.into());
         }
-        let limit = self.config.limits()?.max_sats;
+        let limit = self.limits.max_sats;
         let max_sats = arguments.max_sats.map_or(limit, |wanted| wanted.min(limit));
-        let max_sats = match self.confirm_above_sats {
-            Some(threshold) if max_sats > threshold => {
-                self.confirmed_sats(&request, max_sats, threshold, peer).await?
-            }
-            _ => max_sats,
-        };
-        let response = self.client(max_sats)?.execute(request).await?;
+        let response = self.execute(request, max_sats, peer).await?;
         let payment = response.payment().map(|payment| payment_json(payment, response.paid_now()));
+        let paid = new_payment(&response);
         let response = response.into_inner();
         let status = response.status().as_u16();
-        let body = read_text(response).await?;
+        let body = read_text(response).await.map_err(|error| lost(error, paid.as_ref()))?;
         Ok(json!({ "status": status, "body": body, "payment": payment }))
     }
 
-    /// Returns the highest price that may be paid: the threshold, or the price if the person confirms it.
-    async fn confirmed_sats(
+    /// Sends a request, and pays at most `limit_sats`. Asks the person before a price above the threshold is paid.
+    async fn execute(
         &self,
-        request: &Request,
-        max_sats: u64,
-        threshold: u64,
+        request: Request,
+        limit_sats: u64,
         peer: &Peer<RoleServer>,
-    ) -> Result<u64, Failure> {
-        let copy = request.try_clone().ok_or(ClientError::UnrepeatableBody)?;
-        let Some((_, bill)) = self.client(max_sats)?.price(copy).await? else { return Ok(threshold) };
-        if bill.amount_sats <= threshold || bill.amount_sats > max_sats {
-            return Ok(max_sats.min(bill.amount_sats));
-        }
-        let (method, url) = (request.method(), request.url());
-        let question = format!("Pay {} sats for {method} {url}?", bill.amount_sats);
-        match peer.elicit_with_timeout::<Confirmation>(question, Some(CONFIRMATION_LIMIT)).await {
-            Ok(Some(Confirmation { pay: true })) => Ok(bill.amount_sats),
-            _ => Err(Failure::challenge(format!(
-                "the price is {} sats, which needs the confirmation of the user, and it was not given",
-                bill.amount_sats
-            ))),
+    ) -> Result<TollResponse, Failure> {
+        let threshold = self.confirm_above_sats.unwrap_or(limit_sats).min(limit_sats);
+        let again = request.try_clone().ok_or(ClientError::UnrepeatableBody)?;
+        match self.client.with_max_sats(threshold).execute(request).await {
+            Err(ClientError::TooExpensive { price_sats, .. }) if price_sats > limit_sats => {
+                Err(ClientError::TooExpensive { price_sats, limit_sats }.into())
+            }
+            Err(ClientError::TooExpensive { price_sats, .. }) => {
+                confirm(&again, price_sats, peer).await?;
+                Ok(self.client.with_max_sats(price_sats).execute(again).await?)
+            }
+            other => Ok(other?),
         }
     }
 
     async fn price_of(&self, url: &str, method: Option<&str>) -> Result<Value, Failure> {
-        let client = self.client(self.config.limits()?.max_sats)?;
-        let price = client.price(request(url, method)?).await?;
+        let price = self.client.price(request(url, method)?).await?;
         Ok(price_json(price.map(|(_, bill)| bill).as_ref()))
     }
 
     fn limits(&self) -> Result<Value, Failure> {
-        let limits = self.config.limits()?;
-        let spent = self.client(limits.max_sats)?.spent()?;
+        let (limits, spent) = (&self.limits, self.client.spent()?);
         Ok(json!({
             "max_sats": limits.max_sats,
             "budget_sats": limits.budget_sats,
@@ -189,23 +186,29 @@ impl PayingServer {
     }
 
     fn list(&self) -> Result<Value, Failure> {
-        let payments = self.client(0)?.payments()?;
+        let payments = self.client.payments()?;
         Ok(json!({ "payments": payments.iter().map(payments::to_json).collect::<Vec<_>>() }))
     }
+}
 
-    fn client(&self, max_sats: u64) -> Result<TollClient, Failure> {
-        let mut limits = self.config.limits()?;
-        limits.max_sats = max_sats;
-        let builder = self.config.client()?.limits(limits);
-        Ok(match self.config.wallet(None)? {
-            Some(wallet) => builder.shared_wallet(wallet).build(),
-            None => builder.build(),
-        })
+/// Asks the person whether to pay.
+///
+/// # Errors
+/// Fails if the person does not confirm the payment, or cannot be asked.
+async fn confirm(request: &Request, price_sats: u64, peer: &Peer<RoleServer>) -> Result<(), Failure> {
+    let (method, url) = (request.method(), request.url());
+    let origin = url.origin().ascii_serialization();
+    let question = format!("Pay {price_sats} sats to {origin}? The request is {method} {url}");
+    match peer.elicit_with_timeout::<Confirmation>(question, Some(CONFIRMATION_LIMIT)).await {
+        Ok(Some(Confirmation { pay: true })) => Ok(()),
+        _ => Err(Failure::challenge(format!(
+            "the price is {price_sats} sats, which needs the confirmation of the user, and it was not given"
+        ))),
     }
 }
 
 fn request(url: &str, method: Option<&str>) -> Result<Request, Failure> {
-    let url = url.parse().map_err(|error| Failure::config(format!("{url} is not a URL: {error}")))?;
+    let url = parse_url(url)?;
     let method = method.unwrap_or("GET").to_ascii_uppercase();
     let method = Method::from_bytes(method.as_bytes())
         .map_err(|_| Failure::config(format!("{method} is not a method")))?;
@@ -213,9 +216,9 @@ fn request(url: &str, method: Option<&str>) -> Result<Request, Failure> {
 }
 
 /// Reads a body as text, up to a length that an agent can use.
-async fn read_text(mut response: reqwest::Response) -> Result<String, Failure> {
+async fn read_text(mut response: reqwest::Response) -> Result<String, reqwest::Error> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| ClientError::Unreachable(error.into()))? {
+    while let Some(chunk) = response.chunk().await? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MAX_BODY_BYTES {
             bytes.truncate(MAX_BODY_BYTES);

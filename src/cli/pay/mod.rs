@@ -10,6 +10,7 @@ pub mod payments;
 pub mod stats;
 pub mod wallet;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use config::Config;
@@ -26,4 +27,8 @@ where
         runtime.block_on(work(config))
     });
     result.unwrap_or_else(|failure| failure.print())
+}
+
+fn print(line: impl Display) -> Result<(), Failure> {
+    super::print_line(line).map_err(|error| Failure::output(&error))
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::config::Config;
 use super::exit::Failure;
+use super::print;
 use crate::client::TollClient;
 use crate::client::journal::{Payment, State};
 
@@ -18,22 +19,22 @@ fn show(config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
     let payments = client.payments()?;
     if as_json {
         let entries: Vec<_> = payments.iter().map(to_json).collect();
-        println!("{}", json!({ "payments": entries, "stats": client.stats()? }));
+        print(json!({ "payments": entries, "stats": client.stats()? }))?;
         return Ok(ExitCode::SUCCESS);
     }
     for payment in &payments {
         let Payment { at_unix, amount_sats, origin, path, method, payment_hash, .. } = payment;
-        println!(
+        print(format_args!(
             "{}  {amount_sats:>7} sats  {:<21}  {method} {origin}{path}  {payment_hash}",
             date(*at_unix),
             status(payment)
-        );
+        ))?;
     }
     let stats = client.stats()?;
-    println!(
+    print(format_args!(
         "{} payments, {} sats; {} credentials can be used",
         stats.payment_count, stats.total_spent, stats.cached_credentials
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -65,11 +66,12 @@ fn status(payment: &Payment) -> &'static str {
     }
 }
 
-/// Returns a date and time in UTC.
+/// Returns a date and time in UTC. A later time than the year 9999, which has no such form, is shown as the last one.
 pub fn date(unix: u64) -> String {
-    let time = std::time::Duration::from_secs(unix);
-    humantime::format_rfc3339_seconds(
-        std::time::UNIX_EPOCH.checked_add(time).unwrap_or(std::time::UNIX_EPOCH),
-    )
-    .to_string()
+    let since = std::time::Duration::from_secs(unix.min(LAST_DATE_UNIX));
+    let time = std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(time).to_string()
 }
+
+/// The last second of the year 9999.
+const LAST_DATE_UNIX: u64 = 253_402_300_799;

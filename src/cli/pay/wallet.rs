@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::config::Config;
 use super::exit::Failure;
+use super::print;
 use crate::client::wallet::WalletError;
 
 pub fn run(name: Option<&str>) -> ExitCode {
@@ -18,15 +19,15 @@ async fn show(config: &Config, name: Option<&str>) -> Result<ExitCode, Failure> 
         )));
     };
     let limits = config.limits()?;
-    println!("wallet   {}", wallet.name());
+    print(format_args!("wallet   {}", wallet.name()))?;
     match wallet.balance_msat().await {
-        Ok(msat) => println!("balance  {} sats", msat.checked_div(1000).unwrap_or_default()),
-        Err(WalletError::Unsupported) => println!("balance  not known: this wallet does not tell it"),
+        Ok(msat) => print(format_args!("balance  {} sats", msat.checked_div(1000).unwrap_or_default()))?,
+        Err(WalletError::Unsupported) => print("balance  not known: this wallet does not tell it")?,
         Err(error) => return Err(Failure::wallet(&error)),
     }
-    println!(
+    print(format_args!(
         "limits   {} sats a request, {} sats a day and host, {} sats a day",
         limits.max_sats, limits.budget_sats_per_host, limits.budget_sats
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -30,7 +30,9 @@ impl CommandWallet {
 impl Wallet for CommandWallet {
     fn name(&self) -> String {
         let program = self.command_line.split_whitespace().next().unwrap_or_default();
-        format!("the command {program}")
+        // A shell also reads `PASSWORD=... program`.
+        let is_path = program.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+        if is_path { format!("the command {program}") } else { "the wallet command".to_owned() }
     }
 
     async fn pay_invoice(&self, invoice: &str, max_fee_msat: u64) -> Result<Paid, PayError> {

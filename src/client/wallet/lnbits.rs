@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reqwest::Url;
+use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
 use super::{Paid, PayError, PaymentState, Wallet, WalletError};
 use crate::bolt11::Bolt11;
-use crate::client::http_client;
+use crate::client::{Proxy, http_client};
 use crate::payment::{PaymentHash, Preimage};
+use crate::{crypto, hex};
 
 /// A wallet of an LNbits server. Its key must be the admin key: the invoice key cannot pay.
 pub struct LnbitsWallet {
@@ -22,7 +25,8 @@ impl LnbitsWallet {
     /// `url` is the address of LNbits, such as `https://lnbits.example.com`.
     pub fn new(url: &str, admin_key: &str) -> Self {
         // A redirect would send the key to another host.
-        let http = http_client(reqwest::redirect::Policy::none());
+        let proxy = Url::parse(url).map_or(Proxy::None, |url| Proxy::of(&url));
+        let http = http_client(Policy::none(), proxy);
         Self { url: url.trim_end_matches('/').to_owned(), admin_key: admin_key.to_owned(), http }
     }
 
@@ -49,7 +53,10 @@ struct CallError {
 #[async_trait]
 impl Wallet for LnbitsWallet {
     fn name(&self) -> String {
-        format!("LNbits at {}", self.url)
+        // The first digits of the hash tell the wallets of a server apart. A key has 128 random bits.
+        let digest = hex::encode(&crypto::sha256(self.admin_key.as_bytes()));
+        let wallet: String = digest.chars().take(8).collect();
+        format!("LNbits wallet {wallet} at {}", self.url)
     }
 
     /// Waits half a minute if the payment is on its way. LNbits has no limit for the fee of one payment: its setting

@@ -111,6 +111,8 @@ pub enum WalletError {
     Code(String),
     #[error("the wallet's response cannot be read")]
     Unreadable,
+    #[error("the wallet returned no preimage of this payment")]
+    NoPreimage,
     #[error("the payment is still on its way")]
     Pending,
     #[error("the payment failed")]

@@ -18,6 +18,7 @@ mod bill;
 mod budget;
 mod builder;
 mod challenge;
+mod delivery;
 mod error;
 mod flow;
 pub mod journal;
@@ -183,7 +184,7 @@ impl Sender for Http {
             Proxy::OfSystem => &self.remote,
             Proxy::None => &self.local,
         };
-        let has_preimage = request.headers().contains_key(flow::PREIMAGE_HEADER);
+        let has_preimage = request.headers().contains_key(delivery::PREIMAGE_HEADER);
         let client = if has_preimage { &clients.same_origin } else { &clients.any };
         Ok(client.execute(request).await?)
     }

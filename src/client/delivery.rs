@@ -1,0 +1,209 @@
+//! Sends a request with the proof of a payment, and judges the response.
+
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, RETRY_AFTER};
+use http::{HeaderValue, Method};
+use reqwest::{Request, Response, StatusCode};
+
+use super::challenge::{Challenged, is_from, read_body};
+use super::error::ClientError;
+use super::flow::{Payer, Sender, Verdict, copy};
+use super::journal::{Payment, State};
+use super::offer::ProofKind;
+use super::response::TollResponse;
+
+impl Payer {
+    /// Sends the request with a credential of an earlier call.
+    pub(super) async fn send_stored(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        mut payment: Payment,
+    ) -> Result<Verdict, ClientError> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let sent = sender.send(with_proof(request, &payment)?).await;
+            let response = sent.map_err(ClientError::Unreachable)?;
+            if is_accepted(&response) {
+                self.accepted(&mut payment, &response);
+            }
+            // After a redirect to another origin, a refusal says nothing about the credential.
+            if is_accepted(&response) || !is_from(&response, &payment.origin) {
+                return Ok(Verdict::Served(TollResponse::paid(response, payment, false)));
+            }
+            match response.status() {
+                StatusCode::PAYMENT_REQUIRED => {
+                    let Challenged { response, offer } = Challenged::read(response, &payment.origin).await?;
+                    // The server does not know yet that its invoice is paid.
+                    let is_early = offer.as_ref().is_some_and(|offer| offer.invoice == payment.invoice);
+                    match pauses.next().filter(|_| is_early) {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None if is_early => return Err(not_served(payment, response.status())),
+                        None => {
+                            self.give_up(&mut payment)?;
+                            return Ok(Verdict::Unpaid(response));
+                        }
+                    }
+                }
+                StatusCode::UNAUTHORIZED => {
+                    self.give_up(&mut payment)?;
+                    return Ok(Verdict::Unpaid(response));
+                }
+                StatusCode::BAD_REQUEST if payment.proof() == ProofKind::Preimage => {
+                    let (response, body) = read_body(response).await?;
+                    if !is_refusal_of_preimage(&body) {
+                        return Ok(Verdict::Served(TollResponse::paid(response, payment, false)));
+                    }
+                    self.give_up(&mut payment)?;
+                    return Ok(Verdict::Unpaid(response));
+                }
+                _ => return Ok(Verdict::Served(TollResponse::paid(response, payment, false))),
+            }
+        }
+    }
+
+    /// Sends the request with the proof of a new payment, again and again while the server does not know the payment.
+    pub(super) async fn deliver(
+        &self,
+        sender: &dyn Sender,
+        request: &Request,
+        mut payment: Payment,
+    ) -> Result<TollResponse, ClientError> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let response = match sender.send(with_proof(request, &payment)?).await {
+                Ok(response) => response,
+                Err(source) => match pauses.next().filter(|_| is_repeatable(request.method())) {
+                    Some(pause) => {
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    None => return Err(ClientError::AnswerLost { payment: Box::new(payment), source }),
+                },
+            };
+            if is_accepted(&response) {
+                self.accepted(&mut payment, &response);
+            }
+            if is_accepted(&response) || !is_from(&response, &payment.origin) {
+                return Ok(TollResponse::paid(response, payment, true));
+            }
+            let status = response.status();
+            let is_early = match status {
+                StatusCode::PAYMENT_REQUIRED => match Challenged::read(response, &payment.origin).await {
+                    Ok(again) => again.offer.is_some_and(|offer| offer.invoice == payment.invoice),
+                    Err(ClientError::Unreachable(source)) => {
+                        return Err(ClientError::AnswerLost { payment: Box::new(payment), source });
+                    }
+                    Err(_) => false,
+                },
+                StatusCode::UNAUTHORIZED => false,
+                StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    match pauses.next() {
+                        Some(pause) => {
+                            tokio::time::sleep(pause.max(retry_after(&response)).min(MAX_PAUSE)).await;
+                            continue;
+                        }
+                        None => return Ok(TollResponse::paid(response, payment, true)),
+                    }
+                }
+                // An answer of the service itself. The credential can be used again.
+                _ => return Ok(TollResponse::paid(response, payment, true)),
+            };
+            match pauses.next().filter(|_| is_early) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => {
+                    payment.was_refused = true;
+                    let _ = self.journal.write(&mut payment);
+                    return Err(not_served(payment, status));
+                }
+            }
+        }
+    }
+
+    /// Records that the server has accepted a payment.
+    pub(super) fn accepted(&self, payment: &mut Payment, response: &Response) {
+        let before = payment.clone();
+        let left = response.headers().get(USES_HEADER).filter(|_| is_from(response, &payment.origin));
+        (payment.was_accepted, payment.was_refused) = (true, false);
+        // The server has looked up a payment whose preimage the wallet has not returned.
+        if payment.state == State::Sent {
+            payment.state = State::Paid;
+        }
+        // A preimage without a macaroon is kept too, although it pays for one request: the answer may still break off, and then
+        // some servers accept it again.
+        if left.is_some_and(|left| left == "0") {
+            payment.state = State::Used;
+        }
+        if *payment != before {
+            // The response must reach the caller also if the file cannot be written any more.
+            let _ = self.journal.write(payment);
+        }
+    }
+
+    /// Records that the server does not accept a credential any more.
+    fn give_up(&self, payment: &mut Payment) -> Result<(), ClientError> {
+        payment.state = State::Used;
+        payment.was_refused |= !payment.was_accepted;
+        Ok(self.journal.write(payment)?)
+    }
+}
+
+fn not_served(payment: Payment, status: StatusCode) -> ClientError {
+    ClientError::PaidNotServed { payment: Box::new(payment), status: status.as_u16() }
+}
+
+/// Returns the request with the proof of a payment.
+pub(super) fn with_proof(request: &Request, payment: &Payment) -> Result<Request, ClientError> {
+    let mut request = copy(request)?;
+    let preimage = payment.preimage.as_deref().unwrap_or_default();
+    let (name, value) = match payment.proof() {
+        ProofKind::L402 { scheme, macaroon } => (AUTHORIZATION, format!("{scheme} {macaroon}:{preimage}")),
+        ProofKind::Preimage => (http::HeaderName::from_static(PREIMAGE_HEADER), preimage.to_owned()),
+    };
+    let mut value = HeaderValue::try_from(value).map_err(|_| ClientError::Url("the macaroon".to_owned()))?;
+    value.set_sensitive(true);
+    // A request may have an `Authorization` of its own, for the origin behind the paywall.
+    request.headers_mut().append(name, value);
+    Ok(request)
+}
+
+/// Whether the server has accepted the credential. A 401 or 503 with `X-Toll-Expires` comes from the origin behind the
+/// paywall.
+pub(super) fn is_accepted(response: &Response) -> bool {
+    let status = response.status();
+    status.is_success()
+        || status.is_redirection()
+        || (status != StatusCode::PAYMENT_REQUIRED && response.headers().contains_key(EXPIRES_HEADER))
+}
+
+/// Whether the body of a 400 is one of ln-paywall's refusals of a preimage.
+fn is_refusal_of_preimage(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    ["preimage", "invoice"].iter().any(|word| text.contains(word))
+}
+
+/// Whether a request may be sent again after its response was lost (RFC 9110, idempotent methods).
+fn is_repeatable(method: &Method) -> bool {
+    method.is_idempotent()
+}
+
+/// Returns `Retry-After` in seconds; zero if it is missing or a date.
+fn retry_after(response: &Response) -> Duration {
+    let value = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    Duration::from_secs(value.and_then(|value| value.parse().ok()).unwrap_or(0))
+}
+
+/// The header that carries the preimage of rack-lightning and ln-paywall.
+pub const PREIMAGE_HEADER: &str = "x-preimage";
+const USES_HEADER: &str = "x-toll-uses-remaining";
+const EXPIRES_HEADER: &str = "x-toll-expires";
+
+/// The pauses between attempts.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1600),
+];
+const MAX_PAUSE: Duration = Duration::from_secs(30);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, pause } from '../../tools/lib/run.mjs';
+import { ADMIN_TOKEN, runCron, sendAsAdmin } from './support/admin.mjs';
 import { parseChallenge, send } from './support/client.mjs';
 import { startFaultProxy } from './support/fault_proxy.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
@@ -123,6 +124,26 @@ test('With `wallets = "spread"`, the wallets create invoices by turns, and a pay
   assert.deepEqual(invoices(), [4, 3, 3], 'after the failure in slot 8, the wallet in slot 1 creates the invoice');
   await server.stop();
   await Promise.all(slots.map((slot) => slot.close()));
+});
+
+test('The cron trigger reads the payment lists of two wallets, each to its end, and counts each payment once', async () => {
+  const vars = { ORIGIN_URL: origin.url, ADMIN_TOKEN, LNBITS_URL_2: ownLnbits.url, LNBITS_KEY_2: ownLnbits.merchant.invoiceKey };
+  const { url, server } = await startPaywall({ toll: { ...toll, wallets: 'spread' }, vars });
+  const bought = [await challenge(url), await challenge(url)];
+  await pay(bought[0].invoice);
+  await ownLnbits.pay(bought[1].invoice);
+  const totals = async () => {
+    await runCron(url);
+    const { totalPayments, totalRevenue } = (await sendAsAdmin(url, 'stats')).json();
+    return { totalPayments, totalRevenue };
+  };
+  let [last, now] = [undefined, await totals()];
+  while (last?.totalPayments !== now.totalPayments) [last, now] = [now, await totals()];
+  for (const { paymentHash } of bought) {
+    const found = (await sendAsAdmin(url, `payments?hash=${paymentHash}`)).json();
+    assert.deepEqual(found.map(({ amountSats }) => amountSats), [5]);
+  }
+  await server.stop();
 });
 
 test('LNbits is killed and restarted under load: no request hangs, and the paywall recovers', async () => {

@@ -3,6 +3,8 @@
 //! Each expected value was computed with Python's `hmac` module, for example:
 //! `hmac.digest(hmac.digest(secret, b"edgetoll/1/settled", "sha256"), b"paid:" + payment_hash, "sha256").hex()[:32]`
 
+use std::collections::BTreeSet;
+
 use edgetoll::crypto::hmac_sha256;
 use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::payment::PaymentHash;
@@ -65,4 +67,19 @@ fn an_hmac_is_computed_as_in_rfc_4231() {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+// M2: if wallets shared a key, the probe of one would count for another, and the ledger would read two lists with one cursor.
+#[test]
+fn each_wallet_has_a_key_of_its_own() {
+    let keys = Keys::new(TollSecret::new("b1946ac92492d2347c6235b4d2611184").unwrap(), None);
+    let identities = [
+        ["https://a.test", "key-1"],
+        ["https://a.test", "key-2"],
+        ["https://b.test", "key-1"],
+        ["https://a.testkey", "-1"],
+    ];
+    let wallet_keys: BTreeSet<String> =
+        identities.into_iter().map(|identity| keys.current().wallet_key(identity)).collect();
+    assert_eq!(wallet_keys.len(), identities.len());
 }

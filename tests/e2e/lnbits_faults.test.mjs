@@ -29,8 +29,8 @@ const REASONS = {
   'sends its headers too slowly': 'did not answer in time',
   'sends its body too slowly': 'did not answer in time',
   'breaks off in the body': 'could not be reached',
-  '429': 'status 429',
-  '429 with `Retry-After: 7`': 'status 429',
+  '429': 'too many requests',
+  '429 with `Retry-After: 7`': 'too many requests',
   '401 for the key': 'status 401',
   '403 for the key': 'status 403',
   '404 for the key': 'status 404',
@@ -97,7 +97,7 @@ for (const [fault, unpaid, retryAfter, withCredential, retryAfterWithCredential]
   test(`LNbits fault "${fault}": a request without a credential gets ${unpaid}`, async () => {
     await recover();
     const reached = origin.requests.filter(({ path }) => path === '/sold').length;
-    const [logLength, reason] = [paywall.log().length, new RegExp(`"code":"invoice_unavailable","detail":"LNbits[^"]*${REASONS[fault]}`)];
+    const [logLength, reason] = [paywall.log().length, new RegExp(`"code":"invoice_unavailable","detail":"(LNbits|the wallet)[^"]*${REASONS[fault]}`)];
     await faultProxy.injectFault(fault, 'POST');
     const answer = await sendDuringFault();
     assertError(answer, parseCell(unpaid, retryAfter));

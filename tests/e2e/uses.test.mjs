@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { attenuate, buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { startPaywall, settings } from './support/paywall.mjs';
+import { settings, startPaywall } from './support/paywall.mjs';
 
 const toll = {
   routes: [

@@ -92,6 +92,8 @@ sed -i.before -e 's/^import source wasmModule/import wasmModule/' \
   -e 's/if (state\.instance !== __wbg_instance_id) {/__wbg_call_guard(); &/' "$staging/index.js"
 ! grep -q 'state\.instance' "$staging/index.js" || grep -q '__wbg_call_guard(); if (state' "$staging/index.js" || { echo "tools/build.sh: the code of wasm-bindgen has changed" >&2; exit 1; }
 cp src/edge/entry.js src/edge/nwc_connection.js src/edge/shell.js src/edge/jsconfig.json "$staging/"
+# Without the feature `nwc`, there is no Durable Object class for it, and the Worker must not export one.
+grep -q NwcConnection "$staging/index.js" || { sed -i.before '/[nN]wcConnection/d' "$staging/entry.js"; rm "$staging/nwc_connection.js"; sed -i.before 's/"nwc_connection.js", //' "$staging/jsconfig.json"; }
 # A crate that is not edgetoll has its own entry point.
 if [ -f "$crate/src/entry.js" ]; then cp "$crate/src/entry.js" "$staging/"; fi
 tsc --project "$staging/jsconfig.json"

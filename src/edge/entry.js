@@ -72,8 +72,8 @@ export const FreeTierCounter = storedValue(wasm.FreeTierCounter);
 export const InvoiceLimit = storedValue(wasm.InvoiceLimit);
 export const Ledger = durableObject(wasm.Ledger);
 export const Meter = storedValue(wasm.Meter);
-/** Without the feature `nwc`, the wasm has no such class. */
-export const NwcConnection = 'NwcConnection' in wasm ? nwcConnection(currentObject(/** @type {any} */ (wasm).NwcConnection)) : undefined;
+// `tools/build.sh` removes the lines with NwcConnection if the wasm was built without the feature `nwc`.
+export const NwcConnection = nwcConnection(currentObject(wasm.NwcConnection));
 
 /**
  * Returns the class of a Durable Object. After a crash of the wasm, the object of the old instance is replaced. Nothing is lost,

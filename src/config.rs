@@ -4,8 +4,9 @@
 use crate::admin::{AdminAccess, AdminToken};
 use crate::error::RequestError;
 use crate::gate::{Gate, IsSettled, PriceCode, Seller};
+use crate::http::message_signature::MessageSigner;
 use crate::http::url::{is_authority, is_safe_base};
-use crate::keys::{Keys, TollSecret};
+use crate::keys::{Keys, TollSecret, WeakSecret, check_secret};
 use crate::ledger::callback::{CallbackConfigError, OnPayment};
 use crate::payment::WalletSlot;
 use crate::policy::Policy;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub origin: Origin,
     /// `ORIGIN_TOKEN`, by which the origin recognizes the Worker.
     pub origin_token: Option<String>,
+    /// Signs forwarded requests with `ORIGIN_SECRET`.
+    pub origin_signer: Option<MessageSigner>,
     /// `PUBLIC_URL`, the URL of this deployment, to which wallets send webhooks.
     pub public_url: Option<String>,
     pub callbacks: Callbacks,
@@ -127,6 +130,7 @@ impl Settings {
             paywall,
             origin: reader.origin(),
             origin_token: reader.origin_token(),
+            origin_signer: reader.origin_signer(),
             admin_token: reader.admin_token(),
             public_url: reader.public_url(),
             callbacks: reader.callbacks(),
@@ -209,7 +213,8 @@ impl SettingsReader<'_> {
     }
 
     fn keys(&mut self, is_required: bool) -> Option<Keys> {
-        let (current, previous) = (self.secret("TOLL_SECRET"), self.secret("TOLL_SECRET_PREVIOUS"));
+        let mut secret = |name| self.secret(name, TollSecret::new);
+        let (current, previous) = (secret("TOLL_SECRET"), secret("TOLL_SECRET_PREVIOUS"));
         if is_required && (self.var)("TOLL_SECRET").is_none() {
             self.faults.push("TOLL_SECRET is missing: make one with `openssl rand -hex 32`".to_owned());
         }
@@ -218,15 +223,14 @@ impl SettingsReader<'_> {
 
     /// Reads a secret that signs. White space around the secret is reported, and never removed: another program with
     /// the same secret may keep the white space, and would then sign with another key.
-    fn secret(&mut self, name: &str) -> Option<TollSecret> {
+    fn secret<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, WeakSecret>) -> Option<T> {
         let text = (self.var)(name)?;
         if text.trim() != text {
             return self.fault(&format!(
                 "{name} begins or ends with white space, such as a line feed: set it again without it"
             ));
         }
-        let secret = TollSecret::new(&text);
-        secret.map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
+        parse(&text).map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
     }
 
     /// Returns the value of a setting without white space around it. Returns `None` if the setting is missing. Reports
@@ -350,6 +354,20 @@ impl SettingsReader<'_> {
             );
         }
         Some(token)
+    }
+
+    /// Returns the key that signs forwarded requests. A client chooses a part of what is signed, so the key must not be
+    /// that of macaroons.
+    fn origin_signer(&mut self) -> Option<MessageSigner> {
+        let secret = (self.var)("ORIGIN_SECRET");
+        if secret.is_some() && ["TOLL_SECRET", "TOLL_SECRET_PREVIOUS"].map(self.var).contains(&secret) {
+            return self.fault(
+                "ORIGIN_SECRET is not used: it must differ from TOLL_SECRET, which only the Worker may know; make one with \
+                 `openssl rand -hex 32`",
+            );
+        }
+        let signer = |text: &str| check_secret(text).map(|()| MessageSigner::new(text.as_bytes()));
+        self.secret("ORIGIN_SECRET", signer)
     }
 
     fn admin_token(&mut self) -> Option<AdminToken> {

@@ -7,6 +7,7 @@ use crate::config::{Origin, Settings};
 use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
+use crate::http::message_signature::{MessageSigner, SIGNATURE, SIGNATURE_INPUT};
 use crate::http::origin_headers::{PublicUrls, ResolveUrl, SET_COOKIE, may_name_url};
 use crate::http::url::RequestUrl;
 use crate::http::{cookie, header};
@@ -75,6 +76,17 @@ pub struct ForwardedRequest<'a> {
     pub deployment_tag: &'a str,
     /// The pseudonym of the client.
     pub client: Option<&'a str>,
+    /// Present if `ORIGIN_SECRET` is set.
+    pub signing: Option<Signing<'a>>,
+}
+
+/// What the signature of a forwarded request needs besides its headers.
+pub struct Signing<'a> {
+    pub signer: &'a MessageSigner,
+    pub method: &'a str,
+    /// The path and the query of the URL that the request is sent to.
+    pub path_and_query: &'a str,
+    pub created_unix: u64,
 }
 
 impl ForwardedRequest<'_> {
@@ -82,6 +94,9 @@ impl ForwardedRequest<'_> {
     /// 1. headers that only edgetoll may set;
     /// 2. headers that could make the origin serve something other than what was priced;
     /// 3. the credentials and cookies of edgetoll, and on a priced route also a preimage.
+    ///
+    /// The signature covers method, path, query and all `X-Toll-*` headers. An origin can so refuse a request with an
+    /// `X-Toll-*` header that is not covered.
     pub fn edits(&self) -> HeaderEdits {
         let mut edits = HeaderEdits::default();
         let mut has_forwarded_host = false;
@@ -112,6 +127,11 @@ impl ForwardedRequest<'_> {
         if let Some(token) = &self.settings.origin_token {
             edits.set("X-Toll-Origin-Token", token);
         }
+        if let Some(signing) = &self.signing {
+            let signed = signing.sign(self.headers, &edits);
+            edits.set(SIGNATURE_INPUT, &signed[0]);
+            edits.set(SIGNATURE, &signed[1]);
+        }
         edits
     }
 
@@ -119,6 +139,7 @@ impl ForwardedRequest<'_> {
         header::is_removed(name, &self.policy.keep_headers)
             || (header::is_url_part(name) && header::has_url_syntax(value))
             || self.carries_macaroon(name, value)
+            || (self.signing.is_some() && header::is_other_spelling(name, SIGNATURE_INPUT))
             || self.route.is_some_and(|route| {
                 header::is_same(name, x_preimage::HEADER) || changes_price(name, &route.pricing)
             })
@@ -127,6 +148,27 @@ impl ForwardedRequest<'_> {
     fn carries_macaroon(&self, name: &str, value: &str) -> bool {
         let keys = self.settings.keys().filter(|_| is_macaroon_header(name));
         keys.is_some_and(|keys| may_contain_own_macaroon(value, keys))
+    }
+}
+
+impl Signing<'_> {
+    /// Returns the values of the two signature headers. Path and query are covered as they are sent. The host is not
+    /// covered, because an origin may have another host than the client's URL.
+    fn sign(&self, headers: &HeaderList, edits: &HeaderEdits) -> [String; 2] {
+        let (path, query) = match self.path_and_query.find('?') {
+            Some(at) => self.path_and_query.split_at(at),
+            None => (self.path_and_query, "?"),
+        };
+        let own: Vec<(String, &str)> = edits
+            .set_headers()
+            .filter(|(name, _)| header::is_reserved(name))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect();
+        let derived = [("@method", self.method), ("@path", path), ("@query", query)];
+        let components = derived.into_iter().chain(own.iter().map(|(name, value)| (name.as_str(), *value)));
+        let parameters =
+            format!(";created={};keyid=\"toll\";alg=\"hmac-sha256\";tag=\"edgetoll\"", self.created_unix);
+        self.signer.sign(components, &parameters).with_others(SIGNATURE_LABEL, headers)
     }
 }
 
@@ -271,6 +313,8 @@ impl<'a> ResponsePlan<'a> {
 /// The header that marks forwarded requests. A marked request that arrives at this deployment again is a loop and is
 /// refused.
 pub const HOP_HEADER: &str = "X-Toll-Hop";
+/// The label of the signature among those of the request.
+const SIGNATURE_LABEL: &str = "toll";
 /// The header that carries the host of the request, with its port. A value that the client sent is removed, unless `keep_headers`
 /// lists this header.
 const FORWARDED_HOST: &str = "X-Forwarded-Host";

@@ -2,11 +2,11 @@
 //! reported in the log.
 
 use crate::admin::{AdminAccess, AdminToken};
+use crate::crypto::HmacKey;
 use crate::error::RequestError;
 use crate::gate::{Gate, IsSettled, PriceCode, Seller};
-use crate::http::message_signature::MessageSigner;
 use crate::http::url::{is_authority, is_safe_base};
-use crate::keys::{Keys, TollSecret, WeakSecret, check_secret};
+use crate::keys::{Keys, TollSecret};
 use crate::ledger::callback::{CallbackConfigError, OnPayment};
 use crate::payment::WalletSlot;
 use crate::policy::Policy;
@@ -24,8 +24,8 @@ pub struct Settings {
     pub origin: Origin,
     /// `ORIGIN_TOKEN`, by which the origin recognizes the Worker.
     pub origin_token: Option<String>,
-    /// Signs forwarded requests with `ORIGIN_SECRET`.
-    pub origin_signer: Option<MessageSigner>,
+    /// The key that signs forwarded requests: `ORIGIN_SECRET`.
+    pub origin_key: Option<HmacKey>,
     /// `PUBLIC_URL`, the URL of this deployment, to which wallets send webhooks.
     pub public_url: Option<String>,
     pub callbacks: Callbacks,
@@ -130,7 +130,7 @@ impl Settings {
             paywall,
             origin: reader.origin(),
             origin_token: reader.origin_token(),
-            origin_signer: reader.origin_signer(),
+            origin_key: reader.origin_key(),
             admin_token: reader.admin_token(),
             public_url: reader.public_url(),
             callbacks: reader.callbacks(),
@@ -213,8 +213,7 @@ impl SettingsReader<'_> {
     }
 
     fn keys(&mut self, is_required: bool) -> Option<Keys> {
-        let mut secret = |name| self.secret(name, TollSecret::new);
-        let (current, previous) = (secret("TOLL_SECRET"), secret("TOLL_SECRET_PREVIOUS"));
+        let (current, previous) = (self.secret("TOLL_SECRET"), self.secret("TOLL_SECRET_PREVIOUS"));
         if is_required && (self.var)("TOLL_SECRET").is_none() {
             self.faults.push("TOLL_SECRET is missing: make one with `openssl rand -hex 32`".to_owned());
         }
@@ -223,14 +222,15 @@ impl SettingsReader<'_> {
 
     /// Reads a secret that signs. White space around the secret is reported, and never removed: another program with
     /// the same secret may keep the white space, and would then sign with another key.
-    fn secret<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, WeakSecret>) -> Option<T> {
+    fn secret(&mut self, name: &str) -> Option<TollSecret> {
         let text = (self.var)(name)?;
         if text.trim() != text {
             return self.fault(&format!(
                 "{name} begins or ends with white space, such as a line feed: set it again without it"
             ));
         }
-        parse(&text).map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
+        let secret = TollSecret::new(&text);
+        secret.map_err(|weak| self.faults.push(format!("{name} is {weak}"))).ok()
     }
 
     /// Returns the value of a setting without white space around it. Returns `None` if the setting is missing. Reports
@@ -358,16 +358,16 @@ impl SettingsReader<'_> {
 
     /// Returns the key that signs forwarded requests. A client chooses a part of what is signed, so the key must not be
     /// that of macaroons.
-    fn origin_signer(&mut self) -> Option<MessageSigner> {
-        let secret = (self.var)("ORIGIN_SECRET");
-        if secret.is_some() && ["TOLL_SECRET", "TOLL_SECRET_PREVIOUS"].map(self.var).contains(&secret) {
+    fn origin_key(&mut self) -> Option<HmacKey> {
+        let secret = (self.var)("ORIGIN_SECRET")?;
+        let is_same = |name: &&str| (self.var)(name).as_ref() == Some(&secret);
+        if ["TOLL_SECRET", "TOLL_SECRET_PREVIOUS"].iter().any(is_same) {
             return self.fault(
                 "ORIGIN_SECRET is not used: it must differ from TOLL_SECRET, which only the Worker may know; make one with \
                  `openssl rand -hex 32`",
             );
         }
-        let signer = |text: &str| check_secret(text).map(|()| MessageSigner::new(text.as_bytes()));
-        self.secret("ORIGIN_SECRET", signer)
+        self.secret("ORIGIN_SECRET").map(|_| HmacKey::new(secret.as_bytes()))
     }
 
     fn admin_token(&mut self) -> Option<AdminToken> {

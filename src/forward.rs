@@ -4,10 +4,11 @@ use std::cell::LazyCell;
 
 use crate::admin::SESSION_COOKIE;
 use crate::config::{Origin, Settings};
+use crate::crypto::HmacKey;
 use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
-use crate::http::message_signature::{MessageSigner, SIGNATURE, SIGNATURE_INPUT};
+use crate::http::message_signature::{SIGNATURE, SIGNATURE_INPUT, SignatureBase};
 use crate::http::origin_headers::{PublicUrls, ResolveUrl, SET_COOKIE, may_name_url};
 use crate::http::url::RequestUrl;
 use crate::http::{cookie, header};
@@ -82,7 +83,7 @@ pub struct ForwardedRequest<'a> {
 
 /// What the signature of a forwarded request needs besides its headers.
 pub struct Signing<'a> {
-    pub signer: &'a MessageSigner,
+    pub key: &'a HmacKey,
     pub method: &'a str,
     /// The path and the query of the URL that the request is sent to.
     pub path_and_query: &'a str,
@@ -159,16 +160,18 @@ impl Signing<'_> {
             Some(at) => self.path_and_query.split_at(at),
             None => (self.path_and_query, "?"),
         };
-        let own: Vec<(String, &str)> = edits
+        let mut base = SignatureBase::default();
+        base.cover("@method", self.method);
+        base.cover("@path", path);
+        base.cover("@query", query);
+        edits
             .set_headers()
             .filter(|(name, _)| header::is_reserved(name))
-            .map(|(name, value)| (name.to_ascii_lowercase(), value))
-            .collect();
-        let derived = [("@method", self.method), ("@path", path), ("@query", query)];
-        let components = derived.into_iter().chain(own.iter().map(|(name, value)| (name.as_str(), *value)));
+            .for_each(|(name, value)| base.cover(name, value));
+        let created = self.created_unix.to_string();
         let parameters =
-            format!(";created={};keyid=\"toll\";alg=\"hmac-sha256\";tag=\"edgetoll\"", self.created_unix);
-        self.signer.sign(components, &parameters).with_others(SIGNATURE_LABEL, headers)
+            [";created=", &created, ";keyid=\"toll\";alg=\"hmac-sha256\";tag=\"edgetoll\""].concat();
+        base.sign(self.key, &parameters).with_others(SIGNATURE_LABEL, headers)
     }
 }
 

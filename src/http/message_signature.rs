@@ -4,74 +4,60 @@ use crate::base64;
 use crate::crypto::HmacKey;
 use crate::http::header_list::HeaderList;
 
-/// A key that signs messages.
-pub struct MessageSigner(HmacKey);
+/// The signature base of a message, and the list of the covered components.
+#[derive(Default)]
+pub struct SignatureBase {
+    base: String,
+    components: String,
+}
 
-/// The values of a signature in the two headers.
+/// The values of a signature in the headers [`SIGNATURE_INPUT`] and [`SIGNATURE`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct MessageSignature {
-    /// The value in [`SIGNATURE_INPUT`]: the names of the covered components, and the parameters.
     pub input: String,
-    /// The value in [`SIGNATURE`].
     pub signature: String,
 }
 
-impl MessageSigner {
-    /// The key may have any length.
-    pub fn new(key: &[u8]) -> Self {
-        Self(HmacKey::new(key))
+impl SignatureBase {
+    /// Covers a component. The name is written in lower case. The value must not contain a line break.
+    pub fn cover(&mut self, name: &str, value: &str) {
+        let name = name.to_ascii_lowercase();
+        push(&mut self.base, &["\"", &name, "\": ", value, "\n"]);
+        let separator = if self.components.is_empty() { "(\"" } else { " \"" };
+        push(&mut self.components, &[separator, &name, "\""]);
     }
 
-    /// Signs the components of a message: names in lower case, and values without line breaks. `parameters` are
-    /// serialized, and begin with `;`.
-    pub fn sign<'a>(
-        &self,
-        components: impl Iterator<Item = (&'a str, &'a str)>,
-        parameters: &str,
-    ) -> MessageSignature {
-        let (mut base, mut input) = (String::with_capacity(512), String::with_capacity(256));
-        for (name, value) in components {
-            input.push_str(if input.is_empty() { "(\"" } else { " \"" });
-            for text in ["\"", name, "\": ", value, "\n"] {
-                base.push_str(text);
-            }
-            input.push_str(name);
-            input.push('"');
-        }
-        input.push(')');
-        input.push_str(parameters);
-        base.push_str("\"@signature-params\": ");
-        let tag = self.0.sign(&[base.as_bytes(), input.as_bytes()]);
-        MessageSignature { input, signature: format!(":{}:", base64::encode_standard(&tag)) }
+    /// Signs the covered components. `parameters` are serialized, and begin with `;`.
+    pub fn sign(mut self, key: &HmacKey, parameters: &str) -> MessageSignature {
+        push(&mut self.components, &[")", parameters]);
+        push(&mut self.base, &["\"@signature-params\": ", &self.components]);
+        let tag = base64::encode_standard(&key.sign(&[self.base.as_bytes()]));
+        MessageSignature { input: self.components, signature: [":", &tag, ":"].concat() }
     }
 }
 
 impl MessageSignature {
-    /// Returns the values of [`SIGNATURE_INPUT`] and [`SIGNATURE`] with this signature as the last one. Other signatures
-    /// in `headers` come before it, except one with the same label.
+    /// Returns the values of the two headers, with this signature as the last one. Other signatures in `headers` come
+    /// before it, except one with the same label.
     ///
     /// Verifiers refuse all signatures of a message if they cannot parse one, or if a label is in only one of the headers.
     /// So only pairs that look valid are kept.
     pub fn with_others(self, label: &str, headers: &HeaderList) -> [String; 2] {
-        let fields = [SIGNATURE_INPUT, SIGNATURE].map(|name| headers.get(name).and_then(members));
-        let [inputs, signatures] = fields.map(Option::unwrap_or_default);
-        let mut values = [String::new(), String::new()];
-        let mut add = |label: &str, pair: [&str; 2]| {
-            for (text, value) in values.iter_mut().zip(pair) {
-                let separator = if text.is_empty() { "" } else { ", " };
-                for piece in [separator, label, "=", value] {
-                    text.push_str(piece);
-                }
-            }
-        };
-        for (other, input) in inputs.iter().filter(|(other, _)| *other != label) {
-            let pair = signatures.iter().find(|(name, _)| name == other);
-            if let Some((_, signature)) = pair.filter(|(_, value)| is_pair(input, value)) {
-                add(other, [input, signature]);
+        let members = |name: &str| headers.get(name).and_then(members).unwrap_or_default();
+        let (inputs, signatures) = (members(SIGNATURE_INPUT), members(SIGNATURE));
+        let (mut input_field, mut signature_field) = (String::new(), String::new());
+        for (other, input) in inputs {
+            let pair = signatures.iter().find(|(name, _)| *name == other);
+            if let Some((_, signature)) = pair.filter(|(_, signature)| is_pair(input, signature))
+                && other != label
+            {
+                push(&mut input_field, &[other, "=", input, ", "]);
+                push(&mut signature_field, &[other, "=", signature, ", "]);
             }
         }
-        add(label, [&self.input, &self.signature]);
-        values
+        push(&mut input_field, &[label, "=", &self.input]);
+        push(&mut signature_field, &[label, "=", &self.signature]);
+        [input_field, signature_field]
     }
 }
 
@@ -86,30 +72,35 @@ fn is_pair(input: &str, signature: &str) -> bool {
 /// Splits a dictionary (RFC 9651, 3.2) into names and values. Returns `None` if it has a character or a name that no
 /// dictionary has, a string without an end, or more than [`MAX_MEMBERS`] members.
 fn members(field: &str) -> Option<Vec<(&str, &str)>> {
-    let (mut is_string, mut is_escaped) = (false, false);
-    let is_separator = |c: char| {
-        let was_escaped = std::mem::take(&mut is_escaped);
-        match c {
-            _ if was_escaped => {}
-            '"' => is_string = !is_string,
-            '\\' => is_escaped = is_string,
-            _ => return c == ',' && !is_string,
+    let mut members = Vec::new();
+    let (mut start, mut is_string, mut is_escaped) = (0, false, false);
+    for (at, byte) in field.bytes().chain([b',']).enumerate() {
+        match byte {
+            b' '..=b'~' if is_escaped => is_escaped = false,
+            b'"' => is_string = !is_string,
+            b'\\' => is_escaped = is_string,
+            b',' if !is_string => {
+                members.push(member(field.get(start..at)?)?);
+                start = at.saturating_add(1);
+            }
+            b' '..=b'~' | b'\t' => {}
+            _ => return None,
         }
-        false
-    };
-    let texts: Vec<&str> = field.split(is_separator).take(MAX_MEMBERS.saturating_add(1)).collect();
-    let is_allowed = field.bytes().all(|b| b.is_ascii_graphic() || b == b' ' || b == b'\t');
-    if is_string || !is_allowed || texts.len() > MAX_MEMBERS {
-        return None;
     }
-    texts.into_iter().map(member).collect()
+    (!is_string && members.len() <= MAX_MEMBERS).then_some(members)
 }
 
 fn member(text: &str) -> Option<(&str, &str)> {
     let is_name_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.*".contains(&b);
-    let (name, value) = text.trim().split_once('=')?;
-    (name.starts_with(|c: char| c.is_ascii_lowercase() || c == '*') && name.bytes().all(is_name_byte))
-        .then_some((name, value))
+    let (name, value) = text.trim_matches([' ', '\t']).split_once('=')?;
+    let is_start = |b: &u8| b.is_ascii_lowercase() || *b == b'*';
+    (name.as_bytes().first().is_some_and(is_start) && name.bytes().all(is_name_byte)).then_some((name, value))
+}
+
+fn push(text: &mut String, pieces: &[&str]) {
+    for piece in pieces {
+        text.push_str(piece);
+    }
 }
 
 pub const SIGNATURE_INPUT: &str = "Signature-Input";

@@ -269,10 +269,10 @@ fn a_weak_origin_secret_and_one_that_also_signs_macaroons_are_reported_and_sign_
     ] {
         let changes = [("ORIGIN_SECRET", Some(secret)), ("TOLL_SECRET_PREVIOUS", Some(previous))];
         let settings = settings(Some(LIST), &changes);
-        assert!(settings.origin_signer.is_none(), "{fault}");
+        assert!(settings.origin_key.is_none(), "{fault}");
         assert!(settings.faults.iter().any(|one| one.starts_with(fault)), "{:?}", settings.faults);
         assert!(!settings.faults.iter().any(|one| one.contains(secret)), "{fault}");
     }
     let strong = [("ORIGIN_SECRET", Some("6f1d0c9e8b7a4f3e2d5c6b7a8f9e0d1c"))];
-    assert!(settings(Some(LIST), &strong).origin_signer.is_some());
+    assert!(settings(Some(LIST), &strong).origin_key.is_some());
 }

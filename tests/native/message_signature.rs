@@ -1,10 +1,11 @@
 //! The signature of forwarded requests (RFC 9421).
 
 use edgetoll::base64;
+use edgetoll::crypto::{HmacKey, hmac_sha256};
 use edgetoll::forward::{ForwardReason, ForwardedRequest, Signing};
 use edgetoll::http::header_edits::HeaderEdits;
 use edgetoll::http::header_list::HeaderList;
-use edgetoll::http::message_signature::{MessageSignature, MessageSigner};
+use edgetoll::http::message_signature::{MessageSignature, SignatureBase};
 use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::protocols::l402::macaroon::Encoding;
 use edgetoll::protocols::l402::verify::Grant;
@@ -26,8 +27,10 @@ fn a_message_is_signed_as_in_the_test_vector_of_the_rfc() {
         ("@authority", "example.com"),
         ("content-type", "application/json"),
     ];
-    let signer = MessageSigner::new(&base64::decode(key).unwrap());
-    let signed = signer.sign(components.into_iter(), ";created=1618884473;keyid=\"test-shared-secret\"");
+    let mut base = SignatureBase::default();
+    components.into_iter().for_each(|(name, value)| base.cover(name, value));
+    let key = HmacKey::new(&base64::decode(key).unwrap());
+    let signed = base.sign(&key, ";created=1618884473;keyid=\"test-shared-secret\"");
     assert_eq!(
         signed,
         MessageSignature {
@@ -79,7 +82,7 @@ impl Sent<'_> {
             deployment_tag: "tag",
             client: self.client,
             signing: Some(Signing {
-                signer: settings.origin_signer.as_ref().unwrap(),
+                key: settings.origin_key.as_ref().unwrap(),
                 method: self.method,
                 path_and_query: self.target,
                 created_unix: 1_700_000_000,
@@ -129,7 +132,7 @@ fn the_signature_covers_method_path_query_and_the_headers_of_edgetoll() {
 #[test]
 fn without_origin_secret_a_request_is_not_signed_and_signatures_of_the_client_are_left_alone() {
     let settings = settings(Some(LIST), &[]);
-    assert!(settings.origin_signer.is_none());
+    assert!(settings.origin_key.is_none());
     let forwarded = ForwardedRequest {
         url: request("https://api.example.com/free", "GET", None).url,
         headers: &HeaderList::parse("1\nsignature\ntoll=:AA==:\n".to_owned(), 0).unwrap(),
@@ -237,7 +240,7 @@ proptest! {
         }
         input.push_str(r#");created=1700000000;keyid="toll";alg="hmac-sha256";tag="edgetoll""#);
         base.push_str(&format!("\"@signature-params\": {input}"));
-        let tag = edgetoll::crypto::hmac_sha256(SECRET.as_bytes(), &[base.as_bytes()]);
+        let tag = hmac_sha256(SECRET.as_bytes(), &[base.as_bytes()]);
         let [signed_input, signature] = sent.signed();
         let expected = [format!("toll={input}"), format!("toll=:{}:", base64::encode_standard(&tag))];
         prop_assert!(signed_input.ends_with(&expected[0]));

@@ -202,16 +202,16 @@ fn origin_url(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
 
 /// Returns the URL as the runtime sends it, if it is signed: the path of `ORIGIN_URL` may contain `..`, for example.
 fn sent_url(ctx: &RequestContext<'_>, url: String) -> String {
-    if ctx.settings.origin_signer.is_none() || is_serialized(&url) {
+    if ctx.settings.origin_key.is_none() || is_serialized(&url) {
         return url;
     }
     Url::new(&url).map(|serialized| serialized.href()).unwrap_or(url)
 }
 
 fn signing<'a>(ctx: &RequestContext<'a>, url: &'a str) -> Result<Option<Signing<'a>>, RequestError> {
-    let Some(signer) = &ctx.settings.origin_signer else { return Ok(None) };
+    let Some(key) = &ctx.settings.origin_key else { return Ok(None) };
     let path_and_query = RequestUrl::parse(url).ok_or(RequestError::Internal)?.path_and_query;
-    Ok(Some(Signing { signer, method: &ctx.request.method, path_and_query, created_unix: clock::now_unix() }))
+    Ok(Some(Signing { key, method: &ctx.request.method, path_and_query, created_unix: clock::now_unix() }))
 }
 
 /// If the price depends on the length of the body, the body must have the length of `Content-Length`.

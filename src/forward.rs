@@ -8,7 +8,7 @@ use crate::crypto::HmacKey;
 use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
-use crate::http::message_signature::{SIGNATURE, SIGNATURE_INPUT, SignatureBase};
+use crate::http::message_signature::{MessageSignature, SIGNATURE, SIGNATURE_INPUT, SignatureBase};
 use crate::http::origin_headers::{PublicUrls, ResolveUrl, SET_COOKIE, may_name_url};
 use crate::http::url::RequestUrl;
 use crate::http::{cookie, header};
@@ -96,8 +96,7 @@ impl ForwardedRequest<'_> {
     /// 2. headers that could make the origin serve something other than what was priced;
     /// 3. the credentials and cookies of edgetoll, and on a priced route also a preimage.
     ///
-    /// The signature covers method, path, query and all `X-Toll-*` headers. An origin can so refuse a request with an
-    /// `X-Toll-*` header that is not covered.
+    /// The signature covers all `X-Toll-*` headers, so that an origin can refuse a request with one that is not covered.
     pub fn edits(&self) -> HeaderEdits {
         let mut edits = HeaderEdits::default();
         let mut has_forwarded_host = false;
@@ -116,22 +115,27 @@ impl ForwardedRequest<'_> {
         if !has_forwarded_host {
             edits.set(FORWARDED_HOST, self.url.authority());
         }
-        edits.set(HOP_HEADER, self.deployment_tag);
-        edits.set("X-Toll-Status", self.reason.status());
+        let mut base = self.signing.as_ref().map(Signing::base);
+        let mut set_own = |name: &str, value: &str| {
+            edits.set(name, value);
+            base.iter_mut().for_each(|base| base.cover(name, value));
+        };
+        set_own(HOP_HEADER, self.deployment_tag);
+        set_own("X-Toll-Status", self.reason.status());
         if let Some(grant) = self.grant {
-            edits.set("X-Toll-Payment-Hash", &grant.payment_hash.to_hex());
-            edits.set("X-Toll-Amount-Sats", &grant.amount_sats.to_string());
+            set_own("X-Toll-Payment-Hash", &grant.payment_hash.to_hex());
+            set_own("X-Toll-Amount-Sats", &grant.amount_sats.to_string());
         }
         if let Some(client) = self.client {
-            edits.set("X-Toll-Client", client);
+            set_own("X-Toll-Client", client);
         }
         if let Some(token) = &self.settings.origin_token {
-            edits.set("X-Toll-Origin-Token", token);
+            set_own("X-Toll-Origin-Token", token);
         }
-        if let Some(signing) = &self.signing {
-            let signed = signing.sign(self.headers, &edits);
-            edits.set(SIGNATURE_INPUT, &signed[0]);
-            edits.set(SIGNATURE, &signed[1]);
+        if let (Some(signing), Some(base)) = (&self.signing, base) {
+            let [input, signature] = signing.sign(base).with_others(SIGNATURE_LABEL, self.headers);
+            edits.set(SIGNATURE_INPUT, &input);
+            edits.set(SIGNATURE, &signature);
         }
         edits
     }
@@ -153,9 +157,9 @@ impl ForwardedRequest<'_> {
 }
 
 impl Signing<'_> {
-    /// Returns the values of the two signature headers. Path and query are covered as they are sent. The host is not
-    /// covered, because an origin may have another host than the client's URL.
-    fn sign(&self, headers: &HeaderList, edits: &HeaderEdits) -> [String; 2] {
+    /// Covers method, path and query, as they are sent. The host is not covered, because an origin may have another host
+    /// than the client's URL. A request without a query has the query `?` (RFC 9421, 2.2.7).
+    fn base(&self) -> SignatureBase {
         let (path, query) = match self.path_and_query.find('?') {
             Some(at) => self.path_and_query.split_at(at),
             None => (self.path_and_query, "?"),
@@ -164,14 +168,13 @@ impl Signing<'_> {
         base.cover("@method", self.method);
         base.cover("@path", path);
         base.cover("@query", query);
-        edits
-            .set_headers()
-            .filter(|(name, _)| header::is_reserved(name))
-            .for_each(|(name, value)| base.cover(name, value));
+        base
+    }
+
+    fn sign(&self, base: SignatureBase) -> MessageSignature {
         let created = self.created_unix.to_string();
-        let parameters =
-            [";created=", &created, ";keyid=\"toll\";alg=\"hmac-sha256\";tag=\"edgetoll\""].concat();
-        base.sign(self.key, &parameters).with_others(SIGNATURE_LABEL, headers)
+        let parameters = [";created=", &created, ";keyid=\"toll\";alg=\"hmac-sha256\";tag=\"edgetoll\""];
+        base.sign(self.key, &parameters.concat())
     }
 }
 

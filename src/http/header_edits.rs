@@ -18,13 +18,6 @@ impl HeaderEdits {
         self.push("-", name, "");
     }
 
-    /// Returns the names and values of the headers that are set.
-    pub fn set_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut lines = self.0.lines();
-        let changes = std::iter::from_fn(move || lines.next().zip(lines.next()));
-        changes.filter_map(|(name, value)| Some((name.strip_prefix('=')?, value)))
-    }
-
     /// Returns the changes as `shell.js` reads them.
     pub fn as_str(&self) -> &str {
         &self.0

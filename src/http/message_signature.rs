@@ -64,9 +64,7 @@ impl MessageSignature {
 /// Whether the values look like a list of components with parameters, and like a byte sequence.
 fn is_pair(input: &str, signature: &str) -> bool {
     let bytes = signature.strip_prefix(':').and_then(|rest| rest.strip_suffix(':'));
-    input.starts_with('(')
-        && input.contains(')')
-        && bytes.is_some_and(|bytes| bytes.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)))
+    input.starts_with('(') && input.contains(')') && bytes.and_then(base64::decode).is_some()
 }
 
 /// Splits a dictionary (RFC 9651, 3.2) into names and values. Returns `None` if it has a character or a name that no

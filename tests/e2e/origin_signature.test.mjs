@@ -80,7 +80,7 @@ test('The documented origins verify free and paid requests with every method, qu
   for (const method of ['DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']) await assertStatus(200, await forwarded('/free', { method }));
   for (const path of [
     '/', '/?', '/free?', '/free?a=1&b=%20c', '/free?a=b?c=/&&=', '/free?ids[]=1|2', "/free?q='%22%zz", '/free??', '/free?a+b',
-    '/a%2Fb//c;d=e', '/caf%C3%A9', '/%zz?x=//', '/free%00', "/a'b(c)*!$,:@", '/a|b^c', '/a%7Cb%5ec', '/%3F?%3f', '/free?"<>`{}\\',
+    '/a%2Fb//c;d=e', '/caf%C3%A9', '/%zz?x=//', '/free%00', "/a'b(c)*!$,:@", '/a|b^c', '/a%7Cb%5ec', '/%3F?%3f',
   ]) await assertStatus(200, await forwarded(path));
 });
 

@@ -188,6 +188,7 @@ fn valid_signatures_of_the_client_are_kept_before_the_signature_of_edgetoll() {
         ("a=()", r#"keyId="k",headers="date",signature="AA==""#, ["", ""]),
         (r#"a=("x),b=()"#, "a=:AA==:,b=:BA==:", ["", ""]),
         (r#"a=("x\"),b=()"#, "a=:AA==:,b=:BA==:", ["", ""]),
+        (r#"b=(),a=("x"#, "b=:BA==:,a=:AA==:", ["", ""]),
         ("a=(),,b=()", "a=:AA==:,b=:BA==:", ["", ""]),
         ("a=(),1b=()", "a=:AA==:,1b=:BA==:", ["", ""]),
         ("a=(),B=()", "a=:AA==:,b=:BA==:", ["", ""]),

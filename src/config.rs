@@ -2,6 +2,7 @@
 //! reported in the log.
 
 use crate::admin::{AdminAccess, AdminToken};
+use crate::crypto::HmacKey;
 use crate::error::RequestError;
 use crate::gate::{Gate, IsSettled, PriceCode, Seller};
 use crate::http::url::{is_authority, is_safe_base};
@@ -23,6 +24,8 @@ pub struct Settings {
     pub origin: Origin,
     /// `ORIGIN_TOKEN`, by which the origin recognizes the Worker.
     pub origin_token: Option<String>,
+    /// The key that signs forwarded requests: `ORIGIN_SECRET`.
+    pub origin_key: Option<HmacKey>,
     /// `PUBLIC_URL`, the URL of this deployment, to which wallets send webhooks.
     pub public_url: Option<String>,
     pub callbacks: Callbacks,
@@ -127,6 +130,7 @@ impl Settings {
             paywall,
             origin: reader.origin(),
             origin_token: reader.origin_token(),
+            origin_key: reader.origin_key(),
             admin_token: reader.admin_token(),
             public_url: reader.public_url(),
             callbacks: reader.callbacks(),
@@ -350,6 +354,20 @@ impl SettingsReader<'_> {
             );
         }
         Some(token)
+    }
+
+    /// Returns the key that signs forwarded requests. A client chooses a part of what is signed, so the key must not be
+    /// that of macaroons.
+    fn origin_key(&mut self) -> Option<HmacKey> {
+        let secret = (self.var)("ORIGIN_SECRET")?;
+        let is_same = |name: &&str| (self.var)(name).as_ref() == Some(&secret);
+        if ["TOLL_SECRET", "TOLL_SECRET_PREVIOUS"].iter().any(is_same) {
+            return self.fault(
+                "ORIGIN_SECRET is not used: it must differ from TOLL_SECRET, which only the Worker may know; make one with \
+                 `openssl rand -hex 32`",
+            );
+        }
+        self.secret("ORIGIN_SECRET").map(|_| HmacKey::new(secret.as_bytes()))
     }
 
     fn admin_token(&mut self) -> Option<AdminToken> {

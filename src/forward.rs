@@ -4,9 +4,11 @@ use std::cell::LazyCell;
 
 use crate::admin::SESSION_COOKIE;
 use crate::config::{Origin, Settings};
+use crate::crypto::HmacKey;
 use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
+use crate::http::message_signature::{MessageSignature, SIGNATURE, SIGNATURE_INPUT, SignatureBase};
 use crate::http::origin_headers::{PublicUrls, ResolveUrl, SET_COOKIE, may_name_url};
 use crate::http::url::RequestUrl;
 use crate::http::{cookie, header};
@@ -75,6 +77,17 @@ pub struct ForwardedRequest<'a> {
     pub deployment_tag: &'a str,
     /// The pseudonym of the client.
     pub client: Option<&'a str>,
+    /// Present if `ORIGIN_SECRET` is set.
+    pub signing: Option<Signing<'a>>,
+}
+
+/// What the signature of a forwarded request needs besides its headers.
+pub struct Signing<'a> {
+    pub key: &'a HmacKey,
+    pub method: &'a str,
+    /// The path and the query of the URL that the request is sent to.
+    pub path_and_query: &'a str,
+    pub created_unix: u64,
 }
 
 impl ForwardedRequest<'_> {
@@ -82,6 +95,8 @@ impl ForwardedRequest<'_> {
     /// 1. headers that only edgetoll may set;
     /// 2. headers that could make the origin serve something other than what was priced;
     /// 3. the credentials and cookies of edgetoll, and on a priced route also a preimage.
+    ///
+    /// The signature covers all `X-Toll-*` headers, so that an origin can refuse a request with one that is not covered.
     pub fn edits(&self) -> HeaderEdits {
         let mut edits = HeaderEdits::default();
         let mut has_forwarded_host = false;
@@ -100,17 +115,27 @@ impl ForwardedRequest<'_> {
         if !has_forwarded_host {
             edits.set(FORWARDED_HOST, self.url.authority());
         }
-        edits.set(HOP_HEADER, self.deployment_tag);
-        edits.set("X-Toll-Status", self.reason.status());
+        let mut base = self.signing.as_ref().map(Signing::base);
+        let mut set_own = |name: &str, value: &str| {
+            edits.set(name, value);
+            base.iter_mut().for_each(|base| base.cover(name, value));
+        };
+        set_own(HOP_HEADER, self.deployment_tag);
+        set_own("X-Toll-Status", self.reason.status());
         if let Some(grant) = self.grant {
-            edits.set("X-Toll-Payment-Hash", &grant.payment_hash.to_hex());
-            edits.set("X-Toll-Amount-Sats", &grant.amount_sats.to_string());
+            set_own("X-Toll-Payment-Hash", &grant.payment_hash.to_hex());
+            set_own("X-Toll-Amount-Sats", &grant.amount_sats.to_string());
         }
         if let Some(client) = self.client {
-            edits.set("X-Toll-Client", client);
+            set_own("X-Toll-Client", client);
         }
         if let Some(token) = &self.settings.origin_token {
-            edits.set("X-Toll-Origin-Token", token);
+            set_own("X-Toll-Origin-Token", token);
+        }
+        if let (Some(signing), Some(base)) = (&self.signing, base) {
+            let [input, signature] = signing.sign(base).with_others(SIGNATURE_LABEL, self.headers);
+            edits.set(SIGNATURE_INPUT, &input);
+            edits.set(SIGNATURE, &signature);
         }
         edits
     }
@@ -119,6 +144,7 @@ impl ForwardedRequest<'_> {
         header::is_removed(name, &self.policy.keep_headers)
             || (header::is_url_part(name) && header::has_url_syntax(value))
             || self.carries_macaroon(name, value)
+            || (self.signing.is_some() && header::is_other_spelling(name, SIGNATURE_INPUT))
             || self.route.is_some_and(|route| {
                 header::is_same(name, x_preimage::HEADER) || changes_price(name, &route.pricing)
             })
@@ -127,6 +153,28 @@ impl ForwardedRequest<'_> {
     fn carries_macaroon(&self, name: &str, value: &str) -> bool {
         let keys = self.settings.keys().filter(|_| is_macaroon_header(name));
         keys.is_some_and(|keys| may_contain_own_macaroon(value, keys))
+    }
+}
+
+impl Signing<'_> {
+    /// Covers method, path and query, as they are sent. The host is not covered, because an origin may have another host
+    /// than the client's URL. A request without a query has the query `?` (RFC 9421, 2.2.7).
+    fn base(&self) -> SignatureBase {
+        let (path, query) = match self.path_and_query.find('?') {
+            Some(at) => self.path_and_query.split_at(at),
+            None => (self.path_and_query, "?"),
+        };
+        let mut base = SignatureBase::default();
+        base.cover("@method", self.method);
+        base.cover("@path", path);
+        base.cover("@query", query);
+        base
+    }
+
+    fn sign(&self, base: SignatureBase) -> MessageSignature {
+        let created = self.created_unix.to_string();
+        let parameters = [";created=", &created, ";keyid=\"toll\";alg=\"hmac-sha256\";tag=\"edgetoll\""];
+        base.sign(self.key, &parameters.concat())
     }
 }
 
@@ -271,6 +319,8 @@ impl<'a> ResponsePlan<'a> {
 /// The header that marks forwarded requests. A marked request that arrives at this deployment again is a loop and is
 /// refused.
 pub const HOP_HEADER: &str = "X-Toll-Hop";
+/// The label of the signature among those of the request.
+const SIGNATURE_LABEL: &str = "toll";
 /// The header that carries the host of the request, with its port. A value that the client sent is removed, unless `keep_headers`
 /// lists this header.
 const FORWARDED_HOST: &str = "X-Forwarded-Host";

@@ -54,6 +54,7 @@ setup_peers() {
   setup_lightning_toll
   venv l402-requests "l402-requests 0.9.0, a client to test with"
   venv oracles "libraries that read metrics and signed callbacks, to test against"
+  venv http-signatures "http-message-signatures 3.0.0, which verifies signed requests, to test against"
   venv mcp "mcp 2.3.0, a client of agents to test with"
   venv lnbits-1.5.5 "LNbits 1.5.5, which exposes preimages (about a minute)"
 }

@@ -1,10 +1,11 @@
-//! Measures the CPU time of the core: macaroons, path normalization, header names, decisions of the gate, and reading a
-//! price list. Where `libmacaroon` does the same, it is measured too.
+//! Measures the CPU time of the core: macaroons, path normalization, header names, decisions of the gate, forwarding, and
+//! reading a price list. Where `libmacaroon` does the same, it is measured too.
 
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects)]
 
 mod cpu;
 mod decide;
+mod forward;
 mod headers;
 mod macaroons;
 mod paths;
@@ -28,6 +29,7 @@ fn main() {
     paths::bench(&mut criterion);
     headers::bench(&mut criterion);
     decide::bench(&mut criterion);
+    forward::bench(&mut criterion);
     price_list::bench(&mut criterion);
     criterion.final_summary();
 }

@@ -34,7 +34,7 @@ fn decide<'a>(gate: &Gate<'a, '_>, request: &Request<'_>) -> Decision<'a> {
     gate.decide(black_box(request), 1_800_000_000)
 }
 
-fn request<'a>(url: &'a str, authorization: Option<&'a str>) -> Request<'a> {
+pub fn request<'a>(url: &'a str, authorization: Option<&'a str>) -> Request<'a> {
     Request {
         url: RequestUrl::parse(url).unwrap(),
         method: "GET",

@@ -8,6 +8,7 @@ pub mod form;
 pub mod header;
 pub mod header_edits;
 pub mod header_list;
+pub mod message_signature;
 pub mod origin_headers;
 pub mod percent;
 pub mod url;

@@ -284,20 +284,22 @@ test('The command that doctor prints for a missing key runs, and so does the com
 
 // U14 (CHANGELOG)
 test('Doctor examines the secrets that are on this machine, and says how to see those that are on Cloudflare', async () => {
-  const weak = await doctor({ TOLL_SECRET: ' 2b6d4c1f8e9a0b3c5d7e6f1a2b3c4d5e', ADMIN_TOKEN: 'abcdefg', ORIGIN_TOKEN: 'qwertz', ON_PAYMENT_SECRET: 'qwertz' });
+  const weak = await doctor({ TOLL_SECRET: ' 2b6d4c1f8e9a0b3c5d7e6f1a2b3c4d5e', ADMIN_TOKEN: 'abcdefg', ORIGIN_TOKEN: 'qwertz', ORIGIN_SECRET: 'qwertz', ON_PAYMENT_SECRET: 'qwertz' });
   for (const [check, sentence] of [
     ['secret', /^TOLL_SECRET from \.dev\.vars begins or ends with white space/],
     ['admin token', /^ADMIN_TOKEN from \.dev\.vars is shorter than 32 characters: make one with `openssl rand -hex 32`/],
     ['origin token', /^ORIGIN_TOKEN from \.dev\.vars is not sent: it must have at least 16/],
+    ['signature', /^ORIGIN_SECRET from \.dev\.vars is shorter than 32 characters: make one with `openssl rand -hex 32`/],
     ['callbacks', /^ON_PAYMENT_URL is missing/],
   ]) {
     assert.equal(weak.findings[check]?.[0].level, 'FAIL', check);
     assert.match(weak.findings[check][0].sentence, sentence);
   }
   const TOLL_SECRET = randomBytes(32).toString('hex');
-  const equal = await doctor({ TOLL_SECRET, TOLL_SECRET_PREVIOUS: TOLL_SECRET, ADMIN_TOKEN: TOLL_SECRET });
+  const equal = await doctor({ TOLL_SECRET, TOLL_SECRET_PREVIOUS: TOLL_SECRET, ADMIN_TOKEN: TOLL_SECRET, ORIGIN_SECRET: TOLL_SECRET });
   assert.deepEqual(equal.findings.secret.map(({ level }) => level), ['OK', 'WARN']);
   assert.equal(equal.findings['admin token'][0].level, 'FAIL');
+  assert.match(equal.findings.signature[0].sentence, /^ORIGIN_SECRET from \.dev\.vars is not used: it must differ from TOLL_SECRET/);
   const staging = { env: { staging: { ...bindings, vars: { TOLL: toll } } } };
   const missing = await doctor({}, { config: staging, args: ['--env', 'staging'] });
   assert.equal(missing.findings.secret[0].level, 'SKIP');

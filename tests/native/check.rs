@@ -451,6 +451,7 @@ fn a_secret_in_the_vars_of_a_wrangler_file_is_an_error() {
         "NWC_URL_8",
         "ADMIN_TOKEN",
         "ORIGIN_TOKEN",
+        "ORIGIN_SECRET",
         "ON_PAYMENT_SECRET",
     ] {
         let finding = format!(
@@ -554,7 +555,7 @@ fn unless_the_build_command_is_make_build_there_is_a_warning() {
 
 #[test]
 fn an_incomplete_list_of_required_secrets_is_a_warning() {
-    let text = "secrets.required = [\"TOLL_SECRET\", \"LNBITS_KEY\", \"ADMIN_TOKEN\", \"ORIGIN_TOKEN\"]\n[vars.TOLL]";
+    let text = "secrets.required = [\"TOLL_SECRET\", \"LNBITS_KEY\", \"ADMIN_TOKEN\", \"ORIGIN_TOKEN\", \"ORIGIN_SECRET\"]\n[vars.TOLL]";
     assert_eq!(
         toml_findings(text),
         [
@@ -565,10 +566,17 @@ fn an_incomplete_list_of_required_secrets_is_a_warning() {
 
 #[test]
 fn a_list_of_secrets_with_an_nwc_url_needs_the_binding_of_the_connection() {
-    let secrets =
-        ["TOLL_SECRET", "TOLL_SECRET_PREVIOUS", "NWC_URL_2", "NWC_URL", "ADMIN_TOKEN", "ORIGIN_TOKEN"];
+    let secrets = [
+        "TOLL_SECRET",
+        "TOLL_SECRET_PREVIOUS",
+        "NWC_URL_2",
+        "NWC_URL",
+        "ADMIN_TOKEN",
+        "ORIGIN_TOKEN",
+        "ORIGIN_SECRET",
+    ];
     let text = format!("secrets.required = {secrets:?}\n[vars.TOLL]")
-        .replace("\"ORIGIN", "\"ON_PAYMENT_SECRET\", \"ORIGIN");
+        .replace("\"ORIGIN_T", "\"ON_PAYMENT_SECRET\", \"ORIGIN_T");
     let needs = "2:20: error: secrets.required needs a Durable Object to connect to an NWC wallet: add { name = \
                  \"NWC_CONNECTION\", class_name = \"NwcConnection\" } to durable_objects.bindings";
     assert_eq!(toml_findings(&text), [needs]);

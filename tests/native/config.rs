@@ -192,6 +192,7 @@ fn white_space_around_a_setting_is_removed_or_reported_and_never_disables_a_sett
         ("LNBITS_KEY", "0123456789abcdef"),
         ("ADMIN_TOKEN", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
         ("ORIGIN_TOKEN", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        ("ORIGIN_SECRET", "6f1d0c9e8b7a4f3e2d5c6b7a8f9e0d1c"),
         ("ORIGIN_URL", "https://origin.test"),
         ("PUBLIC_URL", "https://public.test"),
         ("ON_PAYMENT_URL", "https://shop.test/paid"),
@@ -208,7 +209,7 @@ fn white_space_around_a_setting_is_removed_or_reported_and_never_disables_a_sett
     };
     assert_eq!(read("", "").faults, Vec::<String>::new());
     for (name, text) in valid {
-        let signs = name.starts_with("TOLL_SECRET");
+        let signs = name.starts_with("TOLL_SECRET") || name == "ORIGIN_SECRET";
         for outer in [format!("{text}\n"), format!("{text}\r\n"), format!(" {text}"), format!("\t{text} ")] {
             let settings = read(name, &outer);
             if signs {
@@ -250,4 +251,28 @@ fn white_space_around_a_setting_is_removed_or_reported_and_never_disables_a_sett
             settings.faults
         );
     }
+}
+
+#[test]
+fn a_weak_origin_secret_and_one_that_also_signs_macaroons_are_reported_and_sign_nothing() {
+    let previous = "b3a81f6de2947c50d8e19bf06a72c345";
+    for (secret, fault) in [
+        ("qwertz", "ORIGIN_SECRET is shorter than 32 characters"),
+        (
+            "abababababababababababababababababab",
+            "ORIGIN_SECRET is made of fewer than 10 different characters",
+        ),
+        ("correct-horse-battery-example-2024-xyz", "ORIGIN_SECRET is a sample, not a secret"),
+        (" 6f1d0c9e8b7a4f3e2d5c6b7a8f9e0d1c", "ORIGIN_SECRET begins or ends with white space"),
+        (&SECRET, "ORIGIN_SECRET is not used: it must differ from TOLL_SECRET"),
+        (previous, "ORIGIN_SECRET is not used: it must differ from TOLL_SECRET"),
+    ] {
+        let changes = [("ORIGIN_SECRET", Some(secret)), ("TOLL_SECRET_PREVIOUS", Some(previous))];
+        let settings = settings(Some(LIST), &changes);
+        assert!(settings.origin_key.is_none(), "{fault}");
+        assert!(settings.faults.iter().any(|one| one.starts_with(fault)), "{:?}", settings.faults);
+        assert!(!settings.faults.iter().any(|one| one.contains(secret)), "{fault}");
+    }
+    let strong = [("ORIGIN_SECRET", Some("6f1d0c9e8b7a4f3e2d5c6b7a8f9e0d1c"))];
+    assert!(settings(Some(LIST), &strong).origin_key.is_some());
 }

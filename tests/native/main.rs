@@ -38,6 +38,7 @@ mod ledger;
 mod lightning_toll_package;
 mod lnbits;
 mod macaroon;
+mod message_signature;
 mod mistakes;
 mod nwc;
 mod nwc_wallet;

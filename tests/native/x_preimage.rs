@@ -428,6 +428,7 @@ fn the_origin_gets_no_preimage_of_a_priced_route_and_responses_vary_by_it_where_
             settings: &settings,
             deployment_tag: "tag",
             client: None,
+            signing: None,
         };
         forwarded.edits().as_str().to_owned()
     };

@@ -123,6 +123,12 @@ pub(in crate::cli) fn variables() -> impl Iterator<Item = &'static str> {
     VARIABLES.into_iter().chain(LNBITS_URLS)
 }
 
-const SECRETS: [&str; 5] =
-    ["TOLL_SECRET", "TOLL_SECRET_PREVIOUS", "ADMIN_TOKEN", "ORIGIN_TOKEN", "ON_PAYMENT_SECRET"];
+const SECRETS: [&str; 6] = [
+    "TOLL_SECRET",
+    "TOLL_SECRET_PREVIOUS",
+    "ADMIN_TOKEN",
+    "ORIGIN_TOKEN",
+    "ORIGIN_SECRET",
+    "ON_PAYMENT_SECRET",
+];
 const VARIABLES: [&str; 4] = ["TOLL", "ORIGIN_URL", "PUBLIC_URL", "ON_PAYMENT_URL"];

@@ -28,6 +28,7 @@ pub fn examine(
     results.extend(secret(sources, reader, &faults));
     results.push(admin_token(sources, reader, &faults));
     results.extend(origin_token(reader, &faults));
+    results.extend(origin_secret(reader, &faults));
     results.extend(callbacks(sources, reader, &faults));
     results.extend(bindings(sources, policy));
     results
@@ -137,6 +138,22 @@ fn origin_token(reader: &VariableReader<'_>, faults: &[String]) -> Option<CheckR
             Level::Ok,
             Check::OriginToken,
             format!("ORIGIN_TOKEN from {} can be sent", token.source),
+        ),
+    })
+}
+
+fn origin_secret(reader: &VariableReader<'_>, faults: &[String]) -> Option<CheckResult> {
+    let secret = reader.get("ORIGIN_SECRET")?;
+    Some(match fault(faults, "ORIGIN_SECRET") {
+        Some(fault) => CheckResult::new(
+            Level::Fail,
+            Check::OriginSecret,
+            with_remedy("ORIGIN_SECRET", &secret.source, fault),
+        ),
+        None => CheckResult::new(
+            Level::Ok,
+            Check::OriginSecret,
+            format!("ORIGIN_SECRET from {} is strong", secret.source),
         ),
     })
 }

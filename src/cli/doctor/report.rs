@@ -57,6 +57,8 @@ pub enum Check {
     AdminToken,
     /// Whether `ORIGIN_TOKEN` can be sent in a header and is hard to guess.
     OriginToken,
+    /// Whether `ORIGIN_SECRET` is strong.
+    OriginSecret,
     /// Whether `ON_PAYMENT_URL` and `ON_PAYMENT_SECRET` can be used.
     Callbacks,
     /// Whether the Wrangler file has the bindings.
@@ -104,6 +106,7 @@ impl Check {
             Self::Secret => "secret",
             Self::AdminToken => "admin token",
             Self::OriginToken => "origin token",
+            Self::OriginSecret => "signature",
             Self::Callbacks => "callbacks",
             Self::Bindings => "bindings",
             Self::Origin => "origin",

@@ -10,12 +10,12 @@ use super::{Answered, HandlerError};
 use crate::config::{Origin, Settings};
 use crate::edge::context::{IncomingRequest, RequestContext};
 use crate::edge::platform::log::RequestLog;
-use crate::edge::platform::{environment, shell};
+use crate::edge::platform::{clock, environment, shell};
 use crate::error::RequestError;
-use crate::forward::{ForwardReason, ForwardedRequest, HOP_HEADER, ResponsePlan};
+use crate::forward::{ForwardReason, ForwardedRequest, HOP_HEADER, ResponsePlan, Signing};
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
-use crate::http::url::{RequestUrl, is_loopback};
+use crate::http::url::{RequestUrl, is_loopback, is_serialized};
 use crate::payment::PaymentHash;
 use crate::policy::Policy;
 use crate::policy::facts::{MAX_LENGTH, PriceError};
@@ -83,6 +83,7 @@ impl ForwardPlan {
             settings: ctx.settings,
             deployment_tag: deployment_tag(ctx.settings),
             client: client.as_deref(),
+            signing: signing(ctx, &url)?,
         };
         Ok(Self {
             body: body(request, reason, route)?,
@@ -193,10 +194,24 @@ pub fn check_origin(ctx: &RequestContext<'_>) -> Result<(), &'static str> {
 fn origin_url(ctx: &RequestContext<'_>) -> Result<String, RequestError> {
     match &ctx.settings.origin {
         _ if environment::bound(ctx.env).origin => Ok(ctx.request.href.clone()),
-        Origin::Url(base) => Ok([base, ctx.url.path_and_query].concat()),
+        Origin::Url(base) => Ok(sent_url(ctx, [base, ctx.url.path_and_query].concat())),
         Origin::Zone => Ok(ctx.request.href.clone()),
         Origin::Invalid => Err(RequestError::NotConfigured),
     }
+}
+
+/// Returns the URL as the runtime sends it, if it is signed: the path of `ORIGIN_URL` may contain `..`, for example.
+fn sent_url(ctx: &RequestContext<'_>, url: String) -> String {
+    if ctx.settings.origin_key.is_none() || is_serialized(&url) {
+        return url;
+    }
+    Url::new(&url).map(|serialized| serialized.href()).unwrap_or(url)
+}
+
+fn signing<'a>(ctx: &RequestContext<'a>, url: &'a str) -> Result<Option<Signing<'a>>, RequestError> {
+    let Some(key) = &ctx.settings.origin_key else { return Ok(None) };
+    let path_and_query = RequestUrl::parse(url).ok_or(RequestError::Internal)?.path_and_query;
+    Ok(Some(Signing { key, method: &ctx.request.method, path_and_query, created_unix: clock::now_unix() }))
 }
 
 /// If the price depends on the length of the body, the body must have the length of `Content-Length`.

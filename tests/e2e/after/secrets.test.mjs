@@ -1,5 +1,5 @@
 // Runs after all other tests. Searches the logs, caches and storage of every Worker of the run for the wallet keys, preimages
-// and invoices in the databases of every LNbits of the run, and for the TOLL_SECRET and ORIGIN_TOKEN of every paywall.
+// and invoices in the databases of every LNbits of the run, and for the TOLL_SECRET, ORIGIN_TOKEN and ORIGIN_SECRET of every paywall.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -20,11 +20,11 @@ function* filesBelow(dir) {
   }
 }
 
-/** Returns the wallet keys, preimages and invoices in the LNbits databases, and TOLL_SECRET and ORIGIN_TOKEN of all paywalls. */
+/** Returns the wallet keys, preimages and invoices in the LNbits databases, and TOLL_SECRET, ORIGIN_TOKEN and ORIGIN_SECRET of all paywalls. */
 function secrets() {
   const found = { keys: new Set(), preimages: new Set(), invoices: new Set(), tollSecrets: new Set() };
   for (const file of files.filter((file) => ['.dev.vars', 'config.capnp'].includes(basename(file)))) {
-    const settings = readFileSync(file, 'utf8').matchAll(/(?:TOLL_SECRET|ORIGIN_TOKEN)\w*"?(?:=|, text = )"([^"]{16,})"/g);
+    const settings = readFileSync(file, 'utf8').matchAll(/(?:TOLL_SECRET|ORIGIN_TOKEN|ORIGIN_SECRET)\w*"?(?:=|, text = )"([^"]{16,})"/g);
     for (const [, secret] of settings) found.tollSecrets.add(secret);
   }
   for (const file of files.filter((file) => basename(file) === 'database.sqlite3')) {

@@ -521,12 +521,17 @@ fn an_inconclusive_probe_keeps_the_previous_result_for_a_minute() {
 }
 
 #[test]
-fn a_probe_that_checks_only_the_key_keeps_the_previous_result_for_an_hour() {
-    for previous in [ProbeRecord::NONE, ProbeRecord::after(ProbeRecord::NONE, Probe::PreimageExposed, 0)] {
-        let record = ProbeRecord::after_key(previous, 5_000_000);
-        assert_eq!(record.at(5_000_000 + 3_599_999), Some(previous.probe));
-        assert_eq!(record.at(5_000_000 + 3_600_000), None);
+fn a_probe_that_checks_only_the_key_neither_replaces_nor_prolongs_a_complete_probe() {
+    let hour_ms = 3_600_000;
+    for previous in [ProbeRecord::NONE, ProbeRecord::after(ProbeRecord::NONE, Probe::PreimageHidden, 1)] {
+        let record = ProbeRecord::after_key(previous, hour_ms);
+        for now_ms in [hour_ms, hour_ms + 1, 2 * hour_ms] {
+            assert_eq!(record.at(now_ms), previous.at(now_ms));
+        }
+        assert!(!record.is_key_check_due(2 * hour_ms - 1) && record.is_key_check_due(2 * hour_ms));
     }
+    let complete = ProbeRecord::after(ProbeRecord::NONE, Probe::PreimageHidden, 0);
+    assert!(!complete.is_key_check_due(hour_ms - 1) && complete.is_key_check_due(hour_ms));
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn a_wallet_that_may_no_longer_spend_sells_again() {
         let unsure = ProbeRecord::after(record, Probe::Unknown, 3_600_000);
         assert_eq!(unsure.at(3_600_001), Some(spends));
         let record = ProbeRecord::after_key(record, 3_600_000);
-        assert_eq!(record.at(3_600_001), Some(Probe::Unknown), "{spends:?}");
+        assert_eq!(record.at(3_600_001), None, "{spends:?}");
     }
 }
 

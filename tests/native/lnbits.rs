@@ -89,6 +89,7 @@ fn record() -> InvoiceRecord {
         client: None,
         fiat: None,
         sold_as: None,
+        mac: "dd".to_owned(),
     }
 }
 
@@ -106,8 +107,8 @@ fn extra(record: &InvoiceRecord) -> String {
 #[test]
 fn an_invoice_request_records_what_the_invoice_is_created_for() {
     let common = r#"{"tag":"edgetoll","route":"/api/joke","c":"aa","expiry":1795279000,"host":"api.example.com","method":"GET""#;
-    assert_eq!(extra(&record()), format!("{common}}}"));
-    let more = r#","ip":"bb","price":"0.01 USD","sold_as":"cc"}"#;
+    assert_eq!(extra(&record()), format!(r#"{common},"mac":"dd"}}"#));
+    let more = r#","ip":"bb","price":"0.01 USD","sold_as":"cc","mac":"dd"}"#;
     assert_eq!(extra(&complete_record()), format!("{common}{more}"));
 }
 
@@ -160,6 +161,7 @@ fn an_invoice_of_another_shop_or_without_a_complete_record_is_not_own() {
         (r#""method":"GET""#, r#""method":null"#),
         (r#""route":"/api/joke","#, ""),
         (r#""price":"0.01 USD""#, r#""price":"cheap""#),
+        (r#","mac":"dd""#, ""),
     ] {
         let extra = complete.replace(part, changed);
         assert_ne!(extra, complete, "{part}");

@@ -126,13 +126,14 @@ async fn make_invoice(
 ) -> Result<(WalletSlot, Invoice), HandlerError> {
     let ChallengeDraft { seller, route, .. } = draft;
     let (client, webhook) = (ctx.client_pseudonym(), new_webhook(ctx, draft));
-    let record = InvoiceRecord::new(&draft.terms, &ctx.request.method, client.as_deref());
+    let (keys, pattern, method) = (seller.keys.current(), route.pattern.as_str(), &ctx.request.method);
+    let record = InvoiceRecord::new(keys, pattern, &draft.terms, method, client.as_deref());
     let request = InvoiceRequest {
         price: &draft.price,
         description: &draft.description,
         expiry_s: route.invoice_expiry_s,
         network: &ctx.policy().network,
-        route: route.pattern.as_str(),
+        route: pattern,
         client: client.as_deref(),
         webhook: webhook.as_deref(),
         record: record.as_ref(),

@@ -7,7 +7,8 @@ use super::*;
 
 fn own(state: &str) -> Value {
     let record = json!({
-        "tag": "edgetoll", "route": "/api/joke", "expiry": NOW + 3_600, "host": "api.example.com", "method": "GET"
+        "tag": "edgetoll", "route": "/api/joke", "expiry": NOW + 3_600, "host": "api.example.com", "method": "GET",
+        "mac": "dd"
     });
     answer("lookup_invoice", changed(&transaction(state), "/metadata", Some(record)))
 }
@@ -42,6 +43,7 @@ fn an_invoice_of_somebody_else_or_without_a_record_is_none() {
         ("/result/metadata/tag", Some(json!("shop"))),
         ("/result/metadata/host", None),
         ("/result/metadata/expiry", None),
+        ("/result/metadata/mac", None),
     ] {
         assert_eq!(read(changed(&own, pointer, value.clone())), Ok(None), "{pointer} {value:?}");
     }

@@ -25,6 +25,8 @@ export function nwcConnection(current) {
     #relay;
     /** @type {Promise<Relay> | undefined} */
     #connecting;
+    /** @type {Promise<void> | undefined} */
+    #checking;
     /** How many relays have failed. The next connection is to the next relay of the address. */
     #failures = 0;
 
@@ -79,13 +81,23 @@ export function nwcConnection(current) {
     async #exchange(object, relays, method, params, limitMs) {
       const relay = await this.#connected(object, relays);
       if (method === 'make_invoice' && !relay.object().isReceiveOnly()) {
-        const info = await relay.request('get_info', '{}', limitMs);
-        const fault = relay.object().learn(info);
-        if (fault !== undefined) throw new Fault(fault);
+        await (this.#checking ??= this.#check(relay, limitMs).finally(() => (this.#checking = undefined)));
       }
       const answer = await relay.request(method, params, limitMs);
       if (method === 'get_info') relay.object().learn(answer);
       return answer;
+    }
+
+    /**
+     * Checks that the connection may not spend. Requests that arrive at the same time check it together, because some wallets answer
+     * few requests a minute.
+     * @param {Relay} relay
+     * @param {number} limitMs
+     */
+    async #check(relay, limitMs) {
+      const info = await relay.request('get_info', '{}', limitMs);
+      const fault = relay.object().learn(info);
+      if (fault !== undefined) throw new Fault(fault);
     }
 
     /**

@@ -91,6 +91,12 @@ impl Connection {
             RelayMessage::Ok { id, accepted: false, reason } if reason != Some("duplicate") => {
                 Some(Incoming::Refused { request_id: id })
             }
+            // A relay may end this subscription when it has sent the info event, which is all that it was for.
+            RelayMessage::Closed { subscription, .. }
+                if subscription == INFO_SUBSCRIPTION && self.info.is_some() =>
+            {
+                Some(Incoming::InfoRead)
+            }
             RelayMessage::Closed { .. } => Some(Incoming::Closed),
             RelayMessage::Ok { .. } | RelayMessage::Notice | RelayMessage::Auth => None,
         }

@@ -229,6 +229,14 @@ for (const [name, methods] of [
   });
 }
 
+test('Concurrent requests for invoices ask together what the connection may do', async () => {
+  const { url, wallet, stop } = await startNwcPaywall();
+  await Promise.all(Array.from({ length: 6 }, () => challenge(url)));
+  // The Durable Object asks once, and the probe of the first invoice once more.
+  assert.equal(wallet.log().split('said what the connection may do').length - 1, 2);
+  await stop();
+});
+
 test('With a connection that may spend, the other wallets sell nothing either', async () => {
   const vars = { LNBITS_URL_2: lnbits.url, LNBITS_KEY_2: lnbits.merchant.invoiceKey };
   const { url, stop } = await startNwcPaywall({ wallet: { methods: [...RECEIVE_ONLY, 'pay_invoice'] }, vars });

@@ -207,6 +207,13 @@ fn responses_and_notifications_of_the_wallet_are_passed_on_and_others_are_not() 
 }
 
 #[test]
+fn a_relay_may_end_the_subscription_of_the_info_event_when_it_has_sent_the_event() {
+    let mut informed = informed(&[["encryption", "nip44_v2"]]);
+    assert_eq!(informed.read("[\"CLOSED\",\"info\",\"\"]"), Some(Incoming::InfoRead));
+    assert_eq!(informed.read("[\"CLOSED\",\"wallet\",\"\"]"), Some(Incoming::Closed));
+}
+
+#[test]
 fn each_message_of_a_relay_has_a_meaning_or_none() {
     let refused = || Some(Incoming::Refused { request_id: REQUEST_ID.to_owned() });
     let ok = |accepted: &str, reason: &str| format!("[\"OK\",\"{REQUEST_ID}\",{accepted},{reason}]");
@@ -215,6 +222,7 @@ fn each_message_of_a_relay_has_a_meaning_or_none() {
         ("[\"EOSE\",\"info\"]".to_owned(), Some(Incoming::InfoRead)),
         ("[\"EOSE\",\"other\"]".to_owned(), None),
         ("[\"CLOSED\",\"wallet\",\"error: x\"]".to_owned(), Some(Incoming::Closed)),
+        ("[\"CLOSED\",\"info\",\"auth-required: x\"]".to_owned(), Some(Incoming::Closed)),
         (ok("true", "\"\""), None),
         (ok("false", "\"blocked: x\""), refused()),
         (ok("false", "\"x\""), refused()),

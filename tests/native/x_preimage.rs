@@ -483,11 +483,11 @@ fn the_origin_gets_no_preimage_of_a_priced_route_and_responses_vary_by_it_where_
     let settings = seller();
     let policy = settings.policy().unwrap();
     let headers = |name: &str| HeaderList::parse(format!("1\n{name}\n{PREIMAGE}\n"), 0).unwrap();
-    let edits = |name: &str, route: Option<usize>| {
+    let edits = |reason: ForwardReason, name: &str, route: Option<usize>| {
         let forwarded = ForwardedRequest {
             url: request("https://x/sold", "GET", None).url,
             headers: &headers(name),
-            reason: ForwardReason::Open,
+            reason,
             grant: None,
             route: route.map(|at| &policy.routes[at]),
             policy,
@@ -498,12 +498,11 @@ fn the_origin_gets_no_preimage_of_a_priced_route_and_responses_vary_by_it_where_
         forwarded.edits().as_str().to_owned()
     };
     for name in ["x-preimage", "X-Preimage", "x_preimage"] {
-        assert!(edits(name, Some(0)).contains(&format!("-{name}\n")), "{name}");
-        assert!(edits(name, Some(2)).contains(&format!("-{name}\n")), "a priced route of L402 alone");
-        assert!(
-            !edits(name, None).contains(&format!("-{name}\n")),
-            "{name} belongs to the origin of a free path"
-        );
+        let is_removed = |reason, route| edits(reason, name, route).contains(&format!("-{name}\n"));
+        assert!(is_removed(ForwardReason::Paid, Some(0)), "{name}");
+        assert!(is_removed(ForwardReason::Waived, Some(2)), "a priced route of L402 alone");
+        assert!(is_removed(ForwardReason::Preflight, None), "the preflight of a priced path");
+        assert!(!is_removed(ForwardReason::Open, None), "{name} belongs to the origin of a free path");
     }
     let vary = |route: usize| {
         let plan = ResponsePlan {

@@ -145,9 +145,8 @@ impl ForwardedRequest<'_> {
             || (header::is_url_part(name) && header::has_url_syntax(value))
             || self.carries_macaroon(name, value)
             || (self.signing.is_some() && header::is_other_spelling(name, SIGNATURE_INPUT))
-            || self.route.is_some_and(|route| {
-                header::is_same(name, x_preimage::HEADER) || changes_price(name, &route.pricing)
-            })
+            || (self.reason != ForwardReason::Open && header::is_same(name, x_preimage::HEADER))
+            || self.route.is_some_and(|route| changes_price(name, &route.pricing))
     }
 
     fn carries_macaroon(&self, name: &str, value: &str) -> bool {

@@ -25,6 +25,8 @@ export function nwcConnection(current) {
     #relay;
     /** @type {Promise<Relay> | undefined} */
     #connecting;
+    /** @type {Promise<void> | undefined} */
+    #checking;
     /** How many relays have failed. The next connection is to the next relay of the address. */
     #failures = 0;
 
@@ -79,13 +81,23 @@ export function nwcConnection(current) {
     async #exchange(object, relays, method, params, limitMs) {
       const relay = await this.#connected(object, relays);
       if (method === 'make_invoice' && !relay.object().isReceiveOnly()) {
-        const info = await relay.request('get_info', '{}', limitMs);
-        const fault = relay.object().learn(info);
-        if (fault !== undefined) throw new Fault(fault);
+        await (this.#checking ??= this.#check(relay, limitMs).finally(() => (this.#checking = undefined)));
       }
       const answer = await relay.request(method, params, limitMs);
       if (method === 'get_info') relay.object().learn(answer);
       return answer;
+    }
+
+    /**
+     * Checks that the connection may not spend. Requests that arrive at the same time check it together, because some wallets answer
+     * few requests a minute.
+     * @param {Relay} relay
+     * @param {number} limitMs
+     */
+    async #check(relay, limitMs) {
+      const info = await relay.request('get_info', '{}', limitMs);
+      const fault = relay.object().learn(info);
+      if (fault !== undefined) throw new Fault(fault);
     }
 
     /**
@@ -133,6 +145,8 @@ class Relay {
   #waiting = new Map();
   /** The timer that closes the connection. @type {number | null} */
   #idle = null;
+  /** Until when the connection stays open for requests of clients. */
+  #neededUntilMs = 0;
   /** Waits for the end of the stored events. @type {{ resolve: (word: string) => void, reject: (fault: Fault) => void } | undefined} */
   #opening;
   isClosed = false;
@@ -171,7 +185,8 @@ class Relay {
    * @param {string} url
    */
   async open(url) {
-    const response = await fetch(url.replace(/^ws/, 'http'), { headers: { Upgrade: 'websocket' } });
+    // A redirect is not followed, as in browsers: the owner has chosen this relay, and a redirect may lead to one without TLS.
+    const response = await fetch(url.replace(/^ws/, 'http'), { headers: { Upgrade: 'websocket' }, redirect: 'manual' });
     const socket = response.webSocket;
     if (!socket || this.isClosed) {
       socket?.accept();
@@ -179,13 +194,20 @@ class Relay {
       throw new Fault('unreachable');
     }
     this.#socket = socket;
-    socket.addEventListener('message', ({ data }) => this.#receive(data));
+    socket.addEventListener('message', ({ data }) => {
+      try {
+        this.#receive(data);
+      } catch {
+        // The wasm has crashed.
+        this.close();
+      }
+    });
     socket.addEventListener('close', () => this.close());
     socket.addEventListener('error', () => this.close());
     socket.accept();
     await this.#ask(this.object().askForInfo());
     await this.#ask(this.object().subscribe());
-    this.#rest();
+    this.#closeAfter(IDLE_MS);
   }
 
   /**
@@ -210,7 +232,8 @@ class Relay {
   async request(method, params, limitMs) {
     const [id = '', message] = this.object().seal(method, params, limitMs)?.split('\n') ?? [];
     if (message === undefined) throw new Fault('no_encryption');
-    this.#rest();
+    clearTimeout(this.#idle);
+    if (method !== 'list_transactions') this.#neededUntilMs = Date.now() + IDLE_MS;
     try {
       return await within(new Promise((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject });
@@ -218,6 +241,7 @@ class Relay {
       }), limitMs);
     } finally {
       this.#waiting.delete(id);
+      this.#closeAfter(Math.max(this.#neededUntilMs - Date.now(), NEXT_PAGE_MS));
     }
   }
 
@@ -241,10 +265,13 @@ class Relay {
     this.#socket.send(message);
   }
 
-  /** Closes the connection when no request has been sent for a while, because an open connection costs money. */
-  #rest() {
+  /**
+   * Closes the connection after this time, if no request is sent before, because an open connection costs money.
+   * @param {number} ms
+   */
+  #closeAfter(ms) {
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.close(), IDLE_MS);
+    if (!this.isClosed) this.#idle = setTimeout(() => this.close(), ms);
   }
 
   /** @param {unknown} data */
@@ -271,6 +298,12 @@ class Fault extends Error {}
 const CONNECT_MS = 2000;
 /** No call takes longer. */
 const MAX_MS = 10_000;
+/**
+ * After a request of a client, the connection stays open for this time. The cron trigger reads the wallet's list of payments every
+ * minute: if that counted too, the connection would never be closed.
+ */
 const IDLE_MS = 60_000;
+/** After a page of this list, the connection stays open for the next page. */
+const NEXT_PAGE_MS = 2_000;
 /** The longest message of a relay, in UTF-16 units. */
 const MAX_MESSAGE = 1_048_576;

@@ -188,6 +188,7 @@ impl<'a> PreimageClaim<'a> {
         let client = terms.ip.as_deref().map(|ip| keys().map(|set| set.client_pseudonym(ip)).collect());
         let sold_as = route.sold_as().map(|digest| keys().map(|set| set.sold_as(digest)).collect());
         x_preimage::Demand {
+            keys: &seller.keys,
             now_unix,
             route: route.pattern.as_str(),
             host: &terms.host,

@@ -168,6 +168,11 @@ impl KeySet {
         half_hex(&self.settlement.sign(&[b"wallet:", url.as_bytes(), b"\n", key.as_bytes()]))
     }
 
+    /// Returns the MAC of the record of an invoice: 32 hexadecimal digits.
+    pub fn record_mac(&self, record: &str) -> String {
+        half_hex(&self.settlement.sign(&[b"record:", record.as_bytes()]))
+    }
+
     /// Returns the tag of what a route sells: 32 hexadecimal digits. `digest` is
     /// [`Route::sold_as`](crate::policy::route::Route::sold_as).
     pub fn sold_as(&self, digest: &[u8; 32]) -> String {

@@ -1,5 +1,6 @@
 //! What is sent over a connection to a relay, and what arrives: the state of one connection, without I/O.
 
+use super::event::Event;
 use super::info::{Encryption, INFO, WalletInfo};
 use super::relay::{self, MAX_LIST_MESSAGE_BYTES, RelayMessage};
 use super::session::{RANDOM_BYTES, Request, SealedRequest, Session};
@@ -9,8 +10,9 @@ use super::uri::NwcUri;
 /// are subscribed to. Then requests can be sent.
 pub struct Connection {
     session: Session,
-    /// The newest info event that has arrived; `None` if none has arrived.
-    info: Option<WalletInfo>,
+    /// The newest info event that has arrived, also over an earlier connection, and when the wallet made it, in Unix
+    /// seconds. A relay that withholds it, or that sends an older one, cannot weaken the encryption.
+    info: Option<(u64, WalletInfo)>,
 }
 
 /// What a message of the relay means.
@@ -35,10 +37,8 @@ impl Connection {
         Self { session: Session::new(uri), info: None }
     }
 
-    /// Returns the message that asks for the info event, which is the first message of a new connection. Forgets the info
-    /// event of an earlier connection.
-    pub fn ask_for_info(&mut self) -> String {
-        self.info = None;
+    /// Returns the message that asks for the info event, which is the first message of a new connection.
+    pub fn ask_for_info(&self) -> String {
         relay::req(INFO_SUBSCRIPTION, &self.session.info_filter())
     }
 
@@ -48,7 +48,7 @@ impl Connection {
         let encryption = self.encryption()?;
         let since_unix = now_unix.saturating_sub(CLOCK_SKEW_S);
         let mut filters = self.session.response_filter(since_unix);
-        if self.info.is_some_and(|info| info.notifies) {
+        if self.info.is_some_and(|(_, info)| info.notifies) {
             filters.push(',');
             filters.push_str(&self.session.notification_filter(encryption, since_unix));
         }
@@ -67,7 +67,7 @@ impl Connection {
     pub fn read(&mut self, message: &str) -> Option<Incoming> {
         match RelayMessage::parse(message, MAX_LIST_MESSAGE_BYTES)? {
             RelayMessage::Event { event, .. } if event.kind == INFO => {
-                self.info = WalletInfo::read(&event, self.session.wallet()).or(self.info);
+                self.read_info(&event);
                 None
             }
             RelayMessage::Event { event, .. } => {
@@ -91,14 +91,27 @@ impl Connection {
             RelayMessage::Ok { id, accepted: false, reason } if reason != Some("duplicate") => {
                 Some(Incoming::Refused { request_id: id })
             }
+            // A relay may end this subscription when it has sent the info event, which is all that it was for.
+            RelayMessage::Closed { subscription, .. }
+                if subscription == INFO_SUBSCRIPTION && self.info.is_some() =>
+            {
+                Some(Incoming::InfoRead)
+            }
             RelayMessage::Closed { .. } => Some(Incoming::Closed),
             RelayMessage::Ok { .. } | RelayMessage::Notice | RelayMessage::Auth => None,
         }
     }
 
+    fn read_info(&mut self, event: &Event) {
+        let is_older = self.info.is_some_and(|(created_at, _)| event.created_at < created_at);
+        if !is_older && let Some(info) = WalletInfo::read(event, self.session.wallet()) {
+            self.info = Some((event.created_at, info));
+        }
+    }
+
     /// Returns the encryption of requests. A wallet without an info event is older than NIP-44.
     fn encryption(&self) -> Option<Encryption> {
-        self.info.map_or(Some(Encryption::Nip04), |info| info.encryption)
+        self.info.map_or(Some(Encryption::Nip04), |(_, info)| info.encryption)
     }
 }
 

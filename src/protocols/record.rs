@@ -3,6 +3,8 @@
 
 use super::l402::caveat::Terms;
 use super::price::{Fiat, Price};
+use crate::crypto::is_one_of;
+use crate::keys::{KeySet, Keys};
 use crate::payment::PaymentHash;
 
 /// What an invoice was created for, besides its route.
@@ -21,24 +23,47 @@ pub struct InvoiceRecord {
     pub fiat: Option<Fiat>,
     /// The tag of what was sold ([`KeySet::sold_as`](crate::keys::KeySet::sold_as)).
     pub sold_as: Option<String>,
+    /// The MAC of this deployment over the record, the route, and the amount if the price is in satoshis. Others may create
+    /// invoices in the same wallet, with a record of their choice, and pay themselves: in Alby Hub, a connection also looks
+    /// up the payments of sub-wallets.
+    pub mac: String,
 }
 
 impl InvoiceRecord {
     /// Returns the record of an invoice. `client` is the pseudonym of the client, if its address is known. Returns
     /// `None` if the host or the method cannot be recorded ([`is_recordable`]).
-    pub fn new(terms: &Terms, method: &str, client: Option<&str>) -> Option<Self> {
-        let fiat = match &terms.price {
-            Price::Sats(_) => None,
-            Price::Fiat(price) => Some(price.fiat.clone()),
+    pub fn new(
+        keys: &KeySet,
+        route: &str,
+        terms: &Terms,
+        method: &str,
+        client: Option<&str>,
+    ) -> Option<Self> {
+        let (sats, fiat) = match &terms.price {
+            Price::Sats(sats) => (*sats, None),
+            Price::Fiat(price) => (0, Some(price.fiat.clone())),
         };
-        is_recordable(&terms.host, method).then(|| Self {
+        let mut record = Self {
             expires_at_unix: terms.expires_at_unix,
             host: terms.host.clone(),
             method: method.to_owned(),
             client: client.filter(|_| terms.ip.is_some()).map(str::to_owned),
             fiat,
             sold_as: terms.sold_as.clone(),
-        })
+            mac: String::new(),
+        };
+        record.mac = keys.record_mac(&record.text(route, sats));
+        is_recordable(&terms.host, method).then_some(record)
+    }
+
+    /// Returns what the MAC covers: one value on each line. No value contains a line feed.
+    fn text(&self, route: &str, amount_sats: u64) -> String {
+        let expiry = self.expires_at_unix.to_string();
+        let sats = amount_sats.to_string();
+        let amount = self.fiat.as_ref().map_or(sats.as_str(), Fiat::as_str);
+        let optional = |value: &Option<String>| value.clone().unwrap_or_default();
+        let (client, sold_as) = (optional(&self.client), optional(&self.sold_as));
+        [route, &expiry, &self.host, &self.method, &client, amount, &sold_as].join("\n")
     }
 }
 
@@ -53,6 +78,15 @@ pub struct OwnInvoice {
     /// The pattern of the route.
     pub route: String,
     pub record: InvoiceRecord,
+}
+
+impl OwnInvoice {
+    /// Whether this deployment has written the record.
+    pub fn is_genuine(&self, keys: &Keys) -> bool {
+        let text = self.record.text(&self.route, self.amount_sats);
+        let macs: Vec<_> = keys.all().map(|set| set.record_mac(&text)).collect();
+        is_one_of(&self.record.mac, &macs)
+    }
 }
 
 /// Whether a host and a method can be recorded. The client chooses both, so they must be short and have only the

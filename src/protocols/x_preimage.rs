@@ -2,7 +2,7 @@
 //! its payment, in the header `X-Preimage`, pays for one request.
 //!
 //! A preimage does not say what it was paid for, and carries no signature of this deployment. So the invoice is looked
-//! up at the wallet, and its record is checked. That no payment is used twice is not checked here: the meter counts
+//! up at the wallet, and its record is checked, which carries a MAC of this deployment. That no payment is used twice is not checked here: the meter counts
 //! uses.
 
 use thiserror::Error;
@@ -12,11 +12,13 @@ use super::price::Price;
 use super::record::OwnInvoice;
 use crate::crypto::is_one_of;
 use crate::http::accept;
+use crate::keys::Keys;
 use crate::payment::{PaymentHash, Preimage};
 
 /// What a payment must satisfy: the request that carries its preimage, and the requirements of the route.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Demand<'a> {
+    pub keys: &'a Keys,
     pub now_unix: u64,
     /// The pattern of the route.
     pub route: &'a str,
@@ -100,10 +102,12 @@ pub fn read(header: &str) -> Result<PaymentHash, Refusal> {
 ///
 /// # Errors
 /// Returns the first reason for which the payment is refused, in the order of ln-paywall. It has no sentence for an
-/// invoice of another host or client, one that has expired, or one whose amount is too low. Such an invoice is unknown.
+/// invoice of another deployment, host or client, one that has expired, or one whose amount is too low. Such an invoice is
+/// unknown.
 pub fn check(invoice: &OwnInvoice, demand: &Demand<'_>) -> Result<(), Refusal> {
     let OwnInvoice { record, route, .. } = invoice;
-    if demand.now_unix > expires_at_unix(invoice)
+    if !invoice.is_genuine(demand.keys)
+        || demand.now_unix > expires_at_unix(invoice)
         || record.host != demand.host
         || !is_same_client(record.client.as_deref(), demand)
     {

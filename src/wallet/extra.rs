@@ -28,6 +28,8 @@ pub(super) struct Extra<'a> {
     price: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sold_as: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<&'a str>,
 }
 
 impl<'a> Extra<'a> {
@@ -42,6 +44,7 @@ impl<'a> Extra<'a> {
                 ip: record.client.as_deref(),
                 price: record.fiat.as_ref().map(Fiat::as_str),
                 sold_as: record.sold_as.as_deref(),
+                mac: Some(&record.mac),
                 ..extra
             },
         }
@@ -70,6 +73,7 @@ pub(super) fn read_record(extra: &Json) -> Option<(String, InvoiceRecord)> {
         client: string(extra, "ip"),
         fiat,
         sold_as: string(extra, "sold_as"),
+        mac: string(extra, "mac")?,
     };
     Some((route, record))
 }

@@ -164,20 +164,23 @@ impl NwcWallet {
     }
 
     /// Returns an invoice of edgetoll: see [`Wallet::read_own_invoice`](super::Wallet::read_own_invoice).
+    ///
+    /// The client has chosen the payment hash. To a payment that it does not know, the extension *NWC Service Provider* of
+    /// LNbits answers `INTERNAL`, and other wallets without a result. Such an answer is not a failure of the wallet:
+    /// otherwise, three made-up preimages would open its circuit.
     pub fn read_own_invoice(
         &self,
         payment_hash: &PaymentHash,
         response: &WalletResponse,
     ) -> Result<Option<OwnInvoice>, WalletError> {
-        match read(NwcMethod::LookupInvoice, response) {
-            Err(WalletError::UnknownPayment) => Ok(None),
-            transaction => {
-                let transaction = transaction?;
-                let is_paid = state(&transaction)? == State::Settled;
-                let own = own_invoice(&transaction, is_paid);
-                Ok(own.filter(|own| own.payment_hash == *payment_hash))
-            }
-        }
+        let transaction = match read(NwcMethod::LookupInvoice, response) {
+            Err(WalletError::UnknownPayment) => return Ok(None),
+            Err(WalletError::Internal | WalletError::Missing(_)) => return Err(WalletError::Refused),
+            transaction => transaction?,
+        };
+        let is_paid = state(&transaction).map_err(|_| WalletError::Refused)? == State::Settled;
+        let own = own_invoice(&transaction, is_paid);
+        Ok(own.filter(|own| own.payment_hash == *payment_hash))
     }
 
     /// Returns the request for a page of paid incoming payments whose invoices were created since a time.

@@ -73,30 +73,40 @@ impl Probe {
 pub struct ProbeRecord {
     pub probe: Probe,
     valid_until_ms: u64,
+    /// When a probe that checks only the key or the connection is due; never before `valid_until_ms`.
+    key_valid_until_ms: u64,
 }
 
 impl ProbeRecord {
     /// No result is known, and a probe is due.
-    pub const NONE: Self = Self { probe: Probe::Unknown, valid_until_ms: 0 };
+    pub const NONE: Self = Self::new(Probe::Unknown, 0);
+
+    const fn new(probe: Probe, valid_until_ms: u64) -> Self {
+        Self { probe, valid_until_ms, key_valid_until_ms: valid_until_ms }
+    }
 
     /// Returns the record after a probe. An inconclusive probe keeps the previous result for a minute.
     pub fn after(previous: Self, result: Probe, now_ms: u64) -> Self {
         let probe = if result == Probe::Unknown { previous.probe } else { result };
-        Self { probe, valid_until_ms: now_ms.saturating_add(result.valid_for_ms()) }
+        Self::new(probe, now_ms.saturating_add(result.valid_for_ms()))
     }
 
     /// Returns the record after a probe that checked only the key or the connection, and found that it may not spend. The
-    /// previous result stays valid for an hour, unless it was that the key or the connection may spend.
-    ///
-    /// If that result is `Unknown`, each payment is looked up in this hour, unless `settlement` is "preimage".
+    /// next such probe is due in an hour. The previous result ends when it would have ended without this probe, or at once
+    /// if it was that the key or the connection may spend: the next invoice of the wallet is for a complete probe.
     pub fn after_key(previous: Self, now_ms: u64) -> Self {
-        let probe = if previous.probe.may_spend() { Probe::Unknown } else { previous.probe };
-        Self { probe, valid_until_ms: now_ms.saturating_add(HOUR_MS) }
+        let kept = if previous.probe.may_spend() { Self::NONE } else { previous };
+        Self { key_valid_until_ms: now_ms.saturating_add(HOUR_MS), ..kept }
     }
 
     /// Returns the result, or `None` if a probe is due.
     pub fn at(self, now_ms: u64) -> Option<Probe> {
         (now_ms < self.valid_until_ms).then_some(self.probe)
+    }
+
+    /// Whether a probe that checks only the key or the connection is due.
+    pub fn is_key_check_due(self, now_ms: u64) -> bool {
+        now_ms >= self.key_valid_until_ms
     }
 
     /// Returns the record as KV stores it.
@@ -108,7 +118,7 @@ impl ProbeRecord {
     pub fn parse(text: &str) -> Option<Self> {
         let (word, valid_until_ms) = text.split_once(' ')?;
         let (probe, _) = Probe::WORDS.into_iter().find(|(_, known)| *known == word)?;
-        Some(Self { probe, valid_until_ms: valid_until_ms.parse().ok()? })
+        Some(Self::new(probe, valid_until_ms.parse().ok()?))
     }
 }
 

@@ -1,6 +1,7 @@
 // The Worker with a wallet of Nostr Wallet Connect: a real relay, and the wallet service of Alby's SDK in front of LNbits.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -127,6 +128,19 @@ for (const [fault, detail] of [
   });
 }
 
+test('A redirect of a relay is not followed', async () => {
+  const connection = newConnection(relay);
+  const redirecting = createServer((_, response) => response.end());
+  redirecting.on('upgrade', (_, socket) => socket.end(`HTTP/1.1 302 Found\r\nLocation: ${relay.url.replace('ws', 'http')}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`));
+  await new Promise((resolve) => redirecting.listen(0, '127.0.0.1', resolve));
+  const vars = { NWC_URL: connection.url.replace(encodeURIComponent(relay.url), encodeURIComponent(`ws://127.0.0.1:${redirecting.address().port}`)) };
+  const { url, stop } = await startNwcPaywall({ connection, vars });
+  assert.equal((await send(url, '/sold')).status, 503);
+  assert.ok(!relay.events.some(({ pubkey }) => pubkey === connection.clientKey));
+  redirecting.close();
+  await stop();
+});
+
 test('A slow relay is waited for', async () => {
   const { url, stop } = await startBehindProxy({ fault: 'is slow' });
   assert.equal((await buy(url, await challenge(url))).status, 200);
@@ -215,6 +229,14 @@ for (const [name, methods] of [
   });
 }
 
+test('Concurrent requests for invoices ask together what the connection may do', async () => {
+  const { url, wallet, stop } = await startNwcPaywall();
+  await Promise.all(Array.from({ length: 6 }, () => challenge(url)));
+  // The Durable Object asks once, and the probe of the first invoice once more.
+  assert.equal(wallet.log().split('said what the connection may do').length - 1, 2);
+  await stop();
+});
+
 test('With a connection that may spend, the other wallets sell nothing either', async () => {
   const vars = { LNBITS_URL_2: lnbits.url, LNBITS_KEY_2: lnbits.merchant.invoiceKey };
   const { url, stop } = await startNwcPaywall({ wallet: { methods: [...RECEIVE_ONLY, 'pay_invoice'] }, vars });
@@ -234,11 +256,13 @@ async function ledger(url) {
 test('A payment that the wallet reports is in the ledger before its credential is used', async () => {
   const { url, wallet, server, stop } = await startNwcPaywall({ wallet: { notifies: true }, vars: { ADMIN_TOKEN } });
   const { invoice, paymentHash } = await challenge(url);
+  const lookUps = () => wallet.log().split('edgetoll: looked up').length;
+  const ofProbe = lookUps();
   await pay(invoice);
   await wallet.logged('edgetoll: notified');
   await server.until(async () => (await ledger(url)).length === 1, 10);
   assert.deepEqual(await ledger(url), [[paymentHash, 5, '/sold']]);
-  assert.equal(wallet.log().match(/edgetoll: looked up/g).length, 1, 'the probe after the first invoice');
+  assert.equal(lookUps(), ofProbe);
   await stop();
 });
 
@@ -275,6 +299,20 @@ test('The cron trigger records the payments of the list, once, and skips payment
   await stop();
 });
 
+test('The cron trigger does not keep the connection to the relay open', async () => {
+  const { proxy, url, wallet, server, stop } = await startBehindProxy({ args: ['--test-scheduled'] });
+  const run = async () => assert.equal((await send(url, '/cdn-cgi/handler/scheduled')).status, 200);
+  await run();
+  assert.ok(wallet.log().includes('edgetoll: listed'));
+  assert.equal(proxy.connections, 1, 'one connection for all pages');
+  await server.until(() => proxy.open() === 0, 15);
+  await challenge(url);
+  await run();
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  assert.equal(proxy.open(), 1, 'the connection of a client stays open');
+  await stop();
+});
+
 test('With a connection that may not list payments, the cron trigger reports no fault', async () => {
   const { url, log, stop } = await startNwcPaywall({ wallet: { methods: ['get_info', 'make_invoice', 'lookup_invoice'] }, args: ['--test-scheduled'] });
   assert.equal((await send(url, '/cdn-cgi/handler/scheduled')).status, 200);
@@ -308,6 +346,21 @@ test('X-Preimage is offered with a wallet that keeps the metadata of invoices, a
   const uses = await Promise.all(Array.from({ length: 20 }, () => use('/sold')));
   assert.equal(uses.filter(({ status }) => status === 200).length, 1);
   assert.equal((await use('/sold')).status, 400);
+  await stop();
+});
+
+test('With `wallets = "spread"`, X-Preimage is offered with a wallet over Nostr Wallet Connect in slot 2', async () => {
+  const list = { protocols: ['x-preimage', 'l402'], wallets: 'spread', routes: [{ path: '/sold', sats: 5 }] };
+  const connection = newConnection(relay);
+  const vars = { LNBITS_URL: lnbits.url, LNBITS_KEY: lnbits.merchant.invoiceKey, NWC_URL: undefined, NWC_URL_2: connection.url };
+  const { url, wallet, stop } = await startNwcPaywall({ connection, vars, toll: list });
+  for (let n = 0; n < 3; n += 1) {
+    const started = Date.now();
+    const { status, headers } = await send(url, '/sold');
+    assert.deepEqual([status, headers['content-type']], [402, 'application/vnd.lightning.bolt11'], `${n}`);
+    assert.ok(Date.now() - started < 4_000, 'no request waits for the probe of an earlier one');
+  }
+  assert.ok(wallet.log().includes('edgetoll: made an invoice'));
   await stop();
 });
 

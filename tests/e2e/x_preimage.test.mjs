@@ -1,6 +1,6 @@
 // X-Preimage, the protocol of rack-lightning, faraday_ln_paywall and ln-paywall: one payment for one request.
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { startOrigin } from '../../demo/origin.mjs';
 import { call } from '../../tools/lib/lnbits.mjs';
@@ -83,7 +83,15 @@ async function ownInvoice(extra, { sats = 5, expiry = 600, isPaid = true } = {})
   return isPaid ? pay(bolt11) : preimage;
 }
 const inSeconds = (seconds) => Math.floor(Date.now() / 1000) + seconds;
-const record = (changes) => ({ tag: 'edgetoll', route: '/sold', expiry: inSeconds(600), host: '127.0.0.1', method: 'GET', ...changes });
+
+/** Returns the record that the Worker writes, with its MAC. */
+function record(changes, { sats = 5 } = {}) {
+  const written = { tag: 'edgetoll', route: '/sold', expiry: inSeconds(600), host: '127.0.0.1', method: 'GET', ...changes };
+  const { route, expiry, host, method } = written;
+  const key = createHmac('sha256', paywall.secret).update('edgetoll/1/settled').digest();
+  const mac = createHmac('sha256', key).update(`record:${[route, expiry, host, method, '', sats, ''].join('\n')}`).digest('hex').slice(0, 32);
+  return { mac, ...written };
+}
 
 test('A client that accepts bare invoices gets the 402 of rack-lightning, with the challenge of L402 in its header', async () => {
   const { status, headers, text, bytes } = await send(paywall.url, '/sold', { headers: { Accept: BOLT11 } });
@@ -236,6 +244,8 @@ test('The wallet is asked for the record of the invoice: only a complete one of 
   assert.equal((await use('/sold', await ownInvoice(record()))).status, 200, 'the record that the Worker would have written');
   for (const [extra, sentence] of [
     [{}, SENTENCES.unknown],
+    [record({ mac: undefined }), SENTENCES.unknown],
+    [record({ mac: '0'.repeat(32) }), SENTENCES.unknown],
     [record({ tag: 'shop' }), SENTENCES.unknown],
     [{ tag: 'edgetoll', route: '/sold', c: 'aa' }, SENTENCES.unknown],
     [record({ host: 'api.example.com' }), SENTENCES.unknown],
@@ -243,7 +253,7 @@ test('The wallet is asked for the record of the invoice: only a complete one of 
   ]) {
     await assertRefused(sentence, '/sold', await ownInvoice(extra));
   }
-  await assertRefused(SENTENCES.unknown, '/sold', await ownInvoice(record(), { sats: 4 }));
+  await assertRefused(SENTENCES.unknown, '/sold', await ownInvoice(record({}, { sats: 4 }), { sats: 4 }));
   const written = (await call(`${lnbits.url}/api/v1/payments?limit=1000`, 'GET', undefined, { 'X-Api-Key': lnbits.merchant.invoiceKey }))
     .find(({ extra }) => extra.route === '/sold' && extra.sold_as).extra;
   const { tag, route, expiry, host, method, ip } = written;

@@ -89,6 +89,7 @@ fn record() -> InvoiceRecord {
         client: None,
         fiat: None,
         sold_as: None,
+        mac: "dd".to_owned(),
     }
 }
 
@@ -106,8 +107,8 @@ fn extra(record: &InvoiceRecord) -> String {
 #[test]
 fn an_invoice_request_records_what_the_invoice_is_created_for() {
     let common = r#"{"tag":"edgetoll","route":"/api/joke","c":"aa","expiry":1795279000,"host":"api.example.com","method":"GET""#;
-    assert_eq!(extra(&record()), format!("{common}}}"));
-    let more = r#","ip":"bb","price":"0.01 USD","sold_as":"cc"}"#;
+    assert_eq!(extra(&record()), format!(r#"{common},"mac":"dd"}}"#));
+    let more = r#","ip":"bb","price":"0.01 USD","sold_as":"cc","mac":"dd"}"#;
     assert_eq!(extra(&complete_record()), format!("{common}{more}"));
 }
 
@@ -160,6 +161,7 @@ fn an_invoice_of_another_shop_or_without_a_complete_record_is_not_own() {
         (r#""method":"GET""#, r#""method":null"#),
         (r#""route":"/api/joke","#, ""),
         (r#""price":"0.01 USD""#, r#""price":"cheap""#),
+        (r#","mac":"dd""#, ""),
     ] {
         let extra = complete.replace(part, changed);
         assert_ne!(extra, complete, "{part}");
@@ -521,12 +523,17 @@ fn an_inconclusive_probe_keeps_the_previous_result_for_a_minute() {
 }
 
 #[test]
-fn a_probe_that_checks_only_the_key_keeps_the_previous_result_for_an_hour() {
-    for previous in [ProbeRecord::NONE, ProbeRecord::after(ProbeRecord::NONE, Probe::PreimageExposed, 0)] {
-        let record = ProbeRecord::after_key(previous, 5_000_000);
-        assert_eq!(record.at(5_000_000 + 3_599_999), Some(previous.probe));
-        assert_eq!(record.at(5_000_000 + 3_600_000), None);
+fn a_probe_that_checks_only_the_key_neither_replaces_nor_prolongs_a_complete_probe() {
+    let hour_ms = 3_600_000;
+    for previous in [ProbeRecord::NONE, ProbeRecord::after(ProbeRecord::NONE, Probe::PreimageHidden, 1)] {
+        let record = ProbeRecord::after_key(previous, hour_ms);
+        for now_ms in [hour_ms, hour_ms + 1, 2 * hour_ms] {
+            assert_eq!(record.at(now_ms), previous.at(now_ms));
+        }
+        assert!(!record.is_key_check_due(2 * hour_ms - 1) && record.is_key_check_due(2 * hour_ms));
     }
+    let complete = ProbeRecord::after(ProbeRecord::NONE, Probe::PreimageHidden, 0);
+    assert!(!complete.is_key_check_due(hour_ms - 1) && complete.is_key_check_due(hour_ms));
 }
 
 #[test]

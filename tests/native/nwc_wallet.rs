@@ -5,6 +5,7 @@
 mod connection;
 mod invoices;
 mod look_ups;
+mod own_invoices;
 mod receipts;
 mod settings;
 mod spending;

@@ -1,5 +1,7 @@
 //! X-Preimage: how a preimage is read, what its invoice must satisfy, and which body a 402 has.
 
+use std::sync::LazyLock;
+
 use edgetoll::config::Settings;
 use edgetoll::error::RequestError;
 use edgetoll::forward::{ForwardReason, ForwardedRequest, ResponsePlan};
@@ -9,10 +11,11 @@ use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::protocols::offered::{Protocol, Protocols};
 use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
 use edgetoll::protocols::record::{InvoiceRecord, OwnInvoice, is_recordable};
-use edgetoll::protocols::x_preimage::{Demand, ErrorStyle, Refusal, check, read, takes_invoice};
+use edgetoll::protocols::x_preimage::{self, Demand, ErrorStyle, Refusal, read, takes_invoice};
 
 use crate::support::price_list::{errors, valid};
 use crate::support::request::request;
+use crate::support::secret::SECRET;
 use crate::support::settings::{NOW, gate, settings};
 
 /// SHA-256 of 32 bytes 0x42, computed with `sha256sum`.
@@ -109,12 +112,32 @@ fn invoice() -> OwnInvoice {
             client: None,
             fiat: None,
             sold_as: None,
+            mac: String::new(),
         },
     }
 }
 
+static SELLER: LazyLock<Settings> = LazyLock::new(seller);
+
+/// Returns the invoice with the MAC that this deployment writes.
+fn genuine(invoice: &OwnInvoice) -> OwnInvoice {
+    let OwnInvoice { amount_sats, route, record, .. } = invoice;
+    let InvoiceRecord { expires_at_unix, host, method, client, fiat, sold_as, .. } = record;
+    let amount = fiat.as_ref().map_or(amount_sats.to_string(), |fiat| fiat.as_str().to_owned());
+    let (client, sold_as) = (client.as_deref().unwrap_or(""), sold_as.as_deref().unwrap_or(""));
+    let text = format!("{route}\n{expires_at_unix}\n{host}\n{method}\n{client}\n{amount}\n{sold_as}");
+    let mac = SELLER.keys().unwrap().current().record_mac(&text);
+    OwnInvoice { record: InvoiceRecord { mac, ..record.clone() }, ..invoice.clone() }
+}
+
+/// Checks an invoice whose record this deployment has written.
+fn check(invoice: &OwnInvoice, demand: &Demand<'_>) -> Result<(), Refusal> {
+    x_preimage::check(&genuine(invoice), demand)
+}
+
 fn demand() -> Demand<'static> {
     Demand {
+        keys: SELLER.keys().unwrap(),
         now_unix: NOW,
         route: "/sold",
         host: "x",
@@ -131,6 +154,47 @@ fn a_paid_invoice_for_the_route_the_host_and_the_method_of_the_request_is_accept
     assert_eq!(check(&invoice(), &demand()), Ok(()));
     assert_eq!(check(&invoice(), &Demand { method: "HEAD", ..demand() }), Ok(()), "GET includes HEAD");
     assert_eq!(check(&OwnInvoice { amount_sats: 6, ..invoice() }, &demand()), Ok(()));
+}
+
+#[test]
+fn a_record_that_others_have_written_or_changed_is_refused() {
+    let genuine = genuine(&OwnInvoice {
+        record: InvoiceRecord { client: Some("aa".to_owned()), ..invoice().record },
+        ..invoice()
+    });
+    let refused = |invoice: &OwnInvoice| x_preimage::check(invoice, &demand()).is_err();
+    assert!(!refused(&genuine));
+    let with = |record: InvoiceRecord| OwnInvoice { record, ..genuine.clone() };
+    let record = || genuine.record.clone();
+    for changed in [
+        with(InvoiceRecord { mac: String::new(), ..record() }),
+        with(InvoiceRecord { mac: "0".repeat(32), ..record() }),
+        with(InvoiceRecord { expires_at_unix: NOW + 3_601, ..record() }),
+        with(InvoiceRecord { client: None, ..record() }),
+        with(InvoiceRecord { fiat: Fiat::parse("1 USD"), ..record() }),
+        with(InvoiceRecord { sold_as: Some("aa".to_owned()), ..record() }),
+        OwnInvoice { amount_sats: 6, ..genuine.clone() },
+    ] {
+        assert_eq!(x_preimage::check(&changed, &demand()), Err(Refusal::Unknown), "{changed:?}");
+    }
+    // Host, method and route are refused anyway, so the request fits here.
+    let moved = OwnInvoice { route: "/other".to_owned(), ..genuine.clone() };
+    assert_eq!(
+        x_preimage::check(&moved, &Demand { route: "/other", path: "/other", ..demand() }),
+        Err(Refusal::Unknown)
+    );
+    for (host, method) in [("y", "GET"), ("x", "POST")] {
+        let moved = with(InvoiceRecord { host: host.to_owned(), method: method.to_owned(), ..record() });
+        assert_eq!(x_preimage::check(&moved, &Demand { host, method, ..demand() }), Err(Refusal::Unknown));
+    }
+    let reversed: String = SECRET.chars().rev().collect();
+    let new = ("TOLL_SECRET", Some(reversed.as_str()));
+    let rotated = settings(Some(LIST), &[new, ("TOLL_SECRET_PREVIOUS", Some(SECRET.as_str()))]);
+    let other = settings(Some(LIST), &[new]);
+    for (settings, expected) in [(&rotated, Ok(())), (&other, Err(Refusal::Unknown))] {
+        let demand = Demand { keys: settings.keys().unwrap(), ..demand() };
+        assert_eq!(x_preimage::check(&genuine, &demand), expected);
+    }
 }
 
 #[test]
@@ -364,7 +428,8 @@ fn the_demand_of_a_request_is_satisfied_by_the_record_of_its_own_challenge_and_b
         let claim = claim(&settings, url, method);
         let draft = &claim.otherwise;
         let pseudonym = settings.keys().unwrap().current().client_pseudonym("192.0.2.1");
-        let record = InvoiceRecord::new(&draft.terms, method, Some(&pseudonym)).unwrap();
+        let (keys, route) = (settings.keys().unwrap().current(), draft.route.pattern.as_str());
+        let record = InvoiceRecord::new(keys, route, &draft.terms, method, Some(&pseudonym)).unwrap();
         assert_eq!(record.client.is_some(), url.ends_with("/bound"), "{url}");
         OwnInvoice { amount_sats, route: draft.route.pattern.as_str().to_owned(), record, ..invoice() }
     };
@@ -373,7 +438,7 @@ fn the_demand_of_a_request_is_satisfied_by_the_record_of_its_own_challenge_and_b
         let (claim, path) = (claim(&settings, url, method), format!("/{path}"));
         for (bought, bought_method, bought_sats) in urls {
             let invoice = own(bought, bought_method, bought_sats);
-            let result = check(&invoice, &claim.demand(method, &path, NOW));
+            let result = x_preimage::check(&invoice, &claim.demand(method, &path, NOW));
             let is_dearer_variant = url == "https://x/posted" && bought == "https://x/posted?hd=1";
             assert_eq!(
                 result.is_ok(),
@@ -395,7 +460,8 @@ fn the_demand_of_a_request_is_satisfied_by_the_record_of_its_own_challenge_and_b
         },
         ..claim(&settings, "https://x/bound", "GET")
     };
-    let refused = check(&own("https://x/bound", "GET", 5), &other_client.demand("GET", "/bound", NOW));
+    let refused =
+        x_preimage::check(&own("https://x/bound", "GET", 5), &other_client.demand("GET", "/bound", NOW));
     assert_eq!(refused, Err(Refusal::Unknown));
 }
 
@@ -417,11 +483,11 @@ fn the_origin_gets_no_preimage_of_a_priced_route_and_responses_vary_by_it_where_
     let settings = seller();
     let policy = settings.policy().unwrap();
     let headers = |name: &str| HeaderList::parse(format!("1\n{name}\n{PREIMAGE}\n"), 0).unwrap();
-    let edits = |name: &str, route: Option<usize>| {
+    let edits = |reason: ForwardReason, name: &str, route: Option<usize>| {
         let forwarded = ForwardedRequest {
             url: request("https://x/sold", "GET", None).url,
             headers: &headers(name),
-            reason: ForwardReason::Open,
+            reason,
             grant: None,
             route: route.map(|at| &policy.routes[at]),
             policy,
@@ -433,12 +499,11 @@ fn the_origin_gets_no_preimage_of_a_priced_route_and_responses_vary_by_it_where_
         forwarded.edits().as_str().to_owned()
     };
     for name in ["x-preimage", "X-Preimage", "x_preimage"] {
-        assert!(edits(name, Some(0)).contains(&format!("-{name}\n")), "{name}");
-        assert!(edits(name, Some(2)).contains(&format!("-{name}\n")), "a priced route of L402 alone");
-        assert!(
-            !edits(name, None).contains(&format!("-{name}\n")),
-            "{name} belongs to the origin of a free path"
-        );
+        let is_removed = |reason, route| edits(reason, name, route).contains(&format!("-{name}\n"));
+        assert!(is_removed(ForwardReason::Paid, Some(0)), "{name}");
+        assert!(is_removed(ForwardReason::Waived, Some(2)), "a priced route of L402 alone");
+        assert!(is_removed(ForwardReason::Preflight, None), "the preflight of a priced path");
+        assert!(!is_removed(ForwardReason::Open, None), "{name} belongs to the origin of a free path");
     }
     let vary = |route: usize| {
         let plan = ResponsePlan {

@@ -15,7 +15,10 @@ const tags = [...(encryptions ? [['encryption', encryptions]] : []), ...(notifie
 await publish({ kind: 13194, tags, content: methods.join(' ') });
 
 await service.subscribe(keys, {
-  getInfo: allowed('get_info', async () => ok({ alias: 'test', network: 'mainnet', methods, notifications: notifies ? ['payment_received'] : [] })),
+  getInfo: allowed('get_info', async () => {
+    console.log('edgetoll: said what the connection may do');
+    return ok({ alias: 'test', network: 'mainnet', methods, notifications: notifies ? ['payment_received'] : [] });
+  }),
   getBalance: allowed('get_balance', async () => ok({ balance: (await lnbits('GET', 'wallet')).balance })),
   payInvoice: allowed('pay_invoice', async ({ invoice }) => {
     const { status, preimage, fee } = await lnbits('POST', 'payments', { out: true, bolt11: invoice });

@@ -85,6 +85,7 @@ impl Examination<'_> {
             client: None,
             fiat: None,
             sold_as: None,
+            mac: String::new(),
         };
         let request = InvoiceRequest {
             price: &Price::Sats(AMOUNT_SATS),

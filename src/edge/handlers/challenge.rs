@@ -64,7 +64,7 @@ pub async fn repeat(
 /// Answers with the price alone.
 pub fn quote(draft: &ChallengeDraft<'static>) -> Result<Answered, HandlerError> {
     let answered = Answered::new(response::quote(&draft.price)?, Action::Quote);
-    Ok(answered.on_route(Some(draft.route)).with_code(draft.refused.as_ref().map(Refusal::code)))
+    Ok(answered.on_route(Some(draft.route)).with_code(refused_code(draft)))
 }
 
 /// Answers with a challenge: the bare invoice, the pay page or JSON. `slot` is that of the wallet that created the invoice.
@@ -85,8 +85,12 @@ async fn respond(
         },
     };
     let answered = Answered::new(response, Action::Challenge).on_route(Some(page.draft.route));
-    let code = refused.map(Refusal::code).or(page.draft.refused_preimage);
-    Ok(answered.with_code(code).about(challenge.payment_hash()))
+    Ok(answered.with_code(refused_code(page.draft)).about(challenge.payment_hash()))
+}
+
+/// Returns the code of the refused credential or preimage, for the log.
+fn refused_code(draft: &ChallengeDraft<'_>) -> Option<&'static str> {
+    draft.refused.as_ref().map(Refusal::code).or(draft.refused_preimage)
 }
 
 /// Whether the body of the response is the bare invoice. A client that sends a preimage, and states no preference, has
@@ -122,13 +126,14 @@ async fn make_invoice(
 ) -> Result<(WalletSlot, Invoice), HandlerError> {
     let ChallengeDraft { seller, route, .. } = draft;
     let (client, webhook) = (ctx.client_pseudonym(), new_webhook(ctx, draft));
-    let record = InvoiceRecord::new(&draft.terms, &ctx.request.method, client.as_deref());
+    let (keys, pattern, method) = (seller.keys.current(), route.pattern.as_str(), &ctx.request.method);
+    let record = InvoiceRecord::new(keys, pattern, &draft.terms, method, client.as_deref());
     let request = InvoiceRequest {
         price: &draft.price,
         description: &draft.description,
         expiry_s: route.invoice_expiry_s,
         network: &ctx.policy().network,
-        route: route.pattern.as_str(),
+        route: pattern,
         client: client.as_deref(),
         webhook: webhook.as_deref(),
         record: record.as_ref(),

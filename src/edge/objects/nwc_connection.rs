@@ -59,7 +59,7 @@ impl NwcConnection {
     /// Returns the first message of a new connection to a relay.
     #[wasm_bindgen(js_name = askForInfo)]
     pub fn ask_for_info(&self) -> Option<String> {
-        Some(self.state.borrow_mut().as_mut()?.connection.ask_for_info())
+        Some(self.state.borrow().as_ref()?.connection.ask_for_info())
     }
 
     /// Returns the second message; `undefined` if the wallet announces no encryption that edgetoll knows.
@@ -122,7 +122,9 @@ impl NwcConnection {
     /// Records in the ledger the payment that a notification reports.
     pub fn record(&self, notification: &str) -> Promise {
         let slot = self.state.borrow().as_ref().map(|state| state.slot);
-        let receipt = nwc::receipt_of_notification(notification);
+        // A relay can repeat a notification as often as it likes.
+        let receipt = nwc::receipt_of_notification(notification)
+            .filter(|receipt| !ledger::is_settled(&receipt.payment_hash));
         let (env, settings) = (self.env.clone(), self.settings);
         future_to_promise(async move {
             if let (Some(slot), Some(receipt)) = (slot, receipt)

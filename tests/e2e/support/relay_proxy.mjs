@@ -5,7 +5,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 const RESPONSE = 23195;
 
 /**
- * Starts the proxy. `fault` of the returned object is the fault that is injected:
+ * Starts the proxy. `connections` of the returned object counts the connections of clients, and `open` returns how many are open. `fault` of the returned object is the fault that is injected:
  * - `'does not answer'`: accepts connections, and passes nothing on;
  * - `'is slow'`: passes each message on after 700 ms;
  * - `'drops requests'`: closes the connection when a request arrives, after the wallet has got it;
@@ -16,7 +16,7 @@ const RESPONSE = 23195;
  * - `'reorders'`: collects the responses until two have arrived, and sends the newer first.
  */
 export async function startRelayProxy(relay) {
-  const proxy = { fault: '', connections: 0 };
+  const proxy = { fault: '', connections: 0, open: () => server.clients.size };
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   server.on('connection', (client) => {
     proxy.connections += 1;

@@ -6,6 +6,7 @@ use edgetoll::nwc::uri::NwcUri;
 use nostr::event::{Event, EventBuilder, FinalizeEvent, Kind, Tag};
 use nostr::key::{Keys, SecretKey};
 use nostr::nips::nip47::Nip47Ciphers;
+use nostr::types::Timestamp;
 
 use super::*;
 
@@ -31,13 +32,29 @@ fn connection() -> Connection {
 }
 
 fn message(subscription: &str, kind: u16, from: &Keys, content: &str, tags: &[[&str; 2]]) -> String {
+    message_at(NOW, subscription, kind, from, content, tags)
+}
+
+fn message_at(
+    created_at: u64,
+    subscription: &str,
+    kind: u16,
+    from: &Keys,
+    content: &str,
+    tags: &[[&str; 2]],
+) -> String {
     let tags = tags.iter().map(|tag| Tag::parse(*tag).unwrap());
-    let event = EventBuilder::new(Kind::from(kind), content).tags(tags).finalize(from).unwrap();
+    let event = EventBuilder::new(Kind::from(kind), content).tags(tags);
+    let event = event.custom_created_at(Timestamp::from(created_at)).finalize(from).unwrap();
     format!("[\"EVENT\",\"{subscription}\",{}]", event.as_json())
 }
 
 fn info(from: &Keys, tags: &[[&str; 2]]) -> String {
-    message("info", 13194, from, "make_invoice lookup_invoice", tags)
+    info_at(NOW, from, tags)
+}
+
+fn info_at(created_at: u64, from: &Keys, tags: &[[&str; 2]]) -> String {
+    message_at(created_at, "info", 13194, from, "make_invoice lookup_invoice", tags)
 }
 
 /// Returns a connection that has read an info event with these tags.
@@ -137,9 +154,24 @@ fn an_info_event_that_the_wallet_has_not_signed_means_nothing() {
         assert_eq!(connection.read(&text), None);
         assert_eq!(sealed(&connection, Nip47Ciphers::NIP44V2).1.as_deref(), Some("nip44_v2"));
     }
-    // A new connection begins without the info event of the last.
-    connection.ask_for_info();
-    assert_eq!(sealed(&connection, Nip47Ciphers::NIP04).1, None);
+}
+
+#[test]
+fn a_relay_that_withholds_the_info_event_or_sends_an_older_one_does_not_weaken_the_encryption() {
+    let strong = || informed(&[["encryption", "nip44_v2 nip04"]]);
+    let encryption =
+        |connection: &Connection, cipher: Nip47Ciphers| sealed(connection, cipher).1.unwrap_or_default();
+    let mut withheld = strong();
+    withheld.ask_for_info();
+    assert_eq!(withheld.read("[\"EOSE\",\"info\"]"), Some(Incoming::InfoRead));
+    assert_eq!(encryption(&withheld, Nip47Ciphers::NIP44V2), "nip44_v2");
+    let mut older = strong();
+    older.read(&info_at(NOW - 1, &wallet_keys(), &[]));
+    assert_eq!(encryption(&older, Nip47Ciphers::NIP44V2), "nip44_v2");
+    // The wallet itself may announce a weaker encryption.
+    let mut newer = strong();
+    newer.read(&info_at(NOW + 1, &wallet_keys(), &[["encryption", "nip04"]]));
+    assert_eq!(encryption(&newer, Nip47Ciphers::NIP04), "");
 }
 
 #[test]
@@ -175,6 +207,13 @@ fn responses_and_notifications_of_the_wallet_are_passed_on_and_others_are_not() 
 }
 
 #[test]
+fn a_relay_may_end_the_subscription_of_the_info_event_when_it_has_sent_the_event() {
+    let mut informed = informed(&[["encryption", "nip44_v2"]]);
+    assert_eq!(informed.read("[\"CLOSED\",\"info\",\"\"]"), Some(Incoming::InfoRead));
+    assert_eq!(informed.read("[\"CLOSED\",\"wallet\",\"\"]"), Some(Incoming::Closed));
+}
+
+#[test]
 fn each_message_of_a_relay_has_a_meaning_or_none() {
     let refused = || Some(Incoming::Refused { request_id: REQUEST_ID.to_owned() });
     let ok = |accepted: &str, reason: &str| format!("[\"OK\",\"{REQUEST_ID}\",{accepted},{reason}]");
@@ -183,6 +222,7 @@ fn each_message_of_a_relay_has_a_meaning_or_none() {
         ("[\"EOSE\",\"info\"]".to_owned(), Some(Incoming::InfoRead)),
         ("[\"EOSE\",\"other\"]".to_owned(), None),
         ("[\"CLOSED\",\"wallet\",\"error: x\"]".to_owned(), Some(Incoming::Closed)),
+        ("[\"CLOSED\",\"info\",\"auth-required: x\"]".to_owned(), Some(Incoming::Closed)),
         (ok("true", "\"\""), None),
         (ok("false", "\"blocked: x\""), refused()),
         (ok("false", "\"x\""), refused()),

@@ -22,6 +22,10 @@ pub fn known(slot: WalletSlot) -> Option<Probe> {
     with_lock(&RECORDS, |records| records.get(slot).at(now_ms()))
 }
 
+fn is_key_check_due(slot: WalletSlot) -> bool {
+    with_lock(&RECORDS, |records| records.get(slot).is_key_check_due(now_ms()))
+}
+
 /// Whether this isolate knows that the key or the connection of a wallet may spend.
 pub fn may_spend() -> bool {
     WalletSlot::ALL.into_iter().filter_map(known).any(Probe::may_spend)
@@ -59,8 +63,8 @@ async fn stored(ctx: &RequestContext<'_>, keys: &Keys, wallet: &Wallet) -> Optio
 
 /// Probes the wallet `made_by`, and one more wallet, if they have no valid probe record in this isolate or in KV. The
 /// wallet `made_by` has just created the invoice `unpaid`, so its probe also checks whether LNbits hides the preimage of
-/// this invoice, or whether an NWC wallet keeps its record. The probe of the other wallet checks only the key. The wallets that are left are probed with later
-/// invoices, so that a client does not wait for all of them.
+/// this invoice, or whether an NWC wallet keeps its record. The probe of the other wallet checks only the key or the
+/// connection. The wallets that are left are probed with later invoices, so that a client does not wait for all of them.
 ///
 /// While another request of this isolate probes a wallet, this request waits for the result, so that no client gets an
 /// invoice of a wallet with an admin key. It waits with its own timers, because a promise of one request must not be
@@ -71,15 +75,17 @@ pub async fn probe_unknown(
     made_by: WalletSlot,
     unpaid: &PaymentHash,
 ) {
-    let is_other = |slot: &WalletSlot| *slot != made_by && known(*slot).is_none();
+    let is_other = |slot: &WalletSlot| *slot != made_by && is_key_check_due(*slot);
     let other = seller.wallets.slots().find(is_other);
     for slot in std::iter::once(made_by).chain(other) {
         let Some(wallet) = seller.wallets.get(slot) else { continue };
-        while known(slot).is_none() && !begin_probe(slot) && ctx.deadline.for_wallet_ms().is_some() {
+        let is_due = || if slot == made_by { known(slot).is_none() } else { is_key_check_due(slot) };
+        while is_due() && !begin_probe(slot) && ctx.deadline.for_wallet_ms().is_some() {
             sleep(POLL_MS).await;
         }
-        if known(slot).is_none() && !read_from_kv(ctx, &seller.keys, slot, wallet).await {
+        if is_due() && !read_from_kv(ctx, &seller.keys, slot, wallet).await {
             probe_wallet(ctx, &seller.keys, slot, wallet, (slot == made_by).then_some(unpaid)).await;
+            end_probe(slot);
         }
     }
 }
@@ -149,6 +155,11 @@ fn begin_probe(slot: WalletSlot) -> bool {
         }
         is_free
     })
+}
+
+/// Removes the mark: a probe that checked only the key may be followed by a complete one at once.
+fn end_probe(slot: WalletSlot) {
+    with_lock(&PROBING_UNTIL_MS, |until| *until.get_mut(slot) = 0);
 }
 
 async fn probe_wallet(

@@ -158,7 +158,10 @@ test('In a browser: the owner pages through all payments, finds one by the first
   await send(url, '/a', { headers: { authorization: `L402 AAAA:${'1'.repeat(64)}` } });
   const { refusals, limits, recentPayments } = await statsWhen(url, ({ totalPayments, refusals: counted }) => totalPayments === 21 && counted.length);
   assert.deepEqual(refusals.map(({ code, requests }) => [code, requests]), [['malformed_macaroon', 1]]);
-  assert.deepEqual(limits, { invoicesUsed: 21, invoicesPerMinute: 300, openMs: { 1: [0, 0] } });
+  const { invoicesUsed, ...otherLimits } = limits;
+  // At this rate, the isolate gets one invoice in advance, which counts too. Up to five seconds later, it is lost if it was not created.
+  assert.ok(invoicesUsed >= 21 && invoicesUsed <= 23, `${invoicesUsed} invoices`);
+  assert.deepEqual(otherLimits, { invoicesPerMinute: 300, openMs: { 1: [0, 0] } });
   const { timestamp, paymentHash } = recentPayments.at(-1);
   const older = (await sendAsAdmin(url, `payments?before_ms=${timestamp}&before_hash=${paymentHash}`)).json();
   assert.equal(older.length, 1);

@@ -78,7 +78,8 @@ impl NwcUri {
     }
 }
 
-/// Whether a text is the URL of a relay whose connection nobody else reads: `wss`, or `ws` on the loopback interface.
+/// Whether a text is the URL of a relay with an encrypted connection (`wss`), or of a relay on this machine (`ws` on the
+/// loopback interface).
 fn is_relay(relay: &str) -> bool {
     // The rules for the URL of an HTTP server apply: `wss` is to `ws` as `https` is to `http`.
     let is_safe = |rest| url::is_safe_target(&["http", rest].concat());

@@ -17,7 +17,7 @@ pub struct InvoiceRecord {
     /// The method of the request that got the invoice. `GET` includes `HEAD`.
     pub method: String,
     /// The pseudonym of the client, if the route binds payments to the address of the client. The address itself is not
-    /// recorded, because the wallet may belong to somebody else.
+    /// recorded, because the wallet may belong to another person.
     pub client: Option<String>,
     /// The price, if it is in a currency.
     pub fiat: Option<Fiat>,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use edgetoll::client::journal::State;
@@ -229,8 +228,9 @@ fn processes_that_share_a_journal_pay_once() {
             .map(|at| {
                 let (node, url, file) = (node.clone(), url.clone(), file.clone());
                 std::thread::spawn(move || {
-                    std::thread::sleep(Duration::from_millis(at * 8));
                     let client = TollClient::builder().wallet(node).journal(&file).unwrap().build();
+                    // Different work before the call, so that the threads meet in different phases of it.
+                    (0..at).for_each(|_| drop(client.payments().unwrap()));
                     run(client.get(&url)).unwrap();
                 })
             })

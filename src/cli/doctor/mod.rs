@@ -23,6 +23,7 @@ use crate::bolt11::Bolt11;
 use crate::policy::Policy;
 use crate::policy::normalization::fold_case;
 use crate::protocols::price::Price;
+use crate::protocols::record::InvoiceRecord;
 use crate::strict_json::Json;
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::{HttpRequest, Invoice, InvoiceRequest, Payment, WalletError, WalletResponse, probe};
@@ -85,16 +86,7 @@ impl Examination<'_> {
 
     /// Creates an invoice and looks it up. Returns the invoice; `None` if it was not created.
     fn check_invoice(&mut self) -> Option<Bolt11> {
-        let invoice_request = InvoiceRequest {
-            price: &Price::Sats(AMOUNT_SATS),
-            description: "edgetoll doctor",
-            expiry_s: EXPIRY_S,
-            network: &self.price_list.network,
-            route: "edgetoll doctor",
-            client: None,
-            webhook: None,
-            record: None,
-        };
+        let invoice_request = invoice_request(self.price_list, None);
         let created = self.http.send(&self.lnbits.create(&invoice_request));
         let invoice =
             read(&created, |response| self.lnbits.read_created(&invoice_request, response, created.at_unix));
@@ -141,6 +133,20 @@ impl Examination<'_> {
     }
 }
 
+/// Returns the request for the invoice that is created to examine a wallet.
+fn invoice_request<'a>(price_list: &'a Policy, record: Option<&'a InvoiceRecord>) -> InvoiceRequest<'a> {
+    InvoiceRequest {
+        price: PRICE,
+        description: "edgetoll doctor",
+        expiry_s: EXPIRY_S,
+        network: &price_list.network,
+        route: "edgetoll doctor",
+        client: None,
+        webhook: None,
+        record,
+    }
+}
+
 fn read<T>(
     sent: &TimedResult,
     read_response: impl FnOnce(&WalletResponse) -> Result<T, WalletError>,
@@ -151,7 +157,7 @@ fn read<T>(
     }
 }
 
-const AMOUNT_SATS: u64 = 1;
+const PRICE: &Price = &Price::Sats(1);
 /// The same as the default of `invoice_expiry`. If the clocks differ by minutes, an invoice with a shorter expiry would
 /// seem to expire too soon.
 const EXPIRY_S: u64 = 300;

@@ -5,13 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::report::{Check, CheckResult, Level};
-use super::{AMOUNT_SATS, EXPIRY_S, http, judge};
+use super::{EXPIRY_S, http, invoice_request, judge};
 use crate::client::wallet::{CallError, NwcWallet as Connection};
 use crate::policy::Policy;
-use crate::protocols::price::Price;
 use crate::protocols::record::InvoiceRecord;
 use crate::wallet::nwc::{NwcWallet, keeps_record, may_spend};
-use crate::wallet::{Invoice, InvoiceRequest, NwcRequest, Payment, WalletError, WalletResponse};
+use crate::wallet::{Invoice, NwcRequest, Payment, WalletError, WalletResponse};
 
 /// Examines the wallet at an address, and passes each finding to `report` at once.
 pub fn examine(url: &str, price_list: &Policy, report: &mut dyn FnMut(CheckResult)) {
@@ -87,16 +86,7 @@ impl Examination<'_> {
             sold_as: None,
             mac: String::new(),
         };
-        let request = InvoiceRequest {
-            price: &Price::Sats(AMOUNT_SATS),
-            description: "edgetoll doctor",
-            expiry_s: EXPIRY_S,
-            network: &self.price_list.network,
-            route: "edgetoll doctor",
-            client: None,
-            webhook: None,
-            record: Some(&record),
-        };
+        let request = invoice_request(self.price_list, Some(&record));
         let started = http::Clock::start();
         let created = self.wallet.create(&request).and_then(|create| self.send(&create));
         let created_ms = started.ms();

@@ -125,6 +125,8 @@ enum InvoiceCommand {
 }
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "wasi")]
+    edgetoll::cli::enter_current_folder();
     match Arguments::parse().command {
         Command::Check { file } => check::command::run(file),
         Command::Doctor { file, env } => doctor::command::run(file, env.as_deref()),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+#[cfg(not(target_os = "wasi"))]
 use std::thread;
 
 use toml::Spanned;
@@ -15,10 +16,14 @@ use crate::strict_json::Json;
 pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
     // The parser accepts 80 nested tables with dotted keys of 80 parts each, and recurses for each part. The usual
     // stack of a thread is too small for this recursion.
+    #[cfg(not(target_os = "wasi"))]
     let result = thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(STACK_BYTES);
         thread.spawn_scoped(scope, || read_on_this_stack(text)).ok()?.join().ok()
     });
+    // WASI has no threads. `.cargo/config.toml` sets the size of its only stack.
+    #[cfg(target_os = "wasi")]
+    let result = Some(read_on_this_stack(text));
     result.unwrap_or_else(|| {
         let sentence = "the TOML parser failed without a message: simplify the file until it can be read";
         Err(vec![SyntaxErrorAt { offset: 0, sentence: sentence.to_owned() }])
@@ -165,4 +170,5 @@ const DUPLICATE_KEY: &str = "duplicate key";
 /// A valid bare key that no Wrangler file has.
 const PLACEHOLDER: &str = "the-second-of-two-keys";
 const MAX_ERRORS: usize = 20;
+#[cfg(not(target_os = "wasi"))]
 const STACK_BYTES: usize = 64 << 20;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-#[cfg(all(feature = "client", feature = "nwc"))]
+#[cfg(all(feature = "nwc", any(feature = "client", target_os = "wasi")))]
 use super::nwc::examine as examine_nwc;
 use super::report::{CheckResult, Tally};
 use super::settings::{self, Configured, Sources, VariableReader};
@@ -61,7 +61,7 @@ fn examine_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Resul
     Ok(if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-#[cfg(not(all(feature = "client", feature = "nwc")))]
+#[cfg(not(all(feature = "nwc", any(feature = "client", target_os = "wasi"))))]
 fn examine_nwc(_: &str, _: &crate::policy::Policy, report: &mut dyn FnMut(CheckResult)) {
     use super::report::{Check, Level};
     let sentence = "not checked, because this command was built without the features client and nwc";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-pub use super::http::{HttpError, HttpResult};
+pub use crate::cli::http::{HttpError, HttpResult};
 use super::rate_limit::{Burst, BurstEnd, MAX_MS};
 use super::report::{Check, CheckResult, Level};
 use crate::policy::Policy;

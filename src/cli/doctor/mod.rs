@@ -10,9 +10,8 @@
 pub mod command;
 pub mod deployment;
 pub mod dev_vars;
-pub mod http;
 pub mod judge;
-#[cfg(all(feature = "client", feature = "nwc"))]
+#[cfg(all(feature = "nwc", any(feature = "client", target_os = "wasi")))]
 mod nwc;
 pub mod origin;
 pub mod rate_limit;
@@ -27,7 +26,7 @@ use crate::protocols::record::InvoiceRecord;
 use crate::strict_json::Json;
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::{HttpRequest, Invoice, InvoiceRequest, Payment, WalletError, WalletResponse, probe};
-use http::{Http, MAX_OPENAPI_BYTES, TimedResult};
+use crate::cli::http::{Http, MAX_OPENAPI_BYTES, TimedResult};
 use report::{Check, CheckResult, Level};
 
 /// Examines one LNbits for a deployment with this price list, and passes each finding to `report` at once.

@@ -2,7 +2,7 @@
 //! of a response is printed, except its status.
 
 use super::deployment::{fault, faults};
-use super::http::{Answer, Http, HttpError, TimedAnswer};
+use crate::cli::http::{Answer, Http, HttpError, TimedAnswer};
 use super::report::{Check, CheckResult, Level};
 use super::settings::{Sources, VariableReader};
 use crate::bindings::ORIGIN;
@@ -60,7 +60,7 @@ pub fn judge_origin(
     is_of_zone: bool,
 ) -> CheckResult {
     let leads_back =
-        is_paywall || root.answer.as_ref().is_ok_and(|answer| answer.is_challenge || is_loop(answer));
+        is_paywall || root.answer.as_ref().is_ok_and(|answer| answer.is_challenge() || is_loop(answer));
     let (level, sentence) = match &root.answer {
         // The fetch of a Worker to the host of its own route goes to the origin of the zone.
         _ if leads_back && is_of_zone => (

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 #[cfg(feature = "fetch")]
 use edgetoll::cli::pay::{self, fetch::FetchArguments};
+use edgetoll::cli::init::command::{self as init, InitArguments};
 use edgetoll::cli::{check, doctor, invoice, macaroon, secret};
 
 /// Tools for a Lightning paywall on Cloudflare Workers, and a client that pays
@@ -19,6 +20,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make the files of a new deployment in the current folder
+    ///
+    /// Asks what to protect, for which price, which wallet is paid, and where the origin is. Each question has an option and a
+    /// default. The secrets are new random values in .dev.vars, which git ignores. No existing file is overwritten: what is
+    /// missing is added to package.json and .gitignore.
+    ///
+    /// The address of a wallet with Nostr Wallet Connect is read from the environment variable NWC_URL, or asked for. It is no
+    /// option, because other users of this machine can see the options of a command.
+    ///
+    /// Exit codes: 0 if the files were written, 2 otherwise.
+    #[command(verbatim_doc_comment)]
+    Init(InitArguments),
     /// Find mistakes in a Wrangler file that would cost money or open the paywall
     ///
     /// Each mistake is printed with its line and column. Nothing is sent over the network.
@@ -28,6 +41,9 @@ enum Command {
     Check {
         /// The Wrangler file [default: wrangler.toml, wrangler.json or wrangler.jsonc in the current folder]
         file: Option<PathBuf>,
+        /// As the build command of Wrangler: under `wrangler dev`, exit with 0 despite errors, because Wrangler would end
+        #[arg(long)]
+        build: bool,
     },
     /// Test whether a deployment can sell and be paid
     ///
@@ -128,7 +144,8 @@ fn main() -> ExitCode {
     #[cfg(target_os = "wasi")]
     edgetoll::cli::enter_current_folder();
     match Arguments::parse().command {
-        Command::Check { file } => check::command::run(file),
+        Command::Init(arguments) => init::run(arguments),
+        Command::Check { file, build } => check::command::run(file, build),
         Command::Doctor { file, env } => doctor::command::run(file, env.as_deref()),
         #[cfg(feature = "fetch")]
         Command::Fetch(arguments) => pay::fetch::run(&arguments),

@@ -7,6 +7,7 @@
 pub mod check;
 pub mod doctor;
 pub mod http;
+pub mod init;
 pub mod invoice;
 pub mod macaroon;
 #[cfg(target_os = "wasi")]

@@ -14,6 +14,8 @@ const { WASI } = await import('node:wasi');
 /** The memory of the command, and the result that it takes next. */
 let memory;
 let result = new Uint8Array();
+/** The thread of network.js, which is started with the first request. */
+let thread;
 const imports = {
   /**
    * Handles a request of `src/cli/node.rs`. Returns the number of bytes of the result.
@@ -30,21 +32,6 @@ const imports = {
     new Uint8Array(memory.buffer, at, result.length).set(result);
   },
 };
-
-const { root } = parse(process.cwd());
-const wasi = new WASI({
-  version: 'preview1',
-  args: ['edgetoll', ...process.argv.slice(2)],
-  env: { ...process.env, PWD: `/${relative(root, process.cwd()).replaceAll('\\', '/')}` },
-  preopens: { '/': root },
-});
-const module = await WebAssembly.compile(readFileSync(new URL('edgetoll.wasm', import.meta.url)));
-const instance = await WebAssembly.instantiate(module, { ...wasi.getImportObject(), edgetoll: imports });
-memory = instance.exports.memory;
-process.exit(wasi.start(instance));
-
-/** The thread of network.js, which is started with the first request. */
-let thread;
 
 /**
  * Lets a thread handle a request, and waits for its result: the command is synchronous, and the network of Node is not.
@@ -81,4 +68,23 @@ function wrangler({ args, input, isCaptured }) {
   const stdio = [input === null ? 'inherit' : 'pipe', isCaptured ? 'pipe' : 'inherit', isCaptured ? 'pipe' : 'inherit'];
   const { status, stdout } = spawnSync(process.execPath, [main, ...args], { input: input ?? undefined, stdio, encoding: 'utf8' });
   return { status: status ?? 1, output: stdout ?? '' };
+}
+
+const { root } = parse(process.cwd());
+const wasi = new WASI({
+  version: 'preview1',
+  args: ['edgetoll', ...process.argv.slice(2)],
+  env: { ...process.env, PWD: `/${relative(root, process.cwd()).replaceAll('\\', '/')}` },
+  preopens: { '/': root },
+});
+const module = await WebAssembly.compile(readFileSync(new URL('edgetoll.wasm', import.meta.url)));
+const instance = await WebAssembly.instantiate(module, { ...wasi.getImportObject(), edgetoll: imports });
+memory = instance.exports.memory;
+try {
+  process.exit(wasi.start(instance));
+} catch (error) {
+  // The TOML parser recurses for each level of a file.
+  if (!(error instanceof RangeError)) throw error;
+  console.error('edgetoll: the file has too many levels to be read: simplify it');
+  process.exit(2);
 }

@@ -25,14 +25,14 @@ port.on('message', async (request) => {
 
 /**
  * Sends an HTTP request. No redirect is followed.
- * @param {{ url: string, key: string | null, body: string | null, accept: string | null, maxBytes: number, isBeginning: boolean, limitMs: number }} request
+ * @param {{ url: string, key: string | null, body: string | null, authorization: string | null, maxBytes: number, isBeginning: boolean, limitMs: number }} request
  */
-function send({ url, key, body, accept, maxBytes, isBeginning, limitMs }) {
+function send({ url, key, authorization, body, maxBytes, isBeginning, limitMs }) {
   const { protocol } = new URL(url);
   const headers = {
     'User-Agent': 'edgetoll',
     ...(key !== null && { 'X-Api-Key': key }),
-    ...(accept !== null && { Accept: accept }),
+    ...(authorization !== null && { Authorization: authorization }),
     ...(body !== null && { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }),
   };
   return new Promise((resolve, reject) => {

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 #[cfg(feature = "fetch")]
 use edgetoll::cli::pay::{self, fetch::FetchArguments};
+use edgetoll::cli::deploy::command::{self as deploy, DeployArguments};
 use edgetoll::cli::init::command::{self as init, InitArguments};
 use edgetoll::cli::{check, doctor, invoice, macaroon, secret};
 
@@ -65,6 +66,15 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         env: Option<String>,
     },
+    /// Deploy, and try the deployment
+    ///
+    /// Checks the Wrangler file as `check` does, sets the secrets that Cloudflare does not have, runs the doctor, and deploys with
+    /// Wrangler. Then requests the health of the deployment and the price of a path, and looks for ways around the paywall: at
+    /// workers.dev, at the origin, and, with CLOUDFLARE_API_TOKEN, in routes that fail open.
+    ///
+    /// Exit codes: 0 without failures (warnings are allowed), 1 if a step failed, 2 if a file cannot be read.
+    #[command(verbatim_doc_comment)]
+    Deploy(DeployArguments),
     /// Send a request as curl does, and pay if the server asks for it
     ///
     /// Each payment is written to a journal before the wallet gets the invoice. If the command is stopped at any time, the
@@ -145,6 +155,7 @@ fn main() -> ExitCode {
     edgetoll::cli::enter_current_folder();
     match Arguments::parse().command {
         Command::Init(arguments) => init::run(arguments),
+        Command::Deploy(arguments) => deploy::run(arguments),
         Command::Check { file, build } => check::command::run(file, build),
         Command::Doctor { file, env } => doctor::command::run(file, env.as_deref()),
         #[cfg(feature = "fetch")]

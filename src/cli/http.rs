@@ -27,10 +27,10 @@ struct Outgoing<'a> {
     url: &'a str,
     /// The value of `X-Api-Key`.
     key: Option<&'a str>,
+    /// The value of `Authorization`.
+    authorization: Option<&'a str>,
     /// The JSON body of a `POST`; `None` for a `GET`.
     body: Option<&'a str>,
-    /// The value of `Accept`.
-    accept: Option<&'a str>,
     size: Size,
 }
 
@@ -117,8 +117,8 @@ impl Http {
         let response = self.0.send(&Outgoing {
             url: &request.url,
             key: request.key.as_deref(),
+            authorization: None,
             body: request.body.as_deref(),
-            accept: None,
             size: Size::AtMost(request.max_response_bytes),
         });
         let result = response.map(|response| WalletResponse {
@@ -131,8 +131,14 @@ impl Http {
 
     /// Sends a `GET` request. Reads at most the beginning of the body.
     pub fn get(&self, url: &str) -> TimedAnswer {
+        self.get_authorized(url, None)
+    }
+
+    /// Sends a `GET` request with a value of `Authorization`. Reads at most the beginning of the body.
+    pub fn get_authorized(&self, url: &str, authorization: Option<&str>) -> TimedAnswer {
         let clock = Clock::start();
-        let request = Outgoing { url, key: None, body: None, accept: None, size: Size::Beginning(MAX_ANSWER_BYTES) };
+        let size = Size::Beginning(MAX_ANSWER_BYTES);
+        let request = Outgoing { url, key: None, authorization, body: None, size };
         let answer = self.0.send(&request).map(|response| Answer::new(response, url));
         TimedAnswer { answer, ms: clock.ms() }
     }
@@ -204,6 +210,6 @@ pub fn now_unix() -> u64 {
 /// The size limit of `/openapi.json`, which has 290 KB in LNbits 1.6.2 without extensions.
 pub(super) const MAX_OPENAPI_BYTES: usize = 4_194_304;
 /// How much of a response of the origin is read.
-const MAX_ANSWER_BYTES: usize = 4_096;
+const MAX_ANSWER_BYTES: usize = 65_536;
 /// How many requests may be sent at the same time.
 pub(super) const MAX_CONNECTIONS: usize = 4;

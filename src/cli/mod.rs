@@ -5,6 +5,7 @@
 #![deny(clippy::print_stdout)]
 
 pub mod check;
+pub mod deploy;
 pub mod doctor;
 pub mod http;
 pub mod init;

@@ -135,7 +135,7 @@ pub fn examine_public_url(reader: &VariableReader<'_>, prefix: &str) -> CheckRes
 /// Judges the response of the Worker to a request for its health.
 pub fn judge_public_url(health: &TimedAnswer, source: &str) -> CheckResult {
     let (level, sentence) = match &health.answer {
-        Ok(answer) if is_edgetoll(&health.answer) && is_configured(answer) => {
+        Ok(_) if is_healthy(health) => {
             (Level::Ok, format!("the Worker answers in {} ms and can sell", health.ms))
         }
         Ok(_) if is_edgetoll(&health.answer) => (
@@ -154,6 +154,11 @@ pub fn judge_public_url(health: &TimedAnswer, source: &str) -> CheckResult {
         ),
     };
     CheckResult::new(level, Check::PublicUrl, format!("at PUBLIC_URL from {source}, {sentence}"))
+}
+
+/// Whether the Worker answers a request for its health, and can sell.
+pub(in crate::cli) fn is_healthy(health: &TimedAnswer) -> bool {
+    is_edgetoll(&health.answer) && health.answer.as_ref().is_ok_and(is_configured)
 }
 
 /// Whether a response to a request for `/_toll/health` comes from edgetoll.

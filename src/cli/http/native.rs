@@ -27,7 +27,7 @@ impl Client {
     }
 
     pub fn send(&self, request: &Outgoing<'_>) -> Result<Incoming, HttpError> {
-        let headers = [("X-Api-Key", request.key), ("Accept", request.accept)];
+        let headers = [("X-Api-Key", request.key), ("Authorization", request.authorization)];
         let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let response = match request.body {
             Some(body) => {

@@ -26,7 +26,7 @@ impl Client {
             "url": request.url,
             "key": request.key,
             "body": request.body,
-            "accept": request.accept,
+            "authorization": request.authorization,
             "maxBytes": max_bytes,
             "isBeginning": is_beginning,
             "isLocal": self.is_local,

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -87,16 +88,17 @@ test('A missing secret stops the deployment, and is named with its command', asy
 });
 
 test('With --set-secrets, missing secrets are set: a new TOLL_SECRET, and the others from this machine', async () => {
-  const local = 'ab'.repeat(32);
-  const devVars = `TOLL_SECRET=${local}\nADMIN_TOKEN=cd52fa3e9b107f6a\nLNBITS_KEY=${lnbits.merchant.invoiceKey}\n`;
-  const { code, stdout, calls, commands } = await deploy(['--set-secrets'], { secrets: undefined, devVars });
+  const local = randomBytes(32).toString('hex');
+  const adminToken = randomBytes(32).toString('hex');
+  const devVars = `TOLL_SECRET=${local}\nADMIN_TOKEN=${adminToken}\nLNBITS_KEY=${lnbits.merchant.invoiceKey}\n`;
+  const { code, stdout, calls, commands } = await deploy(['--set-secrets'], { secrets: null, devVars });
   assert.equal(code, 0, stdout);
   assert.deepEqual(commands, ['secret list --format json', 'secret put TOLL_SECRET', 'secret put LNBITS_KEY', 'secret put ADMIN_TOKEN', 'deploy']);
   const inputs = Object.fromEntries(calls.filter(({ args }) => args[1] === 'put').map(({ args, input }) => [args[2], input]));
   assert.match(inputs.TOLL_SECRET, /^[0-9a-f]{64}$/);
   assert.notEqual(inputs.TOLL_SECRET, local, 'the secret of this machine is not deployed');
   assert.equal(inputs.LNBITS_KEY, lnbits.merchant.invoiceKey);
-  assert.equal(inputs.ADMIN_TOKEN, 'cd52fa3e9b107f6a');
+  assert.equal(inputs.ADMIN_TOKEN, adminToken);
 });
 
 test('The key of an LNbits that only this machine uses is not deployed', async () => {
@@ -122,41 +124,46 @@ test('If Wrangler fails, the deployment is not tried', async () => {
   assert.deepEqual(of('challenge'), []);
 });
 
-test('A deployment that serves a priced path, answers with another price, or has an open origin, is reported', async () => {
+test('A deployment that serves a priced path, or answers with another price or header, is reported', async () => {
   const open = await startRecordingOrigin({});
-  const health = { '/_toll/health': (_, response) => response.end('{"status":"ok","configured":true}') };
-  const unpaid = await startRecordingOrigin(health);
-  const served = await deploy([], { vars: { PUBLIC_URL: unpaid.url } });
-  assert.match(served.of('challenge')[0], /^FAIL \S+ is served without payment/);
-  assert.equal(served.code, 1);
-  const older = await deploy([], { list: { routes: [{ path: '/sold/*', sats: 6 }] } });
-  assert.match(older.of('challenge')[0], /^FAIL \S+ gets 402, but the invoice has another amount than the price list/);
-  const invoice = paywall.url;
-  const rewritten = await startRecordingOrigin({
-    ...health,
-    '/sold': async (request, response) => {
-      const answer = await fetch(`${invoice}/sold/x`);
-      response.writeHead(402, { 'www-authenticate': answer.headers.get('www-authenticate').replace('macaroon="', 'token="'), 'content-type': 'application/json' });
-      response.end(await answer.text());
+  const answers = { '/_toll/health': async () => ({ status: 200, body: '{"status":"ok","configured":true}' }) };
+  const unpaid = await startServer({ ...answers, '*': async () => ({ status: 200, body: 'content' }) });
+  const rewritten = await startServer({
+    ...answers,
+    '*': async ({ url }) => {
+      const answer = await fetch(paywall.url + url);
+      const header = answer.headers.get('www-authenticate').replace('macaroon="', 'token="');
+      return { status: 402, headers: { 'www-authenticate': header }, body: await answer.text() };
     },
   });
-  const changed = await deploy([], { vars: { PUBLIC_URL: rewritten.url } });
-  assert.match(changed.of('challenge')[0], /^FAIL \S+ gets 402, but WWW-Authenticate has no macaroon/);
-  await Promise.all([open, unpaid, rewritten].map((one) => one.close()));
+  try {
+    const served = await deploy([], { vars: { PUBLIC_URL: unpaid.url } });
+    assert.match(served.of('challenge')[0], /^FAIL \S+ is served without payment/);
+    assert.equal(served.code, 1);
+    const older = await deploy([], { list: { routes: [{ path: '/sold/*', sats: 6 }] } });
+    assert.match(older.of('challenge')[0], /^FAIL \S+ gets 402, but the invoice has another amount than the price list/);
+    const changed = await deploy([], { vars: { PUBLIC_URL: rewritten.url } });
+    assert.match(changed.of('challenge')[0], /^FAIL \S+ gets 402, but WWW-Authenticate has no macaroon/);
+  } finally {
+    await Promise.all([unpaid.close(), rewritten.close()]);
+  }
 });
 
 test('With an API token, routes that fail open are reported', async () => {
   const answers = (isOpen) => ({
-    '/zones?name=example.com': { result: [{ id: 'z1' }] },
-    '/zones/z1/workers/routes': { result: [{ pattern: 'api.example.com/*', script: 'paid', request_limit_fail_open: isOpen }] },
+    '/zones?name=example.com': async () => ({ status: 200, body: '{"result":[{"id":"z1"}]}' }),
+    '/zones/z1/workers/routes': async () => ({
+      status: 200,
+      body: JSON.stringify({ result: [{ pattern: 'api.example.com/*', script: 'paid', request_limit_fail_open: isOpen }] }),
+    }),
   });
   for (const [isOpen, level] of [[true, 'FAIL'], [false, 'OK']]) {
-    const api = await startApi(answers(isOpen));
+    const api = await startServer(answers(isOpen));
     const { of, code } = await deploy([], { env: { CLOUDFLARE_API_TOKEN: 'token', CLOUDFLARE_API_BASE_URL: api.url } });
+    await api.close();
     assert.match(of('fail closed')[0], new RegExp(`^${level} `));
     assert.equal(code, isOpen ? 1 : 0);
-    assert.deepEqual(api.tokens, ['Bearer token', 'Bearer token']);
-    await api.close();
+    assert.deepEqual(api.requests.map(({ headers }) => headers.authorization), ['Bearer token', 'Bearer token']);
   }
 });
 
@@ -173,14 +180,18 @@ function environment() {
   return { kv_namespaces, durable_objects, ratelimits };
 }
 
-/** Starts a stand-in for Cloudflare's API. */
-async function startApi(answers) {
-  const tokens = [];
-  const server = createServer((request, response) => {
-    tokens.push(request.headers.authorization);
-    response.writeHead(answers[request.url] ? 200 : 404, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(answers[request.url] ?? {}));
+/** Starts a server. `answers` maps a URL, or `*` for all others, to a handler. */
+async function startServer(answers) {
+  const requests = [];
+  const server = createServer(async (request, response) => {
+    requests.push(request);
+    const { status, headers, body } = await (answers[request.url] ?? answers['*'])(request);
+    response.writeHead(status, headers).end(body);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${server.address().port}`, tokens, close: () => new Promise((resolve) => server.close(resolve)) };
+  const close = () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  };
+  return { url: `http://127.0.0.1:${server.address().port}`, requests, close };
 }

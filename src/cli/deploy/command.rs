@@ -144,9 +144,9 @@ impl Deployment {
         let MissingSecret { name, is_required, source } = secret;
         let option = self.arguments.env.as_ref().map_or(String::new(), |name| format!(" --env {name}"));
         let origin = match &source {
-            Source::Random => "a new random value",
-            Source::Local { from, .. } => from,
-            Source::Unknown => "the value that you enter",
+            Source::Random => "a new random value".to_owned(),
+            Source::Local { from, .. } => format!("its value in {from}"),
+            Source::Unknown => "the value that you enter".to_owned(),
         };
         if self.arguments.dry_run {
             let level = if is_required { Level::Warn } else { Level::Skip };
@@ -336,7 +336,8 @@ impl Deployment {
         self.with_sources(|_, reader| read(reader))
     }
 
-    /// Returns the lines of `.dev.vars` that also hold for the deployment: its secrets, without the key of an LNbits on this machine.
+    /// Returns the lines of `.dev.vars` that also hold for the deployment: its secrets, without TOLL_SECRET, which is another one
+    /// there, and without the key of an LNbits on this machine.
     fn secrets_of_dev_vars(&self) -> String {
         let is_local = |line: &&str| {
             let value = line.split_once('=').map_or("", |(_, value)| value).trim_matches(['"', '\'', ' ']);
@@ -345,7 +346,10 @@ impl Deployment {
         };
         let has_url = |line: &&str| line.starts_with("LNBITS_URL");
         let has_own_wallet = self.dev_vars.lines().any(|line| has_url(&line));
-        let is_setting = |line: &&str| !is_local(line) && !has_url(line) && !(has_own_wallet && line.starts_with("LNBITS_KEY"));
+        let is_other = |line: &&str| {
+            line.starts_with("TOLL_SECRET") || has_own_wallet && line.starts_with("LNBITS_KEY")
+        };
+        let is_setting = |line: &&str| !is_local(line) && !has_url(line) && !is_other(line);
         self.dev_vars.lines().filter(is_setting).map(|line| format!("{line}\n")).collect()
     }
 

@@ -42,16 +42,17 @@ pub enum Paywall {
     /// The secret or the settings of a wallet are missing or wrong. Requests to priced routes are refused. Requests to
     /// free routes and to paths without a route are handled as usual.
     Closed { policy: Policy, keys: Option<Keys> },
-    /// No route has a price. Keys and wallets may still be configured, for the ledger of earlier payments.
-    Free { policy: FreePolicy, keys: Option<Keys>, wallets: Option<Wallets> },
+    /// No route charges. Keys and wallets may still be configured, for the ledger of earlier payments and for what an
+    /// observed route would charge. There may be keys without wallets.
+    Free { policy: FreePolicy, seller: Option<Seller> },
     /// Priced routes are sold.
     Selling { policy: Policy, seller: Seller },
 }
 
-/// A price list in which every route is free.
+/// A price list in which no route charges: every route is free, observed or off.
 pub struct FreePolicy(Policy);
 
-/// A price list. With a priced route, a secret and a wallet are required.
+/// A price list. With a route that charges, a secret and a wallet are required.
 enum ParsedPaywall {
     Free(FreePolicy),
     Priced(Policy),
@@ -109,8 +110,13 @@ impl Settings {
         let policy = reader.policy(price_list, fold_case).map(ParsedPaywall::from);
         // Without a priced route, neither a secret nor a wallet is needed.
         let is_selling = matches!(policy, Some(ParsedPaywall::Priced(_)));
-        if matches!(policy, Some(ParsedPaywall::Free(_))) {
-            let fault = "TOLL has no route with a price: every request is forwarded without payment";
+        if let Some(ParsedPaywall::Free(FreePolicy(policy))) = &policy {
+            let fault = match policy.if_charging {
+                Some(_) => {
+                    "TOLL observes all routes that have a price: every request is forwarded without payment"
+                }
+                None => "TOLL has no route with a price: every request is forwarded without payment",
+            };
             reader.faults.push(fault.to_owned());
         }
         let keys = reader.keys(is_selling);
@@ -120,7 +126,10 @@ impl Settings {
         }
         let paywall = match (policy, keys, wallets) {
             (None, ..) => Paywall::Unreadable,
-            (Some(ParsedPaywall::Free(policy)), keys, wallets) => Paywall::Free { policy, keys, wallets },
+            (Some(ParsedPaywall::Free(policy)), keys, wallets) => {
+                let wallets = wallets.unwrap_or_default();
+                Paywall::Free { policy, seller: keys.map(|keys| Seller { keys, wallets }) }
+            }
             (Some(ParsedPaywall::Priced(policy)), Some(keys), Some(wallets)) => {
                 Paywall::Selling { policy, seller: Seller { keys, wallets } }
             }
@@ -147,7 +156,8 @@ impl Settings {
     ) -> Gate<'a, 'c> {
         let seller = match &self.paywall {
             Paywall::Selling { seller, .. } => Some(seller),
-            Paywall::Unreadable | Paywall::Closed { .. } | Paywall::Free { .. } => None,
+            Paywall::Free { seller, .. } => seller.as_ref(),
+            Paywall::Unreadable | Paywall::Closed { .. } => None,
         };
         Gate { policy, seller, code, is_settled, has_meter: true }
     }
@@ -165,7 +175,8 @@ impl Settings {
     pub fn keys(&self) -> Option<&Keys> {
         match &self.paywall {
             Paywall::Unreadable => None,
-            Paywall::Closed { keys, .. } | Paywall::Free { keys, .. } => keys.as_ref(),
+            Paywall::Closed { keys, .. } => keys.as_ref(),
+            Paywall::Free { seller, .. } => seller.as_ref().map(|seller| &seller.keys),
             Paywall::Selling { seller, .. } => Some(&seller.keys),
         }
     }
@@ -176,7 +187,10 @@ impl Settings {
     pub fn keys_and_wallets(&self) -> Option<(&Keys, &Wallets)> {
         match &self.paywall {
             Paywall::Unreadable | Paywall::Closed { .. } => None,
-            Paywall::Free { keys, wallets, .. } => keys.as_ref().zip(wallets.as_ref()),
+            Paywall::Free { seller, .. } => {
+                let has_wallet = |seller: &&Seller| seller.wallets.slots().next().is_some();
+                seller.as_ref().filter(has_wallet).map(|seller| (&seller.keys, &seller.wallets))
+            }
             Paywall::Selling { seller, .. } => Some((&seller.keys, &seller.wallets)),
         }
     }
@@ -277,7 +291,7 @@ impl SettingsReader<'_> {
         if wallets.slots().filter_map(|slot| wallets.get(slot)).any(Wallet::converts) {
             return;
         }
-        for route in policy.routes.iter().filter(|route| route.has_price_in_currency()) {
+        for route in policy.routes.iter().filter(|route| route.is_sold() && route.has_price_in_currency()) {
             self.faults.push(format!(
                 "{} has a price in a currency, which only LNbits can convert: add an LNbits in another slot, or write the \
                  price in sats; until then, this route is not sold",

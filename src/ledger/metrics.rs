@@ -29,6 +29,7 @@ pub fn metrics(stats: &Json) -> Option<String> {
         "Requests that got no invoice because invoices_per_minute was reached.",
     );
     write_sample(&mut text, NO_INVOICE_LEFT, &[], no_invoice_left);
+    write_observed(&mut text, stats.get("observed")?)?;
     let payers = stats.get("uniquePayers")?.as_u64()?;
     let unsettled = stats.get("unsettled")?.as_u64()?;
     let waiting = callbacks.get("waiting")?.as_u64()?;
@@ -51,6 +52,33 @@ pub fn metrics(stats: &Json) -> Option<String> {
         write_sample(&mut text, name, &[], value);
     }
     Some(text)
+}
+
+/// Writes what observed routes would have charged. Writes nothing if no route was ever observed.
+fn write_observed(text: &mut String, observed: &Json) -> Option<()> {
+    let Json::Object(routes) = observed else { return None };
+    if routes.is_empty() {
+        return Some(());
+    }
+    write_head(
+        text,
+        OBSERVED,
+        "counter",
+        "Requests by the status that they would have got if they were charged.",
+    );
+    for (route, counts) in routes {
+        let Json::Object(statuses) = counts.get("statuses")? else { return None };
+        for (status, requests) in statuses {
+            write_sample(text, OBSERVED, &[("route", route), ("status", status)], requests.as_u64()?);
+        }
+    }
+    for (name, kind, help, key) in OF_OBSERVED {
+        write_head(text, name, kind, help);
+        for (route, counts) in routes {
+            write_sample(text, name, &[("route", route)], counts.get(key)?.as_u64()?);
+        }
+    }
+    Some(())
 }
 
 fn write_head(text: &mut String, name: &str, kind: &str, help: &str) {
@@ -76,5 +104,16 @@ const PAYMENT_COUNTERS: [(&str, &str, &str); 2] = [
     ("edgetoll_revenue_sats_total", "Satoshis of payments that LNbits reports as paid.", "revenue"),
     ("edgetoll_payments_total", "Payments that LNbits reports as paid.", "payments"),
 ];
+/// For each number of an observed route: its name, kind and help text, and its key in the statistics of the route.
+const OF_OBSERVED: [(&str, &str, &str, &str); 2] = [
+    ("edgetoll_observed_sats_total", "counter", "Satoshis of the invoices of observed requests.", "sats"),
+    (
+        "edgetoll_observed_clients",
+        "gauge",
+        "Clients of this day (UTC) with an invoice, at most 1000.",
+        "clients",
+    ),
+];
+const OBSERVED: &str = "edgetoll_observed_requests_total";
 const REQUESTS: &str = "edgetoll_requests_total";
 const NO_INVOICE_LEFT: &str = "edgetoll_no_invoice_left_total";

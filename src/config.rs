@@ -42,9 +42,10 @@ pub enum Paywall {
     /// The secret or the settings of a wallet are missing or wrong. Requests to priced routes are refused. Requests to
     /// free routes and to paths without a route are handled as usual.
     Closed { policy: Policy, keys: Option<Keys> },
-    /// No route charges. Keys and wallets may still be configured, for the ledger of earlier payments and for what an
-    /// observed route would charge. There may be keys without wallets.
-    Free { policy: FreePolicy, seller: Option<Seller> },
+    /// No route charges. Keys and wallets may still be configured, for the ledger of earlier payments. There may be keys
+    /// without wallets. If a route is observed, there is always a seller, because the gate has to judge credentials; without
+    /// a secret (`has_secret`), its keys are those of [`OBSERVING`].
+    Free { policy: FreePolicy, seller: Option<Seller>, has_secret: bool },
     /// Priced routes are sold.
     Selling { policy: Policy, seller: Seller },
 }
@@ -127,8 +128,10 @@ impl Settings {
         let paywall = match (policy, keys, wallets) {
             (None, ..) => Paywall::Unreadable,
             (Some(ParsedPaywall::Free(policy)), keys, wallets) => {
-                let wallets = wallets.unwrap_or_default();
-                Paywall::Free { policy, seller: keys.map(|keys| Seller { keys, wallets }) }
+                let (has_secret, wallets) = (keys.is_some(), wallets.unwrap_or_default());
+                let observing = || TollSecret::new(OBSERVING).ok().filter(|_| policy.0.if_charging.is_some());
+                let keys = keys.or_else(|| observing().map(|secret| Keys::new(secret, None)));
+                Paywall::Free { policy, seller: keys.map(|keys| Seller { keys, wallets }), has_secret }
             }
             (Some(ParsedPaywall::Priced(policy)), Some(keys), Some(wallets)) => {
                 Paywall::Selling { policy, seller: Seller { keys, wallets } }
@@ -176,7 +179,9 @@ impl Settings {
         match &self.paywall {
             Paywall::Unreadable => None,
             Paywall::Closed { keys, .. } => keys.as_ref(),
-            Paywall::Free { seller, .. } => seller.as_ref().map(|seller| &seller.keys),
+            Paywall::Free { seller, has_secret, .. } => {
+                seller.as_ref().filter(|_| *has_secret).map(|seller| &seller.keys)
+            }
             Paywall::Selling { seller, .. } => Some(&seller.keys),
         }
     }
@@ -187,8 +192,8 @@ impl Settings {
     pub fn keys_and_wallets(&self) -> Option<(&Keys, &Wallets)> {
         match &self.paywall {
             Paywall::Unreadable | Paywall::Closed { .. } => None,
-            Paywall::Free { seller, .. } => {
-                let has_wallet = |seller: &&Seller| seller.wallets.slots().next().is_some();
+            Paywall::Free { seller, has_secret, .. } => {
+                let has_wallet = |seller: &&Seller| *has_secret && seller.wallets.slots().next().is_some();
                 seller.as_ref().filter(has_wallet).map(|seller| (&seller.keys, &seller.wallets))
             }
             Paywall::Selling { seller, .. } => Some((&seller.keys, &seller.wallets)),
@@ -430,5 +435,8 @@ impl SettingsReader<'_> {
     }
 }
 
+/// Takes the place of a missing `TOLL_SECRET` if no route charges. Nothing is sold or served because of a credential then: such
+/// a credential is only counted as valid.
+const OBSERVING: &str = "no credential is sold: 0123456789";
 /// A shorter token could be guessed.
 const MIN_ORIGIN_TOKEN_BYTES: usize = 16;

@@ -5,8 +5,7 @@
 //! [`Policy::if_charging`], and the result is told to the origin and to the owner. No wallet, Durable Object or store is
 //! asked.
 
-use super::{ChallengeDraft, Decision, Gate, Refused, Request, facts};
-use crate::error::RequestError;
+use super::{ChallengeDraft, Decision, Gate, Refused, Request};
 use crate::policy::Policy;
 use crate::policy::free_tier::FreeTier;
 use crate::policy::route::{Route, Selection, Target};
@@ -39,36 +38,29 @@ impl<'a> Gate<'a, '_> {
     ) -> Decision<'a> {
         let gate = Gate { policy: if_charging, ..*self };
         let mut seen = Observation { route: None, status: 200, code: None, sats: 0, free_tier: None };
-        match gate.try_decide(request, now_unix) {
-            Ok(Decision::Open { waived: None } | Decision::Observed(_)) => {
+        match gate.decide(request, now_unix) {
+            Decision::Open { waived: None } | Decision::Observed(_) => {
                 return Decision::Open { waived: None };
             }
             // Without `cors`, the origin answers preflights as before. It may know pages that edgetoll does not know.
-            Ok(Decision::Preflight) if self.policy.cors.is_some() => return Decision::Preflight,
-            Ok(Decision::Preflight) => return Decision::Open { waived: None },
-            Ok(Decision::Open { waived: Some(_) } | Decision::Paid(_)) => {}
+            Decision::Preflight if self.policy.cors.is_some() => return Decision::Preflight,
+            Decision::Preflight => return Decision::Open { waived: None },
+            Decision::Open { waived: Some(_) } | Decision::Paid(_) => {}
             // A preimage that fits its invoice proves the payment in all but a few cases, which only the wallet knows.
-            Ok(Decision::Unsettled { claims, .. })
+            Decision::Unsettled { claims, .. }
                 if claims.iter().any(|claim| claim.purchase.grant.is_proven) => {}
-            Ok(Decision::Unsettled { otherwise, .. } | Decision::Challenge(otherwise)) => {
+            Decision::Unsettled { otherwise, .. } | Decision::Challenge(otherwise) => {
                 seen.is_challenged(&otherwise)
             }
-            Ok(Decision::Preimage(claim)) => seen.is_challenged(&claim.otherwise),
-            Ok(Decision::FreeTier { tier, key, otherwise }) => {
+            Decision::Preimage(claim) => seen.is_challenged(&claim.otherwise),
+            Decision::FreeTier { tier, key, otherwise } => {
                 seen.is_challenged(&otherwise);
                 seen.free_tier = Some((tier, key));
             }
-            Ok(Decision::Redirect) => seen.status = 308,
-            Ok(Decision::Refuse(Refused { error, route })) | Err(Refused { error, route }) => match route {
-                // Without a secret, there are no credentials, so only the price is known.
-                Some(route) if self.seller.is_none() && error == RequestError::NotConfigured => {
-                    match gate.price(route, &facts(if_charging, request)) {
-                        Ok(price) => seen.is_priced(&price),
-                        Err(error) => seen.is_refused(&error),
-                    }
-                }
-                _ => seen.is_refused(&error),
-            },
+            Decision::Redirect => seen.status = 308,
+            Decision::Refuse(Refused { error, .. }) => {
+                (seen.status, seen.code) = (error.status(), Some(error.code()));
+            }
         }
         let target = Target { host: request.url.host, method: request.method };
         if let Selection::Route(route) = self.policy.select(request.url.path, target) {
@@ -80,24 +72,13 @@ impl<'a> Gate<'a, '_> {
 
 impl Observation<'_> {
     fn is_challenged(&mut self, draft: &ChallengeDraft<'_>) {
-        self.is_priced(&draft.price);
+        self.status = 402;
         self.code = draft.refused.as_ref().map(|refusal| refusal.code());
-        if draft.is_quote {
-            self.sats = 0;
-        }
-    }
-
-    /// Only a wallet can convert a price in a currency, so the least amount counts.
-    fn is_priced(&mut self, price: &Price) {
-        self.sats = match price {
+        self.sats = match &draft.price {
+            _ if draft.is_quote => 0,
             Price::Sats(sats) => *sats,
+            // Only a wallet can convert the price, so the least amount counts.
             Price::Fiat(price) => price.min_sats,
         };
-        self.status = if self.sats == 0 { 200 } else { 402 };
-    }
-
-    fn is_refused(&mut self, error: &RequestError) {
-        self.status = error.status();
-        self.code = Some(error.code());
     }
 }

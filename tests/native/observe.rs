@@ -40,7 +40,7 @@ fn a_request_to_an_observed_route_is_forwarded_with_the_status_that_it_would_hav
         {"path":"/one-host","host":"api.test","sats":5},
         {"path":"/free","sats":0}
     ]}"#;
-    for changes in [&[][..], &NO_WALLET] {
+    for changes in [&[][..], &NO_WALLET, &NOTHING] {
         let settings = settings(Some(list), changes);
         for (url, method, expected) in [
             ("https://x/sold", "GET", (Some("/sold"), 402, None, 5)),
@@ -112,18 +112,22 @@ fn a_list_in_which_no_route_charges_needs_neither_a_secret_nor_a_wallet() {
         r#"{"mode":"observe","routes":[{"path":"/sold","sats":5,"uses":3,"free_requests":5}]}"#,
     ] {
         let settings = settings(Some(list), &NOTHING);
-        assert!(matches!(settings.paywall, Paywall::Free { seller: None, .. }), "{list}");
+        assert!(matches!(settings.paywall, Paywall::Free { has_secret: false, .. }), "{list}");
         let [fault] = settings.faults.as_slice() else { panic!("{:?}", settings.faults) };
         assert!(fault.starts_with("TOLL observes all routes that have a price"), "{fault}");
-        let decision = decide(&settings, "https://x/sold", "GET", Some("L402 garbage:x"));
-        assert_eq!(seen(&decision), (Some("/sold"), 402, None, 5), "{list}");
+        assert!(settings.keys().is_none() && settings.keys_and_wallets().is_none(), "{list}");
+        let request = Request { client_ip: Some("192.0.2.1"), ..request("https://x/sold", "GET", None) };
+        assert_eq!(seen(&gate(&settings).decide(&request, NOW)), (Some("/sold"), 402, None, 5), "{list}");
+        let malformed = decide(&settings, "https://x/sold", "GET", Some("L402 garbage:x"));
+        assert_eq!(seen(&malformed).1, 401, "{list}");
     }
     // One route that charges needs both.
     let list = r#"{"mode":"observe","routes":[{"path":"/sold","sats":5,"mode":"charge"},{"path":"/seen","sats":5}]}"#;
     let settings = settings(Some(list), &NOTHING);
     assert!(matches!(settings.paywall, Paywall::Closed { .. }));
     assert!(matches!(decide(&settings, "https://x/sold", "GET", None), Decision::Refuse(_)));
-    assert_eq!(seen(&decide(&settings, "https://x/seen", "GET", None)), (Some("/seen"), 402, None, 5));
+    let closed = (Some("/seen"), 503, Some("not_configured"), 0);
+    assert_eq!(seen(&decide(&settings, "https://x/seen", "GET", None)), closed);
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn a_free_tier_is_left_to_the_counter_of_the_isolate() {
     assert_eq!(decide(&NO_WALLET, Some("192.0.2.1"), None), (402, 5, Some(3)));
     assert_eq!(decide(&NO_WALLET, None, None), (402, 5, None));
     assert_eq!(decide(&NO_WALLET, Some("192.0.2.1"), Some("L402 garbage:x")), (401, 0, None));
-    assert_eq!(decide(&NOTHING, Some("192.0.2.1"), None), (402, 5, None));
+    assert_eq!(decide(&NOTHING, Some("192.0.2.1"), None), (402, 5, Some(3)));
 }
 
 #[test]

@@ -135,8 +135,12 @@ pub fn examine_public_url(reader: &VariableReader<'_>, prefix: &str) -> CheckRes
 /// Judges the response of the Worker to a request for its health.
 pub fn judge_public_url(health: &TimedAnswer, source: &str) -> CheckResult {
     let (level, sentence) = match &health.answer {
-        Ok(answer) if is_edgetoll(&health.answer) && is_configured(answer) => {
-            (Level::Ok, format!("the Worker answers in {} ms and can sell", health.ms))
+        Ok(answer) if is_edgetoll(&health.answer) && says(answer, "configured") => {
+            let observes = if says(answer, "observed") { "; some routes are observed" } else { "" };
+            (Level::Ok, format!("the Worker answers in {} ms and can sell{observes}", health.ms))
+        }
+        Ok(answer) if is_edgetoll(&health.answer) && says(answer, "observed") => {
+            (Level::Warn, format!("the Worker answers in {} ms and observes: no one is charged", health.ms))
         }
         Ok(_) if is_edgetoll(&health.answer) => (
             Level::Fail,
@@ -164,8 +168,9 @@ fn is_edgetoll(health: &Result<Answer, HttpError>) -> bool {
     })
 }
 
-fn is_configured(answer: &Answer) -> bool {
-    Json::parse(&answer.body).and_then(|json| json.get("configured")?.as_bool()) == Some(true)
+/// Whether the health has this key with the value `true`.
+fn says(answer: &Answer, key: &str) -> bool {
+    Json::parse(&answer.body).and_then(|json| json.get(key)?.as_bool()) == Some(true)
 }
 
 fn is_loop(answer: &Answer) -> bool {

@@ -55,10 +55,6 @@ SELECT json_insert(json_object(
   SELECT json_group_array(json_object('code', code, 'requests', requests, 'last', last_ms))
   FROM (SELECT * FROM refusals ORDER BY requests DESC, code)
 )), '$.limits', json(?1 -> 'limits'), '$.observed', json((
-  SELECT json_group_object(route, json(numbers)) FROM (
-    SELECT route, json_object('sats', sum(sats), 'requests', sum(requests), 'clients',
-      max(iif(day = date(?1 ->> 'now_ms' / 1000, 'unixepoch'), clients, 0)), 'mostClients', max(most), 'statuses',
-      json_group_object(status, requests)) AS numbers
-    FROM observed JOIN observed_days USING (route) GROUP BY route
-  )
+  SELECT json_group_object(route, json(counts))
+  FROM (SELECT route, json_group_object(key, count) AS counts FROM observed GROUP BY route)
 )))

@@ -437,6 +437,6 @@ impl SettingsReader<'_> {
 
 /// Takes the place of a missing `TOLL_SECRET` if no route charges. Nothing is sold or served because of a credential then: such
 /// a credential is only counted as valid.
-const OBSERVING: &str = "no credential is sold: 0123456789";
+const OBSERVING: &str = "no credential is sold, so nothing is signed";
 /// A shorter token could be guessed.
 const MIN_ORIGIN_TOKEN_BYTES: usize = 16;

@@ -185,10 +185,12 @@ function showAllRoutes() {
 /** Shows what observed routes would have charged: for each route the sats, the clients, and the requests by status. */
 function showObserved(observed) {
   const routes = Object.entries(observed).sort(([, a], [, b]) => b.sats - a.sats);
-  byId('observed').hidden = !routes.length;
+  byId('observed').hidden = !routes.length && byId('observing').hidden;
+  byId('observed-table').hidden = !routes.length;
   const asked = routes.reduce((sum, [, counts]) => sum + (counts[402] ?? 0), 0);
   const sats = routes.reduce((sum, [, counts]) => sum + counts.sats, 0);
-  byId('observed-sum').textContent = `${some(asked, 'request')} would be asked to pay ${some(sats, 'sat')}.`;
+  const sum = `${some(asked, 'request')} would be asked to pay ${some(sats, 'sat')}.`;
+  byId('observed-sum').textContent = routes.length ? sum : 'There was no request to these routes yet. This page refreshes every five seconds.';
   fill(byId('observed-table'), routes.map(([name, { sats, clients = 0, 402: asked = 0, 200: served = 0, ...others }]) => {
     const rest = Object.entries(others).map(([status, count]) => `${number(count)} × ${status}`).join(', ') || '–';
     const payers = clients < MOST_CLIENTS ? number(clients) : `${number(MOST_CLIENTS)} or more`;
@@ -261,7 +263,7 @@ function showPayments(page) {
 }
 
 function showEmptiness(isEmpty) {
-  byId('empty').hidden = !isEmpty || !byId('observing').hidden || !byId('observed').hidden;
+  byId('empty').hidden = !isEmpty || !byId('observed').hidden;
   byId('revenue').hidden = byId('payments').hidden = isEmpty;
 }
 

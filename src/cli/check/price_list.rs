@@ -46,7 +46,8 @@ fn check_sells(environment: &mut Environment<'_>, policy: &Policy) {
         (policy.routes.iter().filter(|route| route.is_observed()).count(), policy.routes.len());
     if observed > 0 {
         let sentence = format!(
-            "observes {observed} of {routes} routes, and charges no one on them: their requests are forwarded without payment,              and the log, the dashboard and the header X-Toll-Observed say what would be charged; to charge, write mode = \"charge\""
+            "observes {observed} of {routes} routes, and charges no one on them: their requests are forwarded without payment, \
+             and the log, the dashboard and the header X-Toll-Observed say what would be charged; to charge, write mode = \"charge\""
         );
         environment.warn("vars.TOLL", Point::Key, &sentence);
     } else if policy.routes.iter().all(|route| route.is_free()) {

@@ -13,9 +13,9 @@ use crate::protocols::price::Price;
 impl Policy {
     /// Returns the public price list of a host as JSON.
     ///
-    /// Routes with a mistake, routes that are not charged because of their mode, and routes with `listed = false` are omitted. The values of header conditions are omitted
-    /// too, and so are query values that may lower the price: such values may be secrets that the owner shares with
-    /// some clients.
+    /// Routes with a mistake, routes whose mode is not to charge, and routes with `listed = false` are omitted. The values
+    /// of header conditions are omitted too, and so are query values that may lower the price: such values may be secrets
+    /// that the owner shares with some clients.
     pub fn catalog(&self, host: &str) -> String {
         let is_listed = |route: &&Route| {
             route.is_listed

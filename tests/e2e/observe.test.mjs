@@ -62,7 +62,7 @@ test('Without a secret and a wallet, an observed list forwards every request wit
   await logged(/TOLL observes all routes that have a price: every request is forwarded without payment/);
   await logged(/"decision":"observed","route":"\/sold",[^\n]*"observed":402,"sats":5,"status":200,"ms":/);
   await logged(/"decision":"observed","route":null,[^\n]*"code":"ambiguous_path",[^\n]*"observed":400,"sats":0,/);
-  assert.doesNotMatch(log(), /"decision":"(challenge|quote|refuse)"/);
+  assert.doesNotMatch(log(), /"decision":"(challenge|quote|redirect)"/);
 });
 
 test('A route that charges is charged beside observed routes, under every spelling of its path', async () => {

@@ -21,8 +21,14 @@
 //!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch,
 //!    if its method is `HEAD`, or if a page of another site embeds the response. The same applies to `OPTIONS`, unless the
 //!    route lists this method.
+//!
+//! A route with `mode = "off"` or `mode = "observe"` is a free route. If the price list has an observed route, a request
+//! that is forwarded without payment is judged again, as if the observed routes charged: see [`Observation`].
 
+mod observe;
 mod priced_request;
+
+pub use observe::Observation;
 
 use std::num::NonZeroU32;
 
@@ -88,6 +94,8 @@ pub enum Decision<'a> {
     Open {
         waived: Option<&'a Route>,
     },
+    /// Forward without payment, because the owner observes what would be charged.
+    Observed(Observation<'a>),
     /// Forward: a credential is valid, and its payment is known to be settled.
     Paid(Purchase<'a>),
     /// Forward if the client has a free request left; its free requests are counted under `key`. Otherwise send the
@@ -311,7 +319,13 @@ pub type PriceCode<'c> = dyn Fn(&Route, &Facts<'_>) -> Option<Result<u64, PriceE
 
 impl<'a> Gate<'a, '_> {
     pub fn decide(&self, request: &Request<'_>, now_unix: u64) -> Decision<'a> {
-        self.try_decide(request, now_unix).unwrap_or_else(Decision::Refuse)
+        let decision = self.try_decide(request, now_unix).unwrap_or_else(Decision::Refuse);
+        match &self.policy.if_charging {
+            Some(if_charging) if matches!(decision, Decision::Open { waived: None }) => {
+                self.observe(if_charging, request, now_unix)
+            }
+            _ => decision,
+        }
     }
 
     fn try_decide(&self, request: &Request<'_>, now_unix: u64) -> Result<Decision<'a>, Refused<'a>> {

@@ -31,6 +31,12 @@ pub enum LedgerCommand<'a> {
     CallbackDelivered { hash: &'a str },
     /// Records that a callback failed. The callback is due again at `next_ms`. If `next_ms` is `None`, it is given up.
     CallbackFailed { hash: &'a str, now_ms: u64, next_ms: Option<u64>, outcome: &'a str },
+    /// Adds to what observed routes would have charged.
+    CountObserved {
+        now_ms: u64,
+        /// See [`Traffic`](super::traffic::Traffic).
+        routes: &'a [(String, [u64; 4])],
+    },
     /// Adds to the request counts.
     CountRequests {
         now_ms: u64,
@@ -115,6 +121,7 @@ impl<'a> LedgerCommand<'a> {
         match self {
             Self::CallbackDelivered { .. } => CommandName::CallbackDelivered,
             Self::CallbackFailed { .. } => CommandName::CallbackFailed,
+            Self::CountObserved { .. } => CommandName::CountObserved,
             Self::CountRequests { .. } => CommandName::CountRequests,
             Self::DueCallbacks { .. } => CommandName::DueCallbacks,
             Self::ListPayments { .. } => CommandName::ListPayments,
@@ -140,6 +147,7 @@ impl<'a> LedgerCommand<'a> {
 pub enum CommandName {
     CallbackDelivered,
     CallbackFailed,
+    CountObserved,
     CountRequests,
     DueCallbacks,
     ListPayments,
@@ -179,9 +187,10 @@ impl CommandName {
 }
 
 /// Each command, the word that names it in a message to the Durable Object of the ledger, and its SQL script.
-const SCRIPTS: [(CommandName, &str, &str); 13] = [
+const SCRIPTS: [(CommandName, &str, &str); 14] = [
     (CommandName::CallbackDelivered, "callback_delivered", script!("callback_delivered.sql")),
     (CommandName::CallbackFailed, "callback_failed", script!("callback_failed.sql")),
+    (CommandName::CountObserved, "count_observed", script!("count_observed.sql")),
     (CommandName::CountRequests, "count_requests", script!("count_requests.sql")),
     (CommandName::DueCallbacks, "due_callbacks", script!("due_callbacks.sql")),
     (CommandName::ListPayments, "list_payments", script!("list_payments.sql")),

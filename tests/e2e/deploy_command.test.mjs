@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { send } from './support/client.mjs';
 import { invoicesFor, lnbits, run, settings, startPaywall, writeConfig } from './support/paywall.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { installWrangler } from './support/recorded_wrangler.mjs';
@@ -125,15 +126,13 @@ test('If Wrangler fails, the deployment is not tried', async () => {
 });
 
 test('A deployment that serves a priced path, or answers with another price or header, is reported', async () => {
-  const open = await startRecordingOrigin({});
   const answers = { '/_toll/health': async () => ({ status: 200, body: '{"status":"ok","configured":true}' }) };
   const unpaid = await startServer({ ...answers, '*': async () => ({ status: 200, body: 'content' }) });
   const rewritten = await startServer({
     ...answers,
     '*': async ({ url }) => {
-      const answer = await fetch(paywall.url + url);
-      const header = answer.headers.get('www-authenticate').replace('macaroon="', 'token="');
-      return { status: 402, headers: { 'www-authenticate': header }, body: await answer.text() };
+      const { headers, text } = await send(paywall.url, url);
+      return { status: 402, headers: { 'www-authenticate': headers['www-authenticate'].replace('macaroon="', 'token="') }, body: text };
     },
   });
   try {

@@ -353,8 +353,10 @@ test('The check `origin` of doctor says whether there is an origin, whether it a
 // U14 (CHANGELOG)
 test('The check `public URL` of doctor says whether the Worker answers there', async () => {
   const unreadable = await startPaywall({ toll: null });
+  const observing = await startPaywall({ toll: { ...toll, mode: 'observe' } });
   for (const [PUBLIC_URL, level, sentence] of [
     [(await paywall()).url, 'OK', /the Worker answers in \d+ ms and can sell/],
+    [observing.url, 'WARN', /the Worker answers in \d+ ms and observes: no one is charged/],
     [unreadable.url, 'FAIL', /can sell nothing: .*`npx wrangler tail`/],
     [origin.url, 'WARN', /another server answers with status 404/],
     [`http://127.0.0.1:${await freePort()}`, 'WARN', /nothing answers: deploy the Worker/],

@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use crate::support::price_list::valid;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::cli::check::document::Document;
 use edgetoll::cli::doctor::http::{Answer, TimedAnswer};
@@ -477,6 +478,35 @@ fn edgetoll_doctor_treats_an_unreadable_price_list_as_missing() {
     let wallet = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
     for file in ["[vars.TOLL]\nnetwork = \"moon\"\n", "[vars]\nTOLL = \"{\"\n", "[vars]\n"] {
         assert!(read(&wallet, None, Some(file), None).unwrap().price_list.is_none());
+    }
+}
+
+#[test]
+fn edgetoll_doctor_warns_of_routes_that_are_observed() {
+    for (list, level, sentence) in [
+        (
+            r#"{"mode":"observe","routes":[{"path":"/a"}]}"#,
+            Level::Warn,
+            "1 of 1 routes are observed, and no route charges",
+        ),
+        (
+            r#"{"routes":[{"path":"/a"},{"path":"/b","mode":"observe"}]}"#,
+            Level::Warn,
+            "1 of 2 routes charge, and 1 are observed",
+        ),
+        (r#"{"routes":[{"path":"/a"},{"path":"/b","mode":"off"}]}"#, Level::Ok, "1 of 2 routes have a price"),
+    ] {
+        let document = Document::read("wrangler.json", &format!(r#"{{"vars":{{"TOLL":{list}}}}}"#)).unwrap();
+        let sources = Sources {
+            process_environment: &|_| None,
+            dev_vars: None,
+            file: Some(("wrangler.json", &document)),
+            environment: None,
+        };
+        let reader = VariableReader::new(&sources).unwrap();
+        let results = deployment::examine(&sources, &reader, Some(&valid(list)));
+        let found = results.iter().find(|result| result.check == Check::PriceList).unwrap();
+        assert_eq!((found.level, found.sentence.as_str()), (level, sentence), "{list}");
     }
 }
 

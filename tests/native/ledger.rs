@@ -9,7 +9,7 @@ use edgetoll::ledger::callback::{Callback, CallbackConfigError, OnPayment};
 use edgetoll::ledger::command::{CommandName, LedgerCommand};
 use edgetoll::ledger::metrics::metrics;
 use edgetoll::ledger::sync::{Cursor, ListPage, slots_of_run};
-use edgetoll::ledger::traffic::{Counts, GATHER_MS, Outcome, Traffic};
+use edgetoll::ledger::traffic::{Counts, GATHER_MS, MAX_OBSERVED, Outcome, Traffic};
 use edgetoll::ledger::{self, Database, SyncPlan};
 use edgetoll::payment::{PaymentHash, WalletSlot};
 use edgetoll::strict_json::Json;
@@ -269,11 +269,11 @@ fn statistics_and_metrics_show_that_invoices_per_minute_was_reached() {
         }
         let taken = traffic.take();
         traffic.put_back(&taken);
-        ledger.run_command(count_requests(&traffic.take(), at_ms));
+        ledger.run_command(count_requests(&traffic.take()[0], at_ms));
     }
     let mut traffic = Traffic::NONE;
     traffic.count("/a", Outcome::Challenged, Some("expired"), NOON_MS + 90_000);
-    ledger.run_command(count_requests(&traffic.take(), NOON_MS + 90_000));
+    ledger.run_command(count_requests(&traffic.take()[0], NOON_MS + 90_000));
     let stats = ledger.read_stats(NOON_MS);
     assert_eq!(stats["noInvoiceLeft"], serde_json::json!({"requests": 4, "last": NOON_MS + 60_000}));
     // U18 (CHANGELOG): the dashboard shows why requests were refused, and why credentials were.
@@ -301,14 +301,14 @@ fn the_ledger_counts_requests_by_route_and_outcome() {
     }
     assert!(!traffic.count("/c", Outcome::Paid, None, NOON_MS + 1));
     let taken = traffic.take();
-    assert_eq!(traffic.take(), Counts::default());
-    ledger.run_command(count_requests(&taken, NOON_MS));
+    assert_eq!(traffic.take(), [Counts::default(), Counts::default()]);
+    ledger.run_command(count_requests(&taken[0], NOON_MS));
     traffic.put_back(&taken);
     assert!(
         traffic.count("/c", Outcome::Free, None, NOON_MS + GATHER_MS),
         "the counts that were put back are due again"
     );
-    ledger.run_command(count_requests(&traffic.take(), NOON_MS));
+    ledger.run_command(count_requests(&traffic.take()[0], NOON_MS));
     let stats = ledger.read_stats(NOON_MS);
     let expected = serde_json::json!({
         "revenue": 0, "requests": 10, "paid": 2, "free": 2, "challenged": 4, "refused": 2, "payments": 0,
@@ -317,6 +317,92 @@ fn the_ledger_counts_requests_by_route_and_outcome() {
     let total = |key: &str| stats[key].as_u64().unwrap();
     let totals = ["totalRequests", "totalPaid", "totalFree", "totalChallenged", "totalRefused"].map(total);
     assert_eq!(totals, [13, 4, 3, 4, 2]);
+}
+
+fn client(n: usize) -> String {
+    format!("{n:032x}")
+}
+
+fn count_observed(ledger: &TestLedger, traffic: &mut Traffic, now_ms: u64) {
+    let [_, observed] = traffic.take();
+    ledger.run_command(LedgerCommand::CountObserved { now_ms, routes: &observed.routes });
+}
+
+#[test]
+fn the_ledger_says_what_observed_routes_would_have_charged() {
+    let ledger = TestLedger::new();
+    assert_eq!(ledger.read_stats(NOON_MS)["observed"], serde_json::json!({}));
+    let mut traffic = Traffic::NONE;
+    assert!(
+        traffic.count_observed("/a\"b", 402, 5, Some(&client(1)), NOON_MS),
+        "the first request of an isolate writes the counts"
+    );
+    for (route, status, sats, client_of) in [
+        ("/a\"b", 402, 5, Some(1)),
+        ("/a\"b", 402, 7, Some(2)),
+        ("/a\"b", 402, 5, None),
+        ("/a\"b", 200, 0, None),
+        ("/c", 402, 3, Some(1)),
+        ("", 400, 0, None),
+    ] {
+        let client = client_of.map(client);
+        assert!(!traffic.count_observed(route, status, sats, client.as_deref(), NOON_MS + 1));
+    }
+    let taken = traffic.take();
+    traffic.put_back(&taken);
+    count_observed(&ledger, &mut traffic, NOON_MS);
+    // The same client is counted once for a route.
+    traffic.count_observed("/a\"b", 402, 5, Some(&client(2)), NOON_MS + 60_000);
+    traffic.count_observed("/a\"b", 402, 5, Some(&client(3)), NOON_MS + 60_000);
+    count_observed(&ledger, &mut traffic, NOON_MS + 60_000);
+    let stats = ledger.read_stats(NOON_MS);
+    let expected = serde_json::json!({
+        "": {"400": 1, "sats": 0},
+        "/a\"b": {"200": 1, "402": 6, "clients": 3, "sats": 32},
+        "/c": {"402": 1, "clients": 1, "sats": 3},
+    });
+    assert_eq!(stats["observed"], expected);
+    assert_eq!(stats["totalRequests"], 0);
+    let text = metrics(&Json::parse(stats.to_string().as_bytes()).unwrap()).unwrap();
+    for sample in [
+        "edgetoll_observed_requests_total{route=\"/a\\\"b\",status=\"402\"} 6",
+        "edgetoll_observed_requests_total{route=\"\",status=\"400\"} 1",
+        "edgetoll_observed_sats_total{route=\"/c\"} 3",
+        "edgetoll_observed_clients{route=\"/a\\\"b\"} 3",
+    ] {
+        assert!(text.contains(&format!("\n{sample}\n")), "{sample}\n{text}");
+    }
+    // The ledger keeps no pseudonym for longer than payments, and keeps the sums.
+    let clients =
+        || ledger.run("SELECT CAST(count(*) AS TEXT) FROM observed_clients", None).unwrap().unwrap();
+    assert_eq!(clients(), "4");
+    ledger.run_command(LedgerCommand::Prune { before_unix: NOON_UNIX });
+    assert_eq!(clients(), "4");
+    ledger.run_command(LedgerCommand::Prune { before_unix: NOON_UNIX + 86_400 });
+    assert_eq!(clients(), "0");
+    assert_eq!(ledger.read_stats(NOON_MS)["observed"], expected);
+}
+
+#[test]
+fn observed_clients_are_bounded_in_the_isolate_and_in_the_ledger() {
+    let ledger = TestLedger::new();
+    let mut traffic = Traffic::NONE;
+    let mut steps = Vec::new();
+    for batch in 0..20 {
+        for n in 0..MAX_OBSERVED + 50 {
+            traffic.count_observed("/a", 402, 1, Some(&client(batch * 600 + n)), NOON_MS);
+        }
+        let [_, observed] = traffic.take();
+        assert_eq!(observed.routes.len(), MAX_OBSERVED + 1);
+        let command = LedgerCommand::CountObserved { now_ms: NOON_MS, routes: &observed.routes };
+        steps.push(ledger.steps_of(command));
+    }
+    let stats = ledger.read_stats(NOON_MS);
+    assert_eq!(stats["observed"]["/a"]["clients"], 1_000);
+    assert_eq!(stats["observed"]["/a"]["402"], 20 * (MAX_OBSERVED + 50));
+    let rows = ledger.run("SELECT CAST(count(*) AS TEXT) FROM observed_clients", None).unwrap().unwrap();
+    assert!(rows.parse::<usize>().unwrap() <= 1_000, "{rows}");
+    assert!(steps[19] <= steps[1] * 2, "{steps:?}");
 }
 
 #[test]
@@ -736,7 +822,7 @@ fn a_payment_is_found_by_the_first_digits_of_its_hash_even_if_it_is_not_settled(
 fn a_migration_keeps_how_often_invoices_per_minute_was_reached() {
     let ledger = TestLedger(RefCell::new(rusqlite::Connection::open_in_memory().unwrap()), Cell::new(0));
     ledger::migrate(&ledger, NOON_MS).unwrap();
-    let to_schema_2 = "DROP TABLE refusals; DROP INDEX payments_unsettled; DROP INDEX callbacks_given_up; UPDATE meta SET value = 2 WHERE key = 'schema'; \
+    let to_schema_2 = "DROP TABLE observed; DROP TABLE observed_clients; DROP TABLE refusals; DROP INDEX payments_unsettled; DROP INDEX callbacks_given_up; UPDATE meta SET value = 2 WHERE key = 'schema'; \
                        INSERT INTO meta (key, value) VALUES ('no_invoice_left', 7), ('no_invoice_left_ms', 5)";
     ledger.0.borrow().execute_batch(to_schema_2).unwrap();
     ledger::migrate(&ledger, NOON_MS).unwrap();

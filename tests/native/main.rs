@@ -42,6 +42,7 @@ mod message_signature;
 mod mistakes;
 mod nwc;
 mod nwc_wallet;
+mod observe;
 mod pay_page;
 mod paying_document;
 mod plain_paths;

@@ -12,7 +12,7 @@ use crate::edge::context::RequestContext;
 use crate::edge::platform::clock::{now_ms, now_unix, sleep};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{durable_object, environment, log};
-use crate::gate::Purchase;
+use crate::gate::{Observation, Purchase};
 use crate::ledger::command::LedgerCommand;
 use crate::ledger::traffic::{Counts, GATHER_MS, Outcome, Traffic};
 use crate::limits::rate_limit::ClientLimits;
@@ -161,6 +161,25 @@ pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome, code: 
     {
         return;
     }
+    flush_later(env, context);
+}
+
+/// Counts an observed request, as [`count`] does.
+pub fn count_observed(ctx: &RequestContext<'_>, seen: &Observation<'_>) {
+    if !environment::bound(ctx.env).ledger {
+        return;
+    }
+    let client = if seen.sats > 0 { ctx.client_pseudonym() } else { None };
+    let route = seen.route.map_or("", |route| route.pattern.as_str());
+    let add = |traffic: &mut Traffic| {
+        traffic.count_observed(route, seen.status, seen.sats, client.as_deref(), now_ms())
+    };
+    if with_lock(&TRAFFIC, add) {
+        flush_later(ctx.env, ctx.context);
+    }
+}
+
+fn flush_later(env: &Env, context: &Context) {
     let env = env.clone();
     context.wait_until(async move {
         sleep(GATHER_MS).await;
@@ -170,16 +189,20 @@ pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome, code: 
 
 /// Writes the request counts of this isolate to the ledger. Keeps the counts if the write fails.
 pub async fn flush(env: &Env) {
-    let counts = with_lock(&TRAFFIC, Traffic::take);
+    let mut counts = with_lock(&TRAFFIC, Traffic::take);
+    let [Counts { routes, refusals }, observed] = &counts;
+    let now_ms = now_ms();
     // Each counted request has a route, so without routes there is nothing to write.
-    if counts.routes.is_empty() {
-        return;
+    let requests = LedgerCommand::CountRequests { now_ms, routes, refusals };
+    let is_written = routes.is_empty() || run(env, &requests).await.is_some();
+    let seen = LedgerCommand::CountObserved { now_ms, routes: &observed.routes };
+    let is_observed_written = observed.routes.is_empty() || run(env, &seen).await.is_some();
+    for (counts, is_written) in counts.iter_mut().zip([is_written, is_observed_written]) {
+        if is_written {
+            *counts = Counts::default();
+        }
     }
-    let Counts { routes, refusals } = &counts;
-    let command = LedgerCommand::CountRequests { now_ms: now_ms(), routes, refusals };
-    if run(env, &command).await.is_none() {
-        with_lock(&TRAFFIC, |traffic| traffic.put_back(&counts));
-    }
+    with_lock(&TRAFFIC, |traffic| traffic.put_back(&counts));
 }
 
 fn remember(hash: &PaymentHash) {

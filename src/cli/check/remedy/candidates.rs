@@ -239,12 +239,32 @@ fn folded_name(text: &str, separator: char) -> String {
 fn words(word: &str, rule: &str) -> Vec<String> {
     let allowed: Vec<&str> = rule.split('"').skip(1).step_by(2).collect();
     let word = word.to_lowercase();
-    let by_meaning = WORDS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(meant, _)| *meant);
+    let is_meant =
+        |(meant, words): &&(&str, &[&str])| allowed.contains(meant) && words.contains(&word.as_str());
+    let by_meaning = WORDS.iter().find(is_meant).map(|(meant, _)| *meant);
     by_meaning.or_else(|| nearest(&word, &allowed)).into_iter().map(str::to_owned).collect()
 }
 
 /// Words of other tools, and the words of the price list that they mean.
 const WORDS: &[(&str, &[&str])] = &[
+    ("charge", &["active", "charging", "enforce", "live", "on", "paid", "sell"]),
+    (
+        "observe",
+        &[
+            "audit",
+            "dry-run",
+            "dry_run",
+            "dryrun",
+            "log",
+            "monitor",
+            "report",
+            "report-only",
+            "shadow",
+            "test",
+            "watch",
+        ],
+    ),
+    ("off", &["disable", "disabled", "free", "inactive", "none", "pass"]),
     ("bc", &["bitcoin", "btc", "lightning", "main", "mainnet"]),
     ("tb", &["test", "testnet", "testnet3", "testnet4"]),
     ("tbs", &["signet"]),

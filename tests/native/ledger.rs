@@ -289,6 +289,7 @@ fn statistics_and_metrics_show_that_invoices_per_minute_was_reached() {
     assert_eq!(stats["endpoints"]["/a"]["refused"], 6);
     let text = metrics(&Json::parse(stats.to_string().as_bytes()).unwrap()).unwrap();
     assert!(text.contains("\nedgetoll_no_invoice_left_total 4\n"), "{text}");
+    assert!(text.contains("\nedgetoll_refusals_total{code=\"expired\"} 1\n"), "{text}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 // The steps of docs/rotating.md, each with credentials and open invoices of before.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { call } from '../../tools/lib/lnbits.mjs';
+import { until } from '../../tools/lib/run.mjs';
 import { ADMIN_TOKEN, runCron, sendAsAdmin, stats, statsWhen } from './support/admin.mjs';
+import { documentedVerifier, startCallbackReceiver } from './support/callback_receiver.mjs';
 import { buy, parseChallenge, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, pay, run } from './support/paywall.mjs';
@@ -116,6 +118,49 @@ test('A new ADMIN_TOKEN ends all sessions, and the old token gets 401', async ()
   assert.equal((await sendAsAdmin(url, 'stats')).status, 401);
   assert.equal((await send(url, '/_toll/stats', { headers: { authorization: `Bearer ${fresh}` } })).status, 200);
 });
+
+test('While the origin and the server for callbacks accept two secrets, a change of ORIGIN_TOKEN, ORIGIN_SECRET and ON_PAYMENT_SECRET refuses nothing', async () => {
+  const secrets = () => ({ ORIGIN_TOKEN: newSecret(), ORIGIN_SECRET: newSecret(), ON_PAYMENT_SECRET: newSecret() });
+  const [old, fresh] = [secrets(), secrets()];
+  let accepted = [old];
+  const guarded = await startRecordingOrigin({
+    '/a': (request, response) => response.writeHead(accepted.some((one) => isOfPaywall(request, one)) ? 200 : 403).end(),
+  });
+  const [receiver, verify] = [await startCallbackReceiver(), await documentedVerifier()];
+  const deploy = deployments({ ...slot1(await newWallet()), TOLL_SECRET: newSecret(), ORIGIN_URL: guarded.url, ON_PAYMENT_URL: receiver.url });
+  const sell = async (url, { ON_PAYMENT_SECRET }) => {
+    const before = receiver.calls.length;
+    const { standard } = await buy(url, '/a');
+    const { status } = await use(url, '/a', standard);
+    if (status === 200) {
+      await until(() => receiver.calls.length > before);
+      const { headers, body } = receiver.calls.at(-1);
+      assert.ok(verify(ON_PAYMENT_SECRET, headers, body));
+    }
+    return status;
+  };
+  let url = await deploy(old);
+  assert.equal(await sell(url, old), 200);
+  accepted = [old, fresh];
+  assert.equal(await sell(url, old), 200);
+  url = await deploy(fresh);
+  assert.equal(await sell(url, fresh), 200);
+  accepted = [fresh];
+  assert.equal(await sell(url, fresh), 200);
+  accepted = [old];
+  assert.equal(await sell(url, fresh), 403, 'the old secrets are no longer used');
+  await guarded.close();
+  await receiver.close();
+});
+
+/** Whether a request has the token and the signature (RFC 9421) of a paywall with these secrets. */
+function isOfPaywall({ method, url, headers }, { ORIGIN_TOKEN, ORIGIN_SECRET }) {
+  const [, input, list] = headers['signature-input'].match(/^toll=((\(.*?\)).*)$/);
+  const values = { '@method': method, '@path': url, '@query': '?', ...headers };
+  const lines = list.slice(1, -1).replaceAll('"', '').split(' ').map((name) => `"${name}": ${values[name]}`);
+  const hmac = createHmac('sha256', ORIGIN_SECRET).update([...lines, `"@signature-params": ${input}`].join('\n')).digest('base64');
+  return headers.signature === `toll=:${hmac}:` && Object.values(headers).includes(ORIGIN_TOKEN);
+}
 
 test('While the keys of an LNbits wallet are reset, sold credentials are served; with the new key, open invoices are found and no payment counts twice', async () => {
   const wallet = await newWallet();

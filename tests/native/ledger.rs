@@ -967,14 +967,14 @@ fn the_days_of_an_export_are_in_utc_and_inclusive_and_any_other_text_is_refused(
 /// Attack A6 (CHANGELOG): no page reads more rows than it returns, however many payments there are.
 #[test]
 fn an_export_has_each_payment_once_and_each_page_costs_the_same_in_a_ledger_of_any_size() {
-    let (small, large) = (ledger_of(1_001), ledger_of(20_000));
+    let (small, large) = (ledger_of(501), ledger_of(4_000));
     let (few, many) = (small.export("", ""), large.export("2026-11-01", "2026-12-31"));
-    assert_eq!((few.len(), many.len()), (5, 81), "20,000 payments are 80 full pages, and one that is empty");
+    assert_eq!((few.len(), many.len()), (3, 17), "4,000 payments are 16 full pages, and one that is empty");
     let text: String = many.iter().map(|(rows, _)| rows.as_str()).collect();
     let hashes: Vec<&str> = text.split("\r\n").skip(1).filter_map(|row| row.split(',').nth(7)).collect();
-    let expected: Vec<String> = (0..20_000).map(|n| format!("{n:064x}")).collect();
+    let expected: Vec<String> = (0..4_000).map(|n| format!("{n:064x}")).collect();
     assert!(hashes == expected, "{} rows", hashes.len());
-    let steps: Vec<i32> = many.iter().take(80).map(|(_, steps)| *steps).collect();
+    let steps: Vec<i32> = many.iter().take(16).map(|(_, steps)| *steps).collect();
     let most = few.iter().map(|(_, steps)| *steps).max().unwrap();
     assert!(steps.iter().all(|steps| *steps <= most + most / 10), "{most} {steps:?}");
 }
@@ -983,7 +983,7 @@ fn an_export_has_each_payment_once_and_each_page_costs_the_same_in_a_ledger_of_a
 fn a_page_of_an_export_is_short_even_if_the_wallet_reports_long_routes() {
     let ledger = TestLedger::new();
     let receipts: Vec<Receipt> =
-        (0..250).map(|n| Receipt { route: "\"".repeat(100_000), ..numbered_receipt(n) }).collect();
+        (0..250).map(|n| Receipt { route: "\"".repeat(10_000), ..numbered_receipt(n) }).collect();
     ledger.record_settled(&receipts, NOON_MS);
     assert!(ledger.export("", "")[0].0.len() < 1_000_000);
 }

@@ -57,6 +57,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn each_comparison_of_a_tag_or_a_token_takes_constant_time() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let makers = ["tag(", "_mac(", ".sign(", "hmac_sha256("];
     let secrets = ["tag", "mac", "signature", "token", "hmac", "signed"];
     let mut compared = 0;
     for file in files(&source).iter().filter(|file| {
@@ -76,6 +77,10 @@ fn each_comparison_of_a_tag_or_a_token_takes_constant_time() {
                     continue;
                 }
                 let right = word(right.rsplit(['.', '&', '*']).next().unwrap_or_default());
+                // Whoever knows this tag can only have their own requests refused.
+                let is_harmless = line.contains("deployment_tag(");
+                let makes_tag = !is_harmless && makers.iter().any(|maker| line.contains(maker));
+                assert!(!makes_tag, "{}: {line}", file.display());
                 for side in [left, right] {
                     assert!(!secrets.contains(&side.as_str()), "{}: {line}", file.display());
                 }

@@ -19,7 +19,7 @@ const workers = Number(process.env.WORKERS ?? Math.min(availableParallelism(), 2
 const isFull = process.env.EDGETOLL_FULL === '1';
 const isNwc = process.env.WALLET === 'nwc';
 /** Tests of what only LNbits has, of a wallet that the test starts itself, or of a Worker without the feature nwc. */
-const ABOUT_LNBITS = ['dev', 'doctor', 'example', 'failover', 'fails_closed', 'health', 'ledger', 'lnbits_faults', 'run_cleanup', 'settlement', 'x_preimage'].map(file);
+const ABOUT_LNBITS = ['dev', 'doctor', 'example', 'failover', 'fails_closed', 'health', 'ledger', 'lnbits_faults', 'run_cleanup', 'settlement'].map(file);
 const NWC_TOO = ['purchase', 'uses'].map(file);
 
 const run = Run.begin('test');

@@ -143,6 +143,8 @@ test('docs/costs.md computes the price of each kind from its operations and from
     const perDayOf = operations.map((count, at) => (count ? Math.floor(toNumber(prices[at][3]) / count) : Infinity));
     assert.equal(toNumber(perDay), Math.min(...perDayOf), kind);
   }
+  const cron = usd['cron trigger, a minute without payments'];
+  assert.ok(document.includes(`runs 43,200 times a month, which costs ${((43_200 * cron) / 1e6).toFixed(2)} USD`));
   const [challenge, firstUse, again] = ['challenge with a new invoice', 'first use of a credential with its preimage', 'paid again, payment known'].map((kind) => usd[kind]);
   const example = (0.05 * challenge + 0.025 * firstUse + 0.925 * again).toFixed(2);
   const text = document.split('## An example')[1];

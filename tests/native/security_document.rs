@@ -77,7 +77,7 @@ fn each_comparison_of_a_tag_or_a_token_takes_constant_time() {
                     continue;
                 }
                 let right = word(right.rsplit(['.', '&', '*']).next().unwrap_or_default());
-                // Whoever knows this tag can only have their own requests refused.
+                // A client that knows this tag can only have its own requests refused.
                 let is_harmless = line.contains("deployment_tag(");
                 let makes_tag = !is_harmless && makers.iter().any(|maker| line.contains(maker));
                 assert!(!makes_tag, "{}: {line}", file.display());

@@ -52,7 +52,7 @@ lint: spelling ## check formatting, clippy (native and wasm) and spelling
 spelling: ## check only the spelling; tools/spelling-ignore.txt lists exceptions
 	@tools/setup.sh spelling
 	.tools/codespell/bin/codespell --ignore-words tools/spelling-ignore.txt --skip '*/vectors/*.json,*.lock,*-requirements.txt,*.png,*/build,*/target,fuzz/corpus,fuzz/artifacts' \
-	  benches demo docs examples fuzz src tests tools worker www $(wildcard *.md *.toml) Makefile package.json
+	  benches demo docs examples fuzz ops src tests tools worker www $(wildcard *.md *.toml) Makefile package.json
 
 screenshots: ## take the screenshots in docs/images/
 	@tools/setup.sh worker lnbits browser

@@ -52,6 +52,7 @@ use crate::protocols::l402::credential::OtherCarriers;
 use crate::protocols::l402::macaroon::{Encoding, Macaroon};
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::Grant;
+use crate::protocols::offered::Protocol;
 use crate::protocols::price::{MAX_SATS, Price};
 use crate::protocols::record::OwnInvoice;
 use crate::protocols::x_preimage::{self, ErrorStyle};
@@ -142,6 +143,8 @@ pub struct Purchase<'a> {
     pub seller: &'a Seller,
     pub route: &'a Route,
     pub grant: Grant,
+    /// The protocol with which the payment is proven.
+    pub protocol: Protocol,
     /// The uses that were bought; `None` if the number of uses is not limited.
     pub counted: Option<CountedUses<'a>>,
 }
@@ -234,7 +237,7 @@ impl<'a> PreimageClaim<'a> {
             is_taken: method != "HEAD",
             when_spent: Box::new(when_spent),
         };
-        Purchase { seller, route, grant, counted: Some(counted) }
+        Purchase { seller, route, grant, protocol: Protocol::XPreimage, counted: Some(counted) }
     }
 }
 

@@ -21,6 +21,11 @@ pub fn metrics(stats: &Json) -> Option<String> {
             write_sample(&mut text, REQUESTS, &labels, counts.get(outcome)?.as_u64()?);
         }
     }
+    write_head(&mut text, REFUSALS, "counter", "Refused requests and refused credentials by code.");
+    for refusal in stats.get("refusals")?.as_array()? {
+        let labels = [("code", refusal.get("code")?.as_str()?)];
+        write_sample(&mut text, REFUSALS, &labels, refusal.number("requests")?);
+    }
     let no_invoice_left = stats.get("noInvoiceLeft")?.get("requests")?.as_u64()?;
     write_head(
         &mut text,
@@ -114,4 +119,5 @@ const OBSERVED: [(&str, &str, &str, &str); 3] = [
     ("edgetoll_observed_clients", "gauge", "Clients that would have had to pay, at most 1000.", "clients"),
 ];
 const REQUESTS: &str = "edgetoll_requests_total";
+const REFUSALS: &str = "edgetoll_refusals_total";
 const NO_INVOICE_LEFT: &str = "edgetoll_no_invoice_left_total";

@@ -15,7 +15,17 @@ import { tarball, unpackRelease, version } from './support/release.mjs';
 // Outside of this repository, so that Node finds no package in a folder above.
 const home = mkdtempSync(join(tmpdir(), 'edgetoll-package-'));
 const bin = join(home, 'bin');
-const env = { PATH: bin, HOME: home, npm_config_cache: process.env.npm_config_cache ?? join(process.env.HOME, '.npm'), CI: '1', WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false' };
+const env = {
+  // How this machine reaches the npm registry, and what npm has downloaded before.
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(npm_config_|(https?|no)_proxy$|NODE_EXTRA_CA_CERTS$)/i.test(name))),
+  npm_config_userconfig: join(process.env.HOME, '.npmrc'),
+  npm_config_cache: process.env.npm_config_cache ?? join(process.env.HOME, '.npm'),
+  PATH: bin,
+  HOME: home,
+  CI: '1',
+  WRANGLER_SEND_METRICS: 'false',
+  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+};
 let origin;
 before(async () => {
   origin = await startRecordingOrigin();

@@ -87,6 +87,7 @@ fn a_clock_difference_to_lnbits_above_a_minute_is_a_warning_and_above_ten_minute
         route: "",
         client: None,
         webhook: None,
+        uses: None,
         record: None,
     };
     for (skew_s, is_refused) in [(600, false), (601, true)] {

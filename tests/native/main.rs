@@ -53,6 +53,7 @@ mod receipt;
 mod refusals;
 mod route_index;
 mod routes;
+mod security_document;
 mod strict_json;
 mod support;
 mod uses;

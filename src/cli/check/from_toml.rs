@@ -75,10 +75,9 @@ impl TomlConverter {
         match value.get_ref() {
             DeValue::String(text) => Json::String(text.clone().into_owned()),
             DeValue::Boolean(flag) => Json::Bool(*flag),
-            DeValue::Integer(digits) => {
-                u64::from_str_radix(digits.as_str(), digits.radix()).map_or(Json::OtherNumber, Json::Integer)
-            }
-            DeValue::Float(_) | DeValue::Datetime(_) => Json::OtherNumber,
+            DeValue::Integer(digits) => u64::from_str_radix(digits.as_str(), digits.radix())
+                .map_or(Json::OtherNumber(0), Json::Integer),
+            DeValue::Float(_) | DeValue::Datetime(_) => Json::OtherNumber(0),
             DeValue::Table(table) => self.table(place, table, levels),
             DeValue::Array(values) => {
                 let items = values.iter().enumerate().map(|(index, value)| {

@@ -163,7 +163,7 @@ fn json_bytes(value: &Json) -> usize {
         Json::Negative(number) => number.to_string().len().saturating_add(1),
         // The number of digits is not known, so one digit is counted. This is enough, because no key of the price list
         // accepts such a number.
-        Json::OtherNumber => 1,
+        Json::OtherNumber(_) => 1,
         Json::String(text) => text_bytes(text),
         Json::Array(values) => list_bytes(values.iter().map(json_bytes)),
         Json::Object(members) => list_bytes(

@@ -142,6 +142,7 @@ fn invoice_request<'a>(price_list: &'a Policy, record: Option<&'a InvoiceRecord>
         route: "edgetoll doctor",
         client: None,
         webhook: None,
+        uses: None,
         record,
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{LazyLock, Mutex};
 
+use web_sys::ReadableStream;
+
 use crate::edge::platform::runtime::{Context, Env};
 
 use super::wallets;
@@ -33,6 +35,13 @@ pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
     result
 }
 
+/// Runs a command whose result is streamed. Returns `None` if the ledger is not bound, fails or does not respond in time. The
+/// stream is `None` if the ledger refuses the command.
+pub async fn open(env: &Env, command: &LedgerCommand<'_>) -> Option<Option<ReadableStream>> {
+    let call = durable_object::open(env, &LEDGER, OBJECT_NAME, command.name().as_str(), &command.fields())?;
+    call.stream(TIMEOUT_MS).await
+}
+
 /// Records in the ledger that a credential was used. If the ledger does not have the payment as settled yet, also looks
 /// the payment up at its wallet.
 ///
@@ -52,14 +61,22 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     if with_lock(&ATTEMPTS, |attempts| attempts.admit(&hash.to_hex(), 1, now_ms())).is_err() {
         return;
     }
-    let (slot, sats) = (grant.wallet, grant.amount_sats);
+    let (slot, sats, protocol) = (grant.wallet, grant.amount_sats, purchase.protocol.as_str());
     let route = purchase.route.pattern.as_str().to_owned();
     let payer = ctx.client_pseudonym();
     let (env, settings, seller) = (ctx.env.clone(), ctx.settings, purchase.seller);
     ctx.context.wait_until(async move {
         let (now_ms, wallet, payer) = (now_ms(), slot.as_str(), payer.as_deref());
-        let command =
-            LedgerCommand::RecordSeen { now_ms, hash: &hash.to_hex(), route: &route, sats, payer, wallet };
+        let hash_hex = &hash.to_hex();
+        let command = LedgerCommand::RecordSeen {
+            now_ms,
+            hash: hash_hex,
+            route: &route,
+            sats,
+            payer,
+            wallet,
+            protocol,
+        };
         match run(&env, &command).await.as_deref() {
             Some("settled") => remember(&hash),
             Some(_) => {

@@ -303,8 +303,8 @@ const SETTLEMENT_MODES: [(&str, SettlementMode); 3] = [
     ("lnbits", SettlementMode::Lnbits),
     ("preimage", SettlementMode::Preimage),
 ];
-const WALLET_ORDERS: [(&str, WalletOrder); 2] =
-    [("failover", WalletOrder::Failover), ("spread", WalletOrder::Spread)];
+const WALLET_ORDERS: [(&str, WalletOrder); 3] =
+    [("failover", WalletOrder::Failover), ("last", WalletOrder::Last), ("spread", WalletOrder::Spread)];
 const FREE_TIER_STORES: [(&str, FreeTierStore); 2] =
     [("kv", FreeTierStore::Kv), ("durable", FreeTierStore::Durable)];
 const ENCODINGS: [(&str, Encodings); 3] =

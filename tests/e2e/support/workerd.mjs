@@ -14,8 +14,10 @@ import { defaultWallet, run, unlimited } from './paywall.mjs';
  * @param {object} [options.vars] variables and secrets
  * @param {string} [options.kv] the address of a server for the KV namespace TOLL_KV
  * @param {string} [options.entry] the source of a module that runs in place of index.js and can import it
+ * @param {string} [options.storage] the folder for the storage of the Durable Objects; a new folder by default
+ * @param {[string, string][]} [options.moreObjects] further Durable Objects: the names of their bindings and their classes
  */
-export async function startBareWorker({ toll, vars = {}, kv, entry }) {
+export async function startBareWorker({ toll, vars = {}, kv, entry, storage = run.folder('objects'), moreObjects = [] }) {
   const dir = run.folder('workerd');
   for (const file of ['index.js', 'index_bg.wasm']) copyFileSync(join(run.dir, 'build', file), join(dir, file));
   if (entry) writeFileSync(join(dir, 'entry.js'), entry);
@@ -28,7 +30,7 @@ export async function startBareWorker({ toll, vars = {}, kv, entry }) {
   const texts = Object.entries(settings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
   const bindings = [...texts, `(name = "TOLL", json = ${JSON.stringify(JSON.stringify({ ...unlimited, ...toll }))})`];
   const modules = [...(entry ? ['entry.js'] : []), 'index.js'].map((file) => `(name = "${file}", esModule = embed "${file}")`);
-  const objects = [['METER', 'Meter'], ['FREE_TIER_EXACT', 'FreeTierCounter'], ['NWC_CONNECTION', 'NwcConnection']];
+  const objects = [['METER', 'Meter'], ['FREE_TIER_EXACT', 'FreeTierCounter'], ['NWC_CONNECTION', 'NwcConnection'], ...moreObjects];
   if (kv) bindings.push('(name = "TOLL_KV", kvNamespace = "kv")');
   writeFileSync(
     join(dir, 'config.capnp'),
@@ -43,7 +45,7 @@ const config :Workerd.Config = (
       durableObjectNamespaces = [${objects.map(([, Class]) => `(className = "${Class}", uniqueKey = "${Class}", enableSql = true)`).join(', ')}],
       durableObjectStorage = (localDisk = "disk"),
     )),
-    (name = "disk", disk = (path = "${run.folder('objects')}", writable = true)),
+    (name = "disk", disk = (path = "${storage}", writable = true)),
     (name = "net", network = (allow = ["private", "public", "local"])),
     ${kv ? `(name = "kv", external = (address = "${kv}", http = ())),` : ''}
   ],

@@ -103,7 +103,7 @@ fn bound(text: &str) -> Vec<String> {
 
 /// Returns a number for `5`, `5 sats`, `5/min` or `1,000`, and the next whole number for `0.5`.
 fn amount(value: &Json, written: &str) -> Option<u64> {
-    if *value == Json::OtherNumber {
+    if matches!(value, Json::OtherNumber(_)) {
         let (whole, fraction) = written.split_once('.')?;
         let is_whole = fraction.bytes().all(|digit| digit == b'0');
         return whole.parse::<u64>().ok()?.checked_add(u64::from(!is_whole));
@@ -125,7 +125,7 @@ fn price(value: &Json, written: &str) -> Vec<Candidate> {
             let sats = amount(value, written).filter(|_| is_in_sats).map(in_sats);
             sats.into_iter().chain(currency_amounts(text)).collect()
         }
-        Json::OtherNumber => currency_amounts(written),
+        Json::OtherNumber(_) => currency_amounts(written),
         Json::Object(_) => same(Some(Json::Array(vec![value.clone()]))),
         _ => Vec::new(),
     }

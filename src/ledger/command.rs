@@ -202,7 +202,7 @@ impl CommandName {
 }
 
 /// Each command, the word that names it in a message to the Durable Object of the ledger, and its SQL script.
-const SCRIPTS: [(CommandName, &str, &str); 14] = [
+const SCRIPTS: [(CommandName, &str, &str); 15] = [
     (CommandName::CallbackDelivered, "callback_delivered", script!("callback_delivered.sql")),
     (CommandName::CallbackFailed, "callback_failed", script!("callback_failed.sql")),
     (CommandName::CountObserved, "count_observed", script!("count_observed.sql")),

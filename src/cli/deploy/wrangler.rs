@@ -28,7 +28,10 @@ pub(super) fn run(arguments: &[&str], input: Option<&str>, is_captured: bool) ->
         let _ = stdin.write_all(input.as_bytes());
     }
     let ended = child.wait_with_output().ok()?;
-    Some(Ended { is_success: ended.status.success(), output: String::from_utf8_lossy(&ended.stdout).into_owned() })
+    Some(Ended {
+        is_success: ended.status.success(),
+        output: String::from_utf8_lossy(&ended.stdout).into_owned(),
+    })
 }
 
 #[cfg(target_os = "wasi")]

@@ -11,7 +11,7 @@ use clap::Args;
 use super::outside;
 use super::routes::{Addresses, judge_fail_closed};
 use super::secrets::{Known, MissingSecret, Source, missing};
-use super::wrangler;
+use super::wrangler::{self, Options};
 use crate::cli::check::document::Document;
 use crate::cli::check::{Severity, check};
 use crate::cli::doctor::command::{examine_settings, examine_wallets};
@@ -106,7 +106,8 @@ impl Deployment {
 
     /// Finds the missing secrets, and sets them.
     fn secrets(&mut self) -> Result<(), Stopped> {
-        let list = self.wrangler(&["secret", "list", "--format", "json"], None, true)?;
+        let options = Options { is_captured: true, ..Options::default() };
+        let list = self.wrangler(&["secret", "list", "--format", "json"], &options)?;
         let names = list.is_success.then(|| Json::parse(list.output.trim().as_bytes())).flatten();
         let name = |secret: &Json| secret.get("name").and_then(Json::as_str).map(str::to_owned);
         let on_cloudflare: Option<Vec<String>> =
@@ -182,7 +183,8 @@ impl Deployment {
             Source::Unknown => answer(&format!("{name}: ")),
         };
         let Some(value) = value else { return self.stop("nothing was deployed: the secret has no value") };
-        let put = self.wrangler(&["secret", "put", name], Some(&value), true)?;
+        let put =
+            self.wrangler(&["secret", "put", name], &Options { input: Some(&value), ..Options::default() })?;
         let (level, sentence) = match put.is_success {
             true => (Level::Ok, format!("{name} is set to {origin}")),
             false => (
@@ -227,7 +229,7 @@ impl Deployment {
     fn deploy(&mut self) -> Result<Option<String>, Stopped> {
         self.heading("Deployment");
         if self.arguments.dry_run {
-            self.wrangler(&["deploy", "--dry-run"], None, false)?;
+            self.wrangler(&["deploy", "--dry-run"], &Options::default())?;
             self.report(CheckResult::new(
                 Level::Skip,
                 Check::Deployed,
@@ -235,8 +237,13 @@ impl Deployment {
             ));
             return Ok(None);
         }
-        let ended = self.wrangler(&["deploy"], None, true)?;
-        let _ = print_line(ended.output.trim_end());
+        let report_file = self.file.with_file_name(".wrangler/edgetoll-deploy.jsonl");
+        // An earlier report, or a folder that cannot be made, only means that the address at workers.dev is not known.
+        let _ = fs::create_dir_all(self.file.with_file_name(".wrangler"));
+        let _ = fs::remove_file(&report_file);
+        let path = report_file.display().to_string();
+        let ended =
+            self.wrangler(&["deploy"], &Options { report_file: Some(&path), ..Options::default() })?;
         if !ended.is_success {
             self.report(CheckResult::new(
                 Level::Fail,
@@ -246,11 +253,7 @@ impl Deployment {
             return Err(Stopped);
         }
         self.report(CheckResult::new(Level::Ok, Check::Deployed, "Wrangler has deployed the Worker"));
-        let workers_dev = ended
-            .output
-            .split_whitespace()
-            .find(|word| word.starts_with("https://") && word.ends_with(".workers.dev"));
-        Ok(workers_dev.map(str::to_owned))
+        Ok(workers_dev(&fs::read_to_string(&report_file).unwrap_or_default()))
     }
 
     /// Tries the deployment, as a client on the Internet would.
@@ -349,18 +352,13 @@ impl Deployment {
     }
 
     /// Runs Wrangler for the deployed file and environment.
-    fn wrangler(
-        &mut self,
-        arguments: &[&str],
-        input: Option<&str>,
-        is_captured: bool,
-    ) -> Result<wrangler::Ended, Stopped> {
+    fn wrangler(&mut self, arguments: &[&str], options: &Options<'_>) -> Result<wrangler::Ended, Stopped> {
         let file = self.file.display().to_string();
         let mut all = arguments.to_vec();
         all.extend(["--config", &file]);
         // Without this option, Wrangler warns if the file has environments.
         all.extend(["--env", self.arguments.env.as_deref().unwrap_or_default()]);
-        wrangler::run(&all, input, is_captured).ok_or_else(|| {
+        wrangler::run(&all, options).ok_or_else(|| {
             eprintln!("edgetoll: Wrangler is not installed in this folder: run `npm install`");
             Stopped
         })
@@ -416,6 +414,15 @@ impl Deployment {
         let _ = print_line(format!("\nStopped: {sentence}"));
         Err(Stopped)
     }
+}
+
+/// Returns the address at workers.dev in a report of Wrangler.
+fn workers_dev(report: &str) -> Option<String> {
+    let targets = report
+        .lines()
+        .filter_map(|line| Json::parse(line.as_bytes())?.get("targets")?.as_array().map(<[Json]>::to_vec));
+    let is_workers_dev = |url: &String| url.starts_with("https://") && url.ends_with(".workers.dev");
+    targets.flatten().filter_map(|target| target.as_str().map(str::to_owned)).find(is_workers_dev)
 }
 
 /// Asks a question on the terminal. Returns `None` if the answer is empty.

@@ -53,7 +53,7 @@ fn read(mut response: Response<Body>, size: Size) -> Result<Incoming, ureq::Erro
         body: Vec::new(),
     };
     let body = match size {
-        Size::AtMost(bytes) => response.body_mut().with_config().limit(bytes_u64(bytes)).read_to_vec()?,
+        Size::UpTo(bytes) => response.body_mut().with_config().limit(bytes_u64(bytes)).read_to_vec()?,
         Size::Beginning(bytes) => {
             let mut body = Vec::new();
             let _ = response.body_mut().as_reader().take(bytes_u64(bytes)).read_to_end(&mut body);

@@ -18,7 +18,7 @@ impl Client {
 
     pub fn send(&self, request: &Outgoing<'_>) -> Result<Incoming, HttpError> {
         let (max_bytes, is_beginning) = match request.size {
-            Size::AtMost(bytes) => (bytes, false),
+            Size::UpTo(bytes) => (bytes, false),
             Size::Beginning(bytes) => (bytes, true),
         };
         let response = node::call(&json!({

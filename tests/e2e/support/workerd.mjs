@@ -2,6 +2,7 @@
 // environments may leave URLs and methods as they are.
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort, root } from '../../../tools/lib/run.mjs';
 import { send } from './client.mjs';
@@ -45,10 +46,12 @@ export async function startBareWorker({ toll, vars = {}, kv, entry, boundTo, obj
       durableObjectStorage = (localDisk = "disk"),
     ))`;
   const disk = `(name = "disk", disk = (path = "${run.folder('objects')}", writable = true))`;
-  return serve([main, disk, ...services], (dir) => {
+  const worker = await serve([main, disk, ...services], (dir) => {
     for (const file of ['index.js', 'index_bg.wasm']) copyFileSync(join(run.dir, 'build', file), join(dir, file));
     if (entry) writeFileSync(join(dir, 'entry.js'), entry);
   });
+  await worker.server.until(async () => (await send(worker.url, '/_toll/health').catch(() => undefined))?.status === 200);
+  return worker;
 }
 
 /** The Durable Objects that most tests need. */
@@ -86,6 +89,13 @@ const config :Workerd.Config = (
   );
   const server = run.start('workerd', join(root, 'node_modules/.bin/workerd'), ['serve', join(dir, 'config.capnp')]);
   const url = `http://127.0.0.1:${port}`;
-  await server.until(() => send(url, '/_toll/health').then(() => true, () => false));
+  await server.until(() => isListening(port));
   return { url, server, logged: (pattern) => server.until(() => pattern.test(server.tail()), 10) };
+}
+
+function isListening(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true));
+    socket.on('error', () => resolve(false)).on('connect', () => socket.destroy());
+  });
 }

@@ -57,6 +57,7 @@ const REQUESTS = {
     { headers: ['TE: trailers', 'Keep-Alive: timeout=5', 'X-Hop: 1'], connection: 'close, TE, X-Hop' },
     /^(?!.*\r\n(TE|Keep-Alive|Connection): )/s,
   ],
+  'a Cache-Control of its own': [{ headers: ['Cache-Control: max-age=5'] }, /\r\nCache-Control: max-age=5\r\n/],
   'a body in chunks': [{ method: 'POST', headers: ['Transfer-Encoding: chunked'], body: '2\r\nhi\r\n0\r\n\r\n' }, /^POST .*\r\nTransfer-Encoding: chunked\r\n/s],
   'a body with trailers, which the runtime drops,': [{ method: 'POST', headers: ['Transfer-Encoding: chunked', 'Trailer: X-Sum'], body: '2\r\nhi\r\n0\r\nX-Sum: 42\r\n\r\n' }, /^POST (?!.*X-Sum)/s],
   'Expect: 100-continue, which the runtime answers,': [{ method: 'POST', headers: ['Expect: 100-continue', 'Content-Length: 2'], body: 'hi' }, /^POST .*\r\nContent-Length: 2\r\n/s],

@@ -25,8 +25,14 @@ struct Open {
 impl CircuitBreaker {
     /// Returns the milliseconds until a request may be sent to the wallet; 0 if a request may be sent now.
     pub fn wait_ms(&self, now_ms: u64) -> u64 {
+        // If more time is left than the wait can last, the clock went back. The wait is then over.
+        let left_ms = |until_ms: u64, longest_ms: u64| match until_ms.saturating_sub(now_ms) {
+            left_ms if left_ms <= longest_ms => left_ms,
+            _ => 0,
+        };
         self.open.map_or(0, |open| {
-            open.since_ms.saturating_add(open.lasts_ms).max(open.trial_until_ms).saturating_sub(now_ms)
+            left_ms(open.since_ms.saturating_add(open.lasts_ms), open.lasts_ms)
+                .max(left_ms(open.trial_until_ms, TRIAL_MS))
         })
     }
 
@@ -54,8 +60,10 @@ impl CircuitBreaker {
     /// the circuit opens at once for this wait. Returns whether this failure opened the circuit.
     pub fn failed(&mut self, retry_after_ms: Option<u64>, sent_ms: u64, now_ms: u64) -> bool {
         // A request that was sent before the open time had passed is not a trial, so its failure does not open the
-        // circuit for longer.
-        if self.open.is_some_and(|open| sent_ms < open.since_ms.saturating_add(open.lasts_ms)) {
+        // circuit for longer. (A trial after the clock went back has an earlier time.)
+        let is_before_trial =
+            |open: Open| sent_ms < open.since_ms.saturating_add(open.lasts_ms) && now_ms >= open.since_ms;
+        if self.open.is_some_and(is_before_trial) {
             return false;
         }
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);

@@ -90,6 +90,21 @@ fn a_retry_after_header_opens_the_circuit_at_once_for_the_time_in_the_header() {
     assert_eq!(breaker.wait_ms(NOW_MS), 7_000);
 }
 
+#[test]
+fn if_the_clock_goes_back_the_wallet_gets_a_trial_request_at_once_and_its_failure_opens_the_circuit_again() {
+    let earlier_ms = NOW_MS - 1_200_000;
+    let mut breaker = open_breaker();
+    assert_eq!(breaker.wait_ms(earlier_ms), 0);
+    assert_eq!(breaker.admit(earlier_ms), Ok(()));
+    assert_eq!(breaker.admit(earlier_ms), Err(6_000));
+    assert!(breaker.failed(None, earlier_ms, earlier_ms));
+    assert_eq!(breaker.wait_ms(earlier_ms), 10_000);
+    // The clock goes back during a trial request.
+    let mut breaker = open_breaker();
+    assert_eq!(breaker.admit(NOW_MS + 5_000), Ok(()));
+    assert_eq!(breaker.admit(earlier_ms), Ok(()));
+}
+
 const BOTH: [WalletSlot; 2] = [WalletSlot::FIRST, SECOND];
 const FIRST_ONLY: [WalletSlot; 1] = [WalletSlot::FIRST];
 

@@ -1,6 +1,6 @@
 # Each target installs what it needs into .tools/ and node_modules/, at pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help dev example build test repeat bench lint spelling screenshots fuzz deploy clean
+.PHONY: help dev example build test repeat soak bench lint spelling screenshots fuzz deploy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,12 @@ repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free
 	@tools/setup.sh worker lnbits peers browser
 	@tools/build.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
+
+soak: export SECONDS := $(SECONDS)
+soak: ## send traffic of all kinds for 5 minutes, while LNbits, the origin, KV, Durable Objects and the clock fail in turn; SECONDS=60: shorter
+	@tools/setup.sh worker lnbits
+	@tools/build.sh
+	@exec node_modules/.bin/node tools/soak.mjs
 
 bench: export QUICK := $(QUICK)
 bench: ## measure CPU time, memory, size and start of the Worker, its core and its ledger, into benches/RESULTS.md; QUICK=1 only prints the main table

@@ -30,10 +30,10 @@ export function faultsOf({ wallet, restartLnbits, origin, kv, control }) {
   const ofClock = (name, aheadMs, isShort) => ({ system: 'clock', name, isShort, allowed: CLOCK_FAILS, begin: () => control({ aheadMs }), end: () => control({ aheadMs: 0 }) });
   const [ofOrigin, ofKv, ofMeter, ofLimit, ofLedger] = [ofServer('origin', origin, ORIGIN_FAILS), ofServer('KV', kv, UNSEEN), ofObject('Meter', METER_FAILS), ofObject('InvoiceLimit', UNSEEN), ofObject('Ledger', UNSEEN)];
   return [
-    ofWallet('500', true), ofOrigin('refuses', true), ofKv('sends garbage', true), ofMeter('loses its responses', true), ofLedger('restarts', true), ofClock('20 minutes ahead', 1_200_000, true),
+    ofWallet('500', true), ofOrigin('refuses', true), ofKv('sends garbage', true), ofMeter('loses its responses', true), ofLedger('sends garbage', true), ofClock('20 minutes ahead', 1_200_000, true),
     ofWallet('does not answer'), ofOrigin('delays'), ofKv('delays'), ofMeter('delays'), ofLimit('delays'), ofLedger('delays'),
     ofWallet('refuses the connection'), ofMeter('refuses'), ofKv('refuses'), ofLimit('refuses'), ofLedger('refuses'),
-    ofWallet('HTML instead of JSON'), ofOrigin('sends garbage'), ofMeter('sends garbage'), ofLimit('sends garbage'), ofLedger('sends garbage'),
+    ofWallet('HTML instead of JSON'), ofOrigin('sends garbage'), ofMeter('sends garbage'), ofLimit('sends garbage'), ofLedger('restarts'),
     ofWallet('breaks off in the body'), ofOrigin('breaks off in the body'), ofKv('breaks off in the body'), ofKv('has other values'), ofLedger('loses its responses'), ofLimit('loses its responses'),
     { system: 'LNbits', name: 'restarts', allowed: WALLET_FAILS, begin: restartLnbits, end: () => {} },
     ofOrigin('responds with 500'), ofMeter('restarts'), ofLimit('restarts'), ofClock('20 minutes behind', -1_200_000),

@@ -34,8 +34,9 @@ repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free
 	@tools/build.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 
-soak: export SECONDS := $(SECONDS)
-soak: ## send traffic of all kinds for 5 minutes, while LNbits, the origin, KV, Durable Objects and the clock fail in turn; SECONDS=60: shorter
+soak: export SOAK_SECONDS := $(SOAK_SECONDS)
+soak: export ONLY := $(ONLY)
+soak: ## send traffic of all kinds for 5 minutes, while LNbits, the origin, KV, Durable Objects and the clock fail in turn; SOAK_SECONDS=60, ONLY=Ledger
 	@tools/setup.sh worker lnbits
 	@tools/build.sh
 	@exec node_modules/.bin/node tools/soak.mjs
@@ -57,7 +58,7 @@ lint: spelling ## check formatting, clippy (native and wasm) and spelling
 
 spelling: ## check only the spelling; tools/spelling-ignore.txt lists exceptions
 	@tools/setup.sh spelling
-	.tools/codespell/bin/codespell --ignore-words tools/spelling-ignore.txt --skip '*/vectors/*.json,*.lock,*-requirements.txt,*.png,*/build,*/target,fuzz/corpus,fuzz/artifacts' \
+	.tools/codespell/bin/codespell --ignore-words tools/spelling-ignore.txt --skip '*/vectors/*.json,*.lock,*-requirements.txt,*.png,*/build,*/target,fuzz/corpus,fuzz/seeds,fuzz/artifacts' \
 	  benches demo docs examples fuzz src tests tools worker www $(wildcard *.md *.toml) Makefile package.json
 
 screenshots: ## take the screenshots in docs/images/

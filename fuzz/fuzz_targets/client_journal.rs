@@ -12,7 +12,12 @@ fuzz_target!(|bytes: &[u8]| {
     let read = || Journal::open(&file)?.payments();
     let payments = read();
     for payment in payments.as_ref().into_iter().flatten() {
-        let _ = (payment.counts(), payment.is_usable(edgetoll_fuzz::NOW_UNIX), payment.spent_sats(), payment.proof());
+        let _ = (
+            payment.counts(),
+            payment.is_usable(edgetoll_fuzz::NOW_UNIX),
+            payment.spent_sats(),
+            payment.proof(),
+        );
     }
     assert_eq!(payments.map(|all| all.len()).ok(), read().map(|all| all.len()).ok());
     let _ = fs::remove_file(&file);

@@ -33,6 +33,9 @@ fuzz_target!(|text: &[u8]| {
         }
     }
     if let Some(mut stored) = Uses::from_json(&state) {
-        requests.iter().filter_map(MeterRequest::from_json).for_each(|request| drop(stored.run(&request, NOW_MS)));
+        requests
+            .iter()
+            .filter_map(MeterRequest::from_json)
+            .for_each(|request| drop(stored.run(&request, NOW_MS)));
     }
 });

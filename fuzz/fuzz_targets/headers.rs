@@ -17,13 +17,20 @@ fuzz_target!(|value: &str| {
     assert!(private.starts_with("private"));
     assert_eq!(cache_control::private(Some(&private)), private);
     let vary = cache_control::with_members(Some(value), &["Cookie"]);
-    assert!(vary.split(", ").any(|member| member == "*" || member.eq_ignore_ascii_case("cookie")), "{vary:?}");
+    assert!(
+        vary.split(", ").any(|member| member == "*" || member.eq_ignore_ascii_case("cookie")),
+        "{vary:?}"
+    );
     let _ = x_preimage::read(value);
     let _ = x_preimage::takes_invoice(Some(value), false);
     let _ = ClientSource::default().client(Some(value));
     let resolve = |url: &str, base: &str| Some(Url::parse(base).ok()?.join(url).ok()?.to_string());
-    let public =
-        PublicUrls::new("https://origin.test:8443/app", "https://origin.test:8443/app/x", "https://shop.test", resolve);
+    let public = PublicUrls::new(
+        "https://origin.test:8443/app",
+        "https://origin.test:8443/app/x",
+        "https://shop.test",
+        resolve,
+    );
     for name in ["Location", "Link", "Refresh", "Set-Cookie", "HX-Redirect"] {
         let _ = public.rewrite(name, value);
     }
@@ -39,5 +46,8 @@ fn sign(value: &str) {
     base.cover("@method", "GET");
     let signed = base.sign(&HmacKey::new(&[7; 32]), ";created=1");
     let [inputs, signatures] = signed.with_others("toll", &headers);
-    assert!(inputs.contains("toll=(\"@method\")") && signatures.contains("toll=:"), "{inputs:?} {signatures:?}");
+    assert!(
+        inputs.contains("toll=(\"@method\")") && signatures.contains("toll=:"),
+        "{inputs:?} {signatures:?}"
+    );
 }

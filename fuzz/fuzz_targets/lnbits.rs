@@ -9,7 +9,8 @@ use edgetoll::wallet::{InvoiceRequest, Payment, PaymentStatus, WalletResponse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &str| {
-    let lnbits = Lnbits::new("https://lnbits.test", "0123456789abcdef0123456789abcdef").expect("the settings are valid");
+    let lnbits = Lnbits::new("https://lnbits.test", "0123456789abcdef0123456789abcdef")
+        .expect("the settings are valid");
     let price = Price::Sats(5);
     let request = InvoiceRequest {
         price: &price,
@@ -26,7 +27,9 @@ fuzz_target!(|body: &str| {
         assert_eq!(invoice.amount_sats, 5);
     }
     let hash = PaymentHash::from_hex(edgetoll_fuzz::PAID_HASH).expect("the hash is valid");
-    if let Ok(PaymentStatus::Paid) = lnbits.read_looked_up(&Payment { hash, amount_sats: 5 }, &response(200), edgetoll_fuzz::NOW_UNIX) {
+    if let Ok(PaymentStatus::Paid) =
+        lnbits.read_looked_up(&Payment { hash, amount_sats: 5 }, &response(200), edgetoll_fuzz::NOW_UNIX)
+    {
         assert!(body.to_ascii_lowercase().contains(edgetoll_fuzz::PAID_HASH));
     }
     for status in [200, 404] {

@@ -11,7 +11,10 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|message: &str| {
     let uri = NwcUri::parse(edgetoll_fuzz::NWC_URL).expect("the address is valid");
     let incoming = Connection::new(&uri).read(message);
-    assert!(!matches!(incoming, Some(Incoming::Response { .. } | Incoming::Notification { .. })), "{incoming:?}");
+    assert!(
+        !matches!(incoming, Some(Incoming::Response { .. } | Incoming::Notification { .. })),
+        "{incoming:?}"
+    );
     assert!(ConversationKey::from_bytes(&[7; 32]).decrypt(message).is_err());
     let _ = nip04::decrypt(&[7; 32], message);
 });

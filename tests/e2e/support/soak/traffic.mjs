@@ -92,13 +92,16 @@ export function newTraffic({ url, pay, activeFault }) {
   const byCredential = (payment) => use(payment, { authorization: payment.authorization });
   const byPreimage = (payment) => use(payment, { 'X-Preimage': payment.preimage });
 
-  /** Uses up a payment: several requests at once, but one at a time after a failure, because at most three uses are returned for each. */
+  /**
+   * Uses up a payment, with several requests at once. After a failure, it waits for the end of the fault: for each use that was bought, at
+   * most three uses are returned.
+   */
   async function useUp(payment, useOnce, isOver) {
-    let hasFailed = false;
     while (!payment.isSpent && !isOver()) {
-      const responses = await Promise.all(Array.from({ length: hasFailed ? 1 : 3 }, () => useOnce(payment)));
-      hasFailed = responses.some(({ status }) => status === undefined || status >= 500);
+      const responses = await Promise.all([1, 2, 3].map(() => useOnce(payment)));
+      const hasFailed = responses.some(({ status }) => status === undefined || status >= 500);
       if (hasFailed || responses.every(({ status }) => status === 409)) await pause(500);
+      while (hasFailed && activeFault() && !isOver()) await pause(50);
     }
   }
 

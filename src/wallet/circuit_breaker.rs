@@ -12,6 +12,8 @@ pub struct CircuitBreaker {
     consecutive_failures: u32,
     /// `None` while the circuit is closed.
     open: Option<Open>,
+    /// When a request last succeeded; 0 if none has.
+    succeeded_at_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +54,8 @@ impl CircuitBreaker {
     }
 
     /// Records a success, which closes the circuit.
-    pub fn succeeded(&mut self) {
-        *self = Self::default();
+    pub fn succeeded(&mut self, now_ms: u64) {
+        *self = Self { succeeded_at_ms: now_ms, ..Self::default() };
     }
 
     /// Records the failure of a request that was sent at `sent_ms`. If the wallet requested a wait (`retry_after_ms`),
@@ -63,7 +65,9 @@ impl CircuitBreaker {
         // circuit for longer. (A trial after the clock went back has an earlier time.)
         let is_before_trial =
             |open: Open| sent_ms < open.since_ms.saturating_add(open.lasts_ms) && now_ms >= open.since_ms;
-        if self.open.is_some_and(is_before_trial) {
+        // Requests that were sent while the wallet was down may fail after it has recovered.
+        let is_before_success = sent_ms < self.succeeded_at_ms && self.succeeded_at_ms <= now_ms;
+        if self.open.is_some_and(is_before_trial) || is_before_success {
             return false;
         }
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);

@@ -21,7 +21,7 @@ fn three_failed_requests_in_a_row_open_the_circuit_of_a_wallet() {
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
     assert_eq!(breaker.admit(NOW_MS), Ok(()));
-    breaker.succeeded();
+    breaker.succeeded(NOW_MS);
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
     assert!(breaker.failed(None, NOW_MS, NOW_MS));
@@ -44,7 +44,7 @@ fn after_the_open_time_the_wallet_gets_one_request_at_a_time_until_a_request_suc
     let later_ms = NOW_MS + 5_000;
     assert_eq!(breaker.admit(later_ms), Ok(()));
     assert_eq!(breaker.admit(later_ms), Err(6_000));
-    breaker.succeeded();
+    breaker.succeeded(later_ms);
     assert_eq!(breaker.admit(later_ms), Ok(()));
     assert_eq!(breaker.admit(later_ms), Ok(()));
 }
@@ -81,6 +81,20 @@ fn failures_of_requests_sent_before_the_circuit_opened_are_ignored() {
     assert_eq!(breaker.admit(later_ms), Ok(()));
     assert!(!breaker.failed(None, NOW_MS + 4_999, later_ms));
     assert!(breaker.failed(None, later_ms, later_ms));
+}
+
+#[test]
+fn failures_of_requests_sent_before_the_wallet_recovered_do_not_open_the_circuit_again() {
+    let mut breaker = open_breaker();
+    let recovered_ms = NOW_MS + 5_000;
+    assert_eq!(breaker.admit(recovered_ms), Ok(()));
+    breaker.succeeded(recovered_ms);
+    for _ in 0..9 {
+        assert!(!breaker.failed(None, recovered_ms - 1, recovered_ms + 4_000));
+    }
+    assert!(!breaker.failed(None, recovered_ms, recovered_ms + 4_000));
+    assert!(!breaker.failed(None, recovered_ms, recovered_ms + 4_000));
+    assert!(breaker.failed(None, recovered_ms, recovered_ms + 4_000));
 }
 
 #[test]

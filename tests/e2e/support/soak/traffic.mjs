@@ -36,7 +36,7 @@ export function newTraffic({ url, pay, activeFault }) {
   const agent = new Agent({ keepAlive: true });
   const { hostname, port } = new URL(url);
   const [counts, wrong, unpaidServed, payments] = [{}, [], [], []];
-  let [requests, stopped, running] = [0, false, []];
+  let [requests, stopped, running, lastFault] = [0, false, []];
 
   /** Sends a request, and notes its outcome. Returns the response. */
   async function send(kind, path, headers = {}) {
@@ -44,12 +44,13 @@ export function newTraffic({ url, pay, activeFault }) {
     const during = [activeFault()];
     const response = await exchange({ agent, hostname, port, path, headers });
     during.push(activeFault());
+    lastFault = activeFault() ?? lastFault;
     const { outcome } = response;
     counts[kind] ??= {};
     counts[kind][outcome] = (counts[kind][outcome] ?? 0) + 1;
     const allowed = [...HEALTHY[kind], ...during.flatMap((fault) => fault?.allowed[kind] ?? [])];
     if (!allowed.some((one) => one === outcome || outcome.startsWith(`${one} `))) {
-      wrong.push(`${kind} ${path}: ${outcome} while ${during.map((fault) => (fault ? `${fault.system} ${fault.name}` : 'nothing fails')).join(' and then ')}`);
+      wrong.push(`${kind} ${path}: ${outcome} while ${during.map(nameOf).join(' and then ')}, after ${nameOf(lastFault)}`);
     }
     return response;
   }
@@ -184,6 +185,10 @@ export function newTraffic({ url, pay, activeFault }) {
       agent.destroy();
     },
   };
+}
+
+function nameOf(fault) {
+  return fault ? `${fault.system} ${fault.name}` : 'nothing fails';
 }
 
 /** Requests that try to get priced content without a payment. */

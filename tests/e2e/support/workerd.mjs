@@ -46,7 +46,7 @@ export async function startBareWorker({ toll, vars = {}, kv, entry, boundTo, sto
       durableObjectNamespaces = [${classes}],
       durableObjectStorage = (localDisk = "disk"),
     ))`;
-  const disk = `(name = "disk", disk = (path = "${run.folder('objects')}", writable = true))`;
+  const disk = `(name = "disk", disk = (path = "${storage}", writable = true))`;
   const worker = await serve([main, disk, ...services], (dir) => {
     for (const file of ['index.js', 'index_bg.wasm']) copyFileSync(join(run.dir, 'build', file), join(dir, file));
     if (entry) writeFileSync(join(dir, 'entry.js'), entry);
@@ -56,7 +56,7 @@ export async function startBareWorker({ toll, vars = {}, kv, entry, boundTo, sto
 }
 
 /** The Durable Objects that most tests need. */
-const OBJECTS = { METER: 'Meter', FREE_TIER_EXACT: 'FreeTierCounter', NWC_CONNECTION: 'NwcConnection' };
+export const OBJECTS = { METER: 'Meter', FREE_TIER_EXACT: 'FreeTierCounter', NWC_CONNECTION: 'NwcConnection' };
 
 /** Starts a Worker that only forwards requests to an origin, to compare with. */
 export const startForwardingWorker = (originUrl) => serve([forwardingWorker('main', originUrl)], () => {});

@@ -1,7 +1,7 @@
 //! Runs `edgetoll deploy`: the steps in their order. Stops at the first one that fails.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fs, thread};
@@ -14,7 +14,7 @@ use super::secrets::{Known, MissingSecret, Source, missing};
 use super::wrangler::{self, Options};
 use crate::cli::check::document::Document;
 use crate::cli::check::{Severity, check};
-use crate::cli::doctor::command::{examine_settings, examine_wallets};
+use crate::cli::doctor::command::{examine_settings, examine_wallets, read_dev_vars};
 use crate::cli::doctor::dev_vars;
 use crate::cli::doctor::origin::{is_healthy, judge_public_url};
 use crate::cli::doctor::report::{Check, CheckResult, Level, Tally};
@@ -77,7 +77,8 @@ impl Deployment {
                 return Err(check(&file.display().to_string(), &text).to_string().trim_end().to_owned());
             }
         };
-        let dev_vars = fs::read_to_string(file.with_file_name(".dev.vars")).unwrap_or_default();
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let (_, dev_vars) = read_dev_vars(folder, arguments.env.as_deref())?.unwrap_or_default();
         Ok(Self { arguments, file, text, document, dev_vars, tally: Tally::default() })
     }
 

@@ -42,16 +42,18 @@ pub enum Paywall {
     /// The secret or the settings of a wallet are missing or wrong. Requests to priced routes are refused. Requests to
     /// free routes and to paths without a route are handled as usual.
     Closed { policy: Policy, keys: Option<Keys> },
-    /// No route has a price. Keys and wallets may still be configured, for the ledger of earlier payments.
-    Free { policy: FreePolicy, keys: Option<Keys>, wallets: Option<Wallets> },
+    /// No route charges. Keys and wallets may still be configured, for the ledger of earlier payments. There may be keys
+    /// without wallets. If a route is observed, there is always a seller, because the gate has to judge credentials; without
+    /// a secret (`has_secret`), its keys are those of [`OBSERVING`].
+    Free { policy: FreePolicy, seller: Option<Seller>, has_secret: bool },
     /// Priced routes are sold.
     Selling { policy: Policy, seller: Seller },
 }
 
-/// A price list in which every route is free.
+/// A price list in which no route charges: every route is free, observed or off.
 pub struct FreePolicy(Policy);
 
-/// A price list. With a priced route, a secret and a wallet are required.
+/// A price list. With a route that charges, a secret and a wallet are required.
 enum ParsedPaywall {
     Free(FreePolicy),
     Priced(Policy),
@@ -109,8 +111,13 @@ impl Settings {
         let policy = reader.policy(price_list, fold_case).map(ParsedPaywall::from);
         // Without a priced route, neither a secret nor a wallet is needed.
         let is_selling = matches!(policy, Some(ParsedPaywall::Priced(_)));
-        if matches!(policy, Some(ParsedPaywall::Free(_))) {
-            let fault = "TOLL has no route with a price: every request is forwarded without payment";
+        if let Some(ParsedPaywall::Free(FreePolicy(policy))) = &policy {
+            let fault = match policy.if_charging {
+                Some(_) => {
+                    "TOLL observes all routes that have a price: every request is forwarded without payment"
+                }
+                None => "TOLL has no route with a price: every request is forwarded without payment",
+            };
             reader.faults.push(fault.to_owned());
         }
         let keys = reader.keys(is_selling);
@@ -120,7 +127,12 @@ impl Settings {
         }
         let paywall = match (policy, keys, wallets) {
             (None, ..) => Paywall::Unreadable,
-            (Some(ParsedPaywall::Free(policy)), keys, wallets) => Paywall::Free { policy, keys, wallets },
+            (Some(ParsedPaywall::Free(policy)), keys, wallets) => {
+                let (has_secret, wallets) = (keys.is_some(), wallets.unwrap_or_default());
+                let observing = || TollSecret::new(OBSERVING).ok().filter(|_| policy.0.if_charging.is_some());
+                let keys = keys.or_else(|| observing().map(|secret| Keys::new(secret, None)));
+                Paywall::Free { policy, seller: keys.map(|keys| Seller { keys, wallets }), has_secret }
+            }
             (Some(ParsedPaywall::Priced(policy)), Some(keys), Some(wallets)) => {
                 Paywall::Selling { policy, seller: Seller { keys, wallets } }
             }
@@ -147,7 +159,8 @@ impl Settings {
     ) -> Gate<'a, 'c> {
         let seller = match &self.paywall {
             Paywall::Selling { seller, .. } => Some(seller),
-            Paywall::Unreadable | Paywall::Closed { .. } | Paywall::Free { .. } => None,
+            Paywall::Free { seller, .. } => seller.as_ref(),
+            Paywall::Unreadable | Paywall::Closed { .. } => None,
         };
         Gate { policy, seller, code, is_settled, has_meter: true }
     }
@@ -165,7 +178,10 @@ impl Settings {
     pub fn keys(&self) -> Option<&Keys> {
         match &self.paywall {
             Paywall::Unreadable => None,
-            Paywall::Closed { keys, .. } | Paywall::Free { keys, .. } => keys.as_ref(),
+            Paywall::Closed { keys, .. } => keys.as_ref(),
+            Paywall::Free { seller, has_secret, .. } => {
+                seller.as_ref().filter(|_| *has_secret).map(|seller| &seller.keys)
+            }
             Paywall::Selling { seller, .. } => Some(&seller.keys),
         }
     }
@@ -176,7 +192,10 @@ impl Settings {
     pub fn keys_and_wallets(&self) -> Option<(&Keys, &Wallets)> {
         match &self.paywall {
             Paywall::Unreadable | Paywall::Closed { .. } => None,
-            Paywall::Free { keys, wallets, .. } => keys.as_ref().zip(wallets.as_ref()),
+            Paywall::Free { seller, has_secret, .. } => {
+                let has_wallet = |seller: &&Seller| *has_secret && seller.wallets.slots().next().is_some();
+                seller.as_ref().filter(has_wallet).map(|seller| (&seller.keys, &seller.wallets))
+            }
             Paywall::Selling { seller, .. } => Some((&seller.keys, &seller.wallets)),
         }
     }
@@ -277,7 +296,7 @@ impl SettingsReader<'_> {
         if wallets.slots().filter_map(|slot| wallets.get(slot)).any(Wallet::converts) {
             return;
         }
-        for route in policy.routes.iter().filter(|route| route.has_price_in_currency()) {
+        for route in policy.routes.iter().filter(|route| route.is_sold() && route.has_price_in_currency()) {
             self.faults.push(format!(
                 "{} has a price in a currency, which only LNbits can convert: add an LNbits in another slot, or write the \
                  price in sats; until then, this route is not sold",
@@ -416,5 +435,8 @@ impl SettingsReader<'_> {
     }
 }
 
+/// Takes the place of a missing `TOLL_SECRET` if no route charges. Nothing is sold or served because of a credential then: such
+/// a credential is only counted as valid.
+const OBSERVING: &str = "no credential is sold, so nothing is signed";
 /// A shorter token could be guessed.
 const MIN_ORIGIN_TOKEN_BYTES: usize = 16;

@@ -106,6 +106,8 @@ pub enum AdminEndpoint {
     Stats,
     /// `/_toll/payments`: a page of payments, or a search by payment hash, as JSON.
     Payments,
+    /// `/_toll/ledger.csv`: all settled payments, for bookkeeping.
+    Export,
     /// `/_toll/status`: why nothing can be sold, and mistakes in the settings, as JSON.
     Status,
     /// The ledger's numbers for Prometheus.
@@ -134,6 +136,7 @@ impl AdminEndpoint {
             | Self::Style
             | Self::Stats
             | Self::Payments
+            | Self::Export
             | Self::Status
             | Self::Metrics => "GET, HEAD",
         }
@@ -168,6 +171,7 @@ const BELOW_PREFIX: &[(&str, Endpoint<'static>)] = &[
     ("/operator.css", Endpoint::Admin(AdminEndpoint::Style)),
     ("/stats", Endpoint::Admin(AdminEndpoint::Stats)),
     ("/payments", Endpoint::Admin(AdminEndpoint::Payments)),
+    ("/ledger.csv", Endpoint::Admin(AdminEndpoint::Export)),
     ("/status", Endpoint::Admin(AdminEndpoint::Status)),
     ("/metrics", Endpoint::Admin(AdminEndpoint::Metrics)),
     ("/login", Endpoint::Admin(AdminEndpoint::Login)),

@@ -21,6 +21,8 @@ pub enum RequestError {
     AmbiguousPath,
     #[error("{0}")]
     Price(PriceError),
+    #[error("The dates `from` and `to` must be written as YYYY-MM-DD")]
+    InvalidDate,
     #[error("A WebSocket upgrade must be a GET request")]
     UpgradeWithoutGet,
     #[error("The request body did not arrive within ten seconds; send the request again")]
@@ -72,7 +74,7 @@ pub enum RequestError {
 impl RequestError {
     pub fn status(&self) -> u16 {
         match self {
-            Self::AmbiguousPath | Self::UpgradeWithoutGet | Self::Preimage(_) => 400,
+            Self::AmbiguousPath | Self::UpgradeWithoutGet | Self::InvalidDate | Self::Preimage(_) => 400,
             Self::Price(PriceError::AmbiguousQuery(_) | PriceError::AmbiguousHeader(_)) => 400,
             Self::Price(PriceError::UnexpectedBody) => 400,
             Self::Credential(_) | Self::Unauthorized => 401,
@@ -111,6 +113,7 @@ impl RequestError {
             Self::Price(PriceError::TooLong) => "body_too_long",
             Self::Price(PriceError::Encoded) => "body_encoded",
             Self::Price(PriceError::UnexpectedBody) => "unexpected_body",
+            Self::InvalidDate => "invalid_date",
             Self::UpgradeWithoutGet => "upgrade_without_get",
             Self::BodyTimeout => "body_timeout",
             Self::PathTooLong => "path_too_long",

@@ -33,6 +33,8 @@ pub enum ForwardReason {
     /// A CORS preflight: it costs nothing, and its response has no body.
     Preflight,
     Paid,
+    /// The owner observes what would be charged.
+    Observed,
 }
 
 impl ForwardReason {
@@ -44,20 +46,21 @@ impl ForwardReason {
             Self::Free => "free",
             Self::Preflight => "preflight",
             Self::Paid => "paid",
+            Self::Observed => "observed",
         }
     }
 
     /// Returns the value of `X-Toll-Status`.
     fn status(self) -> &'static str {
         match self {
-            Self::Open | Self::Waived | Self::Preflight => "open",
+            Self::Open | Self::Waived | Self::Preflight | Self::Observed => "open",
             Self::Free => "free",
             Self::Paid => "paid",
         }
     }
 
     fn parse(word: &str) -> Option<Self> {
-        let all = [Self::Open, Self::Waived, Self::Free, Self::Preflight, Self::Paid];
+        let all = [Self::Open, Self::Waived, Self::Free, Self::Preflight, Self::Paid, Self::Observed];
         all.into_iter().find(|reason| reason.as_str() == word)
     }
 }
@@ -69,6 +72,8 @@ pub struct ForwardedRequest<'a> {
     pub reason: ForwardReason,
     /// What the credential of a paid request grants.
     pub grant: Option<&'a Grant>,
+    /// The status that an observed request would have got.
+    pub observed: Option<u16>,
     /// The priced route of the request.
     pub route: Option<&'a Route>,
     pub policy: &'a Policy,
@@ -125,6 +130,9 @@ impl ForwardedRequest<'_> {
         if let Some(grant) = self.grant {
             set_own("X-Toll-Payment-Hash", &grant.payment_hash.to_hex());
             set_own("X-Toll-Amount-Sats", &grant.amount_sats.to_string());
+        }
+        if let Some(status) = self.observed {
+            set_own("X-Toll-Observed", &status.to_string());
         }
         if let Some(client) = self.client {
             set_own("X-Toll-Client", client);
@@ -263,7 +271,7 @@ impl<'a> ResponsePlan<'a> {
         resolve: ResolveUrl,
     ) -> HeaderEdits {
         let mut edits = HeaderEdits::default();
-        let is_priced = self.route.is_some();
+        let is_priced = self.route.is_some() || self.reason == ForwardReason::Observed;
         let is_removed = |name: &str| {
             header::is_reserved(name)
                 || (self.reason == ForwardReason::Preflight && !header::is_for_preflight(name))

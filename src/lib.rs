@@ -20,7 +20,7 @@ pub mod base64;
 pub mod bindings;
 #[doc(hidden)]
 pub mod bolt11;
-#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+#[cfg(all(feature = "cli", not(all(target_arch = "wasm32", target_os = "unknown"))))]
 #[doc(hidden)]
 pub mod cli;
 #[cfg(all(feature = "client", not(target_arch = "wasm32")))]
@@ -29,7 +29,7 @@ pub mod client;
 pub mod config;
 #[doc(hidden)]
 pub mod crypto;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod edge;
 #[doc(hidden)]
 pub mod endpoints;

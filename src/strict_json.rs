@@ -17,9 +17,9 @@ pub enum Json {
     Integer(u64),
     /// The absolute value of a negative whole number.
     Negative(u64),
-    /// A number with a fraction or an exponent, or a number that does not fit into 64 bits. Its value is dropped,
-    /// because edgetoll reads only whole numbers.
-    OtherNumber,
+    /// A number with a fraction or an exponent, or a number that does not fit into 64 bits, in hundred-millionths. Only
+    /// exchange rates are read from it; elsewhere, edgetoll reads only whole numbers.
+    OtherNumber(u64),
     String(String),
     Array(Vec<Json>),
     /// The keys and values of the object, in the order of the text. No key is repeated.
@@ -95,6 +95,15 @@ impl Json {
         }
     }
 
+    /// Returns a positive number in hundred-millionths, without smaller parts; at most `u64::MAX`.
+    pub fn hundred_millionths(&self) -> Option<u64> {
+        match self {
+            Self::Integer(value) => Some(value.saturating_mul(100_000_000)),
+            Self::OtherNumber(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     pub fn is_object(&self) -> bool {
         matches!(self, Self::Object(_))
     }
@@ -143,8 +152,9 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Negative(value.unsigned_abs()))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::OtherNumber)
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
+        // The cast of a float saturates.
+        Ok(Json::OtherNumber((value * 1e8) as u64))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Json, E> {

@@ -64,15 +64,10 @@ fi
 
 bin=$PWD/node_modules/.bin
 export PATH=$bin:$PATH
-# Keeps the names of this machine's folders out of the Worker. Cargo splits these flags at spaces, so a name with a space cannot be removed.
-remap=
-for prefix in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/ "$PWD/"; do
-  case $prefix in *' '*) ;; *) remap="$remap --remap-path-prefix=$prefix=" ;; esac
-done
 # The standard library is compiled too, so that all of the wasm ends at a panic without a message. Messages need a tenth of the size, and may
 # contain a part of a request. Stable Rust accepts these unstable options only with RUSTC_BOOTSTRAP.
 smaller="-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none"
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$remap $smaller"
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$(remap_flags) $smaller"
 
 mkdir -p "$staging" "$build"
 touch "$staging.started"

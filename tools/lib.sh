@@ -29,3 +29,12 @@ stop_background() {
   exit 130
 }
 trap stop_background INT TERM HUP
+
+# Prints the flags that keep the names of this machine's folders out of what rustc compiles. Cargo splits these flags at spaces, so a name with
+# a space cannot be removed.
+remap_flags() {
+  local prefix
+  for prefix in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/ "$PWD/"; do
+    case $prefix in *' '*) ;; *) printf ' --remap-path-prefix=%s=' "$prefix" ;; esac
+  done
+}

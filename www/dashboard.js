@@ -8,6 +8,8 @@ const byId = (id) => document.getElementById(id);
 
 /** The number of routes that are shown at first. */
 const FEW_ROUTES = 8;
+/** The ledger counts no more clients of an observed route. */
+const MOST_CLIENTS = 1000;
 /** The number of payments on a page. */
 const PAGE = 20;
 
@@ -87,12 +89,16 @@ function say(text) {
   byId('status').textContent = text;
 }
 
-/** Shows why nothing can be sold, or else the mistakes in the settings. */
+/** Shows which routes are observed, and why nothing can be sold, or else the mistakes in the settings. */
 async function showProblems() {
-  const { configured, problems } = await (await request('status')).json();
-  byId('problems').hidden = problems.length === 0;
+  const { configured, problems, observed } = await (await request('status')).json();
+  byId('observing').hidden = observed.length === 0;
+  byId('observing').querySelector('ul').replaceChildren(...observed.map((route) => html('li', {}, bdi(route))));
+  // The first panel says so already.
+  const others = problems.filter((problem) => !problem.startsWith('TOLL observes all routes'));
+  byId('problems').hidden = others.length === 0;
   byId('problems-title').textContent = configured ? 'Some settings are wrong' : 'Nothing can be sold now';
-  byId('problems').querySelector('ul').replaceChildren(...problems.map((problem) => {
+  byId('problems').querySelector('ul').replaceChildren(...others.map((problem) => {
     // A command is between backticks.
     const parts = problem.split('`').map((part, at) => {
       const element = document.createElement(at % 2 ? 'code' : 'span');
@@ -116,6 +122,7 @@ function show(newStats) {
   showInvoiceLimit(stats.noInvoiceLeft);
   showDeadLetters(stats.callbacks.dead);
   showRoutes();
+  showObserved(stats.observed);
   showRefusals(stats.refusals);
   showLimits(stats.limits);
   if (!cursors.length && !byId('hash').value) showPayments(stats.recentPayments);
@@ -173,6 +180,22 @@ function showRoutes() {
 function showAllRoutes() {
   showsAllRoutes = !showsAllRoutes;
   showRoutes();
+}
+
+/** Shows what observed routes would have charged: for each route the sats, the clients, and the requests by status. */
+function showObserved(observed) {
+  const routes = Object.entries(observed).sort(([, a], [, b]) => b.sats - a.sats);
+  byId('observed').hidden = !routes.length && byId('observing').hidden;
+  byId('observed-table').hidden = !routes.length;
+  const asked = routes.reduce((sum, [, counts]) => sum + (counts[402] ?? 0), 0);
+  const sats = routes.reduce((sum, [, counts]) => sum + counts.sats, 0);
+  const sum = `${some(asked, 'request')} would be asked to pay ${some(sats, 'sat')}.`;
+  byId('observed-sum').textContent = routes.length ? sum : 'There was no request to these routes yet. This page refreshes every five seconds.';
+  fill(byId('observed-table'), routes.map(([name, { sats, clients = 0, 402: asked = 0, 200: served = 0, ...others }]) => {
+    const rest = Object.entries(others).map(([status, count]) => `${number(count)} × ${status}`).join(', ') || '–';
+    const payers = clients < MOST_CLIENTS ? number(clients) : `${number(MOST_CLIENTS)} or more`;
+    return [name ? bdi(name) : 'No single route', number(sats), payers, number(asked), number(served), rest];
+  }));
 }
 
 function showRefusals(refusals) {
@@ -240,7 +263,7 @@ function showPayments(page) {
 }
 
 function showEmptiness(isEmpty) {
-  byId('empty').hidden = !isEmpty;
+  byId('empty').hidden = !isEmpty || !byId('observed').hidden;
   byId('revenue').hidden = byId('payments').hidden = isEmpty;
 }
 

@@ -37,6 +37,7 @@ pub fn bench(criterion: &mut Criterion<CpuTime>) {
                     headers: black_box(&headers),
                     reason: ForwardReason::Paid,
                     grant: Some(&purchase.grant),
+                    observed: None,
                     route: Some(purchase.route),
                     policy: settings.policy().unwrap(),
                     settings: &settings,

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use edgetoll::cli::deploy::command::{self as deploy, DeployArguments};
+use edgetoll::cli::init::command::{self as init, InitArguments};
 #[cfg(feature = "fetch")]
 use edgetoll::cli::pay::{self, fetch::FetchArguments};
 use edgetoll::cli::{check, doctor, invoice, macaroon, secret};
@@ -19,6 +21,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make the files of a new deployment in the current folder
+    ///
+    /// Asks what to protect, for which price, which wallet is paid, and where the origin is. Each question has an option and a
+    /// default. The secrets are new random values in .dev.vars, which git ignores. No existing file is overwritten: what is
+    /// missing is added to package.json and .gitignore.
+    ///
+    /// The address of a wallet with Nostr Wallet Connect is read from the environment variable NWC_URL, or asked for. It is no
+    /// option, because other users of this machine can see the options of a command.
+    ///
+    /// Exit codes: 0 if the files were written, 2 otherwise.
+    #[command(verbatim_doc_comment)]
+    Init(InitArguments),
     /// Find mistakes in a Wrangler file that would cost money or open the paywall
     ///
     /// Each mistake is printed with its line and column. Nothing is sent over the network.
@@ -28,6 +42,9 @@ enum Command {
     Check {
         /// The Wrangler file [default: wrangler.toml, wrangler.json or wrangler.jsonc in the current folder]
         file: Option<PathBuf>,
+        /// As the build command of Wrangler: under `wrangler dev`, exit with 0 despite errors, because Wrangler would end
+        #[arg(long)]
+        build: bool,
     },
     /// Test whether a deployment can sell and be paid
     ///
@@ -49,6 +66,15 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         env: Option<String>,
     },
+    /// Deploy, and try the deployment
+    ///
+    /// Checks the Wrangler file as `check` does, sets the secrets that Cloudflare does not have, runs the doctor, and deploys with
+    /// Wrangler. Then requests the health of the deployment and the price of a path, and looks for ways around the paywall: at
+    /// workers.dev, at the origin, and, with CLOUDFLARE_API_TOKEN, in routes that fail open.
+    ///
+    /// Exit codes: 0 without failures (warnings are allowed), 1 if a step failed, 2 if a file cannot be read.
+    #[command(verbatim_doc_comment)]
+    Deploy(DeployArguments),
     /// Send a request as curl does, and pay if the server asks for it
     ///
     /// Each payment is written to a journal before the wallet gets the invoice. If the command is stopped at any time, the
@@ -125,8 +151,12 @@ enum InvoiceCommand {
 }
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "wasi")]
+    edgetoll::cli::enter_current_folder();
     match Arguments::parse().command {
-        Command::Check { file } => check::command::run(file),
+        Command::Init(arguments) => init::run(arguments),
+        Command::Deploy(arguments) => deploy::run(arguments),
+        Command::Check { file, build } => check::command::run(file, build),
         Command::Doctor { file, env } => doctor::command::run(file, env.as_deref()),
         #[cfg(feature = "fetch")]
         Command::Fetch(arguments) => pay::fetch::run(&arguments),

@@ -5,9 +5,14 @@
 #![deny(clippy::print_stdout)]
 
 pub mod check;
+pub mod deploy;
 pub mod doctor;
+pub mod http;
+pub mod init;
 pub mod invoice;
 pub mod macaroon;
+#[cfg(target_os = "wasi")]
+mod node;
 #[cfg(feature = "fetch")]
 pub mod pay;
 pub mod secret;
@@ -17,6 +22,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
+
+/// Enters the folder in which Node was started, which `npm/bin/edgetoll.js` passes as `PWD`: WASI starts in the root folder.
+#[cfg(target_os = "wasi")]
+pub fn enter_current_folder() {
+    // Without the folder, each command says which file it does not find.
+    let _ = env::set_current_dir(env::var_os("PWD").unwrap_or_default());
+}
 
 /// Returns the named file, or else the first Wrangler file in the current folder; `None` if the folder has no
 /// Wrangler file.
@@ -30,7 +42,7 @@ fn read_text(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
 }
 
-/// Returns the command line for a command of this program, such as `cargo run --bin edgetoll -- doctor`. It can be run
+/// Returns the command line for a command of this program, such as `cargo run --bin edgetoll -- doctor` or `npx edgetoll doctor`. It can be run
 /// where this program was run. For the running command, it has the same arguments.
 fn own_command(name: &str) -> String {
     let mut arguments = env::args();
@@ -39,6 +51,7 @@ fn own_command(name: &str) -> String {
         env::current_exe().is_ok_and(|path| path.components().any(|part| part.as_os_str() == "target"));
     // Cargo sets this variable in the programs that `cargo run` starts.
     let program = match env::var_os("CARGO") {
+        _ if cfg!(target_os = "wasi") => "npx edgetoll".to_owned(),
         Some(_) if is_built_here => "cargo run --bin edgetoll --".to_owned(),
         _ => quoted(&program),
     };

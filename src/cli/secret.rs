@@ -4,11 +4,20 @@ use std::process::ExitCode;
 
 use crate::hex;
 
-/// Prints 32 random bytes as hexadecimal digits.
+/// Prints a new secret.
 pub fn run() -> ExitCode {
-    let mut bytes = [0; 32];
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        return super::could_not_run(&format!("the system gives no random bytes: {error}"));
+    match new_secret() {
+        Ok(secret) => super::print_result(secret),
+        Err(message) => super::could_not_run(&message),
     }
-    super::print_result(hex::encode(&bytes))
+}
+
+/// Returns 32 random bytes as hexadecimal digits.
+///
+/// # Errors
+/// Returns a message if the system gives no random bytes.
+pub(super) fn new_secret() -> Result<String, String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    Ok(hex::encode(&bytes))
 }

@@ -2,7 +2,7 @@
 // `shell.js` and with `index.js`, which wasm-bindgen generates.
 import * as wasm from './index.js';
 import { nwcConnection } from './nwc_connection.js';
-import { REQUEST_HEADER, RESPONSE_HEADER, change, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
+import { EXPORT, REQUEST_HEADER, RESPONSE_HEADER, change, exportPayments, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
 
 /** @typedef {import('./shell.js').Env} Env */
 
@@ -70,7 +70,13 @@ function nameOf(error) {
 
 export const FreeTierCounter = storedValue(wasm.FreeTierCounter);
 export const InvoiceLimit = storedValue(wasm.InvoiceLimit);
-export const Ledger = durableObject(wasm.Ledger);
+export class Ledger extends durableObject(wasm.Ledger) {
+  /** @param {Request} request */
+  async fetch(request) {
+    const isExport = request.headers.get(REQUEST_HEADER) === EXPORT;
+    return isExport ? exportPayments((page) => super.fetch(page), await request.text()) : super.fetch(request);
+  }
+}
 export const Meter = storedValue(wasm.Meter);
 // `tools/build.sh` removes the lines with NwcConnection if the wasm was built without the feature `nwc`.
 export const NwcConnection = nwcConnection(currentObject(wasm.NwcConnection));

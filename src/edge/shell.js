@@ -244,17 +244,69 @@ export function within(promise, ms) {
 
 /**
  * Sends a request to the Durable Object of this name. Returns its response as text.
+ * @param {Parameters<typeof sendToObject>} args
+ */
+export async function callObject(...args) {
+  const response = await sendToObject(...args);
+  return response.headers.get(RESPONSE_HEADER) ?? response.text();
+}
+
+/**
+ * Sends a request to the Durable Object of this name. Returns the body of its response.
+ * @param {Parameters<typeof sendToObject>} args
+ */
+export async function openObject(...args) {
+  return (await sendToObject(...args)).body;
+}
+
+/**
  * @param {DurableObjectNamespace} objects
  * @param {string} name
  * @param {string} request
  * @param {string} [body]
  */
-export async function callObject(objects, name, request, body) {
-  const init = { headers: { [REQUEST_HEADER]: request } };
-  const response = await objects.getByName(name).fetch(OBJECT_URL, body === undefined ? init : { ...init, method: 'POST', body });
+async function sendToObject(objects, name, request, body) {
+  const response = await objects.getByName(name).fetch(OBJECT_URL, objectRequest(request, body));
   if (!response.ok) throw new Error(`the object answered ${response.status}`);
-  return response.headers.get(RESPONSE_HEADER) ?? response.text();
+  return response;
 }
+
+/**
+ * @param {string} request
+ * @param {string} [body]
+ * @returns {RequestInit}
+ */
+function objectRequest(request, body) {
+  const init = { headers: { [REQUEST_HEADER]: request } };
+  return body === undefined ? init : { ...init, method: 'POST', body };
+}
+
+/**
+ * Returns the pages of the ledger's command `export_payments`. The first line of a page has the body of the request for the next one.
+ * Without a first page, the response has no body.
+ * @param {(request: Request) => Promise<Response>} fetch calls the ledger
+ * @param {string} body
+ */
+export async function exportPayments(fetch, body) {
+  const read = async (/** @type {string} */ body) => (await fetch(new Request(OBJECT_URL, objectRequest(EXPORT, body)))).text();
+  let page = await read(body);
+  if (!page) return new Response(null, { status: 204 });
+  const encoder = new TextEncoder();
+  // Each page is read when the client has taken the previous one.
+  return new Response(new ReadableStream({
+    async pull(controller) {
+      page ||= await read(body);
+      const end = page.indexOf('\n');
+      body = page.slice(0, end);
+      controller.enqueue(encoder.encode(page.slice(end + 1)));
+      page = '';
+      if (!body) controller.close();
+    },
+  }));
+}
+
+/** The command of the ledger whose result is streamed. */
+export const EXPORT = 'export_payments';
 
 /** The header that carries a small request to a Durable Object as JSON, or the name of a command. */
 export const REQUEST_HEADER = 'Toll-Request';

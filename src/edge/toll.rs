@@ -111,7 +111,7 @@ impl Toll {
         let step = match self.context(request, env, context, deadline) {
             Ok(ctx) => handlers::begin(&ctx),
             Err(RequestError::NotConfigured) if handlers::is_health_check(request) => {
-                handlers::health(false).map(Step::Answered)
+                handlers::health().map(Step::Answered)
             }
             Err(error) => handlers::refuse(error).map(Step::Answered),
         };
@@ -165,7 +165,8 @@ pub fn finish_forward(env: &Env, context: &Context, plan: &str, headers: String)
         return Err(JsValue::NULL);
     };
     let edits = handlers::response_edits(settings, policy, &plan, headers).ok_or(JsValue::NULL)?;
-    if let Some(route) = plan.route.and_then(|position| policy.routes.get(position)) {
+    let route = plan.route.and_then(|position| policy.routes.get(position));
+    if let Some(route) = route.filter(|_| plan.reason != ForwardReason::Observed) {
         let outcome = if plan.reason == ForwardReason::Paid { Outcome::Paid } else { Outcome::Free };
         ledger::count(env, context, route.pattern.as_str(), outcome, None);
     }

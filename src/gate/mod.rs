@@ -21,8 +21,14 @@
 //!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch,
 //!    if its method is `HEAD`, or if a page of another site embeds the response. The same applies to `OPTIONS`, unless the
 //!    route lists this method.
+//!
+//! A route with `mode = "off"` or `mode = "observe"` is a free route. If the price list has an observed route, a request
+//! that is forwarded without payment is judged again, as if the observed routes charged: see [`Observation`].
 
+mod observe;
 mod priced_request;
+
+pub use observe::Observation;
 
 use std::num::NonZeroU32;
 
@@ -46,6 +52,7 @@ use crate::protocols::l402::credential::OtherCarriers;
 use crate::protocols::l402::macaroon::{Encoding, Macaroon};
 use crate::protocols::l402::refusal::Refusal;
 use crate::protocols::l402::verify::Grant;
+use crate::protocols::offered::Protocol;
 use crate::protocols::price::{MAX_SATS, Price};
 use crate::protocols::record::OwnInvoice;
 use crate::protocols::x_preimage::{self, ErrorStyle};
@@ -88,6 +95,8 @@ pub enum Decision<'a> {
     Open {
         waived: Option<&'a Route>,
     },
+    /// Forward without payment, because the owner observes what would be charged.
+    Observed(Observation<'a>),
     /// Forward: a credential is valid, and its payment is known to be settled.
     Paid(Purchase<'a>),
     /// Forward if the client has a free request left; its free requests are counted under `key`. Otherwise send the
@@ -134,6 +143,8 @@ pub struct Purchase<'a> {
     pub seller: &'a Seller,
     pub route: &'a Route,
     pub grant: Grant,
+    /// The protocol with which the payment is proven.
+    pub protocol: Protocol,
     /// The uses that were bought; `None` if the number of uses is not limited.
     pub counted: Option<CountedUses<'a>>,
 }
@@ -226,7 +237,7 @@ impl<'a> PreimageClaim<'a> {
             is_taken: method != "HEAD",
             when_spent: Box::new(when_spent),
         };
-        Purchase { seller, route, grant, counted: Some(counted) }
+        Purchase { seller, route, grant, protocol: Protocol::XPreimage, counted: Some(counted) }
     }
 }
 
@@ -311,7 +322,13 @@ pub type PriceCode<'c> = dyn Fn(&Route, &Facts<'_>) -> Option<Result<u64, PriceE
 
 impl<'a> Gate<'a, '_> {
     pub fn decide(&self, request: &Request<'_>, now_unix: u64) -> Decision<'a> {
-        self.try_decide(request, now_unix).unwrap_or_else(Decision::Refuse)
+        let decision = self.try_decide(request, now_unix).unwrap_or_else(Decision::Refuse);
+        match &self.policy.if_charging {
+            Some(if_charging) if matches!(decision, Decision::Open { waived: None }) => {
+                self.observe(if_charging, request, now_unix)
+            }
+            _ => decision,
+        }
     }
 
     fn try_decide(&self, request: &Request<'_>, now_unix: u64) -> Result<Decision<'a>, Refused<'a>> {

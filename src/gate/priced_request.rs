@@ -273,7 +273,7 @@ impl<'a> PricedRequest<'a, '_> {
             is_taken: self.request.method != "HEAD",
             when_spent: Box::new(when_spent()),
         });
-        Purchase { seller: self.seller, route: self.route, grant, counted }
+        Purchase { seller: self.seller, route: self.route, grant, protocol: Protocol::L402, counted }
     }
 
     fn draft(&self, refused: Option<Refusal>) -> Box<ChallengeDraft<'a>> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::sql::script;
 use super::sync::Cursor;
 use crate::payment::WalletSlot;
+use crate::protocols::price::Fiat;
 use crate::wallet::receipt::Receipt;
 
 /// The state of the limits on invoices and on requests to wallets.
@@ -31,6 +32,12 @@ pub enum LedgerCommand<'a> {
     CallbackDelivered { hash: &'a str },
     /// Records that a callback failed. The callback is due again at `next_ms`. If `next_ms` is `None`, it is given up.
     CallbackFailed { hash: &'a str, now_ms: u64, next_ms: Option<u64>, outcome: &'a str },
+    /// Adds to what observed routes would have charged.
+    CountObserved {
+        now_ms: u64,
+        /// See [`Traffic`](super::traffic::Traffic).
+        routes: &'a [(String, [u64; 4])],
+    },
     /// Adds to the request counts.
     CountRequests {
         now_ms: u64,
@@ -42,6 +49,11 @@ pub enum LedgerCommand<'a> {
     /// Returns up to ten callbacks that are due. [`Callback::parse_all`](super::callback::Callback::parse_all) parses
     /// the result.
     DueCallbacks { now_ms: u64 },
+    /// Returns a page of the settled payments as CSV, oldest first, after the payment with the hash `after_hash` and the
+    /// time `after_ms`. `from` and `to` are the first and the last day of their settlement, in UTC; each may be empty. The
+    /// first line of the result has the fields of the command for the next page; it is empty if this is the last page. The
+    /// result is empty if a date is malformed.
+    ExportPayments { from: &'a str, to: &'a str, after_ms: Option<u64>, after_hash: &'a str },
     /// Returns up to 20 payments as JSON, newest first. If `hash` is not empty, they are the payments whose hash begins
     /// with it. Otherwise they are settled payments that are older than the payment with the hash `before_hash` and the
     /// time `before_ms`.
@@ -66,6 +78,7 @@ pub enum LedgerCommand<'a> {
         sats: u64,
         payer: Option<&'a str>,
         wallet: &'static str,
+        protocol: &'static str,
     },
     /// Records payments that a wallet reports as paid. With `has_callback`, also records a callback for each new
     /// payment, unless its invoice is more than a day older than the ledger.
@@ -85,6 +98,9 @@ pub struct ReceiptEntry<'a> {
     payer: Option<&'a str>,
     minted_unix: u64,
     settled: &'a str,
+    host: Option<&'a str>,
+    uses: Option<u64>,
+    fiat: Option<&'a str>,
 }
 
 impl<'a> LedgerCommand<'a> {
@@ -101,6 +117,9 @@ impl<'a> LedgerCommand<'a> {
             payer: receipt.client.as_deref(),
             minted_unix: receipt.minted_unix,
             settled: &receipt.settled,
+            host: receipt.terms.host.as_deref(),
+            uses: receipt.terms.uses,
+            fiat: receipt.terms.fiat.as_ref().map(Fiat::as_str),
         });
         Self::RecordSettled { now_ms, wallet: slot.as_str(), has_callback, receipts: entries.collect() }
     }
@@ -115,8 +134,10 @@ impl<'a> LedgerCommand<'a> {
         match self {
             Self::CallbackDelivered { .. } => CommandName::CallbackDelivered,
             Self::CallbackFailed { .. } => CommandName::CallbackFailed,
+            Self::CountObserved { .. } => CommandName::CountObserved,
             Self::CountRequests { .. } => CommandName::CountRequests,
             Self::DueCallbacks { .. } => CommandName::DueCallbacks,
+            Self::ExportPayments { .. } => CommandName::ExportPayments,
             Self::ListPayments { .. } => CommandName::ListPayments,
             Self::NextCallback {} => CommandName::NextCallback,
             Self::PlanSync { .. } => CommandName::PlanSync,
@@ -140,8 +161,10 @@ impl<'a> LedgerCommand<'a> {
 pub enum CommandName {
     CallbackDelivered,
     CallbackFailed,
+    CountObserved,
     CountRequests,
     DueCallbacks,
+    ExportPayments,
     ListPayments,
     NextCallback,
     PlanSync,
@@ -179,11 +202,13 @@ impl CommandName {
 }
 
 /// Each command, the word that names it in a message to the Durable Object of the ledger, and its SQL script.
-const SCRIPTS: [(CommandName, &str, &str); 13] = [
+const SCRIPTS: [(CommandName, &str, &str); 15] = [
     (CommandName::CallbackDelivered, "callback_delivered", script!("callback_delivered.sql")),
     (CommandName::CallbackFailed, "callback_failed", script!("callback_failed.sql")),
+    (CommandName::CountObserved, "count_observed", script!("count_observed.sql")),
     (CommandName::CountRequests, "count_requests", script!("count_requests.sql")),
     (CommandName::DueCallbacks, "due_callbacks", script!("due_callbacks.sql")),
+    (CommandName::ExportPayments, "export_payments", script!("export_payments.sql")),
     (CommandName::ListPayments, "list_payments", script!("list_payments.sql")),
     (CommandName::NextCallback, "next_callback", script!("next_callback.sql")),
     (CommandName::PlanSync, "plan_sync", script!("plan_sync.sql")),

@@ -120,5 +120,10 @@ const SAVE_SCHEMA: &str = "INSERT INTO meta (key, value) VALUES ('schema', ?1 ->
                            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 /// Each script migrates the ledger to the next schema. A script is never changed, because a deployed ledger may have
 /// run it already.
-const MIGRATIONS: [&str; 4] =
-    [script!("schema_1.sql"), script!("schema_2.sql"), script!("schema_3.sql"), script!("schema_4.sql")];
+const MIGRATIONS: [&str; 5] = [
+    script!("schema_1.sql"),
+    script!("schema_2.sql"),
+    script!("schema_3.sql"),
+    script!("schema_4.sql"),
+    script!("schema_5.sql"),
+];

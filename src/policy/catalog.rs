@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::facts::MAX_LENGTH;
+use super::mode::Mode;
 use super::price::{Condition, PriceAmount, PriceRule, Values};
 use super::price_list::Policy;
 use super::route::{Pricing, Route};
@@ -12,12 +13,15 @@ use crate::protocols::price::Price;
 impl Policy {
     /// Returns the public price list of a host as JSON.
     ///
-    /// Routes with a mistake and routes with `listed = false` are omitted. The values of header conditions are omitted
-    /// too, and so are query values that may lower the price: such values may be secrets that the owner shares with
-    /// some clients.
+    /// Routes with a mistake, routes whose mode is not to charge, and routes with `listed = false` are omitted. The values
+    /// of header conditions are omitted too, and so are query values that may lower the price: such values may be secrets
+    /// that the owner shares with some clients.
     pub fn catalog(&self, host: &str) -> String {
         let is_listed = |route: &&Route| {
-            route.is_listed && !matches!(route.pricing, Pricing::Invalid) && route.host.matches(host)
+            route.is_listed
+                && route.mode == Mode::Charge
+                && !matches!(route.pricing, Pricing::Invalid)
+                && route.host.matches(host)
         };
         let routes = self.routes.iter().filter(is_listed).map(RouteEntry::new).collect();
         let catalog = Catalog { protocol: "L402", network: &self.network, host, routes };

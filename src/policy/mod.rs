@@ -12,6 +12,7 @@ pub mod duration;
 pub mod facts;
 pub mod fetch_metadata;
 pub mod free_tier;
+pub mod mode;
 pub mod normalization;
 pub mod owner;
 pub mod plain_path;

@@ -16,7 +16,7 @@ pub type FoldCase = fn(&str) -> String;
 
 /// The [`FoldCase`] of the command line and the tests. The normalization form NFKC makes a letter equal to its wide,
 /// bold and other variants. Converting to upper case first and then to lower case also makes `ı` equal to `i`.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub fn fold_case(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization as _;
     if text.is_ascii() {

@@ -173,8 +173,10 @@ pub const MAX_FORMS: usize = 96;
 /// More than the total length of the normalized forms of a path, which is limited to 24 KB.
 const MAX_COMPARABLE_BYTES: usize = 32_768;
 
-/// Returns an error for each route that no request can reach, with the reason.
+/// Returns an error for each route that no request can reach, with the reason. An observed route is judged as one that
+/// charges.
 pub fn unreachable(policy: &Policy) -> Vec<ConfigError> {
+    let policy = policy.if_charging.as_deref().unwrap_or(policy);
     let routes = policy.routes.iter().enumerate();
     let unreachable = routes.filter_map(|(at, route)| {
         let sentence = why_unreachable(policy, route)?;

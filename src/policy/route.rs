@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::description::Description;
 use super::free_tier::FreeTier;
+use super::mode::Mode;
 use super::normalization::{self, FoldCase};
 use super::price::{Condition, PriceAmount, PriceRule};
 use super::sold_as::SoldAs;
@@ -20,6 +21,7 @@ pub struct Route {
     pub host: HostPattern,
     /// The methods in upper case. If the list is empty, the route is for every method.
     pub methods: Vec<String>,
+    pub mode: Mode,
     pub pricing: Pricing,
     pub scope: ScopeRule,
     /// Whether a credential is valid only for the client address that bought it.
@@ -50,9 +52,23 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether every request to this route is free.
+    /// Whether every request to this route is free: the route has no price, or a mode in which no request is charged. A
+    /// route with a mistake is never free.
     pub fn is_free(&self) -> bool {
-        self.pricing.fixed_sats() == Some(0)
+        match self.mode {
+            Mode::Charge => self.pricing.fixed_sats() == Some(0),
+            Mode::Observe | Mode::Off => !matches!(self.pricing, Pricing::Invalid),
+        }
+    }
+
+    /// Whether the route has a price that is charged, or that would be charged if the route were not observed.
+    pub fn has_price(&self) -> bool {
+        self.mode != Mode::Off && self.pricing.fixed_sats() != Some(0)
+    }
+
+    /// Whether requests to this route are forwarded without payment, and counted as if they were charged.
+    pub fn is_observed(&self) -> bool {
+        self.mode == Mode::Observe && self.has_price() && self.pricing != Pricing::Invalid
     }
 
     /// Whether requests to this route can be bought: the route has a price, and no mistake.

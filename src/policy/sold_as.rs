@@ -49,7 +49,7 @@ pub fn compute_of_realms(routes: &mut [Route]) {
 fn digest(routes: &[Route], realm: Option<&str>) -> Option<[u8; 32]> {
     let mut price = None;
     let mut digest = [0; 32];
-    for opened in routes.iter().filter(|route| route.scope.realm() == realm && !route.is_free()) {
+    for opened in routes.iter().filter(|route| route.scope.realm() == realm && route.has_price()) {
         let fixed = opened.pricing.fixed()?;
         if !opened.honors_paid || *price.get_or_insert(fixed) != fixed {
             return None;

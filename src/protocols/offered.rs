@@ -7,16 +7,26 @@ pub enum Protocol {
     XPreimage,
 }
 
+impl Protocol {
+    /// Returns the name of the protocol in the price list.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::L402 => "l402",
+            Self::XPreimage => "x-preimage",
+        }
+    }
+}
+
 /// The setting `protocols`: the protocols of a route, in the order of the price list. L402 is always one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Protocols([Option<Protocol>; NAMES.len()]);
+pub struct Protocols([Option<Protocol>; ALL.len()]);
 
 impl Protocols {
     /// Parses the setting. Returns `None` if a name is unknown, if a protocol is named twice, or if L402 is missing.
     pub fn parse(names: &[String]) -> Option<Self> {
-        let mut listed = Self([None; NAMES.len()]);
+        let mut listed = Self([None; ALL.len()]);
         for (at, name) in names.iter().enumerate() {
-            let (_, protocol) = NAMES.iter().find(|(known, _)| known == name)?;
+            let protocol = ALL.iter().find(|protocol| protocol.as_str() == name)?;
             if listed.contains(*protocol) {
                 return None;
             }
@@ -42,4 +52,4 @@ impl Default for Protocols {
     }
 }
 
-const NAMES: [(&str, Protocol); 2] = [("l402", Protocol::L402), ("x-preimage", Protocol::XPreimage)];
+const ALL: [Protocol; 2] = [Protocol::L402, Protocol::XPreimage];

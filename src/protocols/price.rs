@@ -41,6 +41,16 @@ impl Fiat {
         (e8 > 0).then(|| Self { text: text.to_owned(), e8 })
     }
 
+    /// Returns the value of an amount in satoshis, given how many hundred-millionths of a satoshi one unit of the currency is
+    /// worth. Returns `None` if the value is not a positive number of hundred-millionths, or if `currency` is not three
+    /// upper-case letters.
+    pub fn of_sats(sats: u64, sats_per_unit_e8: u64, currency: &str) -> Option<Self> {
+        // The cast of a float saturates. An amount that is too large is refused below.
+        let e8 = (sats as f64 * 1e16 / sats_per_unit_e8 as f64) as u64;
+        let amount = Self { text: String::new(), e8 }.amount();
+        Self::parse(&[&amount, " ", currency].concat())
+    }
+
     /// Returns the amount and the currency as they were written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -1,9 +1,11 @@
 //! What edgetoll records with an invoice at the wallet: in `extra` of LNbits, or in the metadata of NIP-47.
 
+use std::num::NonZeroU32;
+
 use serde::Serialize;
 
 use super::InvoiceRequest;
-use super::receipt::Sale;
+use super::receipt::{Sale, SaleTerms};
 use crate::protocols::price::Fiat;
 use crate::protocols::record::InvoiceRecord;
 use crate::strict_json::Json;
@@ -28,13 +30,17 @@ pub(super) struct Extra<'a> {
     price: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sold_as: Option<&'a str>,
+    /// The number of requests that were bought, if it is limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses: Option<NonZeroU32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mac: Option<&'a str>,
 }
 
 impl<'a> Extra<'a> {
     pub fn new(invoice: &InvoiceRequest<'a>) -> Self {
-        let extra = Self { tag: TAG, route: invoice.route, c: invoice.client, ..Self::default() };
+        let extra =
+            Self { tag: TAG, route: invoice.route, c: invoice.client, uses: invoice.uses, ..Self::default() };
         match invoice.record {
             None => extra,
             Some(record) => Self {
@@ -76,6 +82,17 @@ pub(super) fn read_record(extra: &Json) -> Option<(String, InvoiceRecord)> {
         mac: string(extra, "mac")?,
     };
     Some((route, record))
+}
+
+/// Returns what was sold for `amount_sats`, as far as the wallet has kept it. LNbits adds the currency of the wallet and how many
+/// satoshis one unit of it was worth.
+pub(super) fn read_terms(extra: &Json, amount_sats: u64) -> SaleTerms {
+    let price = string(extra, "price").and_then(|price| Fiat::parse(&price));
+    let value = || {
+        let sats_per_unit_e8 = extra.get("wallet_fiat_rate")?.hundred_millionths()?;
+        Fiat::of_sats(amount_sats, sats_per_unit_e8, &string(extra, "wallet_fiat_currency")?)
+    };
+    SaleTerms { host: string(extra, "host"), uses: extra.number("uses"), fiat: price.or_else(value) }
 }
 
 fn string(extra: &Json, key: &str) -> Option<String> {

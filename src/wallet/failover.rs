@@ -31,11 +31,15 @@ impl Failover {
     /// Returns the slots in the order in which their wallets are asked for a new invoice. `slots` is sorted by number.
     pub fn order(&mut self, order: WalletOrder, slots: impl Iterator<Item = WalletSlot>) -> Vec<WalletSlot> {
         let mut slots: Vec<_> = slots.collect();
-        if order == WalletOrder::Spread {
-            let last = self.last_first.map_or(0, WalletSlot::number);
-            let next = slots.iter().position(|slot| slot.number() > last).unwrap_or(0);
-            slots.rotate_left(next);
-            self.last_first = slots.first().copied();
+        match order {
+            WalletOrder::Failover => {}
+            WalletOrder::Last => slots.reverse(),
+            WalletOrder::Spread => {
+                let last = self.last_first.map_or(0, WalletSlot::number);
+                let next = slots.iter().position(|slot| slot.number() > last).unwrap_or(0);
+                slots.rotate_left(next);
+                self.last_first = slots.first().copied();
+            }
         }
         slots
     }

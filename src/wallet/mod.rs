@@ -14,6 +14,8 @@ pub mod receipt;
 pub mod settlement;
 pub mod slots;
 
+use std::num::NonZeroU32;
+
 use thiserror::Error;
 
 use crate::bolt11::{Bolt11, Bolt11Error};
@@ -201,6 +203,8 @@ pub struct InvoiceRequest<'a> {
     pub client: Option<&'a str>,
     /// The URL that the wallet calls when the invoice is paid; `None` if no webhook is wanted.
     pub webhook: Option<&'a str>,
+    /// The number of requests that are sold; `None` if the number is not limited.
+    pub uses: Option<NonZeroU32>,
     /// What the invoice is created for; `None` if the wallet keeps no record of it.
     pub record: Option<&'a InvoiceRecord>,
 }

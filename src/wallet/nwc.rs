@@ -376,9 +376,10 @@ fn receipt(transaction: &Json, sale: Option<&Sale>) -> Option<Receipt> {
         Some(invoice) => invoice.timestamp_unix(),
         None => transaction.get("created_at")?.as_u64().filter(|at_unix| *at_unix <= MAX_TIMESTAMP_UNIX)?,
     };
+    let amount_sats = whole_sats(transaction.get("amount")?.as_u64())?;
     Some(Receipt {
         payment_hash,
-        amount_sats: whole_sats(transaction.get("amount")?.as_u64())?,
+        amount_sats,
         route,
         client,
         minted_unix,
@@ -386,6 +387,10 @@ fn receipt(transaction: &Json, sale: Option<&Sale>) -> Option<Receipt> {
             .get("settled_at")
             .and_then(Json::as_u64)
             .map(|at| at.to_string())
+            .unwrap_or_default(),
+        terms: transaction
+            .get("metadata")
+            .map(|extra| extra::read_terms(extra, amount_sats))
             .unwrap_or_default(),
     })
 }

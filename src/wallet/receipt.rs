@@ -3,11 +3,12 @@
 //! Only payments whose invoices carry the tag of edgetoll count. This module does not decide whether a credential is
 //! valid.
 
-use super::extra::TAG;
+use super::extra::{TAG, read_terms};
 use super::lnbits::{Lnbits, PAYMENTS, read, text};
 use super::{HttpRequest, WalletError, WalletResponse, whole_sats};
 use crate::bolt11::Bolt11;
 use crate::payment::PaymentHash;
+use crate::protocols::price::Fiat;
 use crate::strict_json::Json;
 
 /// A payment that the wallet reports as paid.
@@ -24,6 +25,19 @@ pub struct Receipt {
     /// When the payment settled, as the wallet writes it: ISO 8601, or Unix seconds; empty if the wallet does not report
     /// this time.
     pub settled: String,
+    pub terms: SaleTerms,
+}
+
+/// What was sold, as far as the wallet has kept it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SaleTerms {
+    /// The host in lower case, without a port.
+    pub host: Option<String>,
+    /// The number of requests; `None` also if it was not limited.
+    pub uses: Option<u64>,
+    /// The price, if it was in a currency. Otherwise the value of the amount when the invoice was created, in the currency of
+    /// the LNbits wallet.
+    pub fiat: Option<Fiat>,
 }
 
 impl Receipt {
@@ -35,15 +49,17 @@ impl Receipt {
             return None;
         }
         let extra = payment.get("extra")?;
+        let amount_sats = whole_sats(payment.get("amount")?.as_u64())?;
         let string = |object: &Json, key: &str| object.get(key)?.as_str().map(str::to_owned);
         Some(Self {
             payment_hash: invoice.payment_hash(),
             // An outgoing payment has a negative amount and is skipped.
-            amount_sats: whole_sats(payment.get("amount")?.as_u64())?,
+            amount_sats,
             route: string(extra, "route")?,
             client: string(extra, "c"),
             minted_unix: invoice.timestamp_unix(),
             settled: string(payment, "updated_at").or_else(|| string(payment, "time")).unwrap_or_default(),
+            terms: read_terms(extra, amount_sats),
         })
     }
 }

@@ -9,7 +9,7 @@ import { ADMIN_TOKEN, sendAsAdmin, statsWhen } from './support/admin.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { startPaywall } from './support/paywall.mjs';
 
-const getPaths = ['', 'stats', 'payments', 'status', 'metrics', 'dashboard.js'];
+const getPaths = ['', 'stats', 'payments', 'ledger.csv', 'status', 'metrics', 'dashboard.js'];
 const postPaths = ['login', 'logout', 'redeliver'];
 const toll = { cors: '*', routes: [{ path: '/a', sats: 5 }, { path: '/say"hi"', sats: 6 }] };
 
@@ -39,7 +39,7 @@ test('If ADMIN_TOKEN is missing or weak, every admin endpoint returns 404', asyn
   }
 });
 
-test('Without a valid admin token or session, a GET to stats, payments, status, metrics or dashboard.js gets the same 401 response', async () => {
+test('Without a valid admin token or session, a GET to stats, payments, ledger.csv, status, metrics or dashboard.js gets the same 401 response', async () => {
   const wrong = [
     {},
     { authorization: 'Bearer' },

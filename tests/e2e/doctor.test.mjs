@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, root } from '../../tools/lib/run.mjs';
 import { newConnection, startNwcWallet, startReceivingWallet, startRelay } from './support/nwc.mjs';
+import { unpackRelease } from './support/release.mjs';
 import { invoicesFor, lnbits, run, settings, startPaywall, writeConfig } from './support/paywall.mjs';
 
-// The command-line tool, which tools/build.sh builds.
-const edgetoll = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/edgetoll');
+// The command-line tool, which tools/build.sh builds; or the one of the npm package, if EDGETOLL_COMMAND is npm.
+const packageBin = process.env.EDGETOLL_COMMAND === 'npm' && join(unpackRelease(), 'bin');
+const [edgetoll, ...before] = packageBin
+  ? [process.execPath, join(packageBin, 'edgetoll.js')]
+  : [join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/edgetoll')];
 const validSettings = { LNBITS_URL: lnbits.url, LNBITS_KEY: lnbits.merchant.invoiceKey };
 const toll = { routes: [{ path: '/sold', sats: 5 }] };
 const { kv_namespaces, durable_objects, ratelimits, assets, migrations } = settings();
@@ -29,10 +33,15 @@ const paywall = () => (started ??= startPaywall({ toll, vars: { ORIGIN_URL: orig
 async function doctor(vars, { args = [], config = { vars: { TOLL: toll } }, env = {}, name = '.dev.vars' } = {}) {
   const cwd = run.folder('doctor');
   writeConfig(cwd, { ...bindings, ...config });
+  if (packageBin) {
+    // For the commands that doctor prints.
+    mkdirSync(join(cwd, 'node_modules/.bin'), { recursive: true });
+    symlinkSync(join(packageBin, 'edgetoll.js'), join(cwd, 'node_modules/.bin/edgetoll'));
+  }
   const local = Object.entries({ ORIGIN_URL: origin.url, ...vars }).filter(([, value]) => value !== undefined);
   writeFileSync(join(cwd, name), local.map(([name, value]) => `${name}="${value}"\n`).join(''));
   const { code, stdout, stderr } = await new Promise((resolve) => {
-    execFile(edgetoll, ['doctor', ...args], { cwd, env }, (error, stdout, stderr) => resolve({ code: error ? error.code : 0, stdout, stderr }));
+    execFile(edgetoll, [...before, 'doctor', ...args], { cwd, env }, (error, stdout, stderr) => resolve({ code: error ? error.code : 0, stdout, stderr }));
   });
   for (const [name, value] of Object.entries({ ...vars, ...env })) {
     if (/KEY|SECRET|TOKEN/.test(name)) assert.ok(!(stdout + stderr).includes(value), `the output contains ${name}`);
@@ -240,7 +249,7 @@ test('Doctor reads settings from the process environment, from .dev.vars, and fr
 test('If a setting is missing or invalid, doctor exits with 2 and names the setting; for a missing wallet key, doctor prints a command that keeps the key out of the shell history', async () => {
   const { LNBITS_URL, LNBITS_KEY } = validSettings;
   for (const [vars, options, sentence] of [
-    [{ LNBITS_URL }, {}, /LNBITS_KEY is missing: .*\n +\(read -rs LNBITS_KEY && export LNBITS_KEY && \S*edgetoll doctor\)/],
+    [{ LNBITS_URL }, {}, /LNBITS_KEY is missing: .*\n +\(read -rs LNBITS_KEY && export LNBITS_KEY && \S*(?:npx )?edgetoll doctor\)/],
     [{ LNBITS_KEY }, {}, /LNBITS_URL is missing/],
     [{ ...validSettings, LNBITS_URL_2: LNBITS_URL }, {}, /LNBITS_KEY_2 is missing/],
     [{ ...validSettings, LNBITS_URL: 'http://lnbits.example.com' }, {}, /LNBITS_URL from \.dev\.vars cannot be used: it must be an https URL/],
@@ -344,8 +353,10 @@ test('The check `origin` of doctor says whether there is an origin, whether it a
 // U14 (CHANGELOG)
 test('The check `public URL` of doctor says whether the Worker answers there', async () => {
   const unreadable = await startPaywall({ toll: null });
+  const observing = await startPaywall({ toll: { ...toll, mode: 'observe' } });
   for (const [PUBLIC_URL, level, sentence] of [
     [(await paywall()).url, 'OK', /the Worker answers in \d+ ms and can sell/],
+    [observing.url, 'WARN', /the Worker answers in \d+ ms and observes: no one is charged/],
     [unreadable.url, 'FAIL', /can sell nothing: .*`npx wrangler tail`/],
     [origin.url, 'WARN', /another server answers with status 404/],
     [`http://127.0.0.1:${await freePort()}`, 'WARN', /nothing answers: deploy the Worker/],

@@ -334,7 +334,7 @@ test('Without a working ledger, paid requests are served, and only requests for 
     const { url } = await start(wallet, { config: { durable_objects, triggers: {} }, toll: { routes: [{ path: '/b', sats: 7 }] } });
     const bought = await wallet.buy(url, '/b');
     assert.equal((await sendCredential(url, '/b', bought.standard)).status, 200);
-    for (const path of ['stats', 'metrics']) {
+    for (const path of ['stats', 'metrics', 'ledger.csv']) {
       const answer = await sendAsAdmin(url, path);
       assert.deepEqual([answer.status, answer.json().code, answer.headers['retry-after']], [503, 'ledger_unavailable', '5']);
     }

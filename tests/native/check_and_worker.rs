@@ -330,7 +330,7 @@ fn toml(value: &Json, text: &str) -> String {
         Json::Integer(number) => number.to_string(),
         Json::Negative(number) => format!("-{number}"),
         Json::Bool(flag) => flag.to_string(),
-        Json::OtherNumber => "1.5".to_owned(),
+        Json::OtherNumber(_) => "1.5".to_owned(),
         Json::Null => panic!("TOML has no null: {text}"),
     }
 }

@@ -3,14 +3,15 @@
 
 use std::process::Command;
 
+use crate::support::price_list::valid;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::cli::check::document::Document;
-use edgetoll::cli::doctor::http::{Answer, TimedAnswer};
 use edgetoll::cli::doctor::judge::{self, HttpError, HttpResult};
 use edgetoll::cli::doctor::rate_limit::{Burst, BurstEnd};
 use edgetoll::cli::doctor::report::{Check, CheckResult, Level, Tally};
 use edgetoll::cli::doctor::settings::{self, Deployment, SettingsError, Sources, VariableReader};
 use edgetoll::cli::doctor::{default_price_list, deployment, dev_vars, origin};
+use edgetoll::cli::http::{Answer, TimedAnswer};
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::price::Price;
@@ -86,6 +87,7 @@ fn a_clock_difference_to_lnbits_above_a_minute_is_a_warning_and_above_ten_minute
         route: "",
         client: None,
         webhook: None,
+        uses: None,
         record: None,
     };
     for (skew_s, is_refused) in [(600, false), (601, true)] {
@@ -421,7 +423,16 @@ fn a_command_in_a_message_can_be_run_where_the_program_was_run() {
 #[test]
 fn an_origin_that_leads_back_to_a_paywall_fails_unless_the_worker_is_on_a_route_of_the_same_zone() {
     let answer = |status, is_challenge, body: &str| TimedAnswer {
-        answer: Ok(Answer { status, is_challenge, is_elsewhere: false, body: body.into() }),
+        answer: Ok(Answer {
+            status,
+            www_authenticate: if is_challenge {
+                "L402 macaroon=\"a\", invoice=\"b\"".to_owned()
+            } else {
+                String::new()
+            },
+            is_elsewhere: false,
+            body: body.into(),
+        }),
         ms: 7,
     };
     let level = |root: &TimedAnswer, is_paywall, is_of_zone| {
@@ -477,6 +488,35 @@ fn edgetoll_doctor_treats_an_unreadable_price_list_as_missing() {
     let wallet = [("LNBITS_URL", "https://a.example"), ("LNBITS_KEY", "aaaaaaaa")];
     for file in ["[vars.TOLL]\nnetwork = \"moon\"\n", "[vars]\nTOLL = \"{\"\n", "[vars]\n"] {
         assert!(read(&wallet, None, Some(file), None).unwrap().price_list.is_none());
+    }
+}
+
+#[test]
+fn edgetoll_doctor_warns_of_routes_that_are_observed() {
+    for (list, level, sentence) in [
+        (
+            r#"{"mode":"observe","routes":[{"path":"/a"}]}"#,
+            Level::Warn,
+            "1 of 1 routes are observed, and no route charges",
+        ),
+        (
+            r#"{"routes":[{"path":"/a"},{"path":"/b","mode":"observe"}]}"#,
+            Level::Warn,
+            "1 of 2 routes charge, and 1 are observed",
+        ),
+        (r#"{"routes":[{"path":"/a"},{"path":"/b","mode":"off"}]}"#, Level::Ok, "1 of 2 routes have a price"),
+    ] {
+        let document = Document::read("wrangler.json", &format!(r#"{{"vars":{{"TOLL":{list}}}}}"#)).unwrap();
+        let sources = Sources {
+            process_environment: &|_| None,
+            dev_vars: None,
+            file: Some(("wrangler.json", &document)),
+            environment: None,
+        };
+        let reader = VariableReader::new(&sources).unwrap();
+        let results = deployment::examine(&sources, &reader, Some(&valid(list)));
+        let found = results.iter().find(|result| result.check == Check::PriceList).unwrap();
+        assert_eq!((found.level, found.sentence.as_str()), (level, sentence), "{list}");
     }
 }
 

@@ -70,6 +70,22 @@ fn documents_log_in_before_they_use_wrangler_and_never_pipe_into_it() {
     let commands = deploy
         .lines()
         .filter(|line| line.starts_with("    "))
-        .filter_map(|line| line.trim().strip_prefix("npx wrangler "));
+        .filter_map(|line| line.trim().strip_prefix("npx wrangler "))
+        .filter(|command| !command.starts_with("dev"));
     assert_eq!(commands.collect::<Vec<_>>().first(), Some(&"login"));
+}
+
+#[test]
+fn the_document_about_scale_has_the_numbers_that_were_measured() {
+    let table = |text: &str| -> String {
+        let (_, rest) = text.split_once("| one object, or one LNbits |").unwrap();
+        rest.lines().take_while(|line| line.starts_with('|') || line.starts_with(" per")).collect()
+    };
+    let (document, results) = (include_str!("../../docs/scale.md"), include_str!("../../benches/RESULTS.md"));
+    assert_eq!(table(document), table(results));
+    for case in ["paid, standard macaroon", "challenge"] {
+        let (_, row) = results.split_once(&format!("| {case} | ")).unwrap();
+        let cpu_us = row.split(' ').next().unwrap();
+        assert!(document.contains(&format!("{cpu_us} µs")), "{case}: {cpu_us}");
+    }
 }

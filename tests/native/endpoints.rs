@@ -100,6 +100,8 @@ fn every_admin_endpoint_except_root_style_and_login_needs_a_token_or_a_session()
         ("/_toll/operator.css", AdminEndpoint::Style, "GET, HEAD", true),
         ("/_toll/stats", AdminEndpoint::Stats, "GET, HEAD", false),
         ("/_toll/payments", AdminEndpoint::Payments, "GET, HEAD", false),
+        ("/_toll/ledger.csv", AdminEndpoint::Export, "GET, HEAD", false),
+        ("/_toll/status", AdminEndpoint::Status, "GET, HEAD", false),
         ("/_toll/metrics", AdminEndpoint::Metrics, "GET, HEAD", false),
         ("/_toll/login", AdminEndpoint::Login, "POST", true),
         ("/_toll/logout", AdminEndpoint::Logout, "POST", false),

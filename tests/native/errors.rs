@@ -43,6 +43,7 @@ fn one_of_each() -> Vec<RequestError> {
         RequestError::Price(PriceError::Encoded),
         RequestError::Price(PriceError::UnexpectedBody),
         RequestError::Price(PriceError::NoRuleMatches),
+        RequestError::InvalidDate,
         RequestError::UpgradeWithoutGet,
         RequestError::BodyTimeout,
         RequestError::PathTooLong,
@@ -82,6 +83,7 @@ fn one_of_each() -> Vec<RequestError> {
                 | PriceError::NoRuleMatches,
             )
             | RequestError::AmbiguousPath
+            | RequestError::InvalidDate
             | RequestError::UpgradeWithoutGet
             | RequestError::BodyTimeout
             | RequestError::PathTooLong

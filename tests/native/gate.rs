@@ -29,7 +29,7 @@ fn settings() -> Settings {
 }
 
 /// Returns two paid credentials for a request: one with a standard macaroon, one with a lightning-toll macaroon.
-fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
+pub fn buy(settings: &Settings, url: &str, method: &str) -> [String; 2] {
     let Decision::Challenge(draft) = decide(settings, url, method, None) else { panic!("not for sale") };
     let ChallengeDraft { terms, description, .. } = *draft;
     let invoice = Json::parse(include_bytes!("../vectors/lnbits_invoice.json")).unwrap();

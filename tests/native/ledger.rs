@@ -9,11 +9,12 @@ use edgetoll::ledger::callback::{Callback, CallbackConfigError, OnPayment};
 use edgetoll::ledger::command::{CommandName, LedgerCommand};
 use edgetoll::ledger::metrics::metrics;
 use edgetoll::ledger::sync::{Cursor, ListPage, slots_of_run};
-use edgetoll::ledger::traffic::{Counts, GATHER_MS, Outcome, Traffic};
+use edgetoll::ledger::traffic::{Counts, GATHER_MS, MAX_OBSERVED, Outcome, Traffic};
 use edgetoll::ledger::{self, Database, SyncPlan};
 use edgetoll::payment::{PaymentHash, WalletSlot};
+use edgetoll::protocols::price::Fiat;
 use edgetoll::strict_json::Json;
-use edgetoll::wallet::receipt::{Receipt, Sale};
+use edgetoll::wallet::receipt::{Receipt, Sale, SaleTerms};
 use proptest::prelude::*;
 use rusqlite::StatementStatus;
 use rusqlite::types::Value;
@@ -74,6 +75,7 @@ impl TestLedger {
             sats: 5,
             payer: Some("bb"),
             wallet,
+            protocol: "l402",
         })
     }
 
@@ -115,6 +117,7 @@ fn receipt(n: u8, sats: u64) -> Receipt {
         client: Some("aa".to_owned()),
         minted_unix: NOON_UNIX - 60,
         settled: "2026-11-21T11:59:30.123456+00:00".to_owned(),
+        terms: SaleTerms::default(),
     }
 }
 
@@ -269,11 +272,11 @@ fn statistics_and_metrics_show_that_invoices_per_minute_was_reached() {
         }
         let taken = traffic.take();
         traffic.put_back(&taken);
-        ledger.run_command(count_requests(&traffic.take(), at_ms));
+        ledger.run_command(count_requests(&traffic.take()[0], at_ms));
     }
     let mut traffic = Traffic::NONE;
     traffic.count("/a", Outcome::Challenged, Some("expired"), NOON_MS + 90_000);
-    ledger.run_command(count_requests(&traffic.take(), NOON_MS + 90_000));
+    ledger.run_command(count_requests(&traffic.take()[0], NOON_MS + 90_000));
     let stats = ledger.read_stats(NOON_MS);
     assert_eq!(stats["noInvoiceLeft"], serde_json::json!({"requests": 4, "last": NOON_MS + 60_000}));
     // U18 (CHANGELOG): the dashboard shows why requests were refused, and why credentials were.
@@ -286,6 +289,7 @@ fn statistics_and_metrics_show_that_invoices_per_minute_was_reached() {
     assert_eq!(stats["endpoints"]["/a"]["refused"], 6);
     let text = metrics(&Json::parse(stats.to_string().as_bytes()).unwrap()).unwrap();
     assert!(text.contains("\nedgetoll_no_invoice_left_total 4\n"), "{text}");
+    assert!(text.contains("\nedgetoll_refusals_total{code=\"expired\"} 1\n"), "{text}");
 }
 
 #[test]
@@ -301,14 +305,14 @@ fn the_ledger_counts_requests_by_route_and_outcome() {
     }
     assert!(!traffic.count("/c", Outcome::Paid, None, NOON_MS + 1));
     let taken = traffic.take();
-    assert_eq!(traffic.take(), Counts::default());
-    ledger.run_command(count_requests(&taken, NOON_MS));
+    assert_eq!(traffic.take(), [Counts::default(), Counts::default()]);
+    ledger.run_command(count_requests(&taken[0], NOON_MS));
     traffic.put_back(&taken);
     assert!(
         traffic.count("/c", Outcome::Free, None, NOON_MS + GATHER_MS),
         "the counts that were put back are due again"
     );
-    ledger.run_command(count_requests(&traffic.take(), NOON_MS));
+    ledger.run_command(count_requests(&traffic.take()[0], NOON_MS));
     let stats = ledger.read_stats(NOON_MS);
     let expected = serde_json::json!({
         "revenue": 0, "requests": 10, "paid": 2, "free": 2, "challenged": 4, "refused": 2, "payments": 0,
@@ -317,6 +321,92 @@ fn the_ledger_counts_requests_by_route_and_outcome() {
     let total = |key: &str| stats[key].as_u64().unwrap();
     let totals = ["totalRequests", "totalPaid", "totalFree", "totalChallenged", "totalRefused"].map(total);
     assert_eq!(totals, [13, 4, 3, 4, 2]);
+}
+
+fn client(n: usize) -> String {
+    format!("{n:032x}")
+}
+
+fn count_observed(ledger: &TestLedger, traffic: &mut Traffic, now_ms: u64) {
+    let [_, observed] = traffic.take();
+    ledger.run_command(LedgerCommand::CountObserved { now_ms, routes: &observed.routes });
+}
+
+#[test]
+fn the_ledger_says_what_observed_routes_would_have_charged() {
+    let ledger = TestLedger::new();
+    assert_eq!(ledger.read_stats(NOON_MS)["observed"], serde_json::json!({}));
+    let mut traffic = Traffic::NONE;
+    assert!(
+        traffic.count_observed("/a\"b", 402, 5, Some(&client(1)), NOON_MS),
+        "the first request of an isolate writes the counts"
+    );
+    for (route, status, sats, client_of) in [
+        ("/a\"b", 402, 5, Some(1)),
+        ("/a\"b", 402, 7, Some(2)),
+        ("/a\"b", 402, 5, None),
+        ("/a\"b", 200, 0, None),
+        ("/c", 402, 3, Some(1)),
+        ("", 400, 0, None),
+    ] {
+        let client = client_of.map(client);
+        assert!(!traffic.count_observed(route, status, sats, client.as_deref(), NOON_MS + 1));
+    }
+    let taken = traffic.take();
+    traffic.put_back(&taken);
+    count_observed(&ledger, &mut traffic, NOON_MS);
+    // The same client is counted once for a route.
+    traffic.count_observed("/a\"b", 402, 5, Some(&client(2)), NOON_MS + 60_000);
+    traffic.count_observed("/a\"b", 402, 5, Some(&client(3)), NOON_MS + 60_000);
+    count_observed(&ledger, &mut traffic, NOON_MS + 60_000);
+    let stats = ledger.read_stats(NOON_MS);
+    let expected = serde_json::json!({
+        "": {"400": 1, "sats": 0},
+        "/a\"b": {"200": 1, "402": 6, "clients": 3, "sats": 32},
+        "/c": {"402": 1, "clients": 1, "sats": 3},
+    });
+    assert_eq!(stats["observed"], expected);
+    assert_eq!(stats["totalRequests"], 0);
+    let text = metrics(&Json::parse(stats.to_string().as_bytes()).unwrap()).unwrap();
+    for sample in [
+        "edgetoll_observed_requests_total{route=\"/a\\\"b\",status=\"402\"} 6",
+        "edgetoll_observed_requests_total{route=\"\",status=\"400\"} 1",
+        "edgetoll_observed_sats_total{route=\"/c\"} 3",
+        "edgetoll_observed_clients{route=\"/a\\\"b\"} 3",
+    ] {
+        assert!(text.contains(&format!("\n{sample}\n")), "{sample}\n{text}");
+    }
+    // The ledger keeps no pseudonym for longer than payments, and keeps the sums.
+    let clients =
+        || ledger.run("SELECT CAST(count(*) AS TEXT) FROM observed_clients", None).unwrap().unwrap();
+    assert_eq!(clients(), "4");
+    ledger.run_command(LedgerCommand::Prune { before_unix: NOON_UNIX });
+    assert_eq!(clients(), "4");
+    ledger.run_command(LedgerCommand::Prune { before_unix: NOON_UNIX + 86_400 });
+    assert_eq!(clients(), "0");
+    assert_eq!(ledger.read_stats(NOON_MS)["observed"], expected);
+}
+
+#[test]
+fn observed_clients_are_bounded_in_the_isolate_and_in_the_ledger() {
+    let ledger = TestLedger::new();
+    let mut traffic = Traffic::NONE;
+    let mut steps = Vec::new();
+    for batch in 0..20 {
+        for n in 0..MAX_OBSERVED + 50 {
+            traffic.count_observed("/a", 402, 1, Some(&client(batch * 600 + n)), NOON_MS);
+        }
+        let [_, observed] = traffic.take();
+        assert_eq!(observed.routes.len(), MAX_OBSERVED + 1);
+        let command = LedgerCommand::CountObserved { now_ms: NOON_MS, routes: &observed.routes };
+        steps.push(ledger.steps_of(command));
+    }
+    let stats = ledger.read_stats(NOON_MS);
+    assert_eq!(stats["observed"]["/a"]["clients"], 1_000);
+    assert_eq!(stats["observed"]["/a"]["402"], 20 * (MAX_OBSERVED + 50));
+    let rows = ledger.run("SELECT CAST(count(*) AS TEXT) FROM observed_clients", None).unwrap().unwrap();
+    assert!(rows.parse::<usize>().unwrap() <= 1_000, "{rows}");
+    assert!(steps[19] <= steps[1] * 2, "{steps:?}");
 }
 
 #[test]
@@ -736,7 +826,8 @@ fn a_payment_is_found_by_the_first_digits_of_its_hash_even_if_it_is_not_settled(
 fn a_migration_keeps_how_often_invoices_per_minute_was_reached() {
     let ledger = TestLedger(RefCell::new(rusqlite::Connection::open_in_memory().unwrap()), Cell::new(0));
     ledger::migrate(&ledger, NOON_MS).unwrap();
-    let to_schema_2 = "DROP TABLE refusals; DROP INDEX payments_unsettled; DROP INDEX callbacks_given_up; UPDATE meta SET value = 2 WHERE key = 'schema'; \
+    let to_schema_2 = "DROP TABLE observed; DROP TABLE observed_clients; DROP TABLE refusals; DROP INDEX payments_unsettled; DROP INDEX callbacks_given_up; ALTER TABLE payments DROP host; \
+                       ALTER TABLE payments DROP protocol; ALTER TABLE payments DROP uses; ALTER TABLE payments DROP fiat; UPDATE meta SET value = 2 WHERE key = 'schema'; \
                        INSERT INTO meta (key, value) VALUES ('no_invoice_left', 7), ('no_invoice_left_ms', 5)";
     ledger.0.borrow().execute_batch(to_schema_2).unwrap();
     ledger::migrate(&ledger, NOON_MS).unwrap();
@@ -763,6 +854,7 @@ fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
                 sats: 5,
                 payer: Some("bb"),
                 wallet: "1",
+                protocol: "l402",
             },
             LedgerCommand::PlanSync { now_ms: NOON_MS + 60_000 },
             LedgerCommand::record_settled(WalletSlot::FIRST, std::slice::from_ref(&first), true, NOON_MS),
@@ -774,6 +866,7 @@ fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
             LedgerCommand::CountRequests { now_ms, routes: &routes, refusals: &[("expired", 1)] },
             LedgerCommand::ListPayments { hash: &middle, before_ms: "", before_hash: "" },
             LedgerCommand::ListPayments { hash: "", before_ms: &paid_ms, before_hash: &middle },
+            LedgerCommand::ExportPayments { from: "2026-11-22", to: "", after_ms: None, after_hash: "" },
             LedgerCommand::save_cursor("aa", &cursor),
             LedgerCommand::Prune { before_unix: NOON_UNIX - 86_400 },
         ]
@@ -841,6 +934,146 @@ fn ledger_of(payments: u32) -> TestLedger {
     ledger
 }
 
+impl TestLedger {
+    /// Returns the pages of an export: the text of each page, and the steps that it took.
+    fn export(&self, from: &str, to: &str) -> Vec<(String, i32)> {
+        let command = LedgerCommand::ExportPayments { from, to, after_ms: None, after_hash: "" };
+        let mut pages = Vec::new();
+        let mut fields = command.fields();
+        while !fields.is_empty() {
+            let before = self.1.get();
+            let page = ledger::run(self, command.name(), &fields).unwrap().unwrap();
+            let (next, rows) = page.split_once('\n').unwrap();
+            pages.push((rows.to_owned(), self.1.get() - before));
+            fields = next.to_owned();
+        }
+        pages
+    }
+
+    fn export_text(&self, from: &str, to: &str) -> String {
+        self.export(from, to).into_iter().map(|(rows, _)| rows).collect()
+    }
+}
+
+const EXPORT_HEADER: &str = "created,settled,amount_sats,amount_msat,route,host,wallet,payment_hash,protocol,uses,\
+                             fiat_currency,fiat_amount\r\n";
+
+#[test]
+fn the_export_has_a_row_for_each_settled_payment_and_no_text_in_it_is_a_formula_for_a_spreadsheet() {
+    let ledger = TestLedger::new();
+    assert_eq!(ledger.export_text("", ""), EXPORT_HEADER);
+    ledger.record_seen(hash(1), NOON_MS);
+    ledger.record_seen(hash(9), NOON_MS);
+    let terms = |host: &str, uses, fiat: &str| SaleTerms {
+        host: Some(host.to_owned()),
+        uses,
+        fiat: Fiat::parse(fiat),
+    };
+    let sold = |n: u8, route: &str, terms| Receipt {
+        route: route.to_owned(),
+        terms,
+        settled: format!("2026-11-21T11:59:{n:02}Z"),
+        ..receipt(n, u64::from(n))
+    };
+    ledger.record_settled(
+        &[
+            sold(1, "/say \"hi\", *", terms("api.example.com", Some(32), "0.01 USD")),
+            sold(2, "=HYPERLINK(\"http://x\")", terms("-1+1", None, "12.5 EUR")),
+            sold(3, "\t=1", SaleTerms::default()),
+            sold(4, "＝1", SaleTerms::default()),
+        ],
+        NOON_MS,
+    );
+    let [one, two, three, four] = [1, 2, 3, 4].map(|n| hash(n).to_hex());
+    let rows = [
+        EXPORT_HEADER.to_owned(),
+        format!(
+            "2026-11-21T11:59:00Z,2026-11-21T11:59:01Z,1,1000,\"/say \"\"hi\"\", *\",\"api.example.com\",1,{one},l402,32,USD,0.01\r\n"
+        ),
+        format!(
+            "2026-11-21T11:59:00Z,2026-11-21T11:59:02Z,2,2000,\"'=HYPERLINK(\"\"http://x\"\")\",\"'-1+1\",1,{two},,,EUR,12.5\r\n"
+        ),
+        format!("2026-11-21T11:59:00Z,2026-11-21T11:59:03Z,3,3000,\"'\t=1\",\"\",1,{three},,,,\r\n"),
+        format!("2026-11-21T11:59:00Z,2026-11-21T11:59:04Z,4,4000,\"'＝1\",\"\",1,{four},,,,\r\n"),
+    ];
+    assert_eq!(ledger.export_text("", ""), rows.concat());
+    ledger.run_command(LedgerCommand::RecordSeen {
+        now_ms: NOON_MS,
+        hash: &two,
+        route: "/",
+        sats: 2,
+        payer: None,
+        wallet: "1",
+        protocol: "x-preimage",
+    });
+    ledger.record_seen(hash(2), NOON_MS);
+    assert!(ledger.export_text("", "").contains(&format!("{two},x-preimage,")), "the first use counts");
+}
+
+#[test]
+fn the_days_of_an_export_are_in_utc_and_inclusive_and_any_other_text_is_refused() {
+    let ledger = TestLedger::new();
+    let at = |n: u8, settled: &str| Receipt { settled: settled.to_owned(), minted_unix: 1, ..receipt(n, 1) };
+    ledger.record_settled(
+        &[at(1, "2026-10-31T23:59:59Z"), at(2, "2026-11-01T00:00:00Z"), at(3, "2026-11-20T23:59:59Z")],
+        NOON_MS,
+    );
+    for (from, to, expected) in [
+        ("", "", &[1, 2, 3][..]),
+        ("2026-11-01", "", &[2, 3]),
+        ("", "2026-10-31", &[1]),
+        ("2026-11-01", "2026-11-01", &[2]),
+        ("2026-11-20", "2026-11-20", &[3]),
+        ("2026-11-21", "2026-11-21", &[]),
+        ("2026-11-02", "2026-11-01", &[]),
+    ] {
+        let text = ledger.export_text(from, to);
+        let found: Vec<u8> = (1..=3).filter(|n| text.contains(&hash(*n).to_hex())).collect();
+        assert_eq!(found, expected, "{from} to {to}");
+        assert!(text.starts_with(EXPORT_HEADER));
+    }
+    for wrong in [
+        "2026-11-31",
+        "2026-1-1",
+        "2026-11",
+        "now",
+        "1795262400",
+        "2026-11-01T00:00",
+        " ",
+        "'",
+        "2026-11-01 ",
+    ] {
+        for (from, to) in [(wrong, ""), ("", wrong)] {
+            let command = LedgerCommand::ExportPayments { from, to, after_ms: None, after_hash: "" };
+            assert_eq!(ledger.run_command(command), "", "{wrong}");
+        }
+    }
+}
+
+/// Attack A6 (CHANGELOG): no page reads more rows than it returns, however many payments there are.
+#[test]
+fn an_export_has_each_payment_once_and_each_page_costs_the_same_in_a_ledger_of_any_size() {
+    let (small, large) = (ledger_of(501), ledger_of(4_000));
+    let (few, many) = (small.export("", ""), large.export("2026-11-01", "2026-12-31"));
+    assert_eq!((few.len(), many.len()), (3, 17), "4,000 payments are 16 full pages, and one that is empty");
+    let text: String = many.iter().map(|(rows, _)| rows.as_str()).collect();
+    let hashes: Vec<&str> = text.split("\r\n").skip(1).filter_map(|row| row.split(',').nth(7)).collect();
+    let expected: Vec<String> = (0..4_000).map(|n| format!("{n:064x}")).collect();
+    assert!(hashes == expected, "{} rows", hashes.len());
+    let steps: Vec<i32> = many.iter().take(16).map(|(_, steps)| *steps).collect();
+    let most = few.iter().map(|(_, steps)| *steps).max().unwrap();
+    assert!(steps.iter().all(|steps| *steps <= most + most / 10), "{most} {steps:?}");
+}
+
+#[test]
+fn a_page_of_an_export_is_short_even_if_the_wallet_reports_long_routes() {
+    let ledger = TestLedger::new();
+    let receipts: Vec<Receipt> =
+        (0..250).map(|n| Receipt { route: "\"".repeat(10_000), ..numbered_receipt(n) }).collect();
+    ledger.record_settled(&receipts, NOON_MS);
+    assert!(ledger.export("", "")[0].0.len() < 1_000_000);
+}
+
 fn numbered_receipt(n: u32) -> Receipt {
     let payment_hash = PaymentHash::from_hex(&format!("{n:064x}")).unwrap();
     Receipt { payment_hash, client: Some(format!("{n:032x}")), ..receipt(1, 5) }
@@ -865,11 +1098,20 @@ fn each_ledger_command_runs_and_is_parsed_only_from_its_exact_name() {
         LedgerCommand::CountRequests { now_ms: 0, routes: &[], refusals: &[] },
         LedgerCommand::ListPayments { hash: "", before_ms: "", before_hash: "" },
         LedgerCommand::DueCallbacks { now_ms: 0 },
+        LedgerCommand::ExportPayments { from: "", to: "", after_ms: None, after_hash: "" },
         LedgerCommand::NextCallback {},
         LedgerCommand::PlanSync { now_ms: 0 },
         LedgerCommand::Prune { before_unix: 0 },
         LedgerCommand::ReadStats { now_ms: 0, limits: None },
-        LedgerCommand::RecordSeen { now_ms: 0, hash: "", route: "", sats: 0, payer: None, wallet: "1" },
+        LedgerCommand::RecordSeen {
+            now_ms: 0,
+            hash: "",
+            route: "",
+            sats: 0,
+            payer: None,
+            wallet: "1",
+            protocol: "",
+        },
         LedgerCommand::record_settled(WalletSlot::FIRST, &[], false, 0),
         LedgerCommand::RetryCallbacks { now_ms: 0 },
         LedgerCommand::save_cursor("", &Cursor::default()),

@@ -1,5 +1,7 @@
 //! The requests to LNbits, and the checks of its responses. The responses were recorded from LNbits with FakeWallet.
 
+use std::num::NonZeroU32;
+
 use crate::support::slots::SECOND;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::payment::{PaymentHash, WalletSlot};
@@ -8,6 +10,7 @@ use edgetoll::protocols::record::{InvoiceRecord, OwnInvoice};
 use edgetoll::strict_json::Json;
 use edgetoll::wallet::lnbits::{Lnbits, LnbitsConfigError};
 use edgetoll::wallet::probe::{self, Probe, ProbeRecord, Probed};
+use edgetoll::wallet::receipt::SaleTerms;
 use edgetoll::wallet::{
     Invoice, InvoiceRequest, Payment, PaymentStatus, Wallet, WalletError, WalletResponse,
 };
@@ -25,6 +28,7 @@ fn invoice_request() -> InvoiceRequest<'static> {
         route: "/api/joke",
         client: Some("aa"),
         webhook: None,
+        uses: None,
         record: None,
     }
 }
@@ -110,6 +114,35 @@ fn an_invoice_request_records_what_the_invoice_is_created_for() {
     assert_eq!(extra(&record()), format!(r#"{common},"mac":"dd"}}"#));
     let more = r#","ip":"bb","price":"0.01 USD","sold_as":"cc","mac":"dd"}"#;
     assert_eq!(extra(&complete_record()), format!("{common}{more}"));
+}
+
+#[test]
+fn a_receipt_has_the_host_the_uses_and_the_price_of_the_invoice_or_its_value_in_the_currency_of_the_wallet() {
+    let terms_of = |extra: &str| {
+        let response = with_extra("1.6.2: paid", extra);
+        lnbits().read_receipt(&payment("1.6.2: paid").hash, &response).unwrap().unwrap().terms
+    };
+    let record = complete_record();
+    let request = InvoiceRequest { uses: NonZeroU32::new(32), record: Some(&record), ..invoice_request() };
+    let body = lnbits().create(&request).body.unwrap();
+    let sold = body.split_once(r#""extra":"#).unwrap().1.strip_suffix('}').unwrap();
+    let rate = |rate: &str| {
+        format!(r#","wallet_fiat_currency":"EUR","wallet_fiat_amount":0.003,"wallet_fiat_rate":{rate}}}"#)
+    };
+    let priced =
+        SaleTerms { host: Some("api.example.com".to_owned()), uses: Some(32), fiat: Fiat::parse("0.01 USD") };
+    assert_eq!(terms_of(sold), priced);
+    assert_eq!(terms_of(&sold.replace('}', &rate("1700.5"))), priced, "the price in the list counts");
+    let in_sats = r#"{"tag":"edgetoll","route":"/a""#;
+    // 5 sats at 1,666.6666666666667 sats for a euro are 0.003 euros.
+    let value_of = |number: &str| terms_of(&format!("{in_sats}{}", rate(number))).fiat;
+    assert_eq!(value_of("1666.6666666666667"), Fiat::parse("0.003 EUR"));
+    assert_eq!(value_of("1700"), Fiat::parse("0.00294117 EUR"));
+    assert_eq!(value_of("0.06"), Fiat::parse("83.33333333 EUR"));
+    for unusable in ["0", "0.0", "-5", "-0.5", "1e300", "1e-300", "null", r#""1700""#, "1e18"] {
+        assert_eq!(value_of(unusable), None, "{unusable}");
+    }
+    assert_eq!(terms_of(&format!("{in_sats}}}")), SaleTerms::default());
 }
 
 /// Returns a recorded response, with an `extra` that `edit` has changed.

@@ -48,12 +48,20 @@ struct Sent<'a> {
     target: &'a str,
     headers: &'a [(&'a str, &'a str)],
     is_paid: bool,
+    observed: Option<u16>,
     client: Option<&'a str>,
     token: Option<&'a str>,
 }
 
-const FREE: Sent<'_> =
-    Sent { method: "GET", target: "/free", headers: &[], is_paid: false, client: None, token: None };
+const FREE: Sent<'_> = Sent {
+    method: "GET",
+    target: "/free",
+    headers: &[],
+    is_paid: false,
+    observed: None,
+    client: None,
+    token: None,
+};
 
 impl Sent<'_> {
     fn edits(&self) -> HeaderEdits {
@@ -74,8 +82,13 @@ impl Sent<'_> {
         let forwarded = ForwardedRequest {
             url: request("https://api.example.com/free", "GET", None).url,
             headers: &HeaderList::parse(format!("{}\n{lines}", self.headers.len()), 0).unwrap(),
-            reason: if self.is_paid { ForwardReason::Paid } else { ForwardReason::Open },
+            reason: match self.observed {
+                Some(_) => ForwardReason::Observed,
+                None if self.is_paid => ForwardReason::Paid,
+                None => ForwardReason::Open,
+            },
             grant: self.is_paid.then_some(&grant),
+            observed: self.observed,
             route: None,
             policy: settings.policy().unwrap(),
             settings: &settings,
@@ -145,6 +158,7 @@ fn without_origin_secret_a_request_is_not_signed_and_signatures_of_the_client_ar
         headers: &HeaderList::parse("1\nsignature\ntoll=:AA==:\n".to_owned(), 0).unwrap(),
         reason: ForwardReason::Open,
         grant: None,
+        observed: None,
         route: None,
         policy: settings.policy().unwrap(),
         settings: &settings,
@@ -224,6 +238,7 @@ proptest! {
         is_paid: bool,
         client in proptest::option::of("[0-9a-f]{1,8}"),
         has_token: bool,
+        observed in proptest::option::of(200_u16..600),
         others in proptest::collection::vec(("[sS]ignature(-[iI]nput)?|x-toll-[a-z]{0,4}|accept", "[ -~]{0,40}"), 0..4),
     ) {
         let target = format!("{path}{query}");
@@ -232,6 +247,7 @@ proptest! {
             method: &method,
             target: &target,
             headers: &headers,
+            observed: observed.filter(|_| !is_paid),
             is_paid,
             client: client.as_deref(),
             token: has_token.then_some(TOKEN),

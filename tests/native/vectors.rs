@@ -173,7 +173,7 @@ fn results_of_window_vectors() -> Vec<Results> {
         let name = match input {
             Json::String(text) => format!("window {text:?}"),
             Json::Integer(ms) => format!("window {ms}"),
-            Json::OtherNumber => "window 1500.5".to_owned(),
+            Json::OtherNumber(_) => "window 1500.5".to_owned(),
             Json::Bool(_) => "window true".to_owned(),
             _ => "window null".to_owned(),
         };

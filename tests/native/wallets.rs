@@ -207,6 +207,15 @@ fn with_the_order_failover_the_next_wallets_are_asked_in_the_order_of_their_numb
 }
 
 #[test]
+fn with_the_order_last_the_wallet_in_the_highest_slot_is_asked_first() {
+    let mut failover = Failover::default();
+    let mut request = |down: &[WalletSlot]| asked(&mut failover, WalletOrder::Last, down, NOW_MS);
+    assert_eq!(request(&[]), ["8"]);
+    assert_eq!(request(&[]), ["8"]);
+    assert_eq!(request(&WalletSlot::ALL[6..]), ["8", "7", "6"]);
+}
+
+#[test]
 fn with_the_order_spread_the_wallets_take_turns_and_a_wallet_whose_circuit_is_open_is_left_out() {
     let mut failover = Failover::default();
     let down = &WalletSlot::ALL[1..2];

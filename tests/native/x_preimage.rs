@@ -489,6 +489,7 @@ fn the_origin_gets_no_preimage_of_a_priced_route_and_responses_vary_by_it_where_
             headers: &headers(name),
             reason,
             grant: None,
+            observed: None,
             route: route.map(|at| &policy.routes[at]),
             policy,
             settings: &settings,

@@ -1,4 +1,4 @@
 //! The Worker that `wrangler deploy` ships. It adds nothing to edgetoll: the feature `entry` provides the entry point.
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub use edgetoll::edge;

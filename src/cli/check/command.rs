@@ -1,5 +1,6 @@
 //! Runs `edgetoll check`: reads the file, prints the report, and chooses the exit code.
 
+use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,8 +8,9 @@ use std::process::ExitCode;
 use super::{Severity, check};
 use crate::cli::{could_not_run, own_command, read_text, wrangler_file};
 
-/// Returns the exit code: 0 if there is no error, 1 if there is an error, and 2 if the file cannot be read.
-pub fn run(file: Option<PathBuf>) -> ExitCode {
+/// Returns the exit code: 0 if there is no error, 1 if there is an error, and 2 if the file cannot be read. If Wrangler runs the
+/// command as the build command of `wrangler dev`, an error also gives 0: the Worker then serves no route that has a mistake.
+pub fn run(file: Option<PathBuf>, is_build: bool) -> ExitCode {
     let Some(file) = wrangler_file(file) else {
         return could_not_run(&format!(
             "this folder has no wrangler.toml, wrangler.json or wrangler.jsonc: give the path of the file, as in `{} FILE`",
@@ -29,5 +31,6 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
     let report = check(&file.display().to_string(), &text);
     // If the reader of stdout has closed the pipe, the report is lost, but the exit code still tells the result.
     let _ = write!(io::stdout(), "{report}");
-    if report.count(Severity::Error) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let is_dev = is_build && env::var("WRANGLER_COMMAND").is_ok_and(|command| command == "dev");
+    if report.count(Severity::Error) > 0 && !is_dev { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

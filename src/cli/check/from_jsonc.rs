@@ -42,7 +42,7 @@ impl JsoncConverter<'_> {
         match value {
             Value::NullKeyword(_) => Json::Null,
             Value::BooleanLit(flag) => Json::Bool(flag.value),
-            Value::NumberLit(number) => number.value.parse().map_or(Json::OtherNumber, Json::Integer),
+            Value::NumberLit(number) => number.value.parse().map_or(Json::OtherNumber(0), Json::Integer),
             Value::StringLit(text) => Json::String(text.value.clone().into_owned()),
             Value::Object(object) => self.object(place, &object.properties, levels),
             Value::Array(array) => {

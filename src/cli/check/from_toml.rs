@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+#[cfg(not(target_os = "wasi"))]
 use std::thread;
 
 use toml::Spanned;
@@ -13,16 +14,26 @@ use crate::strict_json::Json;
 /// # Errors
 /// Returns the errors that the TOML parser reports: only the first error of each line, and at most [`MAX_ERRORS`].
 pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
-    // The parser accepts 80 nested tables with dotted keys of 80 parts each, and recurses for each part. The usual
-    // stack of a thread is too small for this recursion.
-    let result = thread::scope(|scope| {
-        let thread = thread::Builder::new().stack_size(STACK_BYTES);
-        thread.spawn_scoped(scope, || read_on_this_stack(text)).ok()?.join().ok()
-    });
-    result.unwrap_or_else(|| {
+    read_on_large_stack(text).unwrap_or_else(|| {
         let sentence = "the TOML parser failed without a message: simplify the file until it can be read";
         Err(vec![SyntaxErrorAt { offset: 0, sentence: sentence.to_owned() }])
     })
+}
+
+/// Reads the text with a stack that is large enough: the parser accepts 80 nested tables with dotted keys of 80 parts each, and
+/// recurses for each part. Returns `None` if the parser fails without a message.
+#[cfg(not(target_os = "wasi"))]
+fn read_on_large_stack(text: &str) -> Option<Result<(Json, Places), Vec<SyntaxErrorAt>>> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES);
+        thread.spawn_scoped(scope, || read_on_this_stack(text)).ok()?.join().ok()
+    })
+}
+
+/// WASI has no threads. `.cargo/config.toml` sets the size of its only stack.
+#[cfg(target_os = "wasi")]
+fn read_on_large_stack(text: &str) -> Option<Result<(Json, Places), Vec<SyntaxErrorAt>>> {
+    Some(read_on_this_stack(text))
 }
 
 fn read_on_this_stack(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
@@ -70,10 +81,9 @@ impl TomlConverter {
         match value.get_ref() {
             DeValue::String(text) => Json::String(text.clone().into_owned()),
             DeValue::Boolean(flag) => Json::Bool(*flag),
-            DeValue::Integer(digits) => {
-                u64::from_str_radix(digits.as_str(), digits.radix()).map_or(Json::OtherNumber, Json::Integer)
-            }
-            DeValue::Float(_) | DeValue::Datetime(_) => Json::OtherNumber,
+            DeValue::Integer(digits) => u64::from_str_radix(digits.as_str(), digits.radix())
+                .map_or(Json::OtherNumber(0), Json::Integer),
+            DeValue::Float(_) | DeValue::Datetime(_) => Json::OtherNumber(0),
             DeValue::Table(table) => self.table(place, table, levels),
             DeValue::Array(values) => {
                 let items = values.iter().enumerate().map(|(index, value)| {
@@ -165,4 +175,5 @@ const DUPLICATE_KEY: &str = "duplicate key";
 /// A valid bare key that no Wrangler file has.
 const PLACEHOLDER: &str = "the-second-of-two-keys";
 const MAX_ERRORS: usize = 20;
+#[cfg(not(target_os = "wasi"))]
 const STACK_BYTES: usize = 64 << 20;

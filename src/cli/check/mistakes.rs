@@ -50,7 +50,7 @@ fn unknown_key(unknown: &UnknownKey, list: &Json, errors: &[Wrong], notation: No
         Advice::Rename { key, place } => {
             let value = value_at(list, place).filter(|value| {
                 let is_short = notation.value(value).len() <= MAX_SHOWN;
-                let is_complete = !matches!(value, Json::OtherNumber)
+                let is_complete = !matches!(value, Json::OtherNumber(_))
                     && (*key != "free_window" || value.as_u64().is_none());
                 is_short && is_complete && errors.iter().all(|error| !is_within(&error.place, place))
             });

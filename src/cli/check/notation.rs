@@ -24,7 +24,7 @@ impl Notation {
             Json::Bool(flag) => flag.to_string(),
             Json::Integer(number) => number.to_string(),
             Json::Negative(number) => format!("-{number}"),
-            Json::OtherNumber => "a number".to_owned(),
+            Json::OtherNumber(_) => "a number".to_owned(),
             Json::String(text) => quoted(text),
             Json::Array(values) => {
                 format!("[{}]", joined(values.iter().map(|value| self.value(value))))

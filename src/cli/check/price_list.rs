@@ -40,9 +40,17 @@ pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json)
     }
 }
 
-/// Warns if nothing has a price.
+/// Warns if routes are observed, or if nothing has a price.
 fn check_sells(environment: &mut Environment<'_>, policy: &Policy) {
-    if policy.routes.iter().all(|route| route.is_free()) {
+    let (observed, routes) =
+        (policy.routes.iter().filter(|route| route.is_observed()).count(), policy.routes.len());
+    if observed > 0 {
+        let sentence = format!(
+            "observes {observed} of {routes} routes, and charges no one on them: their requests are forwarded without payment, \
+             and the log, the dashboard and the header X-Toll-Observed say what would be charged; to charge, write mode = \"charge\""
+        );
+        environment.warn("vars.TOLL", Point::Key, &sentence);
+    } else if policy.routes.iter().all(|route| route.is_free()) {
         let sentence = "has no route with a price, so every request is forwarded without payment: add a route, such \
                         as [[vars.TOLL.routes]] with path = \"/api/*\" and sats = 5";
         environment.warn("vars.TOLL", Point::Key, sentence);
@@ -155,7 +163,7 @@ fn json_bytes(value: &Json) -> usize {
         Json::Negative(number) => number.to_string().len().saturating_add(1),
         // The number of digits is not known, so one digit is counted. This is enough, because no key of the price list
         // accepts such a number.
-        Json::OtherNumber => 1,
+        Json::OtherNumber(_) => 1,
         Json::String(text) => text_bytes(text),
         Json::Array(values) => list_bytes(values.iter().map(json_bytes)),
         Json::Object(members) => list_bytes(

@@ -23,7 +23,7 @@ pub(super) fn sentence(
     let Wrong { place, rule } = wrong;
     let Some(value) = value_at(list, place) else { return rule.clone() };
     let written = match value {
-        Json::OtherNumber | Json::Negative(_) => number(place).unwrap_or_else(|| notation.value(value)),
+        Json::OtherNumber(_) | Json::Negative(_) => number(place).unwrap_or_else(|| notation.value(value)),
         _ => notation.value(value),
     };
     let (reason, remedy) = match is_tried.then(|| suggestion(list, wrong, value, &written)).flatten() {

@@ -173,6 +173,7 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
     (&["public_prices"], &["public", "publicpricelist", "publiclist", "showprices"]),
     (&["ledger_retention"], &["keepfor", "retention"]),
     (&["network"], &["chain", "net"]),
+    (&["mode"], &["action", "dryrun", "enforcement", "observe", "reportonly", "shadow", "state", "status"]),
 ];
 /// The keys of a price in satoshis.
 const IN_SATS: &[&str] = &["sats", "default_sats"];

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-#[cfg(all(feature = "client", feature = "nwc"))]
+#[cfg(all(feature = "nwc", any(feature = "client", target_os = "wasi")))]
 use super::nwc::examine as examine_nwc;
 use super::report::{CheckResult, Tally};
 use super::settings::{self, Configured, Sources, VariableReader};
 use super::{default_price_list, deployment, examine, origin};
 use crate::cli::check::document::Document;
 use crate::cli::{could_not_run, own_command, read_text, wrangler_file};
+use crate::policy::Policy;
 use crate::policy::price_list::DEFAULT_PREFIX;
 
 /// Returns the exit code: 0 if no check failed, 1 if a check failed, and 2 if a file cannot be read, the environment
@@ -42,27 +43,54 @@ fn examine_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Resul
         tally.count(finding.level);
         print_line(&finding);
     };
-    let price_list = reader.price_list();
-    let prefix = price_list.as_ref().map_or(DEFAULT_PREFIX, |price_list| &price_list.prefix);
     print_line(&"Settings, origin and public URL");
-    deployment::examine(&sources, &reader, price_list.as_ref()).into_iter().for_each(&mut report);
-    report(origin::examine_origin(&sources, &reader, prefix));
-    report(origin::examine_public_url(&reader, prefix));
-    let wallets = settings::read(&sources).map_err(|error| error.to_string())?.wallets;
-    let Some(price_list) = price_list.or_else(default_price_list) else { return Ok(ExitCode::from(2)) };
-    for wallet in &wallets {
-        print_line(&wallet.heading);
-        match &wallet.wallet {
-            Configured::Lnbits(lnbits) => examine(lnbits, &price_list, &mut report),
-            Configured::Nwc { url } => examine_nwc(url, &price_list, &mut report),
-        }
-    }
+    examine_settings(&sources, &reader, &mut report);
+    report(origin::examine_public_url(&reader, prefix(reader.price_list().as_ref())));
+    examine_wallets(&sources, &reader, &mut report)?;
     print_line(&tally);
     Ok(if tally.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-#[cfg(not(all(feature = "client", feature = "nwc")))]
-fn examine_nwc(_: &str, _: &crate::policy::Policy, report: &mut dyn FnMut(CheckResult)) {
+/// Examines everything but the public URL and the wallets.
+pub(in crate::cli) fn examine_settings(
+    sources: &Sources<'_>,
+    reader: &VariableReader<'_>,
+    report: &mut dyn FnMut(CheckResult),
+) {
+    let price_list = reader.price_list();
+    deployment::examine(sources, reader, price_list.as_ref()).into_iter().for_each(&mut *report);
+    report(origin::examine_origin(sources, reader, prefix(price_list.as_ref())));
+}
+
+/// Returns the path prefix of edgetoll's own endpoints.
+fn prefix(price_list: Option<&Policy>) -> &str {
+    price_list.map_or(DEFAULT_PREFIX, |price_list| &price_list.prefix)
+}
+
+/// Examines the wallets. Creates one invoice in each of them.
+///
+/// # Errors
+/// Returns a message if a setting of a wallet is missing or not valid.
+pub(in crate::cli) fn examine_wallets(
+    sources: &Sources<'_>,
+    reader: &VariableReader<'_>,
+    report: &mut dyn FnMut(CheckResult),
+) -> Result<(), String> {
+    let wallets = settings::read(sources).map_err(|error| error.to_string())?.wallets;
+    let price_list =
+        reader.price_list().or_else(default_price_list).ok_or("the price list cannot be read")?;
+    for wallet in &wallets {
+        print_line(&wallet.heading);
+        match &wallet.wallet {
+            Configured::Lnbits(lnbits) => examine(lnbits, &price_list, report),
+            Configured::Nwc { url } => examine_nwc(url, &price_list, report),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(all(feature = "nwc", any(feature = "client", target_os = "wasi"))))]
+fn examine_nwc(_: &str, _: &Policy, report: &mut dyn FnMut(CheckResult)) {
     use super::report::{Check, Level};
     let sentence = "not checked, because this command was built without the features client and nwc";
     report(CheckResult::new(Level::Skip, Check::Reachable, sentence));

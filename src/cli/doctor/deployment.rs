@@ -57,8 +57,17 @@ fn price_list(sources: &Sources<'_>, policy: Option<&Policy>) -> Option<CheckRes
     };
     let invalid = policy.routes.iter().filter(|route| route.pricing == Pricing::Invalid).count();
     let priced = policy.routes.iter().filter(|route| !route.is_free()).count();
+    let observed = policy.routes.iter().filter(|route| route.is_observed()).count();
     match (invalid, priced) {
+        (0, 0) if observed > 0 => result(
+            Level::Warn,
+            format!("{observed} of {} routes are observed, and no route charges", policy.routes.len()),
+        ),
         (0, 0) => result(Level::Fail, format!("no route has a price, so nothing is sold: run `{command}`")),
+        (0, _) if observed > 0 => result(
+            Level::Warn,
+            format!("{priced} of {} routes charge, and {observed} are observed", policy.routes.len()),
+        ),
         (0, _) => result(Level::Ok, format!("{priced} of {} routes have a price", policy.routes.len())),
         _ => result(
             Level::Fail,

@@ -10,9 +10,8 @@
 pub mod command;
 pub mod deployment;
 pub mod dev_vars;
-pub mod http;
 pub mod judge;
-#[cfg(all(feature = "client", feature = "nwc"))]
+#[cfg(all(feature = "nwc", any(feature = "client", target_os = "wasi")))]
 mod nwc;
 pub mod origin;
 pub mod rate_limit;
@@ -20,6 +19,7 @@ pub mod report;
 pub mod settings;
 
 use crate::bolt11::Bolt11;
+use crate::cli::http::{Http, MAX_OPENAPI_BYTES, TimedResult};
 use crate::policy::Policy;
 use crate::policy::normalization::fold_case;
 use crate::protocols::price::Price;
@@ -27,7 +27,6 @@ use crate::protocols::record::InvoiceRecord;
 use crate::strict_json::Json;
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::{HttpRequest, Invoice, InvoiceRequest, Payment, WalletError, WalletResponse, probe};
-use http::{Http, MAX_OPENAPI_BYTES, TimedResult};
 use report::{Check, CheckResult, Level};
 
 /// Examines one LNbits for a deployment with this price list, and passes each finding to `report` at once.
@@ -143,6 +142,7 @@ fn invoice_request<'a>(price_list: &'a Policy, record: Option<&'a InvoiceRecord>
         route: "edgetoll doctor",
         client: None,
         webhook: None,
+        uses: None,
         record,
     }
 }

@@ -1,16 +1,23 @@
 //! Examines a wallet with Nostr Wallet Connect.
 
+#[cfg(not(target_os = "wasi"))]
+mod native;
+#[cfg(target_os = "wasi")]
+mod node;
+
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use super::report::{Check, CheckResult, Level};
-use super::{EXPIRY_S, http, invoice_request, judge};
-use crate::client::wallet::{CallError, NwcWallet as Connection};
+use super::{EXPIRY_S, invoice_request, judge};
+use crate::cli::http;
 use crate::policy::Policy;
 use crate::protocols::record::InvoiceRecord;
 use crate::wallet::nwc::{NwcWallet, keeps_record, may_spend};
-use crate::wallet::{Invoice, NwcRequest, Payment, WalletError, WalletResponse};
+use crate::wallet::{Invoice, Payment};
+#[cfg(not(target_os = "wasi"))]
+use native::Relay;
+#[cfg(target_os = "wasi")]
+use node::Relay;
 
 /// Examines the wallet at an address, and passes each finding to `report` at once.
 pub fn examine(url: &str, price_list: &Policy, report: &mut dyn FnMut(CheckResult)) {
@@ -19,17 +26,15 @@ pub fn examine(url: &str, price_list: &Policy, report: &mut dyn FnMut(CheckResul
         Ok(wallet) => wallet,
         Err(error) => return report(unusable(format!("the address {error}"))),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (Ok(connection), Ok(runtime)) = (Connection::new(url.trim()), runtime) else {
+    let Some(relay) = Relay::new(url.trim()) else {
         return report(unusable("the address cannot be used: copy it from the wallet again".to_owned()));
     };
-    Examination { wallet, connection, runtime, price_list, report }.run();
+    Examination { wallet, relay, price_list, report }.run();
 }
 
 struct Examination<'a> {
     wallet: NwcWallet,
-    connection: Connection,
-    runtime: tokio::runtime::Runtime,
+    relay: Relay,
     price_list: &'a Policy,
     report: &'a mut dyn FnMut(CheckResult),
 }
@@ -37,7 +42,7 @@ struct Examination<'a> {
 impl Examination<'_> {
     fn run(&mut self) {
         let started = http::Clock::start();
-        let info = self.send(&self.wallet.info());
+        let info = self.relay.send(&self.wallet.info());
         let ms = started.ms();
         if let Err(error) = info {
             let sentence = format!("{error}: is the wallet online, and is the connection still there?");
@@ -88,7 +93,7 @@ impl Examination<'_> {
         };
         let request = invoice_request(self.price_list, Some(&record));
         let started = http::Clock::start();
-        let created = self.wallet.create(&request).and_then(|create| self.send(&create));
+        let created = self.wallet.create(&request).and_then(|create| self.relay.send(&create));
         let created_ms = started.ms();
         let invoice =
             created.and_then(|response| self.wallet.read_created(&request, &response, http::now_unix()));
@@ -98,7 +103,7 @@ impl Examination<'_> {
         };
         let payment = Payment { hash: bolt11.payment_hash(), amount_sats };
         let started = http::Clock::start();
-        let looked_up = self.send(&self.wallet.look_up(&payment.hash));
+        let looked_up = self.relay.send(&self.wallet.look_up(&payment.hash));
         let looked_up_ms = started.ms();
         let keeps_record = looked_up.as_ref().ok().and_then(keeps_record);
         let status =
@@ -114,22 +119,6 @@ impl Examination<'_> {
             ),
             None => {}
         }
-    }
-
-    /// Sends a request over a new connection to a relay.
-    fn send(&self, request: &NwcRequest) -> Result<WalletResponse, WalletError> {
-        let params = serde_json::from_str(&request.params).unwrap_or(Value::Null);
-        let call = self.connection.call(request.method.as_str(), params);
-        let called = self.runtime.block_on(async { tokio::time::timeout(LIMIT, call).await });
-        let body = match called.map_err(|_| WalletError::Timeout)? {
-            Ok(result) => json!({ "result_type": request.method.as_str(), "result": result }),
-            Err(CallError::Refused(code)) => {
-                json!({ "result_type": request.method.as_str(), "error": { "code": code } })
-            }
-            Err(CallError::NotSent | CallError::Unanswered) => return Err(WalletError::Unreachable),
-            Err(CallError::Unreadable) => return Err(WalletError::NotJson),
-        };
-        Ok(WalletResponse { status: 200, retry_after_s: None, body: body.to_string() })
     }
 
     fn report(&mut self, level: Level, check: Check, sentence: &str) {

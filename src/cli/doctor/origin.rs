@@ -2,10 +2,10 @@
 //! of a response is printed, except its status.
 
 use super::deployment::{fault, faults};
-use super::http::{Answer, Http, HttpError, TimedAnswer};
 use super::report::{Check, CheckResult, Level};
 use super::settings::{Sources, VariableReader};
 use crate::bindings::ORIGIN;
+use crate::cli::http::{Answer, Http, HttpError, TimedAnswer};
 use crate::http::url::{host, is_loopback};
 use crate::strict_json::Json;
 use crate::wallet::TRY_MS;
@@ -60,7 +60,7 @@ pub fn judge_origin(
     is_of_zone: bool,
 ) -> CheckResult {
     let leads_back =
-        is_paywall || root.answer.as_ref().is_ok_and(|answer| answer.is_challenge || is_loop(answer));
+        is_paywall || root.answer.as_ref().is_ok_and(|answer| answer.is_challenge() || is_loop(answer));
     let (level, sentence) = match &root.answer {
         // The fetch of a Worker to the host of its own route goes to the origin of the zone.
         _ if leads_back && is_of_zone => (
@@ -135,8 +135,12 @@ pub fn examine_public_url(reader: &VariableReader<'_>, prefix: &str) -> CheckRes
 /// Judges the response of the Worker to a request for its health.
 pub fn judge_public_url(health: &TimedAnswer, source: &str) -> CheckResult {
     let (level, sentence) = match &health.answer {
-        Ok(answer) if is_edgetoll(&health.answer) && is_configured(answer) => {
-            (Level::Ok, format!("the Worker answers in {} ms and can sell", health.ms))
+        Ok(answer) if is_edgetoll(&health.answer) && says(answer, "configured") => {
+            let observes = if says(answer, "observed") { "; some routes are observed" } else { "" };
+            (Level::Ok, format!("the Worker answers in {} ms and can sell{observes}", health.ms))
+        }
+        Ok(answer) if is_edgetoll(&health.answer) && says(answer, "observed") => {
+            (Level::Warn, format!("the Worker answers in {} ms and observes: no one is charged", health.ms))
         }
         Ok(_) if is_edgetoll(&health.answer) => (
             Level::Fail,
@@ -156,6 +160,12 @@ pub fn judge_public_url(health: &TimedAnswer, source: &str) -> CheckResult {
     CheckResult::new(level, Check::PublicUrl, format!("at PUBLIC_URL from {source}, {sentence}"))
 }
 
+/// Whether the Worker answers a request for its health, and can sell or observes.
+pub(in crate::cli) fn is_healthy(health: &TimedAnswer) -> bool {
+    let is_ready = |answer: &Answer| says(answer, "configured") || says(answer, "observed");
+    is_edgetoll(&health.answer) && health.answer.as_ref().is_ok_and(is_ready)
+}
+
 /// Whether a response to a request for `/_toll/health` comes from edgetoll.
 fn is_edgetoll(health: &Result<Answer, HttpError>) -> bool {
     let json = health.as_ref().ok().and_then(|answer| Json::parse(&answer.body));
@@ -164,8 +174,9 @@ fn is_edgetoll(health: &Result<Answer, HttpError>) -> bool {
     })
 }
 
-fn is_configured(answer: &Answer) -> bool {
-    Json::parse(&answer.body).and_then(|json| json.get("configured")?.as_bool()) == Some(true)
+/// Whether the health has this key with the value `true`.
+fn says(answer: &Answer, key: &str) -> bool {
+    Json::parse(&answer.body).and_then(|json| json.get(key)?.as_bool()) == Some(true)
 }
 
 fn is_loop(answer: &Answer) -> bool {

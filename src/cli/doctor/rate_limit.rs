@@ -6,7 +6,7 @@
 use std::sync::Mutex;
 use std::thread;
 
-use super::http::{Clock, Http, MAX_CONNECTIONS, since_1970};
+use crate::cli::http::{Clock, Http, MAX_CONNECTIONS, since_1970};
 use crate::wallet::lnbits::Lnbits;
 
 /// How LNbits responded to a burst: many quick requests to one path.
@@ -42,22 +42,24 @@ pub(super) fn measure(http: &Http, lnbits: &Lnbits, invoices_per_minute: u64) ->
     let request = lnbits.get(&format!("/api/v1/payments/{:064x}", since_1970().as_nanos()), false);
     let clock = Clock::start();
     let progress = Mutex::new(Progress { unsent: planned, answered: 0, end: None });
-    thread::scope(|scope| {
-        for _ in 0..MAX_CONNECTIONS {
-            scope.spawn(|| {
-                while with_lock(&progress, |progress| progress.take_request(clock.ms())) {
-                    let response = http.send(&request).result;
-                    let end = match response.map(|response| response.status) {
-                        Ok(200 | 404) => None,
-                        Ok(429) => Some(BurstEnd::Limited),
-                        Ok(status) => Some(BurstEnd::Status(status)),
-                        Err(_) => Some(BurstEnd::NoResponse),
-                    };
-                    with_lock(&progress, |progress| progress.record(end));
-                }
-            });
+    let send_all = || {
+        while with_lock(&progress, |progress| progress.take_request(clock.ms())) {
+            let response = http.send(&request).result;
+            let end = match response.map(|response| response.status) {
+                Ok(200 | 404) => None,
+                Ok(429) => Some(BurstEnd::Limited),
+                Ok(status) => Some(BurstEnd::Status(status)),
+                Err(_) => Some(BurstEnd::NoResponse),
+            };
+            with_lock(&progress, |progress| progress.record(end));
         }
-    });
+    };
+    if cfg!(target_os = "wasi") {
+        // WASI has no threads.
+        send_all();
+    } else {
+        thread::scope(|scope| (0..MAX_CONNECTIONS).for_each(|_| drop(scope.spawn(send_all))));
+    }
     with_lock(&progress, |progress| Burst {
         planned,
         answered: progress.answered,

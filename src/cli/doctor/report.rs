@@ -85,6 +85,16 @@ pub enum Check {
     PriceSource,
     /// Whether LNbits allows as many requests per minute as the price list allows invoices.
     RateLimit,
+    /// Whether Cloudflare has the secrets.
+    Secrets,
+    /// Whether Wrangler has deployed the Worker.
+    Deployed,
+    /// Whether an unpaid request gets a challenge.
+    Challenge,
+    /// Whether there is a way around the paywall.
+    Bypass,
+    /// Whether the routes fail closed.
+    FailClosed,
 }
 
 impl Check {
@@ -120,6 +130,11 @@ impl Check {
             Self::Record => "record",
             Self::PriceSource => "price source",
             Self::RateLimit => "rate limit",
+            Self::Secrets => "secrets",
+            Self::Deployed => "deployed",
+            Self::Challenge => "challenge",
+            Self::Bypass => "bypass",
+            Self::FailClosed => "fail closed",
         }
     }
 }

@@ -184,6 +184,11 @@ impl<'a> VariableReader<'a> {
         Some(Setting { value: dev_vars::get(text, name)?.to_owned(), source: source.to_owned() })
     }
 
+    /// Returns a variable of the Wrangler file.
+    pub fn in_vars(&self, name: &str) -> Option<String> {
+        self.vars?.get(name)?.as_str().map(str::to_owned)
+    }
+
     fn in_file(&self, name: &str) -> Option<Setting> {
         let ((source, _), value) = (self.sources.file?, self.vars?.get(name)?.as_str()?);
         Some(Setting { value: value.to_owned(), source: source.to_owned() })

@@ -2,7 +2,7 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use web_sys::Response;
+use web_sys::{ReadableStream, Response};
 
 use super::{Answered, HandlerError, health, response};
 use crate::admin::{self, AdminAccess, AdminRequest};
@@ -61,6 +61,7 @@ async fn run(
         AdminEndpoint::Style => page(ctx, "operator.css", CSS, 200).await,
         AdminEndpoint::Stats => Ok(response::json(200, &[], &read_stats(ctx).await?)?),
         AdminEndpoint::Payments => Ok(response::json(200, &[], &list_payments(ctx).await?)?),
+        AdminEndpoint::Export => Ok(response::csv(&export_payments(ctx).await?)?),
         AdminEndpoint::Status => Ok(health::status(ctx).await?),
         AdminEndpoint::Metrics => {
             let stats = Json::parse(read_stats(ctx).await?.as_bytes());
@@ -109,6 +110,15 @@ async fn list_payments(ctx: &RequestContext<'_>) -> Result<String, RequestError>
     let command =
         LedgerCommand::ListPayments { hash: &hash, before_ms: &before_ms, before_hash: &before_hash };
     ledger::run(ctx.env, &command).await.ok_or(RequestError::LedgerUnavailable)
+}
+
+/// Returns the settled payments as CSV, which is read from the ledger while the client takes it.
+async fn export_payments(ctx: &RequestContext<'_>) -> Result<ReadableStream, RequestError> {
+    let day = |name| form::field(ctx.url.query(), name).unwrap_or_default();
+    let (from, to) = (&day("from"), &day("to"));
+    let command = LedgerCommand::ExportPayments { from, to, after_ms: None, after_hash: "" };
+    let csv = ledger::open(ctx.env, &command).await.ok_or(RequestError::LedgerUnavailable)?;
+    csv.ok_or(RequestError::InvalidDate)
 }
 
 async fn log_in(ctx: &RequestContext<'_>, access: &AdminAccess<'_>) -> Result<Response, HandlerError> {

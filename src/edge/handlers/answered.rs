@@ -36,6 +36,8 @@ pub enum Action {
     Waived,
     /// Forwarded within the free tier.
     Free,
+    /// Forwarded: the owner observes what would be charged.
+    Observed,
     /// Forwarded: paid.
     Paid,
     /// Refused with an error: it is not known whether the payment has settled, because a wallet or a rate limit
@@ -60,6 +62,7 @@ impl From<ForwardReason> for Action {
             ForwardReason::Free => Self::Free,
             ForwardReason::Preflight => Self::Preflight,
             ForwardReason::Paid => Self::Paid,
+            ForwardReason::Observed => Self::Observed,
         }
     }
 }
@@ -72,6 +75,7 @@ impl Action {
             Self::Waived => "waived",
             Self::Free => "free",
             Self::Paid => "paid",
+            Self::Observed => "observed",
             Self::Unsettled => "unsettled",
             Self::Challenge => "challenge",
             Self::Quote => "quote",
@@ -142,9 +146,10 @@ impl Answered {
     }
 
     /// Returns the route, the outcome and the code that the traffic counts record; `None` if the request has no priced
-    /// route.
+    /// route, or if it is observed.
     pub fn traffic(&self) -> Option<(&'static str, Outcome, Option<&'static str>)> {
         let outcome = match (&self.error, self.action) {
+            (_, Action::Observed) => return None,
             (Some(_), _) => Outcome::Refused,
             (None, Action::Paid) => Outcome::Paid,
             (None, Action::Free | Action::Waived) => Outcome::Free,
@@ -170,6 +175,8 @@ impl Answered {
             code: self.code,
             detail: self.detail.as_deref(),
             payment_hash: self.payment_hash.map(|hash| hash.short()),
+            observed: None,
+            sats: None,
         };
         record.write(self.response.status(), ms);
     }

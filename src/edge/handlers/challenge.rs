@@ -136,6 +136,7 @@ async fn make_invoice(
         route: pattern,
         client: client.as_deref(),
         webhook: webhook.as_deref(),
+        uses: draft.terms.uses,
         record: record.as_ref(),
     };
     let created =

@@ -6,9 +6,9 @@ use super::forward::ForwardPlan;
 use super::free_tier::{FreeRequest, denied_without_count};
 use super::{Action, Answered, HandlerError, Later, Step, challenge, cors, purchase, response};
 use crate::edge::context::RequestContext;
-use crate::edge::platform::clock::now_unix;
-use crate::edge::services::ledger;
+use crate::edge::platform::clock::{now_ms, now_unix};
 use crate::edge::services::settlement::Requester;
+use crate::edge::services::{free_tier, ledger};
 use crate::forward::ForwardReason;
 use crate::gate::{ChallengeDraft, Claim, Decision, PreimageClaim, Purchase, Refused};
 use crate::policy::cors::Preflights;
@@ -74,7 +74,7 @@ fn carry_out(
     conclusion: Conclusion,
 ) -> Result<Step, HandlerError> {
     let forward = |reason, route, grant: Option<&Grant>| {
-        ForwardPlan::new(ctx, reason, route, grant, conclusion.is_shared)
+        ForwardPlan::new(ctx, reason, route, grant, conclusion.is_shared, None)
             .map(Box::new)
             .map_err(HandlerError::from)
     };
@@ -82,6 +82,12 @@ fn carry_out(
     Ok(match decision {
         Decision::Open { waived: None } => Step::Forward(forward(ForwardReason::Open, None, None)?),
         Decision::Open { waived } => Step::Forward(forward(ForwardReason::Waived, waived, None)?),
+        Decision::Observed(observation) => {
+            let seen = free_tier::observe(observation, now_ms());
+            ledger::count_observed(ctx, &seen);
+            let (reason, is_shared) = (ForwardReason::Observed, conclusion.is_shared);
+            Step::Forward(Box::new(ForwardPlan::new(ctx, reason, seen.route, None, is_shared, Some(&seen))?))
+        }
         Decision::Paid(purchase) if purchase.counted.is_some() => later(Work::Counted(purchase)),
         Decision::Paid(purchase) => {
             ledger::record_purchase(ctx, &purchase);
@@ -186,6 +192,7 @@ fn describe(decision: &Decision<'static>) -> (Action, Option<&'static Route>) {
     match decision {
         Decision::Open { waived: None } => (Action::Open, None),
         Decision::Open { waived } => (Action::Waived, *waived),
+        Decision::Observed(observation) => (Action::Observed, observation.route),
         Decision::Paid(purchase) => (Action::Paid, Some(purchase.route)),
         Decision::Unsettled { otherwise, .. } => (Action::Unsettled, Some(otherwise.route)),
         Decision::Preimage(claim) => (Action::Unsettled, Some(claim.otherwise.route)),

@@ -13,6 +13,7 @@ use crate::edge::platform::log::RequestLog;
 use crate::edge::platform::{clock, environment, shell};
 use crate::error::RequestError;
 use crate::forward::{ForwardReason, ForwardedRequest, HOP_HEADER, ResponsePlan, Signing};
+use crate::gate::Observation;
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
 use crate::http::url::{RequestUrl, is_loopback, is_serialized};
@@ -37,6 +38,15 @@ pub struct ForwardPlan {
     reason: ForwardReason,
     route: Option<&'static Route>,
     payment_hash: Option<PaymentHash>,
+    /// What an observed request would have got.
+    observed: Option<Observed>,
+}
+
+/// The part of an [`Observation`] that the log records.
+struct Observed {
+    status: u16,
+    sats: u64,
+    code: Option<&'static str>,
 }
 
 /// The body of a forwarded request.
@@ -51,13 +61,14 @@ enum Body {
 
 impl ForwardPlan {
     /// `route` is the priced route of the request. With a route, shared caches are forbidden to store the response.
-    /// `is_shared` tells whether the response gets CORS headers.
+    /// `is_shared` tells whether the response gets CORS headers. `observation` is that of an observed request.
     pub fn new(
         ctx: &RequestContext<'_>,
         reason: ForwardReason,
         route: Option<&'static Route>,
         grant: Option<&Grant>,
         is_shared: bool,
+        observation: Option<&Observation<'_>>,
     ) -> Result<Self, RequestError> {
         let request = ctx.request;
         let url = origin_url(ctx)?;
@@ -78,6 +89,7 @@ impl ForwardPlan {
             headers: &request.headers,
             reason,
             grant,
+            observed: observation.map(|observation| observation.status),
             route,
             policy: ctx.policy(),
             settings: ctx.settings,
@@ -87,7 +99,7 @@ impl ForwardPlan {
         };
         Ok(Self {
             body: body(request, reason, route)?,
-            may_store: route.is_none_or(|route| route.may_cache),
+            may_store: route.is_none_or(|route| route.may_cache || reason == ForwardReason::Observed),
             timeout_ms: timeout_ms(ctx.policy(), grant),
             request_edits: forwarded.edits(),
             response_edits: HeaderEdits::default(),
@@ -95,6 +107,11 @@ impl ForwardPlan {
             reason,
             route,
             payment_hash: grant.map(|grant| grant.payment_hash),
+            observed: observation.map(|seen| Observed {
+                status: seen.status,
+                sats: seen.sats,
+                code: seen.code,
+            }),
             url,
         })
     }
@@ -107,9 +124,11 @@ impl ForwardPlan {
             decision: self.reason.as_str(),
             route: self.route.map(|route| route.pattern.as_str()),
             free: None,
-            code: None,
+            code: self.observed.as_ref().and_then(|observed| observed.code),
             detail: None,
             payment_hash: self.payment_hash.map(|hash| hash.short()),
+            observed: self.observed.as_ref().map(|observed| observed.status),
+            sats: self.observed.as_ref().map(|observed| observed.sats),
         };
         let body = match self.body {
             Body::Same => String::new(),
@@ -138,7 +157,7 @@ pub async fn answer(
     route: Option<&'static Route>,
     grant: Option<&Grant>,
 ) -> Result<Answered, HandlerError> {
-    let plan = ForwardPlan::new(ctx, reason, route, grant, false)?;
+    let plan = ForwardPlan::new(ctx, reason, route, grant, false, None)?;
     let text = plan.to_text(&ctx.request.method);
     let sent = JsFuture::from(shell::send(&ctx.request.request, ctx.env, &text)).await?;
     let response: Response = match sent.as_string() {
@@ -224,6 +243,7 @@ fn body(
     let length = request.header("Content-Length").and_then(|length| length.parse::<u64>().ok());
     match length {
         _ if reason == ForwardReason::Preflight => Ok(Body::None),
+        _ if reason == ForwardReason::Observed => Ok(Body::Same),
         Some(length) if depends_on_length && request.has_body && length > MAX_LENGTH => {
             Err(RequestError::Price(PriceError::TooLong))
         }

@@ -141,6 +141,16 @@ pub fn settle_status(
     json(status, cookie.as_slice(), &to_json(&SettleStatus { status: payment_status }))
 }
 
+/// Returns a table, which a browser saves as a file.
+pub fn csv(body: &ReadableStream) -> Result<Response, JsValue> {
+    let headers = [
+        ("Content-Type", "text/csv; charset=utf-8; header=present"),
+        ("Content-Disposition", "attachment; filename=\"ledger.csv\""),
+        NOSNIFF,
+    ];
+    Response::new_with_opt_readable_stream_and_init(Some(body), &init(200, &headers)?)
+}
+
 pub fn text(content_type: &str, text: &str) -> Result<Response, JsValue> {
     response(200, &[("Content-Type", content_type), NOSNIFF], Some(text))
 }

@@ -2,6 +2,8 @@
 
 use js_sys::Promise;
 use serde::Serialize;
+use wasm_bindgen::JsCast;
+use web_sys::ReadableStream;
 
 use super::runtime::Env;
 use super::{clock, environment, shell};
@@ -32,11 +34,29 @@ pub fn post(
     Some(PendingCall(shell::call_object(&objects, name, command, Some(body))))
 }
 
+/// Sends a command as [`post`] does. The response is read with [`PendingCall::stream`].
+pub fn open(
+    env: &Env,
+    binding: &ObjectBinding,
+    name: &str,
+    command: &str,
+    body: &str,
+) -> Option<PendingCall> {
+    let objects = environment::binding(env, binding.name)?;
+    Some(PendingCall(shell::open_object(&objects, name, command, body)))
+}
+
 impl PendingCall {
     /// Returns the response; `None` if the object fails, does not respond within `limit_ms`, or the response cannot be
     /// parsed.
     pub async fn response<T: FromJson>(&self, limit_ms: i32) -> Option<T> {
         T::parse(&self.text(limit_ms).await?)
+    }
+
+    /// Returns the body of the response, which is `None` if the response has no body. Returns `None` if the object fails or does
+    /// not begin to respond within `limit_ms`.
+    pub async fn stream(&self, limit_ms: i32) -> Option<Option<ReadableStream>> {
+        Some(clock::with_timeout(&self.0, limit_ms).await.ok()?.dyn_into().ok())
     }
 
     /// Returns the response as text; `None` if the object fails or does not respond within `limit_ms`.

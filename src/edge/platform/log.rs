@@ -20,6 +20,12 @@ pub struct RequestLog<'a> {
     pub detail: Option<&'a str>,
     /// The first 8 hexadecimal digits of the payment hash.
     pub payment_hash: Option<String>,
+    /// The status that an observed request would have got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<u16>,
+    /// The sats of the invoice that an observed request would have got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sats: Option<u64>,
 }
 
 impl RequestLog<'_> {

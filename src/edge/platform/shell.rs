@@ -37,6 +37,10 @@ extern "C" {
     #[wasm_bindgen(js_name = callObject)]
     pub fn call_object(objects: &JsValue, name: &str, request: &str, body: Option<&str>) -> Promise;
 
+    /// Calls the Durable Object of this name in a namespace. The value of the promise is the body of the response, or null.
+    #[wasm_bindgen(js_name = openObject)]
+    pub fn open_object(objects: &JsValue, name: &str, request: &str, body: &str) -> Promise;
+
     /// Counts the instances of the wasm, so that `entry.js` can replace the objects of an earlier instance.
     #[wasm_bindgen(js_name = instanceStarted)]
     pub fn instance_started();

@@ -10,6 +10,8 @@ use crate::edge::platform::clock::{STORE_TIMEOUT_MS, now_ms, sleep};
 use crate::edge::platform::durable_object;
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::kv::Kv;
+use crate::gate::Observation;
+use crate::limits::rate_limit::ClientLimits;
 use crate::policy::free_tier::exact_counter::{FreeTierRequest, FreeTierResponse};
 use crate::policy::free_tier::kv_counters::{KvCounters, KvWriteError};
 use crate::policy::free_tier::network_shares::NetworkShares;
@@ -58,6 +60,20 @@ pub async fn take(
         }
         FreeTierStore::Kv => take_from_kv(ctx, kv_key(&key, window_ends_ms), tier, now_ms).await,
     })
+}
+
+/// Takes a free request of an observed route, if one is left. Only this isolate counts it, in memory, and apart from the free
+/// requests of routes that charge.
+pub fn observe(mut seen: Observation<'_>, now_ms: u64) -> Observation<'_> {
+    static OBSERVED: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
+    let Some((tier, key)) = seen.free_tier.take() else { return seen };
+    // At the time at which its window ends, all requests of a window count, and no later ones, because they have another key.
+    let window_ends_ms = tier.window_ends_ms(now_ms);
+    let key = kv_key(&key, window_ends_ms);
+    if with_lock(&OBSERVED, |limits| limits.admit(&key, tier.requests, window_ends_ms)).is_ok() {
+        (seen.status, seen.sats) = (200, 0);
+    }
+    seen
 }
 
 /// A request that counts against the shares of its client and network.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{LazyLock, Mutex};
 
+use web_sys::ReadableStream;
+
 use crate::edge::platform::runtime::{Context, Env};
 
 use super::wallets;
@@ -12,7 +14,7 @@ use crate::edge::context::RequestContext;
 use crate::edge::platform::clock::{now_ms, now_unix, sleep};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::{durable_object, environment, log};
-use crate::gate::Purchase;
+use crate::gate::{Observation, Purchase};
 use crate::ledger::command::LedgerCommand;
 use crate::ledger::traffic::{Counts, GATHER_MS, Outcome, Traffic};
 use crate::limits::rate_limit::ClientLimits;
@@ -31,6 +33,13 @@ pub async fn run(env: &Env, command: &LedgerCommand<'_>) -> Option<String> {
         log::ledger(&format!("the command `{name}` failed"));
     }
     result
+}
+
+/// Runs a command whose result is streamed. Returns `None` if the ledger is not bound, fails or does not respond in time. The
+/// stream is `None` if the ledger refuses the command.
+pub async fn open(env: &Env, command: &LedgerCommand<'_>) -> Option<Option<ReadableStream>> {
+    let call = durable_object::open(env, &LEDGER, OBJECT_NAME, command.name().as_str(), &command.fields())?;
+    call.stream(TIMEOUT_MS).await
 }
 
 /// Records in the ledger that a credential was used. If the ledger does not have the payment as settled yet, also looks
@@ -52,14 +61,22 @@ pub fn record_purchase(ctx: &RequestContext<'_>, purchase: &Purchase<'static>) {
     if with_lock(&ATTEMPTS, |attempts| attempts.admit(&hash.to_hex(), 1, now_ms())).is_err() {
         return;
     }
-    let (slot, sats) = (grant.wallet, grant.amount_sats);
+    let (slot, sats, protocol) = (grant.wallet, grant.amount_sats, purchase.protocol.as_str());
     let route = purchase.route.pattern.as_str().to_owned();
     let payer = ctx.client_pseudonym();
     let (env, settings, seller) = (ctx.env.clone(), ctx.settings, purchase.seller);
     ctx.context.wait_until(async move {
         let (now_ms, wallet, payer) = (now_ms(), slot.as_str(), payer.as_deref());
-        let command =
-            LedgerCommand::RecordSeen { now_ms, hash: &hash.to_hex(), route: &route, sats, payer, wallet };
+        let hash_hex = &hash.to_hex();
+        let command = LedgerCommand::RecordSeen {
+            now_ms,
+            hash: hash_hex,
+            route: &route,
+            sats,
+            payer,
+            wallet,
+            protocol,
+        };
         match run(&env, &command).await.as_deref() {
             Some("settled") => remember(&hash),
             Some(_) => {
@@ -162,6 +179,25 @@ pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome, code: 
     {
         return;
     }
+    flush_later(env, context);
+}
+
+/// Counts an observed request, as [`count`] does.
+pub fn count_observed(ctx: &RequestContext<'_>, seen: &Observation<'_>) {
+    if !environment::bound(ctx.env).ledger {
+        return;
+    }
+    let client = if seen.sats > 0 { ctx.client_pseudonym() } else { None };
+    let route = seen.route.map_or("", |route| route.pattern.as_str());
+    let add = |traffic: &mut Traffic| {
+        traffic.count_observed(route, seen.status, seen.sats, client.as_deref(), now_ms())
+    };
+    if with_lock(&TRAFFIC, add) {
+        flush_later(ctx.env, ctx.context);
+    }
+}
+
+fn flush_later(env: &Env, context: &Context) {
     let env = env.clone();
     context.wait_until(async move {
         sleep(GATHER_MS).await;
@@ -171,16 +207,20 @@ pub fn count(env: &Env, context: &Context, route: &str, outcome: Outcome, code: 
 
 /// Writes the request counts of this isolate to the ledger. Keeps the counts if the write fails.
 pub async fn flush(env: &Env) {
-    let counts = with_lock(&TRAFFIC, Traffic::take);
+    let mut counts = with_lock(&TRAFFIC, Traffic::take);
+    let [Counts { routes, refusals }, observed] = &counts;
+    let now_ms = now_ms();
     // Each counted request has a route, so without routes there is nothing to write.
-    if counts.routes.is_empty() {
-        return;
+    let requests = LedgerCommand::CountRequests { now_ms, routes, refusals };
+    let is_written = routes.is_empty() || run(env, &requests).await.is_some();
+    let seen = LedgerCommand::CountObserved { now_ms, routes: &observed.routes };
+    let is_observed_written = observed.routes.is_empty() || run(env, &seen).await.is_some();
+    for (counts, is_written) in counts.iter_mut().zip([is_written, is_observed_written]) {
+        if is_written {
+            *counts = Counts::default();
+        }
     }
-    let Counts { routes, refusals } = &counts;
-    let command = LedgerCommand::CountRequests { now_ms: now_ms(), routes, refusals };
-    if run(env, &command).await.is_none() {
-        with_lock(&TRAFFIC, |traffic| traffic.put_back(&counts));
-    }
+    with_lock(&TRAFFIC, |traffic| traffic.put_back(&counts));
 }
 
 fn remember(hash: &PaymentHash) {

@@ -9,4 +9,5 @@ UPDATE meta SET value = value - (SELECT count(*) FROM payers WHERE payments = 0)
 DELETE FROM payers WHERE payments = 0;
 DELETE FROM payments WHERE settled_ms < ?1 ->> 'before_unix' * 1000;
 DELETE FROM payments INDEXED BY payments_unsettled WHERE settled_ms IS NULL AND seen_ms < ?1 ->> 'before_unix' * 1000;
-DELETE FROM callbacks INDEXED BY callbacks_given_up WHERE next_ms IS NULL AND since_ms < ?1 ->> 'before_unix' * 1000
+DELETE FROM callbacks INDEXED BY callbacks_given_up WHERE next_ms IS NULL AND since_ms < ?1 ->> 'before_unix' * 1000;
+DELETE FROM observed_clients WHERE day < date(?1 ->> 'before_unix', 'unixepoch')

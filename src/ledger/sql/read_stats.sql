@@ -1,6 +1,6 @@
 -- The JSON of lightning-toll's dashboard, followed by the keys that edgetoll adds. Of unsettled payments and callbacks,
 -- at most 1,000 are counted. Cloudflare allows at most 32 arguments for a SQL function; the outermost json_object has
--- 32, so json_insert adds the last key.
+-- 32, so json_insert adds the last keys.
 WITH
   route_stats AS MATERIALIZED (
     SELECT *, paid + free + challenged + refused AS requests FROM routes ORDER BY sats DESC, route
@@ -54,4 +54,7 @@ SELECT json_insert(json_object(
 ), '$.refusals', json((
   SELECT json_group_array(json_object('code', code, 'requests', requests, 'last', last_ms))
   FROM (SELECT * FROM refusals ORDER BY requests DESC, code)
-)), '$.limits', json(?1 -> 'limits'))
+)), '$.limits', json(?1 -> 'limits'), '$.observed', json((
+  SELECT json_group_object(route, json(counts))
+  FROM (SELECT route, json_group_object(key, count) AS counts FROM observed GROUP BY route)
+)))

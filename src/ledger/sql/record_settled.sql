@@ -2,14 +2,15 @@
 -- reports change nothing. A settlement time that cannot be parsed or is in the future is replaced with the current
 -- time. A settlement time before the timestamp of the invoice is replaced with this timestamp. A payment whose invoice
 -- is older than pruned_unix is ignored, because it may have been counted and deleted.
-INSERT INTO payments (hash, route, sats, payer, wallet, minted_unix, seen_ms, settled_ms)
+INSERT INTO payments (hash, route, sats, payer, wallet, minted_unix, host, uses, fiat, seen_ms, settled_ms)
 SELECT value ->> 'hash', value ->> 'route', value ->> 'sats', value ->> 'payer', ?1 ->> 'wallet', value ->> 'minted_unix',
-  ?1 ->> 'now_ms', max(value ->> 'minted_unix' * 1000,
+  value ->> 'host', value ->> 'uses', value ->> 'fiat', ?1 ->> 'now_ms', max(value ->> 'minted_unix' * 1000,
     min(?1 ->> 'now_ms', coalesce(unixepoch(value ->> 'settled', 'auto') * 1000, ?1 ->> 'now_ms')))
 FROM json_each(?1, '$.receipts')
 WHERE value ->> 'minted_unix' >= (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'pruned_unix')
 ON CONFLICT (hash) DO UPDATE SET route = excluded.route, sats = excluded.sats, payer = excluded.payer,
-  wallet = excluded.wallet, minted_unix = excluded.minted_unix, settled_ms = excluded.settled_ms
+  wallet = excluded.wallet, minted_unix = excluded.minted_unix, host = excluded.host, uses = excluded.uses,
+  fiat = excluded.fiat, settled_ms = excluded.settled_ms
 WHERE payments.settled_ms IS NULL;
 -- Deletes unsettled rows of payments that LNbits reports as paid, because such a payment must not count as unsettled.
 -- Such a row exists if a client used the credential of a payment that was pruned: record_seen.sql then inserted the

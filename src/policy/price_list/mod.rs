@@ -17,6 +17,7 @@ use std::ops::RangeInclusive;
 use super::client::ClientSource;
 use super::cors::{Cors, Preflights};
 use super::free_tier::FreeTierStore;
+use super::mode::{MODES, Mode};
 use super::normalization::FoldCase;
 use super::owner::{self, Accent, Contact, Owner};
 use super::route::Route;
@@ -35,6 +36,8 @@ use table::{ConfigErrors, Place, Table};
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub routes: Routes,
+    /// The same price list with its observed routes as routes that charge; `None` if no route is observed.
+    pub if_charging: Option<Box<Policy>>,
     pub unmatched: Unmatched,
     /// The path prefix of edgetoll's own endpoints, such as `/_toll`.
     pub prefix: String,
@@ -80,7 +83,14 @@ impl Policy {
     /// Parses a price list.
     pub fn parse(list: &Json, fold_case: FoldCase) -> ParsedPolicy {
         let (list_errors, route_errors) = (ConfigErrors::default(), ConfigErrors::default());
-        let policy = parse_list(list, fold_case, &list_errors, &route_errors);
+        let mut policy = parse_list(list, fold_case, &list_errors, &route_errors);
+        if policy.routes.iter().any(Route::is_observed) {
+            let reported = ConfigErrors::default();
+            let mut if_charging = parse_list(list, fold_case, &reported, &reported);
+            let observed = if_charging.routes.as_mut_slice().iter_mut().filter(|route| route.is_observed());
+            observed.for_each(|route| route.mode = Mode::Charge);
+            policy.if_charging = Some(Box::new(if_charging));
+        }
         let policy = (list_errors.count() == 0).then_some(policy);
         let errors = [list_errors.into_inner(), route_errors.into_inner()].concat();
         ParsedPolicy { policy, errors }
@@ -139,6 +149,7 @@ fn parse_list(
     let is_case_sensitive = table.flag("origin_case_sensitive").unwrap_or(false);
     let fold_case = if is_case_sensitive { str::to_owned } else { fold_case };
     let defaults = route_entry::Defaults {
+        mode: table.one_of("mode", &MODES).unwrap_or_default(),
         sats: table.sats("default_sats", 0).unwrap_or(DEFAULT_SATS),
         invoice_expiry_s: table.seconds("invoice_expiry").unwrap_or(INVOICE_EXPIRY_S),
         credential_expiry_s: table.seconds("credential_expiry").unwrap_or(CREDENTIAL_EXPIRY_S),
@@ -150,6 +161,7 @@ fn parse_list(
     let accepts_other_issuer = table.flag("accept_foreign").unwrap_or(true);
     Policy {
         routes: route_entry::parse_routes(&table, &defaults, list_errors, route_errors),
+        if_charging: None,
         unmatched: table.one_of("unmatched", &UNMATCHED).unwrap_or_default(),
         prefix: parse_prefix(&table).unwrap_or(DEFAULT_PREFIX).to_owned(),
         is_public: table.flag("public_prices").unwrap_or(true),
@@ -249,7 +261,7 @@ fn parse_owner(table: &Table<'_>) -> Owner {
 }
 
 /// The keys of the price list.
-pub const LIST_KEYS: [&str; 31] = [
+pub const LIST_KEYS: [&str; 32] = [
     "accent",
     "accept_foreign",
     "challenges_per_minute",
@@ -267,6 +279,7 @@ pub const LIST_KEYS: [&str; 31] = [
     "keep_headers",
     "ledger_retention",
     "macaroon",
+    "mode",
     "network",
     "origin_case_sensitive",
     "origin_timeout",
@@ -290,8 +303,8 @@ const SETTLEMENT_MODES: [(&str, SettlementMode); 3] = [
     ("lnbits", SettlementMode::Lnbits),
     ("preimage", SettlementMode::Preimage),
 ];
-const WALLET_ORDERS: [(&str, WalletOrder); 2] =
-    [("failover", WalletOrder::Failover), ("spread", WalletOrder::Spread)];
+const WALLET_ORDERS: [(&str, WalletOrder); 3] =
+    [("failover", WalletOrder::Failover), ("last", WalletOrder::Last), ("spread", WalletOrder::Spread)];
 const FREE_TIER_STORES: [(&str, FreeTierStore); 2] =
     [("kv", FreeTierStore::Kv), ("durable", FreeTierStore::Durable)];
 const ENCODINGS: [(&str, Encodings); 3] =

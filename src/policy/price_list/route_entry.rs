@@ -8,6 +8,7 @@ use super::table::{ConfigErrors, Table};
 use crate::policy::description::Description;
 use crate::policy::duration;
 use crate::policy::free_tier::FreeTier;
+use crate::policy::mode::{MODES, Mode};
 use crate::policy::normalization::FoldCase;
 use crate::policy::price::{PriceAmount, PriceRule};
 use crate::policy::route::{HostPattern, Pattern, Pricing, Route};
@@ -21,6 +22,7 @@ use crate::strict_json::Json;
 
 /// The values of the price list that apply to a route without its own value.
 pub struct Defaults {
+    pub mode: Mode,
     pub sats: u64,
     pub invoice_expiry_s: u64,
     pub credential_expiry_s: u64,
@@ -101,6 +103,7 @@ fn parse_route(table: &Table<'_>, pattern: Pattern, defaults: &Defaults) -> Rout
         pattern,
         host: host.unwrap_or(HostPattern::Any),
         methods: parse_methods(table).unwrap_or_default(),
+        mode: table.one_of("mode", &MODES).unwrap_or(defaults.mode),
         pricing,
         scope,
         binds_ip,
@@ -193,7 +196,7 @@ fn parse_free_tier(table: &Table<'_>) -> Option<FreeTier> {
 }
 
 /// The keys of a route.
-pub const ROUTE_KEYS: [&str; 23] = [
+pub const ROUTE_KEYS: [&str; 24] = [
     "bind",
     "cache",
     "credential_expiry",
@@ -208,6 +211,7 @@ pub const ROUTE_KEYS: [&str; 23] = [
     "max_sats",
     "methods",
     "min_sats",
+    "mode",
     "path",
     "price",
     "protocols",

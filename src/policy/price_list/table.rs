@@ -246,14 +246,18 @@ impl<'a> Table<'a> {
 
     /// Reads a text that must be one of the words in `words`. Returns the value that is paired with the word.
     pub fn one_of<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        words.get(self.position_of(key, &names)?).map(|(_, value)| *value)
+    }
+
+    /// Reads a text that must be one of the words in `words`. Returns the position of the word. Apart from
+    /// [`one_of`](Self::one_of), so that it is compiled once and not for each type.
+    fn position_of(&self, key: &str, words: &[&str]) -> Option<usize> {
         let sentence = || {
-            let quoted: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
             format!("must be one of {}", quoted.join(", "))
         };
-        self.read_or(key, sentence, |value| {
-            let text = value.as_str()?;
-            words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
-        })
+        self.read_or(key, sentence, |value| words.iter().position(|word| Some(*word) == value.as_str()))
     }
 }
 

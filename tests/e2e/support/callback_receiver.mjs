@@ -57,7 +57,7 @@ async function assertSigned({ headers, body }) {
 }
 
 /** Returns the function that docs/operations.md shows for verifying a callback. */
-async function documentedVerifier() {
+export async function documentedVerifier() {
   const [, snippet] = readFileSync(join(root, 'docs/operations.md'), 'utf8').match(/```js\n(.*?)```/s);
   const { isFromEdgetoll } = await import(`data:text/javascript,${encodeURIComponent(snippet)}`);
   return isFromEdgetoll;

@@ -17,6 +17,7 @@ const REQUEST: InvoiceRequest<'_> = InvoiceRequest {
     route: "/api/joke",
     client: Some("aa"),
     webhook: None,
+    uses: None,
     record: None,
 };
 /// The public key in the example of NIP-47.

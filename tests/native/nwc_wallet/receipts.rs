@@ -2,7 +2,7 @@
 
 use edgetoll::wallet::WalletError;
 use edgetoll::wallet::nwc::{NwcMethod, TransactionPage, receipt_of_notification};
-use edgetoll::wallet::receipt::{Receipt, Sale};
+use edgetoll::wallet::receipt::{Receipt, Sale, SaleTerms};
 use nostr::nips::nip47::{ListTransactionsRequest, Notification, RequestParams, TransactionType};
 use nostr::types::Timestamp;
 
@@ -17,6 +17,7 @@ fn receipt() -> Receipt {
         client: Some("aa".to_owned()),
         minted_unix: NOW,
         settled: "1800000020".to_owned(),
+        terms: SaleTerms::default(),
     }
 }
 
@@ -64,6 +65,12 @@ fn a_settled_payment_with_the_tag_of_edgetoll_has_a_receipt() {
         ("/metadata/c", None, with(|receipt| receipt.client = None)),
         ("/metadata/c", Some(json!(5)), with(|receipt| receipt.client = None)),
         ("/metadata/comment", Some(json!("hi")), receipt()),
+        (
+            "/metadata/host",
+            Some(json!("x.org")),
+            with(|receipt| receipt.terms.host = Some("x.org".to_owned())),
+        ),
+        ("/metadata/uses", Some(json!(3)), with(|receipt| receipt.terms.uses = Some(3))),
         // The timestamp of the invoice counts.
         ("/created_at", Some(json!("now")), receipt()),
         ("/created_at", Some(json!(0)), receipt()),

@@ -25,6 +25,18 @@ pub fn price_list_of(routes: usize, random: &mut Random) -> Policy {
     parse(&list).policy.unwrap()
 }
 
+/// Returns the text of a price list that can be used, in which each route has a mode.
+pub fn list_with_modes(random: &mut Random) -> String {
+    let routes: Vec<String> = (0..1 + random.below(8))
+        .map(|_| {
+            let mode = random.choose(&["charge", "charge", "observe", "observe", "observe", "off"]);
+            route(random).replacen('{', &format!(r#"{{"mode":"{mode}","#), 1)
+        })
+        .collect();
+    let unmatched = random.choose(&["pass", "pass", "pass", "deny"]);
+    format!(r#"{{"unmatched":"{unmatched}","routes":[{}]}}"#, routes.join(","))
+}
+
 fn route(random: &mut Random) -> String {
     let path = loop {
         let end = random.choose(&["", "", "", "", "/", "/*", "/*"]);

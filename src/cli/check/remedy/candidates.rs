@@ -103,7 +103,7 @@ fn bound(text: &str) -> Vec<String> {
 
 /// Returns a number for `5`, `5 sats`, `5/min` or `1,000`, and the next whole number for `0.5`.
 fn amount(value: &Json, written: &str) -> Option<u64> {
-    if *value == Json::OtherNumber {
+    if matches!(value, Json::OtherNumber(_)) {
         let (whole, fraction) = written.split_once('.')?;
         let is_whole = fraction.bytes().all(|digit| digit == b'0');
         return whole.parse::<u64>().ok()?.checked_add(u64::from(!is_whole));
@@ -125,7 +125,7 @@ fn price(value: &Json, written: &str) -> Vec<Candidate> {
             let sats = amount(value, written).filter(|_| is_in_sats).map(in_sats);
             sats.into_iter().chain(currency_amounts(text)).collect()
         }
-        Json::OtherNumber => currency_amounts(written),
+        Json::OtherNumber(_) => currency_amounts(written),
         Json::Object(_) => same(Some(Json::Array(vec![value.clone()]))),
         _ => Vec::new(),
     }
@@ -239,12 +239,32 @@ fn folded_name(text: &str, separator: char) -> String {
 fn words(word: &str, rule: &str) -> Vec<String> {
     let allowed: Vec<&str> = rule.split('"').skip(1).step_by(2).collect();
     let word = word.to_lowercase();
-    let by_meaning = WORDS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(meant, _)| *meant);
+    let is_meant =
+        |(meant, words): &&(&str, &[&str])| allowed.contains(meant) && words.contains(&word.as_str());
+    let by_meaning = WORDS.iter().find(is_meant).map(|(meant, _)| *meant);
     by_meaning.or_else(|| nearest(&word, &allowed)).into_iter().map(str::to_owned).collect()
 }
 
 /// Words of other tools, and the words of the price list that they mean.
 const WORDS: &[(&str, &[&str])] = &[
+    ("charge", &["active", "charging", "enforce", "live", "on", "paid", "sell"]),
+    (
+        "observe",
+        &[
+            "audit",
+            "dry-run",
+            "dry_run",
+            "dryrun",
+            "log",
+            "monitor",
+            "report",
+            "report-only",
+            "shadow",
+            "test",
+            "watch",
+        ],
+    ),
+    ("off", &["disable", "disabled", "free", "inactive", "none", "pass"]),
     ("bc", &["bitcoin", "btc", "lightning", "main", "mainnet"]),
     ("tb", &["test", "testnet", "testnet3", "testnet4"]),
     ("tbs", &["signet"]),

@@ -67,7 +67,7 @@ async function start(context) {
     vars: { ORIGIN_URL: origin.url, LNBITS_URL: wallet.url, LNBITS_KEY: lnbits.merchant.invoiceKey, ADMIN_TOKEN, ON_PAYMENT_URL: receiver.url, ON_PAYMENT_SECRET: SECRET },
     kv: kv.host,
     entry: readFileSync(join(root, 'tests/e2e/support/soak/worker.js'), 'utf8'),
-    objects: { METER: 'Meter', FREE_TIER_EXACT: 'FreeTierCounter', INVOICE_LIMIT: 'InvoiceLimit', LEDGER: 'Ledger' },
+    moreObjects: [['INVOICE_LIMIT', 'InvoiceLimit'], ['LEDGER', 'Ledger']],
   });
   const control = async (state, more = '') => {
     const text = JSON.stringify(state, (_, value) => value ?? null);

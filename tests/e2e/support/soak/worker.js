@@ -16,6 +16,7 @@ export default {
   },
 };
 
+export const { NwcConnection } = real;
 export const Meter = faulty('Meter');
 export const InvoiceLimit = faulty('InvoiceLimit');
 export const FreeTierCounter = faulty('FreeTierCounter');

@@ -227,7 +227,7 @@ function showLimits({ limits: { invoicesUsed, invoicesPerMinute, challengesPerMi
   ].map(([name, scope, value, usedNow, code, advice]) => {
     const { requests, last } = refusalsOf(refusals, code);
     const reached = requests > 0;
-    return [limitName(name, scope), number(value), usedNow, number(requests), reached ? time(last) : 'never', reached ? advice : '–'];
+    return [limitName(name, scope), number(value), usedNow, number(requests), reached ? time(last) : 'never', reached ? advice : ''];
   }));
 }
 
@@ -251,8 +251,8 @@ function showWallets({ limits: { openMs }, refusals }) {
 const describeBreaker = (openMs) => openMs ? `It failed and gets no requests for ${Math.ceil(openMs / SECOND)} s` : 'It gets requests';
 
 function showCallbacks({ waiting, givenUp }) {
-  byId('callbacks-waiting').textContent = atMost(waiting);
-  byId('callbacks-given-up').textContent = atMost(givenUp);
+  byId('callbacks-waiting').textContent = cappedCount(waiting);
+  byId('callbacks-given-up').textContent = cappedCount(givenUp);
   const note = waiting + givenUp
     ? 'Callbacks are sent again until your server answers with a 2xx status, for three days. Callbacks that were given up are listed at the top, with a button that sends them again.'
     : 'Your server has accepted all callbacks. To be notified of payments, set ON_PAYMENT_URL and ON_PAYMENT_SECRET.';
@@ -260,7 +260,7 @@ function showCallbacks({ waiting, givenUp }) {
 }
 
 /** The ledger counts at most 1,000 callbacks. */
-const atMost = (count) => count < 1000 ? number(count) : `${number(count)} or more`;
+const cappedCount = (count) => count < 1000 ? number(count) : `${number(count)} or more`;
 
 // Top routes and clients: sums of the latest payments, which are read page by page
 

@@ -1,6 +1,6 @@
 # Each target installs what it needs into .tools/ and node_modules/, at pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help dev example build test repeat bench lint spelling screenshots fuzz deploy clean
+.PHONY: help dev example build test release repeat bench lint spelling screenshots fuzz deploy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,14 +24,21 @@ build: ## compile the Worker into build/
 test: export EDGETOLL_FULL := $(FULL)
 test: export WALLET := $(WALLET)
 test: ## run all tests, native and end to end with the real Worker and LNbits; FULL=1 runs more random cases, WALLET=nwc replaces LNbits
-	@tools/setup.sh worker lint spelling lnbits peers browser
+	@tools/setup.sh worker release lint spelling lnbits peers browser
 	@tools/build.sh
 	@tools/build.sh examples/price-by-code
+	@tools/release.sh
 	@exec node_modules/.bin/node tools/test.mjs
 
-repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free_tier N=20
-	@tools/setup.sh worker lnbits peers browser
+release: ## make the npm package, an archive of the Worker, lists of components (SBOM) and checksums, in dist/
+	@tools/setup.sh worker release
 	@tools/build.sh
+	@tools/release.sh
+
+repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free_tier N=20
+	@tools/setup.sh worker release lnbits peers browser
+	@tools/build.sh
+	@tools/release.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 
 bench: export QUICK := $(QUICK)
@@ -43,16 +50,17 @@ bench: ## measure CPU time, memory, size and start of the Worker, its core and i
 	@[ -n "$(QUICK)" ] || cargo bench --quiet --package edgetoll-benches -- --quiet
 	@node_modules/.bin/node benches/main.mjs
 
-lint: spelling ## check formatting, clippy (native and wasm) and spelling
-	@tools/setup.sh worker lint
+lint: spelling ## check formatting, clippy (native, wasm and WASI) and spelling
+	@tools/setup.sh worker release lint
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --workspace --lib --target wasm32-unknown-unknown -- -D warnings
+	cargo clippy --quiet --no-default-features --features cli,nwc --target wasm32-wasip1 -- -D warnings
 
 spelling: ## check only the spelling; tools/spelling-ignore.txt lists exceptions
 	@tools/setup.sh spelling
 	.tools/codespell/bin/codespell --ignore-words tools/spelling-ignore.txt --skip '*/vectors/*.json,*.lock,*-requirements.txt,*.png,*/build,*/target,fuzz/corpus,fuzz/artifacts' \
-	  benches demo docs examples fuzz ops src tests tools worker www $(wildcard *.md *.toml) Makefile package.json
+	  benches demo docs examples fuzz npm ops src tests tools worker www $(wildcard *.md *.toml) Makefile package.json
 
 screenshots: ## take the screenshots in docs/images/
 	@tools/setup.sh worker lnbits browser
@@ -63,9 +71,9 @@ fuzz: ## run each fuzz target (parsers of untrusted input) for a minute
 	@tools/setup.sh fuzz
 	@tools/fuzz.sh
 
-deploy: ## deploy the Worker to your Cloudflare account
+deploy: ## deploy the Worker to your Cloudflare account, and try it: make deploy ENV=staging DRY_RUN=1
 	@tools/setup.sh worker
-	@exec node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy
+	@cargo run --quiet --bin edgetoll -- deploy $(if $(ENV),--env $(ENV)) $(if $(DRY_RUN),--dry-run)
 
 clean: ## remove everything that was built or installed
-	rm -rf build target node_modules .tools .wrangler fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf build dist target node_modules .tools .wrangler fuzz/target fuzz/corpus fuzz/artifacts

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a make target needs, at pinned versions, into .tools/ and node_modules/. Installed parts are not installed again.
 #   tools/setup.sh worker    Rust's wasm target and the source of its standard library, wasm-bindgen, npm packages
+#   tools/setup.sh release   Rust's target for WASI, cargo-cyclonedx
 #   tools/setup.sh lint      rustfmt and clippy
 #   tools/setup.sh spelling  codespell
 #   tools/setup.sh lnbits    LNbits, in a virtual environment
@@ -13,6 +14,7 @@ cd "$(dirname "$0")/.."
 . tools/lib.sh
 
 wasm_bindgen_version=0.2.129
+cargo_cyclonedx_version=0.5.9
 cargo_fuzz_version=0.13.2
 
 main() {
@@ -33,6 +35,13 @@ setup_worker() {
     note_installed npm "$(cksum <package-lock.json)"
   fi
   crate wasm-bindgen-cli "$wasm_bindgen_version" "about a minute" --bin wasm-bindgen
+  rm -rf .tools/cargo
+}
+
+setup_release() {
+  need_rust
+  component target wasm32-wasip1
+  crate cargo-cyclonedx "$cargo_cyclonedx_version" "about a minute"
   rm -rf .tools/cargo
 }
 

@@ -21,6 +21,8 @@ const isNwc = process.env.WALLET === 'nwc';
 /** Tests of what only LNbits has, of a wallet that the test starts itself, or of a Worker without the feature nwc. */
 const ABOUT_LNBITS = ['dev', 'doctor', 'example', 'failover', 'fails_closed', 'health', 'ledger', 'lnbits_faults', 'run_cleanup', 'settlement'].map(file);
 const NWC_TOO = ['purchase', 'uses'].map(file);
+/** With FULL=1, these files also run with the command of the npm package. */
+const NPM_TOO = isFull ? ['doctor.test.mjs'] : [];
 
 const run = Run.begin('test');
 const total = { passed: 0, failed: 0 };
@@ -36,7 +38,11 @@ try {
   const names = readdirSync(join(root, 'tests/e2e')).filter((name) => name.endsWith('.test.mjs') && name.includes(only));
   const files = isNwc
     ? names.filter((name) => !ABOUT_LNBITS.includes(name)).map((name) => ({ name, isNwc }))
-    : [...names.map((name) => ({ name })), ...names.filter((name) => NWC_TOO.includes(name)).map((name) => ({ name, isNwc: true }))];
+    : [
+      ...names.map((name) => ({ name })),
+      ...names.filter((name) => NWC_TOO.includes(name)).map((name) => ({ name, isNwc: true })),
+      ...names.filter((name) => NPM_TOO.includes(name)).map((name) => ({ name, isNpm: true })),
+    ];
   const environments = await Promise.all(Array.from({ length: workers }, startWorkerEnvironment));
   for (let round = 0; round < Math.max(repeats, 1); round += 1) await endToEnd(files, environments);
 } catch (error) {
@@ -75,12 +81,16 @@ async function endToEnd(files, environments) {
 }
 
 /** Runs one file, and prints its output when it ends, so that the output of two concurrent files is not mixed. */
-async function endToEndFile({ name, isNwc = false }, { EDGETOLL_NWC_URL, ...env }) {
+async function endToEndFile({ name, isNwc = false, isNpm = false }, { EDGETOLL_NWC_URL, ...env }) {
   const started = Date.now();
   const lines = [];
   const show = (line) => line.startsWith('ℹ ') || lines.push(line);
-  await suite(process.execPath, ['--test', '--test-reporter=spec', join('tests/e2e', name)], { env: isNwc ? { ...env, EDGETOLL_NWC_URL } : env, count: countNode, show });
-  console.log([`tests/e2e/${name}${isNwc ? ' with NWC' : ''}: ${Math.round((Date.now() - started) / 1000)} s`, ...lines].join('\n'));
+  await suite(process.execPath, ['--test', '--test-reporter=spec', join('tests/e2e', name)], {
+    env: { ...env, ...(isNwc && { EDGETOLL_NWC_URL }), ...(isNpm && { EDGETOLL_COMMAND: 'npm' }) },
+    count: countNode,
+    show,
+  });
+  console.log([`tests/e2e/${name}${isNwc ? ' with NWC' : ''}${isNpm ? ' with npm' : ''}: ${Math.round((Date.now() - started) / 1000)} s`, ...lines].join('\n'));
 }
 
 /**

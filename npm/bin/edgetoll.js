@@ -55,9 +55,9 @@ function startThread() {
 
 /**
  * Runs Wrangler. Its output is shown, or returned if `isCaptured`.
- * @param {{ args: string[], input: string | null, isCaptured: boolean }} request
+ * @param {{ args: string[], input: string | null, isCaptured: boolean, env: object }} request
  */
-function wrangler({ args, input, isCaptured }) {
+function wrangler({ args, input, isCaptured, env }) {
   let main;
   try {
     const description = createRequire(join(process.cwd(), 'package.json')).resolve('wrangler/package.json');
@@ -65,8 +65,9 @@ function wrangler({ args, input, isCaptured }) {
   } catch {
     return { fault: 'missing' };
   }
-  const stdio = [input === null ? 'inherit' : 'pipe', isCaptured ? 'pipe' : 'inherit', isCaptured ? 'pipe' : 'inherit'];
-  const { status, stdout } = spawnSync(process.execPath, [main, ...args], { input: input ?? undefined, stdio, encoding: 'utf8' });
+  const stdio = [input === null ? 'inherit' : 'pipe', isCaptured ? 'pipe' : 'inherit', 'inherit'];
+  const options = { input: input ?? undefined, stdio, env: { ...process.env, ...env }, encoding: 'utf8' };
+  const { status, stdout } = spawnSync(process.execPath, [main, ...args], options);
   return { status: status ?? 1, output: stdout ?? '' };
 }
 

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-#[cfg(feature = "fetch")]
-use edgetoll::cli::pay::{self, fetch::FetchArguments};
 use edgetoll::cli::deploy::command::{self as deploy, DeployArguments};
 use edgetoll::cli::init::command::{self as init, InitArguments};
+#[cfg(feature = "fetch")]
+use edgetoll::cli::pay::{self, fetch::FetchArguments};
 use edgetoll::cli::{check, doctor, invoice, macaroon, secret};
 
 /// Tools for a Lightning paywall on Cloudflare Workers, and a client that pays

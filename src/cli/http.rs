@@ -38,7 +38,7 @@ struct Outgoing<'a> {
 #[derive(Clone, Copy)]
 enum Size {
     /// The whole body. A longer one is an error.
-    AtMost(usize),
+    UpTo(usize),
     /// The beginning of the body. If reading fails, the bytes before the error.
     Beginning(usize),
 }
@@ -119,7 +119,7 @@ impl Http {
             key: request.key.as_deref(),
             authorization: None,
             body: request.body.as_deref(),
-            size: Size::AtMost(request.max_response_bytes),
+            size: Size::UpTo(request.max_response_bytes),
         });
         let result = response.map(|response| WalletResponse {
             status: response.status,

@@ -6,12 +6,12 @@ use std::process::Command;
 use crate::support::price_list::valid;
 use edgetoll::bolt11::Bolt11;
 use edgetoll::cli::check::document::Document;
-use edgetoll::cli::doctor::http::{Answer, TimedAnswer};
 use edgetoll::cli::doctor::judge::{self, HttpError, HttpResult};
 use edgetoll::cli::doctor::rate_limit::{Burst, BurstEnd};
 use edgetoll::cli::doctor::report::{Check, CheckResult, Level, Tally};
 use edgetoll::cli::doctor::settings::{self, Deployment, SettingsError, Sources, VariableReader};
 use edgetoll::cli::doctor::{default_price_list, deployment, dev_vars, origin};
+use edgetoll::cli::http::{Answer, TimedAnswer};
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::price::Price;
@@ -423,7 +423,16 @@ fn a_command_in_a_message_can_be_run_where_the_program_was_run() {
 #[test]
 fn an_origin_that_leads_back_to_a_paywall_fails_unless_the_worker_is_on_a_route_of_the_same_zone() {
     let answer = |status, is_challenge, body: &str| TimedAnswer {
-        answer: Ok(Answer { status, is_challenge, is_elsewhere: false, body: body.into() }),
+        answer: Ok(Answer {
+            status,
+            www_authenticate: if is_challenge {
+                "L402 macaroon=\"a\", invoice=\"b\"".to_owned()
+            } else {
+                String::new()
+            },
+            is_elsewhere: false,
+            body: body.into(),
+        }),
         ms: 7,
     };
     let level = |root: &TimedAnswer, is_paywall, is_of_zone| {

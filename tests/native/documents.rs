@@ -70,7 +70,8 @@ fn documents_log_in_before_they_use_wrangler_and_never_pipe_into_it() {
     let commands = deploy
         .lines()
         .filter(|line| line.starts_with("    "))
-        .filter_map(|line| line.trim().strip_prefix("npx wrangler "));
+        .filter_map(|line| line.trim().strip_prefix("npx wrangler "))
+        .filter(|command| !command.starts_with("dev"));
     assert_eq!(commands.collect::<Vec<_>>().first(), Some(&"login"));
 }
 

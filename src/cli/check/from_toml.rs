@@ -14,20 +14,26 @@ use crate::strict_json::Json;
 /// # Errors
 /// Returns the errors that the TOML parser reports: only the first error of each line, and at most [`MAX_ERRORS`].
 pub(super) fn read(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {
-    // The parser accepts 80 nested tables with dotted keys of 80 parts each, and recurses for each part. The usual
-    // stack of a thread is too small for this recursion.
-    #[cfg(not(target_os = "wasi"))]
-    let result = thread::scope(|scope| {
-        let thread = thread::Builder::new().stack_size(STACK_BYTES);
-        thread.spawn_scoped(scope, || read_on_this_stack(text)).ok()?.join().ok()
-    });
-    // WASI has no threads. `.cargo/config.toml` sets the size of its only stack.
-    #[cfg(target_os = "wasi")]
-    let result = Some(read_on_this_stack(text));
-    result.unwrap_or_else(|| {
+    read_on_large_stack(text).unwrap_or_else(|| {
         let sentence = "the TOML parser failed without a message: simplify the file until it can be read";
         Err(vec![SyntaxErrorAt { offset: 0, sentence: sentence.to_owned() }])
     })
+}
+
+/// Reads the text with a stack that is large enough: the parser accepts 80 nested tables with dotted keys of 80 parts each, and
+/// recurses for each part. Returns `None` if the parser fails without a message.
+#[cfg(not(target_os = "wasi"))]
+fn read_on_large_stack(text: &str) -> Option<Result<(Json, Places), Vec<SyntaxErrorAt>>> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES);
+        thread.spawn_scoped(scope, || read_on_this_stack(text)).ok()?.join().ok()
+    })
+}
+
+/// WASI has no threads. `.cargo/config.toml` sets the size of its only stack.
+#[cfg(target_os = "wasi")]
+fn read_on_large_stack(text: &str) -> Option<Result<(Json, Places), Vec<SyntaxErrorAt>>> {
+    Some(read_on_this_stack(text))
 }
 
 fn read_on_this_stack(text: &str) -> Result<(Json, Places), Vec<SyntaxErrorAt>> {

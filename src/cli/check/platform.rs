@@ -45,8 +45,8 @@ fn check_build(environment: &mut Environment<'_>) {
     let is_inherited = environment.name.is_some() && environment.get(&["build"]).is_none();
     let command = environment.get(&["build", "command"]).and_then(Json::as_str);
     // A Worker of the npm package is not built: its command only runs this check.
-    let is_known =
-        command.is_some_and(|command| command.trim() == "make build" || command.starts_with("npx edgetoll check"));
+    let is_known = command
+        .is_some_and(|command| command.trim() == "make build" || command.starts_with("npx edgetoll check"));
     if !is_inherited && !is_known {
         let sentence = "should be \"make build\": otherwise an older build may be deployed";
         environment.warn("build.command", Point::Value, sentence);

@@ -11,14 +11,14 @@ use clap::Args;
 use super::outside;
 use super::routes::{Addresses, judge_fail_closed};
 use super::secrets::{Known, MissingSecret, Source, missing};
-use super::wrangler;
+use super::wrangler::{self, Options};
 use crate::cli::check::document::Document;
 use crate::cli::check::{Severity, check};
 use crate::cli::doctor::command::{examine_settings, examine_wallets};
+use crate::cli::doctor::dev_vars;
 use crate::cli::doctor::origin::{is_healthy, judge_public_url};
 use crate::cli::doctor::report::{Check, CheckResult, Level, Tally};
 use crate::cli::doctor::settings::{Sources, VariableReader};
-use crate::cli::doctor::dev_vars;
 use crate::cli::http::{Answer, Http, HttpError};
 use crate::cli::secret::new_secret;
 use crate::cli::{could_not_run, print_line, read_text, wrangler_file};
@@ -65,14 +65,17 @@ struct Stopped;
 
 impl Deployment {
     fn read(arguments: DeployArguments) -> Result<Self, String> {
-        let file = wrangler_file(arguments.file.clone())
-            .ok_or("this folder has no Wrangler file: run `npx edgetoll init`, or give the path of the file")?;
+        let file = wrangler_file(arguments.file.clone()).ok_or(
+            "this folder has no Wrangler file: run `npx edgetoll init`, or give the path of the file",
+        )?;
         let text = read_text(&file)?;
         let document = Document::read(&file.display().to_string(), &text);
         // The check prints the reason.
         let document = match document {
             Ok(document) => document,
-            Err(_) => return Err(check(&file.display().to_string(), &text).to_string().trim_end().to_owned()),
+            Err(_) => {
+                return Err(check(&file.display().to_string(), &text).to_string().trim_end().to_owned());
+            }
         };
         let dev_vars = fs::read_to_string(file.with_file_name(".dev.vars")).unwrap_or_default();
         Ok(Self { arguments, file, text, document, dev_vars, tally: Tally::default() })
@@ -80,7 +83,7 @@ impl Deployment {
 
     fn run(&mut self) -> ExitCode {
         let ended = self.prepare().and_then(|()| self.deploy()).and_then(|target| self.try_outside(target));
-        let _ = print_line(&self.tally);
+        let _ = print_line(self.tally);
         match ended {
             Ok(()) if !self.tally.has_failed() => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
@@ -103,7 +106,8 @@ impl Deployment {
 
     /// Finds the missing secrets, and sets them.
     fn secrets(&mut self) -> Result<(), Stopped> {
-        let list = self.wrangler(&["secret", "list", "--format", "json"], None, true)?;
+        let options = Options { is_captured: true, ..Options::default() };
+        let list = self.wrangler(&["secret", "list", "--format", "json"], &options)?;
         let names = list.is_success.then(|| Json::parse(list.output.trim().as_bytes())).flatten();
         let name = |secret: &Json| secret.get("name").and_then(Json::as_str).map(str::to_owned);
         let on_cloudflare: Option<Vec<String>> =
@@ -114,7 +118,11 @@ impl Deployment {
         }
         let missing = self.missing_secrets(&on_cloudflare.unwrap_or_default())?;
         if missing.is_empty() {
-            self.report(CheckResult::new(Level::Ok, Check::Secrets, "Cloudflare has all secrets that the price list needs"));
+            self.report(CheckResult::new(
+                Level::Ok,
+                Check::Secrets,
+                "Cloudflare has all secrets that the price list needs",
+            ));
         }
         for secret in missing {
             self.set(secret)?;
@@ -128,7 +136,9 @@ impl Deployment {
             let known = Known {
                 var: &|name| reader.in_vars(name),
                 process_environment: &|name| env::var(name).ok().filter(|value| !value.is_empty()),
-                dev_vars: &|name| dev_vars::get(&self.dev_vars, name).filter(|value| !value.is_empty()).map(str::to_owned),
+                dev_vars: &|name| {
+                    dev_vars::get(&self.dev_vars, name).filter(|value| !value.is_empty()).map(str::to_owned)
+                },
                 sells: policy.is_some_and(|policy| policy.routes.iter().any(|route| route.is_sold())),
             };
             missing(&known, on_cloudflare)
@@ -156,9 +166,13 @@ impl Deployment {
         }
         let asks = io::stdin().is_terminal() && !self.arguments.set_secrets;
         let wanted = self.arguments.set_secrets && source != Source::Unknown
-            || asks && answer(&format!("{name} is missing on Cloudflare. Set it to {origin}? [Y/n]: ")).is_none_or(|answer| !answer.starts_with(['n', 'N']));
+            || asks
+                && answer(&format!("{name} is missing on Cloudflare. Set it to {origin}? [Y/n]: "))
+                    .is_none_or(|answer| !answer.starts_with(['n', 'N']));
         if !wanted {
-            let sentence = format!("{name} is missing on Cloudflare: set it with `npx wrangler secret put {name}{option}`");
+            let sentence = format!(
+                "{name} is missing on Cloudflare: set it with `npx wrangler secret put {name}{option}`"
+            );
             let level = if is_required { Level::Fail } else { Level::Skip };
             self.report(CheckResult::new(level, Check::Secrets, sentence));
             return if is_required { self.stop("nothing was deployed") } else { Ok(()) };
@@ -169,10 +183,14 @@ impl Deployment {
             Source::Unknown => answer(&format!("{name}: ")),
         };
         let Some(value) = value else { return self.stop("nothing was deployed: the secret has no value") };
-        let put = self.wrangler(&["secret", "put", name], Some(&value), true)?;
+        let put =
+            self.wrangler(&["secret", "put", name], &Options { input: Some(&value), ..Options::default() })?;
         let (level, sentence) = match put.is_success {
             true => (Level::Ok, format!("{name} is set to {origin}")),
-            false => (Level::Fail, format!("{name} could not be set: run `npx wrangler secret put {name}{option}`")),
+            false => (
+                Level::Fail,
+                format!("{name} could not be set: run `npx wrangler secret put {name}{option}`"),
+            ),
         };
         self.report(CheckResult::new(level, Check::Secrets, sentence));
         if put.is_success { Ok(()) } else { self.stop("nothing was deployed") }
@@ -189,7 +207,10 @@ impl Deployment {
             };
             examine_settings(sources, reader, &mut report);
             match is_dry_run {
-                true => print_line("The wallets are not asked in a dry run, because each test creates an invoice.").map_err(|error| error.to_string()),
+                true => print_line(
+                    "The wallets are not asked in a dry run, because each test creates an invoice.",
+                )
+                .map_err(|error| error.to_string()),
                 false => examine_wallets(sources, reader, &mut report),
             }
         });
@@ -208,28 +229,43 @@ impl Deployment {
     fn deploy(&mut self) -> Result<Option<String>, Stopped> {
         self.heading("Deployment");
         if self.arguments.dry_run {
-            self.wrangler(&["deploy", "--dry-run"], None, false)?;
-            self.report(CheckResult::new(Level::Skip, Check::Deployed, "not deployed, because this is a dry run"));
+            self.wrangler(&["deploy", "--dry-run"], &Options::default())?;
+            self.report(CheckResult::new(
+                Level::Skip,
+                Check::Deployed,
+                "not deployed, because this is a dry run",
+            ));
             return Ok(None);
         }
-        let ended = self.wrangler(&["deploy"], None, true)?;
-        let _ = print_line(ended.output.trim_end());
+        let report_file = self.file.with_file_name(".wrangler/edgetoll-deploy.jsonl");
+        // An earlier report, or a folder that cannot be made, only means that the address at workers.dev is not known.
+        let _ = fs::create_dir_all(self.file.with_file_name(".wrangler"));
+        let _ = fs::remove_file(&report_file);
+        let path = report_file.display().to_string();
+        let ended =
+            self.wrangler(&["deploy"], &Options { report_file: Some(&path), ..Options::default() })?;
         if !ended.is_success {
-            self.report(CheckResult::new(Level::Fail, Check::Deployed, "Wrangler has not deployed the Worker: see its message"));
+            self.report(CheckResult::new(
+                Level::Fail,
+                Check::Deployed,
+                "Wrangler has not deployed the Worker: see its message",
+            ));
             return Err(Stopped);
         }
         self.report(CheckResult::new(Level::Ok, Check::Deployed, "Wrangler has deployed the Worker"));
-        let workers_dev = ended.output.split_whitespace().find(|word| word.starts_with("https://") && word.ends_with(".workers.dev"));
-        Ok(workers_dev.map(str::to_owned))
+        Ok(workers_dev(&fs::read_to_string(&report_file).unwrap_or_default()))
     }
 
     /// Tries the deployment, as a client on the Internet would.
     fn try_outside(&mut self, workers_dev: Option<String>) -> Result<(), Stopped> {
         self.heading("From outside");
         let addresses = Addresses::read(self.document.root(), self.arguments.env.as_deref());
-        let read = self.with_reader(|reader| (reader.price_list(), reader.in_vars("PUBLIC_URL"), reader.in_vars("ORIGIN_URL")));
+        let read = self.with_reader(|reader| {
+            (reader.price_list(), reader.in_vars("PUBLIC_URL"), reader.in_vars("ORIGIN_URL"))
+        });
         let Ok((policy, public_url, origin_url)) = read else { return Err(Stopped) };
-        let given = public_url.map(|url| (url, "PUBLIC_URL")).or_else(|| Some((addresses.public_url()?, "routes")));
+        let given =
+            public_url.map(|url| (url, "PUBLIC_URL")).or_else(|| Some((addresses.public_url()?, "routes")));
         let Some((url, source)) = given.or_else(|| Some((workers_dev.clone()?, "Wrangler"))) else {
             let sentence = "the URL of the Worker is not known, so it is not tried: set PUBLIC_URL";
             self.report(CheckResult::new(Level::Skip, Check::PublicUrl, sentence));
@@ -248,7 +284,14 @@ impl Deployment {
         Ok(())
     }
 
-    fn try_url(&mut self, base: &str, source: &str, policy: &Policy, origin_url: Option<&str>, workers_dev: Option<&str>) {
+    fn try_url(
+        &mut self,
+        base: &str,
+        source: &str,
+        policy: &Policy,
+        origin_url: Option<&str>,
+        workers_dev: Option<&str>,
+    ) {
         let http = Http::new(base);
         let health = format!("{base}{}/health", policy.prefix);
         // A new deployment reaches all places of Cloudflare within seconds.
@@ -259,7 +302,7 @@ impl Deployment {
                 }
                 http.get(&health)
             })
-            .find(|answer| is_healthy(answer))
+            .find(is_healthy)
             .unwrap_or_else(|| http.get(&health));
         self.report(judge_public_url(&answer, source));
         let Some(route) = outside::route_to_try(policy) else {
@@ -293,11 +336,13 @@ impl Deployment {
         let api = env::var("CLOUDFLARE_API_BASE_URL").unwrap_or_else(|_| CLOUDFLARE_API.to_owned());
         let http = Http::new(&api);
         let get = |path: &str| {
-            let answer = http.get_authorized(&format!("{api}{path}"), Some(&format!("Bearer {token}"))).answer;
+            let answer =
+                http.get_authorized(&format!("{api}{path}"), Some(&format!("Bearer {token}"))).answer;
             Json::parse(&answer.ok()?.body)
         };
         let zones = get(&format!("/zones?name={zone}"));
-        let id = zones.as_ref().and_then(|zones| zones.get("result")?.as_array()?.first()?.get("id")?.as_str());
+        let id =
+            zones.as_ref().and_then(|zones| zones.get("result")?.as_array()?.first()?.get("id")?.as_str());
         let listed = id.and_then(|id| get(&format!("/zones/{id}/workers/routes")));
         self.report(judge_fail_closed(&addresses.patterns, listed.as_ref()));
     }
@@ -307,19 +352,22 @@ impl Deployment {
     }
 
     /// Runs Wrangler for the deployed file and environment.
-    fn wrangler(&mut self, arguments: &[&str], input: Option<&str>, is_captured: bool) -> Result<wrangler::Ended, Stopped> {
+    fn wrangler(&mut self, arguments: &[&str], options: &Options<'_>) -> Result<wrangler::Ended, Stopped> {
         let file = self.file.display().to_string();
         let mut all = arguments.to_vec();
         all.extend(["--config", &file]);
         // Without this option, Wrangler warns if the file has environments.
         all.extend(["--env", self.arguments.env.as_deref().unwrap_or_default()]);
-        wrangler::run(&all, input, is_captured).ok_or_else(|| {
+        wrangler::run(&all, options).ok_or_else(|| {
             eprintln!("edgetoll: Wrangler is not installed in this folder: run `npm install`");
             Stopped
         })
     }
 
-    fn with_sources<T>(&self, read: impl FnOnce(&Sources<'_>, &VariableReader<'_>) -> T) -> Result<T, String> {
+    fn with_sources<T>(
+        &self,
+        read: impl FnOnce(&Sources<'_>, &VariableReader<'_>) -> T,
+    ) -> Result<T, String> {
         let name = self.file.display().to_string();
         let secrets = self.secrets_of_dev_vars();
         let sources = Sources {
@@ -341,14 +389,14 @@ impl Deployment {
     fn secrets_of_dev_vars(&self) -> String {
         let is_local = |line: &&str| {
             let value = line.split_once('=').map_or("", |(_, value)| value).trim_matches(['"', '\'', ' ']);
-            let authority = value.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+            let authority =
+                value.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
             is_loopback(host(authority))
         };
         let has_url = |line: &&str| line.starts_with("LNBITS_URL");
         let has_own_wallet = self.dev_vars.lines().any(|line| has_url(&line));
-        let is_other = |line: &&str| {
-            line.starts_with("TOLL_SECRET") || has_own_wallet && line.starts_with("LNBITS_KEY")
-        };
+        let is_other =
+            |line: &&str| line.starts_with("TOLL_SECRET") || has_own_wallet && line.starts_with("LNBITS_KEY");
         let is_setting = |line: &&str| !is_local(line) && !has_url(line) && !is_other(line);
         self.dev_vars.lines().filter(is_setting).map(|line| format!("{line}\n")).collect()
     }
@@ -366,6 +414,15 @@ impl Deployment {
         let _ = print_line(format!("\nStopped: {sentence}"));
         Err(Stopped)
     }
+}
+
+/// Returns the address at workers.dev in a report of Wrangler.
+fn workers_dev(report: &str) -> Option<String> {
+    let targets = report
+        .lines()
+        .filter_map(|line| Json::parse(line.as_bytes())?.get("targets")?.as_array().map(<[Json]>::to_vec));
+    let is_workers_dev = |url: &String| url.starts_with("https://") && url.ends_with(".workers.dev");
+    targets.flatten().filter_map(|target| target.as_str().map(str::to_owned)).find(is_workers_dev)
 }
 
 /// Asks a question on the terminal. Returns `None` if the answer is empty.

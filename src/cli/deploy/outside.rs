@@ -19,20 +19,32 @@ pub fn route_to_try(policy: &Policy) -> Option<&Route> {
 }
 
 /// Judges the response to a request without a credential for a path of a priced route.
-pub fn judge_challenge(path: &str, route: &Route, network: &str, answer: &Result<Answer, HttpError>) -> CheckResult {
-    let result = |level, sentence: String| CheckResult::new(level, Check::Challenge, format!("{path} {sentence}"));
+pub fn judge_challenge(
+    path: &str,
+    route: &Route,
+    network: &str,
+    answer: &Result<Answer, HttpError>,
+) -> CheckResult {
+    let result =
+        |level, sentence: String| CheckResult::new(level, Check::Challenge, format!("{path} {sentence}"));
     match answer {
         Err(error) => result(Level::Fail, format!("did not answer: {error}")),
         Ok(answer) if answer.status == 402 => match challenge_faults(answer, route, network).as_slice() {
-            [] => result(Level::Ok, "gets 402 with an invoice, in the form that all known clients read".to_owned()),
+            [] => result(
+                Level::Ok,
+                "gets 402 with an invoice, in the form that all known clients read".to_owned(),
+            ),
             faults => result(Level::Fail, format!("gets 402, but {}", faults.join("; "))),
         },
-        Ok(Answer { status: 200..=399, .. }) => {
-            result(Level::Fail, "is served without payment: is another Worker or page rule on this route?".to_owned())
-        }
+        Ok(Answer { status: 200..=399, .. }) => result(
+            Level::Fail,
+            "is served without payment: is another Worker or page rule on this route?".to_owned(),
+        ),
         Ok(Answer { status, .. }) => result(
             Level::Fail,
-            format!("gets status {status} instead of 402: `npx wrangler tail` and the dashboard show the reason"),
+            format!(
+                "gets status {status} instead of 402: `npx wrangler tail` and the dashboard show the reason"
+            ),
         ),
     }
 }
@@ -51,12 +63,21 @@ fn challenge_faults(answer: &Answer, route: &Route, network: &str) -> Vec<String
     let invoice = rest.split('"').next().unwrap_or_default();
     let parsed = Bolt11::parse(invoice).ok();
     let minted = Macaroon::parse(macaroon).ok();
-    expect(minted.is_some(), "WWW-Authenticate has no macaroon: something between the client and the Worker changes the header");
+    expect(
+        minted.is_some(),
+        "WWW-Authenticate has no macaroon: something between the client and the Worker changes the header",
+    );
     expect(parsed.is_some(), "WWW-Authenticate has no Lightning invoice");
     let json = Json::parse(&answer.body);
     let of_body = |name: &str| json.as_ref()?.get(name)?.as_str().map(str::to_owned);
-    expect(of_body("invoice").as_deref() == Some(invoice), "the JSON body has another invoice, or is not JSON");
-    expect(of_body("macaroon").is_some_and(|text| Macaroon::parse(&text).is_ok()), "the JSON body has no macaroon");
+    expect(
+        of_body("invoice").as_deref() == Some(invoice),
+        "the JSON body has another invoice, or is not JSON",
+    );
+    expect(
+        of_body("macaroon").is_some_and(|text| Macaroon::parse(&text).is_ok()),
+        "the JSON body has no macaroon",
+    );
     if let (Some(invoice), Some(minted)) = (parsed, minted) {
         expect(invoice.payment_hash() == minted.payment_hash(), "the macaroon is for another payment");
         expect(invoice.network() == network, "the invoice is for another network than the price list says");
@@ -65,14 +86,18 @@ fn challenge_faults(answer: &Answer, route: &Route, network: &str) -> Vec<String
             Price::Fiat(_) => None,
         });
         let is_price = |sats: u64| invoice.amount_msat() == sats.checked_mul(1_000);
-        expect(price.is_none_or(is_price), "the invoice has another amount than the price list: is an older version deployed?");
+        expect(
+            price.is_none_or(is_price),
+            "the invoice has another amount than the price list: is an older version deployed?",
+        );
     }
     faults
 }
 
 /// Judges the response at another address of the same Worker, such as workers.dev.
 pub fn judge_other_address(url: &str, answer: &Result<Answer, HttpError>) -> CheckResult {
-    let result = |level, sentence: String| CheckResult::new(level, Check::Bypass, format!("{url} {sentence}"));
+    let result =
+        |level, sentence: String| CheckResult::new(level, Check::Bypass, format!("{url} {sentence}"));
     match answer {
         Ok(Answer { status: 200..=399, .. }) => {
             result(Level::Fail, "serves the path without payment: set workers_dev = false".to_owned())
@@ -88,7 +113,9 @@ pub fn judge_other_address(url: &str, answer: &Result<Answer, HttpError>) -> Che
 
 /// Judges the response of the origin to a request that did not pass the Worker.
 pub fn judge_origin(url: &str, answer: &Result<Answer, HttpError>) -> CheckResult {
-    let result = |level, sentence: String| CheckResult::new(level, Check::Bypass, format!("the origin at {url} {sentence}"));
+    let result = |level, sentence: String| {
+        CheckResult::new(level, Check::Bypass, format!("the origin at {url} {sentence}"))
+    };
     match answer {
         Ok(Answer { status: 200..=399, .. }) => result(
             Level::Warn,

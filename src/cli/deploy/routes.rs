@@ -23,7 +23,8 @@ impl Addresses {
         let inherited = |key: &str| table.and_then(|table| table.get(key)).or_else(|| root.get(key));
         let routes = inherited("routes").and_then(Json::as_array).unwrap_or_default();
         let routes: Vec<&Json> = routes.iter().chain(inherited("route")).collect();
-        let pattern = |route: &&Json| route.as_str().or_else(|| route.get("pattern")?.as_str()).map(str::to_owned);
+        let pattern =
+            |route: &&Json| route.as_str().or_else(|| route.get("pattern")?.as_str()).map(str::to_owned);
         let zone = |route: &&Json| route.get("zone_name").and_then(Json::as_str).map(str::to_owned);
         // The defaults of Wrangler 4.
         let has_workers_dev = inherited("workers_dev").and_then(Json::as_bool).unwrap_or(routes.is_empty());
@@ -38,7 +39,8 @@ impl Addresses {
     /// Returns the URL of the first route without a wildcard in its host.
     pub fn public_url(&self) -> Option<String> {
         let host = |pattern: &String| {
-            let host = pattern.split_once("://").map_or(pattern.as_str(), |(_, rest)| rest).split('/').next()?;
+            let host =
+                pattern.split_once("://").map_or(pattern.as_str(), |(_, rest)| rest).split('/').next()?;
             (!host.contains('*')).then(|| format!("https://{host}"))
         };
         self.patterns.iter().find_map(host)
@@ -61,7 +63,10 @@ impl Addresses {
             ));
         }
         if results.is_empty() {
-            results.push(result(Level::Ok, "the Worker has no address at workers.dev, and versions have no preview URLs"));
+            results.push(result(
+                Level::Ok,
+                "the Worker has no address at workers.dev, and versions have no preview URLs",
+            ));
         }
         results
     }
@@ -77,7 +82,8 @@ pub fn judge_fail_closed(patterns: &[String], listed: Option<&Json>) -> CheckRes
     };
     let pattern = |route: &Json| route.get("pattern").and_then(Json::as_str).map(str::to_owned);
     let is_open = |route: &&Json| route.get("request_limit_fail_open").and_then(Json::as_bool) == Some(true);
-    let open: Vec<String> = routes.iter().filter(is_open).filter_map(pattern).filter(|open| patterns.contains(open)).collect();
+    let open: Vec<String> =
+        routes.iter().filter(is_open).filter_map(pattern).filter(|open| patterns.contains(open)).collect();
     match open.as_slice() {
         [] => result(Level::Ok, "no route fails open".to_owned()),
         open => result(

@@ -46,7 +46,8 @@ pub fn missing(known: &Known<'_>, on_cloudflare: &[String]) -> Vec<MissingSecret
         .map(|name| MissingSecret { name, is_required: true, source: source(known, name) })
         .collect();
     let optional = variables::secrets().filter(|name| {
-        let is_wallet = WalletSlot::ALL.iter().any(|slot| [slot.key_setting(), slot.nwc_setting()].contains(name));
+        let is_wallet =
+            WalletSlot::ALL.iter().any(|slot| [slot.key_setting(), slot.nwc_setting()].contains(name));
         !required.contains(name) && !is_wallet && *name != "TOLL_SECRET_PREVIOUS"
     });
     for name in optional.filter(|name| is_missing(name)) {

@@ -1,43 +1,62 @@
-//! Runs Wrangler.
+//! Runs Wrangler. It uses the terminal, because it may ask for the account or for a confirmation.
+
+/// How Wrangler is run.
+#[derive(Default)]
+pub(super) struct Options<'a> {
+    /// The standard input; the terminal otherwise.
+    pub input: Option<&'a str>,
+    /// Whether the standard output is returned instead of shown.
+    pub is_captured: bool,
+    /// The file to which Wrangler writes what it has done, one JSON object per line.
+    pub report_file: Option<&'a str>,
+}
 
 /// How Wrangler has ended.
 pub(super) struct Ended {
     pub is_success: bool,
-    /// What it has written to stdout, if it was captured.
+    /// The standard output, if it was captured.
     pub output: String,
 }
 
-/// Runs Wrangler with arguments. `input` is its standard input, which is the terminal otherwise. With `is_captured`, its output is
-/// returned instead of shown. Returns `None` if Wrangler is not installed.
+/// Runs Wrangler. Returns `None` if it is not installed.
 #[cfg(not(target_os = "wasi"))]
-pub(super) fn run(arguments: &[&str], input: Option<&str>, is_captured: bool) -> Option<Ended> {
+pub(super) fn run(arguments: &[&str], options: &Options<'_>) -> Option<Ended> {
     use std::io::Write;
     use std::process::{Command, Stdio};
 
-    let output = || if is_captured { Stdio::piped() } else { Stdio::inherit() };
     let mut child = Command::new("npx")
         .args(["--no-install", "wrangler"])
         .args(arguments)
-        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::inherit() })
-        .stdout(output())
-        .stderr(output())
+        .envs(options.report_file.map(|file| (REPORT_FILE, file)))
+        .stdin(if options.input.is_some() { Stdio::piped() } else { Stdio::inherit() })
+        .stdout(if options.is_captured { Stdio::piped() } else { Stdio::inherit() })
         .spawn()
         .ok()?;
-    if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+    if let (Some(input), Some(mut stdin)) = (options.input, child.stdin.take()) {
         // If Wrangler reads no input, its exit code tells why.
         let _ = stdin.write_all(input.as_bytes());
     }
     let ended = child.wait_with_output().ok()?;
-    Some(Ended { is_success: ended.status.success(), output: String::from_utf8_lossy(&ended.stdout).into_owned() })
+    Some(Ended {
+        is_success: ended.status.success(),
+        output: String::from_utf8_lossy(&ended.stdout).into_owned(),
+    })
 }
 
 #[cfg(target_os = "wasi")]
-pub(super) fn run(arguments: &[&str], input: Option<&str>, is_captured: bool) -> Option<Ended> {
+pub(super) fn run(arguments: &[&str], options: &Options<'_>) -> Option<Ended> {
     use serde_json::{Value, json};
 
-    let request = json!({ "call": "wrangler", "args": arguments, "input": input, "isCaptured": is_captured });
-    let ended = crate::cli::node::call(&request);
+    let ended = crate::cli::node::call(&json!({
+        "call": "wrangler",
+        "args": arguments,
+        "input": options.input,
+        "isCaptured": options.is_captured,
+        "env": options.report_file.map_or(json!({}), |file| json!({ REPORT_FILE: file })),
+    }));
     let status = ended.get("status").and_then(Value::as_u64)?;
     let output = ended.get("output").and_then(Value::as_str).unwrap_or_default().to_owned();
     Some(Ended { is_success: status == 0, output })
 }
+
+const REPORT_FILE: &str = "WRANGLER_OUTPUT_FILE_PATH";

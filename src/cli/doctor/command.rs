@@ -77,7 +77,8 @@ pub(in crate::cli) fn examine_wallets(
     report: &mut dyn FnMut(CheckResult),
 ) -> Result<(), String> {
     let wallets = settings::read(sources).map_err(|error| error.to_string())?.wallets;
-    let price_list = reader.price_list().or_else(default_price_list).ok_or("the price list cannot be read")?;
+    let price_list =
+        reader.price_list().or_else(default_price_list).ok_or("the price list cannot be read")?;
     for wallet in &wallets {
         print_line(&wallet.heading);
         match &wallet.wallet {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-pub use crate::cli::http::{HttpError, HttpResult};
 use super::rate_limit::{Burst, BurstEnd, MAX_MS};
 use super::report::{Check, CheckResult, Level};
+pub use crate::cli::http::{HttpError, HttpResult};
 use crate::policy::Policy;
 use crate::policy::price::PriceAmount;
 use crate::policy::route::Pricing;

@@ -19,6 +19,7 @@ pub mod report;
 pub mod settings;
 
 use crate::bolt11::Bolt11;
+use crate::cli::http::{Http, MAX_OPENAPI_BYTES, TimedResult};
 use crate::policy::Policy;
 use crate::policy::normalization::fold_case;
 use crate::protocols::price::Price;
@@ -26,7 +27,6 @@ use crate::protocols::record::InvoiceRecord;
 use crate::strict_json::Json;
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::{HttpRequest, Invoice, InvoiceRequest, Payment, WalletError, WalletResponse, probe};
-use crate::cli::http::{Http, MAX_OPENAPI_BYTES, TimedResult};
 use report::{Check, CheckResult, Level};
 
 /// Examines one LNbits for a deployment with this price list, and passes each finding to `report` at once.

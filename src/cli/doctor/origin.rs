@@ -2,10 +2,10 @@
 //! of a response is printed, except its status.
 
 use super::deployment::{fault, faults};
-use crate::cli::http::{Answer, Http, HttpError, TimedAnswer};
 use super::report::{Check, CheckResult, Level};
 use super::settings::{Sources, VariableReader};
 use crate::bindings::ORIGIN;
+use crate::cli::http::{Answer, Http, HttpError, TimedAnswer};
 use crate::http::url::{host, is_loopback};
 use crate::strict_json::Json;
 use crate::wallet::TRY_MS;

@@ -34,14 +34,17 @@ impl Client {
                 let post = self.0.post(request.url).header("Content-Type", "application/json");
                 headers.fold(post, |post, (name, value)| post.header(name, value)).send(body)
             }
-            None => headers.fold(self.0.get(request.url), |get, (name, value)| get.header(name, value)).call(),
+            None => {
+                headers.fold(self.0.get(request.url), |get, (name, value)| get.header(name, value)).call()
+            }
         };
         Ok(read(response?, request.size)?)
     }
 }
 
 fn read(mut response: Response<Body>, size: Size) -> Result<Incoming, ureq::Error> {
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header =
+        |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let incoming = Incoming {
         status: response.status().as_u16(),
         retry_after: header("Retry-After"),
@@ -50,7 +53,7 @@ fn read(mut response: Response<Body>, size: Size) -> Result<Incoming, ureq::Erro
         body: Vec::new(),
     };
     let body = match size {
-        Size::AtMost(bytes) => response.body_mut().with_config().limit(bytes_u64(bytes)).read_to_vec()?,
+        Size::UpTo(bytes) => response.body_mut().with_config().limit(bytes_u64(bytes)).read_to_vec()?,
         Size::Beginning(bytes) => {
             let mut body = Vec::new();
             let _ = response.body_mut().as_reader().take(bytes_u64(bytes)).read_to_end(&mut body);

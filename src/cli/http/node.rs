@@ -18,7 +18,7 @@ impl Client {
 
     pub fn send(&self, request: &Outgoing<'_>) -> Result<Incoming, HttpError> {
         let (max_bytes, is_beginning) = match request.size {
-            Size::AtMost(bytes) => (bytes, false),
+            Size::UpTo(bytes) => (bytes, false),
             Size::Beginning(bytes) => (bytes, true),
         };
         let response = node::call(&json!({
@@ -42,7 +42,8 @@ impl Client {
             Some("not_http") => return Err(HttpError::NotHttp),
             Some(_) => return Err(HttpError::HostUnreachable),
         }
-        let status = response.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+        let status =
+            response.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
         Ok(Incoming {
             status: status.ok_or(HttpError::NotHttp)?,
             retry_after: text("retryAfter"),

@@ -104,11 +104,17 @@ impl Interview {
             };
         })?;
         if let WalletAnswer::Lnbits { key: None, .. } = answers.wallet {
-            self.question(answers, "Invoice key of the LNbits wallet, or later", "later", None, |answers, given| {
-                if let WalletAnswer::Lnbits { key, .. } = &mut answers.wallet {
-                    *key = (given != "later").then_some(given);
-                }
-            })?;
+            self.question(
+                answers,
+                "Invoice key of the LNbits wallet, or later",
+                "later",
+                None,
+                |answers, given| {
+                    if let WalletAnswer::Lnbits { key, .. } = &mut answers.wallet {
+                        *key = (given != "later").then_some(given);
+                    }
+                },
+            )?;
         }
         Ok(())
     }
@@ -155,8 +161,12 @@ fn prompt(text: &str, default: &str) -> Result<String, String> {
 
 fn next_steps(answers: &Answers) -> String {
     let wallet = match &answers.wallet {
-        WalletAnswer::Later => "  Add LNBITS_URL and LNBITS_KEY, or NWC_URL, to .dev.vars: until then, nothing is sold.\n",
-        WalletAnswer::Lnbits { key: None, .. } => "  Add LNBITS_KEY to .dev.vars: until then, nothing is sold.\n",
+        WalletAnswer::Later => {
+            "  Add LNBITS_URL and LNBITS_KEY, or NWC_URL, to .dev.vars: until then, nothing is sold.\n"
+        }
+        WalletAnswer::Lnbits { key: None, .. } => {
+            "  Add LNBITS_KEY to .dev.vars: until then, nothing is sold.\n"
+        }
         _ => "",
     };
     format!(
@@ -165,7 +175,11 @@ fn next_steps(answers: &Answers) -> String {
          \x20 npx wrangler dev        run the paywall on this machine\n\
          \x20 {doctor}    test the wallet, the origin and the settings\n\
          \x20 {deploy}    ship it",
-        install = if Path::new("node_modules/wrangler").exists() { "" } else { "  npm install             install Wrangler\n" },
+        install = if Path::new("node_modules/wrangler").exists() {
+            ""
+        } else {
+            "  npm install             install Wrangler\n"
+        },
         doctor = own_command("doctor"),
         deploy = own_command("deploy"),
     )
@@ -188,4 +202,5 @@ fn write(file: &Path, content: &str) -> io::Result<()> {
 }
 
 /// The files that must not exist before.
-const NEW_FILES: [&str; 5] = ["wrangler.toml", "wrangler.json", "wrangler.jsonc", ".dev.vars", "src/index.js"];
+const NEW_FILES: [&str; 5] =
+    ["wrangler.toml", "wrangler.json", "wrangler.jsonc", ".dev.vars", "src/index.js"];

@@ -3,8 +3,8 @@
 
 pub mod command;
 
-use jsonc_parser::cst::{CstInputValue, CstRootNode};
 use jsonc_parser::ParseOptions;
+use jsonc_parser::cst::{CstInputValue, CstRootNode};
 
 use super::check::{Severity, check};
 use crate::config::Settings;
@@ -132,10 +132,13 @@ impl Answers {
         let local = |name| self.var(name).filter(|url| is_local(url));
         let wallet = match &self.wallet {
             WalletAnswer::Nwc(url) => format!("NWC_URL={url}\n"),
-            WalletAnswer::Later => "# The invoice key of your LNbits wallet, never the admin key:\n# LNBITS_KEY=\n".to_owned(),
+            WalletAnswer::Later => {
+                "# The invoice key of your LNbits wallet, never the admin key:\n# LNBITS_KEY=\n".to_owned()
+            }
             WalletAnswer::Lnbits { key, .. } => {
                 let url = local("LNBITS_URL").map(|url| format!("LNBITS_URL={url}\n")).unwrap_or_default();
-                let key = key.as_ref().map_or("# LNBITS_KEY=\n".to_owned(), |key| format!("LNBITS_KEY={key}\n"));
+                let key =
+                    key.as_ref().map_or("# LNBITS_KEY=\n".to_owned(), |key| format!("LNBITS_KEY={key}\n"));
                 url + &key
             }
         };

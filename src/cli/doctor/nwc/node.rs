@@ -80,7 +80,8 @@ impl Socket {
         loop {
             let limit_ms = limit_ms().checked_sub(self.0.ms()).ok_or(WalletError::Timeout)?;
             let message = call(&json!({ "call": "receive", "limitMs": limit_ms }))?;
-            let incoming = message.get("message").and_then(Value::as_str).and_then(|text| connection.read(text));
+            let incoming =
+                message.get("message").and_then(Value::as_str).and_then(|text| connection.read(text));
             match incoming {
                 Some(Incoming::Closed) => return Err(WalletError::RelayRefused),
                 Some(incoming) => {

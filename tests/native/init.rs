@@ -1,0 +1,99 @@
+//! `edgetoll init`: the files that it makes from the answers.
+
+use edgetoll::cli::check::check;
+use edgetoll::cli::check::document::Document;
+use edgetoll::cli::init::{Answers, Existing, NewSecrets, WalletAnswer, worker_name};
+use edgetoll::strict_json::Json;
+use proptest::prelude::*;
+
+fn answers() -> Answers {
+    Answers {
+        name: "shop".to_owned(),
+        path: "/api/*".to_owned(),
+        price: "10".to_owned(),
+        wallet: WalletAnswer::Later,
+        origin_url: None,
+    }
+}
+
+fn file(answers: &Answers, existing: &Existing, name: &str) -> String {
+    let secrets = NewSecrets { toll_secret: "1".repeat(64), admin_token: "2".repeat(64) };
+    let files = answers.files(&secrets, existing).unwrap();
+    files.into_iter().find(|file| file.name == name).unwrap().content
+}
+
+fn toml(answers: &Answers) -> Document {
+    Document::read("wrangler.toml", &file(answers, &Existing::default(), "wrangler.toml")).ok().unwrap()
+}
+
+/// The template has the bindings, the migrations and the cron trigger of the repository's own Wrangler file, also for staging.
+#[test]
+fn the_template_binds_what_the_worker_needs() {
+    let own = Document::read("wrangler.toml", include_str!("../../wrangler.toml")).ok().unwrap();
+    let made = toml(&answers());
+    let staging = made.root().get("env").and_then(|env| env.get("staging")).unwrap();
+    for key in
+        ["durable_objects", "migrations", "kv_namespaces", "triggers", "ratelimits", "compatibility_date"]
+    {
+        assert_eq!(made.root().get(key), own.root().get(key), "{key}");
+    }
+    for key in ["durable_objects", "kv_namespaces"] {
+        assert_eq!(staging.get(key), own.root().get(key), "env.staging.{key}");
+    }
+    assert_eq!(check("wrangler.toml", &file(&answers(), &Existing::default(), "wrangler.toml")).findings, []);
+}
+
+#[test]
+fn an_address_of_this_machine_and_secrets_are_only_in_dev_vars() {
+    let local = Answers {
+        wallet: WalletAnswer::Lnbits {
+            url: "http://127.0.0.1:5000".to_owned(),
+            key: Some("abcdefgh".to_owned()),
+        },
+        origin_url: Some("http://localhost:3000".to_owned()),
+        ..answers()
+    };
+    let [toml, vars] = ["wrangler.toml", ".dev.vars"].map(|name| file(&local, &Existing::default(), name));
+    for line in
+        ["LNBITS_URL=http://127.0.0.1:5000", "LNBITS_KEY=abcdefgh", "ORIGIN_URL=http://localhost:3000"]
+    {
+        assert!(vars.lines().any(|found| found == line), "{line}");
+    }
+    assert!(!toml.contains("127.0.0.1:5000") && !toml.contains("abcdefgh") && !toml.contains("localhost"));
+    assert!(!toml.contains(&"1".repeat(64)) && vars.contains(&"1".repeat(64)));
+}
+
+#[test]
+fn a_package_json_that_is_not_an_object_or_not_json_is_an_error() {
+    for text in ["{", "[]x"] {
+        let existing = Existing { package_json: Some(text.to_owned()), gitignore: None };
+        let secrets = NewSecrets { toll_secret: String::new(), admin_token: String::new() };
+        assert!(answers().files(&secrets, &existing).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_name_of_a_worker_has_letters_digits_and_dashes() {
+    for (text, name) in [("My Shop", "my-shop"), ("shop_2", "shop-2"), ("…", "edgetoll"), ("", "edgetoll")]
+    {
+        assert_eq!(worker_name(text), name);
+    }
+    assert_eq!(worker_name(&"a".repeat(100)).len(), 54);
+}
+
+proptest! {
+    /// An answer is a value, and never another line or key.
+    #[test]
+    fn an_answer_cannot_write_another_setting(path in "\\PC*|[\"\\\\\n\r#=\\[\\]{}a]*", price in "\\PC*|[\"\\\\\n#=\\[\\]{}1]*") {
+        let hostile = Answers { path: path.clone(), price, ..answers() };
+        let made = toml(&hostile);
+        let routes = made.root().get("vars").and_then(|vars| vars.get("TOLL")?.get("routes")?.as_array()).unwrap();
+        prop_assert_eq!(routes.len(), 1);
+        prop_assert_eq!(routes[0].get("path").and_then(Json::as_str), Some(path.as_str()));
+        let root = |document: &Document| match document.root() {
+            Json::Object(members) => members.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        };
+        prop_assert_eq!(root(&made), root(&toml(&answers())));
+    }
+}

@@ -110,6 +110,7 @@ test('The runbook has a row for each alert, each code and each kind of log recor
   assert.deepEqual(alerts.sort(), rules.map(({ alert }) => alert).sort());
   const rows = table('## What to do about a code');
   assert.deepEqual(rows.flatMap(([code]) => spans(code)).sort(), [...codes()].sort());
+  assert.deepEqual(Object.keys(JSON.parse(read('www/codes.json'))).sort(), [...codes()].sort(), 'the dashboard says what each code means');
   const log = read('src/edge/platform/log.rs');
   const events = ['request', ...[...log.matchAll(/event: "(\w+)"/g)].map(([, event]) => event)];
   const details = table('## The log').filter((cells) => cells.length === 4 && spans(cells[0])[0] !== 'event');

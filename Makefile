@@ -1,6 +1,6 @@
 # Each target installs what it needs into .tools/ and node_modules/, at pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help dev example build test release repeat bench lint spelling screenshots fuzz deploy clean
+.PHONY: help dev example build test release repeat soak bench lint spelling screenshots fuzz deploy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,13 @@ repeat: ## repeat end-to-end tests, to find unstable ones: make repeat ONLY=free
 	@tools/release.sh
 	@REPEAT=$(or $(N),20) ONLY=$(or $(ONLY),free_tier) exec node_modules/.bin/node tools/test.mjs
 
+soak: export SOAK_SECONDS := $(SOAK_SECONDS)
+soak: export ONLY := $(ONLY)
+soak: ## send traffic of all kinds for 5 minutes, while LNbits, the origin, KV, Durable Objects and the clock fail in turn; SOAK_SECONDS=60, ONLY=Ledger
+	@tools/setup.sh worker lnbits
+	@tools/build.sh
+	@exec node_modules/.bin/node tools/soak.mjs
+
 bench: export QUICK := $(QUICK)
 bench: ## measure CPU time, memory, size and start of the Worker, its core and its ledger, into benches/RESULTS.md; QUICK=1 only prints the main table
 	@tools/setup.sh worker lnbits lightning_toll
@@ -59,7 +66,7 @@ lint: spelling ## check formatting, clippy (native, wasm and WASI) and spelling
 
 spelling: ## check only the spelling; tools/spelling-ignore.txt lists exceptions
 	@tools/setup.sh spelling
-	.tools/codespell/bin/codespell --ignore-words tools/spelling-ignore.txt --skip '*/vectors/*.json,*.lock,*-requirements.txt,*.png,*/build,*/target,fuzz/corpus,fuzz/artifacts' \
+	.tools/codespell/bin/codespell --ignore-words tools/spelling-ignore.txt --skip '*/vectors/*.json,*.lock,*-requirements.txt,*.png,*/build,*/target,fuzz/corpus,fuzz/seeds,fuzz/artifacts' \
 	  benches demo docs examples fuzz npm ops src tests tools worker www $(wildcard *.md *.toml) Makefile package.json
 
 screenshots: ## take the screenshots in docs/images/

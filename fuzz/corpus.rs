@@ -1,5 +1,5 @@
-//! Writes the initial inputs of each fuzz target. The paths are in this file. All other inputs are test vectors from
-//! tests/vectors/: macaroons, `Authorization` headers and invoices.
+//! Writes test vectors from tests/vectors/ as initial inputs of the fuzz targets of macaroons, `Authorization` headers, invoices and
+//! paths. The paths are in this file. fuzz/seeds/ has initial inputs of all targets.
 
 use std::fs;
 use std::path::Path;

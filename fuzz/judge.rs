@@ -1,13 +1,19 @@
-//! Checks a fuzzed macaroon: parsing it, encoding it and checking its caveats must not panic, and its encoding must
-//! parse to the same macaroon.
+//! What the fuzz targets share: values that the test vectors were made with, and the check of a macaroon.
 
 use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
 use edgetoll::protocols::l402::macaroon::{Encodings, Macaroon};
 use edgetoll::protocols::l402::verify::{Demand, OtherIssuer, check_caveats};
 use edgetoll::protocols::price::Price;
 
-/// Parses a macaroon in base64, encodes and parses it again, and checks its caveats. Does nothing if the text is
-/// not a macaroon.
+/// The time of all targets: while the invoices of the test vectors can be paid.
+pub const NOW_UNIX: u64 = 1_795_275_400;
+/// The payment hash of a paid invoice in `tests/vectors/lnbits_answers.json`.
+pub const PAID_HASH: &str = "d29b30c8e29449e8a9ed60fea17f7e73bb6c6282fd467b28cd35ea3482ea0a54";
+/// The address of a connection to a wallet.
+pub const NWC_URL: &str = "nostr+walletconnect://4f355bdcb7cc0af728ef3cceb9615d90684bb5b2ca5f859ab0f0b704075871aa?relay=wss://relay.test&secret=0202020202020202020202020202020202020202020202020202020202020202";
+
+/// Parses a macaroon in base64, encodes and parses it again, and checks its caveats: none of this may panic, and the encoding must
+/// parse to the same macaroon. Does nothing if the text is not a macaroon.
 pub fn parse_and_check(text: &str) {
     let Ok(macaroon) = Macaroon::parse(text) else { return };
     assert_eq!(Macaroon::parse(&macaroon.encode()).as_ref(), Ok(&macaroon));

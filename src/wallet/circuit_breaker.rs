@@ -12,6 +12,8 @@ pub struct CircuitBreaker {
     consecutive_failures: u32,
     /// `None` while the circuit is closed.
     open: Option<Open>,
+    /// When a request last succeeded; 0 if none has.
+    succeeded_at_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +27,14 @@ struct Open {
 impl CircuitBreaker {
     /// Returns the milliseconds until a request may be sent to the wallet; 0 if a request may be sent now.
     pub fn wait_ms(&self, now_ms: u64) -> u64 {
+        // If more time is left than the wait can last, the clock went back. The wait is then over.
+        let left_ms = |until_ms: u64, longest_ms: u64| match until_ms.saturating_sub(now_ms) {
+            left_ms if left_ms <= longest_ms => left_ms,
+            _ => 0,
+        };
         self.open.map_or(0, |open| {
-            open.since_ms.saturating_add(open.lasts_ms).max(open.trial_until_ms).saturating_sub(now_ms)
+            left_ms(open.since_ms.saturating_add(open.lasts_ms), open.lasts_ms)
+                .max(left_ms(open.trial_until_ms, TRIAL_MS))
         })
     }
 
@@ -46,16 +54,20 @@ impl CircuitBreaker {
     }
 
     /// Records a success, which closes the circuit.
-    pub fn succeeded(&mut self) {
-        *self = Self::default();
+    pub fn succeeded(&mut self, now_ms: u64) {
+        *self = Self { succeeded_at_ms: now_ms, ..Self::default() };
     }
 
     /// Records the failure of a request that was sent at `sent_ms`. If the wallet requested a wait (`retry_after_ms`),
     /// the circuit opens at once for this wait. Returns whether this failure opened the circuit.
     pub fn failed(&mut self, retry_after_ms: Option<u64>, sent_ms: u64, now_ms: u64) -> bool {
         // A request that was sent before the open time had passed is not a trial, so its failure does not open the
-        // circuit for longer.
-        if self.open.is_some_and(|open| sent_ms < open.since_ms.saturating_add(open.lasts_ms)) {
+        // circuit for longer. (A trial after the clock went back has an earlier time.)
+        let is_before_trial =
+            |open: Open| sent_ms < open.since_ms.saturating_add(open.lasts_ms) && now_ms >= open.since_ms;
+        // Requests that were sent while the wallet was down may fail after it has recovered.
+        let is_before_success = sent_ms < self.succeeded_at_ms && self.succeeded_at_ms <= now_ms;
+        if self.open.is_some_and(is_before_trial) || is_before_success {
             return false;
         }
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);

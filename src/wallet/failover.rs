@@ -95,7 +95,7 @@ impl Failover {
         match result.as_ref().err().map_or(Some(false), WalletError::is_fault_of_wallet) {
             Some(true) => breaker.failed(retry_after_ms(result), sent_ms, now_ms),
             Some(false) => {
-                breaker.succeeded();
+                breaker.succeeded(now_ms);
                 false
             }
             None => false,

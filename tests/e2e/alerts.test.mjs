@@ -8,7 +8,7 @@ import { load } from 'js-yaml';
 import { root } from '../../tools/lib/run.mjs';
 import { ADMIN_TOKEN, sendAsAdmin } from './support/admin.mjs';
 import { send } from './support/client.mjs';
-import { startBareWorker } from './support/workerd.mjs';
+import { OBJECTS, startBareWorker } from './support/workerd.mjs';
 
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const runbook = read('docs/operations.md');
@@ -16,7 +16,7 @@ const rules = load(read('ops/alerts.yml')).groups.flatMap((group) => group.rules
 const dashboard = JSON.parse(read('ops/grafana-dashboard.json'));
 let metrics;
 before(async () => {
-  const { url, server } = await startBareWorker({ toll: { routes: [{ path: '/sold', sats: 5 }] }, vars: { ADMIN_TOKEN }, moreObjects: [['LEDGER', 'Ledger']] });
+  const { url, server } = await startBareWorker({ toll: { routes: [{ path: '/sold', sats: 5 }] }, vars: { ADMIN_TOKEN }, objects: { ...OBJECTS, LEDGER: 'Ledger' } });
   await send(url, '/sold', { headers: { authorization: 'L402 garbage' } });
   await sendAsAdmin(url, 'stats');
   const { text } = await sendAsAdmin(url, 'metrics');

@@ -316,6 +316,15 @@ fn an_isolate_grants_no_free_request_for_a_minute_after_an_error_of_kv_that_is_n
 }
 
 #[test]
+fn if_the_clock_goes_back_an_earlier_error_of_kv_no_longer_closes_the_free_tier() {
+    let mut edge = Edge::new(1, 0);
+    edge.store.refuses_writes = true;
+    assert!(edge.take(0, "k", START_MS).is_ok());
+    edge.store.refuses_writes = false;
+    assert!(edge.take(0, "another", START_MS - 1_200_000).is_ok());
+}
+
+#[test]
 fn if_the_retry_of_a_write_conflicts_too_only_the_client_of_that_write_gets_no_free_requests() {
     let mut edge = Edge::new(2, 0);
     assert!(edge.take(1, "k", START_MS).is_ok());

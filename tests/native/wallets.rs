@@ -21,7 +21,7 @@ fn three_failed_requests_in_a_row_open_the_circuit_of_a_wallet() {
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
     assert_eq!(breaker.admit(NOW_MS), Ok(()));
-    breaker.succeeded();
+    breaker.succeeded(NOW_MS);
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));
     assert!(breaker.failed(None, NOW_MS, NOW_MS));
@@ -44,7 +44,7 @@ fn after_the_open_time_the_wallet_gets_one_request_at_a_time_until_a_request_suc
     let later_ms = NOW_MS + 5_000;
     assert_eq!(breaker.admit(later_ms), Ok(()));
     assert_eq!(breaker.admit(later_ms), Err(6_000));
-    breaker.succeeded();
+    breaker.succeeded(later_ms);
     assert_eq!(breaker.admit(later_ms), Ok(()));
     assert_eq!(breaker.admit(later_ms), Ok(()));
 }
@@ -84,10 +84,39 @@ fn failures_of_requests_sent_before_the_circuit_opened_are_ignored() {
 }
 
 #[test]
+fn failures_of_requests_sent_before_the_wallet_recovered_do_not_open_the_circuit_again() {
+    let mut breaker = open_breaker();
+    let recovered_ms = NOW_MS + 5_000;
+    assert_eq!(breaker.admit(recovered_ms), Ok(()));
+    breaker.succeeded(recovered_ms);
+    for _ in 0..9 {
+        assert!(!breaker.failed(None, recovered_ms - 1, recovered_ms + 4_000));
+    }
+    assert!(!breaker.failed(None, recovered_ms, recovered_ms + 4_000));
+    assert!(!breaker.failed(None, recovered_ms, recovered_ms + 4_000));
+    assert!(breaker.failed(None, recovered_ms, recovered_ms + 4_000));
+}
+
+#[test]
 fn a_retry_after_header_opens_the_circuit_at_once_for_the_time_in_the_header() {
     let mut breaker = CircuitBreaker::default();
     assert!(breaker.failed(Some(7_000), NOW_MS, NOW_MS));
     assert_eq!(breaker.wait_ms(NOW_MS), 7_000);
+}
+
+#[test]
+fn if_the_clock_goes_back_the_wallet_gets_a_trial_request_at_once_and_its_failure_opens_the_circuit_again() {
+    let earlier_ms = NOW_MS - 1_200_000;
+    let mut breaker = open_breaker();
+    assert_eq!(breaker.wait_ms(earlier_ms), 0);
+    assert_eq!(breaker.admit(earlier_ms), Ok(()));
+    assert_eq!(breaker.admit(earlier_ms), Err(6_000));
+    assert!(breaker.failed(None, earlier_ms, earlier_ms));
+    assert_eq!(breaker.wait_ms(earlier_ms), 10_000);
+    // The clock goes back during a trial request.
+    let mut breaker = open_breaker();
+    assert_eq!(breaker.admit(NOW_MS + 5_000), Ok(()));
+    assert_eq!(breaker.admit(earlier_ms), Ok(()));
 }
 
 const BOTH: [WalletSlot; 2] = [WalletSlot::FIRST, SECOND];

@@ -7,7 +7,7 @@ mod nwc;
 
 pub use command::CommandWallet;
 pub use lnbits::LnbitsWallet;
-#[cfg(feature = "nwc")]
+#[cfg(all(feature = "cli", feature = "nwc"))]
 pub(crate) use nwc::CallError;
 #[cfg(feature = "nwc")]
 pub use nwc::{NwcUrlError, NwcWallet};

@@ -128,7 +128,8 @@ pub async fn record_settled(
     }
     let has_callback = !matches!(settings.callbacks, Callbacks::Off);
     let command = LedgerCommand::record_settled(slot, receipts, has_callback, now_ms());
-    run(env, &command).await.ok_or(RecordError::NotRecorded)?;
+    // The script has no result. If there is one, something else has responded, and the payments may not be recorded.
+    run(env, &command).await.filter(String::is_empty).ok_or(RecordError::NotRecorded)?;
     receipts.iter().for_each(|receipt| remember(&receipt.payment_hash));
     Ok(())
 }

@@ -279,7 +279,8 @@ fn day_of(now_ms: u64) -> u64 {
 }
 
 fn is_recent_failure(failed_at_ms: Option<u64>, now_ms: u64) -> bool {
-    failed_at_ms.is_some_and(|at| now_ms.saturating_sub(at) < NO_GRANTS_AFTER_FAILURE_MS)
+    // If the clock went back, a failure in the future is not recent.
+    failed_at_ms.is_some_and(|at| now_ms.abs_diff(at) < NO_GRANTS_AFTER_FAILURE_MS)
 }
 
 const DAY_MS: u64 = 86_400_000;

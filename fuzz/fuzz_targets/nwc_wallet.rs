@@ -1,0 +1,37 @@
+//! Reads any text as each response of a wallet with Nostr Wallet Connect, and as the address of a connection.
+#![no_main]
+
+use edgetoll::nwc::uri::NwcUri;
+use edgetoll::payment::PaymentHash;
+use edgetoll::protocols::price::Price;
+use edgetoll::wallet::nwc::{NwcCall, NwcWallet, keeps_record, may_spend, read_answer};
+use edgetoll::wallet::{InvoiceRequest, Payment};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let _ = NwcUri::parse(text);
+    let _ = NwcCall::parse(text);
+    let Ok(response) = read_answer(text) else { return };
+    let wallet = NwcWallet::new(edgetoll_fuzz::NWC_URL).expect("the address is valid");
+    let price = Price::Sats(5);
+    let request = InvoiceRequest {
+        price: &price,
+        description: "a joke",
+        expiry_s: 300,
+        network: "bc",
+        route: "/api/joke",
+        client: None,
+        webhook: None,
+        record: None,
+    };
+    if let Ok(invoice) = wallet.read_created(&request, &response, edgetoll_fuzz::NOW_UNIX) {
+        assert_eq!(invoice.amount_sats, 5);
+    }
+    let hash = PaymentHash::from_hex(edgetoll_fuzz::PAID_HASH).expect("the hash is valid");
+    let _ = wallet.read_looked_up(&Payment { hash, amount_sats: 5 }, &response, edgetoll_fuzz::NOW_UNIX);
+    let _ = wallet.read_receipt(&hash, None, &response);
+    let _ = wallet.read_own_invoice(&hash, &response);
+    let _ = wallet.read_paid(&response);
+    let _ = may_spend(&response);
+    let _ = keeps_record(&response);
+});

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pay, startLnbits } from '../../tools/lib/lnbits.mjs';
 import { freePort, root } from '../../tools/lib/run.mjs';
@@ -196,6 +196,27 @@ test('LNbits starts after the folder with edgetoll was moved, although the scrip
   writeFileSync(join(venv, 'bin/lnbits'), script, { mode: 0o755 });
   const { server } = await startLnbits(run, { dataDir: run.folder('lnbits'), venv: relative(join(root, '.tools'), venv) });
   await server.stop();
+});
+
+test('The commands below "Try it" in the README work as printed', async () => {
+  await dev.ready();
+  // demo/pay.mjs reads the wallet of `make dev` from the folder of the repository.
+  for (const name of ['demo', 'tools']) symlinkSync(join(root, name), join(dev.folder, name));
+  mkdirSync(join(dev.folder, '.tools/dev'), { recursive: true });
+  symlinkSync(join(dev.folder, 'lnbits'), join(dev.folder, '.tools/dev/lnbits'));
+  const { invoice } = (await send(dev.url, '/api/data')).json();
+  const section = readFileSync(join(root, 'README.md'), 'utf8').split('\n## Try it\n')[1].split('\n## ')[0];
+  const commands = section.match(/^ {4}[a-z].*$/gm).map((line) => line.trim().replaceAll('http://127.0.0.1:8787', dev.url).replace('lnbc...', invoice));
+  assert.equal(commands.length, 5);
+  const script = commands.join('\necho ---\n');
+  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}`, NODE_OPTIONS: '--preserve-symlinks --preserve-symlinks-main' };
+  const { status, stdout, stderr } = spawnSync('bash', ['-e', '-c', script], { cwd: dev.folder, env, encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  const [price, , content, paid, stats] = stdout.split('---\n');
+  assert.match(price, /^HTTP\/1\.1 402 .*[^]*www-authenticate: L402 /i);
+  assert.match(content, /^HTTP\/1\.1 200 [^]*"joke"/);
+  assert.equal(paid, 'paid\n');
+  assert.equal(typeof JSON.parse(stats).totalRevenue, 'number');
 });
 
 // Runs last, because it stops `make dev`.

@@ -43,6 +43,12 @@ test('A first call pays, and a second call uses the credential of the first', as
   assert.equal(result[1].stderr, '');
 });
 
+test('Without a configuration file, the wallet of the environment variables pays', async () => {
+  const more = { EDGETOLL_LNBITS_URL: lnbits.url, EDGETOLL_LNBITS_ADMIN_KEY: lnbits.payer.adminKey };
+  const { paid, result } = await paidDuring(() => newUser({}).start(['fetch', '--max-sats', '10', url('/joke')], { more }).ended);
+  assert.deepEqual([paid, result.code, result.stdout], [[5], 0, 'a joke']);
+});
+
 test('The credential of a realm pays for another path', async () => {
   const user = newUser();
   const { paid } = await paidDuring(async () => {

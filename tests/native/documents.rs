@@ -89,3 +89,100 @@ fn the_document_about_scale_has_the_numbers_that_were_measured() {
         assert!(document.contains(&format!("{cpu_us} µs")), "{case}: {cpu_us}");
     }
 }
+
+/// Each command that a document prints is run by a test, in its own words or with the addresses of the test, or cannot run here.
+#[test]
+fn each_command_of_the_documents_is_run_by_a_test_or_needs_what_a_test_does_not_have() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (command, file, evidence) in RUN_BY_A_TEST {
+        let text = read_to_string(root.join(file)).unwrap();
+        assert!(text.contains(evidence), "{command}: {file} has no {evidence}");
+    }
+    let known =
+        RUN_BY_A_TEST.iter().map(|(command, ..)| command).chain(NOT_RUN.iter().map(|(command, _)| command));
+    let known: Vec<&str> = known.copied().collect();
+    let mut unused = known.clone();
+    for document in documents() {
+        let text = read_to_string(&document).unwrap();
+        for line in text.lines().filter(|line| line.starts_with("    ")).map(str::trim) {
+            let program = line.trim_start_matches('(').split([' ', '=']).next().unwrap_or_default();
+            if PROGRAMS.contains(&program) {
+                let matching: Vec<&str> =
+                    known.iter().copied().filter(|command| line.starts_with(command)).collect();
+                assert!(!matching.is_empty(), "{}: no test runs `{line}`", document.display());
+                unused.retain(|command| !matching.contains(command));
+            }
+        }
+    }
+    assert_eq!(unused, Vec::<&str>::new(), "no document has these commands");
+}
+
+const PROGRAMS: [&str; 14] = [
+    "cargo",
+    "credential",
+    "curl",
+    "edgetoll",
+    "export",
+    "go",
+    "make",
+    "node",
+    "npm",
+    "npx",
+    "openssl",
+    "php",
+    "python3",
+    "read",
+];
+
+/// The beginning of a command, the test file that runs it, and a part of that file that shows it.
+const RUN_BY_A_TEST: [(&str, &str, &str); 29] = [
+    ("make dev", "tests/e2e/dev.test.mjs", "tools/dev.mjs"),
+    ("make test", ".ci/run", "make test"),
+    ("make release", "Makefile", "@tools/release.sh"),
+    ("make soak", "tests/e2e/soak.test.mjs", "EDGETOLL_SOAK_S"),
+    ("cargo test", "tools/test.mjs", "'cargo', ['test'"),
+    ("curl -i --compressed http://127.0.0.1:8787", "tests/e2e/dev.test.mjs", "## Try it"),
+    ("credential=$(curl", "tests/e2e/dev.test.mjs", "## Try it"),
+    ("node demo/pay.mjs", "tests/e2e/dev.test.mjs", "## Try it"),
+    ("curl -s http://127.0.0.1:8787/_toll/stats", "tests/e2e/dev.test.mjs", "## Try it"),
+    ("npm install edgetoll", "tests/e2e/package.test.mjs", "'npm', ['install'"),
+    ("npx edgetoll init", "tests/e2e/package.test.mjs", "'edgetoll', 'init'"),
+    ("npx wrangler dev", "tests/e2e/package.test.mjs", "'wrangler', 'dev'"),
+    ("npx edgetoll doctor", "tests/e2e/package.test.mjs", "'edgetoll', 'doctor'"),
+    ("npx edgetoll deploy", "tests/e2e/deploy_command.test.mjs", "['deploy', ...args]"),
+    ("npx wrangler deploy", "tests/e2e/deploy.test.mjs", "'wrangler', 'deploy', '--dry-run'"),
+    ("cargo run --bin edgetoll -- check", "tools/build.sh", "--bin edgetoll -- check"),
+    ("cargo run --bin edgetoll -- doctor", "tests/e2e/doctor.test.mjs", "(read .*"),
+    ("(read -rs", "tests/e2e/doctor.test.mjs", "(read .*"),
+    ("edgetoll fetch", "tests/e2e/fetch.test.mjs", ".fetch("),
+    ("export EDGETOLL_LNBITS", "tests/e2e/fetch.test.mjs", "EDGETOLL_LNBITS"),
+    ("curl -s --compressed -H \"Authorization: Bearer", "tests/e2e/dev.test.mjs", "## Try it"),
+    ("curl -H \"Authorization: Bearer", "tests/e2e/dev.test.mjs", "## Try it"),
+    ("curl -f", "tests/e2e/ledger_csv.test.mjs", "ledger.csv"),
+    ("node origin", "tests/e2e/origins_snippets.test.mjs", "interpreterOf"),
+    ("python3 ", "tests/e2e/origins_snippets.test.mjs", "interpreterOf"),
+    ("go run", "tests/e2e/origins_snippets.test.mjs", "interpreterOf"),
+    ("php -S", "tests/e2e/origins_snippets.test.mjs", "interpreterOf"),
+    ("curl -i http://127.0.0.1:3000", "tests/e2e/origins_snippets.test.mjs", "send("),
+    ("export ORIGIN_", "tests/e2e/origins_snippets.test.mjs", "ORIGIN_TOKEN"),
+];
+
+/// The beginning of a command, and what a test does not have.
+const NOT_RUN: [(&str, &str); 16] = [
+    ("npx wrangler login", "an account at Cloudflare"),
+    ("npx wrangler secret", "an account at Cloudflare"),
+    ("npx wrangler deployments", "an account at Cloudflare"),
+    ("npx wrangler rollback", "an account at Cloudflare"),
+    ("npx wrangler delete", "an account at Cloudflare"),
+    ("npx wrangler kv", "an account at Cloudflare"),
+    ("curl -i --compressed https://", "a deployment"),
+    ("curl -i https://", "a deployment"),
+    ("curl -i --resolve", "a deployment"),
+    ("curl -i http://203", "a deployment"),
+    ("openssl rand", "a test: the command is not part of edgetoll"),
+    ("cargo install --path .", "minutes: `make test` compiles the same command"),
+    ("make repeat", "minutes: `make test` runs the same script"),
+    ("make fuzz", "minutes"),
+    ("make bench", "minutes, and a quiet machine"),
+    ("make screenshots", "a person who looks at them"),
+];

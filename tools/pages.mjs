@@ -1,5 +1,5 @@
 // Builds the pages that edgetoll serves: www/ into build/www/. Puts the texts of words.json into pay.html and error.html, and bundles
-// pay.js and the style sheets with the files that they import.
+// dashboard.js, pay.js and the style sheets with the files that they import.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,8 +8,8 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const from = join(root, 'www');
 const to = join(root, 'build/www');
-const copied = ['dashboard.html', 'dashboard.js', 'login.html', 'toll.js', 'toll.d.ts'];
-const bundled = ['operator.css', 'pay.css', 'pay.js'];
+const copied = ['dashboard.html', 'login.html', 'toll.js', 'toll.d.ts'];
+const bundled = ['dashboard.js', 'operator.css', 'pay.css', 'pay.js'];
 
 try {
   const words = readWords('words.json');

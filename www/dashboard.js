@@ -1,5 +1,8 @@
 // The owner's dashboard: loads the statistics and shows them. The name of a route can contain HTML, so names are inserted as text.
 
+import codes from './codes.json';
+import { addUp } from './top.js';
+
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
 const DAY = 24 * HOUR;
@@ -8,12 +11,14 @@ const byId = (id) => document.getElementById(id);
 
 /** The number of routes that are shown at first. */
 const FEW_ROUTES = 8;
+const RUNBOOK = 'https://github.com/edgetoll/edgetoll/blob/main/docs/operations.md#what-to-do-about-a-code';
 /** The ledger counts no more clients of an observed route. */
 const MOST_CLIENTS = 1000;
 /** The number of payments on a page. */
 const PAGE = 20;
 
 let stats;
+let hasExample = false;
 let showsAllRoutes = false;
 /** The payments in the table. */
 let payments = [];
@@ -32,6 +37,7 @@ byId('all-routes').addEventListener('click', showAllRoutes);
 byId('search').addEventListener('submit', search);
 // A browser may offer a button that clears the text of a search.
 byId('hash').addEventListener('input', (event) => event.target.value || search(event));
+byId('top-form').addEventListener('submit', showTop);
 byId('older').addEventListener('click', () => turnPage([...cursors, payments[payments.length - 1]]));
 byId('newer').addEventListener('click', () => turnPage(cursors.slice(0, -1)));
 document.addEventListener('visibilitychange', refresh);
@@ -118,13 +124,14 @@ function show(newStats) {
   document.title = `${some(stats.totalRevenue, 'sat')} · edgetoll`;
   showTotals();
   showNote('unsettled', stats.unsettled, 'Not included in the revenue: # that LNbits has not confirmed yet.', 'payment');
-  showNote('waiting', stats.callbacks.waiting, 'Waiting for delivery to your server: #.', 'callback');
   showInvoiceLimit(stats.noInvoiceLeft);
   showDeadLetters(stats.callbacks.dead);
   showRoutes();
   showObserved(stats.observed);
   showRefusals(stats.refusals);
-  showLimits(stats.limits);
+  showLimits(stats);
+  showWallets(stats);
+  showCallbacks(stats.callbacks);
   if (!cursors.length && !byId('hash').value) showPayments(stats.recentPayments);
   showEmptiness(stats.totalPayments === 0);
   showRevenue();
@@ -163,7 +170,8 @@ function showDeadLetters(dead) {
 /** Shows the routes that match the filter, sorted by revenue. */
 function showRoutes() {
   const endpoints = Object.entries(stats.endpoints);
-  byId('routes').hidden = !endpoints.length;
+  byId('no-routes').hidden = endpoints.length > 0;
+  byId('route-table').hidden = !endpoints.length;
   byId('find-route').hidden = endpoints.length <= FEW_ROUTES;
   const part = byId('route').value.trim().toLowerCase();
   const matching = endpoints.filter(([name]) => name.toLowerCase().includes(part));
@@ -198,24 +206,96 @@ function showObserved(observed) {
   }));
 }
 
+/** Shows the number of refusals by code. */
 function showRefusals(refusals) {
-  byId('refusals').hidden = !refusals.length;
-  fill(byId('refusal-table'), refusals.map(({ code, requests, last }) => [html('code', {}, code), number(requests), time(last)]));
+  byId('no-refusals').hidden = refusals.length > 0;
+  byId('refusal-table').hidden = !refusals.length;
+  fill(byId('refusal-table'), refusals.map(({ code, requests, last }) => {
+    const link = html('a', { href: RUNBOOK, rel: 'noreferrer' }, html('code', {}, code));
+    return [link, codes[code] ?? '', number(requests), time(last)];
+  }));
 }
 
-/** Shows how many invoices of the last minute count against `invoices_per_minute`, and which circuit breakers are open. */
-function showLimits({ invoicesUsed, invoicesPerMinute, openMs }) {
-  byId('limits').hidden = false;
-  byId('invoices').textContent = `${invoicesUsed === null ? 'unknown' : number(invoicesUsed)} of ${number(invoicesPerMinute)}`;
-  byId('wallets').textContent = Object.entries(openMs).map(describeWallet).join(' ') || 'none is configured';
+/** Shows the limits of the price list: their values, how much is used, and how often they were reached. */
+function showLimits({ limits: { invoicesUsed, invoicesPerMinute, challengesPerMinute }, refusals }) {
+  const used = invoicesUsed === null ? 'unknown' : number(invoicesUsed);
+  fill(byId('limit-table'), [
+    ['invoices_per_minute', 'for all clients', invoicesPerMinute, used, 'too_many_invoices',
+      'If the clients are honest and your wallet can create more, raise it. If not, block them in Cloudflare.'],
+    ['challenges_per_minute', 'for each client', challengesPerMinute, '–', 'too_many_challenges',
+      'If the clients are honest, raise it, also in [[ratelimits]], or sell several uses with one payment. If not, block them in Cloudflare.'],
+  ].map(([name, scope, value, usedNow, code, advice]) => {
+    const { requests, last } = refusalsOf(refusals, code);
+    const reached = requests > 0;
+    return [limitName(name, scope), number(value), usedNow, number(requests), reached ? time(last) : 'never', reached ? advice : ''];
+  }));
 }
 
-/** `openMs`: for how long the circuit breakers for invoices and for look-ups stay open. */
-function describeWallet([wallet, openMs]) {
-  const open = openMs.map((ms, index) => [['invoices', 'look-ups'][index], ms]).filter(([, ms]) => ms);
-  if (!open.length) return `Wallet ${wallet} gets requests.`;
-  const waits = open.map(([what, ms]) => `${what} for ${Math.ceil(ms / SECOND)} s`);
-  return `Wallet ${wallet} failed and gets no requests: ${waits.join(', ')}.`;
+const limitName = (name, scope) => html('span', {}, html('code', {}, name), ` ${scope}`);
+const refusalsOf = (refusals, code) => refusals.find((entry) => entry.code === code) ?? { requests: 0 };
+
+/** Shows for each wallet whether its circuit breakers are open, and how often all wallets have failed. */
+function showWallets({ limits: { openMs }, refusals }) {
+  const wallets = Object.entries(openMs);
+  byId('no-wallets').hidden = wallets.length > 0;
+  byId('wallet-table').hidden = !wallets.length;
+  fill(byId('wallet-table'), wallets.map(([wallet, [invoices, lookUps]]) => [`Wallet ${wallet}`, describeBreaker(invoices), describeBreaker(lookUps)]));
+  const failures = [['invoice_unavailable', 'got no invoice'], ['settlement_unavailable', 'could not be checked for payment']]
+    .map(([code, what]) => [refusalsOf(refusals, code), what])
+    .filter(([{ requests }]) => requests)
+    .flatMap(([{ requests, last }, what]) => [`${some(requests, 'request')} ${what} because the wallets failed. This last happened on `, time(last), '. ']);
+  byId('wallet-failures').replaceChildren(...failures.length ? failures : ['No request has failed because of a wallet.']);
+}
+
+/** `openMs`: for how long a circuit breaker stays open; 0 if it is closed. */
+const describeBreaker = (openMs) => openMs ? `It failed and gets no requests for ${Math.ceil(openMs / SECOND)} s` : 'It gets requests';
+
+function showCallbacks({ waiting, givenUp }) {
+  byId('callbacks-waiting').textContent = cappedCount(waiting);
+  byId('callbacks-given-up').textContent = cappedCount(givenUp);
+  const note = waiting + givenUp
+    ? 'Callbacks are sent again until your server answers with a 2xx status, for three days. Callbacks that were given up are listed at the top, with a button that sends them again.'
+    : 'Your server has accepted all callbacks. To be notified of payments, set ON_PAYMENT_URL and ON_PAYMENT_SECRET.';
+  byId('callbacks-note').textContent = note;
+}
+
+/** The ledger counts at most 1,000 callbacks. */
+const cappedCount = (count) => count < 1000 ? number(count) : `${number(count)} or more`;
+
+// Top routes and clients: sums of the latest payments, which are read page by page
+
+async function showTop(event) {
+  event.preventDefault();
+  const button = byId('top-form').querySelector('button');
+  const note = byId('top-note');
+  const { columns: columnsOf, name, title } = periods[byId('top-period').value];
+  button.disabled = true;
+  try {
+    const columns = columnsOf();
+    const { routes, clients, count, isComplete, oldest } = await addUp(columns, readPage, (read) => {
+      note.textContent = `Read ${some(read, 'payment')} …`;
+    });
+    const part = isComplete ? `All payments of ${title}: ${number(count)}.` : `The latest ${some(count, 'payment')}, since ${dateAndTime.format(oldest)}.`;
+    note.textContent = count ? part : `There was no payment in ${title}. Choose a longer period, or share a priced path with a client.`;
+    byId('top-tables').hidden = !count;
+    const row = (cell) => ([key, sum]) => [cell(key), number(sum.sats), number(sum.payments), time(sum.last), spark(sum.columns, columns, name)];
+    fill(byId('top-routes'), routes.map(row(bdi)));
+    fill(byId('top-clients'), clients.map(row((payer) => payer ? hex(payer) : 'unknown')));
+  } catch (error) {
+    note.textContent = `The payments cannot be loaded: ${error.message}.`;
+  }
+  button.disabled = false;
+}
+
+const readPage = async (query) => (await request(`payments?${new URLSearchParams(query)}`)).json();
+
+/** Returns a small chart of sats over time. A text names the highest column. */
+function spark(sats, columns, name) {
+  const most = Math.max(...sats);
+  const text = `most: ${some(most, 'sat')} at ${name(columns[sats.indexOf(most)].at)}`;
+  const bars = sats.map((value, index) => svg('rect', { x: index, y: 10 - (value / most) * 10, width: 0.7, height: (value / most) * 10 }));
+  return svg('svg', { class: 'spark', viewBox: `0 0 ${sats.length} 10`, preserveAspectRatio: 'none', role: 'img', 'aria-label': text },
+    svg('title', {}, text), ...bars);
 }
 
 // Payments: pages from the newest to the oldest, and a search by payment hash
@@ -264,7 +344,17 @@ function showPayments(page) {
 
 function showEmptiness(isEmpty) {
   byId('empty').hidden = !isEmpty || !byId('observed').hidden;
-  byId('revenue').hidden = byId('payments').hidden = isEmpty;
+  for (const id of ['revenue', 'top', 'payments', 'export']) byId(id).hidden = isEmpty;
+  if (!byId('empty').hidden && !hasExample) showExample();
+}
+
+/** Shows a link to a priced path, if the public price list has one that is a whole path. */
+async function showExample() {
+  hasExample = true;
+  const { routes = [] } = await fetch('/.well-known/l402').then((response) => response.json()).catch(() => ({}));
+  const route = routes.find(({ path, methods }) => !/[*:{]/.test(path) && (!methods.length || methods.includes('GET')));
+  byId('try').hidden = !route;
+  if (route) Object.assign(byId('try').querySelector('a'), { href: route.path, textContent: route.path });
 }
 
 // Rows of tables

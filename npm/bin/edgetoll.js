@@ -65,10 +65,11 @@ function wrangler({ args, input, isCaptured, env }) {
   } catch {
     return { fault: 'missing' };
   }
-  const stdio = [input === null ? 'inherit' : 'pipe', isCaptured ? 'pipe' : 'inherit', 'inherit'];
+  const output = isCaptured ? 'pipe' : 'inherit';
+  const stdio = [input === null ? 'inherit' : 'pipe', output, output];
   const options = { input: input ?? undefined, stdio, env: { ...process.env, ...env }, encoding: 'utf8' };
-  const { status, stdout } = spawnSync(process.execPath, [main, ...args], options);
-  return { status: status ?? 1, output: stdout ?? '' };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], options);
+  return { status: status ?? 1, output: stdout ?? '', error: stderr ?? '' };
 }
 
 const { root } = parse(process.cwd());

@@ -42,9 +42,13 @@ impl<'a> Gate<'a, '_> {
             Decision::Open { waived: None } | Decision::Observed(_) => {
                 return Decision::Open { waived: None };
             }
-            // Without `cors`, the origin answers preflights as before. It may know pages that edgetoll does not know.
-            Decision::Preflight if self.policy.cors.is_some() => return Decision::Preflight,
-            Decision::Preflight => return Decision::Open { waived: None },
+            // Without `cors`, the origin answers preflights as before. It may know pages that edgetoll does not know. The same
+            // applies to preflights of requests for which the path has no observed route.
+            Decision::Preflight => {
+                let method = (request.header)("Access-Control-Request-Method").unwrap_or_default();
+                let is_shared = self.policy.cors.is_some() && self.observed_route(request, &method).is_some();
+                return if is_shared { Decision::Preflight } else { Decision::Open { waived: None } };
+            }
             Decision::Open { waived: Some(_) } | Decision::Paid(_) => {}
             // A preimage that fits its invoice proves the payment in all but a few cases, which only the wallet knows.
             Decision::Unsettled { claims, .. }
@@ -62,11 +66,17 @@ impl<'a> Gate<'a, '_> {
                 (seen.status, seen.code) = (error.status(), Some(error.code()));
             }
         }
-        let target = Target { host: request.url.host, method: request.method };
-        if let Selection::Route(route) = self.policy.select(request.url.path, target) {
-            seen.route = Some(route).filter(|route| route.is_observed());
-        }
+        seen.route = self.observed_route(request, request.method);
         Decision::Observed(seen)
+    }
+
+    /// Returns the observed route of the path of a request, as it was sent, for a method.
+    fn observed_route(&self, request: &Request<'_>, method: &str) -> Option<&'a Route> {
+        let target = Target { host: request.url.host, method };
+        match self.policy.select(request.url.path, target) {
+            Selection::Route(route) => Some(route).filter(|route| route.is_observed()),
+            _ => None,
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Limits {
     pub invoices_used: Option<u64>,
     /// The setting `invoices_per_minute`.
     pub invoices_per_minute: u64,
+    /// The setting `challenges_per_minute`.
+    pub challenges_per_minute: u64,
     /// For each configured wallet slot, how many milliseconds its circuit breakers stay open: for invoices, and for
     /// look-ups.
     pub open_ms: BTreeMap<&'static str, [u64; 2]>,

@@ -132,7 +132,8 @@ test('Admin pages load nothing from other hosts, cannot be framed or cached, and
     assert.equal(headers['x-content-type-options'], 'nosniff');
     // With `no-referrer`, browsers would send the login form with `Origin: null`, which the Worker refuses.
     assert.equal(headers['referrer-policy'], 'same-origin');
-    assert.doesNotMatch(text, /https?:\/\/(?!www\.w3\.org)/);
+    // The documentation is linked, not loaded: the policy forbids to load from other hosts.
+    assert.doesNotMatch(text, /https?:\/\/(?!www\.w3\.org|github\.com\/edgetoll\/edgetoll\/blob\/main\/docs\/)/);
     assert.doesNotMatch(text, /<script(?![^>]* src=)|<style| style=| on[a-z]+=/);
   }
   assert.match((await sendWithoutToken('')).headers['content-security-policy'], /default-src 'none'/);
@@ -161,7 +162,7 @@ test('In a browser: the owner pages through all payments, finds one by the first
   const { invoicesUsed, ...otherLimits } = limits;
   // At this rate, the isolate gets one invoice in advance, which counts too. Up to five seconds later, it is lost if it was not created.
   assert.ok(invoicesUsed >= 21 && invoicesUsed <= 23, `${invoicesUsed} invoices`);
-  assert.deepEqual(otherLimits, { invoicesPerMinute: 300, openMs: { 1: [0, 0] } });
+  assert.deepEqual(otherLimits, { invoicesPerMinute: 300, challengesPerMinute: 1_000_000, openMs: { 1: [0, 0] } });
   const { timestamp, paymentHash } = recentPayments.at(-1);
   const older = (await sendAsAdmin(url, `payments?before_ms=${timestamp}&before_hash=${paymentHash}`)).json();
   assert.equal(older.length, 1);
@@ -192,7 +193,8 @@ test('In a browser: the owner pages through all payments, finds one by the first
     await page.waitForSelector('text=Payments 1 to 20');
 
     assert.equal(await page.locator('#route-table tbody tr').count(), 8);
-    assert.ok(await page.evaluate(() => document.documentElement.scrollHeight) < 7000, 'the page is short on a phone');
+    const height = await page.evaluate(() => document.documentElement.scrollHeight);
+    assert.ok(height < 7000, `the page is short on a phone: ${height} pixels`);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no horizontal scrolling');
     await page.fill('#route', 'number-4');
     await page.waitForFunction(() => document.querySelectorAll('#route-table tbody tr').length === 5);
@@ -200,7 +202,6 @@ test('In a browser: the owner pages through all payments, finds one by the first
     await page.click('text=Show all 45 routes');
     assert.equal(await page.locator('#route-table tbody tr').count(), 45);
     assert.match(await page.innerText('#refusal-table tbody'), /malformed_macaroon/);
-    assert.match(await page.innerText('#limits'), /of 300[^]*Wallet 1 gets requests/);
     assert.deepEqual(pageErrors, []);
   } finally {
     await browser.close();

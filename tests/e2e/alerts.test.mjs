@@ -8,7 +8,7 @@ import { load } from 'js-yaml';
 import { root } from '../../tools/lib/run.mjs';
 import { ADMIN_TOKEN, sendAsAdmin } from './support/admin.mjs';
 import { send } from './support/client.mjs';
-import { startBareWorker } from './support/workerd.mjs';
+import { OBJECTS, startBareWorker } from './support/workerd.mjs';
 
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const runbook = read('docs/operations.md');
@@ -16,7 +16,7 @@ const rules = load(read('ops/alerts.yml')).groups.flatMap((group) => group.rules
 const dashboard = JSON.parse(read('ops/grafana-dashboard.json'));
 let metrics;
 before(async () => {
-  const { url, server } = await startBareWorker({ toll: { routes: [{ path: '/sold', sats: 5 }] }, vars: { ADMIN_TOKEN }, moreObjects: [['LEDGER', 'Ledger']] });
+  const { url, server } = await startBareWorker({ toll: { routes: [{ path: '/sold', sats: 5 }] }, vars: { ADMIN_TOKEN }, objects: { ...OBJECTS, LEDGER: 'Ledger' } });
   await send(url, '/sold', { headers: { authorization: 'L402 garbage' } });
   await sendAsAdmin(url, 'stats');
   const { text } = await sendAsAdmin(url, 'metrics');
@@ -110,6 +110,7 @@ test('The runbook has a row for each alert, each code and each kind of log recor
   assert.deepEqual(alerts.sort(), rules.map(({ alert }) => alert).sort());
   const rows = table('## What to do about a code');
   assert.deepEqual(rows.flatMap(([code]) => spans(code)).sort(), [...codes()].sort());
+  assert.deepEqual(Object.keys(JSON.parse(read('www/codes.json'))).sort(), [...codes()].sort(), 'the dashboard says what each code means');
   const log = read('src/edge/platform/log.rs');
   const events = ['request', ...[...log.matchAll(/event: "(\w+)"/g)].map(([, event]) => event)];
   const details = table('## The log').filter((cells) => cells.length === 4 && spans(cells[0])[0] !== 'event');

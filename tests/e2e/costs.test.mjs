@@ -11,7 +11,7 @@ import { COUNTED, countingEntry } from './support/counting_entry.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { startFaultProxy } from './support/fault_proxy.mjs';
 import { lnbits, pay } from './support/paywall.mjs';
-import { startBareWorker } from './support/workerd.mjs';
+import { OBJECTS, startBareWorker } from './support/workerd.mjs';
 
 const toll = {
   protocols: ['l402', 'x-preimage'],
@@ -29,9 +29,9 @@ before(async () => {
   faultProxy = await startFaultProxy();
   const vars = { ORIGIN_URL: origin.url, ADMIN_TOKEN, LNBITS_URL: faultProxy.url, LNBITS_KEY: inkey, PUBLIC_URL: 'https://api.example.com' };
   const entry = countingEntry(faultProxy.url);
-  const moreObjects = [['LEDGER', 'Ledger'], ['INVOICE_LIMIT', 'InvoiceLimit']];
-  worker = await startBareWorker({ toll, vars, entry, moreObjects });
-  worker.exact = await startBareWorker({ toll: { ...toll, free_tier: 'durable' }, vars, entry, moreObjects });
+  const objects = { ...OBJECTS, LEDGER: 'Ledger', INVOICE_LIMIT: 'InvoiceLimit' };
+  worker = await startBareWorker({ toll, vars, entry, objects });
+  worker.exact = await startBareWorker({ toll: { ...toll, free_tier: 'durable' }, vars, entry, objects });
 });
 after(async () => {
   await origin.close();

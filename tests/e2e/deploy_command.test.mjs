@@ -23,13 +23,14 @@ before(async () => {
 after(() => origin.close());
 
 /** Runs `edgetoll deploy` in a new folder. */
-async function deploy(args = [], { secrets = ALL, vars = {}, config = {}, devVars = `LNBITS_KEY=${lnbits.merchant.invoiceKey}\n`, env = {}, list = toll, canDeploy } = {}) {
+async function deploy(args = [], { secrets = ALL, vars = {}, config = {}, devVars = `LNBITS_KEY=${lnbits.merchant.invoiceKey}\n`, env = {}, list = toll, files = {}, canList, canDeploy } = {}) {
   const cwd = run.folder('deploy');
   const { kv_namespaces, durable_objects, ratelimits, assets, migrations, triggers } = settings();
   const all = { TOLL: list, LNBITS_URL: lnbits.url, PUBLIC_URL: paywall.url, ...vars };
   writeConfig(cwd, { name: 'paid', main: 'index.js', build: { command: 'npx edgetoll check --build' }, kv_namespaces, durable_objects, ratelimits, assets, migrations, triggers, routes, workers_dev: false, vars: all, ...config });
   writeFileSync(join(cwd, '.dev.vars'), devVars);
-  const calls = installWrangler(cwd, { secrets, canDeploy });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
+  const calls = installWrangler(cwd, { secrets, canList, canDeploy });
   const { PATH, HOME } = process.env;
   const { code, stdout, stderr } = await new Promise((resolve) => {
     const child = execFile(join(run.dir, 'edgetoll'), ['deploy', ...args], { cwd, env: { PATH, HOME, ...env } }, (error, stdout, stderr) => resolve({ code: error ? error.code : 0, stdout, stderr }));
@@ -100,6 +101,35 @@ test('With --set-secrets, missing secrets are set: a new TOLL_SECRET, and the ot
   assert.notEqual(inputs.TOLL_SECRET, local, 'the secret of this machine is not deployed');
   assert.equal(inputs.LNBITS_KEY, lnbits.merchant.invoiceKey);
   assert.equal(inputs.ADMIN_TOKEN, adminToken);
+});
+
+test('If Cloudflare does not list the secrets of a Worker, none is replaced and nothing is deployed', async () => {
+  const { code, stderr, of, commands } = await deploy(['--set-secrets'], { canList: false });
+  assert.equal(code, 1);
+  assert.deepEqual(commands, ['secret list --format json']);
+  assert.match(of('secrets')[0], /^FAIL Cloudflare does not list the secrets/);
+  assert.match(stderr, /Internal error \[code: 10013\]/, 'the message of Wrangler is shown');
+});
+
+test('The secrets of another environment are not deployed', async () => {
+  const [token, other] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')];
+  const { code, stdout, of, calls } = await deploy(['--set-secrets', '--env', 'staging'], {
+    secrets: ['TOLL_SECRET'],
+    devVars: `ADMIN_TOKEN=${other}\nLNBITS_KEY=${other}\nORIGIN_TOKEN=${other}\n`,
+    files: { '.dev.vars.staging': `ADMIN_TOKEN=${token}\nLNBITS_KEY=${lnbits.merchant.invoiceKey}\n` },
+    config: { env: { staging: { ...environment(), vars: { TOLL: toll, LNBITS_URL: lnbits.url, PUBLIC_URL: paywall.url } } } },
+  });
+  assert.equal(code, 0, stdout);
+  const inputs = calls.filter(({ args }) => args[1] === 'put').map(({ args, input }) => [args[2], input]);
+  assert.deepEqual(inputs, [['LNBITS_KEY', lnbits.merchant.invoiceKey], ['ADMIN_TOKEN', token]]);
+  assert.deepEqual(of('secrets'), ['OK LNBITS_KEY is set to its value in .dev.vars.staging', 'OK ADMIN_TOKEN is set to its value in .dev.vars.staging']);
+});
+
+test('The doctor does not send the key of an LNbits on this machine to another LNbits', async () => {
+  const devVars = `export LNBITS_URL = http://127.0.0.1:5000\nexport LNBITS_KEY=${lnbits.merchant.adminKey}\n`;
+  const { of } = await deploy([], { devVars });
+  assert.deepEqual(of('key'), []);
+  assert.match(of('reachable').join(), /WARN the wallets are not tested: LNBITS_KEY is missing/);
 });
 
 test('The key of an LNbits that only this machine uses is not deployed', async () => {

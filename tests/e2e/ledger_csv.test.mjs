@@ -10,7 +10,7 @@ import { ADMIN_TOKEN, runCron, sendAsAdmin, statsWhen } from './support/admin.mj
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { run, startPaywall } from './support/paywall.mjs';
-import { startBareWorker } from './support/workerd.mjs';
+import { OBJECTS, startBareWorker } from './support/workerd.mjs';
 
 const COLUMNS = ['created', 'settled', 'amount_sats', 'amount_msat', 'route', 'host', 'wallet', 'payment_hash', 'protocol', 'uses', 'fiat_currency', 'fiat_amount'];
 const toll = {
@@ -114,7 +114,7 @@ const PER_COMMAND = 2_500;
 
 /** Starts a Worker whose ledger has many payments, and that counts the statements with which they are read. */
 async function startLarge() {
-  const worker = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN }, moreObjects: [['LEDGER', 'Ledger']], entry: `
+  const worker = await startBareWorker({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN }, objects: { ...OBJECTS, LEDGER: 'Ledger' }, entry: `
 import * as real from './index.js';
 export * from './index.js';
 let pages = 0, rows = [], failsAt = Infinity;

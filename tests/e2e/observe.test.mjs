@@ -65,6 +65,16 @@ test('Without a secret and a wallet, an observed list forwards every request wit
   assert.doesNotMatch(log(), /"decision":"(challenge|quote|redirect)"/);
 });
 
+test('With cors, pages of other origins can read the responses of observed routes only', async () => {
+  const { url } = await start({ mode: 'observe', cors: '*', routes });
+  const headers = { Origin: 'https://page.example' };
+  for (const [path, expected] of [['/sold', '*'], ['/given', undefined], ['/unlisted/', undefined], ['/unlisted/?/sold', undefined]]) {
+    const answer = await send(url, path, { headers });
+    assert.deepEqual([answer.status, answer.headers['access-control-allow-origin']], [200, expected], path);
+  }
+  assert.equal(origin.last().headers['x-toll-observed'], '400');
+});
+
 test('A route that charges is charged beside observed routes, under every spelling of its path', async () => {
   const list = { mode: 'observe', routes: [...routes, { path: '/charged/*', sats: 5, mode: 'charge' }, { path: '/off', sats: 5, mode: 'off' }] };
   const { url } = await startPaywall({ toll: list, vars: { ORIGIN_URL: origin.url } });

@@ -1,6 +1,6 @@
 // The npm package, as an owner without Rust uses it: in an empty folder, with nothing but Node and the npm registry.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -147,7 +147,7 @@ test('init overwrites no file', async () => {
 test('init refuses answers that the Worker could not use, and writes nothing', async () => {
   for (const [args, more, sentence] of [
     [['--protect', 'api'], {}, /^edgetoll: TOLL\.routes\[0\]\.path /],
-    [['--price', '-1'], {}, /^edgetoll: TOLL\.routes\[0\]\.fiat /],
+    [['--price', 'ten'], {}, /^edgetoll: TOLL\.routes\[0\]\.fiat /],
     [['--origin', 'ftp://origin.example.com'], {}, /^edgetoll: ORIGIN_URL /],
     [['--lnbits', 'http://lnbits.example.com'], {}, /^edgetoll: LNBITS_URL /],
     [['--lnbits', 'https://lnbits.example.com'], { LNBITS_KEY: 'my key' }, /^edgetoll: LNBITS_KEY /],
@@ -206,7 +206,7 @@ test('Under `wrangler dev`, the build command reports mistakes and ends with 0; 
 test('The archive of the Worker runs without npm packages of its own', async () => {
   const name = `edgetoll-${version}-worker`;
   const folder = run.folder('archive');
-  await execute(folder, 'node', ['-e', `require('node:child_process').execFileSync('/bin/tar', ['xzf', ${JSON.stringify(join(root, `dist/${name}.tar.gz`))}])`]);
+  execFileSync('tar', ['xzf', join(root, `dist/${name}.tar.gz`), '-C', folder]);
   const worker = join(folder, name);
   const { code, output } = await new Promise((resolve) => {
     const args = [join(root, 'node_modules/wrangler/bin/wrangler.js'), 'deploy', '--dry-run', '--outdir', 'out'];
@@ -217,7 +217,7 @@ test('The archive of the Worker runs without npm packages of its own', async () 
   });
   assert.equal(code, 0, output);
   const checked = await execute(worker, 'node', [join(unpackRelease(), 'bin/edgetoll.js'), 'check']);
-  assert.match(checked.output, /2 routes|build\.command/);
+  assert.equal(checked.code, 0, checked.output);
 });
 
 test('The release has the same bytes when it is packed again, and its checksums are right', async () => {

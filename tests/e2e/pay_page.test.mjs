@@ -326,7 +326,7 @@ test('In the oldest supported browsers: the pay page shows its QR code, and the 
 });
 
 test('The scripts of the pages have no syntax that is newer than the oldest supported browsers', async () => {
-  for (const name of ['pay.js', 'dashboard.js', 'toll.js']) {
+  for (const name of ['pay.js', 'dashboard.js', 'top.js', 'toll.js']) {
     const script = readFileSync(join(root, 'www', name), 'utf8');
     const [older, newest] = await Promise.all([OLDEST_TARGETS, 'esnext'].map((target) => transform(script, { target })));
     assert.equal(older.code, newest.code, name);

@@ -9,7 +9,7 @@ import { documentedVerifier, startCallbackReceiver } from './support/callback_re
 import { buy, parseChallenge, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, pay, run } from './support/paywall.mjs';
-import { startBareWorker } from './support/workerd.mjs';
+import { OBJECTS, startBareWorker } from './support/workerd.mjs';
 
 const newSecret = () => randomBytes(32).toString('hex');
 const routes = [{ path: '/a', sats: 5 }, { path: '/uses', sats: 6, uses: 3 }, { path: '/x', sats: 7, protocols: ['x-preimage', 'l402'] }];
@@ -49,7 +49,7 @@ function deployments(common) {
   let current;
   return async (vars, toll = {}) => {
     await current?.server.stop();
-    current = await startBareWorker({ toll: { protocols: ['l402', 'x-preimage'], routes, ...toll }, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN, ...common, ...vars }, storage, moreObjects: [['LEDGER', 'Ledger']], entry });
+    current = await startBareWorker({ toll: { protocols: ['l402', 'x-preimage'], routes, ...toll }, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN, ...common, ...vars }, storage, objects: { ...OBJECTS, LEDGER: 'Ledger' }, entry });
     return current.url;
   };
 }

@@ -14,7 +14,7 @@ import { startFaultProxy } from './support/fault_proxy.mjs';
 import { run } from './support/paywall.mjs';
 import { ORIGIN_TIMEOUT_MS, faultsOf, startKv, startOrigin } from './support/soak/faults.mjs';
 import { ROUTES, newTraffic } from './support/soak/traffic.mjs';
-import { startBareWorker } from './support/workerd.mjs';
+import { OBJECTS, startBareWorker } from './support/workerd.mjs';
 
 const SECONDS = Number(process.env.EDGETOLL_SOAK_S ?? 0);
 const isShort = SECONDS === 0;
@@ -68,7 +68,7 @@ async function start(context) {
     vars: { ORIGIN_URL: origin.url, LNBITS_URL: wallet.url, LNBITS_KEY: lnbits.merchant.invoiceKey, ADMIN_TOKEN, ON_PAYMENT_URL: receiver.url, ON_PAYMENT_SECRET: SECRET },
     kv: kv.host,
     entry: readFileSync(join(root, 'tests/e2e/support/soak/worker.js'), 'utf8'),
-    moreObjects: [['INVOICE_LIMIT', 'InvoiceLimit'], ['LEDGER', 'Ledger']],
+    objects: { ...OBJECTS, INVOICE_LIMIT: 'InvoiceLimit', LEDGER: 'Ledger' },
   });
   const control = async (state, more = '') => {
     const text = JSON.stringify(state, (_, value) => value ?? null);

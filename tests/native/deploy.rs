@@ -2,7 +2,7 @@
 
 use edgetoll::cli::check::document::Document;
 use edgetoll::cli::deploy::routes::{Addresses, judge_fail_closed};
-use edgetoll::cli::deploy::secrets::{Known, Source, missing};
+use edgetoll::cli::deploy::secrets::{Known, Source, is_new_worker, missing};
 use edgetoll::cli::doctor::report::Level;
 use edgetoll::strict_json::Json;
 
@@ -19,6 +19,7 @@ fn missing_names(
         var: &|name| find(vars, name),
         process_environment: &|_| None,
         dev_vars: &|name| find(dev_vars, name),
+        dev_vars_name: ".dev.vars",
         sells: true,
     };
     let set: Vec<String> = on_cloudflare.iter().map(|name| (*name).to_owned()).collect();
@@ -63,7 +64,13 @@ fn an_optional_secret_is_missing_only_if_this_machine_has_it() {
 
 #[test]
 fn a_deployment_that_sells_nothing_needs_no_secret() {
-    let known = Known { var: &|_| None, process_environment: &|_| None, dev_vars: &|_| None, sells: false };
+    let known = Known {
+        var: &|_| None,
+        process_environment: &|_| None,
+        dev_vars: &|_| None,
+        dev_vars_name: ".dev.vars",
+        sells: false,
+    };
     assert_eq!(missing(&known, &[]), []);
 }
 
@@ -77,10 +84,31 @@ fn the_secret_that_signs_is_new_and_the_key_of_a_local_wallet_is_not_used() {
         var: &|name| (name == "LNBITS_URL").then(|| "https://lnbits.example.com".to_owned()),
         process_environment: &|_| None,
         dev_vars: &dev_vars,
+        dev_vars_name: ".dev.vars",
         sells: true,
     };
     let sources: Vec<_> = missing(&known, &[]).into_iter().map(|secret| secret.source).collect();
     assert_eq!(sources, [Source::Random, Source::Unknown]);
+}
+
+#[test]
+fn only_a_worker_that_does_not_exist_has_no_secrets() {
+    for message in [
+        "✘ [ERROR] Worker \"paid\" not found.\n\n  If this is a new Worker, run `wrangler deploy` first to create it.",
+        "✘ [ERROR] Worker \"paid\" (env: staging) not found.\n",
+        "  This Worker does not exist on your account. [code: 10007]",
+    ] {
+        assert!(is_new_worker(message), "{message}");
+    }
+    for message in [
+        "",
+        "✘ [ERROR] A request to the Cloudflare API (/accounts/x/workers/scripts/paid/secrets) failed.\n\n  Internal error [code: 10013]",
+        "✘ [ERROR] In a non-interactive environment, it's necessary to set a CLOUDFLARE_API_TOKEN",
+        "sh: 1: wrangler: not found",
+        "Error: getaddrinfo ENOTFOUND api.cloudflare.com",
+    ] {
+        assert!(!is_new_worker(message), "{message}");
+    }
 }
 
 #[test]

@@ -980,11 +980,12 @@ fn the_export_has_a_row_for_each_settled_payment_and_no_text_in_it_is_a_formula_
             sold(1, "/say \"hi\", *", terms("api.example.com", Some(32), "0.01 USD")),
             sold(2, "=HYPERLINK(\"http://x\")", terms("-1+1", None, "12.5 EUR")),
             sold(3, "\t=1", SaleTerms::default()),
-            sold(4, "＝1", SaleTerms::default()),
+            sold(4, "＝1", terms("\t=1", None, "")),
+            sold(5, "/a", terms("＋1", None, "")),
         ],
         NOON_MS,
     );
-    let [one, two, three, four] = [1, 2, 3, 4].map(|n| hash(n).to_hex());
+    let [one, two, three, four, five] = [1, 2, 3, 4, 5].map(|n| hash(n).to_hex());
     let rows = [
         EXPORT_HEADER.to_owned(),
         format!(
@@ -994,7 +995,8 @@ fn the_export_has_a_row_for_each_settled_payment_and_no_text_in_it_is_a_formula_
             "2026-11-21T11:59:00Z,2026-11-21T11:59:02Z,2,2000,\"'=HYPERLINK(\"\"http://x\"\")\",\"'-1+1\",1,{two},,,EUR,12.5\r\n"
         ),
         format!("2026-11-21T11:59:00Z,2026-11-21T11:59:03Z,3,3000,\"'\t=1\",\"\",1,{three},,,,\r\n"),
-        format!("2026-11-21T11:59:00Z,2026-11-21T11:59:04Z,4,4000,\"'＝1\",\"\",1,{four},,,,\r\n"),
+        format!("2026-11-21T11:59:00Z,2026-11-21T11:59:04Z,4,4000,\"'＝1\",\"'\t=1\",1,{four},,,,\r\n"),
+        format!("2026-11-21T11:59:00Z,2026-11-21T11:59:05Z,5,5000,\"/a\",\"'＋1\",1,{five},,,,\r\n"),
     ];
     assert_eq!(ledger.export_text("", ""), rows.concat());
     ledger.run_command(LedgerCommand::RecordSeen {

@@ -200,11 +200,24 @@ fn a_free_tier_is_left_to_the_counter_of_the_isolate() {
 
 #[test]
 fn preflights_of_an_observed_route_go_to_the_origin_unless_edgetoll_knows_the_pages() {
-    for (cors, expected) in [("", OPEN), (r#""cors":"*","#, Decision::Preflight)] {
-        let list = format!(r#"{{{cors}"mode":"observe","routes":[{{"path":"/a","sats":5}}]}}"#);
+    let any = r#""cors":"*","#;
+    for (cors, path, method, expected) in [
+        ("", "/a", "GET", OPEN),
+        (any, "/a", "GET", Decision::Preflight),
+        (any, "/a", "delete", Decision::Preflight),
+        (any, "/posted", "POST", Decision::Preflight),
+        // The request that follows is one of a free path, whose pages only the origin knows.
+        (any, "/posted", "DELETE", OPEN),
+        (any, "/one-host", "GET", OPEN),
+    ] {
+        let list = format!(
+            r#"{{{cors}"mode":"observe","routes":[{{"path":"/a","sats":5}},{{"path":"/posted","methods":["POST"]}},{{"path":"/one-host","host":"y"}}]}}"#
+        );
         let settings = settings(Some(&list), &[]);
-        let preflight = Request { is_preflight: true, ..request("https://x/a", "OPTIONS", None) };
-        assert_eq!(gate(&settings).decide(&preflight, NOW), expected, "{list}");
+        let header = |name: &str| (name == "Access-Control-Request-Method").then(|| method.to_owned());
+        let url = format!("https://x{path}");
+        let preflight = Request { is_preflight: true, header: &header, ..request(&url, "OPTIONS", None) };
+        assert_eq!(gate(&settings).decide(&preflight, NOW), expected, "{list} {path} {method}");
     }
 }
 

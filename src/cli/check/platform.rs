@@ -44,9 +44,10 @@ fn check_assets(environment: &mut Environment<'_>, assets: &Json) {
 fn check_build(environment: &mut Environment<'_>) {
     let is_inherited = environment.name.is_some() && environment.get(&["build"]).is_none();
     let command = environment.get(&["build", "command"]).and_then(Json::as_str);
-    // A Worker of the npm package is not built: its command only runs this check.
-    let is_known = command
-        .is_some_and(|command| command.trim() == "make build" || command.starts_with("npx edgetoll check"));
+    // `make build` writes into build/. A Worker of the npm package is not built: its command only runs this check.
+    let main = environment.get_inherited("main").and_then(Json::as_str);
+    let is_built_elsewhere = main.is_some_and(|main| !main.trim_start_matches("./").starts_with("build/"));
+    let is_known = is_built_elsewhere || command.is_some_and(|command| command.trim() == "make build");
     if !is_inherited && !is_known {
         let sentence = "should be \"make build\": otherwise an older build may be deployed";
         environment.warn("build.command", Point::Value, sentence);

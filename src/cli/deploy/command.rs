@@ -1,7 +1,7 @@
 //! Runs `edgetoll deploy`: the steps in their order. Stops at the first one that fails.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fs, thread};
@@ -10,11 +10,11 @@ use clap::Args;
 
 use super::outside;
 use super::routes::{Addresses, judge_fail_closed};
-use super::secrets::{Known, MissingSecret, Source, missing};
+use super::secrets::{Known, MissingSecret, Source, is_new_worker, missing};
 use super::wrangler::{self, Options};
 use crate::cli::check::document::Document;
 use crate::cli::check::{Severity, check};
-use crate::cli::doctor::command::{examine_settings, examine_wallets};
+use crate::cli::doctor::command::{examine_settings, examine_wallets, read_dev_vars};
 use crate::cli::doctor::dev_vars;
 use crate::cli::doctor::origin::{is_healthy, judge_public_url};
 use crate::cli::doctor::report::{Check, CheckResult, Level, Tally};
@@ -55,8 +55,10 @@ struct Deployment {
     file: PathBuf,
     text: String,
     document: Document,
-    /// The secrets in `.dev.vars`; other settings of that file are for `wrangler dev` only.
+    /// The secrets in `.dev.vars`, or in `.dev.vars.NAME` for an environment; other settings of that file are for
+    /// `wrangler dev` only.
     dev_vars: String,
+    dev_vars_name: String,
     tally: Tally,
 }
 
@@ -77,8 +79,9 @@ impl Deployment {
                 return Err(check(&file.display().to_string(), &text).to_string().trim_end().to_owned());
             }
         };
-        let dev_vars = fs::read_to_string(file.with_file_name(".dev.vars")).unwrap_or_default();
-        Ok(Self { arguments, file, text, document, dev_vars, tally: Tally::default() })
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let (dev_vars_name, dev_vars) = read_dev_vars(folder, arguments.env.as_deref())?.unwrap_or_default();
+        Ok(Self { arguments, file, text, document, dev_vars, dev_vars_name, tally: Tally::default() })
     }
 
     fn run(&mut self) -> ExitCode {
@@ -110,13 +113,16 @@ impl Deployment {
         let list = self.wrangler(&["secret", "list", "--format", "json"], &options)?;
         let names = list.is_success.then(|| Json::parse(list.output.trim().as_bytes())).flatten();
         let name = |secret: &Json| secret.get("name").and_then(Json::as_str).map(str::to_owned);
-        let on_cloudflare: Option<Vec<String>> =
-            names.as_ref().and_then(Json::as_array).map(|secrets| secrets.iter().filter_map(name).collect());
-        if on_cloudflare.is_none() {
-            let sentence = "Cloudflare lists no secrets: this Worker does not exist yet, or `npx wrangler login` is needed";
-            self.report(CheckResult::new(Level::Warn, Check::Secrets, sentence));
-        }
-        let missing = self.missing_secrets(&on_cloudflare.unwrap_or_default())?;
+        let on_cloudflare: Vec<String> = match names.as_ref().and_then(Json::as_array) {
+            Some(secrets) => secrets.iter().filter_map(name).collect(),
+            None if !list.is_success && is_new_worker(&list.error) => {
+                let sentence = "Cloudflare has no secrets, because this Worker does not exist yet";
+                self.report(CheckResult::new(Level::Warn, Check::Secrets, sentence));
+                Vec::new()
+            }
+            None => return self.secrets_are_unknown(&list.error),
+        };
+        let missing = self.missing_secrets(&on_cloudflare)?;
         if missing.is_empty() {
             self.report(CheckResult::new(
                 Level::Ok,
@@ -130,6 +136,17 @@ impl Deployment {
         Ok(())
     }
 
+    /// Reports that Cloudflare does not list the secrets. `message` is that of Wrangler.
+    fn secrets_are_unknown(&mut self, message: &str) -> Result<(), Stopped> {
+        eprintln!("{}", message.trim_end());
+        let is_dry_run = self.arguments.dry_run;
+        let level = if is_dry_run { Level::Warn } else { Level::Fail };
+        let sentence = "Cloudflare does not list the secrets, so it is not known which are missing: see the message of Wrangler, \
+                        and run `npx wrangler login` if you are not logged in";
+        self.report(CheckResult::new(level, Check::Secrets, sentence));
+        if is_dry_run { Ok(()) } else { self.stop("nothing was deployed, and no secret was set") }
+    }
+
     fn missing_secrets(&mut self, on_cloudflare: &[String]) -> Result<Vec<MissingSecret>, Stopped> {
         let result = self.with_reader(|reader| {
             let policy = reader.price_list();
@@ -139,6 +156,7 @@ impl Deployment {
                 dev_vars: &|name| {
                     dev_vars::get(&self.dev_vars, name).filter(|value| !value.is_empty()).map(str::to_owned)
                 },
+                dev_vars_name: &self.dev_vars_name,
                 sells: policy.is_some_and(|policy| policy.routes.iter().any(|route| route.is_sold())),
             };
             missing(&known, on_cloudflare)
@@ -178,13 +196,16 @@ impl Deployment {
             return if is_required { self.stop("nothing was deployed") } else { Ok(()) };
         }
         let value = match source {
-            Source::Random => new_secret().ok(),
+            Source::Random => match new_secret() {
+                Ok(secret) => Some(secret),
+                Err(message) => return self.stop(&format!("nothing was deployed: {message}")),
+            },
             Source::Local { value, .. } => Some(value),
-            Source::Unknown => answer(&format!("{name}: ")),
+            // Wrangler asks for it, and does not show it on the terminal.
+            Source::Unknown => None,
         };
-        let Some(value) = value else { return self.stop("nothing was deployed: the secret has no value") };
-        let put =
-            self.wrangler(&["secret", "put", name], &Options { input: Some(&value), ..Options::default() })?;
+        let options = Options { input: value.as_deref(), ..Options::default() };
+        let put = self.wrangler(&["secret", "put", name], &options)?;
         let (level, sentence) = match put.is_success {
             true => (Level::Ok, format!("{name} is set to {origin}")),
             false => (
@@ -372,7 +393,7 @@ impl Deployment {
         let secrets = self.secrets_of_dev_vars();
         let sources = Sources {
             process_environment: &|name| env::var(name).ok(),
-            dev_vars: Some((".dev.vars", &secrets)),
+            dev_vars: Some((&self.dev_vars_name, &secrets)),
             file: Some((&name, &self.document)),
             environment: self.arguments.env.as_deref(),
         };
@@ -393,10 +414,12 @@ impl Deployment {
                 value.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
             is_loopback(host(authority))
         };
-        let has_url = |line: &&str| line.starts_with("LNBITS_URL");
-        let has_own_wallet = self.dev_vars.lines().any(|line| has_url(&line));
-        let is_other =
-            |line: &&str| line.starts_with("TOLL_SECRET") || has_own_wallet && line.starts_with("LNBITS_KEY");
+        let sets = |line: &str, prefix: &str| {
+            dev_vars::names(line).any(|(_, name)| name.is_some_and(|name| name.starts_with(prefix)))
+        };
+        let has_url = |line: &&str| sets(line, "LNBITS_URL");
+        let has_own_wallet = sets(&self.dev_vars, "LNBITS_URL");
+        let is_other = |line: &&str| sets(line, "TOLL_SECRET") || has_own_wallet && sets(line, "LNBITS_KEY");
         let is_setting = |line: &&str| !is_local(line) && !has_url(line) && !is_other(line);
         self.dev_vars.lines().filter(is_setting).map(|line| format!("{line}\n")).collect()
     }

@@ -18,7 +18,7 @@ pub enum Source {
     /// A new random value is made.
     Random,
     /// The value is on this machine.
-    Local { value: String, from: &'static str },
+    Local { value: String, from: String },
     /// The owner must enter it.
     Unknown,
 }
@@ -29,8 +29,10 @@ pub struct Known<'a> {
     pub var: &'a dyn Fn(&str) -> Option<String>,
     /// Returns an environment variable of this process.
     pub process_environment: &'a dyn Fn(&str) -> Option<String>,
-    /// Returns a value of `.dev.vars`.
+    /// Returns a value of `.dev.vars`, or of `.dev.vars.NAME` for an environment.
     pub dev_vars: &'a dyn Fn(&str) -> Option<String>,
+    /// The name of that file.
+    pub dev_vars_name: &'a str,
     /// Whether the price list sells anything.
     pub sells: bool,
 }
@@ -59,6 +61,16 @@ pub fn missing(known: &Known<'_>, on_cloudflare: &[String]) -> Vec<MissingSecret
     missing
 }
 
+/// Whether Wrangler lists no secrets because the Worker does not exist yet. `message` is its message.
+///
+/// For any other reason, the secrets that Cloudflare has are not known. They must not be replaced: with another
+/// `TOLL_SECRET`, each credential that was sold would be worthless.
+pub fn is_new_worker(message: &str) -> bool {
+    let is_not_found = |line: &str| line.contains(" Worker \"") && line.trim_end().ends_with(" not found.");
+    message.lines().any(is_not_found)
+        || ["[code: 10007]", "[code: 10090]"].iter().any(|code| message.contains(code))
+}
+
 /// Returns the names of the secrets without which nothing is sold, or callbacks wait.
 fn required(known: &Known<'_>, on_cloudflare: &[String]) -> Vec<&'static str> {
     let mut names = Vec::new();
@@ -81,9 +93,10 @@ fn required(known: &Known<'_>, on_cloudflare: &[String]) -> Vec<&'static str> {
 }
 
 fn source(known: &Known<'_>, name: &'static str) -> Source {
-    let local = |value: Option<String>, from| value.map(|value| Source::Local { value, from });
+    let local =
+        |value: Option<String>, from: &str| value.map(|value| Source::Local { value, from: from.to_owned() });
     let of_process = || local((known.process_environment)(name), "the process environment");
-    let of_dev_vars = || local((known.dev_vars)(name), ".dev.vars");
+    let of_dev_vars = || local((known.dev_vars)(name), known.dev_vars_name);
     if name == "TOLL_SECRET" {
         // Credentials of the local paywall must not be valid at the deployment.
         return of_process().unwrap_or(Source::Random);

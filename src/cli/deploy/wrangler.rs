@@ -5,7 +5,7 @@
 pub(super) struct Options<'a> {
     /// The standard input; the terminal otherwise.
     pub input: Option<&'a str>,
-    /// Whether the standard output is returned instead of shown.
+    /// Whether the standard output and the standard error are returned instead of shown.
     pub is_captured: bool,
     /// The file to which Wrangler writes what it has done, one JSON object per line.
     pub report_file: Option<&'a str>,
@@ -16,6 +16,8 @@ pub(super) struct Ended {
     pub is_success: bool,
     /// The standard output, if it was captured.
     pub output: String,
+    /// The standard error, if it was captured.
+    pub error: String,
 }
 
 /// Runs Wrangler. Returns `None` if it is not installed.
@@ -24,12 +26,14 @@ pub(super) fn run(arguments: &[&str], options: &Options<'_>) -> Option<Ended> {
     use std::io::Write;
     use std::process::{Command, Stdio};
 
+    let output = || if options.is_captured { Stdio::piped() } else { Stdio::inherit() };
     let mut child = Command::new("npx")
         .args(["--no-install", "wrangler"])
         .args(arguments)
         .envs(options.report_file.map(|file| (REPORT_FILE, file)))
         .stdin(if options.input.is_some() { Stdio::piped() } else { Stdio::inherit() })
-        .stdout(if options.is_captured { Stdio::piped() } else { Stdio::inherit() })
+        .stdout(output())
+        .stderr(output())
         .spawn()
         .ok()?;
     if let (Some(input), Some(mut stdin)) = (options.input, child.stdin.take()) {
@@ -37,10 +41,9 @@ pub(super) fn run(arguments: &[&str], options: &Options<'_>) -> Option<Ended> {
         let _ = stdin.write_all(input.as_bytes());
     }
     let ended = child.wait_with_output().ok()?;
-    Some(Ended {
-        is_success: ended.status.success(),
-        output: String::from_utf8_lossy(&ended.stdout).into_owned(),
-    })
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (output, error) = (text(&ended.stdout), text(&ended.stderr));
+    Some(Ended { is_success: ended.status.success(), output, error })
 }
 
 #[cfg(target_os = "wasi")]
@@ -55,8 +58,8 @@ pub(super) fn run(arguments: &[&str], options: &Options<'_>) -> Option<Ended> {
         "env": options.report_file.map_or(json!({}), |file| json!({ REPORT_FILE: file })),
     }));
     let status = ended.get("status").and_then(Value::as_u64)?;
-    let output = ended.get("output").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Some(Ended { is_success: status == 0, output })
+    let text = |name: &str| ended.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Some(Ended { is_success: status == 0, output: text("output"), error: text("error") })
 }
 
 const REPORT_FILE: &str = "WRANGLER_OUTPUT_FILE_PATH";

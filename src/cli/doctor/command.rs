@@ -110,7 +110,10 @@ fn read_document(file: &Path) -> Result<Document, String> {
 
 /// Returns the name and text of `.dev.vars`; `None` if there is no such file. For the environment NAME, the file
 /// `.dev.vars.NAME` is read instead if it exists, as in `wrangler dev`.
-fn read_dev_vars(folder: &Path, environment: Option<&str>) -> Result<Option<(String, String)>, String> {
+pub(in crate::cli) fn read_dev_vars(
+    folder: &Path,
+    environment: Option<&str>,
+) -> Result<Option<(String, String)>, String> {
     let of_environment = environment.map(|environment| format!(".dev.vars.{environment}"));
     for name in of_environment.into_iter().chain([".dev.vars".to_owned()]) {
         match fs::read_to_string(folder.join(&name)) {

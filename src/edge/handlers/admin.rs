@@ -97,6 +97,7 @@ async fn read_limits(ctx: &RequestContext<'_>) -> Limits {
     Limits {
         invoices_used: rate_limits::invoices_used(ctx).await,
         invoices_per_minute: ctx.policy().invoices_per_minute,
+        challenges_per_minute: ctx.policy().challenges_per_minute,
         open_ms: open_ms.collect(),
     }
 }

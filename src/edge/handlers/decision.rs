@@ -10,7 +10,7 @@ use crate::edge::platform::clock::{now_ms, now_unix};
 use crate::edge::services::settlement::Requester;
 use crate::edge::services::{free_tier, ledger};
 use crate::forward::ForwardReason;
-use crate::gate::{ChallengeDraft, Claim, Decision, PreimageClaim, Purchase, Refused};
+use crate::gate::{ChallengeDraft, Claim, Decision, Observation, PreimageClaim, Purchase, Refused};
 use crate::policy::cors::Preflights;
 use crate::policy::route::Route;
 use crate::protocols::l402::cookie;
@@ -146,7 +146,10 @@ impl Conclusion {
         Self {
             action,
             route,
-            is_shared: !matches!(decision, Decision::Open { waived: None }),
+            is_shared: !matches!(
+                decision,
+                Decision::Open { waived: None } | Decision::Observed(Observation { route: None, .. })
+            ),
             deletes_cookies: matches!(
                 decision,
                 Decision::Unsettled { .. }

@@ -4,7 +4,7 @@
 -- for a text, so routes and hosts, which the wallet reported, are cut.
 WITH page AS MATERIALIZED (
   SELECT *, iif(route GLOB '[=+@＝＋＠－' || char(9, 10, 13) || '-]*', '''', '') || substr(route, 1, 999) AS safe_route,
-    iif(host GLOB '[=+@-]*', '''', '') || substr(host, 1, 999) AS safe_host
+    iif(host GLOB '[=+@＝＋＠－' || char(9, 10, 13) || '-]*', '''', '') || substr(host, 1, 999) AS safe_host
   FROM payments
   WHERE (settled_ms, hash) > (coalesce(?1 ->> 'after_ms', unixepoch(?1 ->> 'from') * 1000, 0), ?1 ->> 'after_hash')
     AND settled_ms < coalesce(unixepoch(?1 ->> 'to', '+1 day') * 1000, 9e15)

@@ -7,10 +7,11 @@ import { join } from 'node:path';
  * @param {string} folder
  * @param {object} options
  * @param {string[]} [options.secrets] the names of the secrets that Cloudflare has; without them, the Worker does not exist yet
+ * @param {boolean} [options.canList]
  * @param {boolean} [options.canDeploy]
  * @returns a function that returns the calls: `{ args, input }`
  */
-export function installWrangler(folder, { secrets, canDeploy = true } = {}) {
+export function installWrangler(folder, { secrets, canList = true, canDeploy = true } = {}) {
   const home = join(folder, 'node_modules/wrangler');
   mkdirSync(join(home, 'bin'), { recursive: true });
   mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
@@ -25,9 +26,10 @@ appendFileSync(${JSON.stringify(log)}, JSON.stringify({ args, input }) + '\\n');
 const secrets = ${JSON.stringify(secrets ?? null)};
 switch (args.slice(0, 2).join(' ').replace(/^deploy .*/, 'deploy')) {
   case 'secret list':
-    if (secrets) console.log(JSON.stringify(secrets.map((name) => ({ name, type: 'secret_text' })), null, 2));
-    else console.error('✘ [ERROR] This Worker does not exist on your account. [code: 10007]');
-    process.exit(secrets ? 0 : 1);
+    if (!${canList}) console.error('✘ [ERROR] A request to the Cloudflare API (/accounts/x/workers/scripts/paid/secrets) failed.\\n\\n  Internal error [code: 10013]');
+    else if (secrets) console.log(JSON.stringify(secrets.map((name) => ({ name, type: 'secret_text' })), null, 2));
+    else console.error('✘ [ERROR] Worker "paid" not found.\\n\\n  If this is a new Worker, run \`wrangler deploy\` first to create it.');
+    process.exit(${canList} && secrets ? 0 : 1);
   case 'secret put':
     console.log('✨ Success! Uploaded secret ' + args[2]);
     break;

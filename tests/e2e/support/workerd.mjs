@@ -17,9 +17,9 @@ import { defaultWallet, run, unlimited } from './paywall.mjs';
  * @param {string} [options.entry] the source of a module that runs in place of index.js and can import it
  * @param {string} [options.boundTo] the URL of an origin: a Worker that only forwards requests to it is bound as the service ORIGIN
  * @param {string} [options.storage] the folder for the storage of the Durable Objects; a new folder by default
- * @param {[string, string][]} [options.moreObjects] further Durable Objects: the names of their bindings and their classes
+ * @param {Record<string, string>} [options.objects] the bindings of the Durable Objects, and their classes
  */
-export async function startBareWorker({ toll, vars = {}, kv, entry, boundTo, storage = run.folder('objects'), moreObjects = [] }) {
+export async function startBareWorker({ toll, vars = {}, kv, entry, boundTo, storage = run.folder('objects'), objects = OBJECTS }) {
   const settings = {
     TOLL_SECRET: randomBytes(32).toString('hex'),
     ...defaultWallet(vars),
@@ -35,9 +35,8 @@ export async function startBareWorker({ toll, vars = {}, kv, entry, boundTo, sto
     bindings.push('(name = "ORIGIN", service = "bound")');
     services.push(forwardingWorker('bound', boundTo));
   }
-  const objects = [['METER', 'Meter'], ['FREE_TIER_EXACT', 'FreeTierCounter'], ['NWC_CONNECTION', 'NwcConnection'], ...moreObjects];
-  const namespaces = objects.map(([name, Class]) => `(name = "${name}", durableObjectNamespace = "${Class}")`);
-  const classes = objects.map(([, Class]) => `(className = "${Class}", uniqueKey = "${Class}", enableSql = true)`);
+  const namespaces = Object.entries(objects).map(([name, Class]) => `(name = "${name}", durableObjectNamespace = "${Class}")`);
+  const classes = Object.values(objects).map((Class) => `(className = "${Class}", uniqueKey = "${Class}", enableSql = true)`);
   const names = [...(entry ? ['entry.js'] : []), 'index.js'];
   const main = `(name = "main", worker = (
       modules = [${names.map((file) => `(name = "${file}", esModule = embed "${file}")`)}, (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
@@ -55,6 +54,9 @@ export async function startBareWorker({ toll, vars = {}, kv, entry, boundTo, sto
   await worker.server.until(async () => (await send(worker.url, '/_toll/health').catch(() => undefined))?.status === 200);
   return worker;
 }
+
+/** The Durable Objects that most tests need. */
+export const OBJECTS = { METER: 'Meter', FREE_TIER_EXACT: 'FreeTierCounter', NWC_CONNECTION: 'NwcConnection' };
 
 /** Starts a Worker that only forwards requests to an origin, to compare with. */
 export const startForwardingWorker = (originUrl) => serve([forwardingWorker('main', originUrl)], () => {});

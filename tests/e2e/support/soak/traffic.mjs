@@ -30,27 +30,28 @@ const CLIENTS = { free: 4, unpaid: 1, paid: 8, counted: 2, preimage: 1, 'free ti
 const MAX_REQUESTS = 3_000_000;
 
 /**
- * Creates the traffic to a paywall. `pay(invoice)` returns a preimage. `activeFault()` returns what fails now.
+ * Creates the traffic to a paywall. `pay(invoice)` returns a preimage. `faults` are the faults that were injected so far; the last one is
+ * active if `isFailing()`.
  */
-export function newTraffic({ url, pay, activeFault }) {
+export function newTraffic({ url, pay, faults, isFailing }) {
+  const activeFault = () => (isFailing() ? faults.at(-1) : undefined);
   const agent = new Agent({ keepAlive: true });
   const { hostname, port } = new URL(url);
   const [counts, wrong, unpaidServed, payments] = [{}, [], [], []];
-  let [requests, stopped, running, lastFault] = [0, false, []];
+  let [requests, stopped, running] = [0, false, []];
 
   /** Sends a request, and notes its outcome. Returns the response. */
   async function send(kind, path, headers = {}) {
     requests += 1;
-    const during = [activeFault()];
+    const before = faults.length - (activeFault() ? 1 : 0);
     const response = await exchange({ agent, hostname, port, path, headers });
-    during.push(activeFault());
-    lastFault = activeFault() ?? lastFault;
+    const during = faults.slice(before);
     const { outcome } = response;
     counts[kind] ??= {};
     counts[kind][outcome] = (counts[kind][outcome] ?? 0) + 1;
-    const allowed = [...HEALTHY[kind], ...during.flatMap((fault) => fault?.allowed[kind] ?? [])];
+    const allowed = [...HEALTHY[kind], ...during.flatMap((fault) => fault.allowed[kind] ?? [])];
     if (!allowed.some((one) => one === outcome || outcome.startsWith(`${one} `))) {
-      wrong.push(`${kind} ${path}: ${outcome} while ${during.map(nameOf).join(' and then ')}, after ${nameOf(lastFault)}`);
+      wrong.push(`${kind} ${path}: ${outcome} while ${nameOf(during)}, after ${nameOf(faults.slice(0, before).slice(-1))}`);
     }
     return response;
   }
@@ -187,8 +188,8 @@ export function newTraffic({ url, pay, activeFault }) {
   };
 }
 
-function nameOf(fault) {
-  return fault ? `${fault.system} ${fault.name}` : 'nothing fails';
+function nameOf(faults) {
+  return faults.map(({ system, name }) => `${system} ${name}`).join(' and ') || 'nothing fails';
 }
 
 /** Requests that try to get priced content without a payment. */

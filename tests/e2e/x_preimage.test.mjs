@@ -491,7 +491,7 @@ test('Without the Durable Object, no route offers X-Preimage, and the status say
   assert.equal((await use('/first', preimage, { url })).status, 402);
   assert.equal(origin.requests.length, reached);
   const problems = (await sendAsAdmin(url, 'status')).json();
-  assert.deepEqual(problems, { configured: true, problems: ['the binding METER is missing: no route offers x-preimage'] });
+  assert.deepEqual(problems, { configured: true, problems: ['the binding METER is missing: no route offers x-preimage'], observed: [] });
   await logged(/"event":"not_configured".*METER/);
   await server.stop();
 });

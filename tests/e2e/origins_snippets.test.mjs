@@ -11,7 +11,7 @@ import { buy, send } from './support/client.mjs';
 import { run, startPaywall } from './support/paywall.mjs';
 
 const document = readFileSync(join(root, 'docs/origins.md'), 'utf8');
-const examples = document.split(/^## /m).slice(1).map((section) => ({
+const examples = document.split(/^## /m).filter((section) => section.includes('\nRun it:\n')).map((section) => ({
   name: section.split('\n')[0],
   file: section.match(/^(?:\/\/|#) (origin\S+)$/m)[1],
   code: section.match(/```\w+\n(.*?)```/s)[1],

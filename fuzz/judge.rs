@@ -4,6 +4,7 @@ use edgetoll::protocols::l402::caveat::{ScopeRule, Service};
 use edgetoll::protocols::l402::macaroon::{Encodings, Macaroon};
 use edgetoll::protocols::l402::verify::{Demand, OtherIssuer, check_caveats};
 use edgetoll::protocols::price::Price;
+use edgetoll::wallet::InvoiceRequest;
 
 /// The time of all targets: while the invoices of the test vectors can be paid.
 pub const NOW_UNIX: u64 = 1_795_275_400;
@@ -11,6 +12,19 @@ pub const NOW_UNIX: u64 = 1_795_275_400;
 pub const PAID_HASH: &str = "d29b30c8e29449e8a9ed60fea17f7e73bb6c6282fd467b28cd35ea3482ea0a54";
 /// The address of a connection to a wallet.
 pub const NWC_URL: &str = "nostr+walletconnect://4f355bdcb7cc0af728ef3cceb9615d90684bb5b2ca5f859ab0f0b704075871aa?relay=wss://relay.test&secret=0202020202020202020202020202020202020202020202020202020202020202";
+
+/// The request for an invoice of 5 sats, whose response is read.
+pub const REQUEST: InvoiceRequest<'static> = InvoiceRequest {
+    price: &Price::Sats(5),
+    description: "a joke",
+    expiry_s: 300,
+    network: "bc",
+    route: "/api/joke",
+    client: None,
+    webhook: None,
+    record: None,
+    uses: None,
+};
 
 /// Parses a macaroon in base64, encodes and parses it again, and checks its caveats: none of this may panic, and the encoding must
 /// parse to the same macaroon. Does nothing if the text is not a macaroon.

@@ -3,27 +3,15 @@
 #![no_main]
 
 use edgetoll::payment::PaymentHash;
-use edgetoll::protocols::price::Price;
 use edgetoll::wallet::lnbits::Lnbits;
-use edgetoll::wallet::{InvoiceRequest, Payment, PaymentStatus, WalletResponse};
+use edgetoll::wallet::{Payment, PaymentStatus, WalletResponse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &str| {
     let lnbits = Lnbits::new("https://lnbits.test", "0123456789abcdef0123456789abcdef")
         .expect("the settings are valid");
-    let price = Price::Sats(5);
-    let request = InvoiceRequest {
-        price: &price,
-        description: "a joke",
-        expiry_s: 300,
-        network: "bc",
-        route: "/api/joke",
-        client: None,
-        webhook: None,
-        record: None,
-    };
     let response = |status| WalletResponse { status, retry_after_s: None, body: body.to_owned() };
-    if let Ok(invoice) = lnbits.read_created(&request, &response(201), edgetoll_fuzz::NOW_UNIX) {
+    if let Ok(invoice) = lnbits.read_created(&edgetoll_fuzz::REQUEST, &response(201), edgetoll_fuzz::NOW_UNIX) {
         assert_eq!(invoice.amount_sats, 5);
     }
     let hash = PaymentHash::from_hex(edgetoll_fuzz::PAID_HASH).expect("the hash is valid");

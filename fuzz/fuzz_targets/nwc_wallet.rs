@@ -3,9 +3,8 @@
 
 use edgetoll::nwc::uri::NwcUri;
 use edgetoll::payment::PaymentHash;
-use edgetoll::protocols::price::Price;
 use edgetoll::wallet::nwc::{NwcCall, NwcWallet, keeps_record, may_spend, read_answer};
-use edgetoll::wallet::{InvoiceRequest, Payment};
+use edgetoll::wallet::Payment;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -13,18 +12,7 @@ fuzz_target!(|text: &str| {
     let _ = NwcCall::parse(text);
     let Ok(response) = read_answer(text) else { return };
     let wallet = NwcWallet::new(edgetoll_fuzz::NWC_URL).expect("the address is valid");
-    let price = Price::Sats(5);
-    let request = InvoiceRequest {
-        price: &price,
-        description: "a joke",
-        expiry_s: 300,
-        network: "bc",
-        route: "/api/joke",
-        client: None,
-        webhook: None,
-        record: None,
-    };
-    if let Ok(invoice) = wallet.read_created(&request, &response, edgetoll_fuzz::NOW_UNIX) {
+    if let Ok(invoice) = wallet.read_created(&edgetoll_fuzz::REQUEST, &response, edgetoll_fuzz::NOW_UNIX) {
         assert_eq!(invoice.amount_sats, 5);
     }
     let hash = PaymentHash::from_hex(edgetoll_fuzz::PAID_HASH).expect("the hash is valid");

@@ -149,10 +149,12 @@ test('A failure of the doctor stops the deployment', async () => {
 });
 
 test('If Wrangler fails, the deployment is not tried', async () => {
-  const { code, of } = await deploy([], { canDeploy: false });
-  assert.equal(code, 1);
-  assert.match(of('deployed')[0], /^FAIL/);
-  assert.deepEqual(of('challenge'), []);
+  for (const args of [[], ['--dry-run']]) {
+    const { code, of } = await deploy(args, { canDeploy: false });
+    assert.equal(code, 1);
+    assert.match(of('deployed')[0], /^FAIL/);
+    assert.deepEqual(of('challenge'), []);
+  }
 });
 
 test('A deployment that serves a priced path, or answers with another price or header, is reported', async () => {

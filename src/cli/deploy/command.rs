@@ -250,7 +250,11 @@ impl Deployment {
     fn deploy(&mut self) -> Result<Option<String>, Stopped> {
         self.heading("Deployment");
         if self.arguments.dry_run {
-            self.wrangler(&["deploy", "--dry-run"], &Options::default())?;
+            if !self.wrangler(&["deploy", "--dry-run"], &Options::default())?.is_success {
+                let sentence = "Wrangler could not bundle the Worker: see its message";
+                self.report(CheckResult::new(Level::Fail, Check::Deployed, sentence));
+                return Err(Stopped);
+            }
             self.report(CheckResult::new(
                 Level::Skip,
                 Check::Deployed,

@@ -34,11 +34,12 @@ switch (args.slice(0, 2).join(' ').replace(/^deploy .*/, 'deploy')) {
     console.log('✨ Success! Uploaded secret ' + args[2]);
     break;
   case 'deploy':
+    if (!${canDeploy}) process.exit(1);
     if (args.includes('--dry-run')) console.log('--dry-run: exiting now.');
-    else if (${canDeploy}) {
+    else {
       appendFileSync(process.env.WRANGLER_OUTPUT_FILE_PATH, JSON.stringify({ type: 'deploy', version: 1, targets: ['https://paid.example.workers.dev'] }) + '\\n');
       console.log('Uploaded paid (2.01 sec)\\nDeployed paid triggers (0.32 sec)\\n  https://paid.example.workers.dev\\nCurrent Version ID: 00000000-0000-0000-0000-000000000000');
-    } else process.exit(1);
+    }
 }
 `;
   writeFileSync(join(home, 'bin/wrangler.js'), program, { mode: 0o755 });

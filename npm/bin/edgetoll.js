@@ -2,7 +2,7 @@
 // The command `edgetoll`: the same Rust as the native command, compiled to WebAssembly with WASI. Node gives it the files, and on request
 // the network and Wrangler.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, parse, relative } from 'node:path';
 import { MessageChannel, Worker, receiveMessageOnPort } from 'node:worker_threads';
@@ -24,7 +24,8 @@ const imports = {
    */
   call(at, bytes) {
     const request = JSON.parse(new TextDecoder().decode(new Uint8Array(memory.buffer, at, bytes)));
-    result = new TextEncoder().encode(JSON.stringify(request.call === 'wrangler' ? wrangler(request) : network(request)));
+    const handle = { wrangler, writePrivate }[request.call] ?? network;
+    result = new TextEncoder().encode(JSON.stringify(handle(request)));
     return result.length;
   },
   /** @param {number} at */
@@ -70,6 +71,19 @@ function wrangler({ args, input, isCaptured, env }) {
   const options = { input: input ?? undefined, stdio, env: { ...process.env, ...env }, encoding: 'utf8' };
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], options);
   return { status: status ?? 1, output: stdout ?? '', error: stderr ?? '' };
+}
+
+/**
+ * Writes a new file that only this user of the machine can read.
+ * @param {{ file: string, content: string }} request
+ */
+function writePrivate({ file, content }) {
+  try {
+    writeFileSync(file, content, { mode: 0o600, flag: 'wx' });
+    return {};
+  } catch (error) {
+    return { fault: error.code };
+  }
 }
 
 const { root } = parse(process.cwd());

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { root } from '../../tools/lib/run.mjs';
+import { root, until } from '../../tools/lib/run.mjs';
 import { buy, send } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { invoicesFor, lnbits, pay, run } from './support/paywall.mjs';
@@ -122,6 +122,7 @@ test('init writes new secrets, which git ignores, and keeps what is in package.j
     const { code, output } = await execute(folder, 'npx', ['edgetoll', 'init', '--yes']);
     assert.equal(code, 0, output);
     const vars = Object.fromEntries(readFileSync(join(folder, '.dev.vars'), 'utf8').split('\n').map((line) => line.split('=')));
+    assert.equal(statSync(join(folder, '.dev.vars')).mode & 0o777, 0o600, 'other users of the machine cannot read the secrets');
     assert.match(vars.TOLL_SECRET, /^[0-9a-f]{64}$/);
     assert.match(vars.ADMIN_TOKEN, /^[0-9a-f]{64}$/);
     secrets.push(vars.TOLL_SECRET, vars.ADMIN_TOKEN);
@@ -181,15 +182,6 @@ test('On a terminal, init asks four questions at most, and asks again if an answ
   assert.match(toml, /^path = "\/api\/\*"\nsats = 10$/m);
   assert.match(toml, /^ORIGIN_URL = "https:\/\/origin\.example\.com"$/m);
 });
-
-/** Waits until a condition holds. */
-async function until(holds, seconds = 30) {
-  const deadline = Date.now() + seconds * 1000;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`not within ${seconds} s`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 test('Under `wrangler dev`, the build command reports mistakes and ends with 0; otherwise it stops the deployment', async () => {
   const folder = folderWithPackage('mistaken');

@@ -72,6 +72,21 @@ fn a_package_json_that_is_not_an_object_or_not_json_is_an_error() {
     }
 }
 
+/// Other users of the machine must not read the secrets.
+#[cfg(unix)]
+#[test]
+fn only_this_user_can_read_dev_vars() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut init = std::process::Command::new(env!("CARGO_BIN_EXE_edgetoll"));
+    let ended =
+        init.args(["init", "--yes"]).current_dir(folder.path()).env_remove("NWC_URL").output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    let mode = std::fs::metadata(folder.path().join(".dev.vars")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
 #[test]
 fn the_name_of_a_worker_has_letters_digits_and_dashes() {
     for (text, name) in [("My Shop", "my-shop"), ("shop_2", "shop-2"), ("…", "edgetoll"), ("", "edgetoll")]

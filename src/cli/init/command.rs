@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use clap::Args;
 
-use super::{Answers, Existing, NewFile, NewSecrets, WalletAnswer, worker_name};
+use super::{Answers, DEV_VARS, Existing, NewFile, NewSecrets, WalletAnswer, worker_name};
 use crate::cli::secret::new_secret;
 use crate::cli::{could_not_run, own_command, print_result};
 
@@ -53,6 +53,7 @@ fn create(arguments: InitArguments) -> Result<String, String> {
     let answers = Interview::new(arguments.yes).ask(arguments)?;
     let secrets = NewSecrets { toll_secret: new_secret()?, admin_token: new_secret()? };
     for NewFile { name, content } in answers.files(&secrets, &existing)? {
+        let write = if name == DEV_VARS { write_private } else { write };
         write(Path::new(name), &content).map_err(|error| format!("{name} cannot be written: {error}"))?;
     }
     Ok(next_steps(&answers))
@@ -201,6 +202,30 @@ fn write(file: &Path, content: &str) -> io::Result<()> {
     fs::write(file, content)
 }
 
+/// Writes a file that only this user of the machine can read.
+#[cfg(unix)]
+fn write_private(file: &Path, content: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(content.as_bytes())
+}
+
+/// WASI has no permissions of files, so Node writes the file.
+#[cfg(target_os = "wasi")]
+fn write_private(file: &Path, content: &str) -> io::Result<()> {
+    use serde_json::json;
+
+    let request = json!({ "call": "writePrivate", "file": file.to_string_lossy(), "content": content });
+    match crate::cli::node::call(&request).get("fault").and_then(serde_json::Value::as_str) {
+        None => Ok(()),
+        Some(fault) => Err(io::Error::other(fault.to_owned())),
+    }
+}
+
+#[cfg(not(any(unix, target_os = "wasi")))]
+fn write_private(file: &Path, content: &str) -> io::Result<()> {
+    fs::write(file, content)
+}
+
 /// The files that must not exist before.
-const NEW_FILES: [&str; 5] =
-    ["wrangler.toml", "wrangler.json", "wrangler.jsonc", ".dev.vars", "src/index.js"];
+const NEW_FILES: [&str; 5] = ["wrangler.toml", "wrangler.json", "wrangler.jsonc", DEV_VARS, "src/index.js"];

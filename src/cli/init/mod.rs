@@ -94,7 +94,7 @@ impl Answers {
     pub fn files(&self, secrets: &NewSecrets, existing: &Existing) -> Result<Vec<NewFile>, String> {
         Ok(vec![
             NewFile { name: WRANGLER_TOML, content: self.wrangler_toml() },
-            NewFile { name: ".dev.vars", content: self.dev_vars(secrets) },
+            NewFile { name: DEV_VARS, content: self.dev_vars(secrets) },
             NewFile { name: "src/index.js", content: include_str!("template/index.js").to_owned() },
             NewFile { name: "package.json", content: package_json(existing.package_json.as_deref())? },
             NewFile { name: ".gitignore", content: gitignore(existing.gitignore.as_deref()) },
@@ -205,6 +205,8 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// The file of the secrets for this machine.
+const DEV_VARS: &str = ".dev.vars";
 const WRANGLER_TOML: &str = "wrangler.toml";
 /// Wrangler adds the name of the environment, and Cloudflare accepts 63 characters.
 const MAX_NAME: usize = 54;

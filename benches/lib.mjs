@@ -10,7 +10,7 @@ import { startLnbits } from '../tools/lib/lnbits.mjs';
 import { freePort, root } from '../tools/lib/run.mjs';
 
 /** Linux counts CPU time in hundredths of a second. */
-const TICK_US = 10_000;
+const TICK_MS = 10;
 const WARM_UP_MS = 1000;
 const AFTER_IDLE_MS = 300;
 
@@ -50,9 +50,9 @@ export async function measure(cases, rounds, ms) {
     for (const one of round % 2 ? cases.toReversed() : cases) {
       // V8 drops compiled code of an idle process.
       await load(one, AFTER_IDLE_MS);
-      const before = cpuTicks(one.server);
+      const before = cpuMs(one.server);
       const sent = await load(one, ms);
-      one.cpu.push(((cpuTicks(one.server) - before) * TICK_US) / sent.requests);
+      one.cpu.push(((cpuMs(one.server) - before) * 1000) / sent.requests);
       one.rate.push((sent.requests * 1000) / sent.ms);
     }
   }
@@ -89,10 +89,10 @@ export function residentMib({ pid }) {
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024);
 }
 
-/** Returns the CPU time that a process has used, in clock ticks (proc(5): utime and stime). */
-function cpuTicks({ pid }) {
+/** Returns the CPU time that a process has used, in milliseconds (proc(5): utime and stime). */
+export function cpuMs({ pid }) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return Number(fields[11]) + Number(fields[12]);
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
 /** Buys a credential, uses it once, so that the payment is known to be settled, and asks for its cookie. */

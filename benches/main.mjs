@@ -67,7 +67,7 @@ that defines it.
 
 ${sizeTables()}
 
-Node compiles and instantiates the wasm in a new process. The requests are the first ones of a new workerd.
+Node compiles and instantiates the wasm in a new process. The requests are the first ones of a new workerd whose Worker has started.
 
 ${compileTable()}
 

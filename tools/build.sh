@@ -92,7 +92,7 @@ grep -q NwcConnection "$staging/index.js" || { sed -i.before '/[nN]wcConnection/
 # A crate that is not edgetoll has its own entry point.
 if [ -f "$crate/src/entry.js" ]; then cp "$crate/src/entry.js" "$staging/"; fi
 tsc --project "$staging/jsconfig.json"
-esbuild "$staging/entry.js" --bundle --format=esm --minify --external:./index_bg.wasm --log-level=warning --outfile="$staging/bundle.js"
+esbuild "$staging/entry.js" --bundle --format=esm --minify --external:./index_bg.wasm --external:cloudflare:workers --log-level=warning --outfile="$staging/bundle.js"
 # Node 22 and workerd cannot compile some of the newest features.
 wasm-opt --all-features --disable-compact-imports --disable-custom-descriptors --strip-debug --strip-producers --strip-target-features \
   -O3 --converge --low-memory-unused --zero-filled-memory "$staging/index_bg.wasm" -o "$staging.wasm"

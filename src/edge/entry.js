@@ -1,10 +1,17 @@
 // The entry point of the Worker: passes the events of the runtime to the wasm. `tools/build.sh` bundles this file with
 // `shell.js` and with `index.js`, which wasm-bindgen generates.
+import { env as globalEnv } from 'cloudflare:workers';
 import * as wasm from './index.js';
 import { nwcConnection } from './nwc_connection.js';
 import { EXPORT, REQUEST_HEADER, RESPONSE_HEADER, change, exportPayments, faultOf, instances, isResponse, parsePlan, readHeaders, send } from './shell.js';
 
 /** @typedef {import('./shell.js').Env} Env */
+
+try {
+  wasm.prepare(globalEnv);
+} catch {
+  // The first request fails in the same way, and its response and log record say so.
+}
 
 /** @type {ExportedHandler<Env>} */
 const worker = {

@@ -20,6 +20,12 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::Request;
 
+/// Prepares for the first request, while the isolate starts.
+#[wasm_bindgen]
+pub fn prepare(env: &Env) {
+    toll::prepare(env);
+}
+
 /// Answers a request.
 #[cfg(feature = "entry")]
 #[wasm_bindgen]

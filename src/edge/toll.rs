@@ -3,20 +3,20 @@
 use std::sync::Once;
 
 use js_sys::Promise;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{Request, Response};
 
 use super::context::{IncomingRequest, RequestContext};
 use super::handlers::{self, Action, Answered, HandlerError, Later, Step};
-use super::platform::clock::{Deadline, now_ms};
+use super::platform::clock::{Deadline, now_ms, now_unix};
 use super::platform::runtime::{Context, Env};
 use super::platform::{environment, log};
 use super::services::{ledger, settlement};
 use crate::config::Settings;
 use crate::error::RequestError;
 use crate::forward::{ForwardReason, ResponsePlan};
-use crate::gate::{Gate, PriceCode};
+use crate::gate::{Decision, Gate, PriceCode};
 use crate::ledger::traffic::Outcome;
 use crate::policy::Policy;
 use crate::policy::facts::{Facts, PriceError};
@@ -151,6 +151,27 @@ impl Toll {
             ));
         });
         false
+    }
+}
+
+/// Prepares for the first request, while the isolate starts: reads the settings, and prepares to forward a made-up request,
+/// because V8 compiles a function when it is called for the first time. Nothing is sent, counted or logged.
+pub fn prepare(env: &Env) {
+    let settings = environment::prepare(env);
+    let Ok(request) = Request::new_with_str("https://edgetoll.invalid/") else { return };
+    let request = IncomingRequest::read(request, settings);
+    let toll = Toll { settings, paths: Vec::new(), code: Box::new(|_, _| None) };
+    let context = JsValue::UNDEFINED.unchecked_into();
+    let Ok(ctx) = toll.context(&request, env, &context, Deadline::of_request(now_ms())) else { return };
+    // Only what has no price is decided without an effect.
+    let decision = ctx.gate.decide(&request.for_gate(ctx.url, &|_| None, &|_| None), now_unix());
+    if decision != (Decision::Open { waived: None }) {
+        return;
+    }
+    let Ok(Step::Forward(plan)) = handlers::begin(&ctx) else { return };
+    drop(plan.to_text(&request.method));
+    if let Some(plan) = ResponsePlan::parse(&plan.response) {
+        drop(handlers::response_edits(settings, ctx.policy(), &plan, "0\n".to_owned()));
     }
 }
 

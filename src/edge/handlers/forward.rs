@@ -34,7 +34,7 @@ pub struct ForwardPlan {
     /// Changes of the response's headers that do not depend on the response.
     pub response_edits: HeaderEdits,
     /// A [`ResponsePlan`].
-    response: String,
+    pub response: String,
     reason: ForwardReason,
     route: Option<&'static Route>,
     payment_hash: Option<PaymentHash>,

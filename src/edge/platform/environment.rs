@@ -1,6 +1,6 @@
 //! Bindings, variables and secrets.
 
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use crate::edge::platform::runtime::Env;
 use js_sys::{JSON, JsString, Reflect, RegExp};
@@ -11,8 +11,23 @@ use crate::bindings::{LEDGER, METER, ORIGIN};
 use crate::config::Settings;
 use crate::policy::Policy;
 
-/// Returns the settings, which are read once: the environment of an isolate never changes.
+/// Reads the settings and looks up the bindings while the isolate starts, so that its first request need not wait for that.
+pub fn prepare(env: &Env) -> &'static Settings {
+    bound(env);
+    read_settings(env)
+}
+
+/// Returns the settings. The first call logs what is wrong with them: at the start of the isolate, there is no request whose
+/// log could have it.
 pub fn settings(env: &Env) -> &'static Settings {
+    static LOGGED: Once = Once::new();
+    let settings = read_settings(env);
+    LOGGED.call_once(|| settings.faults.iter().for_each(|fault| log::config_fault(fault)));
+    settings
+}
+
+/// Returns the settings, which are read once: the environment of an isolate never changes.
+fn read_settings(env: &Env) -> &'static Settings {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
     SETTINGS.get_or_init(|| {
         let price_list = binding(env, "TOLL").and_then(|toll| match toll.as_string() {
@@ -23,7 +38,6 @@ pub fn settings(env: &Env) -> &'static Settings {
         if !bound(env).meter && settings.policy().is_some_and(Policy::offers_preimage) {
             settings.faults.push(NO_METER.to_owned());
         }
-        settings.faults.iter().for_each(|fault| log::config_fault(fault));
         settings
     })
 }

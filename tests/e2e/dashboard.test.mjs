@@ -1,6 +1,8 @@
 // The dashboard in a browser: what it shows before the first request and after refusals, failures and payments, and the export.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { until } from '../../tools/lib/run.mjs';
 import { addUp } from '../../www/top.js';
@@ -10,7 +12,7 @@ import { SECRET, startCallbackReceiver } from './support/callback_receiver.mjs';
 import { buy, send } from './support/client.mjs';
 import { startFaultProxy } from './support/fault_proxy.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { settings, startPaywall } from './support/paywall.mjs';
+import { lnbits, run, settings, startPaywall } from './support/paywall.mjs';
 
 const routes = [{ path: '/any/*', sats: 9 }, { path: '/a', sats: 5 }, { path: '/b', sats: 7 }];
 const CHALLENGES_PER_MINUTE = 12;
@@ -30,14 +32,19 @@ after(async () => {
   origin.close();
 });
 
+async function openDashboard(url, options) {
+  const opened = await openPage(browser, options);
+  await opened.page.goto(`${url}/_toll/`);
+  await opened.page.fill('#token', ADMIN_TOKEN);
+  await opened.page.click('text=Log in');
+  await opened.page.waitForSelector('#numbers:visible');
+  return opened;
+}
+
 /** Opens the dashboard in light, dark and on a phone, and calls `check` with each page. */
 async function look(url, name, check) {
   for (const [theme, options] of LOOKS) {
-    const { context, page, pageErrors } = await openPage(browser, options);
-    await page.goto(`${url}/_toll/`);
-    await page.fill('#token', ADMIN_TOKEN);
-    await page.click('text=Log in');
-    await page.waitForSelector('#numbers:visible');
+    const { context, page, pageErrors } = await openDashboard(url, options);
     await check(page);
     await assertAccessible(page);
     await saveScreenshot(page, `dashboard-${name}-${theme}`);
@@ -137,6 +144,59 @@ test('The dashboard shows refusals with their meaning, limits, failing wallets, 
     return text.trim().split('\r\n').length - 1;
   }
 });
+
+test('The dashboard shows which of two wallets fails, and callbacks that were given up, which a button sends again', async () => {
+  const [wallet, receiver] = [await startFaultProxy(), await startCallbackReceiver()];
+  await receiver.down();
+  const options = {
+    toll: { routes },
+    vars: {
+      ORIGIN_URL: origin.url, ADMIN_TOKEN, LNBITS_URL: wallet.url, LNBITS_URL_2: lnbits.url, LNBITS_KEY_2: lnbits.merchant.invoiceKey,
+      ON_PAYMENT_URL: receiver.url, ON_PAYMENT_SECRET: SECRET,
+    },
+    state: run.folder('given-up'),
+  };
+  const before = await startPaywall(options);
+  for (const path of ['/a', '/b']) assert.equal((await send(before.url, path, { headers: { authorization: (await buy(before.url, path)).standard } })).status, 200);
+  await statsWhen(before.url, ({ callbacks }) => callbacks.waiting === 2);
+  await before.server.stop();
+  makeOlder(options.state, FOUR_DAYS_MS);
+
+  const { url } = await startPaywall(options);
+  // The alarm of the ledger sends them a last time.
+  await statsWhen(url, ({ callbacks }) => callbacks.givenUp === 2, 40);
+  await wallet.injectFault('502', 'POST');
+  const walletRows = async (page) => (await rows(page, '#wallet-table')).map((cells) => cells.join(' | '));
+  await look(url, 'given-up', async (page) => {
+    await until(async () => {
+      assert.equal((await send(url, '/a')).status, 402);
+      const [first, second] = await walletRows(page);
+      assert.equal(second, 'Wallet 2 | It gets requests | It gets requests');
+      return /^Wallet 1 \| It failed and gets no requests for \d+ s \| It gets requests$/.test(first);
+    }, 40);
+    assert.match(await page.innerText('#dead'), /Your server was not notified of some payments/);
+    const found = (await rows(page, '#dead-letters')).map(([route, sats, attempts, , result]) => [route, sats, attempts, result]);
+    assert.deepEqual(found.toSorted(), [['/a', '5', '10', 'could not be reached'], ['/b', '7', '10', 'could not be reached']]);
+    assert.deepEqual([await page.innerText('#callbacks-waiting'), await page.innerText('#callbacks-given-up')], ['0', '2']);
+    assert.match(await page.innerText('#callbacks-note'), /listed at the top, with a button that sends them again/);
+  });
+  await receiver.up();
+  const { page } = await openDashboard(url);
+  await page.click('#redeliver');
+  await page.waitForSelector('#dead', { state: 'hidden' });
+  await until(() => receiver.accepted().length === 2);
+});
+
+const FOUR_DAYS_MS = 4 * 86_400_000;
+
+/** Changes the callbacks of a stopped paywall as if they had failed nine times, for the first time `ageMs` ago. */
+function makeOlder(state, ageMs) {
+  const databases = readdirSync(state, { recursive: true }).filter((name) => name.endsWith('.sqlite')).map((name) => new DatabaseSync(join(state, name)));
+  const ledgers = databases.filter((database) => database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'callbacks'").get());
+  assert.equal(ledgers.length, 1);
+  ledgers[0].prepare('UPDATE callbacks SET tries = 9, since_ms = since_ms - ?, next_ms = 0').run(ageMs);
+  for (const database of databases) database.close();
+}
 
 test('The top routes and clients are summed over all pages of the period, and over 1,000 payments at most', async () => {
   const columns = [{ at: 1000 }, { at: 2000 }, { at: 3000 }];

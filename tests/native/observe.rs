@@ -9,7 +9,7 @@ use edgetoll::policy::normalization::normalize;
 use edgetoll::policy::route::{PathForm, Pricing, Selection, Target};
 
 use crate::support::gate::{BY_PREIMAGE, NO_CODE};
-use crate::support::random::Random;
+use crate::support::random::{Random, cases};
 use crate::support::random_lists::{list_with_modes, path, target};
 use crate::support::request::request;
 use crate::support::settings::{NOW, decide, gate, settings};
@@ -263,7 +263,7 @@ fn shared_caches_do_not_store_responses_to_observed_requests() {
 /// other modes.
 #[test]
 fn an_observed_route_is_no_way_around_a_route_that_charges() {
-    let lists = if std::env::var_os("EDGETOLL_FULL").is_some() { 20_000 } else { 300 };
+    let lists = cases(300, 20_000);
     let mut random = Random::new(19);
     let mut counts = [0_usize; 7];
     for _ in 0..lists {

@@ -8,12 +8,12 @@ use edgetoll::policy::plain_path::plain_path;
 use edgetoll::policy::resolve::{Ambiguous, MAX_FORMS, Resolved};
 use edgetoll::policy::route::{PathForm, Pattern, Segment, Selection, Target};
 
-use crate::support::random::Random;
+use crate::support::random::{Random, cases};
 use crate::support::random_lists::{path, price_list, target};
 
 #[test]
 fn the_short_cut_for_plain_paths_gives_the_result_of_the_full_normalization() {
-    let lists = if std::env::var_os("EDGETOLL_FULL").is_some() { 10_000 } else { 500 };
+    let lists = cases(500, 10_000);
     let mut random = Random::new(3);
     let mut outcomes = [0_usize; 8];
     for _ in 0..lists {

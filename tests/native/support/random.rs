@@ -20,3 +20,9 @@ impl Random {
         from[self.below(from.len())]
     }
 }
+
+/// Returns how many random cases a test tries: `usual`, or `full` with `make test FULL=1`, which sets EDGETOLL_FULL=1. Without
+/// `FULL`, make sets the variable to an empty text.
+pub fn cases(usual: usize, full: usize) -> usize {
+    if std::env::var("EDGETOLL_FULL").as_deref() == Ok("1") { full } else { usual }
+}

@@ -22,14 +22,17 @@ const CLOCK_FAILS = WALLET_FAILS;
 /** Nothing that a client sees depends on these. */
 const UNSEEN = {};
 
-/** Returns all faults, in the order in which a long run injects them. `isShort` says which of them a short run injects. */
+/**
+ * Returns all faults, in the order in which a long run injects them. `isShort` says which of them a short run injects, and `isUnseen` which
+ * of them clients do not see.
+ */
 export function faultsOf({ wallet, restartLnbits, origin, kv, control }) {
   const ofWallet = (name, isShort) => ({ system: 'LNbits', name, isShort, allowed: WALLET_FAILS, begin: () => wallet.injectFault(name), end: () => wallet.clearFault() });
   const ofObject = (Class, allowed) => (name, isShort) => ({ system: Class, name, isShort, allowed, begin: () => control({ [Class]: name }), end: () => control({ [Class]: undefined }) });
   const ofServer = (system, server, allowed) => (name, isShort) => ({ system, name, isShort, allowed, begin: () => server.fail(name), end: () => server.recover() });
   const ofClock = (name, aheadMs, isShort) => ({ system: 'clock', name, isShort, allowed: CLOCK_FAILS, begin: () => control({ aheadMs }), end: () => control({ aheadMs: 0 }) });
   const [ofOrigin, ofKv, ofMeter, ofLimit, ofLedger] = [ofServer('origin', origin, ORIGIN_FAILS), ofServer('KV', kv, UNSEEN), ofObject('Meter', METER_FAILS), ofObject('InvoiceLimit', UNSEEN), ofObject('Ledger', UNSEEN)];
-  return [
+  const faults = [
     ofWallet('500', true), ofOrigin('refuses', true), ofKv('sends garbage', true), ofMeter('loses its responses', true), ofLedger('sends garbage', true), ofClock('20 minutes ahead', 1_200_000, true),
     ofWallet('does not answer'), ofOrigin('delays'), ofKv('delays'), ofMeter('delays'), ofLimit('delays'), ofLedger('delays'),
     ofWallet('refuses the connection'), ofMeter('refuses'), ofKv('refuses'), ofLimit('refuses'), ofLedger('refuses'),
@@ -38,6 +41,7 @@ export function faultsOf({ wallet, restartLnbits, origin, kv, control }) {
     { system: 'LNbits', name: 'restarts', allowed: WALLET_FAILS, begin: restartLnbits, end: () => {} },
     ofOrigin('responds with 500'), ofMeter('restarts'), ofLimit('restarts'), ofClock('20 minutes behind', -1_200_000),
   ];
+  return faults.map((fault) => ({ ...fault, isUnseen: fault.allowed === UNSEEN }));
 }
 
 /** Starts a server that can fail. `answer` responds to a request. */

@@ -57,12 +57,14 @@ bench: ## measure CPU time, memory, size and start of the Worker, its core and i
 	@[ -n "$(QUICK)" ] || cargo bench --quiet --package edgetoll-benches -- --quiet
 	@node_modules/.bin/node benches/main.mjs
 
-lint: spelling ## check formatting, clippy (native, wasm and WASI) and spelling
+lint: spelling ## check formatting, clippy (native, wasm and WASI), spelling, and that the fuzz targets compile
 	@tools/setup.sh worker release lint
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --workspace --lib --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --quiet --no-default-features --features cli,nwc --target wasm32-wasip1 -- -D warnings
+	@# With this variable, libFuzzer is not compiled: that needs a C++ compiler.
+	CUSTOM_LIBFUZZER_PATH=/none/libfuzzer.a cargo check --quiet --locked --manifest-path fuzz/Cargo.toml --bins --target-dir target
 
 spelling: ## check only the spelling; tools/spelling-ignore.txt lists exceptions
 	@tools/setup.sh spelling

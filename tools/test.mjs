@@ -1,7 +1,7 @@
 // `make test`: runs all test runners and prints how many tests passed and failed.
 //   ONLY=name        runs only the end-to-end test files whose name contains `name`
 //   REPEAT=times     runs only the end-to-end tests, `times` times (`make repeat`)
-//   WORKERS=number   runs `number` end-to-end test files at once (default 2, or 1 on a single core)
+//   WORKERS=number   runs `number` end-to-end test files at once (default 3, or 2 on a single core: some tests mostly wait)
 //   EDGETOLL_FULL=1  runs 2,048 random cases of each property instead of 256 (`make test FULL=1`)
 //   WALLET=nwc       the paywalls of the end-to-end tests reach their wallet over Nostr Wallet Connect, except in tests about LNbits itself.
 //                    Without it, only the files of `NWC_TOO` run a second time in this way
@@ -15,7 +15,7 @@ import { Run, root } from './lib/run.mjs';
 
 const only = process.env.ONLY ?? '';
 const repeats = Number(process.env.REPEAT ?? 0);
-const workers = Number(process.env.WORKERS ?? Math.min(availableParallelism(), 2));
+const workers = Number(process.env.WORKERS ?? Math.min(availableParallelism(), 2) + 1);
 const isFull = process.env.EDGETOLL_FULL === '1';
 const isNwc = process.env.WALLET === 'nwc';
 /** Tests of what only LNbits has, of a wallet that the test starts itself, or of a Worker without the feature nwc. */

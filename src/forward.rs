@@ -105,8 +105,9 @@ impl ForwardedRequest<'_> {
     pub fn edits(&self) -> HeaderEdits {
         let mut edits = HeaderEdits::default();
         let mut has_forwarded_host = false;
+        let mut caveats = 0;
         for (name, value) in self.headers.iter() {
-            if self.is_removed(name, value) {
+            if self.is_removed(name, value, &mut caveats) {
                 edits.delete(name);
             } else if name.eq_ignore_ascii_case("authorization") {
                 replace(&mut edits, name, value, Authorization::split(value).others());
@@ -148,18 +149,19 @@ impl ForwardedRequest<'_> {
         edits
     }
 
-    fn is_removed(&self, name: &str, value: &str) -> bool {
+    /// `caveats` is the number of caveats in the headers before.
+    fn is_removed(&self, name: &str, value: &str, caveats: &mut usize) -> bool {
         header::is_removed(name, &self.policy.keep_headers)
             || (header::is_url_part(name) && header::has_url_syntax(value))
-            || self.carries_macaroon(name, value)
+            || self.carries_macaroon(name, value, caveats)
             || (self.signing.is_some() && header::is_other_spelling(name, SIGNATURE_INPUT))
             || (self.reason != ForwardReason::Open && header::is_same(name, x_preimage::HEADER))
             || self.route.is_some_and(|route| changes_price(name, &route.pricing))
     }
 
-    fn carries_macaroon(&self, name: &str, value: &str) -> bool {
+    fn carries_macaroon(&self, name: &str, value: &str, caveats: &mut usize) -> bool {
         let keys = self.settings.keys().filter(|_| is_macaroon_header(name));
-        keys.is_some_and(|keys| may_contain_own_macaroon(value, keys))
+        keys.is_some_and(|keys| may_contain_own_macaroon(value, keys, caveats))
     }
 }
 

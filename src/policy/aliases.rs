@@ -60,17 +60,23 @@ fn or_root(path: &str) -> String {
 /// - CodeIgniter reads `/?/sold` and `/index.php?/sold` as `/sold`. Only a folder or a script is read in this way: SvelteKit
 ///   sends the form action `register` of the page `/login` to `/login?/register`.
 /// - Zope reads `/?sold:method=1`, `/?:method=sold` and `/?sold:method.x=1` (a button with an image) as `/sold`.
-/// - WordPress reads `/?rest_route=/wp/v2/posts` as `/wp-json/wp/v2/posts`.
+/// - WordPress reads `/?rest_route=/wp/v2/posts` as `/wp-json/wp/v2/posts`, and `/?pagename=sold` as `/sold`.
+/// - SvelteKit on Vercel reads `/?__pathname=/sold` as `/sold`, and Phalcon `/?_url=/sold`.
 pub fn in_query(path: &str, query: &str) -> Vec<String> {
     let is_page = !path.ends_with('/') && plain_path(path).is_some();
     let first = query.split(['?', '&']).next().filter(|first| first.starts_with('/') && !is_page);
     let mut paths: Vec<String> = first.into_iter().map(str::to_owned).collect();
-    let may_name_path = |(name, _): &(&str, &str)| name.contains([':', '%']) || name.contains("route");
+    let may_name_path = |(name, _): &(&str, &str)| {
+        name.contains([':', '%']) || ["route", "name", "url"].iter().any(|part| name.contains(part))
+    };
     for (name, value) in pairs(query).filter(may_name_path) {
         let name = decode_fully(name);
         // PHP reads `rest.route` and `rest route` as `rest_route`.
-        if name.trim_start().replace(['.', ' '], "_") == "rest_route" {
-            paths.push(["/wp-json/", &decode_fully(value)].concat());
+        let in_php = name.trim_start().replace(['.', ' '], "_");
+        // An empty value is ignored.
+        let found = PATH_PARAMETERS.iter().find(|(parameter, _)| *parameter == in_php);
+        if let Some((_, folder)) = found.filter(|_| !value.is_empty()) {
+            paths.push([folder, "/", decode_fully(value).trim_start_matches('/')].concat());
         }
         // Each path has the length of `path`, so the work would be quadratic.
         if paths.len() > MAX_PATHS_IN_QUERY {
@@ -147,6 +153,9 @@ const DATA_FILES: [&str; 8] = [
     "page-data.json",
     "q-data.json",
 ];
+/// Parameters from which an origin takes the path, and the folder of this path.
+const PATH_PARAMETERS: [(&str, &str); 4] =
+    [("__pathname", ""), ("_url", ""), ("pagename", ""), ("rest_route", "/wp-json")];
 const ZOPE_METHODS: [&str; 4] = ["action", "default_action", "default_method", "method"];
 /// The last names of the paths of image optimizers.
 const IMAGE_OPTIMIZERS: [&str; 2] = ["image", "images"];

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use super::normalization::{FoldCase, is_invisible};
+use crate::http::header;
 use crate::http::percent::{self, decode_form};
 use crate::protocols::price::MAX_SAFE_INTEGER;
 
@@ -203,15 +204,17 @@ impl ParsedQuery {
     }
 }
 
-/// Returns the methods that Rails, Laravel, Symfony and Express' method-override may read from the query and use in
-/// place of `POST`.
+/// Returns the methods that Rails, Laravel, Symfony, Express' method-override, ASP.NET MVC and Plack may read from the query and
+/// use in place of `POST`.
 pub fn method_overrides(query: &str) -> Vec<String> {
     let overrides = query.split(['&', ';', '?']).filter_map(|pair| {
         let (key, value) = pair.trim_start_matches('=').split_once('=')?;
         let key = decode_fully(key).replace(['.', ' '], "_");
         let name = key.split(['[', '\0']).next().unwrap_or_default();
-        let is_override = name.trim_matches('_').eq_ignore_ascii_case(METHOD_OVERRIDE.trim_matches('_'));
-        (is_override && name.starts_with('_')).then(|| decode_fully(value).trim().to_ascii_uppercase())
+        let is_usual = name.starts_with('_')
+            && name.trim_matches('_').eq_ignore_ascii_case(METHOD_OVERRIDE.trim_matches('_'));
+        let is_override = is_usual || OTHER_METHOD_OVERRIDES.iter().any(|other| header::is_same(name, other));
+        is_override.then(|| decode_fully(value).trim().to_ascii_uppercase())
     });
     overrides.collect()
 }
@@ -249,6 +252,8 @@ fn has_broken_percent(query: &str) -> bool {
 
 /// The query parameter that some frameworks use as the method.
 pub const METHOD_OVERRIDE: &str = "_method";
+/// The names of headers that ASP.NET MVC and Plack also read from the query.
+const OTHER_METHOD_OVERRIDES: [&str; 2] = ["x-http-method-override", "x-tunneled-method"];
 /// A query with more parameters than this number is ambiguous, because each framework ignores parameters beyond its own
 /// limit. Express reads 1,000 and counts empty parameters; other frameworks read fewer.
 const MAX_PARAMETERS: usize = 100;

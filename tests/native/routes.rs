@@ -274,6 +274,14 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/a?_method=POST&_method=DELETE", "ambiguous_query"),
         ("/a?.method=DELETE", "ambiguous_query"),
         ("/a?=_method=DELETE", "ambiguous_query"),
+        // ASP.NET MVC takes the method of a `POST` from this parameter, and Plack from the next one.
+        ("/a?X-HTTP-Method-Override=DELETE", "ambiguous_query"),
+        ("/a?x=1&x-http%2Dmethod-override=delete", "ambiguous_query"),
+        ("/a?X-HTTP-Method-Override=POST", "/a"),
+        ("/a?x-tunneled-method=DELETE", "ambiguous_query"),
+        ("/a?X-Method=DELETE", "/a"),
+        ("/verbs?X-HTTP-Method-Override=DELETE", "ambiguous_query"),
+        ("/free?X-HTTP-Method-Override=DELETE", "open"),
         // CodeIgniter routes a query that begins with `/` as the path.
         ("/?/files/x", "ambiguous_path"),
         ("/index.php?/a&x=1", "ambiguous_path"),
@@ -304,6 +312,17 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/index.php?x=1&rest%5Froute=%2Fwp%2Fv2%2Fposts", "ambiguous_path"),
         ("/free?rest.route=wp/v2/posts", "ambiguous_path"),
         ("/wp-json/wp/v2/posts?rest_route=/wp/v2/posts", "/wp-json/*"),
+        // WordPress serves the page that this parameter names at every path.
+        ("/?pagename=files/x", "ambiguous_path"),
+        ("/index.php?x=1&page%6Eame=/files%2Fx/", "ambiguous_path"),
+        ("/?pagename=free", "open"),
+        // SvelteKit on Vercel takes the path from this parameter, and Phalcon from the next one.
+        ("/?__pathname=/files/x", "ambiguous_path"),
+        ("/free?x=1&__pathname=%2Ffiles%2Fx", "ambiguous_path"),
+        ("/?__pathname=/free", "open"),
+        ("/index.php?_url=/files/x", "ambiguous_path"),
+        ("/files/x?_url=/files/x", "/files/*"),
+        ("/?url=/files/x", "open"),
         // Image optimizers read an image at the path in their query.
         ("/_next/image?url=%2Ffiles%2Fa.png&w=640&q=75", "ambiguous_path"),
         ("/docs/_NEXT/im%61ge/?w=1&url=/files/a.png", "ambiguous_path"),

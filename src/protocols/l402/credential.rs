@@ -86,15 +86,15 @@ pub fn is_macaroon_header(name: &str) -> bool {
 }
 
 /// Whether the value of such a header must not reach the origin: because it contains a macaroon that this deployment
-/// signed, with any text around it, or because it is too long to search or has too many macaroons to verify.
-pub fn may_contain_own_macaroon(value: &str, keys: &Keys) -> bool {
+/// signed, with any text around it, or because it is too long to search or has too many macaroons to verify. `caveats` is the
+/// number of caveats in such headers before it: all of them share one limit, because a name has hundreds of spellings.
+pub fn may_contain_own_macaroon(value: &str, keys: &Keys, caveats: &mut usize) -> bool {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/-_=".contains(c);
     let pieces = value.split(|c| !is_base64(c));
     let mut texts =
         pieces.flat_map(|piece| [Some(piece), piece.split_once('=').map(|(_, after)| after)]).flatten();
-    let mut caveats = 0_usize;
     let mut is_own = |macaroon: &Macaroon| {
-        !is_within_limit(&mut caveats, macaroon) || macaroon.signature(keys) == Signature::Valid
+        !is_within_limit(caveats, macaroon) || macaroon.signature(keys) == Signature::Valid
     };
     value.len() > MAX_HEADER_BYTES || texts.any(|text| parse_bare(text).is_some_and(|one| is_own(&one)))
 }

@@ -67,7 +67,7 @@ impl HostileHead {
             std::hint::black_box(gate.decide(&request, 1_800_000_000));
             std::hint::black_box(pay_page::is_navigation("GET", header("Accept").as_deref(), None));
             if let Some(macaroons) = macaroons.as_deref() {
-                std::hint::black_box(may_contain_own_macaroon(macaroons, keys));
+                std::hint::black_box(may_contain_own_macaroon(macaroons, keys, &mut 0));
             }
             if let Some(cookies) = cookies.as_deref() {
                 std::hint::black_box(invalid_names(cookies, keys).count());

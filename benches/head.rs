@@ -16,7 +16,7 @@ fn main() {
     let mut costs: Vec<(Duration, &str)> = Vec::new();
     for head in hostile_heads::hostile_heads() {
         let handle = head.handle(&settings, 8_000);
-        costs.push((cost(|| handle()), head.name));
+        costs.push((cost(handle), head.name));
     }
     costs.sort();
     for (cost, name) in costs.iter().rev() {

@@ -71,8 +71,8 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
     };
     for (name, value) in pairs(query).filter(may_name_path) {
         let name = decode_fully(name);
-        // PHP reads `rest.route` and `rest route` as `rest_route`.
-        let in_php = name.trim_start().replace(['.', ' '], "_");
+        // PHP reads `rest.route` and `rest route` as `rest_route`, and no name beyond a NUL.
+        let in_php = name.split('\0').next().unwrap_or_default().trim_start().replace(['.', ' '], "_");
         // An empty value is ignored.
         let found = PATH_PARAMETERS.iter().find(|(parameter, _)| *parameter == in_php);
         if let Some((_, folder)) = found.filter(|_| !value.is_empty()) {

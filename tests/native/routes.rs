@@ -315,6 +315,8 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         // WordPress serves the page that this parameter names at every path.
         ("/?pagename=files/x", "ambiguous_path"),
         ("/index.php?x=1&page%6Eame=/files%2Fx/", "ambiguous_path"),
+        // For PHP, the name ends before the NUL.
+        ("/?pagename%00x=files/x", "ambiguous_path"),
         ("/?pagename=free", "open"),
         // SvelteKit on Vercel takes the path from this parameter, and Phalcon from the next one.
         ("/?__pathname=/files/x", "ambiguous_path"),

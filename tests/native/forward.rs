@@ -1,14 +1,15 @@
 //! The texts in which headers and plans cross between the wasm and JavaScript.
 
-use edgetoll::forward::{ForwardReason, ForwardedRequest, ResponsePlan};
+use edgetoll::forward::{ForwardReason, ResponsePlan};
 use edgetoll::http::header_edits::HeaderEdits;
 use edgetoll::http::header_list::HeaderList;
-use edgetoll::http::url::{RequestUrl, is_serialized};
+use edgetoll::http::url::is_serialized;
 use edgetoll::payment::PaymentHash;
 use proptest::prelude::*;
 use url::Url;
 
 use crate::support::hostile_heads;
+use crate::support::request::forwarded_free;
 
 #[test]
 fn a_list_of_headers_is_read_from_lines() {
@@ -100,20 +101,7 @@ fn macaroon_headers_in_all_spellings_share_one_limit_of_caveats() {
     let names = ["macaroon", "grpc-metadata-macaroon", "grpc_metadata-macaroon", "grpc.metadata.macaroon"];
     let lines: String = names.iter().map(|name| format!("{name}\n{macaroon}\n")).collect();
     let headers = HeaderList::parse(format!("{}\n{lines}", names.len()), 0).unwrap();
-    let request = ForwardedRequest {
-        url: RequestUrl::parse("https://x/free").unwrap(),
-        headers: &headers,
-        reason: ForwardReason::Open,
-        grant: None,
-        observed: None,
-        route: None,
-        policy: settings.policy().unwrap(),
-        settings: &settings,
-        deployment_tag: "tag",
-        client: None,
-        signing: None,
-    };
-    let edits = request.edits();
+    let edits = forwarded_free(&settings, &headers).edits();
     let removed: Vec<&str> = edits.as_str().lines().filter_map(|line| line.strip_prefix('-')).collect();
     assert_eq!(removed, names[2..]);
 }

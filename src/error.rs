@@ -75,7 +75,9 @@ impl RequestError {
     pub fn status(&self) -> u16 {
         match self {
             Self::AmbiguousPath | Self::UpgradeWithoutGet | Self::InvalidDate | Self::Preimage(_) => 400,
-            Self::Price(PriceError::AmbiguousQuery(_) | PriceError::AmbiguousHeader(_)) => 400,
+            Self::Price(
+                PriceError::AmbiguousQuery(_) | PriceError::MethodInQuery | PriceError::AmbiguousHeader(_),
+            ) => 400,
             Self::Price(PriceError::UnexpectedBody) => 400,
             Self::Credential(_) | Self::Unauthorized => 401,
             Self::PlainHttp | Self::UnknownClient | Self::OtherPage => 403,
@@ -107,7 +109,7 @@ impl RequestError {
             Self::Credential(refusal) => refusal.code(),
             Self::Preimage(refusal) => refusal.code(),
             Self::AmbiguousPath => "ambiguous_path",
-            Self::Price(PriceError::AmbiguousQuery(_)) => "ambiguous_query",
+            Self::Price(PriceError::AmbiguousQuery(_) | PriceError::MethodInQuery) => "ambiguous_query",
             Self::Price(PriceError::AmbiguousHeader(_)) => "ambiguous_header",
             Self::Price(PriceError::LengthRequired) => "length_required",
             Self::Price(PriceError::TooLong) => "body_too_long",

@@ -263,7 +263,8 @@ impl<'a> ResponsePlan<'a> {
     /// Returns the changes of the response's headers:
     /// 1. Headers that only edgetoll may set are removed. The response to a preflight keeps only CORS headers.
     /// 2. Shared caches are kept from storing the response to a request with a price.
-    /// 3. The origin's URL is replaced with the URL of this deployment.
+    /// 3. The origin's URL is replaced with the URL of this deployment. `Alt-Svc` is removed: it names another host or port of
+    ///    the origin (RFC 7838).
     /// 4. The CORS headers are added.
     pub fn edits(
         &self,
@@ -278,6 +279,7 @@ impl<'a> ResponsePlan<'a> {
             header::is_reserved(name)
                 || (self.reason == ForwardReason::Preflight && !header::is_for_preflight(name))
                 || (is_priced && cache_control::is_cache_override(name))
+                || (matches!(origin, Origin::Url(_)) && name.eq_ignore_ascii_case(ALT_SVC))
         };
         headers.iter().filter(|(name, _)| is_removed(name)).for_each(|(name, _)| edits.delete(name));
         if let Some(expires_at_unix) = self.expires_at_unix {
@@ -325,6 +327,7 @@ impl<'a> ResponsePlan<'a> {
     }
 }
 
+const ALT_SVC: &str = "Alt-Svc";
 /// The header that marks forwarded requests. A marked request that arrives at this deployment again is a loop and is
 /// refused.
 pub const HOP_HEADER: &str = "X-Toll-Hop";

@@ -40,7 +40,7 @@ use crate::keys::Keys;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::Policy;
 use crate::policy::aliases::{self, MAX_PATHS_IN_QUERY};
-use crate::policy::facts::{EdgeFact, Facts, METHOD_OVERRIDE, PriceError, method_overrides};
+use crate::policy::facts::{EdgeFact, Facts, PriceError, method_overrides};
 use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization;
 use crate::policy::price::price_of;
@@ -381,7 +381,7 @@ impl<'a> Gate<'a, '_> {
             overridden != selection && (overridden.is_priced() || selection.is_priced())
         };
         if overrides.len() > MAX_METHOD_OVERRIDES || overrides.iter().any(is_ambiguous) {
-            return Err(RequestError::Price(PriceError::AmbiguousQuery(METHOD_OVERRIDE.to_owned())));
+            return Err(RequestError::Price(PriceError::MethodInQuery));
         }
         Ok(selection)
     }

@@ -135,8 +135,8 @@ pub fn may_name_url(name: &str) -> bool {
     [LINK, REFRESH].iter().chain(&REFERENCES).any(|known| name.eq_ignore_ascii_case(known)) || names_url(name)
 }
 
-/// Whether a response header is named after a URL, such as `HX-Redirect`, `X-Inertia-Location` or `Operation-Location`.
-/// Scripts follow such headers.
+/// Whether a response header is named after a URL, such as `HX-Redirect`, `X-Inertia-Location`, `X-Middleware-Rewrite` or
+/// `SourceMap`. Scripts and developer tools follow such headers.
 fn names_url(name: &str) -> bool {
     let is_end = |end: &&str| {
         let start = name.len().checked_sub(end.len());
@@ -176,7 +176,8 @@ fn without_prefix<'p>(path: &'p str, origin_path: &str) -> Option<&'p str> {
 
 /// The headers whose value is a URL or a path in any spelling.
 const REFERENCES: [&str; 2] = ["Location", "Content-Location"];
-const URL_ENDINGS: [&str; 4] = ["-location", "-redirect", "-uri", "-url"];
+const URL_ENDINGS: [&str; 7] =
+    ["-location", "-pingback", "-redirect", "-rewrite", "-uri", "-url", "sourcemap"];
 pub const SET_COOKIE: &str = "Set-Cookie";
 const LINK: &str = "Link";
 const REFRESH: &str = "Refresh";

@@ -25,12 +25,18 @@ impl SlidingWindow {
     /// # Errors
     /// Returns the milliseconds until the next event can be admitted.
     pub fn admit(&mut self, limit: u64, now_ms: u64) -> Result<(), u64> {
-        if self.count(now_ms) >= limit {
-            let oldest = self.slots.first();
-            return Err(oldest.map_or(SLOT_MS, |(slot, _)| counts_until_ms(*slot).saturating_sub(now_ms)));
-        }
+        self.check(limit, now_ms)?;
         self.add(1, now_ms);
         Ok(())
+    }
+
+    /// Fails as [`admit`](Self::admit) does, without counting an event.
+    fn check(&mut self, limit: u64, now_ms: u64) -> Result<(), u64> {
+        if self.count(now_ms) < limit {
+            return Ok(());
+        }
+        let oldest = self.slots.first();
+        Err(oldest.map_or(SLOT_MS, |(slot, _)| counts_until_ms(*slot).saturating_sub(now_ms)))
     }
 
     /// Counts events that happen before the end of the current slot ([`slot_left_ms`]).
@@ -80,6 +86,14 @@ pub struct ClientLimits {
 }
 
 impl ClientLimits {
+    /// Checks that [`admit`](Self::admit) would admit an event of a client.
+    ///
+    /// # Errors
+    /// Returns the milliseconds until the next event of the client can be admitted.
+    pub fn check(&mut self, client: &str, limit: u64, now_ms: u64) -> Result<(), u64> {
+        self.clients.get_mut(client).map_or(Ok(()), |window| window.check(limit, now_ms))
+    }
+
     /// Admits one event of a client. While the map is full, all new clients share one window, so that memory is
     /// limited.
     ///

@@ -10,7 +10,7 @@ use super::plain_path::plain_path;
 /// - Rails and Spring before 5.3 serve `/sold` at `/sold.json` too, and with any other extension.
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
 ///   (Qwik), `/sold.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
-///   (Next.js), or `/page-data/sold/page-data.json` (Gatsby).
+///   (Next.js), `/page-data/sold/page-data.json` (Gatsby), or `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2).
 /// - Nuxt serves the image `/sold.png` at `/_ipx/<options>/sold.png`.
 pub fn of_path(path: &str) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -21,11 +21,15 @@ pub fn of_path(path: &str) -> Vec<String> {
             paths.push(or_root(&[before, &without_index(page)].concat()));
         }
     }
-    for folder in ["_next/data", IMAGE_FOLDER] {
+    for folder in ["_next/data", "_nuxt/static", IMAGE_FOLDER] {
         let Some((before, after)) = path.split_once(&format!("/{folder}/")) else { continue };
         // The first segment is the name of the build, or the options of the image.
         let page = after.split_once('/').map_or("", |(_, page)| page);
-        let page = page.strip_suffix(".json").filter(|_| folder != IMAGE_FOLDER).unwrap_or(page);
+        let page = match folder {
+            "_next/data" => page.strip_suffix(".json").unwrap_or(page),
+            "_nuxt/static" => page.rsplit_once('/').map_or("", |(page, _)| page),
+            _ => page,
+        };
         paths.push(or_root(&[before, &without_index(page)].concat()));
     }
     paths

@@ -53,6 +53,11 @@ pub enum PriceError {
     )]
     AmbiguousQuery(String),
     #[error(
+        "The price depends on the method, and a query parameter such as _method can replace the method; \
+         leave the parameter out"
+    )]
+    MethodInQuery,
+    #[error(
         "The price depends on the header {0}, but this request can be read in two ways; \
          send the header at most once, with a value as in the price list"
     )]
@@ -211,9 +216,8 @@ pub fn method_overrides(query: &str) -> Vec<String> {
         let (key, value) = pair.trim_start_matches('=').split_once('=')?;
         let key = decode_fully(key).replace(['.', ' '], "_");
         let name = key.split(['[', '\0']).next().unwrap_or_default();
-        let is_usual = name.starts_with('_')
-            && name.trim_matches('_').eq_ignore_ascii_case(METHOD_OVERRIDE.trim_matches('_'));
-        let is_override = is_usual || OTHER_METHOD_OVERRIDES.iter().any(|other| header::is_same(name, other));
+        let is_usual = name.starts_with('_') && name.trim_matches('_').eq_ignore_ascii_case("method");
+        let is_override = is_usual || METHOD_OVERRIDES.iter().any(|other| header::is_same(name, other));
         is_override.then(|| decode_fully(value).trim().to_ascii_uppercase())
     });
     overrides.collect()
@@ -250,10 +254,8 @@ fn has_broken_percent(query: &str) -> bool {
     })
 }
 
-/// The query parameter that some frameworks use as the method.
-pub const METHOD_OVERRIDE: &str = "_method";
 /// The names of headers that ASP.NET MVC and Plack also read from the query.
-const OTHER_METHOD_OVERRIDES: [&str; 2] = ["x-http-method-override", "x-tunneled-method"];
+const METHOD_OVERRIDES: [&str; 2] = ["x-http-method-override", "x-tunneled-method"];
 /// A query with more parameters than this number is ambiguous, because each framework ignores parameters beyond its own
 /// limit. Express reads 1,000 and counts empty parameters; other frameworks read fewer.
 const MAX_PARAMETERS: usize = 100;

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::facts::{EdgeFact, Facts, METHOD_OVERRIDE, Parameter, ParsedQuery, PriceError};
+use super::facts::{EdgeFact, Facts, Parameter, ParsedQuery, PriceError};
 use super::normalization::{FoldCase, is_invisible};
 use crate::protocols::price::{MAX_SATS, Price};
 
@@ -91,7 +91,7 @@ impl Condition {
                 None => false,
             },
             Self::Method(_) if facts.has_method_override() => {
-                return Err(PriceError::AmbiguousQuery(METHOD_OVERRIDE.to_owned()));
+                return Err(PriceError::MethodInQuery);
             }
             Self::Method(methods) => {
                 let method = if facts.method == "HEAD" { "GET" } else { facts.method };

@@ -148,7 +148,7 @@ const targetVariants = {
   'data of a page': [
     '/sold/__data.json', '/dear/report/__data.json', '/users/7/__data.json', '/sold/_payload.json', '/sold/q-data.json', '/sold/_.data',
     '/sold//__DATA%2ejson', '/_next/data/build/sold.json', '/_next/data/build/dear/report.json', '/docs/../_next/data/build/so%6cd.json',
-    '/page-data/sold/page-data.json', '/_ipx/w_200/sold',
+    '/page-data/sold/page-data.json', '/_ipx/w_200/sold', '/_nuxt/static/1618/sold/payload.js',
   ],
   'extensions': ['/sold.json', '/sold.x', '/dear/report.xml', '/dear/report.a.b', '/SOLD%2EJSON', '/sold.json/', '/kelvin.:x'],
   'names that begin with a script': ['/paid.php.x', '/paid.phpx', '/paid.php.json/index.php', '/PAID.PHP5/y.php', '/paid%2Ephp%2Ex'],

@@ -221,6 +221,8 @@ test('Response headers with the URL of the origin get the public URL, and X-Forw
     Refresh: `5; url=${naming.url}${prefix}/a`,
     'HX-Redirect': `${naming.url}${prefix}/a`,
     'X-Inertia-Location': `${naming.url}${prefix}/b`,
+    SourceMap: `${naming.url}${prefix}/b.map`,
+    'Alt-Svc': `h2="${new URL(naming.url).host}"`,
     'Set-Cookie': [`a=1; Domain=127.0.0.1; Path=${prefix}/x`, 'b=2; Path=/y; HttpOnly', `c=3; Domain=other.test`],
   });
   for (prefix of ['', '/app']) {
@@ -233,6 +235,8 @@ test('Response headers with the URL of the origin get the public URL, and X-Forw
     assert.equal(headers.refresh, `5; url=${url}/a`);
     assert.equal(headers['hx-redirect'], `${url}/a`);
     assert.equal(headers['x-inertia-location'], `${url}/b`);
+    assert.equal(headers.sourcemap, `${url}/b.map`);
+    assert.equal(headers['alt-svc'], undefined);
     assert.deepEqual(headers['set-cookie'], ['a=1; Path=/x', 'b=2; Path=/y; HttpOnly', 'c=3; Domain=other.test']);
     assert.equal(naming.last().headers['x-forwarded-host'], new URL(url).host);
     if (prefix === '') await assertSpellings(url);

@@ -110,15 +110,19 @@ test('Lookups of one payment at LNbits are limited across all clients', async ()
 
 test('Look-ups for the clients of one IPv6 /48 are limited to those of four clients', async () => {
   const bare = await startBareWorker({ toll: { routes, challenges_per_minute: 1 }, vars });
-  const buyAll = Array.from({ length: 15 }, async (_, at) => parseChallenge((await send(bare.url, '/sold', from(`192.0.2.${at}`))).headers['www-authenticate']).macaroon);
+  const buyAll = Array.from({ length: 30 }, async (_, at) => parseChallenge((await send(bare.url, '/sold', from(`192.0.2.${at}`))).headers['www-authenticate']).macaroon);
   const macaroons = await Promise.all(buyAll);
   const settle = async (client, macaroon) => {
     const headers = { 'Content-Type': 'application/json', 'CF-Connecting-IP': client };
     return (await send(bare.url, '/_toll/settle', { method: 'POST', headers, body: JSON.stringify({ macaroon }) })).status;
   };
+  // One client may cause six look-ups, and one payment two. Requests that this limit refuses do not count for the network.
+  const ofOne = [];
+  for (const at of Array(28).keys()) ofOne.push(await settle('2001:db8:a::1', macaroons[at >> 1]));
+  assert.deepEqual(ofOne, [...Array(6).fill(402), ...Array(22).fill(429)]);
+  assert.equal(await settle('2001:db8:a:1::1', macaroons[14]), 402);
   const statuses = [];
-  for (const at of Array(28).keys()) statuses.push(await settle(`2001:db8:9:${at.toString(16)}::1`, macaroons[at >> 1]));
-  // One client may cause six look-ups, and one payment two.
+  for (const at of Array(28).keys()) statuses.push(await settle(`2001:db8:9:${at.toString(16)}::1`, macaroons[15 + (at >> 1)]));
   assert.deepEqual(statuses, [...Array(24).fill(402), 429, 429, 429, 429]);
   assert.equal(await settle('198.51.100.1', macaroons[14]), 402);
   await bare.server.stop();

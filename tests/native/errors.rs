@@ -37,6 +37,7 @@ fn one_of_each() -> Vec<RequestError> {
     let errors = vec![
         RequestError::AmbiguousPath,
         RequestError::Price(PriceError::AmbiguousQuery("q".to_owned())),
+        RequestError::Price(PriceError::MethodInQuery),
         RequestError::Price(PriceError::AmbiguousHeader("h".to_owned())),
         RequestError::Price(PriceError::LengthRequired),
         RequestError::Price(PriceError::TooLong),
@@ -75,6 +76,7 @@ fn one_of_each() -> Vec<RequestError> {
             | RequestError::Preimage(_)
             | RequestError::Price(
                 PriceError::AmbiguousQuery(_)
+                | PriceError::MethodInQuery
                 | PriceError::AmbiguousHeader(_)
                 | PriceError::LengthRequired
                 | PriceError::TooLong

@@ -774,6 +774,9 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/docs/_next/data/build-id/sold.json",
         "/page-data/sold/page-data.json",
         "/page-data/index/page-data.json",
+        "/_nuxt/static/1618/sold/payload.js",
+        "/docs/_nuxt/static/1618/sold/state.js",
+        "/_nuxt/static/1618/payload.js",
         "/_ipx/w_200/photos/a.png",
         "/_ipx/_/photos/a.png",
         "/_ipx/w_200/users/7",
@@ -787,6 +790,7 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/_next/data/build-id/free.json",
         "/_next/static/chunks/sold.js",
         "/page-data/app-data.json",
+        "/_nuxt/static/1618/free/payload.js",
         "/_ipx/w_200/photos/b.png",
         "/sold/data.json",
     ] {

@@ -67,7 +67,10 @@ fn each_client_has_its_own_rate_limit() {
     let mut limits = ClientLimits::default();
     assert_eq!(limits.admit("a", 1, NOW_MS), Ok(()));
     assert!(limits.admit("a", 1, NOW_MS).is_err());
-    assert_eq!(limits.admit("b", 1, NOW_MS), Ok(()));
+    assert_eq!(limits.check("b", 1, NOW_MS), Ok(()));
+    assert_eq!(limits.admit("b", 1, NOW_MS), Ok(()), "a check counts no event");
+    assert!(limits.check("b", 1, NOW_MS).is_err());
+    assert_eq!(limits.check("b", 1, NOW_MS), limits.admit("b", 1, NOW_MS), "both return the same wait");
 }
 
 #[test]

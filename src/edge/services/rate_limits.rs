@@ -22,15 +22,17 @@ use crate::payment::PaymentHash;
 /// Clients whose address is not known share one limit. The clients of one IPv6 /48 network also share a larger limit:
 /// otherwise, the owner of the network could use up the invoices of all clients.
 pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
-    admit_client(ctx, "challenge").await?;
-    match ctx.client_network() {
-        Some(network) => {
-            let policy = ctx.policy();
-            let share = policy.invoices_per_minute.div_ceil(NETWORKS_FOR_ALL_INVOICES);
-            admit_in_isolate(&network, share.max(policy.challenges_per_minute))
-        }
-        None => Ok(()),
+    let policy = ctx.policy();
+    let share = policy.invoices_per_minute.div_ceil(NETWORKS_FOR_ALL_INVOICES);
+    let share = share.max(policy.challenges_per_minute);
+    let network = ctx.client_network();
+    // Requests that the network's limit refuses add no client to the map of clients. Requests that the client's limit refuses
+    // do not count for the network.
+    if let Some(network) = &network {
+        check(&CLIENTS, network, share)?;
     }
+    admit_client(ctx, "challenge").await?;
+    network.map_or(Ok(()), |network| admit(&CLIENTS, &network, share))
 }
 
 /// Admits a request whose credential has no preimage. The payment of such a credential must be looked up at a wallet.
@@ -43,15 +45,15 @@ pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError
 /// `invoices_per_minute`, counted apart from the invoices.
 pub async fn admit_preimage(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     static OF_ISOLATE: LazyLock<Mutex<(SlidingWindow, ClientLimits)>> = LazyLock::new(Mutex::default);
-    admit_unproven(ctx).await?;
     admit_look_up_of_client(ctx)?;
+    admit_unproven(ctx).await?;
     let client = invoice_client(ctx);
     let per_minute = ctx.policy().invoices_per_minute;
     let request = InvoiceLimitRequest { per_minute, client, is_known: false, recent: 0 };
     match admit_in_deployment(ctx, "look-ups", &request, &OF_ISOLATE).await {
         InvoiceLimitResponse::Admitted { .. } | InvoiceLimitResponse::Used(_) => Ok(()),
         InvoiceLimitResponse::Reserved(wait_ms) | InvoiceLimitResponse::Full(wait_ms) => {
-            Err(RequestError::TooManyChallenges { retry_after_s: wait_ms.div_ceil(1_000) })
+            Err(too_many_challenges(wait_ms))
         }
     }
 }
@@ -68,10 +70,13 @@ pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Re
 /// of a client together, and of an IPv6 /48 network, whose owner has many clients.
 fn admit_look_up_of_client(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     let per_client = ctx.policy().challenges_per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE);
-    if let Some(network) = ctx.client_network() {
-        admit(&LOOK_UPS, &network, per_client.saturating_mul(CLIENTS_PER_NETWORK))?;
+    let per_network = per_client.saturating_mul(CLIENTS_PER_NETWORK);
+    let network = ctx.client_network();
+    if let Some(network) = &network {
+        check(&LOOK_UPS, network, per_network)?;
     }
-    admit(&LOOK_UPS, &ctx.client_pseudonym().unwrap_or_default(), per_client)
+    admit(&LOOK_UPS, &ctx.client_pseudonym().unwrap_or_default(), per_client)?;
+    network.map_or(Ok(()), |network| admit(&LOOK_UPS, &network, per_network))
 }
 
 /// Fails if this isolate knows that the deployment has no invoice left. The request is then refused without a call of
@@ -151,18 +156,20 @@ async fn admit_client(ctx: &RequestContext<'_>, purpose: &str) -> Result<(), Req
     match ask_platform(ctx, &key).await {
         Some(true) => Ok(()),
         Some(false) => Err(RequestError::TooManyChallenges { retry_after_s: PLATFORM_PERIOD_S }),
-        None => admit_in_isolate(&key, ctx.policy().challenges_per_minute),
+        None => admit(&CLIENTS, &key, ctx.policy().challenges_per_minute),
     }
 }
 
-fn admit_in_isolate(key: &str, per_minute: u64) -> Result<(), RequestError> {
-    static CLIENTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
-    admit(&CLIENTS, key, per_minute)
+fn check(limits: &Mutex<ClientLimits>, key: &str, per_minute: u64) -> Result<(), RequestError> {
+    with_lock(limits, |limits| limits.check(key, per_minute, now_ms())).map_err(too_many_challenges)
 }
 
 fn admit(limits: &Mutex<ClientLimits>, key: &str, per_minute: u64) -> Result<(), RequestError> {
-    with_lock(limits, |limits| limits.admit(key, per_minute, now_ms()))
-        .map_err(|wait_ms| RequestError::TooManyChallenges { retry_after_s: wait_ms.div_ceil(1_000) })
+    with_lock(limits, |limits| limits.admit(key, per_minute, now_ms())).map_err(too_many_challenges)
+}
+
+fn too_many_challenges(wait_ms: u64) -> RequestError {
+    RequestError::TooManyChallenges { retry_after_s: wait_ms.div_ceil(1_000) }
 }
 
 /// Calls the rate limiter of the platform. Returns whether the request is within the limit; `None` if the rate limiter
@@ -185,6 +192,7 @@ extern "C" {
     fn limit(this: &RateLimiter, options: &Object) -> Result<Promise, JsValue>;
 }
 
+static CLIENTS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
 static LOOK_UPS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
 /// Until when the deployment has no invoice left, as far as this isolate knows.
 static FULL_UNTIL_MS: Mutex<u64> = Mutex::new(0);

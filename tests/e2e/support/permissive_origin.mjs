@@ -123,6 +123,7 @@ const NORMALIZATIONS = [
   (text) => text.replace(/\/_next\/data\/[^/]+(?=\/.*\.json$)/i, ''),
   (text) => text.replace(/\/page-data(?=\/)(.*)\/page-data\.json$/, '$1'),
   (text) => text.replace(/\/_ipx\/[^/]+(?=\/)/, ''),
+  (text) => text.replace(/\/_nuxt\/static\/[^/]+(?=\/)(.*)\/payload\.js$/, '$1'),
   // Caddy ends the name of the script after the first `.php`.
   (text) => text.replace(/(\.php).+/i, '$1'),
   (text) => text.replace(/\/(index|default)\.[^/]*$/, ''),

@@ -53,9 +53,9 @@ bench: ## measure CPU time, memory, size and start of the Worker, its core and i
 	@tools/setup.sh worker lnbits lightning_toll
 	@tools/build.sh
 	@tools/build.sh benches/workers/rust-pass
-	@[ -n "$(QUICK)" ] || cargo bench --quiet --package edgetoll-benches -- --quiet
+	@[ -n "$(QUICK)" ] || cargo bench --quiet --package edgetoll-benches --bench core -- --quiet
 	@node_modules/.bin/node benches/main.mjs
-	@[ -n "$(QUICK)" ] || cargo bench --quiet --bench head
+	@[ -n "$(QUICK)" ] || cargo bench --quiet --package edgetoll-benches --bench head
 
 lint: spelling ## check formatting, clippy (native, wasm and WASI), spelling, and that the fuzz targets compile
 	@tools/setup.sh worker release lint

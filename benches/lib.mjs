@@ -9,8 +9,6 @@ import { promisify } from 'node:util';
 import { startLnbits } from '../tools/lib/lnbits.mjs';
 import { freePort, root } from '../tools/lib/run.mjs';
 
-/** Linux counts CPU time in hundredths of a second. */
-const TICK_MS = 10;
 const WARM_UP_MS = 1000;
 const AFTER_IDLE_MS = 300;
 
@@ -37,7 +35,7 @@ export function newCase(name, server, path, headers = [], { status = [200], meth
   const host = headers.some((line) => line.startsWith('Host:')) ? [] : [`Host: 127.0.0.1:${server.port}`];
   const length = bodyLength ? [`Content-Length: ${bodyLength}`] : [];
   const head = [`${method} ${path} HTTP/1.1`, ...host, ...edge, ...length, ...headers, '', ''].join('\r\n');
-  return { name, server, status, load: { port: server.port, head, connections, bodyLength, clients, firstClient: 0 }, cpu: [], rate: [] };
+  return { name, server, status, load: { port: server.port, pid: server.pid, head, connections, bodyLength, clients, firstClient: 0 }, cpu: [], rate: [] };
 }
 
 /**
@@ -45,27 +43,25 @@ export function newCase(name, server, path, headers = [], { status = [200], meth
  * each client of a case has sent a request, and V8 has had a second to compile what the case runs.
  */
 export async function measure(cases, rounds, ms) {
-  for (const one of cases) await load(one, WARM_UP_MS, one.load.clients);
+  for (const one of cases) await load(one, { ms: WARM_UP_MS, requests: one.load.clients }, 1);
   for (let round = 0; round < rounds; round++) {
     for (const one of round % 2 ? cases.toReversed() : cases) {
       // V8 drops compiled code of an idle process.
-      await load(one, AFTER_IDLE_MS);
-      const before = cpuMs(one.server);
-      const sent = await load(one, ms);
-      one.cpu.push(((cpuMs(one.server) - before) * 1000) / sent.requests);
+      const sent = await load(one, { ms: AFTER_IDLE_MS, requests: 1 }, ms);
+      one.cpu.push((sent.cpuMs * 1000) / sent.requests);
       one.rate.push((sent.requests * 1000) / sent.ms);
     }
   }
 }
 
-/** Sends the request of a case for some time. Returns the number of responses, and the milliseconds. */
-async function load({ name, status, load }, ms, minimum = 1) {
-  const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'benches/load.mjs'), JSON.stringify({ ...load, ms, minimum })]);
-  const { statuses, ms: passed } = JSON.parse(stdout);
+/** Sends the request of a case, and measures after some time and some requests. Returns the number of responses, the milliseconds, and the CPU time. */
+async function load({ name, status, load }, before, ms) {
+  const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'benches/load.mjs'), JSON.stringify({ ...load, before, ms })]);
+  const { statuses, sent, ...measured } = JSON.parse(stdout);
   if (!Object.keys(statuses).every((one) => status.includes(Number(one)))) throw new Error(`${name}: ${JSON.stringify(statuses)} instead of ${status}`);
   const requests = Object.values(statuses).reduce((sum, count) => sum + count);
-  load.firstClient = (load.firstClient + requests) % load.clients;
-  return { requests, ms: passed };
+  load.firstClient = (load.firstClient + sent) % load.clients;
+  return { requests, ...measured };
 }
 
 /** Returns the median of the ratios of two lists, in each round, and their spread. */
@@ -87,12 +83,6 @@ export function table(titles, rows) {
 /** Returns the resident memory of a server in MiB. */
 export function residentMib({ pid }) {
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024);
-}
-
-/** Returns the CPU time that a process has used, in milliseconds (proc(5): utime and stime). */
-export function cpuMs({ pid }) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
 /** Buys a credential, uses it once, so that the payment is known to be settled, and asks for its cookie. */

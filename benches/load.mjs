@@ -1,20 +1,33 @@
-// Sends one request again and again. Prints as JSON how many responses with each status arrived, and after how many milliseconds the
-// last one.
-// Argument: JSON with the port, milliseconds, the least number of requests, the head of the request, the number of connections, the
-// length of the body, from how many client addresses the requests come, and the number of the first of them.
+// Sends one request again and again, first without measuring. Prints as JSON how many requests were sent, and of the measured part, how
+// many responses with each status arrived, after how many milliseconds the last one, and the CPU time of the server's process in
+// milliseconds.
+// Argument: JSON with the port and the process of the server, how many milliseconds and how many requests at least are not measured, the
+// milliseconds that are, the head of the request, the number of connections, the length of the body, from how many client addresses the
+// requests come, and the number of the first of them.
 import { connect } from 'node:net';
+import { cpuMs } from './cpu.mjs';
 
-const { port, ms, minimum, head, connections, bodyLength, clients, firstClient } = JSON.parse(process.argv[2]);
+const { port, pid, before, ms, head, connections, bodyLength, clients, firstClient } = JSON.parse(process.argv[2]);
 const heads = Array.from({ length: clients }, (_, at) => Buffer.from(at ? head.replace('203.0.113.7', address(at)) : head));
 const body = Buffer.alloc(bodyLength, 'x');
-const statuses = {};
-const started = Date.now();
 let sent = 0;
 
-await Promise.all(Array.from({ length: connections }, () => new Promise(runConnection)));
-process.stdout.write(JSON.stringify({ statuses, ms: Date.now() - started }));
+await sendFor(before.ms, before.requests);
+const cpuBefore = cpuMs(pid);
+const measured = await sendFor(ms, 1);
+process.stdout.write(JSON.stringify({ ...measured, sent, cpuMs: cpuMs(pid) - cpuBefore }));
 
-function runConnection(resolve, reject) {
+/** Sends requests for some time, and at least `minimum`. */
+async function sendFor(ms, minimum) {
+  const statuses = {};
+  const started = Date.now();
+  const last = sent + minimum;
+  const isOver = () => Date.now() >= started + ms && sent >= last;
+  await Promise.all(Array.from({ length: connections }, () => new Promise((resolve, reject) => runConnection(statuses, isOver, resolve, reject))));
+  return { statuses, ms: Date.now() - started };
+}
+
+function runConnection(statuses, isOver, resolve, reject) {
   const socket = connect(port, '127.0.0.1', send);
   let response = newResponse();
   socket.setEncoding('latin1').setNoDelay(true);
@@ -24,7 +37,7 @@ function runConnection(resolve, reject) {
     if (!response.reads(text)) return;
     statuses[response.status] = (statuses[response.status] ?? 0) + 1;
     response = newResponse();
-    if (Date.now() < started + ms || sent < minimum) return send();
+    if (!isOver()) return send();
     socket.end();
     resolve();
   });

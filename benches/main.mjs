@@ -39,7 +39,7 @@ Load average in the minute before: ${loadavg()[0].toFixed(1)}. Values are median
 }
 
 async function requests(bench) {
-  const [rounds, ms] = [8, 800];
+  const [rounds, ms] = [8, 600];
   return `## Requests
 
 ${rounds} rounds of ${ms} ms, 16 connections, an origin with a body of 200 bytes. edgetoll has all bindings, as deployed. The CPU time

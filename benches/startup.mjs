@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { pause, root } from '../tools/lib/run.mjs';
-import { cpuMs, median, newCase, startEdgetoll, startRustPass, startWorker, table } from './lib.mjs';
+import { cpuMs } from './cpu.mjs';
+import { median, newCase, startEdgetoll, startRustPass, startWorker, table } from './lib.mjs';
 
 export const EDGETOLL = join(root, 'build');
 export const RUST = join(root, 'benches/workers/rust-pass/build');
@@ -63,11 +64,11 @@ export async function firstRequestTable({ run, vars, host }) {
 
 /** Waits until a process has used no CPU time for some time: workerd listens before its Worker has started. Returns its CPU time. */
 async function cpuMsUntilIdle(server) {
-  for (let before, now = cpuMs(server); now !== before; now = cpuMs(server)) {
+  for (let before, now = cpuMs(server.pid); now !== before; now = cpuMs(server.pid)) {
     before = now;
     await pause(300);
   }
-  return cpuMs(server);
+  return cpuMs(server.pid);
 }
 
 /** Sends a request twice over one connection. Returns the milliseconds until the responses begin. */
@@ -88,4 +89,4 @@ async function requestTwice({ port, head }) {
   return times;
 }
 
-const STARTS = 9;
+const STARTS = 7;

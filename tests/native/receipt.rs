@@ -159,6 +159,8 @@ fn a_payment_list_is_requested_with_the_api_key_and_without_a_filter_by_time() {
     let pending = url(PaymentList::Pending, 0);
     assert_eq!(pending, format!("{base}pending&sortby=time&direction=desc&limit=50&offset=0"));
     assert_eq!(lnbits().list(PaymentList::Paid, 0, 1).key.as_deref(), Some("0011223344556677"));
+    // LNbits sends up to 10 KB for a payment.
+    assert!(lnbits().list(PaymentList::Paid, 0, PAGE_ROWS).max_response_bytes >= PAGE_ROWS * 10_240);
 }
 
 #[test]

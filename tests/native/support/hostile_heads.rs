@@ -1,5 +1,5 @@
 //! Hostile requests: their heads are made to cost as much CPU time as possible. A test and the benchmark
-//! `benches/head.rs` measure this time.
+//! `benches/core/head.rs` measure this time.
 
 use edgetoll::base64::encode_standard;
 use edgetoll::config::Settings;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects)]
 
-#[path = "../tests/native/support/hostile_heads.rs"]
+#[path = "../../tests/native/support/hostile_heads.rs"]
 mod hostile_heads;
 
 use std::hint::black_box;

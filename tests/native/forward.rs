@@ -1,5 +1,6 @@
 //! The texts in which headers and plans cross between the wasm and JavaScript.
 
+use edgetoll::config::Origin;
 use edgetoll::forward::{ForwardReason, ResponsePlan};
 use edgetoll::http::header_edits::HeaderEdits;
 use edgetoll::http::header_list::HeaderList;
@@ -9,6 +10,7 @@ use proptest::prelude::*;
 use url::Url;
 
 use crate::support::hostile_heads;
+use crate::support::price_list::valid;
 use crate::support::request::forwarded_free;
 
 #[test]
@@ -88,6 +90,50 @@ fn a_plan_for_a_response_is_read_as_it_was_written() {
     }
     assert_eq!(ResponsePlan::parse(""), None);
     assert_eq!(ResponsePlan::parse("paid\t1\t2"), None);
+}
+
+/// The Fetch standard, "CORS protocol".
+#[test]
+fn only_pages_that_the_price_list_allows_may_read_a_response() {
+    const ALLOW: &str = "=Access-Control-Allow-Origin";
+    let edits = |cors: &str, page: &str, headers: &str| -> Vec<(String, String)> {
+        let policy = valid(&format!(r#"{{"cors":{cors},"routes":[]}}"#));
+        let headers = HeaderList::parse(headers.to_owned(), 0).unwrap();
+        let edits = shared_with(page).edits(&headers, &policy, &Origin::Zone, |_, _| None);
+        let lines: Vec<String> = edits.as_str().lines().map(str::to_owned).collect();
+        lines.chunks_exact(2).map(|change| (change[0].clone(), change[1].clone())).collect()
+    };
+    let value = |edits: &[(String, String)], name: &str| {
+        edits.iter().find(|(changed, _)| changed == name).map(|(_, value)| value.clone())
+    };
+    let (any, shop) = (r#"["*"]"#, r#"["https://shop.test"]"#);
+    for (cors, page, headers, allowed, vary) in [
+        (any, "https://else.test", "0\n", Some("*"), None),
+        (shop, "https://shop.test", "0\n", Some("https://shop.test"), Some("Origin")),
+        (shop, "https://else.test", "0\n", None, Some("Origin")),
+        (shop, "https://shop.test", "1\nvary\nAccept\n", Some("https://shop.test"), Some("Accept, Origin")),
+    ] {
+        let edits = edits(cors, page, headers);
+        assert_eq!(value(&edits, ALLOW).as_deref(), allowed, "{cors} {page}");
+        assert_eq!(value(&edits, "=Vary").as_deref(), vary, "{cors} {page}");
+        let exposed = value(&edits, "=Access-Control-Expose-Headers").unwrap_or_default();
+        assert_eq!(exposed.split(", ").any(|name| name == "WWW-Authenticate"), allowed.is_some());
+    }
+    let own = edits(any, "https://else.test", "1\naccess-control-allow-origin\nhttps://own.test\n");
+    assert_eq!(value(&own, ALLOW), None, "the header of the origin server is kept");
+}
+
+fn shared_with(page: &str) -> ResponsePlan<'_> {
+    ResponsePlan {
+        reason: ForwardReason::Open,
+        route: None,
+        expires_at_unix: None,
+        payment_hash: None,
+        is_shared: true,
+        public_origin: "https://api.example.com",
+        origin_url: "https://api.example.com/x",
+        page: Some(page),
+    }
 }
 
 /// Attack A2 (CHANGELOG): hundreds of spellings had a limit each.

@@ -35,7 +35,8 @@ fn outcome(policy: &Policy, url: &str, method: &str) -> String {
 
 #[test]
 fn a_route_has_its_position_in_its_own_price_list_and_none_in_another_list() {
-    let list = r#"{"routes":[{"path":"/a"},{"path":"/b","methods":["GET"]},{"path":"/b","methods":["POST"]}]}"#;
+    let list =
+        r#"{"routes":[{"path":"/a"},{"path":"/b","methods":["GET"]},{"path":"/b","methods":["POST"]}]}"#;
     let (policy, other) = (valid(list), valid(list));
     let positions = |of: &Policy| of.routes.iter().map(|route| policy.position(route)).collect::<Vec<_>>();
     assert_eq!(positions(&policy), [Some(0), Some(1), Some(2)]);

@@ -13,7 +13,9 @@ use edgetoll::payment::Preimage;
 use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Service, Terms};
-use edgetoll::protocols::l402::credential::{OtherCarriers, is_macaroon_header, may_contain_own_macaroon};
+use edgetoll::protocols::l402::credential::{
+    Credential, OtherCarriers, is_macaroon_header, may_contain_own_macaroon,
+};
 use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, Signature};
 use edgetoll::protocols::l402::refusal::Refusal;
 use edgetoll::protocols::l402::verify::{Demand, verify};
@@ -512,6 +514,20 @@ fn if_the_uses_of_one_payment_are_spent_the_next_credential_is_used() {
     // Each purchase can cost a request to the meter, so there are four at most.
     let many: Vec<String> = (0..6).map(proven).collect();
     assert_eq!(order(&many), (hashes(&[0, 1, 2, 3]), "spent".to_owned()));
+}
+
+#[test]
+fn a_malformed_macaroon_beside_a_good_one_is_skipped_if_the_credential_has_a_colon() {
+    let good = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None)).encode();
+    let well_formed = |text: &str| {
+        let parsed = Credential::parse(text)?;
+        Ok(parsed.macaroons.iter().map(Result::is_ok).collect::<Vec<_>>())
+    };
+    for preimage in ["", PREIMAGE] {
+        assert_eq!(well_formed(&format!("x,{good}:{preimage}")), Ok(vec![false, true]));
+    }
+    assert_eq!(well_formed(&good), Ok(vec![true]));
+    assert_eq!(well_formed(&format!("x,{good}")), Err(Refusal::MalformedCredential));
 }
 
 // A2 (CHANGELOG)

@@ -55,6 +55,16 @@ impl TestRequest<'_> {
 const PREMIUM: &str = r#""price":[{"when":{"query":{"premium":"*"}},"sats":50},{"sats":10}]"#;
 
 #[test]
+fn a_price_in_code_gets_the_decoded_value_of_a_query_parameter() {
+    let request = TestRequest { query: "limit=1%200&sort=&x=1&x=2", ..TestRequest::default() };
+    let value = |name: &str| request.with_facts(|facts| facts.query(name));
+    assert_eq!(value("limit"), Ok(Some("1 0".to_owned())));
+    assert_eq!(value("sort"), Ok(Some(String::new())));
+    assert_eq!(value("page"), Ok(None));
+    assert_eq!(value("x"), Err(PriceError::AmbiguousQuery("x".to_owned())));
+}
+
+#[test]
 fn the_first_price_whose_conditions_are_met_applies() {
     let list = r#""price":[
         {"when":{"query":{"tier":["gold","plat*"]},"method":"POST"},"sats":90},

@@ -181,6 +181,11 @@ fn a_method_that_no_route_of_a_priced_path_lists_is_refused_except_in_a_prefligh
     assert_eq!((refused.status(), refused.header()), (405, Some(("Allow", "POST, PUT".to_owned()))));
     let preflight = Request { is_preflight: true, ..request("https://x/posted", "OPTIONS", None) };
     assert_eq!(gate(&settings).decide(&preflight, NOW), Decision::Preflight);
+    let two_hosts = r#"{"routes":[{"path":"/a","host":"a.test","methods":["POST"],"sats":5},
+        {"path":"/a","host":"b.test","methods":["DELETE"],"sats":5},{"path":"/b","methods":["PUT"],"sats":5}]}"#;
+    let two_hosts = crate::support::settings::settings(Some(two_hosts), &[]);
+    let refused = error(decide(&two_hosts, "https://a.test/a", "GET", None));
+    assert_eq!(refused.header(), Some(("Allow", "POST".to_owned())));
 }
 
 #[test]
@@ -188,9 +193,11 @@ fn head_and_prefetch_requests_get_no_invoice_and_options_requests_only_if_the_ro
     let settings = settings();
     assert!(is_quote(decide(&settings, "https://x/sold", "OPTIONS", None)));
     // An `OPTIONS` request gets an invoice if the route lists `OPTIONS` in `methods`.
-    let with_options = r#"{"routes":[{"path":"/sold","methods":["GET","OPTIONS"],"sats":5}]}"#;
-    let with_options = crate::support::settings::settings(Some(with_options), &[]);
-    assert!(!is_quote(decide(&with_options, "https://x/sold", "OPTIONS", None)));
+    for methods in [r#""GET","OPTIONS""#, r#""OPTIONS""#] {
+        let list = format!(r#"{{"routes":[{{"path":"/sold","methods":[{methods}],"sats":5}}]}}"#);
+        let with_options = crate::support::settings::settings(Some(&list), &[]);
+        assert!(!is_quote(decide(&with_options, "https://x/sold", "OPTIONS", None)), "{methods}");
+    }
     let Decision::Challenge(head) = decide(&settings, "https://x/sold", "HEAD", None) else { panic!() };
     assert_eq!((head.is_quote, head.price), (true, Price::Sats(5)));
     let prefetch = Request { is_prefetch: true, ..request("https://x/sold", "GET", None) };

@@ -82,6 +82,23 @@ fn is_accepted(policy: &Policy, seller: &Seller, url: &str, method: &str, cookie
     matches!(gate.decide(&request, NOW), Decision::Paid(_))
 }
 
+/// RFC 6265, 3.1: a cookie is deleted by its name, its path and a time in the past.
+#[test]
+fn the_cookie_of_a_spent_payment_is_deleted_if_the_client_sent_it() {
+    let (policy, seller) = (policy(), test_seller());
+    let scope = endpoint("/five");
+    let macaroon = mint_with_uses(&seller, scope.clone(), NonZeroU32::new(5));
+    let grant = grant(&policy, &seller, "https://x.test/five", &macaroon);
+    let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, NOW).unwrap();
+    let sent = set.split(';').next().unwrap();
+    let (name, _) = sent.split_once('=').unwrap();
+    let deleted = cookie::delete_spent(&format!("a=1; {sent}"), &grant, &scope).unwrap();
+    let attributes: Vec<&str> = deleted.split("; ").collect();
+    assert_eq!(attributes[0], format!("{name}="));
+    assert!(attributes.contains(&"Path=/five") && attributes.contains(&"Max-Age=0"), "{deleted}");
+    assert_eq!(cookie::delete_spent("a=1; toll_000000000000=x", &grant, &scope), None);
+}
+
 #[test]
 fn a_credential_cookie_is_valid_for_the_scope_of_its_macaroon_but_only_for_get_and_head() {
     let (policy, seller) = (policy(), test_seller());

@@ -454,6 +454,31 @@ fn the_exact_counter_grants_the_quota_in_each_window_and_refuses_requests_for_an
 }
 
 #[test]
+fn a_window_of_the_exact_counter_has_ended_at_its_end() {
+    let mut counter = ExactCounter::default();
+    counter.take(FreeTierRequest { quota: 2, window_ends_ms: 1_000 });
+    assert_eq!([999, 1_000, 1_001].map(|now_ms| counter.has_ended(now_ms)), [false, true, true]);
+}
+
+/// Programs read these words in the log, so they never change.
+#[test]
+fn the_document_on_operations_lists_each_reason_for_no_free_request() {
+    let document = include_str!("../../docs/operations.md");
+    let (_, table) = document.split_once("| `free` | why the client had to pay |").unwrap();
+    let words: Vec<&str> = table.lines().skip(2).map_while(|row| row.split('`').nth(1)).collect();
+    let reasons = [
+        FreeTierDenied::UsedUp,
+        FreeTierDenied::NetworkUsedUp,
+        FreeTierDenied::UnknownClient,
+        FreeTierDenied::NoStore,
+        FreeTierDenied::StoreUnreadable,
+        FreeTierDenied::StoreUnwritable,
+        FreeTierDenied::TooManyClients,
+    ];
+    assert_eq!(words, reasons.map(FreeTierDenied::as_str));
+}
+
+#[test]
 fn messages_of_the_exact_counter_are_read_back_and_malformed_messages_are_refused() {
     let request = FreeTierRequest { quota: 2, window_ends_ms: START_MS };
     assert_eq!(FreeTierRequest::parse(&to_json(&request)), Some(request));

@@ -685,6 +685,17 @@ proptest! {
 }
 
 #[test]
+fn a_full_page_that_ends_with_the_time_of_the_cursor_is_not_the_last_page_of_a_pass() {
+    let cursor = Cursor { cursor: "t2".to_owned(), ..Cursor::default() };
+    let is_complete = |last: &str| {
+        let page = ListPage { first: Some("t3"), last: Some(last), rows: 5, is_full: true };
+        cursor.after(page).1
+    };
+    // Payments with the same time can be on both pages.
+    assert_eq!(["t3", "t2", "t1"].map(is_complete), [false, false, true]);
+}
+
+#[test]
 fn after_a_complete_pass_over_a_payment_list_a_new_payment_is_found_in_at_most_two_pages() {
     let (mut list, mut cursor) = (PaymentList::default(), Cursor::default());
     (0..200).for_each(|n| list.change(n, u64::from(n)));
@@ -1120,6 +1131,9 @@ fn each_ledger_command_runs_and_is_parsed_only_from_its_exact_name() {
     ] {
         let name = command.name();
         assert_eq!(CommandName::parse(name.as_str()), Some(name));
+        // Only these commands record a payment, repeat a callback, or replace an alarm that was lost.
+        let makes_due = ["record_settled", "retry_callbacks", "plan_sync"].contains(&name.as_str());
+        assert_eq!(name.may_make_callback_due(), makes_due, "{name:?}");
         TestLedger::new().run_command(command);
     }
 }
@@ -1129,6 +1143,7 @@ fn each_ledger_command_runs_and_is_parsed_only_from_its_exact_name() {
 fn a_callback_is_signed_as_standard_webhooks_specifies() {
     let on_payment =
         OnPayment::new("https://example.com/x", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    assert_eq!(on_payment.url(), "https://example.com/x");
     let signature = on_payment.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}");
     assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }

@@ -12,7 +12,8 @@ use edgetoll::wallet::lnbits::{Lnbits, LnbitsConfigError};
 use edgetoll::wallet::probe::{self, Probe, ProbeRecord, Probed};
 use edgetoll::wallet::receipt::SaleTerms;
 use edgetoll::wallet::{
-    Invoice, InvoiceRequest, Payment, PaymentStatus, Wallet, WalletError, WalletResponse,
+    HttpRequest, Invoice, InvoiceRequest, Payment, PaymentStatus, Wallet, WalletError, WalletRequest,
+    WalletResponse,
 };
 
 fn lnbits() -> Lnbits {
@@ -38,7 +39,14 @@ fn response(status: u16, body: &str) -> WalletResponse {
 }
 
 fn read_created(request: &InvoiceRequest<'_>, body: &str, now_unix: u64) -> Result<Invoice, WalletError> {
-    lnbits().read_created(request, &response(201, body), now_unix)
+    Wallet::Lnbits(lnbits()).read_created(request, &response(201, body), now_unix)
+}
+
+fn http(request: WalletRequest) -> HttpRequest {
+    match request {
+        WalletRequest::Http(request) => request,
+        WalletRequest::Nwc(_) => panic!("a request over a relay"),
+    }
 }
 
 /// Returns the string at `key` in the recorded response to an invoice request.
@@ -69,12 +77,14 @@ fn payment(name: &str) -> Payment {
 
 /// Reads the response to a look-up, at a time before the recorded pending invoices expire.
 fn read_looked_up(payment: &Payment, response: &WalletResponse) -> Result<PaymentStatus, WalletError> {
-    lnbits().read_looked_up(payment, response, 1_795_275_400)
+    Wallet::Lnbits(lnbits()).read_looked_up(payment, response, 1_795_275_400)
 }
 
 #[test]
 fn an_invoice_request_asks_for_an_incoming_payment_and_states_its_price_route_and_client_pseudonym() {
-    let request = lnbits().create(&invoice_request());
+    let wallet = Wallet::Lnbits(lnbits());
+    assert_eq!(wallet.identity(), ["https://x/base", KEY]);
+    let request = http(wallet.create(&invoice_request()).unwrap());
     assert_eq!((request.method, request.url.as_str()), ("POST", "https://x/base/api/v1/payments"));
     assert_eq!(request.key.as_deref(), Some(KEY));
     assert_eq!(
@@ -120,7 +130,8 @@ fn an_invoice_request_records_what_the_invoice_is_created_for() {
 fn a_receipt_has_the_host_the_uses_and_the_price_of_the_invoice_or_its_value_in_the_currency_of_the_wallet() {
     let terms_of = |extra: &str| {
         let response = with_extra("1.6.2: paid", extra);
-        lnbits().read_receipt(&payment("1.6.2: paid").hash, &response).unwrap().unwrap().terms
+        let hash = payment("1.6.2: paid").hash;
+        Wallet::Lnbits(lnbits()).read_receipt(&hash, None, &response).unwrap().unwrap().terms
     };
     let record = complete_record();
     let request = InvoiceRequest { uses: NonZeroU32::new(32), record: Some(&record), ..invoice_request() };
@@ -154,7 +165,7 @@ fn with_extra(name: &str, extra: &str) -> WalletResponse {
 }
 
 fn read_own(hash: &PaymentHash, response: &WalletResponse) -> Result<Option<OwnInvoice>, WalletError> {
-    lnbits().read_own_invoice(hash, response)
+    Wallet::Lnbits(lnbits()).read_own_invoice(hash, response)
 }
 
 #[test]
@@ -327,7 +338,7 @@ fn the_error_for_a_refused_invoice_does_not_contain_the_preimage() {
 #[test]
 fn a_payment_is_looked_up_by_its_payment_hash_and_with_the_api_key() {
     let payment = payment("1.6.2: paid");
-    let request = lnbits().look_up(&payment.hash);
+    let request = http(Wallet::Lnbits(lnbits()).look_up(&payment.hash));
     assert_eq!((request.method, request.body), ("GET", None));
     assert_eq!(request.url, format!("https://x/base/api/v1/payments/{}", payment.hash.to_hex()));
     assert_eq!(request.key.as_deref(), Some(KEY));

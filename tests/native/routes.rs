@@ -158,7 +158,9 @@ fn the_public_price_list_has_prices_conditions_scopes_and_expiries() {
             {"path":"/rebate","price":[{"when":{"query":{"code":"FRIENDS"}},"sats":10},{"when":{"query":{"hd":"*"}},"sats":50},{"sats":9}]},
             {"path":"/c","bind":["endpoint","ip"],"price":"code","invoice_expiry":"10m","service":"gpu"},
             {"path":"/d","listed":false},
-            {"path":"/e","host":"other.example.com"}
+            {"path":"/e","host":"other.example.com"},
+            {"path":"/f","description":"{method} {path}","price":[
+                {"when":{"method":"POST","country":["DE","FR"],"verified_bot":"AI Crawler"},"sats":9},{"sats":5}]}
         ]}"#,
     );
     let expected = r#"{"protocol":"L402","network":"bc","host":"x","routes":[
@@ -175,7 +177,12 @@ fn the_public_price_list_has_prices_conditions_scopes_and_expiries() {
          "scope":{"bind":["endpoint","method"]},"service":"toll","invoiceExpiresIn":300,"credentialExpiresIn":3600,
          "reusable":true},
         {"path":"/c","methods":[],"prices":[],"scope":{"bind":["endpoint","ip"]},"service":"gpu",
-         "invoiceExpiresIn":600,"credentialExpiresIn":3600,"reusable":true}
+         "invoiceExpiresIn":600,"credentialExpiresIn":3600,"reusable":true},
+        {"path":"/f","methods":[],"description":"{method} {path}","prices":[
+            {"when":[{"fact":"method","is":["POST"]},{"fact":"country","is":["DE","FR"]},
+             {"fact":"verified_bot","is":["AI Crawler"]}],"sats":9},{"sats":5}],
+         "scope":{"bind":["endpoint","method"]},"service":"toll","invoiceExpiresIn":300,"credentialExpiresIn":3600,
+         "reusable":true}
     ]}"#;
     let lines: String = expected.lines().map(str::trim_start).collect();
     assert_eq!(policy.catalog("x"), lines);
@@ -333,6 +340,7 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/free?x=1&__pathname=%2Ffiles%2Fx", "ambiguous_path"),
         ("/?__pathname=/free", "open"),
         ("/index.php?_url=/files/x", "ambiguous_path"),
+        ("/index.php?_url=/_toll/health", "open"),
         ("/files/x?_url=/files/x", "/files/*"),
         ("/?url=/files/x", "open"),
         // Image optimizers read an image at the path in their query.
@@ -549,6 +557,11 @@ fn routes_that_no_request_can_reach_are_reported() {
         let expected: &[&str] = if is_reachable { &[] } else { &["TOLL.routes[0].path"] };
         assert_eq!(places, expected, "{path}");
     }
+    // A host pattern takes no request from routes of other hosts, nor from a route with a more specific path.
+    let hosts = valid(
+        r#"{"routes":[{"path":"/a","host":"*.x.test","sats":5},{"path":"/a","host":"y.test","sats":5},{"path":"/a","sats":5}]}"#,
+    );
+    assert_eq!(unreachable(&hosts), []);
 }
 
 proptest! {

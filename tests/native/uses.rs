@@ -46,6 +46,18 @@ fn a_check_takes_no_use_and_tells_when_none_is_left() {
 }
 
 #[test]
+fn a_payment_is_unused_until_the_first_use_is_taken_even_if_that_use_is_returned() {
+    let mut uses = Uses::default();
+    assert!(uses.is_unused());
+    spend(&mut uses, 2, &[]);
+    assert!(uses.is_unused(), "a check takes no use");
+    let ticket = take_ticket(&mut uses, 2);
+    assert!(!uses.is_unused());
+    give_back(&mut uses, ticket, 2);
+    assert!(!uses.is_unused());
+}
+
+#[test]
 fn a_use_whose_request_has_no_response_yet_can_be_returned() {
     let mut uses = Uses::default();
     let ticket = take_ticket(&mut uses, 1);

@@ -16,6 +16,25 @@ const NOW_MS: u64 = 1_800_000_000_000;
 const NOW_UNIX: u64 = 1_800_000_000;
 
 #[test]
+fn a_client_retries_when_the_wallet_accepts_requests_again_but_at_most_after_a_minute() {
+    let limited = |retry_after_s| WalletError::RateLimited { retry_after_s };
+    let payment_limited = |retry_after_s| WalletError::PaymentRateLimited { retry_after_s };
+    for (error, expected_s) in [
+        (WalletError::CircuitOpen { retry_in_ms: 0 }, 1),
+        (WalletError::CircuitOpen { retry_in_ms: 2_000 }, 2),
+        (WalletError::CircuitOpen { retry_in_ms: 2_001 }, 3),
+        (limited(Some(0)), 1),
+        (limited(Some(7)), 7),
+        (payment_limited(Some(8)), 8),
+        (payment_limited(Some(3_600)), 60),
+        (limited(None), 5),
+        (WalletError::Unreachable, 5),
+    ] {
+        assert_eq!(error.retry_after_s(), expected_s, "{error:?}");
+    }
+}
+
+#[test]
 fn three_failed_requests_in_a_row_open_the_circuit_of_a_wallet() {
     let mut breaker = CircuitBreaker::default();
     assert!(!breaker.failed(None, NOW_MS, NOW_MS));

@@ -693,6 +693,10 @@ fn a_full_page_that_ends_with_the_time_of_the_cursor_is_not_the_last_page_of_a_p
     };
     // Payments with the same time can be on both pages.
     assert_eq!(["t3", "t2", "t1"].map(is_complete), [false, false, true]);
+    let read_to_t3 = Cursor { read_to: "t3".to_owned(), ..cursor.clone() };
+    let empty = ListPage { first: None, last: None, rows: 0, is_full: false };
+    let next = Cursor { cursor: "t3".to_owned(), ..read_to_t3.clone() };
+    assert_eq!(read_to_t3.after(empty), (next, true), "an empty list does not move the cursor back");
 }
 
 #[test]

@@ -65,6 +65,21 @@ fn a_slot_has_an_nwc_wallet_or_an_lnbits() {
 }
 
 #[test]
+fn a_price_in_a_currency_is_reported_if_no_wallet_converts_it() {
+    let url = url();
+    let nwc = [("LNBITS_URL", None), ("LNBITS_KEY", None), ("NWC_URL", Some(url.as_str()))];
+    let lnbits = [("LNBITS_URL_2", Some("https://two.test")), ("LNBITS_KEY_2", Some("0123456789abcdef"))];
+    let list = r#"{"routes":[{"path":"/usd","fiat":"0.01 USD"},{"path":"/sats","sats":5}]}"#;
+    let faults = settings(Some(list), &nwc).faults;
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(
+        faults[0].starts_with("/usd has a price in a currency, which only LNbits can convert"),
+        "{faults:?}"
+    );
+    assert_eq!(settings(Some(list), &[&nwc[..], &lnbits].concat()).faults, [""; 0]);
+}
+
+#[test]
 fn a_mistake_in_one_slot_closes_the_paywall_and_is_named_without_its_value() {
     let url = url();
     let nwc = Some(url.as_str());

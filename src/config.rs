@@ -10,7 +10,7 @@ use crate::keys::{Keys, TollSecret};
 use crate::ledger::callback::{CallbackConfigError, OnPayment};
 use crate::payment::WalletSlot;
 use crate::policy::Policy;
-use crate::policy::normalization::FoldCase;
+use crate::policy::normalization::{FoldCase, is_invisible};
 use crate::strict_json::Json;
 use crate::wallet::Wallet;
 use crate::wallet::lnbits::{Lnbits, LnbitsConfigError};
@@ -243,9 +243,10 @@ impl SettingsReader<'_> {
     /// the same secret may keep the white space, and would then sign with another key.
     fn secret(&mut self, name: &str) -> Option<TollSecret> {
         let text = (self.var)(name)?;
-        if text.trim() != text {
+        if text.trim() != text || text.starts_with(is_invisible) || text.ends_with(is_invisible) {
             return self.fault(&format!(
-                "{name} begins or ends with white space, such as a line feed: set it again without it"
+                "{name} begins or ends with white space or an invisible character, such as a line feed or a byte order mark: \
+                 set it again without it"
             ));
         }
         let secret = TollSecret::new(&text);
@@ -253,16 +254,16 @@ impl SettingsReader<'_> {
     }
 
     /// Returns the value of a setting without white space around it. Returns `None` if the setting is missing. Reports
-    /// a value that has only white space or contains a control character, and returns `None`.
+    /// a value that has only white space or contains an invisible character, and returns `None`.
     fn value(&mut self, name: &str) -> Option<String> {
         let text = (self.var)(name)?;
         let text = text.trim();
         if text.is_empty() {
             return self.fault(&format!("{name} has only white space: remove it, or set it again"));
         }
-        if text.contains(char::is_control) {
+        if text.contains(is_invisible) {
             return self.fault(&format!(
-                "{name} contains a control character, such as a line feed: set it again without it"
+                "{name} contains an invisible character, such as a line feed or a byte order mark: set it again without it"
             ));
         }
         Some(text.to_owned())

@@ -29,8 +29,9 @@ const macaroon = form.elements.macaroon.defaultValue;
 const path = form.elements.to.defaultValue;
 
 // `now()` returns the time of the server's clock, because the clock of this device may be wrong.
-const responseStart = attempt(() => performance.timeOrigin + performance.getEntriesByType('navigation')[0].responseStart);
-const clockOffset = (responseStart || Date.now()) - page.dataset.now * SECOND;
+// `performance.timeOrigin` is not used: in Firefox it is as late as the computer has slept since the browser's process started.
+const sinceResponse = attempt(() => performance.now() - performance.getEntriesByType('navigation')[0].responseStart);
+const clockOffset = Date.now() - (sinceResponse || 0) - page.dataset.now * SECOND;
 const now = () => Date.now() - clockOffset;
 const invoiceExpires = page.dataset.invoiceExpires * SECOND;
 
@@ -146,7 +147,9 @@ function countDown() {
 async function start() {
   show('pending');
   countDown();
-  const earlier = (recall('macaroons') ?? []).filter((other) => other !== macaroon);
+  // Scripts of the origin can write to the same storage.
+  const stored = recall('macaroons');
+  const earlier = Array.isArray(stored) ? stored.filter((other) => typeof other === 'string' && other !== macaroon) : [];
   keep('macaroons', [macaroon, ...earlier].slice(0, 3));
   scheduleCheck();
   for (const other of earlier) {

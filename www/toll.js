@@ -515,7 +515,7 @@ function readMacaroon(base64) {
   try {
     const bytes = Uint8Array.from(atob(base64.replace(/-/g, '+').replace(/_/g, '/')), (char) => char.charCodeAt(0));
     const { paymentHash, caveats } = bytes[0] === 2 ? readBinaryMacaroon(bytes) : readJsonMacaroon(bytes);
-    const pairs = caveats.map((caveat) => caveat.split(/\s*=\s*(.*)/s, 2)).reverse();
+    const pairs = caveats.map((caveat) => caveat.split(/\s*=\s*(.*)/s, 2)).map(([name, value]) => [name.toLowerCase(), value]).reverse();
     const named = new Map(pairs);
     const dates = pairs.filter(([name, value]) => EXPIRY.test(name) && /^\d+$/.test(value)).map(([, value]) => Number(value));
     const uses = named.get('uses');

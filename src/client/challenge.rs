@@ -25,7 +25,9 @@ impl Challenged {
         }
         let (response, body) = read_body(response).await?;
         let lines = response.headers().get_all(WWW_AUTHENTICATE).iter();
-        let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+        // A realm may have bytes beyond ASCII.
+        let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+        let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let offer = Offer::read(&lines, content_type.unwrap_or_default(), &body);
         Ok(Self { response, offer })

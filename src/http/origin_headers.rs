@@ -35,6 +35,9 @@ impl<'a> PublicUrls<'a> {
             _ if is(LINK) => self.rewrite_link(value),
             _ if is(REFRESH) => self.rewrite_refresh(value),
             _ if is(SET_COOKIE) => self.rewrite_cookie(value),
+            _ if QUOTING.iter().any(|known| is(known)) || (names_url(name) && value.contains('"')) => {
+                self.rewrite_quoted(value)
+            }
             _ if REFERENCES.iter().any(|known| is(known)) => self.public_url(value),
             _ => Some(value)
                 .filter(|value| names_url(name) && is_url(value))
@@ -102,6 +105,20 @@ impl<'a> PublicUrls<'a> {
         Some([before, &self.public_url(url)?, rest].concat())
     }
 
+    /// `Bearer resource_metadata="https://…"` (RFC 9728), and JSON such as `{"path":"https://…"}` in `HX-Location`. The hash of a
+    /// Digest credential covers the realm, so challenges for Digest stay as they are.
+    fn rewrite_quoted(&self, value: &str) -> Option<String> {
+        if value.to_ascii_lowercase().contains("digest ") {
+            return None;
+        }
+        let pieces = value.split('"').enumerate().map(|(at, piece)| {
+            let url = Some(piece).filter(|piece| at % 2 == 1 && is_url(piece) && !piece.starts_with('/'));
+            url.and_then(|url| self.public_url(url)).unwrap_or_else(|| piece.to_owned())
+        });
+        let changed = pieces.collect::<Vec<_>>().join("\"");
+        (changed != value).then_some(changed)
+    }
+
     /// Removes the attribute `Domain` that names the origin, so that the cookie belongs to the public host. Removes the
     /// path of `ORIGIN_URL` from the attribute `Path`.
     fn rewrite_cookie(&self, value: &str) -> Option<String> {
@@ -132,7 +149,9 @@ impl<'a> PublicUrls<'a> {
 /// Whether the value of a response header may be or contain a URL of the origin. `Set-Cookie` does not count, because a
 /// response may have several lines of it.
 pub fn may_name_url(name: &str) -> bool {
-    [LINK, REFRESH].iter().chain(&REFERENCES).any(|known| name.eq_ignore_ascii_case(known)) || names_url(name)
+    let known = [LINK, REFRESH];
+    known.iter().chain(&REFERENCES).chain(&QUOTING).any(|known| name.eq_ignore_ascii_case(known))
+        || names_url(name)
 }
 
 /// Whether a response header is named after a URL, such as `HX-Redirect`, `X-Inertia-Location`, `X-Middleware-Rewrite` or
@@ -175,9 +194,11 @@ fn without_prefix<'p>(path: &'p str, origin_path: &str) -> Option<&'p str> {
 }
 
 /// The headers whose value is a URL or a path in any spelling.
-const REFERENCES: [&str; 2] = ["Location", "Content-Location"];
-const URL_ENDINGS: [&str; 7] =
-    ["-location", "-pingback", "-redirect", "-rewrite", "-uri", "-url", "sourcemap"];
+const REFERENCES: [&str; 3] = ["Location", "Content-Location", "Service-Worker-Allowed"];
+/// The headers that have URLs in quotation marks.
+const QUOTING: [&str; 3] = ["WWW-Authenticate", "Speculation-Rules", "Reporting-Endpoints"];
+const URL_ENDINGS: [&str; 8] =
+    ["-asyncoperation", "-location", "-pingback", "-redirect", "-rewrite", "-uri", "-url", "sourcemap"];
 pub const SET_COOKIE: &str = "Set-Cookie";
 const LINK: &str = "Link";
 const REFRESH: &str = "Refresh";

@@ -106,8 +106,10 @@ pub fn is_local_path(text: &str) -> bool {
 pub fn is_authority(text: &str) -> bool {
     let host = host(text);
     let port = text.strip_prefix(host).unwrap_or_default();
-    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let is_port = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let labels = || host.strip_suffix('.').unwrap_or(host).split('.');
+    let last = labels().next_back().unwrap_or_default();
     let is_host = match host.strip_prefix('[') {
         Some(address) => address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
         // A URL parser reads a host whose last part is a number as an IPv4 address.
@@ -116,7 +118,12 @@ pub fn is_authority(text: &str) -> bool {
         {
             host.parse::<Ipv4Addr>().is_ok()
         }
-        None => host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+        // The same parser reads `a.0x1` as an invalid IPv4 address.
+        None => {
+            !last.to_ascii_lowercase().starts_with("0x")
+                && labels().all(|label| (1..=63).contains(&label.len()))
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        }
     };
     !host.is_empty() && is_host && is_port
 }

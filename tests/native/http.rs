@@ -181,6 +181,23 @@ fn a_response_header_with_the_url_of_the_origin_gets_the_public_url() {
         ("X-Pingback", "http://10.0.0.5:8080/xmlrpc.php", Some("https://api.test:8443/xmlrpc.php")),
         ("HX-Location", "{\"path\":\"http://other.test/\"}", None),
         ("Operation-Location", "http://other.test/a", None),
+        (
+            "HX-Location",
+            "{\"path\":\"http://10.0.0.5:8080/a\"}",
+            Some("{\"path\":\"https://api.test:8443/a\"}"),
+        ),
+        ("Azure-AsyncOperation", "http://10.0.0.5:8080/a", Some("https://api.test:8443/a")),
+        // RFC 9728, 5.1, https://github.com/vercel/mcp-handler/issues/110
+        (
+            "WWW-Authenticate",
+            "Bearer resource_metadata=\"http://10.0.0.5:8080/.well-known/oauth-protected-resource\", scope=\"a b\"",
+            Some(
+                "Bearer resource_metadata=\"https://api.test:8443/.well-known/oauth-protected-resource\", scope=\"a b\"",
+            ),
+        ),
+        ("WWW-Authenticate", "Bearer realm=\"http://other.test/token\",service=\"/a\"", None),
+        ("WWW-Authenticate", "Digest realm=\"http://10.0.0.5:8080/\", nonce=\"a\"", None),
+        ("Speculation-Rules", "\"http://10.0.0.5:8080/r.json\"", Some("\"https://api.test:8443/r.json\"")),
         ("X-Job-Uri", "urn:job:1", None),
         ("X-Note", "http://10.0.0.5:8080/a", None),
         ("Set-Cookie", "a=1; Domain=10.0.0.5; Path=/; Secure", Some("a=1; Path=/; Secure")),
@@ -211,6 +228,7 @@ fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
         ("Location", "http://origin.test:80/app?x", Some("https://api.test/?x")),
         ("Location", "/app/x", Some("/x")),
         ("Location", "/app", Some("/")),
+        ("Service-Worker-Allowed", "/app/", Some("/")),
         ("Location", "/app?x", Some("/?x")),
         ("Location", "/app//evil.test", Some("https://api.test//evil.test")),
         ("Location", "/app/\\evil.test", Some("https://api.test//evil.test")),

@@ -109,7 +109,7 @@ fn a_mistake_in_one_slot_closes_the_paywall_and_is_named_without_its_value() {
         (
             &[("NWC_URL", Some(&broken))],
             vec![
-                "NWC_URL contains a control character, such as a line feed: set it again without it"
+                "NWC_URL contains an invisible character, such as a line feed or a byte order mark: set it again without it"
                     .to_owned(),
             ],
         ),

@@ -112,9 +112,10 @@ const HTTP_ENCODINGS: [&str; 3] = ["accept-encoding", "content-encoding", "trans
 /// The endings of headers with which a client can make an origin use another path, query, host or method. An ending
 /// need not be a whole word, because some headers have names such as `X-RewriteUrl`.
 pub const REWRITING_ENDINGS: [&str; 27] = [
+    "-base",
     "-override",
+    "-root",
     "authority",
-    "document-root",
     "forwarded-domain",
     "host",
     "hostname",
@@ -123,7 +124,6 @@ pub const REWRITING_ENDINGS: [&str; 27] = [
     "method",
     "original-target",
     "path",
-    "path-base",
     "path-info",
     "path-translated",
     "pathbase",

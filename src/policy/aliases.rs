@@ -11,6 +11,8 @@ use super::plain_path::plain_path;
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
 ///   (Qwik), `/sold.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
 ///   (Next.js), `/page-data/sold/page-data.json` (Gatsby), or `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2).
+/// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
+///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
 /// - Nuxt serves the image `/sold.png` at `/_ipx/<options>/sold.png`.
 pub fn of_path(path: &str) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -21,6 +23,9 @@ pub fn of_path(path: &str) -> Vec<String> {
             paths.push(or_root(&[before, &without_index(page)].concat()));
         }
     }
+    paths.extend(without_virtual_host(path));
+    let view = path.split_once("/@@").filter(|(_, after)| after.is_empty() || after.starts_with('/'));
+    paths.extend(view.map(|(page, _)| or_root(page)));
     for folder in ["_next/data", "_nuxt/static", IMAGE_FOLDER] {
         let Some((before, after)) = path.split_once(&format!("/{folder}/")) else { continue };
         // The first segment is the name of the build, or the options of the image.
@@ -34,6 +39,30 @@ pub fn of_path(path: &str) -> Vec<String> {
     }
     paths
 }
+
+/// Returns a path without the names with which Zope reads a virtual host; `None` if the path has none of them.
+fn without_virtual_host(path: &str) -> Option<String> {
+    let is = |name: &str, known: &str| name.eq_ignore_ascii_case(known);
+    let mut names = path.split('/').skip(1);
+    let (mut kept, mut is_virtual) = (String::new(), false);
+    while let Some(name) = names.next() {
+        if ZOPE_NAMES.iter().any(|known| is(name, known)) {
+            is_virtual = true;
+            if is(name, VIRTUAL_HOST_BASE) {
+                // The scheme and the host.
+                names.nth(1);
+            }
+        } else if !(is_virtual && name.get(..4).is_some_and(|start| is(start, "_vh_"))) {
+            kept.push('/');
+            kept.push_str(name);
+        }
+    }
+    is_virtual.then(|| or_root(&kept))
+}
+
+const VIRTUAL_HOST_BASE: &str = "VirtualHostBase";
+/// The names of a path that Zope does not read as names of objects.
+pub const ZOPE_NAMES: [&str; 3] = [VIRTUAL_HOST_BASE, "VirtualHostRoot", "virtual_hosting"];
 
 /// The folder of Nuxt's image optimizer.
 pub const IMAGE_FOLDER: &str = "_ipx";

@@ -57,8 +57,25 @@ fn a_plain_path_has_no_other_normalized_forms_than_itself_without_a_slash_at_its
     }
     let mut random = Random::new(5);
     let pieces = [
-        "/", "/", "/", ".", "a", "B", "-", "index", "default", "cgi-bin", "htbin", "_ipx", "php", ";", ":",
-        "%", "+",
+        "/",
+        "/",
+        "/",
+        ".",
+        "a",
+        "B",
+        "-",
+        "index",
+        "default",
+        "cgi-bin",
+        "htbin",
+        "_ipx",
+        "VirtualHostRoot",
+        "virtual_hosting",
+        "php",
+        ";",
+        ":",
+        "%",
+        "+",
     ];
     let plain = (0..200_000).filter(|_| {
         let pieces = (0..1 + random.below(9)).map(|_| random.choose(&pieces));

@@ -286,6 +286,22 @@ test('In a browser: the WebLN button pays and shows the content', async () => {
   await context.close();
 });
 
+// R2 (CHANGELOG), https://github.com/w3c/hr-time/issues/115: in Firefox, `timeOrigin` is as late as the computer has slept.
+test('In a browser: the page opens after the payment if `timeOrigin` is 20 minutes late, and if a script has written to the storage', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await context.addInitScript(() => {
+    const { timeOrigin } = performance;
+    Object.defineProperty(Performance.prototype, 'timeOrigin', { get: () => timeOrigin - 1_200_000 });
+    sessionStorage.setItem('edgetoll macaroons /article', '{"a":1}');
+  });
+  await page.goto(`${paywall.url}/article`);
+  assert.ok(await page.isVisible('#code'));
+  await pay(await invoiceOn(page));
+  await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
 // R3, R5 (CHANGELOG).
 test('In a browser: the pay page works with a wallet without `enable`, and if the access to the wallet is forbidden', async () => {
   const wallets = {

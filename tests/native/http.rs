@@ -4,6 +4,7 @@ use edgetoll::http::accept::prefers_html;
 use edgetoll::http::cookie::{SameSite, SetCookie, pairs, without};
 use edgetoll::http::form;
 use edgetoll::http::origin_headers::PublicUrls;
+use edgetoll::http::url::is_authority;
 
 #[test]
 fn the_pairs_of_a_cookie_header_are_read_in_order() {
@@ -207,6 +208,18 @@ fn a_response_header_with_the_url_of_the_origin_gets_the_public_url() {
         ("Set-Cookie", "Domain=10.0.0.5; Domain=other.test", None),
     ] {
         assert_eq!(public.rewrite(name, value).as_deref(), expected, "{name}: {value}");
+    }
+}
+
+/// R8 (CHANGELOG): no URL parser, or no resolver, accepts these hosts.
+#[test]
+fn an_authority_has_labels_of_1_to_63_bytes_no_hexadecimal_number_at_its_end_and_a_port_above_0() {
+    let (longest, longer) = (format!("{}.test", "a".repeat(63)), format!("{}.test", "a".repeat(64)));
+    for valid in ["a.test", "a.test.", "a_b.test:8443", "127.0.0.1:1", "[::1]:80", "0x1.test", &longest] {
+        assert!(is_authority(valid), "{valid}");
+    }
+    for invalid in ["a.0x1", "a.0X", "a..test", ".a", "..", "a.test:0", "a.test:65536", "1.2", &longer] {
+        assert!(!is_authority(invalid), "{invalid}");
     }
 }
 

@@ -43,7 +43,7 @@ impl Node {
         let json = json!({ "id": hash, "caveats": caveats, "signature": "00".repeat(32) }).to_string();
         let macaroon = edgetoll::base64::encode_url_safe(json.as_bytes());
         format!(
-            "HTTP/1.1 402 Payment Required\r\nWWW-Authenticate: L402 macaroon=\"{macaroon}\", invoice=\"{invoice}\"\r\n\
+            "HTTP/1.1 402 Payment Required\r\nWWW-Authenticate: L402 realm=\"M\u{e4}rz\", macaroon=\"{macaroon}\", invoice=\"{invoice}\"\r\n\
              Content-Length: 0\r\nConnection: close\r\n\r\n"
         )
     }

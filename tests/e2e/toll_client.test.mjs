@@ -705,7 +705,7 @@ test('If the connection fails after the payment, the error says what was paid, a
 });
 
 // I6 (CHANGELOG). Without the header `Date`, the clock of the device may be a minute fast.
-test('The client does not pay an invoice that has expired, or for a macaroon that has expired', async () => {
+test('The client does not pay an invoice that has expired, or for a macaroon that has expired or is for another host', async () => {
   const now = Math.floor(Date.now() / 1000);
   const { client, payer, events } = startClient();
   client.addEventListener('challenge', (event) => event.preventDefault());
@@ -729,9 +729,10 @@ test('The client does not pay an invoice that has expired, or for a macaroon tha
   const dates = (past) => [`toll_valid_until=${past}`, `valid_until = ${past}`, `expires_at=${past}`, `expiration=${past}000`];
   for (const caveat of dates(now - 2)) await check({ macaroon: attenuate(challenge.macaroon, caveat) }, true);
   for (const caveat of dates(now + 60)) await check({ macaroon: attenuate(challenge.macaroon, caveat) }, false);
-  const lightningToll = (expiry) => Buffer.from(JSON.stringify({ id: challenge.paymentHash, caveats: [`expires_at = ${expiry}`], signature: '' })).toString('base64url');
-  await check({ macaroon: lightningToll(now - 2) }, true);
-  await check({ macaroon: lightningToll(now + 60) }, false);
+  const lightningToll = (caveat) => Buffer.from(JSON.stringify({ id: challenge.paymentHash, caveats: [caveat], signature: '' })).toString('base64url');
+  await check({ macaroon: lightningToll(`expires_at = ${now - 2}`) }, true);
+  await check({ macaroon: lightningToll(`expires_at = ${now + 60}`) }, false);
+  for (const caveat of ['host = other.example', 'Host=other.example']) await check({ macaroon: lightningToll(caveat) }, true);
   assert.deepEqual(payer.paid, []);
 });
 

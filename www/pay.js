@@ -12,6 +12,8 @@ const MAX_PAUSE = 10 * SECOND;
 const SHORT_PAUSE = 2.5 * SECOND;
 /** A payment that was sent just before the invoice expired may arrive up to this long after the expiry. */
 const GRACE = 4 * SECOND;
+/** The number of invoices of one path that a tab remembers. A reload gets another invoice, and each of them may be paid. */
+const MAX_INVOICES = 10;
 /** The width of the light border around a QR code, in modules of the code. */
 const QUIET_ZONE = 4;
 
@@ -52,6 +54,8 @@ let nextPause = 2 * SECOND;
 let shortPauseUntil = 0;
 let earliestCheck = 0;
 let timer;
+/** The macaroons of other invoices that this tab showed for this path, and that may still be paid. */
+let earlier = [];
 
 byId('open').addEventListener('click', checkMoreOften);
 byId('pay-here').addEventListener('click', payHere);
@@ -141,22 +145,28 @@ function countDown() {
 // Checks whether the payment has arrived
 
 /**
- * Starts to wait for the payment. Also checks the invoices that this tab showed before: while the wallet is open, the browser of a
- * phone may discard the page. It then loads the page with a new invoice, although the previous invoice was paid.
+ * Starts to wait for the payment. Also waits for the payments of the invoices that this tab showed before: while the wallet is open, the
+ * browser of a phone may discard the page. It then loads the page with a new invoice, although the previous invoice is being paid.
  */
 async function start() {
   show('pending');
   countDown();
   // Scripts of the origin can write to the same storage.
   const stored = recall('macaroons');
-  const earlier = Array.isArray(stored) ? stored.filter((other) => typeof other === 'string' && other !== macaroon) : [];
-  keep('macaroons', [macaroon, ...earlier].slice(0, 3));
+  earlier = Array.isArray(stored) ? stored.filter((other) => typeof other === 'string' && other !== macaroon) : [];
+  keep('macaroons', [macaroon, ...earlier].slice(0, MAX_INVOICES));
   scheduleCheck();
-  for (const other of earlier) {
-    const { status } = await requestStatus(other);
-    if (isOver) return;
-    if (status === 200) finish(other);
-  }
+  for (let count = earlier.length; count > 0 && !isOver; count -= 1) await checkEarlier();
+}
+
+/** Checks the payment of the next earlier invoice. An invoice that can no longer be paid is not checked again. */
+async function checkEarlier() {
+  const other = earlier.shift();
+  if (!other) return;
+  const { status } = await requestStatus(other);
+  if (isOver) return;
+  if (status === 200) finish(other);
+  else if (![401, 403, 404, 410].includes(status)) earlier.push(other);
 }
 
 function wake() {
@@ -172,13 +182,13 @@ function checkMoreOften() {
 }
 
 /**
- * Schedules the next check of the payment. The pause grows from check to check. The last check is shortly after the expiry of the
- * invoice. A hidden page does not check.
+ * Schedules the next check of the payment. The pause grows from check to check. A check is shortly after the expiry of the invoice: the
+ * server then responds that the invoice can no longer be paid. A hidden page does not check.
  */
 function scheduleCheck() {
   clearTimeout(timer);
   const time = now();
-  // If the last check gets no result, it is repeated until ten minutes after the expiry of the invoice.
+  // If that check gets no such response, it is repeated until ten minutes after the expiry of the invoice.
   if (isOver || document.hidden || time > invoiceExpires + 10 * MINUTE) return;
   let next = time + (time < shortPauseUntil ? SHORT_PAUSE : nextPause * (0.9 + Math.random() / 5));
   if (next > invoiceExpires && time < invoiceExpires + GRACE) next = invoiceExpires + GRACE;
@@ -189,14 +199,12 @@ async function check() {
   if (isOver || isChecking || document.hidden) return;
   if (now() < earliestCheck) return scheduleCheck();
   isChecking = true;
-  // The last check is scheduled for the end of GRACE. Its timer can fire a little early, so half of GRACE is enough.
-  const isLast = now() > invoiceExpires + GRACE / 2;
   const { status, wait } = await requestStatus(macaroon);
+  if (status === 402) await checkEarlier();
   isChecking = false;
   if (isOver) return;
   if (status === 200) return finish(macaroon);
   if (status === 410) return end('ended', words.unpayable);
-  if (status === 402 && isLast) return end('ended', words.unpayable);
   const troubles = [words.busy, words.retrying];
   if (status !== 402) say(status === 429 ? words.busy : words.retrying);
   else if (troubles.includes(byId('status').textContent)) say(words.waiting);
@@ -287,20 +295,25 @@ function offerWebln() {
   byId('pay-here').hidden = !webln() || state !== 'pending';
 }
 
-/** Pays with WebLN. The preimage is not used: the Worker looks up the payment at its own wallet. */
+/**
+ * Pays with WebLN. The preimage is not used: the Worker looks up the payment at its own wallet. While the wallet asks the person, the
+ * payment may arrive from another device or in another tab, or the invoice may expire: then it is not paid here.
+ */
 async function payHere() {
   if (isPaying) return;
   isPaying = true;
   say(words.confirm_in_wallet);
   try {
     await webln().enable?.();
+    if (state !== 'pending') return;
     await webln().sendPayment(invoice);
+    if (isOver) return;
     say(words.wallet_paid);
     checkMoreOften();
     check();
   } catch {
     isPaying = false;
-    say(words.wallet_failed);
+    if (!isOver) say(words.wallet_failed);
   }
 }
 

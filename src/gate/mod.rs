@@ -365,17 +365,28 @@ impl<'a> Gate<'a, '_> {
             Ok(Resolved::Reserved) => return Err(RequestError::NotFound),
             Ok(Resolved::Selected(selection)) => selection,
         };
-        let in_query = self.paths_in_query(request, selection);
-        let is_other_path =
-            |path: &String| match self.policy.resolve_up_to(MAX_QUERY_PATH_FORMS, path, target) {
-                Ok(Resolved::Selected(other)) => other != selection && other.is_priced(),
-                Ok(Resolved::Reserved) => false,
-                Err(Ambiguous) => true,
-            };
-        if in_query.len() > MAX_PATHS_IN_QUERY || in_query.iter().any(is_other_path) {
+        let (path, query) = (request.url.path, request.url.query());
+        let (named, images) = (aliases::in_query(path, query), self.images_in_query(path, query, selection));
+        // An origin that takes the path from a parameter may also take the query from there.
+        let is_other = |path: &String, replaces_query: bool| match self.policy.resolve_up_to(
+            MAX_QUERY_PATH_FORMS,
+            path,
+            target,
+        ) {
+            Ok(Resolved::Selected(other)) => {
+                let is_same = other == selection && !(replaces_query && other.depends_on_query());
+                !is_same && other.is_priced()
+            }
+            Ok(Resolved::Reserved) => false,
+            Err(Ambiguous) => true,
+        };
+        let is_ambiguous = named.len().saturating_add(images.len()) > MAX_PATHS_IN_QUERY
+            || named.iter().any(|path| is_other(path, true))
+            || images.iter().any(|path| is_other(path, false));
+        if is_ambiguous {
             return Err(RequestError::AmbiguousPath);
         }
-        let overrides = method_overrides(request.url.query());
+        let overrides = method_overrides(query);
         let is_ambiguous = |method: &String| {
             let overridden = self.policy.select(request.url.path, Target { method, ..target });
             overridden != selection && (overridden.is_priced() || selection.is_priced())
@@ -386,19 +397,17 @@ impl<'a> Gate<'a, '_> {
         Ok(selection)
     }
 
-    /// Returns the paths that an origin may take from the query. If the price list has the path of an image optimizer, the
-    /// owner has decided that its images have a price of their own, or are free.
-    fn paths_in_query(&self, request: &Request<'_>, selection: Selection<'_>) -> Vec<String> {
-        let (path, query) = (request.url.path, request.url.query());
-        let mut paths = aliases::in_query(path, query);
+    /// Returns the paths of the images that an optimizer may read for this request. If the price list has the path of an image
+    /// optimizer, the owner has decided that its images have a price of their own, or are free.
+    fn images_in_query(&self, path: &str, query: &str, selection: Selection<'_>) -> Vec<String> {
         let images = aliases::images_in_query(query);
         let is_listed = || matches!(selection, Selection::Route(route) if route.pattern.is_exact());
-        if !images.is_empty() && !is_listed() {
-            let optimizer = normalization::normalize(path, self.policy.fold_case);
-            let read = images.iter().flat_map(|image| aliases::of_image(&optimizer, image));
-            paths.extend(read.take(MAX_PATHS_IN_QUERY.saturating_add(1)));
+        if images.is_empty() || is_listed() {
+            return Vec::new();
         }
-        paths
+        let optimizer = normalization::normalize(path, self.policy.fold_case);
+        let read = images.iter().flat_map(|image| aliases::of_image(&optimizer, image));
+        read.take(MAX_PATHS_IN_QUERY.saturating_add(1)).collect()
     }
 
     fn decide_priced(

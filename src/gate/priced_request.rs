@@ -11,7 +11,7 @@ use crate::policy::facts::Facts;
 use crate::policy::fetch_metadata;
 use crate::policy::route::Route;
 use crate::protocols::l402::caveat::{CredentialScope, ScopeRule, Terms};
-use crate::protocols::l402::cookie::Cookie;
+use crate::protocols::l402::cookie::{self, Cookie};
 use crate::protocols::l402::credential::{Authorization, Credential, OtherCarriers, of_macaroon_header};
 use crate::protocols::l402::macaroon::Macaroon;
 use crate::protocols::l402::refusal::Refusal;
@@ -192,7 +192,12 @@ impl<'a> PricedRequest<'a, '_> {
     /// of uses is ignored, so that the prefetch does not take a use that a person bought.
     fn settled_cookies(&self) -> impl Iterator<Item = Grant> {
         let is_read = ["GET", "HEAD"].contains(&self.request.method);
-        let cookies = Cookie::parse_all(self.request.cookie.filter(|_| is_read).unwrap_or_default());
+        let own_name = move || {
+            let scope = CredentialScope::new(&self.route.scope, self.request.url.path, "GET");
+            self.route.uses.is_none().then(|| cookie::name(&scope, None))
+        };
+        let cookies =
+            Cookie::parse_all(self.request.cookie.filter(|_| is_read).unwrap_or_default(), own_name);
         cookies.flatten().filter_map(|cookie| {
             let (grant, signature) =
                 verify_with_signature(&cookie.macaroon, None, &self.seller.keys, &self.demand()).ok()?;

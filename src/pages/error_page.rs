@@ -6,8 +6,12 @@ use crate::http::accept;
 use crate::policy::owner::Owner;
 
 /// Whether a browser shows the response to this request as a page. This includes forms with the method `POST`.
+///
+/// A service worker that fetches the request of a navigation with other options sends it with the mode `same-origin` (Fetch
+/// standard, constructor of `Request`).
 pub fn is_shown(accept: Option<&str>, fetch_mode: Option<&str>) -> bool {
-    fetch_mode.is_none_or(|mode| mode == "navigate") && accept::prefers_html(accept.unwrap_or_default())
+    fetch_mode.is_none_or(|mode| ["navigate", "same-origin"].contains(&mode))
+        && accept::prefers_html(accept.unwrap_or_default())
 }
 
 /// Returns each placeholder of the template `error.html` with its value.

@@ -94,21 +94,24 @@ fn or_root(path: &str) -> String {
 ///   sends the form action `register` of the page `/login` to `/login?/register`.
 /// - Zope reads `/?sold:method=1`, `/?:method=sold` and `/?sold:method.x=1` (a button with an image) as `/sold`.
 /// - WordPress reads `/?rest_route=/wp/v2/posts` as `/wp-json/wp/v2/posts`, and `/?pagename=sold` as `/sold`.
-/// - SvelteKit on Vercel reads `/?__pathname=/sold` as `/sold`, and Phalcon `/?_url=/sold`.
+/// - Frameworks read `/sold` from parameters of their own: SvelteKit on Vercel from `__pathname`, Astro there from
+///   `x_astro_path`, Nitro there from `__isr_route`, Phalcon from `_url`, and OpenCart from `_route_`. So each name that begins
+///   with `_` or `x_` and ends with one of [`PATH_WORDS`] counts.
 pub fn in_query(path: &str, query: &str) -> Vec<String> {
     let is_page = !path.ends_with('/') && plain_path(path).is_some();
     let first = query.split(['?', '&']).next().filter(|first| first.starts_with('/') && !is_page);
     let mut paths: Vec<String> = first.into_iter().map(str::to_owned).collect();
     let may_name_path = |(name, _): &(&str, &str)| {
-        name.contains([':', '%']) || ["route", "name", "url"].iter().any(|part| name.contains(part))
+        name.contains([':', '%'])
+            || name.contains("name")
+            || PATH_WORDS.iter().any(|word| name.contains(word))
     };
     for (name, value) in pairs(query).filter(may_name_path) {
         let name = decode_fully(name);
         // PHP reads `rest.route` and `rest route` as `rest_route`, and no name beyond a NUL.
-        let in_php = name.split('\0').next().unwrap_or_default().trim_start().replace(['.', ' '], "_");
+        let in_php = name.split('\0').next().unwrap_or_default().trim_start().replace(['.', ' ', '-'], "_");
         // An empty value is ignored.
-        let found = PATH_PARAMETERS.iter().find(|(parameter, _)| *parameter == in_php);
-        if let Some((_, folder)) = found.filter(|_| !value.is_empty()) {
+        if let Some(folder) = folder_of_parameter(&in_php).filter(|_| !value.is_empty()) {
             paths.push([folder, "/", decode_fully(value).trim_start_matches('/')].concat());
         }
         // Each path has the length of `path`, so the work would be quadratic.
@@ -123,6 +126,19 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
         }
     }
     paths
+}
+
+/// Returns the folder of the path that an origin takes from this parameter; `None` if the parameter names no path.
+fn folder_of_parameter(name: &str) -> Option<&'static str> {
+    match name {
+        "pagename" => Some(""),
+        "rest_route" => Some("/wp-json"),
+        _ => {
+            let is_internal = name.starts_with('_') || name.starts_with("x_");
+            let word = name.trim_end_matches('_').rsplit('_').next().unwrap_or_default();
+            (is_internal && PATH_WORDS.contains(&word)).then_some("")
+        }
+    }
 }
 
 /// Removes the `.x` and `.y` at the end of the name of a button with an image.
@@ -186,9 +202,8 @@ const DATA_FILES: [&str; 8] = [
     "page-data.json",
     "q-data.json",
 ];
-/// Parameters from which an origin takes the path, and the folder of this path.
-const PATH_PARAMETERS: [(&str, &str); 4] =
-    [("__pathname", ""), ("_url", ""), ("pagename", ""), ("rest_route", "/wp-json")];
+/// The last words of the names of parameters from which a framework takes the path.
+const PATH_WORDS: [&str; 5] = ["path", "pathname", "route", "uri", "url"];
 const ZOPE_METHODS: [&str; 4] = ["action", "default_action", "default_method", "method"];
 /// The last names of the paths of image optimizers.
 const IMAGE_OPTIMIZERS: [&str; 2] = ["image", "images"];

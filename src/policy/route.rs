@@ -458,6 +458,11 @@ impl Selection<'_> {
             Self::Unmatched => false,
         }
     }
+
+    /// Whether the request's price depends on its query.
+    pub fn depends_on_query(&self) -> bool {
+        matches!(self, Self::Route(route) if route.pricing.depends_on_query())
+    }
 }
 
 impl PartialEq for Selection<'_> {

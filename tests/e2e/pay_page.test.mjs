@@ -17,6 +17,10 @@ import { pay, startPaywall } from './support/paywall.mjs';
 
 /** The most bytes of a description that `edgetoll check` accepts. */
 const MAX_DESCRIPTION = Number(readFileSync(join(root, 'src/policy/description.rs'), 'utf8').match(/MAX_BYTES: usize = (\d+)/)[1]);
+/** More realms than the 16 credential cookies that are read of a request. */
+const REALMS = 20;
+const SERVICE_WORKER = `onfetch = (event) => event.respondWith(fetch(event.request, { cache: 'no-store' }));
+  oninstall = () => skipWaiting(); onactivate = (event) => event.waitUntil(clients.claim());`;
 const HOSTILE = `</script><img src=x onerror=alert(1)> "quoted' <!--if reason--> &amp; \u202Egnp.exe`;
 const toll = {
   routes: [
@@ -30,6 +34,7 @@ const toll = {
     { path: '/twice', sats: 5, uses: 2, description: 'Two looks' },
     { path: '/post', methods: ['POST'], sats: 5 },
     { path: '/longest', sats: 9999999, description: 'x'.repeat(MAX_DESCRIPTION) },
+    ...Array.from({ length: REALMS }, (_, realm) => ({ path: `/realm${realm}/*`, sats: 5, realm: `r${realm}` })),
   ],
 };
 const owner = { title: 'Example <b>Library</b> & Sons', contact: 'help@example.com', accent: '#7a1fa2' };
@@ -39,8 +44,11 @@ let origin, faultProxy, paywall, browser;
 before(async () => {
   const content = (title) => (request, response) =>
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(`<!doctype html><html lang="en"><title>${title}</title><link rel="icon" href="data:,"><h1>${title}</h1><a href="/article">on</a>`);
-  const pages = { '/': 'A free page', '/article': 'What was paid for', '/club/1': 'In the club', '/club/2': 'Still in the club', '/twice': 'A look', '/hostile': 'Harmless' };
-  origin = await startRecordingOrigin(Object.fromEntries(Object.entries(pages).map(([path, title]) => [path, content(title)])));
+  const pages = { '/': 'A free page', '/worker': 'A page with a service worker', '/article': 'What was paid for', '/club/1': 'In the club', '/club/2': 'Still in the club', '/twice': 'A look', '/hostile': 'Harmless' };
+  for (const path of ['/any/reloads', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
+  const answers = Object.fromEntries(Object.entries(pages).map(([path, title]) => [path, content(title)]));
+  answers['/worker.js'] = (request, response) => response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(SERVICE_WORKER);
+  origin = await startRecordingOrigin(answers);
   faultProxy = await startFaultProxy();
   paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, LNBITS_URL: faultProxy.url } });
   browser = await startBrowser();
@@ -298,6 +306,101 @@ test('In a browser: the page opens after the payment if `timeOrigin` is 20 minut
   assert.ok(await page.isVisible('#code'));
   await pay(await invoiceOn(page));
   await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+// R2 (CHANGELOG): a phone's browser discards the page while the wallet pays, and loads it again with another invoice.
+test('In a browser: a payment of an invoice that the tab showed before opens the page, also if it arrives after the reload', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await page.goto(`${paywall.url}/any/reloads`);
+  const invoices = [await invoiceOn(page)];
+  for (let reloads = 0; reloads < 4; reloads += 1) {
+    await page.reload();
+    await page.waitForSelector('#code svg');
+    invoices.push(await invoiceOn(page));
+  }
+  assert.equal(new Set(invoices).size, 5);
+  const macaroons = await page.evaluate(() => JSON.parse(sessionStorage.getItem('edgetoll macaroons /any/reloads')));
+  assert.equal(macaroons.length, 5);
+  await page.waitForResponse((response) => response.request().postDataJSON()?.macaroon === macaroons.at(-1));
+  await pay(invoices[0]);
+  await page.waitForSelector('text=Paid: /any/reloads', { timeout: 60_000 });
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+// R2 (CHANGELOG).
+test('In a browser: a WebLN wallet is not asked to pay after the payment has arrived in another tab', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await context.addInitScript(() => {
+    window.asked = 0;
+    window.webln = { enable: () => new Promise((resolve) => { window.unlock = resolve; }), sendPayment: async () => { window.asked += 1; } };
+  });
+  await page.goto(`${paywall.url}/club/1`);
+  await page.click('#pay-here');
+  const second = await context.newPage();
+  await second.goto(`${paywall.url}/club/1`);
+  await pay(await invoiceOn(second));
+  await second.waitForSelector('text=In the club', { timeout: 30_000 });
+  await page.bringToFront();
+  await page.waitForSelector('text=This has been paid in another tab');
+  // The script continues before the browser runs the next task.
+  await page.evaluate(() => new Promise((resolve) => { window.unlock(); setTimeout(resolve); }));
+  assert.equal(await page.evaluate(() => window.asked), 0);
+  assert.ok(await page.isVisible('text=This has been paid in another tab'));
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+// R2 (CHANGELOG).
+test('In a browser: a payment opens the page if the clock of the device was set two hours forward', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await context.addInitScript(() => {
+    const now = Date.now.bind(Date);
+    Date.now = () => now() + (window.forward ?? 0);
+  });
+  await page.goto(`${paywall.url}/article`);
+  await page.evaluate(() => { window.forward = 7_200_000; });
+  await page.waitForSelector('text=This invoice has expired');
+  const pending = page.waitForResponse((response) => response.url().endsWith('/settle') && response.status() === 402);
+  await page.evaluate(() => setInterval(() => document.dispatchEvent(new Event('visibilitychange')), 500));
+  await pending;
+  await pay(await invoiceOn(page));
+  await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+// R2 (CHANGELOG), https://fetch.spec.whatwg.org/#dom-request: with options, the mode of a navigation becomes `same-origin`.
+test('In a browser: a service worker that fetches navigations with options gets the pay page', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await page.goto(`${paywall.url}/worker`);
+  await page.evaluate(async () => {
+    await navigator.serviceWorker.register('/worker.js');
+    await new Promise((resolve) => { navigator.serviceWorker.oncontrollerchange = resolve; });
+  });
+  await page.goto(`${paywall.url}/article`);
+  await pay(await invoiceOn(page));
+  await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+  assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+// R10 (CHANGELOG): a browser that had bought 16 realms sent a new cookie too late in the header.
+test('In a browser: each of many realms opens after its payment', async () => {
+  const { context, page, pageErrors } = await openPage(browser);
+  await page.goto(`${paywall.url}/`);
+  for (let realm = 0; realm < REALMS; realm += 1) {
+    const { macaroon, invoice } = challenge(await visit(`/realm${realm}/x`));
+    await pay(invoice);
+    const status = await page.evaluate(async (body) => (await fetch('/_toll/settle', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body })).status, JSON.stringify({ macaroon, to: `/realm${realm}/x` }));
+    assert.equal(status, 200);
+  }
+  for (const realm of [0, 3, 10, 19]) {
+    await page.goto(`${paywall.url}/realm${realm}/x`);
+    await page.waitForSelector(`text=Paid: /realm${realm}/x`);
+  }
   assert.deepEqual(pageErrors, []);
   await context.close();
 });

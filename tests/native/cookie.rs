@@ -124,6 +124,30 @@ fn a_credential_cookie_is_valid_for_the_scope_of_its_macaroon_but_only_for_get_a
     assert!(!is_accepted(&policy, &seller, "https://x.test/club/2", "POST", &club));
 }
 
+/// R10 (CHANGELOG). Browsers send the cookies of a path in the order in which they were set (RFC 6265, 5.4).
+#[test]
+fn of_many_credential_cookies_that_of_the_scope_and_the_newest_are_read() {
+    let (policy, seller) = (policy(), test_seller());
+    let read = |scope: CredentialScope, url: &str, uses: Option<NonZeroU32>, position: usize| {
+        let macaroon = mint_with_uses(&seller, scope.clone(), uses);
+        let grant = grant(&policy, &seller, url, &macaroon);
+        let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, NOW).unwrap();
+        let own = set.split(';').next().unwrap();
+        // The other cookies are valid too, but for another path.
+        let elsewhere = cookie_for(&policy, &seller, "https://x.test/b", &mint(&seller, endpoint("/b")));
+        let value = elsewhere.split_once('=').unwrap().1;
+        let mut cookies: Vec<String> = (0..39).map(|n| format!("toll_{n:012x}={value}")).collect();
+        cookies.insert(position, own.to_owned());
+        is_accepted(&policy, &seller, url, "GET", &cookies.join("; "))
+    };
+    for position in [0, 20, 39] {
+        let club = CredentialScope::Realm("club".to_owned());
+        assert!(read(club, "https://x.test/club/1", None, position), "{position}");
+        assert!(read(endpoint("/a"), "https://x.test/a", None, position), "{position}");
+    }
+    assert!(read(endpoint("/five"), "https://x.test/five", NonZeroU32::new(5), 39));
+}
+
 #[test]
 fn a_credential_cookie_is_refused_if_its_macaroon_does_not_meet_the_requirements_of_the_route() {
     let seller = test_seller();

@@ -342,6 +342,16 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/index.php?_url=/files/x", "ambiguous_path"),
         ("/index.php?_url=/_toll/health", "open"),
         ("/files/x?_url=/files/x", "/files/*"),
+        // Astro and Nitro on Vercel, and OpenCart.
+        ("/free?x_astro_path=/files/x", "ambiguous_path"),
+        ("/free?x-astro-path=%2Ffiles%2Fx", "ambiguous_path"),
+        ("/free?__isr_route=/files/x", "ambiguous_path"),
+        ("/index.php?_route_=files/x", "ambiguous_path"),
+        ("/free?__isr_route=/free", "open"),
+        ("/login?return_path=/files/x", "open"),
+        // An origin that takes the path from a parameter may take the query from there.
+        ("/search/x?x_astro_path=/search/x%3Fpremium=1", "ambiguous_path"),
+        ("/search/x?premium=1&__pathname=/search/x", "ambiguous_path"),
         ("/?url=/files/x", "open"),
         // Image optimizers read an image at the path in their query.
         ("/_next/image?url=%2Ffiles%2Fa.png&w=640&q=75", "ambiguous_path"),

@@ -7,6 +7,7 @@ use super::macaroon::{Macaroon, Signature};
 use super::verify::Grant;
 use crate::http::cookie::{self, MAX_NAME_AND_VALUE_BYTES, SameSite, SetCookie};
 use crate::keys::{KeySet, Keys};
+use crate::payment::PaymentHash;
 use crate::{crypto, hex};
 
 /// A credential cookie that a client sent.
@@ -18,16 +19,25 @@ pub struct Cookie<'a> {
 }
 
 impl<'a> Cookie<'a> {
-    /// Parses the first 16 credential cookies of a `Cookie` header, with at most 8 KB of values. The error is the name of a
-    /// malformed cookie.
-    pub fn parse_all(header: &'a str) -> impl Iterator<Item = Result<Self, &'a str>> {
-        let named = cookie::pairs(header).filter(|(name, _)| is_credential_name(name));
+    /// Parses the credential cookies of a `Cookie` header: the last 16, with at most 8 KB of values, and the cookie with the
+    /// name that `own_name` returns. The error is the name of a malformed cookie.
+    ///
+    /// Browsers send older cookies first (RFC 6265, section 5.4), so the last cookies are those that were bought last.
+    pub fn parse_all(
+        header: &'a str,
+        own_name: impl FnOnce() -> Option<String>,
+    ) -> impl Iterator<Item = Result<Self, &'a str>> {
+        let mut others: Vec<_> = cookie::pairs(header).filter(|(name, _)| is_credential_name(name)).collect();
         let mut bytes = 0_usize;
-        let first = named.take_while(move |(_, value)| {
+        let last = others.iter().rev().take(MAX_COOKIES).take_while(|(_, value)| {
             bytes = bytes.saturating_add(value.len());
             bytes <= MAX_VALUES_BYTES
         });
-        first.take(MAX_COOKIES).map(|(name, value)| {
+        let skipped = others.len().saturating_sub(last.count());
+        let last = others.split_off(skipped);
+        let own_name = if others.is_empty() { None } else { own_name() };
+        let own = own_name.and_then(|own| others.into_iter().rfind(|(name, _)| *name == own));
+        own.into_iter().chain(last).map(|(name, value)| {
             let (macaroon, tag) = value.split_once('.').ok_or(name)?;
             let macaroon = Macaroon::parse(macaroon).map_err(|_| name)?;
             if macaroon.caveats().count() > MAX_CAVEATS {
@@ -77,15 +87,22 @@ pub fn delete_spent(sent: &str, grant: &Grant, scope: &CredentialScope) -> Optio
 }
 
 fn name_and_path<'a>(grant: &Grant, scope: &'a CredentialScope) -> (String, &'a str) {
-    let (mut scope_id, path) = match scope {
-        CredentialScope::Endpoint { endpoint, .. } => (endpoint.clone(), endpoint.as_str()),
-        CredentialScope::Realm(realm) => (format!("realm {realm}"), "/"),
+    let path = match scope {
+        CredentialScope::Endpoint { endpoint, .. } => endpoint.as_str(),
+        CredentialScope::Realm(_) => "/",
     };
-    if grant.uses.is_some() {
-        scope_id.push_str(&grant.payment_hash.to_hex());
-    }
-    let digest = hex::encode(&crypto::sha256(scope_id.as_bytes()));
-    (format!("{PREFIX}{}", digest.get(..NAME_DIGITS).unwrap_or_default()), path)
+    (name(scope, grant.uses.map(|_| &grant.payment_hash)), path)
+}
+
+/// Returns the name of the cookie for a scope. `counted` is the payment hash of a credential with a number of uses.
+pub fn name(scope: &CredentialScope, counted: Option<&PaymentHash>) -> String {
+    let mut text = match scope {
+        CredentialScope::Endpoint { endpoint, .. } => endpoint.clone(),
+        CredentialScope::Realm(realm) => format!("realm {realm}"),
+    };
+    text.extend(counted.map(PaymentHash::to_hex));
+    let digest = hex::encode(&crypto::sha256(text.as_bytes()));
+    format!("{PREFIX}{}", digest.get(..NAME_DIGITS).unwrap_or_default())
 }
 
 /// Whether browsers keep a cookie with this macaroon, given the limit on its length.
@@ -103,7 +120,7 @@ pub fn invalid_names<'a>(header: &'a str, keys: &'a Keys) -> impl Iterator<Item 
         Ok(cookie) => (cookie.name, cookie.macaroon.signature(keys) == Signature::Forged),
         Err(name) => (name, true),
     };
-    let cookies: Vec<(&str, bool)> = Cookie::parse_all(header).map(classify).collect();
+    let cookies: Vec<(&str, bool)> = Cookie::parse_all(header, || None).map(classify).collect();
     let valid: Vec<&str> =
         cookies.iter().filter(|(_, is_invalid)| !is_invalid).map(|(name, _)| *name).collect();
     let invalid = cookies.into_iter().filter(move |(name, is_invalid)| *is_invalid && !valid.contains(name));

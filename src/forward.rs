@@ -14,7 +14,8 @@ use crate::http::url::RequestUrl;
 use crate::http::{cookie, header};
 use crate::payment::PaymentHash;
 use crate::policy::Policy;
-use crate::policy::route::{Pricing, Route};
+use crate::policy::resolve::{Ambiguous, Resolved};
+use crate::policy::route::{Pricing, Route, Selection, Target};
 use crate::protocols::l402::cookie::is_credential_name;
 use crate::protocols::l402::credential::{Authorization, is_macaroon_header, may_contain_own_macaroon};
 use crate::protocols::l402::verify::Grant;
@@ -152,11 +153,29 @@ impl ForwardedRequest<'_> {
     /// `caveats` is the number of caveats in the headers before.
     fn is_removed(&self, name: &str, value: &str, caveats: &mut usize) -> bool {
         header::is_removed(name, &self.policy.keep_headers)
+            || (name.eq_ignore_ascii_case(header::NEXT_URL) && self.names_other_price(name, value))
             || (header::is_url_part(name) && header::has_url_syntax(value))
             || self.carries_macaroon(name, value, caveats)
             || (self.signing.is_some() && header::is_other_spelling(name, SIGNATURE_INPUT))
             || (self.reason != ForwardReason::Open && header::is_same(name, x_preimage::HEADER))
             || self.route.is_some_and(|route| changes_price(name, &route.pricing))
+    }
+
+    /// Whether the path in a header has a price of another route. A header in `keep_headers` may have any path.
+    fn names_other_price(&self, name: &str, value: &str) -> bool {
+        if self.policy.keep_headers.iter().any(|kept| header::is_same(kept, name)) {
+            return false;
+        }
+        let path = value.split(['?', '#']).next().unwrap_or_default();
+        let target = Target { host: self.url.host, method: "GET" };
+        match self.policy.resolve(path, target) {
+            Ok(Resolved::Selected(Selection::Route(route))) => {
+                !route.is_free() && !self.route.is_some_and(|own| std::ptr::eq(own, route))
+            }
+            Ok(Resolved::Selected(other)) => other.is_priced(),
+            Ok(Resolved::Reserved) => false,
+            Err(Ambiguous) => true,
+        }
     }
 
     fn carries_macaroon(&self, name: &str, value: &str, caveats: &mut usize) -> bool {

@@ -49,7 +49,8 @@ const statuses = {
 let state;
 let isOver = false;
 let isChecking = false;
-let isPaying = false;
+/** Until when another click on the button of the WebLN wallet has no effect. A wallet may never answer, and pays no invoice twice. */
+let payingUntil = 0;
 let nextPause = 2 * SECOND;
 let shortPauseUntil = 0;
 let earliestCheck = 0;
@@ -68,7 +69,7 @@ document.addEventListener('visibilitychange', wake);
 addEventListener('online', wake);
 // `persisted` is true if the browser shows the page again from its back/forward cache.
 addEventListener('pageshow', ({ persisted }) => persisted && wake());
-otherTabs?.addEventListener('message', ({ data }) => data === path && !isOver && end('elsewhere'));
+otherTabs?.addEventListener('message', paidElsewhere);
 
 attempt(drawQrCode);
 attempt(formatForReader);
@@ -238,6 +239,22 @@ async function requestStatus(ofMacaroon) {
   }
 }
 
+/** A tab of this host was paid. The payment may open this page too: it may be of the same realm. */
+async function paidElsewhere({ data }) {
+  if (isOver || (data !== path && !(await isOpen()))) return;
+  if (!isOver) end('elsewhere');
+}
+
+/** Whether the browser has a cookie that opens the page. A HEAD request takes no use. */
+async function isOpen() {
+  try {
+    const { status } = await fetch(`/.${path}`, { method: 'HEAD', credentials: 'same-origin', redirect: 'manual' });
+    return ![402, 429].includes(status) && status < 500;
+  } catch {
+    return false;
+  }
+}
+
 /** Enters a final state, in which the payment is no longer checked. `text` replaces the status text of the state. */
 function end(newState, text) {
   isOver = true;
@@ -300,8 +317,8 @@ function offerWebln() {
  * payment may arrive from another device or in another tab, or the invoice may expire: then it is not paid here.
  */
 async function payHere() {
-  if (isPaying) return;
-  isPaying = true;
+  if (now() < payingUntil) return;
+  payingUntil = now() + MINUTE / 2;
   say(words.confirm_in_wallet);
   try {
     await webln().enable?.();
@@ -312,8 +329,9 @@ async function payHere() {
     checkMoreOften();
     check();
   } catch {
-    isPaying = false;
     if (!isOver) say(words.wallet_failed);
+  } finally {
+    payingUntil = 0;
   }
 }
 

@@ -15,6 +15,7 @@ use crate::pages::{error_page, pay_page};
 use crate::policy::Policy;
 use crate::policy::client::{self, ClientSource};
 use crate::policy::facts::EdgeFact;
+use crate::policy::fetch_metadata;
 use crate::protocols::l402::credential::{MACAROON_HEADERS, OtherCarriers};
 
 /// Everything that a handler needs to answer a request.
@@ -131,9 +132,7 @@ impl IncomingRequest {
             cookie: self.header("Cookie"),
             is_preflight: self.method == "OPTIONS" && self.header("Access-Control-Request-Method").is_some(),
             is_upgrade: self.is_upgrade(),
-            is_prefetch: ["Sec-Purpose", "Purpose", "X-Moz"]
-                .iter()
-                .any(|name| self.contains(name, "prefetch")),
+            is_prefetch: self.headers.iter().any(|(name, value)| fetch_metadata::is_prefetch(name, value)),
             has_body: self.has_body,
             header,
             edge,
@@ -142,7 +141,7 @@ impl IncomingRequest {
 
     /// Whether the request is a WebSocket upgrade.
     pub fn is_upgrade(&self) -> bool {
-        self.contains("Upgrade", "websocket")
+        self.header("Upgrade").is_some_and(|value| value.to_ascii_lowercase().contains("websocket"))
     }
 
     /// Returns a fact that Cloudflare knows about the request (`request.cf`); `None` if Cloudflare does not provide it.
@@ -160,9 +159,5 @@ impl IncomingRequest {
                 value.dyn_into::<js_sys::Number>().ok().map(|number| (number.value_of() as u64).to_string())
             }
         }
-    }
-
-    fn contains(&self, name: &str, word: &str) -> bool {
-        self.header(name).is_some_and(|value| value.to_ascii_lowercase().contains(word))
     }
 }

@@ -157,6 +157,10 @@ pub const REWRITING: [&str; 8] = [
     "x-sendfile-type",
 ];
 
+/// The header in which Next.js sends the page that sends the request. With it, Next.js serves an intercepting route, which
+/// shows a page inside that other page. So it is forwarded only if it names no page with another price.
+pub const NEXT_URL: &str = "Next-Url";
+
 /// Headers that clients need, and from which no origin takes the path, host or method of the request. Case is ignored,
 /// but all other characters must be the same: `Next_Url` is not in this list.
 pub const HARMLESS: [&str; 7] = [
@@ -167,8 +171,8 @@ pub const HARMLESS: [&str; 7] = [
     // The client's value does not reach the origin: the runtime sets `Host` to the host of the URL that the Worker
     // fetches.
     "Host",
-    // The page that sends the request (Next.js).
-    "Next-Url",
+    // The page that sends the request (Next.js). See `NEXT_URL`.
+    NEXT_URL,
     // The host of the GitHub Enterprise Server that sends a webhook.
     "X-GitHub-Enterprise-Host",
     // The watched resource in a push notification of Google.

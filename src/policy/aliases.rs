@@ -10,7 +10,8 @@ use super::plain_path::plain_path;
 /// - Rails and Spring before 5.3 serve `/sold` at `/sold.json` too, and with any other extension.
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
 ///   (Qwik), `/sold.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
-///   (Next.js), `/page-data/sold/page-data.json` (Gatsby), or `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2).
+///   (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
+///   `/RSC/R/sold.txt` (Waku). VitePress has the text of `/members/sold` at `/assets/members_sold.md.<hash>.js`.
 /// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
 ///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
 /// - Nuxt serves the image `/sold.png` at `/_ipx/<options>/sold.png`.
@@ -21,6 +22,17 @@ pub fn of_path(path: &str) -> Vec<String> {
         paths.push(or_root(folder));
         if let Some((before, page)) = folder.split_once("/page-data/") {
             paths.push(or_root(&[before, &without_index(page)].concat()));
+        }
+    }
+    if let Some((before, page)) = path.split_once("/rsc/r/") {
+        let page = page.strip_suffix(".txt").unwrap_or(page);
+        paths.push(or_root(&[before, &without_index(page.strip_prefix("_root").unwrap_or(page))].concat()));
+    }
+    if let Some((before, (page, _))) = folder.strip_suffix("/assets").zip(name.split_once(".md.")) {
+        for page in [page.to_owned(), page.replace('_', "/")] {
+            let page = [before, &without_index(&page)].concat();
+            paths.push([&page, ".html"].concat());
+            paths.push(or_root(page.strip_suffix("/index").unwrap_or(&page)));
         }
     }
     paths.extend(without_virtual_host(path));
@@ -38,6 +50,24 @@ pub fn of_path(path: &str) -> Vec<String> {
         paths.push(or_root(&[before, &without_index(page)].concat()));
     }
     paths
+}
+
+/// Returns the paths with one name of each list in a path: `/free` and `/sold` for `/free,sold`. tRPC and Elasticsearch serve the
+/// content of all of them. Returns `None` if there are more than 64.
+pub fn of_lists(path: &str) -> Option<Vec<String>> {
+    let mut paths = Vec::new();
+    let mut start = 0_usize;
+    for name in path.split('/') {
+        let end = start.saturating_add(name.len());
+        for one in name.split(',').filter(|one| !one.is_empty() && one.len() < name.len()) {
+            if paths.len() >= MAX_NAMES_OF_LISTS {
+                return None;
+            }
+            paths.push([path.get(..start)?, one, path.get(end..)?].concat());
+        }
+        start = end.saturating_add(1);
+    }
+    Some(paths)
 }
 
 /// Returns a path without the names with which Zope reads a virtual host; `None` if the path has none of them.
@@ -60,6 +90,7 @@ fn without_virtual_host(path: &str) -> Option<String> {
     is_virtual.then(|| or_root(&kept))
 }
 
+const MAX_NAMES_OF_LISTS: usize = 64;
 const VIRTUAL_HOST_BASE: &str = "VirtualHostBase";
 /// The names of a path that Zope does not read as names of objects.
 pub const ZOPE_NAMES: [&str; 3] = [VIRTUAL_HOST_BASE, "VirtualHostRoot", "virtual_hosting"];

@@ -100,7 +100,7 @@ impl Facts<'_> {
             let decoded = percent::decode(value.as_bytes());
             let is_visible = |c: &char| !is_invisible(*c);
             let visible: String = String::from_utf8_lossy(&decoded).chars().filter(is_visible).collect();
-            let folded = (self.fold_case)(visible.trim());
+            let folded = without_extra_slashes(&(self.fold_case)(visible.trim()));
             Parameter { name: name.into_owned(), value: value.into_owned(), folded }
         };
         let spelling = |piece: &str| {
@@ -184,7 +184,7 @@ pub(super) struct ParsedQuery {
 pub(super) struct Parameter {
     name: String,
     pub value: String,
-    /// The value as it is read by an origin that decodes it twice, trims it and ignores case.
+    /// The value as it is read by an origin that decodes it twice, trims it, ignores case and removes extra slashes.
     pub folded: String,
 }
 
@@ -207,6 +207,17 @@ impl ParsedQuery {
         }
         Ok(parameter)
     }
+}
+
+/// Returns a value with single slashes, and without a slash at its end. restify's `sanitizePath` and similar code remove such
+/// slashes from the whole URL.
+pub(super) fn without_extra_slashes(value: &str) -> String {
+    let mut value = value.to_owned();
+    while value.contains("//") {
+        value = value.replace("//", "/");
+    }
+    value.truncate(value.trim_end_matches('/').len());
+    value
 }
 
 /// Returns the methods that Rails, Laravel, Symfony, Express' method-override, ASP.NET MVC and Plack may read from the query and

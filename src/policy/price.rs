@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::facts::{EdgeFact, Facts, Parameter, ParsedQuery, PriceError};
+use super::facts::{EdgeFact, Facts, Parameter, ParsedQuery, PriceError, without_extra_slashes};
 use super::normalization::{FoldCase, is_invisible};
 use crate::protocols::price::{MAX_SATS, Price};
 
@@ -162,8 +162,8 @@ impl HeaderValue {
 impl Values {
     /// Whether the value of a query parameter is allowed.
     ///
-    /// # Errors Fails if the result would be different for an origin that decodes the value a second time, trims it and
-    /// ignores case.
+    /// # Errors Fails if the result would be different for an origin that decodes the value a second time, trims it,
+    /// ignores case and removes extra slashes.
     fn match_parameter(
         &self,
         name: &str,
@@ -171,7 +171,9 @@ impl Values {
         fold_case: FoldCase,
     ) -> Result<bool, PriceError> {
         let matches = match_any(&self.0, &parameter.value);
-        if matches != match_any(&self.folded(fold_case), &parameter.folded) {
+        let allowed: Vec<String> =
+            self.folded(fold_case).iter().map(|one| without_extra_slashes(one)).collect();
+        if matches != match_any(&allowed, &parameter.folded) {
             return Err(PriceError::AmbiguousQuery(name.to_owned()));
         }
         Ok(matches)

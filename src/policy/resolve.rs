@@ -112,10 +112,12 @@ impl Policy {
     /// price list has the last name of the form, the owner has decided that it is another path: `/socket.io/*` is not
     /// `/socket`.
     fn is_alias_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let is_alias = aliases::of_path(form).iter().any(|path| {
+        let is_priced_other = |path: &String| {
             let other = self.select_normalized(path, target);
             matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
-        });
+        };
+        let is_alias = aliases::of_path(form).iter().any(is_priced_other)
+            || aliases::of_lists(form).is_none_or(|paths| paths.iter().any(is_priced_other));
         let is_listed = || {
             let selection = self.select_normalized(form, target);
             matches!(selection, Selection::Route(route) if route.pattern.has_last_name_of(form))

@@ -262,8 +262,12 @@ test('In a browser: after payment with another device, the open pay page shows t
   await context.close();
 });
 
-test('In a browser: if two tabs show the same pay page, one payment gives access in both tabs', async () => {
+test('In a browser: one payment gives access in all tabs with the same page or realm', async () => {
   const { context, page, pageErrors } = await openPage(browser);
+  const third = await context.newPage();
+  await third.goto(`${paywall.url}/club/2?from=list`);
+  const unpaid = await context.newPage();
+  await unpaid.goto(`${paywall.url}/library/1`);
   const second = await context.newPage();
   const secondErrors = collectErrors(second);
   await page.goto(`${paywall.url}/club/1`);
@@ -273,6 +277,10 @@ test('In a browser: if two tabs show the same pay page, one payment gives access
   await page.waitForSelector('text=In the club', { timeout: 30_000 });
   await second.bringToFront();
   await second.waitForSelector('text=This has been paid in another tab');
+  await third.bringToFront();
+  await third.waitForSelector('text=This has been paid in another tab');
+  await unpaid.bringToFront();
+  assert.ok(await unpaid.isVisible('#code'));
   await second.click('text=Continue');
   await second.waitForSelector('text=In the club');
   await second.goto(`${paywall.url}/club/2`);
@@ -410,14 +418,22 @@ test('In a browser: the pay page works with a wallet without `enable`, and if th
   const wallets = {
     'no enable': () => { window.webln = { sendPayment: (invoice) => window.payWithLnbits(invoice) }; },
     forbidden: () => Object.defineProperty(window, 'webln', { get() { throw new Error('forbidden'); } }),
+    'no payment at first': () => {
+      let calls = 0;
+      window.webln = { sendPayment: async (invoice) => { calls += 1; if (calls > 1) await window.payWithLnbits(invoice); } };
+    },
   };
   for (const [name, wallet] of Object.entries(wallets)) {
     const { context, page, pageErrors } = await openPage(browser);
     await context.exposeFunction('payWithLnbits', pay);
     await context.addInitScript(wallet);
     await page.goto(`${paywall.url}/article`);
-    if (name === 'no enable') await page.click('#pay-here');
-    else await pay(await invoiceOn(page));
+    if (name === 'forbidden') await pay(await invoiceOn(page));
+    else await page.click('#pay-here');
+    if (name === 'no payment at first') {
+      await page.waitForSelector('text=Your wallet has paid');
+      await page.click('#pay-here');
+    }
     await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
     assert.deepEqual(pageErrors, [], name);
     await context.close();

@@ -171,7 +171,10 @@ test('The invoice description is filled from the request, without control or bid
 test('HEAD and prefetch requests get the price without an invoice', async () => {
   const invoicesBefore = await invoicesFor('/search');
   for (const [path, sats] of [['/search', '10'], ['/search?premium=1', '50']]) {
-    for (const options of [{ method: 'HEAD' }, { headers: { 'Sec-Purpose': 'prefetch' } }, { headers: { Purpose: 'prefetch' } }, { headers: { 'X-Moz': 'prefetch' } }]) {
+    // `X-Sec-Purpose` is of Turbo, the last two are of Next.js and htmx.
+    const prefetches = { 'Sec-Purpose': 'prefetch', Purpose: 'prefetch', 'X-Moz': 'prefetch', 'X-Purpose': 'preview', 'X-Sec-Purpose': 'prefetch', 'Next-Router-Prefetch': '1', 'HX-Preloaded': 'true' };
+    const quoted = Object.entries(prefetches).map(([name, value]) => ({ headers: { [name]: value } }));
+    for (const options of [{ method: 'HEAD' }, ...quoted]) {
       const { status, headers, text } = await get(path, options);
       assert.equal(status, 402);
       assert.equal(headers['www-authenticate'], 'L402');

@@ -557,6 +557,11 @@ fn macaroons_in_one_header_have_a_hundred_caveats_together() {
         assert!(is_credential(&own.encode()));
         let after = format!("{},{}", header(most + 1), own.encode());
         assert!(!is_credential(&after), "after {most} and one more macaroons with {caveats} caveats");
+        let of_length = |length: usize| {
+            let own = own.encode();
+            format!("{own},{}", "x".repeat(length - own.len() - 1))
+        };
+        assert!(is_credential(&of_length(8_192)) && !is_credential(&of_length(8_193)));
     }
 }
 
@@ -584,6 +589,9 @@ fn the_macaroons_of_a_request_are_verified_up_to_200_caveats() {
         }
     };
     assert_eq!(outcome(&[forged(100), forged(80), good.clone()]), "paid");
+    let of_good = Macaroon::parse(&good).unwrap().caveats().count();
+    assert_eq!(outcome(&[forged(100), forged(100 - of_good), good.clone()]), "paid");
+    assert_eq!(outcome(&[forged(100), forged(101 - of_good), good.clone()]), "bad_signature");
     assert_eq!(outcome(&[forged(100), forged(100), good.clone()]), "bad_signature");
     assert_eq!(outcome(&[good, forged(100), forged(100)]), "paid");
 }

@@ -1,7 +1,7 @@
 //! The texts in which headers and plans cross between the wasm and JavaScript.
 
 use edgetoll::config::Origin;
-use edgetoll::forward::{ForwardReason, ResponsePlan};
+use edgetoll::forward::{ForwardReason, ForwardedRequest, ResponsePlan};
 use edgetoll::http::header_edits::HeaderEdits;
 use edgetoll::http::header_list::HeaderList;
 use edgetoll::http::url::is_serialized;
@@ -134,6 +134,30 @@ fn shared_with(page: &str) -> ResponsePlan<'_> {
         origin_url: "https://api.example.com/x",
         page: Some(page),
     }
+}
+
+/// A1 (CHANGELOG): with `Next-Url: /feed`, Next.js serves an intercepting route of `/feed` for `/photo/1`.
+#[test]
+fn the_page_that_next_js_names_is_forwarded_unless_it_has_another_price() {
+    let is_removed = |keep: &str, page: &str, of_route: Option<usize>| {
+        let list = format!(
+            r#"{{{keep}"routes":[{{"path":"/feed/*","sats":5}},{{"path":"/feed","sats":5}},{{"path":"/posted","methods":["POST"],"sats":5}}]}}"#
+        );
+        let settings = crate::support::settings::settings(Some(&list), &[]);
+        let headers = HeaderList::parse(format!("1\nnext-url\n{page}\n"), 0).unwrap();
+        let route = of_route.map(|at| &settings.policy().unwrap().routes[at]);
+        let edits = ForwardedRequest { route, ..forwarded_free(&settings, &headers) }.edits();
+        edits.as_str().lines().any(|line| line == "-next-url")
+    };
+    for page in ["/feed", "/feed/1", "/feed/", "/FEED", "/f%65ed", "/feed?x", "/posted"] {
+        assert!(is_removed("", page, None), "{page}");
+        assert!(!is_removed(r#""keep_headers":["Next-Url"],"#, page, None), "{page}");
+    }
+    for page in ["/", "/photos", "/feeds/1"] {
+        assert!(!is_removed("", page, None), "{page}");
+    }
+    assert!(!is_removed("", "/feed/1", Some(0)), "the page of the same route");
+    assert!(is_removed("", "/feed", Some(0)));
 }
 
 /// Attack A2 (CHANGELOG): hundreds of spellings had a limit each.

@@ -206,7 +206,7 @@ fn head_and_prefetch_requests_get_no_invoice_and_options_requests_only_if_the_ro
 
 // A8 (CHANGELOG), https://www.w3.org/TR/fetch-metadata/
 #[test]
-fn a_request_that_a_page_of_another_site_embeds_gets_the_price_without_an_invoice() {
+fn a_request_that_a_page_embeds_gets_the_price_without_an_invoice() {
     let with = |list: &str| crate::support::settings::settings(Some(list), &[]);
     let closed = with(r#"{"routes":[{"path":"/sold","sats":5}]}"#);
     let listed = with(r#"{"cors":["https://app.test"],"routes":[{"path":"/sold","sats":5}]}"#);
@@ -227,7 +227,12 @@ fn a_request_that_a_page_of_another_site_embeds_gets_the_price_without_an_invoic
         (&listed, "cross-site", image, app, true),
         (&public, "cross-site", fetch, other, false),
         (&public, "cross-site", image, None, true),
-        (&closed, "same-origin", image, None, false),
+        (&closed, "same-origin", image, None, true),
+        (&closed, "same-site", script, None, true),
+        (&closed, "same-origin", frame, None, true),
+        (&closed, "same-origin", fetch, None, false),
+        (&closed, "same-origin", socket, None, false),
+        (&closed, "same-origin", tab, None, false),
         (&closed, "same-site", fetch, app, false),
         (&closed, "none", tab, None, false),
     ] {

@@ -777,6 +777,19 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/_nuxt/static/1618/sold/payload.js",
         "/docs/_nuxt/static/1618/sold/state.js",
         "/_nuxt/static/1618/payload.js",
+        "/RSC/R/sold.txt",
+        "/rsc/r/users/7.txt",
+        "/RSC/R/_root.txt",
+        "/RSC/R/index.txt",
+        "/assets/sold.md.ow7iwZ6a.js",
+        "/assets/docs_sold.md.ow7iwZ6a.lean.js",
+        "/assets/docs_sold_index.md.ow7iwZ6a.js",
+        "/assets/index.md.ow7iwZ6a.js",
+        "/docs/assets/sold.md.ow7iwZ6a.js",
+        "/free,sold",
+        "/sold,free",
+        "/docs/free%2Csold",
+        "/free,docs/sold",
         "/VirtualHostRoot/sold",
         "/%56irtualHostRoot/_vh_x/sold",
         "/VirtualHostBase/http/h:80/VirtualHostRoot/sold",
@@ -800,6 +813,12 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/_next/static/chunks/sold.js",
         "/page-data/app-data.json",
         "/_nuxt/static/1618/free/payload.js",
+        "/RSC/R/free.txt",
+        "/assets/free.md.ow7iwZ6a.js",
+        "/assets/sold.ow7iwZ6a.js",
+        "/free,other",
+        "/shop/1,2",
+        "/docs/x,y/sold",
         "/VirtualHostRoot/free",
         "/_vh_x/sold",
         "/sold/@@edit",
@@ -809,4 +828,7 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }
+    let names = |count: usize| format!("/{}", vec!["free"; count].join(","));
+    assert!(policy.resolve(&names(64), target("GET")).is_ok());
+    assert!(policy.resolve(&names(65), target("GET")).is_err());
 }

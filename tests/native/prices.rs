@@ -179,6 +179,9 @@ fn a_query_or_header_value_that_an_origin_may_read_as_a_more_expensive_value_is_
         "tier=+gold",
         "tier=%2567old",
         "tier=gold%09",
+        // restify's `sanitizePath` removes slashes from the whole URL.
+        "tier=gold/",
+        "tier=gold%2F%2F",
     ] {
         let price = TestRequest { query, ..TestRequest::default() }.sats(list);
         assert_eq!(price, Err(PriceError::AmbiguousQuery("tier".to_owned())), "{query}");
@@ -200,6 +203,10 @@ fn a_query_or_header_value_that_an_origin_may_read_as_a_more_expensive_value_is_
         let price = TestRequest { headers: &[("X-Quality", value)], ..TestRequest::default() }.sats(list);
         assert_eq!(price, Err(PriceError::AmbiguousHeader("X-Quality".to_owned())), "{value}");
     }
+    let two = r#""price":[{"when":{"header":{"X-Quality":"hd","X-Length":"long"}},"sats":50},{"sats":10}]"#;
+    let headers = [("X-Quality", "hd"), ("X-Length", "long")];
+    assert_eq!(TestRequest { headers: &headers, ..TestRequest::default() }.sats(two), Ok(50));
+    assert_eq!(TestRequest { headers: &headers[..1], ..TestRequest::default() }.sats(two), Ok(10));
     for value in ["sd", "sd, md", "hdr", ""] {
         assert_eq!(
             TestRequest { headers: &[("X-Quality", value)], ..TestRequest::default() }.sats(list),

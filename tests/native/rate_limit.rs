@@ -155,6 +155,7 @@ fn an_isolate_creates_leased_invoices_until_the_lease_ends() {
     assert!(!lease.take("a", NOW_MS));
     record(&mut lease, InvoiceLimitResponse::Admitted { leased: 2, for_ms: 3_000 });
     assert!(lease.take("a", NOW_MS + 2_999));
+    record(&mut lease, InvoiceLimitResponse::Admitted { leased: 0, for_ms: 5_000 });
     assert!(!lease.take("a", NOW_MS + 3_000), "the lease has ended");
     assert!(lease.take("a", NOW_MS + 2_999));
     assert!(!lease.take("a", NOW_MS + 2_999), "all are used");

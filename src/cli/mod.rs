@@ -36,6 +36,21 @@ fn wrangler_file(named: Option<PathBuf>) -> Option<PathBuf> {
     named.or_else(|| WRANGLER_FILES.iter().map(PathBuf::from).find(|file| file.exists()))
 }
 
+/// Returns a sentence if Wrangler uses a file in a folder above instead of `file`, which is the first Wrangler file in the
+/// current folder: Wrangler looks for a name in all folders above before it looks for the next name.
+fn overridden(file: &Path) -> Option<String> {
+    let folder = env::current_dir().ok()?;
+    let names = WRANGLER_FILES.iter().take_while(|name| Path::new(name) != file);
+    let mut files = names.flat_map(|name| folder.ancestors().map(move |folder| folder.join(name)));
+    let used = files.find(|file| file.is_file())?;
+    Some(format!(
+        "Wrangler uses {} instead of {1}, because it looks for that name in all folders above first: pass `--config {1}` to \
+         Wrangler and `{1}` to edgetoll, or move or rename the other file",
+        used.display(),
+        file.display()
+    ))
+}
+
 /// # Errors
 /// Returns a message with the file's name.
 fn read_text(file: &Path) -> Result<String, String> {

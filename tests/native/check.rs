@@ -886,6 +886,46 @@ fn edgetoll_check_without_a_file_name_checks_the_file_that_wrangler_would_deploy
     assert!(String::from_utf8_lossy(&run(&both, &["check"]).stdout).starts_with("wrangler.json:1:1: "));
 }
 
+// R8
+#[test]
+fn edgetoll_check_reports_a_file_in_a_folder_above_that_wrangler_uses_instead() {
+    let valid = format!("{BUILD}[vars.TOLL]\n[[vars.TOLL.routes]]\npath = \"/a\"\n");
+    for (above, file, is_used) in [
+        ("wrangler.json", "wrangler.toml", true),
+        ("wrangler.jsonc", "wrangler.toml", true),
+        ("a/wrangler.jsonc", "wrangler.toml", true),
+        ("wrangler.json", "wrangler.jsonc", true),
+        ("wrangler.toml", "wrangler.toml", false),
+        ("wrangler.jsonc", "wrangler.jsonc", false),
+        ("wrangler.jsonc", "wrangler.json", false),
+    ] {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("a/b");
+        fs::create_dir_all(&folder).unwrap();
+        let text = if file == "wrangler.toml" { &valid } else { "{}" };
+        fs::write(folder.join(file), text).unwrap();
+        fs::write(top.path().join(above), "{}").unwrap();
+        let check = |arguments: &[&str], command: Option<&str>| {
+            let mut check = Command::new(env!("CARGO_BIN_EXE_edgetoll"));
+            check.arg("check").args(arguments).current_dir(&folder).env_remove("WRANGLER_COMMAND");
+            let ended = check.envs(command.map(|name| ("WRANGLER_COMMAND", name))).output().unwrap();
+            (ended.status.code(), String::from_utf8_lossy(&ended.stdout).into_owned())
+        };
+        let used = top.path().canonicalize().unwrap().join(above);
+        let error = format!("{file}:1:1: error: Wrangler uses {} instead of {file}, ", used.display());
+        let (status, printed) = check(&[], None);
+        assert_eq!(printed.starts_with(&error), is_used, "{above} {file} {printed}");
+        if is_used {
+            assert_eq!(status, Some(1));
+            assert!(printed.contains(&format!("pass `--config {file}` to Wrangler")), "{printed}");
+        }
+        // The owner has chosen the file, or Wrangler has: it may have been started with `--config`.
+        for printed in [check(&[file], None).1, check(&["--build"], Some("deploy")).1] {
+            assert!(!printed.contains("Wrangler uses"), "{printed}");
+        }
+    }
+}
+
 #[test]
 fn edgetoll_check_exits_with_status_2_if_the_file_cannot_be_read() {
     for arguments in [&["check"][..], &["check", "missing.toml"], &["check", "."]] {

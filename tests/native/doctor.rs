@@ -282,7 +282,47 @@ fn dev_vars_are_read_as_wrangler_reads_them() {
         ("G", None),
         ("H", None),
     ] {
-        assert_eq!(dev_vars::get(text, name), expected, "{name}");
+        assert_eq!(dev_vars::get(text, name).as_deref(), expected, "{name}");
+    }
+}
+
+// R8. The expected values are those of dotenv 16.3.1, which Wrangler 4 contains.
+#[test]
+fn unusual_dev_vars_are_read_as_wrangler_reads_them() {
+    for (text, name, expected) in [
+        ("\u{feff}A=1\nB=2", "A", Some("1")),
+        ("\u{feff} A\u{a0}=\u{a0}1\u{feff}\n", "A", Some("1")),
+        ("A: 1\nB=2", "A", Some("1")),
+        ("A:  'x' # y", "A", Some("x")),
+        ("A:1", "A", None),
+        ("A : 1", "A", None),
+        ("A:\nB=2", "A", Some("B=2")),
+        ("A:\nB=2", "B", None),
+        (r#"A="x\ny\rz""#, "A", Some("x\ny\rz")),
+        (r"A='x\ny'", "A", Some(r"x\ny")),
+        (r"A=x\ny", "A", Some(r"x\ny")),
+        (r#"A="http://x"y"#, "A", Some(r#""http://x"y"#)),
+        (r#"A="x\ny" z"#, "A", Some("\"x\ny\" z")),
+        ("A='x' 'y' # z", "A", Some("x' 'y")),
+        ("A='x'#y", "A", Some("x")),
+        ("A='x # y", "A", Some("'x")),
+        ("A='", "A", Some("'")),
+        (r#"A="x\"y""#, "A", Some(r#"x\"y"#)),
+        ("A='C:\\dir\\'\nB='x'", "A", Some(r"C:\dir\")),
+        ("A='x\r\nB=2\n'\nC=3", "A", Some("x\nB=2\n")),
+        ("A='x\r\nB=2\n'\nC=3", "B", None),
+        ("A='x\r\nB=2\n'\nC=3", "C", Some("3")),
+        ("A='x\nB='y'", "B", Some("y")),
+        ("A=1\rB=2", "B", Some("2")),
+        ("A=\n\n 'x'", "A", Some("x")),
+        ("A=\nx", "A", Some("")),
+        ("A\n=1", "A", Some("1")),
+        ("A B=1", "B", None),
+        ("export\tA=1", "A", Some("1")),
+        ("export export A=1", "A", None),
+        ("export = 1", "export", Some("1")),
+    ] {
+        assert_eq!(dev_vars::get(text, name).as_deref(), expected, "{name} in {text:?}");
     }
 }
 
@@ -459,7 +499,7 @@ fn an_origin_that_leads_back_to_a_paywall_fails_unless_the_worker_is_on_a_route_
 // U14 (CHANGELOG)
 #[test]
 fn lines_of_dev_vars_that_are_not_settings_are_reported_without_their_text() {
-    let text = "# comment\nTOLL_SECRET: pasted\nADMIN_TOKN=pasted\nLNBITS_KEY=pasted\nLOG_LEVEL=pasted\n";
+    let text = "# comment\nTOLL_SECRET pasted\nADMIN_TOKN=pasted\nLNBITS_KEY=pasted\nLOG_LEVEL=pasted\n";
     let sources = Sources {
         process_environment: &|_| None,
         dev_vars: Some((".dev.vars", text)),
@@ -481,6 +521,25 @@ fn lines_of_dev_vars_that_are_not_settings_are_reported_without_their_text() {
         ]
     );
     assert!(results.iter().all(|result| !result.sentence.contains("pasted")));
+}
+
+// R8
+#[test]
+fn edgetoll_doctor_fails_if_wrangler_uses_a_file_in_a_folder_above() {
+    let top = tempfile::tempdir().unwrap();
+    let folder = top.path().join("shop");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("wrangler.toml"), "[vars.TOLL]\nroutes = []\n").unwrap();
+    std::fs::write(top.path().join("wrangler.jsonc"), "{}").unwrap();
+    let doctor = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_edgetoll"));
+        let ended = command.arg("doctor").args(arguments).current_dir(&folder).env_clear().output().unwrap();
+        String::from_utf8_lossy(&ended.stdout).into_owned()
+    };
+    let printed = doctor(&[]);
+    assert!(printed.contains("FAIL  config file   Wrangler uses "), "{printed}");
+    assert!(printed.contains("pass `--config wrangler.toml` to Wrangler"), "{printed}");
+    assert!(!doctor(&["wrangler.toml"]).contains("config file"));
 }
 
 #[test]

@@ -87,6 +87,25 @@ fn only_this_user_can_read_dev_vars() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
+// R8
+#[test]
+fn edgetoll_init_warns_if_wrangler_uses_a_file_in_a_folder_above() {
+    let top = tempfile::tempdir().unwrap();
+    let [shop, other] = ["shop", "other"].map(|name| top.path().join(name));
+    let init = |folder: &std::path::Path| {
+        std::fs::create_dir(folder).unwrap();
+        let mut init = std::process::Command::new(env!("CARGO_BIN_EXE_edgetoll"));
+        let ended = init.args(["init", "--yes"]).current_dir(folder).env_remove("NWC_URL").output().unwrap();
+        assert!(ended.status.success() && folder.join("wrangler.toml").exists(), "{ended:?}");
+        String::from_utf8_lossy(&ended.stdout).into_owned()
+    };
+    assert!(!init(&shop).contains("Wrangler uses"));
+    std::fs::write(top.path().join("wrangler.jsonc"), "{}").unwrap();
+    let printed = init(&other);
+    assert!(printed.contains("Warning: Wrangler uses "), "{printed}");
+    assert!(printed.contains("pass `--config wrangler.toml` to Wrangler"), "{printed}");
+}
+
 #[test]
 fn the_name_of_a_worker_has_letters_digits_and_dashes() {
     for (text, name) in [("My Shop", "my-shop"), ("shop_2", "shop-2"), ("…", "edgetoll"), ("", "edgetoll")]

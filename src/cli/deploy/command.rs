@@ -15,7 +15,7 @@ use super::wrangler::{self, Options};
 use crate::cli::check::document::Document;
 use crate::cli::check::{Severity, check};
 use crate::cli::doctor::command::{examine_settings, examine_wallets, read_dev_vars};
-use crate::cli::doctor::dev_vars;
+use crate::cli::doctor::dev_vars::{self, Entry};
 use crate::cli::doctor::origin::{is_healthy, judge_public_url};
 use crate::cli::doctor::report::{Check, CheckResult, Level, Tally};
 use crate::cli::doctor::settings::{Sources, VariableReader};
@@ -153,9 +153,7 @@ impl Deployment {
             let known = Known {
                 var: &|name| reader.in_vars(name),
                 process_environment: &|name| env::var(name).ok().filter(|value| !value.is_empty()),
-                dev_vars: &|name| {
-                    dev_vars::get(&self.dev_vars, name).filter(|value| !value.is_empty()).map(str::to_owned)
-                },
+                dev_vars: &|name| dev_vars::get(&self.dev_vars, name).filter(|value| !value.is_empty()),
                 dev_vars_name: &self.dev_vars_name,
                 sells: policy.is_some_and(|policy| policy.routes.iter().any(|route| route.is_sold())),
             };
@@ -409,23 +407,26 @@ impl Deployment {
         self.with_sources(|_, reader| read(reader))
     }
 
-    /// Returns the lines of `.dev.vars` that also hold for the deployment: its secrets, without TOLL_SECRET, which is another one
+    /// Returns the settings of `.dev.vars` that also hold for the deployment: its secrets, without TOLL_SECRET, which is another one
     /// there, and without the key of an LNbits on this machine.
     fn secrets_of_dev_vars(&self) -> String {
-        let is_local = |line: &&str| {
-            let value = line.split_once('=').map_or("", |(_, value)| value).trim_matches(['"', '\'', ' ']);
+        let is_local = |value: &str| {
             let authority =
                 value.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
             is_loopback(host(authority))
         };
-        let sets = |line: &str, prefix: &str| {
-            dev_vars::names(line).any(|(_, name)| name.is_some_and(|name| name.starts_with(prefix)))
+        let entries = dev_vars::entries(&self.dev_vars);
+        let sets = |entry: &Entry, prefix: &str| {
+            entry.setting.as_ref().is_some_and(|(name, _)| name.starts_with(prefix))
         };
-        let has_url = |line: &&str| sets(line, "LNBITS_URL");
-        let has_own_wallet = sets(&self.dev_vars, "LNBITS_URL");
-        let is_other = |line: &&str| sets(line, "TOLL_SECRET") || has_own_wallet && sets(line, "LNBITS_KEY");
-        let is_setting = |line: &&str| !is_local(line) && !has_url(line) && !is_other(line);
-        self.dev_vars.lines().filter(is_setting).map(|line| format!("{line}\n")).collect()
+        let has_own_wallet = entries.iter().any(|entry| sets(entry, "LNBITS_URL"));
+        let is_other = |entry: &Entry| {
+            entry.setting.as_ref().is_some_and(|(_, value)| is_local(value))
+                || sets(entry, "LNBITS_URL")
+                || sets(entry, "TOLL_SECRET")
+                || has_own_wallet && sets(entry, "LNBITS_KEY")
+        };
+        entries.iter().filter(|entry| !is_other(entry)).map(|entry| format!("{}\n", entry.text)).collect()
     }
 
     fn heading(&self, text: &str) {

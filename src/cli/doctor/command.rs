@@ -8,11 +8,11 @@ use std::{env, fs};
 
 #[cfg(all(feature = "nwc", any(feature = "client", target_os = "wasi")))]
 use super::nwc::examine as examine_nwc;
-use super::report::{CheckResult, Tally};
+use super::report::{Check, CheckResult, Level, Tally};
 use super::settings::{self, Configured, Sources, VariableReader};
 use super::{default_price_list, deployment, examine, origin};
 use crate::cli::check::document::Document;
-use crate::cli::{could_not_run, own_command, read_text, wrangler_file};
+use crate::cli::{could_not_run, overridden, own_command, read_text, wrangler_file};
 use crate::policy::Policy;
 use crate::policy::price_list::DEFAULT_PREFIX;
 
@@ -26,6 +26,7 @@ pub fn run(file: Option<PathBuf>, environment: Option<&str>) -> ExitCode {
 /// Returns a message: which file cannot be read, which environment does not exist, or which setting of a wallet is
 /// missing or not valid. In the last case, everything but the wallets has been examined.
 fn examine_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Result<ExitCode, String> {
+    let is_named = file.is_some();
     let file = wrangler_file(file);
     let document = file.as_deref().map(read_document).transpose()?;
     let name = file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
@@ -44,6 +45,9 @@ fn examine_deployment(file: Option<PathBuf>, environment: Option<&str>) -> Resul
         print_line(&finding);
     };
     print_line(&"Settings, origin and public URL");
+    if let Some(sentence) = file.as_deref().filter(|_| !is_named).and_then(overridden) {
+        report(CheckResult::new(Level::Fail, Check::ConfigFile, sentence));
+    }
     examine_settings(&sources, &reader, &mut report);
     report(origin::examine_public_url(&reader, prefix(reader.price_list().as_ref())));
     examine_wallets(&sources, &reader, &mut report)?;
@@ -91,7 +95,6 @@ pub(in crate::cli) fn examine_wallets(
 
 #[cfg(not(all(feature = "nwc", any(feature = "client", target_os = "wasi"))))]
 fn examine_nwc(_: &str, _: &Policy, report: &mut dyn FnMut(CheckResult)) {
-    use super::report::{Check, Level};
     let sentence = "not checked, because this command was built without the features client and nwc";
     report(CheckResult::new(Level::Skip, Check::Reachable, sentence));
 }

@@ -1,7 +1,7 @@
 //! Judges the settings and the bindings of a deployment by the rules of the Worker. Sends no request. A finding never
 //! contains the value of a secret.
 
-use super::dev_vars;
+use super::dev_vars::{self, Entry};
 use super::report::{Check, CheckResult, Level};
 use super::settings::{Sources, VariableReader};
 use crate::bindings::{ASSETS, CHALLENGE_LIMIT, FREE_TIER_EXACT, INVOICE_LIMIT, LEDGER, METER, TOLL_KV};
@@ -83,14 +83,17 @@ fn price_list(sources: &Sources<'_>, policy: Option<&Policy>) -> Option<CheckRes
 fn dev_vars(sources: &Sources<'_>) -> Vec<CheckResult> {
     let Some((file, text)) = sources.dev_vars else { return Vec::new() };
     let known: Vec<&str> = variables().chain(secrets()).collect();
-    let sentences = dev_vars::names(text).filter_map(|(line, name)| match name {
-        // The line may be a secret, so it is not repeated.
-        None => Some(format!("line {line} of {file} is not a setting: write it as NAME=value")),
-        Some(name) if known.contains(&name) => None,
-        Some(name) => nearest(name, &known).map(|meant| {
-            format!("line {line} of {file} sets {name}, which edgetoll does not know; did you mean {meant}?")
-        }),
-    });
+    let sentences =
+        dev_vars::entries(text).into_iter().filter_map(|Entry { line, setting, .. }| match setting {
+            // The line may be a secret, so it is not repeated.
+            None => Some(format!("line {line} of {file} is not a setting: write it as NAME=value")),
+            Some((name, _)) if known.contains(&name.as_str()) => None,
+            Some((name, _)) => nearest(&name, &known).map(|meant| {
+                format!(
+                    "line {line} of {file} sets {name}, which edgetoll does not know; did you mean {meant}?"
+                )
+            }),
+        });
     sentences.map(|sentence| CheckResult::new(Level::Warn, Check::DevVars, sentence)).collect()
 }
 

@@ -47,6 +47,8 @@ impl Level {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
+    /// Whether Wrangler uses the file in the current folder.
+    ConfigFile,
     /// Whether the price list can be read.
     PriceList,
     /// Whether `.dev.vars` can be read, and has only known names.
@@ -111,6 +113,7 @@ impl Check {
 
     fn word(self) -> &'static str {
         match self {
+            Self::ConfigFile => "config file",
             Self::PriceList => "price list",
             Self::DevVars => ".dev.vars",
             Self::Secret => "secret",

@@ -181,7 +181,7 @@ impl<'a> VariableReader<'a> {
 
     fn in_dev_vars(&self, name: &str) -> Option<Setting> {
         let (source, text) = self.sources.dev_vars?;
-        Some(Setting { value: dev_vars::get(text, name)?.to_owned(), source: source.to_owned() })
+        Some(Setting { value: dev_vars::get(text, name)?, source: source.to_owned() })
     }
 
     /// Returns a variable of the Wrangler file.

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{Answers, DEV_VARS, Existing, NewFile, NewSecrets, WalletAnswer, worker_name};
 use crate::cli::secret::new_secret;
-use crate::cli::{could_not_run, own_command, print_result};
+use crate::cli::{could_not_run, overridden, own_command, print_result};
 
 #[derive(Args)]
 pub struct InitArguments {
@@ -175,7 +175,7 @@ fn next_steps(answers: &Answers) -> String {
          {install}\
          \x20 npx wrangler dev        run the paywall on this machine\n\
          \x20 {doctor}    test the wallet, the origin and the settings\n\
-         \x20 {deploy}    ship it",
+         \x20 {deploy}    ship it{warning}",
         install = if Path::new("node_modules/wrangler").exists() {
             ""
         } else {
@@ -183,6 +183,8 @@ fn next_steps(answers: &Answers) -> String {
         },
         doctor = own_command("doctor"),
         deploy = own_command("deploy"),
+        warning = overridden(Path::new("wrangler.toml"))
+            .map_or_else(String::new, |sentence| format!("\n\nWarning: {sentence}")),
     )
 }
 

@@ -52,15 +52,18 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` if the path has more than `max_forms` forms, or if its forms have more than 256 bytes on average for
-/// `max_forms` forms. Only an attacker sends such a path. Each form is normalized only once, so these limits also limit
-/// the CPU time.
+/// Returns `None` in three cases: if the path has more than `max_forms` forms, if its forms have more than 256 bytes on average for
+/// `max_forms` forms, or if a form has more than 32 extensions and CGI folders, which are removed one after the other. Only an
+/// attacker sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
 pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
     let max_bytes = max_forms.saturating_mul(BYTES_PER_FORM);
     let mut bytes = path.len();
     let mut next = 0;
     while let Some(form) = forms.get(next).cloned() {
+        if count_scripts(&form) > MAX_SCRIPTS {
+            return None;
+        }
         next = next.saturating_add(1);
         for normalization in NORMALIZATIONS {
             let normalized = normalization(&form);
@@ -258,6 +261,14 @@ fn without_path_info(path: &[u8]) -> Vec<u8> {
             .map(|at| at.saturating_add(PHP.len())),
     };
     end.and_then(|end| path.get(..end)).unwrap_or(path).to_vec()
+}
+
+/// Returns how many names [`without_path_info`] may remove from a path, one after the other.
+fn count_scripts(path: &[u8]) -> usize {
+    let is_extension = |pair: &&[u8]| matches!(pair, [b'.', first] if first.is_ascii_alphabetic());
+    let in_folder = |folder: &[u8]| path.windows(folder.len()).filter(|window| *window == folder).count();
+    let in_folders: usize = CGI_FOLDERS.iter().map(|folder| in_folder(folder)).sum();
+    path.windows(2).filter(is_extension).count().saturating_add(in_folders)
 }
 
 /// Decodes `%u0073` as IIS does, and the overlong UTF-8 forms of ASCII characters (`C1 AF` for `o`) as lenient decoders do.
@@ -461,6 +472,7 @@ fn map_segments(path: &[u8], change: fn(&[u8]) -> Option<&[u8]>) -> Vec<u8> {
 const PHP: &[u8] = b".php";
 const CGI_FOLDERS: [&[u8]; 2] = [b"/cgi-bin", b"/htbin"];
 const SCHEMES: [&[u8]; 4] = [b"http:", b"https:", b"ws:", b"wss:"];
+const MAX_SCRIPTS: usize = 32;
 const MAX_DECODINGS: usize = 4;
 const BYTES_PER_FORM: usize = 256;
 const SCRIPT_EXTENSIONS: &str =

@@ -504,6 +504,13 @@ fn no_path_costs_more_than_forty_times_the_cpu_time_of_a_plain_path_of_8_kib() {
             assert!(cost < 40 * plain, "{bytes} bytes of {unit:?}: {cost:?}, plain: {plain:?}");
         }
     }
+    // Each of these names was removed in a step of its own.
+    for unit in ["/.a", "a.b/", ".php", "/cgi-bin/a", "/%2Ea"] {
+        for bytes in [286, 364, 940] {
+            let cost = cpu_time(|| policy.resolve(&path(unit, bytes), target).is_ok());
+            assert!(cost < 2 * plain, "{bytes} bytes of {unit:?}: {cost:?}, plain: {plain:?}");
+        }
+    }
     for (decodings, rest) in [(126, 874), (500, 3_000), (4_000, 0)] {
         let hostile = format!("/%{}{}", "25".repeat(decodings), "/a".repeat(rest));
         let cost = cpu_time(|| policy.resolve(&hostile, target).is_ok());

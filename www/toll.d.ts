@@ -33,7 +33,8 @@ export interface TollClientOptions extends TollOptions {
   network?: 'bc' | 'tb' | 'tbs' | 'bcrt';
   /**
    * Keeps credentials and the payments that count for the budgets across reloads. Clients in several tabs can share one storage. Code
-   * that can read the storage can use the credentials. Default: memory only.
+   * that can read the storage can use the credentials. What the storage does not return after it was set, as with a full or an
+   * asynchronous storage, is kept in memory. Default: memory only.
    */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 }

@@ -316,6 +316,7 @@ class Purchases {
   }
 
   all() {
+    this.#entries.storeAgain();
     const list = this.#entries.read(LIST);
     const listed = Array.isArray(list) ? list : [];
     const kept = [];
@@ -326,7 +327,8 @@ class Purchases {
       else kept.push(purchase);
     }
     this.#known = new Set(kept.map(({ paymentHash }) => paymentHash));
-    if (String([...this.#known]) !== String(listed)) this.#entries.write(LIST, [...this.#known]);
+    // The list is not kept in memory, where it would hide what other tabs add to it.
+    if (String([...this.#known]) !== String(listed)) this.#entries.store(LIST, [...this.#known]);
     return kept;
   }
 
@@ -392,19 +394,31 @@ class Entries {
   }
 
   write(name, value) {
-    this.#set(name, value, () => this.#storage.setItem(name, JSON.stringify(value)));
+    if (this.store(name, value)) this.#memory.delete(name);
+    else this.#memory.set(name, value);
   }
 
   remove(name) {
-    this.#set(name, undefined, () => this.#storage.removeItem(name));
+    this.write(name, undefined);
   }
 
-  #set(name, value, store) {
+  /** Tries again to store the entries that are in memory. */
+  storeAgain() {
+    if (this.#storage) [...this.#memory].forEach(([name, value]) => this.write(name, value));
+  }
+
+  /**
+   * Writes an entry to the storage, or removes it if `value` is `undefined`. Returns whether the storage has done so: some storages do
+   * nothing, or do it later.
+   */
+  store(name, value) {
+    const text = JSON.stringify(value);
     try {
-      store();
-      this.#memory.delete(name);
+      if (text === undefined) this.#storage.removeItem(name);
+      else this.#storage.setItem(name, text);
+      return (this.#storage.getItem(name) ?? undefined) === text;
     } catch {
-      this.#memory.set(name, value);
+      return false;
     }
   }
 }

@@ -275,6 +275,41 @@ test('Credentials in a storage survive a reload; if the storage fails, the clien
   assert.equal(payer.paid.length, 1);
 });
 
+// R11 (CHANGELOG)
+test('If a storage has no room for a while, the client still sees what another client stores, and stores its own purchases later', async () => {
+  const storage = memoryStorage();
+  let isFull = false;
+  const refuse = () => { throw new Error('full'); };
+  const one = startClient({ storage: { ...storage, setItem: (...entry) => (isFull ? refuse() : storage.setItem(...entry)) } });
+  const two = startClient({ storage });
+  assert.equal(await status(one.get('/first')), 200);
+  isFull = true;
+  assert.equal(await status(one.get('/second')), 200);
+  isFull = false;
+  assert.equal(await status(two.get('/third')), 200);
+  assert.equal(one.client.spentSats, 15);
+  for (const { get } of [one, two, startClient({ storage })]) {
+    for (const path of ['/first', '/second', '/third']) assert.equal(await status(get(path)), 200);
+  }
+  assert.deepEqual([one.payer.paid.length, two.payer.paid.length], [2, 1]);
+});
+
+// I9 (CHANGELOG)
+test('With a storage that does not store, or not at once, the client keeps purchases in memory, and its budgets hold', async () => {
+  const { getItem, setItem, removeItem } = memoryStorage();
+  const later = (method) => async (...entry) => method(...entry);
+  for (const storage of [
+    { getItem: later(getItem), setItem: later(setItem), removeItem: later(removeItem) },
+    { getItem: () => null, setItem: () => {}, removeItem: () => {} },
+  ]) {
+    const { client, payer, get } = startClient({ storage, budgetSats: 5 });
+    for (let time = 0; time < 2; time += 1) assert.equal(await status(get('/sold')), 200);
+    await assert.rejects(get('/first'), failsWith('over_budget'));
+    assert.equal(client.spentSats, 5);
+    assert.equal(payer.paid.length, 1);
+  }
+});
+
 test('preventDefault on the challenge event cancels the payment: the caller gets the 402 and the budget is unchanged', async () => {
   const { client, payer, eventTypes, get } = startClient({ budgetSats: 5 });
   client.addEventListener('challenge', (event) => event.preventDefault(), { once: true });

@@ -12,7 +12,7 @@ export interface InvoicePayer {
    * if its `paid` is `false`, or if it is WebLN's error for a user who declines. After any other error, and after a result without the
    * right preimage, the price counts as spent, and the client sends the credential without a preimage: edgetoll then looks up the
    * payment at its own wallet. While the server does not know the payment or is busy, each call tries this up to five times, for at most
-   * half a minute.
+   * half a minute. Other calls for the same content wait for the wallet at most two minutes, and then do the same.
    */
   payInvoice(bolt11: string): Promise<string | { preimage: string }>;
 }

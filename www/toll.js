@@ -11,7 +11,7 @@ export const tollFetch = (input, init) => sharedClient.fetch(input, init);
 export class TollClient extends EventTarget {
   #options;
   #purchases;
-  /** The payments of this client that are not finished yet, by the key of their challenge. */
+  /** The payments of this client for which other calls wait, by the key of their challenge. */
   #payments = new Map();
 
   constructor({ wallet, maxSats = 100, budgetSats = Infinity, budgetSatsPerHost = 1000, network = 'bc', storage } = {}) {
@@ -114,8 +114,8 @@ export class TollClient extends EventTarget {
   }
 
   /**
-   * Returns a purchase for a challenge: a stored one, or a new one. Waits while another call pays for the same challenge. Returns
-   * `undefined` if nothing was paid.
+   * Returns a purchase for a challenge: a stored one, or a new one. Waits while another call pays for the same challenge, but at most
+   * `MAX_WALLET_MS`. Returns `undefined` if nothing was paid.
    */
   async #obtain(call, challenge) {
     for (;;) {
@@ -163,9 +163,13 @@ export class TollClient extends EventTarget {
       return undefined;
     }
     call.hasPaid = true;
-    const payment = this.#pay(call, purchase, response).finally(() => this.#payments.delete(bill.key));
-    this.#payments.set(bill.key, payment);
-    return unlessAborted(payment, signal);
+    let timer;
+    // A wallet may never answer. After this time, other calls use the purchase as sent.
+    const isLate = new Promise((resolve) => (timer = setTimeout(resolve, MAX_WALLET_MS)));
+    const payment = this.#pay(call, purchase, response).finally(() => clearTimeout(timer));
+    const awaited = Promise.race([payment, isLate]).finally(() => this.#payments.delete(bill.key));
+    this.#payments.set(bill.key, awaited);
+    return unlessAborted(awaited.then(() => payment), signal);
   }
 
   /** Returns the decoded invoice of a challenge. Throws if the invoice must not be paid. */
@@ -253,7 +257,7 @@ export class TollClient extends EventTarget {
     const { request, wallet } = call;
     let isSent = false;
     try {
-      if (!wallet.payInvoice) await wallet.enable?.();
+      if (!wallet.payInvoice) await unlessAborted(Promise.resolve(wallet.enable?.()), request.signal);
       throwIfAborted(request.signal);
       // While the wallet asked the person, another tab may have paid for the same content. After two stored credentials, this call takes no other.
       const isSame = (kept) => kept.key === purchase.key && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
@@ -451,6 +455,9 @@ const MAX_STORED = 2;
 /** The pauses after which a request is sent again while its payment has not arrived, and the longest time that this may take. */
 const PAUSES_MS = [200, 400, 800, 1600];
 const MAX_WAIT_MS = 30_000;
+
+/** The longest time for which other calls wait for the wallet. A person may have to confirm the payment. */
+const MAX_WALLET_MS = 120_000;
 
 /** Whether the server may accept the credential soon: it does not know the payment yet, or cannot look it up now. */
 const isTooEarly = ({ hasPaid }, { state, invoice }, response, challenge) =>

@@ -369,10 +369,12 @@ test('When the paying request aborts before the wallet pays, a waiting request m
   assert.equal(enableCalls.length, 1);
   firstAbort.abort();
   assert.equal(await first, 'AbortError');
-  enableCalls[0]();
+  // The wallet has not answered the first question yet, and may never answer it.
   await until(() => enableCalls.length === 2);
   enableCalls[1]();
   assert.equal(await second, 200);
+  enableCalls[0]();
+  assert.equal(await status(get('/sold')), 200);
   assert.equal(client.spentSats, 5);
 });
 
@@ -712,6 +714,29 @@ test('If the server gives no access without a preimage, errors say which payment
     assert.equal(await status(told.client.fetch(`${seller.url}/sold`)), 200);
     assert.equal(told.payer.paid.length, 1);
   }
+});
+
+// R4 (CHANGELOG)
+test('If the wallet never answers, other calls use the payment after two minutes, and do not pay again', async (t) => {
+  const { setTimeout: start } = globalThis;
+  const pastTwoMinutes = [];
+  t.mock.method(globalThis, 'setTimeout', (run, ms, ...rest) => (ms === 120_000 ? pastTwoMinutes.push(run) && {} : start(run, ms, ...rest)));
+  const invoices = [];
+  const { client, get } = startClient({ payer: { payInvoice: (bolt11) => (invoices.push(bolt11), new Promise(() => {})) } });
+  const abort = new AbortController();
+  const first = get('/sold', { signal: abort.signal }).catch(({ name }) => name);
+  await until(() => invoices.length);
+  // Without a limit, the test would never end while it is red.
+  const signal = AbortSignal.timeout(20_000);
+  const waiting = assert.rejects(get('/sold', { signal }), failsWith('may_be_paid', { mayBePaid: true, amountSats: 5 }));
+  pastTwoMinutes.forEach((run) => run());
+  await waiting;
+  abort.abort();
+  assert.equal(await first, 'AbortError');
+  await pay(invoices[0]);
+  for (let time = 0; time < 2; time += 1) assert.equal(await status(get('/sold', { signal })), 200);
+  assert.equal(invoices.length, 1);
+  assert.equal(client.spentSats, 5);
 });
 
 // R4 (CHANGELOG)

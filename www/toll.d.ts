@@ -32,9 +32,10 @@ export interface TollClientOptions extends TollOptions {
   /** The network of the invoices that the client pays, as in the prefix of an invoice. Default: `bc` (bitcoin). */
   network?: 'bc' | 'tb' | 'tbs' | 'bcrt';
   /**
-   * Keeps credentials and the payments that count for the budgets across reloads. Clients in several tabs can share one storage. Code
-   * that can read the storage can use the credentials. What the storage does not return after it was set, as with a full or an
-   * asynchronous storage, is kept in memory. Default: memory only.
+   * Keeps credentials and the payments that count for the budgets across reloads. Clients in several tabs can share one storage. In
+   * browsers without `navigator.locks` (Safari before 15.4, Firefox before 96), two tabs that start to pay for the same content within
+   * some milliseconds both pay. Code that can read the storage can use the credentials. What the storage does not return after it was
+   * set, as with a full or an asynchronous storage, is kept in memory. Default: memory only.
    */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 }

@@ -16,7 +16,7 @@ export class TollClient extends EventTarget {
 
   constructor({ wallet, maxSats = 100, budgetSats = Infinity, budgetSatsPerHost = 1000, network = 'bc', storage } = {}) {
     super();
-    this.#options = { wallet, maxSats, budgetSats, budgetSatsPerHost, network };
+    this.#options = { wallet, maxSats, budgetSats, budgetSatsPerHost, network, storage };
     this.#purchases = new Purchases(storage);
   }
 
@@ -258,6 +258,7 @@ export class TollClient extends EventTarget {
     let isSent = false;
     try {
       if (!wallet.payInvoice) await unlessAborted(Promise.resolve(wallet.enable?.()), request.signal);
+      if (this.#options.storage) await unlessAborted(lock(PREFIX + purchase.key), request.signal);
       throwIfAborted(request.signal);
       // While the wallet asked the person, another tab may have paid for the same content. After two stored credentials, this call takes no other.
       const isSame = (kept) => kept.key === purchase.key && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
@@ -458,6 +459,21 @@ const MAX_WAIT_MS = 30_000;
 
 /** The longest time for which other calls wait for the wallet. A person may have to confirm the payment. */
 const MAX_WALLET_MS = 120_000;
+
+/** How long a lock is kept. Other tabs see some milliseconds later what a tab has written to `localStorage`. */
+const LOCK_MS = 100;
+
+/**
+ * Takes a lock that all tabs of this origin share, and keeps it for `LOCK_MS`. Resolves as soon as the lock is taken; at once where there
+ * are no locks, as in Safari before 15.4 and Firefox before 96.
+ */
+const lock = (name) => new Promise((resolve) => {
+  const keep = () => new Promise((release) => {
+    resolve();
+    setTimeout(release, LOCK_MS);
+  });
+  Promise.resolve(globalThis.navigator?.locks?.request(name, keep)).then(resolve, resolve);
+});
 
 /** Whether the server may accept the credential soon: it does not know the payment yet, or cannot look it up now. */
 const isTooEarly = ({ hasPaid }, { state, invoice }, response, challenge) =>

@@ -1024,3 +1024,30 @@ test('In a browser without newer APIs, two tabs that buy at the same time keep a
   assert.equal(aborted, 'AbortError');
   assert.equal(paid.length, 4);
 });
+
+// R11 (CHANGELOG). A browser shows a tab some milliseconds later what another tab has stored.
+test('In a browser, two tabs whose wallets start to pay for one realm in the same moment make one payment', async (t) => {
+  const browser = await startBrowser();
+  t.after(() => browser.close());
+  for (let time = 0; time < 5; time += 1) {
+    const context = await browser.newContext();
+    const [paid, ready] = [[], []];
+    await context.exposeFunction('payInvoice', async (bolt11) => (paid.push(bolt11), pay(bolt11)));
+    await context.exposeFunction('enable', () => new Promise((resolve) => ready.push(resolve)));
+    const tabs = await Promise.all([1, 2].map(async () => {
+      const page = await context.newPage();
+      await page.goto(`${paywall.url}/_toll/health`);
+      return page;
+    }));
+    const answers = tabs.map((page, index) => page.evaluate(async (path) => {
+      const { TollClient } = await import('/_toll/toll.js');
+      const client = new TollClient({ wallet: { enable, sendPayment: async (bolt11) => ({ preimage: await payInvoice(bolt11) }) }, storage: localStorage });
+      return (await client.fetch(path)).status;
+    }, `/club/${index}`));
+    await until(() => ready.length === 2);
+    ready.forEach((resolve) => resolve());
+    assert.deepEqual(await Promise.all(answers), [200, 200]);
+    assert.equal(paid.length, 1);
+    await context.close();
+  }
+});

@@ -28,11 +28,13 @@ export class TollClient extends EventTarget {
   /**
    * `fetch` that pays, at most once per call, and then repeats the request.
    * @returns the response. A 402 is returned if it has no L402 challenge, if it comes from another origin after a redirect, if its
-   * invoice was paid before, if a listener stopped the payment, or if the server refuses the new credential.
+   * invoice was paid before, if a listener stopped the payment, if the mode is `no-cors`, or if the server refuses the new credential.
    * @throws {TollError} if the client refuses to pay, the payment fails, or the connection fails after the payment
    */
   async fetch(input, { wallet = this.#options.wallet ?? globalThis.webln, maxSats = this.#options.maxSats, payAgain = false, ...init } = {}) {
     const request = await makeRepeatable(new Request(input, init));
+    // With this mode, a browser does not send an Authorization header.
+    if (request.mode === 'no-cors') return fetch(request);
     const call = { request, wallet, maxSats, payAgain, tried: new Set(), hasPaid: false };
     // A credential that is not known to be good is sent only after a challenge. If the host accepts it then, the host honours the payment.
     const isGood = ({ state, isDenied }) => state === PAID && !isDenied;

@@ -11,33 +11,44 @@ use super::plain_path::plain_path;
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
 ///   (Qwik), `/sold.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
 ///   (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
-///   `/RSC/R/sold.txt` (Waku). VitePress has the text of `/members/sold` at `/assets/members_sold.md.<hash>.js`.
+///   `/RSC/R/sold.txt` (Waku). VitePress has the text of `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server
+///   page at `/__nuxt_island/page_members-sold_<hash>.json`.
 /// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
 ///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
 /// - Nuxt serves the image `/sold.png` at `/_ipx/<options>/sold.png`.
 pub fn of_path(path: &str) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut paths: Vec<String> = without_extensions(folder, name).collect();
-    if is_data_file(name) {
-        paths.push(or_root(folder));
-        if let Some((before, page)) = folder.split_once("/page-data/") {
-            paths.push(or_root(&[before, &without_index(page)].concat()));
-        }
-    }
-    if let Some((before, page)) = path.split_once("/rsc/r/") {
-        let page = page.strip_suffix(".txt").unwrap_or(page);
-        paths.push(or_root(&[before, &without_index(page.strip_prefix("_root").unwrap_or(page))].concat()));
-    }
-    if let Some((before, (page, _))) = folder.strip_suffix("/assets").zip(name.split_once(".md.")) {
-        for page in [page.to_owned(), page.replace('_', "/")] {
-            let page = [before, &without_index(&page)].concat();
-            paths.push([&page, ".html"].concat());
-            paths.push(or_root(page.strip_suffix("/index").unwrap_or(&page)));
-        }
+    for (before, page) in pages_of_data(path, folder, name) {
+        paths.push(or_root(&[before, &without_index(&page)].concat()));
     }
     paths.extend(without_virtual_host(path));
     let view = path.split_once("/@@").filter(|(_, after)| after.is_empty() || after.starts_with('/'));
     paths.extend(view.map(|(page, _)| or_root(page)));
+    paths
+}
+
+/// Returns the pages whose data a framework may serve at a path: the path of the site, and that of the page below it.
+fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str, String)> {
+    let mut pages = Vec::new();
+    if is_data_file(name) {
+        pages.push((folder, String::new()));
+        pages.extend(folder.split_once("/page-data/").map(|(before, page)| (before, page.to_owned())));
+    }
+    if let Some((before, page)) = path.split_once("/rsc/r/") {
+        let page = page.strip_suffix(".txt").unwrap_or(page);
+        pages.push((before, page.strip_prefix("_root").unwrap_or(page).to_owned()));
+    }
+    if let Some((before, (page, _))) = folder.strip_suffix("/assets").zip(name.split_once(".md.")) {
+        for page in [page.to_owned(), page.replace('_', "/")] {
+            pages.push((before, format!("{page}.html")));
+            pages.push((before, page.strip_suffix("/index").unwrap_or(&page).to_owned()));
+        }
+    }
+    if let Some((before, name)) = folder.strip_suffix("/__nuxt_island").zip(name.strip_prefix("page_")) {
+        let page = name.rsplit_once('_').map_or(name, |(page, _)| page);
+        pages.extend([page.to_owned(), page.replace('-', "/")].map(|page| (before, page)));
+    }
     for folder in ["_next/data", "_nuxt/static", IMAGE_FOLDER] {
         let Some((before, after)) = path.split_once(&format!("/{folder}/")) else { continue };
         // The first segment is the name of the build, or the options of the image.
@@ -47,9 +58,9 @@ pub fn of_path(path: &str) -> Vec<String> {
             "_nuxt/static" => page.rsplit_once('/').map_or("", |(page, _)| page),
             _ => page,
         };
-        paths.push(or_root(&[before, &without_index(page)].concat()));
+        pages.push((before, page.to_owned()));
     }
-    paths
+    pages
 }
 
 /// Returns the paths with one name of each list in a path: `/free` and `/sold` for `/free,sold`. tRPC and Elasticsearch serve the

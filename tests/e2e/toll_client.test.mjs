@@ -1025,6 +1025,21 @@ test('In a browser without newer APIs, two tabs that buy at the same time keep a
   assert.equal(paid.length, 4);
 });
 
+// R4 (CHANGELOG)
+test('In a browser, a request with the mode `no-cors` is not paid, because its credential would not be sent', async (t) => {
+  const browser = await startBrowser();
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  await page.goto(`${paywall.url}/_toll/health`);
+  const [answered, paid] = await page.evaluate(async () => {
+    const { TollClient } = await import('/_toll/toll.js');
+    let paid = 0;
+    const client = new TollClient({ wallet: { enable: async () => {}, sendPayment: async () => { paid += 1; } } });
+    return [(await client.fetch('/sold', { mode: 'no-cors' })).status, paid];
+  });
+  assert.deepEqual([answered, paid], [402, 0]);
+});
+
 // R11 (CHANGELOG). A browser shows a tab some milliseconds later what another tab has stored.
 test('In a browser, two tabs whose wallets start to pay for one realm in the same moment make one payment', async (t) => {
   const browser = await startBrowser();

@@ -92,6 +92,11 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
+/// Returns a path without the slash at its end. The path `/` is returned as it is.
+pub fn without_slash(path: &str) -> &str {
+    path.strip_suffix('/').filter(|shorter| !shorter.is_empty()).unwrap_or(path)
+}
+
 /// Whether a text is a path that no browser reads as a URL of another host.
 pub fn is_local_path(text: &str) -> bool {
     let path = text.split(['?', '#']).next().unwrap_or_default();

@@ -8,6 +8,7 @@ use super::normalization;
 use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
 use super::route::{HostPattern, PathForm, Route, Selection, Target};
+use crate::http::url::without_slash;
 
 /// The error for a path that an origin may read as another path with another price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub enum Resolved<'a> {
 impl Policy {
     /// Resolves a path: selects its route, and checks how an origin may read the path in its normalized forms. If the
     /// path or one of these forms is in the reserved prefix, the result is `Reserved`, and no prices are compared.
+    ///
+    /// A path with a slash at its end that no route matches has the priced route of the path without it: file servers redirect the
+    /// path of a folder to the path with the slash.
     ///
     /// # Errors
     /// Fails if an origin may read the path as another path with another price:
@@ -53,7 +57,7 @@ impl Policy {
         if self.is_reserved(plain) || self.is_reserved(&folded) {
             return Ok(Resolved::Reserved);
         }
-        let as_sent = self.select(path, target);
+        let as_sent = self.select_with_slash(path, target);
         let normalized = self.select_normalized(&folded, target);
         if as_sent != normalized && (as_sent.is_priced() || normalized.is_priced()) {
             return Err(Ambiguous);
@@ -87,7 +91,7 @@ impl Policy {
         if has_prices && normalization::has_dot_segment(&forms) {
             return Err(Ambiguous);
         }
-        let as_sent = self.select(path, target);
+        let as_sent = self.select_with_slash(path, target);
         let normalized = self.select_normalized(&normalized, target);
         if as_sent != normalized && (as_sent.is_priced() || normalized.is_priced()) {
             return Err(Ambiguous);
@@ -146,6 +150,17 @@ impl Policy {
     /// Selects the route of a path as it was sent.
     pub fn select(&self, path: &str, target: Target<'_>) -> Selection<'_> {
         self.routes.select(PathForm::AsSent, path, target)
+    }
+
+    /// Selects the route of a path as it was sent, or the priced route of the path without the slash at its end.
+    fn select_with_slash(&self, path: &str, target: Target<'_>) -> Selection<'_> {
+        let selection = self.select(path, target);
+        let shorter = without_slash(path);
+        if selection != Selection::Unmatched || shorter == path {
+            return selection;
+        }
+        let without = self.select(shorter, target);
+        if without.is_priced() { without } else { selection }
     }
 
     fn select_normalized(&self, path: &str, target: Target<'_>) -> Selection<'_> {

@@ -33,6 +33,7 @@ const toll = {
     { path: '/by-header', price: [{ when: { header: { Accept: '*text/html*' } }, sats: 5 }, { sats: 50 }] },
     { path: '/twice', sats: 5, uses: 2, description: 'Two looks' },
     { path: '/post', methods: ['POST'], sats: 5 },
+    { path: '/folder', sats: 5 },
     { path: '/longest', sats: 9999999, description: 'x'.repeat(MAX_DESCRIPTION) },
     ...Array.from({ length: REALMS }, (_, realm) => ({ path: `/realm${realm}/*`, sats: 5, realm: `r${realm}` })),
   ],
@@ -45,8 +46,9 @@ before(async () => {
   const content = (title) => (request, response) =>
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(`<!doctype html><html lang="en"><title>${title}</title><link rel="icon" href="data:,"><h1>${title}</h1><a href="/article">on</a>`);
   const pages = { '/': 'A free page', '/worker': 'A page with a service worker', '/article': 'What was paid for', '/club/1': 'In the club', '/club/2': 'Still in the club', '/twice': 'A look', '/hostile': 'Harmless' };
-  for (const path of ['/any/reloads', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
+  for (const path of ['/folder/', '/any/folder/', '/any/reloads', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
   const answers = Object.fromEntries(Object.entries(pages).map(([path, title]) => [path, content(title)]));
+  for (const path of ['/folder', '/any/folder']) answers[path] = (request, response) => response.writeHead(301, { Location: `${path}/` }).end();
   answers['/worker.js'] = (request, response) => response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(SERVICE_WORKER);
   origin = await startRecordingOrigin(answers);
   faultProxy = await startFaultProxy();
@@ -393,6 +395,21 @@ test('In a browser: a service worker that fetches navigations with options gets 
   await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
   assert.deepEqual(pageErrors, []);
   await context.close();
+});
+
+// R1 (CHANGELOG).
+test('In a browser: one payment opens a page whose origin redirects its path to the path with a slash', async () => {
+  for (const path of ['/folder', '/any/folder']) {
+    const { context, page, pageErrors } = await openPage(browser);
+    await page.goto(paywall.url + path);
+    const invoices = faultProxy.invoiceCount();
+    await pay(await invoiceOn(page));
+    await page.waitForSelector(`text=Paid: ${path}/`, { timeout: 30_000 });
+    assert.equal(page.url(), `${paywall.url}${path}/`);
+    assert.equal(faultProxy.invoiceCount(), invoices, 'no second invoice');
+    assert.deepEqual(pageErrors, []);
+    await context.close();
+  }
 });
 
 // R10 (CHANGELOG): a browser that had bought 16 realms sent a new cookie too late in the header.

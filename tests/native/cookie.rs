@@ -241,6 +241,18 @@ fn a_credential_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_sc
     assert_eq!(cookie::set(&seller.keys, &long, &grant, &endpoint("/a"), NOW), None);
 }
 
+/// R1 (CHANGELOG). RFC 6265, 5.1.4: a cookie with the path `/a` is sent to `/a/`, but not the other way round.
+#[test]
+fn a_credential_cookie_has_the_same_name_and_path_with_and_without_a_slash_at_the_end_of_the_path() {
+    let (policy, seller) = (policy(), test_seller());
+    let macaroon = mint(&seller, endpoint("/a"));
+    let grant = grant(&policy, &seller, "https://x.test/a", &macaroon);
+    let set = |path: &str| cookie::set(&seller.keys, &macaroon, &grant, &endpoint(path), NOW).unwrap();
+    assert!(set("/a/").contains("; Path=/a; "));
+    assert_eq!(set("/a/"), set("/a"));
+    assert!(set("/").contains("; Path=/; "));
+}
+
 #[test]
 fn a_credential_cookie_has_at_most_4096_bytes_of_name_and_value() {
     // A name of 17 bytes, a dot and a tag of 64 bytes leave 4,014 bytes for the macaroon.

@@ -144,6 +144,16 @@ fn every_minted_caveat_is_parsed_and_satisfied_by_the_request_that_was_paid_for(
     );
 }
 
+/// R1 (CHANGELOG): origins redirect a path to the same path with or without a slash at its end.
+#[test]
+fn a_credential_is_valid_with_and_without_a_slash_at_the_end_of_the_path() {
+    for encoding in ENCODINGS {
+        assert!(verify_paid(&mint(encoding, &terms()), &Demand { endpoint: "/a/", ..demand() }).is_ok());
+        let scope = CredentialScope::Endpoint { endpoint: "/a/".to_owned(), method: Some("GET".to_owned()) };
+        assert!(verify_paid(&mint(encoding, &Terms { scope, ..terms() }), &demand()).is_ok());
+    }
+}
+
 #[test]
 fn a_credential_is_refused_if_one_of_its_caveats_is_not_satisfied() {
     let refusal = |demand: &Demand<'_>| {
@@ -153,7 +163,8 @@ fn a_credential_is_refused_if_one_of_its_caveats_is_not_satisfied() {
     assert_eq!(code(Demand { now_unix: NOW + 3_601, ..demand() }), ["expired"; 2]);
     assert_eq!(code(Demand { host: "y", ..demand() }), ["host_mismatch"; 2]);
     assert_eq!(code(Demand { endpoint: "/A", ..demand() }), ["endpoint_mismatch"; 2]);
-    assert_eq!(code(Demand { endpoint: "/a/", ..demand() }), ["endpoint_mismatch"; 2]);
+    assert_eq!(code(Demand { endpoint: "/a//", ..demand() }), ["endpoint_mismatch"; 2]);
+    assert_eq!(code(Demand { endpoint: "/a/b", ..demand() }), ["endpoint_mismatch"; 2]);
     assert_eq!(code(Demand { method: "POST", ..demand() }), ["method_mismatch"; 2]);
     assert_eq!(code(Demand { price: &Price::Sats(6), ..demand() }), ["underpaid"; 2]);
     let bound_to_ip = Terms { ip: Some("203.0.113.7".to_owned()), ..terms() };

@@ -111,9 +111,14 @@ fn a_request_without_a_route_is_forwarded_or_gets_404_as_the_price_list_says() {
     };
     assert_eq!(outcome(&list("pass"), "https://x/c", "GET"), "open");
     let deny = list("deny");
-    for (path, expected) in
-        [("/c", "not_found"), ("/", "not_found"), ("/b", "open"), ("/a", "/a"), ("/a/", "ambiguous_path")]
-    {
+    for (path, expected) in [
+        ("/c", "not_found"),
+        ("/", "not_found"),
+        ("/b", "open"),
+        ("/a", "/a"),
+        ("/a/", "/a"),
+        ("/a//", "ambiguous_path"),
+    ] {
         assert_eq!(outcome(&deny, &format!("https://x{path}"), "GET"), expected, "{path}");
     }
 }

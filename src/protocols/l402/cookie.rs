@@ -6,6 +6,7 @@ use super::caveat::CredentialScope;
 use super::macaroon::{Macaroon, Signature};
 use super::verify::Grant;
 use crate::http::cookie::{self, MAX_NAME_AND_VALUE_BYTES, SameSite, SetCookie};
+use crate::http::url::without_slash;
 use crate::keys::{KeySet, Keys};
 use crate::payment::PaymentHash;
 use crate::{crypto, hex};
@@ -88,7 +89,7 @@ pub fn delete_spent(sent: &str, grant: &Grant, scope: &CredentialScope) -> Optio
 
 fn name_and_path<'a>(grant: &Grant, scope: &'a CredentialScope) -> (String, &'a str) {
     let path = match scope {
-        CredentialScope::Endpoint { endpoint, .. } => endpoint.as_str(),
+        CredentialScope::Endpoint { endpoint, .. } => without_slash(endpoint),
         CredentialScope::Realm(_) => "/",
     };
     (name(scope, grant.uses.map(|_| &grant.payment_hash)), path)
@@ -97,7 +98,7 @@ fn name_and_path<'a>(grant: &Grant, scope: &'a CredentialScope) -> (String, &'a 
 /// Returns the name of the cookie for a scope. `counted` is the payment hash of a credential with a number of uses.
 pub fn name(scope: &CredentialScope, counted: Option<&PaymentHash>) -> String {
     let mut text = match scope {
-        CredentialScope::Endpoint { endpoint, .. } => endpoint.clone(),
+        CredentialScope::Endpoint { endpoint, .. } => without_slash(endpoint).to_owned(),
         CredentialScope::Realm(realm) => format!("realm {realm}"),
     };
     text.extend(counted.map(PaymentHash::to_hex));

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use super::Demand;
 use crate::crypto::is_one_of;
 use crate::http::percent;
+use crate::http::url::without_slash;
 use crate::payment::WalletSlot;
 use crate::protocols::l402::caveat::{Caveat, covers_method};
 use crate::protocols::l402::macaroon::{Encoding, Macaroon};
@@ -216,13 +217,16 @@ impl<'a> CaveatCheck<'a> {
         Ok(())
     }
 
-    /// Whether an `endpoint` caveat covers the requested path. In a macaroon of another issuer, the caveat may also
-    /// contain the path decoded once: lightning-toll's Python package writes the decoded path, and its Node package the
-    /// encoded path.
+    /// Whether an `endpoint` caveat covers the requested path. A slash at the end makes no difference: origins redirect one of
+    /// the two paths to the other. In a macaroon of another issuer, the slash makes a difference, and the caveat may also contain
+    /// the path decoded once: lightning-toll's Python package writes the decoded path, and its Node package the encoded path.
     fn covers_endpoint(&self, endpoint: &str) -> bool {
         let requested = self.demand.endpoint;
-        let is_decoded = || decoded_once(requested).is_some_and(|decoded| decoded == endpoint);
-        endpoint == requested || (self.checked.other_issuer && is_decoded())
+        if self.checked.other_issuer {
+            return endpoint == requested
+                || decoded_once(requested).is_some_and(|decoded| decoded == endpoint);
+        }
+        without_slash(endpoint) == without_slash(requested)
     }
 
     fn finish(mut self) -> Result<CheckedCaveats, Refusal> {

@@ -6,7 +6,7 @@ use edgetoll::protocols::l402::cookie::{Cookie, is_credential_name};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|header: &str| {
-    Cookie::parse_all(header).for_each(drop);
+    Cookie::parse_all(header, || None).for_each(drop);
     let forwarded = cookie::without(header, is_credential_name).unwrap_or_default();
     assert!(!cookie::pairs(&forwarded).any(|(name, _)| is_credential_name(name.trim())), "{forwarded:?}");
     let unchanged = cookie::without(&forwarded, is_credential_name).unwrap_or_default();

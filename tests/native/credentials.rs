@@ -304,6 +304,7 @@ fn a_macaroon_of_another_issuer_is_valid_for_one_path_with_a_fixed_price_for_at_
         (vec![&in_a_day, "endpoint = /mine", "method = GET", "ip = 203.0.113.7"], "/mine", "paid"),
         (vec![&in_a_day, "endpoint = /club", "method = GET"], "/club", "foreign"),
         (vec![&in_a_day, "endpoint = /club", "realm = club"], "/club", "foreign"),
+        (vec![&in_a_day, "realm = club"], "/club", "foreign"),
         (
             vec![&later, "endpoint = /plain", "method = GET", "host = x", "amount_sats = 9"],
             "/plain",

@@ -179,6 +179,7 @@ fn an_isolate_asks_for_a_lease_once_at_a_time_and_names_the_clients_that_it_know
     lease.record(&first, &InvoiceLimitResponse::Admitted { leased: 0, for_ms: 5_000 }, NOW_MS);
     let second = lease.ask(120, "a", NOW_MS);
     assert_eq!(second, InvoiceLimitRequest { is_known: true, ..request(120, "a", 1) });
+    lease.record(&request(120, "c", 0), &InvoiceLimitResponse::Full(1), NOW_MS);
     assert_eq!(
         lease.ask(120, "b", NOW_MS + 1_999),
         request(120, "b", 0),

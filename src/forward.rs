@@ -5,6 +5,7 @@ use std::cell::LazyCell;
 use crate::admin::SESSION_COOKIE;
 use crate::config::{Origin, Settings};
 use crate::crypto::HmacKey;
+use crate::gate::MAX_QUERY_PATH_FORMS;
 use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
@@ -168,7 +169,7 @@ impl ForwardedRequest<'_> {
         }
         let path = value.split(['?', '#']).next().unwrap_or_default();
         let target = Target { host: self.url.host, method: "GET" };
-        match self.policy.resolve(path, target) {
+        match self.policy.resolve_up_to(MAX_QUERY_PATH_FORMS, path, target) {
             Ok(Resolved::Selected(Selection::Route(route))) => {
                 !route.is_free() && !self.route.is_some_and(|own| std::ptr::eq(own, route))
             }

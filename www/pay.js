@@ -33,7 +33,7 @@ const path = form.elements.to.defaultValue;
 // `now()` returns the time of the server's clock, because the clock of this device may be wrong.
 // `performance.timeOrigin` is not used: in Firefox it is as late as the computer has slept since the browser's process started.
 const sinceResponse = attempt(() => performance.now() - performance.getEntriesByType('navigation')[0].responseStart);
-const clockOffset = Date.now() - (sinceResponse || 0) - page.dataset.now * SECOND;
+let clockOffset = Date.now() - (sinceResponse || 0) - page.dataset.now * SECOND;
 const now = () => Date.now() - clockOffset;
 const invoiceExpires = page.dataset.invoiceExpires * SECOND;
 
@@ -157,17 +157,22 @@ async function start() {
   earlier = Array.isArray(stored) ? stored.filter((other) => typeof other === 'string' && other !== macaroon) : [];
   keep('macaroons', [macaroon, ...earlier].slice(0, MAX_INVOICES));
   scheduleCheck();
-  for (let count = earlier.length; count > 0 && !isOver; count -= 1) await checkEarlier();
+  await checkAllEarlier();
 }
 
-/** Checks the payment of the next earlier invoice. An invoice that can no longer be paid is not checked again. */
+async function checkAllEarlier() {
+  for (let count = earlier.length; count > 0 && !isOver; count -= 1) if (await checkEarlier() === 429) return;
+}
+
+/** Checks the payment of the next earlier invoice. An invoice that can no longer be paid is not checked again. Returns the status. */
 async function checkEarlier() {
   const other = earlier.shift();
-  if (!other) return;
+  if (!other) return undefined;
   const { status } = await requestStatus(other);
-  if (isOver) return;
+  if (isOver) return status;
   if (status === 200) finish(other);
   else if (![401, 403, 404, 410].includes(status)) earlier.push(other);
+  return status;
 }
 
 function wake() {
@@ -200,12 +205,18 @@ async function check() {
   if (isOver || isChecking || document.hidden) return;
   if (now() < earliestCheck) return scheduleCheck();
   isChecking = true;
-  const { status, wait } = await requestStatus(macaroon);
+  const { status, wait, date } = await requestStatus(macaroon);
   if (status === 402) await checkEarlier();
+  if (status === 410) await checkAllEarlier();
   isChecking = false;
   if (isOver) return;
   if (status === 200) return finish(macaroon);
   if (status === 410) return end('ended', words.unpayable);
+  // The invoice can still be paid, so the clock of this device was set forward.
+  if (status === 402 && date && now() > invoiceExpires + GRACE) {
+    clockOffset = Date.now() - date;
+    if (state === 'ended') show('pending');
+  }
   const troubles = [words.busy, words.retrying];
   if (status !== 402) say(status === 429 ? words.busy : words.retrying);
   else if (troubles.includes(byId('status').textContent)) say(words.waiting);
@@ -215,8 +226,8 @@ async function check() {
 }
 
 /**
- * Requests the status of a payment from the Worker. Returns the status code, 0 if there is no response, and `Retry-After` in
- * milliseconds, 0 if the response has no such header.
+ * Requests the status of a payment from the Worker. Returns the status code, 0 if there is no response; `Retry-After` in milliseconds, 0
+ * if the response has no such header; and the time of the response.
  */
 async function requestStatus(ofMacaroon) {
   const aborter = new AbortController();
@@ -231,7 +242,8 @@ async function requestStatus(ofMacaroon) {
     });
     // A 200 may come from another server, such as the login page of a hotel's network.
     if (response.ok && (await response.json()).status !== 'paid') throw new Error('not a response of edgetoll');
-    return { status: response.status, wait: Number(response.headers.get('Retry-After')) * SECOND || 0 };
+    const { status, headers } = response;
+    return { status, wait: Number(headers.get('Retry-After')) * SECOND || 0, date: Date.parse(headers.get('Date')) };
   } catch {
     return { status: 0, wait: 0 };
   } finally {
@@ -248,8 +260,8 @@ async function paidElsewhere({ data }) {
 /** Whether the browser has a cookie that opens the page. A HEAD request takes no use. */
 async function isOpen() {
   try {
-    const { status } = await fetch(`/.${path}`, { method: 'HEAD', credentials: 'same-origin', redirect: 'manual' });
-    return ![402, 429].includes(status) && status < 500;
+    const { headers } = await fetch(`/.${path}`, { method: 'HEAD', credentials: 'same-origin', redirect: 'manual' });
+    return headers.has('X-Toll-Expires');
   } catch {
     return false;
   }

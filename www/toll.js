@@ -506,8 +506,10 @@ async function makeRepeatable(request) {
 }
 
 const covers = ({ endpoint, method }, request) =>
-  (!endpoint || endpoint === new URL(request.url).pathname) &&
+  (!endpoint || withoutSlash(endpoint) === withoutSlash(new URL(request.url).pathname)) &&
   (!method || method === request.method || (method === 'GET' && request.method === 'HEAD'));
+
+const withoutSlash = (path) => path.replace(/(.)\/$/, '$1');
 
 /**
  * Whether a response comes from the origin of the request, and not from another origin after a redirect. A response without a URL was

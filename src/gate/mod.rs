@@ -19,7 +19,7 @@
 //!    preimage is refused.
 //! 9. A request without a credential uses the free tier. If the route has no free tier, or if no free request is left,
 //!    the request gets a challenge. The challenge has only the price, without an invoice, if the request is a prefetch,
-//!    if its method is `HEAD`, or if a page of another site embeds the response. The same applies to `OPTIONS`, unless the
+//!    if its method is `HEAD`, or if a page embeds the response. The same applies to `OPTIONS`, unless the
 //!    route lists this method.
 //!
 //! A route with `mode = "off"` or `mode = "observe"` is a free route. If the price list has an observed route, a request
@@ -345,7 +345,8 @@ impl<'a> Gate<'a, '_> {
             _ if request.is_preflight => return Ok(Decision::Preflight),
             Selection::OtherMethod(_) => {
                 let target = Target { host: request.url.host, method: request.method };
-                let allow = allowed(&self.policy.routes, request.url.path, target.host);
+                let path = self.policy.priced_path(request.url.path, target);
+                let allow = allowed(&self.policy.routes, path, target.host);
                 return Err(RequestError::MethodNotAllowed { allow }.into());
             }
             Selection::OtherHost(_) => return Err(RequestError::OtherHost.into()),
@@ -387,9 +388,16 @@ impl<'a> Gate<'a, '_> {
             return Err(RequestError::AmbiguousPath);
         }
         let overrides = method_overrides(query);
-        let is_ambiguous = |method: &String| {
-            let overridden = self.policy.select(request.url.path, Target { method, ..target });
-            overridden != selection && (overridden.is_priced() || selection.is_priced())
+        let is_ambiguous = |method: &String| match self.policy.resolve_up_to(
+            MAX_QUERY_PATH_FORMS,
+            path,
+            Target { method, ..target },
+        ) {
+            Ok(Resolved::Selected(overridden)) => {
+                overridden != selection && (overridden.is_priced() || selection.is_priced())
+            }
+            Ok(Resolved::Reserved) => false,
+            Err(Ambiguous) => true,
         };
         if overrides.len() > MAX_METHOD_OVERRIDES || overrides.iter().any(is_ambiguous) {
             return Err(RequestError::Price(PriceError::MethodInQuery));
@@ -477,9 +485,10 @@ pub fn check_method(method: &str, is_upgrade: bool) -> Result<(), RequestError> 
 }
 
 fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
+    let target = Target { host: request.url.host, method: request.method };
     Facts {
         method: request.method,
-        path: request.url.path,
+        path: policy.priced_path(request.url.path, target),
         query: request.url.query(),
         has_body: request.has_body || request.is_upgrade,
         header: request.header,
@@ -489,6 +498,6 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
 }
 
 /// Each path in the query is resolved in addition to the path, so it may have fewer forms.
-const MAX_QUERY_PATH_FORMS: usize = 16;
+pub const MAX_QUERY_PATH_FORMS: usize = 16;
 /// An honest client sends the parameter `_method` once at most.
 const MAX_METHOD_OVERRIDES: usize = 8;

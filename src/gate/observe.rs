@@ -6,6 +6,7 @@
 //! asked.
 
 use super::{ChallengeDraft, Decision, Gate, Refused, Request};
+use crate::http::url::without_slash;
 use crate::policy::Policy;
 use crate::policy::free_tier::FreeTier;
 use crate::policy::route::{Route, Selection, Target};
@@ -73,7 +74,11 @@ impl<'a> Gate<'a, '_> {
     /// Returns the observed route of the path of a request, as it was sent, for a method.
     fn observed_route(&self, request: &Request<'_>, method: &str) -> Option<&'a Route> {
         let target = Target { host: request.url.host, method };
-        match self.policy.select(request.url.path, target) {
+        let selection = match self.policy.select(request.url.path, target) {
+            Selection::Unmatched => self.policy.select(without_slash(request.url.path), target),
+            selection => selection,
+        };
+        match selection {
             Selection::Route(route) => Some(route).filter(|route| route.is_observed()),
             _ => None,
         }

@@ -3,6 +3,7 @@
 
 use super::facts::decode_fully;
 use super::plain_path::plain_path;
+use super::routes::Routes;
 
 /// Returns the paths whose content an origin may serve at a path. `path` is in the form of
 /// [`comparable`](super::normalization::comparable), and so are the results.
@@ -35,9 +36,13 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
         pages.push((folder, String::new()));
         pages.extend(folder.split_once("/page-data/").map(|(before, page)| (before, page.to_owned())));
     }
-    if let Some((before, page)) = path.split_once("/rsc/r/") {
+    let rsc = path.to_ascii_lowercase().find(RSC_FOLDER);
+    if let Some((before, page)) = rsc.and_then(|at| path.split_at_checked(at)) {
+        let page = page.get(RSC_FOLDER.len()..).unwrap_or_default();
         let page = page.strip_suffix(".txt").unwrap_or(page);
         pages.push((before, page.strip_prefix("_root").unwrap_or(page).to_owned()));
+        // Waku writes a name that begins with `_` with another `_`.
+        pages.extend(page.strip_prefix('_').map(|page| (before, page.to_owned())));
     }
     if let Some((before, (page, _))) = folder.strip_suffix("/assets").zip(name.split_once(".md.")) {
         for page in [page.to_owned(), page.replace('_', "/")] {
@@ -45,7 +50,8 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
             pages.push((before, page.strip_suffix("/index").unwrap_or(&page).to_owned()));
         }
     }
-    if let Some((before, name)) = folder.strip_suffix("/__nuxt_island").zip(name.strip_prefix("page_")) {
+    let island = folder.strip_suffix(ISLAND_FOLDER).and_then(|before| before.strip_suffix('/'));
+    if let Some((before, name)) = island.zip(name.strip_prefix("page_")) {
         let page = name.rsplit_once('_').map_or(name, |(page, _)| page);
         pages.extend([page.to_owned(), page.replace('-', "/")].map(|page| (before, page)));
     }
@@ -63,14 +69,14 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
     pages
 }
 
-/// Returns the paths with one name of each list in a path: `/free` and `/sold` for `/free,sold`. tRPC and Elasticsearch serve the
-/// content of all of them. Returns `None` if there are more than 64.
-pub fn of_lists(path: &str) -> Option<Vec<String>> {
+/// Returns the paths with one name of each list in a path: `/sold` for `/free,sold`. tRPC and Elasticsearch serve the content of all
+/// names. Names that are in no pattern are left out. Returns `None` if more than 64 are left.
+pub fn of_lists(path: &str, routes: &Routes) -> Option<Vec<String>> {
     let mut paths = Vec::new();
     let mut start = 0_usize;
     for name in path.split('/') {
         let end = start.saturating_add(name.len());
-        for one in name.split(',').filter(|one| !one.is_empty() && one.len() < name.len()) {
+        for one in name.split(',').filter(|one| one.len() < name.len() && routes.may_have_name(one)) {
             if paths.len() >= MAX_NAMES_OF_LISTS {
                 return None;
             }
@@ -106,6 +112,9 @@ const VIRTUAL_HOST_BASE: &str = "VirtualHostBase";
 /// The names of a path that Zope does not read as names of objects.
 pub const ZOPE_NAMES: [&str; 3] = [VIRTUAL_HOST_BASE, "VirtualHostRoot", "virtual_hosting"];
 
+const RSC_FOLDER: &str = "/rsc/r/";
+/// The folder of Nuxt's server pages.
+pub const ISLAND_FOLDER: &str = "__nuxt_island";
 /// The folder of Nuxt's image optimizer.
 pub const IMAGE_FOLDER: &str = "_ipx";
 
@@ -150,8 +159,9 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
     };
     for (name, value) in pairs(query).filter(may_name_path) {
         let name = decode_fully(name);
-        // PHP reads `rest.route` and `rest route` as `rest_route`, and no name beyond a NUL.
-        let in_php = name.split('\0').next().unwrap_or_default().trim_start().replace(['.', ' ', '-'], "_");
+        // PHP reads `rest.route`, `rest route` and `rest[route` as `rest_route`, and no name beyond a NUL.
+        let in_php =
+            name.split('\0').next().unwrap_or_default().trim_start().replace(['.', ' ', '-', '['], "_");
         // An empty value is ignored.
         if let Some(folder) = folder_of_parameter(&in_php).filter(|_| !value.is_empty()) {
             paths.push([folder, "/", decode_fully(value).trim_start_matches('/')].concat());
@@ -177,8 +187,10 @@ fn folder_of_parameter(name: &str) -> Option<&'static str> {
         "rest_route" => Some("/wp-json"),
         _ => {
             let is_internal = name.starts_with('_') || name.starts_with("x_");
-            let word = name.trim_end_matches('_').rsplit('_').next().unwrap_or_default();
-            (is_internal && PATH_WORDS.contains(&word)).then_some("")
+            let mut words = name.trim_end_matches('_').rsplit('_');
+            let is_path = words.next().is_some_and(|word| PATH_WORDS.contains(&word));
+            let is_page_after = words.any(|word| PAGES_AFTER.contains(&word));
+            (is_internal && is_path && !is_page_after).then_some("")
         }
     }
 }
@@ -246,6 +258,8 @@ const DATA_FILES: [&str; 8] = [
 ];
 /// The last words of the names of parameters from which a framework takes the path.
 const PATH_WORDS: [&str; 5] = ["path", "pathname", "route", "uri", "url"];
+/// Words in the names of parameters with the page that follows, such as `_target_path` of Symfony's login.
+const PAGES_AFTER: [&str; 6] = ["back", "failure", "next", "redirect", "return", "target"];
 const ZOPE_METHODS: [&str; 4] = ["action", "default_action", "default_method", "method"];
 /// The last names of the paths of image optimizers.
 const IMAGE_OPTIMIZERS: [&str; 2] = ["image", "images"];

@@ -121,7 +121,7 @@ impl Policy {
             matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
         };
         let is_alias = aliases::of_path(form).iter().any(is_priced_other)
-            || aliases::of_lists(form).is_none_or(|paths| paths.iter().any(is_priced_other));
+            || aliases::of_lists(form, &self.routes).is_none_or(|paths| paths.iter().any(is_priced_other));
         let is_listed = || {
             let selection = self.select_normalized(form, target);
             matches!(selection, Selection::Route(route) if route.pattern.has_last_name_of(form))
@@ -152,15 +152,18 @@ impl Policy {
         self.routes.select(PathForm::AsSent, path, target)
     }
 
-    /// Selects the route of a path as it was sent, or the priced route of the path without the slash at its end.
     fn select_with_slash(&self, path: &str, target: Target<'_>) -> Selection<'_> {
-        let selection = self.select(path, target);
+        self.select(self.priced_path(path, target), target)
+    }
+
+    /// Returns the path without the slash at its end if that path has a price and no route matches the path as it was sent;
+    /// otherwise the path.
+    pub fn priced_path<'p>(&self, path: &'p str, target: Target<'_>) -> &'p str {
         let shorter = without_slash(path);
-        if selection != Selection::Unmatched || shorter == path {
-            return selection;
-        }
-        let without = self.select(shorter, target);
-        if without.is_priced() { without } else { selection }
+        let is_shorter = shorter.len() < path.len()
+            && self.select(path, target) == Selection::Unmatched
+            && self.select(shorter, target).is_priced();
+        if is_shorter { shorter } else { path }
     }
 
     fn select_normalized(&self, path: &str, target: Target<'_>) -> Selection<'_> {

@@ -2,6 +2,7 @@
 //! that a long list costs hardly more time than a short one.
 
 use std::ops::Deref;
+use std::sync::OnceLock;
 
 use super::route::{HostPattern, PathForm, Pricing, Route, Segment, Selection, Target, names};
 
@@ -12,6 +13,8 @@ pub struct Routes {
     routes: Vec<Route>,
     as_sent: Index,
     normalized: Index,
+    /// The hashes of the names in normalized patterns, in ascending order. Only paths with a list of names need them.
+    names: OnceLock<Vec<u32>>,
 }
 
 impl Routes {
@@ -29,6 +32,18 @@ impl Routes {
         let overlapping = may_overlap.map(|pattern| pattern.at).filter(overlaps).collect();
         self.routes.push(route);
         overlapping
+    }
+
+    /// Whether a pattern has this name. May return `true` for a name with the hash of another one.
+    pub fn may_have_name(&self, name: &str) -> bool {
+        let names = self.names.get_or_init(|| {
+            let segments = self.routes.iter().flat_map(|route| route.pattern.segments(PathForm::Normalized));
+            let mut names: Vec<u32> =
+                segments.filter_map(Segment::name).map(|name| hash(SEED, name)).collect();
+            names.sort_unstable();
+            names
+        });
+        names.binary_search(&hash(SEED, name)).is_ok()
     }
 
     /// Makes a route invalid: requests to it are refused.

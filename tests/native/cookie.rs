@@ -145,7 +145,11 @@ fn of_many_credential_cookies_that_of_the_scope_and_the_newest_are_read() {
         assert!(read(club, "https://x.test/club/1", None, position), "{position}");
         assert!(read(endpoint("/a"), "https://x.test/a", None, position), "{position}");
     }
-    assert!(read(endpoint("/five"), "https://x.test/five", NonZeroU32::new(5), 39));
+    // The cookie of a path comes before those of realms, and the newest cookie of a realm comes last.
+    for position in [0, 3, 28, 39] {
+        assert!(read(endpoint("/five"), "https://x.test/five", NonZeroU32::new(5), position), "{position}");
+    }
+    assert!(!read(endpoint("/five"), "https://x.test/five", NonZeroU32::new(5), 20));
 }
 
 #[test]

@@ -831,6 +831,7 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/RSC/R/sold.txt",
         "/rsc/r/users/7.txt",
         "/RSC/R/_root.txt",
+        "/RSC/R/_sold.txt",
         "/RSC/R/index.txt",
         "/assets/sold.md.ow7iwZ6a.js",
         "/assets/docs_sold.md.ow7iwZ6a.lean.js",
@@ -840,6 +841,7 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/__nuxt_island/page_sold_abc.json",
         "/__nuxt_island/page_docs-sold_abc.json",
         "/__nuxt_island/page_index_abc.json",
+        "/__nuxt_island/page_sold_x",
         "/free,sold",
         "/sold,free",
         "/docs/free%2Csold",
@@ -884,7 +886,10 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }
-    let names = |count: usize| format!("/{}", vec!["free"; count].join(","));
-    assert!(policy.resolve(&names(64), target("GET")).is_ok());
-    assert!(policy.resolve(&names(65), target("GET")).is_err());
+    let names = |name: &str, count: usize| format!("/free/{}", vec![name; count].join(","));
+    assert!(policy.resolve(&names("other", 1_000), target("GET")).is_ok());
+    assert!(policy.resolve(&names("sold", 64), target("GET")).is_ok());
+    assert!(policy.resolve(&names("sold", 65), target("GET")).is_err());
+    let case_sensitive = valid(r#"{"origin_case_sensitive":true,"routes":[{"path":"/sold","sats":5}]}"#);
+    assert!(case_sensitive.resolve("/RSC/R/sold.txt", target("GET")).is_err());
 }

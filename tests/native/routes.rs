@@ -333,6 +333,9 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/?rest_route=/wp/v2/posts", "ambiguous_path"),
         ("/index.php?x=1&rest%5Froute=%2Fwp%2Fv2%2Fposts", "ambiguous_path"),
         ("/free?rest.route=wp/v2/posts", "ambiguous_path"),
+        ("/free?rest[route=wp/v2/posts", "ambiguous_path"),
+        ("/free?rest%5Broute=/wp/v2/posts", "ambiguous_path"),
+        ("/free?rest[route]=/wp/v2/posts", "open"),
         ("/wp-json/wp/v2/posts?rest_route=/wp/v2/posts", "/wp-json/*"),
         // WordPress serves the page that this parameter names at every path.
         ("/?pagename=files/x", "ambiguous_path"),
@@ -354,6 +357,8 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/index.php?_route_=files/x", "ambiguous_path"),
         ("/free?__isr_route=/free", "open"),
         ("/login?return_path=/files/x", "open"),
+        // The login of Symfony goes on to this page.
+        ("/login?_target_path=/files/x", "open"),
         // An origin that takes the path from a parameter may take the query from there.
         ("/search/x?x_astro_path=/search/x%3Fpremium=1", "ambiguous_path"),
         ("/search/x?premium=1&__pathname=/search/x", "ambiguous_path"),
@@ -397,6 +402,24 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
     ] {
         assert_eq!(outcome(&policy, &format!("https://x{path}"), "POST"), expected, "{path}");
     }
+}
+
+/// A3 (CHANGELOG): the method in the query was judged for the path as it was sent only.
+#[test]
+fn a_method_in_the_query_is_judged_for_each_form_of_the_path() {
+    let policy = valid(
+        r#"{"routes":[{"path":"/*","sats":0},{"path":"/a","methods":["DELETE"],"sats":900},{"path":"/b","methods":["POST"],"sats":5}]}"#,
+    );
+    for (path, expected) in [
+        ("/A?X-HTTP-Method-Override=DELETE", "ambiguous_query"),
+        ("/a.json?_method=DELETE", "ambiguous_query"),
+        ("/a/?_method=DELETE", "ambiguous_query"),
+        ("/c?_method=DELETE", "open"),
+    ] {
+        assert_eq!(outcome(&policy, &format!("https://x{path}"), "POST"), expected, "{path}");
+    }
+    let policy = valid(r#"{"routes":[{"path":"/b","methods":["POST"],"sats":5}]}"#);
+    assert_eq!(outcome(&policy, "https://x/b/?_method=POST", "POST"), "/b");
 }
 
 #[test]

@@ -20,25 +20,24 @@ pub struct Cookie<'a> {
 }
 
 impl<'a> Cookie<'a> {
-    /// Parses the credential cookies of a `Cookie` header: the last 16, with at most 8 KB of values, and the cookie with the
-    /// name that `own_name` returns. The error is the name of a malformed cookie.
+    /// Parses credential cookies of a `Cookie` header: the first four, the last twelve, and the cookie with the name that
+    /// `own_name` returns. The error is the name of a malformed cookie.
     ///
-    /// Browsers send older cookies first (RFC 6265, section 5.4), so the last cookies are those that were bought last.
+    /// Browsers send the cookies with the longest paths first, and of equal paths the oldest first (RFC 6265, section 5.4). So the
+    /// first cookies are those of the requested path, and the last ones those of the realms that were bought last.
     pub fn parse_all(
         header: &'a str,
         own_name: impl FnOnce() -> Option<String>,
     ) -> impl Iterator<Item = Result<Self, &'a str>> {
-        let mut others: Vec<_> = cookie::pairs(header).filter(|(name, _)| is_credential_name(name)).collect();
-        let mut bytes = 0_usize;
-        let last = others.iter().rev().take(MAX_COOKIES).take_while(|(_, value)| {
-            bytes = bytes.saturating_add(value.len());
-            bytes <= MAX_VALUES_BYTES
-        });
-        let skipped = others.len().saturating_sub(last.count());
-        let last = others.split_off(skipped);
+        let is_readable = |(name, value): &(&str, &str)| {
+            is_credential_name(name) && name.len().saturating_add(value.len()) <= MAX_NAME_AND_VALUE_BYTES
+        };
+        let mut first: Vec<_> = cookie::pairs(header).filter(is_readable).collect();
+        let mut others = first.split_off(first.len().min(FIRST_COOKIES));
+        let last = others.split_off(others.len().saturating_sub(LAST_COOKIES));
         let own_name = if others.is_empty() { None } else { own_name() };
         let own = own_name.and_then(|own| others.into_iter().rfind(|(name, _)| *name == own));
-        own.into_iter().chain(last).map(|(name, value)| {
+        own.into_iter().chain(first).chain(last).map(|(name, value)| {
             let (macaroon, tag) = value.split_once('.').ok_or(name)?;
             let macaroon = Macaroon::parse(macaroon).map_err(|_| name)?;
             if macaroon.caveats().count() > MAX_CAVEATS {
@@ -149,10 +148,9 @@ const PREFIX: &str = "toll_";
 const NAME_DIGITS: usize = 12;
 /// The bytes of a cookie besides its macaroon: its name, a dot and its tag.
 const NAME_AND_TAG_BYTES: usize = 17 + 1 + 64;
-/// Each caveat in a credential cookie costs an HMAC, so only these bytes of a request are read. A cookie has about 500
-/// bytes.
-const MAX_VALUES_BYTES: usize = 8_192;
-/// A response deletes each invalid cookie twice, with the path of the request, and has at most 128 KB of headers.
-const MAX_COOKIES: usize = 16;
+/// Each caveat in a credential cookie costs an HMAC, so only 17 cookies of a request are read. A response deletes each invalid
+/// cookie twice, with the path of the request, and has at most 128 KB of headers.
+const FIRST_COOKIES: usize = 4;
+const LAST_COOKIES: usize = 12;
 /// A cookie has the macaroon of a pay page, which has at most 14 caveats.
 const MAX_CAVEATS: usize = 20;

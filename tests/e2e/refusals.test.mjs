@@ -196,8 +196,8 @@ test('On a priced path, a method without a price gets 405, and a preflight gets 
 test('A path that some origin may normalize to a priced path is refused as ambiguous', async () => {
   const reached = origin.requests.length;
   for (const path of [
-    '//sold', '/sold/', '/sold//', '/./sold/', '/SOLD', '/sold;x=1', '/so%6cd', '/so%256cd', '/sold%20', '/sold.', '/sold%2e',
-    '/sold%00', '/sold%00.png', '/%2fsold', '/x%2f..%2fsold', '/x%5c..%5csold', '/sold%3fa', '/sold%23a', '/sold%0d%0a', '/s%EF%BC%8Fold/../../sold/',
+    '//sold', '/sold//', '/./SOLD', '/SOLD', '/sold;x=1', '/so%6cd', '/so%256cd', '/sold%20', '/sold.', '/sold%2e',
+    '/sold%00', '/sold%00.png', '/%2fsold', '/x%2f..%2fsold', '/x%5c..%5csold', '/sold%3fa', '/sold%23a', '/sold%0d%0a', '/s%EF%BC%8Fold/../../sold//',
   ]) {
     const { status, json } = await send(paywall.url, path);
     assert.equal(status, 400, path);

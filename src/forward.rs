@@ -5,7 +5,6 @@ use std::cell::LazyCell;
 use crate::admin::SESSION_COOKIE;
 use crate::config::{Origin, Settings};
 use crate::crypto::HmacKey;
-use crate::gate::MAX_QUERY_PATH_FORMS;
 use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
@@ -15,7 +14,6 @@ use crate::http::url::RequestUrl;
 use crate::http::{cookie, header};
 use crate::payment::PaymentHash;
 use crate::policy::Policy;
-use crate::policy::resolve::{Ambiguous, Resolved};
 use crate::policy::route::{Pricing, Route, Selection, Target};
 use crate::protocols::l402::cookie::is_credential_name;
 use crate::protocols::l402::credential::{Authorization, is_macaroon_header, may_contain_own_macaroon};
@@ -169,14 +167,9 @@ impl ForwardedRequest<'_> {
         }
         let path = value.split(['?', '#']).next().unwrap_or_default();
         let target = Target { host: self.url.host, method: "GET" };
-        match self.policy.resolve_up_to(MAX_QUERY_PATH_FORMS, path, target) {
-            Ok(Resolved::Selected(Selection::Route(route))) => {
-                !route.is_free() && !self.route.is_some_and(|own| std::ptr::eq(own, route))
-            }
-            Ok(Resolved::Selected(other)) => other.is_priced(),
-            Ok(Resolved::Reserved) => false,
-            Err(Ambiguous) => true,
-        }
+        self.policy.may_have_other_price(path, target, |other| {
+            matches!(other, Selection::Route(other) if self.route.is_some_and(|own| std::ptr::eq(own, other)))
+        })
     }
 
     fn carries_macaroon(&self, name: &str, value: &str, caveats: &mut usize) -> bool {

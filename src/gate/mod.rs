@@ -45,7 +45,7 @@ use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization;
 use crate::policy::price::price_of;
 use crate::policy::price_list::Unmatched;
-use crate::policy::resolve::{Ambiguous, Resolved};
+use crate::policy::resolve::{Ambiguous, MAX_NAMED_PATH_FORMS, Resolved};
 use crate::policy::route::{Pricing, Route, Selection, Target, allowed};
 use crate::protocols::l402::caveat::Terms;
 use crate::protocols::l402::credential::OtherCarriers;
@@ -369,27 +369,21 @@ impl<'a> Gate<'a, '_> {
         let (path, query) = (request.url.path, request.url.query());
         let (named, images) = (aliases::in_query(path, query), self.images_in_query(path, query, selection));
         // An origin that takes the path from a parameter may also take the query from there.
-        let is_other = |path: &String, replaces_query: bool| match self.policy.resolve_up_to(
-            MAX_QUERY_PATH_FORMS,
-            path,
-            target,
-        ) {
-            Ok(Resolved::Selected(other)) => {
-                let is_same = other == selection && !(replaces_query && other.depends_on_query());
-                !is_same && other.is_priced()
-            }
-            Ok(Resolved::Reserved) => false,
-            Err(Ambiguous) => true,
+        let is_other = |path: &String| {
+            self.policy
+                .may_have_other_price(path, target, |other| other == selection && !other.depends_on_query())
         };
+        let is_other_image =
+            |path: &String| self.policy.may_have_other_price(path, target, |other| other == selection);
         let is_ambiguous = named.len().saturating_add(images.len()) > MAX_PATHS_IN_QUERY
-            || named.iter().any(|path| is_other(path, true))
-            || images.iter().any(|path| is_other(path, false));
+            || named.iter().any(is_other)
+            || images.iter().any(is_other_image);
         if is_ambiguous {
             return Err(RequestError::AmbiguousPath);
         }
         let overrides = method_overrides(query);
         let is_ambiguous = |method: &String| match self.policy.resolve_up_to(
-            MAX_QUERY_PATH_FORMS,
+            MAX_NAMED_PATH_FORMS,
             path,
             Target { method, ..target },
         ) {
@@ -497,7 +491,5 @@ fn facts<'r>(policy: &Policy, request: &Request<'r>) -> Facts<'r> {
     }
 }
 
-/// Each path in the query is resolved in addition to the path, so it may have fewer forms.
-pub const MAX_QUERY_PATH_FORMS: usize = 16;
 /// An honest client sends the parameter `_method` once at most.
 const MAX_METHOD_OVERRIDES: usize = 8;

@@ -112,6 +112,20 @@ impl Policy {
         Ok(Resolved::Selected(as_sent))
     }
 
+    /// Whether a path that a request names besides its own may have a price, unless `is_own` says that it is the request's own
+    /// selection. A reserved path counts too: an origin that resolves `..` in it serves another path.
+    pub fn may_have_other_price(
+        &self,
+        path: &str,
+        target: Target<'_>,
+        is_own: impl Fn(Selection<'_>) -> bool,
+    ) -> bool {
+        match self.resolve_up_to(MAX_NAMED_PATH_FORMS, path, target) {
+            Ok(Resolved::Selected(selection)) => selection.is_priced() && !is_own(selection),
+            Ok(Resolved::Reserved) | Err(Ambiguous) => true,
+        }
+    }
+
     /// Whether an origin may serve the content of another route at a form of a path, and this route has a price. If the
     /// price list has the last name of the form, the owner has decided that it is another path: `/socket.io/*` is not
     /// `/socket`.
@@ -190,6 +204,8 @@ fn is_folder_of(form: &str, path: &str) -> bool {
 
 /// Each form costs CPU time. The path of an honest request has few forms.
 pub const MAX_FORMS: usize = 96;
+/// A named path is resolved in addition to the path of the request, so it may have fewer forms.
+pub const MAX_NAMED_PATH_FORMS: usize = 16;
 /// More than the total length of the normalized forms of a path, which is limited to 24 KB.
 const MAX_COMPARABLE_BYTES: usize = 32_768;
 

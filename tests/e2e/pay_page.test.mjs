@@ -345,7 +345,8 @@ test('In a browser: a WebLN wallet is not asked to pay after the payment has arr
   const { context, page, pageErrors } = await openPage(browser);
   await context.addInitScript(() => {
     window.asked = 0;
-    window.webln = { enable: () => new Promise((resolve) => { window.unlock = resolve; }), sendPayment: async () => { window.asked += 1; } };
+    const unlocked = new Promise((resolve) => { window.unlock = () => (resolve(), unlocked); });
+    window.webln = { enable: () => unlocked, sendPayment: async () => { window.asked += 1; } };
   });
   await page.goto(`${paywall.url}/club/1`);
   await page.click('#pay-here');
@@ -355,8 +356,8 @@ test('In a browser: a WebLN wallet is not asked to pay after the payment has arr
   await second.waitForSelector('text=In the club', { timeout: 30_000 });
   await page.bringToFront();
   await page.waitForSelector('text=This has been paid in another tab');
-  // The script continues before the browser runs the next task.
-  await page.evaluate(() => new Promise((resolve) => { window.unlock(); setTimeout(resolve); }));
+  // The script of the page has waited longer for the same promise, so it continues first.
+  await page.evaluate(() => window.unlock());
   assert.equal(await page.evaluate(() => window.asked), 0);
   assert.ok(await page.isVisible('text=This has been paid in another tab'));
   assert.deepEqual(pageErrors, []);

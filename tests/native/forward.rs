@@ -149,7 +149,7 @@ fn the_page_that_next_js_names_is_forwarded_unless_it_has_another_price() {
         let edits = ForwardedRequest { route, ..forwarded_free(&settings, &headers) }.edits();
         edits.as_str().lines().any(|line| line == "-next-url")
     };
-    for page in ["/feed", "/feed/1", "/feed/", "/FEED", "/f%65ed", "/feed?x", "/posted"] {
+    for page in ["/feed", "/feed/1", "/feed/", "/FEED", "/f%65ed", "/feed?x", "/posted", "/_toll/../feed"] {
         assert!(is_removed("", page, None), "{page}");
         assert!(!is_removed(r#""keep_headers":["Next-Url"],"#, page, None), "{page}");
     }

@@ -348,7 +348,11 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         ("/free?x=1&__pathname=%2Ffiles%2Fx", "ambiguous_path"),
         ("/?__pathname=/free", "open"),
         ("/index.php?_url=/files/x", "ambiguous_path"),
-        ("/index.php?_url=/_toll/health", "open"),
+        ("/index.php?_url=/_toll/health", "ambiguous_path"),
+        // A URL parser resolves `..` in the value, after which the path is no longer reserved.
+        ("/free?__pathname=/_toll/../files/x", "ambiguous_path"),
+        ("/free?x_astro_path=/_toll/%2E./files/x", "ambiguous_path"),
+        ("/_next/image?url=/_toll/../files/a.png", "ambiguous_path"),
         ("/files/x?_url=/files/x", "/files/*"),
         // Astro and Nitro on Vercel, and OpenCart.
         ("/free?x_astro_path=/files/x", "ambiguous_path"),

@@ -78,11 +78,12 @@ test('Health is true while one wallet can sell, and the status then lists mistak
 });
 
 // U9 (CHANGELOG)
-test('The dashboard shows why nothing can be sold, and the log names the setting of the wallet that refused', async () => {
+test('The dashboard shows why nothing can be sold, and the log names the setting of the wallet that refused', async (t) => {
   const paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ADMIN_TOKEN, LNBITS_KEY: randomBytes(16).toString('hex') } });
   assert.equal((await send(paywall.url, '/sold')).json().code, 'invoice_unavailable');
   await paywall.logged(/LNbits answered with status 404: LNBITS_URL or LNBITS_KEY is wrong; `cargo run --bin edgetoll -- doctor` says which/);
   const browser = await startBrowser();
+  t.after(() => browser.close());
   const { page, pageErrors } = await openPage(browser);
   await page.goto(`${paywall.url}/_toll/`);
   await page.fill('#token', ADMIN_TOKEN);
@@ -92,5 +93,4 @@ test('The dashboard shows why nothing can be sold, and the log names the setting
   await assertAccessible(page);
   await saveScreenshot(page, 'dashboard-problems');
   assert.deepEqual(pageErrors, []);
-  await browser.close();
 });

@@ -151,10 +151,11 @@ test('Without cors, the origin answers preflights; no shared cache stores a resp
   assert.equal(echo, 'hello');
 });
 
-test('The statistics, the metrics and the dashboard say what would be charged, by route, and to how many clients', async () => {
+test('The statistics, the metrics and the dashboard say what would be charged, by route, and to how many clients', async (t) => {
   const list = { mode: 'observe', routes };
   const { url } = await start(list);
   const browser = await startBrowser();
+  t.after(() => browser.close());
   const looks = [
     ['light', {}],
     ['dark', { colorScheme: 'dark' }],
@@ -230,5 +231,4 @@ test('The statistics, the metrics and the dashboard say what would be charged, b
   const status = (await sendAsAdmin(url, 'status')).json();
   assert.deepEqual([status.configured, status.observed], [false, ['/sold', '/posted', '/tried']]);
   await look('observed');
-  await browser.close();
 });

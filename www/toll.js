@@ -88,7 +88,7 @@ export class TollClient extends EventTarget {
     const { status, headers } = response;
     const usesLeft = status < 500 ? headers.get('X-Toll-Uses-Remaining') : null;
     if (usesLeft === null) this.#purchases.giveBack(purchase);
-    else this.#purchases.change(purchase, ({ left }) => ({ left: Math.min(left ?? Infinity, Number(usesLeft)) }));
+    else this.#purchases.countUses(purchase, Number(usesLeft));
 
     if (isAccepted(response)) {
       if (purchase.state === SENT || purchase.isDenied || !purchase.wasAccepted) {
@@ -358,6 +358,15 @@ class Purchases {
 
   giveBack(purchase) {
     this.change(purchase, ({ left }) => ({ left: left == null ? left : left + 1 }));
+  }
+
+  /**
+   * Records how many uses are left according to a response. With as many as in an earlier response, it comes from the browser's cache and
+   * took no use.
+   */
+  countUses(purchase, usesLeft) {
+    this.change(purchase, ({ left, lowest }) =>
+      usesLeft >= lowest ? { left: left + 1 } : { left: Math.min(left ?? Infinity, usesLeft), lowest: usesLeft });
   }
 
   /** Changes a purchase, unless it was removed meanwhile. A removed purchase is not restored. */

@@ -20,6 +20,7 @@ const toll = {
     { path: '/club/*', sats: 5, realm: 'club' },
     { path: '/pro/*', sats: 7, realm: 'pro' },
     { path: '/twice', sats: 5, uses: 2 },
+    { path: '/cached', sats: 5, uses: 3 },
     { path: '/hundred/:number', sats: 100 },
   ],
 };
@@ -31,6 +32,7 @@ before(async () => {
     '/leaving': (request, response) => response.writeHead(302, { Location: `${otherOrigin.url}/arrived` }).end(),
     '/forging': (request, response) => response.writeHead(302, { Location: `${stubServer.url}/forged` }).end(),
     '/private': (request, response) => response.writeHead(401, { 'WWW-Authenticate': 'Basic' }).end(),
+    '/cached': (request, response) => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(),
     '/failing': (request, response) => response.writeHead(isFailing ? 503 : 200).end(),
   });
   paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
@@ -1038,6 +1040,27 @@ test('In a browser, a request with the mode `no-cors` is not paid, because its c
     return [(await client.fetch('/sold', { mode: 'no-cors' })).status, paid];
   });
   assert.deepEqual([answered, paid], [402, 0]);
+});
+
+test('In a browser, a response from the cache of the browser takes none of the uses that the client counts', async (t) => {
+  const browser = await startBrowser();
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  const paid = [];
+  await page.exposeFunction('payInvoice', async (bolt11) => (paid.push(bolt11), pay(bolt11)));
+  await page.goto(`${paywall.url}/_toll/health`);
+  const usesLeft = await page.evaluate(async () => {
+    const { TollClient } = await import('/_toll/toll.js');
+    const client = new TollClient({ wallet: { payInvoice } });
+    const usesLeft = [];
+    for (const cache of ['default', 'default', 'default', 'default', 'default', 'reload', 'default', 'reload']) {
+      usesLeft.push((await client.fetch('/cached', { cache })).headers.get('X-Toll-Uses-Remaining'));
+    }
+    return usesLeft;
+  });
+  assert.deepEqual(usesLeft, ['2', '2', '2', '2', '2', '1', '1', '0']);
+  assert.equal(origin.requests.filter(({ path }) => path === '/cached').length, 3);
+  assert.equal(paid.length, 1);
 });
 
 // R11 (CHANGELOG). A browser shows a tab some milliseconds later what another tab has stored.

@@ -548,7 +548,7 @@ function readHeader(header) {
   for (const [, name, quoted, token, scheme] of header.matchAll(PARAMETER_OR_SCHEME)) {
     if (scheme) challenges.push({ scheme, parameters: new Map() });
     const { parameters } = challenges[challenges.length - 1] ?? {};
-    if (name && parameters && !parameters.has(name.toLowerCase())) parameters.set(name.toLowerCase(), quoted ?? token);
+    if (name && parameters && !parameters.has(name.toLowerCase())) parameters.set(name.toLowerCase(), quoted?.replace(/\\(.)/g, '$1') ?? token);
   }
   const isToken68 = (text) => /^[\w.~+/-]+=*$/.test(text ?? '');
   const read = challenges.filter(({ scheme }) => /^(l402|lsat)$/i.test(scheme)).map(({ scheme, parameters }) => {

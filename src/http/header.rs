@@ -111,11 +111,12 @@ const HTTP_ENCODINGS: [&str; 3] = ["accept-encoding", "content-encoding", "trans
 
 /// The endings of headers with which a client can make an origin use another path, query, host or method. An ending
 /// need not be a whole word, because some headers have names such as `X-RewriteUrl`.
-pub const REWRITING_ENDINGS: [&str; 27] = [
+pub const REWRITING_ENDINGS: [&str; 28] = [
     "-base",
     "-override",
     "-root",
     "authority",
+    "docroot",
     "forwarded-domain",
     "host",
     "hostname",
@@ -145,14 +146,17 @@ pub const REWRITING_ENDINGS: [&str; 27] = [
 pub const REWRITING_PREFIXES: [&str; 2] = ["x-invoke-", "x-middleware-"];
 
 /// Headers with which a client can make an origin use another path or host, although their names have none of the
-/// endings and beginnings in the two lists above. The last two headers select a file on the origin's disk.
-pub const REWRITING: [&str; 8] = [
+/// endings and beginnings in the two lists above. With `X-Single-Flight`, SolidStart adds the data of the page that `Referer` names
+/// to the response. The last two headers select a file on the origin's disk.
+pub const REWRITING: [&str; 10] = [
     "forwarded",
     "script-name",
     "x-forwarded-script-name",
     "x-forwarded-server",
     "x-now-route-matches",
     "x-script-name",
+    "x-single-flight",
+    "x-sveltekit-search",
     "x-accel-mapping",
     "x-sendfile-type",
 ];

@@ -35,8 +35,9 @@ impl<'a> PublicUrls<'a> {
             _ if is(LINK) => self.rewrite_link(value),
             _ if is(REFRESH) => self.rewrite_refresh(value),
             _ if is(SET_COOKIE) => self.rewrite_cookie(value),
+            _ if is(CHALLENGE) => self.rewrite_challenge(value),
             _ if QUOTING.iter().any(|known| is(known)) || (names_url(name) && value.contains('"')) => {
-                self.rewrite_quoted(value)
+                self.rewrite_quoted(value, is_url)
             }
             _ if REFERENCES.iter().any(|known| is(known)) => self.public_url(value),
             _ => Some(value)
@@ -68,7 +69,7 @@ impl<'a> PublicUrls<'a> {
         (public != text).then_some(public)
     }
 
-    /// `Link: <url>; rel=next, <url>; rel=prev` (RFC 8288).
+    /// `Link: <url>; rel=next, <url>; rel=preload; imagesrcset="url 1x, url 2x"` (RFC 8288).
     fn rewrite_link(&self, value: &str) -> Option<String> {
         let mut pieces = value.split('<');
         let mut changed = pieces.next()?.to_owned();
@@ -78,7 +79,7 @@ impl<'a> PublicUrls<'a> {
                 Some((url, rest)) => {
                     changed.push_str(self.public_url(url).as_deref().unwrap_or(url));
                     changed.push('>');
-                    changed.push_str(rest);
+                    changed.push_str(self.rewrite_quoted(rest, is_url).as_deref().unwrap_or(rest));
                 }
                 None => changed.push_str(piece),
             }
@@ -105,15 +106,27 @@ impl<'a> PublicUrls<'a> {
         Some([before, &self.public_url(url)?, rest].concat())
     }
 
-    /// `Bearer resource_metadata="https://…"` (RFC 9728), and JSON such as `{"path":"https://…"}` in `HX-Location`. The hash of a
+    /// `Bearer resource_metadata="https://…"` (RFC 9728). A path may be the name of a realm, so it stays as it is. The hash of a
     /// Digest credential covers the realm, so challenges for Digest stay as they are.
-    fn rewrite_quoted(&self, value: &str) -> Option<String> {
-        if value.to_ascii_lowercase().contains("digest ") {
-            return None;
-        }
-        let pieces = value.split('"').enumerate().map(|(at, piece)| {
-            let url = Some(piece).filter(|piece| at % 2 == 1 && is_url(piece) && !piece.starts_with('/'));
-            url.and_then(|url| self.public_url(url)).unwrap_or_else(|| piece.to_owned())
+    fn rewrite_challenge(&self, value: &str) -> Option<String> {
+        let is_digest = value.to_ascii_lowercase().contains("digest ");
+        (!is_digest).then(|| self.rewrite_quoted(value, |text| is_url(text) && !text.starts_with('/')))?
+    }
+
+    /// Replaces the URLs in quotation marks, also several ones between spaces and commas. Examples are `{"path":"https://…"}` in
+    /// `HX-Location`, and `"https://…"` in `Speculation-Rules`.
+    fn rewrite_quoted(&self, value: &str, is_url: fn(&str) -> bool) -> Option<String> {
+        let word = |word: &str| {
+            let url = word.trim_end_matches([' ', ',']);
+            let public = Some(url).filter(|url| is_url(url)).and_then(|url| self.public_url(url));
+            public.map_or_else(
+                || word.to_owned(),
+                |public| [&public, word.strip_prefix(url).unwrap_or_default()].concat(),
+            )
+        };
+        let pieces = value.split('"').enumerate().map(|(at, piece)| match at % 2 {
+            1 => piece.split_inclusive([' ', ',']).map(word).collect(),
+            _ => piece.to_owned(),
         });
         let changed = pieces.collect::<Vec<_>>().join("\"");
         (changed != value).then_some(changed)
@@ -149,7 +162,7 @@ impl<'a> PublicUrls<'a> {
 /// Whether the value of a response header may be or contain a URL of the origin. `Set-Cookie` does not count, because a
 /// response may have several lines of it.
 pub fn may_name_url(name: &str) -> bool {
-    let known = [LINK, REFRESH];
+    let known = [LINK, REFRESH, CHALLENGE];
     known.iter().chain(&REFERENCES).chain(&QUOTING).any(|known| name.eq_ignore_ascii_case(known))
         || names_url(name)
 }
@@ -196,9 +209,19 @@ fn without_prefix<'p>(path: &'p str, origin_path: &str) -> Option<&'p str> {
 /// The headers whose value is a URL or a path in any spelling.
 const REFERENCES: [&str; 3] = ["Location", "Content-Location", "Service-Worker-Allowed"];
 /// The headers that have URLs in quotation marks.
-const QUOTING: [&str; 3] = ["WWW-Authenticate", "Speculation-Rules", "Reporting-Endpoints"];
-const URL_ENDINGS: [&str; 8] =
-    ["-asyncoperation", "-location", "-pingback", "-redirect", "-rewrite", "-uri", "-url", "sourcemap"];
+const QUOTING: [&str; 2] = ["Speculation-Rules", "Reporting-Endpoints"];
+const URL_ENDINGS: [&str; 9] = [
+    "-asyncoperation",
+    "-entityid",
+    "-location",
+    "-pingback",
+    "-redirect",
+    "-rewrite",
+    "-uri",
+    "-url",
+    "sourcemap",
+];
 pub const SET_COOKIE: &str = "Set-Cookie";
+const CHALLENGE: &str = "WWW-Authenticate";
 const LINK: &str = "Link";
 const REFRESH: &str = "Refresh";

@@ -144,8 +144,9 @@ pub fn is_safe_target(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split_once(['/', '?']).map_or(rest, |(authority, _)| authority);
     let host = host(authority);
-    let is_allowed = |c: char| c.is_ascii_graphic() && !"#@\\\"<>`{}|^".contains(c);
+    let is_allowed = |c: char| c.is_ascii_graphic() && !"#\\\"<>`{}|^".contains(c);
     is_authority(authority)
+        && !authority.contains('@')
         && rest.chars().all(is_allowed)
         && (scheme == "https" || (scheme == "http" && is_loopback(&host.to_ascii_lowercase())))
 }

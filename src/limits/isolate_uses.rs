@@ -5,14 +5,14 @@
 //! the isolate tells it with the next request about the same payment, and sends a request of its own only after the last
 //! use or after [`SEND_AFTER_MS`]. If the isolate ends before, the use counts as spent at the end of its lease.
 
-use std::collections::BTreeMap;
+use super::exhausted::Exhausted;
 
 #[derive(Default)]
 pub struct IsolateUses {
     /// For each payment, the spent uses that the Durable Object does not know of yet.
     unsent: Vec<(String, Unsent)>,
     /// For each payment without a use left, how many uses it bought.
-    all_spent: BTreeMap<String, u64>,
+    all_spent: Exhausted,
 }
 
 #[derive(Default)]
@@ -70,17 +70,13 @@ impl IsolateUses {
     /// Records that the Durable Object of a payment has answered with
     /// [`MeterResponse::Spent`](super::uses::MeterResponse::Spent).
     pub fn record_all_spent(&mut self, payment: &str, bought: u64) {
-        if self.all_spent.len() >= MAX_SPENT {
-            self.all_spent.clear();
-        }
-        let known = self.all_spent.entry(payment.to_owned()).or_default();
-        *known = bought.max(*known);
+        self.all_spent.record(payment, bought);
     }
 
     /// Whether a payment that bought this number of uses is known to have no use left. A credential for more uses of the
     /// same payment may still have some.
     pub fn is_all_spent(&self, payment: &str, bought: u64) -> bool {
-        self.all_spent.get(payment).is_some_and(|known| bought <= *known)
+        self.all_spent.contains(payment, bought)
     }
 
     fn position(&self, payment: &str) -> Option<usize> {
@@ -94,5 +90,3 @@ pub const SEND_AFTER_MS: u64 = 2_000;
 const MAX_PAYMENTS: usize = 200;
 /// This number of tickets is sent at once. They take about 5 KB of a header.
 const MAX_TICKETS: usize = 500;
-/// This number of payments takes about a megabyte.
-const MAX_SPENT: usize = 10_000;

@@ -1,5 +1,6 @@
 //! Rate limits, and the counted uses of a payment.
 
+pub mod exhausted;
 pub mod invoice_limit;
 pub mod isolate_uses;
 pub mod rate_limit;

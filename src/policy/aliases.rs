@@ -12,7 +12,8 @@ use super::routes::Routes;
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
 ///   (Qwik), `/sold.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
 ///   (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
-///   `/RSC/R/sold.txt` (Waku). VitePress has the text of `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server
+///   `/RSC/R/sold.txt` (Waku). SvelteKit has the data of `/sold.html` at `/sold.html__data.json`. Sphinx has the source of the page
+///   at `/_sources/sold.rst.txt`, and Analog its data at `/api/_analog/pages/sold`. VitePress has the text of `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server
 ///   page at `/__nuxt_island/page_members-sold_<hash>.json`.
 /// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
 ///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
@@ -36,6 +37,12 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
         pages.push((folder, String::new()));
         pages.extend(folder.split_once("/page-data/").map(|(before, page)| (before, page.to_owned())));
     }
+    pages.extend(name.strip_suffix(SVELTEKIT_DATA).map(|page| (folder, page.to_owned())));
+    for folder in SOURCE_FOLDERS {
+        let Some((before, page)) = path.split_once(folder) else { continue };
+        let page = page.strip_suffix(".txt").unwrap_or(page);
+        pages.extend(page_and_file(before, page.rsplit_once('.').map_or(page, |(page, _)| page)));
+    }
     let rsc = path.to_ascii_lowercase().find(RSC_FOLDER);
     if let Some((before, page)) = rsc.and_then(|at| path.split_at_checked(at)) {
         let page = page.get(RSC_FOLDER.len()..).unwrap_or_default();
@@ -46,8 +53,7 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
     }
     if let Some((before, (page, _))) = folder.strip_suffix("/assets").zip(name.split_once(".md.")) {
         for page in [page.to_owned(), page.replace('_', "/")] {
-            pages.push((before, format!("{page}.html")));
-            pages.push((before, page.strip_suffix("/index").unwrap_or(&page).to_owned()));
+            pages.extend(page_and_file(before, &page));
         }
     }
     let island = folder.strip_suffix(ISLAND_FOLDER).and_then(|before| before.strip_suffix('/'));
@@ -69,21 +75,40 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
     pages
 }
 
+/// Returns a page with and without the extension of its file.
+fn page_and_file<'p>(before: &'p str, page: &str) -> [(&'p str, String); 2] {
+    [format!("{page}.html"), page.strip_suffix("/index").unwrap_or(page).to_owned()]
+        .map(|page| (before, page))
+}
+
 /// Returns the paths with one name of each list in a path: `/sold` for `/free,sold`. tRPC and Elasticsearch serve the content of all
-/// names. Names that are in no pattern are left out. Returns `None` if more than 64 are left.
+/// names. Names that are in no pattern are left out. Returns `None` if there are more than 64 such paths.
 pub fn of_lists(path: &str, routes: &Routes) -> Option<Vec<String>> {
-    let mut paths = Vec::new();
-    let mut start = 0_usize;
-    for name in path.split('/') {
-        let end = start.saturating_add(name.len());
-        for one in name.split(',').filter(|one| one.len() < name.len() && routes.may_have_name(one)) {
-            if paths.len() >= MAX_NAMES_OF_LISTS {
-                return None;
-            }
-            paths.push([path.get(..start)?, one, path.get(end..)?].concat());
+    let mut paths = vec![path.to_owned()];
+    let mut end = path.len();
+    // From the last list to the first, so that the positions of the names before stay the same.
+    for name in path.rsplit('/') {
+        let start = end.saturating_sub(name.len());
+        let names: Vec<&str> =
+            name.split(',').filter(|one| one.len() < name.len() && routes.may_have_name(one)).collect();
+        if paths.len().saturating_mul(names.len().saturating_add(1)) > MAX_PATHS_OF_LISTS {
+            return None;
         }
-        start = end.saturating_add(1);
+        if !names.is_empty() {
+            let with =
+                |path: &String, name: &str| Some([path.get(..start)?, name, path.get(end..)?].concat());
+            paths = paths
+                .into_iter()
+                .flat_map(|path| {
+                    let replaced: Vec<String> = names.iter().filter_map(|name| with(&path, name)).collect();
+                    replaced.into_iter().chain([path])
+                })
+                .collect();
+        }
+        end = start.saturating_sub(1);
     }
+    // The last one is the path itself.
+    paths.pop();
     Some(paths)
 }
 
@@ -107,11 +132,16 @@ fn without_virtual_host(path: &str) -> Option<String> {
     is_virtual.then(|| or_root(&kept))
 }
 
-const MAX_NAMES_OF_LISTS: usize = 64;
+/// With the path itself.
+const MAX_PATHS_OF_LISTS: usize = 65;
 const VIRTUAL_HOST_BASE: &str = "VirtualHostBase";
 /// The names of a path that Zope does not read as names of objects.
 pub const ZOPE_NAMES: [&str; 3] = [VIRTUAL_HOST_BASE, "VirtualHostRoot", "virtual_hosting"];
 
+/// The folders of Sphinx and Analog.
+const SOURCE_FOLDERS: [&str; 2] = ["/_sources/", "/api/_analog/pages/"];
+/// The folder of Analog's data.
+pub const ANALOG_FOLDER: &str = "_analog";
 const RSC_FOLDER: &str = "/rsc/r/";
 /// The folder of Nuxt's server pages.
 pub const ISLAND_FOLDER: &str = "__nuxt_island";
@@ -246,8 +276,9 @@ fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split(['&', ';', '?']).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
+const SVELTEKIT_DATA: &str = "__data.json";
 const DATA_FILES: [&str; 8] = [
-    "__data.json",
+    SVELTEKIT_DATA,
     "_payload.js",
     "_payload.json",
     "_.data",

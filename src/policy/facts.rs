@@ -109,7 +109,13 @@ impl Facts<'_> {
             let inner = key.trim_start_matches(['[', ']', ' ']);
             // Zope reads `name:int` as `name`.
             let before_bracket = inner.split(['[', '\0', ':']).next().unwrap_or_default();
-            [self.fold_name(&key), self.fold_name(before_bracket)]
+            // With `allowDots`, qs reads `name.0` as the first of a list.
+            let is_index = |index: &str| index.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            let name = match before_bracket.split_once('.') {
+                Some((name, index)) if is_index(index) => name,
+                _ => before_bracket,
+            };
+            [self.fold_name(&key), self.fold_name(name)]
         };
         ParsedQuery {
             parameters: form_urlencoded::parse(self.query.as_bytes()).map(parameter).collect(),
@@ -220,8 +226,9 @@ pub(super) fn without_extra_slashes(value: &str) -> String {
     value
 }
 
-/// Returns the methods that Rails, Laravel, Symfony, Express' method-override, ASP.NET MVC and Plack may read from the query and
-/// use in place of `POST`.
+/// Returns the methods that origins may read from the query and use in place of `POST`: Rails, Laravel and Symfony from `_method`,
+/// ASP.NET MVC and Plack from the parameters of [`METHOD_OVERRIDES`], and others from a parameter whose name ends with `method`,
+/// such as Restlet from `method` and Alfresco from `alf_method`.
 pub fn method_overrides(query: &str) -> Vec<String> {
     let overrides = query.split(['&', ';', '?']).filter_map(|pair| {
         let (key, value) = pair.trim_start_matches('=').split_once('=')?;
@@ -229,7 +236,11 @@ pub fn method_overrides(query: &str) -> Vec<String> {
         let name = key.split(['[', '\0']).next().unwrap_or_default();
         let is_usual = name.starts_with('_') && name.trim_matches('_').eq_ignore_ascii_case("method");
         let is_override = is_usual || METHOD_OVERRIDES.iter().any(|other| header::is_same(name, other));
-        is_override.then(|| decode_fully(value).trim().to_ascii_uppercase())
+        let method = decode_fully(value).trim().to_ascii_uppercase();
+        // Many parameters with such a name do not name a method of HTTP.
+        let has_method =
+            || name.to_ascii_lowercase().ends_with("method") && METHODS.contains(&method.as_str());
+        (is_override || has_method()).then_some(method)
     });
     overrides.collect()
 }
@@ -267,6 +278,7 @@ fn has_broken_percent(query: &str) -> bool {
 
 /// The names of headers that ASP.NET MVC and Plack also read from the query.
 const METHOD_OVERRIDES: [&str; 2] = ["x-http-method-override", "x-tunneled-method"];
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 /// A query with more parameters than this number is ambiguous, because each framework ignores parameters beyond its own
 /// limit. Express reads 1,000 and counts empty parameters; other frameworks read fewer.
 const MAX_PARAMETERS: usize = 100;

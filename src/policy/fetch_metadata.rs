@@ -1,5 +1,5 @@
 //! Recognizes requests that a page causes without showing the response to a person: an image, a script, a frame, or a
-//! `fetch` of another site whose response the page may not read. Browsers describe such requests with Fetch Metadata headers
+//! `fetch` of another origin whose response the page may not read. Browsers describe such requests with Fetch Metadata headers
 //! (<https://www.w3.org/TR/fetch-metadata/>).
 
 use super::cors::Cors;
@@ -8,15 +8,16 @@ use super::cors::Cors;
 /// Metadata headers, because the client is then not a browser.
 ///
 /// Also returns `false` for a page that is opened in a tab (`navigate` with `document`), for a `fetch` of a page of the same
-/// site, and for a `fetch` of a page whose origin the price list names in `cors`.
+/// origin, and for a `fetch` of a page whose origin the price list names in `cors`.
 pub fn is_embedded(header: &dyn Fn(&str) -> Option<String>, cors: Option<&Cors>) -> bool {
     let is = |name: &str, value: &str| header(name).as_deref() == Some(value);
-    // The destination of a `fetch` is `empty`. The pay page may not be shown in a frame.
+    // The destination of a `fetch` is `empty`. The pay page may not be shown in a frame. A page does not read the response to a
+    // beacon or the ping of a link, which have the mode `no-cors`.
     let is_shown = |destination: String| ["document", "empty", "websocket"].contains(&destination.as_str());
-    if !header("Sec-Fetch-Dest").is_none_or(is_shown) {
+    if !header("Sec-Fetch-Dest").is_none_or(is_shown) || is("Sec-Fetch-Mode", "no-cors") {
         return true;
     }
-    if !is("Sec-Fetch-Site", "cross-site") {
+    if !is("Sec-Fetch-Site", "cross-site") && !is("Sec-Fetch-Site", "same-site") {
         return false;
     }
     let opens_page = is("Sec-Fetch-Mode", "navigate") && is("Sec-Fetch-Dest", "document");

@@ -59,6 +59,9 @@ pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
     let max_bytes = max_forms.saturating_mul(BYTES_PER_FORM);
     let mut bytes = path.len();
+    if bytes > max_bytes {
+        return None;
+    }
     let mut next = 0;
     while let Some(form) = forms.get(next).cloned() {
         if count_scripts(&form) > MAX_SCRIPTS {
@@ -245,11 +248,7 @@ fn without_path_info(path: &[u8]) -> Vec<u8> {
     }
     let slashes = || path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     let is_script = |(before, after): &(usize, usize)| {
-        let name = path.get(*before..*after).unwrap_or_default();
-        let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-        let has_extension =
-            extension.len() < name.len() && extension.first().is_some_and(u8::is_ascii_alphabetic);
-        has_extension
+        extension(path.get(*before..*after).unwrap_or_default()).is_some()
             || CGI_FOLDERS.iter().any(|cgi| path.get(..*before).is_some_and(|folder| folder.ends_with(cgi)))
     };
     let last = slashes().zip(slashes().skip(1)).filter(is_script).last();
@@ -365,12 +364,16 @@ fn with_spaces(path: &[u8]) -> Vec<u8> {
 fn script(path: &[u8]) -> Option<(usize, usize)> {
     let slashes = || path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     slashes().zip(slashes().skip(1)).find(|(before, after)| {
-        let name = path.get(*before..*after).unwrap_or_default();
-        let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-        // Most segments have no extension, and comparing each of them with every extension takes too long.
-        extension.len() < name.len()
-            && SCRIPT_EXTENSIONS.split(' ').any(|script| extension.eq_ignore_ascii_case(script.as_bytes()))
+        extension(path.get(*before..*after).unwrap_or_default()).is_some_and(|name| {
+            SCRIPT_EXTENSIONS.split(' ').any(|script| name.eq_ignore_ascii_case(script.as_bytes()))
+        })
     })
+}
+
+/// Returns the extension of a name, if it begins with a letter. [`count_scripts`] limits such extensions.
+fn extension(name: &[u8]) -> Option<&[u8]> {
+    let dot = name.iter().rposition(|byte| *byte == b'.')?;
+    name.get(dot.checked_add(1)?..).filter(|rest| rest.first().is_some_and(u8::is_ascii_alphabetic))
 }
 
 /// Whether a path goes on after the name of a script, by its usual extension or its folder.

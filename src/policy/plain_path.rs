@@ -1,7 +1,7 @@
 //! Recognizes plain paths. Most paths are plain. Every origin reads a plain path in the same way, except that it may ignore
 //! the case of letters and a slash at the end.
 
-use super::aliases::{IMAGE_FOLDER, ISLAND_FOLDER, ZOPE_NAMES};
+use super::aliases::{ANALOG_FOLDER, IMAGE_FOLDER, ISLAND_FOLDER, ZOPE_NAMES};
 use super::normalization::{is_cgi_folder, is_index};
 
 /// Returns a path without the slash at its end if the path is plain; otherwise `None`. The path `/` is plain, and is
@@ -9,7 +9,8 @@ use super::normalization::{is_cgi_folder, is_index};
 ///
 /// The normalized forms of a plain path are the path itself and, if it has a slash at its end, the path without it. So a
 /// plain path consists of names of letters, digits, `_` and `-`. The last name is not that of an index file, and no name is
-/// that of a CGI folder, of the folder of an image optimizer or of server pages, or a name with which Zope reads a virtual host.
+/// that of a CGI folder, of the folder of an image optimizer, of server pages or of the data of pages, or a name with which Zope
+/// reads a virtual host.
 pub fn plain_path(path: &str) -> Option<&str> {
     if path == "/" {
         return Some(path);
@@ -30,7 +31,7 @@ fn is_name(name: &str) -> bool {
         && !is_cgi_folder(name)
         && !ZOPE_NAMES
             .iter()
-            .chain([&IMAGE_FOLDER, &ISLAND_FOLDER])
+            .chain([&ANALOG_FOLDER, &IMAGE_FOLDER, &ISLAND_FOLDER])
             .any(|known| name.eq_ignore_ascii_case(known))
 }
 

@@ -153,7 +153,7 @@ impl HeaderValue {
         let parts = || folded.split([',', ';']).chain([folded.as_str()]);
         // CherryPy decodes encoded words (RFC 2047): `=?utf-8?q?hd?=` is `hd`.
         let has_encoded_word = visible.split_once("=?").is_some_and(|(_, rest)| rest.contains("?="));
-        let is_unclear = has_encoded_word || parts().nth(MAX_HEADER_PARTS).is_some();
+        let is_unclear = has_encoded_word || parts().nth(MAX_PARTS).is_some();
         let parts = parts().filter(|_| !is_unclear).map(|part| part.trim().to_owned()).collect();
         Self { as_sent: value, parts }
     }
@@ -163,7 +163,8 @@ impl Values {
     /// Whether the value of a query parameter is allowed.
     ///
     /// # Errors Fails if the result would be different for an origin that decodes the value a second time, trims it,
-    /// ignores case and removes extra slashes.
+    /// ignores case and removes extra slashes, or that splits the value at `,` as Spring does. Also fails if the value has too
+    /// many parts.
     fn match_parameter(
         &self,
         name: &str,
@@ -173,7 +174,10 @@ impl Values {
         let matches = match_any(&self.0, &parameter.value);
         let allowed: Vec<String> =
             self.folded(fold_case).iter().map(|one| without_extra_slashes(one)).collect();
-        if matches != match_any(&allowed, &parameter.folded) {
+        let whole = parameter.folded.as_str();
+        let mut parts = whole.split(',').map(str::trim).take(MAX_PARTS).chain([whole]);
+        if whole.split(',').nth(MAX_PARTS).is_some() || parts.any(|part| match_any(&allowed, part)) != matches
+        {
             return Err(PriceError::AmbiguousQuery(name.to_owned()));
         }
         Ok(matches)
@@ -207,8 +211,8 @@ fn match_any(allowed: &[String], value: &str) -> bool {
     })
 }
 
-/// The header of an honest client has fewer parts. Each part is compared with each allowed value.
-const MAX_HEADER_PARTS: usize = 500;
+/// The header and the parameter of an honest client have fewer parts. Each part is compared with each allowed value.
+const MAX_PARTS: usize = 500;
 
 fn lower_case(text: &str) -> String {
     text.to_ascii_lowercase()

@@ -54,6 +54,24 @@ for (const fetchPaid of [fetch402, fetchWithL402]) {
   });
 }
 
+// R4 (CHANGELOG): these clients then send `undefined` or `null` in place of the preimage, or digits after `0x`.
+test('@getalby/lightning-tools and l402 get access after a payment whose wallet returns no preimage, or one with 0x', async () => {
+  for (const preimageOf of [() => undefined, () => null, (preimage) => `0x${preimage}`]) {
+    const payer = { payInvoice: async ({ invoice }) => ({ preimage: preimageOf(await pay(invoice)) }) };
+    for (const fetchPaid of [fetch402, fetchWithL402]) {
+      const { paid, result } = await paidDuring(async () => (await fetchPaid(url('/alby'), {}, { wallet: payer })).status);
+      assert.deepEqual([paid, result], [[5], 200]);
+    }
+    const { paid, result } = await paidDuring(async () => {
+      const client = axios.create();
+      const payInvoice = async (invoice) => ({ success: true, preimage: preimageOf(await pay(invoice)) });
+      setupL402Interceptor(client, { payInvoice }, new MemoryTokenStore({ keyMode: 'hostname-path-method' }));
+      return (await client.get(url('/single/3'))).status;
+    });
+    assert.deepEqual([paid, result], [[5], 200]);
+  }
+});
+
 // I10 (CHANGELOG): these responses have `WWW-Authenticate: L402` without a macaroon, and the client reads that header of every response.
 test('@getalby/lightning-tools: fetchWithL402 does not pay for a 401 or for HEAD, and throws', async () => {
   const requests = [{ headers: { Authorization: 'L402 garbage' } }, { method: 'HEAD' }];

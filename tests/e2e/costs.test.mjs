@@ -152,6 +152,16 @@ test('docs/costs.md computes the price of each kind from its operations and from
   assert.ok(text.includes(`at most ${rows.find(([kind]) => kind.startsWith('first use of a credential with its'))[10]} first uses`));
 });
 
+// A11 (CHANGELOG)
+test('With free_tier = "durable", an isolate that knows that a client has no free request left does not ask its object again', async () => {
+  const client = { url: worker.exact.url, headers: { 'CF-Connecting-IP': '192.0.2.9' } };
+  for (let time = 0; time < 3; time += 1) await ask('/taste', 200, client);
+  await ask('/taste', 402, { ...client, method: 'HEAD' });
+  await counts(worker.exact);
+  await ask('/taste', 402, { ...client, method: 'HEAD' });
+  assert.equal((await counts(worker.exact)).counts.objectRequests, 0);
+});
+
 const document = readFileSync(join(root, 'docs/costs.md'), 'utf8');
 const toNumber = (cell) => Number(cell.replaceAll(',', ''));
 

@@ -443,6 +443,7 @@ test('The client finds the challenge in every valid form of the WWW-Authenticate
     `Basic realm="a, L402 b", ${`L402 ${both}`}`,
     `Negotiate YWJj==, Bearer, L402 ${both}, Digest nonce="x"`,
     `L402, LSAT ${both}`,
+    `L402 macaroon="\\${macaroon}", invoice="\\${invoice}"`,
     `L402 macaroon="${Buffer.from(macaroon, 'base64').toString('base64url')}", invoice="${invoice}"`,
   ];
   const unreadable = [

@@ -105,6 +105,7 @@ fn a_title_a_contact_or_an_accent_that_a_page_cannot_show_is_an_error() {
         ("title", &long_title),
         ("contact", "help+toll@mail.example.com"),
         ("contact", "https://example.com/help?a=b"),
+        ("contact", "https://example.com/@help"),
         ("accent", "#1a5fb4"),
         ("accent", "#FFFFFF"),
     ] {

@@ -531,6 +531,27 @@ fn a_malformed_macaroon_beside_a_good_one_is_skipped_if_the_credential_has_a_col
     assert_eq!(well_formed(&format!("x,{good}")), Err(Refusal::MalformedCredential));
 }
 
+// R4 (CHANGELOG)
+#[test]
+fn a_word_that_clients_write_in_place_of_a_preimage_counts_as_no_preimage() {
+    let good = mint(Encoding::Standard, &terms(endpoint("/plain", Some("GET")), None)).encode();
+    let preimage = |text: &str| {
+        let preimage = Credential::parse(&format!("{good}:{text}"))?.preimage;
+        Ok(preimage.map(|preimage| preimage.payment_hash()))
+    };
+    let payment_hash = Preimage::from_hex(PREIMAGE).unwrap().payment_hash();
+    for missing in ["", "undefined", "null", "None", &"0".repeat(64), &format!("0x{}", "0".repeat(64))] {
+        assert_eq!(preimage(missing), Ok(None), "{missing}");
+    }
+    for digits in [PREIMAGE.to_owned(), format!("0x{PREIMAGE}"), format!("0X{}", PREIMAGE.to_uppercase())] {
+        assert_eq!(preimage(&digits), Ok(Some(payment_hash)), "{digits}");
+    }
+    for malformed in ["x", "0x", "nothing", "undefined0", &format!("0x0x{PREIMAGE}"), &format!("{PREIMAGE}0")]
+    {
+        assert_eq!(preimage(malformed), Err(Refusal::MalformedPreimage), "{malformed}");
+    }
+}
+
 // A2 (CHANGELOG)
 #[test]
 fn macaroons_in_one_header_have_a_hundred_caveats_together() {

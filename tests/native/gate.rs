@@ -213,6 +213,7 @@ fn a_request_that_a_page_embeds_gets_the_price_without_an_invoice() {
     let public = with(r#"{"cors":["*"],"routes":[{"path":"/sold","sats":5}]}"#);
     let (image, script, frame) = (["no-cors", "image"], ["no-cors", "script"], ["navigate", "iframe"]);
     let (fetch, tab, socket) = (["cors", "empty"], ["navigate", "document"], ["websocket", "websocket"]);
+    let beacon = ["no-cors", "empty"];
     let (app, other) = (Some("https://app.test"), Some("https://other.test"));
     for (settings, site, [mode, dest], origin, expected) in [
         (&closed, "cross-site", image, None, true),
@@ -233,7 +234,12 @@ fn a_request_that_a_page_embeds_gets_the_price_without_an_invoice() {
         (&closed, "same-origin", fetch, None, false),
         (&closed, "same-origin", socket, None, false),
         (&closed, "same-origin", tab, None, false),
-        (&closed, "same-site", fetch, app, false),
+        (&closed, "same-site", fetch, app, true),
+        (&closed, "same-site", beacon, app, true),
+        (&closed, "same-origin", beacon, None, true),
+        (&listed, "same-site", beacon, app, true),
+        (&listed, "same-site", fetch, app, false),
+        (&closed, "same-site", tab, None, false),
         (&closed, "none", tab, None, false),
     ] {
         let header = |name: &str| match name {

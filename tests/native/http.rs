@@ -159,6 +159,13 @@ fn a_response_header_with_the_url_of_the_origin_gets_the_public_url() {
         ),
         ("Link", "< http://10.0.0.5:8080/a >; rel=next", Some("<https://api.test:8443/a>; rel=next")),
         ("Link", "</a>; rel=next", None),
+        (
+            "Link",
+            "<a.png>; rel=preload; imagesrcset=\"http://10.0.0.5:8080/a 1x, b 2x,http://10.0.0.5:8080/c\", <b>; anchor=\"//10.0.0.5:8080/d\"",
+            Some(
+                "<a.png>; rel=preload; imagesrcset=\"https://api.test:8443/a 1x, b 2x,https://api.test:8443/c\", <b>; anchor=\"https://api.test:8443/d\"",
+            ),
+        ),
         ("Link", "<http://10.0.0.5:8080/a", None),
         ("Refresh", "5; url=http://10.0.0.5:8080/a", Some("5; url=https://api.test:8443/a")),
         ("Refresh", "5;URL='http://10.0.0.5:8080/a'", Some("5;URL='https://api.test:8443/a'")),
@@ -187,6 +194,7 @@ fn a_response_header_with_the_url_of_the_origin_gets_the_public_url() {
             "{\"path\":\"http://10.0.0.5:8080/a\"}",
             Some("{\"path\":\"https://api.test:8443/a\"}"),
         ),
+        ("OData-EntityId", "http://10.0.0.5:8080/a(1)", Some("https://api.test:8443/a(1)")),
         ("Azure-AsyncOperation", "http://10.0.0.5:8080/a", Some("https://api.test:8443/a")),
         // RFC 9728, 5.1, https://github.com/vercel/mcp-handler/issues/110
         (
@@ -253,6 +261,11 @@ fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
         ("Location", "https://origin.test:8443/app/x", None),
         ("Location", "//origin.test/app/x", Some("https://api.test/x")),
         ("HX-Redirect", "/app/x", Some("/x")),
+        ("HX-Location", "{\"path\":\"/app/x\"}", Some("{\"path\":\"/x\"}")),
+        ("Speculation-Rules", "\"/app/a.json\", \"/other\"", Some("\"/a.json\", \"/other\"")),
+        ("Reporting-Endpoints", "a=\"/app/a\"", Some("a=\"/a\"")),
+        ("Link", "</app/a>; anchor=\"/app/b\"", Some("</a>; anchor=\"/b\"")),
+        ("WWW-Authenticate", "Basic realm=\"/app/x\"", None),
         // Browsers encode these characters.
         ("Location", "/app/caf\u{e9}", Some("https://api.test/caf%C3%A9")),
         ("Location", "/app/a b", Some("https://api.test/a%20b")),

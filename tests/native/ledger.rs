@@ -917,7 +917,20 @@ fn rows_that_wait_for_a_wallet_or_for_the_owner_do_not_make_the_cron_trigger_and
         ledger.0.borrow().execute_batch("UPDATE callbacks SET next_ms = NULL, tries = 30").unwrap();
         ledger
     };
-    let ledgers: [(&str, &dyn Fn(u32) -> TestLedger); 4] = [
+    let observed = |rows: u32| {
+        let ledger = ledger_of(10);
+        let clients = format!(
+            "INSERT INTO observed VALUES ('/0', 'clients', 1000), ('/1', 'clients', 1000), ('/2', 'clients', 1000), ('/3', 'clients', 1000); \
+             WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows}) \
+             INSERT INTO observed_clients SELECT '/' || n % 4, n, '2026-11-21' FROM n"
+        );
+        ledger.0.borrow().execute_batch(&clients).unwrap();
+        // The first run of a day reads all clients.
+        ledger.run_command(LedgerCommand::Prune { before_unix: NOON_UNIX - 30 * 86_400 });
+        ledger
+    };
+    let ledgers: [(&str, &dyn Fn(u32) -> TestLedger); 5] = [
+        ("clients of observed routes", &observed),
         ("unsettled", &unsettled),
         ("waiting callbacks", &callbacks),
         ("given-up callbacks", &given_up),

@@ -160,6 +160,9 @@ fn a_query_parameter_that_a_price_depends_on_must_be_unambiguous() {
         // Nuxt skips `=` before a name.
         "=premium=1",
         "==premium",
+        // qs reads a list with `allowDots`.
+        "premium.0=1",
+        "premium%2E0.0=1",
     ] {
         let price = TestRequest { query, ..TestRequest::default() }.sats(PREMIUM);
         assert_eq!(price, Err(PriceError::AmbiguousQuery("premium".to_owned())), "{query}");
@@ -182,6 +185,10 @@ fn a_query_or_header_value_that_an_origin_may_read_as_a_more_expensive_value_is_
         // restify's `sanitizePath` removes slashes from the whole URL.
         "tier=gold/",
         "tier=gold%2F%2F",
+        // Spring reads a list, as qs does with `comma`.
+        "tier=gold,silver",
+        "tier=silver,%20Gold",
+        "tier=gold,",
     ] {
         let price = TestRequest { query, ..TestRequest::default() }.sats(list);
         assert_eq!(price, Err(PriceError::AmbiguousQuery("tier".to_owned())), "{query}");
@@ -202,6 +209,12 @@ fn a_query_or_header_value_that_an_origin_may_read_as_a_more_expensive_value_is_
     ] {
         let price = TestRequest { headers: &[("X-Quality", value)], ..TestRequest::default() }.sats(list);
         assert_eq!(price, Err(PriceError::AmbiguousHeader("X-Quality".to_owned())), "{value}");
+    }
+    let long = format!("tier={}", "x,".repeat(1000));
+    let long = TestRequest { query: &long, ..TestRequest::default() }.sats(list);
+    assert_eq!(long, Err(PriceError::AmbiguousQuery("tier".to_owned())), "too many parts");
+    for query in ["tier=silver,bronze", "tier=golden,x", "tier.x=gold", "tier2=gold"] {
+        assert_eq!(TestRequest { query, ..TestRequest::default() }.sats(list), Ok(10), "{query}");
     }
     let two = r#""price":[{"when":{"header":{"X-Quality":"hd","X-Length":"long"}},"sats":50},{"sats":10}]"#;
     let headers = [("X-Quality", "hd"), ("X-Length", "long")];

@@ -11,6 +11,7 @@ use crate::edge::platform::durable_object;
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::kv::Kv;
 use crate::gate::Observation;
+use crate::limits::exhausted::Exhausted;
 use crate::limits::rate_limit::ClientLimits;
 use crate::policy::free_tier::exact_counter::{FreeTierRequest, FreeTierResponse};
 use crate::policy::free_tier::kv_counters::{KvCounters, KvWriteError};
@@ -168,10 +169,16 @@ async fn write_until_clean(kv: Kv, key: String, writes_per_day: u64) {
 }
 
 async fn take_exact(env: &Env, object: &str, request: &FreeTierRequest) -> Result<u64, FreeTierDenied> {
+    if with_lock(&USED_UP, |used_up| used_up.contains(object, request.window_ends_ms)) {
+        return Err(FreeTierDenied::UsedUp);
+    }
     let call = durable_object::call(env, &FREE_TIER_EXACT, object, request).ok_or(FreeTierDenied::NoStore)?;
     match call.response(STORE_TIMEOUT_MS).await {
         Some(FreeTierResponse::Granted { remaining, .. }) => Ok(remaining),
-        Some(FreeTierResponse::UsedUp) => Err(FreeTierDenied::UsedUp),
+        Some(FreeTierResponse::UsedUp) => {
+            with_lock(&USED_UP, |used_up| used_up.record(object, request.window_ends_ms));
+            Err(FreeTierDenied::UsedUp)
+        }
         None => Err(FreeTierDenied::StoreUnreadable),
     }
 }
@@ -184,6 +191,8 @@ fn with_counters<T>(run: impl FnOnce(&mut KvCounters) -> T) -> T {
 }
 
 static NEW_CLIENTS: LazyLock<Mutex<NewClients>> = LazyLock::new(Mutex::default);
+/// The Durable Objects that have no free request left, and the ends of their windows.
+static USED_UP: LazyLock<Mutex<Exhausted>> = LazyLock::new(Mutex::default);
 static NETWORKS: LazyLock<Mutex<NetworkShares>> = LazyLock::new(Mutex::default);
 
 const RETRY_AFTER_MS: u64 = 1_000;

@@ -21,8 +21,9 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Parses the text after `L402 ` or `LSAT `: macaroons, a colon and the preimage. If the preimage is missing, the
-    /// colon may be missing too: clients of ngx_l402 leave it out.
+    /// Parses the text after `L402 ` or `LSAT `: macaroons, a colon and the preimage, with or without `0x`. If the preimage is
+    /// missing, the colon may be missing too: clients of ngx_l402 leave it out. Others write `undefined`, as `l402` and
+    /// `@getalby/lightning-tools` of npm do, or a similar word.
     ///
     /// # Errors
     /// Returns [`Refusal::MalformedCredential`] or [`Refusal::MalformedPreimage`]. The error of a single macaroon is in
@@ -35,8 +36,8 @@ impl Credential {
             return Err(Refusal::MalformedCredential);
         }
         let preimage = match preimage.trim_matches(' ') {
-            "" => None,
-            digits => Some(Preimage::from_hex(digits).ok_or(Refusal::MalformedPreimage)?),
+            missing if MISSING_PREIMAGES.contains(&missing) => None,
+            digits => Some(Preimage::from_hex(without_0x(digits)).ok_or(Refusal::MalformedPreimage)?),
         };
         let preimage = preimage.filter(|preimage| !preimage.is_zero());
         let macaroons = macaroons.into_iter().map(Macaroon::parse);
@@ -101,8 +102,11 @@ pub fn may_contain_own_macaroon(value: &str, keys: &Keys, caveats: &mut usize) -
 
 /// Parses a macaroon in hexadecimal digits, in base64, or in hexadecimal digits after `0x`.
 fn parse_bare(text: &str) -> Option<Macaroon> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    Macaroon::parse_hex(digits).or_else(|| Macaroon::parse(text).ok())
+    Macaroon::parse_hex(without_0x(text)).or_else(|| Macaroon::parse(text).ok())
+}
+
+fn without_0x(text: &str) -> &str {
+    text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text)
 }
 
 /// Returns the preimage in the last `preimage` caveat, which is the one that counts in Aperture.
@@ -244,6 +248,8 @@ fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
+/// What clients write in place of a preimage that their wallet did not return.
+const MISSING_PREIMAGES: [&str; 4] = ["", "None", "null", "undefined"];
 /// The length of `L402` and of `LSAT`.
 const SCHEME_LENGTH: usize = 4;
 /// Each macaroon costs a verification, so a credential with more macaroons is refused.

@@ -138,6 +138,10 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         path("an index file and many segments", |bytes| {
             format!("/%E2%80%8B%C0%AFindex.html%09{}", "/a/1/".repeat(bytes / 5))
         }),
+        path("names with a dot and a digit", |bytes| format!("/{}", ".0/".repeat(bytes / 3))),
+        path("letters that normalize, and names with a dot and a digit", |bytes| {
+            format!("/{}{}{}", "%EF%B7%BA".repeat(5), "%EF%BC%AF".repeat(5), "a.1/".repeat(bytes / 4 - 23))
+        }),
         HostileHead {
             query: path_with_many_forms,
             ..path("the same path with many forms in the query", path_with_many_forms)

@@ -170,6 +170,20 @@ fn a_credential_cookie_is_refused_if_its_macaroon_does_not_meet_the_requirements
     }
 }
 
+// A2 (CHANGELOG)
+#[test]
+fn a_credential_cookie_whose_macaroon_has_more_than_20_caveats_is_not_read() {
+    let (policy, seller) = (policy(), test_seller());
+    let mut macaroon = mint(&seller, endpoint("/a"));
+    for _ in macaroon.caveats().count()..25 {
+        let caveats = macaroon.caveats().count();
+        let cookie = cookie_for(&policy, &seller, "https://x.test/a", &macaroon);
+        let is_read = is_accepted(&policy, &seller, "https://x.test/a", "GET", &cookie);
+        assert_eq!(is_read, caveats <= 20, "{caveats}");
+        macaroon = macaroon.attenuate(&format!("toll_valid_until={}", NOW + 300)).unwrap();
+    }
+}
+
 #[test]
 fn a_credential_cookie_whose_tag_was_not_made_for_its_macaroon_is_refused() {
     let (policy, seller) = (policy(), test_seller());

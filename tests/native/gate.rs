@@ -69,7 +69,11 @@ fn a_path_without_a_price_is_forwarded_and_a_priced_path_gets_a_challenge() {
     {
         assert_eq!(decide(&settings, url, "GET", None), OPEN, "{url}");
     }
-    for url in ["https://x/sold", "https://x/sold?a=b", "https://x:8443/sold"] {
+    let sold = "https://x/sold";
+    assert_eq!(decide(&settings, sold, "GET", None), decide(&settings, sold, "GET", None));
+    let other_seller = self::settings();
+    assert_ne!(decide(&settings, sold, "GET", None), decide(&other_seller, sold, "GET", None));
+    for url in [sold, "https://x/sold?a=b", "https://x:8443/sold"] {
         let Decision::Challenge(draft) = decide(&settings, url, "GET", None) else { panic!("{url}") };
         let ChallengeDraft { price, terms, description, .. } = *draft;
         let scope =

@@ -164,6 +164,12 @@ fn a_credential_of_a_realm_stays_good_only_while_the_realm_has_the_same_routes_a
     let grown = realm(&[("/a", 9), ("/b", 9), ("/c", 9)]);
     let free = format!(r#"{five},{{"path":"/free","realm":"club","sats":0}}"#);
     let other = nine.replace("club", "other");
+    let large = |last: &str| {
+        let routes: Vec<String> = (0..40).map(|n| format!("/{n}")).chain([last.to_owned()]).collect();
+        realm(&routes.iter().map(|path| (path.as_str(), 5)).collect::<Vec<_>>())
+    };
+    let (of_x, of_y) = (large("/x"), large("/y").replace(":5", ":9"));
+    let of_x_for_nine = of_x.replace(":5", ":9");
     let one_opted_out = nine.replacen("\"sats\":9", "\"sats\":9,\"honor_paid\":false", 1);
     assert_outcomes(&[
         (&five, "GET /a", &nine, "GET /b", "paid 5"),
@@ -176,6 +182,8 @@ fn a_credential_of_a_realm_stays_good_only_while_the_realm_has_the_same_routes_a
         (&five, "GET /a", &grown, "GET /a", "underpaid"),
         (&five, "GET /a", &other, "GET /a", "underpaid"),
         (&five, "GET /a", &one_opted_out, "GET /a", "underpaid"),
+        (&of_x, "GET /x", &of_x_for_nine, "GET /1", "paid 5"),
+        (&of_x, "GET /x", &of_y, "GET /1", "underpaid"),
     ]);
 }
 

@@ -376,6 +376,8 @@ fn the_ledger_says_what_observed_routes_would_have_charged() {
     ] {
         assert!(text.contains(&format!("\n{sample}\n")), "{sample}\n{text}");
     }
+    let samples = |name: &str| text.matches(&format!("\nedgetoll_observed_{name}{{")).count();
+    assert_eq!(["requests_total", "sats_total", "clients"].map(samples), [4, 3, 2], "{text}");
     // The ledger keeps no pseudonym for longer than payments, and keeps the sums.
     let clients =
         || ledger.run("SELECT CAST(count(*) AS TEXT) FROM observed_clients", None).unwrap().unwrap();

@@ -381,7 +381,7 @@ impl<'a> Gate<'a, '_> {
         if is_ambiguous {
             return Err(RequestError::AmbiguousPath);
         }
-        let overrides = method_overrides(query);
+        let overrides = method_overrides(request.method, query);
         let is_ambiguous = |method: &String| match self.policy.resolve_up_to(
             MAX_NAMED_PATH_FORMS,
             path,

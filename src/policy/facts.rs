@@ -126,7 +126,7 @@ impl Facts<'_> {
 
     /// Whether the query has a parameter that some frameworks use as the method of the request.
     pub fn has_method_override(&self) -> bool {
-        !method_overrides(self.query).is_empty()
+        !method_overrides(self.method, self.query).is_empty()
     }
 
     /// Returns the value of a request header; `None` if the request does not have the header.
@@ -226,21 +226,21 @@ pub(super) fn without_extra_slashes(value: &str) -> String {
     value
 }
 
-/// Returns the methods that origins may read from the query and use in place of `POST`: Rails, Laravel and Symfony from `_method`,
-/// ASP.NET MVC and Plack from the parameters of [`METHOD_OVERRIDES`], and others from a parameter whose name ends with `method`,
-/// such as Restlet from `method` and Alfresco from `alf_method`.
-pub fn method_overrides(query: &str) -> Vec<String> {
+/// Returns the methods that origins may read from the query and use in place of `method`: Rails, Laravel and Symfony from `_method`,
+/// and ASP.NET MVC and Plack from the parameters of [`METHOD_OVERRIDES`]. In place of `POST`, others take it from a parameter whose
+/// name ends with `method`, such as Restlet from `method` and Alfresco from `alf_method`.
+pub fn method_overrides(method: &str, query: &str) -> Vec<String> {
     let overrides = query.split(['&', ';', '?']).filter_map(|pair| {
         let (key, value) = pair.trim_start_matches('=').split_once('=')?;
         let key = decode_fully(key).replace(['.', ' '], "_");
         let name = key.split(['[', '\0']).next().unwrap_or_default();
         let is_usual = name.starts_with('_') && name.trim_matches('_').eq_ignore_ascii_case("method");
         let is_override = is_usual || METHOD_OVERRIDES.iter().any(|other| header::is_same(name, other));
-        let method = decode_fully(value).trim().to_ascii_uppercase();
+        let other = decode_fully(value).trim().to_ascii_uppercase();
         // Many parameters with such a name do not name a method of HTTP.
         let has_method =
-            || name.to_ascii_lowercase().ends_with("method") && METHODS.contains(&method.as_str());
-        (is_override || has_method()).then_some(method)
+            || name.to_ascii_lowercase().ends_with("method") && METHODS.contains(&other.as_str());
+        (is_override || (method == "POST" && has_method())).then_some(other)
     });
     overrides.collect()
 }

@@ -414,6 +414,8 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
     ] {
         assert_eq!(outcome(&policy, &format!("https://x{path}"), "POST"), expected, "{path}");
     }
+    assert_eq!(outcome(&policy, "https://x/verbs?method=DELETE", "GET"), "/verbs");
+    assert_eq!(outcome(&policy, "https://x/verbs?_method=DELETE", "GET"), "ambiguous_query");
 }
 
 /// A3 (CHANGELOG): the method in the query was judged for the path as it was sent only.

@@ -117,11 +117,13 @@ impl<'a> PublicUrls<'a> {
     /// `HX-Location`, and `"https://…"` in `Speculation-Rules`.
     fn rewrite_quoted(&self, value: &str, is_url: fn(&str) -> bool) -> Option<String> {
         let word = |word: &str| {
-            let url = word.trim_end_matches([' ', ',']);
+            // PHP writes `\/` in JSON.
+            let plain = word.replace("\\/", "/");
+            let url = plain.trim_end_matches([' ', ',']);
             let public = Some(url).filter(|url| is_url(url)).and_then(|url| self.public_url(url));
             public.map_or_else(
                 || word.to_owned(),
-                |public| [&public, word.strip_prefix(url).unwrap_or_default()].concat(),
+                |public| [&public, plain.get(url.len()..).unwrap_or_default()].concat(),
             )
         };
         let pieces = value.split('"').enumerate().map(|(at, piece)| match at % 2 {

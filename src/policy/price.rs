@@ -163,8 +163,8 @@ impl Values {
     /// Whether the value of a query parameter is allowed.
     ///
     /// # Errors Fails if the result would be different for an origin that decodes the value a second time, trims it,
-    /// ignores case and removes extra slashes, or that splits the value at `,` as Spring does. Also fails if the value has too
-    /// many parts.
+    /// ignores case and removes extra slashes, or that splits the value at `,` as Spring does. Also fails if the value is not
+    /// allowed and has too many parts.
     fn match_parameter(
         &self,
         name: &str,
@@ -174,10 +174,12 @@ impl Values {
         let matches = match_any(&self.0, &parameter.value);
         let allowed: Vec<String> =
             self.folded(fold_case).iter().map(|one| without_extra_slashes(one)).collect();
-        let whole = parameter.folded.as_str();
-        let mut parts = whole.split(',').map(str::trim).take(MAX_PARTS).chain([whole]);
-        if whole.split(',').nth(MAX_PARTS).is_some() || parts.any(|part| match_any(&allowed, part)) != matches
-        {
+        let is_part_allowed = || {
+            let mut parts = parameter.folded.split(',').map(str::trim);
+            let is_allowed = parts.by_ref().take(MAX_PARTS).any(|part| match_any(&allowed, part));
+            is_allowed || parts.next().is_some()
+        };
+        if matches != match_any(&allowed, &parameter.folded) || (!matches && is_part_allowed()) {
             return Err(PriceError::AmbiguousQuery(name.to_owned()));
         }
         Ok(matches)

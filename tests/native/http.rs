@@ -194,6 +194,11 @@ fn a_response_header_with_the_url_of_the_origin_gets_the_public_url() {
             "{\"path\":\"http://10.0.0.5:8080/a\"}",
             Some("{\"path\":\"https://api.test:8443/a\"}"),
         ),
+        (
+            "HX-Location",
+            "{\"path\":\"http:\\/\\/10.0.0.5:8080\\/a\",\"x\":\"\\/b\"}",
+            Some("{\"path\":\"https://api.test:8443/a\",\"x\":\"\\/b\"}"),
+        ),
         ("OData-EntityId", "http://10.0.0.5:8080/a(1)", Some("https://api.test:8443/a(1)")),
         ("Azure-AsyncOperation", "http://10.0.0.5:8080/a", Some("https://api.test:8443/a")),
         // RFC 9728, 5.1, https://github.com/vercel/mcp-handler/issues/110

@@ -143,6 +143,7 @@ fn a_duration_needs_a_whole_number_and_a_known_unit() {
         ("", None),
         ("h", None),
         ("-1h", None),
+        ("+1h", None),
         ("99999999999999999999d", None),
     ] {
         assert_eq!(parse_ms(text), ms, "{text:?}");

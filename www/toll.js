@@ -329,7 +329,7 @@ class Purchases {
     const kept = [];
     for (const paymentHash of new Set([...listed, ...this.#known])) {
       const purchase = this.#entries.read(PREFIX + paymentHash);
-      if (purchase?.paymentHash !== paymentHash) continue;
+      if (purchase?.paymentHash !== paymentHash || !isPurchase(purchase)) continue;
       if (isOutdated(purchase)) this.#entries.remove(PREFIX + paymentHash);
       else kept.push(purchase);
     }
@@ -452,6 +452,12 @@ const [RESERVED, SENT, PAID, GONE] = ['reserved', 'sent', 'paid', 'gone'];
 // What a response says about a credential.
 const [ACCEPTED, REFUSED] = ['accepted', 'refused'];
 
+/** Whether an entry has the types of a purchase. Other scripts of the page can write to the same storage. */
+function isPurchase({ scheme, macaroon, endpoint, method, sats, at }) {
+  const isText = (value) => typeof value === 'string';
+  return [scheme, macaroon].every(isToken68) && [endpoint, method].every((value) => value == null || isText(value)) && [sats, at].every(Number.isFinite);
+}
+
 const isRecent = ({ at }) => at > Date.now() - DAY_MS;
 
 /** Whether a purchase is no longer of use. An expired purchase is kept for one more day, because clocks differ. */
@@ -550,13 +556,14 @@ function readHeader(header) {
     const { parameters } = challenges[challenges.length - 1] ?? {};
     if (name && parameters && !parameters.has(name.toLowerCase())) parameters.set(name.toLowerCase(), quoted?.replace(/\\(.)/g, '$1') ?? token);
   }
-  const isToken68 = (text) => /^[\w.~+/-]+=*$/.test(text ?? '');
   const read = challenges.filter(({ scheme }) => /^(l402|lsat)$/i.test(scheme)).map(({ scheme, parameters }) => {
     const macaroon = [parameters.get('macaroon'), parameters.get('token')].find(isToken68);
     return { scheme, macaroon, invoice: parameters.get('invoice') };
   });
   return read.find(({ macaroon, invoice }) => macaroon && invoice);
 }
+
+const isToken68 = (text) => typeof text === 'string' && /^[\w.~+/-]+=*$/.test(text);
 
 const PARAMETER_OR_SCHEME = /[\s,]*(?:([^\s,="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([^\s,="]+))/gy;
 

@@ -957,6 +957,20 @@ test('Two clients with one storage share purchases, uses and budget, and neither
 });
 
 // R11 (CHANGELOG)
+test('Entries of the storage that another script has changed are ignored', async () => {
+  for (const change of [{ endpoint: 7 }, { method: {} }, { macaroon: 'x\ny' }, { scheme: 'L402\n' }, { sats: '995', state: 'gone' }, { at: null }]) {
+    const storage = memoryStorage();
+    await startClient({ storage }).get('/first');
+    const [name, text] = [...storage.items].find(([, text]) => text.includes('"macaroon"'));
+    storage.setItem(name, JSON.stringify({ ...JSON.parse(text), ...change }));
+    const { client, payer, get } = startClient({ storage });
+    assert.equal(await status(get('/free')), 200);
+    assert.equal(await status(get('/first')), 200, JSON.stringify(change));
+    assert.deepEqual([payer.paid.length, client.spentSats], [1, 5]);
+  }
+});
+
+// R11 (CHANGELOG)
 test('While one client pays, another client with the same storage does not pay for the same content', async () => {
   const storage = memoryStorage();
   let release;

@@ -665,6 +665,7 @@ fn paths_below_a_priced_script_and_lenient_encodings_of_a_priced_path_are_refuse
         "/%u0073old",
         "/%U0073old",
         "/s%C1%AFld",
+        "/%C0%AFsold",
         "/%E0%80%AFsold",
         "/%F0%80%80%AFsold",
         "/%E0%81%B3old",

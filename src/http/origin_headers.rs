@@ -211,7 +211,13 @@ fn without_prefix<'p>(path: &'p str, origin_path: &str) -> Option<&'p str> {
 /// The headers whose value is a URL or a path in any spelling.
 const REFERENCES: [&str; 3] = ["Location", "Content-Location", "Service-Worker-Allowed"];
 /// The headers that have URLs in quotation marks.
-const QUOTING: [&str; 2] = ["Speculation-Rules", "Reporting-Endpoints"];
+const QUOTING: [&str; 5] = [
+    "Speculation-Rules",
+    "Report-To",
+    "Reporting-Endpoints",
+    "Sec-Session-Registration",
+    "Use-As-Dictionary",
+];
 const URL_ENDINGS: [&str; 9] = [
     "-asyncoperation",
     "-entityid",

@@ -269,6 +269,13 @@ fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
         ("HX-Location", "{\"path\":\"/app/x\"}", Some("{\"path\":\"/x\"}")),
         ("Speculation-Rules", "\"/app/a.json\", \"/other\"", Some("\"/a.json\", \"/other\"")),
         ("Reporting-Endpoints", "a=\"/app/a\"", Some("a=\"/a\"")),
+        (
+            "Report-To",
+            "{\"endpoints\":[{\"url\":\"https://origin.test/app/a\"}]}",
+            Some("{\"endpoints\":[{\"url\":\"https://api.test/a\"}]}"),
+        ),
+        ("Use-As-Dictionary", "match=\"/app/js/*\"", Some("match=\"/js/*\"")),
+        ("Sec-Session-Registration", "(ES256);path=\"/app/start\"", Some("(ES256);path=\"/start\"")),
         ("Link", "</app/a>; anchor=\"/app/b\"", Some("</a>; anchor=\"/b\"")),
         ("WWW-Authenticate", "Basic realm=\"/app/x\"", None),
         // Browsers encode these characters.

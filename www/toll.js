@@ -53,8 +53,9 @@ export class TollClient extends EventTarget {
   }
 
   /**
-   * Sends the request with the credential of a purchase. If the server does not know the payment yet, sends it again after a pause.
-   * Returns the response, its challenge, and what the response says about the credential.
+   * Sends the request with the credential of a purchase. If the server does not know the payment yet, sends it again after a pause,
+   * and once more when the wallet of another tab has paid. Returns the response, its challenge, and what the response says about the
+   * credential.
    */
   async #send(call, purchase) {
     const { request } = call;
@@ -68,8 +69,14 @@ export class TollClient extends EventTarget {
         const response = await fetch(attempt);
         const challenge = readChallenge(response, request);
         const wait = Math.max(pause, readRetryAfter(response));
-        if (!(purchase && isTooEarly(call, purchase, response, challenge)) || Date.now() + wait > latest) {
-          return { response, challenge, verdict: purchase && this.#judge(call, purchase, response, challenge) };
+        const isEarly = purchase && isTooEarly(call, purchase, response, challenge);
+        if (!isEarly || Date.now() + wait > latest) {
+          const kept = isEarly && !call.hasPaid ? await this.#whenPaid(purchase, request.signal) : purchase;
+          if (kept?.state === purchase?.state) return { response, challenge, verdict: purchase && this.#judge(call, purchase, response, challenge) };
+          // The other tab did not pay.
+          if (!kept) return { response, challenge, verdict: REFUSED };
+          response.body?.cancel().catch(() => {});
+          return this.#send(call, kept);
         }
         response.body?.cancel().catch(() => {});
         await unlessAborted(new Promise((resolve) => setTimeout(resolve, wait)), request.signal);
@@ -79,6 +86,15 @@ export class TollClient extends EventTarget {
       if (!call.hasPaid || request.signal.aborted) throw cause;
       const message = `The connection failed after the wallet received the invoice; call again to use the credential: ${cause.message}`;
       throw errorFor(purchase, 'connection_failed', message, { cause, mayBePaid: true });
+    }
+  }
+
+  /** Returns a purchase as soon as no other tab waits for its wallet; `undefined` if it was not paid. */
+  async #whenPaid({ paymentHash }, signal) {
+    for (;;) {
+      const kept = this.#purchases.all().find((one) => one.paymentHash === paymentHash);
+      if (!kept?.isPaying || kept.at < Date.now() - MAX_WALLET_MS) return kept;
+      await unlessAborted(new Promise((resolve) => setTimeout(resolve, READ_AGAIN_MS)), signal);
     }
   }
 
@@ -169,7 +185,10 @@ export class TollClient extends EventTarget {
     // A wallet may never answer. After this time, other calls use the purchase as sent.
     const isLate = new Promise((resolve) => (timer = setTimeout(resolve, MAX_WALLET_MS)));
     const payment = this.#pay(call, purchase, response).finally(() => clearTimeout(timer));
-    const awaited = Promise.race([payment, isLate]).finally(() => this.#payments.delete(bill.key));
+    const awaited = Promise.race([payment, isLate]).finally(() => {
+      this.#payments.delete(bill.key);
+      this.#purchases.change(purchase, () => ({ isPaying: false }));
+    });
     this.#payments.set(bill.key, awaited);
     return unlessAborted(awaited.then(() => payment), signal);
   }
@@ -241,6 +260,7 @@ export class TollClient extends EventTarget {
       if (!error.mayBePaid) throw error;
       failure = error;
     }
+    this.#purchases.change(purchase, () => ({ isPaying: false }));
     // The server may give access without a preimage. If it does, the caller gets this response.
     const { response, verdict } = await this.#send(call, { ...purchase, state: SENT });
     if (verdict !== ACCEPTED) {
@@ -270,7 +290,7 @@ export class TollClient extends EventTarget {
         return undefined;
       }
       this.#emit('paying', request, purchase);
-      this.#purchases.add({ ...purchase, state: SENT });
+      this.#purchases.add({ ...purchase, state: SENT, isPaying: true });
       isSent = true;
       return await (wallet.payInvoice ? wallet.payInvoice(purchase.invoice) : wallet.sendPayment(purchase.invoice));
     } catch (cause) {
@@ -476,6 +496,9 @@ const MAX_WAIT_MS = 30_000;
 
 /** The longest time for which other calls wait for the wallet. A person may have to confirm the payment. */
 const MAX_WALLET_MS = 120_000;
+
+/** The pause between two looks at a purchase that another tab pays. */
+const READ_AGAIN_MS = 500;
 
 /** How long a lock is kept. Other tabs see some milliseconds later what a tab has written to `localStorage`. */
 const LOCK_MS = 100;

@@ -986,6 +986,33 @@ test('While one client pays, another client with the same storage does not pay f
 });
 
 // R11 (CHANGELOG)
+test('While the wallet of one client asks a person, another client with the same storage waits, and pays itself if the person declines', async (t) => {
+  const { fetch } = globalThis;
+  let tries;
+  t.mock.method(globalThis, 'fetch', (request, init) => {
+    tries += request instanceof Request && request.headers.has('Authorization');
+    return fetch(request, init);
+  });
+  for (const declines of [false, true]) {
+    const storage = memoryStorage();
+    let answer;
+    const asked = new Promise((resolve) => (answer = resolve));
+    const one = startClient({ storage, payer: wallet({ before: () => asked }) });
+    const paying = one.get('/sold').then(({ status }) => status, ({ code }) => code);
+    await until(() => one.payer.paid.length);
+    const two = startClient({ storage });
+    tries = 0;
+    const waiting = status(two.get('/sold'));
+    // The server does not know the payment. After five requests, the client reads only the storage.
+    await until(() => tries === 5);
+    answer(declines ? Promise.reject(new Error('User rejected')) : undefined);
+    assert.equal(await waiting, 200);
+    assert.equal(await paying, declines ? 'payment_failed' : 200);
+    assert.equal(two.payer.paid.length, declines ? 1 : 0);
+  }
+});
+
+// R11 (CHANGELOG)
 test('Purchases are removed from the storage a day after their credential has expired', async (t) => {
   const storage = memoryStorage();
   await startClient({ storage }).get('/sold');

@@ -163,7 +163,7 @@ impl Values {
     /// Whether the value of a query parameter is allowed.
     ///
     /// # Errors Fails if the result would be different for an origin that decodes the value a second time, trims it,
-    /// ignores case and removes extra slashes, or that splits the value at `,` as Spring does. Also fails if the value is not
+    /// ignores case and removes extra slashes, or that splits the value at `,` as Spring does or at `|` as MediaWiki does. Also fails if the value is not
     /// allowed and has too many parts.
     fn match_parameter(
         &self,
@@ -175,7 +175,7 @@ impl Values {
         let allowed: Vec<String> =
             self.folded(fold_case).iter().map(|one| without_extra_slashes(one)).collect();
         let is_part_allowed = || {
-            let mut parts = parameter.folded.split(',').map(str::trim);
+            let mut parts = parameter.folded.split([',', '|']).map(str::trim);
             let is_allowed = parts.by_ref().take(MAX_PARTS).any(|part| match_any(&allowed, part));
             is_allowed || parts.next().is_some()
         };

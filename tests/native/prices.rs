@@ -189,6 +189,9 @@ fn a_query_or_header_value_that_an_origin_may_read_as_a_more_expensive_value_is_
         "tier=gold,silver",
         "tier=silver,%20Gold",
         "tier=gold,",
+        // MediaWiki.
+        "tier=silver|gold",
+        "tier=gold%7Csilver",
     ] {
         let price = TestRequest { query, ..TestRequest::default() }.sats(list);
         assert_eq!(price, Err(PriceError::AmbiguousQuery("tier".to_owned())), "{query}");

@@ -90,10 +90,12 @@ export class TollClient extends EventTarget {
   }
 
   /** Returns a purchase as soon as no other tab waits for its wallet; `undefined` if it was not paid. */
-  async #whenPaid({ paymentHash }, signal) {
+  async #whenPaid({ paymentHash, at }, signal) {
+    // The clock may have been set back since the payment began.
+    const latest = Math.min(at, Date.now()) + MAX_WALLET_MS;
     for (;;) {
       const kept = this.#purchases.all().find((one) => one.paymentHash === paymentHash);
-      if (!kept?.isPaying || kept.at < Date.now() - MAX_WALLET_MS) return kept;
+      if (!kept?.isPaying || Date.now() > latest) return kept;
       await unlessAborted(new Promise((resolve) => setTimeout(resolve, READ_AGAIN_MS)), signal);
     }
   }

@@ -12,9 +12,10 @@ use super::routes::Routes;
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
 ///   (Qwik), `/sold.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
 ///   (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
-///   `/RSC/R/sold.txt` (Waku). SvelteKit has the data of `/sold.html` at `/sold.html__data.json`. Sphinx has the source of the page
-///   at `/_sources/sold.rst.txt`, and Analog its data at `/api/_analog/pages/sold`. VitePress has the text of `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server
-///   page at `/__nuxt_island/page_members-sold_<hash>.json`.
+///   `/RSC/R/sold.txt` (Waku). SvelteKit has the data of `/sold.html` at `/sold.html__data.json`. Sphinx has the source of the
+///   page at `/_sources/sold.rst.txt`, and Analog its data at `/api/_analog/pages/sold`. VitePress has the text of
+///   `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server page at
+///   `/__nuxt_island/page_members-sold_<hash>.json`.
 /// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
 ///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
 /// - Nuxt serves the image `/sold.png` at `/_ipx/<options>/sold.png`.
@@ -84,6 +85,9 @@ fn page_and_file<'p>(before: &'p str, page: &str) -> [(&'p str, String); 2] {
 /// Returns the paths with one name of each list in a path: `/sold` for `/free,sold`. tRPC and Elasticsearch serve the content of all
 /// names. Names that are in no pattern are left out. Returns `None` if there are more than 64 such paths.
 pub fn of_lists(path: &str, routes: &Routes) -> Option<Vec<String>> {
+    if !path.contains(',') {
+        return Some(Vec::new());
+    }
     let mut paths = vec![path.to_owned()];
     let mut end = path.len();
     // From the last list to the first, so that the positions of the names before stay the same.

@@ -163,8 +163,8 @@ impl Values {
     /// Whether the value of a query parameter is allowed.
     ///
     /// # Errors Fails if the result would be different for an origin that decodes the value a second time, trims it,
-    /// ignores case and removes extra slashes, or that splits the value at `,` as Spring does or at `|` as MediaWiki does. Also fails if the value is not
-    /// allowed and has too many parts.
+    /// ignores case and removes extra slashes, or that splits the value at `,` as Spring does or at `|` as MediaWiki does. Also
+    /// fails if the value is not allowed and has too many parts.
     fn match_parameter(
         &self,
         name: &str,

@@ -898,16 +898,15 @@ fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
 /// Attack A6 (CHANGELOG): rows that stay for a long time after a wallet was replaced, or while the owner's server is down.
 #[test]
 fn rows_that_wait_for_a_wallet_or_for_the_owner_do_not_make_the_cron_trigger_and_the_dashboard_slow() {
-    let unsettled = |rows: u32| {
+    let seen_before = |rows: u32, ms: u64| {
         let ledger = ledger_of(10);
         for n in 0..rows {
-            ledger.record_seen(
-                PaymentHash::from_hex(&format!("{:064x}", 5_000_000 + n)).unwrap(),
-                NOON_MS - 3 * 86_400_000,
-            );
+            ledger.record_seen(PaymentHash::from_hex(&format!("{:064x}", 5_000_000 + n)).unwrap(), NOON_MS - ms);
         }
         ledger
     };
+    let unsettled = |rows: u32| seen_before(rows, 3 * 86_400_000);
+    let to_look_up = |rows: u32| seen_before(rows, 3_600_000);
     let callbacks = |rows: u32| {
         let ledger = TestLedger::new();
         let receipts: Vec<Receipt> = (0..rows).map(numbered_receipt).collect();
@@ -931,9 +930,10 @@ fn rows_that_wait_for_a_wallet_or_for_the_owner_do_not_make_the_cron_trigger_and
         ledger.run_command(LedgerCommand::Prune { before_unix: NOON_UNIX - 30 * 86_400 });
         ledger
     };
-    let ledgers: [(&str, &dyn Fn(u32) -> TestLedger); 5] = [
+    let ledgers: [(&str, &dyn Fn(u32) -> TestLedger); 6] = [
         ("clients of observed routes", &observed),
         ("unsettled", &unsettled),
+        ("unsettled, and seen in the last two days", &to_look_up),
         ("waiting callbacks", &callbacks),
         ("given-up callbacks", &given_up),
         ("settled at the same time", &ledger_of),

@@ -10,7 +10,7 @@ use super::routes::Routes;
 ///
 /// - Rails and Spring before 5.3 serve `/sold` at `/sold.json` too, and with any other extension.
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
-///   (Qwik), `/sold.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
+///   (Qwik), `/sold.data`, `/sold/.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
 ///   (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
 ///   `/RSC/R/sold.txt` (Waku). SvelteKit has the data of `/sold.html` at `/sold.html__data.json`. Sphinx has the source of the
 ///   page at `/_sources/sold.rst.txt`, and Analog its data at `/api/_analog/pages/sold`. VitePress has the text of
@@ -153,10 +153,13 @@ pub const ISLAND_FOLDER: &str = "__nuxt_island";
 pub const IMAGE_FOLDER: &str = "_ipx";
 
 /// Returns a path without the extension of its name: without everything after the first dot, and without everything after
-/// the last dot.
+/// the last dot. A name that is only an extension belongs to the folder, except in the root, where it is a hidden file.
 fn without_extensions(folder: &str, name: &str) -> impl Iterator<Item = String> {
+    let is_extension =
+        name.strip_prefix('.').is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let of_folder = (is_extension && !folder.is_empty()).then(|| folder.to_owned());
     let dots = [name.find('.'), name.rfind('.')].into_iter().flatten().filter(|at| *at > 0);
-    dots.filter_map(move |at| Some([folder, "/", name.get(..at)?].concat()))
+    of_folder.into_iter().chain(dots.filter_map(move |at| Some([folder, "/", name.get(..at)?].concat())))
 }
 
 fn is_data_file(name: &str) -> bool {
@@ -281,8 +284,9 @@ fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 const SVELTEKIT_DATA: &str = "__data.json";
-const DATA_FILES: [&str; 8] = [
+const DATA_FILES: [&str; 9] = [
     SVELTEKIT_DATA,
+    ".data",
     "_payload.js",
     "_payload.json",
     "_.data",

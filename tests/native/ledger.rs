@@ -901,7 +901,10 @@ fn rows_that_wait_for_a_wallet_or_for_the_owner_do_not_make_the_cron_trigger_and
     let seen_before = |rows: u32, ms: u64| {
         let ledger = ledger_of(10);
         for n in 0..rows {
-            ledger.record_seen(PaymentHash::from_hex(&format!("{:064x}", 5_000_000 + n)).unwrap(), NOON_MS - ms);
+            ledger.record_seen(
+                PaymentHash::from_hex(&format!("{:064x}", 5_000_000 + n)).unwrap(),
+                NOON_MS - ms,
+            );
         }
         ledger
     };

@@ -823,6 +823,9 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/_root.data",
         "/sold.data",
         "/sold/_.data",
+        "/.data",
+        "/sold/.data",
+        "/users/7/.json",
         "/sold/__next._full.txt",
         "/sold.rsc",
         "/sold.segments/_full.segment.rsc",
@@ -880,6 +883,9 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
     }
     for path in [
         "/free/__data.json",
+        "/free/.data",
+        "/shop/.data",
+        "/sold/.7",
         "/docs/sold/_payload.json",
         "/shop/7/__data.json",
         "/_next/data/build-id/free.json",

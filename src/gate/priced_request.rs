@@ -318,8 +318,7 @@ impl<'a> PricedRequest<'a, '_> {
     /// 1. The request is a prefetch: a person would not see the invoice.
     /// 2. The method is `HEAD`.
     /// 3. The method is `OPTIONS`, and the route does not list this method.
-    /// 4. A page embeds the response, or a page of another site opens a WebSocket: neither a person nor the page could read the
-    ///    invoice. Otherwise the visitors of a page with many images could use up the invoices of all clients.
+    /// 4. A page embeds the response or opens a WebSocket: neither a person nor the page could read the invoice. Otherwise the visitors of a page with many images could use up the invoices of all clients.
     fn is_quote(&self) -> bool {
         let is_listed = |method: &str| self.route.methods.iter().any(|one| one == method);
         let method = self.request.method;
@@ -327,13 +326,15 @@ impl<'a> PricedRequest<'a, '_> {
             || method == "HEAD"
             || (method == "OPTIONS" && !is_listed("OPTIONS"))
             || fetch_metadata::is_embedded(self.request.header, self.policy.cors.as_ref())
-            || (self.request.is_upgrade && self.is_of_other_origin())
+            || (self.request.is_upgrade && self.is_of_page())
     }
 
-    /// Whether a page of another origin sent the request. Browsers send no Fetch Metadata headers when a page opens a
-    /// WebSocket, but they send `Origin`.
-    fn is_of_other_origin(&self) -> bool {
-        (self.request.header)("Origin").is_some_and(|origin| origin != self.request.url.origin)
+    /// Whether a page opens this WebSocket. Browsers send `Origin` then, but most of them send no Fetch Metadata headers.
+    /// websocket-client for Python also sends the origin of the server, but a program can read the response.
+    fn is_of_page(&self) -> bool {
+        let header = self.request.header;
+        let is_browser = || header("User-Agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
+        header("Origin").is_some_and(|origin| origin != self.request.url.origin || is_browser())
     }
 }
 

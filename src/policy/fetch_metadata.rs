@@ -13,7 +13,7 @@ pub fn is_embedded(header: &dyn Fn(&str) -> Option<String>, cors: Option<&Cors>)
     let is = |name: &str, value: &str| header(name).as_deref() == Some(value);
     // The destination of a `fetch` is `empty`. The pay page may not be shown in a frame. A page does not read the response to a
     // beacon or the ping of a link, which have the mode `no-cors`.
-    let is_shown = |destination: String| ["document", "empty", "websocket"].contains(&destination.as_str());
+    let is_shown = |destination: String| ["document", "empty"].contains(&destination.as_str());
     if !header("Sec-Fetch-Dest").is_none_or(is_shown) || is("Sec-Fetch-Mode", "no-cors") {
         return true;
     }

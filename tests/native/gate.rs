@@ -236,7 +236,7 @@ fn a_request_that_a_page_embeds_gets_the_price_without_an_invoice() {
         (&closed, "same-site", script, None, true),
         (&closed, "same-origin", frame, None, true),
         (&closed, "same-origin", fetch, None, false),
-        (&closed, "same-origin", socket, None, false),
+        (&closed, "same-origin", socket, None, true),
         (&closed, "same-origin", tab, None, false),
         (&closed, "same-site", fetch, app, true),
         (&closed, "same-site", beacon, app, true),
@@ -263,9 +263,20 @@ fn a_request_that_a_page_embeds_gets_the_price_without_an_invoice() {
     assert!(!is_quote(gate(&closed).decide(&program, NOW)));
     // Browsers send no Fetch Metadata headers with a WebSocket, and no page can read the response.
     assert!(is_quote(gate(&public).decide(&Request { is_upgrade: true, ..program }, NOW)));
-    let own = |name: &str| (name == "Origin").then(|| "https://x".to_owned());
-    for header in [&own as &dyn Fn(&str) -> Option<String>, &|_| None] {
-        assert!(!is_quote(gate(&closed).decide(&Request { is_upgrade: true, header, ..program }, NOW)));
+    // websocket-client 1.9.2 for Python sends the origin of the server, and a program can read the response.
+    for (origin, agent, expected) in [
+        (Some("https://x"), Some("Mozilla/5.0 (X11; Linux x86_64)"), true),
+        (Some("https://x"), Some("program"), false),
+        (Some("https://x"), None, false),
+        (None, Some("Mozilla/5.0 (X11; Linux x86_64)"), false),
+    ] {
+        let header = |name: &str| match name {
+            "Origin" => origin.map(str::to_owned),
+            "User-Agent" => agent.map(str::to_owned),
+            _ => None,
+        };
+        let socket = Request { is_upgrade: true, header: &header, ..program };
+        assert_eq!(is_quote(gate(&closed).decide(&socket, NOW)), expected, "{origin:?} {agent:?}");
     }
 }
 

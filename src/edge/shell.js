@@ -252,6 +252,30 @@ export async function callObject(...args) {
 }
 
 /**
+ * Returns a body as text; `undefined` if it has more than `maxBytes`, or too many chunks: each chunk costs CPU time, and a client can
+ * send each byte in a chunk of its own.
+ * @param {ReadableStream<Uint8Array>} stream
+ * @param {number} maxBytes
+ */
+export async function readText(stream, maxBytes) {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
+  let [text, bytes] = ['', 0];
+  for (let chunks = 0; chunks < MIN_CHUNKS + maxBytes / BYTES_PER_CHUNK; chunks += 1) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.byteLength;
+    if (bytes > maxBytes) break;
+    text += decoder.decode(value, { stream: true });
+  }
+  // The rest of the body is discarded. An error of `cancel` does not matter.
+  await reader.cancel().catch(() => {});
+}
+const MIN_CHUNKS = 100;
+/** A TCP segment has about 1,400 bytes. */
+const BYTES_PER_CHUNK = 256;
+
+/**
  * Sends a request to the Durable Object of this name. Returns the body of its response.
  * @param {Parameters<typeof sendToObject>} args
  */

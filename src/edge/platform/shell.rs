@@ -3,7 +3,7 @@
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::{Request, Response};
+use web_sys::{ReadableStream, Request, Response};
 
 use super::runtime::Env;
 
@@ -28,6 +28,10 @@ extern "C" {
     /// Changes headers.
     #[wasm_bindgen(catch, js_name = editHeadersByText)]
     pub fn edit_headers(headers: &web_sys::Headers, edits: &str) -> Result<(), JsValue>;
+
+    /// Reads a body. The value of the promise is its text, or undefined if it has more than `max_bytes`.
+    #[wasm_bindgen(js_name = readText)]
+    pub fn read_text(stream: &ReadableStream, max_bytes: usize) -> Promise;
 
     /// Returns a promise with the result of another one. It fails after `ms` milliseconds.
     #[wasm_bindgen(catch)]

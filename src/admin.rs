@@ -91,7 +91,7 @@ impl AdminAccess<'_> {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
         });
-        let mut cookies = request.cookie.into_iter().flat_map(cookie::pairs);
+        let mut cookies = request.cookie.into_iter().flat_map(cookie::own_pairs);
         bearer.is_some_and(|token| self.is_token(token))
             || cookies.any(|(name, value)| name == SESSION_COOKIE && self.is_session(value, now_unix))
     }

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|header: &str| {
     Cookie::parse_all(header, || None).for_each(drop);
     let forwarded = cookie::without(header, is_credential_name).unwrap_or_default();
-    assert!(!cookie::pairs(&forwarded).any(|(name, _)| is_credential_name(name.trim())), "{forwarded:?}");
+    assert!(!cookie::own_pairs(&forwarded).any(|(name, _)| is_credential_name(name.trim())), "{forwarded:?}");
     let unchanged = cookie::without(&forwarded, is_credential_name).unwrap_or_default();
     assert_eq!(unchanged, forwarded);
 });

@@ -7,8 +7,11 @@ pub fn prefers_html(accept: &str) -> bool {
 }
 
 /// Returns the quality of a media type in an `Accept` header, in thousandths; 0 if the header does not name the media
-/// type.
+/// type, or has more than 4,096 bytes.
 pub fn quality(accept: &str, media_type: &str) -> u32 {
+    if accept.len() > MAX_BYTES {
+        return 0;
+    }
     let named = accept.split(',').find_map(|range| {
         let mut parts = range.split(';').map(str::trim);
         parts.next().filter(|name| name.eq_ignore_ascii_case(media_type))?;
@@ -19,3 +22,6 @@ pub fn quality(accept: &str, media_type: &str) -> u32 {
     let Some((whole, fraction)) = named.map(|q| q.split_once('.').unwrap_or((q, ""))) else { return 0 };
     format!("{whole}{fraction:0<3}").parse().unwrap_or_default()
 }
+
+/// Those of browsers have at most 200 bytes. Each comma costs time.
+const MAX_BYTES: usize = 4_096;

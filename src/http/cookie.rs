@@ -1,49 +1,73 @@
 //! Cookies (RFC 6265bis): the pairs of a `Cookie` header, and `Set-Cookie`.
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// Returns the names and values of the cookies in a `Cookie` header, in their order.
+/// Returns the names and values of the cookies in a `Cookie` header whose names begin with [`OWN_PREFIX`], in their order.
 ///
 /// The runtime joins two `Cookie` header lines with a comma and a space, so a comma and a space can separate cookies,
 /// as a semicolon does. No cookie value contains them (RFC 6265bis, 4.1.1).
-pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
-    pieces(header).filter_map(|piece| piece.trim().split_once('='))
+pub fn own_pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    // Only the text around the prefix is read, because a header can have thousands of semicolons.
+    header.match_indices(OWN_PREFIX).filter_map(|(at, _)| {
+        let (before, cookie) = header.split_at_checked(at)?;
+        let others = before.trim_end();
+        let is_separated = match others.chars().next_back() {
+            None | Some(';') => true,
+            Some(',') => before.get(others.len()..)?.starts_with(' '),
+            Some(_) => false,
+        };
+        let cookie = cookie.get(..end_of_cookie(cookie)).filter(|_| is_separated)?;
+        cookie.trim_end().split_once('=')
+    })
 }
 
-/// Returns a `Cookie` header without the cookies whose name `is_removed` accepts; `None` if no cookie is left. The other
-/// cookies and what separates them are not changed.
+/// Returns the position of the first semicolon, or comma before a space.
+fn end_of_cookie(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let is_end = |at: &usize| match bytes.get(*at) {
+        Some(b';') => true,
+        Some(b',') => bytes.get(at.saturating_add(1)) == Some(&b' '),
+        _ => false,
+    };
+    (0..bytes.len()).find(is_end).unwrap_or(bytes.len())
+}
+
+/// Returns a `Cookie` header without the cookies whose name begins with [`OWN_PREFIX`] and is accepted by `is_removed`;
+/// `None` if no cookie is left. The other cookies and what separates them are not changed.
 pub fn without(header: &str, is_removed: impl Fn(&str) -> bool) -> Option<String> {
-    let is_removed = |piece: &str| is_removed(piece.trim().split('=').next().unwrap_or_default().trim_end());
+    let is_removed = |member: &str| {
+        let cookie = member.trim_start();
+        cookie.starts_with(OWN_PREFIX) && is_removed(cookie.split('=').next().unwrap_or_default().trim_end())
+    };
     // A comma without a space may also stand before a removed cookie.
-    if !header.split([';', ',']).any(is_removed) {
+    if !header.contains(OWN_PREFIX) || !header.split([';', ',']).any(is_removed) {
         return Some(header.to_owned());
     }
-    let kept = header.split(';').filter_map(|piece| {
-        let kept = without_members(piece, is_removed);
-        (!kept.trim().is_empty()).then_some(kept)
+    let kept = header.split(';').map(|piece| match piece.contains(OWN_PREFIX) {
+        true => Cow::Owned(without_members(piece, is_removed)),
+        false => Cow::Borrowed(piece),
     });
-    let kept: Vec<String> = kept.collect();
+    let kept: Vec<Cow<'_, str>> = kept.filter(|piece| !piece.trim_start().is_empty()).collect();
     (!kept.is_empty()).then(|| kept.join(";").trim_start().to_owned())
 }
 
 /// Removes cookies that stand between commas. A comma separates cookies if a space or a removed cookie follows it. Any
 /// other comma is part of a value.
 fn without_members(piece: &str, is_removed: impl Fn(&str) -> bool) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let mut is_after_removed = false;
-    for (at, member) in piece.split(',').enumerate() {
-        let is_continued = at > 0 && !member.starts_with(' ') && !is_removed(member);
-        is_after_removed = if is_continued { is_after_removed } else { is_removed(member) };
+    let mut kept = String::with_capacity(piece.len());
+    let (mut is_first, mut is_after_removed) = (true, false);
+    for member in piece.split(',') {
+        is_after_removed = is_removed(member) || (is_after_removed && !member.starts_with(' '));
         if !is_after_removed {
-            kept.push(member);
+            if !is_first {
+                kept.push(',');
+            }
+            kept.push_str(member);
+            is_first = false;
         }
     }
-    kept.join(",")
-}
-
-fn pieces(header: &str) -> impl Iterator<Item = &str> {
-    // In this order, a header of many semicolons is searched for `, ` only once.
-    header.split(", ").flat_map(|piece| piece.split(';'))
+    kept
 }
 
 /// The value of a `Set-Cookie` header, which `Display` writes.
@@ -88,6 +112,8 @@ fn is_attribute_path(path: &str) -> bool {
         && path.bytes().all(|b| b.is_ascii_graphic() && b != b';')
 }
 
+/// The beginning of the names of all cookies of edgetoll.
+pub const OWN_PREFIX: &str = "toll_";
 /// Browsers ignore a cookie whose name and value together are longer than this (RFC 6265bis, 5.6).
 pub const MAX_NAME_AND_VALUE_BYTES: usize = 4_096;
 const MAX_PATH_BYTES: usize = 1_024;

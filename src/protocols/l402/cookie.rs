@@ -5,7 +5,7 @@
 use super::caveat::CredentialScope;
 use super::macaroon::{Macaroon, Signature};
 use super::verify::Grant;
-use crate::http::cookie::{self, MAX_NAME_AND_VALUE_BYTES, SameSite, SetCookie};
+use crate::http::cookie::{self, MAX_NAME_AND_VALUE_BYTES, OWN_PREFIX, SameSite, SetCookie};
 use crate::http::url::without_slash;
 use crate::keys::{KeySet, Keys};
 use crate::payment::PaymentHash;
@@ -32,7 +32,7 @@ impl<'a> Cookie<'a> {
         let is_readable = |(name, value): &(&str, &str)| {
             is_credential_name(name) && name.len().saturating_add(value.len()) <= MAX_NAME_AND_VALUE_BYTES
         };
-        let mut first: Vec<_> = cookie::pairs(header).filter(is_readable).collect();
+        let mut first: Vec<_> = cookie::own_pairs(header).filter(is_readable).collect();
         let mut others = first.split_off(first.len().min(FIRST_COOKIES));
         let last = others.split_off(others.len().saturating_sub(LAST_COOKIES));
         let own_name = if others.is_empty() { None } else { own_name() };
@@ -83,7 +83,7 @@ pub fn set(
 /// cookie of the last payment.
 pub fn delete_spent(sent: &str, grant: &Grant, scope: &CredentialScope) -> Option<String> {
     let (name, path) = name_and_path(grant, scope);
-    cookie::pairs(sent).any(|(one, _)| one == name).then(|| delete(&name, path))
+    cookie::own_pairs(sent).any(|(one, _)| one == name).then(|| delete(&name, path))
 }
 
 fn name_and_path<'a>(grant: &Grant, scope: &'a CredentialScope) -> (String, &'a str) {
@@ -102,7 +102,7 @@ pub fn name(scope: &CredentialScope, counted: Option<&PaymentHash>) -> String {
     };
     text.extend(counted.map(PaymentHash::to_hex));
     let digest = hex::encode(&crypto::sha256(text.as_bytes()));
-    format!("{PREFIX}{}", digest.get(..NAME_DIGITS).unwrap_or_default())
+    format!("{OWN_PREFIX}{}", digest.get(..NAME_DIGITS).unwrap_or_default())
 }
 
 /// Whether browsers keep a cookie with this macaroon, given the limit on its length.
@@ -134,7 +134,7 @@ pub fn delete(name: &str, path: &str) -> String {
 
 /// Whether a cookie name has the form of the names that [`set`] writes: `toll_` and 12 hexadecimal digits.
 pub fn is_credential_name(name: &str) -> bool {
-    let digits = name.strip_prefix(PREFIX).unwrap_or_default();
+    let digits = name.strip_prefix(OWN_PREFIX).unwrap_or_default();
     digits.len() == NAME_DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
@@ -144,7 +144,6 @@ fn tag(set: &KeySet, macaroon: &Macaroon, grant: &Grant) -> String {
     set.cookie_tag(&grant.payment_hash, grant.expires_at_unix, &digest)
 }
 
-const PREFIX: &str = "toll_";
 const NAME_DIGITS: usize = 12;
 /// The bytes of a cookie besides its macaroon: its name, a dot and its tag.
 const NAME_AND_TAG_BYTES: usize = 17 + 1 + 64;

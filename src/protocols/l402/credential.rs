@@ -136,9 +136,16 @@ pub struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// Splits an `Authorization` header. Every header can be split, so there is no error.
+    /// Splits an `Authorization` header. Every header can be split, so there is no error. A header that has more than 8,192 bytes
+    /// and may contain a credential is not split: it counts as one L402 credential.
     pub fn split(header: &'a str) -> Self {
-        let mut split = Self { header, is_too_large: header.len() > MAX_HEADER_BYTES, ..Self::default() };
+        let mut split = Self { header, ..Self::default() };
+        if !may_contain_l402(header) {
+            return split;
+        }
+        if header.len() > MAX_HEADER_BYTES {
+            return Self { is_too_large: true, l402: vec![header], ..split };
+        }
         for member in members(header) {
             // With a quotation mark in front, the credential is malformed, but must not reach the origin either.
             let bare = member.trim_start_matches(['"', '\'']);
@@ -150,7 +157,7 @@ impl<'a> Authorization<'a> {
     /// Returns the L402 and LSAT credentials in their order. If the header has more than 8,192 bytes, returns a single
     /// [`Refusal::CredentialTooLarge`] instead of these credentials.
     pub fn credentials(&self) -> Vec<Result<Credential, Refusal>> {
-        if self.is_too_large && !self.l402.is_empty() {
+        if self.is_too_large {
             return vec![Err(Refusal::CredentialTooLarge)];
         }
         self.l402.iter().map(|member| parse_member(member)).collect()
@@ -164,6 +171,15 @@ impl<'a> Authorization<'a> {
         }
         (!self.others.is_empty()).then(|| self.others.join(", "))
     }
+}
+
+/// Whether a header may have an L402 or LSAT credential: whether the scheme stands where a credential can begin.
+fn may_contain_l402(header: &str) -> bool {
+    let mut before = b',';
+    header.bytes().enumerate().any(|(at, byte)| {
+        let is_start = b", \t\"'".contains(&std::mem::replace(&mut before, byte));
+        is_start && byte.eq_ignore_ascii_case(&b'l') && header.get(at..).is_some_and(is_l402)
+    })
 }
 
 /// Returns the L402 and LSAT challenges of a `WWW-Authenticate` header, which is split like an `Authorization` header.

@@ -31,10 +31,13 @@ export class TollClient extends EventTarget {
    * invoice was paid before, if a listener stopped the payment, if the mode is `no-cors`, or if the server refuses the new credential.
    * @throws {TollError} if the client refuses to pay, the payment fails, or the connection fails after the payment
    */
-  async fetch(input, { wallet = this.#options.wallet ?? globalThis.webln, maxSats = this.#options.maxSats, payAgain = false, ...init } = {}) {
+  async fetch(input, options) {
+    // A page may have put this client in the place of `fetch`.
+    if (ATTEMPTS.has(input)) return nativeFetch.call(globalThis, input);
+    const { wallet = this.#options.wallet ?? globalThis.webln, maxSats = this.#options.maxSats, payAgain = false, ...init } = options ?? {};
     const request = await makeRepeatable(new Request(input, init));
     // With this mode, a browser does not send an Authorization header.
-    if (request.mode === 'no-cors') return fetch(request);
+    if (request.mode === 'no-cors') return send(request);
     const call = { request, wallet, maxSats, payAgain, tried: new Set(), hasPaid: false };
     // A credential that is not known to be good is sent only after a challenge. If the host accepts it then, the host honours the payment.
     const isGood = ({ state, isDenied }) => state === PAID && !isDenied;
@@ -47,39 +50,40 @@ export class TollClient extends EventTarget {
       // Without a credential, the next response has a new challenge.
       purchase = isNew ? await this.#obtain(call, challenge) : undefined;
       if (isNew && !purchase) return response;
-      response.body?.cancel().catch(() => {});
+      response?.body?.cancel().catch(() => {});
       if (call.response) return call.response;
     }
   }
 
   /**
-   * Sends the request with the credential of a purchase. If the server does not know the payment yet, sends it again after a pause,
-   * and once more when the wallet of another tab has paid. Returns the response, its challenge, and what the response says about the
-   * credential.
+   * Sends the request with the credential of a purchase. If the server does not know the payment yet, sends it again after a pause. While
+   * the wallet of another tab pays, waits for it, and asks the server again from time to time: that tab may be closed. Returns the
+   * response, its challenge, and what the response says about the credential; only `REFUSED` if the other tab did not pay.
    */
   async #send(call, purchase) {
     const { request } = call;
-    const latest = Date.now() + MAX_WAIT_MS;
+    const started = Date.now();
+    const [pauses, looks] = [[...PAUSES_MS], [...LOOKS_MS]];
+    // The clock may have been set back since the payment began.
+    const isPaidElsewhere = () => !call.hasPaid && purchase?.isPaying && looks.length && Date.now() < Math.min(purchase.at, started) + MAX_WALLET_MS;
     try {
-      for (const pause of [...PAUSES_MS, Infinity]) {
+      for (;;) {
+        if (isPaidElsewhere()) {
+          purchase = await this.#whenPaid(purchase, looks.shift(), request.signal);
+          if (!purchase) return { verdict: REFUSED };
+        }
         const attempt = request.clone();
         // `fetch` removes the Authorization header when it follows a redirect to another origin, except in Chrome before 119 and Firefox
         // before 111. A script cannot see where a redirect leads.
         if (purchase) attempt.headers.append('Authorization', `${purchase.scheme} ${purchase.macaroon}:${purchase.preimage ?? ''}`);
-        const response = await fetch(attempt);
+        const response = await send(attempt);
         const challenge = readChallenge(response, request);
-        const wait = Math.max(pause, readRetryAfter(response));
-        const isEarly = purchase && isTooEarly(call, purchase, response, challenge);
-        if (!isEarly || Date.now() + wait > latest) {
-          const kept = isEarly && !call.hasPaid ? await this.#whenPaid(purchase, request.signal) : purchase;
-          if (kept?.state === purchase?.state) return { response, challenge, verdict: purchase && this.#judge(call, purchase, response, challenge) };
-          // The other tab did not pay.
-          if (!kept) return { response, challenge, verdict: REFUSED };
-          response.body?.cancel().catch(() => {});
-          return this.#send(call, kept);
-        }
+        const wait = Math.max(pauses.shift(), readRetryAfter(response));
+        const isEarly = purchase && isTooEarly(call, purchase, response, challenge) && Date.now() + wait <= started + MAX_WAIT_MS;
+        const isWaiting = isPaidElsewhere() && !isAccepted(response);
+        if (!isEarly && !isWaiting) return { response, challenge, verdict: purchase && this.#judge(call, purchase, response, challenge) };
         response.body?.cancel().catch(() => {});
-        await unlessAborted(new Promise((resolve) => setTimeout(resolve, wait)), request.signal);
+        if (!isWaiting) await unlessAborted(new Promise((resolve) => setTimeout(resolve, wait)), request.signal);
       }
     } catch (cause) {
       if (purchase && !(cause instanceof TollError)) this.#purchases.giveBack(purchase);
@@ -89,13 +93,11 @@ export class TollClient extends EventTarget {
     }
   }
 
-  /** Returns a purchase as soon as no other tab waits for its wallet; `undefined` if it was not paid. */
-  async #whenPaid({ paymentHash, at }, signal) {
-    // The clock may have been set back since the payment began.
-    const latest = Math.min(at, Date.now()) + MAX_WALLET_MS;
-    for (;;) {
+  /** Returns a purchase as soon as no other tab waits for its wallet, at most after `waitMs`; `undefined` if it was not paid. */
+  async #whenPaid({ paymentHash }, waitMs, signal) {
+    for (let waited = 0; ; waited += READ_AGAIN_MS) {
       const kept = this.#purchases.all().find((one) => one.paymentHash === paymentHash);
-      if (!kept?.isPaying || Date.now() > latest) return kept;
+      if (!kept?.isPaying || waited >= waitMs) return kept;
       await unlessAborted(new Promise((resolve) => setTimeout(resolve, READ_AGAIN_MS)), signal);
     }
   }
@@ -120,8 +122,10 @@ export class TollClient extends EventTarget {
     if (isDenied && hasPaid) this.#purchases.change(purchase, () => ({ isDenied }));
     const isUnsure = purchase.state === SENT;
     const isForged = isDenied && status === 401 && /\b(L402|LSAT)\b/i.test(headers.get('WWW-Authenticate'));
-    const isInvalid = isForged || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
-    const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied));
+    // Some servers send no challenge when a credential has expired or was used up.
+    const isUsedUp = isDenied && status === 401 && !hasPaid && purchase.wasAccepted;
+    const isInvalid = isForged || isUsedUp || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
+    const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && (purchase.isDenied || status === 401)));
     if (isGivenUp || (isInvalid && !isUnsure)) {
       // A host does not honour payments if it asks for another payment and never accepted the last one.
       const wasNeverHonoured = !purchase.wasAccepted && !isPast(purchase.until, response);
@@ -285,7 +289,7 @@ export class TollClient extends EventTarget {
       if (this.#options.storage) await unlessAborted(lock(PREFIX + purchase.key), request.signal);
       throwIfAborted(request.signal);
       // While the wallet asked the person, another tab may have paid for the same content. After two stored credentials, this call takes no other.
-      const isSame = (kept) => kept.key === purchase.key && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
+      const isSame = (kept) => kept.key === purchase.key && kept.origin === purchase.origin && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
       if (call.tried.size < MAX_STORED && this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
         call.isPaidElsewhere = true;
         this.#purchases.remove(purchase);
@@ -461,6 +465,15 @@ class Entries {
   }
 }
 
+/** Sends a request of a client. */
+function send(request) {
+  ATTEMPTS.add(request);
+  return fetch(request);
+}
+const nativeFetch = globalThis.fetch;
+/** The requests that a client sends, so that it does not take them for calls of a page. */
+const ATTEMPTS = new WeakSet();
+
 const sharedClient = new TollClient();
 const LIST = 'toll.js';
 const PREFIX = 'toll.js ';
@@ -475,9 +488,11 @@ const [RESERVED, SENT, PAID, GONE] = ['reserved', 'sent', 'paid', 'gone'];
 const [ACCEPTED, REFUSED] = ['accepted', 'refused'];
 
 /** Whether an entry has the types of a purchase. Other scripts of the page can write to the same storage. */
-function isPurchase({ scheme, macaroon, endpoint, method, sats, at }) {
+function isPurchase({ scheme, macaroon, preimage, origin, endpoint, method, sats, at }) {
   const isText = (value) => typeof value === 'string';
-  return [scheme, macaroon].every(isToken68) && [endpoint, method].every((value) => value == null || isText(value)) && [sats, at].every(Number.isFinite);
+  const isPreimage = preimage == null || /^[\da-f]{64}$/.test(preimage);
+  const isLimited = [endpoint, method].every((value) => value == null || isText(value));
+  return [scheme, macaroon].every(isToken68) && isPreimage && isText(origin) && isLimited && [sats, at].every(Number.isFinite);
 }
 
 const isRecent = ({ at }) => at > Date.now() - DAY_MS;
@@ -501,6 +516,9 @@ const MAX_WALLET_MS = 120_000;
 
 /** The pause between two looks at a purchase that another tab pays. */
 const READ_AGAIN_MS = 500;
+
+/** The pauses after which the server is asked while another tab pays: together as long as `MAX_WALLET_MS`. */
+const LOOKS_MS = [5_000, 10_000, 20_000, 40_000, 45_000];
 
 /** How long a lock is kept. Other tabs see some milliseconds later what a tab has written to `localStorage`. */
 const LOCK_MS = 100;
@@ -614,8 +632,8 @@ function readMacaroon(base64) {
   }
 }
 
-/** The caveats that limit the time: of edgetoll and Aperture, of lightning-toll, and of boltwall. */
-const EXPIRY = /^(\w+_)?valid_until$|^expires_at$|^expiration$/i;
+/** The caveats that limit the time: of edgetoll and Aperture, of lightning-memory and lightning-toll, and of boltwall. */
+const EXPIRY = /^(\w+_)?valid_until$|^expires(_at)?$|^expiration$/i;
 
 function readBinaryMacaroon(bytes) {
   const [identifier, ...caveats] = readFields(bytes);

@@ -91,9 +91,11 @@ impl AdminAccess<'_> {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
         });
-        let mut cookies = request.cookie.into_iter().flat_map(cookie::own_pairs);
+        // Each session costs an HMAC.
+        let cookies = request.cookie.into_iter().flat_map(cookie::own_pairs);
+        let mut sessions = cookies.filter(|(name, _)| *name == SESSION_COOKIE).take(MAX_SESSIONS);
         bearer.is_some_and(|token| self.is_token(token))
-            || cookies.any(|(name, value)| name == SESSION_COOKIE && self.is_session(value, now_unix))
+            || sessions.any(|(_, value)| self.is_session(value, now_unix))
     }
 
     fn is_session(&self, session: &str, now_unix: u64) -> bool {
@@ -126,4 +128,6 @@ fn session_cookie(prefix: &str, value: &str, max_age_s: u64) -> String {
 }
 
 pub const SESSION_COOKIE: &str = "toll_admin";
+/// A browser has one session cookie for each path of the admin endpoints.
+const MAX_SESSIONS: usize = 4;
 const SESSION_S: u64 = 43_200;

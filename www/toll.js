@@ -125,7 +125,7 @@ export class TollClient extends EventTarget {
     // Some servers send no challenge when a credential has expired or was used up.
     const isUsedUp = isDenied && status === 401 && !hasPaid && purchase.wasAccepted;
     const isInvalid = isForged || isUsedUp || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
-    const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && (purchase.isDenied || status === 401)));
+    const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied) || ([401, 403].includes(status) && isFrom(response, request)));
     if (isGivenUp || (isInvalid && !isUnsure)) {
       // A host does not honour payments if it asks for another payment and never accepted the last one.
       const wasNeverHonoured = !purchase.wasAccepted && !isPast(purchase.until, response);

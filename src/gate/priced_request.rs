@@ -8,7 +8,7 @@ use crate::error::RequestError;
 use crate::policy::Policy;
 use crate::policy::description;
 use crate::policy::facts::Facts;
-use crate::policy::fetch_metadata;
+use crate::policy::fetch_metadata::{self, Page};
 use crate::policy::route::Route;
 use crate::protocols::l402::caveat::{CredentialScope, ScopeRule, Terms};
 use crate::protocols::l402::cookie::{self, Cookie};
@@ -77,7 +77,9 @@ impl<'a> PricedRequest<'a, '_> {
             return Err(RequestError::Credential(refusal.clone()));
         }
         self.check_path_length()?;
-        Ok(match (&refused, self.route.free_tier, self.request.client_ip) {
+        // Otherwise a page of another site could use up the free requests of its visitors.
+        let may_be_free = !self.request.is_prefetch && self.embedding_page() != Some(Page::CrossSite);
+        Ok(match (&refused, self.route.free_tier.filter(|_| may_be_free), self.request.client_ip) {
             (None, Some(tier), Some(client)) => {
                 let key = self.seller.keys.current().free_tier_key(&self.route.id(), client);
                 Decision::FreeTier { tier, key, otherwise: self.draft(None) }
@@ -188,9 +190,12 @@ impl<'a> PricedRequest<'a, '_> {
         credentials
     }
 
-    /// Returns the grants of the valid cookies, if the method is `GET` or `HEAD`. For a prefetch, a cookie with a number
-    /// of uses is ignored, so that the prefetch does not take a use that a person bought.
+    /// Returns the grants of the valid cookies, if the method is `GET` or `HEAD`. For a prefetch, and for a request that a page of
+    /// another origin embeds, a cookie with a number of uses is ignored, so that the request does not take a use that a person
+    /// bought.
     fn settled_cookies(&self) -> impl Iterator<Item = Grant> {
+        let may_take_use =
+            !self.request.is_prefetch && self.embedding_page().is_none_or(|page| page == Page::SameOrigin);
         let is_read = ["GET", "HEAD"].contains(&self.request.method);
         let own_name = move || {
             let scope = CredentialScope::new(&self.route.scope, self.request.url.path, "GET");
@@ -198,11 +203,11 @@ impl<'a> PricedRequest<'a, '_> {
         };
         let cookies =
             Cookie::parse_all(self.request.cookie.filter(|_| is_read).unwrap_or_default(), own_name);
-        cookies.flatten().filter_map(|cookie| {
+        cookies.flatten().filter_map(move |cookie| {
             let (grant, signature) =
                 verify_with_signature(&cookie.macaroon, None, &self.seller.keys, &self.demand()).ok()?;
-            let takes_use = grant.uses.is_some() && self.request.is_prefetch;
-            if takes_use || !cookie.is_settled(&self.seller.keys, &grant) {
+            let is_ignored = grant.uses.is_some() && !may_take_use;
+            if is_ignored || !cookie.is_settled(&self.seller.keys, &grant) {
                 return None;
             }
             signature.remember();
@@ -325,16 +330,20 @@ impl<'a> PricedRequest<'a, '_> {
         self.request.is_prefetch
             || method == "HEAD"
             || (method == "OPTIONS" && !is_listed("OPTIONS"))
-            || fetch_metadata::is_embedded(self.request.header, self.policy.cors.as_ref())
-            || (self.request.is_upgrade && self.is_of_page())
+            || self.embedding_page().is_some()
     }
 
-    /// Whether a page opens this WebSocket. Browsers send `Origin` then, but most of them send no Fetch Metadata headers.
-    /// websocket-client for Python also sends the origin of the server, but a program can read the response.
-    fn is_of_page(&self) -> bool {
-        let header = self.request.header;
-        let is_browser = || header("User-Agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
-        header("Origin").is_some_and(|origin| origin != self.request.url.origin || is_browser())
+    /// Returns which page embeds the response or opens this WebSocket. Most browsers send `Origin` with a WebSocket, but no Fetch
+    /// Metadata headers. websocket-client for Python also sends the origin of the server, and can read the response.
+    fn embedding_page(&self) -> Option<Page> {
+        let (header, own_origin) = (self.request.header, self.request.url.origin);
+        let of_socket = || match header("Origin") {
+            Some(origin) if origin != own_origin => Some(Page::CrossSite),
+            Some(_) if fetch_metadata::is_browser(header) => Some(Page::SameOrigin),
+            _ => None,
+        };
+        let page = fetch_metadata::embedding_page(header, self.policy.cors.as_ref(), own_origin);
+        page.or_else(|| self.request.is_upgrade.then(of_socket)?)
     }
 }
 

@@ -4,27 +4,70 @@
 
 use super::cors::Cors;
 
-/// Whether a page causes the request and cannot show an invoice in the response to a person. Returns `false` without Fetch
-/// Metadata headers, because the client is then not a browser.
+/// The page that causes a request, seen from the requested URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    SameOrigin,
+    /// A page of a sibling host.
+    SameSite,
+    CrossSite,
+}
+
+/// Returns which page causes the request and cannot show an invoice in the response to a person. Returns `None` if the client is
+/// no browser.
 ///
-/// Also returns `false` for a page that is opened in a tab (`navigate` with `document`), for a `fetch` of a page of the same
+/// Also returns `None` for a page that is opened in a tab (`navigate` with `document`), for a `fetch` of a page of the same
 /// origin, and for a `fetch` of a page whose origin the price list names in `cors`.
-pub fn is_embedded(header: &dyn Fn(&str) -> Option<String>, cors: Option<&Cors>) -> bool {
+///
+/// `own_origin` is the origin of the requested URL.
+pub fn embedding_page(header: &Header<'_>, cors: Option<&Cors>, own_origin: &str) -> Option<Page> {
+    let may_read_as_page =
+        || cors.is_some_and(|cors| cors.allow_origin(header("Origin").as_deref()).is_some());
+    let Some(site) = header("Sec-Fetch-Site") else {
+        let page = embedding_page_of_old_browser(header, own_origin)?;
+        return Some(page).filter(|_| header("Origin").is_none() || !may_read_as_page());
+    };
+    let page = match site.as_str() {
+        "cross-site" => Page::CrossSite,
+        "same-site" => Page::SameSite,
+        _ => Page::SameOrigin,
+    };
     let is = |name: &str, value: &str| header(name).as_deref() == Some(value);
     // The destination of a `fetch` is `empty`. The pay page may not be shown in a frame. A page does not read the response to a
     // beacon or the ping of a link, which have the mode `no-cors`.
     let is_shown = |destination: String| ["document", "empty"].contains(&destination.as_str());
     if !header("Sec-Fetch-Dest").is_none_or(is_shown) || is("Sec-Fetch-Mode", "no-cors") {
-        return true;
-    }
-    if !is("Sec-Fetch-Site", "cross-site") && !is("Sec-Fetch-Site", "same-site") {
-        return false;
+        return Some(page);
     }
     let opens_page = is("Sec-Fetch-Mode", "navigate") && is("Sec-Fetch-Dest", "document");
-    let may_read = is("Sec-Fetch-Mode", "cors")
-        && cors.is_some_and(|cors| cors.allow_origin(header("Origin").as_deref()).is_some());
-    !opens_page && !may_read
+    let may_read = is("Sec-Fetch-Mode", "cors") && may_read_as_page();
+    (page != Page::SameOrigin && !opens_page && !may_read).then_some(page)
 }
+
+/// As [`embedding_page`], for Safari before 16.4, which sends no Fetch Metadata headers: recognizes a `fetch` of another origin, and
+/// images, videos and style sheets.
+fn embedding_page_of_old_browser(header: &Header<'_>, own_origin: &str) -> Option<Page> {
+    if !is_browser(header) {
+        return None;
+    }
+    if let Some(origin) = header("Origin") {
+        return (origin != own_origin).then_some(Page::CrossSite);
+    }
+    let accept = header("Accept")?;
+    if !["image/", "video/", "text/css"].iter().any(|start| accept.starts_with(start)) {
+        return None;
+    }
+    let is_own = |referer: String| referer.strip_prefix(own_origin).is_some_and(|path| path.starts_with('/'));
+    Some(if header("Referer").is_none_or(is_own) { Page::SameOrigin } else { Page::CrossSite })
+}
+
+/// Whether a browser sent the request.
+pub fn is_browser(header: &Header<'_>) -> bool {
+    header("User-Agent").is_some_and(|agent| agent.starts_with("Mozilla/"))
+}
+
+/// Returns the value of a request header.
+type Header<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Whether a header says that a person has not opened the page yet: a browser or a script loads it in advance (prefetch), or shows
 /// a preview. Scripts may not set `Sec-Purpose`, so they have headers of their own: Turbo (`X-Sec-Purpose`), Next.js and htmx.

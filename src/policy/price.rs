@@ -51,12 +51,12 @@ pub struct Values(pub Vec<String>);
 /// # Errors
 /// Fails in two cases:
 /// - The price depends on the method, the query or a header, and an origin may read this part of the request in another
-///   way.
+///   way, or it is too long to compare.
 /// - The price depends on the length of the body, and the body has no known length, has a `Content-Encoding`, or is too
 ///   long.
 pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceError> {
     let mut found = None;
-    let mut evaluation = Evaluation { facts, query: None, headers: Vec::new() };
+    let mut evaluation = Evaluation { facts, query: None, headers: Vec::new(), compared_bytes: 0 };
     // All conditions are evaluated, so that an ambiguous request is refused whichever rule matches first.
     for rule in rules {
         let mut matches = true;
@@ -82,14 +82,26 @@ impl Condition {
     fn matches(&self, evaluation: &mut Evaluation<'_>) -> Result<bool, PriceError> {
         let facts = evaluation.facts;
         Ok(match self {
-            Self::Query { name, is } => match evaluation.query().parameter(name, facts)? {
-                Some(parameter) => is.match_parameter(name, parameter, facts.fold_case)?,
-                None => false,
-            },
-            Self::Header { name, is } => match evaluation.header(name) {
-                Some(value) => is.match_header(name, value)?,
-                None => false,
-            },
+            Self::Query { name, is } => {
+                let bytes = evaluation.query().parameter(name, facts)?.map_or(0, |found| found.folded.len());
+                if !evaluation.may_compare(is, bytes) {
+                    return Err(PriceError::AmbiguousQuery(name.to_owned()));
+                }
+                match evaluation.query().parameter(name, facts)? {
+                    Some(parameter) => is.match_parameter(name, parameter, facts.fold_case)?,
+                    None => false,
+                }
+            }
+            Self::Header { name, is } => {
+                let bytes = evaluation.header(name).map_or(0, |value| value.as_sent.len());
+                if !evaluation.may_compare(is, bytes) {
+                    return Err(PriceError::AmbiguousHeader(name.to_owned()));
+                }
+                match evaluation.header(name) {
+                    Some(value) => is.match_header(name, value)?,
+                    None => false,
+                }
+            }
             Self::Method(_) if facts.has_method_override() => {
                 return Err(PriceError::MethodInQuery);
             }
@@ -123,11 +135,21 @@ struct Evaluation<'a> {
     query: Option<ParsedQuery>,
     /// The headers that were read, by their names.
     headers: Vec<(String, Option<HeaderValue>)>,
+    /// The bytes of values that were compared, once for each allowed value.
+    compared_bytes: usize,
 }
 
 impl Evaluation<'_> {
     fn query(&mut self) -> &ParsedQuery {
         self.query.get_or_insert_with(|| self.facts.parse_query())
+    }
+
+    /// Whether a value of this length may be compared with these allowed values. A price by `User-Agent` may have the names of a
+    /// hundred crawlers, and a client may send a long value.
+    fn may_compare(&mut self, allowed: &Values, bytes: usize) -> bool {
+        let more = allowed.0.len().saturating_mul(bytes);
+        self.compared_bytes = self.compared_bytes.saturating_add(more);
+        self.compared_bytes <= MAX_COMPARED_BYTES
     }
 
     fn header(&mut self, name: &str) -> Option<&HeaderValue> {
@@ -142,12 +164,15 @@ impl Evaluation<'_> {
 struct HeaderValue {
     as_sent: String,
     /// The whole value, and its parts between `,` and `;`. All are in lower case, without invisible characters, and
-    /// without white space around them. Empty if the value has too many parts, or an encoded word.
+    /// without white space around them. Empty if the value is too long, has too many parts, or has an encoded word.
     parts: Vec<String>,
 }
 
 impl HeaderValue {
     fn new(value: String) -> Self {
+        if value.len() > MAX_HEADER_BYTES {
+            return Self { as_sent: value, parts: Vec::new() };
+        }
         let visible: String = value.chars().filter(|c| !is_invisible(*c)).collect();
         let folded = visible.to_ascii_lowercase();
         let parts = || folded.split([',', ';']).chain([folded.as_str()]);
@@ -215,6 +240,10 @@ fn match_any(allowed: &[String], value: &str) -> bool {
 
 /// The header and the parameter of an honest client have fewer parts. Each part is compared with each allowed value.
 const MAX_PARTS: usize = 500;
+/// A header of this length that a price depends on takes about 0.5 ms.
+const MAX_HEADER_BYTES: usize = 16_384;
+/// With this number of bytes, the comparisons take about 1 ms.
+const MAX_COMPARED_BYTES: usize = 262_144;
 
 fn lower_case(text: &str) -> String {
     text.to_ascii_lowercase()

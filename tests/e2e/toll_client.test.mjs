@@ -1078,6 +1078,18 @@ test('After a 401 to the first request with a credential, the client pays again 
   assert.equal(payer.paid.length, 2);
 });
 
+// I4 (CHANGELOG). pylsat 0.2.6 sells macaroons for one request, and then answers 403.
+test('After a 403 to a credential that was accepted before, the client pays again only with payAgain', async (t) => {
+  const used = new Set();
+  const seller = await startSeller(t, ({ isProven, preimage }) => (isProven && !used.has(preimage) && used.add(preimage) ? 200 : 403));
+  const { client, payer } = startClient();
+  const get = (options) => client.fetch(`${seller.url}/sold`, options);
+  for (const expected of [200, 403, 403]) assert.equal(await status(get()), expected);
+  assert.equal(payer.paid.length, 1);
+  assert.equal(await status(get({ payAgain: true })), 200);
+  assert.equal(payer.paid.length, 2);
+});
+
 test('A page can put a client in the place of fetch', async (t) => {
   const { client, payer } = startClient();
   t.mock.method(globalThis, 'fetch', (...call) => client.fetch(...call));

@@ -305,6 +305,27 @@ fn a_prefetch_takes_no_use_of_a_credential_cookie() {
 }
 
 #[test]
+fn a_request_that_a_page_of_another_origin_embeds_takes_no_use_of_a_credential_cookie() {
+    let (policy, seller) = (policy(), test_seller());
+    for (path, uses) in [("/a", None), ("/five", NonZeroU32::new(5))] {
+        let url = format!("https://x.test{path}");
+        let macaroon = mint_with_uses(&seller, endpoint(path), uses);
+        let cookie = cookie_for(&policy, &seller, &url, &macaroon);
+        let gate = Gate { is_settled: &|_, _| false, ..gate(&policy, &seller) };
+        for (site, is_accepted) in [("same-origin", true), ("same-site", uses.is_none())] {
+            let header = |name: &str| match name {
+                "Sec-Fetch-Site" => Some(site.to_owned()),
+                "Sec-Fetch-Mode" => Some("no-cors".to_owned()),
+                "Sec-Fetch-Dest" => Some("image".to_owned()),
+                _ => None,
+            };
+            let image = Request { cookie: Some(&cookie), header: &header, ..request(&url, "GET", None) };
+            assert_eq!(matches!(gate.decide(&image, NOW), Decision::Paid(_)), is_accepted, "{site} {path}");
+        }
+    }
+}
+
+#[test]
 fn cookies_of_credentials_and_of_admin_sessions_are_not_forwarded_to_the_origin() {
     let own = "toll_0123456789ab=2";
     let is_removed = |name: &str| cookie::is_credential_name(name) || name == SESSION_COOKIE;

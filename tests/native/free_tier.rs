@@ -82,7 +82,7 @@ impl Edge {
     fn take(&mut self, isolate: usize, key: &str, now_ms: u64) -> Result<u64, FreeTierDenied> {
         self.run_scheduled_writes(now_ms);
         let counters = &mut self.isolates[isolate];
-        if counters.needs_read(key, now_ms)? {
+        if counters.needs_read(key, QUOTA, now_ms)? {
             let value = self.store.read(key, isolate, now_ms);
             counters.merge(key, value.as_deref(), START_MS + HOUR_MS, now_ms)?;
         }
@@ -192,7 +192,7 @@ fn a_kv_key_is_written_at_most_once_a_second_and_the_last_write_has_the_whole_co
 #[test]
 fn a_second_task_writes_the_count_if_the_first_task_has_not_written_it_for_20_seconds() {
     let mut counters = KvCounters::new("a".to_owned());
-    assert_eq!(counters.needs_read("k", START_MS), Ok(true));
+    assert_eq!(counters.needs_read("k", QUOTA, START_MS), Ok(true));
     counters.merge("k", None, START_MS + HOUR_MS, START_MS).unwrap();
     assert!(counters.take("k", QUOTA, WRITES_PER_DAY, START_MS).unwrap().must_write);
     assert!(
@@ -229,7 +229,7 @@ fn an_isolate_that_has_made_its_writes_of_the_day_counts_in_memory_and_writes_ag
         clients
             .filter(|client| {
                 let key = format!("k{client}");
-                if counters.needs_read(&key, now_ms).unwrap() {
+                if counters.needs_read(&key, QUOTA, now_ms).unwrap() {
                     counters.merge(&key, None, midnight_ms + 2 * DAY_MS, now_ms).unwrap();
                 }
                 let taken = counters.take(&key, QUOTA, 500, now_ms).unwrap();
@@ -409,7 +409,7 @@ fn full_isolate() -> KvCounters {
     let mut counters = KvCounters::new("a".to_owned());
     for client in 0..20_000 {
         let key = format!("k{client}");
-        assert_eq!(counters.needs_read(&key, START_MS), Ok(true));
+        assert_eq!(counters.needs_read(&key, QUOTA, START_MS), Ok(true));
         counters.merge(&key, None, START_MS + HOUR_MS, START_MS).unwrap();
         counters.take(&key, QUOTA, WRITES_PER_DAY, START_MS).unwrap();
     }
@@ -419,8 +419,11 @@ fn full_isolate() -> KvCounters {
 #[test]
 fn an_isolate_keeps_a_client_whose_count_is_not_in_kv_until_the_window_ends() {
     let mut counters = full_isolate();
-    assert_eq!(counters.needs_read("another", START_MS + 600_000), Err(FreeTierDenied::TooManyClients));
-    assert_eq!(counters.needs_read("another", START_MS + HOUR_MS), Ok(true), "all windows have ended");
+    assert_eq!(
+        counters.needs_read("another", QUOTA, START_MS + 600_000),
+        Err(FreeTierDenied::TooManyClients)
+    );
+    assert_eq!(counters.needs_read("another", QUOTA, START_MS + HOUR_MS), Ok(true), "all windows have ended");
 }
 
 #[test]
@@ -428,9 +431,9 @@ fn an_isolate_with_20000_clients_looks_for_clients_to_forget_at_most_once_a_seco
     let mut counters = full_isolate();
     let end_ms = START_MS + HOUR_MS;
     for now_ms in [end_ms - 1, end_ms, end_ms + 998] {
-        assert_eq!(counters.needs_read("another", now_ms), Err(FreeTierDenied::TooManyClients));
+        assert_eq!(counters.needs_read("another", QUOTA, now_ms), Err(FreeTierDenied::TooManyClients));
     }
-    assert_eq!(counters.needs_read("another", end_ms + 999), Ok(true));
+    assert_eq!(counters.needs_read("another", QUOTA, end_ms + 999), Ok(true));
 }
 
 #[test]
@@ -537,4 +540,18 @@ proptest! {
             let _ = counters.write("k", WRITES_PER_DAY, now_ms);
         }
     }
+}
+
+// A11 (CHANGELOG)
+#[test]
+fn kv_is_not_read_again_in_a_window_whose_free_requests_are_used_up() {
+    let mut counters = KvCounters::new("a".to_owned());
+    for (stored, is_read_again) in [("b:9", true), ("b:10", false)] {
+        let key = format!("k{stored}");
+        counters.merge(&key, Some(stored), START_MS + HOUR_MS, START_MS).unwrap();
+        assert_eq!(counters.needs_read(&key, 10, START_MS + 999), Ok(false));
+        assert_eq!(counters.needs_read(&key, 10, START_MS + 1_000), Ok(is_read_again));
+    }
+    // The owner has raised the quota.
+    assert_eq!(counters.needs_read("kb:10", 11, START_MS + 1_000), Ok(true));
 }

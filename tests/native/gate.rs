@@ -280,6 +280,79 @@ fn a_request_that_a_page_embeds_gets_the_price_without_an_invoice() {
     }
 }
 
+// A8 (CHANGELOG): Safari before 16.4 sends no Fetch Metadata headers.
+#[test]
+fn a_request_that_a_page_embeds_in_safari_15_gets_the_price_without_an_invoice() {
+    let settings = crate::support::settings::settings(
+        Some(r#"{"cors":["https://app.test"],"routes":[{"path":"/sold","sats":5}]}"#),
+        &[],
+    );
+    const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 15_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.0";
+    let image = "image/webp,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5";
+    let (page, any) = ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "*/*");
+    for (agent, accept, origin, expected) in [
+        (SAFARI, image, None, true),
+        (SAFARI, "text/css,*/*;q=0.1", None, true),
+        (SAFARI, page, None, false),
+        (SAFARI, any, None, false),
+        (SAFARI, any, Some("https://other.test"), true),
+        (SAFARI, any, Some("https://app.test"), false),
+        (SAFARI, any, Some("https://x"), false),
+        ("curl/8.5.0", image, None, false),
+        ("program", any, Some("https://other.test"), false),
+    ] {
+        let header = |name: &str| match name {
+            "User-Agent" => Some(agent.to_owned()),
+            "Accept" => Some(accept.to_owned()),
+            "Origin" => origin.map(str::to_owned),
+            _ => None,
+        };
+        let request = Request { header: &header, ..request("https://x/sold", "GET", None) };
+        assert_eq!(is_quote(gate(&settings).decide(&request, NOW)), expected, "{agent} {accept} {origin:?}");
+    }
+}
+
+// A9 (CHANGELOG)
+#[test]
+fn a_page_of_another_site_and_a_prefetch_take_no_free_request() {
+    let settings = crate::support::settings::settings(
+        Some(r#"{"routes":[{"path":"/sold","sats":5,"free_requests":3}]}"#),
+        &[],
+    );
+    let metadata = |site: &'static str, mode: &'static str, dest: &'static str| {
+        move |name: &str| match name {
+            "Sec-Fetch-Site" => Some(site.to_owned()),
+            "Sec-Fetch-Mode" => Some(mode.to_owned()),
+            "Sec-Fetch-Dest" => Some(dest.to_owned()),
+            _ => None,
+        }
+    };
+    let is_free =
+        |request: &Request<'_>| matches!(gate(&settings).decide(request, NOW), Decision::FreeTier { .. });
+    for (site, mode, dest, expected) in [
+        ("cross-site", "no-cors", "image", false),
+        ("cross-site", "navigate", "iframe", false),
+        ("cross-site", "no-cors", "empty", false),
+        ("cross-site", "navigate", "document", true),
+        ("same-site", "no-cors", "image", true),
+        ("same-origin", "no-cors", "image", true),
+        ("same-origin", "cors", "empty", true),
+    ] {
+        let header = metadata(site, mode, dest);
+        let visit = Request {
+            header: &header,
+            client_ip: Some("192.0.2.1"),
+            ..request("https://x/sold", "GET", None)
+        };
+        assert_eq!(is_free(&visit), expected, "{site} {mode} {dest}");
+        assert!(!is_free(&Request { is_prefetch: true, ..visit }));
+    }
+    let of_other = |name: &str| (name == "Origin").then(|| "https://other.test".to_owned());
+    let socket =
+        Request { header: &of_other, client_ip: Some("192.0.2.1"), ..request("https://x/sold", "GET", None) };
+    assert!(is_free(&socket) && !is_free(&Request { is_upgrade: true, ..socket }));
+}
+
 #[test]
 fn trace_requests_and_websocket_upgrades_by_post_are_refused_on_every_path() {
     let settings = settings();

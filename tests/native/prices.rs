@@ -597,3 +597,25 @@ fn a_header_with_encoded_words_is_refused_if_the_price_depends_on_it() {
         assert_eq!(sats(value), Ok(10), "{value}");
     }
 }
+
+// A2 (CHANGELOG): the list of crawlers of ai.robots.txt has 75 names.
+#[test]
+fn a_value_that_is_too_long_to_compare_with_all_values_of_the_price_list_is_ambiguous() {
+    let names = |count: usize| (0..count).map(|n| format!(r#""*Crawler{n}*""#)).collect::<Vec<_>>().join(",");
+    let price = |count: usize, in_one: bool, bytes: usize| {
+        let rule = |names: &str| format!(r#"{{"when":{{"header":{{"User-Agent":[{names}]}}}},"sats":20}},"#);
+        let rules: String = match in_one {
+            true => rule(&names(count)),
+            false => (0..count).map(|n| rule(&format!(r#""*Crawler{n}*""#))).collect(),
+        };
+        let headers = [("User-Agent", &*"a".repeat(bytes))];
+        TestRequest { headers: &headers, ..TestRequest::default() }
+            .sats(&format!(r#""price":[{rules}{{"sats":0}}]"#))
+    };
+    for in_one in [true, false] {
+        assert_eq!(price(75, in_one, 3_000), Ok(0));
+        assert_eq!(price(75, in_one, 4_000), Err(PriceError::AmbiguousHeader("User-Agent".to_owned())));
+    }
+    assert_eq!(price(2, true, 16_384), Ok(0));
+    assert_eq!(price(2, true, 16_385), Err(PriceError::AmbiguousHeader("User-Agent".to_owned())));
+}

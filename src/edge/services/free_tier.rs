@@ -33,7 +33,7 @@ pub fn take_now(
         return None;
     }
     let key = kv_key(key, tier.window_ends_ms(now_ms));
-    if with_counters(|counters| counters.needs_read(&key, now_ms)) != Ok(false) {
+    if with_counters(|counters| counters.needs_read(&key, tier.requests, now_ms)) != Ok(false) {
         return None;
     }
     Some(admit(ctx, route, tier, now_ms).and_then(|admission| {
@@ -118,7 +118,7 @@ async fn take_from_kv(
     now_ms: u64,
 ) -> Result<u64, FreeTierDenied> {
     let kv = Kv::bound(ctx.env).ok_or(FreeTierDenied::NoStore)?;
-    if with_counters(|counters| counters.needs_read(&key, now_ms))? {
+    if with_counters(|counters| counters.needs_read(&key, tier.requests, now_ms))? {
         let value = kv.get(&key, STORE_TIMEOUT_MS).await.map_err(|_| FreeTierDenied::StoreUnreadable)?;
         let window_ends_ms = tier.window_ends_ms(now_ms);
         with_counters(|counters| counters.merge(&key, value.as_deref(), window_ends_ms, now_ms))?;

@@ -22,9 +22,7 @@ use crate::payment::PaymentHash;
 /// Clients whose address is not known share one limit. The clients of one IPv6 /48 network also share a larger limit:
 /// otherwise, the owner of the network could use up the invoices of all clients.
 pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
-    let policy = ctx.policy();
-    let share = policy.invoices_per_minute.div_ceil(NETWORKS_FOR_ALL_INVOICES);
-    let share = share.max(policy.challenges_per_minute);
+    let share = network_share(ctx);
     let network = ctx.client_network();
     // Requests that the network's limit refuses add no client to the map of clients. Requests that the client's limit refuses
     // do not count for the network.
@@ -35,18 +33,32 @@ pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestErro
     network.map_or(Ok(()), |network| admit(&CLIENTS, &network, share))
 }
 
+/// Returns how many of the invoices, or of the look-ups, of the deployment one IPv6 /48 network may cause per minute.
+fn network_share(ctx: &RequestContext<'_>) -> u64 {
+    let policy = ctx.policy();
+    policy.invoices_per_minute.div_ceil(NETWORKS_FOR_ALL_INVOICES).max(policy.challenges_per_minute)
+}
+
 /// Admits a request whose credential has no preimage. The payment of such a credential must be looked up at a wallet.
 pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     admit_client(ctx, "poll").await
 }
 
 /// Admits the look-up of a payment of which the request has only the preimage. Anyone can make up a preimage, so these
-/// look-ups count as requests without a preimage count for the client, and also for the deployment:
+/// look-ups count as requests without a preimage count for the client, and also for its network and the deployment:
 /// `invoices_per_minute`, counted apart from the invoices.
 pub async fn admit_preimage(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     static OF_ISOLATE: LazyLock<Mutex<(SlidingWindow, ClientLimits)>> = LazyLock::new(Mutex::default);
     admit_look_up_of_client(ctx)?;
+    let network = ctx.client_network().map(|network| format!("look-ups/{network}"));
+    let share = network_share(ctx);
+    if let Some(network) = &network {
+        check(&CLIENTS, network, share)?;
+    }
     admit_unproven(ctx).await?;
+    if let Some(network) = &network {
+        admit(&CLIENTS, network, share)?;
+    }
     let client = invoice_client(ctx);
     let per_minute = ctx.policy().invoices_per_minute;
     let request = InvoiceLimitRequest { per_minute, client, is_known: false, recent: 0 };

@@ -87,14 +87,15 @@ impl KvCounters {
         Self { isolate, clients: BTreeMap::new(), writes: (0, 0), failed_at_ms: None, swept_ms: 0 }
     }
 
-    /// Whether the stored value of a key must be read and merged before the next [`take`](Self::take).
+    /// Whether the stored value of a key must be read and merged before the next [`take`](Self::take). If the quota is known to be
+    /// used up, KV is not read again in this window.
     ///
     /// # Errors
     /// Fails in three cases, in which the request is not free:
     /// 1. In the last minute, a write of this key was [`Busy`](KvWriteError::Busy).
     /// 2. In the last minute, a write of any key was [`Broken`](KvWriteError::Broken).
     /// 3. The key is new, and the isolate already remembers the maximum number of clients.
-    pub fn needs_read(&mut self, key: &str, now_ms: u64) -> Result<bool, FreeTierDenied> {
+    pub fn needs_read(&mut self, key: &str, quota: u64, now_ms: u64) -> Result<bool, FreeTierDenied> {
         if is_recent_failure(self.failed_at_ms, now_ms) {
             return Err(FreeTierDenied::StoreUnwritable);
         }
@@ -102,7 +103,8 @@ impl KvCounters {
             if is_recent_failure(client.failed_at_ms, now_ms) {
                 return Err(FreeTierDenied::StoreUnwritable);
             }
-            return Ok(now_ms.saturating_sub(client.read_at_ms) >= WRITE_INTERVAL_MS);
+            let is_old = now_ms.saturating_sub(client.read_at_ms) >= WRITE_INTERVAL_MS;
+            return Ok(is_old && client.counts.total() < quota);
         }
         if self.clients.len() >= MAX_CLIENTS && now_ms.saturating_sub(self.swept_ms) >= SWEEP_MS {
             keep_where(&mut self.clients, |client| !client.may_be_forgotten(&self.isolate, now_ms));

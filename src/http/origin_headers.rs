@@ -61,7 +61,10 @@ impl<'a> PublicUrls<'a> {
         let url = (self.resolve)(text, self.request_url)?;
         let (authority, path) = split(&url)?;
         let is_origin = host_and_port(authority) == host_and_port(origin_authority);
-        let path = without_prefix(path, origin_path).filter(|_| is_origin)?;
+        // An origin that takes its host from X-Forwarded-Host writes the public host, but its own path.
+        let is_public = || url.strip_prefix(self.public_origin).is_some_and(|path| path.starts_with('/'));
+        let is_own = is_origin || (origin_path != "/" && is_public());
+        let path = without_prefix(path, origin_path).filter(|_| is_own)?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         // Without a host in front, a path such as `//x` would lead to another host.
         let public =

@@ -86,10 +86,12 @@ pub fn host(authority: &str) -> &str {
     }
 }
 
-/// Whether a host is `localhost` or a loopback address.
+/// Whether a host is `localhost`, a name below it (RFC 6761, 6.3) or a loopback address.
 pub fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// Returns a path without the slash at its end. The path `/` is returned as it is.

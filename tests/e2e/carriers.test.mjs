@@ -30,9 +30,9 @@ test('A doubled scheme in Authorization is read as one', async () => {
 });
 
 // I5 (CHANGELOG): l402kit 1.10.1 reads its budget from this key.
-test('The body of a challenge has the price as priceSats too', async () => {
-  const { amountSats, priceSats } = (await sold({})).json();
-  assert.deepEqual([amountSats, priceSats], [5, 5]);
+test('The body of a challenge has the price as priceSats and amount_sats too', async () => {
+  const { amountSats, priceSats, amount_sats } = (await sold({})).json();
+  assert.deepEqual([amountSats, priceSats, amount_sats], [5, 5, 5]);
 });
 
 // I8 (CHANGELOG): Aperture accepts these headers (docs/metering.md in its repository).

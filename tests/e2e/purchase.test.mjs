@@ -20,7 +20,7 @@ test('A request without payment gets 402 with an L402 challenge header and light
   const body = json();
   assert.deepEqual(Object.keys(body), [
     'status', 'message', 'paymentHash', 'invoice', 'macaroon', 'amountSats', 'description', 'protocol', 'instructions',
-    'expiresAt', 'invoiceExpiresAt', 'priceSats',
+    'expiresAt', 'invoiceExpiresAt', 'priceSats', 'amount_sats',
   ]);
   assert.equal(body.status, 402);
   assert.equal(body.invoice, invoice);

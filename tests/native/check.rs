@@ -158,6 +158,15 @@ fn a_route_that_no_request_can_reach_is_reported_with_its_true_reason_only() {
     assert!(prices.len() == 1 && prices[0].contains("serves the public price list"), "{prices:?}");
 }
 
+// R8
+#[test]
+fn a_name_that_wrangler_refuses_is_an_error() {
+    let expected =
+        "2:8: error: name must have only lower-case letters, digits, - and _: Wrangler refuses other names";
+    assert_eq!(toml_findings("name = \"My Worker!\"\n[vars.TOLL]"), [expected]);
+    assert_eq!(toml_findings("name = \"my-worker_2\"\n[vars.TOLL]"), [""; 0]);
+}
+
 #[test]
 fn all_mistakes_of_a_toml_file_are_reported_together_with_their_positions() {
     let text = r#"name = "shop"

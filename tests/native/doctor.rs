@@ -440,6 +440,16 @@ fn the_error_for_an_unusable_setting_names_the_setting_without_its_value() {
         );
         assert!(!sentence.contains(url) && !sentence.contains(key));
     }
+    // The Worker removes outer white space.
+    assert!(
+        read(
+            &[("LNBITS_URL", "https://lnbits.example.com\n"), ("LNBITS_KEY", " keykeykey ")],
+            None,
+            None,
+            None
+        )
+        .is_ok()
+    );
 }
 
 // U14 (CHANGELOG)

@@ -164,7 +164,7 @@ fn a_priced_path_over_plain_http_is_redirected_or_refused_except_on_the_loopback
     assert_eq!(decide(&settings, "http://x/sold", "HEAD", None), Decision::Redirect);
     assert_eq!(error(decide(&settings, "http://x/posted", "POST", None)), RequestError::PlainHttp);
     assert_eq!(decide(&settings, "http://x/unlisted", "POST", None), OPEN);
-    for host in ["127.0.0.1:8787", "localhost:8787", "[::1]:8787"] {
+    for host in ["127.0.0.1:8787", "localhost:8787", "shop.localhost:8787", "[::1]:8787"] {
         let url = format!("http://{host}/sold");
         assert!(matches!(decide(&settings, &url, "GET", None), Decision::Challenge(_)), "{host}");
     }

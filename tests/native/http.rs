@@ -260,6 +260,11 @@ fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
         ("Location", "http://origin.test/app/x", Some("https://api.test/x")),
         ("Location", "http://origin.test:80/app?x", Some("https://api.test/?x")),
         ("Location", "/app/x", Some("/x")),
+        // Django 5.2 with USE_X_FORWARDED_HOST.
+        ("Location", "https://api.test/app/x/", Some("https://api.test/x/")),
+        ("Location", "https://api.test/x/", None),
+        ("Location", "https://api.test:8443/app/x", None),
+        ("Link", "<https://api.test/app/a>; rel=canonical", Some("<https://api.test/a>; rel=canonical")),
         ("Location", "/app", Some("/")),
         ("Service-Worker-Allowed", "/app/", Some("/")),
         ("Location", "/app?x", Some("/?x")),

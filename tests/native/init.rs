@@ -2,6 +2,7 @@
 
 use edgetoll::cli::check::check;
 use edgetoll::cli::check::document::Document;
+use edgetoll::cli::check::platform::is_worker_name;
 use edgetoll::cli::init::{Answers, Existing, NewSecrets, WalletAnswer, worker_name};
 use edgetoll::strict_json::Json;
 use proptest::prelude::*;
@@ -63,6 +64,17 @@ fn an_address_of_this_machine_and_secrets_are_only_in_dev_vars() {
     assert!(!toml.contains(&"1".repeat(64)) && vars.contains(&"1".repeat(64)));
 }
 
+// R8
+#[test]
+fn a_package_json_with_a_byte_order_mark_is_extended() {
+    let existing =
+        Existing { package_json: Some("\u{feff}{\"name\": \"shop\"}".to_owned()), gitignore: None };
+    let secrets = NewSecrets { toll_secret: String::new(), admin_token: String::new() };
+    let files = answers().files(&secrets, &existing).unwrap();
+    let package = files.into_iter().find(|file| file.name == "package.json").unwrap().content;
+    assert!(package.starts_with("{\n  \"name\": \"shop\""), "{package}");
+}
+
 #[test]
 fn a_package_json_that_is_not_an_object_or_not_json_is_an_error() {
     for text in ["{", "[]x"] {
@@ -113,6 +125,17 @@ fn the_name_of_a_worker_has_letters_digits_and_dashes() {
         assert_eq!(worker_name(text), name);
     }
     assert_eq!(worker_name(&"a".repeat(100)).len(), 54);
+    // The rule of Wrangler 4.164.0.
+    for (text, expected) in [
+        ("my-shop_2", true),
+        ("_x", true),
+        ("My-shop", false),
+        ("my shop!", false),
+        ("-x", false),
+        ("é", false),
+    ] {
+        assert_eq!(is_worker_name(text), expected, "{text}");
+    }
 }
 
 proptest! {

@@ -14,7 +14,7 @@ mod mistakes;
 pub(super) mod nearest;
 mod notation;
 pub mod places;
-mod platform;
+pub mod platform;
 mod price_list;
 mod remedy;
 mod report;

@@ -6,8 +6,12 @@ use super::variables::secrets;
 use crate::payment::{NWC_URLS, WalletSlot};
 use crate::strict_json::Json;
 
-/// Checks `assets`, `cache`, `build` and `secrets`.
+/// Checks `name`, `assets`, `cache`, `build` and `secrets`.
 pub(super) fn check(environment: &mut Environment<'_>) {
+    if environment.get(&["name"]).and_then(Json::as_str).is_some_and(|name| !is_worker_name(name)) {
+        let sentence = "must have only lower-case letters, digits, - and _: Wrangler refuses other names";
+        environment.error("name", Point::Value, sentence);
+    }
     if let Some(assets) = environment.get(&["assets"]) {
         check_assets(environment, assets);
     }
@@ -19,6 +23,12 @@ pub(super) fn check(environment: &mut Environment<'_>) {
     if let Some(required) = environment.get(&["secrets", "required"]).and_then(Json::as_array) {
         check_secrets(environment, required);
     }
+}
+
+/// Whether Wrangler accepts a text as the name of a Worker.
+pub fn is_worker_name(text: &str) -> bool {
+    let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    !text.starts_with('-') && text.bytes().all(is_letter)
 }
 
 fn check_assets(environment: &mut Environment<'_>, assets: &Json) {

@@ -141,14 +141,18 @@ impl<'a> VariableReader<'a> {
                 return Err(SettingsError::BothKinds { url_name, nwc_name });
             }
             let heading = format!("Wallet over Nostr Wallet Connect ({nwc_name} from {})", nwc.source);
-            return Ok(ConfiguredWallet { wallet: Configured::Nwc { url: nwc.value }, heading });
+            return Ok(ConfiguredWallet {
+                wallet: Configured::Nwc { url: nwc.value.trim().to_owned() },
+                heading,
+            });
         }
         let key = self.find(key_name, false).ok_or(SettingsError::NoKey { name: key_name })?;
         // A key in the process environment belongs to the deployed LNbits. The URL in `.dev.vars` is that of the local
         // LNbits of `make dev`. So with such a key, the URL in the Wrangler file is preferred.
         let prefers_file = key.source == PROCESS_ENVIRONMENT;
         let url = self.find(url_name, prefers_file).ok_or(SettingsError::NoUrl { name: url_name })?;
-        let lnbits = Lnbits::new(&url.value, &key.value).map_err(|error| {
+        // The Worker removes outer white space too.
+        let lnbits = Lnbits::new(url.value.trim(), key.value.trim()).map_err(|error| {
             let (name, source, rule) = match error {
                 LnbitsConfigError::Url(rule) => (url_name, &url.source, rule),
                 LnbitsConfigError::Key(rule) => (key_name, &key.source, rule),

@@ -8,6 +8,7 @@ use std::{env, fs};
 use clap::Args;
 
 use super::{Answers, DEV_VARS, Existing, NewFile, NewSecrets, WalletAnswer, worker_name};
+use crate::cli::check::platform::is_worker_name;
 use crate::cli::secret::new_secret;
 use crate::cli::{could_not_run, overridden, own_command, print_result};
 
@@ -72,6 +73,13 @@ impl Interview {
     fn ask(&self, arguments: InitArguments) -> Result<Answers, String> {
         let folder = env::current_dir().ok();
         let folder = folder.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        if let Some(name) = arguments.name.as_deref().filter(|name| name.is_empty() || !is_worker_name(name))
+        {
+            let similar = worker_name(name);
+            return Err(format!(
+                "--name must have only lower-case letters, digits, - and _, such as {similar}"
+            ));
+        }
         let mut answers = Answers {
             name: arguments.name.unwrap_or_else(|| worker_name(&folder)),
             path: "/*".to_owned(),

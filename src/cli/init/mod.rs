@@ -161,6 +161,8 @@ pub fn worker_name(text: &str) -> String {
 /// Adds the scripts and packages that are missing to a `package.json`.
 fn package_json(existing: Option<&str>) -> Result<String, String> {
     let text = existing.unwrap_or("{\n  \"private\": true\n}\n");
+    // Editors on Windows write a byte order mark, which npm ignores.
+    let text = text.trim_start_matches('\u{feff}');
     let root = CstRootNode::parse(text, &ParseOptions::default())
         .map_err(|_| "package.json is not valid JSON: correct it, and run the command again".to_owned())?;
     let object = root.object_value_or_set();

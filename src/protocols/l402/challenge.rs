@@ -107,6 +107,7 @@ impl Challenge {
             expires_at: self.expires_at_unix,
             invoice_expires_at: self.bolt11.expires_at_unix(),
             price_sats: self.amount_sats,
+            snake_case_amount_sats: self.amount_sats,
             error: refused.map(Refusal::to_string),
             code: refused.map(Refusal::code),
         };
@@ -163,6 +164,9 @@ struct ChallengeBody<'a> {
     invoice_expires_at: u64,
     /// The same amount as `amount_sats`: l402kit reads its budget from this key.
     price_sats: u64,
+    /// The same amount again: discourse-toll reads its limit from this key.
+    #[serde(rename = "amount_sats")]
+    snake_case_amount_sats: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

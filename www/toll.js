@@ -535,10 +535,15 @@ const lock = (name) => new Promise((resolve) => {
   Promise.resolve(globalThis.navigator?.locks?.request(name, keep)).then(resolve, resolve);
 });
 
-/** Whether the server may accept the credential soon: it does not know the payment yet, or cannot look it up now. */
-const isTooEarly = ({ hasPaid }, { state, invoice }, response, challenge) =>
-  (challenge?.invoice === invoice && (hasPaid || state === SENT)) ||
-  (state === SENT && [409, 429, 503].includes(response.status) && !isAccepted(response));
+/**
+ * Whether the server may accept the credential soon: it does not know the payment yet, cannot look it up now, or serves another request
+ * with the last use.
+ */
+function isTooEarly({ hasPaid }, { state, invoice }, response, challenge) {
+  const { status, headers } = response;
+  if (challenge?.invoice === invoice && (hasPaid || state === SENT)) return true;
+  return !isAccepted(response) && (state === SENT ? [409, 429, 503].includes(status) : status === 409 && headers.has('Retry-After'));
+}
 
 /**
  * Whether a response shows that the server accepted the credential. A 401 or a 503 with `X-Toll-Expires` comes from the origin, so the

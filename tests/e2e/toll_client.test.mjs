@@ -1090,6 +1090,14 @@ test('After a 403 to a credential that was accepted before, the client pays agai
   assert.equal(payer.paid.length, 2);
 });
 
+test('A 409 with Retry-After to a paid request is repeated: edgetoll sends it while another request has the last use', async (t) => {
+  const answers = [200, { status: 409, headers: { 'Retry-After': '0' } }, 200, 409];
+  const seller = await startSeller(t, () => answers.shift());
+  const { client, payer } = startClient();
+  for (const expected of [200, 200, 409]) assert.equal(await status(client.fetch(`${seller.url}/sold`)), expected);
+  assert.deepEqual([payer.paid.length, answers.length], [1, 0]);
+});
+
 test('A page can put a client in the place of fetch', async (t) => {
   const { client, payer } = startClient();
   t.mock.method(globalThis, 'fetch', (...call) => client.fetch(...call));

@@ -50,6 +50,11 @@ impl Payer {
                     self.give_up(&mut payment)?;
                     return Ok(Verdict::Unpaid(response));
                 }
+                // pylsat answers 403 to a credential that was used up, but a 403 can also come from the service itself.
+                StatusCode::FORBIDDEN if self.limits.pays_again => {
+                    self.give_up(&mut payment)?;
+                    return Ok(Verdict::Unpaid(response));
+                }
                 StatusCode::BAD_REQUEST if payment.proof() == ProofKind::Preimage => {
                     let (response, body) = read_body(response).await?;
                     if !is_refusal_of_preimage(&body) {

@@ -75,6 +75,21 @@ test('A server that answers 402 to every credential is paid once, and not again 
   assert.deepEqual([again.paid, again.result.code], [[5], 8]);
 });
 
+// I4 (CHANGELOG). pylsat 0.2.6 sells macaroons for one request, and then answers 403.
+test('A credential that gets 403 is given up only with --pay-again', async () => {
+  const used = new Set();
+  const server = await startTollServer(({ headers: { authorization } }, response, { isPaid }) => {
+    if (isPaid && used.has(authorization)) return response.writeHead(403).end('only valid once');
+    if (isPaid) used.add(authorization);
+  });
+  const user = newUser();
+  for (const [options, expected, payments] of [[[], 'content', 1], [[], 'only valid once', 0], [['--pay-again'], 'content', 1]]) {
+    const { paid, result } = await paidDuring(() => user.fetch(...options, server.url));
+    assert.deepEqual([result.code, result.stdout, paid.length], [0, expected, payments], result.stderr);
+  }
+  server.close();
+});
+
 test('A server that repeats the invoice that was paid is asked again for a while, and then the payment is named', async () => {
   let first;
   const server = await startTollServer(async (_, response, { challenge }) => {

@@ -9,6 +9,7 @@ use crate::policy::Policy;
 use crate::policy::description;
 use crate::policy::facts::Facts;
 use crate::policy::fetch_metadata::{self, Page};
+use crate::policy::free_tier::FreeTier;
 use crate::policy::route::Route;
 use crate::protocols::l402::caveat::{CredentialScope, ScopeRule, Terms};
 use crate::protocols::l402::cookie::{self, Cookie};
@@ -78,8 +79,9 @@ impl<'a> PricedRequest<'a, '_> {
         }
         self.check_path_length()?;
         // Otherwise a page of another site could use up the free requests of its visitors.
-        let may_be_free = !self.request.is_prefetch && self.embedding_page() != Some(Page::CrossSite);
-        Ok(match (&refused, self.route.free_tier.filter(|_| may_be_free), self.request.client_ip) {
+        let may_be_free =
+            |_: &FreeTier| !self.request.is_prefetch && self.embedding_page() != Some(Page::CrossSite);
+        Ok(match (&refused, self.route.free_tier.filter(may_be_free), self.request.client_ip) {
             (None, Some(tier), Some(client)) => {
                 let key = self.seller.keys.current().free_tier_key(&self.route.id(), client);
                 Decision::FreeTier { tier, key, otherwise: self.draft(None) }
@@ -194,8 +196,6 @@ impl<'a> PricedRequest<'a, '_> {
     /// another origin embeds, a cookie with a number of uses is ignored, so that the request does not take a use that a person
     /// bought.
     fn settled_cookies(&self) -> impl Iterator<Item = Grant> {
-        let may_take_use =
-            !self.request.is_prefetch && self.embedding_page().is_none_or(|page| page == Page::SameOrigin);
         let is_read = ["GET", "HEAD"].contains(&self.request.method);
         let own_name = move || {
             let scope = CredentialScope::new(&self.route.scope, self.request.url.path, "GET");
@@ -206,13 +206,17 @@ impl<'a> PricedRequest<'a, '_> {
         cookies.flatten().filter_map(move |cookie| {
             let (grant, signature) =
                 verify_with_signature(&cookie.macaroon, None, &self.seller.keys, &self.demand()).ok()?;
-            let is_ignored = grant.uses.is_some() && !may_take_use;
-            if is_ignored || !cookie.is_settled(&self.seller.keys, &grant) {
+            if (grant.uses.is_some() && !self.may_take_use()) || !cookie.is_settled(&self.seller.keys, &grant)
+            {
                 return None;
             }
             signature.remember();
             Some(grant)
         })
+    }
+
+    fn may_take_use(&self) -> bool {
+        !self.request.is_prefetch && self.embedding_page().is_none_or(|page| page == Page::SameOrigin)
     }
 
     fn demand(&self) -> Demand<'_> {

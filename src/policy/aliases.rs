@@ -10,8 +10,8 @@ use super::routes::Routes;
 ///
 /// - Rails and Spring before 5.3 serve `/sold` at `/sold.json` too, and with any other extension.
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
-///   (Qwik), `/sold.data`, `/sold/.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or `/sold/__next._full.txt`
-///   (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
+///   (Qwik), `/sold.data`, `/sold/.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or
+///   `/sold/__next._full.txt` (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
 ///   `/RSC/R/sold.txt` (Waku). SvelteKit has the data of `/sold.html` at `/sold.html__data.json`. Sphinx has the source of the
 ///   page at `/_sources/sold.rst.txt`, and Analog its data at `/api/_analog/pages/sold`. VitePress has the text of
 ///   `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server page at

@@ -23,13 +23,14 @@ pub enum Page {
 pub fn embedding_page(header: &Header<'_>, cors: Option<&Cors>, own_origin: &str) -> Option<Page> {
     let may_read_as_page =
         || cors.is_some_and(|cors| cors.allow_origin(header("Origin").as_deref()).is_some());
-    let Some(site) = header("Sec-Fetch-Site") else {
+    let has_metadata = METADATA.iter().any(|name| header(name).is_some());
+    if !has_metadata {
         let page = embedding_page_of_old_browser(header, own_origin)?;
         return Some(page).filter(|_| header("Origin").is_none() || !may_read_as_page());
-    };
-    let page = match site.as_str() {
-        "cross-site" => Page::CrossSite,
-        "same-site" => Page::SameSite,
+    }
+    let page = match header("Sec-Fetch-Site").as_deref() {
+        Some("cross-site") => Page::CrossSite,
+        Some("same-site") => Page::SameSite,
         _ => Page::SameOrigin,
     };
     let is = |name: &str, value: &str| header(name).as_deref() == Some(value);
@@ -47,13 +48,14 @@ pub fn embedding_page(header: &Header<'_>, cors: Option<&Cors>, own_origin: &str
 /// As [`embedding_page`], for Safari before 16.4, which sends no Fetch Metadata headers: recognizes a `fetch` of another origin, and
 /// images, videos and style sheets.
 fn embedding_page_of_old_browser(header: &Header<'_>, own_origin: &str) -> Option<Page> {
-    if !is_browser(header) {
+    let accept = header("Accept").unwrap_or_default();
+    // With `text/html`, a person opens a page, or sends a form.
+    if !is_browser(header) || accept.contains("text/html") {
         return None;
     }
     if let Some(origin) = header("Origin") {
         return (origin != own_origin).then_some(Page::CrossSite);
     }
-    let accept = header("Accept")?;
     if !["image/", "video/", "text/css"].iter().any(|start| accept.starts_with(start)) {
         return None;
     }
@@ -77,6 +79,7 @@ pub fn is_prefetch(name: &str, value: &str) -> bool {
     (is(&PURPOSES) && (says("prefetch") || says("preview"))) || is(&PREFETCHES)
 }
 
+const METADATA: [&str; 3] = ["Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"];
 const PURPOSES: [&str; 5] = ["sec-purpose", "purpose", "x-sec-purpose", "x-purpose", "x-moz"];
 const PREFETCHES: [&str; 4] =
     ["next-router-prefetch", "x-nextjs-prefetch", "x-middleware-prefetch", "hx-preloaded"];

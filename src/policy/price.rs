@@ -56,12 +56,13 @@ pub struct Values(pub Vec<String>);
 ///   long.
 pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceError> {
     let mut found = None;
-    let mut evaluation = Evaluation { facts, query: None, headers: Vec::new(), compared_bytes: 0 };
+    let mut evaluation = Evaluation { facts, query: None, headers: Vec::new() };
+    let mut comparisons = Comparisons::default();
     // All conditions are evaluated, so that an ambiguous request is refused whichever rule matches first.
     for rule in rules {
         let mut matches = true;
         for condition in &rule.when {
-            matches &= condition.matches(&mut evaluation)?;
+            matches &= condition.matches(&mut evaluation, &mut comparisons)?;
         }
         if matches && found.is_none() {
             found = Some(&rule.amount);
@@ -79,29 +80,25 @@ pub fn price_of(rules: &[PriceRule], facts: &Facts<'_>) -> Result<Price, PriceEr
 }
 
 impl Condition {
-    fn matches(&self, evaluation: &mut Evaluation<'_>) -> Result<bool, PriceError> {
+    fn matches(
+        &self,
+        evaluation: &mut Evaluation<'_>,
+        comparisons: &mut Comparisons,
+    ) -> Result<bool, PriceError> {
         let facts = evaluation.facts;
         Ok(match self {
-            Self::Query { name, is } => {
-                let bytes = evaluation.query().parameter(name, facts)?.map_or(0, |found| found.folded.len());
-                if !evaluation.may_compare(is, bytes) {
-                    return Err(PriceError::AmbiguousQuery(name.to_owned()));
+            Self::Query { name, is } => match evaluation.query().parameter(name, facts)? {
+                Some(parameter) if comparisons.may_add(is, &parameter.folded) => {
+                    is.match_parameter(name, parameter, facts.fold_case)?
                 }
-                match evaluation.query().parameter(name, facts)? {
-                    Some(parameter) => is.match_parameter(name, parameter, facts.fold_case)?,
-                    None => false,
-                }
-            }
-            Self::Header { name, is } => {
-                let bytes = evaluation.header(name).map_or(0, |value| value.as_sent.len());
-                if !evaluation.may_compare(is, bytes) {
-                    return Err(PriceError::AmbiguousHeader(name.to_owned()));
-                }
-                match evaluation.header(name) {
-                    Some(value) => is.match_header(name, value)?,
-                    None => false,
-                }
-            }
+                Some(_) => return Err(PriceError::AmbiguousQuery(name.to_owned())),
+                None => false,
+            },
+            Self::Header { name, is } => match evaluation.header(name) {
+                Some(value) if comparisons.may_add(is, &value.as_sent) => is.match_header(name, value)?,
+                Some(_) => return Err(PriceError::AmbiguousHeader(name.to_owned())),
+                None => false,
+            },
             Self::Method(_) if facts.has_method_override() => {
                 return Err(PriceError::MethodInQuery);
             }
@@ -135,8 +132,6 @@ struct Evaluation<'a> {
     query: Option<ParsedQuery>,
     /// The headers that were read, by their names.
     headers: Vec<(String, Option<HeaderValue>)>,
-    /// The bytes of values that were compared, once for each allowed value.
-    compared_bytes: usize,
 }
 
 impl Evaluation<'_> {
@@ -144,19 +139,24 @@ impl Evaluation<'_> {
         self.query.get_or_insert_with(|| self.facts.parse_query())
     }
 
-    /// Whether a value of this length may be compared with these allowed values. A price by `User-Agent` may have the names of a
-    /// hundred crawlers, and a client may send a long value.
-    fn may_compare(&mut self, allowed: &Values, bytes: usize) -> bool {
-        let more = allowed.0.len().saturating_mul(bytes);
-        self.compared_bytes = self.compared_bytes.saturating_add(more);
-        self.compared_bytes <= MAX_COMPARED_BYTES
-    }
-
     fn header(&mut self, name: &str) -> Option<&HeaderValue> {
         if !self.headers.iter().any(|(known, _)| known == name) {
             self.headers.push((name.to_owned(), self.facts.header(name).map(HeaderValue::new)));
         }
         self.headers.iter().find(|(known, _)| known == name)?.1.as_ref()
+    }
+}
+
+/// The bytes of the values of one request that were compared, once for each allowed value. A price by `User-Agent` may have the
+/// names of a hundred crawlers, and a client may send a long value.
+#[derive(Default)]
+struct Comparisons(usize);
+
+impl Comparisons {
+    /// Counts the comparisons of a value with the allowed values. Returns whether their sum is within the limit.
+    fn may_add(&mut self, allowed: &Values, value: &str) -> bool {
+        self.0 = self.0.saturating_add(allowed.0.len().saturating_mul(value.len()));
+        self.0 <= MAX_COMPARED_BYTES
     }
 }
 

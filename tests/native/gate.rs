@@ -294,6 +294,7 @@ fn a_request_that_a_page_embeds_in_safari_15_gets_the_price_without_an_invoice()
         (SAFARI, image, None, true),
         (SAFARI, "text/css,*/*;q=0.1", None, true),
         (SAFARI, page, None, false),
+        (SAFARI, page, Some("https://other.test"), false),
         (SAFARI, any, None, false),
         (SAFARI, any, Some("https://other.test"), true),
         (SAFARI, any, Some("https://app.test"), false),

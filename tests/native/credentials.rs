@@ -14,7 +14,7 @@ use edgetoll::policy::Policy;
 use edgetoll::policy::normalization::fold_case;
 use edgetoll::protocols::l402::caveat::{Caveat, CredentialScope, Service, Terms};
 use edgetoll::protocols::l402::credential::{
-    Credential, OtherCarriers, is_macaroon_header, may_contain_own_macaroon,
+    Authorization, Credential, OtherCarriers, is_macaroon_header, may_contain_own_macaroon,
 };
 use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon, Signature};
 use edgetoll::protocols::l402::refusal::Refusal;
@@ -616,4 +616,28 @@ fn the_macaroons_of_a_request_are_verified_up_to_200_caveats() {
     assert_eq!(outcome(&[forged(100), forged(101 - of_good), good.clone()]), "bad_signature");
     assert_eq!(outcome(&[forged(100), forged(100), good.clone()]), "bad_signature");
     assert_eq!(outcome(&[good, forged(100), forged(100)]), "paid");
+}
+
+// A2 (CHANGELOG): 110 KB of commas used 9 ms.
+#[test]
+fn an_authorization_header_of_more_than_8192_bytes_is_not_split() {
+    let long = "x".repeat(8_192);
+    for (header, is_l402) in [
+        (format!("Negotiate {long}"), false),
+        // By chance, base64 can contain the name of the scheme.
+        (format!("Negotiate {long}L402/{long}=LSAT="), false),
+        (",".repeat(8_193), false),
+        (format!("L402 {long}:"), true),
+        (format!("Bearer {long}, L402 a:b"), true),
+        (format!("Bearer {long},\"lsat a:b"), true),
+        (format!("{},L402", ",".repeat(8_192)), true),
+    ] {
+        let split = Authorization::split(&header);
+        let refused: Vec<_> = split.credentials().into_iter().map(|one| one.err()).collect();
+        match is_l402 {
+            true => assert_eq!(refused, [Some(Refusal::CredentialTooLarge)], "{}", &header[..10]),
+            false => assert!(refused.is_empty(), "{}", &header[..10]),
+        }
+        assert_eq!(split.others(), (!is_l402).then(|| header.clone()), "{}", &header[..10]);
+    }
 }

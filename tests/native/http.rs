@@ -94,6 +94,9 @@ fn a_client_prefers_html_if_its_accept_header_gives_html_at_least_the_weight_of_
     ] {
         assert_eq!(prefers_html(accept), expected, "{accept}");
     }
+    // A2 (CHANGELOG): each comma costs time.
+    let of_length = |bytes: usize| format!("text/html{}", ",".repeat(bytes - "text/html".len()));
+    assert!(prefers_html(&of_length(4_096)) && !prefers_html(&of_length(4_097)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 // Rate limits on invoices and settlement checks, for each client and for all clients together. The tests count the requests that
 // arrive at LNbits.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -125,6 +126,18 @@ test('Look-ups for the clients of one IPv6 /48 are limited to those of four clie
   for (const at of Array(28).keys()) statuses.push(await settle(`2001:db8:9:${at.toString(16)}::1`, macaroons[15 + (at >> 1)]));
   assert.deepEqual(statuses, [...Array(24).fill(402), 429, 429, 429, 429]);
   assert.equal(await settle('198.51.100.1', macaroons[14]), 402);
+  await bare.server.stop();
+});
+
+// A8 (CHANGELOG): with made-up preimages, the owner of a /48 used up the look-ups of clients that had paid.
+test('Made-up preimages from one IPv6 /48 are looked up a quarter as often as invoices_per_minute', async () => {
+  const toll = { routes: [{ path: '/sold', sats: 5, protocols: ['l402', 'x-preimage'] }], challenges_per_minute: 4, invoices_per_minute: 40 };
+  const bare = await startBareWorker({ toll, vars });
+  const show = async (client) => (await send(bare.url, '/sold', from(client, { 'X-Preimage': randomBytes(32).toString('hex') }))).status;
+  const statuses = [];
+  for (let at = 0; at < 14; at += 1) statuses.push(await show(`2001:db8:9:${at.toString(16)}::1`));
+  assert.deepEqual(statuses, [...Array(10).fill(400), 429, 429, 429, 429]);
+  assert.deepEqual([await show('2001:db8:8::1'), await show('198.51.100.1')], [400, 400]);
   await bare.server.stop();
 });
 

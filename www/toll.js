@@ -122,9 +122,9 @@ export class TollClient extends EventTarget {
     if (isDenied && hasPaid) this.#purchases.change(purchase, () => ({ isDenied }));
     const isUnsure = purchase.state === SENT;
     const isForged = isDenied && status === 401 && /\b(L402|LSAT)\b/i.test(headers.get('WWW-Authenticate'));
-    // Some servers send no challenge when a credential has expired or was used up.
-    const isUsedUp = isDenied && status === 401 && !hasPaid && purchase.wasAccepted;
-    const isInvalid = isForged || isUsedUp || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
+    // Some servers send no challenge when a credential has expired. Before that, a 401 may come from a service behind the server.
+    const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
+    const isInvalid = isForged || isExpired || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied) || ([401, 403].includes(status) && isFrom(response, request)));
     if (isGivenUp || (isInvalid && !isUnsure)) {
       // A host does not honour payments if it asks for another payment and never accepted the last one.

@@ -592,7 +592,7 @@ test('A credential whose macaroon cannot be parsed is used for the path and meth
  * Otherwise `verdict` returns the status of its answer, or `{ status, headers, challenge }`. A 402 has a new challenge by default.
  * Requests with the query `free` cost nothing.
  */
-async function startSeller(t, verdict, { formatChallenge = format } = {}) {
+async function startSeller(t, verdict, { formatChallenge = format, challengeOf = (path) => path } = {}) {
   const issued = [];
   const answer = (path) => async (request, response) => {
     const [, scheme, macaroon, preimage] = request.headers.authorization?.match(/^(\S+) ([^:]+):(.*)$/) ?? [];
@@ -600,7 +600,7 @@ async function startSeller(t, verdict, { formatChallenge = format } = {}) {
     const isProven = sha256(preimage ?? '') === known?.paymentHash;
     if (request.url.endsWith('?free')) return response.end('content');
     const decided = scheme ? await verdict({ path, scheme, preimage, known, isProven }) : 402;
-    const { status, headers, challenge = status === 402 && (await realChallenge(path)) } = decided.status ? decided : { status: decided };
+    const { status, headers, challenge = status === 402 && (await realChallenge(challengeOf(path))) } = decided.status ? decided : { status: decided };
     if (challenge) issued.push(challenge);
     response.writeHead(status, { ...(challenge && { 'WWW-Authenticate': formatChallenge(challenge) }), ...headers }).end('content');
   };
@@ -1054,16 +1054,34 @@ test('A client waits at most two minutes for the wallet of another tab, also if 
   assert.equal(looks.count, 240);
 });
 
-// I4 (CHANGELOG). l402kit 1.10.1 sells tokens for one request, and lightning-memory 0.7.0 tokens for an hour. Afterwards, both answer 401
-// without a challenge.
-test('A credential that a server accepted before is given up after a 401, and the next request pays again', async (t) => {
+// I4 (CHANGELOG). lightning-memory 0.7.0 sells macaroons with the caveat `expires`, and afterwards answers 401 without a challenge.
+test('After a 401 to a credential that has expired, the client pays again', async (t) => {
   const used = new Set();
-  const seller = await startSeller(t, ({ isProven, preimage }) => (isProven && !used.has(preimage) && used.add(preimage) ? 200 : 401));
+  const later = new Date(Date.now() + 2 * 3600 * 1000).toUTCString();
+  const verdict = ({ isProven, preimage }) => (isProven && !used.has(preimage) && used.add(preimage) ? 200 : { status: 401, headers: { Date: later } });
+  const expires = Math.floor(Date.now() / 1000) + 3600;
+  const formatChallenge = (challenge) => {
+    const macaroon = { id: challenge.paymentHash, caveats: [`expires=${expires}`], signature: '00'.repeat(32) };
+    challenge.macaroon = Buffer.from(JSON.stringify(macaroon)).toString('base64url');
+    return format(challenge);
+  };
+  const seller = await startSeller(t, verdict, { formatChallenge });
   const { client, payer } = startClient();
-  for (const payments of [1, 2, 3]) {
+  for (const payments of [1, 2]) {
     assert.equal(await status(client.fetch(`${seller.url}/sold`)), 200);
     assert.equal(payer.paid.length, payments);
   }
+});
+
+// I4 (CHANGELOG). With Aperture, a credential pays for all paths of a service, and some of them may need a login as well.
+test('A 401 for one path does not end a credential that is accepted for other paths', async (t) => {
+  const seller = await startSeller(t, ({ path, isProven }) => (isProven && path !== '/second' ? 200 : 401), { challengeOf: () => '/club/1' });
+  const { client, payer } = startClient();
+  for (let call = 0; call < 5; call += 1) {
+    assert.equal(await status(client.fetch(`${seller.url}/first`)), 200);
+    assert.equal(await status(client.fetch(`${seller.url}/second`)), 401);
+  }
+  assert.equal(payer.paid.length, 1);
 });
 
 // I4 (CHANGELOG). The origin behind such a server may answer 401 to the paid request itself.
@@ -1078,16 +1096,19 @@ test('After a 401 to the first request with a credential, the client pays again 
   assert.equal(payer.paid.length, 2);
 });
 
-// I4 (CHANGELOG). pylsat 0.2.6 sells macaroons for one request, and then answers 403.
-test('After a 403 to a credential that was accepted before, the client pays again only with payAgain', async (t) => {
-  const used = new Set();
-  const seller = await startSeller(t, ({ isProven, preimage }) => (isProven && !used.has(preimage) && used.add(preimage) ? 200 : 403));
-  const { client, payer } = startClient();
-  const get = (options) => client.fetch(`${seller.url}/sold`, options);
-  for (const expected of [200, 403, 403]) assert.equal(await status(get()), expected);
-  assert.equal(payer.paid.length, 1);
-  assert.equal(await status(get({ payAgain: true })), 200);
-  assert.equal(payer.paid.length, 2);
+// I4 (CHANGELOG). l402kit 1.10.1 and pylsat 0.2.6 sell credentials for one request. Then they answer 401 and 403, as a service behind such
+// a server may do for reasons of its own.
+test('After a 401 or a 403 to a credential that was accepted before, the client pays again only with payAgain', async (t) => {
+  for (const refusal of [401, 403]) {
+    const used = new Set();
+    const seller = await startSeller(t, ({ isProven, preimage }) => (isProven && !used.has(preimage) && used.add(preimage) ? 200 : refusal));
+    const { client, payer } = startClient();
+    const get = (options) => client.fetch(`${seller.url}/sold`, options);
+    for (const expected of [200, refusal, refusal]) assert.equal(await status(get()), expected);
+    assert.equal(payer.paid.length, 1);
+    assert.equal(await status(get({ payAgain: true })), 200);
+    assert.equal(payer.paid.length, 2);
+  }
 });
 
 test('A 409 with Retry-After to a paid request is repeated: edgetoll sends it while another request has the last use', async (t) => {

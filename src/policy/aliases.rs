@@ -153,13 +153,10 @@ pub const ISLAND_FOLDER: &str = "__nuxt_island";
 pub const IMAGE_FOLDER: &str = "_ipx";
 
 /// Returns a path without the extension of its name: without everything after the first dot, and without everything after
-/// the last dot. A name that is only an extension belongs to the folder, except in the root, where it is a hidden file.
+/// the last dot.
 fn without_extensions(folder: &str, name: &str) -> impl Iterator<Item = String> {
-    let is_extension =
-        name.strip_prefix('.').is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
-    let of_folder = (is_extension && !folder.is_empty()).then(|| folder.to_owned());
     let dots = [name.find('.'), name.rfind('.')].into_iter().flatten().filter(|at| *at > 0);
-    of_folder.into_iter().chain(dots.filter_map(move |at| Some([folder, "/", name.get(..at)?].concat())))
+    dots.filter_map(move |at| Some([folder, "/", name.get(..at)?].concat()))
 }
 
 fn is_data_file(name: &str) -> bool {
@@ -284,9 +281,10 @@ fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 const SVELTEKIT_DATA: &str = "__data.json";
-const DATA_FILES: [&str; 9] = [
+const DATA_FILES: [&str; 10] = [
     SVELTEKIT_DATA,
     ".data",
+    ".rsc",
     "_payload.js",
     "_payload.json",
     "_.data",

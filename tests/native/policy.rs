@@ -825,7 +825,7 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/sold/_.data",
         "/.data",
         "/sold/.data",
-        "/users/7/.json",
+        "/users/7/.rsc",
         "/sold/__next._full.txt",
         "/sold.rsc",
         "/sold.segments/_full.segment.rsc",
@@ -886,6 +886,8 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/free/.data",
         "/shop/.data",
         "/sold/.7",
+        // OpenID Connect Discovery 1.0, section 4: an issuer may have a path.
+        "/docs/sold/.well-known/openid-configuration",
         "/docs/sold/_payload.json",
         "/shop/7/__data.json",
         "/_next/data/build-id/free.json",

@@ -17,8 +17,10 @@ pub fn own_pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
             Some(',') => before.get(others.len()..)?.starts_with(' '),
             Some(_) => false,
         };
-        let cookie = cookie.get(..end_of_cookie(cookie)).filter(|_| is_separated)?;
-        cookie.trim_end().split_once('=')
+        if !is_separated {
+            return None;
+        }
+        cookie.get(..end_of_cookie(cookie))?.trim_end().split_once('=')
     })
 }
 

@@ -25,6 +25,14 @@ fn the_cookies_of_edgetoll_are_read_in_order() {
     assert_eq!(read(""), []);
 }
 
+// A2 (CHANGELOG): the end of a cookie was searched for each prefix in its value.
+#[test]
+fn a_cookie_with_the_prefix_many_times_is_read_once() {
+    let started = std::time::Instant::now();
+    assert_eq!(own_pairs(&format!("a={}", "toll_".repeat(40_000))).count(), 0);
+    assert!(started.elapsed().as_secs() < 2);
+}
+
 #[test]
 fn cookies_are_removed_by_name_and_all_other_cookies_stay() {
     let kept = |header| without(header, |_| true);

@@ -1,5 +1,6 @@
 //! Cookies, the `Accept` header and forms.
 
+use cpu_time::ThreadTime;
 use edgetoll::http::accept::prefers_html;
 use edgetoll::http::cookie::{SameSite, SetCookie, own_pairs, without};
 use edgetoll::http::form;
@@ -28,7 +29,7 @@ fn the_cookies_of_edgetoll_are_read_in_order() {
 // A2 (CHANGELOG): the end of a cookie was searched for each prefix in its value.
 #[test]
 fn a_cookie_with_the_prefix_many_times_is_read_once() {
-    let started = std::time::Instant::now();
+    let started = ThreadTime::now();
     assert_eq!(own_pairs(&format!("a={}", "toll_".repeat(40_000))).count(), 0);
     assert!(started.elapsed().as_secs() < 2);
 }

@@ -327,7 +327,8 @@ impl<'a> PricedRequest<'a, '_> {
     /// 1. The request is a prefetch: a person would not see the invoice.
     /// 2. The method is `HEAD`.
     /// 3. The method is `OPTIONS`, and the route does not list this method.
-    /// 4. A page embeds the response or opens a WebSocket: neither a person nor the page could read the invoice. Otherwise the visitors of a page with many images could use up the invoices of all clients.
+    /// 4. A page embeds the response or opens a WebSocket: neither a person nor the page could read the invoice.
+    ///    Otherwise the visitors of a page with many images could use up the invoices of all clients.
     fn is_quote(&self) -> bool {
         let is_listed = |method: &str| self.route.methods.iter().any(|one| one == method);
         let method = self.request.method;

@@ -22,14 +22,18 @@ use crate::payment::PaymentHash;
 /// Clients whose address is not known share one limit. The clients of one IPv6 /48 network also share a larger limit:
 /// otherwise, the owner of the network could use up the invoices of all clients.
 pub async fn admit_challenge(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
+    admit_client_and_network(ctx, "challenge").await
+}
+
+/// Requests that the network's limit refuses add no client to the map of clients. Requests that the client's limit refuses do not
+/// count for the network.
+async fn admit_client_and_network(ctx: &RequestContext<'_>, purpose: &str) -> Result<(), RequestError> {
+    let network = ctx.client_network().map(|network| format!("{purpose}/{network}"));
     let share = network_share(ctx);
-    let network = ctx.client_network();
-    // Requests that the network's limit refuses add no client to the map of clients. Requests that the client's limit refuses
-    // do not count for the network.
     if let Some(network) = &network {
         check(&CLIENTS, network, share)?;
     }
-    admit_client(ctx, "challenge").await?;
+    admit_client(ctx, purpose).await?;
     network.map_or(Ok(()), |network| admit(&CLIENTS, &network, share))
 }
 
@@ -41,7 +45,7 @@ fn network_share(ctx: &RequestContext<'_>) -> u64 {
 
 /// Admits a request whose credential has no preimage. The payment of such a credential must be looked up at a wallet.
 pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
-    admit_client(ctx, "poll").await
+    admit_client(ctx, POLL).await
 }
 
 /// Admits the look-up of a payment of which the request has only the preimage. Anyone can make up a preimage, so these
@@ -50,15 +54,7 @@ pub async fn admit_unproven(ctx: &RequestContext<'_>) -> Result<(), RequestError
 pub async fn admit_preimage(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
     static OF_ISOLATE: LazyLock<Mutex<(SlidingWindow, ClientLimits)>> = LazyLock::new(Mutex::default);
     admit_look_up_of_client(ctx)?;
-    let network = ctx.client_network().map(|network| format!("look-ups/{network}"));
-    let share = network_share(ctx);
-    if let Some(network) = &network {
-        check(&CLIENTS, network, share)?;
-    }
-    admit_unproven(ctx).await?;
-    if let Some(network) = &network {
-        admit(&CLIENTS, network, share)?;
-    }
+    admit_client_and_network(ctx, POLL).await?;
     let client = invoice_client(ctx);
     let per_minute = ctx.policy().invoices_per_minute;
     let request = InvoiceLimitRequest { per_minute, client, is_known: false, recent: 0 };
@@ -210,6 +206,7 @@ static LOOK_UPS: LazyLock<Mutex<ClientLimits>> = LazyLock::new(Mutex::default);
 static FULL_UNTIL_MS: Mutex<u64> = Mutex::new(0);
 
 /// The Durable Object that counts the invoices of the deployment.
+const POLL: &str = "poll";
 const ALL_INVOICES: &str = "all";
 const PLATFORM_TIMEOUT_MS: i32 = 1_000;
 /// If the platform's rate limiter refuses a client, the client may retry after this time. The rate limiter does not

@@ -61,14 +61,15 @@ impl<'a> PublicUrls<'a> {
         let url = (self.resolve)(text, self.request_url)?;
         let (authority, path) = split(&url)?;
         let is_origin = host_and_port(authority) == host_and_port(origin_authority);
-        // An origin that takes its host from X-Forwarded-Host writes the public host, but its own path.
-        let is_public = || url.strip_prefix(self.public_origin).is_some_and(|path| path.starts_with('/'));
-        let is_own = is_origin || (origin_path != "/" && is_public());
-        let path = without_prefix(path, origin_path).filter(|_| is_own)?;
+        // An origin that takes its host from X-Forwarded-Host writes the public host, but its own path. It may redirect to https.
+        let (scheme, public_authority) = self.public_origin.split_once("://")?;
+        let is_public = origin_path != "/" && host_and_port(authority) == host_and_port(public_authority);
+        let scheme = if is_public && url.starts_with("https:") { "https" } else { scheme };
+        let path = without_prefix(path, origin_path).filter(|_| is_origin || is_public)?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         // Without a host in front, a path such as `//x` would lead to another host.
         let public =
-            if is_path && is_local_path(&path) { path } else { [self.public_origin, &path].concat() };
+            if is_path && is_local_path(&path) { path } else { format!("{scheme}://{public_authority}{path}") };
         (public != text).then_some(public)
     }
 

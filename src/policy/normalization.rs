@@ -145,7 +145,7 @@ type Normalization = fn(&[u8]) -> Vec<u8>;
 
 /// All normalizations. An origin may apply any of them, in any order. What one of them changes must not be a plain path
 /// ([`plain_path`](super::plain_path::plain_path)).
-const NORMALIZATIONS: [Normalization; 21] = [
+const NORMALIZATIONS: [Normalization; 22] = [
     percent::decode,
     with_lenient_encodings,
     with_latin_1,
@@ -160,6 +160,7 @@ const NORMALIZATIONS: [Normalization; 21] = [
     without_escapes,
     without_parameters,
     without_double_slashes,
+    with_slash_after_php,
     without_script,
     without_path_info,
     without_sessions,
@@ -227,6 +228,29 @@ fn without_double_slashes(path: &[u8]) -> Vec<u8> {
         **byte == b'/' && at.checked_sub(1).is_some_and(|before| path.get(before) == Some(&b'/'))
     };
     path.iter().enumerate().filter(|indexed| !is_second(indexed)).map(|(_, byte)| *byte).collect()
+}
+
+/// Puts a slash after `.php`: Symfony and Laravel remove the name of their front controller from the beginning of the path, and
+/// read `/index.phpsold` as `/sold`.
+fn with_slash_after_php(path: &[u8]) -> Vec<u8> {
+    let mut changed = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(end) = end_of_php(rest) {
+        let (name, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        changed.extend_from_slice(name);
+        if !after.is_empty() && !after.starts_with(b"/") {
+            changed.push(b'/');
+        }
+        rest = after;
+    }
+    changed.extend_from_slice(rest);
+    changed
+}
+
+/// Returns the position after the first `.php`.
+fn end_of_php(path: &[u8]) -> Option<usize> {
+    let at = path.windows(PHP.len()).position(|name| name.eq_ignore_ascii_case(PHP))?;
+    Some(at.saturating_add(PHP.len()))
 }
 
 /// Removes the name of a script that is not at the end of the path: the front controller `index.php` reads

@@ -274,6 +274,8 @@ fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
         ("Location", "/app/x", Some("/x")),
         // Django 5.2 with USE_X_FORWARDED_HOST.
         ("Location", "https://api.test/app/x/", Some("https://api.test/x/")),
+        // Django without SECURE_PROXY_SSL_HEADER.
+        ("Location", "http://api.test/app/x/", Some("https://api.test/x/")),
         ("Location", "https://api.test/x/", None),
         ("Location", "https://api.test:8443/app/x", None),
         ("Link", "<https://api.test/app/a>; rel=canonical", Some("<https://api.test/a>; rel=canonical")),
@@ -316,5 +318,13 @@ fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
         ("Set-Cookie", "a=1; Domain=test", None),
     ] {
         assert_eq!(public.rewrite(name, value).as_deref(), expected, "{name}: {value}");
+    }
+    // A redirect from http to https must not lead back to http.
+    let public =
+        PublicUrls::new("https://origin.test/app", "https://origin.test/app/x", "http://api.test", resolve_url);
+    for (location, expected) in
+        [("https://api.test/app/x", "https://api.test/x"), ("https://origin.test/app/x", "http://api.test/x")]
+    {
+        assert_eq!(public.rewrite("Location", location).as_deref(), Some(expected));
     }
 }

@@ -326,7 +326,7 @@ proptest! {
 
 /// Request paths that are other spellings of the priced paths in the next test. For each spelling, some web server or
 /// framework was observed to serve the priced content.
-const SPELLINGS: [&str; 71] = [
+const SPELLINGS: [&str; 74] = [
     "/x%3F%2F..%2Fapi%2Fjoke",
     "/x%23%2F..%2Fapi/joke",
     "/api%2F..;%2F..%2Fjoke",
@@ -353,6 +353,10 @@ const SPELLINGS: [&str; 71] = [
     "/index.php/api/joke",
     "/INDEX.PHP/api/joke",
     "/index.php%2Fapi%2Fjoke",
+    // Symfony's `Request::preparePathInfo` puts a slash before what follows the name of the front controller.
+    "/index.phpapi/joke",
+    "/%69ndex%2ePHP%61pi%2Fjoke",
+    "/api/app.phpjoke",
     "/api/paid.php/x",
     "/api/paid.php%2Fx",
     "/api/joke%3Fx",

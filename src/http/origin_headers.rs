@@ -68,8 +68,11 @@ impl<'a> PublicUrls<'a> {
         let path = without_prefix(path, origin_path).filter(|_| is_origin || is_public)?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         // Without a host in front, a path such as `//x` would lead to another host.
-        let public =
-            if is_path && is_local_path(&path) { path } else { format!("{scheme}://{public_authority}{path}") };
+        let public = if is_path && is_local_path(&path) {
+            path
+        } else {
+            format!("{scheme}://{public_authority}{path}")
+        };
         (public != text).then_some(public)
     }
 

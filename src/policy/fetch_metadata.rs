@@ -16,7 +16,7 @@ pub enum Page {
 /// Returns which page causes the request and cannot show an invoice in the response to a person. Returns `None` if the client is
 /// no browser.
 ///
-/// Also returns `None` for a page that is opened in a tab (`navigate` with `document`), for a `fetch` of a page of the same
+/// Also returns `None` for a page that is opened in a tab (`navigate` with `document` or `empty`), for a `fetch` of a page of the same
 /// origin, and for a `fetch` of a page whose origin the price list names in `cors`.
 ///
 /// `own_origin` is the origin of the requested URL.
@@ -40,7 +40,8 @@ pub fn embedding_page(header: &Header<'_>, cors: Option<&Cors>, own_origin: &str
     if !header("Sec-Fetch-Dest").is_none_or(is_shown) || is("Sec-Fetch-Mode", "no-cors") {
         return Some(page);
     }
-    let opens_page = is("Sec-Fetch-Mode", "navigate") && is("Sec-Fetch-Dest", "document");
+    // If a service worker passes on the request of a tab (`fetch(event.request)`), its destination is `empty`, not `document`.
+    let opens_page = is("Sec-Fetch-Mode", "navigate");
     let may_read = is("Sec-Fetch-Mode", "cors") && may_read_as_page();
     (page != Page::SameOrigin && !opens_page && !may_read).then_some(page)
 }

@@ -57,9 +57,38 @@ impl SettledPayments {
     }
 }
 
+/// The payments that requests of an isolate look up now. Other requests with the same payment wait for the result, so that a
+/// payment is looked up once and stored once.
+#[derive(Default)]
+pub struct RunningLookUps(Vec<(PaymentHash, u64)>);
+
+impl RunningLookUps {
+    /// Marks that a request looks up a payment. Returns `false` if another request does so already. The mark ends by itself, because
+    /// the runtime may cancel the request. With too many marks, no further one is set.
+    pub fn begin(&mut self, payment_hash: PaymentHash, now_ms: u64) -> bool {
+        let Self(running) = self;
+        running.retain(|(_, until_ms)| now_ms < *until_ms);
+        if running.iter().any(|(hash, _)| *hash == payment_hash) {
+            return false;
+        }
+        if running.len() < MAX_RUNNING {
+            running.push((payment_hash, now_ms.saturating_add(LOOK_UP_MS)));
+        }
+        true
+    }
+
+    pub fn end(&mut self, payment_hash: PaymentHash) {
+        self.0.retain(|(hash, _)| *hash != payment_hash);
+    }
+}
+
 /// In the last seconds before an invoice expires, its preimage is not trusted. If the clock of LNbits is ahead of the
 /// Worker's clock, the invoice may have expired for LNbits.
 const MARGIN_S: u64 = 5;
 /// This number of payments takes about two megabytes. A payment that is not remembered is looked up again.
 const MAX_KNOWN: usize = 10_000;
 const SWEEP_S: u64 = 10;
+/// With more look-ups at a time, a payment may be looked up twice.
+const MAX_RUNNING: usize = 200;
+/// Longer than the time limits of one look-up in total.
+const LOOK_UP_MS: u64 = 10_000;

@@ -21,17 +21,19 @@ const toll = {
     { path: '/taste', sats: 5, free_requests: 3, free_window: '1d' },
   ],
 };
-let origin, worker, faultProxy;
+const CHALLENGES_PER_MINUTE = 5;
+let origin, worker, faultProxy, inkey;
 before(async () => {
   origin = await startRecordingOrigin();
   // A wallet of its own: the cron trigger reads all payments of the wallet.
-  const { inkey } = await call(`${lnbits.url}/api/v1/account`, 'POST', { name: 'merchant' });
+  ({ inkey } = await call(`${lnbits.url}/api/v1/account`, 'POST', { name: 'merchant' }));
   faultProxy = await startFaultProxy();
   const vars = { ORIGIN_URL: origin.url, ADMIN_TOKEN, LNBITS_URL: faultProxy.url, LNBITS_KEY: inkey, PUBLIC_URL: 'https://api.example.com' };
   const entry = countingEntry(faultProxy.url);
   const objects = { ...OBJECTS, LEDGER: 'Ledger', INVOICE_LIMIT: 'InvoiceLimit' };
   worker = await startBareWorker({ toll, vars, entry, objects });
   worker.exact = await startBareWorker({ toll: { ...toll, free_tier: 'durable' }, vars, entry, objects });
+  worker.lookingUp = await startBareWorker({ toll: { ...toll, settlement: 'lnbits', challenges_per_minute: CHALLENGES_PER_MINUTE }, vars, entry, objects });
 });
 after(async () => {
   await origin.close();
@@ -160,6 +162,30 @@ test('With free_tier = "durable", an isolate that knows that a client has no fre
   await counts(worker.exact);
   await ask('/taste', 402, { ...client, method: 'HEAD' });
   assert.equal((await counts(worker.exact)).counts.objectRequests, 0);
+});
+
+// A11 (CHANGELOG): 40 requests caused 20 look-ups and 20 writes, and 20 of them got 429.
+test('Requests at once after a payment cause one look-up and one write to Workers KV', async () => {
+  const { url } = worker.lookingUp;
+  const { standard } = await buy(url, '/sold');
+  await counts(worker.lookingUp);
+  await Promise.all(Array.from({ length: 40 }, () => ask('/sold', 200, { url, ...withCredential(standard) })));
+  const { wallet, kvWrites } = (await counts(worker.lookingUp)).counts;
+  // The ledger looks the payment up too.
+  assert.deepEqual({ wallet, kvWrites }, { wallet: 2, kvWrites: 1 });
+});
+
+// A11 (CHANGELOG): the invoice key of LNbits reads the preimage of an unpaid invoice, and LNbits up to 1.5.6 gives it to everyone.
+test('While a payment has no look-up left, requests with its preimage do not read Workers KV', async () => {
+  const { url } = worker.lookingUp;
+  const { macaroon, paymentHash } = (await ask('/sold', 402, { url })).json();
+  const payments = await call(`${lnbits.url}/api/v1/payments`, 'GET', undefined, { 'X-Api-Key': inkey });
+  const { preimage } = payments.find(({ payment_hash }) => payment_hash === paymentHash);
+  const credential = { url, ...withCredential(`L402 ${macaroon}:${preimage}`) };
+  for (let time = 0; time < 2 * CHALLENGES_PER_MINUTE; time += 1) await ask('/sold', 402, credential);
+  await counts(worker.lookingUp);
+  for (let time = 0; time < 10; time += 1) await ask('/sold', 429, credential);
+  assert.equal((await counts(worker.lookingUp)).counts.kvReads, 0);
 });
 
 const document = readFileSync(join(root, 'docs/costs.md'), 'utf8');

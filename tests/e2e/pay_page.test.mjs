@@ -19,7 +19,7 @@ import { pay, startPaywall } from './support/paywall.mjs';
 const MAX_DESCRIPTION = Number(readFileSync(join(root, 'src/policy/description.rs'), 'utf8').match(/MAX_BYTES: usize = (\d+)/)[1]);
 /** More realms than the 16 credential cookies that are read of a request. */
 const REALMS = 20;
-const SERVICE_WORKER = `onfetch = (event) => event.respondWith(fetch(event.request, { cache: 'no-store' }));
+const serviceWorker = (options) => `onfetch = (event) => event.respondWith(fetch(event.request${options}));
   oninstall = () => skipWaiting(); onactivate = (event) => event.waitUntil(clients.claim());`;
 const HOSTILE = `</script><img src=x onerror=alert(1)> "quoted' <!--if reason--> &amp; \u202Egnp.exe`;
 const toll = {
@@ -49,7 +49,9 @@ before(async () => {
   for (const path of ['/folder/', '/any/folder/', '/any/reloads', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
   const answers = Object.fromEntries(Object.entries(pages).map(([path, title]) => [path, content(title)]));
   for (const path of ['/folder', '/any/folder']) answers[path] = (request, response) => response.writeHead(301, { Location: `${path}/` }).end();
-  answers['/worker.js'] = (request, response) => response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(SERVICE_WORKER);
+  for (const [path, options] of [['/worker.js', ", { cache: 'no-store' }"], ['/passing_worker.js', '']]) {
+    answers[path] = (request, response) => response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(serviceWorker(options));
+  }
   origin = await startRecordingOrigin(answers);
   faultProxy = await startFaultProxy();
   paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, LNBITS_URL: faultProxy.url } });
@@ -383,19 +385,24 @@ test('In a browser: a payment opens the page if the clock of the device was set 
   await context.close();
 });
 
-// R2 (CHANGELOG), https://fetch.spec.whatwg.org/#dom-request: with options, the mode of a navigation becomes `same-origin`.
-test('In a browser: a service worker that fetches navigations with options gets the pay page', async () => {
-  const { context, page, pageErrors } = await openPage(browser);
-  await page.goto(`${paywall.url}/worker`);
-  await page.evaluate(async () => {
-    await navigator.serviceWorker.register('/worker.js');
-    await new Promise((resolve) => { navigator.serviceWorker.oncontrollerchange = resolve; });
-  });
-  await page.goto(`${paywall.url}/article`);
-  await pay(await invoiceOn(page));
-  await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
-  assert.deepEqual(pageErrors, []);
-  await context.close();
+// R2 (CHANGELOG), https://fetch.spec.whatwg.org/#dom-request: with options, the mode of a navigation becomes `same-origin`. Without options, its
+// destination becomes empty, as with `NetworkFirst` of Workbox.
+test('In a browser: a service worker that fetches navigations gets the pay page, also if a link of another site leads there', async () => {
+  for (const worker of ['/worker.js', '/passing_worker.js']) {
+    const { context, page, pageErrors } = await openPage(browser);
+    await page.goto(`${paywall.url}/worker`);
+    await page.evaluate(async (worker) => {
+      await navigator.serviceWorker.register(worker);
+      await new Promise((resolve) => { navigator.serviceWorker.oncontrollerchange = resolve; });
+    }, worker);
+    await page.goto(`${origin.url.replace('127.0.0.1', 'localhost')}/`);
+    await page.evaluate((url) => { location.href = url; }, `${paywall.url}/article`);
+    await page.waitForSelector('#invoice', { state: 'attached' });
+    await pay(await invoiceOn(page));
+    await page.waitForSelector('text=What was paid for', { timeout: 30_000 });
+    assert.deepEqual(pageErrors, []);
+    await context.close();
+  }
 });
 
 // R1 (CHANGELOG).

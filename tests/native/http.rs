@@ -320,8 +320,12 @@ fn the_path_of_the_origin_url_is_removed_and_default_ports_are_equal() {
         assert_eq!(public.rewrite(name, value).as_deref(), expected, "{name}: {value}");
     }
     // A redirect from http to https must not lead back to http.
-    let public =
-        PublicUrls::new("https://origin.test/app", "https://origin.test/app/x", "http://api.test", resolve_url);
+    let public = PublicUrls::new(
+        "https://origin.test/app",
+        "https://origin.test/app/x",
+        "http://api.test",
+        resolve_url,
+    );
     for (location, expected) in
         [("https://api.test/app/x", "https://api.test/x"), ("https://origin.test/app/x", "http://api.test/x")]
     {

@@ -69,15 +69,20 @@ pub async fn admit_preimage(ctx: &RequestContext<'_>) -> Result<(), RequestError
 /// Admits the look-up of a payment. Each isolate has a limit for each payment, and a limit for each client.
 pub fn admit_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Result<(), RequestError> {
     // Only payments whose macaroons have a valid signature are counted, so forged macaroons cannot fill the map.
-    let per_minute = ctx.policy().challenges_per_minute;
-    admit(&LOOK_UPS, &payment_hash.to_hex(), per_minute.saturating_mul(PAYMENT_LOOK_UPS_PER_CHALLENGE))?;
+    admit(&LOOK_UPS, &payment_hash.to_hex(), look_ups_per_payment(ctx))?;
     admit_look_up_of_client(ctx)
+}
+
+/// Fails if the payment or the client has no look-up left. Counts nothing.
+pub fn check_look_up(ctx: &RequestContext<'_>, payment_hash: &PaymentHash) -> Result<(), RequestError> {
+    check(&LOOK_UPS, &payment_hash.to_hex(), look_ups_per_payment(ctx))?;
+    check(&LOOK_UPS, &ctx.client_pseudonym().unwrap_or_default(), look_ups_per_client(ctx))
 }
 
 /// A client with many credentials could stay below the limit of each payment. So there is also a limit on all look-ups
 /// of a client together, and of an IPv6 /48 network, whose owner has many clients.
 fn admit_look_up_of_client(ctx: &RequestContext<'_>) -> Result<(), RequestError> {
-    let per_client = ctx.policy().challenges_per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE);
+    let per_client = look_ups_per_client(ctx);
     let per_network = per_client.saturating_mul(CLIENTS_PER_NETWORK);
     let network = ctx.client_network();
     if let Some(network) = &network {
@@ -85,6 +90,14 @@ fn admit_look_up_of_client(ctx: &RequestContext<'_>) -> Result<(), RequestError>
     }
     admit(&LOOK_UPS, &ctx.client_pseudonym().unwrap_or_default(), per_client)?;
     network.map_or(Ok(()), |network| admit(&LOOK_UPS, &network, per_network))
+}
+
+fn look_ups_per_payment(ctx: &RequestContext<'_>) -> u64 {
+    ctx.policy().challenges_per_minute.saturating_mul(PAYMENT_LOOK_UPS_PER_CHALLENGE)
+}
+
+fn look_ups_per_client(ctx: &RequestContext<'_>) -> u64 {
+    ctx.policy().challenges_per_minute.saturating_mul(CLIENT_LOOK_UPS_PER_CHALLENGE)
 }
 
 /// Fails if this isolate knows that the deployment has no invoice left. The request is then refused without a call of

@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex};
 use super::rate_limits;
 use super::wallets::{self, probe};
 use crate::edge::context::RequestContext;
-use crate::edge::platform::clock::{self, now_unix};
+use crate::edge::platform::clock::{self, now_ms, now_unix, sleep};
 use crate::edge::platform::isolate::with_lock;
 use crate::edge::platform::kv::Kv;
 use crate::error::RequestError;
@@ -17,7 +17,7 @@ use crate::policy::settlement::SettlementMode;
 use crate::protocols::l402::verify::Grant;
 use crate::protocols::record::OwnInvoice;
 use crate::wallet::probe::Probe;
-use crate::wallet::settlement::{SettledPayments, trusts_preimage};
+use crate::wallet::settlement::{RunningLookUps, SettledPayments, trusts_preimage};
 use crate::wallet::{Payment, PaymentStatus, WalletError};
 
 /// Whether this isolate knows that the payment of a credential has settled. Sends no request to KV or to a wallet.
@@ -71,18 +71,43 @@ pub enum Requester {
 
 /// Checks whether the payment of a credential has settled. A payment that the wallet reports as paid is remembered, in
 /// this isolate and in Workers KV, until the credential expires.
+///
+/// While another request of this isolate checks the same payment, this request waits for the result: a client may send many
+/// requests at once after it has paid. It waits with its own timers, because a promise of one request must not be used by another.
 pub async fn check(
     ctx: &RequestContext<'_>,
     seller: &Seller,
     grant: &Grant,
     requester: Requester,
 ) -> Result<PaymentStatus, SettlementError> {
-    // Two kinds of requests are limited before KV is read, because their clients may not have paid: requests of the pay
-    // page, and requests whose credential has no preimage.
+    let hash = grant.payment_hash;
+    let mut pause_ms = MIN_PAUSE_MS;
+    while !with_lock(&LOOK_UPS, |look_ups| look_ups.begin(hash, now_ms())) {
+        if ctx.deadline.for_wallet_ms().is_none() {
+            return Err(WalletError::NoTimeLeft.into());
+        }
+        sleep(pause_ms).await;
+        pause_ms = pause_ms.saturating_mul(2).min(MAX_PAUSE_MS);
+        if is_known(ctx.policy(), grant) {
+            return Ok(PaymentStatus::Paid);
+        }
+    }
+    let status = clock::complete(ctx.context, look_up(ctx, seller, grant, requester)).await;
+    with_lock(&LOOK_UPS, |look_ups| look_ups.end(hash));
+    status
+}
+
+async fn look_up(
+    ctx: &RequestContext<'_>,
+    seller: &Seller,
+    grant: &Grant,
+    requester: Requester,
+) -> Result<PaymentStatus, SettlementError> {
+    // The limits apply before KV is read, because the client may not have paid.
     match requester {
         Requester::PayPage => rate_limits::admit_look_up(ctx, &grant.payment_hash)?,
-        Requester::Client if !grant.is_proven => rate_limits::admit_unproven(ctx).await?,
-        Requester::Client => {}
+        Requester::Client if grant.is_proven => rate_limits::check_look_up(ctx, &grant.payment_hash)?,
+        Requester::Client => rate_limits::admit_unproven(ctx).await?,
     }
     if is_known_in_kv(ctx, seller, grant).await {
         return Ok(PaymentStatus::Paid);
@@ -92,8 +117,7 @@ pub async fn check(
         rate_limits::admit_look_up(ctx, &grant.payment_hash)?;
     }
     let payment = Payment { hash: grant.payment_hash, amount_sats: grant.amount_sats };
-    let look_up = wallets::look_up(ctx.env, &seller.wallets, grant.wallet, &payment, ctx.deadline);
-    let status = clock::complete(ctx.context, look_up).await?;
+    let status = wallets::look_up(ctx.env, &seller.wallets, grant.wallet, &payment, ctx.deadline).await?;
     if status == PaymentStatus::Paid {
         remember(grant);
         write_to_kv(ctx, seller, grant);
@@ -154,7 +178,11 @@ fn remember(grant: &Grant) {
 }
 
 static SETTLED: LazyLock<Mutex<SettledPayments>> = LazyLock::new(Mutex::default);
+static LOOK_UPS: LazyLock<Mutex<RunningLookUps>> = LazyLock::new(Mutex::default);
 
+/// The pauses between two looks at the result of another request: the first, and the longest.
+const MIN_PAUSE_MS: u64 = 25;
+const MAX_PAUSE_MS: u64 = 400;
 const SETTLED_VALUE: &str = "1";
 /// The shortest expiry that KV accepts. It is added to the remaining time of the credential, which may be shorter.
 const MIN_TTL_S: u64 = 60;

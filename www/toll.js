@@ -58,19 +58,22 @@ export class TollClient extends EventTarget {
   /**
    * Sends the request with the credential of a purchase. If the server does not know the payment yet, sends it again after a pause. While
    * the wallet of another tab pays, waits for it, and asks the server again from time to time: that tab may be closed. Returns the
-   * response, its challenge, and what the response says about the credential; only `REFUSED` if the other tab did not pay.
+   * response, its challenge, and what the response says about the credential; only `REFUSED` if the other tab did not pay, or took the last
+   * use.
    */
   async #send(call, purchase) {
     const { request } = call;
     const started = Date.now();
     const [pauses, looks] = [[...PAUSES_MS], [...LOOKS_MS]];
+    // The tab that pays for the last use takes it. If that tab is closed, this call may take it.
+    const isLastUse = purchase?.left === 0;
     // The clock may have been set back since the payment began.
-    const isPaidElsewhere = () => !call.hasPaid && purchase?.isPaying && looks.length && Date.now() < Math.min(purchase.at, started) + MAX_WALLET_MS;
+    const isPaidElsewhere = () => !call.hasPaid && purchase?.state === SENT && purchase.isPaying && looks.length && Date.now() < Math.min(purchase.at, started) + MAX_WALLET_MS;
     try {
       for (;;) {
         if (isPaidElsewhere()) {
           purchase = await this.#whenPaid(purchase, looks.shift(), request.signal);
-          if (!purchase) return { verdict: REFUSED };
+          if (!purchase || (isLastUse && !purchase.isPaying)) return { verdict: REFUSED };
         }
         const attempt = request.clone();
         // `fetch` removes the Authorization header when it follows a redirect to another origin, except in Chrome before 119 and Firefox
@@ -111,8 +114,10 @@ export class TollClient extends EventTarget {
     else this.#purchases.countUses(purchase, Number(usesLeft));
 
     if (isAccepted(response)) {
+      // The tab that paid is closed, and left the use that it had taken.
+      const left = purchase.state === SENT && purchase.isPaying && usesLeft !== null ? { left: Number(usesLeft) } : {};
       if (purchase.state === SENT || purchase.isDenied || !purchase.wasAccepted) {
-        this.#purchases.change(purchase, () => ({ state: PAID, isDenied: false, wasAccepted: true }));
+        this.#purchases.change(purchase, () => ({ state: PAID, isPaying: false, isDenied: false, wasAccepted: true, ...left }));
       }
       if (purchase.state === SENT) this.#emit('paid', request, purchase);
       return ACCEPTED;
@@ -254,7 +259,9 @@ export class TollClient extends EventTarget {
       if (call.isPaidElsewhere) return undefined;
       const preimage = readPreimage(result);
       if (await isPreimage(preimage, purchase.paymentHash)) {
-        const paid = this.#purchases.add({ ...purchase, preimage, state: PAID });
+        // Other tabs may have taken uses meanwhile.
+        const kept = this.#purchases.all().find(({ paymentHash }) => paymentHash === purchase.paymentHash);
+        const paid = this.#purchases.add({ ...purchase, ...kept, preimage, state: PAID, isPaying: false });
         // A caller that has aborted does not need the use that was taken for it.
         if (call.request.signal.aborted) this.#purchases.giveBack(paid);
         this.#emit('paid', call.request, paid);
@@ -372,11 +379,11 @@ class Purchases {
 
   /**
    * Returns a purchase that fits, and takes one of its uses; `undefined` if none fits. Prefers one that is known to be paid, then one for
-   * a single path, then the newest.
+   * a single path, then the newest. One for which a wallet pays fits also without a use that is left: see `TollClient.#send`.
    */
   take(fits) {
     const rank = ({ state, endpoint }) => (state === PAID ? 2 : 0) + (endpoint ? 1 : 0);
-    const fitting = this.all().filter((kept) => kept.left !== 0 && fits(kept));
+    const fitting = this.all().filter((kept) => (kept.left !== 0 || (kept.state === SENT && kept.isPaying)) && fits(kept));
     const [best] = fitting.sort((a, b) => rank(b) - rank(a) || b.at - a.at);
     if (best) this.change(best, ({ left }) => ({ left: left && left - 1 }));
     return best;
@@ -586,8 +593,8 @@ function readChallenge(response, request) {
   const { origin, hostname, pathname } = new URL(request.url);
   const { scheme, macaroon, invoice } = readHeader(response.headers.get('WWW-Authenticate') ?? '') ?? {};
   if (!invoice) return undefined;
-  // A macaroon that cannot be parsed is assumed to be valid only for this path and method.
-  const limits = readMacaroon(macaroon) ?? { endpoint: pathname, method: request.method };
+  // A macaroon of another format is assumed to be valid only for this path and method.
+  const limits = readMacaroon(macaroon) ?? { endpoint: pathname, method: request.method, until: readExpiry(macaroon) };
   const { realm, services, endpoint, method } = limits;
   return { ...limits, response, origin, hostname, scheme, macaroon, invoice, key: JSON.stringify([origin, realm, services, endpoint, method]) };
 }
@@ -615,21 +622,20 @@ const isToken68 = (text) => typeof text === 'string' && /^[\w.~+/-]+=*$/.test(te
 
 const PARAMETER_OR_SCHEME = /[\s,]*(?:([^\s,="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([^\s,="]+))/gy;
 
-/** Returns the limits that a macaroon names, in libmacaroons' binary v2 or in lightning-toll's JSON; `undefined` for anything else. */
+/** Returns the limits that a macaroon names, in libmacaroons' binary v2 or in lightning-toll's JSON; `undefined` for any other format. */
 function readMacaroon(base64) {
   try {
-    const bytes = Uint8Array.from(atob(base64.replace(/-/g, '+').replace(/_/g, '/')), (char) => char.charCodeAt(0));
+    const bytes = Uint8Array.from(decodeBase64(base64), (char) => char.charCodeAt(0));
     const { paymentHash, caveats } = bytes[0] === 2 ? readBinaryMacaroon(bytes) : readJsonMacaroon(bytes);
     const pairs = caveats.map((caveat) => caveat.split(/\s*=\s*(.*)/s, 2)).map(([name, value]) => [name.toLowerCase(), value]).reverse();
     const named = new Map(pairs);
-    const dates = pairs.filter(([name, value]) => EXPIRY.test(name) && /^\d+$/.test(value)).map(([, value]) => Number(value));
+    const dates = pairs.filter(([name, value]) => EXPIRY.test(name) && /^\d+$/.test(value)).map(([, value]) => toSeconds(value));
     const uses = named.get('uses');
     return {
       ...Object.fromEntries(['realm', 'services', 'endpoint', 'host'].map((name) => [name, named.get(name)])),
       method: named.get('method')?.toUpperCase(),
       uses: /^\d+$/.test(uses) ? Number(uses) : undefined,
-      // Some issuers count milliseconds.
-      until: dates.length ? Math.min(...dates.map((date) => (date > 1e11 ? date / 1000 : date))) : undefined,
+      until: dates.length ? Math.min(...dates) : undefined,
       paymentHash,
     };
   } catch {
@@ -637,8 +643,30 @@ function readMacaroon(base64) {
   }
 }
 
-/** The caveats that limit the time: of edgetoll and Aperture, of lightning-memory and lightning-toll, and of boltwall. */
+/** Returns the bytes as characters; `undefined` if the text is not base64 or base64url. */
+function decodeBase64(text) {
+  try {
+    return atob(text.replace(/-/g, '+').replace(/_/g, '/'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The caveats that limit the time: of edgetoll and Aperture, of lightning-toll and others, and of boltwall. */
 const EXPIRY = /^(\w+_)?valid_until$|^expires(_at)?$|^expiration$/i;
+
+/** Some issuers count milliseconds. */
+const toSeconds = (date) => (date > 1e11 ? date / 1000 : Number(date));
+
+/**
+ * Returns until when a macaroon of another format is valid; `undefined` if no time is found. pymacaroons writes libmacaroons' v1, and
+ * lightning-memory a format of its own. Both have the caveats as text.
+ */
+function readExpiry(base64) {
+  const text = decodeBase64(base64) ?? '';
+  const dates = [...text.matchAll(/(?:valid_until|expires|expires_at|expiration) *= *(\d{10}(?:\d{3})?)/gi)].map(([, date]) => toSeconds(date));
+  return dates.length ? Math.min(...dates) : undefined;
+}
 
 function readBinaryMacaroon(bytes) {
   const [identifier, ...caveats] = readFields(bytes);

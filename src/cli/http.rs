@@ -125,6 +125,7 @@ impl Http {
             status: response.status,
             retry_after_s: response.retry_after.and_then(|seconds| seconds.trim().parse().ok()),
             body: String::from_utf8_lossy(&response.body).into_owned(),
+            is_listed: None,
         });
         TimedResult { result, ms: clock.ms(), at_unix: now_unix() }
     }

@@ -1,7 +1,7 @@
 //! The owner's template for the description of an invoice.
 //!
-//! Clients choose the values that replace its placeholders, so each value is cut to 64 characters, and its invisible
-//! characters are removed. The whole description is cut too, because it is part of the QR code of the invoice.
+//! Clients choose the values that replace its placeholders, so each value is cut to 64 characters, and characters that are not
+//! printable are removed. The whole description is cut too, because it is part of the QR code of the invoice.
 
 use super::facts::Facts;
 use super::normalization::is_invisible;
@@ -87,8 +87,12 @@ impl Part {
     }
 }
 
+/// LNbits' extension *NWC Service Provider* refuses spaces beyond ASCII, such as that of Japanese keyboards, and characters for private
+/// use.
 fn displayable(value: &str) -> String {
-    value.chars().filter(|c| !is_invisible(*c)).take(MAX_VALUE_CHARACTERS).collect()
+    let is_private = |c: char| matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..);
+    let with_spaces = value.chars().map(|c| if c.is_whitespace() && !c.is_ascii() { ' ' } else { c });
+    with_spaces.filter(|c| !is_invisible(*c) && !is_private(*c)).take(MAX_VALUE_CHARACTERS).collect()
 }
 
 const MAX_VALUE_CHARACTERS: usize = 64;

@@ -91,6 +91,34 @@ impl Wallet {
         }
     }
 
+    /// Returns the request for the wallet's list of paid payments, if the response to [`Wallet::look_up`] does not say whether the
+    /// payment was paid or has expired.
+    #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits always says it"))]
+    pub fn list_request(&self, response: &WalletResponse, now_unix: u64) -> Option<WalletRequest> {
+        match self {
+            Self::Lnbits(_) => None,
+            #[cfg(feature = "nwc")]
+            Self::Nwc(nwc) => nwc.list_request(response, now_unix).map(WalletRequest::Nwc),
+        }
+    }
+
+    /// Whether the response to [`Wallet::list_request`] has a payment.
+    ///
+    /// # Errors
+    /// Fails if the response is not a list of payments.
+    #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits is never asked"))]
+    pub fn read_listed(
+        &self,
+        payment_hash: &PaymentHash,
+        list: &WalletResponse,
+    ) -> Result<bool, WalletError> {
+        match self {
+            Self::Lnbits(_) => Err(WalletError::Unconfirmed),
+            #[cfg(feature = "nwc")]
+            Self::Nwc(nwc) => nwc.read_listed(payment_hash, list),
+        }
+    }
+
     /// Returns the status of a payment from the response to [`Wallet::look_up`].
     ///
     /// # Errors
@@ -120,11 +148,13 @@ impl Wallet {
         #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits drops nothing"))]
         sale: Option<&Sale>,
         response: &WalletResponse,
+        #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits says what has expired"))]
+        now_unix: u64,
     ) -> Result<Option<Receipt>, WalletError> {
         match self {
             Self::Lnbits(lnbits) => lnbits.read_receipt(payment_hash, response),
             #[cfg(feature = "nwc")]
-            Self::Nwc(nwc) => nwc.read_receipt(payment_hash, sale, response),
+            Self::Nwc(nwc) => nwc.read_receipt(payment_hash, sale, response, now_unix),
         }
     }
 
@@ -137,11 +167,13 @@ impl Wallet {
         &self,
         payment_hash: &PaymentHash,
         response: &WalletResponse,
+        #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits says what has expired"))]
+        now_unix: u64,
     ) -> Result<Option<OwnInvoice>, WalletError> {
         match self {
             Self::Lnbits(lnbits) => lnbits.read_own_invoice(payment_hash, response),
             #[cfg(feature = "nwc")]
-            Self::Nwc(nwc) => nwc.read_own_invoice(payment_hash, response),
+            Self::Nwc(nwc) => nwc.read_own_invoice(payment_hash, response, now_unix),
         }
     }
 }
@@ -184,6 +216,8 @@ pub struct WalletResponse {
     /// The value of `Retry-After`; `None` if the header is missing or not a number of seconds.
     pub retry_after_s: Option<u64>,
     pub body: String,
+    /// Whether the wallet's list of paid payments has the payment: see [`Wallet::list_request`]. `None` if the list was not requested.
+    pub is_listed: Option<bool>,
 }
 
 /// An invoice to be created.
@@ -325,8 +359,10 @@ pub enum WalletError {
     NoRates,
     #[error("the wallet has used up its quota (QUOTA_EXCEEDED)")]
     QuotaExceeded,
-    #[error("the wallet failed (INTERNAL)")]
+    #[error("the wallet answered INTERNAL: it failed, or refused the request")]
     Internal,
+    #[error("the wallet does not say whether this payment was paid or has expired")]
+    Unconfirmed,
     #[error(
         "the wallet does not let this connection do that: create a connection that may create and look up invoices"
     )]
@@ -351,7 +387,8 @@ impl WalletError {
     ///
     /// A client must not be able to open the circuit, which would stop all sales. So an error that a client can cause
     /// with a single request does not count as a failure. For example, LNbits or its node refuses the amount, or LNbits
-    /// has no rate for the currency.
+    /// has no rate for the currency. Wallets over Nostr Wallet Connect answer `INTERNAL` to a description that they refuse, and to a
+    /// payment that they do not know.
     pub fn is_fault_of_wallet(&self) -> Option<bool> {
         match self {
             Self::Unreachable
@@ -368,7 +405,6 @@ impl WalletError {
             | Self::KeyRefused { .. }
             | Self::Expired
             | Self::QuotaExceeded
-            | Self::Internal
             | Self::Restricted
             | Self::RelayRefused
             | Self::NoEncryption
@@ -383,6 +419,8 @@ impl WalletError {
             | Self::Refused
             | Self::OutOfBounds { .. } => Some(false),
             Self::FundingSource
+            | Self::Internal
+            | Self::Unconfirmed
             | Self::NoRates
             | Self::NotBound
             | Self::MaySpend
@@ -400,7 +438,7 @@ impl WalletError {
     /// status means a temporary failure. It is not so after a timeout, because a second attempt would have even less
     /// time.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable | Self::Internal | Self::Status(500 | 502 | 503 | 504))
+        matches!(self, Self::Unreachable | Self::Status(500 | 502 | 503 | 504))
     }
 
     /// Returns the seconds after which the client should try again.

@@ -118,6 +118,39 @@ impl NwcWallet {
         self.request(NwcMethod::LookupInvoice, &LookupInvoice { payment_hash: payment_hash.to_hex() })
     }
 
+    /// Returns the request for the list: see [`Wallet::list_request`](super::Wallet::list_request).
+    pub fn list_request(&self, response: &WalletResponse, now_unix: u64) -> Option<NwcRequest> {
+        let transaction = read(NwcMethod::LookupInvoice, response).ok()?;
+        if looked_up_state(&transaction, response, now_unix) != Err(WalletError::Unconfirmed) {
+            return None;
+        }
+        // LNbits lists payments that were created after `from`, until the end of the second `until`.
+        let created_unix = transaction.get("created_at").and_then(Json::as_u64)?;
+        let params = ListTransactions {
+            until: Some(created_unix.saturating_add(1)),
+            ..ListTransactions::paid(created_unix.saturating_sub(1), 0)
+        };
+        Some(self.request(NwcMethod::ListTransactions, &params))
+    }
+
+    /// Whether the list has a payment: see [`Wallet::read_listed`](super::Wallet::read_listed).
+    pub fn read_listed(
+        &self,
+        payment_hash: &PaymentHash,
+        list: &WalletResponse,
+    ) -> Result<bool, WalletError> {
+        let list = read(NwcMethod::ListTransactions, list).map_err(|_| WalletError::Unconfirmed)?;
+        let rows = list.get("transactions").and_then(Json::as_array).ok_or(WalletError::Unconfirmed)?;
+        let is_paid = |row: &Json| {
+            is_settled(row) && row.get("payment_hash").is_some_and(|hash| is_hash(hash, payment_hash))
+        };
+        match rows.iter().any(is_paid) {
+            // The payment may be on the next page.
+            false if rows.len() >= PAGE_ROWS => Err(WalletError::Unconfirmed),
+            is_listed => Ok(is_listed),
+        }
+    }
+
     /// Returns the status of a payment: see [`Wallet::read_looked_up`](super::Wallet::read_looked_up).
     pub fn read_looked_up(
         &self,
@@ -133,14 +166,12 @@ impl NwcWallet {
         if !is_incoming(&transaction) || whole_sats(amount_msat) != Some(payment.amount_sats) {
             return Err(WalletError::OtherAmount);
         }
-        match state(&transaction)? {
+        match looked_up_state(&transaction, response, now_unix)? {
             State::Settled => return Ok(PaymentStatus::Paid),
             State::Closed => return Ok(PaymentStatus::Unpaid),
             State::Open => {}
         }
-        let bolt11 =
-            transaction.get("invoice").and_then(Json::as_str).and_then(|text| Bolt11::parse(text).ok());
-        let payable = bolt11.filter(|bolt11| {
+        let payable = invoice(&transaction).filter(|bolt11| {
             bolt11.payment_hash() == payment.hash
                 && bolt11.amount_msat() == amount_msat
                 && bolt11.expires_at_unix() > now_unix
@@ -154,9 +185,10 @@ impl NwcWallet {
         payment_hash: &PaymentHash,
         sale: Option<&Sale>,
         response: &WalletResponse,
+        now_unix: u64,
     ) -> Result<Option<Receipt>, WalletError> {
         let transaction = read(NwcMethod::LookupInvoice, response)?;
-        let receipt = match state(&transaction)? {
+        let receipt = match looked_up_state(&transaction, response, now_unix)? {
             State::Settled => receipt(&transaction, sale),
             State::Open | State::Closed => None,
         };
@@ -172,22 +204,25 @@ impl NwcWallet {
         &self,
         payment_hash: &PaymentHash,
         response: &WalletResponse,
+        now_unix: u64,
     ) -> Result<Option<OwnInvoice>, WalletError> {
         let transaction = match read(NwcMethod::LookupInvoice, response) {
             Err(WalletError::UnknownPayment) => return Ok(None),
             Err(WalletError::Internal | WalletError::Missing(_)) => return Err(WalletError::Refused),
             transaction => transaction?,
         };
-        let is_paid = state(&transaction).map_err(|_| WalletError::Refused)? == State::Settled;
+        let state = match looked_up_state(&transaction, response, now_unix) {
+            Err(WalletError::Unconfirmed) => return Err(WalletError::Unconfirmed),
+            state => state.map_err(|_| WalletError::Refused)?,
+        };
+        let is_paid = state == State::Settled;
         let own = own_invoice(&transaction, is_paid);
         Ok(own.filter(|own| own.payment_hash == *payment_hash))
     }
 
     /// Returns the request for a page of paid incoming payments whose invoices were created since a time.
     pub fn list_paid(&self, from_unix: u64, offset: usize) -> NwcRequest {
-        let params =
-            ListTransactions { from: from_unix, limit: PAGE_ROWS, offset, unpaid: false, kind: "incoming" };
-        self.request(NwcMethod::ListTransactions, &params)
+        self.request(NwcMethod::ListTransactions, &ListTransactions::paid(from_unix, offset))
     }
 
     /// Reads a page of paid payments.
@@ -200,8 +235,8 @@ impl NwcWallet {
             .get("transactions")
             .and_then(Json::as_array)
             .ok_or(WalletError::Missing("transactions"))?;
-        let paid = rows.iter().filter(|row| state(row) == Ok(State::Settled));
-        let payments = paid.filter_map(|row| receipt(row, None)).collect();
+        let payments =
+            rows.iter().filter(|row| is_settled(row)).filter_map(|row| receipt(row, None)).collect();
         Ok(TransactionPage { payments, rows: rows.len(), is_full: rows.len() >= PAGE_ROWS })
     }
 
@@ -267,7 +302,8 @@ impl NwcCall {
 /// Returns the fault as an error.
 pub fn read_answer(answer: &str) -> Result<WalletResponse, WalletError> {
     let Some(fault) = answer.strip_prefix('!') else {
-        return Ok(WalletResponse { status: 200, retry_after_s: None, body: answer.to_owned() });
+        let body = answer.to_owned();
+        return Ok(WalletResponse { status: 200, retry_after_s: None, body, is_listed: None });
     };
     Err(match fault {
         "timeout" => WalletError::Timeout,
@@ -306,7 +342,7 @@ pub fn receipt_of_notification(notification: &str) -> Option<Receipt> {
         return None;
     }
     let transaction = notification.get("notification")?;
-    if state(transaction) == Ok(State::Settled) { receipt(transaction, None) } else { None }
+    if is_settled(transaction) { receipt(transaction, None) } else { None }
 }
 
 /// Returns the result of a response.
@@ -335,18 +371,59 @@ fn refusal(code: &str) -> WalletError {
     }
 }
 
-/// Returns the state of a payment. Old wallets report no state, but the time of the settlement.
-fn state(transaction: &Json) -> Result<State, WalletError> {
-    match optional(transaction, "state").map(Json::as_str) {
-        Some(Some("settled")) => Ok(State::Settled),
-        Some(Some("pending" | "accepted")) => Ok(State::Open),
-        Some(Some("expired" | "failed")) => Ok(State::Closed),
-        Some(_) => Err(WalletError::Missing("state")),
-        None => match transaction.get("settled_at").and_then(Json::as_u64) {
-            None | Some(0) => Ok(State::Open),
-            Some(_) => Ok(State::Settled),
-        },
+/// Returns the state of a payment that was looked up.
+///
+/// Old wallets report no state, but the time of the settlement. The extension *NWC Service Provider* of LNbits reports such a time also
+/// for an invoice that has expired. So after the expiry, the list of paid payments decides.
+///
+/// # Errors
+/// Fails with [`WalletError::Unconfirmed`] if the list is needed and was not requested.
+fn looked_up_state(
+    transaction: &Json,
+    response: &WalletResponse,
+    now_unix: u64,
+) -> Result<State, WalletError> {
+    match (reported_state(transaction)?, response.is_listed) {
+        (Some(state), _) => Ok(state),
+        (None, _) if !has_settlement_time(transaction) => Ok(State::Open),
+        (None, Some(is_listed)) => Ok(if is_listed { State::Settled } else { State::Closed }),
+        (None, None) => {
+            let is_same = |bolt11: &Bolt11| {
+                transaction.get("payment_hash").is_some_and(|hash| is_hash(hash, &bolt11.payment_hash()))
+            };
+            let expires_unix = invoice(transaction).filter(is_same).map(|bolt11| bolt11.expires_at_unix());
+            let is_payable = expires_unix.is_some_and(|at_unix| now_unix.saturating_add(MARGIN_S) < at_unix);
+            if is_payable { Ok(State::Settled) } else { Err(WalletError::Unconfirmed) }
+        }
     }
+}
+
+/// Whether a payment in a list, or in a notification, is settled. The list has no payments whose invoices have expired.
+fn is_settled(transaction: &Json) -> bool {
+    match reported_state(transaction) {
+        Ok(Some(state)) => state == State::Settled,
+        Ok(None) => has_settlement_time(transaction),
+        Err(_) => false,
+    }
+}
+
+/// Returns the state that a wallet reports; `None` if it reports none.
+fn reported_state(transaction: &Json) -> Result<Option<State>, WalletError> {
+    match optional(transaction, "state").map(Json::as_str) {
+        None => Ok(None),
+        Some(Some("settled")) => Ok(Some(State::Settled)),
+        Some(Some("pending" | "accepted")) => Ok(Some(State::Open)),
+        Some(Some("expired" | "failed")) => Ok(Some(State::Closed)),
+        Some(_) => Err(WalletError::Missing("state")),
+    }
+}
+
+fn has_settlement_time(transaction: &Json) -> bool {
+    transaction.get("settled_at").and_then(Json::as_u64).is_some_and(|at_unix| at_unix > 0)
+}
+
+fn invoice(transaction: &Json) -> Option<Bolt11> {
+    transaction.get("invoice").and_then(Json::as_str).and_then(|text| Bolt11::parse(text).ok())
 }
 
 /// Returns a value that NIP-47 calls optional; `None` if it is missing. Some wallets write null or an empty text for a
@@ -370,8 +447,7 @@ fn receipt(transaction: &Json, sale: Option<&Sale>) -> Option<Receipt> {
         return None;
     }
     let payment_hash = PaymentHash::from_hex(transaction.get("payment_hash")?.as_str()?)?;
-    let invoice = transaction.get("invoice").and_then(Json::as_str).and_then(|text| Bolt11::parse(text).ok());
-    let minted_unix = match invoice {
+    let minted_unix = match invoice(transaction) {
         Some(invoice) if invoice.payment_hash() != payment_hash => return None,
         Some(invoice) => invoice.timestamp_unix(),
         None => transaction.get("created_at")?.as_u64().filter(|at_unix| *at_unix <= MAX_TIMESTAMP_UNIX)?,
@@ -398,7 +474,7 @@ fn receipt(transaction: &Json, sale: Option<&Sale>) -> Option<Receipt> {
 /// Reads an invoice and its record; `None` if edgetoll did not request the invoice, or if the wallet has dropped the record.
 fn own_invoice(transaction: &Json, is_paid: bool) -> Option<OwnInvoice> {
     let (route, record) = extra::read_record(transaction.get("metadata")?)?;
-    let bolt11 = Bolt11::parse(transaction.get("invoice")?.as_str()?).ok()?;
+    let bolt11 = invoice(transaction)?;
     let amount_msat = transaction.get("amount")?.as_u64();
     let is_same = is_hash(transaction.get("payment_hash")?, &bolt11.payment_hash())
         && amount_msat == bolt11.amount_msat()
@@ -437,17 +513,28 @@ struct LookupInvoice {
 }
 
 #[derive(Serialize)]
-struct ListTransactions<'a> {
+struct ListTransactions {
     from: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
     limit: usize,
     offset: usize,
     unpaid: bool,
     #[serde(rename = "type")]
-    kind: &'a str,
+    kind: &'static str,
+}
+
+impl ListTransactions {
+    /// The paid incoming payments whose invoices were created since a time.
+    const fn paid(from_unix: u64, offset: usize) -> Self {
+        Self { from: from_unix, until: None, limit: PAGE_ROWS, offset, unpaid: false, kind: "incoming" }
+    }
 }
 
 /// The number of rows that are requested for a page.
 const PAGE_ROWS: usize = 20;
+/// The clock of the wallet may be ahead of the Worker's clock by so many seconds.
+const MARGIN_S: u64 = 60;
 /// Methods that spend, or that make a connection that may spend, besides `pay_…` and `multi_pay_…` of NIP-47:
 /// `create_connection` of Alby Hub, and `execute_quote` of UMA.
 const SPENDING_METHODS: [&str; 2] = ["create_connection", "execute_quote"];

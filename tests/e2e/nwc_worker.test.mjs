@@ -186,7 +186,7 @@ for (const [code, detail] of [
   ['QUOTA_EXCEEDED', /the wallet has used up its quota/],
   ['RESTRICTED', /the wallet does not let this connection do that/],
   ['UNAUTHORIZED', /the wallet does not let this connection do that/],
-  ['INTERNAL', /the wallet failed \(INTERNAL\)/],
+  ['INTERNAL', /the wallet answered INTERNAL/],
   ['WORDS-OF-THE-WALLET', /the wallet refused the request/],
 ]) {
   test(`A wallet that answers ${code} to make_invoice or lookup_invoice causes 503, and its message is not shown`, async () => {

@@ -8,6 +8,7 @@ import { call, startLnbits } from '../../tools/lib/lnbits.mjs';
 import { pause } from '../../tools/lib/run.mjs';
 import { attenuate, buy, parseChallenge, send } from './support/client.mjs';
 import { startFaultProxy } from './support/fault_proxy.mjs';
+import { newConnection, startReceivingWallet, startRelay } from './support/nwc.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { lnbits, pay, run, startPaywall, withoutLedger } from './support/paywall.mjs';
 
@@ -17,7 +18,7 @@ const routes = [
   { path: '/twice', sats: 5, uses: 2 },
 ];
 const state = run.folder('settlement-state');
-let origin, faultProxy, vars, paywall, expiring, late;
+let origin, faultProxy, vars, paywall, expiring, late, nwc;
 before(async () => {
   origin = await startRecordingOrigin();
   faultProxy = await startFaultProxy();
@@ -26,8 +27,21 @@ before(async () => {
   paywall = await startPaywall({ toll: { invoice_expiry: '90s', routes }, vars, state, config: withoutLedger() });
   // An unpaid and a paid invoice for the last two tests, which wait until these invoices have expired.
   [expiring, late] = [await challenge('/sold'), await buy(paywall.url, '/sold')];
+  nwc = await startNwcPaywall();
 });
-after(() => Promise.all([origin.close(), faultProxy.close()]));
+after(() => Promise.all([origin.close(), faultProxy.close(), nwc.wallet.stop()]).then(() => nwc.relay.close()));
+
+/** Starts a paywall with a wallet that reports no state of a payment, and with an unpaid and a paid invoice. */
+async function startNwcPaywall() {
+  const relay = await startRelay();
+  const connection = newConnection(relay);
+  const wallet = await startReceivingWallet(connection, { reportsState: false });
+  const own = { ORIGIN_URL: origin.url, LNBITS_URL: undefined, LNBITS_KEY: undefined, NWC_URL: connection.url };
+  const { url } = await startPaywall({ toll: { invoice_expiry: '90s', routes }, vars: own, config: withoutLedger() });
+  const [unpaid, paid] = [await challenge('/sold', url), await challenge('/sold', url)];
+  await pay(paid.invoice);
+  return { relay, wallet, url, unpaid, paid };
+}
 
 async function challenge(path, base = paywall.url) {
   const { status, headers, json } = await send(base, path);
@@ -40,6 +54,11 @@ const sendCredential = (base, path, macaroon, preimage = '', method = 'GET') =>
 const servedCount = () => origin.requests.filter(({ path }) => path === '/sold').length;
 const lookupCount = (hash) => faultProxy.calls.filter(({ method, url, headers }) => method === 'GET' && url.endsWith(hash) && headers['x-api-key']).length;
 const balance = async ({ adminKey }) => (await call(`${lnbits.url}/api/v1/wallet`, 'GET', undefined, { 'X-Api-Key': adminKey })).balance;
+/** Waits until LNbits has noticed the expiry of an invoice. */
+async function untilFailed(hash) {
+  const status = async () => (await call(`${lnbits.url}/api/v1/payments/${hash}`, 'GET', undefined, { 'X-Api-Key': lnbits.merchant.invoiceKey })).status;
+  while ((await status()) !== 'failed') await pause(250);
+}
 const ZEROS = '0'.repeat(64);
 
 function assertUnpaid({ status, json }) {
@@ -178,8 +197,7 @@ test('With an admin key as LNBITS_KEY or LNBITS_KEY_2, priced routes get 503, an
 test('After an expired invoice is “paid” inside LNbits without a transfer, its preimage gives access only with settlement = "preimage"', { timeout: 200_000 }, async () => {
   // LNbits “pays” an invoice without a transfer only after the invoice has expired.
   while (Date.now() / 1000 < expiring.invoiceExpiresAt) await pause(20);
-  const statusOf = async () => (await (await fetch(`${lnbits.url}/api/v1/payments/${expiring.paymentHash}`, { headers: { 'X-Api-Key': lnbits.merchant.invoiceKey } })).json()).status;
-  while ((await statusOf()) !== 'failed') await pause(20);
+  await untilFailed(expiring.paymentHash);
   const balanceBefore = await balance(lnbits.payer);
   const headers = { 'X-Api-Key': lnbits.payer.adminKey };
   const payment = await call(`${lnbits.url}/api/v1/payments`, 'POST', { out: true, bolt11: expiring.invoice }, headers);
@@ -211,4 +229,12 @@ test('A payment before the invoice expired gives access after the expiry, with o
   assert.equal((await send(other.url, '/sold', options)).status, 200);
   assert.equal(lookupCount(hash), 1);
   await other.server.stop();
+});
+
+// A11 (CHANGELOG): LNbits' extension NWC Service Provider 1.1.2 reports no state, and a time of settlement also for an expired invoice.
+test('With a wallet that reports a time of settlement for expired invoices, only a payment in its list gives access', { timeout: 200_000 }, async () => {
+  const { unpaid, paid, url } = nwc;
+  await untilFailed(unpaid.paymentHash);
+  assertUnpaid(await sendCredential(url, '/sold', unpaid.standard));
+  assert.equal((await sendCredential(url, '/sold', paid.standard)).status, 200);
 });

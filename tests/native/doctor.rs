@@ -20,7 +20,7 @@ use edgetoll::wallet::lnbits::Lnbits;
 use edgetoll::wallet::{InvoiceRequest, PaymentStatus, WalletError, WalletResponse};
 
 fn response(status: u16, body: &str) -> HttpResult {
-    Ok(WalletResponse { status, retry_after_s: None, body: body.to_owned() })
+    Ok(WalletResponse { status, retry_after_s: None, body: body.to_owned(), is_listed: None })
 }
 
 fn levels<const N: usize>(findings: [CheckResult; N]) -> [Level; N] {
@@ -64,7 +64,8 @@ fn a_health_request_without_a_valid_response_of_lnbits_fails_and_the_finding_say
 
 #[test]
 fn a_clock_difference_to_lnbits_above_a_minute_is_a_warning_and_above_ten_minutes_a_failure() {
-    let health = WalletResponse { status: 200, retry_after_s: None, body: HEALTH.to_owned() };
+    let health =
+        WalletResponse { status: 200, retry_after_s: None, body: HEALTH.to_owned(), is_listed: None };
     let level = |now_unix| judge::clock(&health, now_unix).level;
     for (skew_s, expected) in
         [(0, Level::Ok), (60, Level::Ok), (61, Level::Warn), (600, Level::Warn), (601, Level::Fail)]
@@ -78,7 +79,8 @@ fn a_clock_difference_to_lnbits_above_a_minute_is_a_warning_and_above_ten_minute
     let invoice = Json::parse(INVOICE.as_bytes()).unwrap();
     let created_unix =
         Bolt11::parse(invoice.get("bolt11").unwrap().as_str().unwrap()).unwrap().timestamp_unix();
-    let created = WalletResponse { status: 201, retry_after_s: None, body: INVOICE.to_owned() };
+    let created =
+        WalletResponse { status: 201, retry_after_s: None, body: INVOICE.to_owned(), is_listed: None };
     let request = InvoiceRequest {
         price: &Price::Sats(5),
         description: "",

@@ -35,7 +35,7 @@ fn invoice_request() -> InvoiceRequest<'static> {
 }
 
 fn response(status: u16, body: &str) -> WalletResponse {
-    WalletResponse { status, retry_after_s: None, body: body.to_owned() }
+    WalletResponse { status, retry_after_s: None, body: body.to_owned(), is_listed: None }
 }
 
 fn read_created(request: &InvoiceRequest<'_>, body: &str, now_unix: u64) -> Result<Invoice, WalletError> {
@@ -131,7 +131,7 @@ fn a_receipt_has_the_host_the_uses_and_the_price_of_the_invoice_or_its_value_in_
     let terms_of = |extra: &str| {
         let response = with_extra("1.6.2: paid", extra);
         let hash = payment("1.6.2: paid").hash;
-        Wallet::Lnbits(lnbits()).read_receipt(&hash, None, &response).unwrap().unwrap().terms
+        Wallet::Lnbits(lnbits()).read_receipt(&hash, None, &response, 0).unwrap().unwrap().terms
     };
     let record = complete_record();
     let request = InvoiceRequest { uses: NonZeroU32::new(32), record: Some(&record), ..invoice_request() };
@@ -165,7 +165,7 @@ fn with_extra(name: &str, extra: &str) -> WalletResponse {
 }
 
 fn read_own(hash: &PaymentHash, response: &WalletResponse) -> Result<Option<OwnInvoice>, WalletError> {
-    Wallet::Lnbits(lnbits()).read_own_invoice(hash, response)
+    Wallet::Lnbits(lnbits()).read_own_invoice(hash, response, 0)
 }
 
 #[test]
@@ -321,7 +321,8 @@ fn a_response_that_does_not_match_the_invoice_request_is_refused() {
         let error = lnbits().read_created(&invoice_request(), &response(status, CREATED), now).err();
         assert_eq!(error, Some(WalletError::Status(status)));
     }
-    let limited = WalletResponse { status: 429, retry_after_s: Some(7), body: CREATED.to_owned() };
+    let limited =
+        WalletResponse { status: 429, retry_after_s: Some(7), body: CREATED.to_owned(), is_listed: None };
     let error = lnbits().read_created(&invoice_request(), &limited, now).err();
     assert_eq!(error, Some(WalletError::RateLimited { retry_after_s: Some(7) }));
 }
@@ -428,7 +429,7 @@ fn a_look_up_response_that_does_not_say_whether_the_payment_is_paid_is_an_error(
     for status in [201, 302, 401, 403, 500, 502, 520] {
         assert_eq!(read_looked_up(&paid, &response(status, body)), Err(WalletError::Status(status)));
     }
-    let limited = WalletResponse { status: 429, retry_after_s: Some(7), body: body.clone() };
+    let limited = WalletResponse { status: 429, retry_after_s: Some(7), body: body.clone(), is_listed: None };
     assert_eq!(
         read_looked_up(&paid, &limited),
         Err(WalletError::PaymentRateLimited { retry_after_s: Some(7) })

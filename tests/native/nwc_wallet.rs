@@ -105,7 +105,7 @@ fn answer(method: &str, result: Value) -> Value {
 }
 
 fn response(body: impl ToString) -> WalletResponse {
-    WalletResponse { status: 200, retry_after_s: None, body: body.to_string() }
+    WalletResponse { status: 200, retry_after_s: None, body: body.to_string(), is_listed: None }
 }
 
 /// Returns a value after a change at a JSON pointer (RFC 6901). `None` removes what is there.

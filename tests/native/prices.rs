@@ -478,6 +478,8 @@ fn the_description_of_an_invoice_is_filled_from_the_request_and_has_no_invisible
     // Bidirectional overrides and control characters are removed from a value, because they could make a wallet show
     // another text. A long value is cut, because it could push the text of the template out of sight.
     assert_eq!(fill("for {query.q}", "q=%E2%80%AEevil%0d%0a%00%E2%81%A6x%D8%9C"), "for evilx");
+    // NWC Service Provider 1.1.2 answers INTERNAL to characters that are not printable in Python.
+    assert_eq!(fill("for {query.q}", "q=a%E3%80%80b%C2%A0c%EE%80%80%F3%B0%80%80"), "for a b c");
     assert_eq!(fill("{query.q}", &format!("q={}", "é".repeat(100))), "é".repeat(64));
     assert_eq!(Description::parse("{method} at {query.x}").unwrap().template(), "{method} at {query.x}");
 }

@@ -23,7 +23,7 @@ fn response(name: &str) -> WalletResponse {
 }
 
 fn response_with(status: u16, body: String) -> WalletResponse {
-    WalletResponse { status, retry_after_s: None, body }
+    WalletResponse { status, retry_after_s: None, body, is_listed: None }
 }
 
 /// Returns a recorded payment list after a change to its rows.

@@ -79,6 +79,8 @@ export function newConnection(relay) {
  * @param {string} [options.encryptions] what the wallet announces
  * @param {boolean} [options.notifies] whether the wallet reports incoming payments
  * @param {boolean} [options.keepsMetadata] whether the wallet returns the metadata of an invoice
+ * @param {boolean} [options.reportsState] whether the wallet reports the state of a payment. If not, it reports a time of settlement for each
+ * payment that is not pending
  * @param {object} [options.errors] for methods: the code of the error that the wallet answers
  * @param {boolean} [options.holds] the wallet pays and does not answer
  */
@@ -99,6 +101,7 @@ const DEFAULTS = {
   encryptions: 'nip04 nip44_v2',
   notifies: false,
   keepsMetadata: true,
+  reportsState: true,
   errors: {},
   holds: false,
 };

@@ -3,7 +3,7 @@
 import { NWCWalletService, NWCWalletServiceKeyPair } from '@getalby/sdk';
 
 const options = JSON.parse(process.env.NWC_WALLET);
-const { relayUrl, walletSecret, clientKey, lnbitsUrl, adminKey, methods, encryptions, notifies, keepsMetadata, errors, holds } = options;
+const { relayUrl, walletSecret, clientKey, lnbitsUrl, adminKey, methods, encryptions, notifies, keepsMetadata, reportsState, errors, holds } = options;
 const headers = { 'X-Api-Key': adminKey, 'Content-Type': 'application/json' };
 const keys = new NWCWalletServiceKeyPair(walletSecret, clientKey);
 const NOTIFICATIONS = [[23196, 'nip04'], [23197, 'nip44_v2']];
@@ -39,10 +39,10 @@ await service.subscribe(keys, {
     if (notifies) void notifyWhenPaid(made.payment_hash);
     return ok(transaction(made));
   }),
-  listTransactions: allowed('list_transactions', async ({ from = 0, limit = 20, offset = 0, unpaid = false, type }) => {
+  listTransactions: allowed('list_transactions', async ({ from = 0, until = Infinity, limit = 20, offset = 0, unpaid = false, type }) => {
     console.log('edgetoll: listed');
-    const all = (await lnbits('GET', 'payments?limit=1000&sortby=time&direction=desc')).map(transaction);
-    const listed = all.filter((one) => one.created_at >= from && (unpaid || one.state === 'settled') && (!type || one.type === type));
+    const all = await lnbits('GET', 'payments?limit=1000&sortby=time&direction=desc');
+    const listed = all.filter(({ status }) => unpaid || status === 'success').map(transaction).filter((one) => one.created_at >= from && one.created_at <= until && (!type || one.type === type));
     return ok({ transactions: listed.slice(offset, offset + limit), total_count: listed.length });
   }),
 });
@@ -60,17 +60,20 @@ function allowed(method, handler) {
 function transaction({ amount, bolt11, fee = 0, status, memo, payment_hash, preimage, created_at, time, updated_at, extra }) {
   const unix = (text) => Math.floor(Date.parse(/[Z+]/.test(text) ? text : `${text}Z`) / 1000);
   const isPaid = status === 'success';
+  const created = unix(created_at ?? time);
+  // As LNbits' extension NWC Service Provider 1.1.2 does.
+  const settled = reportsState ? isPaid && unix(updated_at ?? time) : status !== 'pending' && created;
   return {
     type: amount < 0 ? 'outgoing' : 'incoming',
-    state: isPaid ? 'settled' : status === 'failed' ? 'failed' : 'pending',
+    state: reportsState ? (isPaid ? 'settled' : status === 'failed' ? 'failed' : 'pending') : undefined,
     invoice: bolt11,
     description: memo,
     payment_hash,
     preimage: isPaid ? preimage : undefined,
     amount: Math.abs(amount),
     fees_paid: Math.abs(fee),
-    created_at: unix(created_at ?? time),
-    settled_at: isPaid ? unix(updated_at ?? time) : undefined,
+    created_at: created,
+    settled_at: settled || undefined,
     metadata: extra?.nwc,
   };
 }

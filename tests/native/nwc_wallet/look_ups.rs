@@ -3,7 +3,8 @@
 use edgetoll::bolt11::Bolt11;
 use edgetoll::wallet::nwc::NwcMethod;
 use edgetoll::wallet::{Payment, PaymentStatus, WalletError};
-use nostr::nips::nip47::{LookupInvoiceRequest, RequestParams};
+use nostr::nips::nip47::{ListTransactionsRequest, LookupInvoiceRequest, RequestParams, TransactionType};
+use nostr::types::Timestamp;
 
 use super::*;
 
@@ -143,5 +144,82 @@ fn a_pending_payment_is_returned_with_its_invoice_while_the_invoice_can_be_paid(
     ] {
         let body = changed(&pending, "/result/invoice", other.clone());
         assert_eq!(read(body), Ok(PaymentStatus::Unpaid), "{other:?}");
+    }
+}
+
+/// The extension NWC Service Provider 1.1.2 of LNbits reports no state. It reports `settled_at` for each payment that is not pending, also for
+/// one whose invoice has expired, and its list has only payments that succeeded.
+fn ended() -> Value {
+    let body = changed(&found("settled"), "/result/state", None);
+    changed(&body, "/result/settled_at", Some(json!(NOW)))
+}
+
+// A11 (CHANGELOG)
+#[test]
+fn after_the_expiry_a_time_of_settlement_proves_a_payment_only_if_the_list_has_it() {
+    let read_listed = |is_listed: bool, now_unix: u64| {
+        let payment = Payment { hash: PaymentHash::from_bytes(HASH), amount_sats: 5 };
+        let response = WalletResponse { is_listed: Some(is_listed), ..response(ended()) };
+        wallet().read_looked_up(&payment, &response, now_unix)
+    };
+    assert_eq!(read_at(ended(), NOW + 20), Ok(PaymentStatus::Paid));
+    for now_unix in [NOW + 240, NOW + 300, NOW + 3_600, u64::MAX] {
+        assert_eq!(read_at(ended(), now_unix), Err(WalletError::Unconfirmed), "{now_unix}");
+        assert_eq!(read_listed(true, now_unix), Ok(PaymentStatus::Paid));
+        assert_eq!(read_listed(false, now_unix), Ok(PaymentStatus::Unpaid));
+        let hash = PaymentHash::from_bytes(HASH);
+        let receipt = wallet().read_receipt(&hash, None, &response(ended()), now_unix);
+        assert_eq!(receipt, Err(WalletError::Unconfirmed));
+    }
+    // Without the invoice, the expiry is not known.
+    for invoice in [None, Some(json!("")), Some(json!(Made { hash: OTHER_HASH, ..MADE }.text()))] {
+        assert_eq!(read(changed(&ended(), "/result/invoice", invoice)), Err(WalletError::Unconfirmed));
+    }
+    assert_eq!(WalletError::Unconfirmed.is_fault_of_wallet(), None);
+}
+
+#[test]
+fn the_list_is_requested_only_if_the_look_up_leaves_open_whether_the_payment_was_paid() {
+    let request = |body: &Value, now_unix: u64| wallet().list_request(&response(body), now_unix);
+    let list = request(&ended(), NOW + 3_600).unwrap();
+    let expected = ListTransactionsRequest {
+        from: Some(Timestamp::from(NOW - 1)),
+        until: Some(Timestamp::from(NOW + 1)),
+        limit: Some(20),
+        offset: Some(0),
+        unpaid: Some(false),
+        transaction_type: Some(TransactionType::Incoming),
+    };
+    let read = as_wallet_reads(list.method.as_str(), &list.params);
+    assert_eq!(read.params, RequestParams::ListTransactions(expected));
+    assert!(request(&ended(), NOW + 20).is_none());
+    for state in ["settled", "pending", "expired", "failed"] {
+        assert!(request(&found(state), NOW + 3_600).is_none(), "{state}");
+    }
+    assert!(request(&json!({ "error": { "code": "NOT_FOUND" } }), NOW + 3_600).is_none());
+}
+
+#[test]
+fn a_payment_is_listed_if_a_settled_row_has_its_payment_hash() {
+    let read = |rows: Vec<Value>| {
+        let list = answer("list_transactions", json!({ "transactions": rows }));
+        wallet().read_listed(&PaymentHash::from_bytes(HASH), &response(list))
+    };
+    let row = &ended()["result"];
+    let other = changed(row, "/payment_hash", Some(json!(hex(OTHER_HASH))));
+    assert_eq!(read(vec![]), Ok(false));
+    assert_eq!(read(vec![other.clone()]), Ok(false));
+    assert_eq!(read(vec![other.clone(), row.clone()]), Ok(true));
+    assert_eq!(read(vec![transaction("settled")]), Ok(true));
+    assert_eq!(read(vec![transaction("pending"), transaction("expired")]), Ok(false));
+    assert_eq!(read(vec![changed(row, "/settled_at", Some(Value::Null))]), Ok(false));
+    // A full page may have a next page.
+    assert_eq!(read(vec![other.clone(); 19]), Ok(false));
+    assert_eq!(read(vec![other; 20]), Err(WalletError::Unconfirmed));
+    for body in
+        [json!({}), json!({ "error": { "code": "RESTRICTED" } }), answer("lookup_invoice", row.clone())]
+    {
+        let read = wallet().read_listed(&PaymentHash::from_bytes(HASH), &response(body));
+        assert_eq!(read, Err(WalletError::Unconfirmed));
     }
 }

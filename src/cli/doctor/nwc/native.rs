@@ -32,6 +32,6 @@ impl Relay {
             Err(CallError::NotSent | CallError::Unanswered) => return Err(WalletError::Unreachable),
             Err(CallError::Unreadable) => return Err(WalletError::NotJson),
         };
-        Ok(WalletResponse { status: 200, retry_after_s: None, body: body.to_string() })
+        Ok(WalletResponse { status: 200, retry_after_s: None, body: body.to_string(), is_listed: None })
     }
 }

@@ -53,7 +53,7 @@ impl Relay {
             Incoming::Refused { request_id } if request_id == id => Some(Err(WalletError::RelayRefused)),
             _ => None,
         })??;
-        Ok(WalletResponse { status: 200, retry_after_s: None, body })
+        Ok(WalletResponse { status: 200, retry_after_s: None, body, is_listed: None })
     }
 }
 

@@ -23,7 +23,7 @@ pub async fn send(request: &HttpRequest, limit_ms: u32) -> Result<WalletResponse
     let body = body.ok_or(WalletError::TooLarge)?;
     let retry_after = response.headers().get("Retry-After").ok().flatten();
     let retry_after_s = retry_after.and_then(|seconds| seconds.trim().parse().ok());
-    Ok(WalletResponse { status: response.status(), retry_after_s, body })
+    Ok(WalletResponse { status: response.status(), retry_after_s, body, is_listed: None })
 }
 
 fn to_js(request: &HttpRequest, signal: &AbortSignal) -> Result<Request, JsValue> {

@@ -178,12 +178,29 @@ async fn look_up_once(
     let limit_ms = deadline.for_wallet_ms().ok_or(WalletError::NoTimeLeft)?;
     with_lock(&LOOK_UPS, |failover| failover.admit(slot, now_ms())).map_err(circuit_open)?;
     let sent_ms = now_ms();
-    let checked = match send(env, slot, &wallet.look_up(payment_hash), limit_ms).await {
-        Ok(response) => read(&response),
-        Err(error) => Err(error),
-    };
+    let response = send_look_up(env, wallet, slot, payment_hash, limit_ms).await;
+    let checked = response.and_then(|response| read(&response));
     record(&LOOK_UPS, slot, &checked, sent_ms);
     checked
+}
+
+/// Looks up a payment, also in the list of the wallet if the first response does not say whether the payment was paid. The time limit
+/// is for both requests together.
+async fn send_look_up(
+    env: &Env,
+    wallet: &Wallet,
+    slot: WalletSlot,
+    payment_hash: &PaymentHash,
+    limit_ms: u32,
+) -> Result<WalletResponse, WalletError> {
+    let until_ms = now_ms().saturating_add(u64::from(limit_ms));
+    let mut response = send(env, slot, &wallet.look_up(payment_hash), limit_ms).await?;
+    if let Some(request) = wallet.list_request(&response, now_unix()) {
+        let left_ms = until_ms.saturating_sub(now_ms());
+        let list = send(env, slot, &request, u32::try_from(left_ms).unwrap_or(limit_ms)).await?;
+        response.is_listed = Some(wallet.read_listed(payment_hash, &list)?);
+    }
+    Ok(response)
 }
 
 /// Looks for an invoice of edgetoll at all wallets, because a payment hash alone does not name a wallet.
@@ -200,7 +217,7 @@ pub async fn find_invoice(
     for (slot, wallet) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
         let mut found = None;
         let mut read = |response: &WalletResponse| {
-            found = wallet.read_own_invoice(payment_hash, response)?.map(Box::new);
+            found = wallet.read_own_invoice(payment_hash, response, now_unix())?.map(Box::new);
             Ok(())
         };
         let looked_up = look_up_with(env, wallet, slot, payment_hash, deadline, &mut read).await;
@@ -221,8 +238,9 @@ pub async fn receipt(
     payment_hash: &PaymentHash,
     sale: Option<&Sale>,
 ) -> Result<Option<Receipt>, WalletError> {
-    let response = send_for_ledger(env, slot, &wallet.look_up(payment_hash)).await?;
-    wallet.read_receipt(payment_hash, sale, &response)
+    check_look_up_circuit(slot)?;
+    let response = send_look_up(env, wallet, slot, payment_hash, LEDGER_TIMEOUT_MS).await?;
+    wallet.read_receipt(payment_hash, sale, &response, now_unix())
 }
 
 /// Sends a request for the ledger, unless the circuit of the wallet is open. The result does not change the circuit

@@ -128,6 +128,7 @@ fn session_cookie(prefix: &str, value: &str, max_age_s: u64) -> String {
 }
 
 pub const SESSION_COOKIE: &str = "toll_admin";
-/// A browser has one session cookie for each path of the admin endpoints.
-const MAX_SESSIONS: usize = 4;
+/// A page of a sibling host can set cookies with this name, which come before that of the owner. Browsers keep at most 180 cookies of a
+/// host.
+const MAX_SESSIONS: usize = 180;
 const SESSION_S: u64 = 43_200;

@@ -323,12 +323,13 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    /// Whether the challenge has only the price, without an invoice. This is so in four cases:
+    /// Whether the challenge has only the price, without an invoice. This is so in five cases:
     /// 1. The request is a prefetch: a person would not see the invoice.
     /// 2. The method is `HEAD`.
     /// 3. The method is `OPTIONS`, and the route does not list this method.
     /// 4. A page embeds the response or opens a WebSocket: neither a person nor the page could read the invoice.
     ///    Otherwise the visitors of a page with many images could use up the invoices of all clients.
+    /// 5. A service makes a preview of a link.
     fn is_quote(&self) -> bool {
         let is_listed = |method: &str| self.route.methods.iter().any(|one| one == method);
         let method = self.request.method;
@@ -336,13 +337,18 @@ impl<'a> PricedRequest<'a, '_> {
             || method == "HEAD"
             || (method == "OPTIONS" && !is_listed("OPTIONS"))
             || self.embedding_page().is_some()
+            || fetch_metadata::is_link_preview(self.request.header)
     }
 
     /// Returns which page embeds the response or opens this WebSocket. Most browsers send `Origin` with a WebSocket, but no Fetch
     /// Metadata headers. websocket-client for Python also sends the origin of the server, and can read the response.
     fn embedding_page(&self) -> Option<Page> {
         let (header, own_origin) = (self.request.header, self.request.url.origin);
+        let is_listed = |origin: &str| {
+            self.policy.cors.as_ref().is_some_and(|cors| cors.allow_origin(Some(origin)).is_some())
+        };
         let of_socket = || match header("Origin") {
+            Some(origin) if origin != own_origin && is_listed(&origin) => Some(Page::SameOrigin),
             Some(origin) if origin != own_origin => Some(Page::CrossSite),
             Some(_) if fetch_metadata::is_browser(header) => Some(Page::SameOrigin),
             _ => None,

@@ -72,16 +72,28 @@ fn without_default_port(origin: &str) -> String {
     origin.strip_suffix(port).unwrap_or(origin).to_owned()
 }
 
-/// Whether a text is an origin as browsers write it: `http` or `https`, and a host in lower case, with or without a port.
+/// Whether a text is an origin as browsers write it: a scheme, and a host in lower case, with or without a port.
 fn is_origin(text: &str) -> bool {
-    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    authority.is_some_and(|authority| {
+    let authority = text.split_once("://").filter(|(scheme, _)| SCHEMES.contains(scheme));
+    authority.is_some_and(|(_, authority)| {
         let has_padded_port =
             authority.strip_prefix(url::host(authority)).is_some_and(|port| port.starts_with(":0"));
         url::is_authority(authority) && !has_padded_port && !authority.bytes().any(|b| b.is_ascii_uppercase())
     })
 }
 
+/// The schemes of pages: those of the web, of apps (Capacitor, Ionic, Tauri, Electron) and of browser extensions.
+const SCHEMES: [&str; 9] = [
+    "https",
+    "http",
+    "capacitor",
+    "ionic",
+    "tauri",
+    "app",
+    "chrome-extension",
+    "moz-extension",
+    "safari-web-extension",
+];
 /// The response headers that a page may read besides those that CORS always allows.
 const EXPOSED: [&str; 8] = [
     "WWW-Authenticate",

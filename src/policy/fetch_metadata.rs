@@ -16,6 +16,8 @@ pub enum Page {
 /// Returns which page causes the request and cannot show an invoice in the response to a person. Returns `None` if the client is
 /// no browser.
 ///
+/// A WebSocket of a page whose origin the price list names in `cors` counts as one of a page of the same origin.
+///
 /// Also returns `None` for a page that is opened in a tab (`navigate` with `document` or `empty`), for a `fetch` of a page of the same
 /// origin, and for a `fetch` of a page whose origin the price list names in `cors`.
 ///
@@ -29,6 +31,8 @@ pub fn embedding_page(header: &Header<'_>, cors: Option<&Cors>, own_origin: &str
         return Some(page).filter(|_| header("Origin").is_none() || !may_read_as_page());
     }
     let page = match header("Sec-Fetch-Site").as_deref() {
+        // No page has caused the request. Electron's `net.fetch` sends the mode `no-cors` with it.
+        Some("none") => return None,
         Some("cross-site") => Page::CrossSite,
         Some("same-site") => Page::SameSite,
         _ => Page::SameOrigin,
@@ -37,6 +41,9 @@ pub fn embedding_page(header: &Header<'_>, cors: Option<&Cors>, own_origin: &str
     // The destination of a `fetch` is `empty`. The pay page may not be shown in a frame. A page does not read the response to a
     // beacon or the ping of a link, which have the mode `no-cors`.
     let is_shown = |destination: String| ["document", "empty"].contains(&destination.as_str());
+    if is("Sec-Fetch-Mode", "websocket") && may_read_as_page() {
+        return Some(Page::SameOrigin);
+    }
     if !header("Sec-Fetch-Dest").is_none_or(is_shown) || is("Sec-Fetch-Mode", "no-cors") {
         return Some(page);
     }
@@ -80,6 +87,31 @@ pub fn is_prefetch(name: &str, value: &str) -> bool {
     (is(&PURPOSES) && (says("prefetch") || says("preview"))) || is(&PREFETCHES)
 }
 
+/// Whether a service fetches a page to show a preview of a link to it. After a post in the fediverse, hundreds of servers do so within a
+/// minute, each from an address of its own.
+pub fn is_link_preview(header: &Header<'_>) -> bool {
+    let agent = header("User-Agent").filter(|agent| agent.len() <= MAX_AGENT_BYTES).unwrap_or_default();
+    let agent = agent.to_ascii_lowercase();
+    LINK_PREVIEWS.iter().any(|name| agent.contains(name))
+}
+
+const LINK_PREVIEWS: [&str; 14] = [
+    "mastodon/",
+    "pleroma",
+    "akkoma",
+    "misskey/",
+    "friendica",
+    "lemmy/",
+    "bluesky cardyb",
+    "facebookexternalhit",
+    "twitterbot",
+    "linkedinbot",
+    "slackbot",
+    "discordbot",
+    "telegrambot",
+    "whatsapp/",
+];
+const MAX_AGENT_BYTES: usize = 512;
 const METADATA: [&str; 3] = ["Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"];
 const PURPOSES: [&str; 5] = ["sec-purpose", "purpose", "x-sec-purpose", "x-purpose", "x-moz"];
 const PREFETCHES: [&str; 4] =

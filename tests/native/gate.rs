@@ -247,6 +247,8 @@ fn a_request_that_a_page_embeds_gets_the_price_without_an_invoice() {
         // Chromium, with a service worker that responds with `fetch(event.request)`
         (&closed, "cross-site", ["navigate", "empty"], None, false),
         (&closed, "none", tab, None, false),
+        // Electron's `net.fetch`.
+        (&closed, "none", beacon, None, false),
     ] {
         let header = |name: &str| match name {
             "Sec-Fetch-Site" => Some(site.to_owned()),
@@ -353,6 +355,51 @@ fn a_page_of_another_site_and_a_prefetch_take_no_free_request() {
     let socket =
         Request { header: &of_other, client_ip: Some("192.0.2.1"), ..request("https://x/sold", "GET", None) };
     assert!(is_free(&socket) && !is_free(&Request { is_upgrade: true, ..socket }));
+}
+
+#[test]
+fn a_websocket_of_a_page_that_cors_names_takes_a_free_request_and_causes_no_invoice() {
+    let settings = crate::support::settings::settings(
+        Some(r#"{"cors":["https://app.test"],"routes":[{"path":"/sold","sats":5,"free_requests":3}]}"#),
+        &[],
+    );
+    // Firefox sends Fetch Metadata headers with a WebSocket. Chrome and Safari do not.
+    for sends_metadata in [false, true] {
+        for (origin, expected) in [("https://app.test", true), ("https://other.test", false)] {
+            let header = |name: &str| match name {
+                "Origin" => Some(origin.to_owned()),
+                "Sec-Fetch-Site" if sends_metadata => Some("cross-site".to_owned()),
+                "Sec-Fetch-Mode" | "Sec-Fetch-Dest" if sends_metadata => Some("websocket".to_owned()),
+                _ => None,
+            };
+            let socket =
+                Request { is_upgrade: true, header: &header, ..request("https://x/sold", "GET", None) };
+            let of_client = Request { client_ip: Some("192.0.2.1"), ..socket };
+            let is_free = matches!(gate(&settings).decide(&of_client, NOW), Decision::FreeTier { .. });
+            assert_eq!(is_free, expected, "{origin} {sends_metadata}");
+            assert!(is_quote(gate(&settings).decide(&socket, NOW)));
+        }
+    }
+}
+
+// A8 (CHANGELOG), https://github.com/mastodon/mastodon/issues/21861
+#[test]
+fn a_service_that_makes_a_preview_of_a_link_gets_the_price_without_an_invoice() {
+    let settings = settings();
+    for (agent, expected) in [
+        ("Mastodon/4.3.1 (http.rb/5.2.0; +https://mastodon.test/) Bot", true),
+        ("http.rb/5.1.1 (Mastodon/4.2.10; +https://mastodon.test/) Bot", true),
+        ("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", true),
+        ("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", true),
+        ("Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)", true),
+        ("WhatsApp/2.23.20.0", true),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", false),
+        ("curl/8.5.0", false),
+    ] {
+        let header = |name: &str| (name == "User-Agent").then(|| agent.to_owned());
+        let visit = Request { header: &header, ..request("https://x/sold", "GET", None) };
+        assert_eq!(is_quote(gate(&settings).decide(&visit, NOW)), expected, "{agent}");
+    }
 }
 
 #[test]

@@ -203,6 +203,8 @@ fn the_key_cors_must_be_one_or_more_origins_or_a_wildcard() {
         r#""https://app.example.com""#,
         r#"["https://a.example","http://localhost:5173"]"#,
         r#"["https://a.example:443","http://[::1]:5173","http://127.0.0.1"]"#,
+        // Pages of apps and of browser extensions.
+        r#"["capacitor://localhost","tauri://localhost","chrome-extension://abcdefghijklmnopabcdefghijklmnop"]"#,
     ] {
         valid(&format!(r#"{{"cors":{cors}}}"#));
     }
@@ -213,6 +215,9 @@ fn the_key_cors_must_be_one_or_more_origins_or_a_wildcard() {
         r#""https://A.example""#,
         r#"["*","https://a.example"]"#,
         r#""null""#,
+        r#""htps://a.example""#,
+        r#""://a.example""#,
+        r#""capacitor://localhost/""#,
         // R8 (CHANGELOG): browsers send no such origin.
         r#""https://a.example:""#,
         r#""https://a.example:0443""#,

@@ -99,7 +99,7 @@ impl ForwardedRequest<'_> {
     /// Removes these headers, and then adds edgetoll's own headers:
     /// 1. headers that only edgetoll may set;
     /// 2. headers that could make the origin serve something other than what was priced;
-    /// 3. the credentials and cookies of edgetoll, and on a priced route also a preimage.
+    /// 3. the credentials and cookies of edgetoll, and on a priced route also the L402 credentials of others and a preimage.
     ///
     /// The signature covers all `X-Toll-*` headers, so that an origin can refuse a request with one that is not covered.
     pub fn edits(&self) -> HeaderEdits {
@@ -110,7 +110,10 @@ impl ForwardedRequest<'_> {
             if self.is_removed(name, value, &mut caveats) {
                 edits.delete(name);
             } else if name.eq_ignore_ascii_case("authorization") {
-                replace(&mut edits, name, value, Authorization::split(value).others());
+                let others = Authorization::split(value).others();
+                if others.as_deref() == Some(value) || !self.is_for_origin(value, &mut caveats) {
+                    replace(&mut edits, name, value, others);
+                }
             } else if name.eq_ignore_ascii_case("cookie") {
                 let is_own = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
                 replace(&mut edits, name, value, cookie::without(value, is_own));
@@ -170,6 +173,14 @@ impl ForwardedRequest<'_> {
         self.policy.may_have_other_price(path, target, |other| {
             matches!(other, Selection::Route(other) if self.route.is_some_and(|own| std::ptr::eq(own, other)))
         })
+    }
+
+    /// Whether the L402 credentials of an `Authorization` header belong to an origin that sells its path itself: nothing is charged here,
+    /// and this deployment signed none of their macaroons.
+    fn is_for_origin(&self, authorization: &str, caveats: &mut usize) -> bool {
+        let is_charged = !matches!(self.reason, ForwardReason::Open | ForwardReason::Observed);
+        let keys = self.settings.keys().filter(|_| !is_charged);
+        keys.is_some_and(|keys| !may_contain_own_macaroon(authorization, keys, caveats))
     }
 
     fn carries_macaroon(&self, name: &str, value: &str, caveats: &mut usize) -> bool {

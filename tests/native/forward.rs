@@ -5,7 +5,9 @@ use edgetoll::forward::{ForwardReason, ForwardedRequest, ResponsePlan};
 use edgetoll::http::header_edits::HeaderEdits;
 use edgetoll::http::header_list::HeaderList;
 use edgetoll::http::url::is_serialized;
+use edgetoll::keys::{Keys, TollSecret};
 use edgetoll::payment::PaymentHash;
+use edgetoll::protocols::l402::macaroon::Macaroon;
 use proptest::prelude::*;
 use url::Url;
 
@@ -158,6 +160,40 @@ fn the_page_that_next_js_names_is_forwarded_unless_it_has_another_price() {
     }
     assert!(!is_removed("", "/feed/1", Some(0)), "the page of the same route");
     assert!(is_removed("", "/feed", Some(0)));
+}
+
+/// I8 (CHANGELOG): the client of an origin that sells `/free` itself, such as lightning-toll 0.1.1, paid and got 402 again.
+#[test]
+fn a_credential_of_another_issuer_is_forwarded_where_nothing_is_charged() {
+    let settings = crate::support::settings::settings(Some("{}"), &[]);
+    let own_keys = settings.keys().unwrap().current();
+    let other_keys = Keys::new(TollSecret::new("5d41402abc4b2a76b9719d911017c592").unwrap(), None);
+    let hash = PaymentHash::from_bytes([7; 32]);
+    let [own, other] = [own_keys, other_keys.current()]
+        .map(|set| Macaroon::lightning_toll(set.lightning_toll_key(), hash).encode());
+    let preimage = "0".repeat(64);
+    for (macaroons, reason, is_kept) in [
+        (&other, ForwardReason::Open, true),
+        (&other, ForwardReason::Observed, true),
+        (&other, ForwardReason::Waived, false),
+        (&other, ForwardReason::Free, false),
+        (&other, ForwardReason::Paid, false),
+        (&own, ForwardReason::Open, false),
+        (&own, ForwardReason::Observed, false),
+        (&format!("{other},{own}"), ForwardReason::Open, false),
+        (&"garbage".to_owned(), ForwardReason::Open, true),
+    ] {
+        for (value, rest) in [
+            (format!("L402 {macaroons}:{preimage}"), "-authorization"),
+            (format!("Bearer a, LSAT {macaroons}:{preimage}"), "=authorization"),
+        ] {
+            let headers = HeaderList::parse(format!("1\nauthorization\n{value}\n"), 0).unwrap();
+            let edits = ForwardedRequest { reason, ..forwarded_free(&settings, &headers) }.edits();
+            let is_changed = edits.as_str().lines().any(|line| line == rest);
+            assert_eq!(is_changed, !is_kept, "{reason:?} {value}");
+            assert!(is_kept || !edits.as_str().contains(&preimage));
+        }
+    }
 }
 
 /// Attack A2 (CHANGELOG): hundreds of spellings had a limit each.

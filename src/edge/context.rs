@@ -82,7 +82,7 @@ impl IncomingRequest {
         };
         let default = ClientSource::default();
         let source = settings.policy().map_or(&default, |policy| &policy.client);
-        let client = source.client(headers.get(&source.header));
+        let client = source.client(headers.get(&source.header), headers.get("CF-Worker"));
         Self { request, headers, has_body, href, method, client }
     }
 

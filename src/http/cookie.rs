@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::url::RequestUrl;
+
 /// Returns the names and values of the cookies in a `Cookie` header whose names begin with [`OWN_PREFIX`], in their order.
 ///
 /// The runtime joins two `Cookie` header lines with a comma and a space, so a comma and a space can separate cookies,
@@ -74,7 +76,7 @@ fn without_members(piece: &str, is_removed: impl Fn(&str) -> bool) -> String {
 
 /// The value of a `Set-Cookie` header, which `Display` writes.
 ///
-/// Every cookie is `HttpOnly` and `Secure`. A path that is not allowed in the `Path` attribute is replaced with `/`.
+/// Every cookie is `HttpOnly` and `Secure` (but see [`for_url`]). A path that is not allowed in the `Path` attribute is replaced with `/`.
 #[derive(Clone, Copy, Debug)]
 pub struct SetCookie<'a> {
     pub name: &'a str,
@@ -104,6 +106,13 @@ impl fmt::Display for SetCookie<'_> {
         };
         write!(f, "{name}={value}; Path={path}; Max-Age={max_age_s}; HttpOnly; Secure; SameSite={same_site}")
     }
+}
+
+/// Removes `Secure` from `Set-Cookie` if the URL of the request is http and names this machine, as in development: Safari does not store
+/// a cookie of `http://localhost` with this attribute.
+pub fn for_url(set_cookie: &str, url: &RequestUrl<'_>) -> String {
+    let is_local = !url.is_https && url.is_private();
+    if is_local { set_cookie.replacen("; Secure", "", 1) } else { set_cookie.to_owned() }
 }
 
 /// Whether a path is allowed in a `Path` attribute: browsers ignore a path of more than 1,024 bytes (RFC 6265bis, 5.6),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::http::header;
+use crate::http::{header, url};
 
 /// The settings `client_header` and `client_ipv6_prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +31,25 @@ impl ClientSource {
 
     /// Returns the client for a value of the header: an IPv4 address, or an IPv6 prefix such as `2001:db8::/64`.
     /// Returns `None` if the header is missing or its value is not an address.
-    pub fn client(&self, value: Option<&str>) -> Option<String> {
+    ///
+    /// `zone` is the value of `CF-Worker`. All Workers of Cloudflare have one address for requests to other zones, and Cloudflare adds
+    /// the zone of the Worker: <https://developers.cloudflare.com/fundamentals/reference/http-headers/>. Such a client is named by its zone.
+    pub fn client(&self, value: Option<&str>, zone: Option<&str>) -> Option<String> {
         match value?.trim().parse().ok()? {
             IpAddr::V4(address) => Some(address.to_string()),
-            IpAddr::V6(address) => match address.to_ipv4_mapped() {
-                Some(address) => Some(address.to_string()),
-                None => Some(prefix(address, self.ipv6_bits)),
+            IpAddr::V6(address) => match (address.to_ipv4_mapped(), zone) {
+                (Some(address), _) => Some(address.to_string()),
+                (None, Some(zone)) if is_of_workers(address) && url::is_authority(zone) => {
+                    Some(format!("worker {}", zone.to_ascii_lowercase()))
+                }
+                (None, _) => Some(prefix(address, self.ipv6_bits)),
             },
         }
     }
+}
+
+fn is_of_workers(address: Ipv6Addr) -> bool {
+    prefix(address, NETWORK_BITS) == WORKERS
 }
 
 /// Returns the /48 that contains an IPv6 client. Providers often assign a whole /48 to one customer. Returns `None` for
@@ -56,3 +66,4 @@ fn prefix(address: Ipv6Addr, bits: u32) -> String {
 }
 
 const NETWORK_BITS: u32 = 48;
+const WORKERS: &str = "2a06:98c0:3600::/48";

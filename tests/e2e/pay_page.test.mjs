@@ -97,7 +97,7 @@ test('/_toll/settle returns 402 before the payment and 200 with a cookie after i
   const paid = await settle({ macaroon, to: '/article' }, { origin: paywall.url });
   assert.deepEqual([paid.status, paid.json()], [200, { status: 'paid' }]);
   const [cookie] = paid.headers['set-cookie'];
-  assert.match(cookie, /^toll_[0-9a-f]{12}=[A-Za-z0-9+/=]+\.[0-9a-f]{64}; Path=\/article; Max-Age=(3600|35\d\d); HttpOnly; Secure; SameSite=Lax$/);
+  assert.match(cookie, /^toll_[0-9a-f]{12}=[A-Za-z0-9+/=]+\.[0-9a-f]{64}; Path=\/article; Max-Age=(3600|35\d\d); HttpOnly; SameSite=Lax$/);
   assert.ok(!JSON.stringify([paid.headers, paid.text, pending.headers, pending.text]).includes(preimage));
   assert.equal((await settle({ macaroon })).status, 200, 'without `to`, the path comes from the macaroon');
   const inside = await visit('/article', { cookie: `session=1; ${cookieOf(paid)}` });

@@ -2,10 +2,10 @@
 
 use cpu_time::ThreadTime;
 use edgetoll::http::accept::prefers_html;
-use edgetoll::http::cookie::{SameSite, SetCookie, own_pairs, without};
+use edgetoll::http::cookie::{SameSite, SetCookie, for_url, own_pairs, without};
 use edgetoll::http::form;
 use edgetoll::http::origin_headers::PublicUrls;
-use edgetoll::http::url::is_authority;
+use edgetoll::http::url::{RequestUrl, is_authority};
 
 #[test]
 fn the_cookies_of_edgetoll_are_read_in_order() {
@@ -252,6 +252,18 @@ fn an_authority_has_labels_of_1_to_63_bytes_no_hexadecimal_number_at_its_end_and
     }
     for invalid in ["a.0x1", "a.0X", "a..test", ".a", "..", "a.test:0", "a.test:65536", "1.2", &longer] {
         assert!(!is_authority(invalid), "{invalid}");
+    }
+}
+
+#[test]
+fn a_cookie_is_secure_except_over_http_on_this_machine() {
+    let cookie = "toll_x=v; Path=/; Max-Age=1; HttpOnly; Secure; SameSite=Lax";
+    for url in ["https://api.test/x", "https://localhost/x", "http://api.test/x"] {
+        assert_eq!(for_url(cookie, &RequestUrl::parse(url).unwrap()), cookie, "{url}");
+    }
+    for url in ["http://localhost:8787/x", "http://127.0.0.1/x", "http://[::1]/x", "http://a.localhost/x"] {
+        let expected = "toll_x=v; Path=/; Max-Age=1; HttpOnly; SameSite=Lax";
+        assert_eq!(for_url(cookie, &RequestUrl::parse(url).unwrap()), expected, "{url}");
     }
 }
 

@@ -44,6 +44,24 @@ fn the_template_binds_what_the_worker_needs() {
     assert_eq!(check("wrangler.toml", &file(&answers(), &Existing::default(), "wrangler.toml")).findings, []);
 }
 
+// A11 (CHANGELOG): a crawler that gets 402 for robots.txt may read all pages (RFC 9309, 2.3.1.3).
+#[test]
+fn if_every_path_is_sold_robots_txt_and_well_known_stay_free() {
+    let all = Answers { path: "/*".to_owned(), ..answers() };
+    assert_eq!(check("wrangler.toml", &file(&all, &Existing::default(), "wrangler.toml")).findings, []);
+    let made = toml(&all);
+    let staging = made.root().get("env").and_then(|env| env.get("staging")).unwrap();
+    for place in [made.root(), staging] {
+        let routes = place.get("vars").and_then(|vars| vars.get("TOLL")?.get("routes")?.as_array()).unwrap();
+        let paths = |is_free: bool| {
+            let routes = routes.iter().filter(move |route| (route.number("sats") == Some(0)) == is_free);
+            routes.filter_map(|route| route.get("path")?.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!((paths(false), paths(true)), (vec!["/*"], vec!["/robots.txt", "/.well-known/*"]));
+    }
+    assert!(!file(&answers(), &Existing::default(), "wrangler.toml").contains("robots.txt"));
+}
+
 #[test]
 fn an_address_of_this_machine_and_secrets_are_only_in_dev_vars() {
     let local = Answers {

@@ -293,7 +293,7 @@ fn the_network_of_an_ipv6_client_is_its_48_bit_prefix() {
 #[test]
 fn a_client_is_identified_by_its_ipv4_address_or_its_ipv6_prefix_of_64_bits() {
     let source = ClientSource::default();
-    let client = |header| source.client(header);
+    let client = |header| source.client(header, None);
     assert_eq!(client(Some("203.0.113.7")).as_deref(), Some("203.0.113.7"));
     assert_eq!(client(Some("::ffff:203.0.113.7")).as_deref(), Some("203.0.113.7"));
     assert_eq!(client(Some("2001:db8:1:2:3:4:5:6")).as_deref(), Some("2001:db8:1:2::/64"));
@@ -524,6 +524,23 @@ fn a_folder_and_its_index_file_count_as_one_path() {
     let policy = policy_with(&[r#"{"path":"/members/index.html","sats":5}"#]);
     assert_eq!(pattern_for(&policy, "/members/index.html", "GET"), Some("/members/index.html"));
     assert!(edgetoll::policy::resolve::unreachable(&policy).is_empty());
+}
+
+// A8 (CHANGELOG), https://developers.cloudflare.com/fundamentals/reference/http-headers/
+#[test]
+fn a_worker_of_cloudflare_is_identified_by_its_zone() {
+    let source = ClientSource::default();
+    let worker = Some("2a06:98c0:3600::103");
+    let client = source.client(worker, Some("Agent.Example.com"));
+    assert_eq!(client.as_deref(), Some("worker agent.example.com"));
+    assert_eq!(network(&client.unwrap()), None);
+    for zone in [None, Some(""), Some("a/b"), Some("a b"), Some("a,b")] {
+        assert_eq!(source.client(worker, zone).as_deref(), Some("2a06:98c0:3600::/64"), "{zone:?}");
+    }
+    // Any other client can send the header itself.
+    for other in ["203.0.113.7", "2001:db8::1", "2a06:98c0:3601::103", "::ffff:203.0.113.7"] {
+        assert_eq!(source.client(Some(other), Some("agent.example.com")), source.client(Some(other), None));
+    }
 }
 
 /// Attack A2 (CHANGELOG): a path of 1,500 slashes took 10,000 times the CPU time of a plain path.

@@ -126,6 +126,18 @@ impl Answers {
             .replace("{{ORIGIN_URL}}", &origin_url)
             .replace("{{PRICE}}", &price)
             .replace("{{PATH}}", &quoted(&self.path))
+            .replace("{{FREE}}\n", &self.free_routes("vars"))
+            .replace("{{STAGING_FREE}}", &self.free_routes("env.staging.vars"))
+    }
+
+    /// Returns the routes that stay free if every path is sold. `vars` is the table of the price list.
+    fn free_routes(&self, vars: &str) -> String {
+        if self.path != "/*" {
+            return String::new();
+        }
+        let route = |path: &str| format!("\n[[{vars}.TOLL.routes]]\npath = \"{path}\"\nsats = 0\n");
+        let comment = "\n# Crawlers read /robots.txt before pages. Certificate authorities, apps and protocols read /.well-known.";
+        [comment, &route("/robots.txt"), &route("/.well-known/*")].concat()
     }
 
     fn dev_vars(&self, secrets: &NewSecrets) -> String {

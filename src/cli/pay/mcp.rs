@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use reqwest::{Method, Request};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResult, ContentBlock, ProtocolVersion, ServerCapabilities, ServerConfig};
+use rmcp::model::{
+    CallToolResult, ContentBlock, Implementation, ProtocolVersion, ServerCapabilities, ServerConfig,
+};
 use rmcp::{Peer, RoleServer, ServerHandler, ServiceExt, tool, tool_handler, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,6 +120,7 @@ impl PayingServer {
 impl ServerHandler for PayingServer {
     fn get_info(&self) -> ServerConfig {
         let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        info.server_info = Implementation::new("edgetoll", env!("CARGO_PKG_VERSION"));
         // From version 2026-07-28 on, a server cannot ask the person while a tool runs.
         info.protocol_version = ProtocolVersion::V_2025_11_25;
         info

@@ -13,7 +13,7 @@ use crate::edge::platform::{assets, body};
 use crate::edge::services::{ledger, rate_limits, wallets};
 use crate::endpoints::{AdminEndpoint, CSS, Endpoint, HTML, JAVASCRIPT};
 use crate::error::RequestError;
-use crate::http::form;
+use crate::http::{cookie, form};
 use crate::ledger::command::{LedgerCommand, Limits};
 use crate::ledger::metrics::metrics;
 use crate::limits::rate_limit::ClientLimits;
@@ -127,7 +127,7 @@ async fn log_in(ctx: &RequestContext<'_>, access: &AdminAccess<'_>) -> Result<Re
     let prefix = &ctx.policy().prefix;
     let form = body::read_request(ctx.request.request.body(), MAX_FORM_BYTES).await?.unwrap_or_default();
     if admin::token_of_form(&form).is_some_and(|token| access.is_token(&token)) {
-        let cookie = access.open_session(prefix, now_unix());
+        let cookie = cookie::for_url(&access.open_session(prefix, now_unix()), &ctx.url);
         return Ok(response::redirect(303, &format!("{prefix}/"), Some(&cookie))?);
     }
     // Only wrong tokens are limited: the correct token was accepted above. Otherwise an attacker could lock the owner

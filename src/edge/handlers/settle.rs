@@ -16,6 +16,7 @@ use crate::edge::services::settlement::Requester;
 use crate::endpoints::{self, Endpoint};
 use crate::error::RequestError;
 use crate::gate::{Decision, Purchase, Refused, Request};
+use crate::http::cookie::for_url;
 use crate::http::url::{RequestUrl, is_local_path};
 use crate::pages::error_page::EndedPage;
 use crate::pages::settle::{SettleRequest, navigation_header};
@@ -87,7 +88,7 @@ fn answer_settled(
     let scope = CredentialScope::new(&purchase.route.scope, resolved.page.path(), "GET");
     let (keys, grant) = (&purchase.seller.keys, &purchase.grant);
     let cookie = cookie::set(keys, &resolved.macaroon, grant, &scope, now_unix());
-    let cookie = cookie.ok_or(RequestError::PathTooLong)?;
+    let cookie = for_url(&cookie.ok_or(RequestError::PathTooLong)?, &ctx.url);
     let response = match resolved.is_form {
         true => response::redirect(303, &resolved.page.href, Some(&cookie))?,
         false => response::settle_status(200, "paid", Some(&cookie))?,

@@ -129,7 +129,10 @@ export class TollClient extends EventTarget {
     const isForged = isDenied && status === 401 && /\b(L402|LSAT)\b/i.test(headers.get('WWW-Authenticate'));
     // Some servers send no challenge when a credential has expired. Before that, a 401 may come from a service behind the server.
     const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
-    const isInvalid = isForged || isExpired || (challenge?.key === purchase.key && challenge.invoice !== purchase.invoice);
+    // A page may cost more than others for which the same credential is valid.
+    const costsMore = purchase.wasAccepted && priceOf(challenge) > purchase.sats;
+    const isReplaced = challenge?.key === purchase.key && challenge.invoice !== purchase.invoice && !costsMore;
+    const isInvalid = isForged || isExpired || isReplaced;
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied) || ([401, 403].includes(status) && isFrom(response, request)));
     if (isGivenUp || (isInvalid && !isUnsure)) {
       // A host does not honour payments if it asks for another payment and never accepted the last one.
@@ -148,7 +151,8 @@ export class TollClient extends EventTarget {
    */
   async #obtain(call, challenge) {
     for (;;) {
-      const kept = this.#take(call, challenge.origin, ({ key }) => key === challenge.key);
+      const price = priceOf(challenge);
+      const kept = this.#take(call, challenge.origin, ({ key, sats }) => key === challenge.key && !(sats < price));
       if (kept) return kept;
       const payment = this.#payments.get(challenge.key);
       if (!payment) {
@@ -379,12 +383,13 @@ class Purchases {
 
   /**
    * Returns a purchase that fits, and takes one of its uses; `undefined` if none fits. Prefers one that is known to be paid, then one for
-   * a single path, then the newest. One for which a wallet pays fits also without a use that is left: see `TollClient.#send`.
+   * a single path, then of those with a number of uses the cheapest, then the newest. One for which a wallet pays fits also without a use that is left: see `TollClient.#send`.
    */
   take(fits) {
     const rank = ({ state, endpoint }) => (state === PAID ? 2 : 0) + (endpoint ? 1 : 0);
     const fitting = this.all().filter((kept) => (kept.left !== 0 || (kept.state === SENT && kept.isPaying)) && fits(kept));
-    const [best] = fitting.sort((a, b) => rank(b) - rank(a) || b.at - a.at);
+    const areCounted = (a, b) => a.left != null && b.left != null;
+    const [best] = fitting.sort((a, b) => rank(b) - rank(a) || (areCounted(a, b) && a.sats - b.sats) || b.at - a.at);
     if (best) this.change(best, ({ left }) => ({ left: left && left - 1 }));
     return best;
   }
@@ -715,6 +720,15 @@ function readInvoice(text, refuse) {
   if (pico % PICO_SAT) refuse('its amount is not a whole number of sats');
   const { paymentHash, seconds } = readInvoiceFields(groups.slice(7, -110), refuse);
   return { network, sats: Number(pico / PICO_SAT), paymentHash, expires: toNumber(groups.slice(0, 7)) + seconds };
+}
+
+/** Returns the price of a challenge in satoshis; `undefined` without a challenge, or if its invoice cannot be read. */
+function priceOf(challenge) {
+  try {
+    return readInvoice(challenge.invoice, () => { throw new TypeError('The invoice cannot be read'); }).sats;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

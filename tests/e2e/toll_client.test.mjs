@@ -18,7 +18,10 @@ const toll = {
     { path: '/any/method', sats: 5, bind: ['endpoint'] },
     { path: '/posted', methods: ['POST'], sats_per_kib: 1 },
     { path: '/club/*', sats: 5, realm: 'club' },
+    { path: '/club/dear', sats: 50, realm: 'club' },
     { path: '/pro/*', sats: 7, realm: 'pro' },
+    { path: '/counted/*', sats: 5, uses: 10, realm: 'counted' },
+    { path: '/counted/dear', sats: 50, uses: 2, realm: 'counted' },
     { path: '/once', sats: 5, uses: 1 },
     { path: '/twice', sats: 5, uses: 2 },
     { path: '/cached', sats: 5, uses: 3 },
@@ -206,6 +209,24 @@ test('When concurrent requests wait for one payment and it fails, all these requ
   for (const { reason } of answers) failsWith('payment_failed', { mayBePaid: true })(reason);
   assert.equal(new Set(answers.map(({ reason }) => reason.response)).size, 4);
   assert.equal(attempts, 1);
+});
+
+// R11 (CHANGELOG): the credential was given up after each request for the dearer page.
+test('A credential of a realm stays good for its cheaper pages after a request for a dearer page', async () => {
+  const { client, payer, get } = startClient({ maxSats: 20 });
+  for (let time = 0; time < 3; time += 1) {
+    assert.equal(await status(get(`/club/${time}`)), 200);
+    await assert.rejects(get('/club/dear'), failsWith('too_expensive', { amountSats: 50 }));
+  }
+  assert.deepEqual([payer.paid.length, client.spentSats], [1, 5]);
+
+  const richer = startClient();
+  for (const path of ['/club/1', '/club/dear', '/club/2', '/club/dear']) assert.equal(await status(richer.get(path)), 200);
+  assert.deepEqual([richer.payer.paid.length, richer.client.spentSats], [2, 55]);
+
+  const counting = startClient();
+  for (const path of ['/counted/1', '/counted/dear', '/counted/2', '/counted/dear', '/counted/3']) assert.equal(await status(counting.get(path)), 200);
+  assert.deepEqual([counting.payer.paid.length, counting.client.spentSats], [2, 55]);
 });
 
 test('Concurrent requests share a credential with limited uses, and the client buys further credentials one after the other', async () => {

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, RETRY_AFTER};
+use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method};
 use reqwest::{Request, Response, StatusCode};
 
 use super::challenge::{Challenged, is_from, read_body};
 use super::error::ClientError;
-use super::flow::{Payer, Sender, Verdict, copy};
+use super::flow::{Payer, Sender, Verdict, copy, now_unix};
 use super::journal::{Payment, State};
-use super::offer::ProofKind;
+use super::offer::{Offer, ProofKind};
 use super::response::TollResponse;
+use crate::bolt11::Bolt11;
 
 impl Payer {
     /// Sends the request with a credential of an earlier call.
@@ -40,13 +41,16 @@ impl Payer {
                     match pauses.next().filter(|_| is_early) {
                         Some(pause) => tokio::time::sleep(pause).await,
                         None if is_early => return Err(not_served(payment, response.status())),
+                        None if offer.is_some_and(|offer| costs_more(&offer, &payment)) => {
+                            return Ok(Verdict::Unpaid(response));
+                        }
                         None => {
                             self.give_up(&mut payment)?;
                             return Ok(Verdict::Unpaid(response));
                         }
                     }
                 }
-                StatusCode::UNAUTHORIZED => {
+                StatusCode::UNAUTHORIZED if self.limits.pays_again || is_ended(&response, &payment) => {
                     self.give_up(&mut payment)?;
                     return Ok(Verdict::Unpaid(response));
                 }
@@ -152,6 +156,29 @@ impl Payer {
         payment.was_refused |= !payment.was_accepted;
         Ok(self.journal.write(payment)?)
     }
+}
+
+/// Whether a page costs more than the payment: a credential may be valid for pages with different prices, and stays good for the
+/// cheaper ones.
+fn costs_more(offer: &Offer, payment: &Payment) -> bool {
+    let invoice = Bolt11::parse(&offer.invoice).ok();
+    let price_msat = invoice.and_then(|invoice| invoice.amount_msat());
+    payment.was_accepted && price_msat > Some(payment.amount_sats.saturating_mul(1_000))
+}
+
+/// Whether a response with the status 401 means that the credential is not valid any more. While it is valid, a 401 without an L402
+/// challenge may come from a service that needs a login as well.
+fn is_ended(response: &Response, payment: &Payment) -> bool {
+    let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
+    let names_l402 = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| {
+            let value = value.to_ascii_lowercase();
+            value.contains("l402") || value.contains("lsat")
+        })
+    };
+    let is_valid =
+        payment.was_accepted && payment.until_unix.is_some_and(|until_unix| until_unix >= now_unix());
+    !is_valid || challenges.into_iter().any(names_l402)
 }
 
 fn not_served(payment: Payment, status: StatusCode) -> ClientError {

@@ -12,6 +12,7 @@ const toll = {
     { path: '/joke', sats: 5 },
     { path: '/joke-b', sats: 5 },
     { path: '/club/*', sats: 7, realm: 'club' },
+    { path: '/club/dear', sats: 60, realm: 'club' },
     { path: '/twice', sats: 3, uses: 2 },
     { path: '/post', sats: 4, methods: ['POST'] },
     { path: '/per-kib', sats_per_kib: 2, methods: ['POST'] },
@@ -55,6 +56,19 @@ test('The credential of a realm pays for another path', async () => {
     for (const path of ['/club/1', '/club/2', '/club/1?x=1']) assert.equal((await user.fetch(url(path))).code, 0);
   });
   assert.deepEqual(paid, [7]);
+});
+
+// R11 (CHANGELOG): the credential was given up after each request for the dearer page.
+test('A credential of a realm stays good for its cheaper pages after a request for a dearer page', async () => {
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    for (const path of ['/club/1', '/club/dear', '/club/2', '/club/dear']) {
+      const { code } = await user.fetch('--max-sats', '20', url(path));
+      assert.equal(code === 0, !path.endsWith('dear'), path);
+    }
+    for (const path of ['/club/dear', '/club/1', '/club/dear']) assert.equal((await user.fetch(url(path))).code, 0);
+  });
+  assert.deepEqual(paid.sort(), [60, 7]);
 });
 
 test('A credential for two uses is paid again for the third request', async () => {

@@ -90,6 +90,23 @@ test('A credential that gets 403 is given up only with --pay-again', async () =>
   server.close();
 });
 
+// I4 (CHANGELOG)
+test('A 401 without a challenge ends a credential that has not expired only with --pay-again', async () => {
+  let answers = 0;
+  const caveats = [`expires_at = ${Math.floor(Date.now() / 1000) + 3600}`];
+  const server = await startTollServer((_, response, { isPaid, challenge }) => {
+    if (!isPaid) return challenge({ caveats });
+    answers += 1;
+    if (answers % 2 === 0) response.writeHead(401).end('log in');
+  });
+  const user = newUser();
+  for (const [options, expected, payments] of [[[], 'content', 1], [[], 'log in', 0], [[], 'content', 0], [['--pay-again'], 'content', 1]]) {
+    const { paid, result } = await paidDuring(() => user.fetch(...options, server.url));
+    assert.deepEqual([result.code, result.stdout, paid.length], [0, expected, payments], result.stderr);
+  }
+  server.close();
+});
+
 test('A server that repeats the invoice that was paid is asked again for a while, and then the payment is named', async () => {
   let first;
   const server = await startTollServer(async (_, response, { challenge }) => {

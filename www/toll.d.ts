@@ -6,6 +6,10 @@ export interface WebLN {
   sendPayment(bolt11: string): Promise<{ preimage: string }>;
 }
 
+/**
+ * Some libraries have a `payInvoice` that takes an object. Convert it: for `NWCClient` of `@getalby/sdk`, pass
+ * `{ payInvoice: (invoice) => client.payInvoice({ invoice }) }`.
+ */
 export interface InvoicePayer {
   /**
    * Pays the invoice and returns the preimage in hex; white space, `0x` and upper case are allowed. An error says that nothing was paid

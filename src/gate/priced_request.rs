@@ -199,7 +199,7 @@ impl<'a> PricedRequest<'a, '_> {
         let is_read = ["GET", "HEAD"].contains(&self.request.method);
         let own_name = move || {
             let scope = CredentialScope::new(&self.route.scope, self.request.url.path, "GET");
-            self.route.uses.is_none().then(|| cookie::name(&scope, None))
+            self.route.uses.is_none().then(|| cookie::name(&scope, self.route.credential_expiry_s, None))
         };
         let cookies =
             Cookie::parse_all(self.request.cookie.filter(|_| is_read).unwrap_or_default(), own_name);
@@ -323,13 +323,14 @@ impl<'a> PricedRequest<'a, '_> {
         }
     }
 
-    /// Whether the challenge has only the price, without an invoice. This is so in five cases:
+    /// Whether the challenge has only the price, without an invoice. This is so in six cases:
     /// 1. The request is a prefetch: a person would not see the invoice.
     /// 2. The method is `HEAD`.
     /// 3. The method is `OPTIONS`, and the route does not list this method.
     /// 4. A page embeds the response or opens a WebSocket: neither a person nor the page could read the invoice.
     ///    Otherwise the visitors of a page with many images could use up the invoices of all clients.
     /// 5. A service makes a preview of a link.
+    /// 6. A script loads a page that a person may open: if it gets no page, the browser requests it again.
     fn is_quote(&self) -> bool {
         let is_listed = |method: &str| self.route.methods.iter().any(|one| one == method);
         let method = self.request.method;
@@ -338,6 +339,7 @@ impl<'a> PricedRequest<'a, '_> {
             || (method == "OPTIONS" && !is_listed("OPTIONS"))
             || self.embedding_page().is_some()
             || fetch_metadata::is_link_preview(self.request.header)
+            || fetch_metadata::is_page_loader(self.request.header)
     }
 
     /// Returns which page embeds the response or opens this WebSocket. Most browsers send `Origin` with a WebSocket, but no Fetch

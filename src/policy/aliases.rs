@@ -82,6 +82,50 @@ fn page_and_file<'p>(before: &'p str, page: &str) -> [(&'p str, String); 2] {
         .map(|page| (before, page))
 }
 
+/// Returns a path with its names as WordPress reads them, and the same path with `*` in the place of each name that this changes;
+/// `None` if no name changes. WordPress makes a slug of each name (`sanitize_title_with_dashes`), so that `/-sold/` and `/so!ld/` are
+/// `/sold/`.
+pub fn of_slugs(path: &str) -> Option<[String; 2]> {
+    let slugs = path.split('/').map(|name| (name, slug(name)));
+    let (mut with_slugs, mut masked, mut is_changed) = (Vec::new(), Vec::new(), false);
+    for (name, slug) in slugs {
+        let is_other = slug != name && !slug.is_empty();
+        is_changed |= is_other;
+        masked.push(if is_other { "*" } else { name });
+        with_slugs.push(if is_other { slug } else { name.to_owned() });
+    }
+    is_changed.then(|| [with_slugs.join("/"), masked.join("/")])
+}
+
+/// Removes tags, entities and punctuation characters. Dots, spaces and dashes become one dash, but not at the ends.
+fn slug(name: &str) -> String {
+    let mut slug = String::with_capacity(name.len());
+    let mut rest = name.chars();
+    let (mut may_have_tag, mut may_have_entity) = (name.contains('>'), name.contains(';'));
+    while let Some(c) = rest.next() {
+        let end = match c {
+            '<' if may_have_tag => '>',
+            '&' if may_have_entity => ';',
+            _ => {
+                if c == '_' || c.is_ascii_alphanumeric() || !c.is_ascii() {
+                    slug.push(c);
+                } else if matches!(c, '.' | ' ' | '-') && !slug.is_empty() && !slug.ends_with('-') {
+                    slug.push('-');
+                }
+                continue;
+            }
+        };
+        match rest.as_str().split_once(end) {
+            Some((_, after)) => rest = after.chars(),
+            // Without an end, the text is searched only once.
+            None if c == '<' => may_have_tag = false,
+            None => may_have_entity = false,
+        }
+    }
+    slug.truncate(slug.trim_end_matches('-').len());
+    slug
+}
+
 /// Returns the paths with one name of each list in a path: `/sold` for `/free,sold`. tRPC and Elasticsearch serve the content of all
 /// names. Names that are in no pattern are left out. Returns `None` if there are more than 64 such paths.
 pub fn of_lists(path: &str, routes: &Routes) -> Option<Vec<String>> {

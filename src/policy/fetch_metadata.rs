@@ -87,6 +87,12 @@ pub fn is_prefetch(name: &str, value: &str) -> bool {
     (is(&PURPOSES) && (says("prefetch") || says("preview"))) || is(&PREFETCHES)
 }
 
+/// Whether a script of a page loads another page to show it. The libraries swup and Barba do so already when the pointer is over a link, and
+/// if the response is no page, the browser opens it itself.
+pub fn is_page_loader(header: &Header<'_>) -> bool {
+    header("X-Requested-With").as_deref() == Some("swup") || header("X-Barba").is_some()
+}
+
 /// Whether a service fetches a page to show a preview of a link to it. After a post in the fediverse, hundreds of servers do so within a
 /// minute, each from an address of its own.
 pub fn is_link_preview(header: &Header<'_>) -> bool {

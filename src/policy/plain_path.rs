@@ -8,7 +8,7 @@ use super::normalization::{is_cgi_folder, is_index};
 /// returned as it is.
 ///
 /// The normalized forms of a plain path are the path itself and, if it has a slash at its end, the path without it. So a
-/// plain path consists of names of letters, digits, `_` and `-`. The last name is not that of an index file, and no name is
+/// plain path consists of names of letters, digits, `_` and single `-` between them. The last name is not that of an index file, and no name is
 /// that of a CGI folder, of the folder of an image optimizer, of server pages or of the data of pages, or a name with which Zope
 /// reads a virtual host.
 pub fn plain_path(path: &str) -> Option<&str> {
@@ -26,8 +26,10 @@ pub fn plain_path(path: &str) -> Option<&str> {
 
 fn is_name(name: &str) -> bool {
     let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    let has_slug_of_other = name.starts_with('-') || name.ends_with('-') || name.contains("--");
     !name.is_empty()
         && name.bytes().all(is_name_byte)
+        && !has_slug_of_other
         && !is_cgi_folder(name)
         && !ZOPE_NAMES
             .iter()

@@ -134,7 +134,13 @@ impl Policy {
             let other = self.select_normalized(path, target);
             matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
         };
+        // A pattern without one of the changed names, such as `/*`, says nothing about these names.
+        let is_slug = |[path, masked]: &[String; 2]| {
+            is_priced_other(path)
+                && self.select_normalized(path, target) != self.select_normalized(masked, target)
+        };
         let is_alias = aliases::of_path(form).iter().any(is_priced_other)
+            || aliases::of_slugs(form).as_ref().is_some_and(is_slug)
             || aliases::of_lists(form, &self.routes).is_none_or(|paths| paths.iter().any(is_priced_other));
         let is_listed = || {
             let selection = self.select_normalized(form, target);

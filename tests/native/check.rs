@@ -512,6 +512,22 @@ fn an_invalid_wallet_or_origin_url_is_an_error() {
     }
 }
 
+// A11 (CHANGELOG), https://developers.cloudflare.com/cache/concepts/interact-with-workers/
+#[test]
+fn a_cache_before_an_origin_with_a_host_of_its_own_is_a_warning() {
+    for (origin, cache, expected) in [
+        ("ORIGIN_URL = \"https://origin.example.com\"", "cache = true", 1),
+        ("ORIGIN_URL = \"https://origin.example.com\"", "cache = false", 0),
+        ("", "cache = true", 0),
+    ] {
+        let list = format!("[vars]\n{origin}\n[[vars.TOLL.routes]]\npath = \"/a\"\nsats = 5\n{cache}\n");
+        let found = toml_findings(&list);
+        let warnings =
+            found.iter().filter(|finding| finding.contains("is not safe with cache = true")).count();
+        assert_eq!(warnings, expected, "{origin} {cache}: {found:?}");
+    }
+}
+
 #[test]
 fn static_assets_must_not_be_served_before_the_worker_runs() {
     let first = "assets.run_worker_first must be true";

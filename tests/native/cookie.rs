@@ -20,6 +20,7 @@ use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 
 const NOW: u64 = 1_800_000_000;
+const LASTS_S: u64 = 3_600;
 
 fn test_seller() -> Seller {
     seller_with(Keys::new(TollSecret::new(&crate::support::secret::SECRET).unwrap(), None))
@@ -71,7 +72,7 @@ fn grant(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> Gr
 /// Returns `name=value` of the credential cookie for a macaroon whose payment has settled.
 fn cookie_for(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> String {
     let grant = grant(policy, seller, url, macaroon);
-    let set = cookie::set(&seller.keys, macaroon, &grant, &endpoint("/a"), NOW).unwrap();
+    let set = cookie::set(&seller.keys, macaroon, &grant, &endpoint("/a"), LASTS_S, NOW).unwrap();
     set.split(';').next().unwrap().to_owned()
 }
 
@@ -89,14 +90,14 @@ fn the_cookie_of_a_spent_payment_is_deleted_if_the_client_sent_it() {
     let scope = endpoint("/five");
     let macaroon = mint_with_uses(&seller, scope.clone(), NonZeroU32::new(5));
     let grant = grant(&policy, &seller, "https://x.test/five", &macaroon);
-    let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, NOW).unwrap();
+    let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, LASTS_S, NOW).unwrap();
     let sent = set.split(';').next().unwrap();
     let (name, _) = sent.split_once('=').unwrap();
-    let deleted = cookie::delete_spent(&format!("a=1; {sent}"), &grant, &scope).unwrap();
+    let deleted = cookie::delete_spent(&format!("a=1; {sent}"), &grant, &scope, LASTS_S).unwrap();
     let attributes: Vec<&str> = deleted.split("; ").collect();
     assert_eq!(attributes[0], format!("{name}="));
     assert!(attributes.contains(&"Path=/five") && attributes.contains(&"Max-Age=0"), "{deleted}");
-    assert_eq!(cookie::delete_spent("a=1; toll_000000000000=x", &grant, &scope), None);
+    assert_eq!(cookie::delete_spent("a=1; toll_000000000000=x", &grant, &scope, LASTS_S), None);
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn of_many_credential_cookies_that_of_the_scope_and_the_newest_are_read() {
     let read = |scope: CredentialScope, url: &str, uses: Option<NonZeroU32>, position: usize| {
         let macaroon = mint_with_uses(&seller, scope.clone(), uses);
         let grant = grant(&policy, &seller, url, &macaroon);
-        let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, NOW).unwrap();
+        let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, LASTS_S, NOW).unwrap();
         let own = set.split(';').next().unwrap();
         // The other cookies are valid too, but for another path.
         let elsewhere = cookie_for(&policy, &seller, "https://x.test/b", &mint(&seller, endpoint("/b")));
@@ -239,8 +240,9 @@ fn a_credential_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_sc
     let (policy, seller) = (policy(), test_seller());
     let macaroon = mint(&seller, endpoint("/a"));
     let grant = grant(&policy, &seller, "https://x.test/a", &macaroon);
-    let set_for =
-        |scope: CredentialScope| cookie::set(&seller.keys, &macaroon, &grant, &scope, NOW + 60).unwrap();
+    let set_for = |scope: CredentialScope| {
+        cookie::set(&seller.keys, &macaroon, &grant, &scope, LASTS_S, NOW + 60).unwrap()
+    };
     let set = |path: &str| set_for(endpoint(path));
     assert!(set("/a").ends_with("; Path=/a; Max-Age=540; HttpOnly; Secure; SameSite=Lax"), "{}", set("/a"));
     assert!(set("/a;b").contains("; Path=/; "), "{}", set("/a;b"));
@@ -253,10 +255,13 @@ fn a_credential_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_sc
     let names = [set("/a"), set("/b"), set("/"), realm("a"), realm("b")].map(|set| name(&set));
     assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
     assert!(realm("a").contains("; Path=/; "));
+    // R11 (CHANGELOG): the cookie of an hour replaced the cookie of a month.
+    let of_month = cookie::name(&CredentialScope::Realm("a".to_owned()), 30 * 86_400, None);
+    assert_ne!(of_month, name(&realm("a")));
     assert!(cookie::fits(&macaroon.encode()));
     let long = mint(&seller, endpoint(&format!("/{}", "x".repeat(3_000))));
     assert!(!cookie::fits(&long.encode()));
-    assert_eq!(cookie::set(&seller.keys, &long, &grant, &endpoint("/a"), NOW), None);
+    assert_eq!(cookie::set(&seller.keys, &long, &grant, &endpoint("/a"), LASTS_S, NOW), None);
 }
 
 /// R1 (CHANGELOG). RFC 6265, 5.1.4: a cookie with the path `/a` is sent to `/a/`, but not the other way round.
@@ -265,7 +270,8 @@ fn a_credential_cookie_has_the_same_name_and_path_with_and_without_a_slash_at_th
     let (policy, seller) = (policy(), test_seller());
     let macaroon = mint(&seller, endpoint("/a"));
     let grant = grant(&policy, &seller, "https://x.test/a", &macaroon);
-    let set = |path: &str| cookie::set(&seller.keys, &macaroon, &grant, &endpoint(path), NOW).unwrap();
+    let set =
+        |path: &str| cookie::set(&seller.keys, &macaroon, &grant, &endpoint(path), LASTS_S, NOW).unwrap();
     assert!(set("/a/").contains("; Path=/a; "));
     assert_eq!(set("/a/"), set("/a"));
     assert!(set("/").contains("; Path=/; "));
@@ -279,7 +285,7 @@ fn a_credential_cookie_has_at_most_4096_bytes_of_name_and_value() {
     let grant = grant(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
     let lengths = (2_700..2_800).map(|length| {
         let macaroon = mint(&seller, endpoint(&format!("/{}", "x".repeat(length))));
-        let set = cookie::set(&seller.keys, &macaroon, &grant, &endpoint("/a"), NOW);
+        let set = cookie::set(&seller.keys, &macaroon, &grant, &endpoint("/a"), LASTS_S, NOW);
         assert_eq!(set.is_some(), cookie::fits(&macaroon.encode()), "{length}");
         set.map(|set| set.split(';').next().unwrap().len() - "=".len())
     });

@@ -382,6 +382,26 @@ fn a_websocket_of_a_page_that_cors_names_takes_a_free_request_and_causes_no_invo
     }
 }
 
+// A8 (CHANGELOG): swup 4 with its preload plugin, and @barba/core 2, when the pointer is over a link.
+#[test]
+fn a_script_that_loads_pages_gets_the_price_without_an_invoice_and_may_take_a_free_request() {
+    let settings = crate::support::settings::settings(
+        Some(r#"{"routes":[{"path":"/sold","sats":5,"free_requests":3}]}"#),
+        &[],
+    );
+    for (name, value, expected) in [
+        ("X-Requested-With", "swup", true),
+        ("X-Barba", "yes", true),
+        ("X-Requested-With", "XMLHttpRequest", false),
+    ] {
+        let header = |wanted: &str| (wanted == name).then(|| value.to_owned());
+        let load = Request { header: &header, ..request("https://x/sold", "GET", None) };
+        assert_eq!(is_quote(gate(&settings).decide(&load, NOW)), expected, "{name}: {value}");
+        let of_client = Request { client_ip: Some("192.0.2.1"), ..load };
+        assert!(matches!(gate(&settings).decide(&of_client, NOW), Decision::FreeTier { .. }));
+    }
+}
+
 // A8 (CHANGELOG), https://github.com/mastodon/mastodon/issues/21861
 #[test]
 fn a_service_that_makes_a_preview_of_a_link_gets_the_price_without_an_invoice() {

@@ -817,6 +817,52 @@ fn a_priced_path_with_an_extension_is_refused_unless_the_price_list_has_it() {
     assert!(posted.resolve("/posted.html", target("POST")).is_err());
 }
 
+// A3 (CHANGELOG): `sanitize_title_with_dashes` in wp-includes/formatting.php of WordPress 6.1.9
+#[test]
+fn a_path_of_which_wordpress_makes_the_slug_of_a_priced_path_is_refused() {
+    let is_refused = |policy: &Policy, path: &str| policy.resolve(path, target("GET")).is_err();
+    let posts = policy_with(&[
+        r#"{"path":"/sold","sats":5}"#,
+        r#"{"path":"/blog/my-report","sats":5}"#,
+        r#"{"path":"/club/*","sats":5}"#,
+    ]);
+    for path in [
+        "/-sold/",
+        "/sold-",
+        "/.sold/",
+        "/sold!/",
+        "/so!ld/",
+        "/(sold)/",
+        "/so%3Cb%3Eld/",
+        "/so&x;ld/",
+        "/%5Bsold%5D/",
+        "/.sold./",
+        "/~SOLD/",
+        "/blog/my--report",
+        "/blog/my.report/",
+        "/blog/my%20report",
+        "/blog/my%20-.report",
+        "/-blog/my-report",
+        "/-club/x",
+    ] {
+        assert!(is_refused(&posts, path), "{path}");
+    }
+    for path in ["/sold-out", "/so-ld", "/my--page", "/-", "/-free", "/blog/report", "/club/-x", "/a.b/c!d"] {
+        assert!(!is_refused(&posts, path), "{path}");
+    }
+    // A wildcard says nothing about the names for which it stands.
+    let all = policy_with(&[
+        r#"{"path":"/*","sats":5}"#,
+        r#"{"path":"/robots.txt","sats":0}"#,
+        r#"{"path":"/.well-known/*","sats":0}"#,
+    ]);
+    for path in ["/robots.txt", "/.well-known/acme-challenge/-x_.y", "/a.b", "/-x"] {
+        assert!(!is_refused(&all, path), "{path}");
+    }
+    let listed = policy_with(&[r#"{"path":"/sold","sats":5}"#, r#"{"path":"/sold!","sats":0}"#]);
+    assert!(!is_refused(&listed, "/sold!"));
+}
+
 // A3 (CHANGELOG): SvelteKit serves the data of the page `/sold` at `/sold/__data.json`, and Next.js at `/_next/data/<build>/sold.json`.
 #[test]
 fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it() {

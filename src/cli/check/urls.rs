@@ -110,6 +110,12 @@ fn check_origin(environment: &mut Environment<'_>, parts: &Parts<'_>) {
         );
         environment.warn("vars.ORIGIN_URL", Point::Value, &sentence);
     }
+    if routes.iter().any(|route| route.get("cache").and_then(Json::as_bool) == Some(true)) {
+        let sentence = "is not safe with cache = true on a route, if Cloudflare stands in front of this host (also with a tunnel): requests to \
+                        the host may get the stored responses, which the origin's check of the token does not see. Remove \
+                        cache, or bind the origin as the service ORIGIN";
+        environment.warn("vars.ORIGIN_URL", Point::Value, sentence);
+    }
     let public = environment.get(&["vars", "PUBLIC_URL"]).and_then(Json::as_str);
     let custom_domains = custom_domains(environment);
     let of_worker = public.map(|url| Parts::of(url.trim()).authority).into_iter().chain(custom_domains);

@@ -23,7 +23,7 @@ fuzz_target!(|value: &str| {
     );
     let _ = x_preimage::read(value);
     let _ = x_preimage::takes_invoice(Some(value), false);
-    let _ = ClientSource::default().client(Some(value));
+    let _ = ClientSource::default().client(Some(value), Some(value));
     let resolve = |url: &str, base: &str| Some(Url::parse(base).ok()?.join(url).ok()?.to_string());
     let public = PublicUrls::new(
         "https://origin.test:8443/app",

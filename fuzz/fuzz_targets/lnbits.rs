@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|body: &str| {
     let lnbits = Lnbits::new("https://lnbits.test", "0123456789abcdef0123456789abcdef")
         .expect("the settings are valid");
-    let response = |status| WalletResponse { status, retry_after_s: None, body: body.to_owned() };
+    let response = |status| WalletResponse { status, retry_after_s: None, body: body.to_owned(), is_listed: None };
     if let Ok(invoice) = lnbits.read_created(&edgetoll_fuzz::REQUEST, &response(201), edgetoll_fuzz::NOW_UNIX) {
         assert_eq!(invoice.amount_sats, 5);
     }

@@ -86,14 +86,13 @@ impl Payer {
         request: Request,
     ) -> Result<Option<(Offer, Bill)>, ClientError> {
         let target = Target::of(&request)?;
-        // The credential is not sent, because that could take one of its uses.
-        if self.covering(&target)?.is_some() {
-            return Ok(None);
-        }
+        // A stored credential is not sent, because that could take one of its uses. It may be valid only for cheaper pages.
+        let stored = self.covering(&target)?;
         let response = sender.send(request).await.map_err(ClientError::Unreachable)?;
         let Some(offer) = Challenged::read(response, &target.origin).await?.offer else { return Ok(None) };
         let bill = Bill::check(&offer, &target.host, &self.limits.network, now_unix())?;
-        Ok(Some((offer, bill)))
+        let is_paid = stored.is_some_and(|stored| bill.amount_sats <= stored.amount_sats);
+        Ok((!is_paid).then_some((offer, bill)))
     }
 
     /// Sends the request with a stored credential that covers it, or else without one.

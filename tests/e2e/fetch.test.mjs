@@ -66,6 +66,7 @@ test('A credential of a realm stays good for its cheaper pages after a request f
       const { code } = await user.fetch('--max-sats', '20', url(path));
       assert.equal(code === 0, !path.endsWith('dear'), path);
     }
+    for (const [path, price] of [['/club/1', 'nothing to pay\n'], ['/club/dear', '60 sats\n']]) assert.equal((await user.fetch('--dry-run', url(path))).stdout, price);
     for (const path of ['/club/dear', '/club/1', '/club/dear']) assert.equal((await user.fetch(url(path))).code, 0);
   });
   assert.deepEqual(paid.sort(), [60, 7]);

@@ -86,40 +86,37 @@ fn page_and_file<'p>(before: &'p str, page: &str) -> [(&'p str, String); 2] {
 /// `None` if no name changes. WordPress makes a slug of each name (`sanitize_title_with_dashes`), so that `/-sold/` and `/so!ld/` are
 /// `/sold/`.
 pub fn of_slugs(path: &str) -> Option<[String; 2]> {
-    let slugs = path.split('/').map(|name| (name, slug(name)));
-    let (mut with_slugs, mut masked, mut is_changed) = (Vec::new(), Vec::new(), false);
-    for (name, slug) in slugs {
+    let (mut with_slugs, mut masked) = (String::new(), String::new());
+    for name in path.split('/').skip(1) {
+        let slug = slug(name);
         let is_other = slug != name && !slug.is_empty();
-        is_changed |= is_other;
-        masked.push(if is_other { "*" } else { name });
-        with_slugs.push(if is_other { slug } else { name.to_owned() });
+        with_slugs.push('/');
+        with_slugs.push_str(if is_other { &slug } else { name });
+        masked.push('/');
+        masked.push_str(if is_other { "*" } else { name });
     }
-    is_changed.then(|| [with_slugs.join("/"), masked.join("/")])
+    (with_slugs != masked).then_some([with_slugs, masked])
 }
 
 /// Removes tags, entities and punctuation characters. Dots, spaces and dashes become one dash, but not at the ends.
 fn slug(name: &str) -> String {
-    let mut slug = String::with_capacity(name.len());
-    let mut rest = name.chars();
-    let (mut may_have_tag, mut may_have_entity) = (name.contains('>'), name.contains(';'));
-    while let Some(c) = rest.next() {
-        let end = match c {
-            '<' if may_have_tag => '>',
-            '&' if may_have_entity => ';',
-            _ => {
-                if c == '_' || c.is_ascii_alphanumeric() || !c.is_ascii() {
-                    slug.push(c);
-                } else if matches!(c, '.' | ' ' | '-') && !slug.is_empty() && !slug.ends_with('-') {
-                    slug.push('-');
-                }
-                continue;
+    let mut slug = String::new();
+    // The end of the tag or the entity that is skipped. Without an end, there is none.
+    let (mut end, mut tags, mut entities) = (None, name.contains('>'), name.contains(';'));
+    for (at, c) in name.char_indices() {
+        match (end, c) {
+            (Some(last), _) => end = end.filter(|_| c != last),
+            (None, '<') if tags => {
+                tags = name.get(at..).is_some_and(|rest| rest.contains('>'));
+                end = tags.then_some('>');
             }
-        };
-        match rest.as_str().split_once(end) {
-            Some((_, after)) => rest = after.chars(),
-            // Without an end, the text is searched only once.
-            None if c == '<' => may_have_tag = false,
-            None => may_have_entity = false,
+            (None, '&') if entities => {
+                entities = name.get(at..).is_some_and(|rest| rest.contains(';'));
+                end = entities.then_some(';');
+            }
+            (None, '.' | ' ' | '-') if !slug.is_empty() && !slug.ends_with('-') => slug.push('-'),
+            (None, _) if c == '_' || c.is_ascii_alphanumeric() || !c.is_ascii() => slug.push(c),
+            _ => {}
         }
     }
     slug.truncate(slug.trim_end_matches('-').len());

@@ -33,7 +33,8 @@ impl ClientSource {
     /// Returns `None` if the header is missing or its value is not an address.
     ///
     /// `zone` is the value of `CF-Worker`. All Workers of Cloudflare have one address for requests to other zones, and Cloudflare adds
-    /// the zone of the Worker: <https://developers.cloudflare.com/fundamentals/reference/http-headers/>. Such a client is named by its zone.
+    /// the zone of the Worker: <https://developers.cloudflare.com/fundamentals/reference/http-headers/>. Such a client is
+    /// named by its zone.
     pub fn client(&self, value: Option<&str>, zone: Option<&str>) -> Option<String> {
         match value?.trim().parse().ok()? {
             IpAddr::V4(address) => Some(address.to_string()),

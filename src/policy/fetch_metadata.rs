@@ -87,8 +87,8 @@ pub fn is_prefetch(name: &str, value: &str) -> bool {
     (is(&PURPOSES) && (says("prefetch") || says("preview"))) || is(&PREFETCHES)
 }
 
-/// Whether a script of a page loads another page to show it. The libraries swup and Barba do so already when the pointer is over a link, and
-/// if the response is no page, the browser opens it itself.
+/// Whether a script of a page loads another page to show it. The libraries swup and Barba do so already when the pointer is over
+/// a link, and if the response is no page, the browser opens it itself.
 pub fn is_page_loader(header: &Header<'_>) -> bool {
     header("X-Requested-With").as_deref() == Some("swup") || header("X-Barba").is_some()
 }

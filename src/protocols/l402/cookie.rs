@@ -59,8 +59,9 @@ impl<'a> Cookie<'a> {
 /// Returns `Set-Cookie` for a settled payment; `None` if the cookie is too long for browsers.
 ///
 /// The cookie lasts as long as the credential. The name of the cookie is derived from the endpoint, or from the realm and
-/// `lasts_s`, how long the route sells credentials for, so that a new cookie replaces the previous cookie, but not one that lasts longer. If the credential has a number of uses, the name is also derived
-/// from the payment hash, so that the cookie does not replace a credential that has uses left.
+/// `lasts_s`, how long the route sells credentials for, so that a new cookie replaces the previous cookie, but not one that
+/// lasts longer. If the credential has a number of uses, the name is also derived from the payment hash, so that the cookie
+/// does not replace a credential that has uses left.
 pub fn set(
     keys: &Keys,
     macaroon: &Macaroon,
@@ -95,7 +96,8 @@ fn name_and_path<'a>(grant: &Grant, scope: &'a CredentialScope, lasts_s: u64) ->
     (name(scope, lasts_s, grant.uses.map(|_| &grant.payment_hash)), path)
 }
 
-/// Returns the name of the cookie for a scope. `lasts_s` is how long the route sells credentials for; `counted` is the payment hash of a credential with a number of uses.
+/// Returns the name of the cookie for a scope. `lasts_s` is how long the route sells credentials for; `counted` is the payment
+/// hash of a credential with a number of uses.
 pub fn name(scope: &CredentialScope, lasts_s: u64, counted: Option<&PaymentHash>) -> String {
     let mut text = match scope {
         CredentialScope::Endpoint { endpoint, .. } => without_slash(endpoint).to_owned(),

@@ -63,18 +63,23 @@ impl SettledPayments {
 pub struct RunningLookUps(Vec<(PaymentHash, u64)>);
 
 impl RunningLookUps {
-    /// Marks that a request looks up a payment. Returns `false` if another request does so already. The mark ends by itself, because
-    /// the runtime may cancel the request. With too many marks, no further one is set.
-    pub fn begin(&mut self, payment_hash: PaymentHash, now_ms: u64) -> bool {
+    /// Marks that a request looks up a payment. If another request does so already, returns when its mark ends: the runtime may cancel
+    /// the request. With too many marks, no further one is set.
+    pub fn begin(&mut self, payment_hash: PaymentHash, now_ms: u64) -> Option<u64> {
         let Self(running) = self;
         running.retain(|(_, until_ms)| now_ms < *until_ms);
-        if running.iter().any(|(hash, _)| *hash == payment_hash) {
-            return false;
+        if let Some((_, until_ms)) = running.iter().find(|(hash, _)| *hash == payment_hash) {
+            return Some(*until_ms);
         }
         if running.len() < MAX_RUNNING {
             running.push((payment_hash, now_ms.saturating_add(LOOK_UP_MS)));
         }
-        true
+        None
+    }
+
+    /// Whether the look-up with this mark still runs.
+    pub fn is_running(&self, payment_hash: PaymentHash, until_ms: u64, now_ms: u64) -> bool {
+        now_ms < until_ms && self.0.contains(&(payment_hash, until_ms))
     }
 
     pub fn end(&mut self, payment_hash: PaymentHash) {

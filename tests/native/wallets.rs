@@ -10,7 +10,7 @@ use edgetoll::wallet::WalletError;
 use edgetoll::wallet::circuit_breaker::CircuitBreaker;
 use edgetoll::wallet::failover::Failover;
 use edgetoll::wallet::probe::Probe;
-use edgetoll::wallet::settlement::{SettledPayments, trusts_preimage};
+use edgetoll::wallet::settlement::{RunningLookUps, SettledPayments, trusts_preimage};
 
 const NOW_MS: u64 = 1_800_000_000_000;
 const NOW_UNIX: u64 = 1_800_000_000;
@@ -386,6 +386,29 @@ fn a_preimage_for_an_invoice_of_another_issuer_is_trusted_because_no_wallet_know
     for mode in [SettlementMode::Auto, SettlementMode::Lnbits, SettlementMode::Preimage] {
         assert!(trusts_preimage(mode, Probe::Unknown, &of_other_issuer, NOW_UNIX));
     }
+}
+
+#[test]
+fn a_payment_is_looked_up_by_one_request_at_a_time_until_the_mark_ends() {
+    let hash = |n: u8| PaymentHash::from_bytes([n; 32]);
+    let mut running = RunningLookUps::default();
+    assert_eq!(running.begin(hash(1), 1_000), None);
+    assert_eq!(running.begin(hash(2), 1_000), None, "another payment");
+    assert_eq!(running.begin(hash(1), 10_999), Some(11_000));
+    assert!(running.is_running(hash(1), 11_000, 10_999) && !running.is_running(hash(1), 11_000, 11_000));
+    // The request that set the mark was cancelled.
+    assert_eq!(running.begin(hash(1), 11_000), None);
+    assert!(
+        !running.is_running(hash(1), 11_000, 10_999),
+        "a request that waits does not wait for the next look-up"
+    );
+    running.end(hash(1));
+    assert!(!running.is_running(hash(1), 21_000, 11_001));
+    assert_eq!(running.begin(hash(1), 11_001), None);
+    for n in 3..=250 {
+        running.begin(hash(n), 11_001);
+    }
+    assert_eq!(running.begin(hash(250), 11_002), None, "too many marks");
 }
 
 #[test]

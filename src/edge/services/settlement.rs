@@ -81,19 +81,23 @@ pub async fn check(
     requester: Requester,
 ) -> Result<PaymentStatus, SettlementError> {
     let hash = grant.payment_hash;
-    let mut pause_ms = MIN_PAUSE_MS;
-    while !with_lock(&LOOK_UPS, |look_ups| look_ups.begin(hash, now_ms())) {
-        if ctx.deadline.for_wallet_ms().is_none() {
-            return Err(WalletError::NoTimeLeft.into());
+    let running_until_ms = with_lock(&LOOK_UPS, |look_ups| look_ups.begin(hash, now_ms()));
+    if let Some(until_ms) = running_until_ms {
+        let mut pause_ms = MIN_PAUSE_MS;
+        while with_lock(&LOOK_UPS, |look_ups| look_ups.is_running(hash, until_ms, now_ms()))
+            && ctx.deadline.for_wallet_ms().is_some()
+        {
+            sleep(pause_ms).await;
+            pause_ms = pause_ms.saturating_mul(2).min(MAX_PAUSE_MS);
         }
-        sleep(pause_ms).await;
-        pause_ms = pause_ms.saturating_mul(2).min(MAX_PAUSE_MS);
         if is_known(ctx.policy(), grant) {
             return Ok(PaymentStatus::Paid);
         }
     }
     let status = clock::complete(ctx.context, look_up(ctx, seller, grant, requester)).await;
-    with_lock(&LOOK_UPS, |look_ups| look_ups.end(hash));
+    if running_until_ms.is_none() {
+        with_lock(&LOOK_UPS, |look_ups| look_ups.end(hash));
+    }
     status
 }
 

@@ -42,6 +42,7 @@ test('An agent asks for the price, pays once, and sees its payments and its budg
     ['payments', {}],
   ));
   assert.deepEqual(paid.sort(), [4, 5]);
+  assert.equal(result.server, 'edgetoll');
   assert.deepEqual(result.tools, ['budget', 'fetch_paid', 'payments', 'price']);
   const [price, first, second, echo, again, budget, { payments }] = result.results;
   assert.equal(price.amount_sats, 5);

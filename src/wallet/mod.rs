@@ -94,11 +94,11 @@ impl Wallet {
     /// Returns the request for the wallet's list of paid payments, if the response to [`Wallet::look_up`] does not say whether the
     /// payment was paid or has expired.
     #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits always says it"))]
-    pub fn list_request(&self, response: &WalletResponse, now_unix: u64) -> Option<WalletRequest> {
+    pub fn list_request(&self, response: &WalletResponse) -> Option<WalletRequest> {
         match self {
             Self::Lnbits(_) => None,
             #[cfg(feature = "nwc")]
-            Self::Nwc(nwc) => nwc.list_request(response, now_unix).map(WalletRequest::Nwc),
+            Self::Nwc(nwc) => nwc.list_request(response).map(WalletRequest::Nwc),
         }
     }
 
@@ -148,13 +148,11 @@ impl Wallet {
         #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits drops nothing"))]
         sale: Option<&Sale>,
         response: &WalletResponse,
-        #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits says what has expired"))]
-        now_unix: u64,
     ) -> Result<Option<Receipt>, WalletError> {
         match self {
             Self::Lnbits(lnbits) => lnbits.read_receipt(payment_hash, response),
             #[cfg(feature = "nwc")]
-            Self::Nwc(nwc) => nwc.read_receipt(payment_hash, sale, response, now_unix),
+            Self::Nwc(nwc) => nwc.read_receipt(payment_hash, sale, response),
         }
     }
 
@@ -167,13 +165,11 @@ impl Wallet {
         &self,
         payment_hash: &PaymentHash,
         response: &WalletResponse,
-        #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits says what has expired"))]
-        now_unix: u64,
     ) -> Result<Option<OwnInvoice>, WalletError> {
         match self {
             Self::Lnbits(lnbits) => lnbits.read_own_invoice(payment_hash, response),
             #[cfg(feature = "nwc")]
-            Self::Nwc(nwc) => nwc.read_own_invoice(payment_hash, response, now_unix),
+            Self::Nwc(nwc) => nwc.read_own_invoice(payment_hash, response),
         }
     }
 }

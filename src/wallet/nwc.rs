@@ -119,9 +119,9 @@ impl NwcWallet {
     }
 
     /// Returns the request for the list: see [`Wallet::list_request`](super::Wallet::list_request).
-    pub fn list_request(&self, response: &WalletResponse, now_unix: u64) -> Option<NwcRequest> {
+    pub fn list_request(&self, response: &WalletResponse) -> Option<NwcRequest> {
         let transaction = read(NwcMethod::LookupInvoice, response).ok()?;
-        if looked_up_state(&transaction, response, now_unix) != Err(WalletError::Unconfirmed) {
+        if looked_up_state(&transaction, response) != Err(WalletError::Unconfirmed) {
             return None;
         }
         // LNbits lists payments that were created after `from`, until the end of the second `until`.
@@ -166,7 +166,7 @@ impl NwcWallet {
         if !is_incoming(&transaction) || whole_sats(amount_msat) != Some(payment.amount_sats) {
             return Err(WalletError::OtherAmount);
         }
-        match looked_up_state(&transaction, response, now_unix)? {
+        match looked_up_state(&transaction, response)? {
             State::Settled => return Ok(PaymentStatus::Paid),
             State::Closed => return Ok(PaymentStatus::Unpaid),
             State::Open => {}
@@ -185,10 +185,9 @@ impl NwcWallet {
         payment_hash: &PaymentHash,
         sale: Option<&Sale>,
         response: &WalletResponse,
-        now_unix: u64,
     ) -> Result<Option<Receipt>, WalletError> {
         let transaction = read(NwcMethod::LookupInvoice, response)?;
-        let receipt = match looked_up_state(&transaction, response, now_unix)? {
+        let receipt = match looked_up_state(&transaction, response)? {
             State::Settled => receipt(&transaction, sale),
             State::Open | State::Closed => None,
         };
@@ -204,14 +203,13 @@ impl NwcWallet {
         &self,
         payment_hash: &PaymentHash,
         response: &WalletResponse,
-        now_unix: u64,
     ) -> Result<Option<OwnInvoice>, WalletError> {
         let transaction = match read(NwcMethod::LookupInvoice, response) {
             Err(WalletError::UnknownPayment) => return Ok(None),
             Err(WalletError::Internal | WalletError::Missing(_)) => return Err(WalletError::Refused),
             transaction => transaction?,
         };
-        let state = match looked_up_state(&transaction, response, now_unix) {
+        let state = match looked_up_state(&transaction, response) {
             Err(WalletError::Unconfirmed) => return Err(WalletError::Unconfirmed),
             state => state.map_err(|_| WalletError::Refused)?,
         };
@@ -335,6 +333,12 @@ pub fn keeps_record(response: &WalletResponse) -> Option<bool> {
     Some(transaction.get("metadata").and_then(extra::read_record).is_some())
 }
 
+/// Whether the wallet reports the state of a payment, from the response to a look-up; `None` if the response is inconclusive.
+pub fn reports_state(response: &WalletResponse) -> Option<bool> {
+    let transaction = read(NwcMethod::LookupInvoice, response).ok()?;
+    reported_state(&transaction).ok().map(|state| state.is_some())
+}
+
 /// Returns the receipt of the payment in a notification; `None` if it reports no payment for an invoice of edgetoll.
 pub fn receipt_of_notification(notification: &str) -> Option<Receipt> {
     let notification = Json::parse(notification.as_bytes())?;
@@ -374,27 +378,17 @@ fn refusal(code: &str) -> WalletError {
 /// Returns the state of a payment that was looked up.
 ///
 /// Old wallets report no state, but the time of the settlement. The extension *NWC Service Provider* of LNbits reports such a time also
-/// for an invoice that has expired. So after the expiry, the list of paid payments decides.
+/// for an invoice that has expired. So the list of paid payments decides.
 ///
 /// # Errors
 /// Fails with [`WalletError::Unconfirmed`] if the list is needed and was not requested.
-fn looked_up_state(
-    transaction: &Json,
-    response: &WalletResponse,
-    now_unix: u64,
-) -> Result<State, WalletError> {
+fn looked_up_state(transaction: &Json, response: &WalletResponse) -> Result<State, WalletError> {
     match (reported_state(transaction)?, response.is_listed) {
         (Some(state), _) => Ok(state),
         (None, _) if !has_settlement_time(transaction) => Ok(State::Open),
-        (None, Some(is_listed)) => Ok(if is_listed { State::Settled } else { State::Closed }),
-        (None, None) => {
-            let is_same = |bolt11: &Bolt11| {
-                transaction.get("payment_hash").is_some_and(|hash| is_hash(hash, &bolt11.payment_hash()))
-            };
-            let expires_unix = invoice(transaction).filter(is_same).map(|bolt11| bolt11.expires_at_unix());
-            let is_payable = expires_unix.is_some_and(|at_unix| now_unix.saturating_add(MARGIN_S) < at_unix);
-            if is_payable { Ok(State::Settled) } else { Err(WalletError::Unconfirmed) }
-        }
+        (None, Some(true)) => Ok(State::Settled),
+        (None, Some(false)) => Ok(State::Closed),
+        (None, None) => Err(WalletError::Unconfirmed),
     }
 }
 
@@ -533,8 +527,6 @@ impl ListTransactions {
 
 /// The number of rows that are requested for a page.
 const PAGE_ROWS: usize = 20;
-/// The clock of the wallet may be ahead of the Worker's clock by so many seconds.
-const MARGIN_S: u64 = 60;
 /// Methods that spend, or that make a connection that may spend, besides `pay_…` and `multi_pay_…` of NIP-47:
 /// `create_connection` of Alby Hub, and `execute_quote` of UMA.
 const SPENDING_METHODS: [&str; 2] = ["create_connection", "execute_quote"];

@@ -398,6 +398,16 @@ test('Doctor examines a wallet over Nostr Wallet Connect', async () => {
   assert.match(dropped.found.record.sentence, /no route offers x-preimage/);
   await forgetful.stop();
 
+  const stateless = await startReceivingWallet(connection, { reportsState: false });
+  const listed = await doctorWithNwc(connection);
+  assert.deepEqual([listed.findings.invoice.length, listed.level.invoice], [1, 'OK'], listed.stdout);
+  await stateless.stop();
+  const unlisted = await startReceivingWallet(connection, { reportsState: false, errors: { list_transactions: 'RESTRICTED' } });
+  const unconfirmed = await doctorWithNwc(connection);
+  assert.deepEqual([unconfirmed.findings.invoice[1]?.level, unconfirmed.code], ['FAIL', 1], unconfirmed.stdout);
+  assert.match(unconfirmed.findings.invoice[1].sentence, /reports no state of a payment.*list_transactions.*503/);
+  await unlisted.stop();
+
   const spending = await startNwcWallet(connection);
   const mayPay = await doctorWithNwc(connection);
   assert.deepEqual([mayPay.level.key, mayPay.code], ['FAIL', 1], mayPay.stdout);

@@ -38,8 +38,10 @@ async function startNwcPaywall() {
   const wallet = await startReceivingWallet(connection, { reportsState: false });
   const own = { ORIGIN_URL: origin.url, LNBITS_URL: undefined, LNBITS_KEY: undefined, NWC_URL: connection.url };
   const { url } = await startPaywall({ toll: { invoice_expiry: '90s', routes }, vars: own, config: withoutLedger() });
-  const [unpaid, paid] = [await challenge('/sold', url), await challenge('/sold', url)];
+  const [unpaid, paid, used] = [await challenge('/sold', url), await challenge('/sold', url), await challenge('/sold', url)];
   await pay(paid.invoice);
+  await pay(used.invoice);
+  assert.equal((await sendCredential(url, '/sold', used.standard)).status, 200);
   return { relay, wallet, url, unpaid, paid };
 }
 

@@ -131,7 +131,7 @@ fn a_receipt_has_the_host_the_uses_and_the_price_of_the_invoice_or_its_value_in_
     let terms_of = |extra: &str| {
         let response = with_extra("1.6.2: paid", extra);
         let hash = payment("1.6.2: paid").hash;
-        Wallet::Lnbits(lnbits()).read_receipt(&hash, None, &response, 0).unwrap().unwrap().terms
+        Wallet::Lnbits(lnbits()).read_receipt(&hash, None, &response).unwrap().unwrap().terms
     };
     let record = complete_record();
     let request = InvoiceRequest { uses: NonZeroU32::new(32), record: Some(&record), ..invoice_request() };
@@ -165,7 +165,7 @@ fn with_extra(name: &str, extra: &str) -> WalletResponse {
 }
 
 fn read_own(hash: &PaymentHash, response: &WalletResponse) -> Result<Option<OwnInvoice>, WalletError> {
-    Wallet::Lnbits(lnbits()).read_own_invoice(hash, response, 0)
+    Wallet::Lnbits(lnbits()).read_own_invoice(hash, response)
 }
 
 #[test]

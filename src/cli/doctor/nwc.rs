@@ -12,7 +12,7 @@ use super::{EXPIRY_S, invoice_request, judge};
 use crate::cli::http;
 use crate::policy::Policy;
 use crate::protocols::record::InvoiceRecord;
-use crate::wallet::nwc::{NwcWallet, keeps_record, may_spend};
+use crate::wallet::nwc::{NwcWallet, keeps_record, may_spend, reports_state};
 use crate::wallet::{Invoice, Payment};
 #[cfg(not(target_os = "wasi"))]
 use native::Relay;
@@ -106,9 +106,13 @@ impl Examination<'_> {
         let looked_up = self.relay.send(&self.wallet.look_up(&payment.hash));
         let looked_up_ms = started.ms();
         let keeps_record = looked_up.as_ref().ok().and_then(keeps_record);
+        let reports_state = looked_up.as_ref().ok().and_then(reports_state);
         let status =
             looked_up.and_then(|response| self.wallet.read_looked_up(&payment, &response, http::now_unix()));
         (self.report)(judge::invoice_created(&status, created_ms, looked_up_ms));
+        if reports_state == Some(false) {
+            self.check_list(now_unix);
+        }
         match keeps_record {
             Some(true) => self.report(Level::Ok, Check::Record, "the wallet keeps the metadata of invoices"),
             Some(false) => self.report(
@@ -118,6 +122,18 @@ impl Examination<'_> {
                  when its credential is used",
             ),
             None => {}
+        }
+    }
+
+    /// Requests the wallet's list of paid payments, which decides if the wallet reports no state of a payment.
+    fn check_list(&mut self, now_unix: u64) {
+        let list = self.relay.send(&self.wallet.list_paid(now_unix, 0));
+        if let Err(error) = list.and_then(|list| self.wallet.read_paid(&list)) {
+            let sentence = format!(
+                "the wallet reports no state of a payment, and its list of payments cannot be read (list_transactions), so \
+                 each paid request gets 503; {error}"
+            );
+            self.report(Level::Fail, Check::Invoice, &sentence);
         }
     }
 

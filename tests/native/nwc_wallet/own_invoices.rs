@@ -14,7 +14,7 @@ fn own(state: &str) -> Value {
 }
 
 fn read(body: impl ToString) -> Result<Option<OwnInvoice>, WalletError> {
-    wallet().read_own_invoice(&PaymentHash::from_bytes(HASH), &response(body), NOW)
+    wallet().read_own_invoice(&PaymentHash::from_bytes(HASH), &response(body))
 }
 
 #[test]

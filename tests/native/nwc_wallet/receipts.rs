@@ -33,7 +33,10 @@ fn notification(transaction: Value) -> Value {
 fn read(transaction: &Value) -> Option<Receipt> {
     let envelope = |method: &str, result: Value| response(json!({ "result_type": method, "result": result }));
     let hash = PaymentHash::from_bytes(HASH);
-    let looked_up = wallet().read_receipt(&hash, None, &envelope("lookup_invoice", transaction.clone()), NOW);
+    // The list decides for a transaction without a state.
+    let mut response = envelope("lookup_invoice", transaction.clone());
+    response.is_listed = Some(true);
+    let looked_up = wallet().read_receipt(&hash, None, &response);
     let list = envelope("list_transactions", json!({ "transactions": [transaction] }));
     let page = wallet().read_paid(&list).unwrap();
     assert_eq!((page.rows, page.is_full), (1, false));
@@ -161,7 +164,7 @@ fn without_an_invoice_the_time_of_creation_must_be_a_timestamp_that_an_invoice_c
 fn a_sale_that_is_known_stands_in_for_metadata_that_the_wallet_has_dropped() {
     let read = |transaction: &Value, hash: [u8; 32]| {
         let response = response(answer("lookup_invoice", transaction.clone()));
-        wallet().read_receipt(&PaymentHash::from_bytes(hash), Some(&sale()), &response, NOW)
+        wallet().read_receipt(&PaymentHash::from_bytes(hash), Some(&sale()), &response)
     };
     let paid = transaction("settled");
     let sold = Receipt { route: sale().route, client: sale().client, ..receipt() };
@@ -184,9 +187,8 @@ fn a_sale_that_is_known_stands_in_for_metadata_that_the_wallet_has_dropped() {
 
 #[test]
 fn a_look_up_for_the_ledger_fails_if_the_wallet_does_not_say_whether_the_payment_is_paid() {
-    let read = |body: Value| {
-        wallet().read_receipt(&PaymentHash::from_bytes(HASH), Some(&sale()), &response(body), NOW)
-    };
+    let read =
+        |body: Value| wallet().read_receipt(&PaymentHash::from_bytes(HASH), Some(&sale()), &response(body));
     let paid = answer("lookup_invoice", transaction("settled"));
     let unknown = changed(&paid, "/result/state", Some(json!("paid")));
     assert_eq!(read(unknown), Err(WalletError::Missing("state")));

@@ -195,7 +195,7 @@ async fn send_look_up(
 ) -> Result<WalletResponse, WalletError> {
     let until_ms = now_ms().saturating_add(u64::from(limit_ms));
     let mut response = send(env, slot, &wallet.look_up(payment_hash), limit_ms).await?;
-    if let Some(request) = wallet.list_request(&response, now_unix()) {
+    if let Some(request) = wallet.list_request(&response) {
         let left_ms = until_ms.saturating_sub(now_ms());
         let list = send(env, slot, &request, u32::try_from(left_ms).unwrap_or(limit_ms)).await?;
         response.is_listed = Some(wallet.read_listed(payment_hash, &list)?);
@@ -217,7 +217,7 @@ pub async fn find_invoice(
     for (slot, wallet) in wallets.slots().filter_map(|slot| Some((slot, wallets.get(slot)?))) {
         let mut found = None;
         let mut read = |response: &WalletResponse| {
-            found = wallet.read_own_invoice(payment_hash, response, now_unix())?.map(Box::new);
+            found = wallet.read_own_invoice(payment_hash, response)?.map(Box::new);
             Ok(())
         };
         let looked_up = look_up_with(env, wallet, slot, payment_hash, deadline, &mut read).await;
@@ -240,7 +240,7 @@ pub async fn receipt(
 ) -> Result<Option<Receipt>, WalletError> {
     check_look_up_circuit(slot)?;
     let response = send_look_up(env, wallet, slot, payment_hash, LEDGER_TIMEOUT_MS).await?;
-    wallet.read_receipt(payment_hash, sale, &response, now_unix())
+    wallet.read_receipt(payment_hash, sale, &response)
 }
 
 /// Sends a request for the ledger, unless the circuit of the wallet is open. The result does not change the circuit

@@ -1,9 +1,7 @@
 //! The commands of the payment ledger. Each command has a SQL script of the same name in `sql/`, which reads the fields
 //! of the command as JSON.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::sql::script;
 use super::sync::Cursor;
@@ -23,7 +21,12 @@ pub struct Limits {
     pub challenges_per_minute: u64,
     /// For each configured wallet slot, how many milliseconds its circuit breakers stay open: for invoices, and for
     /// look-ups.
-    pub open_ms: BTreeMap<&'static str, [u64; 2]>,
+    #[serde(serialize_with = "as_object")]
+    pub open_ms: Vec<(&'static str, [u64; 2])>,
+}
+
+fn as_object<S: Serializer>(pairs: &[(&'static str, [u64; 2])], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().copied())
 }
 
 /// A command of the ledger. Only its fields are serialized, as a JSON object. Its name is sent in a header.

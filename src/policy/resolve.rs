@@ -8,6 +8,7 @@ use super::normalization;
 use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
 use super::route::{HostPattern, PathForm, Route, Selection, Target};
+use crate::http::percent;
 use crate::http::url::without_slash;
 
 /// The error for a path that an origin may read as another path with another price.
@@ -106,7 +107,11 @@ impl Policy {
             }
         }
         let is_listed = matches!(as_sent, Selection::Route(route) if route.pattern.is_exact());
-        if !is_listed && comparable.iter().any(|form| self.is_alias_of_other(form, as_sent, target)) {
+        if has_prices
+            && !is_listed
+            && (comparable.iter().any(|form| self.is_alias_of_other(form, as_sent, target))
+                || forms.iter().any(|form| self.is_slug_of_other(form, as_sent, target)))
+        {
             return Err(Ambiguous);
         }
         Ok(Resolved::Selected(as_sent))
@@ -126,27 +131,36 @@ impl Policy {
         }
     }
 
-    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price. If the
-    /// price list has the last name of the form, the owner has decided that it is another path: `/socket.io/*` is not
-    /// `/socket`.
+    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price.
     fn is_alias_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let is_priced_other = |path: &String| {
-            let other = self.select_normalized(path, target);
-            matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
-        };
-        // A pattern without one of the changed names, such as `/*`, says nothing about these names.
-        let is_slug = |[path, masked]: &[String; 2]| {
-            is_priced_other(path)
-                && self.select_normalized(path, target) != self.select_normalized(masked, target)
-        };
+        let is_priced_other = |path: &String| is_priced_other(self.select_normalized(path, target), as_sent);
         let is_alias = aliases::of_path(form).iter().any(is_priced_other)
-            || aliases::of_slugs(form).as_ref().is_some_and(is_slug)
             || aliases::of_lists(form, &self.routes).is_none_or(|paths| paths.iter().any(is_priced_other));
-        let is_listed = || {
-            let selection = self.select_normalized(form, target);
-            matches!(selection, Selection::Route(route) if route.pattern.has_last_name_of(form))
+        is_alias && !self.has_last_name(form, target)
+    }
+
+    /// Whether WordPress may serve the content of another route at a form of a path, and this route has a price.
+    fn is_slug_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
+        let comparable = |form: &[u8]| normalization::comparable(form, self.fold_case);
+        let select =
+            |path: &str| self.select_normalized(&comparable(&percent::decode(path.as_bytes())), target);
+        let is_slug = match aliases::of_slugs(form) {
+            Ok(None) => false,
+            // A pattern without one of the changed names, such as `/*`, says nothing about these names.
+            Ok(Some([path, masked])) => {
+                let other = select(&path);
+                is_priced_other(other, as_sent) && other != select(&masked)
+            }
+            Err(Ambiguous) => true,
         };
-        is_alias && !is_listed()
+        is_slug && !self.has_last_name(&comparable(form), target)
+    }
+
+    /// Whether the price list has the last name of a form of a path. If so, the owner has decided that it is another path:
+    /// `/socket.io/*` is not `/socket`.
+    fn has_last_name(&self, form: &str, target: Target<'_>) -> bool {
+        let selection = self.select_normalized(form, target);
+        matches!(selection, Selection::Route(route) if route.pattern.has_last_name_of(form))
     }
 
     /// Returns the comparable forms, each of them once. Returns `None` if they are too long together, because one
@@ -202,6 +216,10 @@ impl Policy {
 fn is_other_than_folders(path: &str, as_sent: Selection<'_>) -> bool {
     matches!(as_sent, Selection::Route(route) if route.pattern.has_last_name_of(path))
         && !normalization::goes_on_after_script(path)
+}
+
+fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {
+    matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
 }
 
 fn is_folder_of(form: &str, path: &str) -> bool {

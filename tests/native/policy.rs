@@ -825,7 +825,9 @@ fn a_path_of_which_wordpress_makes_the_slug_of_a_priced_path_is_refused() {
         r#"{"path":"/sold","sats":5}"#,
         r#"{"path":"/blog/my-report","sats":5}"#,
         r#"{"path":"/club/*","sats":5}"#,
+        r#"{"path":"/日本","sats":5}"#,
     ]);
+    let cut = |start: &str, filler: usize, end: &str| [start, &"!".repeat(filler), end].concat();
     for path in [
         "/-sold/",
         "/sold-",
@@ -844,10 +846,45 @@ fn a_path_of_which_wordpress_makes_the_slug_of_a_priced_path_is_refused() {
         "/blog/my%20-.report",
         "/-blog/my-report",
         "/-club/x",
+        "/so%ld/",
+        // An entity has a character before its `;`.
+        "/so&;x;ld/",
+        "/&;x;sold/",
+        "/so&x%3By;ld/",
+        "/so&;%41;ld/",
+        // The octets of `日本`.
+        "/---e6------97------a5------e6------9c------ac---/",
+        "/%e6%97%a5%e6%9c---ac---/",
+        "/%e6!%97%a5%e6%9c%ac/",
+        "/%e6%3Cb%3E%97%a5%e6%9c%ac/",
+        "/%e6%%97%a5%e6%9c%ac/",
+        // Tags, as strip_tags reads them.
+        "/sold%3Cx",
+        "/so%3C%0Bld",
+        "/so%3C%22%3E%22%3Eld",
+        "/so%3Ca%3Cb%3Ec%3Eld",
+        "/so%3C!--%3E--%3Eld",
+        // WordPress cuts a name after 200 bytes.
+        &cut("/sold", 196, "x"),
+        &cut("/%e6%97%a5%e6%9c%ac", 181, "日本"),
     ] {
         assert!(is_refused(&posts, path), "{path}");
     }
-    for path in ["/sold-out", "/so-ld", "/my--page", "/-", "/-free", "/blog/report", "/club/-x", "/a.b/c!d"] {
+    let whole = cut("/sold", 195, "x");
+    for path in [
+        "/sold-out",
+        "/so-ld",
+        "/my--page",
+        "/-",
+        "/-free",
+        "/blog/report",
+        "/club/-x",
+        "/a.b/c!d",
+        "/a%3Cb",
+        "/---e6---",
+        "/%e6%97%a5!%e6%9c",
+        &whole,
+    ] {
         assert!(!is_refused(&posts, path), "{path}");
     }
     // A wildcard says nothing about the names for which it stands.

@@ -38,17 +38,21 @@ export class TollClient extends EventTarget {
     const request = await makeRepeatable(new Request(input, init));
     // With this mode, a browser does not send an Authorization header.
     if (request.mode === 'no-cors') return send(request);
-    const call = { request, wallet, maxSats, payAgain, tried: new Set(), hasPaid: false };
+    const call = { request, wallet, maxSats, payAgain, tried: new Set(), sent: 0, hasPaid: false };
     // A credential that is not known to be good is sent only after a challenge. If the host accepts it then, the host honours the payment.
     const isGood = ({ state, isDenied }) => state === PAID && !isDenied;
-    let purchase = this.#take(call, new URL(request.url).origin, (kept) => isGood(kept) && covers(kept, request));
+    const takeGood = () => this.#take(call, new URL(request.url).origin, (kept) => isGood(kept) && covers(kept, request));
+    let purchase = takeGood();
     for (;;) {
       const { response, challenge, verdict } = await this.#send(call, purchase);
       if (call.hasPaid) return response;
       const isNew = challenge && challenge.invoice !== purchase?.invoice;
-      if (!isNew && verdict !== REFUSED) return response;
+      // A server that limits the challenges does not say whether the credential is valid for this page.
+      const isLimited = purchase && response?.status === 429 && !isAccepted(response);
+      const other = isLimited ? takeGood() : undefined;
+      if (!isNew && !other && verdict !== REFUSED) return response;
       // Without a credential, the next response has a new challenge.
-      purchase = isNew ? await this.#obtain(call, challenge) : undefined;
+      purchase = isNew ? await this.#obtain(call, challenge) : other;
       if (isNew && !purchase) return response;
       response?.body?.cancel().catch(() => {});
       if (call.response) return call.response;
@@ -67,6 +71,7 @@ export class TollClient extends EventTarget {
     const [pauses, looks] = [[...PAUSES_MS], [...LOOKS_MS]];
     // The tab that pays for the last use takes it. If that tab is closed, this call may take it.
     const isLastUse = purchase?.left === 0;
+    let isSent = false;
     // The clock may have been set back since the payment began.
     const isPaidElsewhere = () => !call.hasPaid && purchase?.state === SENT && purchase.isPaying && looks.length && Date.now() < Math.min(purchase.at, started) + MAX_WALLET_MS;
     try {
@@ -75,6 +80,8 @@ export class TollClient extends EventTarget {
           purchase = await this.#whenPaid(purchase, looks.shift(), request.signal);
           if (!purchase || (isLastUse && !purchase.isPaying)) return { verdict: REFUSED };
         }
+        if (purchase && !call.hasPaid && !isSent) call.sent += 1;
+        isSent = true;
         const attempt = request.clone();
         // `fetch` removes the Authorization header when it follows a redirect to another origin, except in Chrome before 119 and Firefox
         // before 111. A script cannot see where a redirect leads.
@@ -131,7 +138,9 @@ export class TollClient extends EventTarget {
     const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
     // A page may cost more than others for which the same credential is valid.
     const costsMore = purchase.wasAccepted && priceOf(challenge) > purchase.sats;
-    const isReplaced = challenge?.key === purchase.key && challenge.invoice !== purchase.invoice && !costsMore;
+    const isUnfit = challenge && (challenge.key !== purchase.key || costsMore);
+    if (isUnfit && !hasPaid) this.#purchases.change(purchase, ({ unfit = [] }) => ({ unfit: [...unfit.slice(-MAX_UNFIT), new URL(request.url).pathname] }));
+    const isReplaced = challenge && challenge.invoice !== purchase.invoice && !isUnfit;
     const isInvalid = isForged || isExpired || isReplaced;
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied) || ([401, 403].includes(status) && isFrom(response, request)));
     if (isGivenUp || (isInvalid && !isUnsure)) {
@@ -165,10 +174,10 @@ export class TollClient extends EventTarget {
     }
   }
 
-  #take({ request, tried }, origin, fits) {
+  #take({ request, tried, sent }, origin, fits) {
     // A call sends at most two stored credentials: one chosen by the path, and one by the challenge. Without this limit, a server that
     // refuses every credential would receive all of them.
-    if (tried.size === MAX_STORED) return undefined;
+    if (sent === MAX_STORED) return undefined;
     const isUsable = ({ state, key }) => state === PAID || (state === SENT && !this.#payments.has(key));
     const purchase = this.#purchases.take((kept) => kept.origin === origin && isUsable(kept) && !tried.has(kept.paymentHash) && fits(kept));
     if (!purchase) return undefined;
@@ -300,8 +309,8 @@ export class TollClient extends EventTarget {
       if (this.#options.storage) await unlessAborted(lock(PREFIX + purchase.key), request.signal);
       throwIfAborted(request.signal);
       // While the wallet asked the person, another tab may have paid for the same content. After two stored credentials, this call takes no other.
-      const isSame = (kept) => kept.key === purchase.key && kept.origin === purchase.origin && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
-      if (call.tried.size < MAX_STORED && this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
+      const isSame = (kept) => kept.key === purchase.key && !(kept.sats < purchase.sats) && kept.origin === purchase.origin && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
+      if (call.sent < MAX_STORED && this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
         call.isPaidElsewhere = true;
         this.#purchases.remove(purchase);
         return undefined;
@@ -500,11 +509,11 @@ const [RESERVED, SENT, PAID, GONE] = ['reserved', 'sent', 'paid', 'gone'];
 const [ACCEPTED, REFUSED] = ['accepted', 'refused'];
 
 /** Whether an entry has the types of a purchase. Other scripts of the page can write to the same storage. */
-function isPurchase({ scheme, macaroon, preimage, origin, endpoint, method, sats, at }) {
+function isPurchase({ scheme, macaroon, preimage, origin, endpoint, method, unfit = [], sats, at }) {
   const isText = (value) => typeof value === 'string';
   const isPreimage = preimage == null || /^[\da-f]{64}$/.test(preimage);
   const isLimited = [endpoint, method].every((value) => value == null || isText(value));
-  return [scheme, macaroon].every(isToken68) && isPreimage && isText(origin) && isLimited && [sats, at].every(Number.isFinite);
+  return [scheme, macaroon].every(isToken68) && isPreimage && isText(origin) && isLimited && Array.isArray(unfit) && [sats, at].every(Number.isFinite);
 }
 
 const isRecent = ({ at }) => at > Date.now() - DAY_MS;
@@ -518,6 +527,9 @@ function isOutdated(purchase) {
 
 /** The most stored credentials that one call sends. */
 const MAX_STORED = 2;
+
+/** The most paths that are remembered for which a credential is not valid, besides the last one. */
+const MAX_UNFIT = 49;
 
 /** The pauses after which a request is sent again while its payment has not arrived, and the longest time that this may take. */
 const PAUSES_MS = [200, 400, 800, 1600];
@@ -580,9 +592,11 @@ async function makeRepeatable(request) {
   return request.bodyUsed ? new Request(request, { body, referrer, referrerPolicy }) : request;
 }
 
-const covers = ({ endpoint, method }, request) =>
-  (!endpoint || withoutSlash(endpoint) === withoutSlash(new URL(request.url).pathname)) &&
-  (!method || method === request.method || (method === 'GET' && request.method === 'HEAD'));
+const covers = ({ endpoint, method, unfit = [] }, request) => {
+  const { pathname } = new URL(request.url);
+  const isOfMethod = !method || method === request.method || (method === 'GET' && request.method === 'HEAD');
+  return (!endpoint || withoutSlash(endpoint) === withoutSlash(pathname)) && isOfMethod && !unfit.includes(pathname);
+};
 
 const withoutSlash = (path) => path.replace(/(.)\/$/, '$1');
 
@@ -600,8 +614,8 @@ function readChallenge(response, request) {
   if (!invoice) return undefined;
   // A macaroon of another format is assumed to be valid only for this path and method.
   const limits = readMacaroon(macaroon) ?? { endpoint: pathname, method: request.method, until: readExpiry(macaroon) };
-  const { realm, services, endpoint, method } = limits;
-  return { ...limits, response, origin, hostname, scheme, macaroon, invoice, key: JSON.stringify([origin, realm, services, endpoint, method]) };
+  const { realm, services, endpoint, method, kinds = [] } = limits;
+  return { ...limits, response, origin, hostname, scheme, macaroon, invoice, key: JSON.stringify([origin, realm, services, endpoint, method, ...kinds]) };
 }
 
 /**
@@ -636,7 +650,10 @@ function readMacaroon(base64) {
     const named = new Map(pairs);
     const dates = pairs.filter(([name, value]) => EXPIRY.test(name) && /^\d+$/.test(value)).map(([, value]) => toSeconds(value));
     const uses = named.get('uses');
+    // A credential that lacks one of these is not valid for each page of its realm, and one with other uses ends earlier there.
+    const kinds = [named.has('ip') && 'ip', uses && `uses ${uses}`, named.get('fiat')?.split(' ').pop()].filter(Boolean);
     return {
+      kinds,
       ...Object.fromEntries(['realm', 'services', 'endpoint', 'host'].map((name) => [name, named.get(name)])),
       method: named.get('method')?.toUpperCase(),
       uses: /^\d+$/.test(uses) ? Number(uses) : undefined,

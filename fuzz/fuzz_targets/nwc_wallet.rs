@@ -17,7 +17,7 @@ fuzz_target!(|text: &str| {
     }
     let hash = PaymentHash::from_hex(edgetoll_fuzz::PAID_HASH).expect("the hash is valid");
     let _ = wallet.read_looked_up(&Payment { hash, amount_sats: 5 }, &response, edgetoll_fuzz::NOW_UNIX);
-    let _ = wallet.list_request(&response);
+    let _ = wallet.list_request(&response, 0);
     let _ = wallet.read_listed(&hash, &response);
     let _ = wallet.read_receipt(&hash, None, &response);
     let _ = wallet.read_own_invoice(&hash, &response);

@@ -12,6 +12,7 @@ use super::flow::{Payer, Sender, Verdict, copy, now_unix};
 use super::journal::{Payment, State};
 use super::offer::{Offer, ProofKind};
 use super::response::TollResponse;
+use super::target::Target;
 use crate::bolt11::Bolt11;
 
 impl Payer {
@@ -20,6 +21,7 @@ impl Payer {
         &self,
         sender: &dyn Sender,
         request: &Request,
+        target: &Target,
         mut payment: Payment,
     ) -> Result<Verdict, ClientError> {
         let mut pauses = PAUSES.into_iter();
@@ -41,7 +43,9 @@ impl Payer {
                     match pauses.next().filter(|_| is_early) {
                         Some(pause) => tokio::time::sleep(pause).await,
                         None if is_early => return Err(not_served(payment, response.status())),
-                        None if offer.is_some_and(|offer| costs_more(&offer, &payment)) => {
+                        None if offer.is_some_and(|offer| is_for_others(&payment, target, &offer)) => {
+                            payment.unfit.insert(target.path.clone());
+                            self.journal.write(&mut payment)?;
                             return Ok(Verdict::Unpaid(response));
                         }
                         None => {
@@ -158,12 +162,18 @@ impl Payer {
     }
 }
 
-/// Whether a page costs more than the payment: a credential may be valid for pages with different prices, and stays good for the
-/// cheaper ones.
-fn costs_more(offer: &Offer, payment: &Payment) -> bool {
+/// Whether a credential that is not valid for a page stays good for others: the page costs more than the payment, or sells something
+/// else.
+fn is_for_others(payment: &Payment, target: &Target, offer: &Offer) -> bool {
     let invoice = Bolt11::parse(&offer.invoice).ok();
     let price_msat = invoice.and_then(|invoice| invoice.amount_msat());
-    payment.was_accepted && price_msat > Some(payment.amount_sats.saturating_mul(1_000))
+    let costs_more = price_msat > Some(payment.amount_sats.saturating_mul(1_000));
+    payment.was_accepted && (costs_more || !target.is_paid_by(payment, &target.scope(offer)))
+}
+
+/// Whether a server limits its challenges. A 429 with `X-Toll-Expires` comes from the origin behind the paywall.
+pub(super) fn is_limited(response: &Response) -> bool {
+    response.status() == StatusCode::TOO_MANY_REQUESTS && !is_accepted(response)
 }
 
 /// Whether a response with the status 401 means that the credential is not valid any more. While it is valid, a 401 without an L402
@@ -177,7 +187,7 @@ fn is_ended(response: &Response, payment: &Payment) -> bool {
         })
     };
     let is_valid =
-        payment.was_accepted && payment.until_unix.is_some_and(|until_unix| until_unix >= now_unix());
+        payment.was_accepted && payment.until_unix.is_none_or(|until_unix| until_unix >= now_unix());
     !is_valid || challenges.into_iter().any(names_l402)
 }
 

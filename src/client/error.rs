@@ -32,6 +32,10 @@ pub enum ClientError {
     /// The challenge contradicts itself or has expired. Nothing was paid.
     #[error("the server asks for a payment that is not made: {0}")]
     BadOffer(#[from] BadOffer),
+    /// The response says nothing about the price: a limit was reached, the server failed, or the 402 has no challenge that this client
+    /// can pay. Nothing was paid.
+    #[error("the price is not known: the server answered with status {0}")]
+    NoPrice(u16),
     /// Nothing was paid.
     #[error("the price is {price_sats} sats, more than the limit of {limit_sats} sats")]
     TooExpensive { price_sats: u64, limit_sats: u64 },

@@ -12,7 +12,7 @@ use super::bill::Bill;
 use super::budget;
 use super::builder::Limits;
 use super::challenge::{Challenged, is_from};
-use super::delivery::{is_accepted, with_proof};
+use super::delivery::{is_accepted, is_limited, with_proof};
 use super::error::ClientError;
 use super::journal::{Journal, Payment, Scope, State};
 use super::offer::{Offer, ProofKind};
@@ -86,12 +86,19 @@ impl Payer {
         request: Request,
     ) -> Result<Option<(Offer, Bill)>, ClientError> {
         let target = Target::of(&request)?;
-        // A stored credential is not sent, because that could take one of its uses. It may be valid only for cheaper pages.
-        let stored = self.covering(&target)?;
         let response = sender.send(request).await.map_err(ClientError::Unreachable)?;
-        let Some(offer) = Challenged::read(response, &target.origin).await?.offer else { return Ok(None) };
+        let Challenged { response, offer } = Challenged::read(response, &target.origin).await?;
+        let status = response.status();
+        let Some(offer) = offer else {
+            let is_known = !status.is_server_error() && ![402, 429].contains(&status.as_u16());
+            return if is_known { Ok(None) } else { Err(ClientError::NoPrice(status.as_u16())) };
+        };
         let bill = Bill::check(&offer, &target.host, &self.limits.network, now_unix())?;
-        let is_paid = stored.is_some_and(|stored| bill.amount_sats <= stored.amount_sats);
+        // A stored credential is not sent, because that could take one of its uses.
+        let scope = target.scope(&offer);
+        let pays =
+            |stored: &Payment| target.is_paid_by(stored, &scope) && bill.amount_sats <= stored.amount_sats;
+        let is_paid = self.covering(&target)?.iter().any(pays);
         Ok((!is_paid).then_some((offer, bill)))
     }
 
@@ -103,10 +110,13 @@ impl Payer {
         target: &Target,
         tried: &mut BTreeSet<String>,
     ) -> Result<Verdict, ClientError> {
-        if let Some(payment) = self.covering(target)? {
+        let mut stored = self.covering(target)?.into_iter().take(MAX_STORED).peekable();
+        while let Some(payment) = stored.next() {
             tried.insert(payment.payment_hash.clone());
-            match self.send_stored(sender, request, payment).await? {
-                Verdict::Unpaid(response) if response.status() != StatusCode::PAYMENT_REQUIRED => {}
+            match self.send_stored(sender, request, target, payment).await? {
+                Verdict::Unpaid(response) if response.status() != StatusCode::PAYMENT_REQUIRED => break,
+                // A server that limits the challenges does not say whether the credential is valid for this page.
+                Verdict::Served(response) if is_limited(&response) && stored.peek().is_some() => {}
                 verdict => return Ok(verdict),
             }
         }
@@ -114,10 +124,10 @@ impl Payer {
         Ok(Verdict::Unpaid(response))
     }
 
-    /// Returns the newest credential that was accepted before and covers a request.
-    fn covering(&self, target: &Target) -> Result<Option<Payment>, ClientError> {
+    /// Returns the credentials that were accepted before and cover a request, the newest first.
+    fn covering(&self, target: &Target) -> Result<Vec<Payment>, ClientError> {
         if !self.may_send_proof(target) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let now = now_unix();
         let covers = |payment: &Payment| {
@@ -125,7 +135,7 @@ impl Payer {
                 && payment.is_usable(now)
                 && payment.covers(&target.origin, &target.path, &target.method)
         };
-        Ok(self.journal.payments()?.into_iter().find(covers))
+        Ok(self.journal.payments()?.into_iter().filter(covers).collect())
     }
 
     /// Finds a payment for an offer, and sends the request with its proof.
@@ -142,7 +152,7 @@ impl Payer {
             match self.next_step(target, &offer, &scope, tried)? {
                 Step::Use(stored) => {
                     tried.insert(stored.payment_hash.clone());
-                    match self.send_stored(sender, request, stored).await? {
+                    match self.send_stored(sender, request, target, stored).await? {
                         Verdict::Served(response) => return Ok(response),
                         Verdict::Unpaid(response) => {
                             let newer = Challenged::read(response, &target.origin).await?.offer;
@@ -233,6 +243,7 @@ impl Payer {
             until_unix: offer.terms.until_unix,
             was_accepted: false,
             was_refused: false,
+            unfit: BTreeSet::new(),
         })
     }
 

@@ -4,7 +4,7 @@
 //! time leaves a record of the payment, and the next process resumes it. Each line is the newest state of one payment as
 //! JSON. Several processes may use one file: a lock is held while a state is read and changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -54,6 +54,9 @@ pub struct Payment {
     /// Whether the server refused the payment right after it was made.
     #[serde(default)]
     pub was_refused: bool,
+    /// Paths for which the server did not accept the credential, although it accepts it for others.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unfit: BTreeSet<String>,
 }
 
 /// The requests that a payment pays for.
@@ -68,6 +71,10 @@ pub struct Scope {
     /// In upper case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
+    /// `ip` and the number of uses if the macaroon limits these, and the currency of its price. A credential that lacks one of them is
+    /// not valid for each page of its realm, and one with other uses ends earlier there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub kinds: BTreeSet<String>,
 }
 
 /// How far a payment is.
@@ -120,6 +127,7 @@ impl Payment {
         self.preimage = self.preimage.take().or_else(|| known.preimage.clone());
         self.fee_msat = self.fee_msat.or(known.fee_msat);
         self.was_accepted |= known.was_accepted;
+        self.unfit.extend(known.unfit.iter().cloned());
         // A credential that was accepted before is used up: the server is honest.
         self.was_refused &= !self.was_accepted;
     }
@@ -129,6 +137,7 @@ impl Payment {
         let is_method = |sold: &String| sold == method || (sold == "GET" && method == "HEAD");
         self.origin == origin
             && self.scope.endpoint.as_ref().is_none_or(|endpoint| endpoint == path)
+            && !self.unfit.contains(path)
             && self.scope.method.as_ref().is_none_or(is_method)
     }
 }

@@ -43,6 +43,12 @@ impl Terms {
             "method" => _ = self.scope.method.get_or_insert_with(|| value.to_ascii_uppercase()),
             "host" => self.hosts.push(value.to_owned()),
             "realm" => _ = self.scope.realm.get_or_insert_with(|| value.to_owned()),
+            "ip" => _ = self.scope.kinds.insert(name),
+            "uses" => _ = self.scope.kinds.insert(format!("{name} {value}")),
+            "fiat" => {
+                let currency = value.rsplit_once(' ').map_or(value, |(_, currency)| currency);
+                self.scope.kinds.insert(currency.to_owned());
+            }
             "services" => _ = self.scope.services.get_or_insert_with(|| value.to_owned()),
             "amount_sats" => {
                 let stated = value.parse().map_or(StatedSats::Unclear, StatedSats::Sats);

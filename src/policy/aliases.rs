@@ -12,7 +12,8 @@ use crate::http::percent;
 /// Returns the paths whose content an origin may serve at a path. `path` is in the form of
 /// [`comparable`](super::normalization::comparable), and so are the results.
 ///
-/// - Rails and Spring before 5.3 serve `/sold` at `/sold.json` too, and with any other extension.
+/// - Rails and Spring before 5.3 serve `/sold` at `/sold.json` too, and with any other extension. Mojolicious serves it at
+///   `/sold/.json` too.
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
 ///   (Qwik), `/sold.data`, `/sold/.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or
 ///   `/sold/__next._full.txt` (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
@@ -26,6 +27,7 @@ use crate::http::percent;
 pub fn of_path(path: &str) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut paths: Vec<String> = without_extensions(folder, name).collect();
+    paths.extend((!folder.is_empty() && is_extension(name)).then(|| folder.to_owned()));
     for (before, page) in pages_of_data(path, folder, name) {
         paths.push(or_root(&[before, &without_index(&page)].concat()));
     }
@@ -280,6 +282,14 @@ pub const IMAGE_FOLDER: &str = "_ipx";
 fn without_extensions(folder: &str, name: &str) -> impl Iterator<Item = String> {
     let dots = [name.find('.'), name.rfind('.')].into_iter().flatten().filter(|at| *at > 0);
     dots.filter_map(move |at| Some([folder, "/", name.get(..at)?].concat()))
+}
+
+/// Whether a name is only an extension.
+fn is_extension(name: &str) -> bool {
+    let mut letters = name.bytes();
+    letters.next() == Some(b'.')
+        && letters.next().is_some_and(|byte| byte.is_ascii_alphabetic())
+        && letters.all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn is_data_file(name: &str) -> bool {

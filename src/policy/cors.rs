@@ -54,6 +54,11 @@ impl Cors {
         edits.set(EXPOSE_HEADERS, &with_members(get(EXPOSE_HEADERS).as_deref(), &EXPOSED));
     }
 
+    /// Whether the setting has an origin by its name. `*` is for requests without cookies (Fetch standard).
+    pub fn names(&self, origin: &str) -> bool {
+        matches!(self, Self::Origins(origins) if origins.iter().any(|named| named == origin))
+    }
+
     /// Returns the value of `Access-Control-Allow-Origin` for a request with this `Origin` header; `None` if the page
     /// may not read the response.
     pub fn allow_origin<'a>(&'a self, origin: Option<&str>) -> Option<&'a str> {

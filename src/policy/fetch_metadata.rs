@@ -87,10 +87,12 @@ pub fn is_prefetch(name: &str, value: &str) -> bool {
     (is(&PURPOSES) && (says("prefetch") || says("preview"))) || is(&PREFETCHES)
 }
 
-/// Whether a script of a page loads another page to show it. The libraries swup and Barba do so already when the pointer is over
-/// a link, and if the response is no page, the browser opens it itself.
+/// Whether a script of a page loads another page to show it. The libraries swup, Taxi, Barba and Unpoly do so already when the pointer is over
+/// a link. If the response is no page, the browser opens it itself, or nothing is shown.
 pub fn is_page_loader(header: &Header<'_>) -> bool {
-    header("X-Requested-With").as_deref() == Some("swup") || header("X-Barba").is_some()
+    let is_sent = |name: &&str| header(name).is_some();
+    let script = header("X-Requested-With").unwrap_or_default();
+    ["swup", "Taxi", "Highway"].contains(&script.as_str()) || PAGE_LOADERS.iter().any(is_sent)
 }
 
 /// Whether a service fetches a page to show a preview of a link to it. After a post in the fediverse, hundreds of servers do so within a
@@ -101,11 +103,15 @@ pub fn is_link_preview(header: &Header<'_>) -> bool {
     LINK_PREVIEWS.iter().any(|name| agent.contains(name))
 }
 
-const LINK_PREVIEWS: [&str; 14] = [
+/// Headers that the scripts of Barba, htmx, pjax and Unpoly send.
+const PAGE_LOADERS: [&str; 4] = ["X-Barba", "HX-Boosted", "X-PJAX", "X-Up-Version"];
+const LINK_PREVIEWS: [&str; 16] = [
     "mastodon/",
     "pleroma",
     "akkoma",
     "misskey/",
+    "summalybot",
+    "synapse (bot",
     "friendica",
     "lemmy/",
     "bluesky cardyb",

@@ -294,10 +294,11 @@ fn count_scripts(path: &[u8]) -> usize {
     path.windows(2).filter(is_extension).count().saturating_add(in_folders)
 }
 
-/// Decodes `%u0073` as IIS does, and the overlong UTF-8 forms of ASCII characters (`C1 AF` for `o`) as lenient decoders do.
+/// Decodes `%u0073` as IIS does, `~73` as Datasette does, and the overlong UTF-8 forms of ASCII characters (`C1 AF` for `o`) as lenient
+/// decoders do.
 /// Replaces characters that NFKC or the best-fit mappings of Windows turn into ASCII, such as a wide slash.
 fn with_lenient_encodings(path: &[u8]) -> Vec<u8> {
-    if path.is_ascii() && !path.contains(&b'%') {
+    if path.is_ascii() && !path.iter().any(|byte| b"%~".contains(byte)) {
         return path.to_vec();
     }
     let mut decoded = Vec::with_capacity(path.len());
@@ -307,6 +308,10 @@ fn with_lenient_encodings(path: &[u8]) -> Vec<u8> {
             (b'%', [b'u' | b'U', digits @ ..]) if let Some(c) = four_digits(digits) => {
                 decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
                 digits.get(4..).unwrap_or_default()
+            }
+            (b'~', [high, low, others @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                decoded.extend(percent::decode(&[b'%', *high, *low]));
+                others
             }
             (0xc0 | 0xc1, [second @ 0x80..=0xbf, others @ ..]) => {
                 decoded.push((first & 0x01) << 6 | (second & 0x3f));

@@ -60,7 +60,7 @@ impl Policy {
         }
         let as_sent = self.select_with_slash(path, target);
         let normalized = self.select_normalized(&folded, target);
-        if as_sent != normalized && (as_sent.is_priced() || normalized.is_priced()) {
+        if (as_sent.is_priced() || normalized.is_priced()) && as_sent.differs_from(&normalized) {
             return Err(Ambiguous);
         }
         Ok(Resolved::Selected(as_sent))
@@ -94,7 +94,7 @@ impl Policy {
         }
         let as_sent = self.select_with_slash(path, target);
         let normalized = self.select_normalized(&normalized, target);
-        if as_sent != normalized && (as_sent.is_priced() || normalized.is_priced()) {
+        if (as_sent.is_priced() || normalized.is_priced()) && as_sent.differs_from(&normalized) {
             return Err(Ambiguous);
         }
         if let Some(own) = comparable.first().cloned().filter(|own| is_other_than_folders(own, as_sent)) {
@@ -102,7 +102,7 @@ impl Policy {
         }
         for form in &comparable {
             let other = self.select_normalized(form, target);
-            if other != as_sent && other.is_priced() {
+            if other.is_priced() && other.differs_from(&as_sent) {
                 return Err(Ambiguous);
             }
         }
@@ -219,7 +219,7 @@ fn is_other_than_folders(path: &str, as_sent: Selection<'_>) -> bool {
 }
 
 fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {
-    matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
+    matches!(other, Selection::Route(route) if !route.is_free()) && other.differs_from(&as_sent)
 }
 
 fn is_folder_of(form: &str, path: &str) -> bool {

@@ -95,6 +95,34 @@ impl Route {
             && (self.methods.is_empty() || is_for_a_method_of(other))
     }
 
+    /// Returns what distinguishes the credentials of a route from others of its realm: how long they are valid, the service, and the
+    /// currency of a fixed price.
+    pub fn kind(&self) -> String {
+        let service = self.service.as_str();
+        format!("{} {service} {}", self.credential_expiry_s, self.currency().unwrap_or_default())
+    }
+
+    /// Returns the currency of a fixed price; `None` for a price in satoshis.
+    pub fn currency(&self) -> Option<&str> {
+        match self.pricing.fixed()? {
+            Price::Fiat(price) => Some(price.fiat.currency()),
+            Price::Sats(_) => None,
+        }
+    }
+
+    /// Whether two routes have the same fixed price and the same terms, so that an origin may read a request to one of them as a request
+    /// to the other. A client has free requests for each route, so a route with a free tier is like no other.
+    pub fn has_terms_of(&self, other: &Self) -> bool {
+        let has_fixed_price = self.pricing.fixed().is_some() && self.pricing.fixed() == other.pricing.fixed();
+        has_fixed_price
+            && (self.mode, self.uses, self.binds_ip) == (other.mode, other.uses, other.binds_ip)
+            && (self.honors_paid, self.credential_expiry_s) == (other.honors_paid, other.credential_expiry_s)
+            && (&self.host, &self.methods, &self.service) == (&other.host, &other.methods, &other.service)
+            && (&self.scope, &self.protocols) == (&other.scope, &other.protocols)
+            && self.free_tier.is_none()
+            && other.free_tier.is_none()
+    }
+
     /// Whether the route is for this method. Case is ignored, because an origin may read `patch` as `PATCH`. `HEAD`
     /// counts as `GET`.
     pub fn has_method(&self, method: &str) -> bool {
@@ -462,6 +490,12 @@ impl Selection<'_> {
     /// Whether the request's price depends on its query.
     pub fn depends_on_query(&self) -> bool {
         matches!(self, Self::Route(route) if route.pricing.depends_on_query())
+    }
+
+    /// Whether another selection may have another price or other terms.
+    pub fn differs_from(&self, other: &Self) -> bool {
+        let have_same_terms = matches!((self, other), (Self::Route(a), Self::Route(b)) if a.has_terms_of(b));
+        self != other && !have_same_terms
     }
 }
 

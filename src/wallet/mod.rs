@@ -91,18 +91,18 @@ impl Wallet {
         }
     }
 
-    /// Returns the request for the wallet's list of paid payments, if the response to [`Wallet::look_up`] does not say whether the
-    /// payment was paid or has expired.
+    /// Returns the request for a page of the wallet's list of paid payments, if the response to [`Wallet::look_up`] does not say whether
+    /// the payment was paid or has expired. The first page is 0.
     #[cfg_attr(not(feature = "nwc"), expect(unused_variables, reason = "LNbits always says it"))]
-    pub fn list_request(&self, response: &WalletResponse) -> Option<WalletRequest> {
+    pub fn list_request(&self, response: &WalletResponse, page: usize) -> Option<WalletRequest> {
         match self {
             Self::Lnbits(_) => None,
             #[cfg(feature = "nwc")]
-            Self::Nwc(nwc) => nwc.list_request(response).map(WalletRequest::Nwc),
+            Self::Nwc(nwc) => nwc.list_request(response, page).map(WalletRequest::Nwc),
         }
     }
 
-    /// Whether the response to [`Wallet::list_request`] has a payment.
+    /// Whether the response to [`Wallet::list_request`] has a payment; `None` if it may be on the next page.
     ///
     /// # Errors
     /// Fails if the response is not a list of payments.
@@ -111,7 +111,7 @@ impl Wallet {
         &self,
         payment_hash: &PaymentHash,
         list: &WalletResponse,
-    ) -> Result<bool, WalletError> {
+    ) -> Result<Option<bool>, WalletError> {
         match self {
             Self::Lnbits(_) => Err(WalletError::Unconfirmed),
             #[cfg(feature = "nwc")]

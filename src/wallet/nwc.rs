@@ -119,7 +119,7 @@ impl NwcWallet {
     }
 
     /// Returns the request for the list: see [`Wallet::list_request`](super::Wallet::list_request).
-    pub fn list_request(&self, response: &WalletResponse) -> Option<NwcRequest> {
+    pub fn list_request(&self, response: &WalletResponse, page: usize) -> Option<NwcRequest> {
         let transaction = read(NwcMethod::LookupInvoice, response).ok()?;
         if looked_up_state(&transaction, response) != Err(WalletError::Unconfirmed) {
             return None;
@@ -128,7 +128,7 @@ impl NwcWallet {
         let created_unix = transaction.get("created_at").and_then(Json::as_u64)?;
         let params = ListTransactions {
             until: Some(created_unix.saturating_add(1)),
-            ..ListTransactions::paid(created_unix.saturating_sub(1), 0)
+            ..ListTransactions::paid(created_unix.saturating_sub(1), page.saturating_mul(PAGE_ROWS))
         };
         Some(self.request(NwcMethod::ListTransactions, &params))
     }
@@ -138,17 +138,14 @@ impl NwcWallet {
         &self,
         payment_hash: &PaymentHash,
         list: &WalletResponse,
-    ) -> Result<bool, WalletError> {
+    ) -> Result<Option<bool>, WalletError> {
         let list = read(NwcMethod::ListTransactions, list).map_err(|_| WalletError::Unconfirmed)?;
         let rows = list.get("transactions").and_then(Json::as_array).ok_or(WalletError::Unconfirmed)?;
         let is_paid = |row: &Json| {
             is_settled(row) && row.get("payment_hash").is_some_and(|hash| is_hash(hash, payment_hash))
         };
-        match rows.iter().any(is_paid) {
-            // The payment may be on the next page.
-            false if rows.len() >= PAGE_ROWS => Err(WalletError::Unconfirmed),
-            is_listed => Ok(is_listed),
-        }
+        let is_listed = rows.iter().any(is_paid);
+        Ok((is_listed || rows.len() < PAGE_ROWS).then_some(is_listed))
     }
 
     /// Returns the status of a payment: see [`Wallet::read_looked_up`](super::Wallet::read_looked_up).

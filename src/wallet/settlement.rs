@@ -60,14 +60,18 @@ impl SettledPayments {
 /// The payments that requests of an isolate look up now. Other requests with the same payment wait for the result, so that a
 /// payment is looked up once and stored once.
 #[derive(Default)]
-pub struct RunningLookUps(Vec<(PaymentHash, u64)>);
+pub struct RunningLookUps {
+    running: Vec<(PaymentHash, u64)>,
+    failed: Vec<(PaymentHash, u64)>,
+}
 
 impl RunningLookUps {
     /// Marks that a request looks up a payment. If another request does so already, returns when its mark ends: the runtime may cancel
     /// the request. With too many marks, no further one is set.
     pub fn begin(&mut self, payment_hash: PaymentHash, now_ms: u64) -> Option<u64> {
-        let Self(running) = self;
+        let Self { running, failed } = self;
         running.retain(|(_, until_ms)| now_ms < *until_ms);
+        failed.retain(|(_, until_ms)| now_ms < *until_ms);
         if let Some((_, until_ms)) = running.iter().find(|(hash, _)| *hash == payment_hash) {
             return Some(*until_ms);
         }
@@ -79,11 +83,21 @@ impl RunningLookUps {
 
     /// Whether the look-up with this mark still runs.
     pub fn is_running(&self, payment_hash: PaymentHash, until_ms: u64, now_ms: u64) -> bool {
-        now_ms < until_ms && self.0.contains(&(payment_hash, until_ms))
+        now_ms < until_ms && self.running.contains(&(payment_hash, until_ms))
     }
 
-    pub fn end(&mut self, payment_hash: PaymentHash) {
-        self.0.retain(|(hash, _)| *hash != payment_hash);
+    /// Whether the look-up with this mark failed, so that the status of the payment is not known.
+    pub fn has_failed(&self, payment_hash: PaymentHash, until_ms: u64) -> bool {
+        self.failed.contains(&(payment_hash, until_ms))
+    }
+
+    pub fn end(&mut self, payment_hash: PaymentHash, has_failed: bool) {
+        let Self { running, failed } = self;
+        let Some(at) = running.iter().position(|(hash, _)| *hash == payment_hash) else { return };
+        let mark = running.swap_remove(at);
+        if has_failed && failed.len() < MAX_RUNNING {
+            failed.push(mark);
+        }
     }
 }
 

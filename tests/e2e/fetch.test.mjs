@@ -13,6 +13,10 @@ const toll = {
     { path: '/joke-b', sats: 5 },
     { path: '/club/*', sats: 7, realm: 'club' },
     { path: '/club/dear', sats: 60, realm: 'club' },
+    { path: '/mixed/*', sats: 50, realm: 'mixed' },
+    { path: '/mixed/three', sats: 5, realm: 'mixed', uses: 30 },
+    { path: '/mixed/service', sats: 4, realm: 'mixed', service: 'x' },
+    { path: '/other/*', sats: 8, realm: 'other' },
     { path: '/twice', sats: 3, uses: 2 },
     { path: '/post', sats: 4, methods: ['POST'] },
     { path: '/per-kib', sats_per_kib: 2, methods: ['POST'] },
@@ -28,6 +32,7 @@ before(async () => {
   origin = await startRecordingOrigin({
     '/joke': (_, response) => response.writeHead(200, { 'Content-Type': 'text/plain' }).end('a joke'),
     '/failing': (_, response) => response.writeHead(503).end('closed today'),
+    '/unready': (_, response) => response.writeHead(503).end(),
   });
   paywall = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url } });
 });
@@ -70,6 +75,28 @@ test('A credential of a realm stays good for its cheaper pages after a request f
     for (const path of ['/club/dear', '/club/1', '/club/dear']) assert.equal((await user.fetch(url(path))).code, 0);
   });
   assert.deepEqual(paid.sort(), [60, 7]);
+});
+
+// R11 (CHANGELOG): the credential was given up after a request for each page of another kind that does not cost more.
+test('A credential of a realm stays good after requests for pages of other realms, services and kinds', async () => {
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    assert.equal((await user.fetch(url('/mixed/a'))).code, 0);
+    for (const [path, price] of [['/mixed/b', 'nothing to pay\n'], ['/joke', '5 sats\n'], ['/other/a', '8 sats\n'], ['/mixed/three', '5 sats\n'], ['/mixed/service', '4 sats\n']]) {
+      assert.equal((await user.fetch('--dry-run', url(path))).stdout, price, path);
+    }
+    for (const path of ['/joke', '/mixed/a', '/other/a', '/mixed/three', '/mixed/b', '/mixed/service', '/other/b', '/joke', '/mixed/a', '/mixed/three', '/mixed/service', '/mixed/b']) {
+      assert.equal((await user.fetch(url(path))).code, 0, path);
+    }
+  });
+  assert.deepEqual(paid.sort(), [4, 5, 5, 50, 8]);
+});
+
+test('A dry run says nothing about the price if the server refuses to make a challenge', async () => {
+  const user = newUser();
+  const { code, stdout, stderr } = await user.fetch('--dry-run', url('/unready'));
+  assert.deepEqual([code, stdout], [4, '']);
+  assert.match(stderr, /the price is not known: the server answered with status 503/);
 });
 
 test('A credential for two uses is paid again for the third request', async () => {

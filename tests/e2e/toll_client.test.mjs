@@ -20,6 +20,14 @@ const toll = {
     { path: '/club/*', sats: 5, realm: 'club' },
     { path: '/club/dear', sats: 50, realm: 'club' },
     { path: '/pro/*', sats: 7, realm: 'pro' },
+    { path: '/mixed/*', sats: 50, realm: 'mixed' },
+    { path: '/mixed/three', sats: 5, realm: 'mixed', uses: 30 },
+    { path: '/mixed/one', sats: 6, realm: 'mixed', uses: 1 },
+    { path: '/rising/1', sats: 1, realm: 'rising' },
+    { path: '/rising/2', sats: 2, realm: 'rising' },
+    { path: '/rising/3', sats: 3, realm: 'rising' },
+    { path: '/rising/4', sats: 4, realm: 'rising' },
+    { path: '/mixed/service', sats: 4, realm: 'mixed', service: 'x' },
     { path: '/counted/*', sats: 5, uses: 10, realm: 'counted' },
     { path: '/counted/dear', sats: 50, uses: 2, realm: 'counted' },
     { path: '/once', sats: 5, uses: 1 },
@@ -227,6 +235,41 @@ test('A credential of a realm stays good for its cheaper pages after a request f
   const counting = startClient();
   for (const path of ['/counted/1', '/counted/dear', '/counted/2', '/counted/dear', '/counted/3']) assert.equal(await status(counting.get(path)), 200);
   assert.deepEqual([counting.payer.paid.length, counting.client.spentSats], [2, 55]);
+});
+
+// R11 (CHANGELOG): the credential was given up after a request for a page of the realm that needs another kind of credential.
+test('A credential of a realm stays good after requests for pages that sell another number of uses or another service', async () => {
+  const { payer, events, get } = startClient();
+  const visit = async (...names) => {
+    for (const name of names) assert.equal(await status(get(`/mixed/${name}`)), 200, name);
+  };
+  await visit('a', 'three', 'b', 'service', 'a', 'three', 'service', 'b');
+  // A credential is not sent again to a path for which it is not valid.
+  events.length = 0;
+  await visit('a', 'three', 'service', 'b');
+  assert.deepEqual(events.map(({ type }) => type), Array(4).fill('reused'));
+  assert.equal(payer.paid.length, 3);
+  // The credential for 30 uses is spent for a page that sells one use, and stays good for its own page.
+  await visit('one', 'three', 'one', 'three');
+  assert.equal(payer.paid.length, 5);
+});
+
+test('If a server limits its challenges, the client sends the next stored credential', async () => {
+  const routes = [{ path: '/mixed/*', sats: 5, realm: 'mixed' }, { path: '/mixed/service', sats: 4, realm: 'mixed', service: 'x' }];
+  const { url } = await startPaywall({ toll: { challenges_per_minute: 4, routes }, vars: { ORIGIN_URL: origin.url }, config: { ratelimits: undefined } });
+  const { client, payer } = startClient();
+  for (const name of ['a', 'service', ...Array(8).keys()]) assert.equal(await status(client.fetch(`${url}/mixed/${name}`)), 200, name);
+  assert.equal(payer.paid.length, 2);
+  assert.equal((await send(url, '/mixed/a')).status, 429);
+});
+
+// R11 (CHANGELOG): with two stored credentials that were too cheap, the call for the third page never ended.
+test('Each page of a realm that costs more than all before is paid', { timeout: 30_000 }, async () => {
+  for (const storage of [undefined, memoryStorage()]) {
+    const { payer, get } = startClient({ storage });
+    for (let price = 1; price <= 4; price += 1) assert.equal(await status(get(`/rising/${price}`)), 200, price);
+    assert.equal(payer.paid.length, 4);
+  }
 });
 
 test('Concurrent requests share a credential with limited uses, and the client buys further credentials one after the other', async () => {

@@ -742,6 +742,29 @@ fn a_price_that_depends_on_a_removed_header_is_a_warning_unless_keep_headers_lis
     assert!(!is_warned(list("", "User-Agent")));
 }
 
+// R11 (CHANGELOG)
+#[test]
+fn different_kinds_of_credentials_in_a_realm_are_a_warning() {
+    let is_warned = |first: &str, second: &str| {
+        let found = toml_findings(&format!(
+            "[vars.TOLL]\nroutes = [{{ path = \"/a\", realm = \"r\", {first} }}, {{ path = \"/b\", realm = \"r\", {second} }}]"
+        ));
+        found.iter().any(|one| one.contains("different uses, services, currencies"))
+    };
+    for second in [
+        "sats = 5, uses = 2",
+        "sats = 5, uses = 3, service = \"x\"",
+        "sats = 5, uses = 3, bind = [\"ip\"]",
+        "fiat = \"0.01 USD\", uses = 3",
+    ] {
+        assert!(is_warned("sats = 5, uses = 3", second), "{second}");
+    }
+    for second in ["sats = 50, uses = 3", "sats = 0", "sats = 5, uses = 3, credential_expiry = \"30d\""] {
+        assert!(!is_warned("sats = 5, uses = 3", second), "{second}");
+    }
+    assert!(is_warned("fiat = \"0.01 EUR\"", "fiat = \"0.01 USD\""));
+}
+
 #[test]
 fn a_finding_for_a_secret_a_url_or_a_syntax_error_does_not_contain_the_value() {
     let secret = "5up3rS3cr3t";

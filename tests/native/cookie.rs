@@ -20,7 +20,7 @@ use edgetoll::protocols::price::Price;
 use edgetoll::strict_json::Json;
 
 const NOW: u64 = 1_800_000_000;
-const LASTS_S: u64 = 3_600;
+const KIND: &str = "3600 toll ";
 
 fn test_seller() -> Seller {
     seller_with(Keys::new(TollSecret::new(&crate::support::secret::SECRET).unwrap(), None))
@@ -72,7 +72,7 @@ fn grant(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> Gr
 /// Returns `name=value` of the credential cookie for a macaroon whose payment has settled.
 fn cookie_for(policy: &Policy, seller: &Seller, url: &str, macaroon: &Macaroon) -> String {
     let grant = grant(policy, seller, url, macaroon);
-    let set = cookie::set(&seller.keys, macaroon, &grant, &endpoint("/a"), LASTS_S, NOW).unwrap();
+    let set = cookie::set(&seller.keys, macaroon, &grant, &endpoint("/a"), KIND, NOW).unwrap();
     set.split(';').next().unwrap().to_owned()
 }
 
@@ -90,14 +90,14 @@ fn the_cookie_of_a_spent_payment_is_deleted_if_the_client_sent_it() {
     let scope = endpoint("/five");
     let macaroon = mint_with_uses(&seller, scope.clone(), NonZeroU32::new(5));
     let grant = grant(&policy, &seller, "https://x.test/five", &macaroon);
-    let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, LASTS_S, NOW).unwrap();
+    let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, KIND, NOW).unwrap();
     let sent = set.split(';').next().unwrap();
     let (name, _) = sent.split_once('=').unwrap();
-    let deleted = cookie::delete_spent(&format!("a=1; {sent}"), &grant, &scope, LASTS_S).unwrap();
+    let deleted = cookie::delete_spent(&format!("a=1; {sent}"), &grant, &scope, KIND).unwrap();
     let attributes: Vec<&str> = deleted.split("; ").collect();
     assert_eq!(attributes[0], format!("{name}="));
     assert!(attributes.contains(&"Path=/five") && attributes.contains(&"Max-Age=0"), "{deleted}");
-    assert_eq!(cookie::delete_spent("a=1; toll_000000000000=x", &grant, &scope, LASTS_S), None);
+    assert_eq!(cookie::delete_spent("a=1; toll_000000000000=x", &grant, &scope, KIND), None);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn of_many_credential_cookies_that_of_the_scope_and_the_newest_are_read() {
     let read = |scope: CredentialScope, url: &str, uses: Option<NonZeroU32>, position: usize| {
         let macaroon = mint_with_uses(&seller, scope.clone(), uses);
         let grant = grant(&policy, &seller, url, &macaroon);
-        let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, LASTS_S, NOW).unwrap();
+        let set = cookie::set(&seller.keys, &macaroon, &grant, &scope, KIND, NOW).unwrap();
         let own = set.split(';').next().unwrap();
         // The other cookies are valid too, but for another path.
         let elsewhere = cookie_for(&policy, &seller, "https://x.test/b", &mint(&seller, endpoint("/b")));
@@ -241,7 +241,7 @@ fn a_credential_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_sc
     let macaroon = mint(&seller, endpoint("/a"));
     let grant = grant(&policy, &seller, "https://x.test/a", &macaroon);
     let set_for = |scope: CredentialScope| {
-        cookie::set(&seller.keys, &macaroon, &grant, &scope, LASTS_S, NOW + 60).unwrap()
+        cookie::set(&seller.keys, &macaroon, &grant, &scope, KIND, NOW + 60).unwrap()
     };
     let set = |path: &str| set_for(endpoint(path));
     assert!(set("/a").ends_with("; Path=/a; Max-Age=540; HttpOnly; Secure; SameSite=Lax"), "{}", set("/a"));
@@ -256,12 +256,27 @@ fn a_credential_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_sc
     assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
     assert!(realm("a").contains("; Path=/; "));
     // R11 (CHANGELOG): the cookie of an hour replaced the cookie of a month.
-    let of_month = cookie::name(&CredentialScope::Realm("a".to_owned()), 30 * 86_400, None);
-    assert_ne!(of_month, name(&realm("a")));
+    // So did the cookies of two services, and of a price in sats and one in a currency.
+    let routes = [
+        r#"{"path":"/a","sats":5,"realm":"a"}"#,
+        r#"{"path":"/b","sats":5,"realm":"a","credential_expiry":"30d"}"#,
+        r#"{"path":"/c","sats":5,"realm":"a","service":"x"}"#,
+        r#"{"path":"/d","fiat":"0.01 USD","realm":"a"}"#,
+        r#"{"path":"/e","fiat":"0.01 EUR","realm":"a"}"#,
+    ];
+    let list = format!(r#"{{"routes":[{}]}}"#, routes.join(","));
+    let policy = Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+    let names = policy
+        .routes
+        .iter()
+        .map(|route| cookie::name(&CredentialScope::Realm("a".to_owned()), &route.kind(), None))
+        .collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(names.len(), 5);
+    assert!(names.contains(&name(&realm("a"))));
     assert!(cookie::fits(&macaroon.encode()));
     let long = mint(&seller, endpoint(&format!("/{}", "x".repeat(3_000))));
     assert!(!cookie::fits(&long.encode()));
-    assert_eq!(cookie::set(&seller.keys, &long, &grant, &endpoint("/a"), LASTS_S, NOW), None);
+    assert_eq!(cookie::set(&seller.keys, &long, &grant, &endpoint("/a"), KIND, NOW), None);
 }
 
 /// R1 (CHANGELOG). RFC 6265, 5.1.4: a cookie with the path `/a` is sent to `/a/`, but not the other way round.
@@ -270,8 +285,7 @@ fn a_credential_cookie_has_the_same_name_and_path_with_and_without_a_slash_at_th
     let (policy, seller) = (policy(), test_seller());
     let macaroon = mint(&seller, endpoint("/a"));
     let grant = grant(&policy, &seller, "https://x.test/a", &macaroon);
-    let set =
-        |path: &str| cookie::set(&seller.keys, &macaroon, &grant, &endpoint(path), LASTS_S, NOW).unwrap();
+    let set = |path: &str| cookie::set(&seller.keys, &macaroon, &grant, &endpoint(path), KIND, NOW).unwrap();
     assert!(set("/a/").contains("; Path=/a; "));
     assert_eq!(set("/a/"), set("/a"));
     assert!(set("/").contains("; Path=/; "));
@@ -285,7 +299,7 @@ fn a_credential_cookie_has_at_most_4096_bytes_of_name_and_value() {
     let grant = grant(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
     let lengths = (2_700..2_800).map(|length| {
         let macaroon = mint(&seller, endpoint(&format!("/{}", "x".repeat(length))));
-        let set = cookie::set(&seller.keys, &macaroon, &grant, &endpoint("/a"), LASTS_S, NOW);
+        let set = cookie::set(&seller.keys, &macaroon, &grant, &endpoint("/a"), KIND, NOW);
         assert_eq!(set.is_some(), cookie::fits(&macaroon.encode()), "{length}");
         set.map(|set| set.split(';').next().unwrap().len() - "=".len())
     });
@@ -327,6 +341,36 @@ fn a_request_that_a_page_of_another_origin_embeds_takes_no_use_of_a_credential_c
             };
             let image = Request { cookie: Some(&cookie), header: &header, ..request(&url, "GET", None) };
             assert_eq!(matches!(gate.decide(&image, NOW), Decision::Paid(_)), is_accepted, "{site} {path}");
+        }
+    }
+}
+
+// A9 (CHANGELOG): browsers send the cookies of a host with the requests of pages of the same site, and a page can read the messages of a
+// WebSocket.
+#[test]
+fn a_page_of_another_origin_uses_a_credential_cookie_only_if_cors_names_the_origin() {
+    let seller = test_seller();
+    for (cors, allowed) in [
+        ("", &["https://x.test"][..]),
+        (r#""cors":["*"],"#, &["https://x.test"]),
+        (r#""cors":["https://app.x.test"],"#, &["https://x.test", "https://app.x.test"]),
+    ] {
+        let list = format!(r#"{{{cors}"routes":[{{"path":"/a","sats":5}}]}}"#);
+        let policy = Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
+        let cookie = cookie_for(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
+        let gate = Gate { is_settled: &|_, _| false, ..gate(&policy, &seller) };
+        for origin in ["https://x.test", "https://app.x.test", "https://b.x.test", "http://x.test", "null"] {
+            let header = |name: &str| (name == "Origin").then(|| origin.to_owned());
+            for is_upgrade in [true, false] {
+                let visit = Request {
+                    cookie: Some(&cookie),
+                    header: &header,
+                    is_upgrade,
+                    ..request("https://x.test/a", "GET", None)
+                };
+                let is_paid = matches!(gate.decide(&visit, NOW), Decision::Paid(_));
+                assert_eq!(is_paid, allowed.contains(&origin), "{cors} {origin} {is_upgrade}");
+            }
         }
     }
 }

@@ -382,7 +382,7 @@ fn a_websocket_of_a_page_that_cors_names_takes_a_free_request_and_causes_no_invo
     }
 }
 
-// A8 (CHANGELOG): swup 4 with its preload plugin, and @barba/core 2, when the pointer is over a link.
+// A8 (CHANGELOG): swup 4 with its preload plugin, @barba/core 2, and Unpoly 3, when the pointer is over a link.
 #[test]
 fn a_script_that_loads_pages_gets_the_price_without_an_invoice_and_may_take_a_free_request() {
     let settings = crate::support::settings::settings(
@@ -391,7 +391,13 @@ fn a_script_that_loads_pages_gets_the_price_without_an_invoice_and_may_take_a_fr
     );
     for (name, value, expected) in [
         ("X-Requested-With", "swup", true),
+        ("X-Requested-With", "Taxi", true),
+        ("X-Requested-With", "Highway", true),
         ("X-Barba", "yes", true),
+        ("X-Up-Version", "3.14.0", true),
+        ("X-PJAX", "true", true),
+        ("HX-Boosted", "true", true),
+        ("HX-Request", "true", false),
         ("X-Requested-With", "XMLHttpRequest", false),
     ] {
         let header = |wanted: &str| (wanted == name).then(|| value.to_owned());
@@ -413,6 +419,8 @@ fn a_service_that_makes_a_preview_of_a_link_gets_the_price_without_an_invoice() 
         ("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", true),
         ("Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)", true),
         ("WhatsApp/2.23.20.0", true),
+        ("SummalyBot/5.5.1 (+https://github.com/misskey-dev/summaly/blob/master/README.md)", true),
+        ("Synapse (bot; +https://github.com/matrix-org/synapse)", true),
         ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", false),
         ("curl/8.5.0", false),
     ] {

@@ -685,6 +685,10 @@ fn paths_below_a_priced_script_and_lenient_encodings_of_a_priced_path_are_refuse
         "/a.b/x.axd/y",
         "/%u0073old",
         "/%U0073old",
+        // Datasette 0.65.5 (`tilde_decode`)
+        "/~73old",
+        "/so~6Cd",
+        "/%7E73old",
         "/s%C1%AFld",
         "/%C0%AFsold",
         "/%E0%80%AFsold",
@@ -815,6 +819,38 @@ fn a_priced_path_with_an_extension_is_refused_unless_the_price_list_has_it() {
         assert!(posted.resolve(path, target("GET")).is_ok(), "{path}");
     }
     assert!(posted.resolve("/posted.html", target("POST")).is_err());
+}
+
+// R4 (CHANGELOG)
+#[test]
+fn a_path_is_sold_if_the_routes_as_which_an_origin_may_read_it_have_the_same_terms() {
+    let is_sold = |terms: &str| {
+        let terms = if terms.contains("sats") { terms.to_owned() } else { format!(r#","sats":5{terms}"#) };
+        let policy =
+            policy_with(&[r#"{"path":"/sold","sats":5}"#, &format!(r#"{{"path":"/sold/*"{terms}}}"#)]);
+        let resolved = |path: &str| policy.resolve(path, target("GET")).ok();
+        matches!(resolved("/sold/"), Some(Resolved::Selected(Selection::Route(_))))
+            && matches!(resolved("/sold//"), Some(Resolved::Selected(Selection::Route(_))))
+    };
+    for same in ["", r#","description":"a page""#, r#","listed":false"#] {
+        assert!(is_sold(same), "{same}");
+    }
+    for other in [
+        r#","sats":6"#,
+        r#","uses":5"#,
+        r#","realm":"a""#,
+        r#","service":"a""#,
+        r#","bind":["endpoint","method","ip"]"#,
+        r#","credential_expiry":"30d""#,
+        r#","honor_paid":false"#,
+        r#","host":"a.example""#,
+        r#","methods":["GET"]"#,
+        r#","protocols":["l402","x-preimage"],"uses":1"#,
+        r#","free_requests":5"#,
+        r#","mode":"off""#,
+    ] {
+        assert!(!is_sold(other), "{other}");
+    }
 }
 
 // A3 (CHANGELOG): `sanitize_title_with_dashes` in wp-includes/formatting.php of WordPress 6.1.9
@@ -982,6 +1018,10 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/_ipx/w_200/photos/a.png",
         "/_ipx/_/photos/a.png",
         "/_ipx/w_200/users/7",
+        // Mojolicious 9.31: the slash before a format is optional.
+        "/sold/.json",
+        "/sold%2f.html",
+        "/users/7/.xml",
     ] {
         assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
     }

@@ -18,7 +18,7 @@ use edgetoll::protocols::l402::verify::{Demand, Grant, verify, verify_with_signa
 use edgetoll::protocols::price::Price;
 
 const NOW: u64 = 1_800_000_000;
-const LASTS_S: u64 = 3_600;
+const KIND: &str = "3600 toll ";
 const PREIMAGE: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
 const ENCODINGS: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
 
@@ -118,7 +118,7 @@ fn a_paid_cookie_makes_the_keys_remember_its_macaroon_and_a_cookie_with_a_wrong_
     let macaroon = mint(&seller.keys, Encoding::Standard);
     let (grant, _) = judge(&macaroon, &seller.keys, |_| ()).unwrap();
     let scope = CredentialScope::Endpoint { endpoint: "/a".to_owned(), method: None };
-    let set_cookie = cookie::set(&seller.keys, &macaroon, &grant, &scope, LASTS_S, NOW).unwrap();
+    let set_cookie = cookie::set(&seller.keys, &macaroon, &grant, &scope, KIND, NOW).unwrap();
     let (cookie, _) = set_cookie.split_once(';').unwrap();
     let (value, tag) = cookie.split_once('.').unwrap();
     let forged = format!("{value}.{}", tag.chars().rev().collect::<String>());

@@ -402,9 +402,17 @@ fn a_payment_is_looked_up_by_one_request_at_a_time_until_the_mark_ends() {
         !running.is_running(hash(1), 11_000, 10_999),
         "a request that waits does not wait for the next look-up"
     );
-    running.end(hash(1));
-    assert!(!running.is_running(hash(1), 21_000, 11_001));
+    running.end(hash(1), false);
+    assert!(!running.is_running(hash(1), 21_000, 11_001) && !running.has_failed(hash(1), 21_000));
+    // A11 (CHANGELOG): after a look-up that failed, each request that waited looked the payment up at the same time.
     assert_eq!(running.begin(hash(1), 11_001), None);
+    running.end(hash(1), true);
+    assert!(running.has_failed(hash(1), 21_001) && !running.has_failed(hash(2), 11_000));
+    assert_eq!(running.begin(hash(1), 11_002), None);
+    assert_eq!(running.begin(hash(1), 11_002), Some(21_002));
+    assert!(!running.has_failed(hash(1), 21_002));
+    running.begin(hash(1), 21_002);
+    assert!(!running.has_failed(hash(1), 21_001), "marks of failures end too");
     for n in 3..=250 {
         running.begin(hash(n), 11_001);
     }

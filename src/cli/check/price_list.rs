@@ -1,6 +1,8 @@
 //! Checks the price list: the mistakes that the Worker's own parser finds, routes that no request can reach, the size,
 //! and settings that are valid but may cost money.
 
+use std::collections::BTreeMap;
+
 use super::environment::{Environment, Point};
 use super::mistakes::{self, Mistake};
 use super::nearest::nearest;
@@ -10,6 +12,7 @@ use crate::http::header;
 use crate::policy::Policy;
 use crate::policy::description::{self, Description};
 use crate::policy::normalization::fold_case;
+use crate::policy::route::Route;
 use crate::strict_json::Json;
 
 /// `toll` is the value of `TOLL` in the file. `list` is the price list: `toll` itself, or the parsed text if `toll` is
@@ -28,6 +31,7 @@ pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json)
     if let Some(policy) = Policy::parse(list, fold_case).policy {
         check_sells(environment, &policy);
         check_price_headers(environment, &policy);
+        check_realms(environment, &policy);
     }
     if list.get("network").and_then(Json::as_str).is_some_and(|network| TEST_NETWORKS.contains(&network)) {
         let sentence = "is a test network, whose coins have no value: use \"bc\" to be paid in bitcoin";
@@ -138,6 +142,22 @@ fn check_price_headers(environment: &mut Environment<'_>, policy: &Policy) {
                  keep_headers if the origin reads it"
             );
             environment.warn(&format!("vars.TOLL.routes[{at}].price"), Point::Value, &sentence);
+        }
+    }
+}
+
+/// Warns if the routes of a realm sell different kinds of credentials.
+fn check_realms(environment: &mut Environment<'_>, policy: &Policy) {
+    let kind = |route: &Route| {
+        (route.uses, route.binds_ip, route.service.clone(), route.currency().map(str::to_owned))
+    };
+    let mut kinds = BTreeMap::new();
+    for (at, route) in policy.routes.iter().enumerate().filter(|(_, route)| route.has_price()) {
+        let Some(realm) = route.scope.realm() else { continue };
+        if *kinds.entry(realm).or_insert_with(|| kind(route)) != kind(route) {
+            let sentence = "has routes with different uses, services, currencies or addresses in bind, so a credential of one of \
+                            them does not open the others, or has fewer uses there: use the same for each route of a realm, or another realm";
+            environment.warn(&format!("vars.TOLL.routes[{at}].realm"), Point::Value, sentence);
         }
     }
 }

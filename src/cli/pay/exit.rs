@@ -57,7 +57,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let code = match &error {
             ClientError::Url(_) | ClientError::UnrepeatableBody | ClientError::Journal(_) => CONFIG,
-            ClientError::Unreachable(_) => UNREACHABLE,
+            ClientError::Unreachable(_) | ClientError::NoPrice(_) => UNREACHABLE,
             ClientError::TooExpensive { .. } | ClientError::OverBudget { .. } => TOO_EXPENSIVE,
             ClientError::Insecure(_)
             | ClientError::HostNotAllowed(_)

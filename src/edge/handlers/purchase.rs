@@ -135,7 +135,7 @@ fn delete_cookie(
 ) -> Option<String> {
     let sent = ctx.request.header("Cookie").filter(|_| grant.uses == Some(bought))?;
     let scope = CredentialScope::new(&route.scope, ctx.url.path, &ctx.request.method);
-    cookie::delete_spent(sent, grant, &scope, route.credential_expiry_s)
+    cookie::delete_spent(sent, grant, &scope, &route.kind())
 }
 
 /// Serves the first claim whose payment has settled and that has a use left. If there is none, repeats the challenge of a

@@ -87,8 +87,8 @@ fn answer_settled(
     ledger::record_purchase(ctx, purchase);
     let scope = CredentialScope::new(&purchase.route.scope, resolved.page.path(), "GET");
     let (keys, grant) = (&purchase.seller.keys, &purchase.grant);
-    let lasts_s = purchase.route.credential_expiry_s;
-    let cookie = cookie::set(keys, &resolved.macaroon, grant, &scope, lasts_s, now_unix());
+    let kind = purchase.route.kind();
+    let cookie = cookie::set(keys, &resolved.macaroon, grant, &scope, &kind, now_unix());
     let cookie = for_url(&cookie.ok_or(RequestError::PathTooLong)?, &ctx.url);
     let response = match resolved.is_form {
         true => response::redirect(303, &resolved.page.href, Some(&cookie))?,

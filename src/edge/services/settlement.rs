@@ -81,8 +81,7 @@ pub async fn check(
     requester: Requester,
 ) -> Result<PaymentStatus, SettlementError> {
     let hash = grant.payment_hash;
-    let running_until_ms = with_lock(&LOOK_UPS, |look_ups| look_ups.begin(hash, now_ms()));
-    if let Some(until_ms) = running_until_ms {
+    while let Some(until_ms) = with_lock(&LOOK_UPS, |look_ups| look_ups.begin(hash, now_ms())) {
         let mut pause_ms = MIN_PAUSE_MS;
         while with_lock(&LOOK_UPS, |look_ups| look_ups.is_running(hash, until_ms, now_ms()))
             && ctx.deadline.for_wallet_ms().is_some()
@@ -93,11 +92,13 @@ pub async fn check(
         if is_known(ctx.policy(), grant) {
             return Ok(PaymentStatus::Paid);
         }
+        // After a failure, one of the requests that waited is the next. A payment that is not paid is looked up by each request at once.
+        if !with_lock(&LOOK_UPS, |look_ups| look_ups.has_failed(hash, until_ms)) {
+            return clock::complete(ctx.context, look_up(ctx, seller, grant, requester)).await;
+        }
     }
     let status = clock::complete(ctx.context, look_up(ctx, seller, grant, requester)).await;
-    if running_until_ms.is_none() {
-        with_lock(&LOOK_UPS, |look_ups| look_ups.end(hash));
-    }
+    with_lock(&LOOK_UPS, |look_ups| look_ups.end(hash, status.is_err()));
     status
 }
 

@@ -58,21 +58,21 @@ impl<'a> Cookie<'a> {
 
 /// Returns `Set-Cookie` for a settled payment; `None` if the cookie is too long for browsers.
 ///
-/// The cookie lasts as long as the credential. The name of the cookie is derived from the endpoint, or from the realm and
-/// `lasts_s`, how long the route sells credentials for, so that a new cookie replaces the previous cookie, but not one that
-/// lasts longer. If the credential has a number of uses, the name is also derived from the payment hash, so that the cookie
-/// does not replace a credential that has uses left.
+/// The cookie lasts as long as the credential. The name of the cookie is derived from the endpoint, or from the realm and the
+/// `kind` of its credentials ([`Route::kind`](crate::policy::route::Route::kind)), so that a new cookie replaces the previous cookie, but
+/// not one of another kind. If the credential has a number of uses, the name is derived from the payment hash instead of the kind, so that
+/// the cookie does not replace a credential that has uses left.
 pub fn set(
     keys: &Keys,
     macaroon: &Macaroon,
     grant: &Grant,
     scope: &CredentialScope,
-    lasts_s: u64,
+    kind: &str,
     now_unix: u64,
 ) -> Option<String> {
     let value = format!("{}.{}", macaroon.encode(), tag(keys.current(), macaroon, grant));
     let max_age_s = grant.expires_at_unix.saturating_sub(now_unix);
-    let (name, path) = name_and_path(grant, scope, lasts_s);
+    let (name, path) = name_and_path(grant, scope, kind);
     let is_kept = name.len().saturating_add(value.len()) <= MAX_NAME_AND_VALUE_BYTES;
     let set_cookie = SetCookie { name: &name, value: &value, path, max_age_s, same_site: SameSite::Lax };
     is_kept.then(|| set_cookie.to_string())
@@ -83,27 +83,29 @@ pub fn set(
 ///
 /// If spent cookies stayed in the browser, those of several payments would fill the bytes that are read, and hide the
 /// cookie of the last payment.
-pub fn delete_spent(sent: &str, grant: &Grant, scope: &CredentialScope, lasts_s: u64) -> Option<String> {
-    let (name, path) = name_and_path(grant, scope, lasts_s);
+pub fn delete_spent(sent: &str, grant: &Grant, scope: &CredentialScope, kind: &str) -> Option<String> {
+    let (name, path) = name_and_path(grant, scope, kind);
     cookie::own_pairs(sent).any(|(one, _)| one == name).then(|| delete(&name, path))
 }
 
-fn name_and_path<'a>(grant: &Grant, scope: &'a CredentialScope, lasts_s: u64) -> (String, &'a str) {
+fn name_and_path<'a>(grant: &Grant, scope: &'a CredentialScope, kind: &str) -> (String, &'a str) {
     let path = match scope {
         CredentialScope::Endpoint { endpoint, .. } => without_slash(endpoint),
         CredentialScope::Realm(_) => "/",
     };
-    (name(scope, lasts_s, grant.uses.map(|_| &grant.payment_hash)), path)
+    (name(scope, kind, grant.uses.map(|_| &grant.payment_hash)), path)
 }
 
-/// Returns the name of the cookie for a scope. `lasts_s` is how long the route sells credentials for; `counted` is the payment
-/// hash of a credential with a number of uses.
-pub fn name(scope: &CredentialScope, lasts_s: u64, counted: Option<&PaymentHash>) -> String {
-    let mut text = match scope {
-        CredentialScope::Endpoint { endpoint, .. } => without_slash(endpoint).to_owned(),
-        CredentialScope::Realm(realm) => format!("realm {realm} {lasts_s}"),
+/// Returns the name of the cookie for a scope. `kind` is the kind of the credentials of the route; `counted` is the payment hash of a
+/// credential with a number of uses.
+pub fn name(scope: &CredentialScope, kind: &str, counted: Option<&PaymentHash>) -> String {
+    let counted = counted.map(PaymentHash::to_hex);
+    let text = match scope {
+        CredentialScope::Endpoint { endpoint, .. } => {
+            [without_slash(endpoint), &counted.unwrap_or_default()].concat()
+        }
+        CredentialScope::Realm(realm) => format!("realm {realm} {}", counted.as_deref().unwrap_or(kind)),
     };
-    text.extend(counted.map(PaymentHash::to_hex));
     let digest = hex::encode(&crypto::sha256(text.as_bytes()));
     format!("{OWN_PREFIX}{}", digest.get(..NAME_DIGITS).unwrap_or_default())
 }

@@ -185,7 +185,7 @@ async fn look_up_once(
 }
 
 /// Looks up a payment, also in the list of the wallet if the first response does not say whether the payment was paid. The time limit
-/// is for both requests together.
+/// is for all requests together.
 async fn send_look_up(
     env: &Env,
     wallet: &Wallet,
@@ -195,10 +195,14 @@ async fn send_look_up(
 ) -> Result<WalletResponse, WalletError> {
     let until_ms = now_ms().saturating_add(u64::from(limit_ms));
     let mut response = send(env, slot, &wallet.look_up(payment_hash), limit_ms).await?;
-    if let Some(request) = wallet.list_request(&response) {
+    for page in 0..MAX_LIST_PAGES {
+        let Some(request) = wallet.list_request(&response, page).filter(|_| response.is_listed.is_none())
+        else {
+            break;
+        };
         let left_ms = until_ms.saturating_sub(now_ms());
         let list = send(env, slot, &request, u32::try_from(left_ms).unwrap_or(limit_ms)).await?;
-        response.is_listed = Some(wallet.read_listed(payment_hash, &list)?);
+        response.is_listed = wallet.read_listed(payment_hash, &list)?;
     }
     Ok(response)
 }
@@ -273,6 +277,8 @@ static LOOK_UPS: LazyLock<Mutex<Failover>> = LazyLock::new(Mutex::default);
 /// webhook with status 400.
 static NO_WEBHOOK_UNTIL_MS: Mutex<BySlot<u64>> = Mutex::new(BySlot::all(0));
 
+/// With more payments in the seconds of one payment, the wallet does not confirm it.
+const MAX_LIST_PAGES: usize = 5;
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 3_600_000;
 /// The time limit of a request for the ledger. No paying client waits for such a request, so the limit can be long.

@@ -137,7 +137,7 @@ export class TollClient extends EventTarget {
     // Some servers send no challenge when a credential has expired. Before that, a 401 may come from a service behind the server.
     const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
     // A page may cost more than others for which the same credential is valid.
-    const costsMore = purchase.wasAccepted && priceOf(challenge) > purchase.sats;
+    const costsMore = purchase.wasAccepted && isCheaper(purchase, { ...challenge, sats: priceOf(challenge) });
     const isUnfit = challenge && (challenge.key !== purchase.key || costsMore);
     if (isUnfit && !hasPaid) this.#purchases.change(purchase, ({ unfit = [] }) => ({ unfit: [...unfit.slice(-MAX_UNFIT), new URL(request.url).pathname] }));
     const isReplaced = challenge && challenge.invoice !== purchase.invoice && !isUnfit;
@@ -160,8 +160,8 @@ export class TollClient extends EventTarget {
    */
   async #obtain(call, challenge) {
     for (;;) {
-      const price = priceOf(challenge);
-      const kept = this.#take(call, challenge.origin, ({ key, sats }) => key === challenge.key && !(sats < price));
+      const bill = { ...challenge, sats: priceOf(challenge) };
+      const kept = this.#take(call, challenge.origin, (one) => one.key === challenge.key && !isCheaper(one, bill));
       if (kept) return kept;
       const payment = this.#payments.get(challenge.key);
       if (!payment) {
@@ -243,13 +243,14 @@ export class TollClient extends EventTarget {
   #checkHost({ payAgain }, bill, response) {
     const ofHost = this.#purchases.all().filter(({ hostname }) => hostname === bill.hostname);
     const refused = ofHost.some(({ wasAccepted }) => wasAccepted) ? [] : ofHost.filter(({ wasRefused }) => wasRefused);
-    const isInTheWay = (kept) => kept.isDenied || (kept.state === SENT && kept.key === bill.key) || refused.indexOf(kept) >= MAX_REFUSED - 1;
+    const isUnsure = (kept) => kept.state === SENT && kept.key === bill.key && !isCheaper(kept, bill);
+    const isInTheWay = (kept) => kept.isDenied || isUnsure(kept) || refused.indexOf(kept) >= MAX_REFUSED - 1;
     for (const kept of ofHost.filter(isInTheWay)) {
       if (payAgain) {
         this.#purchases.change(kept, () => ({ state: GONE, isDenied: false, wasRefused: false }));
         continue;
       }
-      if (kept.state === SENT && kept.key === bill.key) throw errorFor(kept, 'may_be_paid', MAY_BE_PAID, { response, mayBePaid: true });
+      if (isUnsure(kept)) throw errorFor(kept, 'may_be_paid', MAY_BE_PAID, { response, mayBePaid: true });
       const payment = `a payment of ${kept.sats} sats (payment hash ${kept.paymentHash})`;
       throw errorFor(bill, 'not_honoured', `${bill.hostname} gave no access for ${payment}. Nothing more was paid; payAgain allows another payment`, { response });
     }
@@ -309,7 +310,7 @@ export class TollClient extends EventTarget {
       if (this.#options.storage) await unlessAborted(lock(PREFIX + purchase.key), request.signal);
       throwIfAborted(request.signal);
       // While the wallet asked the person, another tab may have paid for the same content. After two stored credentials, this call takes no other.
-      const isSame = (kept) => kept.key === purchase.key && !(kept.sats < purchase.sats) && kept.origin === purchase.origin && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
+      const isSame = (kept) => kept.key === purchase.key && !isCheaper(kept, purchase) && kept.origin === purchase.origin && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
       if (call.sent < MAX_STORED && this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
         call.isPaidElsewhere = true;
         this.#purchases.remove(purchase);
@@ -598,6 +599,13 @@ const covers = ({ endpoint, method, unfit = [] }, request) => {
   return (!endpoint || withoutSlash(endpoint) === withoutSlash(pathname)) && isOfMethod && !unfit.includes(pathname);
 };
 
+/**
+ * Whether a purchase cost less than another one. Of two prices in a currency, the exchange rate does not count, as at the server.
+ */
+function isCheaper(purchase, { sats, fiat }) {
+  return purchase.fiat && fiat ? parseFloat(purchase.fiat) < parseFloat(fiat) : purchase.sats < sats;
+}
+
 const withoutSlash = (path) => path.replace(/(.)\/$/, '$1');
 
 /**
@@ -654,7 +662,7 @@ function readMacaroon(base64) {
     const kinds = [named.has('ip') && 'ip', uses && `uses ${uses}`, named.get('fiat')?.split(' ').pop()].filter(Boolean);
     return {
       kinds,
-      ...Object.fromEntries(['realm', 'services', 'endpoint', 'host'].map((name) => [name, named.get(name)])),
+      ...Object.fromEntries(['realm', 'services', 'endpoint', 'host', 'fiat'].map((name) => [name, named.get(name)])),
       method: named.get('method')?.toUpperCase(),
       uses: /^\d+$/.test(uses) ? Number(uses) : undefined,
       until: dates.length ? Math.min(...dates) : undefined,

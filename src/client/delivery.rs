@@ -163,12 +163,17 @@ impl Payer {
 }
 
 /// Whether a credential that is not valid for a page stays good for others: the page costs more than the payment, or sells something
-/// else.
+/// else. Before the server has accepted a credential, only the page for which it was bought can show that it is worth nothing.
 fn is_for_others(payment: &Payment, target: &Target, offer: &Offer) -> bool {
+    let may_be_good = payment.was_accepted || payment.path != target.path;
+    may_be_good && (costs_more(offer, payment) || !target.is_paid_by(payment, &target.scope(offer)))
+}
+
+/// Whether an offer costs more than a payment.
+pub(super) fn costs_more(offer: &Offer, payment: &Payment) -> bool {
     let invoice = Bolt11::parse(&offer.invoice).ok();
     let price_msat = invoice.and_then(|invoice| invoice.amount_msat());
-    let costs_more = price_msat > Some(payment.amount_sats.saturating_mul(1_000));
-    payment.was_accepted && (costs_more || !target.is_paid_by(payment, &target.scope(offer)))
+    price_msat > Some(payment.amount_sats.saturating_mul(1_000))
 }
 
 /// Whether a server limits its challenges. A 429 with `X-Toll-Expires` comes from the origin behind the paywall.

@@ -12,7 +12,7 @@ use super::bill::Bill;
 use super::budget;
 use super::builder::Limits;
 use super::challenge::{Challenged, is_from};
-use super::delivery::{is_accepted, is_limited, with_proof};
+use super::delivery::{costs_more, is_accepted, is_limited, with_proof};
 use super::error::ClientError;
 use super::journal::{Journal, Payment, Scope, State};
 use super::offer::{Offer, ProofKind};
@@ -161,8 +161,16 @@ impl Payer {
                     }
                 }
                 Step::Resume(begun) => {
-                    if let Some(response) = self.resume(sender, request, begun).await? {
-                        return Ok(response);
+                    match self.resume(sender, request, begun).await {
+                        Ok(Some(response)) => return Ok(response),
+                        Ok(None) => {}
+                        // Another process has finished this payment, and has used it up.
+                        Err(ClientError::PaidNotServed { payment, .. })
+                            if self.known(&payment)?.is_some_and(|known| known.was_accepted) =>
+                        {
+                            tried.insert(payment.payment_hash);
+                        }
+                        Err(error) => return Err(error),
                     }
                 }
                 Step::Pay(payment) => return self.pay(sender, request, payment).await,
@@ -193,7 +201,8 @@ impl Payer {
             }
             let is_begun = |payment: &&Payment| {
                 let is_given_up = self.limits.pays_again && payment.expires_at_unix < now;
-                payment.state == State::Sent && target.is_paid_by(payment, scope) && !is_given_up
+                let is_own = payment.path == target.path || !costs_more(offer, payment);
+                payment.state == State::Sent && target.is_paid_by(payment, scope) && is_own && !is_given_up
             };
             if let Some(begun) = known.values().find(is_begun) {
                 return (Ok(Step::Resume(begun.clone())), None);
@@ -316,7 +325,7 @@ impl Payer {
             Ok(PaymentState::Unpaid) | Err(_) => {
                 self.check_host(&payment.host)?;
                 self.check_price(payment.amount_sats)?;
-                if !self.is_begun(&payment)? {
+                if self.known(&payment)?.is_none_or(|known| known.state != State::Sent) {
                     return Ok(None);
                 }
                 match wallet.pay_invoice(&payment.invoice, self.max_fee_msat()).await {
@@ -330,11 +339,9 @@ impl Payer {
         self.try_without_preimage(sender, request, payment, reason).await.map(Some)
     }
 
-    /// Whether a payment is still begun according to the journal.
-    fn is_begun(&self, payment: &Payment) -> Result<bool, ClientError> {
-        let state =
-            self.journal.transact(|known| (known.get(&payment.payment_hash).map(|one| one.state), None))?;
-        Ok(state == Some(State::Sent))
+    /// Returns a payment as the journal has it, in which other processes may have written meanwhile.
+    fn known(&self, payment: &Payment) -> Result<Option<Payment>, ClientError> {
+        Ok(self.journal.transact(|known| (known.get(&payment.payment_hash).cloned(), None))?)
     }
 
     /// Records that the wallet has paid, and sends the request with the proof.

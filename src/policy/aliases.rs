@@ -95,14 +95,50 @@ fn page_and_file<'p>(before: &'p str, page: &str) -> [(&'p str, String); 2] {
 /// # Errors
 /// Fails if a name has tags that `strip_tags` of PHP reads in its own way: several of them, or one with quotation marks, `!` or `?`.
 pub fn of_slugs(path: &[u8]) -> Result<Option<[String; 2]>, Ambiguous> {
+    if path.split(|byte| *byte == b'/').all(is_slug) {
+        return Ok(None);
+    }
     let (mut with_slugs, mut masked) = (String::new(), String::new());
     for name in percent::encode_bytes(path).split('/').skip(1) {
-        let slug = slug(&without_tag(name)?);
-        let is_other = slug != name && !slug.is_empty();
-        with_slugs.extend(["/", if is_other { &slug } else { name }]);
-        masked.extend(["/", if is_other { "*" } else { name }]);
+        let slug = if is_slug(name.as_bytes()) { None } else { Some(slug(&without_tag(name)?)) };
+        let slug = slug.as_deref().filter(|slug| *slug != name && !slug.is_empty());
+        with_slugs.extend(["/", slug.unwrap_or(name)]);
+        masked.extend(["/", slug.map_or(name, |_| "*")]);
     }
     Ok((with_slugs != masked).then_some([with_slugs, masked]))
+}
+
+/// Whether a name has only letters, digits, `_` and single `-` between them.
+pub fn is_slug(name: &[u8]) -> bool {
+    let is_known = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+    name.len() <= MAX_SLUG
+        && name.iter().all(is_known)
+        && !name.starts_with(b"-")
+        && !name.ends_with(b"-")
+        && !name.windows(2).any(|pair| pair == b"--")
+}
+
+/// Returns a path without the dots in its names, and the same path with `*` in the place of each name that this changes; `None` if no
+/// name changes. CodeIgniter 3 removes dots from the names of its classes. A dot at the beginning stays.
+pub fn without_dots(path: &[u8]) -> Option<[String; 2]> {
+    let (mut without, mut masked) = (String::new(), String::new());
+    for name in String::from_utf8_lossy(path).split('/').skip(1) {
+        let first = name.chars().next().filter(|_| name.get(1..).is_some_and(|rest| rest.contains('.')));
+        without.push('/');
+        masked.push('/');
+        match first {
+            Some(first) => {
+                without.push(first);
+                without.extend(name.chars().skip(1).filter(|c| *c != '.'));
+                masked.push('*');
+            }
+            None => {
+                without.push_str(name);
+                masked.push_str(name);
+            }
+        }
+    }
+    (without != masked).then_some([without, masked])
 }
 
 /// Removes a tag. A tag without `>` ends with the name.

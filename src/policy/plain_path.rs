@@ -1,7 +1,7 @@
 //! Recognizes plain paths. Most paths are plain. Every origin reads a plain path in the same way, except that it may ignore
 //! the case of letters and a slash at the end.
 
-use super::aliases::{ANALOG_FOLDER, IMAGE_FOLDER, ISLAND_FOLDER, ZOPE_NAMES};
+use super::aliases::{ANALOG_FOLDER, IMAGE_FOLDER, ISLAND_FOLDER, ZOPE_NAMES, is_slug};
 use super::normalization::{is_cgi_folder, is_index};
 
 /// Returns a path without the slash at its end if the path is plain; otherwise `None`. The path `/` is plain, and is
@@ -25,11 +25,8 @@ pub fn plain_path(path: &str) -> Option<&str> {
 }
 
 fn is_name(name: &str) -> bool {
-    let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    let has_slug_of_other = name.starts_with('-') || name.ends_with('-') || name.contains("--");
     !name.is_empty()
-        && name.bytes().all(is_name_byte)
-        && !has_slug_of_other
+        && is_slug(name.as_bytes())
         && !is_cgi_folder(name)
         && !ZOPE_NAMES
             .iter()

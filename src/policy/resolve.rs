@@ -110,7 +110,7 @@ impl Policy {
         if has_prices
             && !is_listed
             && (comparable.iter().any(|form| self.is_alias_of_other(form, as_sent, target))
-                || forms.iter().any(|form| self.is_slug_of_other(form, as_sent, target)))
+                || forms.iter().any(|form| self.is_name_of_other(form, as_sent, target)))
         {
             return Err(Ambiguous);
         }
@@ -139,21 +139,19 @@ impl Policy {
         is_alias && !self.has_last_name(form, target)
     }
 
-    /// Whether WordPress may serve the content of another route at a form of a path, and this route has a price.
-    fn is_slug_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
+    /// Whether an origin that changes the names in a form of a path may serve the content of another route, and this route has a price.
+    fn is_name_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
         let comparable = |form: &[u8]| normalization::comparable(form, self.fold_case);
         let select =
             |path: &str| self.select_normalized(&comparable(&percent::decode(path.as_bytes())), target);
-        let is_slug = match aliases::of_slugs(form) {
-            Ok(None) => false,
-            // A pattern without one of the changed names, such as `/*`, says nothing about these names.
-            Ok(Some([path, masked])) => {
-                let other = select(&path);
-                is_priced_other(other, as_sent) && other != select(&masked)
-            }
-            Err(Ambiguous) => true,
+        // A pattern without one of the changed names, such as `/*`, says nothing about these names.
+        let is_other = |[path, masked]: [String; 2]| {
+            let other = select(&path);
+            is_priced_other(other, as_sent) && other != select(&masked)
         };
-        is_slug && !self.has_last_name(&comparable(form), target)
+        let may_be_other = aliases::of_slugs(form).map_or(true, |paths| paths.is_some_and(is_other))
+            || aliases::without_dots(form).is_some_and(is_other);
+        may_be_other && !self.has_last_name(&comparable(form), target)
     }
 
     /// Whether the price list has the last name of a form of a path. If so, the owner has decided that it is another path:

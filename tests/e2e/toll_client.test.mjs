@@ -245,6 +245,7 @@ test('A credential of a realm stays good after requests for pages that sell anot
   };
   await visit('a', 'three', 'b', 'service', 'a', 'three', 'service', 'b');
   // A credential is not sent again to a path for which it is not valid.
+  await visit('a', 'three', 'service', 'b');
   events.length = 0;
   await visit('a', 'three', 'service', 'b');
   assert.deepEqual(events.map(({ type }) => type), Array(4).fill('reused'));

@@ -907,6 +907,10 @@ fn a_path_of_which_wordpress_makes_the_slug_of_a_priced_path_is_refused() {
         assert!(is_refused(&posts, path), "{path}");
     }
     let whole = cut("/sold", 195, "x");
+    // CodeIgniter 3 (`set_class` in system/core/Router.php)
+    for path in ["/so.ld", "/so..ld/", "/blog/my-rep.ort", "/cl.ub/x", "/s%2Eold/"] {
+        assert!(is_refused(&posts, path), "{path}");
+    }
     for path in [
         "/sold-out",
         "/so-ld",

@@ -138,7 +138,7 @@ export class TollClient extends EventTarget {
     const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
     // A page may cost more than others for which the same credential is valid.
     const costsMore = purchase.wasAccepted && isCheaper(purchase, { ...challenge, sats: priceOf(challenge) });
-    const isUnfit = challenge && (challenge.key !== purchase.key || costsMore);
+    const isUnfit = challenge && !isPast(purchase.until, response) && (challenge.key !== purchase.key || costsMore);
     if (isUnfit && !hasPaid) this.#purchases.change(purchase, ({ unfit = [] }) => ({ unfit: [...unfit.slice(-MAX_UNFIT), new URL(request.url).pathname] }));
     const isReplaced = challenge && challenge.invoice !== purchase.invoice && !isUnfit;
     const isInvalid = isForged || isExpired || isReplaced;

@@ -1026,6 +1026,12 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/sold/.json",
         "/sold%2f.html",
         "/users/7/.xml",
+        // Kirby 5.2 (`Params::extract` in src/Http/Params.php)
+        "/sold/page:2",
+        "/page:2/sold",
+        "/x:y/users/a:b/7",
+        "/users/7/:",
+        "/%3A/sold",
     ] {
         assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
     }
@@ -1058,6 +1064,8 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/@@x",
         "/_ipx/w_200/photos/b.png",
         "/sold/data.json",
+        "/free/page:2",
+        "/page:2",
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }

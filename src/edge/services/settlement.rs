@@ -98,7 +98,9 @@ pub async fn check(
         }
     }
     let status = clock::complete(ctx.context, look_up(ctx, seller, grant, requester)).await;
-    with_lock(&LOOK_UPS, |look_ups| look_ups.end(hash, status.is_err()));
+    // A request that a rate limit refuses says nothing about the wallet.
+    let has_failed = status.as_ref().is_err_and(|error| error.detail.is_some());
+    with_lock(&LOOK_UPS, |look_ups| look_ups.end(hash, has_failed));
     status
 }
 

@@ -133,7 +133,7 @@ export class TollClient extends EventTarget {
     const isDenied = [401, 402].includes(status) && isFrom(response, request);
     if (isDenied && hasPaid) this.#purchases.change(purchase, () => ({ isDenied }));
     const isUnsure = purchase.state === SENT;
-    const isForged = isDenied && status === 401 && /\b(L402|LSAT)\b/i.test(headers.get('WWW-Authenticate'));
+    const isForged = isDenied && status === 401 && /(?:^|,)\s*(?:L402|LSAT)(?![^\s,])/i.test(headers.get('WWW-Authenticate'));
     // Some servers send no challenge when a credential has expired. Before that, a 401 may come from a service behind the server.
     const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
     // A page may cost more than others for which the same credential is valid.

@@ -10,9 +10,10 @@ use super::challenge::{Challenged, is_from, read_body};
 use super::error::ClientError;
 use super::flow::{Payer, Sender, Verdict, copy, now_unix};
 use super::journal::{Payment, State};
-use super::offer::{Offer, ProofKind};
+use super::offer::{Offer, ProofKind, is_l402};
 use super::response::TollResponse;
 use super::target::Target;
+use super::www_authenticate;
 use crate::bolt11::Bolt11;
 
 impl Payer {
@@ -186,10 +187,8 @@ pub(super) fn is_limited(response: &Response) -> bool {
 fn is_ended(response: &Response, payment: &Payment) -> bool {
     let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
     let names_l402 = |value: &HeaderValue| {
-        value.to_str().is_ok_and(|value| {
-            let value = value.to_ascii_lowercase();
-            value.contains("l402") || value.contains("lsat")
-        })
+        let challenges = www_authenticate::parse(&String::from_utf8_lossy(value.as_bytes()));
+        challenges.iter().any(|challenge| is_l402(&challenge.scheme))
     };
     let is_valid =
         payment.was_accepted && payment.until_unix.is_none_or(|until_unix| until_unix >= now_unix());

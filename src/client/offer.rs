@@ -86,12 +86,16 @@ impl Offer {
 
 /// Returns macaroon and invoice of an L402 or LSAT challenge. Newer servers call the macaroon `token`.
 fn from_header(challenge: HttpChallenge) -> Option<(ProofKind, String)> {
-    let is_known = ["l402", "lsat"].iter().any(|known| challenge.scheme.eq_ignore_ascii_case(known));
     let names = ["macaroon", "token"];
     let macaroon = names.iter().filter_map(|name| challenge.parameter(name)).find(|text| is_token68(text))?;
     let invoice = challenge.parameter("invoice").filter(|invoice| !invoice.is_empty())?;
     let proof = ProofKind::L402 { scheme: challenge.scheme.clone(), macaroon: macaroon.to_owned() };
-    is_known.then(|| (proof, invoice.to_owned()))
+    is_l402(&challenge.scheme).then(|| (proof, invoice.to_owned()))
+}
+
+/// Whether an authentication scheme is that of L402, under its new or its old name.
+pub fn is_l402(scheme: &str) -> bool {
+    ["l402", "lsat"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// Returns macaroon and invoice of a body of lightning-toll, whose clients read no header.

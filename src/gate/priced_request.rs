@@ -192,9 +192,9 @@ impl<'a> PricedRequest<'a, '_> {
         credentials
     }
 
-    /// Returns the grants of the valid cookies, if the method is `GET` or `HEAD`. Browsers send cookies with the requests of other pages of
-    /// the same site, also with a WebSocket, whose messages each page can read. So the cookies of a request of another origin are read only
-    /// if `cors` has this origin by its name. For a prefetch, and for a request that a page of
+    /// Returns the grants of the valid cookies, if the method is `GET` or `HEAD`. Browsers send cookies also with the WebSockets of other
+    /// pages of the same site, which can read the messages without CORS. So the cookies of a WebSocket of another origin are read only if
+    /// `cors` has this origin by its name. For a prefetch, and for a request that a page of
     /// another origin embeds, a cookie with a number of uses is ignored, so that the request does not take a use that a person
     /// bought.
     fn settled_cookies(&self) -> impl Iterator<Item = Grant> {
@@ -203,7 +203,7 @@ impl<'a> PricedRequest<'a, '_> {
                 || self.policy.cors.as_ref().is_some_and(|cors| cors.names(origin))
         };
         let is_read = ["GET", "HEAD"].contains(&self.request.method)
-            && (self.request.header)("Origin").as_ref().is_none_or(is_own);
+            && (!self.request.is_upgrade || (self.request.header)("Origin").as_ref().is_none_or(is_own));
         let own_name = move || {
             let scope = CredentialScope::new(&self.route.scope, self.request.url.path, "GET");
             self.route.uses.is_none().then(|| cookie::name(&scope, &self.route.kind(), None))

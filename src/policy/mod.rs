@@ -13,6 +13,7 @@ pub mod facts;
 pub mod fetch_metadata;
 pub mod free_tier;
 pub mod mode;
+pub mod names;
 pub mod normalization;
 pub mod owner;
 pub mod plain_path;

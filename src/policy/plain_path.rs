@@ -1,7 +1,8 @@
 //! Recognizes plain paths. Most paths are plain. Every origin reads a plain path in the same way, except that it may ignore
 //! the case of letters and a slash at the end.
 
-use super::aliases::{ANALOG_FOLDER, IMAGE_FOLDER, ISLAND_FOLDER, ZOPE_NAMES, is_slug};
+use super::aliases::{ANALOG_FOLDER, IMAGE_FOLDER, ISLAND_FOLDER, ZOPE_NAMES};
+use super::names::is_slug;
 use super::normalization::{is_cgi_folder, is_index};
 
 /// Returns a path without the slash at its end if the path is plain; otherwise `None`. The path `/` is plain, and is

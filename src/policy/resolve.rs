@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::aliases;
+use super::names;
 use super::normalization;
 use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
@@ -149,8 +150,8 @@ impl Policy {
             let other = select(&path);
             is_priced_other(other, as_sent) && other != select(&masked)
         };
-        let may_be_other = aliases::of_slugs(form).map_or(true, |paths| paths.is_some_and(is_other))
-            || aliases::without_dots(form).is_some_and(is_other);
+        let may_be_other = names::with_slugs(form).map_or(true, |paths| paths.is_some_and(is_other))
+            || names::without_dots(form).is_some_and(is_other);
         may_be_other && !self.has_last_name(&comparable(form), target)
     }
 

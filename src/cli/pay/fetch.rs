@@ -58,7 +58,7 @@ pub struct FetchArguments {
     /// Pay a host that refused a payment, and content whose earlier payment has expired with an unknown outcome
     #[arg(long)]
     pay_again: bool,
-    /// Show the price, and pay nothing
+    /// Show the price, and pay nothing. The request is sent, and a server executes it if it is free
     #[arg(long)]
     dry_run: bool,
     /// Print one JSON object: status, headers, body and payment, or the price with --dry-run

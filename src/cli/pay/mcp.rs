@@ -94,7 +94,7 @@ impl PayingServer {
     }
 
     #[tool(
-        description = "Return what a URL costs in satoshis, without paying. The price is 0 if it is free or already paid."
+        description = "Return what a URL costs in satoshis, without paying. The price is 0 if it is free or already paid. The request is sent, and a server executes it if it is free."
     )]
     async fn price(&self, Parameters(Price { url, method }): Parameters<Price>) -> CallToolResult {
         to_result(self.price_of(&url, method.as_deref()).await)

@@ -1,0 +1,166 @@
+//! Origins that change each name in a path: WordPress makes a slug of it, and CodeIgniter 3 removes its dots.
+
+use std::borrow::Cow;
+
+use super::resolve::Ambiguous;
+use crate::http::percent;
+
+/// Returns a path with its names as WordPress reads them, and the same path with `*` in the place of each name that this changes;
+/// `None` if no name changes. WordPress makes a slug of each name (`sanitize_title_with_dashes`), so that `/-sold/` and `/so!ld/` are
+/// `/sold/`. The results may be in percent-encoding.
+///
+/// # Errors
+/// Fails if a name has tags that `strip_tags` of PHP reads in its own way: several of them, or one with quotation marks, `!` or `?`.
+pub fn with_slugs(path: &[u8]) -> Result<Option<[String; 2]>, Ambiguous> {
+    if path.split(|byte| *byte == b'/').all(is_slug) {
+        return Ok(None);
+    }
+    let (mut changed, mut masked) = (String::new(), String::new());
+    for name in percent::encode_bytes(path).split('/').skip(1) {
+        let slug = if is_slug(name.as_bytes()) { None } else { Some(slug(&without_tag(name)?)) };
+        let slug = slug.as_deref().filter(|slug| *slug != name && !slug.is_empty());
+        changed.extend(["/", slug.unwrap_or(name)]);
+        masked.extend(["/", slug.map_or(name, |_| "*")]);
+    }
+    Ok((changed != masked).then_some([changed, masked]))
+}
+
+/// Whether a name has only letters, digits, `_` and single `-` between them.
+pub fn is_slug(name: &[u8]) -> bool {
+    let is_known = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+    name.len() <= MAX_SLUG
+        && name.iter().all(is_known)
+        && !name.starts_with(b"-")
+        && !name.ends_with(b"-")
+        && !name.windows(2).any(|pair| pair == b"--")
+}
+
+/// Returns a path without the dots in its names, and the same path with `*` in the place of each name that this changes; `None` if no
+/// name changes. CodeIgniter 3 removes dots from the names of its classes. A dot at the beginning stays.
+pub fn without_dots(path: &[u8]) -> Option<[String; 2]> {
+    let (mut without, mut masked) = (String::new(), String::new());
+    for name in String::from_utf8_lossy(path).split('/').skip(1) {
+        let first = name.chars().next().filter(|_| name.get(1..).is_some_and(|rest| rest.contains('.')));
+        without.push('/');
+        masked.push('/');
+        match first {
+            Some(first) => {
+                without.push(first);
+                without.extend(name.chars().skip(1).filter(|c| *c != '.'));
+                masked.push('*');
+            }
+            None => {
+                without.push_str(name);
+                masked.push_str(name);
+            }
+        }
+    }
+    (without != masked).then_some([without, masked])
+}
+
+/// Removes a tag. A tag without `>` ends with the name.
+fn without_tag(name: &str) -> Result<Cow<'_, str>, Ambiguous> {
+    let Some((before, tag)) = name.split_once('<') else { return Ok(Cow::Borrowed(name)) };
+    if tag.contains(['<', '"', '\'', '!', '?']) {
+        return Err(Ambiguous);
+    }
+    // `<` before a space begins no tag.
+    let after = if tag.starts_with([' ', '\t', '\n', '\x0b', '\x0c', '\r']) {
+        tag
+    } else {
+        tag.split_once('>').map_or("", |(_, after)| after)
+    };
+    Ok(Cow::Owned([before, after].concat()))
+}
+
+/// Removes entities and punctuation characters. Dots, spaces and dashes become one dash, but not at the ends.
+fn slug(name: &str) -> String {
+    let name = with_octets(name);
+    let mut slug = String::new();
+    let mut rest = name.get(..MAX_SLUG).map_or(name.as_str(), without_part_of_character);
+    while let Some((c, after)) = split_first(rest) {
+        rest = match c {
+            '&' => after_entity(after).unwrap_or(after),
+            _ => after,
+        };
+        match c {
+            '.' | ' ' | '-' if !slug.is_empty() && !slug.ends_with('-') => slug.push('-'),
+            '%' | '_' => slug.push(c),
+            _ if c.is_ascii_alphanumeric() => slug.push(c),
+            _ => {}
+        }
+    }
+    slug.truncate(slug.trim_end_matches('-').len());
+    slug
+}
+
+/// Removes a part of a character at the end of a text in percent-encoding.
+fn without_part_of_character(text: &str) -> &str {
+    let last = text.rfind('%').unwrap_or_default();
+    let text = if text.len().saturating_sub(last) < OCTET { text.get(..last).unwrap_or(text) } else { text };
+    let (mut character, mut bytes) = (text, 0_u32);
+    while let Some((before, octet)) =
+        character.len().checked_sub(OCTET).and_then(|at| character.split_at_checked(at))
+    {
+        let Some(byte) = octet.strip_prefix('%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) else {
+            break;
+        };
+        (character, bytes) = (before, bytes.saturating_add(1));
+        // The first byte of a character begins with as many ones as the character has bytes. Each further byte begins with one.
+        if byte.leading_ones() != 1 {
+            return if bytes < byte.leading_ones() { character } else { text };
+        }
+    }
+    text
+}
+
+/// Removes each `%` without two hexadecimal digits, and then replaces `---e6---` with `%e6`.
+fn with_octets(name: &str) -> String {
+    let mut parts = name.split('%');
+    let mut with_dashes = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match split_octet(part) {
+            Some((octet, after)) => with_dashes.extend(["---", octet, "---", after]),
+            None => with_dashes.push_str(part),
+        }
+    }
+    let mut changed = String::new();
+    let mut rest = with_dashes.as_str();
+    while let Some((first, after)) = split_first(rest) {
+        let octet = rest.strip_prefix("---").and_then(split_octet);
+        rest = match octet.and_then(|(octet, after)| Some((octet, after.strip_prefix("---")?))) {
+            Some((octet, after)) => {
+                changed.extend(["%", octet]);
+                after
+            }
+            None => {
+                changed.push(first);
+                after
+            }
+        };
+    }
+    changed
+}
+
+/// Splits a text after two hexadecimal digits.
+fn split_octet(text: &str) -> Option<(&str, &str)> {
+    let (octet, after) = text.split_at_checked(2)?;
+    octet.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some((octet, after))
+}
+
+/// Returns the text after an entity whose text after the `&` is given: `&.+?;` as a regular expression.
+fn after_entity(text: &str) -> Option<&str> {
+    let (first, rest) = split_first(text)?;
+    let (content, after) = rest.split_once(';')?;
+    (first != '\n' && !content.contains('\n')).then_some(after)
+}
+
+fn split_first(text: &str) -> Option<(char, &str)> {
+    let mut chars = text.chars();
+    chars.next().map(|first| (first, chars.as_str()))
+}
+
+/// The length of a byte in percent-encoding.
+const OCTET: usize = 3;
+/// WordPress cuts a name after so many characters of its percent-encoded form.
+const MAX_SLUG: usize = 200;

@@ -393,13 +393,15 @@ class Purchases {
 
   /**
    * Returns a purchase that fits, and takes one of its uses; `undefined` if none fits. Prefers one that is known to be paid, then one for
-   * a single path, then of those with a number of uses the cheapest, then the newest. One for which a wallet pays fits also without a use that is left: see `TollClient.#send`.
+   * a single path, then the newest, but of those of a realm with a number of uses the cheapest. One for which a wallet pays fits also
+   * without a use that is left: see `TollClient.#send`.
    */
   take(fits) {
     const rank = ({ state, endpoint }) => (state === PAID ? 2 : 0) + (endpoint ? 1 : 0);
     const fitting = this.all().filter((kept) => (kept.left !== 0 || (kept.state === SENT && kept.isPaying)) && fits(kept));
-    const areCounted = (a, b) => a.left != null && b.left != null;
-    const [best] = fitting.sort((a, b) => rank(b) - rank(a) || (areCounted(a, b) && a.sats - b.sats) || b.at - a.at);
+    const [first] = fitting.sort((a, b) => rank(b) - rank(a) || b.at - a.at);
+    const isAlike = (one) => one.left != null && rank(one) === rank(first) && ['realm', 'services', 'endpoint'].every((name) => one[name] === first[name]);
+    const [best] = first?.left == null ? [first] : fitting.filter(isAlike).sort((a, b) => a.sats - b.sats);
     if (best) this.change(best, ({ left }) => ({ left: left && left - 1 }));
     return best;
   }

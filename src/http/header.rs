@@ -147,13 +147,14 @@ pub const REWRITING_PREFIXES: [&str; 2] = ["x-invoke-", "x-middleware-"];
 
 /// Headers with which a client can make an origin use another path or host, although their names have none of the
 /// endings and beginnings in the two lists above. With `X-Single-Flight`, SolidStart adds the data of the page that `Referer` names
-/// to the response. The last two headers select a file on the origin's disk.
-pub const REWRITING: [&str; 10] = [
+/// to the response. With `X-Orpc-Batch`, oRPC reads the requests from the query or the body. The last two headers select a file on the origin's disk.
+pub const REWRITING: [&str; 11] = [
     "forwarded",
     "script-name",
     "x-forwarded-script-name",
     "x-forwarded-server",
     "x-now-route-matches",
+    "x-orpc-batch",
     "x-script-name",
     "x-single-flight",
     "x-sveltekit-search",

@@ -47,9 +47,9 @@ export class TollClient extends EventTarget {
       const { response, challenge, verdict } = await this.#send(call, purchase);
       if (call.hasPaid) return response;
       const isNew = challenge && challenge.invoice !== purchase?.invoice;
-      // A server that limits the challenges does not say whether the credential is valid for this page.
-      const isLimited = purchase && response?.status === 429 && !isAccepted(response);
-      const other = isLimited ? takeGood() : undefined;
+      // Without a challenge, a server does not say whether another credential is valid for this page.
+      const isSilent = purchase && response && !isAccepted(response) && (response.status === 429 || (response.status === 503 && request.method === 'GET'));
+      const other = isSilent ? takeGood() : undefined;
       if (!isNew && !other && verdict !== REFUSED) return response;
       // Without a credential, the next response has a new challenge.
       purchase = isNew ? await this.#obtain(call, challenge) : other;

@@ -177,9 +177,13 @@ pub(super) fn costs_more(offer: &Offer, payment: &Payment) -> bool {
     price_msat > Some(payment.amount_sats.saturating_mul(1_000))
 }
 
-/// Whether a server limits its challenges. A 429 with `X-Toll-Expires` comes from the origin behind the paywall.
-pub(super) fn is_limited(response: &Response) -> bool {
-    response.status() == StatusCode::TOO_MANY_REQUESTS && !is_accepted(response)
+/// Whether a server makes no challenge now: at a limit, or while its wallet fails. Such a response does not say whether another
+/// credential is valid. With `X-Toll-Expires`, it comes from the origin behind the paywall.
+pub(super) fn is_silent(response: &Response, method: &Method) -> bool {
+    let status = response.status();
+    let is_silent = status == StatusCode::TOO_MANY_REQUESTS
+        || (status == StatusCode::SERVICE_UNAVAILABLE && is_repeatable(method));
+    is_silent && !is_accepted(response)
 }
 
 /// Whether a response with the status 401 means that the credential is not valid any more. While it is valid, a 401 without an L402

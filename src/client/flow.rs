@@ -12,7 +12,7 @@ use super::bill::Bill;
 use super::budget;
 use super::builder::Limits;
 use super::challenge::{Challenged, is_from};
-use super::delivery::{costs_more, is_accepted, is_limited, with_proof};
+use super::delivery::{costs_more, is_accepted, is_silent, with_proof};
 use super::error::ClientError;
 use super::journal::{Journal, Payment, Scope, State};
 use super::offer::{Offer, ProofKind};
@@ -115,8 +115,8 @@ impl Payer {
             tried.insert(payment.payment_hash.clone());
             match self.send_stored(sender, request, target, payment).await? {
                 Verdict::Unpaid(response) if response.status() != StatusCode::PAYMENT_REQUIRED => break,
-                // A server that limits the challenges does not say whether the credential is valid for this page.
-                Verdict::Served(response) if is_limited(&response) && stored.peek().is_some() => {}
+                Verdict::Served(response)
+                    if is_silent(&response, request.method()) && stored.peek().is_some() => {}
                 verdict => return Ok(verdict),
             }
         }

@@ -233,6 +233,19 @@ test('A payment before the invoice expired gives access after the expiry, with o
   await other.server.stop();
 });
 
+// A11 (CHANGELOG): the look-ups of other clients behind the same address used up those of a client whose payment is stored.
+test('A stored payment gives access in a new isolate although the client has no look-up left', async () => {
+  const { standard, challenge: { paymentHash } } = late;
+  const limited = await startPaywall({ toll: { challenges_per_minute: 1, routes }, vars, state, config: withoutLedger() });
+  const lookUp = async () => (await sendCredential(limited.url, '/sold', (await challenge('/sold', limited.url)).standard)).status;
+  const statuses = [];
+  while (statuses.length < 20 && statuses[statuses.length - 1] !== 429) statuses.push(await lookUp());
+  assert.equal(statuses.pop(), 429);
+  assert.equal((await send(limited.url, '/sold', { headers: { authorization: standard } })).status, 200);
+  assert.equal(lookupCount(paymentHash), 1);
+  await limited.server.stop();
+});
+
 // A11 (CHANGELOG): LNbits' extension NWC Service Provider 1.1.2 reports no state, and a time of settlement also for an expired invoice.
 test('With a wallet that reports a time of settlement for expired invoices, only a payment in its list gives access', { timeout: 200_000 }, async () => {
   const { unpaid, paid, url } = nwc;

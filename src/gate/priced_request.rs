@@ -192,29 +192,31 @@ impl<'a> PricedRequest<'a, '_> {
         credentials
     }
 
-    /// Returns the grants of the valid cookies, if the method is `GET` or `HEAD`. Browsers send cookies also with the WebSockets of other
-    /// pages of the same site, which can read the messages without CORS. So the cookies of a WebSocket of another origin are read only if
-    /// `cors` has this origin by its name. For a prefetch, and for a request that a page of
-    /// another origin embeds, a cookie with a number of uses is ignored, so that the request does not take a use that a person
-    /// bought.
+    /// Returns the grants of the valid cookies, if the method is `GET` or `HEAD`.
+    ///
+    /// Browsers send cookies also with the WebSockets of other pages of the same site, which can read the messages without CORS. So the
+    /// cookies of a WebSocket of another origin are ignored, unless `cors` has this origin by its name. A cookie with a number of uses is
+    /// ignored for each request of another origin, for a prefetch, and for a request that a page of another origin embeds, so that the
+    /// request does not take a use that a person bought.
     fn settled_cookies(&self) -> impl Iterator<Item = Grant> {
         let is_own = |origin: &String| {
             *origin == self.request.url.origin
                 || self.policy.cors.as_ref().is_some_and(|cors| cors.names(origin))
         };
-        let is_read = ["GET", "HEAD"].contains(&self.request.method)
-            && (!self.request.is_upgrade || (self.request.header)("Origin").as_ref().is_none_or(is_own));
+        let is_of_own_page = move || (self.request.header)("Origin").as_ref().is_none_or(is_own);
+        let is_read = |_: &&str| {
+            ["GET", "HEAD"].contains(&self.request.method) && (!self.request.is_upgrade || is_of_own_page())
+        };
         let own_name = move || {
             let scope = CredentialScope::new(&self.route.scope, self.request.url.path, "GET");
             self.route.uses.is_none().then(|| cookie::name(&scope, &self.route.kind(), None))
         };
-        let cookies =
-            Cookie::parse_all(self.request.cookie.filter(|_| is_read).unwrap_or_default(), own_name);
+        let cookies = Cookie::parse_all(self.request.cookie.filter(is_read).unwrap_or_default(), own_name);
         cookies.flatten().filter_map(move |cookie| {
             let (grant, signature) =
                 verify_with_signature(&cookie.macaroon, None, &self.seller.keys, &self.demand()).ok()?;
-            if (grant.uses.is_some() && !self.may_take_use()) || !cookie.is_settled(&self.seller.keys, &grant)
-            {
+            let may_take_use = || is_of_own_page() && self.may_take_use();
+            if (grant.uses.is_some() && !may_take_use()) || !cookie.is_settled(&self.seller.keys, &grant) {
                 return None;
             }
             signature.remember();

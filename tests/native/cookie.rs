@@ -355,9 +355,12 @@ fn a_websocket_of_another_origin_uses_a_credential_cookie_only_if_cors_names_the
         (r#""cors":["*"],"#, &["https://x.test"]),
         (r#""cors":["https://app.x.test"],"#, &["https://x.test", "https://app.x.test"]),
     ] {
-        let list = format!(r#"{{{cors}"routes":[{{"path":"/a","sats":5}}]}}"#);
+        let list =
+            format!(r#"{{{cors}"routes":[{{"path":"/a","sats":5}},{{"path":"/five","sats":5,"uses":5}}]}}"#);
         let policy = Policy::parse(&Json::parse(list.as_bytes()).unwrap(), fold_case).policy.unwrap();
         let cookie = cookie_for(&policy, &seller, "https://x.test/a", &mint(&seller, endpoint("/a")));
+        let five = mint_with_uses(&seller, endpoint("/five"), NonZeroU32::new(5));
+        let counted = cookie_for(&policy, &seller, "https://x.test/five", &five);
         let gate = Gate { is_settled: &|_, _| false, ..gate(&policy, &seller) };
         for origin in ["https://x.test", "https://app.x.test", "https://b.x.test", "http://x.test", "null"] {
             let header = |name: &str| (name == "Origin").then(|| origin.to_owned());
@@ -371,6 +374,14 @@ fn a_websocket_of_another_origin_uses_a_credential_cookie_only_if_cors_names_the
                 let is_paid = matches!(gate.decide(&visit, NOW), Decision::Paid(_));
                 // The browser checks who may read another response: the origin server may allow it too.
                 assert_eq!(is_paid, !is_upgrade || allowed.contains(&origin), "{cors} {origin} {is_upgrade}");
+                let visit = Request {
+                    cookie: Some(&counted),
+                    header: &header,
+                    is_upgrade,
+                    ..request("https://x.test/five", "GET", None)
+                };
+                let is_paid = matches!(gate.decide(&visit, NOW), Decision::Paid(_));
+                assert_eq!(is_paid, allowed.contains(&origin), "uses: {cors} {origin} {is_upgrade}");
             }
         }
     }

@@ -209,7 +209,10 @@ impl<'a> PricedRequest<'a, '_> {
         };
         let own_name = move || {
             let scope = CredentialScope::new(&self.route.scope, self.request.url.path, "GET");
-            self.route.uses.is_none().then(|| cookie::name(&scope, &self.route.kind(), None))
+            self.route
+                .uses
+                .is_none()
+                .then(|| cookie::name(&scope, &self.route.kind(), self.price.currency(), None))
         };
         let cookies = Cookie::parse_all(self.request.cookie.filter(is_read).unwrap_or_default(), own_name);
         cookies.flatten().filter_map(move |cookie| {

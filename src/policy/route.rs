@@ -95,19 +95,9 @@ impl Route {
             && (self.methods.is_empty() || is_for_a_method_of(other))
     }
 
-    /// Returns what distinguishes the credentials of a route from others of its realm: how long they are valid, the service, and the
-    /// currency of a fixed price.
+    /// Returns what distinguishes the credentials of a route from others of its realm: how long they are valid, and the service.
     pub fn kind(&self) -> String {
-        let service = self.service.as_str();
-        format!("{} {service} {}", self.credential_expiry_s, self.currency().unwrap_or_default())
-    }
-
-    /// Returns the currency of a fixed price; `None` for a price in satoshis.
-    pub fn currency(&self) -> Option<&str> {
-        match self.pricing.fixed()? {
-            Price::Fiat(price) => Some(price.fiat.currency()),
-            Price::Sats(_) => None,
-        }
+        format!("{} {}", self.credential_expiry_s, self.service.as_str())
     }
 
     /// Whether two routes have the same fixed price and the same terms, so that an origin may read a request to one of them as a request

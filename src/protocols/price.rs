@@ -8,6 +8,16 @@ pub enum Price {
     Fiat(FiatPrice),
 }
 
+impl Price {
+    /// Returns the currency; empty for satoshis.
+    pub fn currency(&self) -> &str {
+        match self {
+            Self::Sats(_) => "",
+            Self::Fiat(price) => price.fiat.currency(),
+        }
+    }
+}
+
 /// A price in a currency. The amount of its invoice in satoshis must be from `min_sats` to `max_sats`, which protects
 /// against a wrong exchange rate.
 #[derive(Clone, Debug, PartialEq, Eq)]

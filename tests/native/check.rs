@@ -759,7 +759,12 @@ fn different_kinds_of_credentials_in_a_realm_are_a_warning() {
     ] {
         assert!(is_warned("sats = 5, uses = 3", second), "{second}");
     }
-    for second in ["sats = 50, uses = 3", "sats = 0", "sats = 5, uses = 3, credential_expiry = \"30d\""] {
+    for second in [
+        "sats = 50, uses = 3",
+        "sats_per_kib = 2, methods = [\"POST\"], uses = 3",
+        "sats = 0",
+        "sats = 5, uses = 3, credential_expiry = \"30d\"",
+    ] {
         assert!(!is_warned("sats = 5, uses = 3", second), "{second}");
     }
     assert!(is_warned("fiat = \"0.01 EUR\"", "fiat = \"0.01 USD\""));

@@ -16,11 +16,11 @@ use edgetoll::protocols::l402::caveat::{CredentialScope, Service, Terms};
 use edgetoll::protocols::l402::cookie;
 use edgetoll::protocols::l402::macaroon::{Encoding, Identifier, Macaroon};
 use edgetoll::protocols::l402::verify::Grant;
-use edgetoll::protocols::price::Price;
+use edgetoll::protocols::price::{Fiat, FiatPrice, Price};
 use edgetoll::strict_json::Json;
 
 const NOW: u64 = 1_800_000_000;
-const KIND: &str = "3600 toll ";
+const KIND: &str = "3600 toll";
 
 fn test_seller() -> Seller {
     seller_with(Keys::new(TollSecret::new(&crate::support::secret::SECRET).unwrap(), None))
@@ -37,12 +37,21 @@ fn mint(seller: &Seller, scope: CredentialScope) -> Macaroon {
 }
 
 fn mint_with_uses(seller: &Seller, scope: CredentialScope, uses: Option<NonZeroU32>) -> Macaroon {
+    mint_at_price(seller, scope, uses, Price::Sats(5))
+}
+
+fn mint_at_price(
+    seller: &Seller,
+    scope: CredentialScope,
+    uses: Option<NonZeroU32>,
+    price: Price,
+) -> Macaroon {
     let payment_hash = PaymentHash::from_hex(&"ab".repeat(32)).unwrap();
     let identifier = Identifier::new(seller.keys.current(), payment_hash, &[7; 28]);
     let terms = Terms {
         service: Service::parse("toll").unwrap(),
         expires_at_unix: NOW + 600,
-        price: Price::Sats(5),
+        price,
         sold_as: None,
         host: "x.test".to_owned(),
         scope,
@@ -269,10 +278,24 @@ fn a_credential_cookie_has_the_lifetime_of_its_credential_and_the_path_of_its_sc
     let names = policy
         .routes
         .iter()
-        .map(|route| cookie::name(&CredentialScope::Realm("a".to_owned()), &route.kind(), None))
+        .map(|route| {
+            cookie::name(
+                &CredentialScope::Realm("a".to_owned()),
+                &route.kind(),
+                route.pricing.fixed().unwrap().currency(),
+                None,
+            )
+        })
         .collect::<std::collections::BTreeSet<_>>();
     assert_eq!(names.len(), 5);
     assert!(names.contains(&name(&realm("a"))));
+    // A path may have prices in sats and in currencies, too.
+    let fiat = Fiat::parse("0.01 USD").unwrap();
+    let price = Price::Fiat(FiatPrice { fiat, min_sats: 1, max_sats: 100 });
+    let in_dollars = mint_at_price(&seller, endpoint("/a"), None, price);
+    let of_dollars = cookie::set(&seller.keys, &in_dollars, &grant, &endpoint("/a"), KIND, NOW).unwrap();
+    assert_eq!(name(&of_dollars), cookie::name(&endpoint("/a"), KIND, "USD", None));
+    assert_ne!(name(&of_dollars), name(&set("/a")));
     assert!(cookie::fits(&macaroon.encode()));
     let long = mint(&seller, endpoint(&format!("/{}", "x".repeat(3_000))));
     assert!(!cookie::fits(&long.encode()));

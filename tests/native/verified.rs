@@ -18,7 +18,7 @@ use edgetoll::protocols::l402::verify::{Demand, Grant, verify, verify_with_signa
 use edgetoll::protocols::price::Price;
 
 const NOW: u64 = 1_800_000_000;
-const KIND: &str = "3600 toll ";
+const KIND: &str = "3600 toll";
 const PREIMAGE: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
 const ENCODINGS: [Encoding; 2] = [Encoding::Standard, Encoding::LightningToll];
 

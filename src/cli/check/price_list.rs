@@ -149,7 +149,12 @@ fn check_price_headers(environment: &mut Environment<'_>, policy: &Policy) {
 /// Warns if the routes of a realm sell different kinds of credentials.
 fn check_realms(environment: &mut Environment<'_>, policy: &Policy) {
     let kind = |route: &Route| {
-        (route.uses, route.binds_ip, route.service.clone(), route.currency().map(str::to_owned))
+        (
+            route.uses,
+            route.binds_ip,
+            route.service.clone(),
+            route.pricing.fixed().map(|price| price.currency().to_owned()).unwrap_or_default(),
+        )
     };
     let mut kinds = BTreeMap::new();
     for (at, route) in policy.routes.iter().enumerate().filter(|(_, route)| route.has_price()) {

@@ -9,6 +9,7 @@ use crate::http::cookie::{self, MAX_NAME_AND_VALUE_BYTES, OWN_PREFIX, SameSite, 
 use crate::http::url::without_slash;
 use crate::keys::{KeySet, Keys};
 use crate::payment::PaymentHash;
+use crate::protocols::price::Fiat;
 use crate::{crypto, hex};
 
 /// A credential cookie that a client sent.
@@ -59,9 +60,9 @@ impl<'a> Cookie<'a> {
 /// Returns `Set-Cookie` for a settled payment; `None` if the cookie is too long for browsers.
 ///
 /// The cookie lasts as long as the credential. The name of the cookie is derived from the endpoint, or from the realm and the
-/// `kind` of its credentials ([`Route::kind`](crate::policy::route::Route::kind)), so that a new cookie replaces the previous cookie, but
-/// not one of another kind. If the credential has a number of uses, the name is derived from the payment hash instead of the kind, so that
-/// the cookie does not replace a credential that has uses left.
+/// `kind` of its credentials ([`Route::kind`](crate::policy::route::Route::kind)), and from the currency of the price, so that a new cookie
+/// replaces the previous cookie, but not one of another kind. If the credential has a number of uses, the name is derived from the payment
+/// hash instead of the kind, so that the cookie does not replace a credential that has uses left.
 pub fn set(
     keys: &Keys,
     macaroon: &Macaroon,
@@ -72,7 +73,7 @@ pub fn set(
 ) -> Option<String> {
     let value = format!("{}.{}", macaroon.encode(), tag(keys.current(), macaroon, grant));
     let max_age_s = grant.expires_at_unix.saturating_sub(now_unix);
-    let (name, path) = name_and_path(grant, scope, kind);
+    let (name, path) = name_and_path(grant, scope, kind, &currency(macaroon));
     let is_kept = name.len().saturating_add(value.len()) <= MAX_NAME_AND_VALUE_BYTES;
     let set_cookie = SetCookie { name: &name, value: &value, path, max_age_s, same_site: SameSite::Lax };
     is_kept.then(|| set_cookie.to_string())
@@ -84,27 +85,43 @@ pub fn set(
 /// If spent cookies stayed in the browser, those of several payments would fill the bytes that are read, and hide the
 /// cookie of the last payment.
 pub fn delete_spent(sent: &str, grant: &Grant, scope: &CredentialScope, kind: &str) -> Option<String> {
-    let (name, path) = name_and_path(grant, scope, kind);
+    let (name, path) = name_and_path(grant, scope, kind, "");
     cookie::own_pairs(sent).any(|(one, _)| one == name).then(|| delete(&name, path))
 }
 
-fn name_and_path<'a>(grant: &Grant, scope: &'a CredentialScope, kind: &str) -> (String, &'a str) {
+fn name_and_path<'a>(
+    grant: &Grant,
+    scope: &'a CredentialScope,
+    kind: &str,
+    currency: &str,
+) -> (String, &'a str) {
     let path = match scope {
         CredentialScope::Endpoint { endpoint, .. } => without_slash(endpoint),
         CredentialScope::Realm(_) => "/",
     };
-    (name(scope, kind, grant.uses.map(|_| &grant.payment_hash)), path)
+    (name(scope, kind, currency, grant.uses.map(|_| &grant.payment_hash)), path)
+}
+
+/// Returns the currency of the price for which a macaroon was minted; empty for a price in satoshis.
+fn currency(macaroon: &Macaroon) -> String {
+    let fiat = macaroon.caveats().find_map(|caveat| {
+        let (name, value) = std::str::from_utf8(caveat).ok()?.split_once('=')?;
+        Fiat::parse(value.trim()).filter(|_| name.trim() == "fiat")
+    });
+    fiat.map(|fiat| fiat.currency().to_owned()).unwrap_or_default()
 }
 
 /// Returns the name of the cookie for a scope. `kind` is the kind of the credentials of the route; `counted` is the payment hash of a
 /// credential with a number of uses.
-pub fn name(scope: &CredentialScope, kind: &str, counted: Option<&PaymentHash>) -> String {
+pub fn name(scope: &CredentialScope, kind: &str, currency: &str, counted: Option<&PaymentHash>) -> String {
     let counted = counted.map(PaymentHash::to_hex);
-    let text = match scope {
-        CredentialScope::Endpoint { endpoint, .. } => {
-            [without_slash(endpoint), &counted.unwrap_or_default()].concat()
+    let text = match (scope, &counted) {
+        (CredentialScope::Endpoint { endpoint, .. }, Some(counted)) => {
+            [without_slash(endpoint), counted].concat()
         }
-        CredentialScope::Realm(realm) => format!("realm {realm} {}", counted.as_deref().unwrap_or(kind)),
+        (CredentialScope::Endpoint { endpoint, .. }, None) => [without_slash(endpoint), currency].concat(),
+        (CredentialScope::Realm(realm), Some(counted)) => format!("realm {realm} {counted}"),
+        (CredentialScope::Realm(realm), None) => format!("realm {realm} {kind} {currency}"),
     };
     let digest = hex::encode(&crypto::sha256(text.as_bytes()));
     format!("{OWN_PREFIX}{}", digest.get(..NAME_DIGITS).unwrap_or_default())

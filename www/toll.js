@@ -139,7 +139,9 @@ export class TollClient extends EventTarget {
     // A page may cost more than others for which the same credential is valid.
     const costsMore = purchase.wasAccepted && isCheaper(purchase, { ...challenge, sats: priceOf(challenge) });
     const isUnfit = challenge && !isPast(purchase.until, response) && (challenge.key !== purchase.key || costsMore);
-    if (isUnfit && !hasPaid) this.#purchases.change(purchase, ({ unfit = [] }) => ({ unfit: [...unfit.slice(-MAX_UNFIT), new URL(request.url).pathname] }));
+    // The price of a request with a body may depend on the body.
+    const isOfUrl = challenge?.key !== purchase.key || ['GET', 'HEAD'].includes(request.method);
+    if (isUnfit && isOfUrl && !hasPaid) this.#purchases.change(purchase, ({ unfit = [] }) => ({ unfit: [...unfit.slice(-MAX_UNFIT), request.url] }));
     const isReplaced = challenge && challenge.invoice !== purchase.invoice && !isUnfit;
     const isInvalid = isForged || isExpired || isReplaced;
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied) || ([401, 403].includes(status) && isFrom(response, request)));
@@ -531,7 +533,7 @@ function isOutdated(purchase) {
 /** The most stored credentials that one call sends. */
 const MAX_STORED = 2;
 
-/** The most paths that are remembered for which a credential is not valid, besides the last one. */
+/** The most URLs that are remembered for which a credential is not valid, besides the last one. */
 const MAX_UNFIT = 49;
 
 /** The pauses after which a request is sent again while its payment has not arrived, and the longest time that this may take. */
@@ -598,7 +600,7 @@ async function makeRepeatable(request) {
 const covers = ({ endpoint, method, unfit = [] }, request) => {
   const { pathname } = new URL(request.url);
   const isOfMethod = !method || method === request.method || (method === 'GET' && request.method === 'HEAD');
-  return (!endpoint || withoutSlash(endpoint) === withoutSlash(pathname)) && isOfMethod && !unfit.includes(pathname);
+  return (!endpoint || withoutSlash(endpoint) === withoutSlash(pathname)) && isOfMethod && !unfit.includes(request.url);
 };
 
 /**

@@ -45,8 +45,14 @@ impl Payer {
                         Some(pause) => tokio::time::sleep(pause).await,
                         None if is_early => return Err(not_served(payment, response.status())),
                         None if offer.is_some_and(|offer| is_for_others(&payment, target, &offer)) => {
-                            payment.unfit.insert(target.path.clone());
-                            self.journal.write(&mut payment)?;
+                            // The price of a request with a body may depend on the body.
+                            if [Method::GET, Method::HEAD].contains(request.method()) {
+                                if payment.unfit.len() >= MAX_UNFIT {
+                                    payment.unfit.pop_first();
+                                }
+                                payment.unfit.insert(target.url.clone());
+                                self.journal.write(&mut payment)?;
+                            }
                             return Ok(Verdict::Unpaid(response));
                         }
                         None => {
@@ -249,6 +255,7 @@ pub const PREIMAGE_HEADER: &str = "x-preimage";
 const USES_HEADER: &str = "x-toll-uses-remaining";
 const EXPIRES_HEADER: &str = "x-toll-expires";
 
+const MAX_UNFIT: usize = 50;
 /// The pauses between attempts.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(200),

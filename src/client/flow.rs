@@ -133,6 +133,7 @@ impl Payer {
         let covers = |payment: &Payment| {
             payment.was_accepted
                 && payment.is_usable(now)
+                && !payment.unfit.contains(&target.url)
                 && payment.covers(&target.origin, &target.path, &target.method)
         };
         Ok(self.journal.payments()?.into_iter().filter(covers).collect())

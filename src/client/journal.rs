@@ -54,7 +54,7 @@ pub struct Payment {
     /// Whether the server refused the payment right after it was made.
     #[serde(default)]
     pub was_refused: bool,
-    /// Paths for which the server did not accept the credential, although it accepts it for others.
+    /// URLs for which the server did not accept the credential, although it accepts it for others.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unfit: BTreeSet<String>,
 }
@@ -127,7 +127,6 @@ impl Payment {
         self.preimage = self.preimage.take().or_else(|| known.preimage.clone());
         self.fee_msat = self.fee_msat.or(known.fee_msat);
         self.was_accepted |= known.was_accepted;
-        self.unfit.extend(known.unfit.iter().cloned());
         // A credential that was accepted before is used up: the server is honest.
         self.was_refused &= !self.was_accepted;
     }
@@ -137,7 +136,6 @@ impl Payment {
         let is_method = |sold: &String| sold == method || (sold == "GET" && method == "HEAD");
         self.origin == origin
             && self.scope.endpoint.as_ref().is_none_or(|endpoint| endpoint == path)
-            && !self.unfit.contains(path)
             && self.scope.method.as_ref().is_none_or(is_method)
     }
 }

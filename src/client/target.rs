@@ -9,6 +9,7 @@ use crate::http::url::is_loopback;
 
 /// What a request is for.
 pub struct Target {
+    pub url: String,
     /// Scheme, host and port.
     pub origin: String,
     pub host: String,
@@ -30,6 +31,7 @@ impl Target {
         }
         let host = url.host_str().ok_or_else(|| ClientError::Url(url.to_string()))?.to_ascii_lowercase();
         Ok(Self {
+            url: url.to_string(),
             origin: url.origin().ascii_serialization(),
             is_private: url.scheme() == "https" || is_loopback(&host),
             host,

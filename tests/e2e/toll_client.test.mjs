@@ -23,6 +23,7 @@ const toll = {
     { path: '/mixed/*', sats: 50, realm: 'mixed' },
     { path: '/mixed/three', sats: 5, realm: 'mixed', uses: 30 },
     { path: '/mixed/one', sats: 6, realm: 'mixed', uses: 1 },
+    { path: '/variants', price: [{ when: { query: { hd: '1' } }, sats: 9 }, { sats: 2 }] },
     { path: '/rising/1', sats: 1, realm: 'rising' },
     { path: '/rising/2', sats: 2, realm: 'rising' },
     { path: '/rising/3', sats: 3, realm: 'rising' },
@@ -244,7 +245,7 @@ test('A credential of a realm stays good after requests for pages that sell anot
     for (const name of names) assert.equal(await status(get(`/mixed/${name}`)), 200, name);
   };
   await visit('a', 'three', 'b', 'service', 'a', 'three', 'service', 'b');
-  // A credential is not sent again to a path for which it is not valid.
+  // A credential is not sent again to a URL for which it is not valid.
   await visit('a', 'three', 'service', 'b');
   events.length = 0;
   await visit('a', 'three', 'service', 'b');
@@ -253,6 +254,15 @@ test('A credential of a realm stays good after requests for pages that sell anot
   // The credential for 30 uses is spent for a page that sells one use, and stays good for its own page.
   await visit('one', 'three', 'one', 'three');
   assert.equal(payer.paid.length, 5);
+});
+
+test('After a request for a dearer query of a path, the credential for the path is used without a challenge', async () => {
+  const { payer, events, get } = startClient();
+  for (const path of ['/variants', '/variants?hd=1', '/variants', '/variants?hd=1']) assert.equal(await status(get(path)), 200, path);
+  events.length = 0;
+  for (const path of ['/variants', '/variants?hd=1']) assert.equal(await status(get(path)), 200, path);
+  assert.deepEqual(events.map(({ type }) => type), ['reused', 'reused']);
+  assert.equal(payer.paid.length, 2);
 });
 
 test('If a server limits its challenges, the client sends the next stored credential', async () => {

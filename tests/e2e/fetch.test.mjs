@@ -18,6 +18,7 @@ const toll = {
     { path: '/mixed/service', sats: 4, realm: 'mixed', service: 'x' },
     { path: '/other/*', sats: 8, realm: 'other' },
     { path: '/twice', sats: 3, uses: 2 },
+    { path: '/once', sats: 3, uses: 1 },
     { path: '/post', sats: 4, methods: ['POST'] },
     { path: '/per-kib', sats_per_kib: 2, methods: ['POST'] },
     { path: '/search', price: [{ when: { query: { hd: '1' } }, sats: 9 }, { sats: 2 }] },
@@ -90,6 +91,14 @@ test('A credential of a realm stays good after requests for pages of other realm
     }
   });
   assert.deepEqual(paid.sort(), [4, 5, 5, 50, 8]);
+});
+
+// R11 (CHANGELOG): two of the processes took the payment of the third one for their own, and failed.
+test('Of several processes at once, each pays for its own use', async () => {
+  const user = newUser();
+  const { paid, result } = await paidDuring(() => Promise.all(Array.from({ length: 3 }, () => user.fetch(url('/once')))));
+  assert.deepEqual(result.map(({ code, stderr }) => [code, stderr.replace(/\(.*/s, '')]), Array(3).fill([0, 'edgetoll: paid 3 sats to 127.0.0.1 ']));
+  assert.deepEqual(paid, [3, 3, 3]);
 });
 
 test('A dry run says nothing about the price if the server refuses to make a challenge', async () => {

@@ -95,7 +95,7 @@ tsc --project "$staging/jsconfig.json"
 esbuild "$staging/entry.js" --bundle --format=esm --minify --external:./index_bg.wasm --external:cloudflare:workers --log-level=warning --outfile="$staging/bundle.js"
 # Node 22 and workerd cannot compile some of the newest features.
 wasm-opt --all-features --disable-compact-imports --disable-custom-descriptors --strip-debug --strip-producers --strip-target-features \
-  -O3 --converge --low-memory-unused --zero-filled-memory "$staging/index_bg.wasm" -o "$staging.wasm"
+  -Os --one-caller-inline-max-function-size=0 --converge --low-memory-unused --zero-filled-memory "$staging/index_bg.wasm" -o "$staging.wasm"
 cp "$staging/bundle.js" "$build/index.js"
 # The wasm file is moved last and gets the time at which the build started: the check above compares the sources with this time.
 cp "$staging.wasm" "$build/index_bg.wasm.new"

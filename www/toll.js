@@ -49,6 +49,9 @@ export class TollClient extends EventTarget {
       const isNew = challenge && challenge.invoice !== purchase?.invoice;
       // Without a challenge, a server does not say whether another credential is valid for this page.
       const isSilent = purchase && response && !isAccepted(response) && (response.status === 429 || (response.status === 503 && request.method === 'GET'));
+      // The server has not judged the credential, so another one may still be sent after a challenge.
+      if (isSilent && !call.wasSilent) Object.assign(call, { wasSilent: true, sent: call.sent - 1 });
+      else if (isSilent) return response;
       const other = isSilent ? takeGood() : undefined;
       if (!isNew && !other && verdict !== REFUSED) return response;
       // Without a credential, the next response has a new challenge.
@@ -380,7 +383,7 @@ class Purchases {
       const purchase = this.#entries.read(PREFIX + paymentHash);
       if (purchase?.paymentHash !== paymentHash || !isPurchase(purchase)) continue;
       if (isOutdated(purchase)) this.#entries.remove(PREFIX + paymentHash);
-      else kept.push(purchase);
+      else kept.push(purchase.kinds ? purchase : withKinds(purchase));
     }
     this.#known = new Set(kept.map(({ paymentHash }) => paymentHash));
     // The list is not kept in memory, where it would hide what other tabs add to it.
@@ -602,6 +605,12 @@ const covers = ({ endpoint, method, unfit = [] }, request) => {
   const isOfMethod = !method || method === request.method || (method === 'GET' && request.method === 'HEAD');
   return (!endpoint || withoutSlash(endpoint) === withoutSlash(pathname)) && isOfMethod && !unfit.includes(request.url);
 };
+
+/** Completes a purchase that an older toll.js has stored. */
+function withKinds(purchase) {
+  const { kinds = [], fiat } = readMacaroon(purchase.macaroon) ?? {};
+  return { ...purchase, fiat, key: kinds.length ? `${String(purchase.key).slice(0, -1)},${JSON.stringify(kinds).slice(1)}` : purchase.key };
+}
 
 /**
  * Whether a purchase cost less than another one. Of two prices in a currency, the exchange rate does not count, as at the server.

@@ -112,13 +112,22 @@ impl Payer {
     ) -> Result<Verdict, ClientError> {
         let mut stored = self.covering(target)?.into_iter().take(MAX_STORED).peekable();
         while let Some(payment) = stored.next() {
-            tried.insert(payment.payment_hash.clone());
+            let payment_hash = payment.payment_hash.clone();
             match self.send_stored(sender, request, target, payment).await? {
-                Verdict::Unpaid(response) if response.status() != StatusCode::PAYMENT_REQUIRED => break,
+                // The server has not judged this credential.
                 Verdict::Served(response)
-                    if is_silent(&response, request.method()) && stored.peek().is_some() => {}
-                verdict => return Ok(verdict),
+                    if is_silent(&response, request.method()) && stored.peek().is_some() =>
+                {
+                    continue;
+                }
+                Verdict::Unpaid(response) if response.status() != StatusCode::PAYMENT_REQUIRED => {}
+                verdict => {
+                    tried.insert(payment_hash);
+                    return Ok(verdict);
+                }
             }
+            tried.insert(payment_hash);
+            break;
         }
         let response = sender.send(copy(request)?).await.map_err(ClientError::Unreachable)?;
         Ok(Verdict::Unpaid(response))

@@ -10,7 +10,6 @@ use super::routes::Routes;
 ///
 /// - Rails and Spring before 5.3 serve `/sold` at `/sold.json` too, and with any other extension. Mojolicious serves it at
 ///   `/sold/.json` too.
-/// - Kirby serves `/sold` at `/page:2/sold` and `/sold/page:2` too.
 /// - The data of the page `/sold` is at `/sold/__data.json` (SvelteKit), `/sold/_payload.json` (Nuxt), `/sold/q-data.json`
 ///   (Qwik), `/sold.data`, `/sold/.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or
 ///   `/sold/__next._full.txt` (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
@@ -25,7 +24,6 @@ pub fn of_path(path: &str) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut paths: Vec<String> = without_extensions(folder, name).collect();
     paths.extend((!folder.is_empty() && is_extension(name)).then(|| folder.to_owned()));
-    paths.extend(without_parameters(path));
     for (before, page) in pages_of_data(path, folder, name) {
         paths.push(or_root(&[before, &without_index(&page)].concat()));
     }
@@ -35,8 +33,9 @@ pub fn of_path(path: &str) -> Vec<String> {
     paths
 }
 
-/// Returns a path without the names that contain `:`; `None` if no name contains it, or only such names.
-fn without_parameters(path: &str) -> Option<String> {
+/// Returns a path without the names that contain `:`; `None` if no name contains it, or only such names. Kirby serves `/sold` at
+/// `/page:2/sold` and `/sold/page:2` too.
+pub fn without_parameters(path: &str) -> Option<String> {
     let without: String = path.split_inclusive('/').filter(|name| !name.contains(':')).collect();
     let without = without.trim_end_matches('/');
     (without.len() < path.len() && path.contains(':') && !without.is_empty()).then(|| without.to_owned())

@@ -36,24 +36,13 @@ pub fn is_slug(name: &[u8]) -> bool {
 }
 
 /// Returns a path without the dots in its names, and the same path with `*` in the place of each name that this changes; `None` if no
-/// name changes. CodeIgniter 3 removes dots from the names of its classes. A dot at the beginning stays.
+/// name changes. CodeIgniter 3 removes dots from the names of its classes. A name that begins with a dot stays.
 pub fn without_dots(path: &[u8]) -> Option<[String; 2]> {
     let (mut without, mut masked) = (String::new(), String::new());
     for name in String::from_utf8_lossy(path).split('/').skip(1) {
-        let first = name.chars().next().filter(|_| name.get(1..).is_some_and(|rest| rest.contains('.')));
-        without.push('/');
-        masked.push('/');
-        match first {
-            Some(first) => {
-                without.push(first);
-                without.extend(name.chars().skip(1).filter(|c| *c != '.'));
-                masked.push('*');
-            }
-            None => {
-                without.push_str(name);
-                masked.push_str(name);
-            }
-        }
+        let other = Some(name.replace('.', "")).filter(|other| other != name && !name.starts_with('.'));
+        without.extend(["/", other.as_deref().unwrap_or(name)]);
+        masked.extend(["/", other.as_ref().map_or(name, |_| "*")]);
     }
     (without != masked).then_some([without, masked])
 }
@@ -77,7 +66,7 @@ fn without_tag(name: &str) -> Result<Cow<'_, str>, Ambiguous> {
 fn slug(name: &str) -> String {
     let name = with_octets(name);
     let mut slug = String::new();
-    let mut rest = name.get(..MAX_SLUG).map_or(name.as_str(), without_part_of_character);
+    let mut rest = name.get(..MAX_SLUG).unwrap_or(&name);
     while let Some((c, after)) = split_first(rest) {
         rest = match c {
             '&' => after_entity(after).unwrap_or(after),
@@ -91,27 +80,10 @@ fn slug(name: &str) -> String {
         }
     }
     slug.truncate(slug.trim_end_matches('-').len());
+    // The end may be a part of a byte.
+    let last = slug.rfind('%').filter(|last| slug.len().saturating_sub(*last) < 3);
+    slug.truncate(last.unwrap_or(slug.len()));
     slug
-}
-
-/// Removes a part of a character at the end of a text in percent-encoding.
-fn without_part_of_character(text: &str) -> &str {
-    let last = text.rfind('%').unwrap_or_default();
-    let text = if text.len().saturating_sub(last) < OCTET { text.get(..last).unwrap_or(text) } else { text };
-    let (mut character, mut bytes) = (text, 0_u32);
-    while let Some((before, octet)) =
-        character.len().checked_sub(OCTET).and_then(|at| character.split_at_checked(at))
-    {
-        let Some(byte) = octet.strip_prefix('%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) else {
-            break;
-        };
-        (character, bytes) = (before, bytes.saturating_add(1));
-        // The first byte of a character begins with as many ones as the character has bytes. Each further byte begins with one.
-        if byte.leading_ones() != 1 {
-            return if bytes < byte.leading_ones() { character } else { text };
-        }
-    }
-    text
 }
 
 /// Removes each `%` without two hexadecimal digits, and then replaces `---e6---` with `%e6`.
@@ -160,7 +132,5 @@ fn split_first(text: &str) -> Option<(char, &str)> {
     chars.next().map(|first| (first, chars.as_str()))
 }
 
-/// The length of a byte in percent-encoding.
-const OCTET: usize = 3;
 /// WordPress cuts a name after so many characters of its percent-encoded form.
 const MAX_SLUG: usize = 200;

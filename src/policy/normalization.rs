@@ -309,7 +309,8 @@ fn with_lenient_encodings(path: &[u8]) -> Vec<u8> {
                 decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
                 digits.get(4..).unwrap_or_default()
             }
-            (b'~', [high, low, others @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            // `~ad` is rather the beginning of a user's name, as in `/~adam`.
+            (b'~', [high @ b'2'..=b'7', low, others @ ..]) if low.is_ascii_hexdigit() => {
                 decoded.extend(percent::decode(&[b'%', *high, *low]));
                 others
             }

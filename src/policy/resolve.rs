@@ -8,7 +8,7 @@ use super::names;
 use super::normalization;
 use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
-use super::route::{HostPattern, PathForm, Route, Selection, Target};
+use super::route::{HostPattern, PathForm, Route, Segment, Selection, Target, names as names_of};
 use crate::http::percent;
 use crate::http::url::without_slash;
 
@@ -135,16 +135,29 @@ impl Policy {
     /// Whether an origin may serve the content of another route at a form of a path, and this route has a price.
     fn is_alias_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
         let is_priced_other = |path: &String| is_priced_other(self.select_normalized(path, target), as_sent);
+        // A list has the content of several routes, also if each of them has the same terms.
+        let is_in_list = |path: &String| {
+            let other = self.select_normalized(path, target);
+            matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
+        };
+        let is_without_parameters = || {
+            !prices_parameters(as_sent, form)
+                && aliases::without_parameters(form).as_ref().is_some_and(is_priced_other)
+        };
         let is_alias = aliases::of_path(form).iter().any(is_priced_other)
-            || aliases::of_lists(form, &self.routes).is_none_or(|paths| paths.iter().any(is_priced_other));
+            || is_without_parameters()
+            || aliases::of_lists(form, &self.routes).is_none_or(|paths| paths.iter().any(is_in_list));
         is_alias && !self.has_last_name(form, target)
     }
 
     /// Whether an origin that changes the names in a form of a path may serve the content of another route, and this route has a price.
     fn is_name_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
         let comparable = |form: &[u8]| normalization::comparable(form, self.fold_case);
-        let select =
-            |path: &str| self.select_normalized(&comparable(&percent::decode(path.as_bytes())), target);
+        // A name that was cut may end with a part of a character.
+        let select = |path: &str| {
+            let path = comparable(&percent::decode(path.as_bytes())).replace(char::REPLACEMENT_CHARACTER, "");
+            self.select_normalized(&path, target)
+        };
         // A pattern without one of the changed names, such as `/*`, says nothing about these names.
         let is_other = |[path, masked]: [String; 2]| {
             let other = select(&path);
@@ -215,6 +228,17 @@ impl Policy {
 fn is_other_than_folders(path: &str, as_sent: Selection<'_>) -> bool {
     matches!(as_sent, Selection::Route(route) if route.pattern.has_last_name_of(path))
         && !normalization::goes_on_after_script(path)
+}
+
+/// Whether a route has a parameter or `*` for each name of a path with `:`, below another name: `/v1/models/*` is for
+/// `/v1/models/llama3:8b`.
+fn prices_parameters(as_sent: Selection<'_>, path: &str) -> bool {
+    let Selection::Route(route) = as_sent else { return false };
+    let segments = route.pattern.segments(PathForm::Normalized);
+    names_of(PathForm::Normalized, path)
+        .enumerate()
+        .filter(|(_, name)| name.contains(':'))
+        .all(|(at, _)| at > 0 && matches!(segments.get(at), Some(Segment::Param | Segment::Rest)))
 }
 
 fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {

@@ -265,6 +265,19 @@ test('After a request for a dearer query of a path, the credential for the path 
   assert.equal(payer.paid.length, 2);
 });
 
+test('A payment that an older toll.js began is not made again', async () => {
+  const storage = memoryStorage();
+  const { payer, get } = startClient({ storage });
+  assert.equal(await status(get('/twice')), 200);
+  const [paymentHash] = JSON.parse(storage.getItem('toll.js'));
+  const name = `toll.js ${paymentHash}`;
+  const { kinds, ...stored } = JSON.parse(storage.getItem(name));
+  const key = JSON.stringify(JSON.parse(stored.key).slice(0, -kinds.length));
+  storage.setItem(name, JSON.stringify({ ...stored, key, state: 'sent', preimage: undefined, wasAccepted: undefined }));
+  assert.equal(await status(startClient({ payer, storage }).get('/twice')), 200);
+  assert.equal(payer.paid.length, 1);
+});
+
 test('If a server limits its challenges, the client sends the next stored credential', async () => {
   const routes = [{ path: '/mixed/*', sats: 5, realm: 'mixed' }, { path: '/mixed/service', sats: 4, realm: 'mixed', service: 'x' }];
   const { url } = await startPaywall({ toll: { challenges_per_minute: 4, routes }, vars: { ORIGIN_URL: origin.url }, config: { ratelimits: undefined } });

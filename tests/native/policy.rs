@@ -853,6 +853,32 @@ fn a_path_is_sold_if_the_routes_as_which_an_origin_may_read_it_have_the_same_ter
     }
 }
 
+#[test]
+fn a_name_with_a_colon_is_sold_if_its_route_has_a_parameter_or_a_wildcard_in_its_place() {
+    let is_sold = |policy: &Policy, path: &str| {
+        let selection = policy.resolve(path, target("GET"));
+        matches!(selection, Ok(Resolved::Selected(Selection::Route(_))))
+    };
+    let models = policy_with(&[
+        r#"{"path":"/v1/models","sats":1}"#,
+        r#"{"path":"/v1/models/*","sats":10}"#,
+        r#"{"path":"/users","sats":1}"#,
+        r#"{"path":"/users/*","sats":5}"#,
+        r#"{"path":"/users/:id/posts","sats":2}"#,
+        r#"{"path":"/*","sats":3}"#,
+    ]);
+    for path in
+        ["/v1/models/gemini-pro:generateContent", "/users/did:plc:1", "/users/did:plc:1/posts", "/x:y"]
+    {
+        assert!(is_sold(&models, path), "{path}");
+    }
+    for path in ["/x:y/users", "/v1/x:y/models", "/v1/models/x:y/"] {
+        assert_eq!(is_sold(&models, path), path.ends_with("x:y/"), "{path}");
+    }
+    let homes = policy_with(&[r#"{"path":"/*","sats":5}"#, r#"{"path":"/~adam/*","sats":0}"#]);
+    assert!(is_sold(&homes, "/~adam/cv.pdf"));
+}
+
 // A3 (CHANGELOG): `sanitize_title_with_dashes` in wp-includes/formatting.php of WordPress 6.1.9
 #[test]
 fn a_path_of_which_wordpress_makes_the_slug_of_a_priced_path_is_refused() {

@@ -81,6 +81,7 @@ pub async fn check(
     requester: Requester,
 ) -> Result<PaymentStatus, SettlementError> {
     let hash = grant.payment_hash;
+    let mut is_marked = true;
     while let Some(until_ms) = with_lock(&LOOK_UPS, |look_ups| look_ups.begin(hash, now_ms())) {
         let mut pause_ms = MIN_PAUSE_MS;
         while with_lock(&LOOK_UPS, |look_ups| look_ups.is_running(hash, until_ms, now_ms()))
@@ -94,13 +95,16 @@ pub async fn check(
         }
         // After a failure, one of the requests that waited is the next. A payment that is not paid is looked up by each request at once.
         if !with_lock(&LOOK_UPS, |look_ups| look_ups.has_failed(hash, until_ms)) {
-            return clock::complete(ctx.context, look_up(ctx, seller, grant, requester)).await;
+            is_marked = false;
+            break;
         }
     }
     let status = clock::complete(ctx.context, look_up(ctx, seller, grant, requester)).await;
-    // A request that a rate limit refuses says nothing about the wallet.
-    let has_failed = status.as_ref().is_err_and(|error| error.detail.is_some());
-    with_lock(&LOOK_UPS, |look_ups| look_ups.end(hash, has_failed));
+    if is_marked {
+        // A request that a rate limit refuses says nothing about the wallet.
+        let has_failed = status.as_ref().is_err_and(|error| error.detail.is_some());
+        with_lock(&LOOK_UPS, |look_ups| look_ups.end(hash, has_failed));
+    }
     status
 }
 

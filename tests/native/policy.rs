@@ -853,6 +853,18 @@ fn a_path_is_sold_if_the_routes_as_which_an_origin_may_read_it_have_the_same_ter
     }
 }
 
+// A4: a batch of tRPC has the content of all of its names.
+#[test]
+fn a_list_of_names_is_refused_although_the_routes_of_the_names_have_the_same_terms() {
+    let policy = policy_with(&[
+        r#"{"path":"/trpc/*","sats":5,"uses":1}"#,
+        r#"{"path":"/trpc/ask","sats":5,"uses":1}"#,
+        r#"{"path":"/trpc/sold","sats":5,"uses":1}"#,
+    ]);
+    assert!(policy.resolve("/trpc/ask,sold", target("GET")).is_err());
+    assert!(policy.resolve("/trpc/ask", target("GET")).is_ok());
+}
+
 #[test]
 fn a_name_with_a_colon_is_sold_if_its_route_has_a_parameter_or_a_wildcard_in_its_place() {
     let is_sold = |policy: &Policy, path: &str| {

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::offer::ProofKind;
+use super::terms::Terms;
 
 /// A payment, and the credential that it bought. `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +116,14 @@ impl Payment {
             }
             _ => ProofKind::Preimage,
         }
+    }
+
+    /// Adds what version 0.1.0 did not write: the kinds that the macaroon limits.
+    fn with_kinds(mut self) -> Self {
+        if let Some(macaroon) = self.macaroon.as_ref().filter(|_| self.scope.kinds.is_empty()) {
+            self.scope.kinds = Terms::of_macaroon(macaroon).scope.kinds;
+        }
+        self
     }
 
     /// Keeps what another process has written about the same payment meanwhile: money that is spent stays spent, and a
@@ -264,7 +273,8 @@ impl Known {
             // A killed process may have left an incomplete line, to which a later process has added its own.
             let line = line.rsplit(|byte| *byte == TORN).next().unwrap_or_default();
             if !line.is_empty() {
-                self.add(Some(serde_json::from_slice(line)?));
+                let payment: Payment = serde_json::from_slice(line)?;
+                self.add(Some(payment.with_kinds()));
             }
         }
         self.read_to = self.read_to.saturating_add(complete as u64);

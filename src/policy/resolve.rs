@@ -138,7 +138,7 @@ impl Policy {
         // A list has the content of several routes, also if each of them has the same terms.
         let is_in_list = |path: &String| {
             let other = self.select_normalized(path, target);
-            matches!(other, Selection::Route(route) if !route.is_free()) && other != as_sent
+            other.charges() && other != as_sent
         };
         let is_without_parameters = || {
             !prices_parameters(as_sent, form)
@@ -242,7 +242,7 @@ fn prices_parameters(as_sent: Selection<'_>, path: &str) -> bool {
 }
 
 fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {
-    matches!(other, Selection::Route(route) if !route.is_free()) && other.differs_from(&as_sent)
+    other.charges() && other.differs_from(&as_sent)
 }
 
 fn is_folder_of(form: &str, path: &str) -> bool {

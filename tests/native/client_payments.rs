@@ -260,6 +260,28 @@ fn a_line_that_a_killed_process_has_not_completed_is_skipped() {
     assert_eq!(node.payments.load(Ordering::SeqCst), 2);
 }
 
+// R11: a payment that version 0.1.0 had begun was not found for another path of its realm, and another one was made.
+#[test]
+fn a_begun_payment_in_a_journal_of_an_older_version_is_resumed() {
+    let node = Node::default();
+    let issuer = node.clone();
+    let url = serve(move |_, credential| match credential {
+        Some(_) => CONTENT.to_owned(),
+        None => issuer.challenge(&["realm = club", "uses = 4"]),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("payments.jsonl");
+    let client = || TollClient::builder().wallet(node.clone()).journal(&file).unwrap().build();
+    run(async { client().get(&url).await.unwrap() });
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let begun = lines.lines().next().unwrap();
+    let old = begun.replace(r#","kinds":["uses 4"]"#, "");
+    assert!(begun.contains(r#""state":"sent""#) && old.len() < begun.len());
+    std::fs::write(&file, old + "\n").unwrap();
+    run(async { client().get(url.replace("content", "other")).await.unwrap() });
+    assert_eq!(client().payments().unwrap().len(), 1);
+}
+
 #[test]
 fn a_body_that_cannot_be_repeated_is_not_sent() {
     let node = Node::default();

@@ -41,7 +41,8 @@ export class TollClient extends EventTarget {
     const call = { request, wallet, maxSats, payAgain, tried: new Set(), sent: 0, hasPaid: false };
     // A credential that is not known to be good is sent only after a challenge. If the host accepts it then, the host honours the payment.
     const isGood = ({ state, isDenied }) => state === PAID && !isDenied;
-    const takeGood = () => this.#take(call, new URL(request.url).origin, (kept) => isGood(kept) && covers(kept, request));
+    const takeGood = (other) =>
+      this.#take(call, new URL(request.url).origin, (kept) => isGood(kept) && covers(kept, request) && kept.paymentHash !== other?.paymentHash);
     let purchase = takeGood();
     for (;;) {
       const { response, challenge, verdict } = await this.#send(call, purchase);
@@ -49,10 +50,13 @@ export class TollClient extends EventTarget {
       const isNew = challenge && challenge.invoice !== purchase?.invoice;
       // Without a challenge, a server does not say whether another credential is valid for this page.
       const isSilent = purchase && response && !isAccepted(response) && (response.status === 429 || (response.status === 503 && request.method === 'GET'));
-      // The server has not judged the credential, so another one may still be sent after a challenge.
-      if (isSilent && !call.wasSilent) Object.assign(call, { wasSilent: true, sent: call.sent - 1 });
-      else if (isSilent) return response;
-      const other = isSilent ? takeGood() : undefined;
+      if (isSilent && call.wasSilent) return response;
+      // The server has not judged the credential, so another one may still be sent, and this one again after a challenge.
+      if (isSilent) {
+        Object.assign(call, { wasSilent: true, sent: call.sent - 1 });
+        call.tried.delete(purchase.paymentHash);
+      }
+      const other = isSilent ? takeGood(purchase) : undefined;
       if (!isNew && !other && verdict !== REFUSED) return response;
       // Without a credential, the next response has a new challenge.
       purchase = isNew ? await this.#obtain(call, challenge) : other;

@@ -1,9 +1,11 @@
-// U15 (CHANGELOG): runs each origin that docs/origins.md shows, with the command that it shows, behind a paywall. Prints which
-// origins were not run, because their runtime is not installed.
+// U15 (CHANGELOG): runs each origin that docs/origins.md shows, with the command that it shows, behind a paywall, and the check in the
+// handler. Prints which origins were not run, because their runtime is not installed.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { freePort, root } from '../../tools/lib/run.mjs';
@@ -29,7 +31,14 @@ let port;
 before(async () => {
   port = await freePort();
   paywall = await startPaywall({
-    toll: { routes: [{ path: '/sold', sats: 7 }] },
+    toll: {
+      routes: [
+        { path: '/sold', sats: 7 },
+        { path: '/cheap', sats: 6 },
+        { path: '/observed', sats: 7, mode: 'observe' },
+        { path: '/tried', sats: 7, free_requests: 1, free_window: '1h' },
+      ],
+    },
     vars: { ORIGIN_URL: `http://127.0.0.1:${port}`, ORIGIN_TOKEN: token },
   });
 });
@@ -37,6 +46,23 @@ after(() => paywall?.server.stop());
 
 test('docs/origins.md shows origins for Node, Python, FastAPI, Go and PHP', () => {
   assert.deepEqual(examples.map(({ name }) => name), ['Node', 'Python', 'FastAPI', 'Go', 'PHP']);
+});
+
+// A3 (CHANGELOG): an origin that serves the content at an alias that edgetoll does not know.
+test('The documented check in the handler refuses an alias that is free at edgetoll, and lets paid and observed requests pass', async (context) => {
+  const dir = run.folder('paid');
+  writeFileSync(join(dir, 'paid.mjs'), document.match(/```js\n(\/\/ paid\.mjs\n.*?)```/s)[1]);
+  const { requirePaid } = await import(join(dir, 'paid.mjs'));
+  const server = createServer((request, response) => requirePaid(7)(request, response, () => response.end('the report'))).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => server.close());
+  for (const [path, status] of [['/alias', 403], ['/sold', 402], ['/cheap', 402], ['/observed', 200], ['/tried', 200]]) {
+    assert.equal((await send(paywall.url, path, { headers: { 'X-Toll-Status': 'paid', 'X-Toll-Amount-Sats': '9', 'X-Toll-Observed': '200' } })).status, status, path);
+  }
+  for (const [path, status] of [['/sold', 200], ['/cheap', 403]]) {
+    const { standard } = await buy(paywall.url, path);
+    assert.equal((await send(paywall.url, path, { headers: { authorization: standard } })).status, status, path);
+  }
 });
 
 for (const example of installed) {

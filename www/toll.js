@@ -143,8 +143,10 @@ export class TollClient extends EventTarget {
     const isForged = isDenied && status === 401 && /(?:^|,)\s*(?:L402|LSAT)(?![^\s,])/i.test(headers.get('WWW-Authenticate'));
     // Some servers send no challenge when a credential has expired. Before that, a 401 may come from a service behind the server.
     const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
-    // A page may cost more than others for which the same credential is valid.
-    const costsMore = purchase.wasAccepted && isCheaper(purchase, { ...challenge, sats: priceOf(challenge) });
+    // A page may cost more than others for which the same credential is valid. Before the server has accepted the credential, a higher
+    // price of the page for which it was bought shows that it is worth nothing.
+    const mayBeGood = purchase.wasAccepted || purchase.url !== request.url;
+    const costsMore = mayBeGood && isCheaper(purchase, { ...challenge, sats: priceOf(challenge) });
     const isUnfit = challenge && !isPast(purchase.until, response) && (challenge.key !== purchase.key || costsMore);
     // The price of a request with a body may depend on the body.
     const isOfUrl = challenge?.key !== purchase.key || ['GET', 'HEAD'].includes(request.method);
@@ -206,7 +208,7 @@ export class TollClient extends EventTarget {
     this.#checkHost(call, bill, response);
     this.#checkBudgets(bill, response);
     // Takes one use for the caller before another call can take it.
-    const purchase = { ...bill, left: uses && uses - 1, state: RESERVED, at: Date.now() };
+    const purchase = { ...bill, url: call.request.url, left: uses && uses - 1, state: RESERVED, at: Date.now() };
     this.#purchases.add(purchase);
     if (!this.#emit('challenge', call.request, purchase) || signal.aborted) {
       this.#purchases.remove(purchase);

@@ -287,6 +287,40 @@ test('If a server limits its challenges, the client sends the next stored creden
   assert.equal((await send(url, '/mixed/a')).status, 429);
 });
 
+// R11 (CHANGELOG): the credential of the other realm was sent, and then a second one of this realm was paid.
+test('A credential that was answered with a passing 429 or 503 is sent again after a challenge', async (t) => {
+  let failure;
+  const verdict = ({ path, known }) => {
+    const [answer] = [failure, (failure = undefined)];
+    const isValid = Buffer.from(known.macaroon, 'base64').includes(path === '/second' ? 'pro' : 'club');
+    return answer ?? (isValid ? 200 : 402);
+  };
+  const seller = await startSeller(t, verdict, { challengeOf: (path) => (path === '/second' ? '/pro/a' : '/club/a') });
+  const { client, payer } = startClient();
+  for (const path of ['/second', '/first']) assert.equal(await status(client.fetch(seller.url + path)), 200);
+  // For /first, no other stored credential is left.
+  for (const [path, passing, expected] of [['/sold', 429, 200], ['/second', 503, 200], ['/first', 503, 503]]) {
+    failure = passing;
+    assert.equal(await status(client.fetch(seller.url + path)), expected, path);
+  }
+  assert.equal(payer.paid.length, 2);
+});
+
+// R11 (CHANGELOG): the host was not paid any more after the second call.
+test('After a passing 503 for a new credential, a dearer page is paid, and the credential stays good', async (t) => {
+  let failure = 503;
+  const verdict = ({ url, known }) => {
+    const [answer] = [failure, (failure = undefined)];
+    return answer ?? (known.invoice.startsWith('lnbc90n') || !url.endsWith('?hd=1') ? 200 : 402);
+  };
+  const seller = await startSeller(t, verdict, { challengeOf: (_, url) => url });
+  const { client, payer } = startClient();
+  for (const [url, expected] of [['/variants', 503], ['/variants?hd=1', 200], ['/variants', 200], ['/variants?hd=1', 200]]) {
+    assert.equal(await status(client.fetch(seller.url + url)), expected, url);
+  }
+  assert.equal(payer.paid.length, 2);
+});
+
 // R11 (CHANGELOG): with two stored credentials that were too cheap, the call for the third page never ended.
 test('Each page of a realm that costs more than all before is paid', { timeout: 30_000 }, async () => {
   for (const storage of [undefined, memoryStorage()]) {
@@ -688,12 +722,12 @@ async function startSeller(t, verdict, { formatChallenge = format, challengeOf =
     const known = issued.find((one) => one.macaroon === macaroon);
     const isProven = sha256(preimage ?? '') === known?.paymentHash;
     if (request.url.endsWith('?free')) return response.end('content');
-    const decided = scheme ? await verdict({ path, scheme, preimage, known, isProven }) : 402;
-    const { status, headers, challenge = status === 402 && (await realChallenge(challengeOf(path))) } = decided.status ? decided : { status: decided };
+    const decided = scheme ? await verdict({ path, url: request.url, scheme, preimage, known, isProven }) : 402;
+    const { status, headers, challenge = status === 402 && (await realChallenge(challengeOf(path, request.url))) } = decided.status ? decided : { status: decided };
     if (challenge) issued.push(challenge);
     response.writeHead(status, { ...(challenge && { 'WWW-Authenticate': formatChallenge(challenge) }), ...headers }).end('content');
   };
-  const paths = ['/sold', '/first', '/second'];
+  const paths = ['/sold', '/first', '/second', '/variants'];
   const seller = await startRecordingOrigin(Object.fromEntries(paths.map((path) => [path, answer(path)])));
   t.after(() => seller.close());
   return { ...seller, credentials: () => seller.requests.map(({ headers }) => headers.authorization).filter(Boolean) };

@@ -38,11 +38,11 @@ export class TollClient extends EventTarget {
     const request = await makeRepeatable(new Request(input, init));
     // With this mode, a browser does not send an Authorization header.
     if (request.mode === 'no-cors') return send(request);
-    const call = { request, wallet, maxSats, payAgain, tried: new Set(), sent: 0, hasPaid: false };
+    const call = { request, wallet, maxSats, payAgain, tried: new Set(), unjudged: new Set(), sent: 0, hasPaid: false };
     // A credential that is not known to be good is sent only after a challenge. If the host accepts it then, the host honours the payment.
     const isGood = ({ state, isDenied }) => state === PAID && !isDenied;
-    const takeGood = (other) =>
-      this.#take(call, new URL(request.url).origin, (kept) => isGood(kept) && covers(kept, request) && kept.paymentHash !== other?.paymentHash);
+    const isFitting = (kept) => isGood(kept) && covers(kept, request) && !call.unjudged.has(kept.paymentHash);
+    const takeGood = () => this.#take(call, new URL(request.url).origin, isFitting);
     let purchase = takeGood();
     for (;;) {
       const { response, challenge, verdict } = await this.#send(call, purchase);
@@ -50,13 +50,14 @@ export class TollClient extends EventTarget {
       const isNew = challenge && challenge.invoice !== purchase?.invoice;
       // Without a challenge, a server does not say whether another credential is valid for this page.
       const isSilent = purchase && response && !isAccepted(response) && (response.status === 429 || (response.status === 503 && request.method === 'GET'));
-      if (isSilent && call.wasSilent) return response;
-      // The server has not judged the credential, so another one may still be sent, and this one again after a challenge.
+      if (isSilent && (call.unjudged.has(purchase.paymentHash) || call.unjudged.size === MAX_UNJUDGED)) return response;
+      // Another credential may still be sent, and this one again after a challenge.
       if (isSilent) {
-        Object.assign(call, { wasSilent: true, sent: call.sent - 1 });
+        call.unjudged.add(purchase.paymentHash);
         call.tried.delete(purchase.paymentHash);
+        call.sent -= 1;
       }
-      const other = isSilent ? takeGood(purchase) : undefined;
+      const other = isSilent ? takeGood() : undefined;
       if (!isNew && !other && verdict !== REFUSED) return response;
       // Without a credential, the next response has a new challenge.
       purchase = isNew ? await this.#obtain(call, challenge) : other;
@@ -85,7 +86,7 @@ export class TollClient extends EventTarget {
       for (;;) {
         if (isPaidElsewhere()) {
           purchase = await this.#whenPaid(purchase, looks.shift(), request.signal);
-          if (!purchase || (isLastUse && !purchase.isPaying)) return { verdict: REFUSED };
+          if (!purchase || (isLastUse && !purchase.isPaying && !purchase.left)) return { verdict: REFUSED };
         }
         if (purchase && !call.hasPaid && !isSent) call.sent += 1;
         isSent = true;
@@ -128,6 +129,7 @@ export class TollClient extends EventTarget {
     else this.#purchases.countUses(purchase, Number(usesLeft));
 
     if (isAccepted(response)) {
+      if (purchase.unfit?.includes(request.url)) this.#purchases.change(purchase, ({ unfit = [] }) => ({ unfit: unfit.filter((url) => url !== request.url) }));
       // The tab that paid is closed, and left the use that it had taken.
       const left = purchase.state === SENT && purchase.isPaying && usesLeft !== null ? { left: Number(usesLeft) } : {};
       if (purchase.state === SENT || purchase.isDenied || !purchase.wasAccepted) {
@@ -539,8 +541,11 @@ function isOutdated(purchase) {
   return !isRecent(purchase) && !isDenied && (!isUsable || until * 1000 + DAY_MS < Date.now());
 }
 
-/** The most stored credentials that one call sends. */
+/** The most stored credentials that one call sends, besides those that the server does not judge. */
 const MAX_STORED = 2;
+
+/** The most credentials that one call sends without an answer of the server whether they are valid. */
+const MAX_UNJUDGED = 4;
 
 /** The most URLs that are remembered for which a credential is not valid, besides the last one. */
 const MAX_UNFIT = 49;

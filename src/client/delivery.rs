@@ -13,6 +13,7 @@ use super::journal::{Payment, State};
 use super::offer::{Offer, ProofKind, is_l402};
 use super::response::TollResponse;
 use super::target::Target;
+use super::terms::Terms;
 use super::www_authenticate;
 use crate::bolt11::Bolt11;
 
@@ -30,7 +31,7 @@ impl Payer {
             let sent = sender.send(with_proof(request, &payment)?).await;
             let response = sent.map_err(ClientError::Unreachable)?;
             if is_accepted(&response) {
-                self.accepted(&mut payment, &response);
+                self.accepted(&mut payment, request, &response);
             }
             // After a redirect to another origin, a refusal says nothing about the credential.
             if is_accepted(&response) || !is_from(&response, &payment.origin) {
@@ -103,7 +104,7 @@ impl Payer {
                 },
             };
             if is_accepted(&response) {
-                self.accepted(&mut payment, &response);
+                self.accepted(&mut payment, request, &response);
             }
             if is_accepted(&response) || !is_from(&response, &payment.origin) {
                 return Ok(TollResponse::paid(response, payment, true));
@@ -141,9 +142,10 @@ impl Payer {
         }
     }
 
-    /// Records that the server has accepted a payment.
-    pub(super) fn accepted(&self, payment: &mut Payment, response: &Response) {
+    /// Records that the server has accepted a payment for a request.
+    pub(super) fn accepted(&self, payment: &mut Payment, request: &Request, response: &Response) {
         let before = payment.clone();
+        payment.unfit.remove(request.url().as_str());
         let left = response.headers().get(USES_HEADER).filter(|_| is_from(response, &payment.origin));
         (payment.was_accepted, payment.was_refused) = (true, false);
         // The server has looked up a payment whose preimage the wallet has not returned.
@@ -170,14 +172,18 @@ impl Payer {
 }
 
 /// Whether a credential that is not valid for a page stays good for others: the page costs more than the payment, or sells something
-/// else. Before the server has accepted a credential, only the page for which it was bought can show that it is worth nothing.
+/// else. Before the server has accepted a credential, only the URL for which it was bought can show that it is worth nothing.
 fn is_for_others(payment: &Payment, target: &Target, offer: &Offer) -> bool {
-    let may_be_good = payment.was_accepted || payment.path != target.path;
+    let may_be_good = payment.was_accepted || payment.url != target.url;
     may_be_good && (costs_more(offer, payment) || !target.is_paid_by(payment, &target.scope(offer)))
 }
 
-/// Whether an offer costs more than a payment.
+/// Whether an offer costs more than a payment. Of two prices in a currency, the exchange rate does not count, as at the server.
 pub(super) fn costs_more(offer: &Offer, payment: &Payment) -> bool {
+    let paid = payment.macaroon.as_ref().and_then(|macaroon| Terms::of_macaroon(macaroon).fiat);
+    if let (Some(price), Some(paid)) = (&offer.terms.fiat, paid) {
+        return !paid.covers(price);
+    }
     let invoice = Bolt11::parse(&offer.invoice).ok();
     let price_msat = invoice.and_then(|invoice| invoice.amount_msat());
     price_msat > Some(payment.amount_sats.saturating_mul(1_000))

@@ -96,8 +96,7 @@ impl Payer {
         let bill = Bill::check(&offer, &target.host, &self.limits.network, now_unix())?;
         // A stored credential is not sent, because that could take one of its uses.
         let scope = target.scope(&offer);
-        let pays =
-            |stored: &Payment| target.is_paid_by(stored, &scope) && bill.amount_sats <= stored.amount_sats;
+        let pays = |stored: &Payment| target.is_paid_by(stored, &scope) && !costs_more(&offer, stored);
         let is_paid = self.covering(&target)?.iter().any(pays);
         Ok((!is_paid).then_some((offer, bill)))
     }
@@ -110,7 +109,7 @@ impl Payer {
         target: &Target,
         tried: &mut BTreeSet<String>,
     ) -> Result<Verdict, ClientError> {
-        let mut stored = self.covering(target)?.into_iter().take(MAX_STORED).peekable();
+        let mut stored = self.covering(target)?.into_iter().take(MAX_UNJUDGED).peekable();
         while let Some(payment) = stored.next() {
             let payment_hash = payment.payment_hash.clone();
             match self.send_stored(sender, request, target, payment).await? {
@@ -202,6 +201,7 @@ impl Payer {
             let is_stored = |payment: &&Payment| {
                 payment.is_usable(now)
                     && target.is_paid_by(payment, scope)
+                    && !costs_more(offer, payment)
                     && !tried.contains(&payment.payment_hash)
             };
             let stored = known.values().filter(is_stored).max_by_key(|payment| payment.at_unix);
@@ -211,7 +211,7 @@ impl Payer {
             }
             let is_begun = |payment: &&Payment| {
                 let is_given_up = self.limits.pays_again && payment.expires_at_unix < now;
-                let is_own = payment.path == target.path || !costs_more(offer, payment);
+                let is_own = payment.url == target.url || !costs_more(offer, payment);
                 payment.state == State::Sent && target.is_paid_by(payment, scope) && is_own && !is_given_up
             };
             if let Some(begun) = known.values().find(is_begun) {
@@ -247,6 +247,7 @@ impl Payer {
             at_unix: now,
             origin: target.origin.clone(),
             host: target.host.clone(),
+            url: target.url.clone(),
             path: target.path.clone(),
             method: target.method.clone(),
             amount_sats: price_sats,
@@ -383,7 +384,7 @@ impl Payer {
             // Another origin, to which the server redirects, knows nothing of the payment.
             && is_from(&response, &payment.origin)
         {
-            self.accepted(&mut payment, &response);
+            self.accepted(&mut payment, request, &response);
             return Ok(TollResponse::paid(response, payment, true));
         }
         Err(ClientError::MayBePaid { payment: Box::new(payment), reason })
@@ -422,7 +423,9 @@ pub fn now_unix() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The most stored credentials that one call sends.
+/// The most stored credentials that one call sends, besides those that the server does not judge.
 const MAX_STORED: usize = 2;
+/// The most stored credentials that one call sends while the server does not say whether they are valid.
+const MAX_UNJUDGED: usize = 5;
 /// The time that a payment may be on its way.
 const PENDING_LIMIT: Duration = Duration::from_secs(30);

@@ -25,7 +25,10 @@ pub struct Payment {
     /// Scheme, host and port of the server.
     pub origin: String,
     pub host: String,
-    /// The path of the request that was paid for.
+    /// The URL of the request that was paid for; empty in a journal of version 0.1.0.
+    #[serde(default)]
+    pub url: String,
+    /// The path of this URL.
     pub path: String,
     pub method: String,
     pub amount_sats: u64,

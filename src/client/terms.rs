@@ -5,6 +5,7 @@ use super::journal::Scope;
 use super::offer::StatedSats;
 use crate::l402::macaroon::Macaroon;
 use crate::payment::PaymentHash;
+use crate::protocols::price::Fiat;
 
 /// The terms of a macaroon. A field is `None` if the macaroon does not limit it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Terms {
     pub hosts: Vec<String>,
     /// The price in satoshis.
     pub amount_sats: Option<StatedSats>,
+    /// The price, if it is in a currency.
+    pub fiat: Option<Fiat>,
     /// The last second in which the macaroon is valid, in Unix time.
     pub until_unix: Option<u64>,
     /// Whether the macaroon could be parsed. The terms of an unknown format are not known.
@@ -48,6 +51,7 @@ impl Terms {
             "fiat" => {
                 let currency = value.rsplit_once(' ').map_or(value, |(_, currency)| currency);
                 self.scope.kinds.insert(currency.to_owned());
+                self.fiat = self.fiat.take().or_else(|| Fiat::parse(value));
             }
             "services" => _ = self.scope.services.get_or_insert_with(|| value.to_owned()),
             "amount_sats" => {

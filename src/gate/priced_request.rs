@@ -78,13 +78,13 @@ impl<'a> PricedRequest<'a, '_> {
             return Err(RequestError::Credential(refusal.clone()));
         }
         self.check_path_length()?;
-        // Otherwise a page of another site could use up the free requests of its visitors.
+        // A page of another site must not use up the free requests of its visitors.
         let may_be_free =
             |_: &FreeTier| !self.request.is_prefetch && self.embedding_page() != Some(Page::CrossSite);
-        Ok(match (&refused, self.route.free_tier.filter(may_be_free), self.request.client_ip) {
-            (None, Some(tier), Some(client)) => {
+        Ok(match (self.route.free_tier.filter(may_be_free), self.request.client_ip) {
+            (Some(tier), Some(client)) => {
                 let key = self.seller.keys.current().free_tier_key(&self.route.id(), client);
-                Decision::FreeTier { tier, key, otherwise: self.draft(None) }
+                Decision::FreeTier { tier, key, otherwise: self.draft(refused) }
             }
             _ => Decision::Challenge(self.draft(refused)),
         })

@@ -52,9 +52,9 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` in three cases: if the path has more than `max_forms` forms, if its forms have more than 256 bytes on average for
-/// `max_forms` forms, or if a form has more than 32 extensions and CGI folders, which are removed one after the other. Only an
-/// attacker sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
+/// Returns `None` in four cases: if the path has more than `max_forms` forms, if its forms have more than 256 bytes on average for
+/// `max_forms` forms, if a form has more than 100 slashes, or if it has more than 32 extensions and CGI folders, which are removed one
+/// after the other. Only an attacker sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
 pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
     let max_bytes = max_forms.saturating_mul(BYTES_PER_FORM);
@@ -64,7 +64,7 @@ pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     }
     let mut next = 0;
     while let Some(form) = forms.get(next).cloned() {
-        if count_scripts(&form) > MAX_SCRIPTS {
+        if count_slashes(&form) > MAX_SLASHES || count_scripts(&form) > MAX_SCRIPTS {
             return None;
         }
         next = next.saturating_add(1);
@@ -284,6 +284,10 @@ fn without_path_info(path: &[u8]) -> Vec<u8> {
             .map(|at| at.saturating_add(PHP.len())),
     };
     end.and_then(|end| path.get(..end)).unwrap_or(path).to_vec()
+}
+
+fn count_slashes(path: &[u8]) -> usize {
+    path.iter().filter(|byte| b"/\\".contains(byte)).count()
 }
 
 /// Returns how many names [`without_path_info`] may remove from a path, one after the other.
@@ -506,6 +510,7 @@ const PHP: &[u8] = b".php";
 const CGI_FOLDERS: [&[u8]; 2] = [b"/cgi-bin", b"/htbin"];
 const SCHEMES: [&[u8]; 4] = [b"http:", b"https:", b"ws:", b"wss:"];
 const MAX_SCRIPTS: usize = 32;
+const MAX_SLASHES: usize = 100;
 const MAX_DECODINGS: usize = 4;
 const BYTES_PER_FORM: usize = 256;
 const SCRIPT_EXTENSIONS: &str =

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pause, until } from '../../tools/lib/run.mjs';
 import { startWrangler } from '../../tools/lib/worker.mjs';
-import { buy, send } from './support/client.mjs';
+import { attenuate, buy, send, tamper } from './support/client.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
 import { configFor, invoicesFor, run, startPaywall, writeConfig, writeSecrets } from './support/paywall.mjs';
 
@@ -110,17 +110,30 @@ test('With KV, three isolates grant exactly free_requests to requests a second a
   assert.equal(servedInTurn, 3);
 });
 
-test('A request with a credential uses up no free request; if the credential is refused, the response has the error code', async () => {
+// R11 (CHANGELOG): a client with a credential for another path, or with an expired one, paid although it had free requests left.
+test('A request with a credential that is not valid here gets a free request; if none is left, the response has the error code', async () => {
+  const past = Math.floor(Date.now() / 1000) - 60;
+  const { standard, macaroons, preimage } = await buy(urls.kv, '/sold');
+  const expired = `L402 ${attenuate(macaroons.standard, `toll_valid_until=${past}`)}:${preimage}`;
+  for (const [client, authorization, code] of [['203.0.113.5', standard, 'endpoint_mismatch'], ['203.0.113.6', expired, 'expired']]) {
+    const send = () => from(client, '/free', urls.kv, { headers: { authorization } });
+    for (const _ of [1, 2, 3]) {
+      assert.equal((await send()).status, 200);
+      assert.equal(origin.last().headers['x-toll-status'], 'free');
+    }
+    const { status, json } = await send();
+    assert.deepEqual([status, json().code], [402, code]);
+  }
+});
+
+test('A request with a valid or forged credential uses up no free request', async () => {
   const url = urls.kv;
-  const { standard } = await buy(url, '/sold');
-  const { status, json } = await from('203.0.113.5', '/free', url, { headers: { authorization: standard } });
-  assert.equal(status, 402);
-  assert.equal(json().code, 'endpoint_mismatch');
-  assert.equal(await countServed(3, '/free', url, '203.0.113.5'), 3);
   const paid = await buy(url, '/free', { headers: { 'CF-Connecting-IP': '203.0.113.5' } });
   const { headers } = await from('203.0.113.9', '/free', url, { headers: { authorization: paid.standard } });
   assert.equal(origin.last().headers['x-toll-status'], 'paid');
   assert.equal(headers.ratelimit, undefined);
+  const forged = `L402 ${tamper(paid.macaroons.standard)}:${paid.preimage}`;
+  assert.equal((await from('203.0.113.9', '/free', url, { headers: { authorization: forged } })).status, 401);
   assert.equal(await countServed(3, '/free', url, '203.0.113.9'), 3);
 });
 

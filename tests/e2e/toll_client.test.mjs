@@ -75,7 +75,7 @@ function wallet({ before = () => {}, after = (preimage) => preimage } = {}) {
       pending -= 1;
     }
   };
-  const payer = { paid, payInvoice, maxConcurrent: 0 };
+  const payer = { paid, payInvoice, maxConcurrent: 0, pending: () => pending };
   return payer;
 }
 
@@ -279,12 +279,22 @@ test('A payment that an older toll.js began is not made again', async () => {
 });
 
 test('If a server limits its challenges, the client sends the next stored credential', async () => {
-  const routes = [{ path: '/mixed/*', sats: 5, realm: 'mixed' }, { path: '/mixed/service', sats: 4, realm: 'mixed', service: 'x' }];
+  const routes = [
+    { path: '/mixed/*', sats: 5, realm: 'mixed' },
+    { path: '/mixed/service', sats: 4, realm: 'mixed', service: 'x' },
+    { path: '/search', price: [{ when: { query: { hd: '2' } }, sats: 50 }, { when: { query: { hd: '1' } }, sats: 20 }, { sats: 5 }], uses: 100 },
+  ];
   const { url } = await startPaywall({ toll: { challenges_per_minute: 4, routes }, vars: { ORIGIN_URL: origin.url }, config: { ratelimits: undefined } });
   const { client, payer } = startClient();
   for (const name of ['a', 'service', ...Array(8).keys()]) assert.equal(await status(client.fetch(`${url}/mixed/${name}`)), 200, name);
   assert.equal(payer.paid.length, 2);
   assert.equal((await send(url, '/mixed/a')).status, 429);
+
+  // The two cheaper credentials are sent first, because they could be for each new query.
+  const searcher = await startPaywall({ toll: { challenges_per_minute: 6, routes }, vars: { ORIGIN_URL: origin.url }, config: { ratelimits: undefined } });
+  const queries = ['hd=0', 'hd=1', 'hd=2', ...Array.from({ length: 8 }, (_, at) => `hd=2&q=${at}`)];
+  for (const query of queries) assert.equal(await status(client.fetch(`${searcher.url}/search?${query}`)), 200, query);
+  assert.equal(payer.paid.length, 5);
 });
 
 // R11 (CHANGELOG): the credential of the other realm was sent, and then a second one of this realm was paid.
@@ -318,6 +328,30 @@ test('After a passing 503 for a new credential, a dearer page is paid, and the c
   for (const [url, expected] of [['/variants', 503], ['/variants?hd=1', 200], ['/variants', 200], ['/variants?hd=1', 200]]) {
     assert.equal(await status(client.fetch(seller.url + url)), expected, url);
   }
+  assert.equal(payer.paid.length, 2);
+});
+
+// R11 (CHANGELOG): each call asked for a challenge first.
+test('After a price has fallen, the credential is sent without a challenge', async (t) => {
+  let isDear = true;
+  const isHd = (url) => isDear && url.endsWith('?hd=1');
+  const seller = await startSeller(t, ({ url }) => (isHd(url) ? 402 : 200), { challengeOf: (_, url) => (isHd(url) ? url : '/variants') });
+  const { client, payer } = startClient({ maxSats: 5 });
+  assert.equal(await status(client.fetch(`${seller.url}/variants`)), 200);
+  await assert.rejects(client.fetch(`${seller.url}/variants?hd=1`), failsWith('too_expensive'));
+  isDear = false;
+  const before = seller.requests.length;
+  for (let time = 0; time < 3; time += 1) assert.equal(await status(client.fetch(`${seller.url}/variants?hd=1`)), 200);
+  assert.deepEqual([seller.requests.length - before, payer.paid.length], [4, 1]);
+});
+
+// R11 (CHANGELOG): the host was not paid any more. A call may be aborted because its page is closed.
+test('After a call was aborted while its wallet paid, a dearer page is paid, and the credential stays good', async () => {
+  const abort = new AbortController();
+  const { client, payer, get } = startClient({ payer: wallet({ before: () => abort.abort() }) });
+  await assert.rejects(get('/variants', { signal: abort.signal }), { name: 'AbortError' });
+  await until(() => client.spentSats === 2 && !payer.pending());
+  for (const url of ['/variants?hd=1', '/variants', '/variants?hd=1']) assert.equal(await status(get(url)), 200, url);
   assert.equal(payer.paid.length, 2);
 });
 

@@ -4,7 +4,7 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use edgetoll::client::wallet::{Paid, PayError, PaymentState, Wallet, WalletError
 use edgetoll::client::{ClientError, TollClient, toll_fetch};
 use edgetoll::l402::{PaymentHash, Preimage};
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
+use reqwest::{Method, Request};
 use serde_json::json;
 
 /// A node: its wallet pays the invoices that it has issued.
@@ -282,12 +283,94 @@ fn a_begun_payment_in_a_journal_of_an_older_version_is_resumed() {
     assert_eq!(client().payments().unwrap().len(), 1);
 }
 
+/// Starts a server that sells the pages of a realm for the price in cents that `price_of` returns for a URL. Returns the URL of a
+/// page, and the number of challenges.
+fn sell_in_dollars(
+    node: &Node,
+    price_of: impl Fn(&str) -> u64 + Send + Sync + 'static,
+) -> (String, Arc<AtomicUsize>) {
+    let (issuer, challenges) = (node.clone(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&challenges);
+    let url = serve(move |path, credential| {
+        let price = price_of(path);
+        if credential.is_some_and(|credential| paid_cents(credential) >= price) {
+            return CONTENT.to_owned();
+        }
+        counted.fetch_add(1, Ordering::SeqCst);
+        issuer.challenge(&["realm = club", &format!("fiat = 0.{price:02} USD")])
+    });
+    (url, challenges)
+}
+
+/// Returns the price in the macaroon of a credential, in cents.
+fn paid_cents(credential: &str) -> u64 {
+    let macaroon = credential.strip_prefix("L402 ").unwrap().split(':').next().unwrap();
+    let json = String::from_utf8(edgetoll::base64::decode(macaroon).unwrap()).unwrap();
+    json.split("fiat = 0.").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
+}
+
+// R11: the invoice of the dearer page had no more satoshis than the payment, so the credential was given up.
+#[test]
+fn a_credential_with_a_price_in_a_currency_stays_good_after_a_dearer_page() {
+    let node = Node::default();
+    let (url, _) = sell_in_dollars(&node, |path| if path == "/dear" { 11 } else { 10 });
+    let dear = url.replace("content", "dear");
+    let client = TollClient::builder().wallet(node.clone()).build();
+    assert!(run(async { client.get(&url).await.unwrap().paid_now() }));
+    assert!(run(async { client.with_max_sats(1).get(&dear).await }).is_err());
+    assert!(!run(async { client.get(&url).await.unwrap().paid_now() }));
+    let price = run(async { client.price(Request::new(Method::GET, dear.parse().unwrap())).await });
+    assert!(price.unwrap().is_some());
+}
+
+// R11: each call asked for a challenge first, until the server refused to make more of them.
+#[test]
+fn after_a_price_has_fallen_a_credential_is_sent_without_a_challenge() {
+    let node = Node::default();
+    let dear_cents = Arc::new(AtomicU64::new(30));
+    let price = Arc::clone(&dear_cents);
+    let (url, challenges) =
+        sell_in_dollars(&node, move |path| if path == "/dear" { price.load(Ordering::SeqCst) } else { 10 });
+    let dear = url.replace("content", "dear");
+    let client = TollClient::builder().wallet(node.clone()).build();
+    run(async { client.get(&url).await.unwrap() });
+    assert!(run(async { client.with_max_sats(1).get(&dear).await }).is_err());
+    dear_cents.store(10, Ordering::SeqCst);
+    for _ in 0..5 {
+        assert!(!run(async { client.get(&dear).await.unwrap().paid_now() }));
+    }
+    assert_eq!(challenges.load(Ordering::SeqCst), 3);
+}
+
+// R11: the credential was given up, and the host was not paid any more.
+#[test]
+fn after_a_failure_of_the_server_a_dearer_query_is_paid_and_the_credential_stays_good() {
+    let node = Node::default();
+    let (issuer, is_failing) = (node.clone(), AtomicBool::new(true));
+    let url = serve(move |path, credential| {
+        let price = if path.ends_with("?hd") { 20 } else { 10 };
+        match credential {
+            Some(_) if is_failing.swap(false, Ordering::SeqCst) => {
+                "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    .to_owned()
+            }
+            Some(credential) if paid_cents(credential) >= price => CONTENT.to_owned(),
+            _ => issuer.challenge(&["endpoint = /content", &format!("fiat = 0.{price} USD")]),
+        }
+    });
+    let client = TollClient::builder().wallet(node.clone()).build();
+    let dear = format!("{url}?hd");
+    let paid_now =
+        [&url, &dear, &url, &dear].map(|url| run(async { client.get(url).await.unwrap().paid_now() }));
+    assert_eq!(paid_now, [true, true, false, false]);
+}
+
 #[test]
 fn a_body_that_cannot_be_repeated_is_not_sent() {
     let node = Node::default();
     let url = start_server(&node);
     let client = TollClient::builder().wallet(node.clone()).build();
-    let mut request = reqwest::Request::new(reqwest::Method::POST, url.parse().unwrap());
+    let mut request = Request::new(Method::POST, url.parse().unwrap());
     *request.body_mut() = Some(reqwest::Body::wrap_stream(Stream));
     let error = run(async { client.execute(request).await }).unwrap_err();
     assert!(matches!(error, ClientError::UnrepeatableBody), "{error}");

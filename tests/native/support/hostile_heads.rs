@@ -118,11 +118,14 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         path("slashes", |bytes| "/".repeat(bytes)),
         path("encoded percent signs", |bytes| format!("/%{}", "25".repeat(bytes / 2))),
         path("segments", |bytes| format!("/files/{}", "a/".repeat(bytes / 2))),
-        path("dashes", |bytes| format!("/{}", "-a/".repeat(bytes / 3))),
-        path("octets between dashes", |bytes| format!("/{}", "---e6---&;x;%3Cb%3E/".repeat(bytes / 20))),
+        path("dashes", |bytes| in_names("-a", bytes)),
+        path("octets between dashes", |bytes| in_names("---e6---&;x;%3Cb%3E", bytes)),
         path("entities", |bytes| format!("/{}", "&a;".repeat(bytes / 3))),
-        path("names with colons and tildes", |bytes| format!("/{}", "a:b/~73/".repeat(bytes / 8))),
-        path("semicolons", |bytes| format!("/{}", "a;b/".repeat(bytes / 4))),
+        path("names with colons and tildes", |bytes| in_names("a:b~73", bytes)),
+        path("semicolons", |bytes| in_names("a;b", bytes)),
+        path("names without a slug", |bytes| in_names("!", bytes)),
+        path("names with accents", |bytes| in_names("e%CC%81", bytes)),
+        path("lists of names", |bytes| in_names("free,", bytes)),
         path("Unicode", |bytes| format!("/{}", "%C5%BF;".repeat(bytes / 7))),
         query("parameters", |bytes| "a&".repeat(bytes / 2)),
         query("parameters with values", |bytes| "q=1&".repeat(bytes / 4)),
@@ -140,11 +143,11 @@ pub fn hostile_heads() -> Vec<HostileHead> {
             format!("/{}{}", "%C0%AF".repeat(bytes / 12), "%EF%B7%BA".repeat(bytes / 18))
         }),
         path("an index file and many segments", |bytes| {
-            format!("/%E2%80%8B%C0%AFindex.html%09{}", "/a/1/".repeat(bytes / 5))
+            format!("/%E2%80%8B%C0%AFindex.html%09{}", in_names("a1", bytes - 500))
         }),
-        path("names with a dot and a digit", |bytes| format!("/{}", ".0/".repeat(bytes / 3))),
+        path("names with a dot and a digit", |bytes| in_names(".0", bytes)),
         path("letters that normalize, and names with a dot and a digit", |bytes| {
-            format!("/{}{}{}", "%EF%B7%BA".repeat(5), "%EF%BC%AF".repeat(5), "a.1/".repeat(bytes / 4 - 23))
+            format!("/{}{}{}", "%EF%B7%BA".repeat(5), "%EF%BC%AF".repeat(5), in_names("a.1", bytes - 500))
         }),
         HostileHead {
             query: path_with_many_forms,
@@ -199,8 +202,13 @@ pub fn hostile_heads() -> Vec<HostileHead> {
     ]
 }
 
+/// Returns a path with as many names as are allowed, each of which repeats a text.
+fn in_names(text: &str, bytes: usize) -> String {
+    format!("/{}", text.repeat(bytes / 100 / text.len())).repeat(100)
+}
+
 fn path_with_many_forms(bytes: usize) -> String {
-    format!("//index.htmla%252F%u002f{}", "/a/1//%252F".repeat(bytes / 200))
+    format!("//index.htmla%252F%u002f{}", "/a/1//%252F".repeat(bytes / 500))
 }
 
 fn json_macaroon(json: &str) -> String {

@@ -36,11 +36,11 @@ pub fn is_slug(name: &[u8]) -> bool {
 }
 
 /// Returns a path without the dots in its names, and the same path with `*` in the place of each name that this changes; `None` if no
-/// name changes. CodeIgniter 3 removes dots from the names of its classes. A name that begins with a dot stays.
+/// name changes. CodeIgniter 3 removes dots from the names of its classes.
 pub fn without_dots(path: &[u8]) -> Option<[String; 2]> {
     let (mut without, mut masked) = (String::new(), String::new());
     for name in String::from_utf8_lossy(path).split('/').skip(1) {
-        let other = Some(name.replace('.', "")).filter(|other| other != name && !name.starts_with('.'));
+        let other = Some(name.replace('.', "")).filter(|other| other != name);
         without.extend(["/", other.as_deref().unwrap_or(name)]);
         masked.extend(["/", other.as_ref().map_or(name, |_| "*")]);
     }

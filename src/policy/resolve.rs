@@ -8,7 +8,7 @@ use super::names;
 use super::normalization;
 use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
-use super::route::{HostPattern, PathForm, Route, Segment, Selection, Target, names as names_of};
+use super::route::{HostPattern, PathForm, Route, Selection, Target, names as names_of};
 use crate::http::percent;
 use crate::http::url::without_slash;
 
@@ -141,8 +141,8 @@ impl Policy {
             other.charges() && other != as_sent
         };
         let is_without_parameters = || {
-            !prices_parameters(as_sent, form)
-                && aliases::without_parameters(form).as_ref().is_some_and(is_priced_other)
+            let without = aliases::without_parameters(form);
+            without.is_some_and(|without| !prices_below(as_sent, form, &without) && is_priced_other(&without))
         };
         let is_alias = aliases::of_path(form).iter().any(is_priced_other)
             || is_without_parameters()
@@ -230,15 +230,12 @@ fn is_other_than_folders(path: &str, as_sent: Selection<'_>) -> bool {
         && !normalization::goes_on_after_script(path)
 }
 
-/// Whether a route has a parameter or `*` for each name of a path with `:`, below another name: `/v1/models/*` is for
-/// `/v1/models/llama3:8b`.
-fn prices_parameters(as_sent: Selection<'_>, path: &str) -> bool {
+/// Whether a route is for the names with `:` below a folder that it names: `/v1/models/*` is for `/v1/models/llama3:8b`.
+fn prices_below(as_sent: Selection<'_>, path: &str, folder: &str) -> bool {
     let Selection::Route(route) = as_sent else { return false };
-    let segments = route.pattern.segments(PathForm::Normalized);
-    names_of(PathForm::Normalized, path)
-        .enumerate()
-        .filter(|(_, name)| name.contains(':'))
-        .all(|(at, _)| at > 0 && matches!(segments.get(at), Some(Segment::Param | Segment::Rest)))
+    let segments = route.pattern.segments(PathForm::Normalized).iter();
+    let named = segments.take_while(|segment| segment.name().is_some()).count();
+    is_folder_of(folder, path) && names_of(PathForm::Normalized, folder).count() <= named
 }
 
 fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {

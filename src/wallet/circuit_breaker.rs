@@ -6,7 +6,7 @@
 /// - While the circuit is open, no request may be sent.
 /// - When the open time has passed, one request at a time is sent as a trial. A success closes the circuit. A failure
 ///   opens the circuit again, for the wait that the wallet requested. If the wallet requested none, the circuit is open
-///   for twice the earlier time, but at most 30 s.
+///   for twice the earlier time, but at most 30 s. After any other result, the next request is a trial.
 #[derive(Clone, Debug, Default)]
 pub struct CircuitBreaker {
     consecutive_failures: u32,
@@ -56,6 +56,13 @@ impl CircuitBreaker {
     /// Records a success, which closes the circuit.
     pub fn succeeded(&mut self, now_ms: u64) {
         *self = Self { succeeded_at_ms: now_ms, ..Self::default() };
+    }
+
+    /// Records a result that is neither a success nor a failure. It ends a trial, so that another request can be the trial.
+    pub fn undecided(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.trial_until_ms = 0;
+        }
     }
 
     /// Records the failure of a request that was sent at `sent_ms`. If the wallet requested a wait (`retry_after_ms`),

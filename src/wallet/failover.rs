@@ -98,7 +98,10 @@ impl Failover {
                 breaker.succeeded(now_ms);
                 false
             }
-            None => false,
+            None => {
+                breaker.undecided();
+                false
+            }
         }
     }
 }

@@ -76,6 +76,24 @@ fn a_trial_request_without_a_result_blocks_other_requests_for_at_most_six_second
     assert_eq!(breaker.admit(NOW_MS + 11_000), Ok(()));
 }
 
+// A8: a client whose requests the wallet refuses with `INTERNAL` kept the circuit open, with a trial every six seconds.
+#[test]
+fn after_a_trial_request_that_says_nothing_about_the_wallet_the_next_request_is_a_trial() {
+    let mut failover = Failover::default();
+    let slot = WalletSlot::FIRST;
+    let unreachable: Result<(), _> = Err(WalletError::Unreachable);
+    for _ in 0..3 {
+        failover.record(slot, &unreachable, NOW_MS, NOW_MS);
+    }
+    let later_ms = NOW_MS + 5_000;
+    assert_eq!(failover.admit(slot, later_ms), Ok(()));
+    failover.record(slot, &Err::<(), _>(WalletError::Internal), later_ms, later_ms);
+    assert_eq!(failover.admit(slot, later_ms), Ok(()));
+    assert_eq!(failover.admit(slot, later_ms), Err(6_000));
+    failover.record(slot, &Ok(()), later_ms, later_ms);
+    assert_eq!(failover.admit(slot, later_ms), Ok(()));
+}
+
 #[test]
 fn each_failed_trial_request_doubles_the_wait_until_the_next_trial_up_to_30_seconds() {
     let mut breaker = open_breaker();

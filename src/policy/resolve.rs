@@ -134,17 +134,20 @@ impl Policy {
 
     /// Whether an origin may serve the content of another route at a form of a path, and this route has a price.
     fn is_alias_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let is_priced_other = |path: &String| is_priced_other(self.select_normalized(path, target), as_sent);
+        let is_other = |path: &String| is_priced_other(self.select_normalized(path, target), as_sent);
         // A list has the content of several routes, also if each of them has the same terms.
         let is_in_list = |path: &String| {
             let other = self.select_normalized(path, target);
             other.charges() && other != as_sent
         };
         let is_without_parameters = || {
-            let without = aliases::without_parameters(form);
-            without.is_some_and(|without| !prices_below(as_sent, form, &without) && is_priced_other(&without))
+            aliases::without_parameters(form).is_some_and(|without| {
+                let other = self.select_normalized(&without, target);
+                is_priced_other(other, as_sent)
+                    && !(is_folder_of(&without, form) && prices_below(as_sent, other, &without))
+            })
         };
-        let is_alias = aliases::of_path(form).iter().any(is_priced_other)
+        let is_alias = aliases::of_path(form).iter().any(is_other)
             || is_without_parameters()
             || aliases::of_lists(form, &self.routes).is_none_or(|paths| paths.iter().any(is_in_list));
         is_alias && !self.has_last_name(form, target)
@@ -230,12 +233,18 @@ fn is_other_than_folders(path: &str, as_sent: Selection<'_>) -> bool {
         && !normalization::goes_on_after_script(path)
 }
 
-/// Whether a route is for the names with `:` below a folder that it names: `/v1/models/*` is for `/v1/models/llama3:8b`.
-fn prices_below(as_sent: Selection<'_>, path: &str, folder: &str) -> bool {
-    let Selection::Route(route) = as_sent else { return false };
+/// Whether the route of a path is for the names with `:` that the path has below a folder: `/v1/models/*` is for `/v1/models/llama3:8b`,
+/// because it names the folder. So is `/*`, if it does not cost less than the folder.
+fn prices_below(as_sent: Selection<'_>, of_folder: Selection<'_>, folder: &str) -> bool {
+    let (Selection::Route(route), Selection::Route(other)) = (as_sent, of_folder) else { return false };
     let segments = route.pattern.segments(PathForm::Normalized).iter();
     let named = segments.take_while(|segment| segment.name().is_some()).count();
-    is_folder_of(folder, path) && names_of(PathForm::Normalized, folder).count() <= named
+    let costs_no_less = || {
+        let sats = route.pricing.fixed_sats().zip(other.pricing.fixed_sats());
+        sats.is_some_and(|(sats, of_folder)| sats >= of_folder)
+            && (route.uses.is_some() || other.uses.is_none())
+    };
+    names_of(PathForm::Normalized, folder).count() <= named || costs_no_less()
 }
 
 fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {

@@ -998,6 +998,100 @@ fn a_table_that_wrangler_reads_is_not_a_misplaced_price_list() {
     assert_eq!(toml_findings(&text), [""; 0]);
 }
 
+// R8 (CHANGELOG), https://developers.cloudflare.com/workers/configuration/routing/routes/#matching-behavior
+#[test]
+fn a_pattern_that_lets_requests_pass_the_worker_is_reported() {
+    let list = "vars.TOLL.routes = [{ path = \"/api/a\", sats = 5 }]\n";
+    let found = |routes: &str| toml_findings(&format!("{list}{routes}\n"));
+    for whole in [
+        "routes = [\"shop.example/*\"]",
+        "routes = [\"https://shop.example/*\", \"shop.example/api/*\"]",
+        "routes = [\"*.shop.example/*\", \"a.shop.example/x\"]",
+        "routes = [{ pattern = \"*shop.example/*\", zone_name = \"shop.example\" }, \"Shop.example/x\"]",
+        "routes = [{ pattern = \"shop.example\", custom_domain = true }, \"b.example/*\"]",
+        "route = \"shop.example/*\"",
+    ] {
+        assert_eq!(found(whole), [""; 0], "{whole}");
+    }
+    for (routes, expected) in [
+        ("routes = [\"shop.example/api/*\"]", "warning: routes[0] covers only a part of shop.example"),
+        ("routes = [\"shop.example/\"]", "warning: routes[0] covers only a part of shop.example"),
+        ("routes = [\"b.example/*\", \"a.example/x\"]", "warning: routes[1] covers only a part of a.example"),
+        ("routes = [{ pattern = \"shop.example/A/*\" }]", "warning: routes[0].pattern covers only a part of"),
+        ("route = \"shop.example/api/*\"", "warning: route covers only a part of shop.example"),
+        ("routes = [\"http://shop.example/*\"]", "error: routes[0] matches only requests without encryption"),
+    ] {
+        let findings = found(routes);
+        assert!(findings.len() == 1 && findings[0].contains(expected), "{routes}: {findings:?}");
+    }
+}
+
+// R8 (CHANGELOG)
+#[test]
+fn a_setting_with_which_a_worker_on_cloudflare_cannot_send_requests_is_reported() {
+    let list = "vars.TOLL.routes = [{ path = \"/a\", sats = 5 }]\n";
+    let found = |setting: &str| toml_findings(&format!("{setting}\n{list}"));
+    for setting in [
+        "compatibility_date = \"2024-11-11\"\ncompatibility_flags = [\"nodejs_compat\"]",
+        "vars.ORIGIN_URL = \"http://127.0.0.1:3000\"",
+        "vars.ORIGIN_URL = \"http://[::1]:3000\"",
+        "vars.LNBITS_URL = \"https://203.0.113.5.example\"",
+    ] {
+        assert_eq!(found(setting), [""; 0], "{setting}");
+    }
+    for (setting, expected) in [
+        ("compatibility_date = \"2024-11-10\"", "error: compatibility_date must be"),
+        (
+            "compatibility_flags = [\"a\", \"cache_option_disabled\"]",
+            "error: compatibility_flags[1] must not be",
+        ),
+        ("vars.ORIGIN_URL = \"http://203.0.113.5\"", "warning: ORIGIN_URL has an IP address, 203.0.113.5,"),
+        (
+            "vars.ORIGIN_URL = \"https://[2001:db8::1]:8443\"",
+            "warning: ORIGIN_URL has an IP address, [2001:db8::1]:8443,",
+        ),
+        ("vars.LNBITS_URL = \"https://203.0.113.5\"", "warning: LNBITS_URL has an IP address"),
+        ("vars.ON_PAYMENT_URL = \"https://203.0.113.5/x\"", "warning: ON_PAYMENT_URL has an IP address"),
+    ] {
+        let findings = found(setting);
+        assert!(findings.iter().any(|found| found.contains(expected)), "{setting}: {findings:?}");
+    }
+}
+
+// R8 (CHANGELOG), https://developers.cloudflare.com/workers/runtime-apis/request/#incomingrequestcfproperties
+#[test]
+fn a_condition_that_hardly_any_request_meets_is_reported() {
+    let found = |when: &str| {
+        toml_findings(&format!(
+            "[[vars.TOLL.routes]]\npath = \"/a\"\nprice = [{{ when = {{ {when} }}, sats = 9 }}, {{ sats = 5 }}]"
+        ))
+    };
+    for when in [
+        "country = [\"GB\", \"T1\"]",
+        "header = { User-Agent = [\"*GPTBot*\", \"curl/8.5.0\"], X-Tier = \"gold\" }",
+        "query = { q = \"50% off\" }",
+    ] {
+        assert_eq!(found(when), [""; 0], "{when}");
+    }
+    for (when, expected) in [
+        ("country = \"UK\"", ".country is \"UK\", which is no country of ISO 3166-1: write \"GB\""),
+        ("country = [\"FR\", \"EU\"]", ".country is \"EU\""),
+        ("header = { user-agent = [\"*a*\", \"GPTBot\"] }", ".header has \"GPTBot\" for User-Agent"),
+        (
+            "query = { q = \"a%20b\" }",
+            ".query has \"a%20b\", but names and values are compared after decoding",
+        ),
+        ("query = { \"a%20b\" = \"*\" }", ".query has \"a%20b\""),
+    ] {
+        let findings = found(when);
+        let place = "warning: TOLL.routes[0].price[0].when";
+        assert!(
+            findings.len() == 1 && findings[0].contains(&[place, expected].concat()),
+            "{when}: {findings:?}"
+        );
+    }
+}
+
 // U13 (CHANGELOG)
 #[test]
 fn edgetoll_check_refuses_dev_vars_with_one_sentence() {

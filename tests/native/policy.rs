@@ -903,6 +903,17 @@ fn a_name_with_a_colon_is_sold_if_its_route_has_a_parameter_or_a_wildcard_in_its
         assert!(club.resolve(path, target("GET")).is_err(), "{path}");
     }
     assert!(is_sold(&club, "/club/other/a:1"));
+
+    let all = policy_with(&[
+        r#"{"path":"/*","sats":5}"#,
+        r#"{"path":"/v1/models","sats":1}"#,
+        r#"{"path":"/dear","sats":6}"#,
+        r#"{"path":"/once","sats":5,"uses":1}"#,
+    ]);
+    assert!(is_sold(&all, "/v1/models/llama3:8b"));
+    for path in ["/dear/x:y", "/once/x:y", "/v1/x:y/models"] {
+        assert!(!is_sold(&all, path), "{path}");
+    }
 }
 
 // A3 (CHANGELOG): `sanitize_title_with_dashes` in wp-includes/formatting.php of WordPress 6.1.9

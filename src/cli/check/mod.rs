@@ -6,6 +6,7 @@
 
 mod bindings;
 pub mod command;
+mod conditions;
 pub mod document;
 mod environment;
 mod from_jsonc;
@@ -13,6 +14,7 @@ mod from_toml;
 mod mistakes;
 pub(super) mod nearest;
 mod notation;
+mod patterns;
 pub mod places;
 pub mod platform;
 mod price_list;
@@ -52,6 +54,7 @@ fn check_document(document: &Document) -> (Vec<Finding>, usize) {
             None if is_misplaced || is_misspelled => {}
             None => report_missing_toll(&mut environment, any_has_toll),
         }
+        patterns::check(&mut environment);
         platform::check(&mut environment);
         findings.extend(environment.into_findings());
     }

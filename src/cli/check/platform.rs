@@ -6,12 +6,13 @@ use super::variables::secrets;
 use crate::payment::{NWC_URLS, WalletSlot};
 use crate::strict_json::Json;
 
-/// Checks `name`, `assets`, `cache`, `build` and `secrets`.
+/// Checks `name`, `compatibility_date`, `compatibility_flags`, `assets`, `cache`, `build` and `secrets`.
 pub(super) fn check(environment: &mut Environment<'_>) {
     if environment.get(&["name"]).and_then(Json::as_str).is_some_and(|name| !is_worker_name(name)) {
         let sentence = "must have only lower-case letters, digits, - and _: Wrangler refuses other names";
         environment.error("name", Point::Value, sentence);
     }
+    check_compatibility(environment);
     if let Some(assets) = environment.get(&["assets"]) {
         check_assets(environment, assets);
     }
@@ -30,6 +31,28 @@ pub fn is_worker_name(text: &str) -> bool {
     let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     !text.starts_with('-') && text.bytes().all(is_letter)
 }
+
+/// Checks that the runtime has what the Worker calls. Source: <https://developers.cloudflare.com/workers/configuration/compatibility-flags/>
+fn check_compatibility(environment: &mut Environment<'_>) {
+    let date = environment.get(&["compatibility_date"]).and_then(Json::as_str);
+    if date.is_some_and(|date| date < EARLIEST_DATE) {
+        let sentence = format!(
+            "must be \"{EARLIEST_DATE}\" or later: with an older runtime, the Worker cannot send requests to the wallet, and nothing is sold"
+        );
+        environment.error("compatibility_date", Point::Value, &sentence);
+    }
+    let flags = environment.get(&["compatibility_flags"]).and_then(Json::as_array).unwrap_or_default();
+    for (at, flag) in flags.iter().enumerate() {
+        if let Some(flag) = flag.as_str().filter(|flag| UNUSABLE_FLAGS.contains(flag)) {
+            let sentence = format!("must not be \"{flag}\": the Worker needs what this flag turns off");
+            environment.error(&format!("compatibility_flags[{at}]"), Point::Value, &sentence);
+        }
+    }
+}
+
+/// From this date on, `fetch` knows `cache: "no-store"`.
+const EARLIEST_DATE: &str = "2024-11-11";
+const UNUSABLE_FLAGS: [&str; 2] = ["cache_option_disabled", "disallow_importable_env"];
 
 fn check_assets(environment: &mut Environment<'_>, assets: &Json) {
     let worker_is_first = match assets.get("run_worker_first") {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::conditions;
 use super::environment::{Environment, Point};
 use super::mistakes::{self, Mistake};
 use super::nearest::nearest;
@@ -28,6 +29,7 @@ pub(super) fn check(environment: &mut Environment<'_>, toll: &Json, list: &Json)
     }
     check_size(environment, toll);
     check_descriptions(environment, list);
+    conditions::check(environment, list);
     if let Some(policy) = Policy::parse(list, fold_case).policy {
         check_sells(environment, &policy);
         check_price_headers(environment, &policy);

@@ -1,6 +1,8 @@
 //! Checks the URLs in `vars`. A URL may contain a secret, such as a password or LNbits' `usr`, so a message repeats only
 //! the part that is wrong, and never a user or a query.
 
+use std::net::IpAddr;
+
 use super::environment::{Environment, Point};
 use crate::bindings::ORIGIN;
 use crate::config::Origin;
@@ -37,6 +39,13 @@ pub(super) fn check(environment: &mut Environment<'_>, name: &str, value: &Json)
             parts.path
         );
         environment.error(&place, Point::Value, &sentence);
+    } else if is_remote_ip(parts.authority) && name != "PUBLIC_URL" {
+        let sentence = format!(
+            "has an IP address, {}, to which a Worker on Cloudflare cannot send requests: give the server a host name, such as \
+             \"origin.example.com\"",
+            parts.authority
+        );
+        environment.warn(&place, Point::Value, &sentence);
     } else if name == "ORIGIN_URL" {
         check_origin(environment, &parts);
     } else if name == "PUBLIC_URL" && !parts.path.trim_matches('/').is_empty() {
@@ -92,6 +101,14 @@ fn fault(name: &str, parts: &Parts<'_>) -> String {
             "must be a URL with a host and without spaces and other special characters, such as \"{example}\""
         ),
     }
+}
+
+/// Whether the host of an authority is an IP address of another machine. Source:
+/// <https://developers.cloudflare.com/workers/platform/known-issues/#fetch-to-ip-addresses>
+fn is_remote_ip(authority: &str) -> bool {
+    let host = host(authority);
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    address.parse::<IpAddr>().is_ok() && !is_loopback(host)
 }
 
 fn is_api_path(path: &str) -> bool {

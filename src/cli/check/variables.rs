@@ -84,7 +84,7 @@ fn misplaced_list(environment: &Environment<'_>) -> Option<Misplaced> {
     })
 }
 
-fn members(table: &Json) -> &[(String, Json)] {
+pub(super) fn members(table: &Json) -> &[(String, Json)] {
     match table {
         Json::Object(members) => members,
         _ => &[],

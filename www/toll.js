@@ -44,13 +44,14 @@ export class TollClient extends EventTarget {
     const isFitting = (kept) => isGood(kept) && covers(kept, request) && !call.unjudged.has(kept.paymentHash);
     const takeGood = () => this.#take(call, new URL(request.url).origin, isFitting);
     let purchase = takeGood();
+    let isByPath = true;
     for (;;) {
       const { response, challenge, verdict } = await this.#send(call, purchase);
       if (call.hasPaid) return response;
       const isNew = challenge && challenge.invoice !== purchase?.invoice;
       // Without a challenge, a server does not say whether another credential is valid for this page.
-      const isSilent = purchase && response && !isAccepted(response) && (response.status === 429 || (response.status === 503 && request.method === 'GET'));
-      if (isSilent && (call.unjudged.has(purchase.paymentHash) || call.unjudged.size === MAX_UNJUDGED)) return response;
+      const isSilent = purchase && response && !isAccepted(response) && isWithoutChallenge(request, response, challenge);
+      if (isSilent && (!isByPath || call.unjudged.size === MAX_UNJUDGED)) return response;
       // Another credential may still be sent, and this one again after a challenge.
       if (isSilent) {
         call.unjudged.add(purchase.paymentHash);
@@ -61,6 +62,7 @@ export class TollClient extends EventTarget {
       if (!isNew && !other && verdict !== REFUSED) return response;
       // Without a credential, the next response has a new challenge.
       purchase = isNew ? await this.#obtain(call, challenge) : other;
+      isByPath = !isNew;
       if (isNew && !purchase) return response;
       response?.body?.cancel().catch(() => {});
       if (call.response) return call.response;
@@ -91,10 +93,14 @@ export class TollClient extends EventTarget {
         if (purchase && !call.hasPaid && !isSent) call.sent += 1;
         isSent = true;
         const attempt = request.clone();
+        // If the answer is lost, this request may have taken the last use.
+        const isFirst = purchase && !purchase.wasAccepted && purchase.left != null;
+        if (isFirst) this.#purchases.change(purchase, () => ({ isUnanswered: true }));
         // `fetch` removes the Authorization header when it follows a redirect to another origin, except in Chrome before 119 and Firefox
         // before 111. A script cannot see where a redirect leads.
         if (purchase) attempt.headers.append('Authorization', `${purchase.scheme} ${purchase.macaroon}:${purchase.preimage ?? ''}`);
         const response = await send(attempt);
+        if (isFirst) this.#purchases.change(purchase, () => ({ isUnanswered: false }));
         const challenge = readChallenge(response, request);
         const wait = Math.max(pauses.shift(), readRetryAfter(response));
         const isEarly = purchase && isTooEarly(call, purchase, response, challenge) && Date.now() + wait <= started + MAX_WAIT_MS;
@@ -105,7 +111,13 @@ export class TollClient extends EventTarget {
       }
     } catch (cause) {
       if (purchase && !(cause instanceof TollError)) this.#purchases.giveBack(purchase);
+      // A server may allow pages of other origins to read this path, but not to send `Authorization`.
+      if (purchase && !call.hasPaid && !request.signal.aborted && mayLackPreflight(request)) {
+        this.#purchases.change(purchase, withUnfit(request.url));
+        return { verdict: REFUSED };
+      }
       if (!call.hasPaid || request.signal.aborted) throw cause;
+      this.#purchases.change(purchase, () => ({ wasRefused: true }));
       const message = `The connection failed after the wallet received the invoice; call again to use the credential: ${cause.message}`;
       throw errorFor(purchase, 'connection_failed', message, { cause, mayBePaid: true });
     }
@@ -152,14 +164,15 @@ export class TollClient extends EventTarget {
     const isUnfit = challenge && !isPast(purchase.until, response) && (challenge.key !== purchase.key || costsMore);
     // The price of a request with a body may depend on the body.
     const isOfUrl = challenge?.key !== purchase.key || ['GET', 'HEAD'].includes(request.method);
-    if (isUnfit && isOfUrl && !hasPaid) this.#purchases.change(purchase, ({ unfit = [] }) => ({ unfit: [...unfit.slice(-MAX_UNFIT), request.url] }));
+    if (isUnfit && isOfUrl && !hasPaid) this.#purchases.change(purchase, withUnfit(request.url));
     const isReplaced = challenge && challenge.invoice !== purchase.invoice && !isUnfit;
     const isInvalid = isForged || isExpired || isReplaced;
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied) || ([401, 403].includes(status) && isFrom(response, request)));
     if (isGivenUp || (isInvalid && !isUnsure)) {
       // A host does not honour payments if it asks for another payment and never accepted the last one.
-      const wasNeverHonoured = !purchase.wasAccepted && !isPast(purchase.until, response);
-      this.#purchases.change(purchase, ({ isDenied }) => ({ state: GONE, isDenied: hasPaid ? isDenied : !payAgain && (isDenied || wasNeverHonoured) }));
+      const wasNeverHonoured = !purchase.wasAccepted && !purchase.isUnanswered && !isPast(purchase.until, response);
+      const wasRefused = purchase.wasRefused || purchase.isUnanswered;
+      this.#purchases.change(purchase, ({ isDenied }) => ({ state: GONE, wasRefused, isDenied: hasPaid ? isDenied : !payAgain && (isDenied || wasNeverHonoured) }));
       this.#emit('refused', request, purchase, { status });
       return REFUSED;
     }
@@ -616,6 +629,19 @@ const covers = ({ endpoint, method, unfit = [] }, request) => {
   const isOfMethod = !method || method === request.method || (method === 'GET' && request.method === 'HEAD');
   return (!endpoint || withoutSlash(endpoint) === withoutSlash(pathname)) && isOfMethod && !unfit.includes(request.url);
 };
+
+/** Adds a URL to those for which a credential is not valid. */
+const withUnfit = (url) => ({ unfit = [] }) => ({ unfit: [...unfit.slice(-MAX_UNFIT), url] });
+
+/** Whether a browser sends this request without `Authorization` to another origin without asking it before (a preflight). */
+function mayLackPreflight({ url, method }) {
+  const { location } = globalThis;
+  return location && new URL(url).origin !== location.origin && ['GET', 'HEAD'].includes(method);
+}
+
+/** Whether a server refuses a request without saying whether another credential is valid: at a limit, while its wallet fails, or to `HEAD`. */
+const isWithoutChallenge = ({ method }, { status }, challenge) =>
+  status === 429 || (status === 503 && method === 'GET') || (status === 402 && method === 'HEAD' && !challenge);
 
 /** Completes a purchase that an older toll.js has stored. */
 function withKinds(purchase) {

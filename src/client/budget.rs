@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::bill::BadOffer;
 use super::builder::Limits;
 use super::error::{BudgetScope, ClientError};
-use super::journal::Payment;
+use super::journal::{Payment, State};
 use super::stats::{BUDGET_PERIOD_S, Spent};
 
 /// Returns a payment that may be made beside all others.
@@ -21,11 +21,16 @@ pub fn check(
     if let Some(same) = all.get(&payment.payment_hash).filter(|same| same.counts()) {
         return Err(BadOffer::PaidBefore(same.origin.clone()).into());
     }
-    let is_refused = |other: &&Payment| {
-        let is_recent = other.at_unix.saturating_add(BUDGET_PERIOD_S) > now_unix;
-        other.host == payment.host && other.was_refused && is_recent
+    let is_recent = |other: &&Payment| {
+        other.host == payment.host && other.at_unix.saturating_add(BUDGET_PERIOD_S) > now_unix
     };
-    if let Some(refused) = all.values().find(is_refused).filter(|_| !limits.pays_again) {
+    let of_host = || all.values().filter(is_recent);
+    let is_unserved =
+        |other: &&Payment| !other.was_accepted && (other.was_unserved || other.state == State::Used);
+    let has_served = of_host().any(|other| other.was_accepted);
+    let unserved = of_host().filter(is_unserved).nth(MAX_UNSERVED - 1).filter(|_| !has_served);
+    let refused = of_host().find(|other| other.was_refused).or(unserved);
+    if let Some(refused) = refused.filter(|_| !limits.pays_again) {
         return Err(ClientError::NotHonoured { host: payment.host, payment: Box::new(refused.clone()) });
     }
     let spent = Spent::of(all.values(), now_unix);
@@ -40,3 +45,6 @@ pub fn check(
         None => Ok(payment),
     }
 }
+
+/// A host that has accepted no payment is not paid any more after so many payments of a day.
+const MAX_UNSERVED: usize = 3;

@@ -92,17 +92,20 @@ impl Payer {
         mut payment: Payment,
     ) -> Result<TollResponse, ClientError> {
         let mut pauses = PAUSES.into_iter();
+        let mut is_lost = false;
         loop {
             let response = match sender.send(with_proof(request, &payment)?).await {
                 Ok(response) => response,
                 Err(source) => match pauses.next().filter(|_| is_repeatable(request.method())) {
                     Some(pause) => {
+                        is_lost = true;
                         tokio::time::sleep(pause).await;
                         continue;
                     }
-                    None => return Err(ClientError::AnswerLost { payment: Box::new(payment), source }),
+                    None => return Err(self.lost(payment, source)),
                 },
             };
+            payment.is_unanswered = is_lost;
             if is_accepted(&response) {
                 self.accepted(&mut payment, request, &response);
             }
@@ -113,9 +116,7 @@ impl Payer {
             let is_early = match status {
                 StatusCode::PAYMENT_REQUIRED => match Challenged::read(response, &payment.origin).await {
                     Ok(again) => again.offer.is_some_and(|offer| offer.invoice == payment.invoice),
-                    Err(ClientError::Unreachable(source)) => {
-                        return Err(ClientError::AnswerLost { payment: Box::new(payment), source });
-                    }
+                    Err(ClientError::Unreachable(source)) => return Err(self.lost(payment, source)),
                     Err(_) => false,
                 },
                 StatusCode::UNAUTHORIZED => false,
@@ -125,16 +126,16 @@ impl Payer {
                             tokio::time::sleep(pause.max(retry_after(&response)).min(MAX_PAUSE)).await;
                             continue;
                         }
-                        None => return Ok(TollResponse::paid(response, payment, true)),
+                        None => return Ok(self.unserved(payment, response)),
                     }
                 }
-                // An answer of the service itself. The credential can be used again.
-                _ => return Ok(TollResponse::paid(response, payment, true)),
+                // An answer of the service itself.
+                _ => return Ok(self.unserved(payment, response)),
             };
             match pauses.next().filter(|_| is_early) {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => {
-                    payment.was_refused = true;
+                    payment.was_refused = !payment.may_be_spent();
                     let _ = self.journal.write(&mut payment);
                     return Err(not_served(payment, status));
                 }
@@ -142,12 +143,26 @@ impl Payer {
         }
     }
 
+    /// Records that the answer to a paid request was lost.
+    fn lost(&self, mut payment: Payment, source: reqwest_middleware::Error) -> ClientError {
+        payment.was_unserved = true;
+        let _ = self.journal.write(&mut payment);
+        ClientError::AnswerLost { payment: Box::new(payment), source }
+    }
+
+    /// Records that the answer to a paid request was an error. The credential can be used again.
+    fn unserved(&self, mut payment: Payment, response: Response) -> TollResponse {
+        payment.was_unserved = true;
+        let _ = self.journal.write(&mut payment);
+        TollResponse::paid(response, payment, true)
+    }
+
     /// Records that the server has accepted a payment for a request.
     pub(super) fn accepted(&self, payment: &mut Payment, request: &Request, response: &Response) {
         let before = payment.clone();
         payment.unfit.remove(request.url().as_str());
         let left = response.headers().get(USES_HEADER).filter(|_| is_from(response, &payment.origin));
-        (payment.was_accepted, payment.was_refused) = (true, false);
+        (payment.was_accepted, payment.was_refused, payment.is_unanswered) = (true, false, false);
         // The server has looked up a payment whose preimage the wallet has not returned.
         if payment.state == State::Sent {
             payment.state = State::Paid;
@@ -166,7 +181,7 @@ impl Payer {
     /// Records that the server does not accept a credential any more.
     fn give_up(&self, payment: &mut Payment) -> Result<(), ClientError> {
         payment.state = State::Used;
-        payment.was_refused |= !payment.was_accepted;
+        payment.was_refused |= !payment.was_accepted && !payment.may_be_spent();
         Ok(self.journal.write(payment)?)
     }
 }

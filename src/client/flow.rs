@@ -263,6 +263,8 @@ impl Payer {
             until_unix: offer.terms.until_unix,
             was_accepted: false,
             was_refused: false,
+            is_unanswered: false,
+            was_unserved: false,
             unfit: BTreeSet::new(),
         })
     }
@@ -401,6 +403,7 @@ impl Payer {
         payment.fee_msat = paid.fee_msat;
         if payment.preimage.is_some() {
             payment.state = State::Paid;
+            payment.is_unanswered = true;
         }
         // If the file cannot be written any more, the payment stays in it as begun, and is resumed later.
         let _ = self.journal.write(payment);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::offer::ProofKind;
 use super::terms::Terms;
+use crate::http::url::without_slash;
 
 /// A payment, and the credential that it bought. `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,12 @@ pub struct Payment {
     /// Whether the server refused the payment right after it was made.
     #[serde(default)]
     pub was_refused: bool,
+    /// Whether the answer to the first request with this credential was not received. Such a request may have taken a use.
+    #[serde(default)]
+    pub is_unanswered: bool,
+    /// Whether the call that paid got no content: the answer was lost, or was an error.
+    #[serde(default)]
+    pub was_unserved: bool,
     /// URLs for which the server did not accept the credential, although it accepts it for others.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unfit: BTreeSet<String>,
@@ -111,6 +118,12 @@ impl Payment {
         self.amount_sats.saturating_add(self.fee_msat.unwrap_or(0).div_ceil(1000))
     }
 
+    /// Whether a request whose answer was not received may have taken the last use.
+    pub fn may_be_spent(&self) -> bool {
+        let is_counted = self.scope.kinds.iter().any(|kind| kind.starts_with("uses "));
+        self.is_unanswered && (is_counted || self.proof() == ProofKind::Preimage)
+    }
+
     /// Returns how the payment is proven.
     pub fn proof(&self) -> ProofKind {
         match (&self.scheme, &self.macaroon) {
@@ -147,7 +160,11 @@ impl Payment {
     pub fn covers(&self, origin: &str, path: &str, method: &str) -> bool {
         let is_method = |sold: &String| sold == method || (sold == "GET" && method == "HEAD");
         self.origin == origin
-            && self.scope.endpoint.as_ref().is_none_or(|endpoint| endpoint == path)
+            && self
+                .scope
+                .endpoint
+                .as_ref()
+                .is_none_or(|endpoint| without_slash(endpoint) == without_slash(path))
             && self.scope.method.as_ref().is_none_or(is_method)
     }
 }

@@ -41,7 +41,7 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
     let decoded = decodings(path).pop().unwrap_or_default();
     let steps = [
         without_controls,
-        without_backslashes,
+        with_slashes,
         without_parameters,
         without_trailing,
         without_double_slashes,
@@ -103,7 +103,7 @@ pub fn has_dot_segment(forms: &[Vec<u8>]) -> bool {
 /// several segments. If `is_last` is set, trailing dots and spaces and the name of an index file are removed too.
 pub fn normalize_segment(segment: &str, is_last: bool, fold_case: FoldCase) -> Vec<String> {
     let decoded = decodings(segment).pop().unwrap_or_default();
-    let path = without_parameters(&without_backslashes(&without_controls(&decoded)));
+    let path = without_parameters(&with_slashes(&without_controls(&decoded)));
     let path = if is_last { without_trailing(&path) } else { path };
     let normalized = comparable(&path, fold_case);
     let is_removed = |name: &str| name.is_empty() || is_last && is_index(name.as_bytes());
@@ -156,7 +156,7 @@ const NORMALIZATIONS: [Normalization; 22] = [
     without_query,
     without_semicolon,
     without_controls,
-    without_backslashes,
+    with_slashes,
     without_escapes,
     without_parameters,
     without_double_slashes,
@@ -207,9 +207,9 @@ fn without_controls(path: &[u8]) -> Vec<u8> {
     path.iter().copied().filter(|byte| !byte.is_ascii_control()).collect()
 }
 
-/// Replaces `\` with `/`, as Windows and URL parsers do.
-fn without_backslashes(path: &[u8]) -> Vec<u8> {
-    path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()
+/// Replaces `\` with `/`, as Windows and URL parsers do, and `|`, as ThinkPHP does.
+fn with_slashes(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|byte| if b"\\|".contains(byte) { b'/' } else { *byte }).collect()
 }
 
 /// Removes `\`, which escapes the next character in a glob pattern: with `try_files` or `php_fastcgi`, Caddy before 2.11.1

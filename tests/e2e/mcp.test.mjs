@@ -59,10 +59,12 @@ test('An agent cannot pay more than the limit of the user', async () => {
   const { paid, result } = await paidDuring(() => agent(user, 'none',
     ['fetch_paid', { url: url('/too-dear'), max_sats: 1000 }],
     ['fetch_paid', { url: url('/joke'), max_sats: 4 }],
+    ['fetch_paid', { url: url('/joke'), maxSats: 4 }],
   ));
   assert.deepEqual(paid, []);
   assert.match(result.results[0].error, /the price is 500 sats, more than the limit of 100 sats/);
   assert.match(result.results[1].error, /the price is 5 sats, more than the limit of 4 sats/);
+  assert.match(result.results[2].error, /unknown field `maxSats`/);
 });
 
 test('With confirm_above_sats, a higher price is paid only if the person confirms it', async () => {

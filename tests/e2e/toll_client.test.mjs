@@ -41,6 +41,7 @@ let origin, paywall, otherOrigin, isFailing, stubServer;
 before(async () => {
   otherOrigin = await startRecordingOrigin();
   origin = await startRecordingOrigin({
+    '/open': (request, response) => response.writeHead(request.method === 'OPTIONS' ? 405 : 200, { 'Access-Control-Allow-Origin': '*' }).end(),
     '/hop': (request, response) => response.writeHead(302, { Location: '/again' }).end(),
     '/leaving': (request, response) => response.writeHead(302, { Location: `${otherOrigin.url}/arrived` }).end(),
     '/forging': (request, response) => response.writeHead(302, { Location: `${stubServer.url}/forged` }).end(),
@@ -352,6 +353,45 @@ test('After a call was aborted while its wallet paid, a dearer page is paid, and
   await assert.rejects(get('/variants', { signal: abort.signal }), { name: 'AbortError' });
   await until(() => client.spentSats === 2 && !payer.pending());
   for (const url of ['/variants?hd=1', '/variants', '/variants?hd=1']) assert.equal(await status(get(url)), 200, url);
+  assert.equal(payer.paid.length, 2);
+});
+
+// R11 (CHANGELOG): the client refused to pay this host again. The origin may be slow, and the person may press a button to stop.
+test('After a call for one use was aborted or its answer was lost, the next call pays again', async (t) => {
+  for (const failure of ['abort', 'connection']) {
+    const abort = new AbortController();
+    const spent = new Set();
+    const seller = await startSeller(t, async ({ preimage, response }) => {
+      if (spent.has(preimage)) return 402;
+      spent.add(preimage);
+      if (spent.size > 1) return 200;
+      if (failure === 'abort') abort.abort();
+      else response.destroy();
+      return 200;
+    }, { challengeOf: () => '/once' });
+    const { client, payer } = startClient();
+    const expected = failure === 'abort' ? { name: 'AbortError' } : failsWith('connection_failed', { mayBePaid: true });
+    await assert.rejects(client.fetch(`${seller.url}/sold`, { method: 'POST', body: 'x', signal: abort.signal }), expected);
+    assert.equal(await status(client.fetch(`${seller.url}/sold`, { method: 'POST', body: 'x' })), 200);
+    assert.equal(await status(client.fetch(`${seller.url}/first`)), 200);
+    assert.equal(payer.paid.length, 3);
+  }
+});
+
+test('A host that closes the connection after each payment gets three payments at most', async (t) => {
+  const known = new Set();
+  const seller = await startSeller(t, ({ preimage, response }) => (known.has(preimage) ? 402 : (known.add(preimage), response.destroy(), 200)), { challengeOf: (path) => (path === '/sold' ? '/once' : path) });
+  const { client, payer } = startClient();
+  const codes = [];
+  for (let call = 0; call < 6; call += 1) codes.push(await client.fetch(`${seller.url}/sold?${call}`).catch(({ code }) => code));
+  assert.deepEqual([payer.paid.length, codes.at(-1)], [3, 'not_honoured']);
+});
+
+// R11 (CHANGELOG): 402, because the newer credential is for another realm.
+test('HEAD gets no challenge, so the next stored credential is sent', async () => {
+  const { payer, get } = startClient();
+  for (const path of ['/club/1', '/pro/1']) assert.equal(await status(get(path)), 200);
+  for (const path of ['/club/1', '/club/2']) assert.equal(await status(get(path, { method: 'HEAD' })), 200);
   assert.equal(payer.paid.length, 2);
 });
 
@@ -756,7 +796,7 @@ async function startSeller(t, verdict, { formatChallenge = format, challengeOf =
     const known = issued.find((one) => one.macaroon === macaroon);
     const isProven = sha256(preimage ?? '') === known?.paymentHash;
     if (request.url.endsWith('?free')) return response.end('content');
-    const decided = scheme ? await verdict({ path, url: request.url, scheme, preimage, known, isProven }) : 402;
+    const decided = scheme ? await verdict({ path, url: request.url, scheme, preimage, known, isProven, response }) : 402;
     const { status, headers, challenge = status === 402 && (await realChallenge(challengeOf(path, request.url))) } = decided.status ? decided : { status: decided };
     if (challenge) issued.push(challenge);
     response.writeHead(status, { ...(challenge && { 'WWW-Authenticate': formatChallenge(challenge) }), ...headers }).end('content');
@@ -1401,6 +1441,24 @@ test('In a browser, a request with the mode `no-cors` is not paid, because its c
     return [(await client.fetch('/sold', { mode: 'no-cors' })).status, paid];
   });
   assert.deepEqual([answered, paid], [402, 0]);
+});
+
+// R11 (CHANGELOG): the browser refused the request, because the origin answers no preflight.
+test('In a browser, a page of another origin reads free paths also after it has bought a realm', async (t) => {
+  const browser = await startBrowser();
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  await page.exposeFunction('payInvoice', pay);
+  const open = await startPaywall({ toll: { ...toll, cors: ['*'] }, vars: { ORIGIN_URL: origin.url } });
+  await page.goto(`${paywall.url}/_toll/health`);
+  const statuses = await page.evaluate(async (url) => {
+    const { TollClient } = await import('/_toll/toll.js');
+    const client = new TollClient({ wallet: { payInvoice } });
+    const statuses = [];
+    for (const path of ['/open', '/club/1', '/open', '/open', '/club/2', '/club/1']) statuses.push((await client.fetch(url + path)).status);
+    return statuses;
+  }, open.url.replace('127.0.0.1', 'localhost'));
+  assert.deepEqual(statuses, Array(6).fill(200));
 });
 
 test('In a browser, a response from the cache of the browser takes none of the uses that the client counts', async (t) => {

@@ -1,6 +1,7 @@
 //! The client in Rust: as a library, and as a middleware of an existing client. Paying with real wallets and servers is
 //! tested end to end.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -363,6 +364,66 @@ fn after_a_failure_of_the_server_a_dearer_query_is_paid_and_the_credential_stays
     let paid_now =
         [&url, &dear, &url, &dear].map(|url| run(async { client.get(url).await.unwrap().paid_now() }));
     assert_eq!(paid_now, [true, true, false, false]);
+}
+
+// R11: the host was not paid any more, because the server had refused a payment that it had never accepted.
+#[test]
+fn after_a_lost_answer_that_took_the_only_use_the_next_call_pays_again() {
+    for method in [Method::POST, Method::GET] {
+        let node = Node::default();
+        let (issuer, spent) = (node.clone(), Mutex::new(BTreeSet::new()));
+        let url = serve(move |path, credential| {
+            let mut spent = spent.lock().unwrap();
+            match credential {
+                // The first connection is closed.
+                Some(credential) if spent.insert(credential.to_owned()) => match spent.len() {
+                    1 => String::new(),
+                    _ => CONTENT.to_owned(),
+                },
+                _ => issuer.challenge(&["uses = 1", &format!("endpoint = {path}")]),
+            }
+        });
+        let client = TollClient::builder().wallet(node.clone()).build();
+        let call = |url: &str| {
+            let request = Request::new(method.clone(), url.parse().unwrap());
+            run(async { client.execute(request).await.map(|response| response.paid_now()) })
+        };
+        let error = call(&url).unwrap_err();
+        // A GET request is repeated, and the server does not accept the credential again.
+        assert_eq!(matches!(error, ClientError::PaidNotServed { .. }), method == Method::GET, "{error}");
+        assert!(matches!(call(&url), Ok(true)));
+        assert_eq!(node.payments.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[test]
+fn a_host_that_closes_each_paid_connection_gets_three_payments_at_most() {
+    let node = Node::default();
+    let issuer = node.clone();
+    let url = serve(move |path, credential| match credential {
+        Some(_) => String::new(),
+        None => issuer.challenge(&["uses = 1", &format!("endpoint = {path}")]),
+    });
+    let client = TollClient::builder().wallet(node.clone()).build();
+    let call = |at: usize| {
+        let url = url.replace("content", &format!("content{at}"));
+        run(async { client.execute(Request::new(Method::POST, url.parse().unwrap())).await })
+    };
+    let errors: Vec<ClientError> = (0..6).map(|at| call(at).unwrap_err()).collect();
+    assert!(matches!(errors[2], ClientError::AnswerLost { .. }), "{}", errors[2]);
+    assert!(errors[3..].iter().all(|error| matches!(error, ClientError::NotHonoured { .. })));
+    assert_eq!(node.payments.load(Ordering::SeqCst), 3);
+}
+
+// R11: a second payment was made.
+#[test]
+fn a_credential_is_used_for_its_path_with_and_without_a_slash_at_the_end() {
+    let node = Node::default();
+    let url = start_server(&node);
+    let client = TollClient::builder().wallet(node.clone()).build();
+    let urls = [url.clone(), format!("{url}/"), url];
+    let paid_now = urls.map(|url| run(async { client.get(url).await.unwrap().paid_now() }));
+    assert_eq!(paid_now, [true, false, false]);
 }
 
 #[test]

@@ -1091,6 +1091,10 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/sold/.json",
         "/sold%2f.html",
         "/users/7/.xml",
+        // ThinkPHP 8.0 (`parseUrlPath` in src/think/route/Rule.php)
+        "/users|7",
+        "/docs%7Csold",
+        "/index.php/docs|sold",
         // Kirby 5.2 (`Params::extract` in src/Http/Params.php)
         "/sold/page:2",
         "/page:2/sold",

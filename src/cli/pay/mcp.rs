@@ -47,6 +47,7 @@ struct PayingServer {
 
 /// The arguments of `fetch_paid`.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct FetchPaid {
     /// The URL to fetch
     url: String,
@@ -62,6 +63,7 @@ struct FetchPaid {
 
 /// The arguments of `price`.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Price {
     /// The URL whose price is wanted
     url: String,

@@ -38,20 +38,19 @@ export class TollClient extends EventTarget {
     const request = await makeRepeatable(new Request(input, init));
     // With this mode, a browser does not send an Authorization header.
     if (request.mode === 'no-cors') return send(request);
-    const call = { request, wallet, maxSats, payAgain, tried: new Set(), unjudged: new Set(), sent: 0, hasPaid: false };
+    const call = { request, wallet, maxSats, payAgain, tried: new Set(), unjudged: new Set(), sent: 0, isByPath: true, hasPaid: false };
     // A credential that is not known to be good is sent only after a challenge. If the host accepts it then, the host honours the payment.
     const isGood = ({ state, isDenied }) => state === PAID && !isDenied;
     const isFitting = (kept) => isGood(kept) && covers(kept, request) && !call.unjudged.has(kept.paymentHash);
     const takeGood = () => this.#take(call, new URL(request.url).origin, isFitting);
     let purchase = takeGood();
-    let isByPath = true;
     for (;;) {
       const { response, challenge, verdict } = await this.#send(call, purchase);
       if (call.hasPaid) return response;
       const isNew = challenge && challenge.invoice !== purchase?.invoice;
       // Without a challenge, a server does not say whether another credential is valid for this page.
       const isSilent = purchase && response && !isAccepted(response) && isWithoutChallenge(request, response, challenge);
-      if (isSilent && (!isByPath || call.unjudged.size === MAX_UNJUDGED)) return response;
+      if (isSilent && (!call.isByPath || call.unjudged.size === MAX_UNJUDGED)) return response;
       // Another credential may still be sent, and this one again after a challenge.
       if (isSilent) {
         call.unjudged.add(purchase.paymentHash);
@@ -62,7 +61,7 @@ export class TollClient extends EventTarget {
       if (!isNew && !other && verdict !== REFUSED) return response;
       // Without a credential, the next response has a new challenge.
       purchase = isNew ? await this.#obtain(call, challenge) : other;
-      isByPath = !isNew;
+      call.isByPath = !isNew;
       if (isNew && !purchase) return response;
       response?.body?.cancel().catch(() => {});
       if (call.response) return call.response;
@@ -112,8 +111,10 @@ export class TollClient extends EventTarget {
     } catch (cause) {
       if (purchase && !(cause instanceof TollError)) this.#purchases.giveBack(purchase);
       // A server may allow pages of other origins to read this path, but not to send `Authorization`.
-      if (purchase && !call.hasPaid && !request.signal.aborted && mayLackPreflight(request)) {
+      if (purchase && call.isByPath && !request.signal.aborted && mayLackPreflight(request)) {
         this.#purchases.change(purchase, withUnfit(request.url));
+        // If only the connection failed, the credential is sent again after the challenge.
+        call.tried.delete(purchase.paymentHash);
         return { verdict: REFUSED };
       }
       if (!call.hasPaid || request.signal.aborted) throw cause;

@@ -387,6 +387,21 @@ test('A host that closes the connection after each payment gets three payments a
   assert.deepEqual([payer.paid.length, codes.at(-1)], [3, 'not_honoured']);
 });
 
+test('After a connection with a stored credential failed, the credential is sent again and not paid again', async (t) => {
+  let isFailing = false;
+  const seller = await startSeller(t, ({ response }) => (isFailing && response.destroy(), (isFailing = false), 200), { challengeOf: () => '/club/a' });
+  const { client, payer } = startClient();
+  assert.equal(await status(client.fetch(`${seller.url}/sold`)), 200);
+  // In a page of another origin, the failure may be that of a preflight.
+  globalThis.location = { origin: 'https://page.test' };
+  t.after(() => delete globalThis.location);
+  for (const path of ['/first', '/first', '/second']) {
+    isFailing = true;
+    assert.equal(await status(client.fetch(seller.url + path)), 200);
+  }
+  assert.equal(payer.paid.length, 1);
+});
+
 // R11 (CHANGELOG): 402, because the newer credential is for another realm.
 test('HEAD gets no challenge, so the next stored credential is sent', async () => {
   const { payer, get } = startClient();

@@ -187,10 +187,9 @@ impl Payer {
 }
 
 /// Whether a credential that is not valid for a page stays good for others: the page costs more than the payment, or sells something
-/// else. Before the server has accepted a credential, only the URL for which it was bought can show that it is worth nothing.
+/// else.
 fn is_for_others(payment: &Payment, target: &Target, offer: &Offer) -> bool {
-    let may_be_good = payment.was_accepted || payment.url != target.url;
-    may_be_good && (costs_more(offer, payment) || !target.is_paid_by(payment, &target.scope(offer)))
+    payment.was_accepted && (costs_more(offer, payment) || !target.is_paid_by(payment, &target.scope(offer)))
 }
 
 /// Whether an offer costs more than a payment. Of two prices in a currency, the exchange rate does not count, as at the server.

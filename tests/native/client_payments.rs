@@ -275,11 +275,11 @@ fn a_begun_payment_in_a_journal_of_an_older_version_is_resumed() {
     let file = folder.path().join("payments.jsonl");
     let client = || TollClient::builder().wallet(node.clone()).journal(&file).unwrap().build();
     run(async { client().get(&url).await.unwrap() });
-    let lines = std::fs::read_to_string(&file).unwrap();
-    let begun = lines.lines().next().unwrap();
-    let old = begun.replace(r#","kinds":["uses 4"]"#, "");
-    assert!(begun.contains(r#""state":"sent""#) && old.len() < begun.len());
-    std::fs::write(&file, old + "\n").unwrap();
+    begin_again(&file, |begun| {
+        let old = begun.replace(r#","kinds":["uses 4"]"#, "");
+        assert!(old.len() < begun.len());
+        old
+    });
     run(async { client().get(url.replace("content", "other")).await.unwrap() });
     assert_eq!(client().payments().unwrap().len(), 1);
 }
@@ -366,53 +366,94 @@ fn after_a_failure_of_the_server_a_dearer_query_is_paid_and_the_credential_stays
     assert_eq!(paid_now, [true, true, false, false]);
 }
 
+/// Starts a server that takes one use for each paid request, and closes the connection of the first one. `caveats` are added to the
+/// macaroons. Returns the URL.
+fn close_the_first_paid_connection(node: &Node, caveats: &'static [&'static str]) -> String {
+    let (issuer, spent) = (node.clone(), Mutex::new(BTreeSet::new()));
+    serve(move |path, credential| {
+        let mut spent = spent.lock().unwrap();
+        match credential {
+            Some(credential) if spent.insert(credential.to_owned()) => match spent.len() {
+                1 => String::new(),
+                _ => CONTENT.to_owned(),
+            },
+            _ => issuer.challenge(&[caveats, &[&format!("endpoint = {path}")]].concat()),
+        }
+    })
+}
+
 // R11: the host was not paid any more, because the server had refused a payment that it had never accepted.
 #[test]
 fn after_a_lost_answer_that_took_the_only_use_the_next_call_pays_again() {
-    for method in [Method::POST, Method::GET] {
+    for (method, caveats, pays_again) in [
+        (Method::POST, &["uses = 1"][..], true),
+        (Method::GET, &["uses = 1"], true),
+        (Method::POST, &[], false),
+    ] {
         let node = Node::default();
-        let (issuer, spent) = (node.clone(), Mutex::new(BTreeSet::new()));
-        let url = serve(move |path, credential| {
-            let mut spent = spent.lock().unwrap();
-            match credential {
-                // The first connection is closed.
-                Some(credential) if spent.insert(credential.to_owned()) => match spent.len() {
-                    1 => String::new(),
-                    _ => CONTENT.to_owned(),
-                },
-                _ => issuer.challenge(&["uses = 1", &format!("endpoint = {path}")]),
-            }
-        });
+        let url = close_the_first_paid_connection(&node, caveats);
         let client = TollClient::builder().wallet(node.clone()).build();
-        let call = |url: &str| {
+        let call = || {
             let request = Request::new(method.clone(), url.parse().unwrap());
             run(async { client.execute(request).await.map(|response| response.paid_now()) })
         };
-        let error = call(&url).unwrap_err();
+        let error = call().unwrap_err();
         // A GET request is repeated, and the server does not accept the credential again.
         assert_eq!(matches!(error, ClientError::PaidNotServed { .. }), method == Method::GET, "{error}");
-        assert!(matches!(call(&url), Ok(true)));
-        assert_eq!(node.payments.load(Ordering::SeqCst), 2);
+        let result = call();
+        assert_eq!(matches!(result, Ok(true)), pays_again, "{result:?}");
+        assert_eq!(matches!(result, Err(ClientError::NotHonoured { .. })), !pays_again, "{result:?}");
     }
 }
 
 #[test]
-fn a_host_that_closes_each_paid_connection_gets_three_payments_at_most() {
+fn a_host_that_closes_each_paid_connection_gets_three_payments_at_most_unless_it_has_accepted_one() {
+    for has_served in [false, true] {
+        let node = Node::default();
+        let issuer = node.clone();
+        let url = serve(move |path, credential| match credential {
+            Some(_) if path == "/content" => CONTENT.to_owned(),
+            Some(_) => String::new(),
+            None => issuer.challenge(&["uses = 1", &format!("endpoint = {path}")]),
+        });
+        let client = TollClient::builder().wallet(node.clone()).build();
+        if has_served {
+            run(async { client.get(&url).await.unwrap() });
+        }
+        for at in 0..6 {
+            let url = url.replace("content", &at.to_string());
+            let error = run(async { client.execute(Request::new(Method::POST, url.parse().unwrap())).await });
+            let is_paid = has_served || at < 3;
+            assert_eq!(matches!(error, Err(ClientError::AnswerLost { .. })), is_paid, "{at}: {error:?}");
+            assert_eq!(matches!(error, Err(ClientError::NotHonoured { .. })), !is_paid, "{at}: {error:?}");
+        }
+    }
+}
+
+/// Changes the only payment of a journal to one that was begun, as if the process had been killed.
+fn begin_again(journal: &std::path::Path, change: impl Fn(&str) -> String) {
+    let lines = std::fs::read_to_string(journal).unwrap();
+    let begun = lines.lines().next().unwrap();
+    assert!(begun.contains(r#""state":"sent""#));
+    std::fs::write(journal, change(begun) + "\n").unwrap();
+}
+
+#[test]
+fn a_begun_payment_is_resumed_although_its_url_costs_more_now_but_not_for_a_dearer_query() {
     let node = Node::default();
-    let issuer = node.clone();
-    let url = serve(move |path, credential| match credential {
-        Some(_) => String::new(),
-        None => issuer.challenge(&["uses = 1", &format!("endpoint = {path}")]),
-    });
-    let client = TollClient::builder().wallet(node.clone()).build();
-    let call = |at: usize| {
-        let url = url.replace("content", &format!("content{at}"));
-        run(async { client.execute(Request::new(Method::POST, url.parse().unwrap())).await })
-    };
-    let errors: Vec<ClientError> = (0..6).map(|at| call(at).unwrap_err()).collect();
-    assert!(matches!(errors[2], ClientError::AnswerLost { .. }), "{}", errors[2]);
-    assert!(errors[3..].iter().all(|error| matches!(error, ClientError::NotHonoured { .. })));
-    assert_eq!(node.payments.load(Ordering::SeqCst), 3);
+    let cents = Arc::new(AtomicU64::new(10));
+    let price = Arc::clone(&cents);
+    let (url, _) = sell_in_dollars(&node, move |_| price.load(Ordering::SeqCst));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("payments.jsonl");
+    let client = || TollClient::builder().wallet(node.clone()).journal(&file).unwrap().build();
+    run(async { client().get(&url).await.unwrap() });
+    for (query, payments) in [("", 1), ("?hd", 2)] {
+        begin_again(&file, str::to_owned);
+        cents.store(20, Ordering::SeqCst);
+        let _ = run(async { client().get(format!("{url}{query}")).await });
+        assert_eq!(client().payments().unwrap().len(), payments, "{query}");
+    }
 }
 
 // R11: a second payment was made.

@@ -92,14 +92,10 @@ export class TollClient extends EventTarget {
         if (purchase && !call.hasPaid && !isSent) call.sent += 1;
         isSent = true;
         const attempt = request.clone();
-        // If the answer is lost, this request may have taken the last use.
-        const isFirst = purchase && !purchase.wasAccepted && purchase.left != null;
-        if (isFirst) this.#purchases.change(purchase, () => ({ isUnanswered: true }));
         // `fetch` removes the Authorization header when it follows a redirect to another origin, except in Chrome before 119 and Firefox
         // before 111. A script cannot see where a redirect leads.
         if (purchase) attempt.headers.append('Authorization', `${purchase.scheme} ${purchase.macaroon}:${purchase.preimage ?? ''}`);
         const response = await send(attempt);
-        if (isFirst) this.#purchases.change(purchase, () => ({ isUnanswered: false }));
         const challenge = readChallenge(response, request);
         const wait = Math.max(pauses.shift(), readRetryAfter(response));
         const isEarly = purchase && isTooEarly(call, purchase, response, challenge) && Date.now() + wait <= started + MAX_WAIT_MS;
@@ -109,7 +105,11 @@ export class TollClient extends EventTarget {
         if (!isWaiting) await unlessAborted(new Promise((resolve) => setTimeout(resolve, wait)), request.signal);
       }
     } catch (cause) {
-      if (purchase && !(cause instanceof TollError)) this.#purchases.giveBack(purchase);
+      if (purchase && !(cause instanceof TollError)) {
+        this.#purchases.giveBack(purchase);
+        // The request may have taken a use, also the last one.
+        this.#purchases.change(purchase, ({ left }) => ({ mayBeSpent: left != null }));
+      }
       // A server may allow pages of other origins to read this path, but not to send `Authorization`.
       if (purchase && call.isByPath && !request.signal.aborted && mayLackPreflight(request)) {
         this.#purchases.change(purchase, withUnfit(request.url));
@@ -171,8 +171,8 @@ export class TollClient extends EventTarget {
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied) || ([401, 403].includes(status) && isFrom(response, request)));
     if (isGivenUp || (isInvalid && !isUnsure)) {
       // A host does not honour payments if it asks for another payment and never accepted the last one.
-      const wasNeverHonoured = !purchase.wasAccepted && !purchase.isUnanswered && !isPast(purchase.until, response);
-      const wasRefused = purchase.wasRefused || purchase.isUnanswered;
+      const wasNeverHonoured = !purchase.wasAccepted && !purchase.mayBeSpent && !isPast(purchase.until, response);
+      const wasRefused = purchase.wasRefused || purchase.mayBeSpent;
       this.#purchases.change(purchase, ({ isDenied }) => ({ state: GONE, wasRefused, isDenied: hasPaid ? isDenied : !payAgain && (isDenied || wasNeverHonoured) }));
       this.#emit('refused', request, purchase, { status });
       return REFUSED;

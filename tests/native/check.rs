@@ -1010,6 +1010,8 @@ fn a_pattern_that_lets_requests_pass_the_worker_is_reported() {
         "routes = [{ pattern = \"*shop.example/*\", zone_name = \"shop.example\" }, \"Shop.example/x\"]",
         "routes = [{ pattern = \"shop.example\", custom_domain = true }, \"b.example/*\"]",
         "route = \"shop.example/*\"",
+        "routes = [\"shop.example*\"]",
+        "routes = [\"http://shop.example/*\", \"https://shop.example/*\"]",
     ] {
         assert_eq!(found(whole), [""; 0], "{whole}");
     }

@@ -14,12 +14,14 @@ pub(super) fn check(environment: &mut Environment<'_>) {
     let patterns: Vec<(String, &str)> = route.into_iter().chain(listed).filter_map(with_pattern).collect();
     for (place, pattern) in &patterns {
         let (scheme, rest) = pattern.split_once("://").unwrap_or(("", pattern));
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let is_whole = patterns.iter().any(|(_, other)| is_whole_host(other, host));
+        let (host, path) = rest.split_once('/').unwrap_or((rest.trim_end_matches('*'), ""));
+        if patterns.iter().any(|(_, other)| is_whole_host(other, host)) {
+            continue;
+        }
         if scheme == "http" {
             let sentence = "matches only requests without encryption, so https requests reach the origin without the Worker: remove http://";
             environment.error(place, Point::Value, sentence);
-        } else if !is_whole {
+        } else {
             let sentence = format!(
                 "covers only a part of {host}: other spellings of a priced path, such as upper case, reach the origin of the zone \
                  without the Worker, and so do all paths that do not match /{path}. Write \"{host}/*\", unless the origin \
@@ -43,7 +45,8 @@ fn with_pattern((place, route): (String, &Json)) -> Option<(String, &str)> {
 /// Whether a pattern matches all requests for a host with https. `*` at its beginning stands for any text.
 fn is_whole_host(pattern: &str, host: &str) -> bool {
     let pattern = pattern.strip_prefix("https://").unwrap_or(pattern);
-    let whole = pattern.strip_suffix("/*").filter(|whole| !whole.contains('/'));
+    let whole =
+        pattern.strip_suffix("/*").or_else(|| pattern.strip_suffix('*')).filter(|whole| !whole.contains('/'));
     whole.is_some_and(|whole| match whole.strip_prefix('*') {
         Some(end) => host.to_ascii_lowercase().ends_with(&end.to_ascii_lowercase()),
         None => whole.eq_ignore_ascii_case(host),

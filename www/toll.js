@@ -40,7 +40,7 @@ export class TollClient extends EventTarget {
     if (request.mode === 'no-cors') return send(request);
     const call = { request, wallet, maxSats, payAgain, tried: new Set(), unjudged: new Set(), sent: 0, isByPath: true, hasPaid: false };
     // A credential that is not known to be good is sent only after a challenge. If the host accepts it then, the host honours the payment.
-    const isGood = ({ state, isDenied }) => state === PAID && !isDenied;
+    const isGood = ({ state, isDenied, wasAccepted }) => state === PAID && !isDenied && wasAccepted;
     const isFitting = (kept) => isGood(kept) && covers(kept, request) && !call.unjudged.has(kept.paymentHash);
     const takeGood = () => this.#take(call, new URL(request.url).origin, isFitting);
     let purchase = takeGood();
@@ -117,8 +117,10 @@ export class TollClient extends EventTarget {
         call.tried.delete(purchase.paymentHash);
         return { verdict: REFUSED };
       }
+      // A caller that waits for some time and then aborts got no answer either.
+      const gotNoAnswer = !request.signal.aborted || Date.now() - started > MIN_WAIT_MS;
+      if (call.hasPaid && gotNoAnswer) this.#purchases.change(purchase, () => ({ wasRefused: true }));
       if (!call.hasPaid || request.signal.aborted) throw cause;
-      this.#purchases.change(purchase, () => ({ wasRefused: true }));
       const message = `The connection failed after the wallet received the invoice; call again to use the credential: ${cause.message}`;
       throw errorFor(purchase, 'connection_failed', message, { cause, mayBePaid: true });
     }
@@ -158,10 +160,8 @@ export class TollClient extends EventTarget {
     const isForged = isDenied && status === 401 && /(?:^|,)\s*(?:L402|LSAT)(?![^\s,])/i.test(headers.get('WWW-Authenticate'));
     // Some servers send no challenge when a credential has expired. Before that, a 401 may come from a service behind the server.
     const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
-    // A page may cost more than others for which the same credential is valid. Before the server has accepted the credential, a higher
-    // price of the page for which it was bought shows that it is worth nothing.
-    const mayBeGood = purchase.wasAccepted || purchase.url !== request.url;
-    const costsMore = mayBeGood && isCheaper(purchase, { ...challenge, sats: priceOf(challenge) });
+    // A page may cost more than others for which the same credential is valid.
+    const costsMore = purchase.wasAccepted && isCheaper(purchase, { ...challenge, sats: priceOf(challenge) });
     const isUnfit = challenge && !isPast(purchase.until, response) && (challenge.key !== purchase.key || costsMore);
     // The price of a request with a body may depend on the body.
     const isOfUrl = challenge?.key !== purchase.key || ['GET', 'HEAD'].includes(request.method);
@@ -224,7 +224,7 @@ export class TollClient extends EventTarget {
     this.#checkHost(call, bill, response);
     this.#checkBudgets(bill, response);
     // Takes one use for the caller before another call can take it.
-    const purchase = { ...bill, url: call.request.url, left: uses && uses - 1, state: RESERVED, at: Date.now() };
+    const purchase = { ...bill, left: uses && uses - 1, state: RESERVED, at: Date.now() };
     this.#purchases.add(purchase);
     if (!this.#emit('challenge', call.request, purchase) || signal.aborted) {
       this.#purchases.remove(purchase);
@@ -567,6 +567,9 @@ const MAX_UNFIT = 49;
 /** The pauses after which a request is sent again while its payment has not arrived, and the longest time that this may take. */
 const PAUSES_MS = [200, 400, 800, 1600];
 const MAX_WAIT_MS = 30_000;
+
+/** How long a call waits at least for the answer to a paid request, before an abort counts as no answer. */
+const MIN_WAIT_MS = 2_000;
 
 /** The longest time for which other calls wait for the wallet. A person may have to confirm the payment. */
 const MAX_WALLET_MS = 120_000;

@@ -108,9 +108,10 @@ impl Payer {
             payment.is_unanswered = is_lost;
             if is_accepted(&response) {
                 self.accepted(&mut payment, request, &response);
-            }
-            if is_accepted(&response) || !is_from(&response, &payment.origin) {
                 return Ok(TollResponse::paid(response, payment, true));
+            }
+            if !is_from(&response, &payment.origin) {
+                return Ok(self.unserved(payment, response));
             }
             let status = response.status();
             let is_early = match status {

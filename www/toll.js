@@ -628,10 +628,12 @@ async function makeRepeatable(request) {
   return request.bodyUsed ? new Request(request, { body, referrer, referrerPolicy }) : request;
 }
 
-const covers = ({ endpoint, method, unfit = [] }, request) => {
+const covers = ({ macaroon, endpoint, method, unfit = [] }, request) => {
   const { pathname } = new URL(request.url);
   const isOfMethod = !method || method === request.method || (method === 'GET' && request.method === 'HEAD');
-  return (!endpoint || withoutSlash(endpoint) === withoutSlash(pathname)) && isOfMethod && !unfit.includes(request.url);
+  // edgetoll ignores a slash at the end. lightning-toll, whose macaroons are JSON, does not. A binary macaroon begins with its version, 2.
+  const isSamePath = endpoint === pathname || (macaroon.startsWith('Ag') && withoutSlash(endpoint) === withoutSlash(pathname));
+  return (!endpoint || isSamePath) && isOfMethod && !unfit.includes(request.url);
 };
 
 /** Adds a URL to those for which a credential is not valid. */

@@ -43,7 +43,7 @@ pub enum ClientError {
     #[error("the price is {price_sats} sats, but the budget {scope} has only {left_sats} sats left")]
     OverBudget { price_sats: u64, left_sats: u64, scope: BudgetScope },
     /// The host did not accept an earlier payment. Nothing was paid.
-    #[error("{host} refused a payment of {} sats (payment hash {}), so it is not paid again", payment.amount_sats, payment.payment_hash)]
+    #[error("{host} gave no access for a payment of {} sats (payment hash {}), so it is not paid again", payment.amount_sats, payment.payment_hash)]
     NotHonoured { host: String, payment: Box<Payment> },
     #[error("the price is {price_sats} sats, and there is no wallet to pay it")]
     NoWallet { price_sats: u64 },

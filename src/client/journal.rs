@@ -156,15 +156,18 @@ impl Payment {
         self.was_refused &= !self.was_accepted;
     }
 
+    /// Whether the credential of an endpoint is valid for a path. edgetoll ignores a slash at the end. lightning-toll, whose macaroons are
+    /// JSON, does not.
+    fn is_for_path(&self, endpoint: &str, path: &str) -> bool {
+        let is_binary = self.macaroon.as_ref().is_some_and(|macaroon| macaroon.starts_with(BINARY_IN_BASE64));
+        endpoint == path || (is_binary && without_slash(endpoint) == without_slash(path))
+    }
+
     /// Whether this payment is expected to pay for a request.
     pub fn covers(&self, origin: &str, path: &str, method: &str) -> bool {
         let is_method = |sold: &String| sold == method || (sold == "GET" && method == "HEAD");
         self.origin == origin
-            && self
-                .scope
-                .endpoint
-                .as_ref()
-                .is_none_or(|endpoint| without_slash(endpoint) == without_slash(path))
+            && self.scope.endpoint.as_ref().is_none_or(|endpoint| self.is_for_path(endpoint, path))
             && self.scope.method.as_ref().is_none_or(is_method)
     }
 }
@@ -331,5 +334,7 @@ fn open_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// The beginning of a binary macaroon, whose first byte is its version, 2.
+const BINARY_IN_BASE64: &str = "Ag";
 /// Separates an incomplete line from the line that follows it. JSON contains no such character.
 const TORN: u8 = 0x1e;

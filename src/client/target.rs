@@ -5,7 +5,7 @@ use reqwest::Request;
 use super::error::ClientError;
 use super::journal::{Payment, Scope};
 use super::offer::Offer;
-use crate::http::url::{is_loopback, without_slash};
+use crate::http::url::is_loopback;
 
 /// What a request is for.
 pub struct Target {
@@ -51,8 +51,7 @@ impl Target {
     /// Whether a payment is for the same content. A server that names a new scope in each challenge is not paid anew for the
     /// same request.
     pub fn is_paid_by(&self, payment: &Payment, scope: &Scope) -> bool {
-        let is_same_path = without_slash(&payment.path) == without_slash(&self.path);
-        let is_same_request = is_same_path && payment.method == self.method;
+        let is_same_request = payment.path == self.path && payment.method == self.method;
         payment.origin == self.origin && (payment.scope == *scope || is_same_request)
     }
 }

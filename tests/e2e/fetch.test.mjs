@@ -64,6 +64,15 @@ test('The credential of a realm pays for another path', async () => {
   assert.deepEqual(paid, [7]);
 });
 
+// R11 (CHANGELOG)
+test('The credential of a path pays also with a slash at the end', async () => {
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    for (const path of ['/joke-b', '/joke-b/', '/joke-b', '/twice/', '/twice']) assert.equal((await user.fetch(url(path))).code, 0);
+  });
+  assert.deepEqual(paid.sort(), [3, 5]);
+});
+
 // R11 (CHANGELOG): the credential was given up after each request for the dearer page.
 test('A credential of a realm stays good for its cheaper pages after a request for a dearer page', async () => {
   const user = newUser();

@@ -71,7 +71,7 @@ test('A server that answers 402 to every credential is paid once, and not again 
   const again = await paidDuring(() => user.fetch('--pay-again', server.url));
   server.close();
   assert.deepEqual([paid, result.map(({ code }) => code)], [[5], [8, 6, 6]]);
-  assert.match(result[1].stderr, /refused a payment of 5 sats/);
+  assert.match(result[1].stderr, /gave no access for a payment of 5 sats/);
   assert.deepEqual([again.paid, again.result.code], [[5], 8]);
 });
 

@@ -456,15 +456,35 @@ fn a_begun_payment_is_resumed_although_its_url_costs_more_now_but_not_for_a_dear
     }
 }
 
-// R11: a second payment was made.
+// lightning-toll compares the path exactly (`case 'endpoint'` in src/macaroon.js), and answers 401 without a challenge.
 #[test]
-fn a_credential_is_used_for_its_path_with_and_without_a_slash_at_the_end() {
+fn a_credential_of_lightning_toll_is_not_used_for_its_path_with_a_slash_at_the_end() {
     let node = Node::default();
     let url = start_server(&node);
     let client = TollClient::builder().wallet(node.clone()).build();
-    let urls = [url.clone(), format!("{url}/"), url];
+    let urls = [url.clone(), format!("{url}/"), url.clone(), format!("{url}/")];
     let paid_now = urls.map(|url| run(async { client.get(url).await.unwrap().paid_now() }));
-    assert_eq!(paid_now, [true, false, false]);
+    assert_eq!(paid_now, [true, true, false, false]);
+}
+
+#[test]
+fn a_host_that_redirects_each_paid_request_to_an_error_of_another_origin_gets_three_payments_at_most() {
+    let node = Node::default();
+    let issuer = node.clone();
+    let other =
+        serve(|_, _| "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned());
+    let url = serve(move |path, credential| match credential {
+        Some(_) => format!(
+            "HTTP/1.1 302 Found\r\nLocation: {other}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        ),
+        None => issuer.challenge(&[&format!("endpoint = {path}")]),
+    });
+    let client = TollClient::builder().wallet(node.clone()).build();
+    for at in 0..6 {
+        let url = url.replace("content", &at.to_string());
+        let result = run(async { client.get(&url).await });
+        assert_eq!(matches!(result, Err(ClientError::NotHonoured { .. })), at >= 3, "{at}: {result:?}");
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub struct FetchArguments {
     /// Pay also over http without encryption
     #[arg(long)]
     allow_http: bool,
-    /// Pay a host that refused a payment, and content whose earlier payment has expired with an unknown outcome
+    /// Pay a host that gave no access for a payment, and content whose earlier payment has expired with an unknown outcome
     #[arg(long)]
     pay_again: bool,
     /// Show the price, and pay nothing. The request is sent, and a server executes it if it is free

@@ -632,8 +632,8 @@ const covers = ({ macaroon, endpoint, method, unfit = [] }, request) => {
   const { pathname } = new URL(request.url);
   const isOfMethod = !method || method === request.method || (method === 'GET' && request.method === 'HEAD');
   // edgetoll ignores a slash at the end. lightning-toll, whose macaroons are JSON, does not. A binary macaroon begins with its version, 2.
-  const isSamePath = endpoint === pathname || (macaroon.startsWith('Ag') && withoutSlash(endpoint) === withoutSlash(pathname));
-  return (!endpoint || isSamePath) && isOfMethod && !unfit.includes(request.url);
+  const isSamePath = !endpoint || endpoint === pathname || (macaroon.startsWith('Ag') && withoutSlash(endpoint) === withoutSlash(pathname));
+  return isSamePath && isOfMethod && !unfit.includes(request.url);
 };
 
 /** Adds a URL to those for which a credential is not valid. */

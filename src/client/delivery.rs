@@ -62,6 +62,11 @@ impl Payer {
                         }
                     }
                 }
+                // Another request takes the last use.
+                StatusCode::CONFLICT if response.headers().contains_key(RETRY_AFTER) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause.max(retry_after(&response)).min(MAX_PAUSE)).await,
+                    None => return Ok(Verdict::Served(TollResponse::paid(response, payment, false))),
+                },
                 StatusCode::UNAUTHORIZED if self.limits.pays_again || is_ended(&response, &payment) => {
                     self.give_up(&mut payment)?;
                     return Ok(Verdict::Unpaid(response));

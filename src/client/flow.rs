@@ -202,6 +202,7 @@ impl Payer {
                 payment.is_usable(now)
                     && target.is_paid_by(payment, scope)
                     && !costs_more(offer, payment)
+                    && !payment.is_in_use(now)
                     && !tried.contains(&payment.payment_hash)
             };
             let stored = known.values().filter(is_stored).max_by_key(|payment| payment.at_unix);

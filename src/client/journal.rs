@@ -124,6 +124,12 @@ impl Payment {
         self.is_unanswered && (is_counted || self.proof() == ProofKind::Preimage)
     }
 
+    /// Whether the process that pays for one use may still wait for its answer.
+    pub fn is_in_use(&self, now_unix: u64) -> bool {
+        let is_recent = self.at_unix.saturating_add(IN_USE_S) > now_unix;
+        self.is_unanswered && !self.was_unserved && is_recent && self.scope.kinds.contains("uses 1")
+    }
+
     /// Returns how the payment is proven.
     pub fn proof(&self) -> ProofKind {
         match (&self.scheme, &self.macaroon) {
@@ -334,6 +340,8 @@ fn open_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// After this time, the process is assumed to be killed.
+const IN_USE_S: u64 = 60;
 /// The beginning of a binary macaroon, whose first byte is its version, 2.
 const BINARY_IN_BASE64: &str = "Ag";
 /// Separates an incomplete line from the line that follows it. JSON contains no such character.

@@ -82,6 +82,8 @@ for (const free_tier of ['kv', 'durable']) {
     assert.equal(await countServed(3, '/free', first.url, '203.0.113.1'), 3);
     // The Worker writes the count to KV after the response, at most once a second, so the first write may have a count below 3.
     if (free_tier === 'kv') await until(() => countedIn(state) === 3);
+    // The value is in its file before the database of the namespace has its key.
+    assert.equal((await from('203.0.113.1', '/free', first.url)).status, 402);
     await first.server.stop();
     const second = await start({ free_tier }, { state, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: first.secret } });
     assert.equal((await from('203.0.113.1', '/free', second.url)).status, 402);

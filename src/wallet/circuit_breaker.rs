@@ -24,6 +24,14 @@ struct Open {
     trial_until_ms: u64,
 }
 
+impl Open {
+    /// Whether a request was sent before the open time had passed. Such a request is not a trial, so its failure does not open the circuit
+    /// for longer. (A trial after the clock went back has an earlier time.)
+    fn is_before_trial(self, sent_ms: u64, now_ms: u64) -> bool {
+        sent_ms < self.since_ms.saturating_add(self.lasts_ms) && now_ms >= self.since_ms
+    }
+}
+
 impl CircuitBreaker {
     /// Returns the milliseconds until a request may be sent to the wallet; 0 if a request may be sent now.
     pub fn wait_ms(&self, now_ms: u64) -> u64 {
@@ -58,9 +66,10 @@ impl CircuitBreaker {
         *self = Self { succeeded_at_ms: now_ms, ..Self::default() };
     }
 
-    /// Records a result that is neither a success nor a failure. It ends a trial, so that another request can be the trial.
-    pub fn undecided(&mut self) {
-        if let Some(open) = &mut self.open {
+    /// Records a result that is neither a success nor a failure, of a request that was sent at `sent_ms`. The result of a trial ends the
+    /// trial, so that another request can be one.
+    pub fn undecided(&mut self, sent_ms: u64, now_ms: u64) {
+        if let Some(open) = self.open.as_mut().filter(|open| !open.is_before_trial(sent_ms, now_ms)) {
             open.trial_until_ms = 0;
         }
     }
@@ -68,13 +77,9 @@ impl CircuitBreaker {
     /// Records the failure of a request that was sent at `sent_ms`. If the wallet requested a wait (`retry_after_ms`),
     /// the circuit opens at once for this wait. Returns whether this failure opened the circuit.
     pub fn failed(&mut self, retry_after_ms: Option<u64>, sent_ms: u64, now_ms: u64) -> bool {
-        // A request that was sent before the open time had passed is not a trial, so its failure does not open the
-        // circuit for longer. (A trial after the clock went back has an earlier time.)
-        let is_before_trial =
-            |open: Open| sent_ms < open.since_ms.saturating_add(open.lasts_ms) && now_ms >= open.since_ms;
         // Requests that were sent while the wallet was down may fail after it has recovered.
         let is_before_success = sent_ms < self.succeeded_at_ms && self.succeeded_at_ms <= now_ms;
-        if self.open.is_some_and(is_before_trial) || is_before_success {
+        if self.open.is_some_and(|open| open.is_before_trial(sent_ms, now_ms)) || is_before_success {
             return false;
         }
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);

@@ -99,7 +99,7 @@ impl Failover {
                 false
             }
             None => {
-                breaker.undecided();
+                breaker.undecided(sent_ms, now_ms);
                 false
             }
         }

@@ -87,7 +87,11 @@ fn after_a_trial_request_that_says_nothing_about_the_wallet_the_next_request_is_
     }
     let later_ms = NOW_MS + 5_000;
     assert_eq!(failover.admit(slot, later_ms), Ok(()));
-    failover.record(slot, &Err::<(), _>(WalletError::Internal), later_ms, later_ms);
+    let internal: Result<(), _> = Err(WalletError::Internal);
+    // This request was sent before the trial.
+    failover.record(slot, &internal, NOW_MS, later_ms);
+    assert_eq!(failover.admit(slot, later_ms), Err(6_000));
+    failover.record(slot, &internal, later_ms, later_ms);
     assert_eq!(failover.admit(slot, later_ms), Ok(()));
     assert_eq!(failover.admit(slot, later_ms), Err(6_000));
     failover.record(slot, &Ok(()), later_ms, later_ms);

@@ -1008,7 +1008,7 @@ fn a_pattern_that_lets_requests_pass_the_worker_is_reported() {
         "routes = [\"https://shop.example/*\", \"shop.example/api/*\"]",
         "routes = [\"*.shop.example/*\", \"a.shop.example/x\"]",
         "routes = [{ pattern = \"*shop.example/*\", zone_name = \"shop.example\" }, \"Shop.example/x\"]",
-        "routes = [{ pattern = \"shop.example\", custom_domain = true }, \"b.example/*\"]",
+        "routes = [{ pattern = \"shop.example\", custom_domain = true }, \"shop.example/api/*\"]",
         "route = \"shop.example/*\"",
         "routes = [\"shop.example*\"]",
         "routes = [\"http://shop.example/*\", \"https://shop.example/*\"]",

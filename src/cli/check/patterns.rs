@@ -4,6 +4,7 @@
 //! and match the URL as it was sent.
 
 use super::environment::{Environment, Point};
+use super::urls::custom_domains;
 use crate::strict_json::Json;
 
 /// Warns of the hosts of which the Worker gets only a part of the requests.
@@ -12,10 +13,12 @@ pub(super) fn check(environment: &mut Environment<'_>) {
     let routes = environment.get(&["routes"]).and_then(Json::as_array).unwrap_or_default();
     let listed = routes.iter().enumerate().map(|(at, route)| (format!("routes[{at}]"), route));
     let patterns: Vec<(String, &str)> = route.into_iter().chain(listed).filter_map(with_pattern).collect();
+    let domains = custom_domains(environment);
     for (place, pattern) in &patterns {
         let (scheme, rest) = pattern.split_once("://").unwrap_or(("", pattern));
         let (host, path) = rest.split_once('/').unwrap_or((rest.trim_end_matches('*'), ""));
-        if patterns.iter().any(|(_, other)| is_whole_host(other, host)) {
+        let is_domain = domains.iter().any(|domain| domain.eq_ignore_ascii_case(host));
+        if is_domain || patterns.iter().any(|(_, other)| is_whole_host(other, host)) {
             continue;
         }
         if scheme == "http" {
@@ -32,14 +35,12 @@ pub(super) fn check(environment: &mut Environment<'_>) {
     }
 }
 
-/// Returns the pattern of a route of Wrangler; `None` for a custom domain, which is a whole host.
+/// Returns the pattern of a route of Wrangler.
 fn with_pattern((place, route): (String, &Json)) -> Option<(String, &str)> {
-    if let Some(pattern) = route.as_str() {
-        return Some((place, pattern));
+    match route.as_str() {
+        Some(pattern) => Some((place, pattern)),
+        None => Some((format!("{place}.pattern"), route.get("pattern")?.as_str()?)),
     }
-    let is_custom_domain = route.get("custom_domain").and_then(Json::as_bool) == Some(true);
-    let pattern = route.get("pattern")?.as_str().filter(|_| !is_custom_domain)?;
-    Some((format!("{place}.pattern"), pattern))
 }
 
 /// Whether a pattern matches all requests for a host with https. `*` at its beginning stands for any text.

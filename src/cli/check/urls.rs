@@ -160,7 +160,8 @@ pub(super) fn check_missing_origin(environment: &mut Environment<'_>) {
     }
 }
 
-fn custom_domains<'a>(environment: &Environment<'a>) -> Vec<&'a str> {
+/// Returns the custom domains of the Worker.
+pub(super) fn custom_domains<'a>(environment: &Environment<'a>) -> Vec<&'a str> {
     let routes = environment.get_inherited("routes").and_then(Json::as_array).unwrap_or_default();
     let is_custom = |route: &&Json| route.get("custom_domain").and_then(Json::as_bool) == Some(true);
     routes.iter().filter(is_custom).filter_map(|route| route.get("pattern")?.as_str()).collect()

@@ -36,7 +36,7 @@ before(async () => {
         { path: '/sold', sats: 7 },
         { path: '/cheap', sats: 6 },
         { path: '/observed', sats: 7, mode: 'observe' },
-        { path: '/tried', sats: 7, free_requests: 1, free_window: '1h' },
+        { path: '/tried', sats: 7, free_requests: 2, free_window: '1h' },
       ],
     },
     vars: { ORIGIN_URL: `http://127.0.0.1:${port}`, ORIGIN_TOKEN: token },
@@ -49,16 +49,23 @@ test('docs/origins.md shows origins for Node, Python, FastAPI, Go and PHP', () =
 });
 
 // A3 (CHANGELOG): an origin that serves the content at an alias that edgetoll does not know.
-test('The documented check in the handler refuses an alias that is free at edgetoll, and lets paid and observed requests pass', async (context) => {
+test('The documented check in the handler refuses an alias that is free at edgetoll, and lets paid requests pass, and others only with its options', async (context) => {
   const dir = run.folder('paid');
   writeFileSync(join(dir, 'paid.mjs'), document.match(/```js\n(\/\/ paid\.mjs\n.*?)```/s)[1]);
   const { requirePaid } = await import(join(dir, 'paid.mjs'));
-  const server = createServer((request, response) => requirePaid(7)(request, response, () => response.end('the report'))).listen(port, '127.0.0.1');
+  let options;
+  const server = createServer((request, response) => requirePaid(7, options)(request, response, () => response.end('the report'))).listen(port, '127.0.0.1');
   await once(server, 'listening');
   context.after(() => server.close());
-  for (const [path, status] of [['/alias', 403], ['/sold', 402], ['/cheap', 402], ['/observed', 200], ['/tried', 200]]) {
+  const unpaid = [
+    ...[['/alias', 403], ['/sold', 402], ['/cheap', 402], ['/observed', 403], ['/tried', 403]],
+    ...[['/observed', 403, { free: true }], ['/tried', 200, { free: true }], ['/observed', 200, { observed: true }]],
+  ];
+  for (const [path, status, more] of unpaid) {
+    options = more;
     assert.equal((await send(paywall.url, path, { headers: { 'X-Toll-Status': 'paid', 'X-Toll-Amount-Sats': '9', 'X-Toll-Observed': '200' } })).status, status, path);
   }
+  options = undefined;
   for (const [path, status] of [['/sold', 200], ['/cheap', 403]]) {
     const { standard } = await buy(paywall.url, path);
     assert.equal((await send(paywall.url, path, { headers: { authorization: standard } })).status, status, path);

@@ -234,17 +234,12 @@ fn is_other_than_folders(path: &str, as_sent: Selection<'_>) -> bool {
 }
 
 /// Whether the route of a path is for the names with `:` that the path has below a folder: `/v1/models/*` is for `/v1/models/llama3:8b`,
-/// because it names the folder. So is `/*`, if it does not cost less than the folder.
+/// because it names the folder. So is `/*`, if it does not cost less than the folder and buys nothing more.
 fn prices_below(as_sent: Selection<'_>, of_folder: Selection<'_>, folder: &str) -> bool {
     let (Selection::Route(route), Selection::Route(other)) = (as_sent, of_folder) else { return false };
     let segments = route.pattern.segments(PathForm::Normalized).iter();
     let named = segments.take_while(|segment| segment.name().is_some()).count();
-    let costs_no_less = || {
-        let sats = route.pricing.fixed_sats().zip(other.pricing.fixed_sats());
-        sats.is_some_and(|(sats, of_folder)| sats >= of_folder)
-            && (route.uses.is_some() || other.uses.is_none())
-    };
-    names_of(PathForm::Normalized, folder).count() <= named || costs_no_less()
+    names_of(PathForm::Normalized, folder).count() <= named || route.costs_no_less_than(other)
 }
 
 fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {

@@ -101,14 +101,28 @@ impl Route {
     }
 
     /// Whether two routes have the same fixed price and the same terms, so that an origin may read a request to one of them as a request
-    /// to the other. A client has free requests for each route, so a route with a free tier is like no other.
+    /// to the other.
     pub fn has_terms_of(&self, other: &Self) -> bool {
         let has_fixed_price = self.pricing.fixed().is_some() && self.pricing.fixed() == other.pricing.fixed();
         has_fixed_price
-            && (self.mode, self.uses, self.binds_ip) == (other.mode, other.uses, other.binds_ip)
+            && (&self.host, &self.methods, &self.scope) == (&other.host, &other.methods, &other.scope)
+            && self.has_conditions_of(other)
+    }
+
+    /// Whether a request to this route costs at least as many sats as one to the other route, and buys nothing more.
+    pub fn costs_no_less_than(&self, other: &Self) -> bool {
+        let sats = self.pricing.fixed_sats().zip(other.pricing.fixed_sats());
+        sats.is_some_and(|(own, of_other)| own >= of_other)
+            && (self.scope.realm().is_none() || self.scope == other.scope)
+            && self.has_conditions_of(other)
+    }
+
+    /// Whether a payment for one of two routes is needed as often as a payment for the other, and in the same way. A client has free
+    /// requests for each route, so a route with a free tier is like no other.
+    fn has_conditions_of(&self, other: &Self) -> bool {
+        (self.mode, self.uses, self.binds_ip) == (other.mode, other.uses, other.binds_ip)
             && (self.honors_paid, self.credential_expiry_s) == (other.honors_paid, other.credential_expiry_s)
-            && (&self.host, &self.methods, &self.service) == (&other.host, &other.methods, &other.service)
-            && (&self.scope, &self.protocols) == (&other.scope, &other.protocols)
+            && (&self.service, &self.protocols) == (&other.service, &other.protocols)
             && self.free_tier.is_none()
             && other.free_tier.is_none()
     }

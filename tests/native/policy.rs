@@ -930,6 +930,23 @@ fn a_name_with_a_colon_is_sold_if_its_route_has_a_parameter_or_a_wildcard_in_its
     for path in ["/dear/x:y", "/once/x:y", "/v1/x:y/models"] {
         assert!(!is_sold(&all, path), "{path}");
     }
+    let is_sold_below = |terms: &str, terms_of_folder: &str| {
+        let below = format!(r#"{{"path":"/*","sats":10{terms}}}"#);
+        let folder = format!(r#"{{"path":"/sold","sats":5{terms_of_folder}}}"#);
+        is_sold(&policy_with(&[&below, &folder]), "/sold/page:2")
+    };
+    assert!(is_sold_below("", ""));
+    for (terms, terms_of_folder) in [
+        (r#","mode":"observe""#, ""),
+        (r#","mode":"off""#, ""),
+        (r#","free_requests":3"#, ""),
+        (r#","uses":1000"#, r#","uses":1"#),
+        (r#","credential_expiry":"30d""#, ""),
+        (r#","realm":"all""#, ""),
+        ("", r#","bind":["endpoint","ip"]"#),
+    ] {
+        assert!(!is_sold_below(terms, terms_of_folder), "{terms}{terms_of_folder}");
+    }
 }
 
 // A3 (CHANGELOG): `sanitize_title_with_dashes` in wp-includes/formatting.php of WordPress 6.1.9

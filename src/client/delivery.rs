@@ -45,6 +45,10 @@ impl Payer {
                     match pauses.next().filter(|_| is_early) {
                         Some(pause) => tokio::time::sleep(pause).await,
                         None if is_early => return Err(not_served(payment, response.status())),
+                        // Such a response says nothing about the credential. edgetoll has no challenge for `HEAD` and for prefetches.
+                        None if offer.is_none() && !self.limits.pays_again => {
+                            return Ok(Verdict::Served(TollResponse::paid(response, payment, false)));
+                        }
                         None if offer.is_some_and(|offer| is_for_others(&payment, target, &offer)) => {
                             // The price of a request with a body may depend on the body.
                             if [Method::GET, Method::HEAD].contains(request.method()) {
@@ -193,9 +197,10 @@ impl Payer {
 }
 
 /// Whether a credential that is not valid for a page stays good for others: the page costs more than the payment, or sells something
-/// else.
+/// else, or has another URL, because some servers sell each query for itself.
 fn is_for_others(payment: &Payment, target: &Target, offer: &Offer) -> bool {
-    payment.was_accepted && (costs_more(offer, payment) || !target.is_paid_by(payment, &target.scope(offer)))
+    let is_paid = || payment.url == target.url && target.is_paid_by(payment, &target.scope(offer));
+    payment.was_accepted && (costs_more(offer, payment) || !is_paid())
 }
 
 /// Whether an offer costs more than a payment. Of two prices in a currency, the exchange rate does not count, as at the server.
@@ -209,11 +214,11 @@ pub(super) fn costs_more(offer: &Offer, payment: &Payment) -> bool {
     price_msat > Some(payment.amount_sats.saturating_mul(1_000))
 }
 
-/// Whether a server makes no challenge now: at a limit, or while its wallet fails. Such a response does not say whether another
+/// Whether a server makes no challenge: at a limit, while its wallet fails, or to `HEAD`. Such a response does not say whether another
 /// credential is valid. With `X-Toll-Expires`, it comes from the origin behind the paywall.
 pub(super) fn is_silent(response: &Response, method: &Method) -> bool {
     let status = response.status();
-    let is_silent = status == StatusCode::TOO_MANY_REQUESTS
+    let is_silent = [StatusCode::TOO_MANY_REQUESTS, StatusCode::PAYMENT_REQUIRED].contains(&status)
         || (status == StatusCode::SERVICE_UNAVAILABLE && is_repeatable(method));
     is_silent && !is_accepted(response)
 }

@@ -132,7 +132,8 @@ impl Payer {
         Ok(Verdict::Unpaid(response))
     }
 
-    /// Returns the credentials that were accepted before and cover a request, the newest first.
+    /// Returns the credentials that were accepted before and cover a request: those that were bought for its URL first, then those for its
+    /// path, the newest first.
     fn covering(&self, target: &Target) -> Result<Vec<Payment>, ClientError> {
         if !self.may_send_proof(target) {
             return Ok(Vec::new());
@@ -144,7 +145,9 @@ impl Payer {
                 && !payment.unfit.contains(&target.url)
                 && payment.covers(&target.origin, &target.path, &target.method)
         };
-        Ok(self.journal.payments()?.into_iter().filter(covers).collect())
+        let mut covering: Vec<_> = self.journal.payments()?.into_iter().filter(covers).collect();
+        covering.sort_by_key(|payment| (payment.url != target.url, payment.scope.endpoint.is_none()));
+        Ok(covering)
     }
 
     /// Finds a payment for an offer, and sends the request with its proof.
@@ -198,22 +201,25 @@ impl Payer {
     ) -> Result<Step, ClientError> {
         let now = now_unix();
         self.journal.transact(|known| {
+            let is_paid_by = |payment: &Payment| target.is_paid_by(payment, scope);
             let is_stored = |payment: &&Payment| {
                 payment.is_usable(now)
-                    && target.is_paid_by(payment, scope)
+                    && is_paid_by(payment)
                     && !costs_more(offer, payment)
                     && !payment.is_in_use(now)
                     && !tried.contains(&payment.payment_hash)
             };
-            let stored = known.values().filter(is_stored).max_by_key(|payment| payment.at_unix);
+            let stored = known.values().filter(is_stored);
+            let stored = stored.max_by_key(|payment| (payment.url == target.url, payment.at_unix));
             // A call sends few credentials. Without a limit, a server that refuses each one would get all.
             if let Some(stored) = stored.filter(|_| tried.len() < MAX_STORED) {
                 return (Ok(Step::Use(stored.clone())), None);
             }
             let is_begun = |payment: &&Payment| {
-                let is_given_up = self.limits.pays_again && payment.expires_at_unix < now;
+                let is_replaced = || known.values().any(|other| is_paid_by(other) && other.replaces(payment));
+                let is_given_up = payment.expires_at_unix < now && (self.limits.pays_again || is_replaced());
                 let is_own = payment.url == target.url || !costs_more(offer, payment);
-                payment.state == State::Sent && target.is_paid_by(payment, scope) && is_own && !is_given_up
+                payment.state == State::Sent && is_paid_by(payment) && is_own && !is_given_up
             };
             if let Some(begun) = known.values().find(is_begun) {
                 return (Ok(Step::Resume(begun.clone())), None);

@@ -13,8 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::offer::ProofKind;
-use super::terms::Terms;
-use crate::http::url::without_slash;
+use super::terms::{self, Terms};
 
 /// A payment, and the credential that it bought. `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +129,14 @@ impl Payment {
         self.is_unanswered && !self.was_unserved && is_recent && self.scope.kinds.contains("uses 1")
     }
 
+    /// Whether this payment was made although another one for the same content may be paid: with `--pay-again`, after the invoice had
+    /// expired.
+    pub fn replaces(&self, begun: &Self) -> bool {
+        let costs_no_more = self.url == begun.url || self.amount_sats <= begun.amount_sats;
+        let is_other = self.payment_hash != begun.payment_hash;
+        is_other && costs_no_more && self.counts() && self.at_unix > begun.expires_at_unix
+    }
+
     /// Returns how the payment is proven.
     pub fn proof(&self) -> ProofKind {
         match (&self.scheme, &self.macaroon) {
@@ -140,10 +147,10 @@ impl Payment {
         }
     }
 
-    /// Adds what version 0.1.0 did not write: the kinds that the macaroon limits.
-    fn with_kinds(mut self) -> Self {
-        if let Some(macaroon) = self.macaroon.as_ref().filter(|_| self.scope.kinds.is_empty()) {
-            self.scope.kinds = Terms::of_macaroon(macaroon).scope.kinds;
+    /// Reads the scope from the macaroon. Older versions wrote a part of it.
+    fn with_scope(mut self) -> Self {
+        if let Some(terms) = self.macaroon.as_deref().map(Terms::of_macaroon).filter(|terms| terms.is_known) {
+            self.scope = terms.scope;
         }
         self
     }
@@ -162,18 +169,14 @@ impl Payment {
         self.was_refused &= !self.was_accepted;
     }
 
-    /// Whether the credential of an endpoint is valid for a path. edgetoll ignores a slash at the end. lightning-toll, whose macaroons are
-    /// JSON, does not.
-    fn is_for_path(&self, endpoint: &str, path: &str) -> bool {
-        let is_binary = self.macaroon.as_ref().is_some_and(|macaroon| macaroon.starts_with(BINARY_IN_BASE64));
-        endpoint == path || (is_binary && without_slash(endpoint) == without_slash(path))
-    }
-
     /// Whether this payment is expected to pay for a request.
     pub fn covers(&self, origin: &str, path: &str, method: &str) -> bool {
+        let macaroon = self.macaroon.as_deref().unwrap_or_default();
+        let is_endpoint =
+            |endpoint: &String| endpoint == path || endpoint == terms::comparable(path, macaroon);
         let is_method = |sold: &String| sold == method || (sold == "GET" && method == "HEAD");
         self.origin == origin
-            && self.scope.endpoint.as_ref().is_none_or(|endpoint| self.is_for_path(endpoint, path))
+            && self.scope.endpoint.as_ref().is_none_or(is_endpoint)
             && self.scope.method.as_ref().is_none_or(is_method)
     }
 }
@@ -303,7 +306,7 @@ impl Known {
             let line = line.rsplit(|byte| *byte == TORN).next().unwrap_or_default();
             if !line.is_empty() {
                 let payment: Payment = serde_json::from_slice(line)?;
-                self.add(Some(payment.with_kinds()));
+                self.add(Some(payment.with_scope()));
             }
         }
         self.read_to = self.read_to.saturating_add(complete as u64);
@@ -342,7 +345,5 @@ fn open_private(path: &Path) -> io::Result<File> {
 
 /// After this time, the process is assumed to be killed.
 const IN_USE_S: u64 = 60;
-/// The beginning of a binary macaroon, whose first byte is its version, 2.
-const BINARY_IN_BASE64: &str = "Ag";
 /// Separates an incomplete line from the line that follows it. JSON contains no such character.
 const TORN: u8 = 0x1e;

@@ -3,6 +3,7 @@
 
 use super::journal::Scope;
 use super::offer::StatedSats;
+use crate::http::url::without_slash;
 use crate::l402::macaroon::Macaroon;
 use crate::payment::PaymentHash;
 use crate::protocols::price::Fiat;
@@ -36,6 +37,7 @@ impl Terms {
                 terms.add(name.trim(), value.trim());
             }
         }
+        terms.scope.endpoint = terms.scope.endpoint.map(|path| comparable(&path, text).to_owned());
         terms
     }
 
@@ -72,5 +74,13 @@ impl Terms {
     }
 }
 
+/// Returns a path as it is compared with that of a macaroon. edgetoll ignores a slash at the end. lightning-toll, whose macaroons are
+/// JSON, does not.
+pub fn comparable<'a>(path: &'a str, macaroon: &str) -> &'a str {
+    if macaroon.starts_with(BINARY_IN_BASE64) { without_slash(path) } else { path }
+}
+
+/// The beginning of a binary macaroon, whose first byte is its version, 2.
+const BINARY_IN_BASE64: &str = "Ag";
 /// A larger date counts milliseconds.
 const LATEST_UNIX: u64 = 100_000_000_000;

@@ -73,6 +73,26 @@ test('The credential of a path pays also with a slash at the end', async () => {
   assert.deepEqual(paid.sort(), [3, 5]);
 });
 
+// R11: the credential of the realm was sent, and the challenge for the path with the slash was paid.
+test('The credential of a path pays with a slash at the end also after a purchase of a realm', async () => {
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    for (const path of ['/joke-b', '/club/1', '/joke-b/', '/joke-b']) assert.equal((await user.fetch(url(path))).code, 0);
+  });
+  assert.deepEqual(paid.sort(), [5, 7]);
+});
+
+// R11: the Worker makes no invoice for HEAD, for prefetches and for previews of links. Its answer ended the credential.
+test('A credential of a realm stays good after a HEAD request and a prefetch of another realm', async () => {
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    assert.equal((await user.fetch(url('/club/1'))).code, 0);
+    for (const options of [['-X', 'HEAD'], ['-H', 'Sec-Purpose: prefetch']]) await user.fetch(...options, url('/other/1'));
+    assert.equal((await user.fetch(url('/club/2'))).code, 0);
+  });
+  assert.deepEqual(paid, [7]);
+});
+
 // R11 (CHANGELOG): the credential was given up after each request for the dearer page.
 test('A credential of a realm stays good for its cheaper pages after a request for a dearer page', async () => {
   const user = newUser();

@@ -333,6 +333,11 @@ fn an_expired_payment_of_unknown_outcome_blocks_its_content_until_it_is_paid_aga
     assert!(matches!(error, ClientError::MayBePaid { .. }), "{error}");
     assert!(run(client(true).get(&url)).unwrap().paid_now());
     assert_eq!(node.payments.load(Ordering::SeqCst), 1);
+    // The credential of the new payment has expired.
+    let journal = std::fs::read_to_string(&file).unwrap().replace(r#""state":"paid""#, r#""state":"used""#);
+    std::fs::write(&file, journal).unwrap();
+    assert!(run(client(false).get(&url)).unwrap().paid_now());
+    assert_eq!(node.payments.load(Ordering::SeqCst), 2);
 }
 
 #[test]

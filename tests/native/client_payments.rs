@@ -487,6 +487,52 @@ fn a_host_that_redirects_each_paid_request_to_an_error_of_another_origin_gets_th
     }
 }
 
+// R11: each 402 without a challenge ended a credential of another realm.
+#[test]
+fn a_402_without_a_challenge_says_nothing_about_a_credential() {
+    let node = Node::default();
+    let issuer = node.clone();
+    let url = serve(move |path, credential| match credential {
+        _ if path == "/preview" => {
+            "HTTP/1.1 402 Payment Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
+        }
+        Some(_) => CONTENT.to_owned(),
+        None => issuer.challenge(&["realm = club"]),
+    });
+    let client = TollClient::builder().wallet(node.clone()).build();
+    let urls = [url.clone(), url.replace("content", "preview"), url.clone()];
+    let answers = urls.map(|url| {
+        let response = run(async { client.get(url).await.unwrap() });
+        (response.status().as_u16(), response.paid_now())
+    });
+    assert_eq!(answers, [(200, true), (402, false), (200, false)]);
+}
+
+// I7: the credential of another query was given up.
+#[test]
+fn a_server_that_sells_each_query_for_itself_is_paid_once_for_each() {
+    let node = Node::default();
+    let (issuer, sold) = (node.clone(), Mutex::new(BTreeSet::new()));
+    let url = serve(move |path, credential| {
+        let macaroon = |text: &str| text.split('"').find(|part| part.starts_with("ey")).unwrap().to_owned();
+        let mut sold = sold.lock().unwrap();
+        if credential.is_some_and(|credential| {
+            let shown = credential.strip_prefix("L402 ").unwrap().split(':').next().unwrap();
+            sold.contains(&(path.to_owned(), shown.to_owned()))
+        }) {
+            return CONTENT.to_owned();
+        }
+        let challenge = issuer.challenge(&["service = items"]);
+        sold.insert((path.to_owned(), macaroon(&challenge)));
+        challenge
+    });
+    let client = TollClient::builder().wallet(node.clone()).build();
+    let queries = ["?id=1", "?id=2", "?id=3", "?id=4", "?id=1", "?id=2", "?id=3", "?id=4", "?id=1"];
+    let paid_now =
+        queries.map(|query| run(async { client.get(format!("{url}{query}")).await.unwrap().paid_now() }));
+    assert_eq!(paid_now, [true, true, true, true, false, false, false, false, false]);
+}
+
 #[test]
 fn a_body_that_cannot_be_repeated_is_not_sent() {
     let node = Node::default();

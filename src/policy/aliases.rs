@@ -93,8 +93,9 @@ fn page_and_file<'p>(before: &'p str, page: &str) -> [(&'p str, String); 2] {
 }
 
 /// Returns the paths with one name of each list in a path: `/sold` for `/free,sold`. tRPC and Elasticsearch serve the content of all
-/// names. Names that are in no pattern are left out. Returns `None` if there are more than 64 such paths.
-pub fn of_lists(path: &str, routes: &Routes) -> Option<Vec<String>> {
+/// names. Names that are in no pattern are left out. Returns `None` if there are more than 64 such paths, or if they have more bytes than
+/// `bytes_left`, from which their bytes are subtracted.
+pub fn of_lists(path: &str, routes: &Routes, bytes_left: &mut usize) -> Option<Vec<String>> {
     if !path.contains(',') {
         return Some(Vec::new());
     }
@@ -105,7 +106,8 @@ pub fn of_lists(path: &str, routes: &Routes) -> Option<Vec<String>> {
         let start = end.saturating_sub(name.len());
         let names: Vec<&str> =
             name.split(',').filter(|one| one.len() < name.len() && routes.may_have_name(one)).collect();
-        if paths.len().saturating_mul(names.len().saturating_add(1)) > MAX_PATHS_OF_LISTS {
+        let count = paths.len().saturating_mul(names.len().saturating_add(1));
+        if count > MAX_PATHS_OF_LISTS || count.saturating_mul(path.len()) > *bytes_left {
             return None;
         }
         if !names.is_empty() {
@@ -121,6 +123,7 @@ pub fn of_lists(path: &str, routes: &Routes) -> Option<Vec<String>> {
         }
         end = start.saturating_sub(1);
     }
+    *bytes_left = bytes_left.saturating_sub(paths.len().saturating_mul(path.len()));
     // The last one is the path itself.
     paths.pop();
     Some(paths)

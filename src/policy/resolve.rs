@@ -107,10 +107,11 @@ impl Policy {
                 return Err(Ambiguous);
             }
         }
+        let mut bytes_left = MAX_BYTES_OF_LISTS;
         let is_listed = matches!(as_sent, Selection::Route(route) if route.pattern.is_exact());
         if has_prices
             && !is_listed
-            && (comparable.iter().any(|form| self.is_alias_of_other(form, as_sent, target))
+            && (comparable.iter().any(|form| self.is_alias_of_other(form, &mut bytes_left, as_sent, target))
                 || forms.iter().any(|form| self.is_name_of_other(form, as_sent, target)))
         {
             return Err(Ambiguous);
@@ -132,8 +133,15 @@ impl Policy {
         }
     }
 
-    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price.
-    fn is_alias_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
+    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price. `bytes_left` limits the
+    /// paths that are made of lists.
+    fn is_alias_of_other(
+        &self,
+        form: &str,
+        bytes_left: &mut usize,
+        as_sent: Selection<'_>,
+        target: Target<'_>,
+    ) -> bool {
         let is_other = |path: &String| is_priced_other(self.select_normalized(path, target), as_sent);
         // A list has the content of several routes, also if each of them has the same terms.
         let is_in_list = |path: &String| {
@@ -149,7 +157,8 @@ impl Policy {
         };
         let is_alias = aliases::of_path(form).iter().any(is_other)
             || is_without_parameters()
-            || aliases::of_lists(form, &self.routes).is_none_or(|paths| paths.iter().any(is_in_list));
+            || aliases::of_lists(form, &self.routes, bytes_left)
+                .is_none_or(|paths| paths.iter().any(is_in_list));
         is_alias && !self.has_last_name(form, target)
     }
 
@@ -254,6 +263,8 @@ fn is_folder_of(form: &str, path: &str) -> bool {
 pub const MAX_FORMS: usize = 96;
 /// A named path is resolved in addition to the path of the request, so it may have fewer forms.
 pub const MAX_NAMED_PATH_FORMS: usize = 16;
+/// For all forms of a path. The names of an honest list need about 20 KB.
+const MAX_BYTES_OF_LISTS: usize = 65_536;
 /// More than the total length of the normalized forms of a path, which is limited to 24 KB.
 const MAX_COMPARABLE_BYTES: usize = 32_768;
 

@@ -39,13 +39,13 @@ impl Routes {
         let names = self.names.get_or_init(|| {
             let segments = self.routes.iter().flat_map(|route| route.pattern.segments(PathForm::Normalized));
             let mut names: Vec<u32> = Vec::new();
-            for hash in segments.filter_map(Segment::name).map(|name| hash(SEED, name)) {
+            for hash in segments.filter_map(Segment::name).map(hash) {
                 // Code that sorts would add 2 KB to the wasm.
                 names.insert(names.partition_point(|earlier| *earlier < hash), hash);
             }
             names
         });
-        names.binary_search(&hash(SEED, name)).is_ok()
+        names.binary_search(&hash(name)).is_ok()
     }
 
     /// Makes a route invalid: requests to it are refused.
@@ -112,8 +112,8 @@ impl Deref for Routes {
 }
 
 /// Finds the patterns that may match a path. Patterns are grouped by their shapes, such as a name, a parameter and a
-/// name: a list has few shapes, even if it has many patterns. Each shape hashes a path in its own way, and finds its
-/// patterns with this hash.
+/// name: a list has few shapes, even if it has many patterns. The names of a path are hashed once. Each shape combines these
+/// hashes in its own way, and finds its patterns with the result.
 ///
 /// Every pattern that matches a path has the shape's hash of the path. The reverse is not true, because two texts may
 /// have the same hash. So the caller compares each pattern that it gets with the path.
@@ -146,7 +146,7 @@ struct HashedPattern {
 impl Index {
     /// Adds the pattern of the route at this position. Returns the earlier patterns with the same shape and hash.
     fn add(&mut self, segments: &[Segment], at: usize) -> &[HashedPattern] {
-        let hash = segments.iter().filter_map(Segment::name).fold(SEED, hash);
+        let hash = segments.iter().filter_map(Segment::name).map(hash).fold(SEED, combine);
         let shape = match self.0.iter().position(|shape| shape.has(segments)) {
             Some(shape) => shape,
             None => {
@@ -164,7 +164,9 @@ impl Index {
 
     /// Returns the positions of the patterns that may match a path.
     fn candidates(&self, form: PathForm, path: &str) -> impl Iterator<Item = usize> {
-        self.0.iter().flat_map(move |shape| shape.candidates(names(form, path)))
+        let hashes: Vec<Option<u32>> =
+            names(form, path).map(|name| (!name.is_empty()).then(|| hash(name))).collect();
+        self.0.iter().flat_map(move |shape| shape.candidates(&hashes))
     }
 }
 
@@ -173,8 +175,9 @@ impl Shape {
         self.kinds.iter().copied().eq(segments.iter().map(Kind::of))
     }
 
-    fn candidates<'a>(&self, path: impl Iterator<Item = &'a str>) -> impl Iterator<Item = usize> {
-        let hash = self.hash(path);
+    /// `path` has the hashes of the names of a path; `None` for an empty name.
+    fn candidates(&self, path: &[Option<u32>]) -> impl Iterator<Item = usize> + use<'_> {
+        let hash = self.hash(path.iter().copied());
         let first = self.patterns.partition_point(|pattern| Some(pattern.hash) < hash);
         let patterns = self.patterns.get(first..).unwrap_or_default().iter();
         patterns.take_while(move |pattern| Some(pattern.hash) == hash).map(|pattern| pattern.at)
@@ -182,13 +185,13 @@ impl Shape {
 
     /// Returns the hash of the names of a path that a pattern of this shape compares. Returns `None` if no pattern of
     /// this shape can match the path.
-    fn hash<'a>(&self, mut path: impl Iterator<Item = &'a str>) -> Option<u32> {
+    fn hash(&self, mut path: impl Iterator<Item = Option<u32>>) -> Option<u32> {
         let mut hashed = SEED;
         for kind in &self.kinds {
             match kind {
                 Kind::Rest => {}
-                Kind::Param => path.next().filter(|name| !name.is_empty()).map(drop)?,
-                Kind::Exact => hashed = hash(hashed, path.next()?),
+                Kind::Param => path.next().flatten().map(drop)?,
+                Kind::Exact => hashed = combine(hashed, path.next()?.unwrap_or(SEED)),
                 Kind::End => path.next().map_or(Some(()), |_| None)?,
             }
         }
@@ -207,10 +210,15 @@ impl Kind {
     }
 }
 
-/// Adds a name to a hash (FNV-1a).
-fn hash(before: u32, name: &str) -> u32 {
-    let byte = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    byte(name.bytes().fold(before, byte), b'/')
+/// Returns the hash of a name (FNV-1a).
+fn hash(name: &str) -> u32 {
+    name.bytes().map(u32::from).fold(SEED, combine)
 }
 
+/// Adds a byte or the hash of a name to a hash.
+fn combine(before: u32, next: u32) -> u32 {
+    (before ^ next).wrapping_mul(0x0100_0193)
+}
+
+/// The hash of an empty name.
 const SEED: u32 = 0x811c_9dc5;

@@ -96,8 +96,15 @@ pub fn settings() -> Settings {
         format!(r#"{{ "path": "/conditions", "price": [{}, {{ "sats": 5 }}] }}"#, rules.join(","));
     let others: Vec<String> =
         (0..60).map(|n| format!(r#"{{ "path": "/other/{n}/*", "sats": {n} }}"#)).collect();
-    let list =
-        PRICE_LIST.replacen("\"routes\": [", &format!("\"routes\": [{conditions},{},", others.join(",")), 1);
+    let shapes: Vec<String> = (0..32_usize)
+        .map(|n| {
+            let segments: Vec<&str> =
+                (0..5).map(|at| if n >> at & 1 == 1 { ":id" } else { "items" }).collect();
+            format!(r#"{{ "path": "/v1/{}/posts", "sats": 3 }}"#, segments.join("/"))
+        })
+        .collect();
+    let more = format!("\"routes\": [{conditions},{},{},", others.join(","), shapes.join(","));
+    let list = PRICE_LIST.replacen("\"routes\": [", &more, 1);
     Settings::read(var, Some(&list), fold_case)
 }
 
@@ -126,6 +133,12 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         path("names without a slug", |bytes| in_names("!", bytes)),
         path("names with accents", |bytes| in_names("e%CC%81", bytes)),
         path("lists of names", |bytes| in_names("free,", bytes)),
+        path("lists of names in a path with many forms", |bytes| {
+            format!("/{}/v1,items,posts/v1,items,posts/v1,items,posts/a%20;b.", "a".repeat(bytes * 5 / 8))
+        }),
+        path("short lists of names in a path with many forms", |bytes| {
+            format!("/{}/v1,items,posts/v1,items,posts/v1,items,posts/%5Ca;b+.c", "a".repeat(bytes / 8))
+        }),
         path("Unicode", |bytes| format!("/{}", "%C5%BF;".repeat(bytes / 7))),
         query("parameters", |bytes| "a&".repeat(bytes / 2)),
         query("parameters with values", |bytes| "q=1&".repeat(bytes / 4)),

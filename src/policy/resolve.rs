@@ -7,7 +7,7 @@ use super::aliases;
 use super::names;
 use super::normalization;
 use super::plain_path::plain_path;
-use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy};
+use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy, Unmatched};
 use super::route::{HostPattern, PathForm, Route, Selection, Target, names as names_of};
 use crate::http::percent;
 use crate::http::url::without_slash;
@@ -38,8 +38,7 @@ impl Policy {
     ///   price.
     /// - An origin may serve the content of such a path at a normalized form ([`aliases::of_path`]), and the price list does
     ///   not have the path itself or the name of this form.
-    /// - The path as it was sent selects a route with a price, and its fully normalized form selects another route or
-    ///   none.
+    /// - The path as it was sent selects a route with a price, its fully normalized form selects none, and `unmatched` is `deny`.
     ///
     /// If the price list has at least one priced route, also fails in these cases:
     /// - The path contains a `.` or `..` segment that is encoded or hidden by a `;`.
@@ -61,7 +60,7 @@ impl Policy {
         }
         let as_sent = self.select_with_slash(path, target);
         let normalized = self.select_normalized(&folded, target);
-        if (as_sent.is_priced() || normalized.is_priced()) && as_sent.differs_from(&normalized) {
+        if self.must_not_be_read_as(as_sent, normalized) {
             return Err(Ambiguous);
         }
         Ok(Resolved::Selected(as_sent))
@@ -95,7 +94,7 @@ impl Policy {
         }
         let as_sent = self.select_with_slash(path, target);
         let normalized = self.select_normalized(&normalized, target);
-        if (as_sent.is_priced() || normalized.is_priced()) && as_sent.differs_from(&normalized) {
+        if self.must_not_be_read_as(as_sent, normalized) {
             return Err(Ambiguous);
         }
         if let Some(own) = comparable.first().cloned().filter(|own| is_other_than_folders(own, as_sent)) {
@@ -117,6 +116,14 @@ impl Policy {
             return Err(Ambiguous);
         }
         Ok(Resolved::Selected(as_sent))
+    }
+
+    /// Whether a path must be refused because an origin reads it as its fully normalized form. If this form has no price, a buyer of the path
+    /// gets nothing for less, so `/users/default` can be sold although it may be `/users`, unless the owner serves only what is listed.
+    fn must_not_be_read_as(&self, as_sent: Selection<'_>, normalized: Selection<'_>) -> bool {
+        let is_closed = self.unmatched == Unmatched::Deny && normalized == Selection::Unmatched;
+        let is_sold_otherwise = normalized.is_priced() || (as_sent.is_priced() && is_closed);
+        is_sold_otherwise && as_sent.differs_from(&normalized)
     }
 
     /// Whether a path that a request names besides its own may have a price, unless `is_own` says that it is the request's own

@@ -470,11 +470,6 @@ fn a_path_that_an_origin_may_read_as_a_path_with_another_price_is_refused() {
             "{path}"
         );
     }
-    // A priced path that an origin may read as a path without a price is not sold.
-    assert!(matches!(
-        decide("/search/a%2Fb"),
-        Decision::Refuse(Refused { error: RequestError::AmbiguousPath, .. })
-    ));
     for path in [
         "/",
         "/x",
@@ -497,6 +492,23 @@ fn a_path_that_an_origin_may_read_as_a_path_with_another_price_is_refused() {
             "{path}"
         );
     }
+}
+
+// A3. IDs of users of Auth0 have `|`, and projects of GitLab `%2F`.
+#[test]
+fn a_priced_path_that_an_origin_may_read_as_one_without_a_price_is_sold_unless_only_listed_paths_are_served()
+{
+    let routes = r#"[{"path":"/users/:id","sats":5},{"path":"/free","sats":0},{"path":"/sold","sats":5}]"#;
+    let is_sold = |settings: &str, path: &str| {
+        let policy = valid(&format!(r#"{{{settings}"routes":{routes}}}"#));
+        matches!(policy.resolve(path, target("GET")), Ok(Resolved::Selected(Selection::Route(_))))
+    };
+    for id in ["auth0%7C5f7c8e", "auth0|5f7c8e", "group%2Fproject", "default", "index", "index.html"] {
+        let path = format!("/users/{id}");
+        assert!(is_sold("", &path), "{path}");
+        assert!(!is_sold(r#""unmatched":"deny","#, &path), "{path}");
+    }
+    assert!(!is_sold("", "/users/..%2Fsold"));
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub struct Settings {
 pub enum Paywall {
     /// The price list is missing or cannot be read. `/_toll/health` works, and every other request is refused.
     Unreadable,
-    /// The secret or the settings of a wallet are missing or wrong. Requests to priced routes are refused. Requests to
-    /// free routes and to paths without a route are handled as usual.
+    /// The secret or the settings of a wallet are missing or wrong, or what the origin recognizes the Worker by is wrong. Requests to
+    /// priced routes are refused. Requests to free routes and to paths without a route are handled as usual.
     Closed { policy: Policy, keys: Option<Keys> },
     /// No route charges. Keys and wallets may still be configured, for the ledger of earlier payments. There may be keys
     /// without wallets. If a route is observed, there is always a seller, because the gate has to judge credentials; without
@@ -125,6 +125,10 @@ impl Settings {
         if let (Some(ParsedPaywall::Priced(policy)), Some(wallets)) = (&policy, &wallets) {
             reader.check_rates(policy, wallets);
         }
+        let (origin_token, origin_key) = (reader.origin_token(), reader.origin_key());
+        // An origin that expects a token or a signature refuses paid requests without it.
+        let is_known_to_origin = var("ORIGIN_TOKEN").is_some() == origin_token.is_some()
+            && var("ORIGIN_SECRET").is_some() == origin_key.is_some();
         let paywall = match (policy, keys, wallets) {
             (None, ..) => Paywall::Unreadable,
             (Some(ParsedPaywall::Free(policy)), keys, wallets) => {
@@ -133,7 +137,7 @@ impl Settings {
                 let keys = keys.or_else(|| observing().map(|secret| Keys::new(secret, None)));
                 Paywall::Free { policy, seller: keys.map(|keys| Seller { keys, wallets }), has_secret }
             }
-            (Some(ParsedPaywall::Priced(policy)), Some(keys), Some(wallets)) => {
+            (Some(ParsedPaywall::Priced(policy)), Some(keys), Some(wallets)) if is_known_to_origin => {
                 Paywall::Selling { policy, seller: Seller { keys, wallets } }
             }
             (Some(ParsedPaywall::Priced(policy)), keys, _) => Paywall::Closed { policy, keys },
@@ -141,8 +145,8 @@ impl Settings {
         Self {
             paywall,
             origin: reader.origin(),
-            origin_token: reader.origin_token(),
-            origin_key: reader.origin_key(),
+            origin_token,
+            origin_key,
             admin_token: reader.admin_token(),
             public_url: reader.public_url(),
             callbacks: reader.callbacks(),

@@ -264,10 +264,13 @@ test('Response headers with the URL of the origin get the public URL, and X-Forw
 });
 
 // R8 (CHANGELOG)
-test('An ORIGIN_TOKEN that cannot be sent is reported, and requests are forwarded without it', async () => {
+test('With an ORIGIN_TOKEN that cannot be sent, nothing is sold, and free requests are forwarded without it', async () => {
   const { url, server, logged } = await startPaywall({ toll, vars: { ORIGIN_URL: origin.url, ORIGIN_TOKEN: 'r\u00e9sum\u00e9-0123456789abcdef' } });
   assert.equal((await send(url, '/free')).status, 200);
   assert.equal(origin.last().headers['x-toll-origin-token'], undefined);
+  const { status, json } = await send(url, '/sold');
+  assert.deepEqual([status, json().code], [503, 'not_configured']);
+  assert.equal((await send(url, '/_toll/health')).json().configured, false);
   await logged(/"detail":"ORIGIN_TOKEN is not sent: it must have at least 16 ASCII characters/);
   await server.stop();
 });

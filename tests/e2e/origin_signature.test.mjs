@@ -227,6 +227,7 @@ test('The token is covered, and a request without ORIGIN_SECRET, or with a weak 
   await send(weak.url, '/free', { headers: { signature } });
   assert.equal(recorder.last().headers.signature, signature);
   assert.equal(recorder.last().headers['signature-input'], undefined);
+  assert.equal((await send(weak.url, '/sold')).status, 503);
   await weak.logged(/"detail":"ORIGIN_SECRET is shorter than 32 characters/);
   await weak.server.stop();
 });

@@ -249,6 +249,7 @@ fn white_space_around_a_setting_is_removed_or_reported_and_never_disables_a_sett
     assert!(complete.admin_access().unwrap().is_token("0f1e2d3c4b5a69788796a5b4c3d2e1f0"));
     for wrong in ["(not a string)", "short", "with a space inside it", "na\u{ef}ve-0123456789abcdef"] {
         let settings = read("ORIGIN_TOKEN", wrong);
+        assert!(matches!(settings.paywall, Paywall::Closed { .. }), "{wrong}");
         assert_eq!((settings.origin_token, settings.faults.len()), (None, 1), "{wrong}");
         assert!(
             settings.faults[0].starts_with("ORIGIN_TOKEN is not sent: it must have"),
@@ -275,6 +276,7 @@ fn a_weak_origin_secret_and_one_that_also_signs_macaroons_are_reported_and_sign_
         let changes = [("ORIGIN_SECRET", Some(secret)), ("TOLL_SECRET_PREVIOUS", Some(previous))];
         let settings = settings(Some(LIST), &changes);
         assert!(settings.origin_key.is_none(), "{fault}");
+        assert!(matches!(settings.paywall, Paywall::Closed { .. }), "{fault}");
         assert!(settings.faults.iter().any(|one| one.starts_with(fault)), "{:?}", settings.faults);
         assert!(!settings.faults.iter().any(|one| one.contains(secret)), "{fault}");
     }

@@ -1005,7 +1005,6 @@ fn a_pattern_that_lets_requests_pass_the_worker_is_reported() {
     let found = |routes: &str| toml_findings(&format!("{list}{routes}\n"));
     for whole in [
         "routes = [\"shop.example/*\"]",
-        "routes = [\"https://shop.example/*\", \"shop.example/api/*\"]",
         "routes = [\"*.shop.example/*\", \"a.shop.example/x\"]",
         "routes = [{ pattern = \"*shop.example/*\", zone_name = \"shop.example\" }, \"Shop.example/x\"]",
         "routes = [{ pattern = \"shop.example\", custom_domain = true }, \"shop.example/api/*\"]",
@@ -1022,6 +1021,8 @@ fn a_pattern_that_lets_requests_pass_the_worker_is_reported() {
         ("routes = [{ pattern = \"shop.example/A/*\" }]", "warning: routes[0].pattern covers only a part of"),
         ("route = \"shop.example/api/*\"", "warning: route covers only a part of shop.example"),
         ("routes = [\"http://shop.example/*\"]", "error: routes[0] matches only requests without encryption"),
+        ("routes = [\"https://shop.example/*\"]", "warning: routes[0] matches only https requests"),
+        ("route = \"https://shop.example/*\"", "warning: route matches only https requests"),
     ] {
         let findings = found(routes);
         assert!(findings.len() == 1 && findings[0].contains(expected), "{routes}: {findings:?}");
@@ -1053,6 +1054,15 @@ fn a_setting_with_which_a_worker_on_cloudflare_cannot_send_requests_is_reported(
             "warning: ORIGIN_URL has an IP address, [2001:db8::1]:8443,",
         ),
         ("vars.LNBITS_URL = \"https://203.0.113.5\"", "warning: LNBITS_URL has an IP address"),
+        (
+            "vars.LNBITS_URL = \"https://umbrel.local\"",
+            "warning: LNBITS_URL has a host name of a private network",
+        ),
+        (
+            "vars.LNBITS_URL = \"https://lnbits:5000\"",
+            "warning: LNBITS_URL has a host name of a private network",
+        ),
+        ("vars.ORIGIN_URL = \"http://box.home.arpa\"", "warning: ORIGIN_URL has a host name of a private"),
         ("vars.ON_PAYMENT_URL = \"https://203.0.113.5/x\"", "warning: ON_PAYMENT_URL has an IP address"),
     ] {
         let findings = found(setting);

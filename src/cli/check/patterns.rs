@@ -18,10 +18,15 @@ pub(super) fn check(environment: &mut Environment<'_>) {
         let (scheme, rest) = pattern.split_once("://").unwrap_or(("", pattern));
         let (host, path) = rest.split_once('/').unwrap_or((rest.trim_end_matches('*'), ""));
         let is_domain = domains.iter().any(|domain| domain.eq_ignore_ascii_case(host));
-        if is_domain || patterns.iter().any(|(_, other)| is_whole_host(other, host)) {
+        let has_whole = |scheme: &str| patterns.iter().any(|(_, other)| is_whole_host(other, scheme, host));
+        if is_domain || (has_whole("https") && has_whole("http")) {
             continue;
         }
-        if scheme == "http" {
+        if has_whole("https") {
+            let sentence = "matches only https requests, so http requests reach the origin without the Worker, unless the zone has Always Use \
+                            HTTPS: remove https://";
+            environment.warn(place, Point::Value, sentence);
+        } else if scheme == "http" {
             let sentence = "matches only requests without encryption, so https requests reach the origin without the Worker: remove http://";
             environment.error(place, Point::Value, sentence);
         } else {
@@ -43,13 +48,14 @@ fn with_pattern((place, route): (String, &Json)) -> Option<(String, &str)> {
     }
 }
 
-/// Whether a pattern matches all requests for a host with https. `*` at its beginning stands for any text.
-fn is_whole_host(pattern: &str, host: &str) -> bool {
-    let pattern = pattern.strip_prefix("https://").unwrap_or(pattern);
+/// Whether a pattern matches all requests for a host with this scheme. `*` at its beginning stands for any text.
+fn is_whole_host(pattern: &str, scheme: &str, host: &str) -> bool {
+    let (of_pattern, pattern) = pattern.split_once("://").unwrap_or((scheme, pattern));
     let whole =
         pattern.strip_suffix("/*").or_else(|| pattern.strip_suffix('*')).filter(|whole| !whole.contains('/'));
-    whole.is_some_and(|whole| match whole.strip_prefix('*') {
-        Some(end) => host.to_ascii_lowercase().ends_with(&end.to_ascii_lowercase()),
-        None => whole.eq_ignore_ascii_case(host),
-    })
+    of_pattern == scheme
+        && whole.is_some_and(|whole| match whole.strip_prefix('*') {
+            Some(end) => host.to_ascii_lowercase().ends_with(&end.to_ascii_lowercase()),
+            None => whole.eq_ignore_ascii_case(host),
+        })
 }

@@ -39,9 +39,9 @@ pub(super) fn check(environment: &mut Environment<'_>, name: &str, value: &Json)
             parts.path
         );
         environment.error(&place, Point::Value, &sentence);
-    } else if is_remote_ip(parts.authority) && name != "PUBLIC_URL" {
+    } else if let Some(kind) = unreachable(parts.authority).filter(|_| name != "PUBLIC_URL") {
         let sentence = format!(
-            "has an IP address, {}, to which a Worker on Cloudflare cannot send requests: give the server a host name, such as \
+            "has {kind}, {}, to which a Worker on Cloudflare cannot send requests: give the server a host name, such as \
              \"origin.example.com\"",
             parts.authority
         );
@@ -103,12 +103,21 @@ fn fault(name: &str, parts: &Parts<'_>) -> String {
     }
 }
 
-/// Whether the host of an authority is an IP address of another machine. Source:
+/// Returns why a Worker on Cloudflare cannot send requests to the host of an authority, if so: it is the IP address of another machine, or a
+/// name that only a private network has. Sources: RFC 6762, RFC 7686, RFC 8375, and
 /// <https://developers.cloudflare.com/workers/platform/known-issues/#fetch-to-ip-addresses>
-fn is_remote_ip(authority: &str) -> bool {
-    let host = host(authority);
-    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    address.parse::<IpAddr>().is_ok() && !is_loopback(host)
+fn unreachable(authority: &str) -> Option<&'static str> {
+    let host = host(authority).to_ascii_lowercase();
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&host);
+    let is_private = || {
+        let end = host.trim_end_matches('.').rsplit_once('.').map_or("local", |(_, end)| end);
+        PRIVATE_DOMAINS.contains(&end) || host.ends_with(".home.arpa")
+    };
+    match address.parse::<IpAddr>() {
+        _ if is_loopback(&host) => None,
+        Ok(_) => Some("an IP address"),
+        Err(_) => is_private().then_some("a host name of a private network"),
+    }
 }
 
 fn is_api_path(path: &str) -> bool {
@@ -166,6 +175,9 @@ pub(super) fn custom_domains<'a>(environment: &Environment<'a>) -> Vec<&'a str> 
     let is_custom = |route: &&Json| route.get("custom_domain").and_then(Json::as_bool) == Some(true);
     routes.iter().filter(is_custom).filter_map(|route| route.get("pattern")?.as_str()).collect()
 }
+
+/// The last names of hosts that are in no public DNS.
+const PRIVATE_DOMAINS: [&str; 5] = ["local", "onion", "internal", "lan", "home"];
 
 /// The parts of a text that should be a URL.
 struct Parts<'a> {

@@ -160,11 +160,11 @@ export class TollClient extends EventTarget {
     const isForged = isDenied && status === 401 && /(?:^|,)\s*(?:L402|LSAT)(?![^\s,])/i.test(headers.get('WWW-Authenticate'));
     // Some servers send no challenge when a credential has expired. Before that, a 401 may come from a service behind the server.
     const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
-    // A page may cost more than others for which the same credential is valid.
-    const costsMore = purchase.wasAccepted && isCheaper(purchase, { ...challenge, sats: priceOf(challenge) });
-    const isUnfit = challenge && !isPast(purchase.until, response) && (challenge.key !== purchase.key || costsMore);
+    // A page may cost more than others for which the same credential is valid, and some servers sell each query for itself.
+    const isOther = purchase.wasAccepted && ((purchase.url && purchase.url !== request.url) || isCheaper(purchase, { ...challenge, sats: priceOf(challenge) }));
+    const isUnfit = challenge && !isPast(purchase.until, response) && (challenge.key !== purchase.key || isOther);
     // The price of a request with a body may depend on the body.
-    const isOfUrl = challenge?.key !== purchase.key || ['GET', 'HEAD'].includes(request.method);
+    const isOfUrl = challenge?.key !== purchase.key || isRead(request);
     if (isUnfit && isOfUrl && !hasPaid) this.#purchases.change(purchase, withUnfit(request.url));
     const isReplaced = challenge && challenge.invoice !== purchase.invoice && !isUnfit;
     const isInvalid = isForged || isExpired || isReplaced;
@@ -188,7 +188,10 @@ export class TollClient extends EventTarget {
   async #obtain(call, challenge) {
     for (;;) {
       const bill = { ...challenge, sats: priceOf(challenge) };
-      const kept = this.#take(call, challenge.origin, (one) => one.key === challenge.key && !isCheaper(one, bill));
+      // A server may honor a payment after it has raised the price.
+      const mayBeHonored = ({ wasAccepted, unfit = [] }) => wasAccepted && isRead(call.request) && !unfit.includes(call.request.url);
+      const take = (fits) => this.#take(call, challenge.origin, (one) => one.key === challenge.key && fits(one));
+      const kept = take((one) => !isCheaper(one, bill)) ?? take(mayBeHonored);
       if (kept) return kept;
       const payment = this.#payments.get(challenge.key);
       if (!payment) {
@@ -206,7 +209,7 @@ export class TollClient extends EventTarget {
     // refuses every credential would receive all of them.
     if (sent === MAX_STORED) return undefined;
     const isUsable = ({ state, key }) => state === PAID || (state === SENT && !this.#payments.has(key));
-    const purchase = this.#purchases.take((kept) => kept.origin === origin && isUsable(kept) && !tried.has(kept.paymentHash) && fits(kept));
+    const purchase = this.#purchases.take(request.url, (kept) => kept.origin === origin && isUsable(kept) && !tried.has(kept.paymentHash) && fits(kept));
     if (!purchase) return undefined;
     tried.add(purchase.paymentHash);
     this.#emit('reused', request, purchase);
@@ -224,7 +227,7 @@ export class TollClient extends EventTarget {
     this.#checkHost(call, bill, response);
     this.#checkBudgets(bill, response);
     // Takes one use for the caller before another call can take it.
-    const purchase = { ...bill, left: uses && uses - 1, state: RESERVED, at: Date.now() };
+    const purchase = { ...bill, url: call.request.url, left: uses && uses - 1, state: RESERVED, at: Date.now() };
     this.#purchases.add(purchase);
     if (!this.#emit('challenge', call.request, purchase) || signal.aborted) {
       this.#purchases.remove(purchase);
@@ -419,12 +422,12 @@ class Purchases {
   }
 
   /**
-   * Returns a purchase that fits, and takes one of its uses; `undefined` if none fits. Prefers one that is known to be paid, then one for
-   * a single path, then the newest, but of those of a realm with a number of uses the cheapest. One for which a wallet pays fits also
-   * without a use that is left: see `TollClient.#send`.
+   * Returns a purchase that fits, and takes one of its uses; `undefined` if none fits. Prefers one that is known to be paid, then one that
+   * was bought for the URL, then one for a single path, then the newest, but of those of a realm with a number of uses the cheapest. One
+   * for which a wallet pays fits also without a use that is left: see `TollClient.#send`.
    */
-  take(fits) {
-    const rank = ({ state, endpoint }) => (state === PAID ? 2 : 0) + (endpoint ? 1 : 0);
+  take(url, fits) {
+    const rank = (one) => (one.state === PAID ? 4 : 0) + (one.url === url ? 2 : 0) + (one.endpoint ? 1 : 0);
     const fitting = this.all().filter((kept) => (kept.left !== 0 || (kept.state === SENT && kept.isPaying)) && fits(kept));
     const [first] = fitting.sort((a, b) => rank(b) - rank(a) || b.at - a.at);
     const isAlike = (one) => one.left != null && rank(one) === rank(first) && ['realm', 'services', 'endpoint'].every((name) => one[name] === first[name]);
@@ -619,7 +622,7 @@ function readRetryAfter({ headers }) {
 
 /** Returns the request with its body in memory, so that it can be sent again after a payment. */
 async function makeRepeatable(request) {
-  if (['GET', 'HEAD'].includes(request.method)) return request;
+  if (isRead(request)) return request;
   const { referrer, referrerPolicy } = request;
   const body = await request.blob().catch((cause) => {
     throwIfAborted(request.signal);
@@ -631,8 +634,7 @@ async function makeRepeatable(request) {
 const covers = ({ macaroon, endpoint, method, unfit = [] }, request) => {
   const { pathname } = new URL(request.url);
   const isOfMethod = !method || method === request.method || (method === 'GET' && request.method === 'HEAD');
-  // edgetoll ignores a slash at the end. lightning-toll, whose macaroons are JSON, does not. A binary macaroon begins with its version, 2.
-  const isSamePath = !endpoint || endpoint === pathname || (macaroon.startsWith('Ag') && withoutSlash(endpoint) === withoutSlash(pathname));
+  const isSamePath = !endpoint || comparable(endpoint, macaroon) === comparable(pathname, macaroon);
   return isSamePath && isOfMethod && !unfit.includes(request.url);
 };
 
@@ -640,9 +642,9 @@ const covers = ({ macaroon, endpoint, method, unfit = [] }, request) => {
 const withUnfit = (url) => ({ unfit = [] }) => ({ unfit: [...unfit.slice(-MAX_UNFIT), url] });
 
 /** Whether a browser sends this request without `Authorization` to another origin without asking it before (a preflight). */
-function mayLackPreflight({ url, method }) {
+function mayLackPreflight(request) {
   const { location } = globalThis;
-  return location && new URL(url).origin !== location.origin && ['GET', 'HEAD'].includes(method);
+  return location && new URL(request.url).origin !== location.origin && isRead(request);
 }
 
 /** Whether a server refuses a request without saying whether another credential is valid: at a limit, while its wallet fails, or to `HEAD`. */
@@ -662,7 +664,13 @@ function isCheaper(purchase, { sats, fiat }) {
   return purchase.fiat && fiat ? parseFloat(purchase.fiat) < parseFloat(fiat) : purchase.sats < sats;
 }
 
-const withoutSlash = (path) => path.replace(/(.)\/$/, '$1');
+/**
+ * Returns a path as it is compared with that of a macaroon. edgetoll ignores a slash at the end. lightning-toll, whose macaroons are JSON,
+ * does not. A binary macaroon begins with its version, 2.
+ */
+const comparable = (path, macaroon) => (macaroon.startsWith('Ag') ? path.replace(/(.)\/$/, '$1') : path);
+
+const isRead = ({ method }) => ['GET', 'HEAD'].includes(method);
 
 /**
  * Whether a response comes from the origin of the request, and not from another origin after a redirect. A response without a URL was
@@ -679,7 +687,8 @@ function readChallenge(response, request) {
   // A macaroon of another format is assumed to be valid only for this path and method.
   const limits = readMacaroon(macaroon) ?? { endpoint: pathname, method: request.method, until: readExpiry(macaroon) };
   const { realm, services, endpoint, method, kinds = [] } = limits;
-  return { ...limits, response, origin, hostname, scheme, macaroon, invoice, key: JSON.stringify([origin, realm, services, endpoint, method, ...kinds]) };
+  const path = endpoint && comparable(endpoint, macaroon);
+  return { ...limits, response, origin, hostname, scheme, macaroon, invoice, key: JSON.stringify([origin, realm, services, path, method, ...kinds]) };
 }
 
 /**

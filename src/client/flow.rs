@@ -202,15 +202,21 @@ impl Payer {
         let now = now_unix();
         self.journal.transact(|known| {
             let is_paid_by = |payment: &Payment| target.is_paid_by(payment, scope);
+            let is_read = ["GET", "HEAD"].contains(&target.method.as_str());
+            // A server may honor a payment after it has raised the price.
+            let may_be_honored =
+                |payment: &Payment| payment.was_accepted && is_read && !payment.unfit.contains(&target.url);
             let is_stored = |payment: &&Payment| {
                 payment.is_usable(now)
                     && is_paid_by(payment)
-                    && !costs_more(offer, payment)
+                    && (!costs_more(offer, payment) || may_be_honored(payment))
                     && !payment.is_in_use(now)
                     && !tried.contains(&payment.payment_hash)
             };
             let stored = known.values().filter(is_stored);
-            let stored = stored.max_by_key(|payment| (payment.url == target.url, payment.at_unix));
+            let stored = stored.max_by_key(|payment| {
+                (!costs_more(offer, payment), payment.url == target.url, payment.at_unix)
+            });
             // A call sends few credentials. Without a limit, a server that refuses each one would get all.
             if let Some(stored) = stored.filter(|_| tried.len() < MAX_STORED) {
                 return (Ok(Step::Use(stored.clone())), None);

@@ -14,8 +14,8 @@ use super::routes::Routes;
 ///   (Qwik), `/sold.data`, `/sold/.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or
 ///   `/sold/__next._full.txt` (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
 ///   `/RSC/R/sold.txt` (Waku). SvelteKit has the data of `/sold.html` at `/sold.html__data.json`. Sphinx has the source of the
-///   page at `/_sources/sold.rst.txt`, and Analog its data at `/api/_analog/pages/sold`. VitePress has the text of
-///   `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server page at
+///   page at `/_sources/sold.rst.txt`, Analog its data at `/api/_analog/pages/sold`, and Expo at `/_expo/loaders/sold`. VitePress has
+///   the text of `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server page at
 ///   `/__nuxt_island/page_members-sold_<hash>.json`.
 /// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
 ///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
@@ -51,6 +51,7 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
     pages.extend(name.strip_suffix(SVELTEKIT_DATA).map(|page| (folder, page.to_owned())));
     for folder in SOURCE_FOLDERS {
         let Some((before, page)) = path.split_once(folder) else { continue };
+        pages.push((before, page.to_owned()));
         let page = page.strip_suffix(".txt").unwrap_or(page);
         pages.extend(page_and_file(before, page.rsplit_once('.').map_or(page, |(page, _)| page)));
     }
@@ -155,10 +156,10 @@ const VIRTUAL_HOST_BASE: &str = "VirtualHostBase";
 /// The names of a path that Zope does not read as names of objects.
 pub const ZOPE_NAMES: [&str; 3] = [VIRTUAL_HOST_BASE, "VirtualHostRoot", "virtual_hosting"];
 
-/// The folders of Sphinx and Analog.
-const SOURCE_FOLDERS: [&str; 2] = ["/_sources/", "/api/_analog/pages/"];
-/// The folder of Analog's data.
-pub const ANALOG_FOLDER: &str = "_analog";
+/// The folders of Sphinx, Analog and Expo.
+const SOURCE_FOLDERS: [&str; 3] = ["/_sources/", "/api/_analog/pages/", "/_expo/loaders/"];
+/// The folders of the data of Analog and of Expo.
+pub const DATA_FOLDERS: [&str; 2] = ["_analog", "_expo"];
 const RSC_FOLDER: &str = "/rsc/r/";
 /// The folder of Nuxt's server pages.
 pub const ISLAND_FOLDER: &str = "__nuxt_island";

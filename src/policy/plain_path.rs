@@ -1,7 +1,7 @@
 //! Recognizes plain paths. Most paths are plain. Every origin reads a plain path in the same way, except that it may ignore
 //! the case of letters and a slash at the end.
 
-use super::aliases::{ANALOG_FOLDER, IMAGE_FOLDER, ISLAND_FOLDER, ZOPE_NAMES};
+use super::aliases::{DATA_FOLDERS, IMAGE_FOLDER, ISLAND_FOLDER, ZOPE_NAMES};
 use super::names::is_slug;
 use super::normalization::{is_cgi_folder, is_index};
 
@@ -31,7 +31,8 @@ fn is_name(name: &str) -> bool {
         && !is_cgi_folder(name)
         && !ZOPE_NAMES
             .iter()
-            .chain([&ANALOG_FOLDER, &IMAGE_FOLDER, &ISLAND_FOLDER])
+            .chain(&DATA_FOLDERS)
+            .chain([&IMAGE_FOLDER, &ISLAND_FOLDER])
             .any(|known| name.eq_ignore_ascii_case(known))
 }
 

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, mock, test } from 'node:test';
-import { pause } from '../../tools/lib/run.mjs';
+import { freePort, pause } from '../../tools/lib/run.mjs';
 import { TollClient, TollError, tollFetch } from '../../www/toll.js';
 import { editInvoice } from './support/bolt11.mjs';
 import { startBrowser } from './support/browser.mjs';
 import { attenuate, parseChallenge, send, tamper } from './support/client.mjs';
+import { newUser, paidDuring } from './support/command.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
-import { pay, startPaywall } from './support/paywall.mjs';
+import { pay, run, startPaywall } from './support/paywall.mjs';
 
 const toll = {
   routes: [
@@ -1077,6 +1078,43 @@ test('A host that answers a payment with an error, and its credential with a new
     assert.equal(await status(client.fetch(`${seller.url}/sold`, { payAgain: true })), failure);
     assert.equal(payer.paid.length, 2);
   }
+});
+
+// I7 (CHANGELOG): the credential of another query was given up.
+test('A server that sells each query for itself is paid once for each', async (t) => {
+  const soldFor = new Map();
+  const seller = await startSeller(t, ({ url, preimage }) => {
+    if (!soldFor.has(preimage)) soldFor.set(preimage, url);
+    return soldFor.get(preimage) === url ? 200 : 402;
+  });
+  const { client, payer } = startClient();
+  for (const id of [1, 2, 3, 4, 1, 2, 3, 4, 1]) assert.equal(await status(client.fetch(`${seller.url}/sold?id=${id}`)), 200);
+  assert.equal(payer.paid.length, 4);
+});
+
+// R11 (CHANGELOG): the old credential was not sent, because it had cost less than the page costs now.
+test('After a price is raised, a client with a newer credential of another realm pays nothing for what it has bought before', async (t) => {
+  const state = run.folder('state');
+  const [port, secret] = [await freePort(), randomBytes(32).toString('hex')];
+  const deploy = (sats) => {
+    const routes = [{ path: '/raised/*', sats, realm: 'raised' }, { path: '/page/*', sats }, { path: '/other', sats: 2, realm: 'other' }];
+    return startPaywall({ port, state, toll: { routes }, vars: { ORIGIN_URL: origin.url, TOLL_SECRET: secret } });
+  };
+  const before = await deploy(3);
+  const { client, payer } = startClient();
+  const user = newUser();
+  const buy = async (path) => {
+    assert.equal(await status(client.fetch(before.url + path)), 200);
+    assert.equal((await user.fetch(before.url + path)).code, 0);
+  };
+  for (const path of ['/raised/1', '/page/1', '/other']) await buy(path);
+  await before.server.stop();
+  const after = await deploy(4);
+  t.after(() => after.server.stop());
+  const { paid } = await paidDuring(async () => {
+    for (const path of ['/raised/1', '/page/1', '/raised/2', '/raised/1']) await buy(path);
+  });
+  assert.deepEqual([paid, payer.paid.length], [[], 3]);
 });
 
 // I9 (CHANGELOG)

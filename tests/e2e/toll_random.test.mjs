@@ -23,7 +23,7 @@ const toll = {
     { path: '/once', sats: 1, uses: 1 },
   ],
 };
-const paths = ['/club/1', '/club/2', '/club/dear', '/club/service', '/pack/1', '/pack/2', '/pack/dear', '/search', '/search?hd=1', '/search?q=1', '/page/1', '/page/2', '/once', '/open'];
+const paths = ['/club/1', '/club/2', '/club/dear', '/club/service', '/pack/1', '/pack/2', '/pack/dear', '/search', '/search?hd=1', '/search?q=1', '/page/1', '/page/1/', '/page/2', '/once', '/open'];
 
 let origin, paywall;
 before(async () => {

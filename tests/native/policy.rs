@@ -1109,6 +1109,12 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/_sources/index.rst.txt",
         "/_sources/article.rst.txt",
         "/api/_analog/pages/docs/sold",
+        // Expo Router 58 (build/loaders/utils.js)
+        "/_expo/loaders/sold",
+        "/_expo/loaders/sold/",
+        "/_expo/loaders/sold/index",
+        "/_expo/loaders/index",
+        "/docs/_expo/loaders/sold",
         "/docs/_sources/sold.ipynb.txt",
         "/__nuxt_island/page_sold_abc.json",
         "/__nuxt_island/page_docs-sold_abc.json",

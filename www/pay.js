@@ -12,8 +12,10 @@ const MAX_PAUSE = 10 * SECOND;
 const SHORT_PAUSE = 2.5 * SECOND;
 /** A payment that was sent just before the invoice expired may arrive up to this long after the expiry. */
 const GRACE = 4 * SECOND;
-/** The number of invoices of one path that a tab remembers. A reload gets another invoice, and each of them may be paid. */
-const MAX_INVOICES = 10;
+/** The number of invoices that the browser remembers. A reload gets another invoice, and each of them may be paid. */
+const MAX_INVOICES = 20;
+/** The name under which they are stored: a list of macaroons, each with what it is for and when it ends. */
+const INVOICES = 'edgetoll invoices';
 /** The width of the light border around a QR code, in modules of the code. */
 const QUIET_ZONE = 4;
 
@@ -55,7 +57,7 @@ let nextPause = 2 * SECOND;
 let shortPauseUntil = 0;
 let earliestCheck = 0;
 let timer;
-/** The macaroons of other invoices that this tab showed for this path, and that may still be paid. */
+/** The macaroons of other invoices that this browser showed for this page or its realm, and that may be paid. */
 let earlier = [];
 
 byId('open').addEventListener('click', checkMoreOften);
@@ -146,18 +148,36 @@ function countDown() {
 // Checks whether the payment has arrived
 
 /**
- * Starts to wait for the payment. Also waits for the payments of the invoices that this tab showed before: while the wallet is open, the
- * browser of a phone may discard the page. It then loads the page with a new invoice, although the previous invoice is being paid.
+ * Starts to wait for the payment. Also waits for the payments of the invoices that this browser showed before: while the wallet is open,
+ * the browser of a phone may discard the page, or the person closes it. The page then loads with a new invoice, although the previous
+ * invoice is being paid.
  */
 async function start() {
   show('pending');
   countDown();
-  // Scripts of the origin can write to the same storage.
-  const stored = recall('macaroons');
-  earlier = Array.isArray(stored) ? stored.filter((other) => typeof other === 'string' && other !== macaroon) : [];
-  keep('macaroons', [macaroon, ...earlier].slice(0, MAX_INVOICES));
+  const [stored, scope] = [otherInvoices(macaroon), scopeOf(macaroon)];
+  earlier = stored.filter((one) => one[1] === scope).map(([other]) => other);
+  attempt(() => localStorage.setItem(INVOICES, JSON.stringify([[macaroon, scope, page.dataset.expires * SECOND], ...stored].slice(0, MAX_INVOICES))));
   scheduleCheck();
   await checkAllEarlier();
+}
+
+/** Returns what this browser has stored about the invoices of other macaroons that have not ended. */
+function otherInvoices(than) {
+  // Scripts of the origin can write to the same storage.
+  const stored = attempt(() => JSON.parse(localStorage.getItem(INVOICES)));
+  const isValid = (one) => Array.isArray(one) && typeof one[0] === 'string' && one[0] !== than && one[2] > now();
+  return Array.isArray(stored) ? stored.filter(isValid) : [];
+}
+
+function forget(paidMacaroon) {
+  attempt(() => localStorage.setItem(INVOICES, JSON.stringify(otherInvoices(paidMacaroon))));
+}
+
+/** Returns what a macaroon opens: the realm in its caveats, or else this path without its query. */
+function scopeOf(text) {
+  const caveats = attempt(() => atob(text.replace(/-/g, '+').replace(/_/g, '/'))) ?? '';
+  return caveats.match(/realm *= *([^\0]*)/)?.[1] ?? path.split('?')[0];
 }
 
 async function checkAllEarlier() {
@@ -170,8 +190,10 @@ async function checkEarlier() {
   if (!other) return undefined;
   const { status } = await requestStatus(other);
   if (isOver) return status;
-  if (status === 200) finish(other);
-  else if (![401, 403, 404, 410].includes(status)) earlier.push(other);
+  if (status === 200) {
+    if (await isOpenLater()) finish(other);
+    else forget(other);
+  } else if (![401, 403, 404, 410].includes(status)) earlier.push(other);
   return status;
 }
 
@@ -251,10 +273,15 @@ async function requestStatus(ofMacaroon) {
   }
 }
 
-/** A tab of this host was paid. The payment may open this page too: it may be of the same realm. */
-async function paidElsewhere({ data }) {
-  if (isOver || (data !== path && !(await isOpen()))) return;
-  if (!isOver) end('elsewhere');
+/** A tab of this host was paid. The payment may open this page too: it may be for the same page, or of the same realm. */
+async function paidElsewhere() {
+  if (await isOpenLater()) end('elsewhere');
+}
+
+/** Whether a payment opens the page after another tab that waited for it has loaded its page, and may have taken the last use. */
+async function isOpenLater() {
+  await new Promise((resolve) => setTimeout(resolve, 3 * SECOND));
+  return !isOver && (await isOpen()) && !isOver;
 }
 
 /** Whether the browser has a cookie that opens the page. A HEAD request takes no use. */
@@ -284,7 +311,7 @@ function finish(paidMacaroon) {
   document.title = `${words.paid_stamp} · ${document.title}`;
   scrollTo(0, 0);
   otherTabs?.postMessage(path);
-  keep('macaroons', null);
+  forget(paidMacaroon);
   if (keep('last entry', { macaroon: paidMacaroon, at: Date.now() })) setTimeout(enter, 1.3 * SECOND);
 }
 

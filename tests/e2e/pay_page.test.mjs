@@ -31,6 +31,7 @@ const toll = {
     { path: '/library/*', sats: 50, realm: 'library' },
     { path: '/any/*', sats: 5 },
     { path: '/by-header', price: [{ when: { header: { Accept: '*text/html*' } }, sats: 5 }, { sats: 50 }] },
+    { path: '/once', sats: 5, uses: 1 },
     { path: '/twice', sats: 5, uses: 2, description: 'Two looks' },
     { path: '/post', methods: ['POST'], sats: 5 },
     { path: '/folder', sats: 5 },
@@ -46,7 +47,7 @@ before(async () => {
   const content = (title) => (request, response) =>
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(`<!doctype html><html lang="en"><title>${title}</title><link rel="icon" href="data:,"><h1>${title}</h1><a href="/article">on</a>`);
   const pages = { '/': 'A free page', '/worker': 'A page with a service worker', '/article': 'What was paid for', '/club/1': 'In the club', '/club/2': 'Still in the club', '/twice': 'A look', '/hostile': 'Harmless' };
-  for (const path of ['/folder/', '/any/folder/', '/any/reloads', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
+  for (const path of ['/once', '/folder/', '/any/folder/', '/any/reloads', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
   const answers = Object.fromEntries(Object.entries(pages).map(([path, title]) => [path, content(title)]));
   for (const path of ['/folder', '/any/folder']) answers[path] = (request, response) => response.writeHead(301, { Location: `${path}/` }).end();
   for (const [path, options] of [['/worker.js', ", { cache: 'no-store' }"], ['/passing_worker.js', '']]) {
@@ -312,7 +313,7 @@ test('In a browser: the page opens after the payment if `timeOrigin` is 20 minut
   await context.addInitScript(() => {
     const { timeOrigin } = performance;
     Object.defineProperty(Performance.prototype, 'timeOrigin', { get: () => timeOrigin - 1_200_000 });
-    sessionStorage.setItem('edgetoll macaroons /article', '{"a":1}');
+    localStorage.setItem('edgetoll invoices', '[{"a":1},["x"],[1,2,3],null]');
   });
   await page.goto(`${paywall.url}/article`);
   assert.ok(await page.isVisible('#code'));
@@ -333,12 +334,54 @@ test('In a browser: a payment of an invoice that the tab showed before opens the
     invoices.push(await invoiceOn(page));
   }
   assert.equal(new Set(invoices).size, 5);
-  const macaroons = await page.evaluate(() => JSON.parse(sessionStorage.getItem('edgetoll macaroons /any/reloads')));
+  const macaroons = await page.evaluate(() => JSON.parse(localStorage.getItem('edgetoll invoices')).map(([macaroon]) => macaroon));
   assert.equal(macaroons.length, 5);
   await page.waitForResponse((response) => response.request().postDataJSON()?.macaroon === macaroons.at(-1));
   await pay(invoices[0]);
   await page.waitForSelector('text=Paid: /any/reloads', { timeout: 60_000 });
   assert.deepEqual(pageErrors, []);
+  await context.close();
+});
+
+// R2 (CHANGELOG): only the same tab, at the same URL, asked for a payment that arrived after the page was left.
+test('In a browser: a payment that arrives after its page was left opens that page in another tab, with another query, and for a realm', async () => {
+  for (const [first, later, content] of [
+    ['/article', '/article', 'What was paid for'],
+    ['/article?from=mail', '/article', 'What was paid for'],
+    ['/club/1', '/club/2', 'Still in the club'],
+  ]) {
+    const { context, page, pageErrors } = await openPage(browser);
+    await page.goto(paywall.url + first);
+    await page.waitForSelector('#code svg');
+    const left = await invoiceOn(page);
+    const other = await context.newPage();
+    await page.close();
+    await other.goto(paywall.url + later);
+    await pay(left);
+    await other.waitForSelector(`text=${content}`, { timeout: 60_000 });
+    assert.deepEqual(pageErrors, []);
+    await context.close();
+  }
+});
+
+// R2 (CHANGELOG): the second tab said that its page need not be paid again.
+test('In a browser: after another tab has taken the only use, a tab goes on waiting for its own payment', async () => {
+  const { context, page } = await openPage(browser);
+  const other = await context.newPage();
+  for (const tab of [page, other]) await tab.goto(`${paywall.url}/once`);
+  await other.evaluate(() => {
+    globalThis.asked = [];
+    const { fetch } = globalThis;
+    globalThis.fetch = (url, init) => (asked.push(init.method), fetch(url, init));
+  });
+  await page.bringToFront();
+  await pay(await invoiceOn(page));
+  await page.waitForSelector('text=Paid: /once', { timeout: 30_000 });
+  await other.bringToFront();
+  await other.waitForFunction(() => globalThis.asked.includes('HEAD'));
+  assert.equal(await other.getAttribute('#page', 'data-state'), 'pending');
+  await pay(await invoiceOn(other));
+  await other.waitForSelector('text=Paid: /once', { timeout: 30_000 });
   await context.close();
 });
 

@@ -1,6 +1,7 @@
 //! Computes the price of a request: the first price of its route whose conditions all match.
 
 use std::ops::RangeInclusive;
+use std::slice;
 
 use super::facts::{EdgeFact, Facts, Parameter, ParsedQuery, PriceError, without_extra_slashes};
 use super::normalization::{FoldCase, is_invisible};
@@ -199,12 +200,16 @@ impl Values {
         let matches = match_any(&self.0, &parameter.value);
         let allowed: Vec<String> =
             self.folded(fold_case).iter().map(|one| without_extra_slashes(one)).collect();
-        let is_part_allowed = || {
+        // A list of values is matched only by `*part*`, or by exactly this list.
+        let is_whole = allowed.iter().any(|one| {
+            one.starts_with('*') == one.ends_with('*') && match_any(slice::from_ref(one), &parameter.folded)
+        });
+        let differs_in_part = || {
             let mut parts = parameter.folded.split([',', '|']).map(str::trim);
-            let is_allowed = parts.by_ref().take(MAX_PARTS).any(|part| match_any(&allowed, part));
-            is_allowed || parts.next().is_some()
+            let differs = parts.by_ref().take(MAX_PARTS).any(|part| match_any(&allowed, part) != matches);
+            differs || parts.next().is_some()
         };
-        if matches != match_any(&allowed, &parameter.folded) || (!matches && is_part_allowed()) {
+        if matches != match_any(&allowed, &parameter.folded) || (!is_whole && differs_in_part()) {
             return Err(PriceError::AmbiguousQuery(name.to_owned()));
         }
         Ok(matches)

@@ -221,6 +221,22 @@ fn a_query_or_header_value_that_an_origin_may_read_as_a_more_expensive_value_is_
     for query in ["tier=silver,bronze", "tier=golden,x", "tier.x=gold", "tier2=gold"] {
         assert_eq!(TestRequest { query, ..TestRequest::default() }.sats(list), Ok(10), "{query}");
     }
+    // A list that begins or ends with the value.
+    let cheap = r#""price":[{"when":{"query":{"tier":["basic*","*-free","a,b"]}},"sats":1},{"sats":50}]"#;
+    for (query, expected) in [
+        ("tier=basic-2", Ok(1)),
+        ("tier=x-free", Ok(1)),
+        ("tier=basic,basic-2|x-free", Ok(1)),
+        ("tier=a,b", Ok(1)),
+        ("tier=gold", Ok(50)),
+        ("tier=basic,gold", Err(PriceError::AmbiguousQuery("tier".to_owned()))),
+        ("tier=Basic%7Cgold", Err(PriceError::AmbiguousQuery("tier".to_owned()))),
+        ("tier=gold,x-free", Err(PriceError::AmbiguousQuery("tier".to_owned()))),
+    ] {
+        assert_eq!(TestRequest { query, ..TestRequest::default() }.sats(cheap), expected, "{query}");
+    }
+    let part = r#""price":[{"when":{"query":{"tier":"*basic*"}},"sats":1},{"sats":50}]"#;
+    assert_eq!(TestRequest { query: "tier=basic,gold", ..TestRequest::default() }.sats(part), Ok(1));
     let two = r#""price":[{"when":{"header":{"X-Quality":"hd","X-Length":"long"}},"sats":50},{"sats":10}]"#;
     let headers = [("X-Quality", "hd"), ("X-Length", "long")];
     assert_eq!(TestRequest { headers: &headers, ..TestRequest::default() }.sats(two), Ok(50));

@@ -14,8 +14,8 @@ use super::routes::Routes;
 ///   (Qwik), `/sold.data`, `/sold/.data` or `/sold/_.data` (React Router), `/_next/data/<build>/sold.json` or
 ///   `/sold/__next._full.txt` (Next.js), `/page-data/sold/page-data.json` (Gatsby), `/_nuxt/static/<build>/sold/payload.js` (Nuxt 2), or
 ///   `/RSC/R/sold.txt` (Waku). SvelteKit has the data of `/sold.html` at `/sold.html__data.json`. Sphinx has the source of the
-///   page at `/_sources/sold.rst.txt`, Analog its data at `/api/_analog/pages/sold`, and Expo at `/_expo/loaders/sold`. VitePress has
-///   the text of `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server page at
+///   page at `/_sources/sold.rst.txt`, Analog its data at `/api/_analog/pages/sold`, Expo at `/_expo/loaders/sold`, and Fumadocs its text at
+///   `/llms.mdx/sold/content.md`. VitePress has the text of `/members/sold` at `/assets/members_sold.md.<hash>.js`, and Nuxt a server page at
 ///   `/__nuxt_island/page_members-sold_<hash>.json`.
 /// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
 ///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
@@ -51,6 +51,7 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
     pages.extend(name.strip_suffix(SVELTEKIT_DATA).map(|page| (folder, page.to_owned())));
     for folder in SOURCE_FOLDERS {
         let Some((before, page)) = path.split_once(folder) else { continue };
+        let page = page.strip_suffix("/content.md").unwrap_or(page);
         pages.push((before, page.to_owned()));
         let page = page.strip_suffix(".txt").unwrap_or(page);
         pages.extend(page_and_file(before, page.rsplit_once('.').map_or(page, |(page, _)| page)));
@@ -156,8 +157,8 @@ const VIRTUAL_HOST_BASE: &str = "VirtualHostBase";
 /// The names of a path that Zope does not read as names of objects.
 pub const ZOPE_NAMES: [&str; 3] = [VIRTUAL_HOST_BASE, "VirtualHostRoot", "virtual_hosting"];
 
-/// The folders of Sphinx, Analog and Expo.
-const SOURCE_FOLDERS: [&str; 3] = ["/_sources/", "/api/_analog/pages/", "/_expo/loaders/"];
+/// The folders of Sphinx, Analog, Expo and Fumadocs.
+const SOURCE_FOLDERS: [&str; 4] = ["/_sources/", "/api/_analog/pages/", "/_expo/loaders/", "/llms.mdx/"];
 /// The folders of the data of Analog and of Expo.
 pub const DATA_FOLDERS: [&str; 2] = ["_analog", "_expo"];
 const RSC_FOLDER: &str = "/rsc/r/";
@@ -192,6 +193,18 @@ fn without_index(page: &str) -> String {
 
 fn or_root(path: &str) -> String {
     if path.is_empty() { "/".to_owned() } else { path.to_owned() }
+}
+
+/// Returns the paths that a router may take from parameters in a path: `/sold` from `/x&url=sold`, if a rewrite rule of the server such as
+/// `index.php?url=$1` puts the path in the query. Returns `None` if the path has more than 100 parameters.
+pub fn in_path(path: &str) -> Option<Vec<String>> {
+    let mut values = path.split(['?', '&']).skip(1).filter_map(|pair| pair.split_once('='));
+    let paths: Vec<String> = values
+        .by_ref()
+        .take(MAX_PARAMETERS)
+        .map(|(_, value)| ["/", value.trim_start_matches('/')].concat())
+        .collect();
+    values.next().is_none().then_some(paths)
 }
 
 /// Returns the paths that a router may take from the query of a request to `path`, up to one more than
@@ -261,6 +274,7 @@ fn without_coordinates(mut name: &str) -> &str {
 
 /// A request whose query names more paths is ambiguous, because each of them is resolved.
 pub const MAX_PATHS_IN_QUERY: usize = 4;
+const MAX_PARAMETERS: usize = 100;
 
 /// Returns the images that the query of an image optimizer names, decoded: `/sold.png` for
 /// `/_next/image?url=%2Fsold.png` (Next.js), `/_vercel/image?url=…`, `/.netlify/images?url=…` and `/_image?href=…` (Astro).

@@ -1,4 +1,4 @@
-//! Origins that change each name in a path: WordPress makes a slug of it, and CodeIgniter 3 removes its dots.
+//! Origins that change each name in a path: WordPress makes a slug of it, and others remove characters.
 
 use std::borrow::Cow;
 
@@ -35,12 +35,21 @@ pub fn is_slug(name: &[u8]) -> bool {
         && !name.windows(2).any(|pair| pair == b"--")
 }
 
-/// Returns a path without the dots in its names, and the same path with `*` in the place of each name that this changes; `None` if no
-/// name changes. CodeIgniter 3 removes dots from the names of its classes.
-pub fn without_dots(path: &[u8]) -> Option<[String; 2]> {
+/// Returns the path without the dots in its names, as CodeIgniter 3 reads the names of classes, and without all other characters but letters
+/// of ASCII, digits, `_` and `-`, as routers do with `FILTER_SANITIZE_URL` or `[^a-zA-Z0-9_-]`. Each comes with the same path with `*` in the
+/// place of each name that this changes, and is missing if no name changes.
+pub fn with_fewer_characters(path: &[u8]) -> impl Iterator<Item = [String; 2]> {
+    let path = String::from_utf8_lossy(path).into_owned();
+    let is_kept: [fn(char) -> bool; 2] =
+        [|c| c != '.', |c| c.is_ascii_alphanumeric() || ['_', '-', '.'].contains(&c)];
+    is_kept.into_iter().filter_map(move |is_kept| with_names_of(&path, is_kept))
+}
+
+fn with_names_of(path: &str, is_kept: fn(char) -> bool) -> Option<[String; 2]> {
     let (mut without, mut masked) = (String::new(), String::new());
-    for name in String::from_utf8_lossy(path).split('/').skip(1) {
-        let other = Some(name.replace('.', "")).filter(|other| other != name);
+    for name in path.split('/').skip(1) {
+        let other =
+            Some(name.chars().filter(|c| is_kept(*c)).collect::<String>()).filter(|other| other != name);
         without.extend(["/", other.as_deref().unwrap_or(name)]);
         masked.extend(["/", other.as_ref().map_or(name, |_| "*")]);
     }

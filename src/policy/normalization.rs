@@ -110,10 +110,10 @@ pub fn normalize_segment(segment: &str, is_last: bool, fold_case: FoldCase) -> V
     normalized.split('/').filter(|name| !is_removed(name)).map(str::to_owned).collect()
 }
 
-/// Returns how often a path contains `?` or `;` after decoding. An origin that parses the decoded path again reads the text
-/// after the `?` as a query. Fastify 4 reads the text after a `;` as a query.
+/// Returns how often a path contains `?`, `;` or `&` after decoding. An origin that parses the decoded path again reads the text
+/// after the `?` as a query. Fastify 4 reads the text after a `;` as a query, and rewrite rules put the text after a `&` in the query.
 pub fn hidden_queries(path: &str) -> usize {
-    let count = |bytes: &Vec<u8>| bytes.iter().filter(|byte| b"?;".contains(byte)).count();
+    let count = |bytes: &Vec<u8>| bytes.iter().filter(|byte| b"?;&".contains(byte)).count();
     decodings(path).iter().map(count).max().unwrap_or_default()
 }
 
@@ -192,10 +192,10 @@ fn without_slashes(text: &[u8]) -> &[u8] {
     text.get(at..).unwrap_or_default()
 }
 
-/// Cuts a path at the first `?`, `#` or NUL: a URL parser ends a decoded path at `?` and `#`, and a C string ends at
-/// NUL.
+/// Cuts a path at the first `?`, `#`, `&` or NUL: a URL parser ends a decoded path at `?` and `#`, and a C string ends at
+/// NUL. A rewrite rule such as `index.php?url=$1` puts the path in the query, where `&` ends it.
 fn without_query(path: &[u8]) -> Vec<u8> {
-    path.split(|byte| b"?#\0".contains(byte)).next().unwrap_or_default().to_vec()
+    path.split(|byte| b"?#&\0".contains(byte)).next().unwrap_or_default().to_vec()
 }
 
 /// Cuts a path at the first `;`: some routers end the path there and read the rest as the query.

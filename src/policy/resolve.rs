@@ -81,11 +81,15 @@ impl Policy {
         let Some(forms) = normalization::normalized_forms(path, max_forms) else {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
-        let normalized = normalization::normalize(path, self.fold_case);
+        let normalized_path = normalization::normalize(path, self.fold_case);
         let Some(mut comparable) = self.comparable_forms(&forms) else {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
-        if comparable.iter().map(String::as_str).chain([path, &normalized]).any(|path| self.is_reserved(path))
+        if comparable
+            .iter()
+            .map(String::as_str)
+            .chain([path, &normalized_path])
+            .any(|path| self.is_reserved(path))
         {
             return Ok(Resolved::Reserved);
         }
@@ -93,7 +97,7 @@ impl Policy {
             return Err(Ambiguous);
         }
         let as_sent = self.select_with_slash(path, target);
-        let normalized = self.select_normalized(&normalized, target);
+        let normalized = self.select_normalized(&normalized_path, target);
         if self.must_not_be_read_as(as_sent, normalized) {
             return Err(Ambiguous);
         }
@@ -111,7 +115,10 @@ impl Policy {
         if has_prices
             && !is_listed
             && (comparable.iter().any(|form| self.is_alias_of_other(form, &mut bytes_left, as_sent, target))
-                || forms.iter().any(|form| self.is_name_of_other(form, as_sent, target)))
+                || forms.iter().any(|form| self.is_name_of_other(form, as_sent, target))
+                || aliases::in_path(&normalized_path).is_none_or(|paths| {
+                    paths.iter().any(|path| is_priced_other(self.select_normalized(path, target), as_sent))
+                }))
         {
             return Err(Ambiguous);
         }
@@ -183,7 +190,7 @@ impl Policy {
             is_priced_other(other, as_sent) && other != select(&masked)
         };
         let may_be_other = names::with_slugs(form).map_or(true, |paths| paths.is_some_and(is_other))
-            || names::without_dots(form).is_some_and(is_other);
+            || names::with_fewer_characters(form).any(is_other);
         may_be_other && !self.has_last_name(&comparable(form), target)
     }
 

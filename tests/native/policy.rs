@@ -1115,6 +1115,21 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/_expo/loaders/sold/index",
         "/_expo/loaders/index",
         "/docs/_expo/loaders/sold",
+        // Fumadocs 16 (templates of create-fumadocs-app)
+        "/llms.mdx/sold/content.md",
+        "/llms.mdx/docs/sold/content.md",
+        // Rewrite rules of Craft CMS, OpenCart, MODX and Phalcon, such as `index.php?p=$1`
+        "/sold&x",
+        "/sold%26x",
+        "/sold&/x",
+        "/x&url=sold",
+        "/x%26p=/docs/sold&a=1",
+        "/x%3Fp=sold",
+        // `FILTER_SANITIZE_URL` of PHP
+        "/so%C3%A4ld",
+        "/sold%E2%82%AC",
+        "/so%20ld",
+        "/docs/%E2%80%99sold",
         "/docs/_sources/sold.ipynb.txt",
         "/__nuxt_island/page_sold_abc.json",
         "/__nuxt_island/page_docs-sold_abc.json",
@@ -1186,6 +1201,11 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/sold/data.json",
         "/free/page:2",
         "/page:2",
+        "/llms.mdx/free/content.md",
+        "/free&x=free",
+        "/a&b=c",
+        "/users/J%C3%BCrgen%20M",
+        "/users/a&b",
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }

@@ -20,6 +20,7 @@ use super::routes::Routes;
 /// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
 ///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
 /// - Nuxt serves the image `/sold.png` at `/_ipx/<options>/sold.png`.
+/// - SolidStart 2 runs its server functions, which are at `/_server`, at each path that begins so, such as `/_serverx`.
 pub fn of_path(path: &str) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut paths: Vec<String> = without_extensions(folder, name).collect();
@@ -28,6 +29,9 @@ pub fn of_path(path: &str) -> Vec<String> {
         paths.push(or_root(&[before, &without_index(&page)].concat()));
     }
     paths.extend(without_virtual_host(path));
+    let function =
+        path.split_once(SERVER_FUNCTIONS).filter(|(_, rest)| !rest.is_empty() && !rest.starts_with('/'));
+    paths.extend(function.map(|(before, _)| [before, SERVER_FUNCTIONS].concat()));
     let view = path.split_once("/@@").filter(|(_, after)| after.is_empty() || after.starts_with('/'));
     paths.extend(view.map(|(page, _)| or_root(page)));
     paths
@@ -161,6 +165,7 @@ pub const ZOPE_NAMES: [&str; 3] = [VIRTUAL_HOST_BASE, "VirtualHostRoot", "virtua
 const SOURCE_FOLDERS: [&str; 4] = ["/_sources/", "/api/_analog/pages/", "/_expo/loaders/", "/llms.mdx/"];
 /// The folders of the data of Analog and of Expo.
 pub const DATA_FOLDERS: [&str; 2] = ["_analog", "_expo"];
+pub const SERVER_FUNCTIONS: &str = "/_server";
 const RSC_FOLDER: &str = "/rsc/r/";
 /// The folder of Nuxt's server pages.
 pub const ISLAND_FOLDER: &str = "__nuxt_island";

@@ -1,7 +1,7 @@
 //! Recognizes plain paths. Most paths are plain. Every origin reads a plain path in the same way, except that it may ignore
 //! the case of letters and a slash at the end.
 
-use super::aliases::{DATA_FOLDERS, IMAGE_FOLDER, ISLAND_FOLDER, ZOPE_NAMES};
+use super::aliases::{DATA_FOLDERS, IMAGE_FOLDER, ISLAND_FOLDER, SERVER_FUNCTIONS, ZOPE_NAMES};
 use super::names::is_slug;
 use super::normalization::{is_cgi_folder, is_index};
 
@@ -10,8 +10,8 @@ use super::normalization::{is_cgi_folder, is_index};
 ///
 /// The normalized forms of a plain path are the path itself and, if it has a slash at its end, the path without it. So a
 /// plain path consists of names of letters, digits, `_` and single `-` between them. The last name is not that of an index file,
-/// and no name is that of a CGI folder, of the folder of an image optimizer, of server pages or of the data of pages, or a name with which Zope
-/// reads a virtual host.
+/// and no name is that of a CGI folder, of the folder of an image optimizer, of server pages, of server functions or of the data of pages, or a
+/// name with which Zope reads a virtual host.
 pub fn plain_path(path: &str) -> Option<&str> {
     if path == "/" {
         return Some(path);
@@ -21,6 +21,7 @@ pub fn plain_path(path: &str) -> Option<&str> {
     let is_plain = path.len() <= MAX_BYTES
         && (folders.is_empty() || folders.strip_prefix('/')?.split('/').all(is_name))
         && is_name(last)
+        && !path.contains(SERVER_FUNCTIONS)
         && !is_index(last.as_bytes());
     is_plain.then_some(plain)
 }

@@ -889,6 +889,18 @@ fn a_list_of_names_is_refused_although_the_routes_of_the_names_have_the_same_ter
     assert!(policy.resolve("/trpc/ask", target("GET")).is_ok());
 }
 
+// A3: `dist/server/handler.js` of SolidStart 2.0.5 takes each path that begins with `/_server`.
+#[test]
+fn a_path_that_begins_with_the_path_of_server_functions_is_refused_if_these_have_a_price() {
+    let policy = policy_with(&[r#"{"path":"/_server","sats":5}"#, r#"{"path":"/docs/_server","sats":5}"#]);
+    for path in ["/_serverx", "/_server-x", "/docs/_server1/", "/_serverx/y"] {
+        assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
+    }
+    for path in ["/_server", "/server", "/x_server", "/free/_serverx"] {
+        assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
+    }
+}
+
 #[test]
 fn a_name_with_a_colon_is_sold_if_its_route_has_a_parameter_or_a_wildcard_in_its_place() {
     let is_sold = |policy: &Policy, path: &str| {

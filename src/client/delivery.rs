@@ -45,8 +45,8 @@ impl Payer {
                     match pauses.next().filter(|_| is_early) {
                         Some(pause) => tokio::time::sleep(pause).await,
                         None if is_early => return Err(not_served(payment, response.status())),
-                        // Such a response says nothing about the credential. edgetoll has no challenge for `HEAD` and for prefetches.
-                        None if offer.is_none() && !self.limits.pays_again => {
+                        // Such a response says nothing about the credential: edgetoll has no challenge for `HEAD` and for prefetches.
+                        None if offer.is_none() => {
                             return Ok(Verdict::Served(TollResponse::paid(response, payment, false)));
                         }
                         None if offer.is_some_and(|offer| is_for_others(&payment, target, &offer)) => {
@@ -189,7 +189,7 @@ impl Payer {
     }
 
     /// Records that the server does not accept a credential any more.
-    fn give_up(&self, payment: &mut Payment) -> Result<(), ClientError> {
+    pub(super) fn give_up(&self, payment: &mut Payment) -> Result<(), ClientError> {
         payment.state = State::Used;
         payment.was_refused |= !payment.was_accepted && !payment.may_be_spent();
         Ok(self.journal.write(payment)?)
@@ -214,11 +214,11 @@ pub(super) fn costs_more(offer: &Offer, payment: &Payment) -> bool {
     price_msat > Some(payment.amount_sats.saturating_mul(1_000))
 }
 
-/// Whether a server makes no challenge: at a limit, while its wallet fails, or to `HEAD`. Such a response does not say whether another
+/// Whether a server makes no challenge now: at a limit, or while its wallet fails. Such a response does not say whether another
 /// credential is valid. With `X-Toll-Expires`, it comes from the origin behind the paywall.
 pub(super) fn is_silent(response: &Response, method: &Method) -> bool {
     let status = response.status();
-    let is_silent = [StatusCode::TOO_MANY_REQUESTS, StatusCode::PAYMENT_REQUIRED].contains(&status)
+    let is_silent = status == StatusCode::TOO_MANY_REQUESTS
         || (status == StatusCode::SERVICE_UNAVAILABLE && is_repeatable(method));
     is_silent && !is_accepted(response)
 }

@@ -113,7 +113,8 @@ impl Payer {
         while let Some(payment) = stored.next() {
             let payment_hash = payment.payment_hash.clone();
             match self.send_stored(sender, request, target, payment).await? {
-                // The server has not judged this credential.
+                // The server has not judged this credential. It may make a challenge for a request without one.
+                Verdict::Served(response) if is_bare(&response, target) => continue,
                 Verdict::Served(response)
                     if is_silent(&response, request.method()) && stored.peek().is_some() =>
                 {
@@ -162,9 +163,13 @@ impl Payer {
     ) -> Result<TollResponse, ClientError> {
         loop {
             match self.next_step(target, &offer, &scope, tried)? {
-                Step::Use(stored) => {
+                Step::Use(mut stored) => {
                     tried.insert(stored.payment_hash.clone());
-                    match self.send_stored(sender, request, target, stored).await? {
+                    match self.send_stored(sender, request, target, stored.clone()).await? {
+                        // Without this credential, the server made a challenge.
+                        Verdict::Served(response) if is_bare(&response, target) => {
+                            self.give_up(&mut stored)?
+                        }
                         Verdict::Served(response) => return Ok(response),
                         Verdict::Unpaid(response) => {
                             let newer = Challenged::read(response, &target.origin).await?.offer;
@@ -427,6 +432,11 @@ impl Payer {
         payment.state = State::Unpaid;
         Ok(self.journal.write(payment)?)
     }
+}
+
+/// Whether a response of the server itself asks for a payment, and has no challenge.
+fn is_bare(response: &Response, target: &Target) -> bool {
+    response.status() == StatusCode::PAYMENT_REQUIRED && is_from(response, &target.origin)
 }
 
 pub(super) fn copy(request: &Request) -> Result<Request, ClientError> {

@@ -508,6 +508,23 @@ fn a_402_without_a_challenge_says_nothing_about_a_credential() {
     assert_eq!(answers, [(200, true), (402, false), (200, false)]);
 }
 
+#[test]
+fn a_credential_ends_if_the_server_makes_a_challenge_only_without_it() {
+    let node = Node::default();
+    let (issuer, spent) = (node.clone(), Mutex::new(BTreeSet::new()));
+    let url = serve(move |_, credential| match credential {
+        Some(credential) if spent.lock().unwrap().insert(credential.to_owned()) => CONTENT.to_owned(),
+        Some(_) => {
+            "HTTP/1.1 402 Payment Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
+        }
+        None => issuer.challenge(&["realm = club"]),
+    });
+    let client = TollClient::builder().wallet(node.clone()).build();
+    for _ in 0..3 {
+        assert!(run(async { client.get(&url).await.unwrap().paid_now() }));
+    }
+}
+
 // I7: the credential of another query was given up.
 #[test]
 fn a_server_that_sells_each_query_for_itself_is_paid_once_for_each() {

@@ -779,6 +779,8 @@ fn a_finding_for_a_secret_a_url_or_a_syntax_error_does_not_contain_the_value() {
         format!("[vars]\nTOLL_SECRET = \"{secret}\nB = 1"),
         format!("[vars]\nTOLL_SECRET = \"{secret}\\q\""),
         format!("[vars]\nLNBITS_URL = \"http://{secret}\""),
+        format!("[vars.TOLL]\nrevoked = [\"L402 {secret}:00\"]\nroutes = [{{ path = \"/a\", sats = 5 }}]"),
+        format!("[vars.TOLL]\nrevoked = \"{secret}\"\nroutes = [{{ path = \"/a\", sats = 5 }}]"),
     ] {
         let report = check(TOML, &text).to_string();
         assert!(report.contains(": error: ") && !report.contains(secret), "{report}");

@@ -101,11 +101,18 @@ fn check_methods(environment: &mut Environment<'_>, list: &Json) {
     }
 }
 
-/// Warns if a path ends with a slash. It is sold, but the path without the slash is not.
+/// Warns if a path ends with a slash, or has two slashes together. It is sold, but the path without the slash is not.
 fn check_slashes(environment: &mut Environment<'_>, list: &Json) {
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
     for (at, route) in routes.iter().enumerate() {
         let path = route.get("path").and_then(Json::as_str).unwrap_or_default();
+        if path.starts_with('/') && path.contains("//") {
+            let sentence = format!(
+                "is \"{path}\", with an empty name, so the path with single slashes gets 400 (ambiguous_path): write single slashes, \
+                 unless your clients send both"
+            );
+            environment.warn(&format!("vars.TOLL.routes[{at}].path"), Point::Value, &sentence);
+        }
         if let Some(without) =
             path.strip_suffix('/').filter(|path| path.starts_with('/') && !path.ends_with('/'))
         {

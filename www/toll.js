@@ -188,10 +188,11 @@ export class TollClient extends EventTarget {
   async #obtain(call, challenge) {
     for (;;) {
       const bill = { ...challenge, sats: priceOf(challenge) };
-      // A server may honor a payment after it has raised the price.
-      const mayBeHonored = ({ wasAccepted, unfit = [] }) => wasAccepted && isRead(call.request) && !unfit.includes(call.request.url);
+      // A server may honor a payment that was less, after it has raised the price.
+      const isFit = ({ unfit = [] }) => !unfit.includes(call.request.url);
       const take = (fits) => this.#take(call, challenge.origin, (one) => one.key === challenge.key && fits(one));
-      const kept = take((one) => !isCheaper(one, bill)) ?? take(mayBeHonored);
+      const isEnough = (one) => !isCheaper(one, bill);
+      const kept = take((one) => isEnough(one) && isFit(one)) ?? take(isEnough) ?? take((one) => one.wasAccepted && isRead(call.request) && isFit(one));
       if (kept) return kept;
       const payment = this.#payments.get(challenge.key);
       if (!payment) {

@@ -220,7 +220,8 @@ impl Payer {
             };
             let stored = known.values().filter(is_stored);
             let stored = stored.max_by_key(|payment| {
-                (!costs_more(offer, payment), payment.url == target.url, payment.at_unix)
+                let is_fit = !payment.unfit.contains(&target.url);
+                (!costs_more(offer, payment), is_fit, payment.url == target.url, payment.at_unix)
             });
             // A call sends few credentials. Without a limit, a server that refuses each one would get all.
             if let Some(stored) = stored.filter(|_| tried.len() < MAX_STORED) {

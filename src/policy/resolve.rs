@@ -81,15 +81,11 @@ impl Policy {
         let Some(forms) = normalization::normalized_forms(path, max_forms) else {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
-        let normalized_path = normalization::normalize(path, self.fold_case);
+        let normalized = normalization::normalize(path, self.fold_case);
         let Some(mut comparable) = self.comparable_forms(&forms) else {
             return if has_prices { Err(Ambiguous) } else { Ok(Resolved::Selected(Selection::Unmatched)) };
         };
-        if comparable
-            .iter()
-            .map(String::as_str)
-            .chain([path, &normalized_path])
-            .any(|path| self.is_reserved(path))
+        if comparable.iter().map(String::as_str).chain([path, &normalized]).any(|path| self.is_reserved(path))
         {
             return Ok(Resolved::Reserved);
         }
@@ -97,7 +93,7 @@ impl Policy {
             return Err(Ambiguous);
         }
         let as_sent = self.select_with_slash(path, target);
-        let normalized = self.select_normalized(&normalized_path, target);
+        let normalized = self.select_normalized(&normalized, target);
         if self.must_not_be_read_as(as_sent, normalized) {
             return Err(Ambiguous);
         }
@@ -116,9 +112,7 @@ impl Policy {
             && !is_listed
             && (comparable.iter().any(|form| self.is_alias_of_other(form, &mut bytes_left, as_sent, target))
                 || forms.iter().any(|form| self.is_name_of_other(form, as_sent, target))
-                || aliases::in_path(&normalized_path).is_none_or(|paths| {
-                    paths.iter().any(|path| is_priced_other(self.select_normalized(path, target), as_sent))
-                }))
+                || comparable.iter().any(|form| self.has_parameter_of_other(form, as_sent, target)))
         {
             return Err(Ambiguous);
         }
@@ -174,6 +168,12 @@ impl Policy {
             || aliases::of_lists(form, &self.routes, bytes_left)
                 .is_none_or(|paths| paths.iter().any(is_in_list));
         is_alias && !self.has_last_name(form, target)
+    }
+
+    /// Whether a parameter in a form of a path is the path of another route, and this route has a price.
+    fn has_parameter_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
+        let is_other = |path: &String| is_priced_other(self.select_normalized(path, target), as_sent);
+        aliases::in_path(form).is_none_or(|paths| paths.iter().any(is_other))
     }
 
     /// Whether an origin that changes the names in a form of a path may serve the content of another route, and this route has a price.

@@ -1137,6 +1137,10 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/x&url=sold",
         "/x%26p=/docs/sold&a=1",
         "/x%3Fp=sold",
+        "/x;&url=sold",
+        "/x%3B&url=sold",
+        "/index.php&url=sold",
+        "/default.&url=sold",
         // `FILTER_SANITIZE_URL` of PHP
         "/so%C3%A4ld",
         "/sold%E2%82%AC",

@@ -139,6 +139,10 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         path("short lists of names in a path with many forms", |bytes| {
             format!("/{}/v1,items,posts/v1,items,posts/v1,items,posts/%5Ca;b+.c", "a".repeat(bytes / 8))
         }),
+        path("parameters in a path", |bytes| format!("/x{}", "&a=b".repeat(bytes / 4))),
+        path("parameters in a path with many forms", |bytes| {
+            format!("/x%20;+.{}", "&a=v1".repeat(bytes / 80))
+        }),
         path("Unicode", |bytes| format!("/{}", "%C5%BF;".repeat(bytes / 7))),
         query("parameters", |bytes| "a&".repeat(bytes / 2)),
         query("parameters with values", |bytes| "q=1&".repeat(bytes / 4)),

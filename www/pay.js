@@ -14,7 +14,7 @@ const SHORT_PAUSE = 2.5 * SECOND;
 const GRACE = 4 * SECOND;
 /** The number of invoices that the browser remembers. A reload gets another invoice, and each of them may be paid. */
 const MAX_INVOICES = 20;
-/** The name under which they are stored: a list of macaroons, each with what it is for and when it ends. */
+/** The name under which they are stored: a list of macaroons, each with what it opens, when its credential ends, and its path. */
 const INVOICES = 'edgetoll invoices';
 /** The width of the light border around a QR code, in modules of the code. */
 const QUIET_ZONE = 4;
@@ -57,7 +57,7 @@ let nextPause = 2 * SECOND;
 let shortPauseUntil = 0;
 let earliestCheck = 0;
 let timer;
-/** The macaroons of other invoices that this browser showed for this page or its realm, and that may be paid. */
+/** What is stored of other invoices that this browser showed for this page or its realm, and that may be paid. */
 let earlier = [];
 
 byId('open').addEventListener('click', checkMoreOften);
@@ -156,8 +156,8 @@ async function start() {
   show('pending');
   countDown();
   const [stored, scope] = [otherInvoices(macaroon), scopeOf(macaroon)];
-  earlier = stored.filter((one) => one[1] === scope).map(([other]) => other);
-  attempt(() => localStorage.setItem(INVOICES, JSON.stringify([[macaroon, scope, page.dataset.expires * SECOND], ...stored].slice(0, MAX_INVOICES))));
+  earlier = stored.filter((one) => one[1] === scope);
+  attempt(() => localStorage.setItem(INVOICES, JSON.stringify([[macaroon, scope, page.dataset.expires * SECOND, path], ...stored].slice(0, MAX_INVOICES))));
   scheduleCheck();
   await checkAllEarlier();
 }
@@ -188,12 +188,15 @@ async function checkAllEarlier() {
 async function checkEarlier() {
   const other = earlier.shift();
   if (!other) return undefined;
-  const { status } = await requestStatus(other);
+  const [otherMacaroon, , , otherPath] = other;
+  const { status } = await requestStatus(otherMacaroon);
   if (isOver) return status;
   if (status === 200) {
-    if (await isOpenLater()) finish(other);
-    else forget(other);
+    if (await isOpenLater()) finish(otherMacaroon);
+    else forget(otherMacaroon);
   } else if (![401, 403, 404, 410].includes(status)) earlier.push(other);
+  // An invoice of another page may still open that page.
+  else if (otherPath === path) forget(otherMacaroon);
   return status;
 }
 
@@ -284,11 +287,13 @@ async function isOpenLater() {
   return !isOver && (await isOpen()) && !isOver;
 }
 
-/** Whether the browser has a cookie that opens the page. A HEAD request takes no use. */
+/** Whether the browser has a cookie that opens the page. A HEAD request takes no use. The price may depend on `Accept`. */
 async function isOpen() {
   try {
-    const { headers } = await fetch(`/.${path}`, { method: 'HEAD', credentials: 'same-origin', redirect: 'manual' });
-    return headers.has('X-Toll-Expires');
+    const headers = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+    const response = await fetch(`/.${path}`, { method: 'HEAD', headers, credentials: 'same-origin', redirect: 'manual' });
+    // A script cannot read the headers of a redirect. It comes from the origin.
+    return response.type === 'opaqueredirect' || response.headers.has('X-Toll-Expires');
   } catch {
     return false;
   }

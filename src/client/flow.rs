@@ -228,7 +228,8 @@ impl Payer {
                 return (Ok(Step::Use(stored.clone())), None);
             }
             let is_begun = |payment: &&Payment| {
-                let is_replaced = || known.values().any(|other| is_paid_by(other) && other.replaces(payment));
+                let replaces = |other: &Payment| is_paid_by(other) && other.replaces(payment, &target.url);
+                let is_replaced = || known.values().any(replaces);
                 let is_given_up = payment.expires_at_unix < now && (self.limits.pays_again || is_replaced());
                 let is_own = payment.url == target.url || !costs_more(offer, payment);
                 payment.state == State::Sent && is_paid_by(payment) && is_own && !is_given_up

@@ -129,12 +129,12 @@ impl Payment {
         self.is_unanswered && !self.was_unserved && is_recent && self.scope.kinds.contains("uses 1")
     }
 
-    /// Whether this payment was made although another one for the same content may be paid: with `--pay-again`, after the invoice had
-    /// expired.
-    pub fn replaces(&self, begun: &Self) -> bool {
-        let costs_no_more = self.url == begun.url || self.amount_sats <= begun.amount_sats;
+    /// Whether this payment was made for a URL although another one for the same content may be paid: with `--pay-again`, after the invoice
+    /// had expired.
+    pub fn replaces(&self, begun: &Self, url: &str) -> bool {
+        let is_for_url = self.url == begun.url || self.url == url;
         let is_other = self.payment_hash != begun.payment_hash;
-        is_other && costs_no_more && self.counts() && self.at_unix > begun.expires_at_unix
+        is_other && is_for_url && self.counts() && self.at_unix > begun.expires_at_unix
     }
 
     /// Returns how the payment is proven.

@@ -170,9 +170,17 @@ impl Policy {
         is_alias && !self.has_last_name(form, target)
     }
 
-    /// Whether a parameter in a form of a path is the path of another route, and this route has a price.
+    /// Whether a parameter in a form of a path is the path of another route, and this route has a price. A route such as `/*`, which has no
+    /// name, says nothing about the values of parameters.
     fn has_parameter_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let is_other = |path: &String| is_priced_other(self.select_normalized(path, target), as_sent);
+        let has_name = |selection: Selection<'_>| {
+            matches!(selection, Selection::Route(route) if route.pattern.is_exact()
+                || route.pattern.segments(PathForm::Normalized).iter().any(|segment| segment.name().is_some()))
+        };
+        let is_other = |path: &String| {
+            let other = self.select_normalized(path, target);
+            has_name(other) && is_priced_other(other, as_sent)
+        };
         aliases::in_path(form).is_none_or(|paths| paths.iter().any(is_other))
     }
 

@@ -47,7 +47,7 @@ before(async () => {
   const content = (title) => (request, response) =>
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(`<!doctype html><html lang="en"><title>${title}</title><link rel="icon" href="data:,"><h1>${title}</h1><a href="/article">on</a>`);
   const pages = { '/': 'A free page', '/worker': 'A page with a service worker', '/article': 'What was paid for', '/club/1': 'In the club', '/club/2': 'Still in the club', '/twice': 'A look', '/hostile': 'Harmless' };
-  for (const path of ['/once', '/folder/', '/any/folder/', '/any/reloads', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
+  for (const path of ['/once', '/by-header', '/folder/', '/any/folder/', '/any/reloads', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
   const answers = Object.fromEntries(Object.entries(pages).map(([path, title]) => [path, content(title)]));
   for (const path of ['/folder', '/any/folder']) answers[path] = (request, response) => response.writeHead(301, { Location: `${path}/` }).end();
   for (const [path, options] of [['/worker.js', ", { cache: 'no-store' }"], ['/passing_worker.js', '']]) {
@@ -349,6 +349,8 @@ test('In a browser: a payment that arrives after its page was left opens that pa
     ['/article', '/article', 'What was paid for'],
     ['/article?from=mail', '/article', 'What was paid for'],
     ['/club/1', '/club/2', 'Still in the club'],
+    ['/folder', '/folder', 'Paid: /folder/'],
+    ['/by-header', '/by-header', 'Paid: /by-header'],
   ]) {
     const { context, page, pageErrors } = await openPage(browser);
     await page.goto(paywall.url + first);

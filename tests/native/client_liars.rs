@@ -331,13 +331,20 @@ fn an_expired_payment_of_unknown_outcome_blocks_its_content_until_it_is_paid_aga
     std::fs::write(&file, journal.replace(&expiry(payment.expires_at_unix), &expiry(1))).unwrap();
     let error = run(client(false).get(&url)).unwrap_err();
     assert!(matches!(error, ClientError::MayBePaid { .. }), "{error}");
+    // The credential of a new payment has expired before the next call.
+    let end_credentials = || {
+        let journal =
+            std::fs::read_to_string(&file).unwrap().replace(r#""state":"paid""#, r#""state":"used""#);
+        std::fs::write(&file, journal).unwrap();
+    };
+    assert!(run(client(true).get(url.replace("content", "other"))).unwrap().paid_now());
+    end_credentials();
+    let error = run(client(false).get(&url)).unwrap_err();
+    assert!(matches!(error, ClientError::MayBePaid { .. }), "{error}");
     assert!(run(client(true).get(&url)).unwrap().paid_now());
-    assert_eq!(node.payments.load(Ordering::SeqCst), 1);
-    // The credential of the new payment has expired.
-    let journal = std::fs::read_to_string(&file).unwrap().replace(r#""state":"paid""#, r#""state":"used""#);
-    std::fs::write(&file, journal).unwrap();
+    end_credentials();
     assert!(run(client(false).get(&url)).unwrap().paid_now());
-    assert_eq!(node.payments.load(Ordering::SeqCst), 2);
+    assert_eq!(node.payments.load(Ordering::SeqCst), 3);
 }
 
 #[test]

@@ -1225,6 +1225,14 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }
+    let wildcard = policy_with(&[
+        r#"{"path":"/*","sats":5}"#,
+        r#"{"path":"/img/*","sats":0}"#,
+        r#"{"path":"/users/:id","sats":9}"#,
+    ]);
+    assert!(wildcard.resolve("/img/w=200&h=100/photo.jpg", target("GET")).is_ok());
+    assert!(wildcard.resolve("/img/css2%3Ffamily=Inter", target("GET")).is_ok());
+    assert!(wildcard.resolve("/img/x&url=users/7", target("GET")).is_err());
     let names = |name: &str, count: usize| format!("/free/{}", vec![name; count].join(","));
     assert!(policy.resolve(&names("other", 1_000), target("GET")).is_ok());
     assert!(policy.resolve(&names("sold", 64), target("GET")).is_ok());

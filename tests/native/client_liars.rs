@@ -348,6 +348,29 @@ fn an_expired_payment_of_unknown_outcome_blocks_its_content_until_it_is_paid_aga
 }
 
 #[test]
+fn payments_that_were_not_made_and_those_of_another_host_do_not_stop_a_host_from_being_paid() {
+    let node = Node::default();
+    let issuer = node.clone();
+    let url = serve(move |path, credential| match credential {
+        Some(_) if path == "/content" => CONTENT.to_owned(),
+        _ => issuer.challenge(&[&format!("endpoint = {path}")]),
+    });
+    let fails = |call| (call < 3).then_some(PayError::NotPaid(WalletError::Failed));
+    let client = TollClient::builder().wallet(liar(&node, fails, || Ok(PaymentState::Unpaid))).build();
+    for _ in 0..3 {
+        let error = run(client.get(&url)).unwrap_err();
+        assert!(matches!(error, ClientError::NotPaid(_)), "{error}");
+    }
+    // Another name of this machine, and a page that the server never gives.
+    let refusing = url.replace("127.0.0.1", "localhost").replace("content", "other");
+    let error = run(client.get(&refusing)).unwrap_err();
+    assert!(matches!(error, ClientError::PaidNotServed { .. }), "{error}");
+    let error = run(client.get(&refusing)).unwrap_err();
+    assert!(matches!(error, ClientError::NotHonoured { .. }), "{error}");
+    assert!(run(client.get(&url)).unwrap().paid_now());
+}
+
+#[test]
 fn dates_of_a_server_or_a_journal_that_no_calendar_has_are_shown() {
     use edgetoll::cli::pay::payments::date;
     assert_eq!(date(1_700_000_000), "2023-11-14T22:13:20Z");

@@ -49,7 +49,7 @@ export class TollClient extends EventTarget {
       if (call.hasPaid) return response;
       const isNew = challenge && challenge.invoice !== purchase?.invoice;
       // Without a challenge, a server does not say whether another credential is valid for this page.
-      const isSilent = purchase && response && !isAccepted(response) && isWithoutChallenge(request, response, challenge);
+      const isSilent = purchase && response && verdict !== REFUSED && !isAccepted(response) && isWithoutChallenge(request, response, challenge);
       if (isSilent && (!call.isByPath || call.unjudged.size === MAX_UNJUDGED)) return response;
       // Another credential may still be sent, and this one again after a challenge.
       if (isSilent) {
@@ -58,7 +58,7 @@ export class TollClient extends EventTarget {
         call.sent -= 1;
       }
       const other = isSilent ? takeGood() : undefined;
-      if (!isNew && !other && verdict !== REFUSED) return response;
+      if (!isNew && !other && verdict !== REFUSED && !(isSilent && isRead(request) && isBare(response, request, challenge))) return response;
       // Without a credential, the next response has a new challenge.
       purchase = isNew ? await this.#obtain(call, challenge) : other;
       call.isByPath = !isNew;
@@ -167,7 +167,9 @@ export class TollClient extends EventTarget {
     const isOfUrl = challenge?.key !== purchase.key || isRead(request);
     if (isUnfit && isOfUrl && !hasPaid) this.#purchases.change(purchase, withUnfit(request.url));
     const isReplaced = challenge && challenge.invoice !== purchase.invoice && !isUnfit;
-    const isInvalid = isForged || isExpired || isReplaced;
+    // Without this credential, the server made a challenge.
+    const isUnanswered = !call.isByPath && !hasPaid && isBare(response, request, challenge);
+    const isInvalid = isForged || isExpired || isReplaced || isUnanswered;
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied) || ([401, 403].includes(status) && isFrom(response, request)));
     if (isGivenUp || (isInvalid && !isUnsure)) {
       // A host does not honour payments if it asks for another payment and never accepted the last one.
@@ -648,9 +650,12 @@ function mayLackPreflight(request) {
   return location && new URL(request.url).origin !== location.origin && isRead(request);
 }
 
-/** Whether a server refuses a request without saying whether another credential is valid: at a limit, while its wallet fails, or to `HEAD`. */
-const isWithoutChallenge = ({ method }, { status }, challenge) =>
-  status === 429 || (status === 503 && method === 'GET') || (status === 402 && method === 'HEAD' && !challenge);
+/** Whether a server refuses a request without saying whether a credential is valid: at a limit, while its wallet fails, or to `HEAD`. */
+const isWithoutChallenge = (request, response, challenge) =>
+  response.status === 429 || (response.status === 503 && request.method === 'GET') || isBare(response, request, challenge);
+
+/** Whether the server of a request asks for a payment, and makes no challenge. */
+const isBare = (response, request, challenge) => response.status === 402 && !challenge && isFrom(response, request);
 
 /** Completes a purchase that an older toll.js has stored. */
 function withKinds(purchase) {

@@ -56,7 +56,8 @@ before(async () => {
     '/forged': (request, response) => response.writeHead(401, { 'WWW-Authenticate': 'L402' }).end(),
     '/challenge': async (request, response) => {
       const header = await stubServer.challengeFor(request);
-      response.writeHead(402, header === undefined ? {} : { 'WWW-Authenticate': header, ...stubServer.headers }).end('what the server says');
+      const isPaid = header === undefined && request.headers.authorization;
+      response.writeHead(isPaid ? 200 : 402, header === undefined ? {} : { 'WWW-Authenticate': header, ...stubServer.headers }).end('what the server says');
     },
   });
 });
@@ -1078,6 +1079,15 @@ test('A host that answers a payment with an error, and its credential with a new
     assert.equal(await status(client.fetch(`${seller.url}/sold`, { payAgain: true })), failure);
     assert.equal(payer.paid.length, 2);
   }
+});
+
+// R11 (CHANGELOG): each later call got the 402 and nothing else.
+test('If a server makes a challenge only without a spent credential, the client buys another one', async (t) => {
+  const shown = new Set();
+  const seller = await startSeller(t, ({ preimage }) => (shown.has(preimage) ? { status: 402, challenge: null } : (shown.add(preimage), 200)));
+  const { client, payer } = startClient();
+  for (let call = 0; call < 3; call += 1) assert.equal(await status(client.fetch(`${seller.url}/sold`)), 200);
+  assert.equal(payer.paid.length, 3);
 });
 
 // I7 (CHANGELOG): the credential of another query was given up.

@@ -10,7 +10,6 @@ import { randomBytes } from 'node:crypto';
 import { createServer, request as startRequest } from 'node:http';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseChallenge, send } from './support/client.mjs';
 import { newUser } from './support/command.mjs';
 import { startRecordingOrigin } from './support/origin.mjs';
@@ -63,7 +62,7 @@ const KINDS = {
   none: {},
   refused: { hasFaults: true, faultOf: (random, { authorization }) => (!random(authorization ? 5 : 15) ? [429, 502, 503][random(3)] : undefined) },
   lost: { hasFaults: true, faultOf: (random, { authorization }) => (authorization && !random(8) ? ['lost', 'early', 'half'][random(3)] : undefined) },
-  wallet: { hasFaults: true, walletFault: (random) => (!random(4) ? ['lost', 500, 'early', 'late'][random(4)] : undefined) },
+  wallet: { hasFaults: true, walletFault: (random) => (!random(4) ? ['lost', 500, 'early', 'half'][random(4)] : undefined) },
   killed: { hasFaults: true, isKilled: true },
   changed: { isChanged: true },
 };
@@ -94,17 +93,13 @@ async function runSequence(t, kind, seed) {
     const path = paths[random(paths.length)];
     const method = random(8) ? 'GET' : 'HEAD';
     const started = user.start(['fetch', '-s', '-i', '-X', method, url + path]);
-    const wait = kind.isKilled && !random(3) ? random(700) : 0;
-    state.log.push((method === 'HEAD' ? 'HEAD ' : '') + path + (wait ? ` (killed after ${wait} ms)` : ''));
-    if (wait) {
-      await sleep(wait);
-      await started.kill();
-    } else {
-      const { code, stdout, stderr } = await started.ended;
-      state.log.push(`[${code} ${stdout.slice(9, 12)}]`);
-      // `HEAD` never gets an invoice.
-      if (!kind.hasFaults && method !== 'HEAD' && (code || !stdout.startsWith('HTTP/1.1 200'))) fail(`${path}: ${code} ${stderr}`);
-    }
+    state.log.push((method === 'HEAD' ? 'HEAD ' : '') + path);
+    state.stepsLeft = kind.isKilled && !random(3) ? 1 + random(8) : Infinity;
+    state.kill = started.kill;
+    const { code, stdout, stderr } = await started.ended;
+    state.log.push(`[${code} ${stdout.slice(9, 12)}]`);
+    // `HEAD` never gets an invoice.
+    if (!kind.hasFaults && method !== 'HEAD' && (code || !stdout.startsWith('HTTP/1.1 200'))) fail(`${path}: ${code} ${stderr}`);
     checked();
     if (kind.isChanged && call % 6 === 5) {
       state.worker = await change(random);
@@ -112,6 +107,7 @@ async function runSequence(t, kind, seed) {
     }
   }
   state.hasFaults = false;
+  state.stepsLeft = Infinity;
   // A killed command may have left a payment that a later one looks for.
   for (const path of paths) {
     state.log.push(`last ${path}`);
@@ -137,7 +133,7 @@ function deployments() {
 
 /** Starts a proxy in front of the Worker. It notes the path and the macaroon of each invoice. */
 function startServerProxy(t, state) {
-  return startProxy(t, (request) => {
+  return startProxy(t, state, (request) => {
     const fault = state.hasFaults ? state.kind.faultOf?.(state.random, request.headers) : undefined;
     if (fault) state.log.push(`{${fault}${request.headers.authorization ? '' : ' without'}}`);
     return { fault, to: state.worker };
@@ -154,7 +150,7 @@ function startServerProxy(t, state) {
 /** Starts a proxy in front of the client's wallet. Before the first payment of an invoice, it asks the Worker whether that payment is due. */
 function startWalletProxy(t, state) {
   const begun = new Set();
-  return startProxy(t, async (request, body) => {
+  return startProxy(t, state, async (request, body) => {
     const { out, bolt11 } = request.method === 'POST' ? JSON.parse(body) : {};
     const fault = state.hasFaults ? state.kind.walletFault?.(state.random) : undefined;
     if (fault) state.log.push(`{wallet ${fault}}`);
@@ -176,12 +172,20 @@ function startWalletProxy(t, state) {
   });
 }
 
-/** Starts a proxy. `decide` returns the fault and the server, and `note` sees each answer of the server. */
-async function startProxy(t, decide, note) {
+/**
+ * Starts a proxy. `decide` returns the fault and the server, and `note` sees each answer of the server. Each request that arrives and each
+ * answer is a step. After the last step that is left, the command is killed.
+ */
+async function startProxy(t, state, decide, note) {
+  const step = async () => {
+    state.stepsLeft -= 1;
+    if (state.stepsLeft === 0) await state.kill();
+  };
   const server = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
+    await step();
     const decided = await decide(request, body);
     const { fault, to } = decided;
     if (fault === 'early') return response.destroy();
@@ -192,10 +196,10 @@ async function startProxy(t, decide, note) {
       for await (const part of answer) parts.push(part);
       const all = Buffer.concat(parts);
       note(request, answer, decided, all);
-      if (fault === 'late') await sleep(3000);
+      await step();
       if (fault === 'lost') return response.destroy();
       const { 'transfer-encoding': _, ...headers } = answer.headers;
-      if (fault === 'half') return response.writeHead(answer.statusCode, { ...headers, 'content-length': all.length + 10 }).write(all, () => setTimeout(() => response.destroy(), 20));
+      if (fault === 'half') return response.writeHead(answer.statusCode, { ...headers, 'content-length': all.length + 10 }).write(all, () => response.socket?.end());
       response.writeHead(answer.statusCode, headers).end(all);
     });
     forwarded.on('error', () => response.destroy());

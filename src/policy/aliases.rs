@@ -29,8 +29,7 @@ pub fn of_path(path: &str) -> Vec<String> {
         paths.push(or_root(&[before, &without_index(&page)].concat()));
     }
     paths.extend(without_virtual_host(path));
-    let function =
-        path.split_once(SERVER_FUNCTIONS).filter(|(_, rest)| !rest.is_empty() && !rest.starts_with('/'));
+    let function = path.split_once(SERVER_FUNCTIONS).filter(|(_, rest)| !rest.is_empty());
     paths.extend(function.map(|(before, _)| [before, SERVER_FUNCTIONS].concat()));
     let view = path.split_once("/@@").filter(|(_, after)| after.is_empty() || after.starts_with('/'));
     paths.extend(view.map(|(page, _)| or_root(page)));
@@ -165,6 +164,7 @@ pub const ZOPE_NAMES: [&str; 3] = [VIRTUAL_HOST_BASE, "VirtualHostRoot", "virtua
 const SOURCE_FOLDERS: [&str; 4] = ["/_sources/", "/api/_analog/pages/", "/_expo/loaders/", "/llms.mdx/"];
 /// The folders of the data of Analog and of Expo.
 pub const DATA_FOLDERS: [&str; 2] = ["_analog", "_expo"];
+/// The path of SolidStart's server functions.
 pub const SERVER_FUNCTIONS: &str = "/_server";
 const RSC_FOLDER: &str = "/rsc/r/";
 /// The folder of Nuxt's server pages.

@@ -35,9 +35,9 @@ pub fn is_slug(name: &[u8]) -> bool {
         && !name.windows(2).any(|pair| pair == b"--")
 }
 
-/// Returns the path without the dots in its names, as CodeIgniter 3 reads the names of classes, and without all other characters but letters
-/// of ASCII, digits, `_` and `-`, as routers do with `FILTER_SANITIZE_URL` or `[^a-zA-Z0-9_-]`. Each comes with the same path with `*` in the
-/// place of each name that this changes, and is missing if no name changes.
+/// Returns two paths. In the names of the first, the dots are removed, as CodeIgniter 3 does in the names of classes. In those of the second,
+/// all characters are removed but letters of ASCII, digits, `_`, `-` and dots, as routers do with `FILTER_SANITIZE_URL`. Each comes with the
+/// same path with `*` in the place of each name that this changes, and is missing if no name changes.
 pub fn with_fewer_characters(path: &[u8]) -> impl Iterator<Item = [String; 2]> {
     let path = String::from_utf8_lossy(path).into_owned();
     let is_kept: [fn(char) -> bool; 2] =

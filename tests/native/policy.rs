@@ -893,10 +893,12 @@ fn a_list_of_names_is_refused_although_the_routes_of_the_names_have_the_same_ter
 #[test]
 fn a_path_that_begins_with_the_path_of_server_functions_is_refused_if_these_have_a_price() {
     let policy = policy_with(&[r#"{"path":"/_server","sats":5}"#, r#"{"path":"/docs/_server","sats":5}"#]);
-    for path in ["/_serverx", "/_server-x", "/docs/_server1/", "/_serverx/y"] {
+    for path in
+        ["/_serverx", "/_server-x", "/docs/_server1/", "/_serverx/y", "/_server/x", "/docs/_server/_serverx"]
+    {
         assert!(policy.resolve(path, target("GET")).is_err(), "{path}");
     }
-    for path in ["/_server", "/server", "/x_server", "/free/_serverx"] {
+    for path in ["/_server", "/_server/", "/server", "/x_server", "/free/_serverx"] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }
 }

@@ -26,11 +26,17 @@ const NPM_TOO = isFull ? ['doctor.test.mjs'] : [];
 
 const run = Run.begin('test');
 const total = { passed: 0, failed: 0 };
+/** The failed tests, each with the runner or the file that it belongs to. */
+const failures = new Set();
 try {
   if (!repeats) {
     await suite('make', ['--no-print-directory', 'lint']);
     // By default, proptest runs 256 cases of each property.
-    await suite('cargo', ['test', '--quiet', '--no-fail-fast'], { env: isFull ? { PROPTEST_CASES: '2048' } : {}, count: countCargo });
+    await suite('cargo', ['test', '--quiet', '--no-fail-fast'], {
+      name: 'cargo test',
+      env: isFull ? { PROPTEST_CASES: '2048' } : {},
+      count: countCargo,
+    });
   }
   // Tests run a copy of the Worker and of the command, because another run may build meanwhile.
   const copy = '. tools/lib.sh; lock build; cargo build --quiet; cp -R build "$1/"; cp target/debug/edgetoll "$1/"';
@@ -50,6 +56,7 @@ try {
   total.failed += 1;
 }
 await run.end();
+for (const failure of failures) console.log(`failed: ${failure}`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed || !total.passed ? 1 : 0);
 
@@ -96,14 +103,17 @@ async function endToEndFile({ name, isNwc = false, isNpm = false }, { EDGETOLL_N
 /**
  * Runs one runner, shows its output, and adds its counts to the total. If no test failed, but the runner exits with an error or counts
  * no tests, one failure is added.
+ * @param name what the list of failed tests calls the runner: by default its last argument
  * @param count returns what a line of the output counts, as `{ passed, failed }`
  */
-async function suite(command, args, { env = {}, count, show = console.log } = {}) {
+async function suite(command, args, { name = args.at(-1), env = {}, count, show = console.log } = {}) {
   const own = { passed: 0, failed: 0 };
   const runner = run.start('runner', command, args, {
     env: { ...process.env, ...env },
     onLine: (line) => {
       show(line);
+      const failure = failedTest(line);
+      if (failure) failures.add(`${name}: ${failure}`);
       const { passed = 0, failed = 0 } = count?.(line) ?? {};
       own.passed += passed;
       own.failed += failed;
@@ -111,9 +121,17 @@ async function suite(command, args, { env = {}, count, show = console.log } = {}
   });
   await runner.ended();
   const hasCounts = !count || own.passed + own.failed > 0;
-  if (own.failed === 0 && (runner.child.exitCode !== 0 || !hasCounts)) own.failed = 1;
+  if (own.failed === 0 && (runner.child.exitCode !== 0 || !hasCounts)) {
+    own.failed = 1;
+    failures.add(`${name}: exit code ${runner.child.exitCode}`);
+  }
   total.passed += own.passed;
   total.failed += own.failed;
+}
+
+/** The name of a failed test, if this line of `cargo test` or of Node.js's test runner contains one. */
+function failedTest(line) {
+  return line.match(/^---- (.+) stdout ----$/)?.[1] ?? line.match(/^ *✖ (.+) \([\d.]+ms\)$/)?.[1];
 }
 
 function countCargo(line) {

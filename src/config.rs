@@ -410,18 +410,19 @@ impl SettingsReader<'_> {
     }
 
     fn callbacks(&mut self) -> Callbacks {
-        let (url, secret) = match (self.value("ON_PAYMENT_URL"), self.value("ON_PAYMENT_SECRET")) {
-            (Some(url), Some(secret)) => (url, secret),
-            (None, None) => return Callbacks::Off,
-            (None, Some(_)) => {
+        let is_set = |name: &str| (self.var)(name).is_some();
+        let (has_url, has_secret) = (is_set("ON_PAYMENT_URL"), is_set("ON_PAYMENT_SECRET"));
+        if !has_url {
+            if has_secret {
                 self.faults.push("ON_PAYMENT_URL is missing: no callback is sent".to_owned());
-                return Callbacks::Off;
             }
-            (Some(_), None) => {
-                self.faults.push("ON_PAYMENT_SECRET is missing: callbacks wait until it is set".to_owned());
-                return Callbacks::Waiting;
-            }
-        };
+            return Callbacks::Off;
+        }
+        if !has_secret {
+            self.faults.push("ON_PAYMENT_SECRET is missing: callbacks wait until it is set".to_owned());
+        }
+        let (url, secret) = (self.value("ON_PAYMENT_URL"), self.value("ON_PAYMENT_SECRET"));
+        let (Some(url), Some(secret)) = (url, secret) else { return Callbacks::Waiting };
         OnPayment::new(&url, &secret).map_or_else(
             |error| {
                 self.faults.push(match error {

@@ -161,13 +161,14 @@ impl Policy {
                 let other = self.select_normalized(&without, target);
                 is_priced_other(other, as_sent)
                     && !(is_folder_of(&without, form) && prices_below(as_sent, other, &without))
+                    && !self.has_names_instead_of(form, &without, target)
             })
         };
-        let is_alias = aliases::of_path(form).iter().any(is_other)
+        let may_be_other = |path: &String| is_other(path) && !self.has_names_instead_of(form, path, target);
+        aliases::of_path(form).iter().any(may_be_other)
             || is_without_parameters()
             || aliases::of_lists(form, &self.routes, bytes_left)
-                .is_none_or(|paths| paths.iter().any(is_in_list));
-        is_alias && !self.has_last_name(form, target)
+                .is_none_or(|paths| paths.iter().any(is_in_list))
     }
 
     /// Whether a parameter in a form of a path is the path of another route, and this route has a price. A route such as `/*`, which has no
@@ -188,25 +189,27 @@ impl Policy {
     fn is_name_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
         let comparable = |form: &[u8]| normalization::comparable(form, self.fold_case);
         // A name that was cut may end with a part of a character.
-        let select = |path: &str| {
-            let path = comparable(&percent::decode(path.as_bytes())).replace(char::REPLACEMENT_CHARACTER, "");
-            self.select_normalized(&path, target)
+        let decoded = |path: &str| {
+            comparable(&percent::decode(path.as_bytes())).replace(char::REPLACEMENT_CHARACTER, "")
         };
+        let select = |path: &str| self.select_normalized(path, target);
         // A pattern without one of the changed names, such as `/*`, says nothing about these names.
-        let is_other = |[path, masked]: [String; 2]| {
+        let is_other = |paths: [String; 2]| {
+            let [path, masked] = paths.map(|path| decoded(&path));
             let other = select(&path);
-            is_priced_other(other, as_sent) && other != select(&masked)
+            is_priced_other(other, as_sent)
+                && other != select(&masked)
+                && !self.has_names_instead_of(&comparable(form), &masked, target)
         };
-        let may_be_other = names::with_slugs(form).map_or(true, |paths| paths.is_some_and(is_other))
-            || names::with_fewer_characters(form).any(is_other);
-        may_be_other && !self.has_last_name(&comparable(form), target)
+        names::with_slugs(form).map_or(true, |paths| paths.is_some_and(is_other))
+            || names::with_fewer_characters(form).any(is_other)
     }
 
-    /// Whether the price list has the last name of a form of a path. If so, the owner has decided that it is another path:
-    /// `/socket.io/*` is not `/socket`.
-    fn has_last_name(&self, form: &str, target: Target<'_>) -> bool {
+    /// Whether the price list has the names of a form of a path that another path does not have. If so, the owner has decided that they are
+    /// other names: `/socket.io/*` is not `/socket`.
+    fn has_names_instead_of(&self, form: &str, other: &str, target: Target<'_>) -> bool {
         let selection = self.select_normalized(form, target);
-        matches!(selection, Selection::Route(route) if route.pattern.has_last_name_of(form))
+        matches!(selection, Selection::Route(route) if route.pattern.has_names_instead_of(form, other))
     }
 
     /// Returns the comparable forms, each of them once. Returns `None` if they are too long together, because one

@@ -281,8 +281,22 @@ impl Pattern {
     /// `/socket.io`, but not that of `/socket.io/a.js`.
     pub fn has_last_name_of(&self, path: &str) -> bool {
         let last = names(PathForm::Normalized, path).count().checked_sub(1);
-        let segment = last.and_then(|last| self.segments(PathForm::Normalized).get(last));
-        segment.is_some_and(|segment| segment.name().is_some())
+        last.is_some_and(|last| self.has_name_at(last))
+    }
+
+    /// Whether the pattern contains each name of a normalized path that another path has in another way. If the other path has fewer names or
+    /// more, only the last name counts.
+    pub fn has_names_instead_of(&self, path: &str, other: &str) -> bool {
+        let names = |path| names(PathForm::Normalized, path);
+        if names(path).count() != names(other).count() {
+            return self.has_last_name_of(path);
+        }
+        let mut pairs = names(path).zip(names(other)).enumerate();
+        pairs.all(|(at, (name, other))| name == other || self.has_name_at(at))
+    }
+
+    fn has_name_at(&self, at: usize) -> bool {
+        self.segments(PathForm::Normalized).get(at).is_some_and(|segment| segment.name().is_some())
     }
 
     /// Returns paths that match the pattern. If the pattern ends with `*`, the paths have different lengths: more

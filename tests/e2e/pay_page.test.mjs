@@ -148,6 +148,9 @@ test('A form post to /_toll/settle redirects only to a path that the macaroon is
   const paid = await form('/article?page=2');
   assert.deepEqual([paid.status, paid.headers.location], [303, `${paywall.url}/article?page=2`]);
   assert.match(paid.headers['set-cookie'][0], /Path=\/article; /);
+  // A7 (CHANGELOG)
+  const long = `/article?page=${'%D0%B0'.repeat(2000)}`;
+  assert.deepEqual([(await form(long)).headers.location, (await settle({ macaroon, to: long })).status], [`${paywall.url}${long}`, 200]);
   assert.equal((await form('//evil.example/')).status, 404);
   for (const to of ['/club/1', '/', '/_toll/login', '/.//evil.example/']) {
     const redirect = await form(to);

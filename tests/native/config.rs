@@ -118,6 +118,21 @@ fn with_a_misconfigured_wallet_in_slot_2_priced_routes_are_refused() {
     }
 }
 
+/// R8 (CHANGELOG): payments were recorded without a callback.
+#[test]
+fn callbacks_wait_while_their_url_or_secret_is_set_and_cannot_be_used() {
+    let url = "https://shop.test/paid";
+    let (secret, invisible) = ("0f1e2d3c4b5a69788796a5b4c3d2e1f0", &format!("\u{feff}{url}"));
+    for (url, secret) in
+        [(invisible.as_str(), secret), (" ", secret), (" ", "\t"), (url, " "), ("ftp://x", secret)]
+    {
+        let settings =
+            settings(Some(LIST), &[("ON_PAYMENT_URL", Some(url)), ("ON_PAYMENT_SECRET", Some(secret))]);
+        assert!(matches!(settings.callbacks, Callbacks::Waiting), "{url:?}");
+        assert!(!settings.faults.iter().any(|fault| fault.contains("is missing")), "{:?}", settings.faults);
+    }
+}
+
 #[test]
 fn a_wrong_setting_that_sales_do_not_need_is_reported_and_sales_continue() {
     let url = ("ON_PAYMENT_URL", Some("https://shop.test/paid"));

@@ -895,6 +895,42 @@ fn a_command_costs_as_much_in_a_ledger_of_10000_payments_as_in_one_of_10() {
     }
 }
 
+/// Attack A6 (CHANGELOG): to delete an old payment, the cron trigger read all kept payments of the same payer.
+#[test]
+fn an_old_payment_is_deleted_as_cheaply_from_a_payer_with_4000_payments_as_from_one_with_10() {
+    let ledger_of_one_payer = |payments: u32| {
+        let ledger = TestLedger::new();
+        let minted_unix = NOON_UNIX - 40 * 86_400;
+        let old = Receipt {
+            minted_unix,
+            settled: "2026-10-12T12:00:00+00:00".to_owned(),
+            ..numbered_receipt(9_999)
+        };
+        let receipts: Vec<Receipt> = (0..payments)
+            .map(numbered_receipt)
+            .chain([old])
+            .map(|receipt| Receipt { client: Some("one".to_owned()), ..receipt })
+            .collect();
+        ledger.run_command(LedgerCommand::record_settled(WalletSlot::FIRST, &receipts, false, NOON_MS));
+        ledger
+    };
+    let steps = |payments: u32| {
+        let ledger = ledger_of_one_payer(payments);
+        let steps = ledger.steps_of(LedgerCommand::Prune { before_unix: NOON_UNIX - 30 * 86_400 });
+        let (kept, of_payer): (u32, u32) = ledger
+            .0
+            .borrow()
+            .query_row("SELECT (SELECT count(*) FROM payments), payments FROM payers", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!((kept, of_payer), (payments, payments));
+        steps
+    };
+    let (few, many) = (steps(10), steps(4_000));
+    assert!(many <= few + few / 4 + 20, "{few} steps with 10 payments, {many} with 4,000");
+}
+
 /// Attack A6 (CHANGELOG): rows that stay for a long time after a wallet was replaced, or while the owner's server is down.
 #[test]
 fn rows_that_wait_for_a_wallet_or_for_the_owner_do_not_make_the_cron_trigger_and_the_dashboard_slow() {

@@ -889,6 +889,23 @@ fn a_list_of_names_is_refused_although_the_routes_of_the_names_have_the_same_ter
     assert!(policy.resolve("/trpc/ask", target("GET")).is_ok());
 }
 
+// A3: Elasticsearch searches all indices of a list. The last name of the path is in the price list; the name that is another one is not.
+#[test]
+fn a_path_with_the_last_name_of_a_route_is_refused_if_an_earlier_name_may_be_that_of_a_dearer_route() {
+    let policy = policy_with(&[
+        r#"{"path":"/:index/_search","sats":1}"#,
+        r#"{"path":"/premium/_search","sats":50}"#,
+        r#"{"path":"/socket.io/:id","sats":1}"#,
+        r#"{"path":"/socketio/:id","sats":50}"#,
+    ]);
+    for name in ["premium,x", "x,premium", "pre.mium", "-premium", "premium!", "premium;x"] {
+        assert!(policy.resolve(&format!("/{name}/_search"), target("GET")).is_err(), "{name}");
+    }
+    for path in ["/premium/_search", "/other/_search", "/a,b/_search", "/socket.io/1"] {
+        assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
+    }
+}
+
 // A3: `dist/server/handler.js` of SolidStart 2.0.5 takes each path that begins with `/_server`.
 #[test]
 fn a_path_that_begins_with_the_path_of_server_functions_is_refused_if_these_have_a_price() {

@@ -154,7 +154,7 @@ impl Policy {
         // A list has the content of several routes, also if each of them has the same terms.
         let is_in_list = |path: &String| {
             let other = self.select_normalized(path, target);
-            other.charges() && other != as_sent
+            other.is_priced() && other != as_sent
         };
         let is_without_parameters = || {
             aliases::without_parameters(form).is_some_and(|without| {
@@ -174,9 +174,12 @@ impl Policy {
     /// Whether a parameter in a form of a path is the path of another route, and this route has a price. A route such as `/*`, which has no
     /// name, says nothing about the values of parameters.
     fn has_parameter_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let has_name = |selection: Selection<'_>| {
-            matches!(selection, Selection::Route(route) if route.pattern.is_exact()
-                || route.pattern.segments(PathForm::Normalized).iter().any(|segment| segment.name().is_some()))
+        let has_name = |selection: Selection<'_>| match selection {
+            Selection::Route(route) | Selection::OtherMethod(route) | Selection::OtherHost(route) => {
+                let mut segments = route.pattern.segments(PathForm::Normalized).iter();
+                route.pattern.is_exact() || segments.any(|segment| segment.name().is_some())
+            }
+            Selection::Unmatched => false,
         };
         let is_other = |path: &String| {
             let other = self.select_normalized(path, target);
@@ -277,7 +280,7 @@ fn prices_below(as_sent: Selection<'_>, of_folder: Selection<'_>, folder: &str) 
 }
 
 fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {
-    other.charges() && other.differs_from(&as_sent)
+    other.is_priced() && other.differs_from(&as_sent)
 }
 
 fn is_folder_of(form: &str, path: &str) -> bool {

@@ -499,15 +499,10 @@ impl Selection<'_> {
     /// Whether the path has a price, so that the request must not be forwarded as a free request.
     pub fn is_priced(&self) -> bool {
         match self {
-            Self::Route(_) => self.charges(),
+            Self::Route(route) => !route.is_free(),
             Self::OtherMethod(_) | Self::OtherHost(_) => true,
             Self::Unmatched => false,
         }
-    }
-
-    /// Whether a route takes the request, and has a price.
-    pub fn charges(&self) -> bool {
-        matches!(self, Self::Route(route) if !route.is_free())
     }
 
     /// Whether the request's price depends on its query.

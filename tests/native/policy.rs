@@ -839,10 +839,34 @@ fn a_priced_path_with_an_extension_is_refused_unless_the_price_list_has_it() {
     }
     let posted =
         policy_with(&[r#"{"path":"/posted","methods":["POST"],"sats":5}"#, r#"{"path":"/","sats":5}"#]);
-    for path in ["/posted.html", "/.well-known/x", "/.env", "/a.b"] {
+    for path in ["/.well-known/x", "/.env", "/a.b"] {
         assert!(posted.resolve(path, target("GET")).is_ok(), "{path}");
     }
     assert!(posted.resolve("/posted.html", target("POST")).is_err());
+}
+
+// A3: many origins serve the content of a page to other methods too. `/sold` itself gets 405 or 421.
+#[test]
+fn a_path_that_may_be_that_of_a_page_is_refused_also_if_the_page_is_priced_for_other_methods_or_hosts() {
+    let policy = policy_with(&[
+        r#"{"path":"/sold","methods":["GET"],"sats":5}"#,
+        r#"{"path":"/posted","methods":["POST"],"sats":5}"#,
+        r#"{"path":"/hosted","host":"shop.test","sats":5}"#,
+        r#"{"path":"/open","methods":["POST"],"sats":5}"#,
+        r#"{"path":"/open","methods":["GET"],"sats":0}"#,
+    ]);
+    for (method, path) in [
+        ("POST", "/sold.json"),
+        ("POST", "/sold/__data.json"),
+        ("POST", "/sold,free"),
+        ("POST", "/-sold"),
+        ("POST", "/x&url=sold"),
+        ("GET", "/posted.html"),
+        ("GET", "/hosted.json"),
+    ] {
+        assert!(policy.resolve(path, target(method)).is_err(), "{method} {path}");
+    }
+    assert!(policy.resolve("/open.html", target("GET")).is_ok());
 }
 
 // R4 (CHANGELOG)

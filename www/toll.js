@@ -50,16 +50,18 @@ export class TollClient extends EventTarget {
       const isNew = challenge && challenge.invoice !== purchase?.invoice;
       // Without a challenge, a server does not say whether another credential is valid for this page.
       const isSilent = purchase && response && verdict !== REFUSED && !isAccepted(response) && isWithoutChallenge(request, response, challenge);
-      if (isSilent && (!call.isByPath || call.unjudged.size === MAX_UNJUDGED)) return response;
       // Another credential may still be sent, and this one again after a challenge.
+      const mayTakeOther = isSilent && call.isByPath && call.unjudged.size < MAX_UNJUDGED;
       if (isSilent) {
         call.unjudged.add(purchase.paymentHash);
         call.tried.delete(purchase.paymentHash);
         call.sent -= 1;
       }
-      const other = isSilent ? takeGood() : undefined;
-      if (!isNew && !other && verdict !== REFUSED && !(isSilent && isRead(request) && isBare(response, request, challenge))) return response;
-      // Without a credential, the next response has a new challenge.
+      const other = mayTakeOther ? takeGood() : undefined;
+      // Without a credential, the next response may have a new challenge.
+      const isWithoutNext = verdict === REFUSED || (isSilent && isBare(response, request, challenge));
+      if (!isNew && !other && !isWithoutNext) return response;
+      if (isNew) call.challenge = challenge;
       purchase = isNew ? await this.#obtain(call, challenge) : other;
       call.isByPath = !isNew;
       if (isNew && !purchase) return response;
@@ -139,7 +141,7 @@ export class TollClient extends EventTarget {
   #judge(call, purchase, response, challenge) {
     const { request, hasPaid, payAgain } = call;
     const { status, headers } = response;
-    const usesLeft = status < 500 ? headers.get('X-Toll-Uses-Remaining') : null;
+    const usesLeft = status < 500 && isFrom(response, request) ? headers.get('X-Toll-Uses-Remaining') : null;
     if (usesLeft === null) this.#purchases.giveBack(purchase);
     else this.#purchases.countUses(purchase, Number(usesLeft));
 
@@ -160,16 +162,17 @@ export class TollClient extends EventTarget {
     const isForged = isDenied && status === 401 && /(?:^|,)\s*(?:L402|LSAT)(?![^\s,])/i.test(headers.get('WWW-Authenticate'));
     // Some servers send no challenge when a credential has expired. Before that, a 401 may come from a service behind the server.
     const isExpired = isDenied && status === 401 && !hasPaid && isPast(purchase.until, response);
-    // A page may cost more than others for which the same credential is valid, and some servers sell each query for itself.
-    const isOther = purchase.wasAccepted && ((purchase.url && purchase.url !== request.url) || isCheaper(purchase, { ...challenge, sats: priceOf(challenge) }));
-    const isUnfit = challenge && !isPast(purchase.until, response) && (challenge.key !== purchase.key || isOther);
-    // The price of a request with a body may depend on the body.
-    const isOfUrl = challenge?.key !== purchase.key || isRead(request);
-    if (isUnfit && isOfUrl && !hasPaid) this.#purchases.change(purchase, withUnfit(request.url));
-    const isReplaced = challenge && challenge.invoice !== purchase.invoice && !isUnfit;
-    // Without this credential, the server made a challenge.
+    // Some servers make a challenge only for a request without a credential. That challenge says what this credential does not open.
     const isUnanswered = !call.isByPath && !hasPaid && isBare(response, request, challenge);
-    const isInvalid = isForged || isExpired || isReplaced || isUnanswered;
+    const offer = isUnanswered ? call.challenge : challenge;
+    // A page may cost more than others for which the same credential is valid, and some servers sell each query for itself.
+    const isOther = purchase.wasAccepted && ((purchase.url && purchase.url !== request.url) || isCheaper(purchase, { ...offer, sats: priceOf(offer) }));
+    const isUnfit = offer && !isPast(purchase.until, response) && (offer.key !== purchase.key || isOther);
+    // The price of a request with a body may depend on the body.
+    const isOfUrl = offer?.key !== purchase.key || isRead(request);
+    if (isUnfit && isOfUrl && !hasPaid) this.#purchases.change(purchase, withUnfit(request.url));
+    const isReplaced = offer && offer.invoice !== purchase.invoice && !isUnfit;
+    const isInvalid = isForged || isExpired || isReplaced;
     const isGivenUp = payAgain && !hasPaid && (isUnsure || (isDenied && purchase.isDenied) || ([401, 403].includes(status) && isFrom(response, request)));
     if (isGivenUp || (isInvalid && !isUnsure)) {
       // A host does not honour payments if it asks for another payment and never accepted the last one.
@@ -180,7 +183,7 @@ export class TollClient extends EventTarget {
       return REFUSED;
     }
     if (isUnsure && !hasPaid) throw errorFor(purchase, 'may_be_paid', MAY_BE_PAID, { response, mayBePaid: true });
-    return undefined;
+    return isUnanswered ? REFUSED : undefined;
   }
 
   /**
@@ -690,8 +693,8 @@ function readChallenge(response, request) {
   const { origin, hostname, pathname } = new URL(request.url);
   const { scheme, macaroon, invoice } = readHeader(response.headers.get('WWW-Authenticate') ?? '') ?? {};
   if (!invoice) return undefined;
-  // A macaroon of another format is assumed to be valid only for this path and method.
-  const limits = readMacaroon(macaroon) ?? { endpoint: pathname, method: request.method, until: readExpiry(macaroon) };
+  // A macaroon of another format is assumed to be valid only for this path and method. `HEAD` counts as `GET`.
+  const limits = readMacaroon(macaroon) ?? { endpoint: pathname, method: request.method === 'HEAD' ? 'GET' : request.method, until: readExpiry(macaroon) };
   const { realm, services, endpoint, method, kinds = [] } = limits;
   const path = endpoint && comparable(endpoint, macaroon);
   return { ...limits, response, origin, hostname, scheme, macaroon, invoice, key: JSON.stringify([origin, realm, services, path, method, ...kinds]) };

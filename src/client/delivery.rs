@@ -42,27 +42,16 @@ impl Payer {
                     let Challenged { response, offer } = Challenged::read(response, &payment.origin).await?;
                     // The server does not know yet that its invoice is paid.
                     let is_early = offer.as_ref().is_some_and(|offer| offer.invoice == payment.invoice);
-                    match pauses.next().filter(|_| is_early) {
-                        Some(pause) => tokio::time::sleep(pause).await,
-                        None if is_early => return Err(not_served(payment, response.status())),
+                    match (offer, pauses.next()) {
+                        (Some(_), Some(pause)) if is_early => tokio::time::sleep(pause).await,
+                        (Some(_), None) if is_early => return Err(not_served(payment, response.status())),
+                        (Some(offer), _) => {
+                            self.refused(&mut payment, target, &offer)?;
+                            return Ok(Verdict::Unpaid(response));
+                        }
                         // Such a response says nothing about the credential: edgetoll has no challenge for `HEAD` and for prefetches.
-                        None if offer.is_none() => {
+                        (None, _) => {
                             return Ok(Verdict::Served(TollResponse::paid(response, payment, false)));
-                        }
-                        None if offer.is_some_and(|offer| is_for_others(&payment, target, &offer)) => {
-                            // The price of a request with a body may depend on the body.
-                            if [Method::GET, Method::HEAD].contains(request.method()) {
-                                if payment.unfit.len() >= MAX_UNFIT {
-                                    payment.unfit.pop_first();
-                                }
-                                payment.unfit.insert(target.url.clone());
-                                self.journal.write(&mut payment)?;
-                            }
-                            return Ok(Verdict::Unpaid(response));
-                        }
-                        None => {
-                            self.give_up(&mut payment)?;
-                            return Ok(Verdict::Unpaid(response));
                         }
                     }
                 }
@@ -188,8 +177,28 @@ impl Payer {
         }
     }
 
+    /// Records that the server does not accept a credential for a request, for which it makes an offer.
+    pub(super) fn refused(
+        &self,
+        payment: &mut Payment,
+        target: &Target,
+        offer: &Offer,
+    ) -> Result<(), ClientError> {
+        if !is_for_others(payment, target, offer) {
+            return self.give_up(payment);
+        }
+        // The price of a request with a body may depend on the body.
+        if ["GET", "HEAD"].contains(&target.method.as_str()) {
+            if payment.unfit.len() >= MAX_UNFIT {
+                payment.unfit.pop_first();
+            }
+            payment.unfit.insert(target.url.clone());
+        }
+        Ok(self.journal.write(payment)?)
+    }
+
     /// Records that the server does not accept a credential any more.
-    pub(super) fn give_up(&self, payment: &mut Payment) -> Result<(), ClientError> {
+    fn give_up(&self, payment: &mut Payment) -> Result<(), ClientError> {
         payment.state = State::Used;
         payment.was_refused |= !payment.was_accepted && !payment.may_be_spent();
         Ok(self.journal.write(payment)?)

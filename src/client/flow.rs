@@ -168,7 +168,7 @@ impl Payer {
                     match self.send_stored(sender, request, target, stored.clone()).await? {
                         // Without this credential, the server made a challenge.
                         Verdict::Served(response) if is_bare(&response, target) => {
-                            self.give_up(&mut stored)?
+                            self.refused(&mut stored, target, &offer)?;
                         }
                         Verdict::Served(response) => return Ok(response),
                         Verdict::Unpaid(response) => {

@@ -40,14 +40,16 @@ impl Target {
         })
     }
 
-    /// Returns what an offer sells. A macaroon of an unknown format is assumed to pay only for this path and method, and
-    /// a preimage pays for one request.
+    /// Returns what an offer sells. A macaroon of an unknown format is assumed to pay only for this path and method, of which `HEAD` counts as
+    /// `GET`, and a preimage pays for one request.
     pub fn scope(&self, offer: &Offer) -> Scope {
         if offer.terms.is_known {
             return offer.terms.scope.clone();
         }
-        Scope { endpoint: Some(self.path.clone()), method: Some(self.method.clone()), ..Scope::default() }
+        let method = if self.method == "HEAD" { "GET" } else { &self.method };
+        Scope { endpoint: Some(self.path.clone()), method: Some(method.to_owned()), ..Scope::default() }
     }
+
     /// Whether a payment is for the same content. A server that names a new scope in each challenge is not paid anew for the
     /// same request.
     pub fn is_paid_by(&self, payment: &Payment, scope: &Scope) -> bool {

@@ -98,6 +98,8 @@ async function realChallenge(path = '/sold') {
   return { ...parseChallenge(headers['www-authenticate']), paymentHash: json().paymentHash };
 }
 const format = ({ macaroon, invoice }) => `L402 macaroon="${macaroon}", invoice="${invoice}"`;
+/** A challenge with a macaroon of an unknown format. */
+const opaque = ({ invoice }) => `L402 macaroon="${Buffer.from(invoice.slice(-30)).toString('base64')}", invoice="${invoice}"`;
 const setChallenges = (challengeFor, headers = {}) => Object.assign(stubServer, { challengeFor, headers });
 const setChallenge = (header, headers) => setChallenges(() => header, headers);
 const failsWith = (code, expected = {}) => (error) => {
@@ -1084,22 +1086,58 @@ test('A host that answers a payment with an error, and its credential with a new
 // R11 (CHANGELOG): each later call got the 402 and nothing else.
 test('If a server makes a challenge only without a spent credential, the client buys another one', async (t) => {
   const shown = new Set();
-  const seller = await startSeller(t, ({ preimage }) => (shown.has(preimage) ? { status: 402, challenge: null } : (shown.add(preimage), 200)));
+  for (const [init, formatChallenge] of [[{}, format], [{ method: 'POST', body: 'x' }, opaque]]) {
+    const seller = await startSeller(t, ({ preimage }) => (shown.has(preimage) ? { status: 402, challenge: null } : (shown.add(preimage), 200)), { formatChallenge });
+    const { client, payer } = startClient();
+    for (let call = 0; call < 3; call += 1) assert.equal(await status(client.fetch(`${seller.url}/sold`, init)), 200);
+    assert.equal(payer.paid.length, 3);
+  }
+});
+
+// R11 (CHANGELOG): a macaroon of an unknown format was assumed to be valid for `HEAD` alone. Express and Starlette answer `HEAD` as `GET`.
+test('What was bought with HEAD is not paid again for GET', async (t) => {
+  const seller = await startSeller(t, () => 200, { formatChallenge: opaque });
   const { client, payer } = startClient();
-  for (let call = 0; call < 3; call += 1) assert.equal(await status(client.fetch(`${seller.url}/sold`)), 200);
-  assert.equal(payer.paid.length, 3);
+  for (const method of ['HEAD', 'GET']) assert.equal(await status(client.fetch(`${seller.url}/sold`, { method })), 200);
+  assert.equal(payer.paid.length, 1);
+});
+
+// R11 (CHANGELOG): the client paid again at each call.
+test('X-Toll-Uses-Remaining of another origin, to which the server redirects, takes no use', async (t) => {
+  const other = await startRecordingOrigin({ '/content': (_, response) => response.writeHead(200, { 'X-Toll-Uses-Remaining': '0' }).end('content') });
+  t.after(() => other.close());
+  const seller = await startSeller(t, () => ({ status: 302, headers: { Location: `${other.url}/content` } }));
+  const { client, payer } = startClient();
+  for (let call = 0; call < 2; call += 1) assert.equal(await status(client.fetch(`${seller.url}/sold`)), 200);
+  assert.equal(payer.paid.length, 1);
 });
 
 // I7 (CHANGELOG): the credential of another query was given up.
-test('A server that sells each query for itself is paid once for each', async (t) => {
-  const soldFor = new Map();
-  const seller = await startSeller(t, ({ url, preimage }) => {
-    if (!soldFor.has(preimage)) soldFor.set(preimage, url);
-    return soldFor.get(preimage) === url ? 200 : 402;
+for (const refusal of [402, { status: 402, challenge: null }]) {
+  test(`A server that sells each query for itself is paid once for each${refusal === 402 ? '' : ', also if it makes no challenge beside a credential'}`, async (t) => {
+    const soldFor = new Map();
+    const seller = await startSeller(t, ({ url, preimage }) => {
+      if (!soldFor.has(preimage)) soldFor.set(preimage, url);
+      return soldFor.get(preimage) === url ? 200 : refusal;
+    });
+    const { client, payer } = startClient();
+    for (const id of [1, 2, 3, 4, 1, 2, 3, 4, 1]) assert.equal(await status(client.fetch(`${seller.url}/sold?id=${id}`)), 200);
+    assert.equal(payer.paid.length, 4);
   });
+}
+
+// R11 (CHANGELOG): the seventh call got 402, because the server had judged none of the five credentials that were sent at first.
+test('If a server makes no challenge beside a credential, a client with credentials of many realms buys another one', async (t) => {
+  const soldFor = new Map();
+  let realm = 0;
+  const formatChallenge = ({ macaroon, invoice }) => `L402 macaroon="${attenuate(macaroon, `realm=${realm}`)}", invoice="${invoice}"`;
+  const seller = await startSeller(t, ({ preimage }) => {
+    if (!soldFor.has(preimage)) soldFor.set(preimage, realm);
+    return soldFor.get(preimage) === realm ? 200 : { status: 402, challenge: null };
+  }, { formatChallenge });
   const { client, payer } = startClient();
-  for (const id of [1, 2, 3, 4, 1, 2, 3, 4, 1]) assert.equal(await status(client.fetch(`${seller.url}/sold?id=${id}`)), 200);
-  assert.equal(payer.paid.length, 4);
+  for (realm = 1; realm <= 8; realm += 1) assert.equal(await status(client.fetch(`${seller.url}/sold?realm=${realm}`)), 200, `realm ${realm}`);
+  assert.equal(payer.paid.length, 8);
 });
 
 // R11 (CHANGELOG): the old credential was not sent, because it had cost less than the page costs now.

@@ -14,6 +14,7 @@ use crate::http::url::RequestUrl;
 use crate::http::{cookie, header};
 use crate::payment::PaymentHash;
 use crate::policy::Policy;
+use crate::policy::aliases::ListBytes;
 use crate::policy::route::{Pricing, Route, Selection, Target};
 use crate::protocols::l402::cookie::is_credential_name;
 use crate::protocols::l402::credential::{Authorization, is_macaroon_header, may_contain_own_macaroon};
@@ -170,7 +171,7 @@ impl ForwardedRequest<'_> {
         }
         let path = value.split(['?', '#']).next().unwrap_or_default();
         let target = Target { host: self.url.host, method: "GET" };
-        self.policy.may_have_other_price(path, target, |other| {
+        self.policy.may_have_other_price(&mut ListBytes::default(), path, target, |other| {
             matches!(other, Selection::Route(other) if self.route.is_some_and(|own| std::ptr::eq(own, other)))
         })
     }

@@ -192,7 +192,9 @@ async function checkEarlier() {
   const { status } = await requestStatus(otherMacaroon);
   if (isOver) return status;
   if (status === 200) {
-    if (await isOpenLater()) finish(otherMacaroon);
+    const isPageOpen = await isOpenLater();
+    if (isPageOpen) finish(otherMacaroon);
+    else if (isPageOpen === undefined) earlier.push(other);
     else forget(otherMacaroon);
   } else if (![401, 403, 404, 410].includes(status)) earlier.push(other);
   // An invoice of another page may still open that page.
@@ -255,22 +257,31 @@ async function check() {
  * if the response has no such header; and the time of the response.
  */
 async function requestStatus(ofMacaroon) {
+  try {
+    return await withTimeout(async (signal) => {
+      const response = await fetch(form.action, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ macaroon: ofMacaroon, to: path }),
+        credentials: 'same-origin',
+        signal,
+      });
+      // A 200 may come from another server, such as the login page of a hotel's network.
+      if (response.ok && (await response.json()).status !== 'paid') throw new Error('not a response of edgetoll');
+      const { status, headers } = response;
+      return { status, wait: Number(headers.get('Retry-After')) * SECOND || 0, date: Date.parse(headers.get('Date')) };
+    });
+  } catch {
+    return { status: 0, wait: 0 };
+  }
+}
+
+/** Returns what a function returns, and aborts its request after 20 seconds. */
+async function withTimeout(run) {
   const aborter = new AbortController();
   const timeout = setTimeout(() => aborter.abort(), 20 * SECOND);
   try {
-    const response = await fetch(form.action, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ macaroon: ofMacaroon, to: path }),
-      credentials: 'same-origin',
-      signal: aborter.signal,
-    });
-    // A 200 may come from another server, such as the login page of a hotel's network.
-    if (response.ok && (await response.json()).status !== 'paid') throw new Error('not a response of edgetoll');
-    const { status, headers } = response;
-    return { status, wait: Number(headers.get('Retry-After')) * SECOND || 0, date: Date.parse(headers.get('Date')) };
-  } catch {
-    return { status: 0, wait: 0 };
+    return await run(aborter.signal);
   } finally {
     clearTimeout(timeout);
   }
@@ -278,24 +289,36 @@ async function requestStatus(ofMacaroon) {
 
 /** A tab of this host was paid. The payment may open this page too: it may be for the same page, or of the same realm. */
 async function paidElsewhere() {
-  if (await isOpenLater()) end('elsewhere');
+  for (let tries = 0; tries < 10; tries += 1) {
+    const isPageOpen = await isOpenLater();
+    if (isPageOpen) end('elsewhere');
+    if (isPageOpen !== undefined) return;
+  }
 }
 
-/** Whether a payment opens the page after another tab that waited for it has loaded its page, and may have taken the last use. */
+/**
+ * Whether a payment opens the page after another tab that waited for it has loaded its page, and may have taken the last use; `undefined`
+ * if this is not known.
+ */
 async function isOpenLater() {
   await new Promise((resolve) => setTimeout(resolve, 3 * SECOND));
-  return !isOver && (await isOpen()) && !isOver;
+  const isPageOpen = !isOver && (await isOpen());
+  return isOver ? false : isPageOpen;
 }
 
-/** Whether the browser has a cookie that opens the page. A HEAD request takes no use. The price may depend on `Accept`. */
+/**
+ * Whether the browser has a cookie that opens the page; `undefined` if no response says so. A HEAD request takes no use. The price may
+ * depend on `Accept`.
+ */
 async function isOpen() {
+  const headers = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
   try {
-    const headers = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
-    const response = await fetch(`/.${path}`, { method: 'HEAD', headers, credentials: 'same-origin', redirect: 'manual' });
-    // A script cannot read the headers of a redirect. It comes from the origin.
-    return response.type === 'opaqueredirect' || response.headers.has('X-Toll-Expires');
+    const response = await withTimeout((signal) => fetch(`/.${path}`, { method: 'HEAD', headers, credentials: 'same-origin', redirect: 'manual', signal }));
+    // With this header, the response comes from the origin. An error of the origin may be due to the method.
+    if (response.headers.has('X-Toll-Expires') || ![402, 409, 429, 503].includes(response.status)) return true;
+    return response.status === 402 ? false : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -142,8 +142,9 @@ export class TollClient extends EventTarget {
     const { request, hasPaid, payAgain } = call;
     const { status, headers } = response;
     const usesLeft = status < 500 && isFrom(response, request) ? headers.get('X-Toll-Uses-Remaining') : null;
-    if (usesLeft === null) this.#purchases.giveBack(purchase);
-    else this.#purchases.countUses(purchase, Number(usesLeft));
+    // Such a redirect has taken the use, but its headers cannot be read.
+    if (usesLeft === null && !isOpaqueRedirect(response)) this.#purchases.giveBack(purchase);
+    if (usesLeft !== null) this.#purchases.countUses(purchase, Number(usesLeft));
 
     if (isAccepted(response)) {
       if (purchase.unfit?.includes(request.url)) this.#purchases.change(purchase, ({ unfit = [] }) => ({ unfit: unfit.filter((url) => url !== request.url) }));
@@ -616,9 +617,13 @@ function isTooEarly({ hasPaid }, { state, invoice }, response, challenge) {
 
 /**
  * Whether a response shows that the server accepted the credential. A 401 or a 503 with `X-Toll-Expires` comes from the origin, so the
- * server has accepted the credential.
+ * server has accepted the credential. So does a 402 with this header, unless the origin makes a challenge of its own.
  */
-const isAccepted = ({ status, headers }) => (status >= 200 && status < 400) || (status !== 402 && headers.has('X-Toll-Expires'));
+const isAccepted = ({ status, type, headers }) =>
+  (status >= 200 && status < 400) || isOpaqueRedirect({ type }) || (headers.has('X-Toll-Expires') && !readHeader(headers.get('WWW-Authenticate') ?? '')?.invoice);
+
+/** Whether a response is a redirect that the caller, or a browser for a navigation, did not want to be followed. It has no status. */
+const isOpaqueRedirect = ({ type }) => type === 'opaqueredirect';
 
 /** Returns `Retry-After` (seconds or a date) in milliseconds; 0 if the response has none. */
 function readRetryAfter({ headers }) {

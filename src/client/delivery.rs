@@ -235,14 +235,9 @@ pub(super) fn is_silent(response: &Response, method: &Method) -> bool {
 /// Whether a response with the status 401 means that the credential is not valid any more. While it is valid, a 401 without an L402
 /// challenge may come from a service that needs a login as well.
 fn is_ended(response: &Response, payment: &Payment) -> bool {
-    let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
-    let names_l402 = |value: &HeaderValue| {
-        let challenges = www_authenticate::parse(&String::from_utf8_lossy(value.as_bytes()));
-        challenges.iter().any(|challenge| is_l402(&challenge.scheme))
-    };
     let is_valid =
         payment.was_accepted && payment.until_unix.is_none_or(|until_unix| until_unix >= now_unix());
-    !is_valid || challenges.into_iter().any(names_l402)
+    !is_valid || has_challenge(response)
 }
 
 fn not_served(payment: Payment, status: StatusCode) -> ClientError {
@@ -265,12 +260,22 @@ pub(super) fn with_proof(request: &Request, payment: &Payment) -> Result<Request
 }
 
 /// Whether the server has accepted the credential. A 401 or 503 with `X-Toll-Expires` comes from the origin behind the
-/// paywall.
+/// paywall. So does a 402 with this header, unless the origin makes a challenge of its own.
 pub(super) fn is_accepted(response: &Response) -> bool {
     let status = response.status();
+    let is_of_origin = || response.headers().contains_key(EXPIRES_HEADER);
     status.is_success()
         || status.is_redirection()
-        || (status != StatusCode::PAYMENT_REQUIRED && response.headers().contains_key(EXPIRES_HEADER))
+        || (is_of_origin() && (status != StatusCode::PAYMENT_REQUIRED || !has_challenge(response)))
+}
+
+/// Whether a response has a challenge of L402.
+fn has_challenge(response: &Response) -> bool {
+    let names_l402 = |value: &HeaderValue| {
+        let challenges = www_authenticate::parse(&String::from_utf8_lossy(value.as_bytes()));
+        challenges.iter().any(|challenge| is_l402(&challenge.scheme))
+    };
+    response.headers().get_all(WWW_AUTHENTICATE).iter().any(names_l402)
 }
 
 /// Whether the body of a 400 is one of ln-paywall's refusals of a preimage.

@@ -438,7 +438,9 @@ impl Payer {
 
 /// Whether a response of the server itself asks for a payment, and has no challenge.
 fn is_bare(response: &Response, target: &Target) -> bool {
-    response.status() == StatusCode::PAYMENT_REQUIRED && is_from(response, &target.origin)
+    response.status() == StatusCode::PAYMENT_REQUIRED
+        && !is_accepted(response)
+        && is_from(response, &target.origin)
 }
 
 pub(super) fn copy(request: &Request) -> Result<Request, ClientError> {

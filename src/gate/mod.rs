@@ -39,7 +39,7 @@ use crate::http::url::RequestUrl;
 use crate::keys::Keys;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::Policy;
-use crate::policy::aliases::{self, MAX_PATHS_IN_QUERY};
+use crate::policy::aliases::{self, ListBytes, MAX_PATHS_IN_QUERY};
 use crate::policy::facts::{EdgeFact, Facts, PriceError, method_overrides};
 use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization;
@@ -361,29 +361,33 @@ impl<'a> Gate<'a, '_> {
     /// each of them.
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
-        let selection = match self.policy.resolve(request.url.path, target) {
+        let list_bytes = &mut ListBytes::default();
+        let selection = match self.policy.resolve_within(list_bytes, request.url.path, target) {
             Err(Ambiguous) => return Err(RequestError::AmbiguousPath),
             Ok(Resolved::Reserved) => return Err(RequestError::NotFound),
             Ok(Resolved::Selected(selection)) => selection,
         };
         let (path, query) = (request.url.path, request.url.query());
         let (named, images) = (aliases::in_query(path, query), self.images_in_query(path, query, selection));
-        // An origin that takes the path from a parameter may also take the query from there.
-        let is_other = |path: &String| {
-            self.policy
-                .may_have_other_price(path, target, |other| other == selection && !other.depends_on_query())
+        let mut has_other_price = |path: &String, is_own: &dyn Fn(Selection<'_>) -> bool| {
+            self.policy.may_have_other_price(list_bytes, path, target, is_own)
         };
-        let is_other_image =
-            |path: &String| self.policy.may_have_other_price(path, target, |other| other == selection);
+        // An origin that takes the path from a parameter may also take the query from there.
+        let is_own = |other: Selection<'_>| other == selection && !other.depends_on_query();
+        let is_own_image = |other: Selection<'_>| other == selection;
         let is_ambiguous = named.len().saturating_add(images.len()) > MAX_PATHS_IN_QUERY
-            || named.iter().any(is_other)
-            || images.iter().any(is_other_image);
+            || named.iter().any(|path| has_other_price(path, &is_own))
+            || images.iter().any(|path| has_other_price(path, &is_own_image));
         if is_ambiguous {
             return Err(RequestError::AmbiguousPath);
         }
         let overrides = method_overrides(request.method, query);
-        let is_ambiguous = |method: &String| match self.policy.resolve_up_to(
+        if overrides.len() > MAX_METHOD_OVERRIDES {
+            return Err(RequestError::Price(PriceError::MethodInQuery));
+        }
+        let is_ambiguous = |method: &str| match self.policy.resolve_up_to(
             MAX_NAMED_PATH_FORMS,
+            list_bytes,
             path,
             Target { method, ..target },
         ) {
@@ -393,10 +397,28 @@ impl<'a> Gate<'a, '_> {
             Ok(Resolved::Reserved) => false,
             Err(Ambiguous) => true,
         };
-        if overrides.len() > MAX_METHOD_OVERRIDES || overrides.iter().any(is_ambiguous) {
+        if self.different_methods(request.method, &overrides).any(is_ambiguous) {
             return Err(RequestError::Price(PriceError::MethodInQuery));
         }
         Ok(selection)
+    }
+
+    /// Returns the methods for which the price list has other routes than for the method of the request, each kind of them once.
+    fn different_methods<'m>(
+        &self,
+        method: &'m str,
+        overrides: &'m [String],
+    ) -> impl Iterator<Item = &'m str> + use<'m> {
+        let have_same_routes = |a: &str, b: &str| {
+            self.policy.routes.iter().all(|route| route.has_method(a) == route.has_method(b))
+        };
+        let mut methods = vec![method];
+        for other in overrides {
+            if !methods.iter().any(|method| have_same_routes(method, other)) {
+                methods.push(other);
+            }
+        }
+        methods.into_iter().skip(1)
     }
 
     /// Returns the paths of the images that an optimizer may read for this request. If the price list has the path of an image

@@ -20,6 +20,7 @@ use super::routes::Routes;
 /// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
 ///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
 /// - Nuxt serves the image `/sold.png` at `/_ipx/<options>/sold.png`.
+/// - Angular serves `/sold` at `/(primary:sold)`, and at the paths of [`without_outlets`].
 /// - SolidStart 2 runs its server functions, which are at `/_server`, at each path that begins so, such as `/_serverx`.
 pub fn of_path(path: &str) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -33,7 +34,27 @@ pub fn of_path(path: &str) -> Vec<String> {
     paths.extend(function.map(|(before, _)| [before, SERVER_FUNCTIONS].concat()));
     let view = path.split_once("/@@").filter(|(_, after)| after.is_empty() || after.starts_with('/'));
     paths.extend(view.map(|(page, _)| or_root(page)));
+    paths.extend(page_in_outlet(path));
     paths
+}
+
+/// Returns a path up to the first `(`, `)` or `//` after its beginning, where Angular ends it: `/sold` for `/sold//x` and `/sold)x`. Returns
+/// `None` if the path has none of them.
+pub fn without_outlets(path: &[u8]) -> Option<&[u8]> {
+    let rest = path.get(1..)?;
+    let parenthesis = rest.iter().position(|byte| b"()".contains(byte));
+    let slashes = rest.windows(2).position(|pair| pair == b"//");
+    let end = parenthesis.into_iter().chain(slashes).min()?;
+    path.get(..=end)
+}
+
+/// Returns the page that a path has in Angular's outlet `primary`: `/docs/sold` for `/docs/(primary:sold//menu:x)`.
+fn page_in_outlet(path: &str) -> Option<String> {
+    let (before, page) = path.split_once("primary:")?;
+    let (before, _) = before.rsplit_once('(')?;
+    let names = page.split(')').next().unwrap_or_default().split('/');
+    let page: Vec<&str> = names.take_while(|name| !name.contains(':')).collect();
+    Some([before.trim_end_matches('/'), "/", &page.join("/")].concat())
 }
 
 /// Returns a path without the names that contain `:`; `None` if no name contains it, or only such names. Kirby serves `/sold` at
@@ -51,7 +72,10 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
         pages.push((folder, String::new()));
         pages.extend(folder.split_once("/page-data/").map(|(before, page)| (before, page.to_owned())));
     }
-    pages.extend(name.strip_suffix(SVELTEKIT_DATA).map(|page| (folder, page.to_owned())));
+    let suffixes = [SVELTEKIT_DATA, "_.rsc"].into_iter();
+    pages.extend(
+        suffixes.filter_map(|suffix| name.strip_suffix(suffix)).map(|page| (folder, page.to_owned())),
+    );
     for folder in SOURCE_FOLDERS {
         let Some((before, page)) = path.split_once(folder) else { continue };
         let page = page.strip_suffix("/content.md").unwrap_or(page);
@@ -97,10 +121,35 @@ fn page_and_file<'p>(before: &'p str, page: &str) -> [(&'p str, String); 2] {
         .map(|page| (before, page))
 }
 
+/// The bytes that are left for the paths that are made of lists, for all paths of a request and all of their forms. Lists that an honest
+/// client sends need about 40 KB.
+pub struct ListBytes(usize);
+
+impl Default for ListBytes {
+    fn default() -> Self {
+        Self(65_536)
+    }
+}
+
+impl ListBytes {
+    fn are_enough(&self, paths: usize, path: &str) -> bool {
+        Self::of(paths, path) <= self.0
+    }
+
+    fn take(&mut self, paths: usize, path: &str) {
+        self.0 = self.0.saturating_sub(Self::of(paths, path));
+    }
+
+    /// A short path takes as much time as one of 64 bytes.
+    fn of(paths: usize, path: &str) -> usize {
+        paths.saturating_mul(path.len().max(64))
+    }
+}
+
 /// Returns the paths with one name of each list in a path: `/sold` for `/free,sold`. tRPC and Elasticsearch serve the content of all
-/// names. Names that are in no pattern are left out. Returns `None` if there are more than 64 such paths, or if they have more bytes than
-/// `bytes_left`, from which their bytes are subtracted.
-pub fn of_lists(path: &str, routes: &Routes, bytes_left: &mut usize) -> Option<Vec<String>> {
+/// names. Names that are in no pattern are left out. Returns `None` if there are more than 64 such paths, or if they need more bytes than
+/// are left.
+pub fn of_lists(path: &str, routes: &Routes, list_bytes: &mut ListBytes) -> Option<Vec<String>> {
     if !path.contains(',') {
         return Some(Vec::new());
     }
@@ -112,7 +161,7 @@ pub fn of_lists(path: &str, routes: &Routes, bytes_left: &mut usize) -> Option<V
         let names: Vec<&str> =
             name.split(',').filter(|one| one.len() < name.len() && routes.may_have_name(one)).collect();
         let count = paths.len().saturating_mul(names.len().saturating_add(1));
-        if count > MAX_PATHS_OF_LISTS || count.saturating_mul(path.len()) > *bytes_left {
+        if count > MAX_PATHS_OF_LISTS || !list_bytes.are_enough(count, path) {
             return None;
         }
         if !names.is_empty() {
@@ -128,7 +177,7 @@ pub fn of_lists(path: &str, routes: &Routes, bytes_left: &mut usize) -> Option<V
         }
         end = start.saturating_sub(1);
     }
-    *bytes_left = bytes_left.saturating_sub(paths.len().saturating_mul(path.len()));
+    list_bytes.take(paths.len(), path);
     // The last one is the path itself.
     paths.pop();
     Some(paths)
@@ -188,7 +237,7 @@ fn is_extension(name: &str) -> bool {
 }
 
 fn is_data_file(name: &str) -> bool {
-    DATA_FILES.contains(&name) || name.starts_with("__next.")
+    DATA_FILES.contains(&name) || ["__next.", "q-loader-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Returns the path of a page below its root, with a slash before it. The page of the root is named `index`.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::aliases;
+use super::aliases::{self, ListBytes};
 use super::names;
 use super::normalization;
 use super::plain_path::plain_path;
@@ -44,9 +44,22 @@ impl Policy {
     /// - The path contains a `.` or `..` segment that is encoded or hidden by a `;`.
     /// - The path has too many normalized forms.
     pub fn resolve(&self, path: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
+        self.resolve_within(&mut ListBytes::default(), path, target)
+    }
+
+    /// Resolves a path as [`Policy::resolve`] does. All paths of a request share the same `list_bytes`.
+    ///
+    /// # Errors
+    /// Fails as [`Policy::resolve`] does.
+    pub fn resolve_within(
+        &self,
+        list_bytes: &mut ListBytes,
+        path: &str,
+        target: Target<'_>,
+    ) -> Result<Resolved<'_>, Ambiguous> {
         match plain_path(path) {
             Some(plain) => self.resolve_plain(path, plain, target),
-            None => self.resolve_up_to(MAX_FORMS, path, target),
+            None => self.resolve_up_to(MAX_FORMS, list_bytes, path, target),
         }
     }
 
@@ -74,6 +87,7 @@ impl Policy {
     pub fn resolve_up_to(
         &self,
         max_forms: usize,
+        list_bytes: &mut ListBytes,
         path: &str,
         target: Target<'_>,
     ) -> Result<Resolved<'_>, Ambiguous> {
@@ -106,12 +120,12 @@ impl Policy {
                 return Err(Ambiguous);
             }
         }
-        let mut bytes_left = MAX_BYTES_OF_LISTS;
         let is_listed = matches!(as_sent, Selection::Route(route) if route.pattern.is_exact());
         if has_prices
             && !is_listed
-            && (comparable.iter().any(|form| self.is_alias_of_other(form, &mut bytes_left, as_sent, target))
+            && (comparable.iter().any(|form| self.is_alias_of_other(form, list_bytes, as_sent, target))
                 || forms.iter().any(|form| self.is_name_of_other(form, as_sent, target))
+                || forms.iter().any(|form| self.has_outlet_of_other(form, as_sent, target))
                 || comparable.iter().any(|form| self.has_parameter_of_other(form, as_sent, target)))
         {
             return Err(Ambiguous);
@@ -131,22 +145,22 @@ impl Policy {
     /// selection. A reserved path counts too: an origin that resolves `..` in it serves another path.
     pub fn may_have_other_price(
         &self,
+        list_bytes: &mut ListBytes,
         path: &str,
         target: Target<'_>,
         is_own: impl Fn(Selection<'_>) -> bool,
     ) -> bool {
-        match self.resolve_up_to(MAX_NAMED_PATH_FORMS, path, target) {
+        match self.resolve_up_to(MAX_NAMED_PATH_FORMS, list_bytes, path, target) {
             Ok(Resolved::Selected(selection)) => selection.is_priced() && !is_own(selection),
             Ok(Resolved::Reserved) | Err(Ambiguous) => true,
         }
     }
 
-    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price. `bytes_left` limits the
-    /// paths that are made of lists.
+    /// Whether an origin may serve the content of another route at a form of a path, and this route has a price.
     fn is_alias_of_other(
         &self,
         form: &str,
-        bytes_left: &mut usize,
+        list_bytes: &mut ListBytes,
         as_sent: Selection<'_>,
         target: Target<'_>,
     ) -> bool {
@@ -167,7 +181,7 @@ impl Policy {
         let may_be_other = |path: &String| is_other(path) && !self.has_names_instead_of(form, path, target);
         aliases::of_path(form).iter().any(may_be_other)
             || is_without_parameters()
-            || aliases::of_lists(form, &self.routes, bytes_left)
+            || aliases::of_lists(form, &self.routes, list_bytes)
                 .is_none_or(|paths| paths.iter().any(is_in_list))
     }
 
@@ -186,6 +200,16 @@ impl Policy {
             has_name(other) && is_priced_other(other, as_sent)
         };
         aliases::in_path(form).is_none_or(|paths| paths.iter().any(is_other))
+    }
+
+    /// Whether Angular may serve the content of another route at a form of a path, and this route has a price.
+    fn has_outlet_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
+        let comparable = |form: &[u8]| normalization::comparable(form, self.fold_case);
+        aliases::without_outlets(form).is_some_and(|page| {
+            let page = comparable(page);
+            is_priced_other(self.select_normalized(&page, target), as_sent)
+                && !self.has_names_instead_of(&comparable(form), &page, target)
+        })
     }
 
     /// Whether an origin that changes the names in a form of a path may serve the content of another route, and this route has a price.
@@ -291,8 +315,6 @@ fn is_folder_of(form: &str, path: &str) -> bool {
 pub const MAX_FORMS: usize = 96;
 /// A named path is resolved in addition to the path of the request, so it may have fewer forms.
 pub const MAX_NAMED_PATH_FORMS: usize = 16;
-/// For all forms of a path. The names of an honest list need about 20 KB.
-const MAX_BYTES_OF_LISTS: usize = 65_536;
 /// More than the total length of the normalized forms of a path, which is limited to 24 KB.
 const MAX_COMPARABLE_BYTES: usize = 32_768;
 

@@ -47,7 +47,7 @@ before(async () => {
   const content = (title) => (request, response) =>
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(`<!doctype html><html lang="en"><title>${title}</title><link rel="icon" href="data:,"><h1>${title}</h1><a href="/article">on</a>`);
   const pages = { '/': 'A free page', '/worker': 'A page with a service worker', '/article': 'What was paid for', '/club/1': 'In the club', '/club/2': 'Still in the club', '/twice': 'A look', '/hostile': 'Harmless' };
-  for (const path of ['/once', '/by-header', '/folder/', '/any/folder/', '/any/reloads', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
+  for (const path of ['/once', '/by-header', '/folder/', '/any/folder/', '/any/reloads', '/any/fails', ...Array.from({ length: REALMS }, (_, realm) => `/realm${realm}/x`)]) pages[path] = `Paid: ${path}`;
   const answers = Object.fromEntries(Object.entries(pages).map(([path, title]) => [path, content(title)]));
   for (const path of ['/folder', '/any/folder']) answers[path] = (request, response) => response.writeHead(301, { Location: `${path}/` }).end();
   for (const [path, options] of [['/worker.js', ", { cache: 'no-store' }"], ['/passing_worker.js', '']]) {
@@ -364,6 +364,32 @@ test('In a browser: a payment that arrives after its page was left opens that pa
     await other.goto(paywall.url + later);
     await pay(left);
     await other.waitForSelector(`text=${content}`, { timeout: 60_000 });
+    assert.deepEqual(pageErrors, []);
+    await context.close();
+  }
+});
+
+// R2 (CHANGELOG): the page forgot the payment, and asked for another one.
+test('In a browser: a payment opens the page also if the request that asks whether the page is open is lost, or fails at the origin', async () => {
+  for (const fault of ['lost once', 'always 502']) {
+    const { context, page, pageErrors } = await openPage(browser);
+    await page.goto(`${paywall.url}/any/fails`);
+    await page.waitForSelector('#code svg');
+    const left = await invoiceOn(page);
+    await page.reload();
+    await page.waitForSelector('#code svg');
+    await page.evaluate((fault) => {
+      const { fetch } = globalThis;
+      let count = 0;
+      globalThis.fetch = async (url, init) => {
+        if (init.method === 'HEAD') count += 1;
+        if (init.method !== 'HEAD' || (fault === 'lost once' && count > 1)) return fetch(url, init);
+        if (fault === 'lost once') throw new TypeError('lost');
+        return new Response(null, { status: 502 });
+      };
+    }, fault);
+    await pay(left);
+    await page.waitForSelector('text=Paid: /any/fails', { timeout: 60_000 });
     assert.deepEqual(pageErrors, []);
     await context.close();
   }

@@ -34,6 +34,7 @@ const toll = {
     { path: '/counted/dear', sats: 50, uses: 2, realm: 'counted' },
     { path: '/once', sats: 5, uses: 1 },
     { path: '/twice', sats: 5, uses: 2 },
+    { path: '/moved', sats: 5, uses: 1 },
     { path: '/cached', sats: 5, uses: 3 },
     { path: '/hundred/:number', sats: 100 },
   ],
@@ -43,6 +44,7 @@ before(async () => {
   otherOrigin = await startRecordingOrigin();
   origin = await startRecordingOrigin({
     '/open': (request, response) => response.writeHead(request.method === 'OPTIONS' ? 405 : 200, { 'Access-Control-Allow-Origin': '*' }).end(),
+    '/moved': (request, response) => response.writeHead(302, { Location: '/open' }).end(),
     '/hop': (request, response) => response.writeHead(302, { Location: '/again' }).end(),
     '/leaving': (request, response) => response.writeHead(302, { Location: `${otherOrigin.url}/arrived` }).end(),
     '/forging': (request, response) => response.writeHead(302, { Location: `${stubServer.url}/forged` }).end(),
@@ -1226,6 +1228,27 @@ test('If the origin itself answers 401 to a paid request, the client pays the ho
   assert.equal(payer.paid.length, 2);
 });
 
+// I9, R11 (CHANGELOG). APIs of language models answer 402 if the account has no credit.
+test('A 402 of the origin itself ends no credential, and both clients go on paying the host', async (t) => {
+  const service = await startRecordingOrigin({ '/club/upstream': (_, response) => response.writeHead(402).end('Insufficient Balance') });
+  t.after(() => service.close());
+  const routes = [{ path: '/club/*', sats: 5, realm: 'club' }, { path: '/page', sats: 5 }];
+  const { url } = await startPaywall({ toll: { routes }, vars: { ORIGIN_URL: service.url } });
+  const paths = ['/club/upstream', '/club/1', '/club/upstream', '/club/upstream', '/club/2', '/page'];
+  const expected = [402, 200, 402, 402, 200, 200];
+  const { client, payer } = startClient();
+  const statuses = [];
+  for (const path of paths) statuses.push(await status(client.fetch(url + path)));
+  assert.deepEqual([statuses, payer.paid.length], [expected, 2]);
+
+  const user = newUser();
+  const { paid } = await paidDuring(async () => {
+    for (const path of paths) await user.fetch(url + path);
+    assert.equal((await user.fetch(`${url}/page`)).code, 0);
+  });
+  assert.equal(paid.length, 2);
+});
+
 // R11 (CHANGELOG), pubky/pubky-app#2468.
 test('Two clients with one storage share purchases, uses and budget, and neither restores what the other removed', async () => {
   const storage = memoryStorage();
@@ -1581,6 +1604,25 @@ test('In a browser, a response from the cache of the browser takes none of the u
   assert.deepEqual(usesLeft, ['2', '2', '2', '2', '2', '1', '1', '0']);
   assert.equal(origin.requests.filter(({ path }) => path === '/cached').length, 3);
   assert.equal(paid.length, 1);
+});
+
+// R11, I9 (CHANGELOG). A service worker that answers a navigation gets such a redirect from `fetch`.
+test('In a browser, a redirect that is not followed is access, and takes a use', async (t) => {
+  const browser = await startBrowser();
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  const paid = [];
+  await page.exposeFunction('payInvoice', async (bolt11) => (paid.push(bolt11), pay(bolt11)));
+  await page.goto(`${paywall.url}/_toll/health`);
+  const types = await page.evaluate(async () => {
+    const { TollClient } = await import('/_toll/toll.js');
+    const client = new TollClient({ wallet: { payInvoice } });
+    const types = [];
+    for (const path of ['/leaving', '/leaving', '/moved', '/moved', '/moved', '/first']) types.push((await client.fetch(path, { redirect: 'manual' })).type);
+    return types;
+  });
+  assert.deepEqual(types, [...Array(5).fill('opaqueredirect'), 'basic']);
+  assert.equal(paid.length, 5, 'one for /leaving, three for /moved, and one for /first');
 });
 
 // R11 (CHANGELOG). A browser shows a tab some milliseconds later what another tab has stored.

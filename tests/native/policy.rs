@@ -1165,6 +1165,23 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/_sources/article.rst.txt",
         "/api/_analog/pages/docs/sold",
         // Expo Router 58 (build/loaders/utils.js)
+        // Angular 21 (`ng new --ssr`) and the CommonEngine of @angular/ssr
+        "/sold//x",
+        "/sold///x",
+        "/sold)x",
+        "/sold)//x",
+        "/sold(x/x",
+        "/sold()/x",
+        "/sold/()x",
+        "/sold//(x",
+        "/(primary:sold)",
+        "/docs/sold)/x",
+        "/(primary:docs/sold)",
+        "/docs/(primary:sold//menu:x)",
+        "/sold(primary:free)",
+        // Qwik 2, and the starter of Vite's plugin for server components
+        "/sold/q-loader-Q7Yldbm00Xs.x62am.json",
+        "/sold_.rsc",
         "/_expo/loaders/sold",
         "/_expo/loaders/sold/",
         "/_expo/loaders/sold/index",
@@ -1265,6 +1282,11 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/a&b=c",
         "/users/J%C3%BCrgen%20M",
         "/users/a&b",
+        "/wiki/Rust_(language)",
+        "/free//x",
+        "/日本語",
+        "/docs/%D0%BF%D1%80%D0%B8%D0%B2%D0%B5%D1%82",
+        "/tags/+",
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }

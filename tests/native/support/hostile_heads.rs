@@ -139,6 +139,34 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         path("short lists of names in a path with many forms", |bytes| {
             format!("/{}/v1,items,posts/v1,items,posts/v1,items,posts/%5Ca;b+.c", "a".repeat(bytes / 8))
         }),
+        HostileHead {
+            name: "lists of names and methods in the query",
+            path: |bytes| {
+                format!(
+                    "/{}/v1,items,posts/v1,items,posts/v1,items,posts/x%2520;+y.",
+                    "a".repeat(bytes / 400)
+                )
+            },
+            query: |_| {
+                "_method=A&_method=B&_method=C&_method=D&_method=E&_method=F&_method=GET&_method=POST"
+                    .to_owned()
+            },
+            header: "",
+            value: NONE,
+        },
+        HostileHead {
+            name: "lists of names in the paths of a query",
+            path: |_| "/free".to_owned(),
+            query: |bytes| {
+                format!(
+                    "__pathname=/{}/v1,items,posts/v1,items,posts/v1,items,posts/x%2520;+y.&",
+                    "a".repeat(bytes / 400)
+                )
+                .repeat(4)
+            },
+            header: "",
+            value: NONE,
+        },
         path("parameters in a path", |bytes| format!("/x{}", "&a=b".repeat(bytes / 4))),
         path("parameters in a path with many forms", |bytes| {
             format!("/x%20;+.{}", "&a=v1".repeat(bytes / 80))

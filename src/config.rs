@@ -92,14 +92,31 @@ impl Origin {
     /// # Errors
     /// Returns what the value of `ORIGIN_URL` must be. The caller writes the name of the setting before this text.
     pub fn parse(url: &str) -> Result<Self, &'static str> {
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let is_allowed = |rest: &str| rest.chars().all(|c| c.is_ascii_graphic() && !"?#@\\".contains(c));
-        match rest {
-            Some(rest) if is_authority(rest.split('/').next().unwrap_or_default()) && is_allowed(rest) => {
-                Ok(Self::Url(url.trim_end_matches('/').to_owned()))
-            }
-            _ => Err("must be an http or https URL without user, query or fragment"),
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        let default_port = match scheme {
+            "https" => "443",
+            "http" => "80",
+            _ => "",
+        };
+        if default_port.is_empty() || !is_authority(authority) || !is_allowed(rest) {
+            return Err("must be an http or https URL without user, query or fragment");
         }
+        let path = rest.strip_prefix(authority).unwrap_or_default().trim_end_matches('/');
+        Ok(Self::Url([scheme, "://", &serialized(authority, default_port), path].concat()))
+    }
+}
+
+/// Returns host and port as URL parsers write them: in lower case, and without the default port and zeros before a port.
+fn serialized(authority: &str, default_port: &str) -> String {
+    let authority = authority.to_ascii_lowercase();
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => match port.trim_start_matches('0') {
+            port if port == default_port => host.to_owned(),
+            port => [host, ":", port].concat(),
+        },
+        _ => authority,
     }
 }
 

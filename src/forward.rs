@@ -171,7 +171,7 @@ impl ForwardedRequest<'_> {
         }
         let path = value.split(['?', '#']).next().unwrap_or_default();
         let target = Target { host: self.url.host, method: "GET" };
-        self.policy.may_have_other_price(&mut ListBytes::default(), path, target, |other| {
+        self.policy.may_have_other_price(&mut ListBytes::default(), path, target, &|other| {
             matches!(other, Selection::Route(other) if self.route.is_some_and(|own| std::ptr::eq(own, other)))
         })
     }

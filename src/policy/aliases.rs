@@ -41,10 +41,9 @@ pub fn of_path(path: &str) -> Vec<String> {
 /// Returns a path up to the first `(`, `)` or `//` after its beginning, where Angular ends it: `/sold` for `/sold//x` and `/sold)x`. Returns
 /// `None` if the path has none of them.
 pub fn without_outlets(path: &[u8]) -> Option<&[u8]> {
-    let rest = path.get(1..)?;
-    let parenthesis = rest.iter().position(|byte| b"()".contains(byte));
-    let slashes = rest.windows(2).position(|pair| pair == b"//");
-    let end = parenthesis.into_iter().chain(slashes).min()?;
+    let is_end = |pair: &[u8]| pair == b"//" || pair.first().is_some_and(|byte| b"()".contains(byte));
+    // `names::with_fewer_characters` removes one at the end.
+    let end = path.get(1..)?.windows(2).position(is_end)?;
     path.get(..=end)
 }
 

@@ -148,7 +148,7 @@ impl Policy {
         list_bytes: &mut ListBytes,
         path: &str,
         target: Target<'_>,
-        is_own: impl Fn(Selection<'_>) -> bool,
+        is_own: &dyn Fn(Selection<'_>) -> bool,
     ) -> bool {
         match self.resolve_up_to(MAX_NAMED_PATH_FORMS, list_bytes, path, target) {
             Ok(Resolved::Selected(selection)) => selection.is_priced() && !is_own(selection),
@@ -204,11 +204,9 @@ impl Policy {
 
     /// Whether Angular may serve the content of another route at a form of a path, and this route has a price.
     fn has_outlet_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let comparable = |form: &[u8]| normalization::comparable(form, self.fold_case);
         aliases::without_outlets(form).is_some_and(|page| {
-            let page = comparable(page);
+            let page = normalization::comparable(page, self.fold_case);
             is_priced_other(self.select_normalized(&page, target), as_sent)
-                && !self.has_names_instead_of(&comparable(form), &page, target)
         })
     }
 

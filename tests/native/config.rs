@@ -170,6 +170,19 @@ fn a_wrong_setting_that_sales_do_not_need_is_reported_and_sales_continue() {
     assert_eq!(complete.public_url.as_deref(), Some("https://x.test"));
 }
 
+// A7 (CHANGELOG): `ORIGIN_URL` is compared with the URL of a request, which the runtime has serialized.
+#[test]
+fn an_origin_url_is_serialized_as_the_runtime_serializes_urls() {
+    for (url, serialized) in [
+        ("http://LOCALHOST:08787/A/", "http://localhost:8787/A"),
+        ("https://Shop.Me.Workers.dev:443", "https://shop.me.workers.dev"),
+        ("http://[::1]:80/", "http://[::1]"),
+        ("https://[2001:DB8::1]", "https://[2001:db8::1]"),
+    ] {
+        assert_eq!(Origin::parse(url), Ok(Origin::Url(serialized.to_owned())), "{url}");
+    }
+}
+
 // R8 (CHANGELOG): the WHATWG URL parser of the Workers runtime refuses each of these hosts and ports.
 #[test]
 fn a_url_that_the_runtime_cannot_fetch_is_a_mistake_in_the_settings() {

@@ -1,10 +1,11 @@
-//! Checks the conditions of prices: values that are valid, but that hardly any request has.
+//! Checks the conditions of prices: conditions that are valid, but that hardly any request meets.
 
 use super::environment::{Environment, Point};
 use super::variables::members;
+use crate::http::header;
 use crate::strict_json::Json;
 
-/// Warns of conditions that are probably never met.
+/// Warns of conditions that are probably never met, or not by a visitor who has paid.
 pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
     for (at, route) in routes.iter().enumerate() {
@@ -16,7 +17,36 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
                 environment.warn(&format!("{place}.{key}"), Point::Value, &sentence);
             }
         }
+        let place = format!("vars.TOLL.routes[{at}].price");
+        check_spellings(environment, &place, prices, "query", is_same_parameter);
+        check_spellings(environment, &place, prices, "header", header::is_other_spelling);
     }
+}
+
+/// Warns if two conditions of a route have names that an origin may take for one name. The Worker then refuses a request that has one of the
+/// two parameters, and removes both headers.
+fn check_spellings(
+    environment: &mut Environment<'_>,
+    place: &str,
+    prices: &[Json],
+    key: &str,
+    is_same: fn(&str, &str) -> bool,
+) {
+    let tables = prices.iter().filter_map(|price| price.get("when")?.get(key));
+    let names: Vec<&str> = tables.flat_map(members).map(|(name, _)| name.as_str()).collect();
+    let pair = names.iter().find_map(|name| Some((name, names.iter().find(|other| is_same(name, other))?)));
+    if let Some((name, other)) = pair {
+        let sentence = format!(
+            "has conditions on \"{name}\" and \"{other}\", which some origins take for one name, so that neither is ever met: keep \
+             the one that your origin reads"
+        );
+        environment.warn(place, Point::Value, &sentence);
+    }
+}
+
+fn is_same_parameter(name: &str, other: &str) -> bool {
+    let folded = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    name != other && folded(name) == folded(other)
 }
 
 /// Returns the keys of `when` with a condition that is probably never met, and what to write instead.
@@ -34,6 +64,15 @@ fn faults(when: &Json) -> Vec<(&'static str, String)> {
     if let Some(product) = agents.flat_map(|(_, value)| texts(value)).find(is_product) {
         let sentence = format!(
             "has \"{product}\" for User-Agent, which is only a part of the header that clients send: write \"*{product}*\""
+        );
+        faults.push(("header", sentence));
+    }
+    let headers = members_of("header");
+    let is_changed = |name: &&str| OF_NAVIGATION.iter().any(|other| name.eq_ignore_ascii_case(other));
+    if let Some(name) = headers.iter().map(|(name, _)| name.as_str()).find(is_changed) {
+        let sentence = format!(
+            "depends on {name}, of which a browser sends another value after a payment, so a visitor may pay for a page that stays closed: \
+             use a header that clients set, or a parameter of the query"
         );
         faults.push(("header", sentence));
     }
@@ -62,3 +101,16 @@ fn texts(value: &Json) -> Vec<&str> {
         value => value.as_str().into_iter().collect(),
     }
 }
+
+/// Headers whose values depend on the page from which a browser comes, and on whether the page is loaded again.
+const OF_NAVIGATION: [&str; 9] = [
+    "Referer",
+    "Origin",
+    "Sec-Fetch-Site",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-User",
+    "Sec-Fetch-Dest",
+    "Cache-Control",
+    "Pragma",
+    "If-None-Match",
+];

@@ -177,7 +177,19 @@ pub(super) fn custom_domains<'a>(environment: &Environment<'a>) -> Vec<&'a str> 
 }
 
 /// The last names of hosts that are in no public DNS.
-const PRIVATE_DOMAINS: [&str; 5] = ["local", "onion", "internal", "lan", "home"];
+const PRIVATE_DOMAINS: [&str; 11] = [
+    "local",
+    "onion",
+    "internal",
+    "lan",
+    "home",
+    "intranet",
+    "private",
+    "corp",
+    "localdomain",
+    "test",
+    "invalid",
+];
 
 /// The parts of a text that should be a URL.
 struct Parts<'a> {

@@ -152,4 +152,5 @@ async fn page(
 /// A time that is later than every payment.
 const AFTER_ALL_MS: &str = "9999999999999";
 const FAILURES_PER_MINUTE: u64 = 5;
-const MAX_FORM_BYTES: usize = 4_096;
+/// A form may triple the length of a token, which has up to 5 KB.
+const MAX_FORM_BYTES: usize = 16_384;

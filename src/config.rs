@@ -108,7 +108,8 @@ impl Origin {
     }
 }
 
-/// Returns host and port as URL parsers write them: in lower case, and without the default port and zeros before a port.
+/// Returns host and port in lower case, and without the default port and zeros before a port, as URL parsers write them. An IPv6 address
+/// is not shortened.
 fn serialized(authority: &str, default_port: &str) -> String {
     let authority = authority.to_ascii_lowercase();
     match authority.rsplit_once(':') {

@@ -314,9 +314,10 @@ async function isOpen() {
   const headers = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
   try {
     const response = await withTimeout((signal) => fetch(`/.${path}`, { method: 'HEAD', headers, credentials: 'same-origin', redirect: 'manual', signal }));
-    // With this header, the response comes from the origin. An error of the origin may be due to the method.
-    if (response.headers.has('X-Toll-Expires') || ![402, 409, 429, 503].includes(response.status)) return true;
-    return response.status === 402 ? false : undefined;
+    const { status, type } = response;
+    // The headers of a redirect cannot be read. With the statuses 502 and 504, the Worker says that the origin has failed.
+    if (response.ok || type === 'opaqueredirect' || response.headers.has('X-Toll-Expires') || [502, 504].includes(status)) return true;
+    return status === 402 ? false : undefined;
   } catch {
     return undefined;
   }

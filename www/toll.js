@@ -620,7 +620,7 @@ function isTooEarly({ hasPaid }, { state, invoice }, response, challenge) {
  * server has accepted the credential. So does a 402 with this header, unless the origin makes a challenge of its own.
  */
 const isAccepted = ({ status, type, headers }) =>
-  (status >= 200 && status < 400) || isOpaqueRedirect({ type }) || (headers.has('X-Toll-Expires') && !readHeader(headers.get('WWW-Authenticate') ?? '')?.invoice);
+  (status >= 200 && status < 400) || isOpaqueRedirect({ type }) || (headers.has('X-Toll-Expires') && (status !== 402 || !readHeader(headers.get('WWW-Authenticate') ?? '')?.invoice));
 
 /** Whether a response is a redirect that the caller, or a browser for a navigation, did not want to be followed. It has no status. */
 const isOpaqueRedirect = ({ type }) => type === 'opaqueredirect';

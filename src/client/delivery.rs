@@ -14,7 +14,7 @@ use super::offer::{Offer, ProofKind, is_l402};
 use super::response::TollResponse;
 use super::target::Target;
 use super::terms::Terms;
-use super::www_authenticate;
+use super::www_authenticate::{self, HttpChallenge};
 use crate::bolt11::Bolt11;
 
 impl Payer {
@@ -237,7 +237,7 @@ pub(super) fn is_silent(response: &Response, method: &Method) -> bool {
 fn is_ended(response: &Response, payment: &Payment) -> bool {
     let is_valid =
         payment.was_accepted && payment.until_unix.is_none_or(|until_unix| until_unix >= now_unix());
-    !is_valid || has_challenge(response)
+    !is_valid || l402_challenges(response).next().is_some()
 }
 
 fn not_served(payment: Payment, status: StatusCode) -> ClientError {
@@ -264,18 +264,17 @@ pub(super) fn with_proof(request: &Request, payment: &Payment) -> Result<Request
 pub(super) fn is_accepted(response: &Response) -> bool {
     let status = response.status();
     let is_of_origin = || response.headers().contains_key(EXPIRES_HEADER);
+    let has_invoice = || l402_challenges(response).any(|challenge| challenge.parameter("invoice").is_some());
     status.is_success()
         || status.is_redirection()
-        || (is_of_origin() && (status != StatusCode::PAYMENT_REQUIRED || !has_challenge(response)))
+        || (is_of_origin() && (status != StatusCode::PAYMENT_REQUIRED || !has_invoice()))
 }
 
-/// Whether a response has a challenge of L402.
-fn has_challenge(response: &Response) -> bool {
-    let names_l402 = |value: &HeaderValue| {
-        let challenges = www_authenticate::parse(&String::from_utf8_lossy(value.as_bytes()));
-        challenges.iter().any(|challenge| is_l402(&challenge.scheme))
-    };
-    response.headers().get_all(WWW_AUTHENTICATE).iter().any(names_l402)
+fn l402_challenges(response: &Response) -> impl Iterator<Item = HttpChallenge> {
+    let lines = response.headers().get_all(WWW_AUTHENTICATE).iter();
+    let challenges =
+        lines.flat_map(|value| www_authenticate::parse(&String::from_utf8_lossy(value.as_bytes())));
+    challenges.filter(|challenge| is_l402(&challenge.scheme))
 }
 
 /// Whether the body of a 400 is one of ln-paywall's refusals of a preimage.

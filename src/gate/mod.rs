@@ -362,7 +362,16 @@ impl<'a> Gate<'a, '_> {
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
         let list_bytes = &mut ListBytes::default();
-        let selection = match self.policy.resolve_within(list_bytes, request.url.path, target) {
+        let mut resolved = self.policy.resolve_within(list_bytes, request.url.path, target);
+        // A preflight whose path is ambiguous for `OPTIONS` gets the answer that is right for the request that it announces.
+        let announced = || (request.header)("Access-Control-Request-Method").filter(|_| request.is_preflight);
+        if resolved.is_err()
+            && let Some(method) = announced()
+        {
+            let target = Target { method: &method, ..target };
+            resolved = self.policy.resolve_within(list_bytes, request.url.path, target);
+        }
+        let selection = match resolved {
             Err(Ambiguous) => return Err(RequestError::AmbiguousPath),
             Ok(Resolved::Reserved) => return Err(RequestError::NotFound),
             Ok(Resolved::Selected(selection)) => selection,

@@ -20,7 +20,6 @@ use super::routes::Routes;
 /// - Zope serves `/sold` at `/VirtualHostBase/http/host/VirtualHostRoot/_vh_folder/sold`, at a part of this path, and below
 ///   `/virtual_hosting`. Pyramid serves it at `/sold/@@`, and at each path below that.
 /// - Nuxt serves the image `/sold.png` at `/_ipx/<options>/sold.png`.
-/// - Angular serves `/sold` at `/(primary:sold)`, and at the paths of [`without_outlets`].
 /// - SolidStart 2 runs its server functions, which are at `/_server`, at each path that begins so, such as `/_serverx`.
 pub fn of_path(path: &str) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -34,7 +33,6 @@ pub fn of_path(path: &str) -> Vec<String> {
     paths.extend(function.map(|(before, _)| [before, SERVER_FUNCTIONS].concat()));
     let view = path.split_once("/@@").filter(|(_, after)| after.is_empty() || after.starts_with('/'));
     paths.extend(view.map(|(page, _)| or_root(page)));
-    paths.extend(page_in_outlet(path));
     paths
 }
 
@@ -47,14 +45,28 @@ pub fn without_outlets(path: &[u8]) -> Option<&[u8]> {
     path.get(..=end)
 }
 
-/// Returns the page that a path has in Angular's outlet `primary`: `/docs/sold` for `/docs/(primary:sold//menu:x)`.
-fn page_in_outlet(path: &str) -> Option<String> {
-    let (before, page) = path.split_once("primary:")?;
-    let (before, _) = before.rsplit_once('(')?;
-    let names = page.split(')').next().unwrap_or_default().split('/');
-    let page: Vec<&str> = names.take_while(|name| !name.contains(':')).collect();
-    Some([before.trim_end_matches('/'), "/", &page.join("/")].concat())
+/// Returns the pages that a path has in Angular's outlets: `/docs/x` and `/docs/sold` for `/docs/(x//primary:sold)`. Returns `None` if the
+/// path has more than four parentheses that open, or more than 16 pages.
+pub fn in_outlets(path: &str) -> Option<Vec<String>> {
+    // A page without a name of an outlet before it is in the outlet `primary`.
+    let without_outlet = |page: &str| page.split_once(':').map_or(page, |(_, page)| page).to_owned();
+    let mut folder = String::new();
+    let mut pages = Vec::new();
+    for (count, group) in path.split('(').enumerate() {
+        if count > 0 {
+            let names = group.split(')').next().unwrap_or_default().split("//").map(without_outlet);
+            pages.extend(names.map(|page| [folder.trim_end_matches('/'), "/", &page].concat()));
+        }
+        if count > MAX_PARENTHESES || pages.len() > MAX_PAGES_IN_OUTLETS {
+            return None;
+        }
+        folder.push_str(&if count > 0 { without_outlet(group) } else { group.to_owned() });
+    }
+    Some(pages)
 }
+
+const MAX_PARENTHESES: usize = 4;
+const MAX_PAGES_IN_OUTLETS: usize = 16;
 
 /// Returns a path without the names that contain `:`; `None` if no name contains it, or only such names. Kirby serves `/sold` at
 /// `/page:2/sold` and `/sold/page:2` too.

@@ -36,8 +36,8 @@ impl Policy {
     /// Fails if an origin may read the path as another path with another price:
     /// - A normalized form of the path selects another route than the path as it was sent, and this other route has a
     ///   price.
-    /// - An origin may serve the content of such a path at a normalized form ([`aliases::of_path`]), and the price list does
-    ///   not have the path itself or the name of this form.
+    /// - An origin may serve the content of such a path at a normalized form ([`aliases`] and [`names`]), and the price list has neither the
+    ///   path itself nor the names that differ.
     /// - The path as it was sent selects a route with a price, its fully normalized form selects none, and `unmatched` is `deny`.
     ///
     /// If the price list has at least one priced route, also fails in these cases:
@@ -204,10 +204,13 @@ impl Policy {
 
     /// Whether Angular may serve the content of another route at a form of a path, and this route has a price.
     fn has_outlet_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        aliases::without_outlets(form).is_some_and(|page| {
+        let is_other = |page: &[u8]| {
             let page = normalization::comparable(page, self.fold_case);
             is_priced_other(self.select_normalized(&page, target), as_sent)
-        })
+        };
+        aliases::without_outlets(form).is_some_and(is_other)
+            || aliases::in_outlets(&String::from_utf8_lossy(form))
+                .is_none_or(|pages| pages.iter().any(|page| is_other(page.as_bytes())))
     }
 
     /// Whether an origin that changes the names in a form of a path may serve the content of another route, and this route has a price.

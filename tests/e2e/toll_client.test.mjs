@@ -13,7 +13,7 @@ import { pay, run, startPaywall } from './support/paywall.mjs';
 
 const toll = {
   routes: [
-    ...['/sold', '/first', '/second', '/third', '/again', '/leaving', '/forging', '/private'].map((path) => ({ path, sats: 5 })),
+    ...['/sold', '/first', '/second', '/third', '/again', '/leaving', '/forging', '/private', '/other_issuer'].map((path) => ({ path, sats: 5 })),
     { path: '/failing', sats: 5, uses: 1 },
     { path: '/dear', sats: 101 },
     { path: '/any/method', sats: 5, bind: ['endpoint'] },
@@ -49,6 +49,7 @@ before(async () => {
     '/leaving': (request, response) => response.writeHead(302, { Location: `${otherOrigin.url}/arrived` }).end(),
     '/forging': (request, response) => response.writeHead(302, { Location: `${stubServer.url}/forged` }).end(),
     '/private': (request, response) => response.writeHead(401, { 'WWW-Authenticate': 'Basic' }).end(),
+    '/other_issuer': (request, response) => response.writeHead(401, { 'WWW-Authenticate': 'L402 macaroon="AgEB", invoice="lnbc1"' }).end(),
     '/cached': (request, response) => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(),
     '/failing': (request, response) => response.writeHead(isFailing ? 503 : 200).end(),
   });
@@ -1221,11 +1222,13 @@ test('If the server refuses all of three stored credentials for the same, the cl
 
 // I9 (CHANGELOG). The paywall adds `X-Toll-Expires` to each paid response.
 test('If the origin itself answers 401 to a paid request, the client pays the host for other requests', async () => {
-  const { get, payer } = startClient();
-  assert.equal(await status(get('/private')), 401);
-  assert.equal(await status(get('/sold')), 200);
-  assert.equal(await status(get('/private')), 401);
-  assert.equal(payer.paid.length, 2);
+  for (const path of ['/private', '/other_issuer']) {
+    const { get, payer } = startClient();
+    assert.equal(await status(get(path)), 401);
+    assert.equal(await status(get('/sold')), 200);
+    assert.equal(await status(get(path)), 401);
+    assert.equal(payer.paid.length, 2, path);
+  }
 });
 
 // I9, R11 (CHANGELOG). APIs of language models answer 402 if the account has no credit.

@@ -192,6 +192,27 @@ fn a_method_that_no_route_of_a_priced_path_lists_is_refused_except_in_a_prefligh
     assert_eq!(refused.header(), Some(("Allow", "POST".to_owned())));
 }
 
+// A3: for `OPTIONS`, these paths may be those of a page with another price.
+#[test]
+fn a_preflight_of_an_alias_is_answered_as_the_request_that_it_announces() {
+    let list = r#"{"cors":"*","routes":[
+        {"path":"/data/a","methods":["GET"],"sats":5,"realm":"d"},{"path":"/data/*","methods":["GET"],"sats":5,"realm":"d"},
+        {"path":"/notes","methods":["POST"],"sats":5},{"path":"/notes","methods":["GET"],"sats":0}]}"#;
+    let settings = crate::support::settings::settings(Some(list), &[]);
+    let preflight = |url: &str, method: &str| {
+        let header = |name: &str| (name == "Access-Control-Request-Method").then(|| method.to_owned());
+        let preflight = Request { is_preflight: true, header: &header, ..request(url, "OPTIONS", None) };
+        gate(&settings).decide(&preflight, NOW)
+    };
+    assert_eq!(preflight("https://x/data/a.json", "GET"), Decision::Preflight);
+    assert_eq!(preflight("https://x/notes.json", "GET"), OPEN);
+    assert_eq!(error(preflight("https://x/notes.json", "POST")), RequestError::AmbiguousPath);
+    assert_eq!(
+        error(decide(&settings, "https://x/notes.json", "OPTIONS", None)),
+        RequestError::AmbiguousPath
+    );
+}
+
 #[test]
 fn head_and_prefetch_requests_get_no_invoice_and_options_requests_only_if_the_route_lists_options() {
     let settings = settings();

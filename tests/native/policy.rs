@@ -1164,7 +1164,6 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/_sources/index.rst.txt",
         "/_sources/article.rst.txt",
         "/api/_analog/pages/docs/sold",
-        // Expo Router 58 (build/loaders/utils.js)
         // Angular 21 (`ng new --ssr`) and the CommonEngine of @angular/ssr
         "/sold//x",
         "/sold///x",
@@ -1179,9 +1178,16 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/(primary:docs/sold)",
         "/docs/(primary:sold//menu:x)",
         "/sold(primary:free)",
+        "/(x//sold)",
+        "/docs/(x//sold)",
+        "/(x/y//docs/sold)",
+        "/(primary:x//sold)",
+        "/(primary:free//primary:sold)",
+        "/(primary:docs/(primary:sold))",
         // Qwik 2, and the starter of Vite's plugin for server components
         "/sold/q-loader-Q7Yldbm00Xs.x62am.json",
         "/sold_.rsc",
+        // Expo Router 58 (build/loaders/utils.js)
         "/_expo/loaders/sold",
         "/_expo/loaders/sold/",
         "/_expo/loaders/sold/index",

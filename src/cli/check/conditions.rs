@@ -68,7 +68,7 @@ fn faults(when: &Json) -> Vec<(&'static str, String)> {
         faults.push(("header", sentence));
     }
     let headers = members_of("header");
-    let is_changed = |name: &&str| OF_NAVIGATION.iter().any(|other| name.eq_ignore_ascii_case(other));
+    let is_changed = |name: &&str| OF_NAVIGATION.iter().any(|other| header::is_same(name, other));
     if let Some(name) = headers.iter().map(|(name, _)| name.as_str()).find(is_changed) {
         let sentence = format!(
             "depends on {name}, of which a browser sends another value after a payment, so a visitor may pay for a page that stays closed: \
@@ -103,7 +103,7 @@ fn texts(value: &Json) -> Vec<&str> {
 }
 
 /// Headers whose values depend on the page from which a browser comes, and on whether the page is loaded again.
-const OF_NAVIGATION: [&str; 9] = [
+const OF_NAVIGATION: [&str; 10] = [
     "Referer",
     "Origin",
     "Sec-Fetch-Site",
@@ -113,4 +113,5 @@ const OF_NAVIGATION: [&str; 9] = [
     "Cache-Control",
     "Pragma",
     "If-None-Match",
+    "If-Modified-Since",
 ];

@@ -55,7 +55,8 @@ pub fn in_outlets(path: &str) -> Option<Vec<String>> {
     for (count, group) in path.split('(').enumerate() {
         if count > 0 {
             let names = group.split(')').next().unwrap_or_default().split("//").map(without_outlet);
-            pages.extend(names.map(|page| [folder.trim_end_matches('/'), "/", &page].concat()));
+            let more = names.map(|page| [folder.trim_end_matches('/'), "/", &page].concat());
+            pages.extend(more.take(MAX_PAGES_IN_OUTLETS.saturating_add(1)));
         }
         if count > MAX_PARENTHESES || pages.len() > MAX_PAGES_IN_OUTLETS {
             return None;

@@ -167,6 +167,9 @@ pub fn hostile_heads() -> Vec<HostileHead> {
             header: "",
             value: NONE,
         },
+        path("pages in outlets", |bytes| {
+            format!("/{}(a//b//c//d)(e//f//g//h)(i//j%20)(k//l;m)", "a".repeat(bytes / 8))
+        }),
         path("parameters in a path", |bytes| format!("/x{}", "&a=b".repeat(bytes / 4))),
         path("parameters in a path with many forms", |bytes| {
             format!("/x%20;+.{}", "&a=v1".repeat(bytes / 80))

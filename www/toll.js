@@ -619,8 +619,11 @@ function isTooEarly({ hasPaid }, { state, invoice }, response, challenge) {
  * Whether a response shows that the server accepted the credential. A 401 or a 503 with `X-Toll-Expires` comes from the origin, so the
  * server has accepted the credential. So does a 402 with this header, unless the origin makes a challenge of its own.
  */
-const isAccepted = ({ status, type, headers }) =>
-  (status >= 200 && status < 400) || isOpaqueRedirect({ type }) || (headers.has('X-Toll-Expires') && (status !== 402 || !readHeader(headers.get('WWW-Authenticate') ?? '')?.invoice));
+const isAccepted = (response) => {
+  const { status, headers } = response;
+  const isOfOrigin = () => headers.has('X-Toll-Expires') && (status !== 402 || !readHeader(headers.get('WWW-Authenticate') ?? '')?.invoice);
+  return (status >= 200 && status < 400) || isOpaqueRedirect(response) || isOfOrigin();
+};
 
 /** Whether a response is a redirect that the caller, or a browser for a navigation, did not want to be followed. It has no status. */
 const isOpaqueRedirect = ({ type }) => type === 'opaqueredirect';

@@ -48,6 +48,9 @@ pub fn without_outlets(path: &[u8]) -> Option<&[u8]> {
 /// Returns the pages that a path has in Angular's outlets: `/docs/x` and `/docs/sold` for `/docs/(x//primary:sold)`. Returns `None` if the
 /// path has more than four parentheses that open, or more than 16 pages.
 pub fn in_outlets(path: &str) -> Option<Vec<String>> {
+    if !path.contains('(') {
+        return Some(Vec::new());
+    }
     // A page without a name of an outlet before it is in the outlet `primary`.
     let without_outlet = |page: &str| page.split_once(':').map_or(page, |(_, page)| page).to_owned();
     let mut folder = String::new();

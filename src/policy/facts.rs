@@ -165,24 +165,28 @@ impl Facts<'_> {
         (self.edge)(fact)
     }
 
-    /// Returns the letters and digits of a parameter name, with letters converted by `fold_case`. Two names with the
-    /// same result are ambiguous: some origins remove or replace other characters, and then both names are the same
-    /// parameter.
-    ///
-    /// PHP replaces dots, spaces and brackets with `_`; Rack and qs remove brackets around a name; Spring removes
-    /// punctuation before a name.
     fn fold_name(&self, name: &str) -> String {
-        let is_kept = |c: &char| c.is_ascii_alphanumeric() || (!c.is_ascii() && !is_invisible(*c));
-        let kept: String = name.chars().filter(is_kept).collect();
-        (self.fold_case)(&kept)
+        fold_name(name, self.fold_case)
     }
+}
+
+/// Returns the letters and digits of a parameter name, with letters converted by `fold_case`. Two names with the
+/// same result are ambiguous: some origins remove or replace other characters, and then both names are the same
+/// parameter.
+///
+/// PHP replaces dots, spaces and brackets with `_`; Rack and qs remove brackets around a name; Spring removes
+/// punctuation before a name.
+pub fn fold_name(name: &str, fold_case: FoldCase) -> String {
+    let is_kept = |c: &char| c.is_ascii_alphanumeric() || (!c.is_ascii() && !is_invisible(*c));
+    let kept: String = name.chars().filter(is_kept).collect();
+    fold_case(&kept)
 }
 
 /// A query that is split into its parameters.
 pub(super) struct ParsedQuery {
     parameters: Vec<Parameter>,
     /// The names of the parameters, in every way in which an origin may split and decode the query. Each name is folded
-    /// by [`Facts::fold_name`].
+    /// by [`fold_name`].
     spellings: Vec<[String; 2]>,
     is_ambiguous: bool,
 }

@@ -1588,16 +1588,24 @@ test('In a browser, a page of another origin reads free paths also after it has 
   assert.deepEqual(statuses, Array(6).fill(200));
 });
 
-test('In a browser, a response from the cache of the browser takes none of the uses that the client counts', async (t) => {
+/** Opens a page of the paywall in a new browser, with a `client` that pays. Returns the page and the invoices that were paid. */
+async function openPage(t) {
   const browser = await startBrowser();
   t.after(() => browser.close());
   const page = await browser.newPage();
   const paid = [];
   await page.exposeFunction('payInvoice', async (bolt11) => (paid.push(bolt11), pay(bolt11)));
   await page.goto(`${paywall.url}/_toll/health`);
-  const usesLeft = await page.evaluate(async () => {
+  await page.evaluate(async () => {
     const { TollClient } = await import('/_toll/toll.js');
-    const client = new TollClient({ wallet: { payInvoice } });
+    globalThis.client = new TollClient({ wallet: { payInvoice } });
+  });
+  return { page, paid };
+}
+
+test('In a browser, a response from the cache of the browser takes none of the uses that the client counts', async (t) => {
+  const { page, paid } = await openPage(t);
+  const usesLeft = await page.evaluate(async () => {
     const usesLeft = [];
     for (const cache of ['default', 'default', 'default', 'default', 'default', 'reload', 'default', 'reload']) {
       usesLeft.push((await client.fetch('/cached', { cache })).headers.get('X-Toll-Uses-Remaining'));
@@ -1611,15 +1619,8 @@ test('In a browser, a response from the cache of the browser takes none of the u
 
 // R11, I9 (CHANGELOG). A service worker that answers a navigation gets such a redirect from `fetch`.
 test('In a browser, a redirect that is not followed is access, and takes a use', async (t) => {
-  const browser = await startBrowser();
-  t.after(() => browser.close());
-  const page = await browser.newPage();
-  const paid = [];
-  await page.exposeFunction('payInvoice', async (bolt11) => (paid.push(bolt11), pay(bolt11)));
-  await page.goto(`${paywall.url}/_toll/health`);
+  const { page, paid } = await openPage(t);
   const types = await page.evaluate(async () => {
-    const { TollClient } = await import('/_toll/toll.js');
-    const client = new TollClient({ wallet: { payInvoice } });
     const types = [];
     for (const path of ['/leaving', '/leaving', '/moved', '/moved', '/moved', '/first']) types.push((await client.fetch(path, { redirect: 'manual' })).type);
     return types;

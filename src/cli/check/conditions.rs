@@ -3,6 +3,8 @@
 use super::environment::{Environment, Point};
 use super::variables::members;
 use crate::http::header;
+use crate::policy::facts::fold_name;
+use crate::policy::normalization::fold_case;
 use crate::strict_json::Json;
 
 /// Warns of conditions that are probably never met, or not by a visitor who has paid.
@@ -45,8 +47,7 @@ fn check_spellings(
 }
 
 fn is_same_parameter(name: &str, other: &str) -> bool {
-    let folded = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
-    name != other && folded(name) == folded(other)
+    name != other && fold_name(name, fold_case) == fold_name(other, fold_case)
 }
 
 /// Returns the keys of `when` with a condition that is probably never met, and what to write instead.

@@ -2,7 +2,7 @@
 
 use crate::endpoints::{AdminEndpoint, Endpoint};
 use crate::error::RequestError;
-use crate::http::cookie::{self, SameSite, SetCookie};
+use crate::http::cookie::{self, SESSION_COOKIE, SameSite, SetCookie};
 use crate::http::form;
 use crate::keys::{KeySet, Keys, WeakSecret, check_secret};
 use crate::{crypto, hex};
@@ -127,7 +127,6 @@ fn session_cookie(prefix: &str, value: &str, max_age_s: u64) -> String {
     SetCookie { name: SESSION_COOKIE, value, path: &path, max_age_s, same_site: SameSite::Strict }.to_string()
 }
 
-pub const SESSION_COOKIE: &str = "toll_admin";
 /// A page of a sibling host can set cookies with this name, which come before that of the owner. Browsers keep at most 180 cookies of a
 /// host.
 const MAX_SESSIONS: usize = 180;

@@ -2,24 +2,23 @@
 
 use std::cell::LazyCell;
 
-use crate::admin::SESSION_COOKIE;
 use crate::config::{Origin, Settings};
 use crate::crypto::HmacKey;
 use crate::http::cache_control::{self, VARY_BY_CREDENTIAL};
+use crate::http::header;
 use crate::http::header_edits::HeaderEdits;
 use crate::http::header_list::HeaderList;
 use crate::http::message_signature::{MessageSignature, SIGNATURE, SIGNATURE_INPUT, SignatureBase};
 use crate::http::origin_headers::{PublicUrls, ResolveUrl, SET_COOKIE, may_name_url};
 use crate::http::url::RequestUrl;
-use crate::http::{cookie, header};
 use crate::payment::PaymentHash;
 use crate::policy::Policy;
-use crate::policy::aliases::ListBytes;
+use crate::policy::aliases::AliasWork;
 use crate::policy::route::{Pricing, Route, Selection, Target};
-use crate::protocols::l402::cookie::is_credential_name;
-use crate::protocols::l402::credential::{Authorization, is_macaroon_header, may_contain_own_macaroon};
+use crate::protocols::l402::credential::{is_macaroon_header, may_contain_own_macaroon};
 use crate::protocols::l402::verify::Grant;
 use crate::protocols::offered::Protocol;
+use crate::protocols::own_headers::without_own;
 use crate::protocols::x_preimage;
 
 /// Why a request is forwarded.
@@ -111,13 +110,12 @@ impl ForwardedRequest<'_> {
             if self.is_removed(name, value, &mut caveats) {
                 edits.delete(name);
             } else if name.eq_ignore_ascii_case("authorization") {
-                let others = Authorization::split(value).others();
+                let others = without_own(name, value.to_owned());
                 if others.as_deref() == Some(value) || !self.is_for_origin(value, &mut caveats) {
                     replace(&mut edits, name, value, others);
                 }
             } else if name.eq_ignore_ascii_case("cookie") {
-                let is_own = |name: &str| is_credential_name(name) || name == SESSION_COOKIE;
-                replace(&mut edits, name, value, cookie::without(value, is_own));
+                replace(&mut edits, name, value, without_own(name, value.to_owned()));
             } else if name.eq_ignore_ascii_case(FORWARDED_HOST) {
                 has_forwarded_host = true;
             }
@@ -171,7 +169,7 @@ impl ForwardedRequest<'_> {
         }
         let path = value.split(['?', '#']).next().unwrap_or_default();
         let target = Target { host: self.url.host, method: "GET" };
-        self.policy.may_have_other_price(&mut ListBytes::default(), path, target, &|other| {
+        self.policy.may_have_other_price(&mut AliasWork::default(), path, target, &|other| {
             matches!(other, Selection::Route(other) if self.route.is_some_and(|own| std::ptr::eq(own, other)))
         })
     }

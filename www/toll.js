@@ -448,12 +448,14 @@ class Purchases {
   }
 
   /**
-   * Records how many uses are left according to a response. With as many as in an earlier response, it comes from the browser's cache and
-   * took no use.
+   * Records how many uses are left according to a response. With as many as before, it was a response to `HEAD` or from the browser's cache,
+   * and took no use.
    */
   countUses(purchase, usesLeft) {
-    this.change(purchase, ({ left, lowest }) =>
-      usesLeft >= lowest ? { left: left + 1 } : { left: Math.min(left ?? Infinity, usesLeft), lowest: usesLeft });
+    this.change(purchase, ({ left, lowest }) => {
+      const tookNone = usesLeft >= (lowest ?? left + 1);
+      return { left: tookNone ? left + 1 : Math.min(left ?? Infinity, usesLeft), lowest: Math.min(lowest ?? Infinity, usesLeft) };
+    });
   }
 
   /** Changes a purchase, unless it was removed meanwhile. A removed purchase is not restored. */

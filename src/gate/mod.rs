@@ -39,7 +39,7 @@ use crate::http::url::RequestUrl;
 use crate::keys::Keys;
 use crate::payment::{PaymentHash, WalletSlot};
 use crate::policy::Policy;
-use crate::policy::aliases::{self, ListBytes, MAX_PATHS_IN_QUERY};
+use crate::policy::aliases::{self, AliasWork, MAX_PATHS_IN_QUERY};
 use crate::policy::facts::{EdgeFact, Facts, PriceError, method_overrides};
 use crate::policy::free_tier::FreeTier;
 use crate::policy::normalization;
@@ -361,15 +361,16 @@ impl<'a> Gate<'a, '_> {
     /// each of them.
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
-        let list_bytes = &mut ListBytes::default();
-        let mut resolved = self.policy.resolve_within(list_bytes, request.url.path, target);
-        // A preflight whose path is ambiguous for `OPTIONS` gets the answer that is right for the request that it announces.
+        let work = &mut AliasWork::default();
+        let mut resolved = self.policy.resolve_within(work, request.url.path, target);
+        // The answer to a preflight must not be an error if the announced request can be paid for. If that has no price, `OPTIONS` may.
         let announced = || (request.header)("Access-Control-Request-Method").filter(|_| request.is_preflight);
         if resolved.is_err()
             && let Some(method) = announced()
         {
-            let target = Target { method: &method, ..target };
-            resolved = self.policy.resolve_within(list_bytes, request.url.path, target);
+            let selection = self.policy.select(request.url.path, Target { method: &method, ..target });
+            let is_priced = matches!(selection, Selection::Route(route) if !route.is_free());
+            resolved = if is_priced { Ok(Resolved::Selected(selection)) } else { resolved };
         }
         let selection = match resolved {
             Err(Ambiguous) => return Err(RequestError::AmbiguousPath),
@@ -379,7 +380,7 @@ impl<'a> Gate<'a, '_> {
         let (path, query) = (request.url.path, request.url.query());
         let (named, images) = (aliases::in_query(path, query), self.images_in_query(path, query, selection));
         let mut has_other_price = |path: &String, is_own: &dyn Fn(Selection<'_>) -> bool| {
-            self.policy.may_have_other_price(list_bytes, path, target, is_own)
+            self.policy.may_have_other_price(work, path, target, is_own)
         };
         // An origin that takes the path from a parameter may also take the query from there.
         let is_own = |other: Selection<'_>| other == selection && !other.depends_on_query();
@@ -396,7 +397,7 @@ impl<'a> Gate<'a, '_> {
         }
         let is_ambiguous = |method: &str| match self.policy.resolve_up_to(
             MAX_NAMED_PATH_FORMS,
-            list_bytes,
+            work,
             path,
             Target { method, ..target },
         ) {

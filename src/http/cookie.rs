@@ -125,6 +125,8 @@ fn is_attribute_path(path: &str) -> bool {
 
 /// The beginning of the names of all cookies of edgetoll.
 pub const OWN_PREFIX: &str = "toll_";
+/// The cookie of a session of the dashboard.
+pub const SESSION_COOKIE: &str = "toll_admin";
 /// Browsers ignore a cookie whose name and value together are longer than this (RFC 6265bis, 5.6).
 pub const MAX_NAME_AND_VALUE_BYTES: usize = 4_096;
 const MAX_PATH_BYTES: usize = 1_024;

@@ -80,6 +80,7 @@ impl Uses {
             (0, _) if self.in_flight.is_empty() => MeterResponse::Spent,
             (0, _) => MeterResponse::InFlight,
             (left, None) => MeterResponse::Remaining(left),
+            (_, Some(_)) if self.in_flight.len() >= MAX_IN_FLIGHT => MeterResponse::InFlight,
             (left, Some(lease)) => self.take(left, lease),
         }
     }
@@ -167,3 +168,5 @@ impl FromJson for MeterResponse {
 }
 
 const MAX_RETURNS_PER_USE: u64 = 3;
+/// The uses of one payment that may be in flight. Each request reads and writes all of them.
+const MAX_IN_FLIGHT: usize = 512;

@@ -36,42 +36,6 @@ pub fn of_path(path: &str) -> Vec<String> {
     paths
 }
 
-/// Returns a path up to the first `(`, `)` or `//` after its beginning, where Angular ends it: `/sold` for `/sold//x` and `/sold)x`. Returns
-/// `None` if the path has none of them.
-pub fn without_outlets(path: &[u8]) -> Option<&[u8]> {
-    let is_end = |pair: &[u8]| pair == b"//" || pair.first().is_some_and(|byte| b"()".contains(byte));
-    // `names::with_fewer_characters` removes one at the end.
-    let end = path.get(1..)?.windows(2).position(is_end)?;
-    path.get(..=end)
-}
-
-/// Returns the pages that a path has in Angular's outlets: `/docs/x` and `/docs/sold` for `/docs/(x//primary:sold)`. Returns `None` if the
-/// path has more than four parentheses that open, or more than 16 pages.
-pub fn in_outlets(path: &str) -> Option<Vec<String>> {
-    if !path.contains('(') {
-        return Some(Vec::new());
-    }
-    // A page without a name of an outlet before it is in the outlet `primary`.
-    let without_outlet = |page: &str| page.split_once(':').map_or(page, |(_, page)| page).to_owned();
-    let mut folder = String::new();
-    let mut pages = Vec::new();
-    for (count, group) in path.split('(').enumerate() {
-        if count > 0 {
-            let names = group.split(')').next().unwrap_or_default().split("//").map(without_outlet);
-            let more = names.map(|page| [folder.trim_end_matches('/'), "/", &page].concat());
-            pages.extend(more.take(MAX_PAGES_IN_OUTLETS.saturating_add(1)));
-        }
-        if count > MAX_PARENTHESES || pages.len() > MAX_PAGES_IN_OUTLETS {
-            return None;
-        }
-        folder.push_str(&if count > 0 { without_outlet(group) } else { group.to_owned() });
-    }
-    Some(pages)
-}
-
-const MAX_PARENTHESES: usize = 4;
-const MAX_PAGES_IN_OUTLETS: usize = 16;
-
 /// Returns a path without the names that contain `:`; `None` if no name contains it, or only such names. Kirby serves `/sold` at
 /// `/page:2/sold` and `/sold/page:2` too.
 pub fn without_parameters(path: &str) -> Option<String> {
@@ -98,13 +62,18 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
         let page = page.strip_suffix(".txt").unwrap_or(page);
         pages.extend(page_and_file(before, page.rsplit_once('.').map_or(page, |(page, _)| page)));
     }
-    let rsc = path.to_ascii_lowercase().find(RSC_FOLDER);
-    if let Some((before, page)) = rsc.and_then(|at| path.split_at_checked(at)) {
-        let page = page.get(RSC_FOLDER.len()..).unwrap_or_default();
-        let page = page.strip_suffix(".txt").unwrap_or(page);
-        pages.push((before, page.strip_prefix("_root").unwrap_or(page).to_owned()));
-        // Waku writes a name that begins with `_` with another `_`.
-        pages.extend(page.strip_prefix('_').map(|page| (before, page.to_owned())));
+    let rsc = path.to_ascii_lowercase().find(RSC_FOLDER).and_then(|at| path.split_at_checked(at));
+    let page = |after: &'p str| after.get(RSC_FOLDER.len()..)?.strip_suffix(".txt");
+    if let Some((before, page)) = rsc.and_then(|(before, after)| Some((before, page(after)?))) {
+        // Waku removes one `_` at each end, and needs no slash after `R`.
+        let page = page.strip_prefix('_').unwrap_or(page);
+        let page = page.strip_suffix('_').unwrap_or(page);
+        if let Some(page) = page.strip_prefix(['R', 'r']) {
+            let page = page.trim_matches('/');
+            pages.push((before, page.strip_prefix("_root").unwrap_or(page).to_owned()));
+            // Waku writes a name that begins with `_` with another `_`.
+            pages.extend(page.strip_prefix('_').map(|page| (before, page.to_owned())));
+        }
     }
     if let Some((before, (page, _))) = folder.strip_suffix("/assets").zip(name.split_once(".md.")) {
         for page in [page.to_owned(), page.replace('_', "/")] {
@@ -126,6 +95,9 @@ fn pages_of_data<'p>(path: &'p str, folder: &'p str, name: &str) -> Vec<(&'p str
             _ => page,
         };
         pages.push((before, page.to_owned()));
+        // With middleware, Next.js removes `index` at the beginning too.
+        let inner = page.strip_prefix("index/").filter(|_| folder == "_next/data");
+        pages.extend(inner.map(|page| (before, page.to_owned())));
     }
     pages
 }
@@ -136,38 +108,33 @@ fn page_and_file<'p>(before: &'p str, page: &str) -> [(&'p str, String); 2] {
         .map(|page| (before, page))
 }
 
-/// The bytes that are left for the paths that are made of lists, for all paths of a request and all of their forms. Lists that an honest
-/// client sends need about 40 KB.
-pub struct ListBytes(usize);
+/// The work that is left for the aliases of all paths of a request, in all of their forms: the bytes of the paths that are made of lists, and
+/// the comparisons of routes with pages in outlets. Lists that an honest client sends need about 40 KB.
+pub struct AliasWork(usize);
 
-impl Default for ListBytes {
+impl Default for AliasWork {
     fn default() -> Self {
         Self(65_536)
     }
 }
 
-impl ListBytes {
-    fn are_enough(&self, paths: usize, path: &str) -> bool {
-        Self::of(paths, path) <= self.0
-    }
-
-    fn take(&mut self, paths: usize, path: &str) {
-        self.0 = self.0.saturating_sub(Self::of(paths, path));
-    }
-
-    /// A short path takes as much time as one of 64 bytes.
-    fn of(paths: usize, path: &str) -> usize {
-        paths.saturating_mul(path.len().max(64))
+impl AliasWork {
+    /// Returns `None` if less work is left.
+    pub fn take(&mut self, work: usize) -> Option<()> {
+        self.0 = self.0.checked_sub(work)?;
+        Some(())
     }
 }
 
 /// Returns the paths with one name of each list in a path: `/sold` for `/free,sold`. tRPC and Elasticsearch serve the content of all
 /// names. Names that are in no pattern are left out. Returns `None` if there are more than 64 such paths, or if they need more bytes than
 /// are left.
-pub fn of_lists(path: &str, routes: &Routes, list_bytes: &mut ListBytes) -> Option<Vec<String>> {
+pub fn of_lists(path: &str, routes: &Routes, work: &mut AliasWork) -> Option<Vec<String>> {
     if !path.contains(',') {
         return Some(Vec::new());
     }
+    // A short path takes as much time as one of 64 bytes.
+    let bytes_of = |paths: usize| paths.saturating_mul(path.len().max(64));
     let mut paths = vec![path.to_owned()];
     let mut end = path.len();
     // From the last list to the first, so that the positions of the names before stay the same.
@@ -176,7 +143,7 @@ pub fn of_lists(path: &str, routes: &Routes, list_bytes: &mut ListBytes) -> Opti
         let names: Vec<&str> =
             name.split(',').filter(|one| one.len() < name.len() && routes.may_have_name(one)).collect();
         let count = paths.len().saturating_mul(names.len().saturating_add(1));
-        if count > MAX_PATHS_OF_LISTS || !list_bytes.are_enough(count, path) {
+        if count > MAX_PATHS_OF_LISTS || bytes_of(count) > work.0 {
             return None;
         }
         if !names.is_empty() {
@@ -192,7 +159,7 @@ pub fn of_lists(path: &str, routes: &Routes, list_bytes: &mut ListBytes) -> Opti
         }
         end = start.saturating_sub(1);
     }
-    list_bytes.take(paths.len(), path);
+    work.take(bytes_of(paths.len()))?;
     // The last one is the path itself.
     paths.pop();
     Some(paths)
@@ -230,7 +197,9 @@ const SOURCE_FOLDERS: [&str; 4] = ["/_sources/", "/api/_analog/pages/", "/_expo/
 pub const DATA_FOLDERS: [&str; 2] = ["_analog", "_expo"];
 /// The path of SolidStart's server functions.
 pub const SERVER_FUNCTIONS: &str = "/_server";
-const RSC_FOLDER: &str = "/rsc/r/";
+const PAYLOAD: &str = "_payload";
+/// The folder of the data of Waku.
+const RSC_FOLDER: &str = "/rsc/";
 /// The folder of Nuxt's server pages.
 pub const ISLAND_FOLDER: &str = "__nuxt_island";
 /// The folder of Nuxt's image optimizer.
@@ -252,7 +221,20 @@ fn is_extension(name: &str) -> bool {
 }
 
 fn is_data_file(name: &str) -> bool {
-    DATA_FILES.contains(&name) || ["__next.", "q-loader-"].iter().any(|prefix| name.starts_with(prefix))
+    DATA_FILES.contains(&name)
+        || ["__next.", "q-loader-"].iter().any(|prefix| name.starts_with(prefix))
+        || is_payload(name)
+}
+
+/// Whether Nuxt reads a name as `_payload.json` or `_payload.js`. It takes any character for the dot.
+pub fn is_payload(name: &str) -> bool {
+    let end = name
+        .get(..PAYLOAD.len())
+        .filter(|start| start.eq_ignore_ascii_case(PAYLOAD))
+        .and(name.get(PAYLOAD.len()..));
+    let mut end = end.unwrap_or_default().chars();
+    end.next().is_some()
+        && ["js", "json"].iter().any(|extension| end.as_str().eq_ignore_ascii_case(extension))
 }
 
 /// Returns the path of a page below its root, with a slash before it. The page of the root is named `index`.
@@ -386,18 +368,8 @@ fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 const SVELTEKIT_DATA: &str = "__data.json";
-const DATA_FILES: [&str; 10] = [
-    SVELTEKIT_DATA,
-    ".data",
-    ".rsc",
-    "_payload.js",
-    "_payload.json",
-    "_.data",
-    "_.rsc",
-    "_root.data",
-    "page-data.json",
-    "q-data.json",
-];
+const DATA_FILES: [&str; 8] =
+    [SVELTEKIT_DATA, ".data", ".rsc", "_.data", "_.rsc", "_root.data", "page-data.json", "q-data.json"];
 /// The last words of the names of parameters from which a framework takes the path.
 const PATH_WORDS: [&str; 5] = ["path", "pathname", "route", "uri", "url"];
 /// Words in the names of parameters with the page that follows, such as `_target_path` of Symfony's login.

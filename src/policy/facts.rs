@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::normalization::{FoldCase, is_invisible};
 use crate::http::header;
 use crate::http::percent::{self, decode_form};
+use crate::protocols::own_headers::without_own;
 use crate::protocols::price::MAX_SAFE_INTEGER;
 
 /// The facts of one request.
@@ -129,9 +130,10 @@ impl Facts<'_> {
         !method_overrides(self.method, self.query).is_empty()
     }
 
-    /// Returns the value of a request header; `None` if the request does not have the header.
+    /// Returns the value of a request header, without the credentials and cookies of edgetoll; `None` if the request does not have the
+    /// header, or nothing else in it.
     pub fn header(&self, name: &str) -> Option<String> {
-        (self.header)(name)
+        without_own(name, (self.header)(name)?)
     }
 
     /// Returns the length of the body in bytes as `Content-Length` states it; 0 without a body. The length is enforced

@@ -15,6 +15,7 @@ pub mod free_tier;
 pub mod mode;
 pub mod names;
 pub mod normalization;
+pub mod outlets;
 pub mod owner;
 pub mod plain_path;
 pub mod price;

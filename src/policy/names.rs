@@ -45,12 +45,11 @@ pub fn with_fewer_characters(path: &[u8]) -> impl Iterator<Item = [String; 2]> {
     is_kept.into_iter().filter_map(move |is_kept| with_names_of(&path, is_kept))
 }
 
-/// A name of which nothing is left, such as one in Chinese letters, is no other name.
 fn with_names_of(path: &str, is_kept: fn(char) -> bool) -> Option<[String; 2]> {
     let (mut without, mut masked) = (String::new(), String::new());
     for name in path.split('/').skip(1) {
         let kept: String = name.chars().filter(|c| is_kept(*c)).collect();
-        let other = Some(kept).filter(|other| other != name && !other.is_empty());
+        let other = Some(kept).filter(|other| other != name);
         without.extend(["/", other.as_deref().unwrap_or(name)]);
         masked.extend(["/", other.as_ref().map_or(name, |_| "*")]);
     }

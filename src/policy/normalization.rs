@@ -122,8 +122,12 @@ pub fn hidden_queries(path: &str) -> usize {
 pub fn comparable(form: &[u8], fold_case: FoldCase) -> String {
     let text = String::from_utf8_lossy(form);
     let names: Vec<&str> = text.split('/').filter(|name| !name.is_empty()).collect();
-    // `İ` in lower case is `i` and a combining dot (U+0307). Without the dot, `İ` equals `i`.
-    fold_case(&format!("/{}", names.join("/"))).replace('\u{307}', "")
+    folded(&format!("/{}", names.join("/")), fold_case)
+}
+
+/// Returns a text in one case. `İ` in lower case is `i` and a combining dot (U+0307). Without the dot, `İ` equals `i`.
+pub fn folded(text: &str, fold_case: FoldCase) -> String {
+    fold_case(text).replace('\u{307}', "")
 }
 
 /// Returns the path as it is, then decoded once, then decoded twice, and so on. Ends when decoding changes nothing, at

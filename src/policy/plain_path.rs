@@ -1,7 +1,7 @@
 //! Recognizes plain paths. Most paths are plain. Every origin reads a plain path in the same way, except that it may ignore
 //! the case of letters and a slash at the end.
 
-use super::aliases::{DATA_FOLDERS, IMAGE_FOLDER, ISLAND_FOLDER, SERVER_FUNCTIONS, ZOPE_NAMES};
+use super::aliases::{DATA_FOLDERS, IMAGE_FOLDER, ISLAND_FOLDER, SERVER_FUNCTIONS, ZOPE_NAMES, is_payload};
 use super::names::is_slug;
 use super::normalization::{is_cgi_folder, is_index};
 
@@ -9,8 +9,8 @@ use super::normalization::{is_cgi_folder, is_index};
 /// returned as it is.
 ///
 /// The normalized forms of a plain path are the path itself and, if it has a slash at its end, the path without it. So a
-/// plain path consists of names of letters, digits, `_` and single `-` between them. The last name is not that of an index file,
-/// and no name is that of a CGI folder, of the folder of an image optimizer, of server pages, of server functions or of the data of pages, or a
+/// plain path consists of names of letters, digits, `_` and single `-` between them. The last name is not that of an index file or
+/// of data of Nuxt, and no name is that of a CGI folder, of the folder of an image optimizer, of server pages, of server functions or of the data of pages, or a
 /// name with which Zope reads a virtual host.
 pub fn plain_path(path: &str) -> Option<&str> {
     if path == "/" {
@@ -22,7 +22,8 @@ pub fn plain_path(path: &str) -> Option<&str> {
         && (folders.is_empty() || folders.strip_prefix('/')?.split('/').all(is_name))
         && is_name(last)
         && !path.contains(SERVER_FUNCTIONS)
-        && !is_index(last.as_bytes());
+        && !is_index(last.as_bytes())
+        && !is_payload(last);
     is_plain.then_some(plain)
 }
 

@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 
-use super::aliases::{self, ListBytes};
+use super::aliases::{self, AliasWork};
 use super::names;
 use super::normalization;
+use super::outlets::Outlets;
 use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy, Unmatched};
-use super::route::{HostPattern, PathForm, Route, Selection, Target, names as names_of};
+use super::route::{HostPattern, PathForm, Pattern, Route, Selection, Target, names as names_of};
 use crate::http::percent;
 use crate::http::url::without_slash;
 
@@ -44,22 +45,22 @@ impl Policy {
     /// - The path contains a `.` or `..` segment that is encoded or hidden by a `;`.
     /// - The path has too many normalized forms.
     pub fn resolve(&self, path: &str, target: Target<'_>) -> Result<Resolved<'_>, Ambiguous> {
-        self.resolve_within(&mut ListBytes::default(), path, target)
+        self.resolve_within(&mut AliasWork::default(), path, target)
     }
 
-    /// Resolves a path as [`Policy::resolve`] does. All paths of a request share the same `list_bytes`.
+    /// Resolves a path as [`Policy::resolve`] does. All paths of a request share the same `work`.
     ///
     /// # Errors
     /// Fails as [`Policy::resolve`] does.
     pub fn resolve_within(
         &self,
-        list_bytes: &mut ListBytes,
+        work: &mut AliasWork,
         path: &str,
         target: Target<'_>,
     ) -> Result<Resolved<'_>, Ambiguous> {
         match plain_path(path) {
             Some(plain) => self.resolve_plain(path, plain, target),
-            None => self.resolve_up_to(MAX_FORMS, list_bytes, path, target),
+            None => self.resolve_up_to(MAX_FORMS, work, path, target),
         }
     }
 
@@ -87,7 +88,7 @@ impl Policy {
     pub fn resolve_up_to(
         &self,
         max_forms: usize,
-        list_bytes: &mut ListBytes,
+        work: &mut AliasWork,
         path: &str,
         target: Target<'_>,
     ) -> Result<Resolved<'_>, Ambiguous> {
@@ -123,9 +124,12 @@ impl Policy {
         let is_listed = matches!(as_sent, Selection::Route(route) if route.pattern.is_exact());
         if has_prices
             && !is_listed
-            && (comparable.iter().any(|form| self.is_alias_of_other(form, list_bytes, as_sent, target))
+            && (comparable.iter().any(|form| self.is_alias_of_other(form, work, as_sent, target))
                 || forms.iter().any(|form| self.is_name_of_other(form, as_sent, target))
-                || forms.iter().any(|form| self.has_outlet_of_other(form, as_sent, target))
+                || forms.iter().filter(|form| may_have_outlets(form)).any(|form| {
+                    let folded = normalization::folded(&String::from_utf8_lossy(form), self.fold_case);
+                    self.has_outlet_of_other(&folded, work, as_sent)
+                })
                 || comparable.iter().any(|form| self.has_parameter_of_other(form, as_sent, target)))
         {
             return Err(Ambiguous);
@@ -145,12 +149,12 @@ impl Policy {
     /// selection. A reserved path counts too: an origin that resolves `..` in it serves another path.
     pub fn may_have_other_price(
         &self,
-        list_bytes: &mut ListBytes,
+        work: &mut AliasWork,
         path: &str,
         target: Target<'_>,
         is_own: &dyn Fn(Selection<'_>) -> bool,
     ) -> bool {
-        match self.resolve_up_to(MAX_NAMED_PATH_FORMS, list_bytes, path, target) {
+        match self.resolve_up_to(MAX_NAMED_PATH_FORMS, work, path, target) {
             Ok(Resolved::Selected(selection)) => selection.is_priced() && !is_own(selection),
             Ok(Resolved::Reserved) | Err(Ambiguous) => true,
         }
@@ -160,7 +164,7 @@ impl Policy {
     fn is_alias_of_other(
         &self,
         form: &str,
-        list_bytes: &mut ListBytes,
+        work: &mut AliasWork,
         as_sent: Selection<'_>,
         target: Target<'_>,
     ) -> bool {
@@ -179,21 +183,21 @@ impl Policy {
             })
         };
         let may_be_other = |path: &String| is_other(path) && !self.has_names_instead_of(form, path, target);
-        aliases::of_path(form).iter().any(may_be_other)
+        let paths = aliases::of_path(form);
+        paths.iter().any(may_be_other)
+            || paths.iter().any(|path| self.has_outlet_of_other(path, work, as_sent))
             || is_without_parameters()
-            || aliases::of_lists(form, &self.routes, list_bytes)
-                .is_none_or(|paths| paths.iter().any(is_in_list))
+            || aliases::of_lists(form, &self.routes, work).is_none_or(|paths| paths.iter().any(is_in_list))
     }
 
     /// Whether a parameter in a form of a path is the path of another route, and this route has a price. A route such as `/*`, which has no
     /// name, says nothing about the values of parameters.
     fn has_parameter_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let has_name = |selection: Selection<'_>| match selection {
-            Selection::Route(route) | Selection::OtherMethod(route) | Selection::OtherHost(route) => {
+        let has_name = |selection: Selection<'_>| {
+            selection.route().is_some_and(|route| {
                 let mut segments = route.pattern.segments(PathForm::Normalized).iter();
                 route.pattern.is_exact() || segments.any(|segment| segment.name().is_some())
-            }
-            Selection::Unmatched => false,
+            })
         };
         let is_other = |path: &String| {
             let other = self.select_normalized(path, target);
@@ -202,15 +206,26 @@ impl Policy {
         aliases::in_path(form).is_none_or(|paths| paths.iter().any(is_other))
     }
 
-    /// Whether Angular may serve the content of another route at a form of a path, and this route has a price.
-    fn has_outlet_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let is_other = |page: &[u8]| {
-            let page = normalization::comparable(page, self.fold_case);
-            is_priced_other(self.select_normalized(&page, target), as_sent)
+    /// Whether a router may serve the content of another route at a form of a path, because of its parentheses or double slashes, and this
+    /// route has a price. `form` is in one case.
+    fn has_outlet_of_other(&self, form: &str, work: &mut AliasWork, as_sent: Selection<'_>) -> bool {
+        let Some(outlets) = Outlets::read(form) else { return false };
+        if work.take(outlets.comparisons().saturating_mul(self.routes.len())).is_none() {
+            return true;
+        }
+        let is_own = |pattern: &Pattern| {
+            as_sent.route().is_some_and(|own| {
+                let [own_segments, segments] =
+                    [&own.pattern, pattern].map(|pattern| pattern.segments(PathForm::Normalized));
+                own_segments == segments || (own_segments > segments && outlets.are_all_of(&own.pattern))
+            })
         };
-        aliases::without_outlets(form).is_some_and(is_other)
-            || aliases::in_outlets(&String::from_utf8_lossy(form))
-                .is_none_or(|pages| pages.iter().any(|page| is_other(page.as_bytes())))
+        let is_other = |route: &Route| {
+            is_priced_other(Selection::Route(route), as_sent)
+                && !is_own(&route.pattern)
+                && outlets.may_be_of(&route.pattern)
+        };
+        self.routes.iter().any(is_other)
     }
 
     /// Whether an origin that changes the names in a form of a path may serve the content of another route, and this route has a price.
@@ -220,14 +235,16 @@ impl Policy {
         let decoded = |path: &str| {
             comparable(&percent::decode(path.as_bytes())).replace(char::REPLACEMENT_CHARACTER, "")
         };
-        let select = |path: &str| self.select_normalized(path, target);
-        // A pattern without one of the changed names, such as `/*`, says nothing about these names.
-        let is_other = |paths: [String; 2]| {
-            let [path, masked] = paths.map(|path| decoded(&path));
-            let other = select(&path);
-            is_priced_other(other, as_sent)
-                && other != select(&masked)
-                && !self.has_names_instead_of(&comparable(form), &masked, target)
+        // A pattern without one of the changed names, such as `/*`, says nothing about these names. A name in Chinese letters, of which
+        // nothing is left, may have a route below the other path.
+        let is_other = |[path, masked]: [String; 2]| {
+            let path = decoded(&path);
+            let other = self.select_normalized(&path, target);
+            path != "/"
+                && is_priced_other(other, as_sent)
+                && other != self.select_normalized(&decoded(&masked), target)
+                && !(is_folder_of(&path, &comparable(form)) && prices_below(as_sent, other, &path))
+                && !self.has_names_instead_of(&comparable(form), &decoded(&masked), target)
         };
         names::with_slugs(form).map_or(true, |paths| paths.is_some_and(is_other))
             || names::with_fewer_characters(form).any(is_other)
@@ -302,6 +319,11 @@ fn prices_below(as_sent: Selection<'_>, of_folder: Selection<'_>, folder: &str) 
     let segments = route.pattern.segments(PathForm::Normalized).iter();
     let named = segments.take_while(|segment| segment.name().is_some()).count();
     names_of(PathForm::Normalized, folder).count() <= named || route.costs_no_less_than(other)
+}
+
+/// Whether [`Outlets::read`] may read outlets in a form of a path.
+fn may_have_outlets(form: &[u8]) -> bool {
+    form.windows(2).any(|pair| pair == b"//" || pair.iter().any(|byte| b"()".contains(byte)))
 }
 
 fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {

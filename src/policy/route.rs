@@ -495,7 +495,15 @@ pub enum Selection<'a> {
     Unmatched,
 }
 
-impl Selection<'_> {
+impl<'a> Selection<'a> {
+    /// Returns the route that the path matches.
+    pub fn route(&self) -> Option<&'a Route> {
+        match self {
+            Self::Route(route) | Self::OtherMethod(route) | Self::OtherHost(route) => Some(route),
+            Self::Unmatched => None,
+        }
+    }
+
     /// Whether the path has a price, so that the request must not be forwarded as a free request.
     pub fn is_priced(&self) -> bool {
         match self {

@@ -3,6 +3,7 @@
 
 pub mod l402;
 pub mod offered;
+pub mod own_headers;
 pub mod price;
 pub mod record;
 pub mod x_preimage;

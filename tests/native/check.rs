@@ -921,6 +921,19 @@ fn edgetoll_check_exits_with_status_0_if_the_file_has_no_errors() {
     assert_eq!(String::from_utf8_lossy(&run.stdout), "other.toml: 1 route, no mistakes\n");
 }
 
+// mm-5
+#[test]
+fn edgetoll_check_takes_two_names_that_differ_in_case_for_one_unless_the_origin_reads_case() {
+    let price = |name: &str| format!("{{ when = {{ query = {{ {name} = \"1\" }} }}, sats = 50 }}");
+    let route = format!("{{ path = \"/a\", price = [{}, {}, {{ sats = 5 }}] }}", price("a"), price("A"));
+    for (setting, warnings) in [("origin_case_sensitive = true\n", 0), ("", 1)] {
+        let file = format!("{BUILD}[vars.TOLL]\n{setting}routes = [{route}]\n");
+        let run = run(&[("wrangler.toml", &file)], &["check"]);
+        let stdout = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert_eq!(stdout.matches("take for one name").count(), warnings, "{stdout}");
+    }
+}
+
 #[test]
 fn edgetoll_check_exits_with_status_1_if_the_file_has_an_error() {
     let run =

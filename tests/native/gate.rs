@@ -192,9 +192,9 @@ fn a_method_that_no_route_of_a_priced_path_lists_is_refused_except_in_a_prefligh
     assert_eq!(refused.header(), Some(("Allow", "POST".to_owned())));
 }
 
-// A3: for `OPTIONS`, these paths may be those of a page with another price.
+// A3, mm-8: for `OPTIONS`, these paths may be those of a page with another price. An origin may run `OPTIONS` as it runs `POST`.
 #[test]
-fn a_preflight_of_an_alias_is_answered_as_the_request_that_it_announces() {
+fn a_preflight_of_an_alias_is_answered_if_the_announced_request_has_a_price_and_is_never_free() {
     let list = r#"{"cors":"*","routes":[
         {"path":"/data/a","methods":["GET"],"sats":5,"realm":"d"},{"path":"/data/*","methods":["GET"],"sats":5,"realm":"d"},
         {"path":"/notes","methods":["POST"],"sats":5},{"path":"/notes","methods":["GET"],"sats":0}]}"#;
@@ -205,8 +205,12 @@ fn a_preflight_of_an_alias_is_answered_as_the_request_that_it_announces() {
         gate(&settings).decide(&preflight, NOW)
     };
     assert_eq!(preflight("https://x/data/a.json", "GET"), Decision::Preflight);
-    assert_eq!(preflight("https://x/notes.json", "GET"), OPEN);
-    assert_eq!(error(preflight("https://x/notes.json", "POST")), RequestError::AmbiguousPath);
+    for method in ["GET", "POST", "DELETE"] {
+        for path in ["notes.json", "NOTES", "no%74es"] {
+            let decision = preflight(&format!("https://x/{path}"), method);
+            assert_eq!(error(decision), RequestError::AmbiguousPath, "{path} {method}");
+        }
+    }
     assert_eq!(
         error(decide(&settings, "https://x/notes.json", "OPTIONS", None)),
         RequestError::AmbiguousPath

@@ -1,6 +1,6 @@
 //! Plain paths take a short cut past the normalization. Its result is compared with that of the full normalization.
 
-use edgetoll::policy::aliases::{ListBytes, of_path};
+use edgetoll::policy::aliases::{AliasWork, of_path};
 use edgetoll::policy::normalization::{
     comparable, fold_case, normalize, normalize_segment, normalized_forms,
 };
@@ -22,7 +22,7 @@ fn the_short_cut_for_plain_paths_gives_the_result_of_the_full_normalization() {
             let path = path(&mut random);
             let (host, method) = target(&mut random);
             let target = Target { host, method };
-            let full = policy.resolve_up_to(MAX_FORMS, &mut ListBytes::default(), &path, target);
+            let full = policy.resolve_up_to(MAX_FORMS, &mut AliasWork::default(), &path, target);
             assert_eq!(policy.resolve(&path, target), full, "{method} {host}{path} {:?}", policy.routes);
             let is_plain = plain_path(&path).is_some();
             outcomes[outcome(&full)] += usize::from(is_plain);

@@ -14,7 +14,7 @@ use edgetoll::policy::Policy;
 use edgetoll::policy::client::{ClientSource, network};
 use edgetoll::policy::duration::parse_ms;
 use edgetoll::policy::normalization::{fold_case, normalize, normalized_forms};
-use edgetoll::policy::resolve::{MAX_FORMS, Resolved};
+use edgetoll::policy::resolve::{Ambiguous, MAX_FORMS, Resolved};
 use edgetoll::policy::route::{PathForm, Selection, Target};
 use edgetoll::strict_json::Json;
 use proptest::prelude::*;
@@ -1106,6 +1106,69 @@ fn a_path_of_which_wordpress_makes_the_slug_of_a_priced_path_is_refused() {
 }
 
 // A3 (CHANGELOG): SvelteKit serves the data of the page `/sold` at `/sold/__data.json`, and Next.js at `/_next/data/<build>/sold.json`.
+// kk-1
+#[test]
+fn a_path_in_which_angular_reads_a_priced_page_is_refused() {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../vectors/angular_router.json")).unwrap();
+    let vectors = vectors["paths"].as_array().unwrap();
+    assert_eq!(vectors.len(), 300);
+    let lists = [
+        [r#"{"path":"/sold","sats":5}"#, r#"{"path":"/dear/report","sats":50}"#],
+        [r#"{"path":"/:page","sats":5}"#, r#"{"path":"/dear/:page","sats":50}"#],
+        [r#"{"path":"/sold/*","sats":5}"#, r#"{"path":"/dear/*","sats":50}"#],
+        [
+            r#"{"path":"/sold","sats":5,"methods":["POST"]}"#,
+            r#"{"path":"/dear/report","sats":50,"host":"b.example"}"#,
+        ],
+    ];
+    for list in lists {
+        let policy = policy_with(&list);
+        for vector in vectors {
+            let [path, page] = [0, 1].map(|at| vector[at].as_str().unwrap());
+            let sold = policy.select(page, target("GET"));
+            assert!(sold.is_priced(), "{page}");
+            let is_safe = match policy.resolve(path, target("GET")) {
+                Err(Ambiguous) => true,
+                Ok(resolved) => resolved == Resolved::Selected(sold),
+            };
+            assert!(is_safe, "{path} is {page} for {list:?}");
+        }
+    }
+}
+
+#[test]
+fn a_path_with_parentheses_is_not_refused_if_no_page_of_angular_in_it_has_another_price() {
+    let policy = policy_with(&[
+        r#"{"path":"/report","sats":5}"#,
+        r#"{"path":"/wiki/:page","sats":5}"#,
+        r#"{"path":"/docs/*","sats":5}"#,
+        r#"{"path":"/docs/free/*","sats":0}"#,
+        r#"{"path":"/odata/:set","sats":5,"methods":["POST"]}"#,
+        r#"{"path":"/odata/:set","sats":0,"methods":["GET"]}"#,
+        r#"{"path":"/users/:id/report","sats":50}"#,
+    ]);
+    for path in [
+        "/wiki/Report_(2024)",
+        "/wiki/(x)y",
+        "/docs/a(b)/c(d)//e",
+        "/docs/free/a(b)/report",
+        "/docs/free//a",
+        "/odata/Products(5)",
+        "/reports(2024).pdf",
+        "/files/report(1).pdf",
+        "/users/7/photos(1)",
+        "/x(1)/report(2)",
+        "/a//b",
+        "//a//b",
+    ] {
+        assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
+    }
+    let with_names = |count| format!("/({}", "x/".repeat(count));
+    assert!(policy.resolve(&with_names(90), target("GET")).is_ok());
+    assert_eq!(policy.resolve(&"/(x".repeat(8_000), target("GET")), Err(Ambiguous));
+}
+
 #[test]
 fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it() {
     let policy = policy_with(&[
@@ -1184,6 +1247,31 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         "/(primary:x//sold)",
         "/(primary:free//primary:sold)",
         "/(primary:docs/(primary:sold))",
+        // Expo Router 58 (`createRoutesManifest`), and Analog's plugin for Nitro 2.7: groups of routes
+        "/(tabs)/sold",
+        "/(app)/(main)/users/7",
+        "/_expo/loaders/(tabs)/sold",
+        "/api/_analog/pages/(auth)/docs/sold",
+        "/api/_analog/pages/%28auth%29/sold",
+        // Next.js 16 with middleware (`denormalizePagePath`)
+        "/_next/data/build-id/index/sold.json",
+        "/_next/data/build-id/index/users/7.json",
+        // mm-13: `FILTER_SANITIZE_URL` in the router of panique/mini
+        "/sold/%C3%A9",
+        "/sold/%E6%97%A5/",
+        "/docs/%E2%82%AC/sold",
+        // Waku 0.27 (`decodeRscPath` and `decodeRoutePath`) and Nuxt 4.4 (`PAYLOAD_URL_RE`)
+        "/RSC/R/sold_.txt",
+        "/RSC/R/sold/_.txt",
+        "/RSC/_R/sold.txt",
+        "/RSC/_Rdocs/sold_.txt",
+        "/RSC/Rsold.txt",
+        "/RSC/R/docs/sold/.txt",
+        "/sold/_payload-json",
+        "/sold/_payloadxjson",
+        "/docs/sold/_payload_json",
+        "/sold/_payload.js",
+        "/sold/_payload%20js",
         // Qwik 2, and the starter of Vite's plugin for server components
         "/sold/q-loader-Q7Yldbm00Xs.x62am.json",
         "/sold_.rsc",

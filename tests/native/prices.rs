@@ -95,6 +95,26 @@ fn the_first_price_whose_conditions_are_met_applies() {
     assert_eq!(edge(EdgeFact::VerifiedBot, ""), Ok(10));
 }
 
+// mm-4: otherwise the price would be another one once the visitor has paid.
+#[test]
+fn a_price_by_cookie_or_authorization_does_not_depend_on_the_credential_of_edgetoll() {
+    let sats = |list: &str, name, value| {
+        TestRequest { headers: &[(name, value)], ..TestRequest::default() }.sats(list)
+    };
+    let by_cookie = r#""price":[{"when":{"header":{"Cookie":"vip=1"}},"sats":5},{"sats":50}]"#;
+    let own = "toll_0123456789ab=AgEE.x";
+    for cookies in
+        ["vip=1".to_owned(), format!("vip=1; {own}"), format!("{own}; vip=1"), format!("toll_admin=x; vip=1")]
+    {
+        assert_eq!(sats(by_cookie, "Cookie", &cookies), Ok(5), "{cookies}");
+    }
+    assert_eq!(sats(by_cookie, "Cookie", own), Ok(50));
+    let by_login = r#""price":[{"when":{"header":{"Authorization":"Bearer *"}},"sats":5},{"sats":50}]"#;
+    let (macaroon, preimage) = ("AgEE", "00".repeat(32));
+    assert_eq!(sats(by_login, "Authorization", &format!("Bearer x, L402 {macaroon}:{preimage}")), Ok(5));
+    assert_eq!(sats(by_login, "Authorization", &format!("L402 {macaroon}:{preimage}")), Ok(50));
+}
+
 #[test]
 fn a_head_request_has_the_price_of_get() {
     let list = r#""price":[{"when":{"method":"GET"},"sats":3},{"sats":10}]"#;
@@ -517,6 +537,28 @@ proptest! {
             });
             prop_assert!(!has_parameter, "{query}");
         }
+    }
+}
+
+// R8: mm-9, mm-10
+#[test]
+fn a_condition_that_no_request_can_meet_is_a_mistake() {
+    for (when, place, sentence) in [
+        (r#""query":{"a":"x\u200b"}"#, "query.a", "must have values without invisible characters"),
+        (
+            r#""header":{"X-Tier":["a","b\u00a0c"]}"#,
+            "header.X-Tier",
+            "must have values without invisible characters",
+        ),
+        (r#""method":"TRACE""#, "method", "must be an upper-case method"),
+        (r#""method":["GET",""]"#, "method", "must be an upper-case method"),
+    ] {
+        let list = format!(
+            r#"{{"routes":[{{"path":"/a","price":[{{"when":{{{when}}},"sats":9}},{{"sats":5}}]}}]}}"#
+        );
+        let found: Vec<String> = errors(&list).iter().map(ToString::to_string).collect();
+        let start = format!("TOLL.routes[0].price[0].when.{place} {sentence}");
+        assert!(matches!(&found[..], [one] if one.starts_with(&start)), "{when}: {found:?}");
     }
 }
 

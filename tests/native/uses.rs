@@ -32,6 +32,19 @@ fn one_request_spends_earlier_uses_and_takes_the_next_one() {
     assert_eq!(uses.run(&request, NOW_MS), MeterResponse::Spent);
 }
 
+// mm-12: each request reads and writes all uses that are in flight.
+#[test]
+fn a_payment_has_at_most_512_uses_in_flight() {
+    let mut uses = Uses::default();
+    let tickets: Vec<u64> = (0..512).map(|_| take_ticket(&mut uses, 1_000)).collect();
+    assert_eq!(take(&mut uses, 1_000, NOW_MS), MeterResponse::InFlight);
+    assert_eq!(spend(&mut uses, 1_000, &[]), MeterResponse::Remaining(488));
+    assert_eq!(spend(&mut uses, 1_000, &tickets[..1]), MeterResponse::Remaining(488));
+    assert_eq!(take(&mut uses, 1_000, NOW_MS), MeterResponse::Taken { ticket: 512, remaining: 487 });
+    assert_eq!(take(&mut uses, 1_000, NOW_MS), MeterResponse::InFlight);
+    assert_eq!(take(&mut uses, 1_000, UNTIL_MS), MeterResponse::Taken { ticket: 513, remaining: 486 });
+}
+
 #[test]
 fn a_check_takes_no_use_and_tells_when_none_is_left() {
     let mut uses = Uses::default();

@@ -10,6 +10,7 @@ use crate::strict_json::Json;
 /// Warns of conditions that are probably never met, or not by a visitor who has paid.
 pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
+    let is_case_sensitive = list.get("origin_case_sensitive").and_then(Json::as_bool) == Some(true);
     for (at, route) in routes.iter().enumerate() {
         let prices = route.get("price").and_then(Json::as_array).unwrap_or_default();
         for (entry, price) in prices.iter().enumerate() {
@@ -20,26 +21,49 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
             }
         }
         let place = format!("vars.TOLL.routes[{at}].price");
-        check_spellings(environment, &place, prices, "query", is_same_parameter);
-        check_spellings(environment, &place, prices, "header", header::is_other_spelling);
+        if !is_case_sensitive {
+            let effect = "neither is ever met";
+            check_spellings(environment, &place, prices, "query", is_same_parameter, effect);
+        }
+        let methods = route.get("methods").map(texts).filter(|methods| !methods.is_empty());
+        for (index, price) in prices.iter().enumerate() {
+            let of_price =
+                price.get("when").and_then(|when| when.get("method")).map(texts).unwrap_or_default();
+            let is_of_route = |method: &&str| methods.as_ref().is_none_or(|methods| methods.contains(method));
+            if let Some(other) = of_price.into_iter().find(|method| !is_of_route(method)) {
+                let sentence = format!(
+                    "has \"{other}\", which is not one of the methods of the route, so it is never met: remove it"
+                );
+                environment.warn(&format!("{place}[{index}].when.method"), Point::Value, &sentence);
+            }
+        }
+        check_spellings(
+            environment,
+            &place,
+            prices,
+            "header",
+            header::is_other_spelling,
+            "your origin gets neither",
+        );
     }
 }
 
 /// Warns if two conditions of a route have names that an origin may take for one name. The Worker then refuses a request that has one of the
-/// two parameters, and removes both headers.
+/// two parameters, and forwards a request without the two headers.
 fn check_spellings(
     environment: &mut Environment<'_>,
     place: &str,
     prices: &[Json],
     key: &str,
     is_same: fn(&str, &str) -> bool,
+    effect: &str,
 ) {
     let tables = prices.iter().filter_map(|price| price.get("when")?.get(key));
     let names: Vec<&str> = tables.flat_map(members).map(|(name, _)| name.as_str()).collect();
     let pair = names.iter().find_map(|name| Some((name, names.iter().find(|other| is_same(name, other))?)));
     if let Some((name, other)) = pair {
         let sentence = format!(
-            "has conditions on \"{name}\" and \"{other}\", which some origins take for one name, so that neither is ever met: keep \
+            "has conditions on \"{name}\" and \"{other}\", which some origins take for one name, so that {effect}: keep \
              the one that your origin reads"
         );
         environment.warn(place, Point::Value, &sentence);
@@ -77,6 +101,11 @@ fn faults(when: &Json) -> Vec<(&'static str, String)> {
         );
         faults.push(("header", sentence));
     }
+    if headers.iter().any(|(name, _)| header::is_same(name, "Authorization")) {
+        let sentence = "depends on Authorization, in which most clients send their credential instead, so a client may pay for a response \
+                        that it does not get: use a header of its own, or a parameter of the query";
+        faults.push(("header", sentence.to_owned()));
+    }
     let query = members_of("query").iter();
     let mut words = query.flat_map(|(name, value)| [name.as_str()].into_iter().chain(texts(value)));
     if let Some(encoded) = words.find(|text| is_encoded(text)) {
@@ -96,7 +125,7 @@ fn is_encoded(text: &str) -> bool {
 }
 
 /// Returns the texts of a text or of a list of texts.
-fn texts(value: &Json) -> Vec<&str> {
+pub(super) fn texts(value: &Json) -> Vec<&str> {
     match value {
         Json::Array(values) => values.iter().filter_map(Json::as_str).collect(),
         value => value.as_str().into_iter().collect(),

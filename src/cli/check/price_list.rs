@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::conditions;
+use super::conditions::{self, texts};
 use super::environment::{Environment, Point};
 use super::mistakes::{self, Mistake};
 use super::nearest::nearest;
@@ -79,25 +79,32 @@ fn check_free_windows(environment: &mut Environment<'_>, list: &Json, mistakes: 
     }
 }
 
-/// Refuses methods that reach no Worker.
+/// Refuses methods that reach no Worker, in routes and in conditions.
 fn check_methods(environment: &mut Environment<'_>, list: &Json) {
     let routes = list.get("routes").and_then(Json::as_array).unwrap_or_default();
     for (at, route) in routes.iter().enumerate() {
-        let methods = route.get("methods").and_then(Json::as_array).unwrap_or_default();
-        let is_word = |method: &&str| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
-        let mut names = methods.iter().filter_map(Json::as_str).filter(is_word);
-        let is_unknown = |method: &&str| !METHODS.contains(method) && !["TRACE", "CONNECT"].contains(method);
-        if let Some(unknown) = names.find(is_unknown) {
-            let similar: Vec<&str> = METHODS
-                .into_iter()
-                .filter(|method| method.chars().next() == unknown.chars().next())
-                .collect();
-            let meant = nearest(unknown, &similar).unwrap_or("GET");
-            let sentence = format!(
-                "has \"{unknown}\", which is not a method that Workers receive: write a method of HTTP, such as \"{meant}\""
-            );
-            environment.error(&format!("vars.TOLL.routes[{at}].methods"), Point::Value, &sentence);
+        let place = format!("vars.TOLL.routes[{at}]");
+        check_method(environment, &format!("{place}.methods"), route.get("methods"));
+        let prices = route.get("price").and_then(Json::as_array).unwrap_or_default();
+        for (at, price) in prices.iter().enumerate() {
+            let methods = price.get("when").and_then(|when| when.get("method"));
+            check_method(environment, &format!("{place}.price[{at}].when.method"), methods);
         }
+    }
+}
+
+fn check_method(environment: &mut Environment<'_>, place: &str, methods: Option<&Json>) {
+    let is_word = |method: &&str| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
+    let is_unknown = |method: &&str| !METHODS.contains(method) && !["TRACE", "CONNECT"].contains(method);
+    let mut names = methods.map(texts).unwrap_or_default().into_iter().filter(is_word);
+    if let Some(unknown) = names.find(is_unknown) {
+        let similar: Vec<&str> =
+            METHODS.into_iter().filter(|method| method.chars().next() == unknown.chars().next()).collect();
+        let meant = nearest(unknown, &similar).unwrap_or("GET");
+        let sentence = format!(
+            "has \"{unknown}\", which is not a method that Workers receive: write a method of HTTP, such as \"{meant}\""
+        );
+        environment.error(place, Point::Value, &sentence);
     }
 }
 

@@ -149,11 +149,12 @@ struct Page {
 }
 
 impl Page {
-    /// Parses path and query of a page. Returns `None` if `to` leads to another host.
+    /// Parses path and query of a page. Returns `None` if `to` leads to another host, or is longer than a URL may be.
     fn parse(ctx: &RequestContext<'_>, to: &str) -> Option<Self> {
         let origin = ctx.url.origin;
         let href = Url::new(&format!("{origin}{to}")).ok().filter(|_| is_local_path(to))?.href();
-        let url = RequestUrl::parse(&href).filter(|url| url.origin == origin)?;
+        let url =
+            RequestUrl::parse(&href).filter(|url| url.origin == origin && href.len() <= MAX_URL_BYTES)?;
         let path_and_query = url.path_and_query.to_owned();
         Some(Self { href, path_and_query })
     }
@@ -231,5 +232,7 @@ fn page_of_macaroon(macaroon: &Macaroon, policy: &Policy) -> Option<String> {
     })
 }
 
-/// Cloudflare accepts URLs of 16 KB. A form writes `%25D0` for `%D0`.
-const MAX_BODY_BYTES: usize = 32_768;
+/// The longest URL that Cloudflare accepts.
+const MAX_URL_BYTES: usize = 16_384;
+/// A form writes `%25D0` for `%D0`.
+const MAX_BODY_BYTES: usize = 2 * MAX_URL_BYTES;

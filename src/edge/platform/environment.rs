@@ -79,13 +79,21 @@ fn variable(env: &Env, name: &str) -> Option<String> {
 /// letters. A text that is not ASCII is converted by JavaScript, because Rust's Unicode tables would add 7 KB to the wasm.
 fn fold_case(text: &str) -> String {
     if text.is_ascii() {
-        text.to_ascii_lowercase()
-    } else {
-        // V8 sorts combining marks in quadratic time, so long runs of them are cut. U+FF9E and U+FF9F become marks.
-        let runs = RegExp::new(r"([\p{M}\uff9e\uff9f]{16})[\p{M}\uff9e\uff9f]+", "gu");
-        let text = JsString::from(text).replace_by_pattern(&runs, "$1");
-        text.normalize("NFKC").to_upper_case().to_lower_case().into()
+        return text.to_ascii_lowercase();
     }
+    let mut folded = JsString::from(text);
+    // V8 sorts combining marks in quadratic time, so long runs of them are cut.
+    if text.split(|c: char| c.is_ascii()).any(|run| run.chars().nth(MAX_MARKS).is_some()) {
+        folded = RUNS_OF_MARKS.with(|runs| folded.replace_by_pattern(runs, "$1"));
+    }
+    folded.normalize("NFKC").to_upper_case().to_lower_case().into()
 }
+
+thread_local! {
+    /// U+FF9E and U+FF9F become marks.
+    static RUNS_OF_MARKS: RegExp = RegExp::new(r"([\p{M}\uff9e\uff9f]{16})[\p{M}\uff9e\uff9f]+", "gu");
+}
+
+const MAX_MARKS: usize = 16;
 
 const NO_METER: &str = "the binding METER is missing: no route offers x-preimage";

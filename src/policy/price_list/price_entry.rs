@@ -2,9 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use super::route_entry::is_method;
 use super::table::Table;
 use crate::http::header;
 use crate::policy::facts::MAX_LENGTH;
+use crate::policy::normalization::is_invisible;
 use crate::policy::price::{Condition, PriceAmount, PriceRule, Values};
 use crate::policy::route::Pricing;
 use crate::protocols::price::{Fiat, FiatPrice, MAX_SATS, Price};
@@ -115,11 +117,10 @@ fn parse_conditions(table: &Table<'_>) -> Vec<Condition> {
         conditions.push(Condition::Header { name, is });
     }
     let methods = table.text_or_texts("method");
-    let is_method = |method: &String| method.bytes().all(|b| b.is_ascii_uppercase()) && method != "HEAD";
-    if !methods.iter().flatten().all(is_method) {
+    if !methods.iter().flatten().all(|method| is_method(method) && method != "HEAD") {
         table.report(
             "method",
-            "must be an upper-case method or a list of methods, such as [\"GET\", \"POST\"]; GET includes HEAD",
+            "must be an upper-case method or a list of methods, such as [\"GET\", \"POST\"], without TRACE and CONNECT; GET includes HEAD",
         );
     }
     conditions.extend(methods.map(Condition::Method));
@@ -150,6 +151,9 @@ fn parse_values(table: &Table<'_>, key: &'static str) -> Vec<(String, Values)> {
         let Some(texts) = names.text_or_texts(name) else { continue };
         if texts.iter().any(|text| has_misplaced_star(text)) {
             names.report(name, "must have * only as the first or the last character of a value");
+        }
+        if texts.iter().any(|text| text.trim().contains(|c: char| is_invisible(c) && !c.is_control())) {
+            names.report(name, "must have values without invisible characters and special spaces, which origins read in different ways");
         }
         values.push((name.clone(), Values(texts)));
     }

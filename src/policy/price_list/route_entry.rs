@@ -129,13 +129,16 @@ fn parse_methods(table: &Table<'_>) -> Option<Vec<String>> {
         "must be a list of upper-case methods, such as [\"GET\", \"POST\"], without TRACE and CONNECT";
     table.read("methods", sentence, |value| {
         let methods = value.as_array().filter(|methods| !methods.is_empty())?;
-        methods.iter().map(|method| parse_method(method.as_str()?)).collect()
+        methods
+            .iter()
+            .map(|method| method.as_str().filter(|text| is_method(text)).map(str::to_owned))
+            .collect()
     })
 }
 
-fn parse_method(method: &str) -> Option<String> {
-    let is_method = !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
-    (is_method && !["TRACE", "CONNECT"].contains(&method)).then(|| method.to_owned())
+/// Whether a text is an upper-case word, and not a method that the Worker refuses in every request.
+pub(super) fn is_method(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase()) && !["TRACE", "CONNECT"].contains(&text)
 }
 
 fn parse_pricing(table: &Table<'_>, defaults: &Defaults) -> Pricing {

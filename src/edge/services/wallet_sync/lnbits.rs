@@ -12,7 +12,7 @@ use crate::ledger::sync::{Cursor, ListPage};
 use crate::wallet::lnbits::Lnbits;
 use crate::wallet::receipt::{PAGE_ROWS, PaymentList, PaymentPage, Pending, Receipt, expiring_first};
 use crate::wallet::slots::BySlot;
-use crate::wallet::{WalletError, WalletRequest};
+use crate::wallet::{WalletError, WalletRequest, WalletResponse};
 
 impl WalletSync<'_> {
     /// Reads the list of paid payments and records the payments. The next run continues where this run stops.
@@ -23,7 +23,8 @@ impl WalletSync<'_> {
         mut cursor: Cursor,
     ) -> Result<(), RecordError> {
         for _ in 0..self.shares.paid_pages {
-            let (page, limit) = self.read_page(lnbits, cursor.offset).await?;
+            let (page, limit) =
+                self.read_page(lnbits, PaymentList::Paid, cursor.offset, Lnbits::read_paid).await?;
             let is_new = |receipt: &Receipt| !ledger::is_settled(&receipt.payment_hash);
             self.record(page.payments.into_iter().filter(is_new).collect()).await?;
             let (first, last) = (page.first.as_deref(), page.last.as_deref());
@@ -38,23 +39,24 @@ impl WalletSync<'_> {
         Ok(())
     }
 
-    /// Returns a page of the list of paid payments, and the number of rows that were requested. If the response is too
+    /// Returns a page of a list of payments, and the number of rows that were requested. If the response is too
     /// large or not JSON, the request is repeated with fewer rows, down to one. A row that cannot be read even alone is
     /// skipped.
-    async fn read_page(
+    async fn read_page<T>(
         &self,
         lnbits: &Lnbits,
+        list: PaymentList,
         offset: usize,
-    ) -> Result<(PaymentPage<Receipt>, usize), RecordError> {
+        read: impl Fn(&Lnbits, &WalletResponse) -> Result<PaymentPage<T>, WalletError>,
+    ) -> Result<(PaymentPage<T>, usize), RecordError> {
         for limit in PAGE_SIZES {
-            let response =
-                self.send(&WalletRequest::Http(lnbits.list(PaymentList::Paid, offset, limit))).await;
-            match response.and_then(|response| Ok(lnbits.read_paid(&response)?)) {
+            let response = self.send(&WalletRequest::Http(lnbits.list(list, offset, limit))).await;
+            match response.and_then(|response| Ok(read(lnbits, &response)?)) {
                 Err(RecordError::Wallet(WalletError::TooLarge | WalletError::NotJson)) => {}
                 page => return Ok((page?, limit)),
             }
         }
-        log::wallet(self.slot, "has a payment that cannot be read: the ledger skips it");
+        log::wallet(self.slot, "has a payment that cannot be read: it is skipped");
         Ok((PaymentPage { payments: Vec::new(), rows: 1, first: None, last: None }, 1))
     }
 
@@ -66,13 +68,11 @@ impl WalletSync<'_> {
         let mut next = Progress { offset: previous.offset, ..previous };
         let mut pending: Vec<Pending> = Vec::new();
         for _ in 0..self.shares.pending_pages {
-            let request = lnbits.list(PaymentList::Pending, next.offset, PAGE_ROWS);
-            let response = self.send(&WalletRequest::Http(request)).await?;
-            let page = lnbits.read_pending(&response)?;
-            let is_last =
-                page.rows < PAGE_ROWS || page.payments.iter().any(|one| one.minted_unix < oldest_unix);
+            let (page, limit) =
+                self.read_page(lnbits, PaymentList::Pending, next.offset, Lnbits::read_pending).await?;
+            let is_last = page.rows < limit || page.payments.iter().any(|one| one.minted_unix < oldest_unix);
             pending.extend(page.payments);
-            next.offset = next.offset.saturating_add(PAGE_ROWS);
+            next.offset = next.offset.saturating_add(limit);
             if is_last {
                 next.offset = 0;
                 break;

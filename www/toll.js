@@ -33,12 +33,16 @@ export class TollClient extends EventTarget {
    */
   async fetch(input, options) {
     // A page may have put this client in the place of `fetch`.
-    if (ATTEMPTS.has(input)) return nativeFetch.call(globalThis, input);
+    if (ATTEMPTS.has(input)) return nativeFetch.call(globalThis, input, options);
     const { wallet = this.#options.wallet ?? globalThis.webln, maxSats = this.#options.maxSats, payAgain = false, ...init } = options ?? {};
     const request = await makeRepeatable(new Request(input, init));
     // With this mode, a browser does not send an Authorization header.
     if (request.mode === 'no-cors') return send(request);
-    const call = { request, wallet, maxSats, payAgain, tried: new Set(), unjudged: new Set(), sent: 0, isByPath: true, hasPaid: false };
+    const signal = (init.signal === undefined && input instanceof Request ? input.signal : init.signal) ?? request.signal;
+    // In Node, the signal of a request does not follow that of its caller after a garbage collection, and a clone has no dispatcher. In a
+    // browser, such options would remove the referrer.
+    const inNode = globalThis.process?.versions?.node ? { signal, dispatcher: init.dispatcher } : undefined;
+    const call = { request, signal, inNode, wallet, maxSats, payAgain, tried: new Set(), unjudged: new Set(), sent: 0, isByPath: true, hasPaid: false };
     // A credential that is not known to be good is sent only after a challenge. If the host accepts it then, the host honours the payment.
     const isGood = ({ state, isDenied, wasAccepted }) => state === PAID && !isDenied && wasAccepted;
     const isFitting = (kept) => isGood(kept) && covers(kept, request) && !call.unjudged.has(kept.paymentHash);
@@ -77,7 +81,7 @@ export class TollClient extends EventTarget {
    * use.
    */
   async #send(call, purchase) {
-    const { request } = call;
+    const { request, signal } = call;
     const started = Date.now();
     const [pauses, looks] = [[...PAUSES_MS], [...LOOKS_MS]];
     // The tab that pays for the last use takes it. If that tab is closed, this call may take it.
@@ -88,7 +92,7 @@ export class TollClient extends EventTarget {
     try {
       for (;;) {
         if (isPaidElsewhere()) {
-          purchase = await this.#whenPaid(purchase, looks.shift(), request.signal);
+          purchase = await this.#whenPaid(purchase, looks.shift(), signal);
           if (!purchase || (isLastUse && !purchase.isPaying && !purchase.left)) return { verdict: REFUSED };
         }
         if (purchase && !call.hasPaid && !isSent) call.sent += 1;
@@ -96,15 +100,16 @@ export class TollClient extends EventTarget {
         const attempt = request.clone();
         // `fetch` removes the Authorization header when it follows a redirect to another origin, except in Chrome before 119 and Firefox
         // before 111. A script cannot see where a redirect leads.
+        const returned = purchase && this.#purchases.returned(purchase);
         if (purchase) attempt.headers.append('Authorization', `${purchase.scheme} ${purchase.macaroon}:${purchase.preimage ?? ''}`);
-        const response = await send(attempt);
+        const response = await send(attempt, call.inNode);
         const challenge = readChallenge(response, request);
         const wait = Math.max(pauses.shift(), readRetryAfter(response));
         const isEarly = purchase && isTooEarly(call, purchase, response, challenge) && Date.now() + wait <= started + MAX_WAIT_MS;
         const isWaiting = isPaidElsewhere() && !isAccepted(response);
-        if (!isEarly && !isWaiting) return { response, challenge, verdict: purchase && this.#judge(call, purchase, response, challenge) };
+        if (!isEarly && !isWaiting) return { response, challenge, verdict: purchase && this.#judge(call, purchase, response, challenge, returned) };
         response.body?.cancel().catch(() => {});
-        if (!isWaiting) await unlessAborted(new Promise((resolve) => setTimeout(resolve, wait)), request.signal);
+        if (!isWaiting) await unlessAborted(new Promise((resolve) => setTimeout(resolve, wait)), signal);
       }
     } catch (cause) {
       if (purchase && !(cause instanceof TollError)) {
@@ -113,16 +118,16 @@ export class TollClient extends EventTarget {
         this.#purchases.change(purchase, ({ left }) => ({ mayBeSpent: left != null }));
       }
       // A server may allow pages of other origins to read this path, but not to send `Authorization`.
-      if (purchase && call.isByPath && !request.signal.aborted && mayLackPreflight(request)) {
+      if (purchase && call.isByPath && !signal.aborted && mayLackPreflight(request)) {
         this.#purchases.change(purchase, withUnfit(request.url));
         // If only the connection failed, the credential is sent again after the challenge.
         call.tried.delete(purchase.paymentHash);
         return { verdict: REFUSED };
       }
       // A caller that waits for some time and then aborts got no answer either.
-      const gotNoAnswer = !request.signal.aborted || Date.now() - started > MIN_WAIT_MS;
+      const gotNoAnswer = !signal.aborted || Date.now() - started > MIN_WAIT_MS;
       if (call.hasPaid && gotNoAnswer) this.#purchases.change(purchase, () => ({ wasRefused: true }));
-      if (!call.hasPaid || request.signal.aborted) throw cause;
+      if (!call.hasPaid || signal.aborted) throw cause;
       const message = `The connection failed after the wallet received the invoice; call again to use the credential: ${cause.message}`;
       throw errorFor(purchase, 'connection_failed', message, { cause, mayBePaid: true });
     }
@@ -138,13 +143,13 @@ export class TollClient extends EventTarget {
   }
 
   /** Records what a response says about the credential of a purchase. Returns `ACCEPTED`, `REFUSED` or `undefined`. */
-  #judge(call, purchase, response, challenge) {
+  #judge(call, purchase, response, challenge, returned) {
     const { request, hasPaid, payAgain } = call;
     const { status, headers } = response;
     const usesLeft = status < 500 && isFrom(response, request) ? headers.get('X-Toll-Uses-Remaining') : null;
     // Such a redirect has taken the use, but its headers cannot be read.
     if (usesLeft === null && !isOpaqueRedirect(response)) this.#purchases.giveBack(purchase);
-    if (usesLeft !== null) this.#purchases.countUses(purchase, Number(usesLeft));
+    if (usesLeft !== null) this.#purchases.countUses(purchase, Number(usesLeft), returned);
 
     if (isAccepted(response)) {
       if (purchase.unfit?.includes(request.url)) this.#purchases.change(purchase, ({ unfit = [] }) => ({ unfit: unfit.filter((url) => url !== request.url) }));
@@ -207,7 +212,7 @@ export class TollClient extends EventTarget {
         call.isPaidElsewhere = call.hasPaid = false;
         continue;
       }
-      await unlessAborted(payment.catch(failureFor(challenge.response)), call.request.signal);
+      await unlessAborted(payment.catch(failureFor(challenge.response)), call.signal);
     }
   }
 
@@ -228,7 +233,7 @@ export class TollClient extends EventTarget {
    * before the payment is registered, so two calls cannot pay for the same challenge.
    */
   #buy(call, challenge) {
-    const { signal } = call.request;
+    const { signal } = call;
     const { response, uses, ...bill } = { ...challenge, ...this.#check(call, challenge) };
     if (this.#purchases.all().some(({ paymentHash }) => paymentHash === bill.paymentHash)) return undefined;
     this.#checkHost(call, bill, response);
@@ -314,7 +319,7 @@ export class TollClient extends EventTarget {
         const kept = this.#purchases.all().find(({ paymentHash }) => paymentHash === purchase.paymentHash);
         const paid = this.#purchases.add({ ...purchase, ...kept, preimage, state: PAID, isPaying: false });
         // A caller that has aborted does not need the use that was taken for it.
-        if (call.request.signal.aborted) this.#purchases.giveBack(paid);
+        if (call.signal.aborted) this.#purchases.giveBack(paid);
         this.#emit('paid', call.request, paid);
         return paid;
       }
@@ -340,12 +345,12 @@ export class TollClient extends EventTarget {
    * instead. If the wallet fails after it received the invoice, the price counts as spent, unless the error says that nothing was paid.
    */
   async #payWithWallet(call, purchase, response) {
-    const { request, wallet } = call;
+    const { request, signal, wallet } = call;
     let isSent = false;
     try {
-      if (!wallet.payInvoice) await unlessAborted(Promise.resolve(wallet.enable?.()), request.signal);
-      if (this.#options.storage) await unlessAborted(lock(PREFIX + purchase.key), request.signal);
-      throwIfAborted(request.signal);
+      if (!wallet.payInvoice) await unlessAborted(Promise.resolve(wallet.enable?.()), signal);
+      if (this.#options.storage) await unlessAborted(lock(PREFIX + purchase.key), signal);
+      throwIfAborted(signal);
       // While the wallet asked the person, another tab may have paid for the same content. After two stored credentials, this call takes no other.
       const isSame = (kept) => kept.key === purchase.key && !isCheaper(kept, purchase) && kept.origin === purchase.origin && kept.paymentHash !== purchase.paymentHash && !call.tried.has(kept.paymentHash);
       if (call.sent < MAX_STORED && this.#purchases.all().some((kept) => isSame(kept) && [SENT, PAID].includes(kept.state) && kept.left !== 0)) {
@@ -360,7 +365,7 @@ export class TollClient extends EventTarget {
     } catch (cause) {
       const mayBePaid = isSent && !saysUnpaid(cause);
       if (!mayBePaid) this.#purchases.remove(purchase);
-      if (!isSent && request.signal.aborted) throw cause;
+      if (!isSent && signal.aborted) throw cause;
       const message = mayBePaid ? 'The wallet failed, and the money may be spent' : 'The wallet did not pay';
       throw errorFor(purchase, 'payment_failed', `${message}: ${cause?.message ?? cause}`, { response, cause, mayBePaid });
     }
@@ -444,17 +449,23 @@ class Purchases {
   }
 
   giveBack(purchase) {
-    this.change(purchase, ({ left }) => ({ left: left == null ? left : left + 1 }));
+    this.change(purchase, ({ left, returned = 0 }) => (left == null ? {} : { left: left + 1, returned: returned + 1 }));
+  }
+
+  /** Returns how many uses were given back until now. */
+  returned({ paymentHash }) {
+    return this.all().find((one) => one.paymentHash === paymentHash)?.returned ?? 0;
   }
 
   /**
-   * Records how many uses are left according to a response. With as many as before, it was a response to `HEAD` or from the browser's cache,
-   * and took no use.
+   * Records how many uses are left according to a response. With as many as before, it is a response to `HEAD` or from the browser's cache,
+   * and took no use. The server counts the uses when it gets the request. Uses that were given back since then are added: `returned` is
+   * their number at that time.
    */
-  countUses(purchase, usesLeft) {
-    this.change(purchase, ({ left, lowest }) => {
-      const tookNone = usesLeft >= (lowest ?? left + 1);
-      return { left: tookNone ? left + 1 : Math.min(left ?? Infinity, usesLeft), lowest: Math.min(lowest ?? Infinity, usesLeft) };
+  countUses(purchase, usesLeft, returned) {
+    this.change(purchase, ({ left, lowest, returned: returnedNow = 0 }) => {
+      if (usesLeft >= (lowest ?? left + 1)) return { left: left + 1 };
+      return { left: Math.min(left ?? Infinity, usesLeft + returnedNow - returned), lowest: usesLeft };
     });
   }
 
@@ -529,9 +540,9 @@ class Entries {
 }
 
 /** Sends a request of a client. */
-function send(request) {
+function send(request, options) {
   ATTEMPTS.add(request);
-  return fetch(request);
+  return fetch(request, options);
 }
 const nativeFetch = globalThis.fetch;
 /** The requests that a client sends, so that it does not take them for calls of a page. */

@@ -265,6 +265,7 @@ pub fn in_path(path: &str) -> Option<Vec<String>> {
 ///   sends the form action `register` of the page `/login` to `/login?/register`.
 /// - Zope reads `/?sold:method=1`, `/?:method=sold` and `/?sold:method.x=1` (a button with an image) as `/sold`.
 /// - WordPress reads `/?rest_route=/wp/v2/posts` as `/wp-json/wp/v2/posts`, and `/?pagename=sold` as `/sold`.
+/// - Nuxt Image with ipx 3 reads `/_ipx/_?x/sold.png` as the image `/sold.png`.
 /// - Frameworks read `/sold` from parameters of their own: SvelteKit on Vercel from `__pathname`, Astro there from
 ///   `x_astro_path`, Nitro there from `__isr_route`, Phalcon from `_url`, and OpenCart from `_route_`. So each name that begins
 ///   with `_` or `x_` and ends with one of [`PATH_WORDS`] counts.
@@ -272,6 +273,10 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
     let is_page = !path.ends_with('/') && plain_path(path).is_some();
     let first = query.split(['?', '&']).next().filter(|first| first.starts_with('/') && !is_page);
     let mut paths: Vec<String> = first.into_iter().map(str::to_owned).collect();
+    // ipx 3 looks for the slash after its options in the query too.
+    let site = path.split_once(IMAGE_FOLDER).and_then(|(before, _)| before.strip_suffix('/'));
+    let decoded = site.map(|_| decode_fully(query)).unwrap_or_default();
+    paths.extend(site.zip(decoded.split_once('/')).map(|(site, (_, image))| [site, "/", image].concat()));
     let may_name_path = |(name, _): &(&str, &str)| {
         name.contains([':', '%'])
             || name.contains("name")

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, mock, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { freePort, pause } from '../../tools/lib/run.mjs';
 import { TollClient, TollError, tollFetch } from '../../www/toll.js';
 import { editInvoice } from './support/bolt11.mjs';
@@ -478,6 +480,62 @@ test('An error of the origin consumes no use, and the client does not pay again'
   assert.equal(await status(get('/failing')), 503);
   isFailing = false;
   assert.equal(await status(get('/failing')), 200);
+  assert.equal(payer.paid.length, 1);
+});
+
+// R2: ll-5. In Node, only a weak reference leads from the signal of the caller to a clone of a request.
+test('In Node, a call can be aborted also after a garbage collection', { timeout: 60_000 }, async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc');
+  const silent = await startRecordingOrigin({ '/silent': () => {} });
+  t.after(() => silent.close());
+  for (const method of ['GET', 'POST']) {
+    const { client } = startClient();
+    const aborter = new AbortController();
+    const requests = silent.requests.length;
+    const call = client.fetch(`${silent.url}/silent`, { method, body: method === 'POST' ? 'x' : undefined, signal: aborter.signal });
+    await until(() => silent.requests.length > requests);
+    await new Promise(setImmediate);
+    collectGarbage();
+    aborter.abort();
+    await assert.rejects(call, { name: 'AbortError' });
+  }
+});
+
+// R11: ll-1
+test('HEAD takes no use, also after an error of the origin', async () => {
+  const { payer, client } = startClient();
+  const uses = async (method) => (await client.fetch(`${paywall.url}/failing`, { method })).headers.get('X-Toll-Uses-Remaining');
+  isFailing = true;
+  assert.equal(await uses('GET'), '1');
+  isFailing = false;
+  assert.deepEqual([await uses('HEAD'), await uses('HEAD'), await uses('GET')], ['1', '1', '0']);
+  assert.equal(payer.paid.length, 1);
+});
+
+// R11: ll-3
+test('A use that came back is kept if a response that the server counted before arrives later', async (t) => {
+  const waiting = {};
+  const other = await startRecordingOrigin({ '/counted': ({ url }, response) => {
+    const name = url.split('?')[1];
+    const answer = () => response.writeHead(name === 'failing' ? 503 : 200).end('content');
+    if (name === 'first' || name === 'last') answer();
+    else waiting[name] = answer;
+  } });
+  t.after(() => other.close());
+  const { url } = await startPaywall({ toll: { routes: [{ path: '/counted', sats: 5, uses: 3 }] }, vars: { ORIGIN_URL: other.url } });
+  const { payer, client } = startClient();
+  const uses = async (name) => (await client.fetch(`${url}/counted?${name}`)).headers.get('X-Toll-Uses-Remaining');
+  assert.equal(await uses('first'), '2');
+  const failing = uses('failing');
+  await until(() => waiting.failing);
+  const slow = uses('slow');
+  await until(() => waiting.slow);
+  waiting.failing();
+  assert.equal(await failing, '1');
+  waiting.slow();
+  assert.equal(await slow, '0');
+  assert.equal(await uses('last'), '0');
   assert.equal(payer.paid.length, 1);
 });
 

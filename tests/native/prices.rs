@@ -98,9 +98,9 @@ fn the_first_price_whose_conditions_are_met_applies() {
 // mm-4: otherwise the price would be another one once the visitor has paid.
 #[test]
 fn a_price_by_cookie_or_authorization_does_not_depend_on_the_credential_of_edgetoll() {
-    let sats = |list: &str, name, value| {
+    fn sats(list: &str, name: &str, value: &str) -> Result<u64, PriceError> {
         TestRequest { headers: &[(name, value)], ..TestRequest::default() }.sats(list)
-    };
+    }
     let by_cookie = r#""price":[{"when":{"header":{"Cookie":"vip=1"}},"sats":5},{"sats":50}]"#;
     let own = "toll_0123456789ab=AgEE.x";
     for cookies in

@@ -52,12 +52,14 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` in four cases: if the path has more than `max_forms` forms, if its forms have more than 256 bytes on average for
-/// `max_forms` forms, if a form has more than 100 slashes, or if it has more than 32 extensions and CGI folders, which are removed one
+/// Returns `None` in four cases: if the path has more than `max_forms` forms, if its forms have more bytes than 256 times `max_forms` or
+/// 6 KB and twice the length of the path, if a form has more than 100 slashes, or if it has more than 32 extensions and CGI folders, which are removed one
 /// after the other. Only an attacker sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
 pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
-    let max_bytes = max_forms.saturating_mul(BYTES_PER_FORM);
+    let max_bytes = max_forms
+        .saturating_mul(BYTES_PER_FORM)
+        .min(path.len().saturating_mul(2).saturating_add(BYTES_OF_FORMS));
     let mut bytes = path.len();
     if bytes > max_bytes {
         return None;
@@ -517,5 +519,7 @@ const MAX_SCRIPTS: usize = 32;
 const MAX_SLASHES: usize = 100;
 const MAX_DECODINGS: usize = 4;
 const BYTES_PER_FORM: usize = 256;
+/// The forms of honest paths have 1 KB together.
+const BYTES_OF_FORMS: usize = 6_144;
 const SCRIPT_EXTENSIONS: &str =
     "ashx asmx asp aspx cfc cfm cgi dll exe fcgi jsp jspx lua phar php php5 php7 php8 phtml pl py rb wsgi";

@@ -160,6 +160,8 @@ proptest! {
     /// An answer is a value, and never another line or key.
     #[test]
     fn an_answer_cannot_write_another_setting(path in "\\PC*|[\"\\\\\n\r#=\\[\\]{}a]*", price in "\\PC*|[\"\\\\\n#=\\[\\]{}1]*") {
+        // For this path, `init` also writes the paths that stay free.
+        prop_assume!(path != "/*");
         let hostile = Answers { path: path.clone(), price, ..answers() };
         let made = toml(&hostile);
         let routes = made.root().get("vars").and_then(|vars| vars.get("TOLL")?.get("routes")?.as_array()).unwrap();

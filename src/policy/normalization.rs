@@ -52,7 +52,7 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` in four cases: if the path has more than `max_forms` forms, if its forms have more bytes than 256 times `max_forms` or
+/// Returns `None` in four cases: if the path has more than `max_forms` forms, if its forms have more bytes than 384 times `max_forms` or
 /// 6 KB and twice the length of the path, if a form has more than 100 slashes, or if it has more than 32 extensions and CGI folders, which are removed one
 /// after the other. Only an attacker sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
 pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
@@ -518,7 +518,7 @@ const SCHEMES: [&[u8]; 4] = [b"http:", b"https:", b"ws:", b"wss:"];
 const MAX_SCRIPTS: usize = 32;
 const MAX_SLASHES: usize = 100;
 const MAX_DECODINGS: usize = 4;
-const BYTES_PER_FORM: usize = 256;
+const BYTES_PER_FORM: usize = 384;
 /// The forms of honest paths have 1 KB together.
 const BYTES_OF_FORMS: usize = 6_144;
 const SCRIPT_EXTENSIONS: &str =

@@ -335,10 +335,10 @@ fn is_folder_of(form: &str, path: &str) -> bool {
 }
 
 /// Each form costs CPU time. The path of an honest request has few forms.
-pub const MAX_FORMS: usize = 96;
+pub const MAX_FORMS: usize = 48;
 /// A named path is resolved in addition to the path of the request, so it may have fewer forms.
-pub const MAX_NAMED_PATH_FORMS: usize = 16;
-/// More than the total length of the normalized forms of a path, which is at most 24 KB.
+pub const MAX_NAMED_PATH_FORMS: usize = 12;
+/// More than the total length of the normalized forms of a path, which is at most 18 KB.
 const MAX_COMPARABLE_BYTES: usize = 32_768;
 
 /// Returns an error for each route that no request can reach, with the reason. An observed route is judged as one that

@@ -669,16 +669,18 @@ fn a_pattern_with_lower_case_encodings_is_sold_at_the_path_that_browsers_send() 
 #[test]
 fn the_normalized_forms_of_a_path_are_limited_in_number_and_in_bytes() {
     let forms = |path: &str| normalized_forms(path, MAX_FORMS).map(|forms| forms.len());
-    // Each of these paths exceeds only one of the two limits: 96 forms, and 24,576 bytes.
+    // Each of these paths exceeds only one of three limits: 48 forms, 18,432 bytes, and 6,144 bytes and twice the length of the path.
     let short = "/%2561;a//b%5C%20./x.php/c.;d";
     assert!(short.len() < 64);
     assert_eq!(forms(short), None);
-    // A `\` triples the forms, and a dot at the end adds half as many.
-    let (most, more) = ("/a/(S(x))/b%41/c\\d/e /f::$y/g//h", "/a/(S(x))/b%41/c\\d/e /f::$y/g//h.");
-    assert_eq!((forms(most), forms(more)), (Some(96), None));
+    // A dot at the end adds half as many forms, and a `\` triples them.
+    let (most, more) = ("/a/(S(x))/b%41/cd/e /f::$y/g//h.", "/a/(S(x))/b%41/c\\d/e /f::$y/g//h.");
+    assert_eq!((forms(most), forms(more)), (Some(48), None));
+    let with_name = |length: usize| format!("/{}{most}", "a".repeat(length));
+    assert_eq!((forms(&with_name(90)), forms(&with_name(120))), (Some(48), None));
     let long = |length: usize| format!("/{}%41", "a".repeat(length - 4));
-    assert_eq!(forms(&long(12_289)), Some(2), "24,576 bytes");
-    assert_eq!(forms(&long(12_290)), None, "24,578 bytes");
+    assert_eq!(forms(&long(9_217)), Some(2), "18,432 bytes");
+    assert_eq!(forms(&long(9_218)), None, "18,434 bytes");
 }
 
 // A3 (CHANGELOG): Python's `http.server --cgi` runs both scripts in /cgi-bin with PATH_INFO=/x. IIS reads %u0073 as s. Windows and NFKC

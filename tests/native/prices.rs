@@ -103,9 +103,12 @@ fn a_price_by_cookie_or_authorization_does_not_depend_on_the_credential_of_edget
     }
     let by_cookie = r#""price":[{"when":{"header":{"Cookie":"vip=1"}},"sats":5},{"sats":50}]"#;
     let own = "toll_0123456789ab=AgEE.x";
-    for cookies in
-        ["vip=1".to_owned(), format!("vip=1; {own}"), format!("{own}; vip=1"), format!("toll_admin=x; vip=1")]
-    {
+    for cookies in [
+        "vip=1".to_owned(),
+        format!("vip=1; {own}"),
+        format!("{own}; vip=1"),
+        "toll_admin=x; vip=1".to_owned(),
+    ] {
         assert_eq!(sats(by_cookie, "Cookie", &cookies), Ok(5), "{cookies}");
     }
     assert_eq!(sats(by_cookie, "Cookie", own), Ok(50));

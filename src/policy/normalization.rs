@@ -53,7 +53,7 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
 /// Returns `None` in four cases: if the path has more than `max_forms` forms, if its forms have more bytes than 384 times `max_forms` or
-/// 6 KB and twice the length of the path, if a form has more than 100 slashes, or if it has more than 32 extensions and CGI folders, which are removed one
+/// 4 KB and twice the length of the path, if a form has more than 100 slashes, or if it has more than 32 extensions and CGI folders, which are removed one
 /// after the other. Only an attacker sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
 pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
@@ -520,6 +520,6 @@ const MAX_SLASHES: usize = 100;
 const MAX_DECODINGS: usize = 4;
 const BYTES_PER_FORM: usize = 384;
 /// The forms of honest paths have 1 KB together.
-const BYTES_OF_FORMS: usize = 6_144;
+const BYTES_OF_FORMS: usize = 4_096;
 const SCRIPT_EXTENSIONS: &str =
     "ashx asmx asp aspx cfc cfm cgi dll exe fcgi jsp jspx lua phar php php5 php7 php8 phtml pl py rb wsgi";

@@ -170,6 +170,9 @@ pub fn hostile_heads() -> Vec<HostileHead> {
         path("pages in outlets", |bytes| {
             format!("/{}(a//b//c//d)(e//f//g//h)(i//j%20)(k//l;m)", "a".repeat(bytes / 8))
         }),
+        path("many forms of a short path", |_| {
+            format!("/{}{}", ".md.%25!%25".repeat(12), "%C4%B0/@@".repeat(60))
+        }),
         path("parameters in a path", |bytes| format!("/x{}", "&a=b".repeat(bytes / 4))),
         path("parameters in a path with many forms", |bytes| {
             format!("/x%20;+.{}", "&a=v1".repeat(bytes / 80))

@@ -273,10 +273,13 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
     let is_page = !path.ends_with('/') && plain_path(path).is_some();
     let first = query.split(['?', '&']).next().filter(|first| first.starts_with('/') && !is_page);
     let mut paths: Vec<String> = first.into_iter().map(str::to_owned).collect();
-    // ipx 3 looks for the slash after its options in the query too.
-    let site = path.split_once(IMAGE_FOLDER).and_then(|(before, _)| before.strip_suffix('/'));
-    let decoded = site.map(|_| decode_fully(query)).unwrap_or_default();
-    paths.extend(site.zip(decoded.split_once('/')).map(|(site, (_, image))| [site, "/", image].concat()));
+    // ipx 3 looks for the slash after its options in the query too, before it decodes the rest.
+    let decoded = decode_fully(path);
+    if let Some((site, _)) = decoded.split_once(IMAGE_FOLDER).filter(|(site, _)| site.ends_with('/')) {
+        let query = decode_fully(query);
+        let slashes = query.match_indices('/').take(MAX_PATHS_IN_QUERY.saturating_add(1));
+        paths.extend(slashes.filter_map(|(at, _)| Some([site, query.get(at.saturating_add(1)..)?].concat())));
+    }
     let may_name_path = |(name, _): &(&str, &str)| {
         name.contains([':', '%'])
             || name.contains("name")

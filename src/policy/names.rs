@@ -45,15 +45,30 @@ pub fn with_fewer_characters(path: &[u8]) -> impl Iterator<Item = [String; 2]> {
     is_kept.into_iter().filter_map(move |is_kept| with_names_of(&path, is_kept))
 }
 
+/// A name of which nothing is left, such as one in Chinese letters, is no other name.
 fn with_names_of(path: &str, is_kept: fn(char) -> bool) -> Option<[String; 2]> {
     let (mut without, mut masked) = (String::new(), String::new());
     for name in path.split('/').skip(1) {
         let kept: String = name.chars().filter(|c| is_kept(*c)).collect();
-        let other = Some(kept).filter(|other| other != name);
+        let other = Some(kept).filter(|other| other != name && !other.is_empty());
         without.extend(["/", other.as_deref().unwrap_or(name)]);
         masked.extend(["/", other.as_ref().map_or(name, |_| "*")]);
     }
     (without != masked).then_some([without, masked])
+}
+
+/// Returns the folder of the first name in which each character is removed by `FILTER_SANITIZE_URL`, such as `/sold` for `/sold/日本`. A router
+/// may then run the action of the folder.
+pub fn folder_of_removed(path: &str) -> Option<&str> {
+    let is_removed = |name: &str| !name.is_empty() && !name.contains(|c: char| c.is_ascii_graphic());
+    let mut end = 0_usize;
+    for name in path.split('/') {
+        if is_removed(name) {
+            return path.get(..end.saturating_sub(1));
+        }
+        end = end.saturating_add(name.len()).saturating_add(1);
+    }
+    None
 }
 
 /// Removes a tag. A tag without `>` ends with the name.

@@ -9,7 +9,7 @@ use super::normalization;
 use super::outlets::Outlets;
 use super::plain_path::plain_path;
 use super::price_list::{ConfigError, ConfigErrorKind, PRICES_PATH, Policy, Unmatched};
-use super::route::{HostPattern, PathForm, Pattern, Route, Selection, Target, names as names_of};
+use super::route::{HostPattern, PathForm, Pattern, Route, Segment, Selection, Target, names as names_of};
 use crate::http::percent;
 use crate::http::url::without_slash;
 
@@ -128,7 +128,7 @@ impl Policy {
                 || forms.iter().any(|form| self.is_name_of_other(form, as_sent, target))
                 || forms.iter().filter(|form| may_have_outlets(form)).any(|form| {
                     let folded = normalization::folded(&String::from_utf8_lossy(form), self.fold_case);
-                    self.has_outlet_of_other(&folded, work, as_sent)
+                    self.has_outlet_of_other(&folded, work, as_sent, target)
                 })
                 || comparable.iter().any(|form| self.has_parameter_of_other(form, as_sent, target)))
         {
@@ -185,7 +185,7 @@ impl Policy {
         let may_be_other = |path: &String| is_other(path) && !self.has_names_instead_of(form, path, target);
         let paths = aliases::of_path(form);
         paths.iter().any(may_be_other)
-            || paths.iter().any(|path| self.has_outlet_of_other(path, work, as_sent))
+            || paths.iter().any(|path| self.has_outlet_of_other(path, work, as_sent, target))
             || is_without_parameters()
             || aliases::of_lists(form, &self.routes, work).is_none_or(|paths| paths.iter().any(is_in_list))
     }
@@ -193,12 +193,6 @@ impl Policy {
     /// Whether a parameter in a form of a path is the path of another route, and this route has a price. A route such as `/*`, which has no
     /// name, says nothing about the values of parameters.
     fn has_parameter_of_other(&self, form: &str, as_sent: Selection<'_>, target: Target<'_>) -> bool {
-        let has_name = |selection: Selection<'_>| {
-            selection.route().is_some_and(|route| {
-                let mut segments = route.pattern.segments(PathForm::Normalized).iter();
-                route.pattern.is_exact() || segments.any(|segment| segment.name().is_some())
-            })
-        };
         let is_other = |path: &String| {
             let other = self.select_normalized(path, target);
             has_name(other) && is_priced_other(other, as_sent)
@@ -208,7 +202,13 @@ impl Policy {
 
     /// Whether a router may serve the content of another route at a form of a path, because of its parentheses or double slashes, and this
     /// route has a price. `form` is in one case.
-    fn has_outlet_of_other(&self, form: &str, work: &mut AliasWork, as_sent: Selection<'_>) -> bool {
+    fn has_outlet_of_other(
+        &self,
+        form: &str,
+        work: &mut AliasWork,
+        as_sent: Selection<'_>,
+        target: Target<'_>,
+    ) -> bool {
         let Some(outlets) = Outlets::read(form) else { return false };
         if work.take(outlets.comparisons().saturating_mul(self.routes.len())).is_none() {
             return true;
@@ -220,8 +220,13 @@ impl Policy {
                 own_segments == segments || (own_segments > segments && outlets.are_all_of(&own.pattern))
             })
         };
+        // If a route takes every page for this host and method, no page is that of another host or method.
+        let is_of_target = |route: &Route| route.host.matches(target.host) && route.has_method(target.method);
+        let is_taken =
+            self.routes.iter().any(|route| is_of_target(route) && outlets.are_all_of(&route.pattern));
         let is_other = |route: &Route| {
-            is_priced_other(Selection::Route(route), as_sent)
+            (is_of_target(route) || !is_taken)
+                && is_priced_other(Selection::Route(route), as_sent)
                 && !is_own(&route.pattern)
                 && outlets.may_be_of(&route.pattern)
         };
@@ -235,19 +240,35 @@ impl Policy {
         let decoded = |path: &str| {
             comparable(&percent::decode(path.as_bytes())).replace(char::REPLACEMENT_CHARACTER, "")
         };
-        // A pattern without one of the changed names, such as `/*`, says nothing about these names. A name in Chinese letters, of which
-        // nothing is left, may have a route below the other path.
+        // A pattern without one of the changed names, such as `/*`, says nothing about these names.
         let is_other = |[path, masked]: [String; 2]| {
-            let path = decoded(&path);
-            let other = self.select_normalized(&path, target);
-            path != "/"
-                && is_priced_other(other, as_sent)
+            let other = self.select_normalized(&decoded(&path), target);
+            is_priced_other(other, as_sent)
                 && other != self.select_normalized(&decoded(&masked), target)
-                && !(is_folder_of(&path, &comparable(form)) && prices_below(as_sent, other, &path))
                 && !self.has_names_instead_of(&comparable(form), &decoded(&masked), target)
         };
         names::with_slugs(form).map_or(true, |paths| paths.is_some_and(is_other))
             || names::with_fewer_characters(form).any(is_other)
+            || self.is_below_removed_of_other(form, as_sent, target)
+    }
+
+    /// Whether an origin may remove a whole name in a form of a path, and serve the content of its folder, and another route with a price has
+    /// the name of this folder. If the route of the path has a segment for the name, the owner has decided that it is another path.
+    fn is_below_removed_of_other(&self, form: &[u8], as_sent: Selection<'_>, target: Target<'_>) -> bool {
+        let text = String::from_utf8_lossy(form);
+        let Some(folder) = names::folder_of_removed(&text) else { return false };
+        let folder = normalization::comparable(folder.as_bytes(), self.fold_case);
+        let other = self.select_normalized(&folder, target);
+        let at = names_of(PathForm::Normalized, &folder).count();
+        let has_segment = as_sent.route().is_some_and(|route| {
+            let segment = route.pattern.segments(PathForm::Normalized).get(at);
+            matches!(segment, Some(Segment::Param | Segment::Exact(_)))
+        });
+        folder != "/"
+            && has_name(other)
+            && is_priced_other(other, as_sent)
+            && !has_segment
+            && !prices_below(as_sent, other, &folder)
     }
 
     /// Whether the price list has the names of a form of a path that another path does not have. If so, the owner has decided that they are
@@ -324,6 +345,14 @@ fn prices_below(as_sent: Selection<'_>, of_folder: Selection<'_>, folder: &str) 
 /// Whether [`Outlets::read`] may read outlets in a form of a path.
 fn may_have_outlets(form: &[u8]) -> bool {
     form.windows(2).any(|pair| pair == b"//" || pair.iter().any(|byte| b"()".contains(byte)))
+}
+
+/// Whether the route of a selection has a name in its pattern, unlike `/*` and `/:page`.
+fn has_name(selection: Selection<'_>) -> bool {
+    selection.route().is_some_and(|route| {
+        let mut segments = route.pattern.segments(PathForm::Normalized).iter();
+        route.pattern.is_exact() || segments.any(|segment| segment.name().is_some())
+    })
 }
 
 fn is_priced_other(other: Selection<'_>, as_sent: Selection<'_>) -> bool {

@@ -1166,9 +1166,54 @@ fn a_path_with_parentheses_is_not_refused_if_no_page_of_angular_in_it_has_anothe
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }
+    // nn-2
+    let hosts = policy_with(&[
+        r#"{"path":"/wiki/:title","sats":1,"host":"x"}"#,
+        r#"{"path":"/*","sats":0,"host":"x"}"#,
+        r#"{"path":"/*","sats":5,"host":"api.example"}"#,
+        r#"{"path":"/wiki/:title/:version","sats":5,"methods":["POST"]}"#,
+    ]);
+    assert!(hosts.resolve("/wiki/Foo_(bar)", Target { host: "x", method: "GET" }).is_ok());
+    assert!(hosts.resolve("/wiki/Foo_(bar)", Target { host: "y", method: "GET" }).is_err());
     let with_names = |count| format!("/({}", "x/".repeat(count));
     assert!(policy.resolve(&with_names(90), target("GET")).is_ok());
     assert_eq!(policy.resolve(&"/(x".repeat(8_000), target("GET")), Err(Ambiguous));
+}
+
+// nn-1, mm-13: `FILTER_SANITIZE_URL` in the router of panique/mini removes the whole name.
+#[test]
+fn a_name_that_some_routers_remove_is_sold_if_a_route_has_a_segment_for_it() {
+    let policy = policy_with(&[
+        r#"{"path":"/words/:word","sats":1}"#,
+        r#"{"path":"/words/:word/synonyms","sats":2}"#,
+        r#"{"path":"/weather","sats":1}"#,
+        r#"{"path":"/weather/:city","sats":2}"#,
+        r#"{"path":"/weather/:city/:day","sats":3}"#,
+        r#"{"path":"/:user","sats":5}"#,
+        r#"{"path":"/:user/:repository","sats":1}"#,
+        r#"{"path":"/tags","sats":5}"#,
+        r#"{"path":"/tags/*","sats":0}"#,
+        r#"{"path":"/sold","sats":5}"#,
+        r#"{"path":"/sold/a/b","sats":5}"#,
+    ]);
+    for path in [
+        "/words/%E6%B0%B4/synonyms",
+        "/words/%E6%B0%B4",
+        "/weather/%E5%8C%97%E4%BA%AC/monday",
+        "/weather/%E5%8C%97%E4%BA%AC",
+        "/torvalds/%E3%83%AA",
+        "/%E6%96%B0/123",
+        "/tags/%E6%97%A5",
+        "/tags/%E6%97%A5/2",
+        "/free/%E6%97%A5/sold/x",
+    ] {
+        assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
+    }
+    for path in
+        ["/sold/%E6%97%A5/x", "/sold/%E6%97%A5/a/b", "/weather/%E5%8C%97/x/y", "/words/hello/synonyms/%C3%A9"]
+    {
+        assert_eq!(policy.resolve(path, target("GET")), Err(Ambiguous), "{path}");
+    }
 }
 
 #[test]
@@ -1261,7 +1306,6 @@ fn a_path_with_the_data_of_a_priced_page_is_refused_unless_the_price_list_has_it
         // mm-13: `FILTER_SANITIZE_URL` in the router of panique/mini
         "/sold/%C3%A9",
         "/sold/%E6%97%A5/",
-        "/docs/%E2%82%AC/sold",
         // Waku 0.27 (`decodeRscPath` and `decodeRoutePath`) and Nuxt 4.4 (`PAYLOAD_URL_RE`)
         "/RSC/R/sold_.txt",
         "/RSC/R/sold/_.txt",

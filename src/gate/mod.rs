@@ -333,7 +333,14 @@ impl<'a> Gate<'a, '_> {
 
     fn try_decide(&self, request: &Request<'_>, now_unix: u64) -> Result<Decision<'a>, Refused<'a>> {
         check_method(request.method, request.is_upgrade)?;
-        let route = match self.select(request)? {
+        let selection = match self.select(request) {
+            // The announced request may be one that edgetoll forwards. The preflight itself may be one for paid content.
+            Err(RequestError::AmbiguousPath) if self.announces_unambiguous(request) => {
+                return Ok(Decision::Preflight);
+            }
+            selection => selection?,
+        };
+        let route = match selection {
             Selection::Unmatched if self.policy.unmatched == Unmatched::Deny => {
                 return Err(RequestError::NotFound.into());
             }
@@ -355,6 +362,15 @@ impl<'a> Gate<'a, '_> {
         self.decide_priced(route, request, now_unix).map_err(|error| Refused { error, route: Some(route) })
     }
 
+    /// Whether a request is a preflight, and its path is not ambiguous for the method that it announces.
+    fn announces_unambiguous(&self, request: &Request<'_>) -> bool {
+        let announced = (request.header)("Access-Control-Request-Method").filter(|_| request.is_preflight);
+        announced.is_some_and(|method| {
+            let target = Target { host: request.url.host, method: &method };
+            matches!(self.policy.resolve(request.url.path, target), Ok(Resolved::Selected(_)))
+        })
+    }
+
     /// Selects the route of a request. Some frameworks replace the method with the value of the query parameter
     /// `_method`. So a request is refused if this value selects another route than the method, and at least one of the
     /// two routes has a price. A request with many of these parameters is refused too, because a route is selected for
@@ -362,16 +378,7 @@ impl<'a> Gate<'a, '_> {
     fn select(&self, request: &Request<'_>) -> Result<Selection<'a>, RequestError> {
         let target = Target { host: request.url.host, method: request.method };
         let work = &mut AliasWork::default();
-        let mut resolved = self.policy.resolve_within(work, request.url.path, target);
-        // The answer to a preflight must not be an error if the announced request can be paid for. If that has no price, `OPTIONS` may.
-        let announced = || (request.header)("Access-Control-Request-Method").filter(|_| request.is_preflight);
-        if resolved.is_err()
-            && let Some(method) = announced()
-        {
-            let selection = self.policy.select(request.url.path, Target { method: &method, ..target });
-            let is_priced = matches!(selection, Selection::Route(route) if !route.is_free());
-            resolved = if is_priced { Ok(Resolved::Selected(selection)) } else { resolved };
-        }
+        let resolved = self.policy.resolve_within(work, request.url.path, target);
         let selection = match resolved {
             Err(Ambiguous) => return Err(RequestError::AmbiguousPath),
             Ok(Resolved::Reserved) => return Err(RequestError::NotFound),

@@ -273,13 +273,7 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
     let is_page = !path.ends_with('/') && plain_path(path).is_some();
     let first = query.split(['?', '&']).next().filter(|first| first.starts_with('/') && !is_page);
     let mut paths: Vec<String> = first.into_iter().map(str::to_owned).collect();
-    // ipx 3 looks for the slash after its options in the query too, before it decodes the rest.
-    let decoded = decode_fully(path);
-    if let Some((site, _)) = decoded.split_once(IMAGE_FOLDER).filter(|(site, _)| site.ends_with('/')) {
-        let query = decode_fully(query);
-        let slashes = query.match_indices('/').take(MAX_PATHS_IN_QUERY.saturating_add(1));
-        paths.extend(slashes.filter_map(|(at, _)| Some([site, query.get(at.saturating_add(1)..)?].concat())));
-    }
+    paths.extend(image_of_ipx(path, query));
     let may_name_path = |(name, _): &(&str, &str)| {
         name.contains([':', '%'])
             || name.contains("name")
@@ -306,6 +300,19 @@ pub fn in_query(path: &str, query: &str) -> Vec<String> {
         }
     }
     paths
+}
+
+/// Returns the path of the image for Nuxt Image with ipx 3, which splits path and query at each slash before it decodes them. Nuxt finds the
+/// folder of the optimizer in the decoded path.
+fn image_of_ipx(path: &str, query: &str) -> Option<String> {
+    let is_folder =
+        |name: &str| name == IMAGE_FOLDER || (name.contains('%') && decode_fully(name) == IMAGE_FOLDER);
+    let at = path.split('/').position(is_folder)?;
+    let url = [path, "?", query].concat();
+    let names: Vec<&str> = url.split('/').collect();
+    let image = names.get(at.saturating_add(2)..).filter(|image| !image.is_empty())?;
+    let site = names.get(..at).unwrap_or_default().join("/");
+    Some(decode_fully(&[&site, "/", &image.join("/")].concat()).trim_end_matches('?').to_owned())
 }
 
 /// Returns the folder of the path that an origin takes from this parameter; `None` if the parameter names no path.

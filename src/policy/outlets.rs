@@ -7,7 +7,8 @@ use super::route::{PathForm, Pattern, Segment};
 /// the names in and after the parentheses, in their order. So more paths are refused than these routers serve.
 pub struct Outlets<'p> {
     folder: &'p str,
-    names: Vec<&'p str>,
+    /// Each with what follows the name of its outlet, if it has one.
+    names: Vec<[&'p str; 2]>,
 }
 
 impl<'p> Outlets<'p> {
@@ -17,7 +18,7 @@ impl<'p> Outlets<'p> {
         let end = [path.find("//"), path.find(['(', ')'])].into_iter().flatten().min()?;
         let (folder, rest) = path.split_at_checked(end)?;
         let inner = if rest.starts_with('(') { rest } else { "" };
-        Some(Self { folder: folder.trim_end_matches('/'), names: names_in(inner).collect() })
+        Some(Self { folder: folder.trim_end_matches('/'), names: names_in(inner).map(with_page).collect() })
     }
 
     /// The number of comparisons of [`may_be_of`](Self::may_be_of).
@@ -34,7 +35,7 @@ impl<'p> Outlets<'p> {
             Segment::Param => folder.next().is_some() || others.next().is_some(),
             Segment::Exact(name) => match folder.next() {
                 Some(of_folder) => of_folder == name,
-                None => others.any(|other| is_page(other, name)),
+                None => others.any(|pages| pages.contains(&name.as_str())),
             },
             Segment::End => folder.next().is_none(),
         })
@@ -53,7 +54,7 @@ fn names_in(path: &str) -> impl Iterator<Item = &str> {
     names.filter(|name| !name.is_empty())
 }
 
-/// Whether a name in parentheses is the name of a page, after the name of its outlet or without one.
-fn is_page(name: &str, page: &str) -> bool {
-    name == page || name.split_once(':').is_some_and(|(_, after)| after == page)
+/// Returns a name in parentheses, and what follows the name of the outlet in it.
+fn with_page(name: &str) -> [&str; 2] {
+    [name, name.split_once(':').map_or(name, |(_, page)| page)]
 }

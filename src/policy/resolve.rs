@@ -128,7 +128,7 @@ impl Policy {
                 || forms.iter().any(|form| self.is_name_of_other(form, as_sent, target))
                 || forms.iter().filter(|form| may_have_outlets(form)).any(|form| {
                     let folded = normalization::folded(&String::from_utf8_lossy(form), self.fold_case);
-                    self.has_outlet_of_other(&folded, work, as_sent, target)
+                    self.has_outlet_of_other(&folded, work, [as_sent, as_sent], target)
                 })
                 || comparable.iter().any(|form| self.has_parameter_of_other(form, as_sent, target)))
         {
@@ -185,7 +185,10 @@ impl Policy {
         let may_be_other = |path: &String| is_other(path) && !self.has_names_instead_of(form, path, target);
         let paths = aliases::of_path(form);
         paths.iter().any(may_be_other)
-            || paths.iter().any(|path| self.has_outlet_of_other(path, work, as_sent, target))
+            || paths.iter().any(|path| {
+                let own = self.select_normalized(path, target);
+                self.has_outlet_of_other(path, work, [own, as_sent], target)
+            })
             || is_without_parameters()
             || aliases::of_lists(form, &self.routes, work).is_none_or(|paths| paths.iter().any(is_in_list))
     }
@@ -206,7 +209,7 @@ impl Policy {
         &self,
         form: &str,
         work: &mut AliasWork,
-        as_sent: Selection<'_>,
+        [own, as_sent]: [Selection<'_>; 2],
         target: Target<'_>,
     ) -> bool {
         let Some(outlets) = Outlets::read(form) else { return false };
@@ -214,7 +217,7 @@ impl Policy {
             return true;
         }
         let is_own = |pattern: &Pattern| {
-            as_sent.route().is_some_and(|own| {
+            own.route().is_some_and(|own| {
                 let [own_segments, segments] =
                     [&own.pattern, pattern].map(|pattern| pattern.segments(PathForm::Normalized));
                 own_segments == segments || (own_segments > segments && outlets.are_all_of(&own.pattern))

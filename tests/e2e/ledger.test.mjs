@@ -185,6 +185,18 @@ test('A run of the cron trigger stays below 50 subrequests, and the next runs lo
   assert.equal((await stats(url)).totalPayments, 3);
 });
 
+// A6: mm-7. An invoice of another user of the wallet, with the tag of edgetoll and 600 keys in `extra`, makes a page of the list unreadable.
+test('An invoice that cannot be read does not stop the look-ups of the others', async () => {
+  const wallet = await startWallet();
+  const { url } = await start(wallet, { vars: withoutWebhook });
+  const { paymentHash } = (await send(url, '/b')).json();
+  const extra = { tag: 'edgetoll', ...Object.fromEntries(Array.from({ length: 600 }, (_, at) => [`key${at}`, at])) };
+  await call(`${wallet.url}/api/v1/payments`, 'POST', { out: false, amount: 1, extra }, { 'X-Api-Key': wallet.merchant.invoiceKey });
+  const isLookedUp = () => wallet.faultProxy.calls.some(({ url }) => url.endsWith(`/payments/${paymentHash}`));
+  for (let run = 0; run < 3 && !isLookedUp(); run += 1) await runCron(url);
+  assert.ok(isLookedUp());
+});
+
 test('A payment whose credential is used while LNbits is down counts as revenue only after LNbits confirms the payment', async () => {
   const wallet = await startWallet();
   const { url } = await start(wallet, { vars: withoutWebhook });

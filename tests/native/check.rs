@@ -925,13 +925,22 @@ fn edgetoll_check_exits_with_status_0_if_the_file_has_no_errors() {
 #[test]
 fn edgetoll_check_takes_two_names_that_differ_in_case_for_one_unless_the_origin_reads_case() {
     let price = |name: &str| format!("{{ when = {{ query = {{ {name} = \"1\" }} }}, sats = 50 }}");
-    let route = format!("{{ path = \"/a\", price = [{}, {}, {{ sats = 5 }}] }}", price("a"), price("A"));
-    for (setting, warnings) in [("origin_case_sensitive = true\n", 0), ("", 1)] {
+    for (setting, names, warnings) in [
+        ("origin_case_sensitive = true\n", ["a", "A"], 0),
+        ("origin_case_sensitive = true\n", ["a-b", "a_b"], 1),
+        ("", ["a", "A"], 1),
+    ] {
+        let [one, other] = names.map(price);
+        let route = format!("{{ path = \"/a\", price = [{one}, {other}, {{ sats = 5 }}] }}");
         let file = format!("{BUILD}[vars.TOLL]\n{setting}routes = [{route}]\n");
         let run = run(&[("wrangler.toml", &file)], &["check"]);
         let stdout = String::from_utf8_lossy(&run.stdout).into_owned();
         assert_eq!(stdout.matches("take for one name").count(), warnings, "{stdout}");
     }
+    let head = "methods = [\"HEAD\"], price = [{ when = { method = \"GET\" }, sats = 0 }, { sats = 9 }]";
+    let file = format!("{BUILD}[vars.TOLL]\nroutes = [{{ path = \"/a\", {head} }}]\n");
+    let run = run(&[("wrangler.toml", &file)], &["check"]);
+    assert!(!String::from_utf8_lossy(&run.stdout).contains("never met"));
 }
 
 #[test]

@@ -1166,6 +1166,14 @@ fn a_path_with_parentheses_is_not_refused_if_no_page_of_angular_in_it_has_anothe
     ] {
         assert!(policy.resolve(path, target("GET")).is_ok(), "{path}");
     }
+    // nn-4
+    let images = policy_with(&[
+        r#"{"path":"/*","sats":5}"#,
+        r#"{"path":"/_ipx/*","sats":0}"#,
+        r#"{"path":"/img/*","sats":0}"#,
+    ]);
+    assert!(images.resolve("/_ipx/w_200/img/hero%20(1).png", target("GET")).is_ok());
+    assert!(images.resolve("/_ipx/w_200/sold/hero%20(1).png", target("GET")).is_err());
     // nn-2
     let hosts = policy_with(&[
         r#"{"path":"/wiki/:title","sats":1,"host":"x"}"#,

@@ -403,11 +403,16 @@ fn a_method_override_in_the_query_or_an_encoded_query_in_the_path_is_refused_if_
         // kk-7: Nuxt Image 2.0 with ipx 3.1
         ("/_ipx/_?x/files/a.png", "ambiguous_path"),
         ("/_ipx/_?a=1/files/a.png", "ambiguous_path"),
-        ("/_ipx/_?x%2Ffiles%2F%61.png", "ambiguous_path"),
+        ("/_ipx/_?x/files/%61.png", "ambiguous_path"),
         ("/_ipx/_?x%2Fa/files/a.png", "ambiguous_path"),
         ("/_ipx/_?x%252Fa/files/a.png", "ambiguous_path"),
         ("/%5Fipx/_?x/files/a.png", "ambiguous_path"),
-        ("/_ipx/_?a/b/c/d/e/f", "ambiguous_path"),
+        ("/_ipx/_?a/b/c/d/e/f", "open"),
+        ("/_ipx/w_200/free.png?ref=https://x/files/a.png", "open"),
+        // nn-9
+        ("/_%69px/x%2Fy/files/a.png", "ambiguous_path"),
+        ("/%5Fipx/%2F/files/a.png", "ambiguous_path"),
+        ("/_%2569px/x%2Fy/files/a.png", "ambiguous_path"),
         ("/_ipx/_/free.png?a/../files/a.png", "ambiguous_path"),
         ("/_ipx/_/free.png?a=/b", "open"),
         ("/_ipx/_/free.png?a=1", "open"),

@@ -21,15 +21,18 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
             }
         }
         let place = format!("vars.TOLL.routes[{at}].price");
-        if !is_case_sensitive {
-            let effect = "neither is ever met";
-            check_spellings(environment, &place, prices, "query", is_same_parameter, effect);
-        }
+        let fold = |name: &str| fold_name(name, if is_case_sensitive { str::to_owned } else { fold_case });
+        let is_same_parameter = |name: &str, other: &str| name != other && fold(name) == fold(other);
+        check_spellings(environment, &place, prices, "query", &is_same_parameter, "neither is ever met");
         let methods = route.get("methods").map(texts).filter(|methods| !methods.is_empty());
         for (index, price) in prices.iter().enumerate() {
             let of_price =
                 price.get("when").and_then(|when| when.get("method")).map(texts).unwrap_or_default();
-            let is_of_route = |method: &&str| methods.as_ref().is_none_or(|methods| methods.contains(method));
+            let is_of_route = |method: &&str| {
+                methods.as_ref().is_none_or(|methods| {
+                    methods.contains(method) || (*method == "GET" && methods.contains(&"HEAD"))
+                })
+            };
             if let Some(other) = of_price.into_iter().find(|method| !is_of_route(method)) {
                 let sentence = format!(
                     "has \"{other}\", which is not one of the methods of the route, so it is never met: remove it"
@@ -42,7 +45,7 @@ pub(super) fn check(environment: &mut Environment<'_>, list: &Json) {
             &place,
             prices,
             "header",
-            header::is_other_spelling,
+            &header::is_other_spelling,
             "your origin gets neither",
         );
     }
@@ -55,7 +58,7 @@ fn check_spellings(
     place: &str,
     prices: &[Json],
     key: &str,
-    is_same: fn(&str, &str) -> bool,
+    is_same: &dyn Fn(&str, &str) -> bool,
     effect: &str,
 ) {
     let tables = prices.iter().filter_map(|price| price.get("when")?.get(key));
@@ -68,10 +71,6 @@ fn check_spellings(
         );
         environment.warn(place, Point::Value, &sentence);
     }
-}
-
-fn is_same_parameter(name: &str, other: &str) -> bool {
-    name != other && fold_name(name, fold_case) == fold_name(other, fold_case)
 }
 
 /// Returns the keys of `when` with a condition that is probably never met, and what to write instead.

@@ -20,11 +20,11 @@ test('Node compiles the Worker', async () => {
   await WebAssembly.compile(readFileSync(join(root, 'build/index_bg.wasm')));
 });
 
-test('The Worker is under 280 KiB compressed', () => {
+test('The Worker is under 281 KiB compressed', () => {
   const build = join(run.dir, 'build');
   const files = readdirSync(build).filter((file) => /\.(wasm|js)$/.test(file)).sort();
   const bytes = files.reduce((sum, file) => sum + gzipSync(readFileSync(join(build, file)), { level: 9 }).length, 0);
-  assert.ok(bytes < 280 * 1024, `${bytes} bytes`);
+  assert.ok(bytes < 281 * 1024, `${bytes} bytes`);
 });
 
 test('If the price list has an unknown key, the deployment fails, and the error names the line and the key', () => {

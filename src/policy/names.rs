@@ -57,8 +57,8 @@ fn with_names_of(path: &str, is_kept: fn(char) -> bool) -> Option<[String; 2]> {
     (without != masked).then_some([without, masked])
 }
 
-/// Returns the folder of the first name in which each character is removed by `FILTER_SANITIZE_URL`, such as `/sold` for `/sold/日本`. A router
-/// may then run the action of the folder.
+/// Returns the folder of the first name of which `FILTER_SANITIZE_URL` removes each character, such as `/sold` for `/sold/日本`. A router may
+/// then run the action of the folder.
 pub fn folder_of_removed(path: &str) -> Option<&str> {
     let is_removed = |name: &str| !name.is_empty() && !name.contains(|c: char| c.is_ascii_graphic());
     let mut end = 0_usize;

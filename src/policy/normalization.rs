@@ -52,9 +52,10 @@ pub fn normalize(path: &str, fold_case: FoldCase) -> String {
 
 /// Returns every form that some combination of normalizations produces, the path itself first.
 ///
-/// Returns `None` in four cases: if the path has more than `max_forms` forms, if its forms have more bytes than 384 times `max_forms` or
-/// 4 KB and twice the length of the path, if a form has more than 100 slashes, or if it has more than 32 extensions and CGI folders, which are removed one
-/// after the other. Only an attacker sends such a path. Each form is normalized only once, so these limits also limit the CPU time.
+/// Returns `None` in four cases: if the path has more than `max_forms` forms, if its forms have more bytes than 384 times `max_forms` or 4
+/// KB and twice the length of the path, if a form has more than 100 slashes, or if it has more than 32 extensions and CGI folders, which
+/// are removed one after the other. Only an attacker sends such a path. Each form is normalized only once, so these limits also limit the
+/// CPU time.
 pub fn normalized_forms(path: &str, max_forms: usize) -> Option<Vec<Vec<u8>>> {
     let mut forms = vec![path.as_bytes().to_vec()];
     let max_bytes = max_forms

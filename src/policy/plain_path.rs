@@ -8,10 +8,10 @@ use super::normalization::{is_cgi_folder, is_index};
 /// Returns a path without the slash at its end if the path is plain; otherwise `None`. The path `/` is plain, and is
 /// returned as it is.
 ///
-/// The normalized forms of a plain path are the path itself and, if it has a slash at its end, the path without it. So a
-/// plain path consists of names of letters, digits, `_` and single `-` between them. The last name is not that of an index file or
-/// of data of Nuxt, and no name is that of a CGI folder, of the folder of an image optimizer, of server pages, of server functions or of the data of pages, or a
-/// name with which Zope reads a virtual host.
+/// The normalized forms of a plain path are the path itself and, if it has a slash at its end, the path without it. So
+/// a plain path consists of names of letters, digits, `_` and single `-` between them. The last name is not that of an
+/// index file or of data of Nuxt, and no name is that of a CGI folder, of the folder of an image optimizer, of server
+/// pages, of server functions or of the data of pages, or a name with which Zope reads a virtual host.
 pub fn plain_path(path: &str) -> Option<&str> {
     if path == "/" {
         return Some(path);

@@ -279,8 +279,8 @@ async function shortestTimes(kinds, expected) {
 
 // A2 (CHANGELOG): V8 needs quadratic time to normalize a text with many combining marks in the wrong order.
 test('A path with thousands of combining marks costs no more CPU time than a path with as many other characters', async () => {
-  const sendMarks = (marks) => () => send(url, `/free/a${marks.repeat(16_000 / marks.length)}`);
-  const kinds = ['%CD%84', '%CD%84%CC%96', '%CD%84'.repeat(1_333) + '%CC%96'.repeat(1_333)];
+  const sendMarks = (marks) => () => send(url, `/free/a${marks.repeat(12_000 / marks.length)}`);
+  const kinds = ['%CD%84', '%CD%84%CC%96', '%CD%84'.repeat(1_000) + '%CC%96'.repeat(1_000)];
   const [ordered, shuffled, halves] = await shortestTimes(kinds.map(sendMarks), 200);
   assert.ok(Math.max(shuffled, halves) < 2 * ordered + 2, `${shuffled} and ${halves} ms, ${ordered} ms in order`);
 });

@@ -110,12 +110,12 @@ impl ForwardedRequest<'_> {
             if self.is_removed(name, value, &mut caveats) {
                 edits.delete(name);
             } else if name.eq_ignore_ascii_case("authorization") {
-                let others = without_own(name, value.to_owned());
+                let others = without_own(name, value);
                 if others.as_deref() == Some(value) || !self.is_for_origin(value, &mut caveats) {
                     replace(&mut edits, name, value, others);
                 }
             } else if name.eq_ignore_ascii_case("cookie") {
-                replace(&mut edits, name, value, without_own(name, value.to_owned()));
+                replace(&mut edits, name, value, without_own(name, value));
             } else if name.eq_ignore_ascii_case(FORWARDED_HOST) {
                 has_forwarded_host = true;
             }

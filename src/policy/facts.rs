@@ -133,7 +133,7 @@ impl Facts<'_> {
     /// Returns the value of a request header, without the credentials and cookies of edgetoll; `None` if the request does not have the
     /// header, or nothing else in it.
     pub fn header(&self, name: &str) -> Option<String> {
-        without_own(name, (self.header)(name)?)
+        without_own(name, &(self.header)(name)?)
     }
 
     /// Returns the length of the body in bytes as `Content-Length` states it; 0 without a body. The length is enforced
